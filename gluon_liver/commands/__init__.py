@@ -1,0 +1,67 @@
+"""The command line: one module a command, each with ``add_arguments(parser)`` and ``run(args) -> exit code``.
+
+Modules are imported when their command is asked for, so that ``doctor`` works where MXNet does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from typing import List, Optional, Sequence
+
+from ..errors import GluonLiverError, InputError
+
+# words after ``python -m gluon_liver`` -> (module, one-line help)
+COMMANDS = {
+    ("doctor",): ("doctor", "check Python, MXNet, threads, GPUs and shared libraries"),
+    ("phantom", "ct"): ("phantom_ct", "write multi-phase CT phantoms as DICOM with labels"),
+    ("import", "ct"): ("import_ct", "turn a folder of CT series into prepared data"),
+    ("train",): ("train", "train a configuration on prepared data"),
+    ("evaluate",): ("evaluate", "score a run on held-out patients and write its report"),
+    ("detect",): ("detect", "find lesions in every slice of a study"),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command that ``arguments`` name; returns the exit code (2 bad input, 3 training failed)."""
+    words = _command_words(arguments)
+    if words is None:
+        wanted = bool(arguments) and arguments[0] not in ("-h", "--help")
+        if wanted:
+            print("error: no command {!r}".format(" ".join(arguments[:2])), file=sys.stderr)
+        print(_usage(), file=sys.stderr if wanted else sys.stdout)
+        return 2 if wanted or not arguments else 0
+    return run_command(words, arguments[len(words):], program="python -m gluon_liver " + " ".join(words))
+
+
+def run_command(words, arguments: Sequence[str], *, program: str) -> int:
+    """Parse ``arguments`` for one command and run it, turning expected errors into messages."""
+    name, summary = COMMANDS[words]
+    module = importlib.import_module("." + name, __name__)
+    parser = argparse.ArgumentParser(prog=program, description=module.__doc__ or summary,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    module.add_arguments(parser)
+    args = parser.parse_args(list(arguments))
+    try:
+        return module.run(args)
+    except GluonLiverError as error:
+        print("error: {}".format(error), file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 3
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _command_words(arguments: Sequence[str]) -> Optional[tuple]:
+    for count in (2, 1):
+        words = tuple(arguments[:count])
+        if words in COMMANDS:
+            return words
+    return None
+
+
+def _usage() -> str:
+    lines: List[str] = ["usage: python -m gluon_liver COMMAND ...", "", "commands:"]
+    lines += ["  {:<12}{}".format(" ".join(words), summary) for words, (_, summary) in COMMANDS.items()]
+    return "\n".join(lines + ["", "python -m gluon_liver COMMAND --help tells a command's options."])

@@ -1,0 +1,114 @@
+#!/bin/sh
+# Makes the virtual environment VENV with this package and its EXTRAS in it:
+#
+#     scripts/setup-venv.sh VENV EXTRAS STAMP        e.g.  .venv cpu,test .venv/setup-cpu,test.stamp
+#
+# Called by make, from the root of the checkout. STAMP is written last, so an interrupted or failed run leaves none.
+# PYTHON=... chooses the Python; otherwise the first that works is taken, and uv is asked for one when none does.
+set -eu
+
+VENV=$1
+EXTRAS=$2
+STAMP=$3
+PYTHONS="python3.11 python3.10 python3.9 python3.8 python3.12 python3"
+
+say() { printf '%s\n' "setup: $*" >&2; }
+fail() {
+    say "$@"
+    exit 1
+}
+
+# A name on the PATH may be a shim that runs nothing, a Python that MXNet has no wheel for, or one without venv.
+usable() {
+    "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 8) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1
+}
+
+make_venv() {
+    if [ -n "${PYTHON:-}" ]; then
+        usable "$PYTHON" || fail "PYTHON=$PYTHON is not a Python 3.8 to 3.12 with its venv module."
+        "$PYTHON" -m venv "$VENV"
+        return
+    fi
+    for python in $PYTHONS; do
+        if usable "$python"; then
+            say "using $python ($("$python" --version 2>&1))"
+            "$python" -m venv "$VENV"
+            return
+        fi
+    done
+    if command -v uv >/dev/null 2>&1; then
+        say "no Python 3.8 to 3.12 with its venv module here: asking uv for Python 3.11"
+        uv venv --python 3.11 --seed "$VENV"
+        return
+    fi
+    say "MXNet 1.9.1 needs Python 3.8, 3.9, 3.10, 3.11 (best) or 3.12 with its venv module, and none was found."
+    say "On Debian or Ubuntu: apt-get install python3-venv (as root). Elsewhere: install uv, which brings Python 3.11."
+    fail "A Python of another name or place: make setup PYTHON=/path/to/python3.11"
+}
+
+# The shared libraries that the wheels expect of the system: bare Debian and Ubuntu images lack some of them.
+install_missing_libraries() {
+    packages=$("$VENV/bin/python" -c 'from gluon_liver.shared_libraries import missing_debian_packages as missing
+print(*missing())')
+    [ -n "$packages" ] || return 0
+    say "shared libraries are missing; they are in the Debian packages: $packages"
+    if ! command -v apt-get >/dev/null 2>&1; then
+        fail "There is no apt-get here: install what your system calls these packages, then run make again."
+    elif [ "$(id -u)" = 0 ]; then
+        as_root="env"
+    elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+        as_root="sudo env"
+    else
+        fail "Run this, then make again:  sudo apt-get update && sudo apt-get install -y $packages"
+    fi
+    say "installing them with apt-get"
+    # $packages and $as_root are lists of words.
+    # shellcheck disable=SC2086
+    $as_root DEBIAN_FRONTEND=noninteractive apt-get update -q >&2
+    # shellcheck disable=SC2086
+    $as_root DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $packages >&2
+}
+
+# Says what is still missing and fails, except for NVIDIA's driver: an image for GPU machines is built without one.
+check_import() {
+    "$VENV/bin/python" - <<'CHECK'
+import sys
+
+from gluon_liver.doctor import driver_only
+from gluon_liver.shared_libraries import missing_libraries
+
+missing = missing_libraries()
+for library in missing:
+    print(f"setup: {library.name} is missing ({library.module} needs it): {library.advice}", file=sys.stderr)
+if missing:
+    sys.exit(not driver_only(missing))
+import cv2, gluoncv, mxnet  # noqa: E401, F401
+CHECK
+}
+
+case $(uname -m) in
+x86_64 | amd64) ;;
+*) fail "MXNet 1.9.1 has wheels for x86-64 only, and this machine is $(uname -m)." ;;
+esac
+
+# A finished environment with these extras is brought up to date in place; anything else is made anew. An old STAMP
+# stays until then: make takes it for out of date, and it tells which extras to go on with.
+if [ ! -e "$STAMP" ] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+    if [ -e "$VENV" ]; then
+        if [ ! -e "$VENV/pyvenv.cfg" ] && [ -n "$(ls -A "$VENV")" ]; then
+            fail "$VENV is there and is not a virtual environment: remove it, or choose another with VENV=..."
+        fi
+        say "making $VENV anew: it is unfinished, broken or has other extras"
+        rm -rf "$VENV"
+    fi
+    make_venv
+fi
+
+# Older pips know neither editable installs of pyproject.toml projects nor today's wheel tags.
+"$VENV/bin/python" -m pip install --quiet 'pip>=23,<27'
+"$VENV/bin/python" -m pip install --only-binary=:all: --editable ".[$EXTRAS]"
+"$VENV/bin/python" -m pip check
+install_missing_libraries
+check_import
+: >"$STAMP"
+say "$VENV is ready: $("$VENV/bin/python" --version)"

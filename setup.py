@@ -1,0 +1,61 @@
+"""Package metadata. Every range below runs from the oldest to the newest version that the tests passed
+with.
+"""
+
+from setuptools import find_packages, setup
+
+# MXNet 1.9.1 uses NumPy names that 1.24 removed. Python 3.12 has no NumPy before 1.26; gluon_liver.runtime
+# puts the names back there.
+NUMPY = [
+    "numpy>=1.23.5,<1.24; python_version < '3.12'",
+    "numpy>=1.26.4,<1.27; python_version >= '3.12'",
+]
+
+# The CUDA 11 libraries that mxnet-cu112 is linked against, as wheels; only the driver (libcuda.so.1) is
+# left to the machine. cuDNN 9 has another file name, so cuDNN stays at 8.
+CUDA = [
+    "nvidia-cuda-runtime-cu11==11.8.89",
+    "nvidia-cublas-cu11==11.11.3.6",
+    "nvidia-cudnn-cu11==8.9.6.50",
+    "nvidia-cufft-cu11==10.9.0.58",
+    "nvidia-curand-cu11==10.3.0.86",
+    "nvidia-cusolver-cu11==11.4.1.48",
+    "nvidia-cusparse-cu11==11.7.5.86",
+    "nvidia-cuda-nvrtc-cu11==11.8.89",
+    "nvidia-nccl-cu11==2.21.5",
+    "nvidia-nvtx-cu11==11.8.86",
+]
+
+setup(
+    name="gluon_liver",
+    version="0.1.0",
+    description="Liver lesion detection in CT and ultrasound with MXNet Gluon: two papers reproduced",
+    python_requires=">=3.8,<3.13",
+    packages=find_packages(include=["gluon_liver", "gluon_liver.*"]),
+    package_data={"gluon_liver": ["configs/*.yaml", "report/templates/*"]},
+    install_requires=NUMPY
+    + [
+        "gluoncv>=0.10.5,<0.11",
+        "jinja2>=3.1.6,<3.2",
+        "matplotlib>=3.7.5,<3.12",
+        "opencv-python>=4.11,<4.12",
+        # GluonCV imports these two and sets no bound.
+        "pandas>=2.0.3,<3.1",
+        "Pillow>=10.4,<14",
+        "pycocotools>=2.0.7,<2.1",
+        # CVE-2026-32711 (in FileSet, which is not used here) is fixed in releases that need Python 3.10.
+        "pydicom>=2.4.4,<2.5; python_version < '3.10'",
+        "pydicom>=3.0.2,<3.1; python_version >= '3.10'",
+        "PyYAML>=6.0.3,<6.1",
+        "scipy>=1.10.1,<1.18",
+        "SimpleITK>=2.4.1,<2.6",
+        "tqdm>=4.70.1,<5",
+        # MXNet imports distutils, which left the standard library in 3.12; setuptools 81 no longer brings it.
+        "setuptools>=80.10,<81; python_version >= '3.12'",
+    ],
+    extras_require={
+        "cpu": ["mxnet==1.9.1"],
+        "cu112": ["mxnet-cu112==1.9.1"] + CUDA,
+        "test": ["pytest>=8.3.5,<10", "ruff>=0.17.6,<0.18"],
+    },
+)

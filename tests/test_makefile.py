@@ -1,0 +1,328 @@
+"""Makefile and scripts/setup-venv.sh, run against a PATH of fake Pythons, so that nothing is downloaded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TOOLS = ("sh", "env", "ls", "rm", "mkdir", "cat", "chmod", "dirname", "sleep", "make")
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="the tests of the Makefile need make")
+
+# Evaluates `-c` with the real Python under another version number; its environments hold a fake Python too.
+FAKE_PYTHON = """#!/bin/sh
+echo "{name} $*" >> "{log}"
+version="({major}, {minor}, 0, 'final', 0)"
+case "$1" in
+-c) exec {python} -c "import sys; sys.version_info = $version; {spoil}; exec(sys.argv[1])" "$2" ;;
+--version) echo "Python {major}.{minor}.0" ;;
+-m)
+    {make_venv}
+    mkdir -p "$3/bin"
+    cat "{venv_python}" > "$3/bin/python"
+    chmod +x "$3/bin/python"
+    : > "$3/pyvenv.cfg"
+    ;;
+esac
+"""
+
+# pip, the check for missing Debian packages and the import check do what files in the test's folder say.
+FAKE_VENV_PYTHON = """#!/bin/sh
+echo "venv $*" >> "{log}"
+case "$*" in
+*missing_debian_packages*) cat "{folder}/missing" ;;
+"-m pip install --only-binary"*) [ ! -e "{folder}/offline" ] || {{ echo "ERROR: no network" >&2; exit 1; }} ;;
+-) if [ -e "{folder}/import-fails" ]; then exit 1; fi ;;
+--version) echo "Python 3.11.0" ;;
+esac
+"""
+
+
+class FakeMachine:
+    """A PATH with the tools of a bare system and the Pythons that a test adds, and a checkout to run make
+    in.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bin, self.checkout, self.log = folder / "bin", folder / "checkout", folder / "log"
+        self.bin.mkdir()
+        self.log.write_text("")
+        (folder / "missing").write_text("")
+        for tool in TOOLS:
+            os.symlink(shutil.which(tool), self.bin / tool)
+        self.script("uname", "echo x86_64")
+        self.script("id", "echo 1000")
+        (self.checkout / "scripts").mkdir(parents=True)
+        for name in ("Makefile", "setup.py", "pyproject.toml", "scripts/setup-venv.sh"):
+            shutil.copy(ROOT / name, self.checkout / name)
+        self.venv_python = folder / "venv-python"
+        self.venv_python.write_text(FAKE_VENV_PYTHON.format(log=self.log, folder=folder))
+
+    def script(self, name: str, body: str) -> None:
+        path = self.bin / name
+        path.write_text(body if body.startswith("#!") else f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    def add_python(self, name: str, version, *, spoil: str = "pass", make_venv: str = ":") -> None:
+        text = FAKE_PYTHON.format(
+            name=name,
+            log=self.log,
+            python=sys.executable,
+            major=version[0],
+            minor=version[1],
+            spoil=spoil,
+            make_venv=make_venv,
+            venv_python=self.venv_python,
+        )
+        self.script(name, text)
+
+    def environ(self):
+        return {"PATH": str(self.bin), "HOME": str(self.folder), "LANG": "C"}
+
+    def make(self, *words: str):
+        command = [str(self.bin / "make"), *words]
+        return subprocess.run(
+            command, cwd=self.checkout, env=self.environ(), capture_output=True, text=True, timeout=60
+        )
+
+    @property
+    def venv(self) -> Path:
+        return self.checkout / ".venv"
+
+    def stamps(self):
+        return sorted(path.name for path in self.venv.glob("*.stamp"))
+
+    def made_with(self):
+        """The Pythons that were asked for an environment."""
+        return [line.split()[0] for line in self.log.read_text().splitlines() if " -m venv " in line]
+
+    def touch_setup(self) -> None:
+        later = time.time() + 10
+        os.utime(self.checkout / "setup.py", (later, later))
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return FakeMachine(tmp_path)
+
+
+def test_the_preferred_python_makes_the_environment(machine):
+    for name, version in (("python3", (3, 12)), ("python3.12", (3, 12)), ("python3.10", (3, 10))):
+        machine.add_python(name, version)
+    done = machine.make("setup")
+    assert done.returncode == 0, done.stderr
+    assert machine.made_with() == ["python3.10"]
+    assert machine.stamps() == ["setup-cpu,test.stamp"]
+    assert "pip install --only-binary=:all: --editable .[cpu,test]" in machine.log.read_text()
+
+
+def test_a_second_setup_does_nothing_until_setup_py_changes(machine):
+    machine.add_python("python3.11", (3, 11))
+    assert machine.make("setup").returncode == 0
+    machine.log.write_text("")
+    assert machine.make("setup").returncode == 0
+    assert machine.log.read_text() == ""
+    machine.touch_setup()
+    assert machine.make("setup").returncode == 0
+    assert "--editable" in machine.log.read_text()
+    assert machine.made_with() == []
+
+
+def test_shims_that_fail_are_passed_over(machine):
+    machine.script("python3.11", "echo 'pyenv: python3.11: command not found' >&2; exit 127")
+    machine.add_python("python3.8", (3, 8))
+    assert machine.make("setup").returncode == 0
+    assert machine.made_with() == ["python3.8"]
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "spoil"),
+    [
+        ("python3", (3, 13), "pass"),
+        ("python3", (3, 7), "pass"),
+        ("python3.11", (3, 11), "sys.modules['ensurepip'] = None"),
+        ("python3.11", (3, 11), "sys.modules['venv'] = None"),
+    ],
+)
+def test_without_a_usable_python_the_error_names_those_that_work(machine, name, version, spoil):
+    machine.add_python(name, version, spoil=spoil)
+    done = machine.make("setup")
+    assert done.returncode != 0
+    for words in ("3.8", "3.11 (best)", "3.12", "apt-get install python3-venv", "uv", "PYTHON="):
+        assert words in done.stderr
+    assert not machine.venv.exists()
+
+
+def test_uv_brings_a_python_where_none_is_usable(machine):
+    machine.add_python("python3", (3, 13))
+    machine.add_python("real-uv", (3, 11))
+    machine.script("uv", f'echo "uv $*" >> "{machine.log}"; for last; do :; done; real-uv -m venv "$last"')
+    done = machine.make("setup")
+    assert done.returncode == 0, done.stderr
+    assert "uv venv --python 3.11 --seed .venv" in machine.log.read_text()
+    assert machine.stamps() == ["setup-cpu,test.stamp"]
+
+
+def test_the_users_python_is_taken(machine):
+    machine.add_python("python3.11", (3, 11))
+    machine.add_python("my-python", (3, 9))
+    assert machine.make("setup", "PYTHON=my-python").returncode == 0
+    assert machine.made_with() == ["my-python"]
+
+
+def test_the_users_python_is_not_replaced_by_another(machine):
+    machine.add_python("python3.11", (3, 11))
+    machine.add_python("my-python", (3, 13))
+    done = machine.make("setup", "PYTHON=my-python")
+    assert done.returncode != 0
+    assert "PYTHON=my-python is not" in done.stderr
+    assert machine.made_with() == []
+
+
+def test_other_processors_are_told(machine):
+    machine.add_python("python3.11", (3, 11))
+    machine.script("uname", "echo aarch64")
+    done = machine.make("setup")
+    assert done.returncode != 0
+    assert "x86-64 only" in done.stderr and "aarch64" in done.stderr
+
+
+def test_offline_the_error_is_pips_and_the_next_try_starts_anew(machine):
+    machine.add_python("python3.11", (3, 11))
+    (machine.folder / "offline").write_text("")
+    done = machine.make("setup")
+    assert done.returncode != 0
+    assert "ERROR: no network" in done.stderr
+    assert machine.stamps() == []
+    (machine.folder / "offline").unlink()
+    (machine.venv / "left-over").write_text("")
+    assert machine.make("setup").returncode == 0
+    assert machine.made_with() == ["python3.11", "python3.11"]
+    assert not (machine.venv / "left-over").exists()
+
+
+def test_an_interrupted_setup_is_not_taken_for_finished(machine):
+    machine.add_python("python3.11", (3, 11), make_venv=f': > "{machine.folder}/started"; sleep 30')
+    command = [str(machine.bin / "make"), "setup"]
+    child = subprocess.Popen(
+        command,
+        cwd=machine.checkout,
+        env=machine.environ(),
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 20
+    while not (machine.folder / "started").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(child.pid, signal.SIGINT)
+    assert child.wait(timeout=20) != 0
+    assert machine.stamps() == []
+    machine.add_python("python3.11", (3, 11))
+    assert machine.make("setup").returncode == 0
+    assert machine.stamps() == ["setup-cpu,test.stamp"]
+
+
+def test_a_folder_that_is_no_environment_is_left_alone(machine):
+    machine.add_python("python3.11", (3, 11))
+    (machine.checkout / "precious").mkdir()
+    (machine.checkout / "precious" / "thesis.tex").write_text("x")
+    done = machine.make("setup", "VENV=precious")
+    assert done.returncode != 0
+    assert "is not a virtual environment" in done.stderr
+    assert (machine.checkout / "precious" / "thesis.tex").read_text() == "x"
+
+
+def test_other_extras_stay_until_they_are_changed(machine):
+    machine.add_python("python3.11", (3, 11))
+    assert machine.make("setup", "EXTRAS=cu112,test").returncode == 0
+    machine.log.write_text("")
+    assert machine.make("setup").returncode == 0
+    assert machine.log.read_text() == ""
+    machine.touch_setup()
+    assert machine.make("setup").returncode == 0
+    assert ".[cu112,test]" in machine.log.read_text()
+    assert machine.make("setup", "EXTRAS=cpu,test").returncode == 0
+    assert machine.made_with() == ["python3.11"]
+    assert machine.stamps() == ["setup-cpu,test.stamp"]
+
+
+def test_missing_libraries_are_installed_by_root(machine):
+    machine.add_python("python3.11", (3, 11))
+    (machine.folder / "missing").write_text("libgl1 libgomp1\n")
+    machine.script("id", "echo 0")
+    machine.script("apt-get", f'echo "apt-get $*" >> "{machine.log}"')
+    done = machine.make("setup")
+    assert done.returncode == 0, done.stderr
+    assert "missing; they are in the Debian packages: libgl1 libgomp1" in done.stderr
+    assert "apt-get install -qy --no-install-recommends libgl1 libgomp1" in machine.log.read_text()
+
+
+def test_missing_libraries_are_installed_with_a_sudo_that_asks_nothing(machine):
+    machine.add_python("python3.11", (3, 11))
+    (machine.folder / "missing").write_text("libgl1\n")
+    machine.script("apt-get", f'echo "apt-get $*" >> "{machine.log}"')
+    machine.script("sudo", 'if [ "$1" = -n ]; then exit 0; fi; SUDO=1 exec "$@"')
+    assert machine.make("setup").returncode == 0
+    assert "apt-get install -qy --no-install-recommends libgl1" in machine.log.read_text()
+
+
+@pytest.mark.parametrize("sudo", ["exit 1", None])
+def test_without_rights_the_command_to_run_is_told(machine, sudo):
+    machine.add_python("python3.11", (3, 11))
+    (machine.folder / "missing").write_text("libgl1 libgomp1\n")
+    machine.script("apt-get", f'echo "apt-get $*" >> "{machine.log}"')
+    if sudo is not None:
+        machine.script("sudo", sudo)
+    done = machine.make("setup")
+    assert done.returncode != 0
+    assert "sudo apt-get update && sudo apt-get install -y libgl1 libgomp1" in done.stderr
+    assert "apt-get install" not in machine.log.read_text()
+    assert machine.stamps() == []
+
+
+def test_without_apt_the_libraries_are_named(machine):
+    machine.add_python("python3.11", (3, 11))
+    (machine.folder / "missing").write_text("libgl1\n")
+    done = machine.make("setup")
+    assert done.returncode != 0
+    assert "libgl1" in done.stderr and "no apt-get" in done.stderr
+    assert machine.stamps() == []
+
+
+def test_an_environment_that_cannot_be_imported_is_not_finished(machine):
+    machine.add_python("python3.11", (3, 11))
+    (machine.folder / "import-fails").write_text("")
+    assert machine.make("setup").returncode != 0
+    assert machine.stamps() == []
+
+
+def test_make_test_makes_the_environment_first(machine):
+    machine.add_python("python3.11", (3, 11))
+    assert machine.make("test").returncode == 0
+    assert machine.log.read_text().splitlines()[-1] == "venv -m pytest -q"
+
+
+def test_the_demo_runs_its_steps_in_order_and_once(machine):
+    machine.add_python("python3.11", (3, 11))
+    assert machine.make("setup").returncode == 0
+    lines = machine.make("-n", "demo").stdout.splitlines()
+    steps = [next(i for i, line in enumerate(lines) if word in line) for word in STEPS]
+    assert steps == sorted(steps)
+    for name in ("phantoms/labels.json", "data/dataset.json", "run/environment.json", "run/report.html"):
+        path = machine.checkout / "demo" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    done = machine.make("demo")
+    assert done.stdout.splitlines() == [f"The report: {machine.checkout}/demo/run/report.html"]
+
+
+STEPS = ("phantom ct", "import ct", "train.py", "evaluate.py", "The report")
