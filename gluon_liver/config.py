@@ -1,0 +1,283 @@
+"""Configurations: a typed schema, one YAML file per experiment, ``BASE:`` inheritance.
+
+A YAML file states what differs from its base; :class:`Config` states every key, its type and its default. A key that
+the schema does not have is refused at every depth, so a misspelt knob never passes as its default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
+
+import yaml
+
+from .errors import ConfigError
+
+CONFIG_FOLDER = Path(__file__).parent / "configs"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Training-time changes of a study's image (CT paper, "many data-augmentation methods")."""
+
+    flip: bool = False  # mirror left-right with probability 0.5
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What the network sees of a study."""
+
+    window: str = "paper"  # a preset of data.image.WINDOWS; the paper prints width 80, level 150
+    size: int = 800  # side of the square network input in pixels
+    slices: int = 1  # depth around the annotated slice: 1 (R-50, R-101) or 9 (2.5D)
+    storage: str = "jpeg"  # "jpeg" passes slices through 8-bit JPEG as the paper did, "raw" does not
+    background_ratio: float = 1.0  # background images an epoch per image with boxes; all of them if fewer
+    shuffled_labels: bool = False  # control experiment: boxes dealt to other training images at random
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass(frozen=True)
+class RPNConfig:
+    """Region proposals; counts are per image, sizes in pixels of the network input."""
+
+    channels: int = 512
+    anchor_sizes: Tuple[float, ...] = (16.0, 32.0, 64.0, 128.0, 256.0)
+    anchor_ratios: Tuple[float, ...] = (0.5, 1.0, 2.0)
+    min_size: int = 4
+    nms_threshold: float = 0.7
+    train_pre_nms: int = 6000
+    train_post_nms: int = 1000
+    test_pre_nms: int = 3000
+    test_post_nms: int = 100
+    samples: int = 256
+    positive_ratio: float = 0.5
+    positive_iou: float = 0.7
+    negative_iou: float = 0.3
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """The ROI head: Block4, then one dense layer for classes and one for boxes."""
+
+    roi_size: int = 14
+    samples: int = 128
+    positive_ratio: float = 0.25
+    positive_iou: float = 0.5
+    max_boxes: int = 32  # ground-truth boxes an image at most
+    dropout: float = 0.5
+    nms_threshold: float = 0.3
+    score_threshold: float = 0.01
+    max_detections: int = 100
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The four knobs of Table 4's rows live here and in ``data.slices``."""
+
+    depth: int = 50  # Table 2 (50) or Table 3 (101)
+    width: float = 1.0  # channels as a fraction of the paper's; below 1 for CPU-sized demos
+    stride: int = 16  # of Block3's map, which proposals and ROIs read; 16 as in Tables 2 and 3, or 8
+    batch_norm: str = "live"  # "live" from scratch; "frozen" (running statistics only) with pretrained weights
+    rpn: RPNConfig = field(default_factory=RPNConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The recipe. The paper gives none: GluonCV's Faster R-CNN recipe is the default."""
+
+    optimizer: str = "sgd"  # "sgd" or "adam"
+    learning_rate: float = 0.001  # per image in the batch
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    batch_size: int = 1  # images a step
+    epochs: int = 20
+    decay_epochs: Tuple[float, ...] = (14.0, 18.0)
+    decay_factor: float = 0.1
+    warmup_steps: int = 100  # linear from a tenth of the rate
+    clip_norm: Optional[float] = None  # global gradient norm
+    seed: int = 0
+    log_every: int = 10  # steps
+    checkpoint_every: int = 1  # epochs
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment."""
+
+    model: str = "ct-faster-rcnn"
+    row: str = "R-50"  # the row of Table 4 that this experiment stands beside
+    data: DataConfig = field(default_factory=DataConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Plain mappings and lists, as written to a run's ``config.yaml``."""
+        return _plain(dataclasses.asdict(self))
+
+
+def config_names() -> List[str]:
+    """Names that ``--config`` takes beside paths: the YAML files of the package."""
+    return sorted(path.stem for path in CONFIG_FOLDER.glob("*.yaml"))
+
+
+def load_config(name: Union[str, Path], *, overrides: Sequence[str] = ()) -> Config:
+    """Read a packaged configuration by name, or a YAML file by path.
+
+    ``overrides`` are ``key.subkey=value`` strings, values in YAML. Raises :class:`ConfigError` for an unknown name
+    or key, a value of the wrong type, or a combination that cannot work.
+    """
+    tree = _read_tree(_find(name), seen=())
+    for override in overrides:
+        _apply_override(tree, override)
+    return build_config(tree)
+
+
+def build_config(tree: Mapping[str, Any]) -> Config:
+    """A checked :class:`Config` from nested mappings."""
+    config = _build(Config, tree, where="")
+    _check(config)
+    return config
+
+
+def save_config(config: Config, path: Union[str, Path]) -> None:
+    """Write every key, defaults included, as YAML."""
+    Path(path).write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding="utf-8")
+
+
+def _find(name: Union[str, Path]) -> Path:
+    packaged = CONFIG_FOLDER / "{}.yaml".format(name)
+    if packaged.is_file():
+        return packaged
+    path = Path(name)
+    if path.is_file():
+        return path
+    raise ConfigError(
+        "no configuration {!r}: give a path to a YAML file or one of {}".format(str(name), ", ".join(config_names()))
+    )
+
+
+def _read_tree(path: Path, *, seen: Tuple[Path, ...]) -> Dict[str, Any]:
+    if path.resolve() in seen:
+        raise ConfigError("{}: BASE refers back to the file itself".format(path.name))
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError("{} is not YAML: {}".format(path.name, error)) from error
+    tree = {} if tree is None else tree
+    if not isinstance(tree, dict):
+        raise ConfigError("{}: expected keys and values, found a {}".format(path.name, type(tree).__name__))
+    base = tree.pop("BASE", None)
+    if base is None:
+        return tree
+    base_path = path.parent / base if (path.parent / base).is_file() else _find(base)
+    return _merge(_read_tree(base_path, seen=seen + (path.resolve(),)), tree)
+
+
+def _merge(base: Dict[str, Any], top: Mapping[str, Any]) -> Dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _apply_override(tree: Dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError("--set {!r}: expected key.subkey=value".format(override))
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+        if not isinstance(tree, dict):
+            raise ConfigError("--set {!r}: {!r} is a value and has no keys".format(override, parent))
+    try:
+        tree[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError("--set {!r}: the value is not YAML".format(override)) from error
+
+
+def _build(cls: Type[T], tree: Any, *, where: str) -> T:
+    if not isinstance(tree, Mapping):
+        raise ConfigError("{}: expected keys, found {!r}".format(where or "configuration", tree))
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(tree) - set(hints), key=str)
+    if unknown:
+        raise ConfigError(
+            "unknown key {}; {} has: {}".format(
+                ", ".join(repr(_join(where, key)) for key in unknown), where or "the top level", ", ".join(hints)
+            )
+        )
+    values = {key: _convert(hints[key], value, where=_join(where, key)) for key, value in tree.items()}
+    return cls(**values)
+
+
+def _convert(kind: Any, value: Any, *, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _build(kind, value, where=where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Union:  # Optional[kind]
+        return None if value is None else _convert(arguments[0], value, where=where)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError("{}: expected a list, found {!r}".format(where, value))
+        return tuple(_convert(arguments[0], item, where=where) for item in value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is float and isinstance(value, str):  # YAML reads 1e-4 as text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if type(value) is not kind:
+        raise ConfigError("{}: expected {}, found {!r}".format(where, kind.__name__, value))
+    return value
+
+
+def _check(config: Config) -> None:
+    data, network, train = config.data, config.network, config.train
+    head, rpn = network.head, network.rpn
+    rules = [
+        ("model", config.model == "ct-faster-rcnn", config.model, "one of ct-faster-rcnn"),
+        ("data.slices", data.slices > 0 and data.slices % 2 == 1, data.slices, "odd, so that one slice is the centre"),
+        ("data.size", data.size >= 64 and data.size % 16 == 0, data.size, "a multiple of 16 from 64 up"),
+        ("data.storage", data.storage in ("jpeg", "raw"), data.storage, "jpeg or raw"),
+        ("data.background_ratio", data.background_ratio >= 0, data.background_ratio, "0 or more"),
+        ("network.depth", network.depth in (50,), network.depth, "50 (Table 2)"),
+        ("network.width", 0 < network.width <= 1, network.width, "above 0 and at most 1"),
+        ("network.stride", network.stride in (8, 16), network.stride, "16 (the paper's) or 8"),
+        ("network.batch_norm", network.batch_norm in ("live", "frozen"), network.batch_norm, "live or frozen"),
+        ("network.rpn.anchor_sizes", min(rpn.anchor_sizes or (0,)) > 0, rpn.anchor_sizes, "sizes above 0 pixels"),
+        ("network.rpn.anchor_ratios", min(rpn.anchor_ratios or (0,)) > 0, rpn.anchor_ratios, "ratios above 0"),
+        ("network.rpn.train_post_nms", rpn.train_post_nms + 1 >= head.samples, rpn.train_post_nms,
+         "at least network.head.samples - 1"),
+        ("network.head.dropout", 0 <= head.dropout < 1, head.dropout, "from 0 to below 1"),
+        ("train.optimizer", train.optimizer in ("sgd", "adam"), train.optimizer, "sgd or adam"),
+        ("train.learning_rate", train.learning_rate > 0, train.learning_rate, "above 0"),
+        ("train.batch_size", train.batch_size > 0, train.batch_size, "1 or more"),
+        ("train.epochs", train.epochs > 0, train.epochs, "1 or more"),
+        ("train.seed", train.seed >= 0, train.seed, "0 or more"),
+        ("train.log_every", train.log_every > 0, train.log_every, "1 or more"),
+        ("train.checkpoint_every", train.checkpoint_every > 0, train.checkpoint_every, "1 or more"),
+    ]
+    for key, good, value, wanted in rules:
+        if not good:
+            raise ConfigError("{} is {!r}: it must be {}".format(key, value, wanted))
+
+
+def _join(where: str, key: Any) -> str:
+    return "{}.{}".format(where, key) if where else str(key)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

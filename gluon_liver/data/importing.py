@@ -1,0 +1,299 @@
+"""A folder of DICOM -> a prepared data folder: every step of `python -m gluon_liver import ct`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Union
+
+from tqdm import tqdm
+
+from ..errors import DicomError, InputError, PhaseError
+from .annotation import CLASSES, Annotations, ImageLabel, save_annotations
+from .dataset import FORMAT, KIND
+from .dicom import Volume, load_series, scan_folder
+from .import_report import build_report, explain_nothing, write_private
+from .label_import import LabelEntry, LabelFile, NotTaken, load_label_file, match_labels, place_labels
+from .output_folder import check_output, whole_folder
+from .phases import PhaseChoice, PhaseRules, choose_phases, load_phase_rules, phase_template
+from .series import Rejection, Scan, SeriesFiles
+from .splits import make_splits, save_splits
+from .study import Study, assemble, check_frame_of_reference
+
+PathLike = Union[str, Path]
+
+
+@dataclass
+class StudyResult:
+    """What became of one study. `phases`: phase -> what was taken for it, counts and rules only."""
+
+    case: str
+    patient: str
+    study_uid: str
+    taken: bool = False
+    slices: int = 0
+    phantom: bool = False
+    phases: Dict[str, Dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass
+class ImportLog:
+    """Everything that an import found, for the report."""
+
+    scan: Scan
+    rules: PhaseRules
+    choices: Dict[str, PhaseChoice] = field(default_factory=dict)
+    studies: List[StudyResult] = field(default_factory=list)
+    quarantined: List[Rejection] = field(default_factory=list)
+    labels_not_taken: NotTaken = field(default_factory=NotTaken)
+    images: List[ImageLabel] = field(default_factory=list)
+    notes: List[str] = field(default_factory=list)
+
+
+def import_ct(
+    folder: PathLike,
+    out: PathLike,
+    *,
+    phases: Optional[PathLike] = None,
+    labels: Optional[PathLike] = None,
+    reference: Optional[str] = None,
+    salt: Optional[str] = None,
+    regrid: bool = False,
+    fractions: Sequence[float] = (0.7, 0.1, 0.2),
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Dict[str, Any]:
+    """Import every study below `folder` that can be used into the new data folder `out`; returns the report.
+
+    phases, labels: phase file and label file (see docs/data.md); reference: overrides the phase file's
+    reference; salt: text for reproducible case ids, random by default; regrid: interpolate uneven slices and
+    undo gantry tilt; fractions: train, val, test. A study or series that cannot be used is left out with its
+    reason. Raises InputError, and writes nothing, where no study is taken and where a given file or option is
+    wrong.
+    """
+    folder, out = Path(folder), Path(out)
+    make_splits(["any"], fractions=fractions, seed=seed)
+    rules = (load_phase_rules(str(phases)) if phases else PhaseRules()).with_reference(reference)
+    label_file = load_label_file(str(labels)) if labels else LabelFile("", (), False)
+    if folder.is_dir():
+        check_output(out, folder, overwrite=overwrite)
+    log = ImportLog(scan_folder(str(folder), progress=progress), rules)
+    studies = _group_studies(log)
+    for uid, series in studies.items():
+        log.choices[uid] = _choose(uid, series, log)
+    matched = match_labels(label_file, log.scan, log.choices, rules, log.labels_not_taken)
+    _note_unused_names(log)
+    salt = secrets.token_hex(16) if salt is None else salt
+    try:
+        with whole_folder(out, replace=overwrite) as temporary:
+            for uid in tqdm(studies, desc="studies", unit="study", disable=None if progress else True):
+                result = StudyResult(_hash("case", salt, uid), _patient(studies[uid], uid, salt), uid)
+                log.studies.append(result)
+                _import_study(result, matched.get(uid, {}), label_file.exhaustive, log, temporary, regrid)
+            if not any(result.taken for result in log.studies):
+                raise InputError(explain_nothing(log))
+            report = _write_data(log, temporary, fractions, seed)
+            write_private(log, temporary / "private", salt, folder)
+    except OSError as error:
+        raise InputError(f"--out {out} cannot be written: {error.strerror or error}") from error
+    return report
+
+
+def write_phase_template(
+    folder: PathLike, path: PathLike, *, phases: Optional[PathLike] = None, progress: bool = False
+) -> int:
+    """Scan `folder` and write a phase file to fill in to `path`; returns the number of series in it.
+
+    The file holds identifiers and descriptions of the studies. Raises InputError where `path` exists or no CT
+    is found.
+    """
+    if os.path.lexists(path):
+        raise InputError(f"--list-series {path} exists; choose another name")
+    rules = load_phase_rules(str(phases)) if phases else PhaseRules()
+    log = ImportLog(scan_folder(str(folder), progress=progress), rules)
+    if not log.scan.series:
+        raise InputError(explain_nothing(log))
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(phase_template(log.scan.series, rules))
+    except OSError as error:
+        raise InputError(f"--list-series {path} cannot be written: {error.strerror or error}") from error
+    return len(log.scan.series)
+
+
+def _group_studies(log: ImportLog) -> Dict[str, List[SeriesFiles]]:
+    studies: Dict[str, List[SeriesFiles]] = defaultdict(list)
+    for series in log.scan.series:
+        studies[series.study_uid].append(series)
+    return studies
+
+
+def _choose(uid: str, series: Sequence[SeriesFiles], log: ImportLog) -> PhaseChoice:
+    """Series of the phases of one study that share the reference's frame of reference."""
+    if len({one.patient_id for one in series}) > 1:
+        log.quarantined.extend(
+            Rejection(one.name, "its study carries several PatientIDs", "patient-conflict", len(one.slices))
+            for one in series
+        )
+        return PhaseChoice({}, {}, [])
+    choice = choose_phases(series, log.rules)
+    log.quarantined.extend(choice.left_out)
+    fixed = choice.taken.get(log.rules.reference)
+    if fixed is None:
+        for phase, one in choice.taken.items():
+            reason = f"its study has no series for the reference phase {log.rules.reference}"
+            log.quarantined.append(
+                Rejection(one.name, f"{reason} (this one is {phase})", "no-reference", len(one.slices))
+            )
+        choice.taken.clear()
+        return choice
+    for phase, one in list(choice.taken.items()):
+        # A defective series fails with its own reason when it is loaded.
+        if one is not fixed and one.slices and fixed.slices:
+            try:
+                check_frame_of_reference(
+                    fixed.frame_of_reference, one.frame_of_reference, phase, log.rules.reference
+                )
+            except PhaseError as error:
+                log.quarantined.append(Rejection(one.name, str(error), "frame-of-reference", len(one.slices)))
+                del choice.taken[phase]
+    return choice
+
+
+def _import_study(
+    result: StudyResult,
+    by_slice: Dict[int, LabelEntry],
+    exhaustive: bool,
+    log: ImportLog,
+    temporary: Path,
+    regrid: bool,
+) -> None:
+    """Load, align and save one study. What fails is quarantined; the study lives as long as its reference
+    phase does.
+    """
+    choice, reference = log.choices[result.study_uid], log.rules.reference
+    volumes: Dict[str, Volume] = {}
+    if reference in choice.taken:
+        for phase in sorted(choice.taken, key=lambda phase: phase != reference):
+            series = choice.taken[phase]
+            try:
+                volumes[phase] = load_series(series, regrid=regrid)
+            except DicomError as error:
+                log.quarantined.append(
+                    Rejection(series.name, str(error), type(error).__name__, len(series.slices))
+                )
+                if phase == reference:
+                    _quarantine_rest(choice, reference, log)
+                    break
+    if reference not in volumes:
+        if by_slice:
+            boxes = sum(len(item.boxes) for item in by_slice.values())
+            log.labels_not_taken.add("its study was not taken", images=len(by_slice), boxes=boxes)
+        return
+    hu, present, geometry = assemble(volumes, log.rules.order, reference)
+    for index, phase in enumerate(log.rules.order):
+        if phase in volumes and not present[index].any():
+            series = choice.taken[phase]
+            reason = f"no slice of {phase} overlaps the reference phase {reference}"
+            log.quarantined.append(Rejection(series.name, reason, "no-overlap", len(series.slices)))
+            del volumes[phase]
+        elif phase in volumes:
+            volume = volumes[phase]
+            result.phases[phase] = {
+                "series": choice.taken[phase].name,
+                "rule": choice.rule[phase],
+                "images": len(choice.taken[phase].slices),
+                "absent_slices": int((~present[index]).sum()),
+                "resampled": not volume.geometry.same_grid(geometry),
+                "interpolated_slices": sum(not uid for uid in volume.sop_instance_uids),
+                "tilt_undone": bool(volume.source_shift.any()),
+            }
+    counts = {phase: record["images"] for phase, record in result.phases.items()}
+    study = Study(
+        result.case, result.patient, log.rules.order, reference, hu, present, geometry, {"images": counts}
+    )
+    study.save(temporary / "studies" / result.case)
+    result.taken, result.slices = True, hu.shape[1]
+    result.phantom = any(choice.taken[phase].phantom for phase in volumes)
+    log.images.extend(
+        place_labels(
+            by_slice,
+            volumes[reference],
+            result.case,
+            reference,
+            exhaustive=exhaustive,
+            first_id=len(log.images) + 1,
+            not_taken=log.labels_not_taken,
+        )
+    )
+
+
+def _quarantine_rest(choice: PhaseChoice, reference: str, log: ImportLog) -> None:
+    for phase, series in choice.taken.items():
+        if phase != reference:
+            reason = f"the reference phase {reference} of its study cannot be used"
+            log.quarantined.append(Rejection(series.name, reason, "no-reference", len(series.slices)))
+
+
+def _write_data(log: ImportLog, temporary: Path, fractions: Sequence[float], seed: int) -> Dict[str, Any]:
+    """Everything of the data folder beside studies/ and private/."""
+    taken = sorted((result for result in log.studies if result.taken), key=lambda result: result.case)
+    splits = make_splits([result.patient for result in taken], fractions=fractions, seed=seed)
+    save_splits(splits, str(temporary / "splits.json"))
+    save_annotations(Annotations(CLASSES, log.images), str(temporary / "labels.json"))
+    phantoms = sum(one.phantom for one in taken)
+    if phantoms:
+        log.notes.append(
+            f"{phantoms} of {len(taken)} studies show a phantom: results say nothing about patients"
+        )
+    report = build_report(log, splits)
+    description = {
+        "format": FORMAT,
+        "kind": KIND,
+        "phases": list(log.rules.order),
+        "reference_phase": log.rules.reference,
+        "classes": list(CLASSES),
+        "phantom": any(one.phantom for one in taken),
+        "studies": [{"case": one.case, "patient": one.patient, "slices": one.slices} for one in taken],
+    }
+    for name, record in (("import-report.json", report), ("dataset.json", description)):
+        (temporary / name).write_text(json.dumps(record, indent=1), encoding="utf-8")
+    return report
+
+
+def _note_unused_names(log: ImportLog) -> None:
+    present = {series.series_uid for series in log.scan.series}
+    missing = sum(uid not in present for uid in log.rules.series)
+    if missing:
+        log.notes.append(
+            f"{missing} of {len(log.rules.series)} entries under 'series' of the phase file "
+            "name no CT series of the folder"
+        )
+    nameless = sum(not series[0].patient_id for series in _group_studies(log).values())
+    if nameless:
+        log.notes.append(
+            f"{nameless} study or studies have no PatientID: each counts as a patient of its own. "
+            "If two are of one patient, the split mixes training and test data"
+        )
+    kinds = Counter(rejection.kind for rejection in log.scan.rejected)
+    if kinds["TruncatedFileError"]:
+        log.notes.append(
+            f"{kinds['TruncatedFileError']} file(s) are too damaged to tell their series: "
+            "a series may lack its first or last slices"
+        )
+
+
+def _patient(series: Sequence[SeriesFiles], study_uid: str, salt: str) -> str:
+    return _hash("patient", salt, series[0].patient_id or study_uid)
+
+
+def _hash(kind: str, salt: str, value: str) -> str:
+    """ "case-" or "patient-" and 10 hex digits of SHA-256 over salt and tag value."""
+    return f"{kind}-{hashlib.sha256((salt + value).encode('utf-8')).hexdigest()[:10]}"

@@ -1,0 +1,109 @@
+"""From a prepared dataset to what a network sees: slice stacks of the reference phase, boxes in network pixels.
+
+Everything random is drawn from (seed, epoch, index), never from a global generator, so that the order in which
+images are loaded changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Sequence
+
+import numpy as np
+
+from ..config import AugmentConfig, DataConfig
+from ..errors import DatasetError
+from .annotation import ImageLabel
+from .dataset import Dataset
+from .image import resize_square, scale_boxes, slice_stack
+from .store import open_images, prepare_images
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One network input.
+
+    Attributes
+    ----------
+    image: uint8 (phase, 1, depth, size, size), the reference phase first.
+    boxes: float32 (n, 4) corners in pixels of the network input.
+    labels: int32 (n,) indices into the dataset's classes.
+    scale: network pixels per stored pixel.
+    """
+
+    image: np.ndarray
+    boxes: np.ndarray
+    labels: np.ndarray
+    scale: float
+
+
+class SliceLoader:
+    """Loads labelled slices of a dataset as the ``data`` section of a configuration says.
+
+    Raises :class:`DatasetError` when the reference phase is absent at a slice that is asked for.
+    """
+
+    def __init__(self, dataset: Dataset, config: DataConfig, *, cases: Sequence[str], progress: bool = False):
+        self._dataset = dataset
+        self._config = config
+        self._images: Dict[str, np.ndarray] = {}
+        prepare_images(dataset, window=config.window, storage=config.storage, cases=cases, progress=progress)
+
+    def load(self, case: str, slice_index: int, *, label: Optional[ImageLabel] = None) -> Sample:
+        """The stack around ``slice_index`` of ``case``, with the boxes of ``label`` if given."""
+        volume = self._volume(case)
+        if not 0 <= slice_index < len(volume):
+            raise DatasetError("{} has slices 0 to {}, not {}".format(case, len(volume) - 1, slice_index))
+        stack, scale = resize_square(slice_stack(volume, slice_index, self._config.slices), self._config.size)
+        boxes = np.zeros((0, 4), np.float32) if label is None else scale_boxes(label.boxes, scale)
+        labels = np.zeros(0, np.int32) if label is None else label.labels
+        return Sample(stack[None, None], boxes, labels, scale)
+
+    def _volume(self, case: str) -> np.ndarray:
+        if case not in self._images:
+            images = open_images(self._dataset, case, self._config.window, self._config.storage)
+            self._images[case] = images[self._dataset.phases.index(self._dataset.reference_phase)]
+        return self._images[case]
+
+
+def epoch_order(labels: Sequence[ImageLabel], *, background_ratio: float, seed: int, epoch: int) -> List[int]:
+    """Indices into ``labels`` for one epoch: every image with boxes, and background up to the ratio, shuffled.
+
+    Without any image with boxes the whole background is used. Backgrounds rotate: each epoch draws its own.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    foreground = [index for index, label in enumerate(labels) if len(label.boxes)]
+    background = [index for index, label in enumerate(labels) if not len(label.boxes)]
+    if foreground:
+        count = min(len(background), int(round(background_ratio * len(foreground))))
+        background = [int(index) for index in rng.permutation(background)[:count]]
+    return [int(index) for index in rng.permutation(foreground + background)]
+
+
+def augment(sample: Sample, config: AugmentConfig, *, seed: int, epoch: int, index: int) -> Sample:
+    """Training-time changes, identical in all slices and phases, boxes moved exactly."""
+    rng = np.random.default_rng([seed, epoch, index])
+    if config.flip and rng.random() < 0.5:
+        return flip(sample)
+    return sample
+
+
+def flip(sample: Sample) -> Sample:
+    """Mirror left-right: pixel column j becomes size - 1 - j, so edge x becomes size - x."""
+    size = sample.image.shape[-1]
+    boxes = sample.boxes.copy()
+    boxes[:, 0], boxes[:, 2] = size - sample.boxes[:, 2], size - sample.boxes[:, 0]
+    return dataclasses.replace(sample, image=sample.image[..., ::-1], boxes=boxes)
+
+
+def shuffle_labels(labels: Sequence[ImageLabel], *, seed: int) -> List[ImageLabel]:
+    """The control experiment: boxes and classes dealt to other images at random.
+
+    A network trained on these can learn where lesions tend to lie and nothing of what they look like.
+    """
+    order = np.random.default_rng([seed, 1]).permutation(len(labels))
+    return [
+        dataclasses.replace(label, boxes=labels[other].boxes, labels=labels[other].labels)
+        for label, other in zip(labels, order)
+    ]

@@ -1,0 +1,110 @@
+"""Training, validation and test patients: a patient is in one of them only, with all studies."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Dict, Iterable, List, Sequence, Tuple
+
+import numpy as np
+
+from ..errors import SplitError
+
+SPLIT_NAMES = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Patient ids of each split. Raises SplitError where a patient is in two of them."""
+
+    train: Tuple[str, ...]
+    val: Tuple[str, ...]
+    test: Tuple[str, ...]
+    seed: int
+
+    def __post_init__(self) -> None:
+        seen: Dict[str, str] = {}
+        shared: List[str] = []
+        for name in SPLIT_NAMES:
+            for patient in getattr(self, name):
+                if patient in seen:
+                    shared.append(f"{patient} ({seen[patient]}, {name})")
+                seen[patient] = name
+        if shared:
+            raise SplitError(
+                f"patients are in more than one split, or listed twice: {', '.join(sorted(shared))}"
+            )
+
+    def of(self, split_name: str) -> Tuple[str, ...]:
+        """Patients of "train", "val" or "test"."""
+        if split_name not in SPLIT_NAMES:
+            raise SplitError(f"there is no split {split_name!r}; the splits are {', '.join(SPLIT_NAMES)}")
+        return getattr(self, split_name)
+
+
+def make_splits(
+    patients: Iterable[str], *, fractions: Sequence[float] = (0.7, 0.1, 0.2), seed: int = 0
+) -> Splits:
+    """Shuffle the patients with `seed` and cut them by `fractions` (train, val, test).
+
+    A split whose fraction is above 0 gets at least one patient while there are enough. Raises SplitError for
+    fractions that are no shares of 1 and where there is no patient.
+    """
+    share = np.asarray(list(fractions), dtype=np.float64)
+    if share.shape != (3,) or not np.isfinite(share).all() or share.min() < 0 or abs(share.sum() - 1) > 1e-6:
+        raise SplitError(
+            f"split fractions must be three numbers of 0 or more that sum to 1, not {list(fractions)}"
+        )
+    names = sorted(set(patients))
+    if not names:
+        raise SplitError("there is no patient to split")
+    wanted = share * len(names)
+    counts = np.floor(wanted + 1e-9).astype(int)
+    for index in np.argsort(counts - wanted, kind="stable")[: len(names) - counts.sum()]:
+        counts[index] += 1
+    needed = np.flatnonzero(share > 0)
+    if len(names) >= len(needed):
+        for index in needed:
+            if counts[index] == 0:
+                counts[np.argmax(counts)] -= 1
+                counts[index] = 1
+    order = [names[i] for i in np.random.RandomState(seed).permutation(len(names))]
+    first, second = int(counts[0]), int(counts[0] + counts[1])
+    return Splits(
+        tuple(sorted(order[:first])), tuple(sorted(order[first:second])), tuple(sorted(order[second:])), seed
+    )
+
+
+def load_splits(path: str) -> Splits:
+    """Read a split file: {"seed": int, "train": [...], "val": [...], "test": [...]}. Raises SplitError."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            record = json.load(stream)
+    except OSError as error:
+        raise SplitError(f"the split file {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SplitError(f"the split file {path} is not JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise SplitError(f"the split file {path} must hold an object with the lists {', '.join(SPLIT_NAMES)}")
+    lists = []
+    for name in SPLIT_NAMES:
+        value = record.get(name)
+        if not isinstance(value, list) or not all(isinstance(patient, str) for patient in value):
+            raise SplitError(f"the split file {path}: key {name!r} must be a list of patient ids")
+        lists.append(tuple(value))
+    if not any(lists):
+        raise SplitError(f"the split file {path} names no patient")
+    seed = record.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise SplitError(f"the split file {path}: key 'seed' must be a whole number")
+    return Splits(*lists, seed=seed)
+
+
+def save_splits(splits: Splits, path: str) -> None:
+    """Write a split file through a temporary sibling."""
+    record = {"seed": splits.seed, **{name: list(splits.of(name)) for name in SPLIT_NAMES}}
+    temporary = f"{path}.tmp"
+    with open(temporary, "w", encoding="utf-8") as stream:
+        json.dump(record, stream, indent=1)
+    os.replace(temporary, path)

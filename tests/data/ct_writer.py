@@ -1,0 +1,115 @@
+"""Writes tiny CT files for the tests, one rule broken at a time."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
+AXIAL = [1, 0, 0, 0, 1, 0]
+UID_ROOT = "1.2.826.0.1.3680043.8.498.77."
+
+
+def uid(*numbers):
+    return UID_ROOT + ".".join(str(number) for number in numbers)
+
+
+def ct_dataset(
+    *, study=1, series=1, instance=0, z=0.0, pixels=None, patient="P1", description="ARTERIAL", **tags
+):
+    """A CT slice; a tag set to None is left out."""
+    pixels = np.full((16, 16), instance, np.int16) if pixels is None else pixels
+    ds = Dataset()
+    ds.SOPClassUID = CT
+    ds.SOPInstanceUID = uid(study, series, instance + 1)
+    ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    ds.Modality = "CT"
+    ds.PatientID, ds.PatientName = patient, "Secret^Name"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = uid(study), uid(study, series)
+    ds.SeriesDescription = description
+    ds.FrameOfReferenceUID = uid(study, 0)
+    ds.InstanceNumber = 100 - instance
+    ds.SliceThickness = 99
+    ds.ImagePositionPatient, ds.ImageOrientationPatient = [-10, -20, z], AXIAL
+    ds.PixelSpacing = [0.5, 0.5]
+    ds.Rows, ds.Columns = pixels.shape[-2:]
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.BitsAllocated = ds.BitsStored = 16
+    ds.HighBit = 15
+    ds.PixelRepresentation = 1 if pixels.dtype.kind == "i" else 0
+    ds.RescaleSlope, ds.RescaleIntercept = 1, 0
+    ds.PixelData = pixels.tobytes()
+    for keyword, value in tags.items():
+        if value is None:
+            del ds[keyword]
+        else:
+            setattr(ds, keyword, value)
+    return ds
+
+
+def write(ds, path, *, syntax=ExplicitVRLittleEndian):
+    """Save `ds` as a DICOM file, whatever its transfer syntax; pixel data are taken as they are."""
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    ds.file_meta.MediaStorageSOPClassUID = ds.get("SOPClassUID", CT)
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", uid(9))
+    os.makedirs(os.path.dirname(str(path)), exist_ok=True)
+    if pydicom.__version__.startswith("2."):
+        ds.is_little_endian = ds.file_meta.TransferSyntaxUID.is_little_endian
+        ds.is_implicit_VR = ds.file_meta.TransferSyntaxUID.is_implicit_VR
+        ds.save_as(str(path), write_like_original=False)
+    else:
+        ds.save_as(str(path), enforce_file_format=True)
+    return str(path)
+
+
+def write_series(folder, *, zs=(0.0, 2.0, 4.0, 6.0), series=1, start=0, **common):
+    """One file for each z; the pixels of slice i are all i unless given."""
+    return [
+        write(
+            ct_dataset(series=series, instance=start + i, z=z, **common),
+            os.path.join(str(folder), f"s{series}", f"{start + i:03d}.dcm"),
+        )
+        for i, z in enumerate(zs)
+    ]
+
+
+def item(**tags):
+    ds = Dataset()
+    for keyword, value in tags.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def enhanced_dataset(frames, *, zs, intercepts, share_rescale=False, **tags):
+    """Enhanced CT of `frames` (n, rows, columns) int16; rescale per frame, or shared with intercepts[0]."""
+    ds = ct_dataset(**{"pixels": frames, "SOPClassUID": ENHANCED_CT, "NumberOfFrames": len(frames), **tags})
+    for keyword in (
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "PixelSpacing",
+        "RescaleSlope",
+        "RescaleIntercept",
+    ):
+        del ds[keyword]
+    shared = item(
+        PlaneOrientationSequence=[item(ImageOrientationPatient=AXIAL)],
+        PixelMeasuresSequence=[item(PixelSpacing=[0.5, 0.75])],
+        CTImageFrameTypeSequence=[item(FrameType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"])],
+    )
+    if share_rescale:
+        shared.PixelValueTransformationSequence = [item(RescaleSlope=2, RescaleIntercept=intercepts[0])]
+    ds.SharedFunctionalGroupsSequence = [shared]
+    per_frame = []
+    for z, intercept in zip(zs, intercepts):
+        group = item(PlanePositionSequence=[item(ImagePositionPatient=[-10, -20, z])])
+        if not share_rescale:
+            group.PixelValueTransformationSequence = [item(RescaleSlope=1, RescaleIntercept=intercept)]
+        per_frame.append(group)
+    ds.PerFrameFunctionalGroupsSequence = per_frame
+    return ds
