@@ -1,0 +1,116 @@
+"""Top-1 accuracy, precision and recall."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from gluon_liver.metrics.bootstrap import divide_or_nan
+from gluon_liver.metrics.matching import MatchRecords, box_iou
+from gluon_liver.metrics.records import ImageResult, patient_ids
+
+MIXED = "mixed"
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Right answers and opportunities of each patient, in the order of patient_ids: (p,) int64 each."""
+
+    right: np.ndarray
+    n: np.ndarray
+
+    @property
+    def value(self) -> Optional[float]:
+        """Right answers over opportunities, None when there were none."""
+        n = int(self.n.sum())
+        return int(self.right.sum()) / n if n else None
+
+
+def top1_is_right(result: ImageResult, *, iou_threshold: float = 0.5) -> bool:
+    """Whether the best-scoring ROI over all classes overlaps a lesion of its class by IoU >= iou_threshold.
+
+    The paper: "we took the ROI with the highest probability as the output of the model" (Classification
+    Recognition). Of ROIs tied for the best score the first listed is the output; without any ROI the answer
+    is wrong.
+    """
+    if len(result.scores) == 0:
+        return False
+    best = int(np.argmax(result.scores))
+    lesions = result.gt_boxes[result.gt_labels == result.labels[best]]
+    return bool((box_iou(result.boxes[best], lesions) >= iou_threshold).any())
+
+
+def top1_counts(
+    results: Sequence[ImageResult], classes: Sequence[str], *, iou_threshold: float = 0.5
+) -> Dict[str, Counts]:
+    """Top-1 counts over annotated slices, a class at a time.
+
+    A slice whose lesions are all of one class counts for that class. A slice with lesions of several classes
+    cannot be right for all of them with a single output, so such slices are counted apart, under "mixed".
+
+    Returns:
+        {class: Counts, ..., "mixed": Counts}. Slices without lesions are not counted.
+    """
+    row_of = {patient: row for row, patient in enumerate(patient_ids(results))}
+    right = np.zeros((len(classes) + 1, len(row_of)), dtype=np.int64)
+    n = np.zeros_like(right)
+    for result in results:
+        present = np.unique(result.gt_labels)
+        if len(present) == 0:
+            continue
+        group = int(present[0]) if len(present) == 1 else len(classes)
+        row = row_of[result.patient]
+        n[group, row] += 1
+        right[group, row] += top1_is_right(result, iou_threshold=iou_threshold)
+    return {name: Counts(right[group], n[group]) for group, name in enumerate([*classes, MIXED])}
+
+
+def top1_accuracy(
+    results: Sequence[ImageResult], classes: Sequence[str], *, iou_threshold: float = 0.5
+) -> Dict[str, Optional[float]]:
+    """Top-1 accuracy by class and of mixed slices; None where there is no such slice. See top1_counts."""
+    counts = top1_counts(results, classes, iou_threshold=iou_threshold)
+    return {name: count.value for name, count in counts.items()}
+
+
+def precision_recall_counts(records: MatchRecords) -> Tuple[Counts, Counts]:
+    """Counts behind precision (hits over detections) and recall (hits over lesions) of the given records."""
+    patients = len(records.gt_count)
+    hits = np.bincount(records.patient[records.hit], minlength=patients)
+    detections = np.bincount(records.patient, minlength=patients)
+    return Counts(hits, detections), Counts(hits, records.gt_count)
+
+
+def precision_recall_curve(records: MatchRecords) -> Dict[str, List[float]]:
+    """Precision over recall as the score threshold falls, one point for each recall reached.
+
+    Tied scores form one point (a threshold cannot part them). Points that add false positives only are left
+    out, save the last. Empty lists when there is no lesion.
+
+    Returns:
+        {"recall": [...], "precision": [...], "score": [...]}, recall rising; score is the threshold of the
+        point.
+    """
+    lesions = int(records.gt_count.sum())
+    if lesions == 0:
+        return {"recall": [], "precision": [], "score": []}
+    ends = threshold_ends(records.scores)
+    hits = np.cumsum(records.hit)[ends]
+    precision = divide_or_nan(hits, ends + 1)
+    keep = np.flatnonzero(np.diff(hits, prepend=0) > 0)
+    if len(ends) and (len(keep) == 0 or keep[-1] != len(ends) - 1):
+        keep = np.append(keep, len(ends) - 1)
+    return {
+        "recall": (hits[keep] / lesions).tolist(),
+        "precision": precision[keep].tolist(),
+        "score": records.scores[ends[keep]].tolist(),
+    }
+
+
+def threshold_ends(scores: np.ndarray) -> np.ndarray:
+    """Last index of each run of equal, descending scores: the cuts that a score threshold can make."""
+    if len(scores) == 0:
+        return np.zeros(0, dtype=np.int64)
+    return np.append(np.flatnonzero(np.diff(scores) != 0), len(scores) - 1)

@@ -1,0 +1,133 @@
+"""Average precision: pycocotools for the reported value, weighted records for its bootstrap.
+
+No limit is put on detections an image (COCO's customary limit is 100; the detectors here give fewer).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Dict, List, Optional, Sequence
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from gluon_liver.metrics.bootstrap import divide_or_nan
+from gluon_liver.metrics.matching import MatchRecords
+from gluon_liver.metrics.records import ImageResult
+
+RECALL_POINTS = np.linspace(0.0, 1.0, 101)
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+_REPLICATES_AT_ONCE = 50  # bounds the (replicates, detections) work arrays
+
+
+def coco_average_precision(
+    results: Sequence[ImageResult], classes: Sequence[str]
+) -> Dict[str, Dict[str, Optional[float]]]:
+    """Average precision by pycocotools: IoU 0.50:0.95 ("ap"), 0.5 ("ap50") and 0.75 ("ap75").
+
+    Returns:
+        {"ap" | "ap50" | "ap75": {class: value, ..., "mean": value}}. A class without lesions is None
+        (pycocotools says -1) and does not enter the mean.
+    """
+    chosen = {"ap": slice(None), "ap50": slice(0, 1), "ap75": slice(5, 6)}
+    if not results:
+        return {name: {key: None for key in [*classes, "mean"]} for name in chosen}
+    precision = _coco_precision(results, len(classes))
+    table: Dict[str, Dict[str, Optional[float]]] = {}
+    for name, thresholds in chosen.items():
+        values: List[Optional[float]] = []
+        for label in range(len(classes)):
+            of_class = precision[thresholds, :, label, 0, 0]
+            values.append(None if (of_class < 0).any() else float(of_class.mean()))
+        defined = [value for value in values if value is not None]
+        table[name] = dict(zip(classes, values))
+        table[name]["mean"] = float(np.mean(defined)) if defined else None
+    return table
+
+
+def weighted_ap(records: MatchRecords, weights: np.ndarray) -> np.ndarray:
+    """101-point interpolated average precision in each bootstrap replicate.
+
+    With all weights 1 this is pycocotools' AP at the IoU the records were matched at. A copy of a detection
+    right behind the original cannot change the interpolated precision, so integer weights equal evaluating
+    the copies.
+
+    Args:
+        records: matched detections of one class.
+        weights: (replicates, patients) int64, how often each patient counts.
+
+    Returns:
+        (replicates,) float64, NaN where the replicate holds no lesion of the class.
+    """
+    found = [np.zeros(0)]
+    for start in range(0, len(weights), _REPLICATES_AT_ONCE):
+        found.append(_average_precision(records, weights[start : start + _REPLICATES_AT_ONCE]))
+    return np.concatenate(found)
+
+
+def _average_precision(records: MatchRecords, weights: np.ndarray) -> np.ndarray:
+    # Precision is highest, for the recall it belongs to, right at a hit: the envelope needs the hits only.
+    at_hit = np.flatnonzero(records.hit)
+    weight = weights[:, records.patient].astype(np.float64)  # (r, d)
+    ranks = np.cumsum(weight, axis=1)[:, at_hit]
+    hits = np.cumsum(weight[:, at_hit], axis=1)
+    precision = np.divide(hits, ranks + np.spacing(1), where=ranks > 0, out=np.zeros_like(hits))
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    lesions = weights @ records.gt_count
+    recall = divide_or_nan(hits, lesions[:, None])
+    found = np.full(len(weights), np.nan)
+    for row in np.flatnonzero(lesions > 0):
+        index = np.searchsorted(recall[row], RECALL_POINTS, side="left")
+        reached = index < len(at_hit)
+        found[row] = envelope[row, index[reached]].sum() / len(RECALL_POINTS)
+    return found
+
+
+def _coco_precision(results: Sequence[ImageResult], classes: int) -> np.ndarray:
+    """pycocotools' precision[IoU, recall point, class, area range, detection limit]; -1 where undefined."""
+    images = [{"id": result.image_id} for result in results]
+    categories = [{"id": label + 1} for label in range(classes)]
+    truth: List[dict] = []
+    detections: List[dict] = []
+    for result in results:
+        for box, label in zip(result.gt_boxes, result.gt_labels):
+            truth.append(_annotation(len(truth) + 1, result.image_id, box, label))
+        for box, label, score in zip(result.boxes, result.labels, result.scores):
+            entry = _annotation(len(detections) + 1, result.image_id, box, label)
+            detections.append(dict(entry, score=float(score)))
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports progress by print
+        evaluation = COCOeval(
+            _index(images, categories, truth), _index(images, categories, detections), iouType="bbox"
+        )
+        evaluation.params.iouThrs = IOU_THRESHOLDS
+        evaluation.params.recThrs = RECALL_POINTS
+        evaluation.params.maxDets = [max(1, max(len(result.boxes) for result in results))]
+        evaluation.params.areaRng = [[0, float("inf")]]
+        evaluation.params.areaRngLbl = ["all"]
+        evaluation.evaluate()
+        evaluation.accumulate()
+    return evaluation.eval["precision"]
+
+
+def _annotation(number: int, image_id: int, box: np.ndarray, label: int) -> dict:
+    # Numbers start at 1: pycocotools marks "unmatched" with 0.
+    x1, y1, x2, y2 = (float(value) for value in box)
+    width, height = x2 - x1, y2 - y1
+    return {
+        "id": number,
+        "image_id": image_id,
+        "category_id": int(label) + 1,
+        "bbox": [x1, y1, width, height],
+        "area": width * height,
+        "iscrowd": 0,
+    }
+
+
+def _index(images: List[dict], categories: List[dict], annotations: List[dict]) -> COCO:
+    # Built by hand because COCO.loadRes fails on an empty list of detections.
+    coco = COCO()
+    coco.dataset = {"images": images, "categories": categories, "annotations": annotations}
+    coco.createIndex()
+    return coco

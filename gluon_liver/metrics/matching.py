@@ -1,0 +1,132 @@
+"""Which detection finds which lesion: IoU and the greedy matching of the COCO evaluation.
+
+Matching runs in descending score, so what a detection matches never depends on detections scored lower: one
+pass serves every score threshold (precision, recall, average precision, FROC).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Sequence
+
+import numpy as np
+
+from gluon_liver.metrics.records import ImageResult, patient_ids
+
+UNMATCHED = -1
+
+
+def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of (n, 4) and (m, 4) boxes (x1, y1, x2, y2 exclusive) -> (n, m) float64.
+
+    A pair whose union is empty has IoU 0.
+    """
+    a = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    b = np.asarray(others, dtype=np.float64).reshape(-1, 4)
+    corner_low = np.maximum(a[:, None, :2], b[None, :, :2])
+    corner_high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides = np.clip(corner_high - corner_low, 0.0, None)
+    intersection = sides[..., 0] * sides[..., 1]
+    area_a = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
+    area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
+    union = area_a[:, None] + area_b[None, :] - intersection
+    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+
+
+def match_greedily(
+    boxes: np.ndarray, scores: np.ndarray, gt_boxes: np.ndarray, iou_threshold: float
+) -> np.ndarray:
+    """Match detections of one image and one class to its lesions as pycocotools does.
+
+    In descending score (ties in the order given) each detection takes the still free lesion of highest IoU,
+    if that IoU reaches the threshold; of lesions at equal IoU the last listed wins, as in
+    ``COCOeval.evaluateImg``.
+
+    Args:
+        boxes: (m, 4) detections. scores: (m,). gt_boxes: (n, 4) lesions.
+        iou_threshold: a detection at exactly this IoU matches.
+
+    Returns:
+        (m,) int64: the matched row of gt_boxes, or UNMATCHED (-1) for a false positive.
+    """
+    matched = np.full(len(boxes), UNMATCHED, dtype=np.int64)
+    if len(boxes) == 0 or len(gt_boxes) == 0:
+        return matched
+    iou = box_iou(boxes, gt_boxes)
+    free = np.ones(len(gt_boxes), dtype=bool)
+    for detection in np.argsort(-np.asarray(scores), kind="stable"):
+        candidates = np.where(free, iou[detection], -1.0)
+        best = len(candidates) - 1 - int(np.argmax(candidates[::-1]))
+        if candidates[best] >= iou_threshold:
+            matched[detection] = best
+            free[best] = False
+    return matched
+
+
+@dataclass(frozen=True, eq=False)
+class MatchRecords:
+    """Every detection of one class (or of several, pooled) over an evaluation, with what a resampling needs.
+
+    Attributes:
+        scores: (d,) float64, descending; ties in the order of image ids.
+        hit: (d,) bool, True for a detection that found a lesion.
+        patient: (d,) int64, row of the patient in the sorted list of patients.
+        gt_count: (p,) int64, lesions of each patient.
+        image_count: (p,) int64, evaluated images of each patient, background included.
+    """
+
+    scores: np.ndarray
+    hit: np.ndarray
+    patient: np.ndarray
+    gt_count: np.ndarray
+    image_count: np.ndarray
+
+    def at_score(self, threshold: float) -> MatchRecords:
+        """The records restricted to detections with score >= threshold."""
+        keep = self.scores >= threshold
+        return MatchRecords(
+            self.scores[keep], self.hit[keep], self.patient[keep], self.gt_count, self.image_count
+        )
+
+
+def match_class(results: Sequence[ImageResult], label: int, *, iou_threshold: float = 0.5) -> MatchRecords:
+    """Match the detections of one class over images sorted by id (see check_results)."""
+    row_of = {patient: row for row, patient in enumerate(patient_ids(results))}
+    gt_count = np.zeros(len(row_of), dtype=np.int64)
+    image_count = np.zeros(len(row_of), dtype=np.int64)
+    scores: List[np.ndarray] = [np.zeros(0)]
+    hits: List[np.ndarray] = [np.zeros(0, dtype=bool)]
+    rows: List[np.ndarray] = [np.zeros(0, dtype=np.int64)]
+    for result in results:
+        row = row_of[result.patient]
+        chosen = result.labels == label
+        gt_boxes = result.gt_boxes[result.gt_labels == label]
+        image_count[row] += 1
+        gt_count[row] += len(gt_boxes)
+        matched = match_greedily(result.boxes[chosen], result.scores[chosen], gt_boxes, iou_threshold)
+        scores.append(result.scores[chosen])
+        hits.append(matched != UNMATCHED)
+        rows.append(np.full(len(matched), row, dtype=np.int64))
+    return _in_descending_score(
+        np.concatenate(scores), np.concatenate(hits), np.concatenate(rows), gt_count, image_count
+    )
+
+
+def pool_classes(records: Sequence[MatchRecords]) -> MatchRecords:
+    """One set of records over several classes of the same images; a hit still needs the right class."""
+    if not records:
+        raise ValueError("no classes to pool")
+    return _in_descending_score(
+        np.concatenate([record.scores for record in records]),
+        np.concatenate([record.hit for record in records]),
+        np.concatenate([record.patient for record in records]),
+        np.sum([record.gt_count for record in records], axis=0),
+        records[0].image_count,
+    )
+
+
+def _in_descending_score(
+    scores: np.ndarray, hit: np.ndarray, patient: np.ndarray, gt_count: np.ndarray, image_count: np.ndarray
+) -> MatchRecords:
+    order = np.argsort(-scores, kind="stable")
+    return MatchRecords(scores[order], hit[order], patient[order], gt_count, image_count)

@@ -1,0 +1,285 @@
+"""Detections and ground truth drawn over a slice (the paper's Fig. 5)."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+Colour = Tuple[int, int, int]
+
+# Told apart by colour-blind readers and bright enough for a dark slice; by class index.
+CLASS_COLOURS: Tuple[Colour, ...] = (
+    (86, 180, 233),
+    (240, 228, 66),
+    (255, 120, 50),
+    (0, 200, 140),
+    (230, 140, 200),
+)
+GT_COLOUR: Colour = (255, 255, 255)
+_PLATE: Colour = (16, 16, 20)  # behind text
+_LEGIBLE_SIDE = 640  # smaller images are enlarged by a whole factor to at least this
+_DASH = 6
+
+
+class Rect(NamedTuple):
+    """Pixels of the drawing: left and top inclusive, right and bottom exclusive."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def meets(self, other: Rect) -> bool:
+        """Whether the two share a pixel."""
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.top < other.bottom
+            and other.top < self.bottom
+        )
+
+
+class _Mark(NamedTuple):
+    outline: Rect
+    text: str
+    colour: Colour
+    dashed: bool
+    where: str = ""  # the box's corner in pixels of the slice
+
+
+def draw_overlay(
+    grey: np.ndarray,
+    *,
+    boxes: np.ndarray,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    gt_boxes: np.ndarray,
+    gt_labels: np.ndarray,
+    classes: Sequence[str],
+    scale: Optional[int] = None,
+) -> np.ndarray:
+    """Draw predictions (solid, class colour, label and score) and ground truth (dashed, white) over a slice.
+
+    Outlines lie just outside the boxes. Text lies in the image and on no box; where a crowded image has no
+    such place near the box, the text goes to a line under the image, with the box's position.
+
+    Args:
+        grey: (H, W) uint8.
+        boxes: (m, 4) x1, y1, x2, y2 in pixels of grey, x2 and y2 exclusive; labels (m,), scores (m,). All are
+            drawn: drop low scores first.
+        gt_boxes: (n, 4); gt_labels (n,).
+        classes: names by label.
+        scale: whole enlargement factor; by default the smallest that makes the longer side 640 pixels or
+            more.
+
+    Returns:
+        (scale * H + strip, scale * W, 3) uint8 RGB: the image with a legend strip under it.
+    """
+    if grey.ndim != 2 or grey.dtype != np.uint8:
+        raise ValueError(f"a (H, W) uint8 slice is needed, found {grey.shape} {grey.dtype}")
+    if scale is None:
+        scale = max(1, math.ceil(_LEGIBLE_SIDE / max(grey.shape)))
+    height, width = grey.shape[0] * scale, grey.shape[1] * scale
+    slice_image = Image.fromarray(grey).resize((width, height), Image.BICUBIC).convert("RGB")
+    line = max(1, round(max(width, height) / 320))
+    texts = [f"GT {classes[label]}" for label in gt_labels]
+    texts += [f"{classes[label]} {score:.2f}" for label, score in zip(labels, scores)]
+    colours = [GT_COLOUR] * len(gt_labels) + [_class_colour(label) for label in labels]
+    marks = [
+        _Mark(
+            _outline(box, scale, line, width, height),
+            text,
+            colour,
+            number < len(gt_labels),
+            f"x {box[0]:.0f}, y {box[1]:.0f}",
+        )
+        for number, (box, text, colour) in enumerate(zip([*gt_boxes, *boxes], texts, colours))
+    ]
+    draw = ImageDraw.Draw(slice_image)
+    for mark in reversed(marks):  # dashes last: they stay visible on a prediction that fits exactly
+        _draw_outline(draw, mark, line)
+    font = _font(max(11, round(max(width, height) / 45)))  # still legible at half size on a page
+    places = place_labels(
+        [mark.outline for mark in marks], [_text_size(font, m.text) for m in marks], width, height
+    )
+    placed = [(mark, place) for mark, place in zip(marks, places) if place is not None]
+    for mark, place in placed:
+        _draw_leader(draw, mark, place)
+    for mark, place in placed:
+        draw.rectangle((place.left, place.top, place.right - 1, place.bottom - 1), fill=_PLATE)
+        draw.text((place.left + 3, place.top + 1), mark.text, fill=mark.colour, font=font)
+    unplaced = [mark for mark, place in zip(marks, places) if place is None]
+    strip = _legend(width, font, classes, labels, bool(len(gt_boxes)), unplaced)
+    return np.concatenate([np.asarray(slice_image), strip])
+
+
+def place_labels(
+    outlines: Sequence[Rect], sizes: Sequence[Tuple[int, int]], width: int, height: int
+) -> List[Optional[Rect]]:
+    """Find a place for each label that lies in the image and meets no box and no other label.
+
+    Places next to the box are tried first (above, below, right, left), then places up to a third of the image
+    away.
+
+    Args:
+        outlines: boxes in pixels of the drawing. sizes: (width, height) of each label.
+        width, height: of the image.
+
+    Returns:
+        A rectangle for each label, None where there is no room.
+    """
+    taken = list(outlines)
+    placed: List[Optional[Rect]] = []
+    reach = max(width, height) // 3
+    for outline, (text_width, text_height) in zip(outlines, sizes):
+        found = None
+        for left, top in _candidates(outline, text_width, text_height, reach):
+            rect = Rect(left, top, left + text_width, top + text_height)
+            inside = left >= 0 and top >= 0 and rect.right <= width and rect.bottom <= height
+            if inside and not any(rect.meets(other) for other in taken):
+                found = rect
+                taken.append(rect)
+                break
+        placed.append(found)
+    return placed
+
+
+def montage(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Tile (h, w, 3) uint8 images row by row on a dark ground, each cell as large as the largest image."""
+    if not images or columns < 1:
+        raise ValueError(f"{len(images)} images in {columns} columns")
+    gap = 8
+    height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
+    columns = min(columns, len(images))
+    rows = math.ceil(len(images) / columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 32, dtype=np.uint8)
+    for number, image in enumerate(images):
+        top = gap + number // columns * (height + gap)
+        left = gap + number % columns * (width + gap)
+        sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return sheet
+
+
+def _candidates(outline: Rect, text_width: int, text_height: int, reach: int) -> List[Tuple[int, int]]:
+    """Top-left corners by preference: touching the box, then on a grid around it, nearest first."""
+    above, below = outline.top - text_height, outline.bottom
+    before, behind = outline.left - text_width, outline.right
+    lefts, tops = [outline.left, outline.right - text_width], [outline.top, outline.bottom - text_height]
+    near = [(left, above) for left in lefts] + [(left, below) for left in lefts]
+    near += [(behind, top) for top in tops] + [(before, top) for top in tops]
+    near += [(behind, above), (before, above), (behind, below), (before, below)]
+    step = max(4, text_height // 2)
+    far = []
+    for dy in range(-reach, reach + 1, step):
+        for dx in range(-reach, reach + 1, step):
+            left = lefts[0] + dx
+            # distance between the label and the box, sideways and up or down
+            gap_x = max(outline.left - (left + text_width), left - outline.right, 0)
+            top = tops[0] + dy
+            gap_y = max(outline.top - (top + text_height), top - outline.bottom, 0)
+            far.append((gap_x * gap_x + gap_y * gap_y, top, left))
+    return near + [(left, top) for _, top, left in sorted(far)]
+
+
+def _outline(box: np.ndarray, scale: int, line: int, width: int, height: int) -> Rect:
+    """The outer rectangle of the outline around a box, kept in the image."""
+    left = min(max(int(round(float(box[0]) * scale)) - line, 0), width - 2 * line)
+    top = min(max(int(round(float(box[1]) * scale)) - line, 0), height - 2 * line)
+    right = min(max(int(round(float(box[2]) * scale)) + line, left + 2 * line), width)
+    bottom = min(max(int(round(float(box[3]) * scale)) + line, top + 2 * line), height)
+    return Rect(left, top, right, bottom)
+
+
+def _draw_outline(draw: ImageDraw.ImageDraw, mark: _Mark, line: int) -> None:
+    left, top, right, bottom = mark.outline
+    if not mark.dashed:
+        draw.rectangle((left, top, right - 1, bottom - 1), outline=mark.colour, width=line)
+        return
+    for start in range(left, right, 2 * _DASH):
+        stop = min(start + _DASH, right) - 1
+        draw.rectangle((start, top, stop, top + line - 1), fill=mark.colour)
+        draw.rectangle((start, bottom - line, stop, bottom - 1), fill=mark.colour)
+    for start in range(top, bottom, 2 * _DASH):
+        stop = min(start + _DASH, bottom) - 1
+        draw.rectangle((left, start, left + line - 1, stop), fill=mark.colour)
+        draw.rectangle((right - line, start, right - 1, stop), fill=mark.colour)
+
+
+def _draw_leader(draw: ImageDraw.ImageDraw, mark: _Mark, place: Rect) -> None:
+    """A thin line from the box to a label that does not touch it."""
+    start = _nearest(mark.outline, place)
+    end = _nearest(place, mark.outline)
+    if abs(start[0] - end[0]) > 2 or abs(start[1] - end[1]) > 2:
+        draw.line([start, end], fill=mark.colour, width=1)
+
+
+def _nearest(rect: Rect, other: Rect) -> Tuple[int, int]:
+    """The pixel of rect nearest to the centre of other."""
+    x, y = (other.left + other.right) // 2, (other.top + other.bottom) // 2
+    return min(max(x, rect.left), rect.right - 1), min(max(y, rect.top), rect.bottom - 1)
+
+
+def _legend(
+    width: int,
+    font: ImageFont.FreeTypeFont,
+    classes: Sequence[str],
+    labels: np.ndarray,
+    has_gt: bool,
+    unplaced: Sequence[_Mark],
+) -> np.ndarray:
+    """The strip under the image: what the lines mean, then labels that found no room, wrapped."""
+    items = [(name, _class_colour(label), False) for label, name in enumerate(classes)]
+    items.append(("ground truth (GT)", GT_COLOUR, True))
+    if not len(labels):
+        items.append(("no detection", (170, 170, 170), None))
+    if not has_gt:
+        items.append(("no lesion annotated", (170, 170, 170), None))
+    items += [(f"{mark.text} at {mark.where}", mark.colour, mark.dashed) for mark in unplaced]
+    row_height = _text_size(font, "Ag")[1] + 6
+    swatch, gap = 2 * row_height // 3 + 6, 14
+    places, x, row = [], 6, 0
+    for text, _, dashed in items:
+        item_width = (0 if dashed is None else swatch) + _text_size(font, text)[0]
+        if x > 6 and x + item_width > width - 6:
+            x, row = 6, row + 1
+        places.append((x, row * row_height + 3))
+        x += item_width + gap
+    strip = Image.new("RGB", (width, (row + 1) * row_height + 6), _PLATE)
+    draw = ImageDraw.Draw(strip)
+    for (text, colour, dashed), (left, top) in zip(items, places):
+        if dashed is not None:
+            sample = Rect(left, top + 4, left + swatch - 6, top + row_height - 5)
+            _draw_outline(draw, _Mark(sample, "", colour, dashed), 2)
+            left += swatch
+        draw.text((left, top + 3), _shorten(text, font, width - left), fill=colour, font=font)
+    return np.asarray(strip)
+
+
+def _shorten(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
+    while len(text) > 1 and font.getbbox(text)[2] > room:
+        text = text[:-2] + "\u2026"
+    return text
+
+
+def _text_size(font: ImageFont.FreeTypeFont, text: str) -> Tuple[int, int]:
+    """Width and height of a label's plate, the same height for every text."""
+    ascent, descent = font.getmetrics()
+    return int(font.getbbox(text)[2]) + 7, ascent + descent + 2
+
+
+@lru_cache(maxsize=4)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    # The font that matplotlib brings along: the same on every machine.
+    return ImageFont.truetype(
+        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size
+    )
+
+
+def _class_colour(label: int) -> Colour:
+    return CLASS_COLOURS[int(label) % len(CLASS_COLOURS)]

@@ -1,0 +1,159 @@
+"""Curves as PNG bytes: training losses, FROC, precision over recall."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from gluon_liver.metrics.froc import FP_RATES
+
+# Darker relatives of the overlay's colours: these stand on white. By class index; the pooled curve is black.
+CURVE_COLOURS = ("#0072B2", "#B8860B", "#D55E00", "#00845C", "#A0518C")
+POOLED_COLOUR = "#222222"
+_LINE_STYLES = ("-", "--", "-.", ":")
+_SMOOTHING_STEPS = 50
+_LEAST_FP = 1 / 16  # left end of the logarithmic FROC axis
+
+
+def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
+    """Training losses over steps.
+
+    Args:
+        records: parsed lines of log.jsonl; those with event "step" and "losses" are drawn, one line a loss
+            name. From 100 steps on, a running mean over 50 steps lies over the faint raw values.
+
+    Returns:
+        PNG, or None when no step was logged.
+    """
+    series = _loss_series(records)
+    if not series:
+        return None
+    figure, axes = _figure()
+    for number, (name, (steps, values)) in enumerate(series.items()):
+        pooled = name == "total"
+        colour = POOLED_COLOUR if pooled else CURVE_COLOURS[number % len(CURVE_COLOURS)]
+        style = dict(color=colour, linewidth=2.0 if pooled else 1.4, label=name.replace("_", " "))
+        if len(steps) >= 2 * _SMOOTHING_STEPS:
+            axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.22)
+            smooth = np.convolve(values, np.full(_SMOOTHING_STEPS, 1 / _SMOOTHING_STEPS), mode="valid")
+            axes.plot(steps[_SMOOTHING_STEPS - 1 :], smooth, **style)
+        else:
+            axes.plot(steps, values, marker="." if len(steps) < 40 else "", **style)
+    if all((values > 0).all() for _, values in series.values()):
+        axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    _legend_above(axes)
+    return _png(figure)
+
+
+def plot_froc(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:
+    """Sensitivity over false positives an image, logarithmic, as steps; marks at the seven customary rates.
+
+    Args:
+        curves: ct_curves()["froc"]: {"all" and each class: {"fp", "sensitivity"}}; empty curves are named
+            only.
+    """
+    figure, axes = _figure()
+    for label, name in enumerate(sorted(curves, key=lambda name: name == "all")):
+        fp = np.asarray(curves[name]["fp"], dtype=float)
+        sensitivity = np.asarray(curves[name]["sensitivity"], dtype=float)
+        style = _curve_style(name, label)
+        if len(fp) == 0:
+            axes.plot([], [], **dict(style, label=f"{name}: undefined"))
+            continue
+        # Start at nothing found, and hold the last sensitivity to the right end.
+        x = np.concatenate([[_LEAST_FP], np.maximum(fp, _LEAST_FP), [FP_RATES[-1]]])
+        start = sensitivity[fp <= _LEAST_FP].max() if (fp <= _LEAST_FP).any() else 0.0
+        y = np.concatenate([[start], np.where(fp <= _LEAST_FP, start, sensitivity), [sensitivity[-1]]])
+        axes.step(x, y, where="post", **style)
+        at_rates = [sensitivity[fp <= rate].max() if (fp <= rate).any() else 0.0 for rate in FP_RATES]
+        axes.plot(FP_RATES, at_rates, linestyle="", marker="o", markersize=3.5, color=style["color"])
+    axes.set_xscale("log")
+    axes.set_xlim(_LEAST_FP, FP_RATES[-1] * 1.08)
+    axes.xaxis.set_major_locator(FixedLocator(FP_RATES))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("false positives an image")
+    axes.set_ylabel("sensitivity")
+    _legend_above(axes)
+    return _png(figure)
+
+
+def plot_precision_recall(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:
+    """Precision over recall by class.
+
+    Args:
+        curves: ct_curves()["pr"]: {class: {"recall", "precision"}}; empty curves are named only.
+    """
+    figure, axes = _figure()
+    for label, (name, curve) in enumerate(curves.items()):
+        style = _curve_style(name, label)
+        if len(curve["recall"]) == 0:
+            style["label"] = f"{name}: undefined"
+        marker = "o" if len(curve["recall"]) < 30 else ""
+        axes.plot(curve["recall"], curve["precision"], marker=marker, markersize=3, **style)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.05)
+    axes.set_xlabel("recall")
+    axes.set_ylabel("precision")
+    _legend_above(axes)
+    return _png(figure)
+
+
+def _loss_series(records: Sequence[Dict[str, Any]]) -> Dict[str, Tuple[np.ndarray, np.ndarray]]:
+    """{loss name: (steps, values)}, finite values only."""
+    points: Dict[str, List[Tuple[float, float]]] = {}
+    for record in records:
+        if record.get("event") == "step":
+            for name, value in record.get("losses", {}).items():
+                if value is not None and np.isfinite(value):
+                    points.setdefault(name, []).append((record["step"], value))
+    return {
+        name: (np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs]))
+        for name, pairs in points.items()
+    }
+
+
+def _curve_style(name: str, label: int) -> Dict[str, Any]:
+    if name == "all":
+        return dict(color=POOLED_COLOUR, linewidth=2.2, linestyle="-", label="all classes")
+    colour, style = CURVE_COLOURS[label % len(CURVE_COLOURS)], _LINE_STYLES[label % len(_LINE_STYLES)]
+    return dict(color=colour, linewidth=1.6, linestyle=style, label=name)
+
+
+def _figure() -> Tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.6, 3.9), dpi=160)
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(True, color="#e4e4e4", linewidth=0.7)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _legend_above(axes: Axes) -> None:
+    # Outside the axes: no curve can lie under it.
+    columns = min(5, max(1, len(axes.get_legend_handles_labels()[1])))
+    axes.legend(
+        frameon=False,
+        fontsize=8,
+        ncol=columns,
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        columnspacing=1.2,
+    )
+
+
+def _png(figure: Figure) -> bytes:
+    figure.tight_layout()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})  # equal curves, equal bytes
+    return buffer.getvalue()

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gluon_liver.metrics import ImageResult, ct_curves, ct_summary
+
+CLASSES = ("cyst", "hemangioma", "hcc")
+
+
+def evaluate(images=24, patients=6):
+    """A detector that finds two lesions in three and adds a false positive to every second slice."""
+    results = []
+    for number in range(images):
+        label, x = number % 3, 10 + number
+        lesion, elsewhere = (x, 20, x + 20, 45), (80, 80, 95, 99)
+        found = [(label, 0.9 - number / 100, lesion)] if (number // 3) % 3 else []
+        found += [(label, 0.4, elsewhere)] if number % 2 else []
+        results.append(
+            ImageResult(
+                number,
+                f"patient-{number % patients}",
+                [lesion],
+                [label],
+                [box for _, _, box in found],
+                [score for _, score, _ in found],
+                [label for label, _, _ in found],
+            )
+        )
+    return results
+
+
+@pytest.fixture(scope="session")
+def results():
+    return evaluate()
+
+
+@pytest.fixture(scope="session")
+def _summary(results):
+    return ct_summary(results, classes=CLASSES, replicates=100)
+
+
+@pytest.fixture
+def summary(_summary):
+    return json.loads(json.dumps(_summary))
+
+
+@pytest.fixture
+def run(tmp_path, results, summary):
+    """A run folder as training and evaluation leave it."""
+    folder = tmp_path / "run"
+    (folder / "overlays").mkdir(parents=True)
+    overlays = []
+    for kind in ("miss", "hit", "false positive"):
+        name = f"overlays/{kind.replace(' ', '-')}.png"
+        Image.fromarray(np.full((8, 8, 3), 90, np.uint8)).save(folder / name)
+        overlays.append({"file": name, "caption": f"an example of a {kind}", "kind": kind})
+    entry = {
+        "format": 1,
+        "kind": "ct",
+        "row": "R-50",
+        "split": "test",
+        "data": {"phantom": True, "note": "6 generated patients <script>alert(1)</script>"},
+        "classes": list(CLASSES),
+        "summary": summary,
+        "curves": ct_curves(results, CLASSES),
+        "overlays": overlays,
+    }
+    (folder / "results.json").write_text(json.dumps(entry), encoding="utf-8")
+    (folder / "config.yaml").write_text("network:\n  depth: 50\n", encoding="utf-8")
+    (folder / "environment.json").write_text('{"python": "3.11.7"}', encoding="utf-8")
+    losses = {"rpn_score": 0.5, "rpn_box": 0.2, "rcnn_score": 1.0, "rcnn_box": 0.3, "total": 2.0}
+    lines = [{"event": "start", "step": 0, "epoch": 0}]
+    lines += [{"event": "step", "step": step, "epoch": 1, "losses": losses} for step in range(1, 8)]
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return folder

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from PIL import Image
+
+from gluon_liver.metrics import ct_curves
+from gluon_liver.report.plots import plot_froc, plot_losses, plot_precision_recall
+
+CLASSES = ("cyst", "hemangioma", "hcc")
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What was drawn: (label, x, y) of every line; Axes.step ends in Axes.plot."""
+    calls = []
+    original = Axes.plot
+
+    def record(self, x, y, *args, **style):
+        calls.append((style.get("label"), np.asarray(x, float), np.asarray(y, float)))
+        return original(self, x, y, *args, **style)
+
+    monkeypatch.setattr(Axes, "plot", record)
+    return calls
+
+
+def step(number, **losses):
+    return {"event": "step", "step": number, "epoch": 0, "losses": losses}
+
+
+def test_losses(drawn):
+    log = [
+        {"event": "start"},
+        step(1, total=2.0, rpn_box=1.0),
+        step(2, total=float("nan")),
+        step(3, total=1.0),
+    ]
+    png = plot_losses(log)
+    assert png.startswith(b"\x89PNG") and pixels(png).std() > 5
+    lines = {label: (x.tolist(), y.tolist()) for label, x, y in drawn}
+    assert lines["total"] == ([1, 3], [2, 1]) and lines["rpn box"] == ([1], [1])
+
+
+def test_long_logs_are_smoothed(drawn):
+    plot_losses([step(number, total=1.0 + number % 2) for number in range(1, 201)])
+    raw, smooth = drawn
+    assert len(raw[1]) == 200 and raw[0] is None
+    np.testing.assert_allclose(smooth[2], 1.5)
+    assert (smooth[1][0], smooth[1][-1], smooth[0]) == (50, 200, "total")
+
+
+def test_no_step_no_plot():
+    assert plot_losses([]) is None
+    assert plot_losses([{"event": "start", "step": 0}, step(1, total=None)]) is None
+
+
+def test_froc(drawn, monkeypatch):
+    styles = []
+    original = Axes.step
+    monkeypatch.setattr(
+        Axes,
+        "step",
+        lambda *args, **style: styles.append("steps-" + style["where"]) or original(*args, **style),
+    )
+    curve = {"fp": [0.0, 0.25, 3.0], "sensitivity": [0.2, 0.5, 0.9]}
+    png = plot_froc({"all": curve, "cyst": {"fp": [], "sensitivity": []}})
+    assert pixels(png).std() > 5
+    assert [call[0] for call in drawn if call[0]] == ["cyst: undefined", "all classes"]
+    _, x, y = next(call for call in drawn if call[0] == "all classes")
+    assert styles == ["steps-post"]  # sensitivity holds until the next threshold
+    assert list(zip(x, y)) == [(1 / 16, 0.2), (1 / 16, 0.2), (0.25, 0.5), (3, 0.9), (8, 0.9)]
+    _, rates, marks = drawn[-1]
+    assert rates.tolist() == [0.125, 0.25, 0.5, 1, 2, 4, 8]
+    assert marks.tolist() == [0.2, 0.5, 0.5, 0.5, 0.5, 0.9, 0.9]
+
+
+def test_froc_that_starts_late_starts_at_nothing(drawn):
+    plot_froc({"all": {"fp": [2.0], "sensitivity": [0.5]}})
+    _, x, y = drawn[0]
+    assert list(zip(x, y)) == [(1 / 16, 0), (2, 0.5), (8, 0.5)]
+
+
+def test_precision_recall(drawn, results):
+    curves = ct_curves(results, CLASSES)
+    png = plot_precision_recall(dict(curves["pr"], other={"recall": [], "precision": []}))
+    assert pixels(png).std() > 5
+    assert [label for label, _, _ in drawn] == [*CLASSES, "other: undefined"]
+    assert drawn[0][1].tolist() == curves["pr"]["cyst"]["recall"]
+
+
+def test_equal_curves_give_equal_bytes(results):
+    curves = ct_curves(results, CLASSES)["froc"]
+    assert plot_froc(curves) == plot_froc(curves)
