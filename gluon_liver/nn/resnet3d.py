@@ -1,0 +1,180 @@
+"""The 3D-stem residual network of the CT paper (Table 2).
+
+Only conv1 and the two pools reach across slices; the 3x3 of every block is in-plane (1x3x3) and blocks stride in-plane
+only. After pool1 the slices are therefore folded into the batch once and the blocks run as 2D layers, which gives the
+numbers of the Conv3D form at a half to four fifths of its time on CPU.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from mxnet.gluon import nn
+
+BLOCKS = {50: (3, 4, 6, 3)}  # bottlenecks of Block1 to Block4 (Table 2)
+CHANNELS = (256, 512, 1024, 2048)  # output channels of Block1 to Block4 at width 1
+STEM_CHANNELS = 64
+BN_EPSILON = 1e-5
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channels at a fraction of the paper's width, kept a multiple of 8 so that oneDNN can block them."""
+    return max(8, int(round(channels * width / 8.0)) * 8)
+
+
+def half(depth: int) -> int:
+    """Slices left by one stride-2 layer over depth (conv1, pool1, pool2 all pad to ceil(depth / 2))."""
+    return (depth + 1) // 2
+
+
+def stem_depth(slices: int) -> int:
+    """Slices after pool2 for an input of ``slices``: 32 -> 4 (Table 2), 9 -> 2, 1 -> 1."""
+    return half(half(half(slices)))
+
+
+def batch_norm(frozen: bool, **kwargs) -> nn.BatchNorm:
+    """BatchNorm; frozen means running statistics in training too, which is right for pretrained weights."""
+    return nn.BatchNorm(epsilon=BN_EPSILON, use_global_stats=frozen, **kwargs)
+
+
+class Bottleneck(nn.HybridBlock):
+    """1x1, 3x3, 1x1 with a skip, in-plane, on (batch * slices, channels, height, width).
+
+    The stride sits in the 3x3 (as in ResNet v1b, whose weights can then be transferred). The last BatchNorm starts
+    with gamma 0, so that every block starts as its skip.
+    """
+
+    def __init__(self, channels: int, *, stride: int, in_channels: int, frozen_bn: bool, **kwargs):
+        super().__init__(**kwargs)
+        inner = channels // 4
+        with self.name_scope():
+            self.conv1 = nn.Conv2D(inner, 1, use_bias=False, in_channels=in_channels)
+            self.bn1 = batch_norm(frozen_bn, in_channels=inner)
+            self.conv2 = nn.Conv2D(inner, 3, stride, 1, use_bias=False, in_channels=inner)
+            self.bn2 = batch_norm(frozen_bn, in_channels=inner)
+            self.conv3 = nn.Conv2D(channels, 1, use_bias=False, in_channels=inner)
+            self.bn3 = batch_norm(frozen_bn, in_channels=channels, gamma_initializer="zeros")
+            if stride != 1 or in_channels != channels:
+                self.skip_conv = nn.Conv2D(channels, 1, stride, use_bias=False, in_channels=in_channels)
+                self.skip_bn = batch_norm(frozen_bn, in_channels=channels)
+            else:
+                self.skip_conv = None
+
+    def hybrid_forward(self, F, x):
+        """(N, in_channels, H, W) -> (N, channels, H / stride, W / stride)."""
+        skip = x if self.skip_conv is None else self.skip_bn(self.skip_conv(x))
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn2(self.conv2(y)))
+        return F.relu(self.bn3(self.conv3(y)) + skip)
+
+
+def make_block(
+    number: int, *, depth: int = 50, width: float = 1.0, stride: Optional[int] = None, frozen_bn: bool = False
+) -> nn.HybridSequential:
+    """Block ``number`` (1 to 4) of the table: its bottlenecks, the first of which strides by 2 (by 1 in Block1)."""
+    if stride is None:
+        stride = 1 if number == 1 else 2
+    channels = scaled(CHANNELS[number - 1], width)
+    in_channels = scaled(STEM_CHANNELS if number == 1 else CHANNELS[number - 2], width)
+    block = nn.HybridSequential(prefix="block{}_".format(number))
+    with block.name_scope():
+        for unit in range(BLOCKS[depth][number - 1]):
+            block.add(
+                Bottleneck(
+                    channels,
+                    stride=stride if unit == 0 else 1,
+                    in_channels=in_channels if unit == 0 else channels,
+                    frozen_bn=frozen_bn,
+                )
+            )
+    return block
+
+
+class Stem(nn.HybridBlock):
+    """conv1 and pool1 (3D), then slices folded into the batch."""
+
+    def __init__(self, *, width: float = 1.0, frozen_bn: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        channels = scaled(STEM_CHANNELS, width)
+        with self.name_scope():
+            self.conv1 = nn.Conv3D(channels, 7, strides=2, padding=3, use_bias=False, in_channels=1)
+            self.bn1 = batch_norm(frozen_bn, in_channels=channels)
+
+    def hybrid_forward(self, F, x):
+        """(N, 1, D, H, W) -> (N * D / 4, channels, H / 4, W / 4)."""
+        x = self.conv1(x)
+        # BatchNorm in 4-D: MXNet 1.9's backward of Conv3D + BatchNorm fails on blocked 5-D arrays (apache/mxnet#20858)
+        flat = F.reshape(x, (0, 0, 0, -1))  # (N, C, D, H, W) -> (N, C, D, H * W)
+        x = F.reshape_like(F.relu(self.bn1(flat)), x)
+        x = F.Pooling(x, kernel=(3, 3, 3), stride=(2, 2, 2), pad=(1, 1, 1), pool_type="max")
+        x = F.transpose(x, (0, 2, 1, 3, 4))  # (N, C, D, H, W) -> (N, D, C, H, W)
+        return F.reshape(x, (-3, 0, 0, 0))  # -> (N * D, C, H, W)
+
+
+class DepthPool(nn.HybridBlock):
+    """pool2: 3x1x1 max, stride 2, padding 1, over the slices of a folded map."""
+
+    def __init__(self, slices: int, **kwargs):
+        super().__init__(**kwargs)
+        self._slices = slices
+
+    def hybrid_forward(self, F, x):
+        """(N * slices, C, H, W) -> (N * ceil(slices / 2), C, H, W)."""
+        if self._slices == 1:
+            return x
+        x = F.reshape(x, (-4, -1, self._slices, 0, 0, 0))  # (N, D, C, H, W)
+        planes = list(F.split(x, num_outputs=self._slices, axis=1))
+        pooled = []
+        for centre in range(0, self._slices, 2):
+            window = planes[max(centre - 1, 0) : centre + 2]
+            largest = window[0]
+            for plane in window[1:]:
+                largest = F.maximum(largest, plane)
+            pooled.append(largest)
+        return F.reshape(F.concat(*pooled, dim=1), (-3, 0, 0, 0))
+
+
+class ResNet3D(nn.HybridBlock):
+    """conv1 to Block3 of Table 2: the feature extractor before region proposals.
+
+    Block4 is the ROI head (see :mod:`gluon_liver.nn.detector`), made with :func:`make_block`.
+
+    Parameters
+    ----------
+    depth: 50 (Table 2).
+    width: channels as a fraction of the paper's.
+    slices: depth of the input. The parameters do not depend on it.
+    stride: of Block3's map, 16 as in the table, or 8 where Block3 does not stride (small inputs).
+    frozen_bn: use running statistics in training too.
+    """
+
+    def __init__(
+        self,
+        *,
+        depth: int = 50,
+        width: float = 1.0,
+        slices: int = 1,
+        stride: int = 16,
+        frozen_bn: bool = False,
+        **kwargs
+    ):
+        super().__init__(**kwargs)
+        options = {"depth": depth, "width": width, "frozen_bn": frozen_bn}
+        with self.name_scope():
+            self.stem = Stem(width=width, frozen_bn=frozen_bn, prefix="stem_")
+            self.block1 = make_block(1, **options)
+            self.pool2 = DepthPool(half(half(slices)), prefix="pool2_")
+            self.block2 = make_block(2, **options)
+            self.block3 = make_block(3, stride=stride // 8, **options)
+        self.slices_out = stem_depth(slices)
+
+    def hybrid_forward(self, F, x):
+        """(N, 1, D, H, W) -> Block1, Block2, Block3 at strides 4, 8, 16, slices folded into the batch.
+
+        Shapes: (N * D / 4, 256, H / 4, W / 4), (N * D / 8, 512, H / 8, W / 8), (N * D / 8, 1024, H / 16, W / 16) at
+        width 1 and stride 16, D / 4 and D / 8 rounded up at each halving.
+        """
+        block1 = self.block1(self.stem(x))
+        block2 = self.block2(self.pool2(block1))
+        block3 = self.block3(block2)
+        return block1, block2, block3

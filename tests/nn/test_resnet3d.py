@@ -1,0 +1,159 @@
+"""The backbone against the printed table and against its Conv3D form."""
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import autograd
+
+from gluon_liver.nn.resnet3d import BLOCKS, BN_EPSILON, DepthPool, ResNet3D, Stem, make_block, scaled, stem_depth
+
+# CT paper, Table 2, column "Feature size", for an input of 32 x 448 x 448
+TABLE_2 = {
+    "conv1": (16, 224, 224),
+    "pool1": (8, 112, 112),
+    "block1": (8, 112, 112),
+    "pool2": (4, 112, 112),
+    "block2": (4, 56, 56),
+    "block3": (4, 28, 28),
+    "block4": (4, 14, 14),
+}
+
+
+def inferred_sizes(slices, size):
+    """(slices, height, width) of each row of the table, by the symbol's own shape inference."""
+    stem, pool2 = Stem(), DepthPool(-(-slices // 4))
+    blocks = [make_block(number) for number in (1, 2, 3, 4)]
+    pool1 = stem(mx.sym.var("data"))
+    block1 = blocks[0](pool1)
+    pooled = pool2(block1)
+    block2 = blocks[1](pooled)
+    block3 = blocks[2](block2)
+    rows = {"conv1": stem.conv1(mx.sym.var("data")), "pool1": pool1, "block1": block1, "pool2": pooled}
+    rows.update(block2=block2, block3=block3, block4=blocks[3](block3))
+    sizes = {}
+    for name, symbol in rows.items():
+        _, (shape,), _ = symbol.infer_shape(data=(1, 1, slices, size, size))
+        sizes[name] = tuple(shape[2:]) if len(shape) == 5 else (shape[0],) + tuple(shape[2:])
+    return sizes
+
+
+def test_feature_sizes_are_those_of_table_2():
+    assert inferred_sizes(32, 448) == TABLE_2
+
+
+def test_fifty_weighted_layers():
+    net, block4 = ResNet3D(), make_block(4)
+    convolutions = [name for name in list(net.collect_params()) + list(block4.collect_params())
+                    if name.endswith("weight")]
+    skips = 4  # one projection a block, not counted as depth
+    assert len(convolutions) - skips + 1 == 50  # + the classifier
+    assert BLOCKS[50] == (3, 4, 6, 3)
+
+
+@pytest.mark.parametrize("slices, left", [(1, 1), (3, 1), (9, 2), (32, 4)])
+def test_slices_left_after_pool2(slices, left):
+    net = ResNet3D(width=0.125, slices=slices)
+    assert net.slices_out == stem_depth(slices) == left
+    _, shapes, _ = mx.sym.Group(list(net(mx.sym.var("data")))).infer_shape(data=(2, 1, slices, 64, 64))
+    assert shapes[1] == (2 * left, 64, 8, 8) and shapes[2] == (2 * left, 128, 4, 4)
+
+
+def test_parameters_do_not_depend_on_slices(tmp_path):
+    one, nine = (ResNet3D(width=0.125, slices=slices) for slices in (1, 9))
+    one.initialize()
+    one.save_parameters(str(tmp_path / "one.params"))
+    nine.load_parameters(str(tmp_path / "one.params"))
+
+
+def convolution_3d(x, weight, *, stride, pad):
+    """An in-plane 2D weight as a 1 x k x k 3D convolution."""
+    return mx.nd.Convolution(
+        x, weight.expand_dims(2), no_bias=True, kernel=(1,) + weight.shape[2:], num_filter=weight.shape[0],
+        stride=(1, stride, stride), pad=(0, pad, pad),
+    )
+
+
+def norm(x, bn):
+    """BatchNorm on running statistics, written out."""
+    scale = bn.gamma.data() / (bn.running_var.data() + BN_EPSILON).sqrt()
+    shift = bn.beta.data() - bn.running_mean.data() * scale
+    return mx.nd.broadcast_add(mx.nd.broadcast_mul(x, scale.reshape((1, -1, 1, 1, 1))), shift.reshape((1, -1, 1, 1, 1)))
+
+
+def forward_3d(net, x):
+    """conv1 to Block3 as 5-D layers throughout."""
+    stem = net.stem
+    x = mx.nd.Convolution(x, stem.conv1.weight.data(), no_bias=True, kernel=(7, 7, 7), stride=(2, 2, 2), pad=(3, 3, 3),
+                          num_filter=stem.conv1.weight.shape[0])
+    x = norm(x, stem.bn1).relu()
+    x = mx.nd.Pooling(x, kernel=(3, 3, 3), stride=(2, 2, 2), pad=(1, 1, 1), pool_type="max")
+    outputs = []
+    for number, block in enumerate((net.block1, net.block2, net.block3)):
+        for unit in block:
+            skip = x
+            stride = unit.conv2._kwargs["stride"][0]
+            if unit.skip_conv is not None:
+                skip = norm(convolution_3d(x, unit.skip_conv.weight.data(), stride=stride, pad=0), unit.skip_bn)
+            y = norm(convolution_3d(x, unit.conv1.weight.data(), stride=1, pad=0), unit.bn1).relu()
+            y = norm(convolution_3d(y, unit.conv2.weight.data(), stride=stride, pad=1), unit.bn2).relu()
+            x = (norm(convolution_3d(y, unit.conv3.weight.data(), stride=1, pad=0), unit.bn3) + skip).relu()
+        outputs.append(x)
+        if number == 0:
+            x = mx.nd.Pooling(x, kernel=(3, 1, 1), stride=(2, 1, 1), pad=(1, 0, 0), pool_type="max")
+    return outputs
+
+
+def randomise(net, seed):
+    """Weights, and statistics away from 0 and 1, so that every parameter matters."""
+    rng = np.random.default_rng(seed)
+    for name, parameter in net.collect_params().items():
+        if name.endswith("weight"):
+            fan_in = np.prod(parameter.shape[1:])
+            value = rng.normal(0, np.sqrt(1.0 / fan_in), parameter.shape)
+        elif name.endswith(("gamma", "running_var")):
+            value = rng.uniform(0.5, 1.0, parameter.shape)
+        else:
+            value = rng.normal(0, 0.1, parameter.shape)
+        parameter.set_data(mx.nd.array(value))
+
+
+@pytest.mark.parametrize("slices", [1, 9, 12])
+def test_folded_blocks_equal_the_conv3d_form(slices):
+    net = ResNet3D(width=0.25, slices=slices, frozen_bn=True)
+    net.initialize()
+    randomise(net, slices)
+    net.hybridize()
+    x = mx.nd.array(np.random.default_rng(1).normal(size=(2, 1, slices, 64, 48)))
+    for folded, expected in zip(net(x), forward_3d(net, x)):
+        folded, expected = folded.asnumpy(), expected.asnumpy().transpose(0, 2, 1, 3, 4)
+        folded = folded.reshape(expected.shape)
+        assert np.abs(folded - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
+        assert expected.std() > 1e-2  # the comparison is of something
+
+
+def test_depth_pool_by_hand():
+    pool = DepthPool(5)
+    x = np.array([1, 5, 2, 4, 3], np.float32).reshape(5, 1, 1, 1)
+    # windows (pad, 1, 5), (5, 2, 4), (4, 3, pad)
+    assert pool(mx.nd.array(x)).asnumpy().ravel().tolist() == [5, 5, 4]
+    two_studies = np.concatenate([x, -x])
+    assert pool(mx.nd.array(two_studies)).asnumpy().ravel().tolist() == [5, 5, 4, -1, -2, -3]
+
+
+def test_backward_reaches_every_parameter_with_live_batch_norm():
+    """Guards the reshape around conv1's BatchNorm: without it backward raises (apache/mxnet#20858)."""
+    net = ResNet3D(width=0.25, slices=9)
+    net.initialize(mx.init.Xavier())
+    net.hybridize()
+    with autograd.record():
+        _, _, block3 = net(mx.nd.random.normal(shape=(1, 1, 9, 64, 64)))
+        (block3 ** 2).sum().backward()
+    for name, parameter in net.collect_params().items():
+        if parameter.grad_req != "null" and name.endswith(("weight", "bn3_gamma")):
+            gradient = parameter.grad().asnumpy()
+            assert np.isfinite(gradient).all(), name
+    assert np.abs(net.stem.conv1.weight.grad().asnumpy()).max() > 0
+
+
+def test_width_keeps_multiples_of_eight():
+    assert [scaled(64, width) for width in (1.0, 0.25, 0.125, 0.01)] == [64, 16, 8, 8]
