@@ -1,0 +1,8 @@
+"""`python evaluate.py --help` tells the options; the work is in gluon_liver/commands/evaluate.py."""
+
+import sys
+
+from gluon_liver.commands import run_command
+
+if __name__ == "__main__":
+    sys.exit(run_command(("evaluate",), sys.argv[1:], program="evaluate.py"))

@@ -1,0 +1,51 @@
+"""Find lesions in every slice of a study: detections.json, lesions.json (joined across slices, sizes in mm), overlays.
+
+Research software: not a medical device, not for diagnosis.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``python -m gluon_liver detect``."""
+    parser.add_argument("study", type=Path, metavar="STUDY_DIR",
+                        help="DATA/studies/CASE of prepared data, or a folder of DICOM files with one study")
+    parser.add_argument("--run", required=True, type=Path, metavar="RUN", help="run folder that train.py made")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to make")
+    parser.add_argument("--phases", type=Path, metavar="FILE", help="which series is which phase (see import ct)")
+    parser.add_argument("--reference", metavar="PHASE", help="phase to read; the run's reference phase by default")
+    parser.add_argument("--score", type=float, default=0.5, help="lowest score of lesions and pictures (default 0.5)")
+    parser.add_argument("--every-slice", action="store_true", help="draw slices without a box too")
+    parser.add_argument("--batch-size", type=int, default=8, help="slices at a time (default 8)")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Detect; prints one line a lesion and where the files are."""
+    from ..engine.device import parse_device
+    from ..engine.run import Run
+    from ..engine.study_report import detect_study
+    from ..errors import InputError
+
+    if not 0 < args.score < 1:
+        raise InputError("--score {}: it must lie between 0 and 1".format(args.score))
+    if args.batch_size < 1:
+        raise InputError("--batch-size {}: it must be 1 or more".format(args.batch_size))
+    result = detect_study(
+        Run.open(args.run), args.study, args.out, phases=args.phases, reference=args.reference,
+        score_threshold=args.score, every_slice=args.every_slice, batch_size=args.batch_size,
+        context=parse_device(args.device),
+    )
+    lesions = result["lesions"]
+    print("{} slices, {} lesions at score {} and above".format(result["slices"], len(lesions), args.score))
+    for lesion in lesions:
+        size = lesion["size_mm"]
+        print("  {:<11} {:.2f}  {:5.1f} mm in plane, {:5.1f} mm through, slices {} to {}".format(
+            lesion["class"], lesion["score"], size["in_plane"], size["through_plane"],
+            lesion["first_slice"], lesion["last_slice"],
+        ))
+    print("written: {}".format(args.out))
+    return 0

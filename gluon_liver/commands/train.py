@@ -1,0 +1,38 @@
+"""Train a configuration on prepared data and leave a run folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..config import config_names, load_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``train.py``."""
+    parser.add_argument("--config", required=True, metavar="NAME",
+                        help="a YAML file, or one of: {}".format(", ".join(config_names())))
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="prepared data (see import ct)")
+    parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to make")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                        help="change one key of the configuration, e.g. train.epochs=5; may be repeated")
+    parser.add_argument("--seed", type=int, help="shorthand for --set train.seed=SEED")
+    parser.add_argument("--steps", type=int, help="stop after this many steps instead of after the epochs")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; prints where the run is."""
+    from ..data.dataset import Dataset
+    from ..engine.device import parse_device
+    from ..engine.train import train
+    from ..errors import ConfigError
+
+    overrides = list(args.set) + ([] if args.seed is None else ["train.seed={}".format(args.seed)])
+    config = load_config(args.config, overrides=overrides)
+    if args.steps is not None and args.steps < 1:
+        raise ConfigError("--steps {}: it must be 1 or more".format(args.steps))
+    context = parse_device(args.device)
+    finished = train(config, Dataset.open(args.data), args.out, context=context, steps=args.steps)
+    print("run: {}".format(finished.folder))
+    return 0

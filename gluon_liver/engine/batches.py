@@ -1,0 +1,78 @@
+"""Samples to the arrays that one training step takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Sequence
+
+import numpy as np
+
+from ..config import RPNConfig
+from ..data.loader import Sample
+from ..errors import DatasetError
+from .anchors import assign_anchors
+
+# mean and standard deviation of ImageNet in grey, so that transferred weights see what they were trained on
+GREY_MEAN, GREY_STD = 0.449, 0.226
+
+
+@dataclass(frozen=True)
+class Batch:
+    """NumPy arrays of B images.
+
+    Attributes
+    ----------
+    images: float32 (B, phase, 1, depth, size, size), normalised.
+    gt_boxes: float32 (B, M, 4) corners in network pixels, padded with -1.
+    gt_labels: float32 (B, M), padded with -1.
+    rpn_labels: float32 (B, A), 1 positive, 0 negative, -1 ignored.
+    rpn_targets: float32 (B, A, 4).
+    """
+
+    images: np.ndarray
+    gt_boxes: np.ndarray
+    gt_labels: np.ndarray
+    rpn_labels: np.ndarray
+    rpn_targets: np.ndarray
+
+
+def normalise(images: np.ndarray) -> np.ndarray:
+    """uint8 grey -> float32 with ImageNet's grey mean and deviation."""
+    return (images.astype(np.float32) / 255.0 - GREY_MEAN) / GREY_STD
+
+
+def make_batch(
+    samples: Sequence[Sample], *, anchors: np.ndarray, rpn: RPNConfig, max_boxes: int, rngs: List[np.random.Generator]
+) -> Batch:
+    """Stack samples, pad their boxes, and draw the proposal network's targets with one generator a sample."""
+    size = samples[0].image.shape[-1]
+    gt_boxes = np.full((len(samples), max_boxes, 4), -1, np.float32)
+    gt_labels = np.full((len(samples), max_boxes), -1, np.float32)
+    targets = []
+    for row, (sample, rng) in enumerate(zip(samples, rngs)):
+        count = len(sample.boxes)
+        if count > max_boxes:
+            raise DatasetError(
+                "an image has {} boxes, network.head.max_boxes is {}: raise it".format(count, max_boxes)
+            )
+        gt_boxes[row, :count] = sample.boxes
+        gt_labels[row, :count] = sample.labels
+        targets.append(
+            assign_anchors(
+                anchors,
+                sample.boxes,
+                size=(size, size),
+                samples=rpn.samples,
+                positive_ratio=rpn.positive_ratio,
+                positive_iou=rpn.positive_iou,
+                negative_iou=rpn.negative_iou,
+                rng=rng,
+            )
+        )
+    return Batch(
+        images=normalise(np.stack([sample.image for sample in samples])),
+        gt_boxes=gt_boxes,
+        gt_labels=gt_labels,
+        rpn_labels=np.stack([labels for labels, _, _ in targets]),
+        rpn_targets=np.stack([offsets for _, offsets, _ in targets]),
+    )

@@ -1,0 +1,100 @@
+"""Checkpoints: a folder with the parameters and a manifest of sizes and SHA-256, written whole or not at all.
+
+Nothing in it is pickled. Anchors are constants of the configuration and are not saved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Dict
+
+import mxnet as mx
+import numpy as np
+
+from ..errors import RunError
+from ..nn.detector import Detector
+
+PARAMETERS, MANIFEST = "net.params", "manifest.json"
+
+
+def save_checkpoint(folder: Path, detector: Detector, *, step: int, epoch: int) -> Path:
+    """Write ``folder``/step-00000000, fsynced and renamed into place; returns its path."""
+    target = folder / "step-{:08d}".format(step)
+    partial = folder / (target.name + ".partial")
+    shutil.rmtree(str(partial), ignore_errors=True)
+    partial.mkdir(parents=True)
+    mx.nd.save(str(partial / PARAMETERS), _learned(detector))
+    manifest = {"format": 1, "step": step, "epoch": epoch, "files": {PARAMETERS: _digest(partial / PARAMETERS)}}
+    (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    for path in (partial / PARAMETERS, partial / MANIFEST, partial):
+        _fsync(path)
+    if target.exists():
+        shutil.rmtree(str(target))
+    os.replace(str(partial), str(target))
+    _fsync(folder)
+    return target
+
+
+def newest_checkpoint(folder: Path) -> Path:
+    """The last complete checkpoint of a run. Raises :class:`RunError` when there is none."""
+    found = sorted(path for path in folder.glob("step-*") if path.is_dir() and path.suffix != ".partial")
+    if not found:
+        raise RunError("no checkpoint in {}: the run was not trained to its first checkpoint".format(folder))
+    return found[-1]
+
+
+def load_checkpoint(path: Path, detector: Detector) -> Dict[str, Any]:
+    """Set the detector's parameters; returns the manifest.
+
+    Raises :class:`RunError` when a file is missing, differs from the manifest, or holds another architecture.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        expected = manifest["files"][PARAMETERS]
+        found = _digest(path / PARAMETERS)
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        raise RunError("{} is not a complete checkpoint: {}".format(path.name, error)) from error
+    if found != expected:
+        raise RunError("{}: {} is damaged (size or SHA-256 differs from the manifest)".format(path.name, PARAMETERS))
+    saved = mx.nd.load(str(path / PARAMETERS))
+    parameters = detector.collect_learned()
+    if set(saved) != set(parameters):
+        odd = sorted(set(saved) ^ set(parameters))
+        raise RunError(
+            "{}: {} parameters do not match the configuration's network, the first is {!r}".format(
+                path.name, len(odd), odd[0]
+            )
+        )
+    for name, parameter in parameters.items():
+        if parameter.shape != saved[name].shape:
+            raise RunError(
+                "{}: {} has shape {}, the configuration's network wants {}".format(
+                    path.name, name, saved[name].shape, parameter.shape
+                )
+            )
+        if not np.isfinite(saved[name].asnumpy()).all():
+            raise RunError("{}: {} holds values that are not finite".format(path.name, name))
+        parameter.set_data(saved[name])
+    return manifest
+
+
+def _learned(detector: Detector) -> Dict[str, mx.nd.NDArray]:
+    return {name: parameter.data(parameter.list_ctx()[0]).as_in_context(mx.cpu())
+            for name, parameter in detector.collect_learned().items()}
+
+
+def _digest(path: Path) -> Dict[str, Any]:
+    content = path.read_bytes()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(str(path), os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,134 @@
+"""Inference: a trained run, slices of a study in, boxes in stored-image pixels out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+from tqdm import tqdm
+
+from ..config import Config
+from ..data.annotation import ImageLabel
+from ..data.dataset import Dataset
+from ..data.loader import SliceLoader
+from ..metrics.records import ImageResult
+from ..nn.detector import DetectionNet, Detector, initialize
+from .batches import normalise
+from .checkpoint import load_checkpoint, newest_checkpoint
+from .run import Run
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Boxes of one slice, best first: corners in stored-image pixels, float32; scores 0 to 1; class indices."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+
+class SliceDetector:
+    """A trained detector that maps network inputs to boxes."""
+
+    def __init__(self, detector: Detector, *, config: Config, context: mx.Context):
+        self.config = config
+        self.classes = detector.classes
+        self._context = context
+        self._net = DetectionNet(detector)
+        self._net.hybridize(static_alloc=True, static_shape=True)
+
+    @classmethod
+    def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> "SliceDetector":
+        """The newest checkpoint of a run. Raises :class:`RunError` when there is none or it does not fit."""
+        context = context or mx.cpu()
+        config = run.config
+        detector = Detector(
+            config.network, classes=run.environment["classes"], slices=config.data.slices, size=config.data.size
+        )
+        initialize(detector, context)
+        load_checkpoint(newest_checkpoint(run.folder / "checkpoints"), detector)
+        return cls(detector, config=config, context=context)
+
+    def detect(
+        self, images: np.ndarray, *, scales: Sequence[float], shapes: Sequence[Tuple[int, int]]
+    ) -> List[Detections]:
+        """Detect in a batch.
+
+        Parameters
+        ----------
+        images: uint8 (B, phase, 1, depth, size, size) as :class:`SliceLoader` makes them.
+        scales: network pixels per stored pixel of each image.
+        shapes: (height, width) of each stored image, to which boxes are clipped.
+        """
+        rows = self._net(mx.nd.array(normalise(images), ctx=self._context)).asnumpy()
+        return [_stored(found, scale, shape) for found, scale, shape in zip(rows, scales, shapes)]
+
+
+def _stored(rows: np.ndarray, scale: float, shape: Tuple[int, int]) -> Detections:
+    rows = rows[rows[:, 0] >= 0]
+    rows = rows[np.argsort(-rows[:, 1], kind="stable")]
+    height, width = shape
+    boxes = np.clip(rows[:, 2:] / scale, 0, np.array([width, height, width, height], np.float32))
+    keep = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    return Detections(boxes[keep].astype(np.float32), rows[keep, 1], rows[keep, 0].astype(np.int32))
+
+
+def detect_slices(
+    detector: SliceDetector,
+    loader: SliceLoader,
+    targets: Sequence[Tuple[str, int]],
+    *,
+    shape_of,
+    batch_size: int,
+    progress: bool = True,
+) -> Iterator[Detections]:
+    """Detections of (case, slice) targets in their order. ``shape_of`` gives a case's stored (height, width)."""
+    with tqdm(total=len(targets), desc="detecting", unit="slice", disable=not progress) as bar:
+        for first in range(0, len(targets), batch_size):
+            part = targets[first : first + batch_size]
+            samples = [loader.load(case, index) for case, index in part]
+            found = detector.detect(
+                np.stack([sample.image for sample in samples]),
+                scales=[sample.scale for sample in samples],
+                shapes=[shape_of(case) for case, _ in part],
+            )
+            bar.update(len(part))
+            for detections in found:
+                yield detections
+
+
+def detect_labelled(
+    detector: SliceDetector,
+    dataset: Dataset,
+    labels: Sequence[ImageLabel],
+    *,
+    batch_size: int,
+    progress: bool = True,
+) -> List[ImageResult]:
+    """Detections beside the ground truth, for the metrics."""
+    cases = sorted({label.case for label in labels})
+    loader = SliceLoader(dataset, detector.config.data, cases=cases, progress=progress)
+    patients = {info.case: info.patient for info in dataset.cases}
+    shapes = {label.case: (label.height, label.width) for label in labels}
+    found = detect_slices(
+        detector,
+        loader,
+        [(label.case, label.slice) for label in labels],
+        shape_of=shapes.__getitem__,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    return [
+        ImageResult(
+            image_id=label.image_id,
+            patient=patients[label.case],
+            gt_boxes=label.boxes,
+            gt_labels=label.labels,
+            boxes=detections.boxes,
+            scores=detections.scores,
+            labels=detections.labels,
+        )
+        for label, detections in zip(labels, found)
+    ]

@@ -1,0 +1,163 @@
+"""A run scored on held-out patients: results.json, detections.json, overlays and the report."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import cv2
+import mxnet as mx
+import numpy as np
+
+from ..data.annotation import ImageLabel
+from ..data.dataset import Dataset
+from ..data.store import open_images
+from ..errors import DatasetError
+from ..metrics.matching import match_greedily
+from ..metrics.records import ImageResult
+from ..metrics.summary import ct_curves, ct_summary
+from ..report.drawing import draw_overlay
+from ..report.html import write_report
+from ..report.tables import table4_text
+from .detect import SliceDetector, detect_labelled
+from .run import Run, write_json
+
+SCORE_THRESHOLD = 0.5  # of precision and recall, and of what overlays draw
+OVERLAYS_A_KIND = 4
+PHANTOM_NOTE = "phantom result: says nothing about patients"
+REAL_NOTE = "patients of the given data; not the paper's patients, which are not public"
+
+
+def evaluate(
+    run: Run,
+    dataset: Dataset,
+    *,
+    split: str = "test",
+    context: Optional[mx.Context] = None,
+    batch_size: int = 8,
+    replicates: int = 1000,
+    progress: bool = True,
+) -> Tuple[str, Path]:
+    """Score a run; returns the printed table and the path of report.html.
+
+    Raises :class:`DatasetError` when the split has no labelled slice, the dataset's classes are not the run's, or
+    patients of the split were trained on.
+    """
+    labels = _split_labels(run, dataset, split)
+    detector = SliceDetector.from_run(run, context=context)
+    results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
+    summary = ct_summary(results, classes=dataset.classes, score_threshold=SCORE_THRESHOLD, replicates=replicates)
+    note = PHANTOM_NOTE if dataset.phantom else REAL_NOTE
+    if split == "train":
+        note = "TRAINING patients, so no result at all; " + note
+    overlays = _write_overlays(run, dataset, labels, results)
+    write_json(run.folder / "detections.json", detections_json(results))
+    write_json(
+        run.folder / "results.json",
+        {
+            "format": 1,
+            "kind": "ct",
+            "row": run.config.row,
+            "split": split,
+            "data": {"phantom": dataset.phantom, "note": note},
+            "classes": list(dataset.classes),
+            "summary": summary,
+            "curves": ct_curves(results, classes=dataset.classes),
+            "overlays": overlays,
+        },
+    )
+    text = table4_text(summary, row=run.config.row, data_note=note, phantom=dataset.phantom)
+    return text, write_report(run.folder)
+
+
+def detections_json(results: Sequence[ImageResult]) -> List[Dict[str, Any]]:
+    """COCO results: image_id, category_id (class index + 1), bbox (x, y, width, height), score."""
+    rows = []
+    for result in results:
+        for box, score, label in zip(result.boxes, result.scores, result.labels):
+            x1, y1, x2, y2 = (round(float(edge), 2) for edge in box)
+            rows.append(
+                {
+                    "image_id": result.image_id,
+                    "category_id": int(label) + 1,
+                    "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
+                    "score": round(float(score), 5),
+                }
+            )
+    return rows
+
+
+def _split_labels(run: Run, dataset: Dataset, split: str) -> List[ImageLabel]:
+    if list(dataset.classes) != list(run.environment["classes"]):
+        raise DatasetError(
+            "the data have the classes {}, the run was trained on {}".format(
+                ", ".join(dataset.classes), ", ".join(run.environment["classes"])
+            )
+        )
+    cases = dataset.cases_of(split)
+    if split != "train":
+        trained = set(run.environment.get("training_patients", ()))
+        seen = sorted({info.patient for info in dataset.cases if info.case in set(cases)} & trained)
+        if seen:
+            raise DatasetError(
+                "{} patients of the {} split were trained on, the first is {}: the split has changed since "
+                "training".format(len(seen), split, seen[0])
+            )
+    labels = [label for case in cases for _, label in sorted(dataset.annotations.of_case(case).items())]
+    if not labels:
+        raise DatasetError("no labelled slice among the {} studies of the {} split".format(len(cases), split))
+    return labels
+
+
+def overlay_kind(result: ImageResult) -> Optional[str]:
+    """What an overlay of this image shows: "miss", "false positive", "hit", or None for a clean background."""
+    keep = result.scores >= SCORE_THRESHOLD
+    boxes, scores, labels = result.boxes[keep], result.scores[keep], result.labels[keep]
+    found, false = 0, 0
+    for label in set(result.gt_labels) | set(labels):
+        chosen = labels == label
+        matched = match_greedily(
+            boxes[chosen], scores[chosen], result.gt_boxes[result.gt_labels == label], iou_threshold=0.5
+        )
+        hits = int((np.asarray(matched) >= 0).sum())
+        found += hits
+        false += int(chosen.sum()) - hits
+    if false:
+        return "false positive"
+    if found < len(result.gt_boxes):
+        return "miss"
+    return "hit" if found else None
+
+
+def _write_overlays(
+    run: Run, dataset: Dataset, labels: Sequence[ImageLabel], results: Sequence[ImageResult]
+) -> List[Dict[str, str]]:
+    """PNG overlays of a few hits, false positives and misses (as the paper's Fig. 5), spread over the split."""
+    kinds = [overlay_kind(result) for result in results]
+    folder, partial = run.folder / "overlays", run.folder / "overlays.partial"
+    shutil.rmtree(str(partial), ignore_errors=True)
+    partial.mkdir()
+    written = []
+    for kind in ("hit", "false positive", "miss"):
+        rows = [row for row, found in enumerate(kinds) if found == kind]
+        for row in (rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, OVERLAYS_A_KIND).astype(int)) if rows):
+            label, result = labels[row], results[row]
+            keep = result.scores >= SCORE_THRESHOLD
+            volume = open_images(dataset, label.case, run.config.data.window, run.config.data.storage)
+            picture = draw_overlay(
+                volume[dataset.phases.index(dataset.reference_phase), label.slice],
+                boxes=result.boxes[keep],
+                labels=result.labels[keep],
+                scores=result.scores[keep],
+                gt_boxes=result.gt_boxes,
+                gt_labels=result.gt_labels,
+                classes=dataset.classes,
+            )
+            name = "{}-{}-{:03d}.png".format(kind.replace(" ", "-"), label.case, label.slice)
+            cv2.imwrite(str(partial / name), picture[..., ::-1])
+            caption = "{}, slice {}: {}".format(label.case, label.slice, kind)
+            written.append({"file": "overlays/" + name, "caption": caption, "kind": kind})
+    shutil.rmtree(str(folder), ignore_errors=True)
+    partial.rename(folder)
+    return written

@@ -1,0 +1,44 @@
+"""The four losses of Faster R-CNN (Ren et al. 2015, equation 1; Girshick 2015, equation 1)."""
+
+from __future__ import annotations
+
+from typing import Dict
+
+import mxnet as mx
+
+RPN_HUBER = 1.0 / 9.0  # GluonCV's transition points of the smooth L1 loss
+HEAD_HUBER = 1.0
+
+
+def detection_losses(outputs, rpn_labels, rpn_targets) -> Dict[str, mx.nd.NDArray]:
+    """Scalar losses of one device's batch, each a mean over what it samples.
+
+    Parameters
+    ----------
+    outputs: what :class:`gluon_liver.nn.detector.TrainingNet` returns.
+    rpn_labels: (B, A) 1 positive, 0 negative, -1 ignored.
+    rpn_targets: (B, A, 4) box offsets where positive.
+    """
+    rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks = outputs
+    sampled = rpn_labels >= 0
+    sampled_count = mx.nd.maximum(sampled.sum(), 1)
+    scores = rpn_scores.reshape((0, -1))
+    # log(1 + exp(-|x|)) + max(x, 0) - x * label: the stable form of binary cross-entropy
+    entropy = mx.nd.relu(scores) - scores * (rpn_labels > 0) + mx.nd.Activation(-mx.nd.abs(scores), "softrelu")
+    positive = (rpn_labels > 0).expand_dims(2)
+
+    valid = class_targets >= 0
+    valid_count = mx.nd.maximum(valid.sum(), 1)
+    log_probability = mx.nd.log_softmax(class_scores, axis=-1)
+    chosen = mx.nd.pick(log_probability, mx.nd.maximum(class_targets, 0), axis=-1)
+    return {
+        "rpn_score": (entropy * sampled).sum() / sampled_count,
+        "rpn_box": (_huber(rpn_boxes - rpn_targets, RPN_HUBER) * positive).sum() / sampled_count,
+        "rcnn_score": -(chosen * valid).sum() / valid_count,
+        "rcnn_box": (_huber(box_deltas - box_targets, HEAD_HUBER) * box_masks).sum() / valid_count,
+    }
+
+
+def _huber(error, rho: float):
+    """Smooth L1: error^2 / (2 rho) below rho, |error| - rho / 2 above."""
+    return mx.nd.smooth_l1(error, scalar=float((1.0 / rho) ** 0.5))

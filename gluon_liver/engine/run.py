@@ -1,0 +1,116 @@
+"""The run folder: config.yaml, environment.json, log.jsonl, checkpoints/, later results.json and report.html."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Dict, Optional, Union
+
+import yaml
+
+from ..config import Config, build_config, save_config
+from ..data.dataset import Dataset
+from ..errors import ConfigError, RunError
+
+PACKAGES = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "scipy", "opencv-python", "pydicom", "SimpleITK", "pycocotools")
+
+
+class Run:
+    """A run folder on disk."""
+
+    def __init__(self, folder: Path, config: Config, environment: Dict[str, Any]):
+        self.folder = folder
+        self.config = config
+        self.environment = environment
+        self._started = time.monotonic()
+
+    @classmethod
+    def create(cls, folder: Union[str, Path], config: Config, *, dataset: Dataset) -> "Run":
+        """Make a new run folder. Raises :class:`RunError` when something is there already."""
+        folder = Path(folder)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError("{} exists and is not an empty folder: give --out another name".format(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        environment = describe_environment(config.train.seed)
+        trained = set(dataset.cases_of("train"))
+        environment["data"] = os.path.relpath(str(dataset.folder), str(folder))
+        environment["classes"] = list(dataset.classes)
+        environment["phases"] = list(dataset.phases)
+        environment["reference_phase"] = dataset.reference_phase
+        environment["training_patients"] = sorted({info.patient for info in dataset.cases if info.case in trained})
+        save_config(config, folder / "config.yaml")
+        write_json(folder / "environment.json", environment)
+        return cls(folder, config, environment)
+
+    @classmethod
+    def open(cls, folder: Union[str, Path]) -> "Run":
+        """Open a run that ``train.py`` wrote. Raises :class:`RunError` naming what is missing."""
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise RunError("no run folder {}: train.py --out makes one".format(folder))
+        try:
+            tree = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+            config = build_config(tree)
+            environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunError("{} is not a run folder: it has no {}".format(folder, Path(error.filename).name)) from error
+        except (ValueError, yaml.YAMLError, ConfigError) as error:
+            raise RunError("{}: config.yaml or environment.json cannot be read: {}".format(folder, error)) from error
+        missing = {"data", "classes", "phases"} - set(environment)
+        if missing:
+            raise RunError("{}: environment.json lacks {}".format(folder, ", ".join(sorted(missing))))
+        return cls(folder, config, environment)
+
+    @property
+    def data_folder(self) -> Path:
+        """The prepared data that the run was trained on."""
+        return Path(os.path.normpath(str(self.folder / self.environment["data"])))
+
+    def log(self, event: str, **values: Any) -> None:
+        """Append one JSON object to log.jsonl; ``time`` is seconds since the run was opened."""
+        record = {"event": event, "time": round(time.monotonic() - self._started, 3)}
+        record.update(values)
+        with open(str(self.folder / "log.jsonl"), "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record, allow_nan=False) + "\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all; NaN is refused."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(str(partial), str(path))
+
+
+def describe_environment(seed: int) -> Dict[str, Any]:
+    """Packages, code revision and machine, without the machine's or anybody's name."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: version for name in PACKAGES for version in [_version(name)] if version},
+        "revision": _revision(),
+        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
+        "threads": os.environ.get("OMP_NUM_THREADS"),
+        "seed": seed,
+    }
+
+
+def _version(package: str) -> Optional[str]:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _revision() -> Optional[str]:
+    """The git revision of the code if it runs from a checkout, with ``+`` where files differ from it."""
+    root = str(Path(__file__).resolve().parents[2])
+    try:
+        top = subprocess.run(["git", "-C", root, "describe", "--always", "--dirty=+", "--exclude=*"],
+                             capture_output=True, text=True, timeout=10, check=False)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return None
+    return top.stdout.strip() or None if top.returncode == 0 else None

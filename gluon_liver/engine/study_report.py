@@ -1,0 +1,144 @@
+"""One study read by a trained run: detections.json, lesions.json and a picture of every slice that shows something."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import cv2
+import mxnet as mx
+import numpy as np
+
+from ..data.annotation import ImageLabel
+from ..data.dataset import Dataset
+from ..data.importing import import_ct
+from ..data.loader import SliceLoader
+from ..data.output_folder import check_output, whole_folder
+from ..data.store import open_images
+from ..errors import DatasetError, InputError
+from ..metrics.records import ImageResult
+from ..report.drawing import draw_overlay
+from .detect import Detections, SliceDetector, detect_slices
+from .evaluate import detections_json
+from .lesions import SliceBox, describe_lesion, join_slices
+from .run import Run, write_json
+
+
+def detect_study(
+    run: Run,
+    study: Union[str, Path],
+    out: Union[str, Path],
+    *,
+    phases: Optional[Path] = None,
+    reference: Optional[str] = None,
+    score_threshold: float = 0.5,
+    every_slice: bool = False,
+    batch_size: int = 8,
+    context: Optional[mx.Context] = None,
+    progress: bool = True,
+) -> Dict[str, Any]:
+    """Detect in every slice of a study and write the folder ``out`` whole or not at all.
+
+    Parameters
+    ----------
+    study: ``DATA/studies/<case>`` of prepared data, or a folder of DICOM files with one study, which is imported
+        into a temporary folder first.
+    phases, reference: as for ``import ct``, for a DICOM folder; the run's reference phase by default.
+    score_threshold: of lesions and pictures; detections.json keeps lower scores too.
+
+    Returns what lesions.json holds. Raises :class:`InputError` for a study that cannot be read, one without the
+    reference phase, and an ``out`` that is taken.
+    """
+    study, out = Path(study), Path(out)
+    if out.exists():
+        raise InputError("--out {} exists: choose another folder".format(out))
+    check_output(out, study, overwrite=False)
+    detector = SliceDetector.from_run(run, context=context)
+    with tempfile.TemporaryDirectory(prefix="gluon-liver-") as scratch:
+        dataset, case = _open_study(
+            study, Path(scratch) / "data", phases=phases, reference=reference or run.environment["reference_phase"],
+            progress=progress,
+        )
+        with whole_folder(out) as folder:
+            return _write(
+                detector, dataset, case, folder, score_threshold=score_threshold, every_slice=every_slice,
+                batch_size=batch_size, progress=progress,
+            )
+
+
+def _open_study(study: Path, scratch: Path, *, phases, reference, progress) -> Tuple[Dataset, str]:
+    """The study as (dataset, case), imported first if it is DICOM."""
+    if (study / "study.json").is_file():
+        return Dataset.open(study.resolve().parent.parent), study.resolve().name
+    import_ct(study, scratch, phases=phases, reference=reference, progress=progress)
+    dataset = Dataset.open(scratch)
+    if len(dataset.cases) != 1:
+        raise DatasetError(
+            "the folder holds {} studies; detect reads one: import the folder, then detect in "
+            "DATA/studies/CASE".format(len(dataset.cases))
+        )
+    return dataset, dataset.cases[0].case
+
+
+def _write(detector, dataset, case, folder: Path, *, score_threshold, every_slice, batch_size, progress):
+    study = dataset.study(case)
+    count, shape = study.hu.shape[1], study.hu.shape[2:]
+    loader = SliceLoader(dataset, detector.config.data, cases=[case], progress=progress)
+    found = list(
+        detect_slices(
+            detector, loader, [(case, index) for index in range(count)], shape_of=lambda _: shape,
+            batch_size=batch_size, progress=progress,
+        )
+    )
+    labels = dataset.annotations.of_case(case)
+    write_json(folder / "detections.json", _coco_rows(found, labels, patient=study.patient))
+    boxes = [
+        SliceBox(index, box, int(label), float(score))
+        for index, one in enumerate(found)
+        for box, label, score in zip(one.boxes, one.labels, one.scores)
+        if score >= score_threshold
+    ]
+    lesions = [
+        describe_lesion(lesion, geometry=study.geometry, classes=detector.classes) for lesion in join_slices(boxes)
+    ]
+    lesions.sort(key=lambda lesion: -lesion["score"])
+    result = {
+        "case": case,
+        "row": detector.config.row,
+        "slices": count,
+        "score_threshold": score_threshold,
+        "note": "research software: not a medical device, not for diagnosis",
+        "lesions": lesions,
+    }
+    write_json(folder / "lesions.json", result)
+    images = open_images(dataset, case, detector.config.data.window, detector.config.data.storage)
+    _draw(images[dataset.phases.index(dataset.reference_phase)], found, labels, folder / "overlays",
+          classes=detector.classes, score_threshold=score_threshold, every_slice=every_slice)
+    return result
+
+
+def _coco_rows(found: List[Detections], labels: Dict[int, ImageLabel], *, patient: str) -> List[Dict[str, Any]]:
+    """COCO results; image_id is the label file's where the slice is labelled, and ``slice`` always stands beside it."""
+    empty_boxes, empty = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
+    rows = []
+    for index, one in enumerate(found):
+        image_id = labels[index].image_id if index in labels else -1 - index
+        result = ImageResult(image_id, patient, empty_boxes, empty, one.boxes, one.scores, one.labels)
+        rows += [dict(row, slice=index) for row in detections_json([result])]
+    return rows
+
+
+def _draw(images, found, labels, folder: Path, *, classes, score_threshold, every_slice) -> None:
+    folder.mkdir()
+    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
+    for index, one in enumerate(found):
+        keep = one.scores >= score_threshold
+        truth = (labels[index].boxes, labels[index].labels) if index in labels else nothing
+        if not (every_slice or keep.any() or len(truth[0])):
+            continue
+        picture = draw_overlay(
+            images[index], boxes=one.boxes[keep], labels=one.labels[keep], scores=one.scores[keep],
+            gt_boxes=truth[0], gt_labels=truth[1], classes=classes,
+        )
+        cv2.imwrite(str(folder / "slice-{:03d}.png".format(index)), picture[..., ::-1])

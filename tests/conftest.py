@@ -1,0 +1,109 @@
+"""A tiny prepared data set that every room can train on, evaluate and detect in."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gluon_liver.config import build_config
+from gluon_liver.data.annotation import CLASSES, Annotations, ImageLabel, save_annotations
+from gluon_liver.data.dataset import Dataset
+from gluon_liver.data.geometry import Geometry
+from gluon_liver.data.splits import Splits, save_splits
+from gluon_liver.data.study import Study
+
+SIZE, SLICES = 64, 3
+# window "liver" shows 5 to 155 HU; the three classes differ in brightness
+CLASS_HU = (10, 150, 110)
+TINY = {
+    "data": {"window": "liver", "size": SIZE, "storage": "raw"},
+    "network": {
+        "width": 0.125,
+        "rpn": {
+            "channels": 16, "anchor_sizes": [16, 24], "train_pre_nms": 100, "train_post_nms": 30,
+            "test_pre_nms": 100, "test_post_nms": 20, "samples": 32,
+        },
+        "head": {"samples": 16, "roi_size": 4, "max_boxes": 4, "dropout": 0.2},
+    },
+    "train": {
+        "optimizer": "adam", "learning_rate": 0.0005, "batch_size": 2, "epochs": 2, "decay_epochs": [],
+        "warmup_steps": 0, "log_every": 1,
+    },
+}
+
+
+def write_dataset(folder, *, patients=4, boxes=True):
+    """One study a patient, three slices each: a square on slices 0 and 1, nothing on slice 2."""
+    rng = np.random.default_rng(0)
+    images, studies, names = [], [], []
+    for number in range(patients):
+        case, patient = "case-{:010x}".format(number), "patient-{:010x}".format(number)
+        hu = rng.normal(60, 5, (1, SLICES, SIZE, SIZE)).astype(np.int16)
+        for index in range(SLICES):
+            corners, labels = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
+            if boxes and index < 2:
+                x, y = rng.integers(4, SIZE - 24, 2)
+                label = (number + index) % 3
+                hu[0, index, y : y + 18, x : x + 20] = CLASS_HU[label]
+                corners = np.array([[x, y, x + 20, y + 18]], np.float32)
+                labels = np.array([label], np.int32)
+            images.append(ImageLabel(len(images) + 1, case, "arterial", index, SIZE, SIZE, corners, labels))
+        geometry = Geometry((0.0, 0.0, 0.0), (5.0, 1.0, 1.0), ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (SLICES, SIZE, SIZE))
+        Study(case, patient, ("arterial",), "arterial", hu, np.ones((1, SLICES), bool), geometry).save(
+            str(folder / "studies" / case)
+        )
+        studies.append({"case": case, "patient": patient, "slices": SLICES})
+        names.append(patient)
+    save_annotations(Annotations(CLASSES, images), str(folder / "labels.json"))
+    save_splits(Splits(tuple(names[:-1]), (), (names[-1],), 0), str(folder / "splits.json"))
+    (folder / "dataset.json").write_text(
+        json.dumps(
+            {
+                "format": 1, "kind": "ct", "phases": ["arterial"], "reference_phase": "arterial",
+                "classes": list(CLASSES), "phantom": True, "studies": studies,
+            }
+        )
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory):
+    """Folder of prepared data; do not change it."""
+    return write_dataset(tmp_path_factory.mktemp("tiny") / "data")
+
+
+@pytest.fixture
+def tiny_dataset(tiny_data):
+    return Dataset.open(str(tiny_data))
+
+
+@pytest.fixture
+def tiny_config():
+    return build_config(TINY)
+
+
+@pytest.fixture
+def make_config():
+    """tiny configuration with dotted keys changed: make_config(**{"train.epochs": 1})."""
+
+    def make(**changes):
+        tree = json.loads(json.dumps(TINY))
+        for key, value in changes.items():
+            *parents, leaf = key.split(".")
+            branch = tree
+            for parent in parents:
+                branch = branch.setdefault(parent, {})
+            branch[leaf] = value
+        return build_config(tree)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_data, tmp_path_factory):
+    """A run trained for two epochs on the tiny data; do not change it."""
+    from gluon_liver.engine.train import train
+
+    out = tmp_path_factory.mktemp("tiny-run") / "run"
+    return train(build_config(TINY), Dataset.open(str(tiny_data)), out, progress=False)

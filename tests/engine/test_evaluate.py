@@ -1,0 +1,105 @@
+"""Evaluation: what is scored, what is refused, what is written."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from gluon_liver.data.dataset import Dataset
+from gluon_liver.data.splits import Splits, save_splits
+from gluon_liver.engine.evaluate import detections_json, evaluate, overlay_kind
+from gluon_liver.engine.run import Run
+from gluon_liver.errors import DatasetError, RunError
+from gluon_liver.metrics.records import ImageResult
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    shutil.copytree(str(tiny_run.folder), str(tmp_path / "run"))
+    return Run.open(tmp_path / "run")
+
+
+def image(boxes, labels, scores, gt_boxes, gt_labels):
+    def rows(values):
+        return np.array(values, np.float32).reshape(-1, 4)
+
+    return ImageResult(1, "p", rows(gt_boxes), np.array(gt_labels, np.int32), rows(boxes), np.array(scores),
+                       np.array(labels, np.int32))
+
+
+def test_results_and_report(run, tiny_dataset):
+    text, report = evaluate(run, tiny_dataset, replicates=20, progress=False)
+    results = json.loads((run.folder / "results.json").read_text())
+    assert results["split"] == "test" and results["data"]["phantom"] is True
+    assert results["summary"]["images"] == 3 and results["summary"]["patients"] == 1
+    assert "phantom" in text and "69.23" in text  # the printed cell of row R-50 stands beside ours
+    page = report.read_text(encoding="utf-8")
+    assert "phantom" in page and "<html" in page
+    for overlay in results["overlays"]:
+        assert (run.folder / overlay["file"]).is_file()
+    assert not list(run.folder.glob("*.partial"))
+
+
+def test_evaluation_repeats(run, tiny_dataset):
+    for _ in range(2):
+        evaluate(run, tiny_dataset, replicates=5, progress=False)
+        detections = (run.folder / "detections.json").read_bytes()
+    evaluate(run, tiny_dataset, replicates=5, batch_size=1, progress=False)
+    one_by_one = json.loads((run.folder / "detections.json").read_text())
+    together = json.loads(detections)
+    assert [row["category_id"] for row in one_by_one] == [row["category_id"] for row in together]
+    assert np.allclose([row["score"] for row in one_by_one], [row["score"] for row in together], atol=1e-3)
+
+
+def test_patients_that_were_trained_on_are_refused(run, tiny_dataset):
+    splits = tiny_dataset.splits
+    moved = Splits((splits.train[0],), (), splits.train[1:] + splits.test, 0)
+    with pytest.raises(DatasetError, match="2 patients of the test split were trained on"):
+        evaluate(run, dataclasses.replace(tiny_dataset, splits=moved), progress=False)
+
+
+def test_an_empty_split_is_refused(run, tiny_dataset):
+    with pytest.raises(DatasetError, match="val split"):
+        evaluate(run, tiny_dataset, split="val", progress=False)
+
+
+def test_other_classes_are_refused(run, tiny_dataset):
+    other = dataclasses.replace(tiny_dataset, classes=("cyst", "hcc"))
+    with pytest.raises(DatasetError, match="trained on cyst, hemangioma, hcc"):
+        evaluate(run, other, progress=False)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "environment.json"])
+def test_a_run_without_its_files_is_refused(run, name):
+    (run.folder / name).unlink()
+    with pytest.raises(RunError, match=name):
+        Run.open(run.folder)
+
+
+def test_overlay_kinds_by_hand():
+    box, far = [0, 0, 10, 10], [30, 30, 40, 40]
+    assert overlay_kind(image([box], [0], [0.9], [box], [0])) == "hit"
+    assert overlay_kind(image([box], [1], [0.9], [box], [0])) == "false positive"
+    assert overlay_kind(image([box], [0], [0.4], [box], [0])) == "miss"
+    assert overlay_kind(image([box, far], [0, 0], [0.9, 0.9], [box], [0])) == "false positive"
+    assert overlay_kind(image([], [], [], [], [])) is None
+
+
+def test_detections_are_coco_results():
+    rows = detections_json([image([[1, 2, 4, 8]], [2], [0.25], [], [])])
+    assert rows == [{"image_id": 1, "category_id": 3, "bbox": [1.0, 2.0, 3.0, 6.0], "score": 0.25}]
+
+
+def test_the_splits_of_the_fixture_are_disjoint(tiny_data, tmp_path):
+    """The check that evaluate relies on: a split file with a shared patient does not load."""
+    folder = tmp_path / "data"
+    shutil.copytree(str(tiny_data), str(folder))
+    raw = json.loads((folder / "splits.json").read_text())
+    raw["test"] = raw["train"]
+    (folder / "splits.json").write_text(json.dumps(raw))
+    with pytest.raises(Exception, match="patient"):
+        Dataset.open(str(folder))
+    save_splits(Splits(tuple(raw["train"]), (), (), 0), str(folder / "splits.json"))
+    Dataset.open(str(folder))

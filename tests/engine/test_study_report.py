@@ -1,0 +1,56 @@
+"""detect: one study in, a folder of results out, whole or not at all."""
+
+import json
+import shutil
+
+import cv2
+import pytest
+
+from gluon_liver.engine.run import Run
+from gluon_liver.engine.study_report import detect_study
+from gluon_liver.errors import InputError, RunError
+
+
+@pytest.fixture
+def study(tiny_data):
+    return tiny_data / "studies" / "case-0000000003"
+
+
+def test_every_slice_is_read_and_drawn(tiny_run, study, tmp_path):
+    result = detect_study(tiny_run, study, tmp_path / "out", score_threshold=0.05, every_slice=True, progress=False)
+    assert result["slices"] == 3
+    names = sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir())
+    assert names == ["slice-000.png", "slice-001.png", "slice-002.png"]
+    picture = cv2.imread(str(tmp_path / "out" / "overlays" / names[0]))
+    assert picture.shape[2] == 3 and picture.std() > 0
+    rows = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert rows and {"image_id", "category_id", "bbox", "score", "slice"} == set(rows[0])
+    # case 3 is the last of four studies with three labelled slices each
+    assert {row["image_id"] for row in rows} <= {10, 11, 12}
+    assert json.loads((tmp_path / "out" / "lesions.json").read_text()) == result
+
+
+def test_labelled_slices_are_drawn_without_a_detection(tiny_run, study, tmp_path):
+    detect_study(tiny_run, study, tmp_path / "out", score_threshold=0.999, progress=False)
+    names = sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir())
+    assert names == ["slice-000.png", "slice-001.png"]
+
+
+def test_refusals_leave_nothing(tiny_run, study, tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(InputError, match="exists"):
+        detect_study(tiny_run, study, tmp_path / "taken", progress=False)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError):
+        detect_study(tiny_run, tmp_path / "empty", tmp_path / "out", progress=False)
+    with pytest.raises(InputError):
+        detect_study(tiny_run, tmp_path / "nowhere", tmp_path / "out", progress=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "taken"]
+
+
+def test_a_run_without_a_checkpoint(tiny_run, study, tmp_path):
+    shutil.copytree(str(tiny_run.folder), str(tmp_path / "run"))
+    shutil.rmtree(str(tmp_path / "run" / "checkpoints"))
+    with pytest.raises(RunError, match="no checkpoint"):
+        detect_study(Run.open(tmp_path / "run"), study, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,135 @@
+"""Training on a tiny data set: what a run leaves, what stops it, what repeats."""
+
+import json
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from gluon_liver.data.loader import epoch_order
+from gluon_liver.engine.checkpoint import newest_checkpoint
+from gluon_liver.engine.train import DetectorTrainer, learning_rate, train, training_labels
+from gluon_liver.errors import DatasetError, RunError, TrainingError
+from tests.conftest import write_dataset
+
+
+def records(run):
+    return [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+
+
+def parameters(run):
+    return mx.nd.load(str(newest_checkpoint(run.folder / "checkpoints") / "net.params"))
+
+
+def test_a_run_folder_holds_what_it_should(tiny_run):
+    assert {path.name for path in tiny_run.folder.iterdir()} >= {
+        "config.yaml", "environment.json", "log.jsonl", "checkpoints",
+    }
+    log = records(tiny_run)
+    assert [log[0]["event"], log[-1]["event"]] == ["start", "end"]
+    steps = [record for record in log if record["event"] == "step"]
+    # 6 images with boxes + 3 backgrounds in batches of 2, the last one filled up: 5 steps an epoch
+    assert [record["step"] for record in steps] == list(range(1, 11))
+    assert set(steps[0]["losses"]) == {"rpn_score", "rpn_box", "rcnn_score", "rcnn_box", "total"}
+    environment = json.loads((tiny_run.folder / "environment.json").read_text())
+    assert environment["packages"]["numpy"] and environment["seed"] == 0
+    assert len(environment["training_patients"]) == 3
+
+
+def test_same_seed_same_parameters_and_another_seed_others(tiny_dataset, make_config, tmp_path):
+    runs = [
+        train(make_config(**{"train.seed": seed, "data.augment.flip": True}), tiny_dataset, tmp_path / name,
+              steps=4, progress=False)
+        for name, seed in (("a", 3), ("b", 3), ("c", 4))
+    ]
+    first, second, other = map(parameters, runs)
+    assert all(np.array_equal(first[name].asnumpy(), second[name].asnumpy()) for name in first)
+    assert not np.array_equal(first["class_predictor.weight"].asnumpy(), other["class_predictor.weight"].asnumpy())
+
+
+def test_the_loss_falls(tiny_dataset, make_config, tmp_path):
+    run = train(make_config(**{"train.epochs": 8}), tiny_dataset, tmp_path / "run", progress=False)
+    totals = [record["losses"]["total"] for record in records(run) if record["event"] == "step"]
+    assert np.mean(totals[-5:]) < 0.7 * np.mean(totals[:5])
+
+
+def test_every_parameter_learns(tiny_dataset, make_config, tmp_path):
+    """After some steps no trained parameter is where initialisation left it."""
+    config = make_config(**{"train.weight_decay": 0.0})
+    fresh = DetectorTrainer(config, classes=tiny_dataset.classes, context=mx.cpu())
+    run = train(config, tiny_dataset, tmp_path / "run", steps=8, progress=False)
+    saved = parameters(run)
+    for name, parameter in fresh.detector.collect_learned().items():
+        if parameter.grad_req != "null":
+            assert not np.array_equal(saved[name].asnumpy(), parameter.data().asnumpy()), name
+
+
+def test_background_alone_trains(make_config, tmp_path):
+    from gluon_liver.data.dataset import Dataset
+
+    dataset = Dataset.open(str(write_dataset(tmp_path / "data", boxes=False)))
+    run = train(make_config(), dataset, tmp_path / "run", steps=3, progress=False)
+    losses = [record["losses"] for record in records(run) if record["event"] == "step"]
+    assert all(loss["rpn_box"] == 0 and loss["rcnn_box"] == 0 for loss in losses)
+
+
+def test_a_batch_larger_than_the_data_trains(tiny_dataset, make_config, tmp_path):
+    run = train(make_config(**{"train.batch_size": 16}), tiny_dataset, tmp_path / "run", steps=2, progress=False)
+    assert records(run)[-1]["event"] == "end"
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step(tiny_dataset, make_config, tmp_path):
+    config = make_config(**{"train.learning_rate": 1e12, "train.optimizer": "sgd"})
+    with pytest.raises(TrainingError, match=r"step \d+: the loss is not finite"):
+        train(config, tiny_dataset, tmp_path / "run", steps=10, progress=False)
+    for path in (tmp_path / "run").rglob("*"):
+        assert not path.name.endswith(".partial")
+
+
+def test_a_taken_folder_is_refused_and_left_alone(tiny_dataset, tiny_config, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    with pytest.raises(RunError, match="not an empty folder"):
+        train(tiny_config, tiny_dataset, tmp_path / "run", progress=False)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+def test_no_training_labels(tiny_config, tmp_path):
+    from gluon_liver.data.annotation import CLASSES, Annotations, save_annotations
+    from gluon_liver.data.dataset import Dataset
+
+    folder = write_dataset(tmp_path / "data")
+    save_annotations(Annotations(CLASSES, []), str(folder / "labels.json"))
+    with pytest.raises(DatasetError, match="no labelled slice"):
+        train(tiny_config, Dataset.open(str(folder)), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_shuffled_labels_are_the_same_boxes_on_other_images(tiny_dataset, make_config):
+    plain = training_labels(make_config(), tiny_dataset)
+    shuffled = training_labels(make_config(**{"data.shuffled_labels": True}), tiny_dataset)
+    assert [(a.case, a.slice) for a in plain] == [(b.case, b.slice) for b in shuffled]
+
+    def boxes(labels):
+        return sorted(tuple(box) + (int(c),) for label in labels for box, c in zip(label.boxes, label.labels))
+
+    assert boxes(plain) == boxes(shuffled)
+    assert any(len(a.boxes) != len(b.boxes) or not np.array_equal(a.boxes, b.boxes) for a, b in zip(plain, shuffled))
+
+
+def test_learning_rate_by_hand(make_config):
+    config = make_config(**{
+        "train.learning_rate": 0.01, "train.batch_size": 4, "train.warmup_steps": 10, "train.decay_epochs": [2, 3],
+    }).train
+    rates = [learning_rate(config, step=step, per_epoch=20) for step in (0, 5, 10, 39, 40, 60)]
+    assert np.allclose(rates, [0.004, 0.022, 0.04, 0.04, 0.004, 0.0004])
+
+
+def test_epochs_draw_their_own_backgrounds(tiny_dataset, tiny_config):
+    labels = training_labels(tiny_config, tiny_dataset)
+    options = {"background_ratio": 1 / 6, "seed": 0}
+    orders = [epoch_order(labels, epoch=epoch, **options) for epoch in range(6)]
+    foreground = {index for index, label in enumerate(labels) if len(label.boxes)}
+    assert all(len(order) == 7 and foreground < set(order) for order in orders)
+    assert len({next(iter(set(order) - foreground)) for order in orders}) > 1
+    assert orders[0] == epoch_order(labels, epoch=0, **options)
