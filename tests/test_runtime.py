@@ -201,3 +201,16 @@ def test_nothing_is_loaded_without_the_cuda_build(monkeypatch):
 
     monkeypatch.setattr(runtime.metadata, "version", absent)
     assert runtime.preload_cuda_wheels() == []
+
+
+def test_the_synchronous_engine_is_a_default_and_never_a_change(monkeypatch):
+    monkeypatch.delitem(sys.modules, "mxnet", raising=False)
+    environ = {}
+    assert runtime.prefer_synchronous_engine(environ=environ).set_by == "gluon_liver"
+    assert environ == {"MXNET_ENGINE_TYPE": "NaiveEngine"}
+    environ = {"MXNET_ENGINE_TYPE": "ThreadedEnginePerDevice"}
+    assert runtime.prefer_synchronous_engine(environ=environ).set_by == "user"
+    assert environ == {"MXNET_ENGINE_TYPE": "ThreadedEnginePerDevice"}
+    monkeypatch.setitem(sys.modules, "mxnet", object())
+    environ = {}
+    assert runtime.prefer_synchronous_engine(environ=environ) is None and environ == {}

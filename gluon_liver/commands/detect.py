@@ -25,6 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Detect; prints one line a lesion and where the files are."""
+    from ..runtime import prefer_synchronous_engine
+
+    if args.device == "cpu":
+        prefer_synchronous_engine()
     from ..engine.device import parse_device
     from ..engine.run import Run
     from ..engine.study_report import detect_study

@@ -21,6 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate; prints the table and where the report is."""
+    from ..runtime import prefer_synchronous_engine
+
+    if args.device == "cpu":
+        prefer_synchronous_engine()
     from ..data.dataset import Dataset
     from ..engine.device import parse_device
     from ..engine.evaluate import evaluate

@@ -23,6 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; prints where the run is."""
+    from ..runtime import prefer_synchronous_engine
+
+    if args.device == "cpu":
+        prefer_synchronous_engine()
     from ..data.dataset import Dataset
     from ..engine.device import parse_device
     from ..engine.train import train

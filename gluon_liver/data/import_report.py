@@ -60,7 +60,7 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
         records = [one["phases"][phase] for one in taken if phase in one["phases"]]
         rules = Counter(record["rule"] for record in records)
         absent = sum(record["absent_slices"] for record in records)
-        how = "; ".join(f"{count} by {rule}" for rule, count in sorted(rules.items()))
+        how = "; ".join(f"{count} {rule}" for rule, count in sorted(rules.items()))
         lines.append(
             f"  {phase}: {len(records)} of {len(taken)} study(s)"
             + (f" ({how})" if how else "")

@@ -25,7 +25,7 @@ from .run import Run, write_json
 
 SCORE_THRESHOLD = 0.5  # of precision and recall, and of what overlays draw
 OVERLAYS_A_KIND = 4
-PHANTOM_NOTE = "phantom result: says nothing about patients"
+PHANTOM_NOTE = "phantom studies that this package generated"
 REAL_NOTE = "patients of the given data; not the paper's patients, which are not public"
 
 

@@ -1,0 +1,120 @@
+"""The command line: bad input gets one line that helps, exit code 2 and nothing half-written."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gluon_liver.commands import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(capsys, *arguments):
+    """(exit code, standard error) of one command in this process."""
+    capsys.readouterr()
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as stop:  # argparse
+        code = stop.code
+    return code, capsys.readouterr().err
+
+
+def left_behind(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def place(tiny_data, tiny_run, tmp_path):
+    """A folder with everything that the commands take, to be broken."""
+    shutil.copytree(str(tiny_data), str(tmp_path / "data"))
+    shutil.copytree(str(tiny_run.folder), str(tmp_path / "run"))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine.txt").write_text("mine")
+    (tmp_path / "text.yaml").write_text("just text")
+    (tmp_path / "text.txt").write_text("no DICOM")
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "note.txt").write_text("no DICOM")
+    return tmp_path
+
+
+# arguments ({} is the folder of the test), what the message must say
+BAD_INPUT = [
+    ("train --config nope --data {}/data --out {}/new", "no configuration 'nope'"),
+    ("train --config {}/text.yaml --data {}/data --out {}/new", "expected keys and values"),
+    ("train --config demo-ct --set network.wdith=1 --data {}/data --out {}/new", "unknown key 'network.wdith'"),
+    ("train --config demo-ct --set train.epochs=0 --data {}/data --out {}/new", "train.epochs is 0"),
+    ("train --config demo-ct --steps 0 --data {}/data --out {}/new", "--steps 0"),
+    ("train --config demo-ct --data {}/nowhere --out {}/new", "no such data folder"),
+    ("train --config demo-ct --data {}/empty --out {}/new", "no dataset.json"),
+    ("train --config demo-ct --data {}/data --out {}/taken", "not an empty folder"),
+    ("train --config demo-ct --device gpu:7 --data {}/data --out {}/new", "MXNet sees"),
+    ("train --config demo-ct --device tpu --data {}/data --out {}/new", "expected cpu or gpu:N"),
+    ("evaluate --run {}/nowhere", "no run folder"),
+    ("evaluate --run {}/empty", "no config.yaml"),
+    ("evaluate --run {}/run --split train", "--allow-train"),
+    ("evaluate --run {}/run --split val --data {}/data", "no labelled slice"),
+    ("evaluate --run {}/run --bootstrap 0 --data {}/data", "--bootstrap 0"),
+    ("detect {}/empty --run {}/run --out {}/new", "is empty"),
+    ("detect {}/words --run {}/run --out {}/new", "not a DICOM file"),
+    ("detect {}/data/studies/case-0000000000 --run {}/run --out {}/taken", "exists"),
+    ("detect {}/data/studies/case-0000000000 --run {}/run --out {}/new --score 2", "--score 2"),
+    ("import ct {}/nowhere --out {}/new", "no such folder"),
+    ("import ct {}/text.txt --out {}/new", "is a file"),
+    ("import ct {}/words --out {}/words/new", "lies inside"),
+    ("import ct {}/words --out {}/new --phases {}/text.yaml", "must hold"),
+    ("import ct {}/words --out {}/new --labels {}/text.txt", "not JSON"),
+    ("phantom ct --out {}/new --studies 0", "studies"),
+    ("phantom ct --out {}/new --matrix 7", "matrix"),
+    ("phantom ct --out {}/taken", "exists"),
+    ("nonsense", "no command"),
+]
+
+
+@pytest.mark.parametrize("arguments, message", BAD_INPUT, ids=[arguments for arguments, _ in BAD_INPUT])
+def test_bad_input(capsys, place, arguments, message):
+    before = left_behind(place)
+    code, error = run(capsys, *[word.replace("{}", str(place)) for word in arguments.split()])
+    assert code == 2
+    assert message in error and "Traceback" not in error
+    assert left_behind(place) == before
+    assert left_behind(place / "taken") == ["mine.txt"] and left_behind(place / "empty") == []
+
+
+def test_training_that_diverges_exits_with_three(capsys, place):
+    code, error = run(
+        capsys, "train", "--config", "demo-ct", "--data", place / "data", "--out", place / "new", "--steps", 20,
+        "--set", "train.learning_rate=1e12", "--set", "train.optimizer=sgd", "--set", "train.warmup_steps=0",
+        "--set", "data.size=64", "--set", "network.rpn.train_post_nms=64", "--set", "network.rpn.test_post_nms=20",
+    )
+    assert code == 3 and "the loss is not finite" in error
+
+
+def test_train_evaluate_detect_from_the_command_line(capsys, place):
+    small = ["--set", "data.size=64", "--set", "network.rpn.train_post_nms=64", "--set", "network.rpn.test_post_nms=20"]
+    assert run(capsys, "train", "--config", "demo-ct", "--data", place / "data", "--out", place / "new", "--seed", 5,
+               "--steps", 2, *small)[0] == 0
+    assert main(["evaluate", "--run", str(place / "new"), "--bootstrap", "10"]) == 0
+    printed = capsys.readouterr().out
+    assert "as printed" in printed and "report.html" in printed
+    assert main(["detect", str(place / "data" / "studies" / "case-0000000003"), "--run", str(place / "new"),
+                 "--out", str(place / "found")]) == 0
+    assert "3 slices" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", sorted(COMMANDS), ids=" ".join)
+def test_every_command_explains_itself(capsys, words):
+    with pytest.raises(SystemExit) as stop:
+        main(list(words) + ["--help"])
+    assert stop.value.code == 0
+    assert "usage: python -m gluon_liver " + " ".join(words) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_the_scripts_run_from_anywhere(script, tmp_path):
+    done = subprocess.run([sys.executable, str(ROOT / script), "--help"], cwd=str(tmp_path), capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0 and "usage: " + script in done.stdout
