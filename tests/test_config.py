@@ -38,6 +38,17 @@ def test_base_is_merged_at_every_depth(tmp_path):
     assert (rpn.channels, rpn.samples) == (7, 11)
 
 
+def test_a_packaged_base_is_found_from_anywhere(tmp_path):
+    for base in ("r50.yaml", "r50"):
+        (tmp_path / "mine.yaml").write_text("BASE: {}\ntrain: {{epochs: 1}}".format(base))
+        assert load_config(tmp_path / "mine.yaml").train.epochs == 1
+
+
+def test_frozen_batch_norm_takes_one_image_and_no_row_any_depth():
+    build_config({"network": {"batch_norm": "frozen"}, "train": {"batch_size": 1}})
+    build_config({"row": None, "data": {"slices": 9}})
+
+
 def test_exponents_without_a_point_are_numbers():
     assert build_config({"train": {"learning_rate": yaml.safe_load("1e-4")}}).train.learning_rate == 1e-4
 
@@ -55,7 +66,18 @@ def test_exponents_without_a_point_are_numbers():
         ({"data": {"size": 500}}, "data.size is 500"),
         ({"network": {"depth": 34}}, "network.depth is 34"),
         ({"train": {"optimizer": "lion"}}, "train.optimizer is 'lion'"),
-        ({"network": {"rpn": {"train_post_nms": 10}}}, "network.rpn.train_post_nms is 10"),
+        ({"network": {"rpn": {"train_post_nms": 10}}}, "network.head.samples is 128"),
+        ({"network": {"rpn": {"test_post_nms": 0}}}, "network.rpn.test_post_nms is 0: it must be 1 or more"),
+        ({"network": {"rpn": {"anchor_sizes": [16, float("nan")]}}}, "network.rpn.anchor_sizes: expected float"),
+        ({"network": {"rpn": {"anchor_sizes": [1000]}}}, "network.rpn.anchor_sizes is (1000.0,)"),
+        ({"network": {"head": {"positive_ratio": 1.0}}}, "network.head.positive_ratio is 1.0"),
+        ({"network": {"head": {"samples": 1}}}, "network.head.samples is 1"),
+        ({"train": {"learning_rate": float("inf")}}, "train.learning_rate: expected float, found inf"),
+        ({"train": {"weight_decay": -1}}, "train.weight_decay is -1.0"),
+        ({"train": {"clip_norm": -1}}, "train.clip_norm is -1.0"),
+        ({"train": {"batch_size": 1}}, "train.batch_size is 1: it must be 2 or more with network.batch_norm live"),
+        ({"row": "R-101"}, "row is 'R-101'"),
+        ({"data": {"slices": 9}}, "row is 'R-50'"),
         ({"model": "yolo"}, "model is 'yolo'"),
     ],
 )
@@ -74,6 +96,9 @@ def test_bad_overrides(override):
 def test_bad_files(tmp_path):
     with pytest.raises(ConfigError, match="one of"):
         load_config("no-such")
+    (tmp_path / "number.yaml").write_text("BASE: 5")
+    with pytest.raises(ConfigError, match="BASE: expected the name"):
+        load_config(tmp_path / "number.yaml")
     for name, text in (("list.yaml", "[1, 2]"), ("broken.yaml", "a: [1"), ("loop.yaml", "BASE: loop.yaml")):
         (tmp_path / name).write_text(text)
         with pytest.raises(ConfigError, match=name):

@@ -48,6 +48,11 @@ def run_command(words, arguments: Sequence[str], *, program: str) -> int:
     except GluonLiverError as error:
         print("error: {}".format(error), file=sys.stderr)
         return 2 if isinstance(error, InputError) else 3
+    except OSError as error:
+        # the disk, a permission or a path of the user's: no defect of the program
+        where = "{}: ".format(error.filename) if error.filename else ""
+        print("error: {}{}".format(where, error.strerror or error), file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

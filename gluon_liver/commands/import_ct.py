@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     from ..errors import InputError
 
     if args.list_series is not None:
+        if args.out is not None:
+            raise InputError("--list-series imports nothing: give it without --out, or --out without it")
         count = write_phase_template(args.folder, args.list_series, phases=args.phases, progress=True)
         print(f"phase file with {count} series to fill in: {args.list_series} (it holds patient data)")
         return 0

@@ -54,6 +54,8 @@ def read_json(path: str, what: str) -> Any:
             return json.load(stream)
     except OSError as error:
         raise AnnotationError(f"the {what} {path} cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise AnnotationError(f"the {what} {path} is nested too deeply to be read") from error
     except ValueError as error:
         raise AnnotationError(f"the {what} {path} is not JSON: {error}") from error
 
@@ -200,7 +202,7 @@ def _box(annotation: Dict[str, Any], entry: Dict[str, Any], where: str) -> Tuple
     bbox = annotation.get("bbox")
     is_numbers = isinstance(bbox, list) and len(bbox) == 4
     is_numbers = is_numbers and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in bbox)
-    if not is_numbers or not all(math.isfinite(v) for v in bbox):
+    if not is_numbers or not all(_is_finite(v) for v in bbox):
         raise AnnotationError(f"{where}: key 'bbox' must be four finite numbers x, y, width, height")
     x, y, width, height = bbox
     if width <= 0 or height <= 0:
@@ -217,3 +219,11 @@ def _box(annotation: Dict[str, Any], entry: Dict[str, Any], where: str) -> Tuple
     if corners[2] <= corners[0] or corners[3] <= corners[1]:
         raise AnnotationError(f"{where}: key 'bbox' {bbox} has no area inside image {entry['id']}")
     return corners
+
+
+def _is_finite(value: Any) -> bool:
+    """JSON allows whole numbers that no float holds."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

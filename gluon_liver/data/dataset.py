@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Tuple, Union
 from ..errors import AnnotationError, DatasetError, SplitError
 from .annotation import Annotations, load_annotations
 from .splits import Splits, load_splits
-from .study import Study
+from .study import Study, read_geometry
 
 FORMAT = 1
 KIND = "ct"
@@ -19,11 +19,15 @@ KIND = "ct"
 
 @dataclass(frozen=True)
 class CaseInfo:
-    """One study of the data set: its case id, its patient id, its number of slices on the reference grid."""
+    """One study of the data set: its case id, its patient id, its number of slices on the reference grid.
+
+    fingerprint: SHA-256 (hex) of the reference phase's HU, without salt: equal for one study in two imports.
+    """
 
     case: str
     patient: str
     slices: int
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,12 @@ class Dataset:
                         f"{folder}: studies/{case.case}/{name} is missing; import the data again"
                     )
         annotations = load_annotations(os.path.join(folder, "labels.json"), classes=classes)
+        sizes: Dict[str, Tuple[int, ...]] = {}
         for image in annotations.images:
             _check_image(image, known, record["reference_phase"])
+            if image.case not in sizes:
+                sizes[image.case] = read_geometry(os.path.join(folder, "studies", image.case)).size
+            _check_size(image, sizes[image.case])
         splits = load_splits(os.path.join(folder, "splits.json"))
         patients = {case.patient for case in cases}
         unknown = sorted(set(splits.train + splits.val + splits.test) - patients)
@@ -104,7 +112,9 @@ def _read_description(folder: Path) -> Dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as stream:
             record = json.load(stream)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path} cannot be read: {error}") from error
     if not isinstance(record, dict) or record.get("kind") != KIND:
         kind = record.get("kind") if isinstance(record, dict) else None
@@ -127,18 +137,17 @@ def _read_description(folder: Path) -> Dict[str, Any]:
 
 
 def _case(entry: Any, place: int) -> CaseInfo:
-    try:
-        case = CaseInfo(entry["case"], entry["patient"], entry["slices"])
-    except (TypeError, KeyError) as error:
-        raise DatasetError(
-            f"dataset.json: entry {place} of studies needs case, patient and slices"
-        ) from error
-    if not (isinstance(case.case, str) and isinstance(case.patient, str) and isinstance(case.slices, int)):
-        raise DatasetError(
-            f"dataset.json: entry {place} of studies has a case, patient or slices of the wrong type"
-        )
+    where = f"dataset.json: entry {place} of studies"
+    if not isinstance(entry, dict):
+        raise DatasetError(f"{where} must be an object with case, patient, slices and fingerprint")
+    for key, kind in (("case", str), ("patient", str), ("slices", int), ("fingerprint", str)):
+        if key not in entry:
+            raise DatasetError(f"{where} has no key {key!r}; import the data again")
+        if not isinstance(entry[key], kind) or isinstance(entry[key], bool):
+            raise DatasetError(f"{where}: key {key!r} must be {'a whole number' if kind is int else 'a text'}")
+    case = CaseInfo(entry["case"], entry["patient"], entry["slices"], entry["fingerprint"])
     if case.case != os.path.basename(case.case) or case.case in ("", ".", ".."):
-        raise DatasetError(f"dataset.json: entry {place} of studies: key 'case' is no plain name")
+        raise DatasetError(f"{where}: key 'case' is no plain name")
     return case
 
 
@@ -154,4 +163,13 @@ def _check_image(image: Any, known: Dict[str, CaseInfo], reference: str) -> None
         raise AnnotationError(
             f"{where}: key 'slice' is {image.slice}; "
             f"the study has {known[image.case].slices} slices, counted from 0"
+        )
+
+
+def _check_size(image: Any, size: Tuple[int, ...]) -> None:
+    """size: (slices, rows, columns) of the stored study."""
+    if (image.height, image.width) != tuple(size[1:]):
+        raise AnnotationError(
+            f"labels.json: image {image.image_id}: 'width' and 'height' are {image.width} and {image.height}, "
+            f"its study has {size[2]} columns and {size[1]} rows"
         )

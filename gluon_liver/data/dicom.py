@@ -43,9 +43,9 @@ class Volume:
 def scan_folder(folder: str, *, progress: bool = False) -> Scan:
     """Read the header of every file below `folder` once and sort the CT slices into series.
 
-    Files are numbered from 1 in the order of their relative paths. Files that are not DICOM, or not axial CT
-    images, are rejections; a damaged CT image is a defect of its series. Raises InputError where `folder` is
-    no folder or is empty.
+    Files are numbered from 1 in the order of their relative paths, series in that of their identifiers. Files
+    that are not DICOM, or not axial CT images, are rejections; a damaged CT image is a defect of its series.
+    Raises InputError where `folder` is no folder or is empty.
     """
     paths = _list_files(folder)
     scan = Scan(series=[], rejected=[], paths=paths)
@@ -76,9 +76,9 @@ def scan_folder(folder: str, *, progress: bool = False) -> Scan:
         scan.rejected.append(Rejection(file_range(files), f"{images} image(s): {reason}", kind, images))
     by_series: Dict[Tuple[str, str], List[FileHeader]] = defaultdict(list)
     for header in without_copies(headers, scan):
-        by_series[header.study_uid, header.series_uid].append(header)
-    for number, files in enumerate(by_series.values(), 1):
-        scan.series.extend(split_series(files, number, scan))
+        by_series[header.series_uid, header.study_uid].append(header)
+    for number, uids in enumerate(sorted(by_series), 1):
+        scan.series.extend(split_series(by_series[uids], number, scan))
     return scan
 
 

@@ -47,6 +47,30 @@ def build_report(log: Any, splits: Splits) -> Dict[str, Any]:
     }
 
 
+def note_oddities(log: Any) -> None:
+    """Add to the notes what does not stop an import but may mean that something is amiss."""
+    present = {series.series_uid for series in log.scan.series}
+    missing = sum(uid not in present for uid in log.rules.series)
+    if missing:
+        log.notes.append(
+            f"{missing} of {len(log.rules.series)} entries under 'series' of the phase file "
+            "name no CT series of the folder"
+        )
+    named = {series.study_uid for series in log.scan.series if series.patient_id}
+    nameless = len({series.study_uid for series in log.scan.series} - named)
+    if nameless:
+        log.notes.append(
+            f"{nameless} study or studies have no PatientID: each counts as a patient of its own. "
+            "If two are of one patient, the split mixes training and test data"
+        )
+    kinds = Counter(rejection.kind for rejection in log.scan.rejected)
+    if kinds["TruncatedFileError"]:
+        log.notes.append(
+            f"{kinds['TruncatedFileError']} file(s) are too damaged to tell their series: "
+            "a series may lack its first or last slices"
+        )
+
+
 def report_lines(report: Dict[str, Any]) -> List[str]:
     """The report for the screen."""
     taken, labels = report["taken"], report["labels"]
@@ -90,7 +114,7 @@ def explain_nothing(log: Any) -> str:
     if log.quarantined:
         lines.append(
             "files are numbered in the order of their paths; "
-            "--list-series FILE writes a phase file to fill in"
+            "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in"
         )
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Union
@@ -17,15 +17,16 @@ from ..errors import DicomError, InputError, PhaseError
 from .annotation import CLASSES, Annotations, ImageLabel, save_annotations
 from .dataset import FORMAT, KIND
 from .dicom import Volume, load_series, scan_folder
-from .import_report import build_report, explain_nothing, write_private
+from .import_report import build_report, explain_nothing, note_oddities, write_private
 from .label_import import LabelEntry, LabelFile, NotTaken, load_label_file, match_labels, place_labels
-from .output_folder import check_output, whole_folder
+from .output_folder import check_output, whole_folder, why_not_written
 from .phases import PhaseChoice, PhaseRules, choose_phases, load_phase_rules, phase_template
 from .series import Rejection, Scan, SeriesFiles
 from .splits import make_splits, save_splits
-from .study import Study, assemble, check_frame_of_reference
+from .study import Study, assemble, check_frame_of_reference, fingerprint
 
 PathLike = Union[str, Path]
+SHORT_SALT = 8
 
 
 @dataclass
@@ -37,6 +38,7 @@ class StudyResult:
     study_uid: str
     taken: bool = False
     slices: int = 0
+    fingerprint: str = ""
     phantom: bool = False
     phases: Dict[str, Dict[str, Any]] = field(default_factory=dict)
 
@@ -67,19 +69,25 @@ def import_ct(
     fractions: Sequence[float] = (0.7, 0.1, 0.2),
     seed: int = 0,
     overwrite: bool = False,
+    private: bool = True,
     progress: bool = False,
 ) -> Dict[str, Any]:
     """Import every study below `folder` that can be used into the new data folder `out`; returns the report.
 
     phases, labels: phase file and label file (see docs/data.md); reference: overrides the phase file's
     reference; salt: text for reproducible case ids, random by default; regrid: interpolate uneven slices and
-    undo gantry tilt; fractions: train, val, test. A study or series that cannot be used is left out with its
-    reason. Raises InputError, and writes nothing, where no study is taken and where a given file or option is
+    undo gantry tilt; fractions: train, val, test; private: write `out`/private, which leads back to patients. A
+    study or series that cannot be used is left out with its reason. Nothing but file numbers depends on the names
+    of files. Raises InputError, and writes nothing, where no study is taken and where a given file or option is
     wrong.
     """
     folder, out = Path(folder), Path(out)
     make_splits(["any"], fractions=fractions, seed=seed)
-    rules = (load_phase_rules(str(phases)) if phases else PhaseRules()).with_reference(reference)
+    salt = secrets.token_hex(16) if salt is None else _check_salt(salt)
+    if phases:
+        rules = load_phase_rules(str(phases), reference=reference)
+    else:
+        rules = PhaseRules().with_reference(reference)
     label_file = load_label_file(str(labels)) if labels else LabelFile("", (), False)
     if folder.is_dir():
         check_output(out, folder, overwrite=overwrite)
@@ -88,20 +96,31 @@ def import_ct(
     for uid, series in studies.items():
         log.choices[uid] = _choose(uid, series, log)
     matched = match_labels(label_file, log.scan, log.choices, rules, log.labels_not_taken)
-    _note_unused_names(log)
-    salt = secrets.token_hex(16) if salt is None else salt
+    note_oddities(log)
+    if len(salt) < SHORT_SALT:
+        log.notes.append(
+            f"the salt is shorter than {SHORT_SALT} characters: who guesses it can link case ids to patients. "
+            "That is harmless for phantoms only"
+        )
+    log.studies = [
+        StudyResult(_hash("case", salt, uid), _patient(series, uid, salt), uid) for uid, series in studies.items()
+    ]
+    log.studies.sort(key=lambda result: (result.case, result.study_uid))
     try:
         with whole_folder(out, replace=overwrite) as temporary:
-            for uid in tqdm(studies, desc="studies", unit="study", disable=None if progress else True):
-                result = StudyResult(_hash("case", salt, uid), _patient(studies[uid], uid, salt), uid)
-                log.studies.append(result)
-                _import_study(result, matched.get(uid, {}), label_file.exhaustive, log, temporary, regrid)
+            for result in tqdm(log.studies, desc="studies", unit="study", disable=None if progress else True):
+                labels_of = matched.get(result.study_uid, {})
+                _import_study(result, labels_of, label_file.exhaustive, log, temporary, regrid)
             if not any(result.taken for result in log.studies):
                 raise InputError(explain_nothing(log))
             report = _write_data(log, temporary, fractions, seed)
-            write_private(log, temporary / "private", salt, folder)
+            if private:
+                write_private(log, temporary / "private", salt, folder)
+            if overwrite:
+                # Something may have been put into the old folder meanwhile.
+                check_output(out, folder, overwrite=True)
     except OSError as error:
-        raise InputError(f"--out {out} cannot be written: {error.strerror or error}") from error
+        raise InputError(f"--out {out} cannot be written: {why_not_written(error)}") from error
     return report
 
 
@@ -124,7 +143,7 @@ def write_phase_template(
         with open(descriptor, "w", encoding="utf-8") as stream:
             stream.write(phase_template(log.scan.series, rules))
     except OSError as error:
-        raise InputError(f"--list-series {path} cannot be written: {error.strerror or error}") from error
+        raise InputError(f"--list-series {path} cannot be written: {why_not_written(error)}") from error
     return len(log.scan.series)
 
 
@@ -221,6 +240,7 @@ def _import_study(
     )
     study.save(temporary / "studies" / result.case)
     result.taken, result.slices = True, hu.shape[1]
+    result.fingerprint = fingerprint(hu[log.rules.order.index(reference)])
     result.phantom = any(choice.taken[phase].phantom for phase in volumes)
     log.images.extend(
         place_labels(
@@ -261,37 +281,27 @@ def _write_data(log: ImportLog, temporary: Path, fractions: Sequence[float], see
         "reference_phase": log.rules.reference,
         "classes": list(CLASSES),
         "phantom": any(one.phantom for one in taken),
-        "studies": [{"case": one.case, "patient": one.patient, "slices": one.slices} for one in taken],
+        "studies": [
+            {"case": one.case, "patient": one.patient, "slices": one.slices, "fingerprint": one.fingerprint}
+            for one in taken
+        ],
     }
     for name, record in (("import-report.json", report), ("dataset.json", description)):
         (temporary / name).write_text(json.dumps(record, indent=1), encoding="utf-8")
     return report
 
 
-def _note_unused_names(log: ImportLog) -> None:
-    present = {series.series_uid for series in log.scan.series}
-    missing = sum(uid not in present for uid in log.rules.series)
-    if missing:
-        log.notes.append(
-            f"{missing} of {len(log.rules.series)} entries under 'series' of the phase file "
-            "name no CT series of the folder"
-        )
-    nameless = sum(not series[0].patient_id for series in _group_studies(log).values())
-    if nameless:
-        log.notes.append(
-            f"{nameless} study or studies have no PatientID: each counts as a patient of its own. "
-            "If two are of one patient, the split mixes training and test data"
-        )
-    kinds = Counter(rejection.kind for rejection in log.scan.rejected)
-    if kinds["TruncatedFileError"]:
-        log.notes.append(
-            f"{kinds['TruncatedFileError']} file(s) are too damaged to tell their series: "
-            "a series may lack its first or last slices"
-        )
-
-
 def _patient(series: Sequence[SeriesFiles], study_uid: str, salt: str) -> str:
     return _hash("patient", salt, series[0].patient_id or study_uid)
+
+
+def _check_salt(salt: str) -> str:
+    """Raise InputError for a salt that hides nothing."""
+    if not salt.strip():
+        raise InputError("--salt is empty: give a text that nobody can guess, or leave --salt out for a random one")
+    if any("\ud800" <= character <= "\udfff" for character in salt):
+        raise InputError("--salt holds bytes that are no text in this terminal's encoding; give another text")
+    return salt
 
 
 def _hash(kind: str, salt: str, value: str) -> str:

@@ -7,8 +7,9 @@ images are loaded changes nothing.
 from __future__ import annotations
 
 import dataclasses
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence
+from typing import List, Optional, Sequence
 
 import numpy as np
 
@@ -18,6 +19,15 @@ from .annotation import ImageLabel
 from .dataset import Dataset
 from .image import resize_square, scale_boxes, slice_stack
 from .store import open_images, prepare_images
+
+OPEN_MAPS = 64  # each holds a file descriptor, of which a process has about a thousand
+# what a random number is for; part of its seed, so that no two purposes share a stream
+ORDER, AUGMENT, SHUFFLE, TARGETS = range(4)
+
+
+def generator(seed: int, purpose: int, *place: int) -> np.random.Generator:
+    """The generator of one purpose at one place (epoch, index)."""
+    return np.random.default_rng([seed, purpose, *place])
 
 
 @dataclass(frozen=True)
@@ -39,15 +49,12 @@ class Sample:
 
 
 class SliceLoader:
-    """Loads labelled slices of a dataset as the ``data`` section of a configuration says.
-
-    Raises :class:`DatasetError` when the reference phase is absent at a slice that is asked for.
-    """
+    """Loads slices of a dataset's reference phase as the ``data`` section of a configuration says."""
 
     def __init__(self, dataset: Dataset, config: DataConfig, *, cases: Sequence[str], progress: bool = False):
         self._dataset = dataset
         self._config = config
-        self._images: Dict[str, np.ndarray] = {}
+        self._images: "OrderedDict[str, np.ndarray]" = OrderedDict()  # open memory maps, the latest used last
         prepare_images(dataset, window=config.window, storage=config.storage, cases=cases, progress=progress)
 
     def load(self, case: str, slice_index: int, *, label: Optional[ImageLabel] = None) -> Sample:
@@ -64,6 +71,9 @@ class SliceLoader:
         if case not in self._images:
             images = open_images(self._dataset, case, self._config.window, self._config.storage)
             self._images[case] = images[self._dataset.phases.index(self._dataset.reference_phase)]
+            if len(self._images) > OPEN_MAPS:
+                self._images.popitem(last=False)
+        self._images.move_to_end(case)
         return self._images[case]
 
 
@@ -72,7 +82,7 @@ def epoch_order(labels: Sequence[ImageLabel], *, background_ratio: float, seed: 
 
     Without any image with boxes the whole background is used. Backgrounds rotate: each epoch draws its own.
     """
-    rng = np.random.default_rng([seed, epoch])
+    rng = generator(seed, ORDER, epoch)
     foreground = [index for index, label in enumerate(labels) if len(label.boxes)]
     background = [index for index, label in enumerate(labels) if not len(label.boxes)]
     if foreground:
@@ -83,7 +93,7 @@ def epoch_order(labels: Sequence[ImageLabel], *, background_ratio: float, seed: 
 
 def augment(sample: Sample, config: AugmentConfig, *, seed: int, epoch: int, index: int) -> Sample:
     """Training-time changes, identical in all slices and phases, boxes moved exactly."""
-    rng = np.random.default_rng([seed, epoch, index])
+    rng = generator(seed, AUGMENT, epoch, index)
     if config.flip and rng.random() < 0.5:
         return flip(sample)
     return sample
@@ -102,7 +112,7 @@ def shuffle_labels(labels: Sequence[ImageLabel], *, seed: int) -> List[ImageLabe
 
     A network trained on these can learn where lesions tend to lie and nothing of what they look like.
     """
-    order = np.random.default_rng([seed, 1]).permutation(len(labels))
+    order = generator(seed, SHUFFLE).permutation(len(labels))
     return [
         dataclasses.replace(label, boxes=labels[other].boxes, labels=labels[other].labels)
         for label, other in zip(labels, order)

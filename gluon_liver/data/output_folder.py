@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +14,16 @@ from ..errors import InputError
 
 LOCK = ".lock"
 REPLACED = "-replaced"
+DATA_ENTRIES = (
+    "dataset.json", "images", "import-report.json", "labels.json", "private", "splits.json", "studies",
+)  # fmt: skip
 
 
 def check_output(out: Path, source: Path, *, overwrite: bool) -> None:
     """Raise InputError unless `out` can be made and does not overlap `source`.
 
     With `overwrite`, an existing folder is replaced only if it is empty or a data folder (it has a
-    dataset.json).
+    dataset.json) in which nothing else was put: everything in it would be deleted.
     """
     real_out, real_source = Path(os.path.realpath(out)), Path(os.path.realpath(source))
     if real_out == real_source or real_source in real_out.parents:
@@ -35,10 +39,25 @@ def check_output(out: Path, source: Path, *, overwrite: bool) -> None:
             raise InputError(
                 f"--out {out} is no data folder (it has no dataset.json), so --overwrite leaves it alone"
             )
+        foreign = sorted(set(os.listdir(out)) - set(DATA_ENTRIES))
+        if foreign:
+            raise InputError(
+                f"--out {out} holds {foreign[0]!r}, which no import wrote, so --overwrite leaves the folder alone; "
+                "move it elsewhere first"
+            )
     elif not real_out.parent.is_dir():
         raise InputError(f"--out {out}: its parent folder does not exist")
     if not os.access(real_out.parent, os.W_OK | os.X_OK):
         raise InputError(f"--out {out}: its parent folder is not writable")
+
+
+def why_not_written(error: OSError) -> str:
+    """The reason in words. NumPy reports a full disk as two counts, without an errno."""
+    if error.strerror:
+        return error.strerror
+    if re.search(r"\d+ requested and \d+ written", str(error)):
+        return f"writing stopped in the middle ({error}); the disk is probably full"
+    return str(error)
 
 
 @contextmanager

@@ -81,14 +81,42 @@ class PhaseChoice:
     left_out: List[Rejection]
 
 
-def load_phase_rules(path: str) -> PhaseRules:
-    """Read a phase file (YAML: order, reference, series, patterns). Raises PhaseError that names the key."""
+def load_phase_rules(path: str, *, reference: Optional[str] = None) -> PhaseRules:
+    """Read a phase file (YAML: order, reference, series, patterns). Raises PhaseError that names the key.
+
+    reference: counts instead of the file's own reference.
+    """
+    record = _read_record(path)
+    order, named = _order(record, path), _reference(record, path)
+    if reference is None and named is None and DEFAULT_REFERENCE not in order:
+        raise PhaseError(
+            f"{path}: key 'reference' is absent, and the default {DEFAULT_REFERENCE!r} is not one of "
+            f"{', '.join(order)}: name the reference phase"
+        )
+    series, patterns = _series(record, order, path), _all_patterns(record, order, path)
+    if not series and not patterns:
+        raise PhaseError(f"the phase file {path} maps nothing: give 'series', 'patterns' or both")
+    return PhaseRules(order, named or DEFAULT_REFERENCE, series, patterns).with_reference(reference)
+
+
+def reference_of(path: str) -> Optional[str]:
+    """The reference phase that a phase file names, None where it names none (the default does not count).
+
+    Raises PhaseError where the file cannot be read and where its reference is not in its order.
+    """
+    return _reference(_read_record(path), path)
+
+
+def _read_record(path: str) -> Dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as stream:
             record = yaml.safe_load(stream)
     except OSError as error:
         raise PhaseError(f"the phase file {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise PhaseError(f"the phase file {path} is nested too deeply to be read") from error
+    except (yaml.YAMLError, ValueError) as error:
+        # ValueError: bytes that are no UTF-8, and words that look like a date or a number but are none.
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark else ""
         raise PhaseError(f"the phase file {path} is not YAML{place}") from error
@@ -100,10 +128,24 @@ def load_phase_rules(path: str) -> PhaseRules:
             f"the phase file {path} has the unknown key {unknown[0]!r}; "
             "it may hold order, reference, series, patterns"
         )
-    order = _names(record.get("order", list(DEFAULT_ORDER)), path)
-    reference = record.get("reference", DEFAULT_REFERENCE)
+    return record
+
+
+def _order(record: Dict[str, Any], path: str) -> Tuple[str, ...]:
+    return _names(record.get("order", list(DEFAULT_ORDER)), path)
+
+
+def _reference(record: Dict[str, Any], path: str) -> Optional[str]:
+    """The reference phase that the file names, None where it has no such key."""
+    if "reference" not in record:
+        return None
+    order, reference = _order(record, path), record["reference"]
     if reference not in order:
         raise PhaseError(f"{path}: key 'reference' is {reference!r}; it must be one of {', '.join(order)}")
+    return reference
+
+
+def _series(record: Dict[str, Any], order: Sequence[str], path: str) -> Dict[str, str]:
     series = _mapping(record, "series", path)
     for place, (uid, phase) in enumerate(series.items(), 1):
         if not isinstance(uid, str) or not re.fullmatch(r"[0-9.]{1,64}", uid):
@@ -114,13 +156,12 @@ def load_phase_rules(path: str) -> PhaseRules:
             raise PhaseError(
                 f"{path}: entry {place} of 'series' names the phase {phase!r}; order has {', '.join(order)}"
             )
-    patterns = {
-        phase: _patterns(phase, value, order, path)
-        for phase, value in _mapping(record, "patterns", path).items()
-    }
-    if not series and not patterns:
-        raise PhaseError(f"the phase file {path} maps nothing: give 'series', 'patterns' or both")
-    return PhaseRules(order, reference, series, patterns)
+    return series
+
+
+def _all_patterns(record: Dict[str, Any], order: Sequence[str], path: str) -> Dict[str, Tuple[str, ...]]:
+    given = _mapping(record, "patterns", path)
+    return {phase: _patterns(phase, value, order, path) for phase, value in given.items()}
 
 
 def choose_phases(series: Sequence[SeriesFiles], rules: PhaseRules) -> PhaseChoice:
@@ -224,7 +265,7 @@ def _patterns(phase: Any, value: Any, order: Sequence[str], path: str) -> Tuple[
     for place, pattern in enumerate(patterns, 1):
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise PhaseError(
                 f"{path}: pattern {place} of {phase} is no regular expression: {error}"
             ) from error

@@ -114,14 +114,18 @@ def _content(header: FileHeader) -> Any:
 def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[SeriesFiles]:
     """One SeriesFiles for each size, orientation, pixel spacing and frame of reference found in the series.
 
-    A part of one or two images beside a longer one is a stray image (an unmarked localizer): rejected.
+    A part of one or two images beside a longer one is a stray image (an unmarked localizer): rejected. Nothing
+    depends on the order of `files`, which is that of their names.
     """
+    first = min(files, key=lambda header: (header.sop_instance_uid, header.description, header.patient_id))
     parts: Dict[Tuple, List[SliceHeader]] = defaultdict(list)
     for header in files:
         for one in header.slices:
             look = tuple(np.round(one.orientation, 3) + 0.0) + tuple(np.round(one.pixel_spacing, 4))
             parts[(one.rows, one.columns, one.frame_of_reference) + look].append(one)
-    groups = sorted(parts.values(), key=len, reverse=True) or [[]]
+    for group in parts.values():
+        group.sort(key=lambda one: (one.sop_instance_uid, one.frame or 0))
+    groups = [parts[look] for look in sorted(parts, key=lambda look: (-len(parts[look]), look))] or [[]]
     for stray in [group for group in groups[1:] if len(group) < MIN_PART_SLICES]:
         groups.remove(stray)
         reason = (
@@ -139,10 +143,10 @@ def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[S
         SeriesFiles(
             number=number,
             part=part if len(groups) > 1 else 0,
-            patient_id=files[0].patient_id,
-            study_uid=files[0].study_uid,
-            series_uid=files[0].series_uid,
-            description=files[0].description,
+            patient_id=first.patient_id,
+            study_uid=first.study_uid,
+            series_uid=first.series_uid,
+            description=first.description,
             slices=tuple(group),
             defects=defects,
             phantom=any(header.phantom for header in files),

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import SplitError
 
 SPLIT_NAMES = ("train", "val", "test")
+MAX_SEED = 2**32 - 1  # of numpy.random.RandomState
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def make_splits(
         raise SplitError(
             f"split fractions must be three numbers of 0 or more that sum to 1, not {list(fractions)}"
         )
+    if not 0 <= seed <= MAX_SEED:
+        raise SplitError(f"the split seed is {seed}; it must be a whole number from 0 to {MAX_SEED}")
     names = sorted(set(patients))
     if not names:
         raise SplitError("there is no patient to split")
@@ -83,6 +86,8 @@ def load_splits(path: str) -> Splits:
             record = json.load(stream)
     except OSError as error:
         raise SplitError(f"the split file {path} cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise SplitError(f"the split file {path} is nested too deeply to be read") from error
     except ValueError as error:
         raise SplitError(f"the split file {path} is not JSON: {error}") from error
     if not isinstance(record, dict):

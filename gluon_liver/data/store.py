@@ -14,6 +14,8 @@ from tqdm import tqdm
 from ..errors import ConfigError, DatasetError
 from .dataset import Dataset
 from .image import Window, to_grey, window_values
+from .output_folder import why_not_written
+from .study import open_array
 
 STORAGES = ("raw", "jpeg")
 JPEG_QUALITY = 95
@@ -65,7 +67,7 @@ def prepare_images(
                 np.save(stream, images)
             os.replace(temporary, path)
         except OSError as error:
-            raise DatasetError(f"the images of {case} cannot be written: {error.strerror or error}") from error
+            raise DatasetError(f"the images of {case} cannot be written: {why_not_written(error)}") from error
         finally:
             if os.path.exists(temporary):
                 os.remove(temporary)
@@ -76,17 +78,23 @@ def open_images(dataset: Dataset, case: str, window: Window, storage: str = "raw
     """uint8 (P, Z, Y, X) memory map of one case. Raises DatasetError unless `prepare_images` has been run."""
     path = os.path.join(images_folder(dataset, window, storage), f"{case}.npy")
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path} is missing or damaged; delete it and prepare the images again") from error
+        return open_array(path)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path} is missing; prepare the images again") from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be opened: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DatasetError(f"{path} is damaged; delete it and prepare the images again") from error
 
 
 def _is_current(path: str, source: str, shape: Any) -> bool:
     if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(source):
         return False
     try:
-        stored = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
+        stored = open_array(path)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be opened: {error.strerror or error}") from error
+    except ValueError:
         # A damaged file is written again: it holds nothing that the volume does not.
         return False
     return stored.shape == tuple(shape) and stored.dtype == np.uint8

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Mapping, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -60,10 +62,9 @@ class Study:
         together.
         """
         case = os.path.basename(os.path.normpath(folder))
-        try:
-            with open(os.path.join(folder, "study.json"), encoding="utf-8") as stream:
-                record = json.load(stream)
-            hu = np.load(os.path.join(folder, "volume.npy"), mmap_mode="r", allow_pickle=False)
+        with _study_errors(case):
+            record = _read_record(folder)
+            hu = open_array(os.path.join(folder, "volume.npy"))
             study = cls(
                 case=str(record["case"]),
                 patient=str(record["patient"]),
@@ -74,10 +75,6 @@ class Study:
                 geometry=Geometry.from_json(record["geometry"]),
                 source=dict(record.get("source") or {}),
             )
-        except OSError as error:
-            raise DatasetError(f"study {case} cannot be read: {error.strerror}; import it again") from error
-        except (ValueError, KeyError, TypeError, GeometryError) as error:
-            raise DatasetError(f"study {case} is damaged ({error}); import it again") from error
         shape = (len(study.phases),) + tuple(study.geometry.size)
         if hu.shape != shape or hu.dtype != np.int16 or study.present.shape != shape[:2]:
             raise DatasetError(
@@ -85,6 +82,48 @@ class Study:
                 f"study.json describes int16 {shape}; import it again"
             )
         return study
+
+
+def read_geometry(folder: Union[str, Path]) -> Geometry:
+    """The grid of a stored study, without opening its volume. Raises DatasetError."""
+    with _study_errors(os.path.basename(os.path.normpath(folder))):
+        return Geometry.from_json(_read_record(folder)["geometry"])
+
+
+def open_array(path: str) -> np.ndarray:
+    """Read-only memory map of an .npy file; nothing is unpickled. Raises OSError, and ValueError where the
+    file is damaged, be it empty (for which np.load raises ValueError or EOFError, by the version of NumPy).
+    """
+    return np.lib.format.open_memmap(path, mode="r")
+
+
+def fingerprint(volume: np.ndarray) -> str:
+    """SHA-256 (hex) of HU (Z, Y, X) as little-endian int16 in C order.
+
+    It has no salt: the same study imported twice has it twice, whatever the case ids.
+    """
+    return hashlib.sha256(np.ascontiguousarray(volume, dtype="<i2").data).hexdigest()
+
+
+def _read_record(folder: Union[str, Path]) -> Any:
+    with open(os.path.join(folder, "study.json"), encoding="utf-8") as stream:
+        return json.load(stream)
+
+
+@contextmanager
+def _study_errors(case: str) -> Iterator[None]:
+    """What reading a study's files raises -> DatasetError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        name = os.path.basename(str(error.filename))
+        raise DatasetError(f"study {case} has no {name}; import it again") from error
+    except OSError as error:
+        raise DatasetError(f"study {case} cannot be read: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise DatasetError(f"study {case} is damaged (study.json is nested too deeply); import it again") from error
+    except (ValueError, KeyError, TypeError, AttributeError, GeometryError) as error:
+        raise DatasetError(f"study {case} is damaged ({error}); import it again") from error
 
 
 def assemble(

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..config import RPNConfig
 from ..data.loader import Sample
-from ..errors import DatasetError
 from .anchors import assign_anchors
 
 # mean and standard deviation of ImageNet in grey, so that transferred weights see what they were trained on
@@ -44,17 +43,13 @@ def normalise(images: np.ndarray) -> np.ndarray:
 def make_batch(
     samples: Sequence[Sample], *, anchors: np.ndarray, rpn: RPNConfig, max_boxes: int, rngs: List[np.random.Generator]
 ) -> Batch:
-    """Stack samples, pad their boxes, and draw the proposal network's targets with one generator a sample."""
+    """Stack samples, pad their boxes to ``max_boxes``, and draw the proposal targets with one generator a sample."""
     size = samples[0].image.shape[-1]
     gt_boxes = np.full((len(samples), max_boxes, 4), -1, np.float32)
     gt_labels = np.full((len(samples), max_boxes), -1, np.float32)
     targets = []
     for row, (sample, rng) in enumerate(zip(samples, rngs)):
         count = len(sample.boxes)
-        if count > max_boxes:
-            raise DatasetError(
-                "an image has {} boxes, network.head.max_boxes is {}: raise it".format(count, max_boxes)
-            )
         gt_boxes[row, :count] = sample.boxes
         gt_labels[row, :count] = sample.labels
         targets.append(

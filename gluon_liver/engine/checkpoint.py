@@ -15,20 +15,40 @@ from typing import Any, Dict
 import mxnet as mx
 import numpy as np
 
-from ..errors import RunError
+from ..errors import RunError, TrainingError
 from ..nn.detector import Detector
+from .run import CHECKPOINT
 
 PARAMETERS, MANIFEST = "net.params", "manifest.json"
+REMEDY = "delete that folder to use the checkpoint before it, or train again"
 
 
 def save_checkpoint(folder: Path, detector: Detector, *, step: int, epoch: int) -> Path:
-    """Write ``folder``/step-00000000, fsynced and renamed into place; returns its path."""
+    """Write ``folder``/step-00000000, fsynced and renamed into place; returns its path.
+
+    Raises :class:`TrainingError` when a parameter is not finite and :class:`RunError` when the disk is full.
+    """
     target = folder / "step-{:08d}".format(step)
     partial = folder / (target.name + ".partial")
     shutil.rmtree(str(partial), ignore_errors=True)
     partial.mkdir(parents=True)
-    mx.nd.save(str(partial / PARAMETERS), _learned(detector))
-    manifest = {"format": 1, "step": step, "epoch": epoch, "files": {PARAMETERS: _digest(partial / PARAMETERS)}}
+    learned = _learned(detector)
+    broken = [name for name, value in learned.items() if not np.isfinite(value.asnumpy()).all()]
+    if broken:
+        raise TrainingError("step {}: {} is not finite, so nothing was saved".format(step, broken[0]))
+    try:
+        mx.nd.save(str(partial / PARAMETERS), learned)
+        # MXNet does not notice every failed write
+        whole = set(mx.nd.load(str(partial / PARAMETERS))) == set(learned)
+    except mx.MXNetError:
+        whole = False
+    if not whole:
+        shutil.rmtree(str(partial), ignore_errors=True)
+        raise RunError("{}: the checkpoint cannot be written: is the disk full?".format(target))
+    manifest = {
+        "format": 1, "step": step, "epoch": epoch, "classes": list(detector.classes),
+        "files": {PARAMETERS: _digest(partial / PARAMETERS)},
+    }  # fmt: skip
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for path in (partial / PARAMETERS, partial / MANIFEST, partial):
         _fsync(path)
@@ -41,7 +61,7 @@ def save_checkpoint(folder: Path, detector: Detector, *, step: int, epoch: int) 
 
 def newest_checkpoint(folder: Path) -> Path:
     """The last complete checkpoint of a run. Raises :class:`RunError` when there is none."""
-    found = sorted(path for path in folder.glob("step-*") if path.is_dir() and path.suffix != ".partial")
+    found = sorted(path for path in folder.glob("*") if CHECKPOINT.fullmatch(path.name))
     if not found:
         raise RunError("no checkpoint in {}: the run was not trained to its first checkpoint".format(folder))
     return found[-1]
@@ -54,13 +74,19 @@ def load_checkpoint(path: Path, detector: Detector) -> Dict[str, Any]:
     """
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        expected = manifest["files"][PARAMETERS]
+        expected, classes = manifest["files"][PARAMETERS], manifest["classes"]
         found = _digest(path / PARAMETERS)
-    except (FileNotFoundError, KeyError, ValueError) as error:
-        raise RunError("{} is not a complete checkpoint: {}".format(path.name, error)) from error
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise RunError("{} is not a complete checkpoint ({!r}); {}".format(path, error, REMEDY)) from error
     if found != expected:
-        raise RunError("{}: {} is damaged (size or SHA-256 differs from the manifest)".format(path.name, PARAMETERS))
-    saved = mx.nd.load(str(path / PARAMETERS))
+        raise RunError("{} is damaged: its size or SHA-256 differs from the manifest; {}".format(
+            path / PARAMETERS, REMEDY))
+    if classes != list(detector.classes):
+        raise RunError("{} has the classes {}, not {}".format(path, classes, list(detector.classes)))
+    try:
+        saved = mx.nd.load(str(path / PARAMETERS))
+    except mx.MXNetError as error:
+        raise RunError("{} holds no parameters; {}".format(path / PARAMETERS, REMEDY)) from error
     parameters = detector.collect_learned()
     if set(saved) != set(parameters):
         odd = sorted(set(saved) ^ set(parameters))

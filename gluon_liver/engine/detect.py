@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -13,6 +13,7 @@ from ..config import Config
 from ..data.annotation import ImageLabel
 from ..data.dataset import Dataset
 from ..data.loader import SliceLoader
+from ..errors import RunError
 from ..metrics.records import ImageResult
 from ..nn.detector import DetectionNet, Detector, initialize
 from .batches import normalise
@@ -40,16 +41,20 @@ class SliceDetector:
         self._net.hybridize(static_alloc=True, static_shape=True)
 
     @classmethod
-    def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> "SliceDetector":
-        """The newest checkpoint of a run. Raises :class:`RunError` when there is none or it does not fit."""
+    def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple["SliceDetector", str]:
+        """The newest checkpoint of a run, and its name.
+
+        Raises :class:`RunError` when there is none or it does not fit.
+        """
         context = context or mx.cpu()
         config = run.config
         detector = Detector(
             config.network, classes=run.environment["classes"], slices=config.data.slices, size=config.data.size
         )
         initialize(detector, context)
-        load_checkpoint(newest_checkpoint(run.folder / "checkpoints"), detector)
-        return cls(detector, config=config, context=context)
+        checkpoint = newest_checkpoint(run.checkpoints)
+        load_checkpoint(checkpoint, detector)
+        return cls(detector, config=config, context=context), checkpoint.name
 
     def detect(
         self, images: np.ndarray, *, scales: Sequence[float], shapes: Sequence[Tuple[int, int]]
@@ -61,12 +66,21 @@ class SliceDetector:
         images: uint8 (B, phase, 1, depth, size, size) as :class:`SliceLoader` makes them.
         scales: network pixels per stored pixel of each image.
         shapes: (height, width) of each stored image, to which boxes are clipped.
+
+        Raises :class:`RunError` when the network computes no numbers.
         """
-        rows = self._net(mx.nd.array(normalise(images), ctx=self._context)).asnumpy()
-        return [_stored(found, scale, shape) for found, scale, shape in zip(rows, scales, shapes)]
+        rows, check = (out.asnumpy() for out in self._net(mx.nd.array(normalise(images), ctx=self._context)))
+        if not np.isfinite(check).all():
+            raise RunError("the network's scores are not finite: its training diverged, so it cannot detect anything")
+        return [stored_boxes(found, scale, shape) for found, scale, shape in zip(rows, scales, shapes)]
 
 
-def _stored(rows: np.ndarray, scale: float, shape: Tuple[int, int]) -> Detections:
+def stored_boxes(rows: np.ndarray, scale: float, shape: Tuple[int, int]) -> Detections:
+    """Rows (K, 6) of :class:`DetectionNet` as boxes of the stored image.
+
+    ``scale`` is network pixels per stored pixel, ``shape`` the stored (height, width) that boxes are clipped to; boxes
+    that nothing is left of are dropped.
+    """
     rows = rows[rows[:, 0] >= 0]
     rows = rows[np.argsort(-rows[:, 1], kind="stable")]
     height, width = shape
@@ -80,7 +94,7 @@ def detect_slices(
     loader: SliceLoader,
     targets: Sequence[Tuple[str, int]],
     *,
-    shape_of,
+    shape_of: Callable[[str], Tuple[int, int]],
     batch_size: int,
     progress: bool = True,
 ) -> Iterator[Detections]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-import cv2
 import mxnet as mx
 import numpy as np
 
+from ..config import Config
 from ..data.annotation import ImageLabel
 from ..data.dataset import Dataset
 from ..data.store import open_images
-from ..errors import DatasetError
+from ..errors import DatasetError, RunError
 from ..metrics.matching import match_greedily
 from ..metrics.records import ImageResult
 from ..metrics.summary import ct_curves, ct_summary
-from ..report.drawing import draw_overlay
+from ..report.drawing import draw_overlay, save_png
 from ..report.html import write_report
 from ..report.tables import table4_text
 from .detect import SliceDetector, detect_labelled
@@ -41,34 +44,71 @@ def evaluate(
 ) -> Tuple[str, Path]:
     """Score a run; returns the printed table and the path of report.html.
 
-    Raises :class:`DatasetError` when the split has no labelled slice, the dataset's classes are not the run's, or
-    patients of the split were trained on.
+    Raises :class:`DatasetError` when the split has no labelled slice, the data's classes or reference phase are not
+    the run's, or patients or studies of the split were trained on; :class:`RunError` for a run that cannot be used.
     """
     labels = _split_labels(run, dataset, split)
-    detector = SliceDetector.from_run(run, context=context)
-    results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
-    summary = ct_summary(results, classes=dataset.classes, score_threshold=SCORE_THRESHOLD, replicates=replicates)
-    note = PHANTOM_NOTE if dataset.phantom else REAL_NOTE
+    notes = _notes(run, dataset, split)
+    with _evaluation_folder(run) as folder:
+        detector, checkpoint = SliceDetector.from_run(run, context=context)
+        results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
+        summary = ct_summary(results, classes=dataset.classes, score_threshold=SCORE_THRESHOLD, replicates=replicates)
+        note = "; ".join(notes)
+        write_json(folder / "detections.json", detections_json(results))
+        write_json(
+            folder / "results.json",
+            {
+                "format": 1,
+                "kind": "ct",
+                "row": run.config.row,
+                "split": split,
+                "checkpoint": checkpoint,
+                "data": {"phantom": dataset.phantom, "note": note, "studies": len(dataset.cases_of(split))},
+                "classes": list(dataset.classes),
+                "summary": summary,
+                "curves": ct_curves(results, classes=dataset.classes),
+                "overlays": _write_overlays(folder / "overlays", run.config, dataset, labels, results),
+            },
+        )
+        text = table4_text(summary, row=run.config.row, data_note=note, phantom=dataset.phantom)
+        write_report(folder)
+    return text, run.folder / "report.html"
+
+
+def _notes(run: Run, dataset: Dataset, split: str) -> List[str]:
+    """What a reader must know of the numbers."""
+    notes = [PHANTOM_NOTE if dataset.phantom else REAL_NOTE]
     if split == "train":
-        note = "TRAINING patients, so no result at all; " + note
-    overlays = _write_overlays(run, dataset, labels, results)
-    write_json(run.folder / "detections.json", detections_json(results))
-    write_json(
-        run.folder / "results.json",
-        {
-            "format": 1,
-            "kind": "ct",
-            "row": run.config.row,
-            "split": split,
-            "data": {"phantom": dataset.phantom, "note": note},
-            "classes": list(dataset.classes),
-            "summary": summary,
-            "curves": ct_curves(results, classes=dataset.classes),
-            "overlays": overlays,
-        },
-    )
-    text = table4_text(summary, row=run.config.row, data_note=note, phantom=dataset.phantom)
-    return text, write_report(run.folder)
+        notes.insert(0, "TRAINING patients, so no result at all")
+    done, planned, ended = run.progress()
+    if not ended:
+        notes.append("the run is unfinished: {} of {} steps".format(done, planned))
+    return notes
+
+
+@contextlib.contextmanager
+def _evaluation_folder(run: Run) -> Iterator[Path]:
+    """A folder inside the run with its files; what is written there moves into the run when all of it is done.
+
+    Raises :class:`RunError` when another process evaluates the run.
+    """
+    with open(str(run.folder / ".evaluating.lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError("{} is being evaluated by another process".format(run.folder)) from error
+        folder = run.folder / ".evaluating"
+        shutil.rmtree(str(folder), ignore_errors=True)
+        folder.mkdir()
+        try:
+            for name in ("config.yaml", "environment.json", "log.jsonl"):
+                shutil.copy(str(run.folder / name), str(folder / name))
+            yield folder
+            shutil.rmtree(str(run.folder / "overlays"), ignore_errors=True)
+            for name in ("overlays", "detections.json", "results.json", "report.html"):
+                os.replace(str(folder / name), str(run.folder / name))
+        finally:
+            shutil.rmtree(str(folder), ignore_errors=True)
 
 
 def detections_json(results: Sequence[ImageResult]) -> List[Dict[str, Any]]:
@@ -89,20 +129,16 @@ def detections_json(results: Sequence[ImageResult]) -> List[Dict[str, Any]]:
 
 
 def _split_labels(run: Run, dataset: Dataset, split: str) -> List[ImageLabel]:
-    if list(dataset.classes) != list(run.environment["classes"]):
-        raise DatasetError(
-            "the data have the classes {}, the run was trained on {}".format(
-                ", ".join(dataset.classes), ", ".join(run.environment["classes"])
-            )
-        )
+    run.check_dataset(dataset)
     cases = dataset.cases_of(split)
     if split != "train":
-        trained = set(run.environment.get("training_patients", ()))
-        seen = sorted({info.patient for info in dataset.cases if info.case in set(cases)} & trained)
+        scored = [info for info in dataset.cases if info.case in set(cases)]
+        patients, studies = (set(run.environment["training_" + name]) for name in ("patients", "studies"))
+        seen = sorted(info.case for info in scored if info.patient in patients or info.fingerprint in studies)
         if seen:
             raise DatasetError(
-                "{} patients of the {} split were trained on, the first is {}: the split has changed since "
-                "training".format(len(seen), split, seen[0])
+                "{} of {} studies of the {} split were trained on or belong to patients who were, the first is {}: "
+                "the split has changed since training".format(len(seen), len(scored), split, seen[0])
             )
     labels = [label for case in cases for _, label in sorted(dataset.annotations.of_case(case).items())]
     if not labels:
@@ -131,20 +167,18 @@ def overlay_kind(result: ImageResult) -> Optional[str]:
 
 
 def _write_overlays(
-    run: Run, dataset: Dataset, labels: Sequence[ImageLabel], results: Sequence[ImageResult]
+    folder: Path, config: Config, dataset: Dataset, labels: Sequence[ImageLabel], results: Sequence[ImageResult]
 ) -> List[Dict[str, str]]:
     """PNG overlays of a few hits, false positives and misses (as the paper's Fig. 5), spread over the split."""
     kinds = [overlay_kind(result) for result in results]
-    folder, partial = run.folder / "overlays", run.folder / "overlays.partial"
-    shutil.rmtree(str(partial), ignore_errors=True)
-    partial.mkdir()
+    folder.mkdir()
     written = []
     for kind in ("hit", "false positive", "miss"):
         rows = [row for row, found in enumerate(kinds) if found == kind]
-        for row in (rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, OVERLAYS_A_KIND).astype(int)) if rows):
-            label, result = labels[row], results[row]
+        places = np.unique(np.linspace(0, len(rows) - 1, OVERLAYS_A_KIND).astype(int)) if rows else []
+        for label, result in ((labels[rows[place]], results[rows[place]]) for place in places):
             keep = result.scores >= SCORE_THRESHOLD
-            volume = open_images(dataset, label.case, run.config.data.window, run.config.data.storage)
+            volume = open_images(dataset, label.case, config.data.window, config.data.storage)
             picture = draw_overlay(
                 volume[dataset.phases.index(dataset.reference_phase), label.slice],
                 boxes=result.boxes[keep],
@@ -155,9 +189,7 @@ def _write_overlays(
                 classes=dataset.classes,
             )
             name = "{}-{}-{:03d}.png".format(kind.replace(" ", "-"), label.case, label.slice)
-            cv2.imwrite(str(partial / name), picture[..., ::-1])
+            save_png(folder / name, picture)
             caption = "{}, slice {}: {}".format(label.case, label.slice, kind)
             written.append({"file": "overlays/" + name, "caption": caption, "kind": kind})
-    shutil.rmtree(str(folder), ignore_errors=True)
-    partial.rename(folder)
     return written

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict
+from typing import Dict, Sequence
 
 import mxnet as mx
 
@@ -10,7 +10,9 @@ RPN_HUBER = 1.0 / 9.0  # GluonCV's transition points of the smooth L1 loss
 HEAD_HUBER = 1.0
 
 
-def detection_losses(outputs, rpn_labels, rpn_targets) -> Dict[str, mx.nd.NDArray]:
+def detection_losses(
+    outputs: Sequence[mx.nd.NDArray], rpn_labels: mx.nd.NDArray, rpn_targets: mx.nd.NDArray
+) -> Dict[str, mx.nd.NDArray]:
     """Scalar losses of one device's batch, each a mean over what it samples.
 
     Parameters

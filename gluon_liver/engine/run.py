@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, Optional, Tuple, Union
 
 import yaml
 
 from ..config import Config, build_config, save_config
 from ..data.dataset import Dataset
-from ..errors import ConfigError, RunError
+from ..errors import ConfigError, DatasetError, RunError
 
 PACKAGES = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "scipy", "opencv-python", "pydicom", "SimpleITK", "pycocotools")
+# keys of environment.json that a run cannot be used without
+REQUIRED = {
+    "data": str, "classes": list, "phases": list, "reference_phase": str, "training_patients": list,
+    "training_studies": list,
+}  # fmt: skip
+CHECKPOINT = re.compile(r"step-\d{8}")
 
 
 class Run:
@@ -31,18 +38,33 @@ class Run:
 
     @classmethod
     def create(cls, folder: Union[str, Path], config: Config, *, dataset: Dataset) -> "Run":
-        """Make a new run folder. Raises :class:`RunError` when something is there already."""
+        """Make a new run folder.
+
+        Raises :class:`RunError` when something is there already or the folder would lie inside the data.
+        """
         folder = Path(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RunError("{} exists and is not an empty folder: give --out another name".format(folder))
+            dead = folder.is_dir() and (folder / "log.jsonl").exists() and not has_checkpoint(folder)
+            raise RunError(
+                "{} exists and is not an empty folder{}".format(
+                    folder,
+                    ": a run that stopped before its first checkpoint; delete it or give --out another name"
+                    if dead else ": give --out another name",
+                )
+            )
+        data = Path(os.path.realpath(str(dataset.folder)))
+        real = Path(os.path.realpath(str(folder)))
+        if real == data or data in real.parents:
+            raise RunError("--out {} lies inside the data folder: choose a folder outside of it".format(folder))
         folder.mkdir(parents=True, exist_ok=True)
         environment = describe_environment(config.train.seed)
         trained = set(dataset.cases_of("train"))
-        environment["data"] = os.path.relpath(str(dataset.folder), str(folder))
+        environment["data"] = os.path.relpath(str(data), str(real))
         environment["classes"] = list(dataset.classes)
         environment["phases"] = list(dataset.phases)
         environment["reference_phase"] = dataset.reference_phase
         environment["training_patients"] = sorted({info.patient for info in dataset.cases if info.case in trained})
+        environment["training_studies"] = sorted(info.fingerprint for info in dataset.cases if info.case in trained)
         save_config(config, folder / "config.yaml")
         write_json(folder / "environment.json", environment)
         return cls(folder, config, environment)
@@ -61,15 +83,42 @@ class Run:
             raise RunError("{} is not a run folder: it has no {}".format(folder, Path(error.filename).name)) from error
         except (ValueError, yaml.YAMLError, ConfigError) as error:
             raise RunError("{}: config.yaml or environment.json cannot be read: {}".format(folder, error)) from error
-        missing = {"data", "classes", "phases"} - set(environment)
-        if missing:
-            raise RunError("{}: environment.json lacks {}".format(folder, ", ".join(sorted(missing))))
+        if not isinstance(environment, dict):
+            raise RunError("{}: environment.json holds no object".format(folder))
+        for key, kind in REQUIRED.items():
+            if not isinstance(environment.get(key), kind):
+                raise RunError("{}: environment.json lacks {!r} or has it in another form".format(folder, key))
         return cls(folder, config, environment)
 
     @property
     def data_folder(self) -> Path:
         """The prepared data that the run was trained on."""
-        return Path(os.path.normpath(str(self.folder / self.environment["data"])))
+        return Path(os.path.normpath(os.path.join(os.path.realpath(str(self.folder)), self.environment["data"])))
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.folder / "checkpoints"
+
+    def progress(self) -> Tuple[int, int, bool]:
+        """Steps of the newest checkpoint, steps that were planned, and whether training came to its end."""
+        done, planned, ended = 0, 0, False
+        text = (self.folder / "log.jsonl").read_text(encoding="utf-8")
+        for line in text[: text.rfind("\n") + 1].splitlines():
+            record = json.loads(line)
+            planned = record.get("steps", planned)
+            done = record["step"] if record["event"] == "checkpoint" else done
+            ended = ended or record["event"] == "end"
+        return done, planned, ended
+
+    def check_dataset(self, dataset: Dataset) -> None:
+        """Raise :class:`DatasetError` unless the data show what the run was trained on: its classes and phase."""
+        for name, found in (("classes", list(dataset.classes)), ("reference_phase", dataset.reference_phase)):
+            trained = self.environment[name]
+            if found != trained:
+                raise DatasetError(
+                    "the data have {} {}, the run was trained on {}".format(name.replace("_", " "), found, trained)
+                )
 
     def log(self, event: str, **values: Any) -> None:
         """Append one JSON object to log.jsonl; ``time`` is seconds since the run was opened."""
@@ -77,6 +126,11 @@ class Run:
         record.update(values)
         with open(str(self.folder / "log.jsonl"), "a", encoding="utf-8") as stream:
             stream.write(json.dumps(record, allow_nan=False) + "\n")
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run folder holds a complete checkpoint."""
+    return any(CHECKPOINT.fullmatch(path.name) for path in (folder / "checkpoints").glob("*"))
 
 
 def write_json(path: Path, value: Any) -> None:

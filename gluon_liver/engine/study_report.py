@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Union
 
-import cv2
 import mxnet as mx
 import numpy as np
 
@@ -15,14 +14,17 @@ from ..data.dataset import Dataset
 from ..data.importing import import_ct
 from ..data.loader import SliceLoader
 from ..data.output_folder import check_output, whole_folder
+from ..data.phases import reference_of
 from ..data.store import open_images
 from ..errors import DatasetError, InputError
 from ..metrics.records import ImageResult
-from ..report.drawing import draw_overlay
+from ..report.drawing import draw_overlay, save_png
 from .detect import Detections, SliceDetector, detect_slices
 from .evaluate import detections_json
 from .lesions import SliceBox, describe_lesion, join_slices
 from .run import Run, write_json
+
+SCRATCH = ".import"  # inside the unfinished output folder, so that a kill leaves nothing elsewhere
 
 
 def detect_study(
@@ -44,7 +46,7 @@ def detect_study(
     ----------
     study: ``DATA/studies/<case>`` of prepared data, or a folder of DICOM files with one study, which is imported
         into a temporary folder first.
-    phases, reference: as for ``import ct``, for a DICOM folder; the run's reference phase by default.
+    phases, reference: as for ``import ct``, for a DICOM folder only; the reference must be the run's, its default.
     score_threshold: of lesions and pictures; detections.json keeps lower scores too.
 
     Returns what lesions.json holds. Raises :class:`InputError` for a study that cannot be read, one without the
@@ -53,26 +55,36 @@ def detect_study(
     study, out = Path(study), Path(out)
     if out.exists():
         raise InputError("--out {} exists: choose another folder".format(out))
-    check_output(out, study, overwrite=False)
-    detector = SliceDetector.from_run(run, context=context)
-    with tempfile.TemporaryDirectory(prefix="gluon-liver-") as scratch:
-        dataset, case = _open_study(
-            study, Path(scratch) / "data", phases=phases, reference=reference or run.environment["reference_phase"],
-            progress=progress,
+    prepared = (study / "study.json").is_file()
+    check_output(out, study.resolve().parents[1] if prepared else study, overwrite=False)
+    detector, checkpoint = SliceDetector.from_run(run, context=context)
+    with whole_folder(out) as folder:
+        if prepared:
+            if phases is not None:
+                raise InputError("--phases is for a folder of DICOM files; prepared data have their phases already")
+            dataset, case = Dataset.open(str(study.resolve().parents[1])), study.resolve().name
+        else:
+            reference = reference or (phases and reference_of(phases)) or run.environment["reference_phase"]
+            scratch = folder / SCRATCH
+            dataset, case = _import_study(study, scratch, phases=phases, reference=reference, progress=progress)
+        run.check_dataset(dataset)
+        if reference not in (None, dataset.reference_phase):
+            raise InputError("--reference {}: the reference phase of the prepared study is {}".format(
+                reference, dataset.reference_phase))
+        result = _write(
+            detector, dataset, case, folder, checkpoint=checkpoint, score_threshold=score_threshold,
+            every_slice=every_slice, batch_size=batch_size, progress=progress,
         )
-        with whole_folder(out) as folder:
-            return _write(
-                detector, dataset, case, folder, score_threshold=score_threshold, every_slice=every_slice,
-                batch_size=batch_size, progress=progress,
-            )
+        shutil.rmtree(str(folder / SCRATCH), ignore_errors=True)
+        return result
 
 
-def _open_study(study: Path, scratch: Path, *, phases, reference, progress) -> Tuple[Dataset, str]:
-    """The study as (dataset, case), imported first if it is DICOM."""
-    if (study / "study.json").is_file():
-        return Dataset.open(study.resolve().parent.parent), study.resolve().name
-    import_ct(study, scratch, phases=phases, reference=reference, progress=progress)
-    dataset = Dataset.open(scratch)
+def _import_study(
+    study: Path, scratch: Path, *, phases: Optional[Path], reference: str, progress: bool
+) -> Tuple[Dataset, str]:
+    """The one study of a DICOM folder, imported without its identifiers, as (dataset, case)."""
+    import_ct(study, scratch, phases=phases, reference=reference, private=False, progress=progress)
+    dataset = Dataset.open(str(scratch))
     if len(dataset.cases) != 1:
         raise DatasetError(
             "the folder holds {} studies; detect reads one: import the folder, then detect in "
@@ -81,7 +93,7 @@ def _open_study(study: Path, scratch: Path, *, phases, reference, progress) -> T
     return dataset, dataset.cases[0].case
 
 
-def _write(detector, dataset, case, folder: Path, *, score_threshold, every_slice, batch_size, progress):
+def _write(detector, dataset, case, folder: Path, *, checkpoint, score_threshold, every_slice, batch_size, progress):
     study = dataset.study(case)
     count, shape = study.hu.shape[1], study.hu.shape[2:]
     loader = SliceLoader(dataset, detector.config.data, cases=[case], progress=progress)
@@ -106,6 +118,7 @@ def _write(detector, dataset, case, folder: Path, *, score_threshold, every_slic
     result = {
         "case": case,
         "row": detector.config.row,
+        "checkpoint": checkpoint,
         "slices": count,
         "score_threshold": score_threshold,
         "note": "research software: not a medical device, not for diagnosis",
@@ -141,4 +154,4 @@ def _draw(images, found, labels, folder: Path, *, classes, score_threshold, ever
             images[index], boxes=one.boxes[keep], labels=one.labels[keep], scores=one.scores[keep],
             gt_boxes=truth[0], gt_labels=truth[1], classes=classes,
         )
-        cv2.imwrite(str(folder / "slice-{:03d}.png".format(index)), picture[..., ::-1])
+        save_png(folder / "slice-{:03d}.png".format(index), picture)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
+import warnings
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import mxnet as mx
-import numpy as np
 from mxnet import autograd, gluon
 from tqdm import tqdm
 
 from ..config import Config, TrainConfig
 from ..data.annotation import ImageLabel
 from ..data.dataset import Dataset
-from ..data.loader import SliceLoader, augment, epoch_order, shuffle_labels
+from ..data.loader import TARGETS, SliceLoader, augment, epoch_order, generator, shuffle_labels
 from ..errors import DatasetError, TrainingError
 from ..nn.detector import Detector, TrainingNet, initialize
 from .batches import Batch, make_batch
 from .checkpoint import save_checkpoint
 from .losses import detection_losses
-from .run import Run
+from .run import Run, has_checkpoint
 
 
 def train(
@@ -43,32 +44,60 @@ def train(
     :class:`TrainingError` with the step when a loss is not finite.
     """
     labels = training_labels(config, dataset)
-    loader = SliceLoader(
-        dataset, config.data, cases=sorted({label.case for label in labels}), progress=progress
-    )
-    run = Run.create(out, config, dataset=dataset)
+    loader = SliceLoader(dataset, config.data, cases=sorted({label.case for label in labels}), progress=progress)
+    # whatever the configuration can break breaks here, before there is a run folder
     trainer = DetectorTrainer(config, classes=dataset.classes, context=context or mx.cpu())
-    per_epoch = math.ceil(
-        len(epoch_order(labels, background_ratio=config.data.background_ratio, seed=0, epoch=0))
-        / config.train.batch_size
-    )
-    total = steps if steps is not None else config.train.epochs * per_epoch
-    run.log("start", step=0, epoch=0, images=len(labels), steps=total)
-    with tqdm(total=total, desc="training", unit="step", disable=not progress) as bar:
-        epoch = 0
-        while trainer.step_count < total:
-            _train_epoch(trainer, loader, labels, run, epoch=epoch, per_epoch=per_epoch, total=total, bar=bar)
-            epoch += 1
-            if epoch % config.train.checkpoint_every == 0 or trainer.step_count >= total:
-                at = {"step": trainer.step_count, "epoch": epoch}
-                path = save_checkpoint(run.folder / "checkpoints", trainer.detector, **at)
-                run.log("checkpoint", folder=path.name, **at)
-    run.log("end", step=trainer.step_count, epoch=epoch)
+    run = Run.create(out, config, dataset=dataset)
+    try:
+        _train_steps(trainer, loader, labels, run, steps=steps, progress=progress)
+    except TrainingError:
+        raise  # the log shows how it diverged
+    except BaseException:
+        if not has_checkpoint(run.folder):
+            shutil.rmtree(str(run.folder))
+        raise
     return run
 
 
+def _train_steps(
+    trainer: "DetectorTrainer",
+    loader: SliceLoader,
+    labels: Sequence[ImageLabel],
+    run: Run,
+    *,
+    steps: Optional[int],
+    progress: bool,
+) -> None:
+    config = trainer.config
+    per_epoch = math.ceil(len(_epoch(config, labels, epoch=0)) / config.train.batch_size)
+    total = steps if steps is not None else config.train.epochs * per_epoch
+    run.log("start", step=0, epoch=0, images=len(labels), steps=total)
+    meter, epoch = LossMeter(), 0
+    with tqdm(total=total, desc="training", unit="step", disable=not progress) as bar:
+        while trainer.step_count < total:
+            for indices in epoch_batches(config, labels, epoch=epoch)[: total - trainer.step_count]:
+                rate = learning_rate(config.train, step=trainer.step_count, per_epoch=per_epoch)
+                batch = load_batch(trainer, loader, labels, indices, epoch=epoch)
+                meter.add(trainer.step(batch, learning_rate=rate), images=len(indices))
+                bar.update(1)
+                if trainer.step_count % config.train.log_every == 0 or trainer.step_count == total:
+                    record = meter.flush()
+                    run.log("step", step=trainer.step_count, epoch=epoch, learning_rate=rate, **record)
+                    bar.set_postfix(loss="{:.3f}".format(record["losses"]["total"]), epoch=epoch)
+            epoch += 1
+            if epoch % config.train.checkpoint_every == 0 or trainer.step_count >= total:
+                at = {"step": trainer.step_count, "epoch": epoch}
+                path = save_checkpoint(run.checkpoints, trainer.detector, **at)
+                run.log("checkpoint", folder=path.name, **at)
+    run.log("end", step=trainer.step_count, epoch=epoch)
+
+
 def training_labels(config: Config, dataset: Dataset) -> List[ImageLabel]:
-    """Labelled slices of the training patients. Raises :class:`DatasetError` when there is none."""
+    """Labelled slices of the training patients.
+
+    Warns when none of them has a box. Raises :class:`DatasetError` when there is no labelled slice, or one with more
+    boxes than ``network.head.max_boxes``.
+    """
     cases = dataset.cases_of("train")
     labels = [label for case in cases for _, label in sorted(dataset.annotations.of_case(case).items())]
     if not labels:
@@ -77,6 +106,16 @@ def training_labels(config: Config, dataset: Dataset) -> List[ImageLabel]:
                 len(cases), dataset.folder
             )
         )
+    most = max(len(label.boxes) for label in labels)
+    if most > config.network.head.max_boxes:
+        raise DatasetError(
+            "a training slice has {} boxes, network.head.max_boxes is {}: raise it".format(
+                most, config.network.head.max_boxes
+            )
+        )
+    if most == 0:
+        warnings.warn("none of the {} training slices has a box: training on background alone".format(len(labels)),
+                      stacklevel=2)
     return shuffle_labels(labels, seed=config.train.seed) if config.data.shuffled_labels else labels
 
 
@@ -97,8 +136,9 @@ class DetectorTrainer:
         for targets in (self.net.sampler, self.net.targets):
             targets.initialize(ctx=context)
         self.net.hybridize(static_alloc=True, static_shape=True)
-        learned = [p for p in self.detector.collect_learned().values() if p.grad_req != "null"]
-        self.optimizer = gluon.Trainer(learned, config.train.optimizer, _optimizer_options(config.train), kvstore=None)
+        self._learned = [p for p in self.detector.collect_learned().values() if p.grad_req != "null"]
+        options = _optimizer_options(config.train)
+        self.optimizer = gluon.Trainer(self._learned, config.train.optimizer, options, kvstore=None)
 
     def step(self, batch: Batch, *, learning_rate: float) -> Dict[str, float]:
         """One update; returns the losses. Raises :class:`TrainingError` before the update when one is not finite."""
@@ -120,7 +160,7 @@ class DetectorTrainer:
                 "train.clip_norm".format(self.step_count + 1, broken)
             )
         if self.config.train.clip_norm is not None:
-            gradients = [p.grad(self.context) for p in self.optimizer._params]
+            gradients = [p.grad(self.context) for p in self._learned]
             gluon.utils.clip_global_norm(gradients, self.config.train.clip_norm)
         self.optimizer.set_learning_rate(learning_rate)
         self.optimizer.step(1)  # the losses are means over the batch already
@@ -144,37 +184,53 @@ def _optimizer_options(config: TrainConfig) -> Dict[str, float]:
     return options
 
 
-def _train_epoch(trainer, loader, labels, run, *, epoch, per_epoch, total, bar) -> None:
-    config = trainer.config
-    started, sums, count = time.monotonic(), {}, 0
-    order = epoch_order(
-        labels, background_ratio=config.data.background_ratio, seed=config.train.seed, epoch=epoch
-    )
-    size = config.train.batch_size
-    # the graph has a fixed batch: the last one is filled from the start of the epoch's own order
-    order += order[: -len(order) % size] if len(order) >= size else list(np.resize(order, size - len(order)))
-    for first in range(0, len(order), size):
-        if trainer.step_count >= total:
-            return
-        batch = _load_batch(trainer, loader, labels, order[first : first + size], epoch=epoch)
-        rate = learning_rate(config.train, step=trainer.step_count, per_epoch=per_epoch)
-        losses = trainer.step(batch, learning_rate=rate)
+class LossMeter:
+    """Means of what the steps since the last record lost."""
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self._sums: Dict[str, float] = {}
+        self._steps, self._images, self._since = 0, 0, time.monotonic()
+
+    def add(self, losses: Dict[str, float], *, images: int) -> None:
+        """One step."""
         for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + value
-        count += 1
-        bar.update(1)
-        if trainer.step_count % config.train.log_every == 0 or trainer.step_count == total:
-            means = {name: value / count for name, value in sums.items()}
-            speed = count * size / (time.monotonic() - started)
-            run.log(
-                "step", step=trainer.step_count, epoch=epoch, losses=means, learning_rate=rate,
-                images_per_second=round(speed, 3),
-            )
-            bar.set_postfix(loss="{:.3f}".format(means["total"]), epoch=epoch)
-            started, sums, count = time.monotonic(), {}, 0
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._steps += 1
+        self._images += images
+
+    def flush(self) -> Dict[str, Any]:
+        """``losses`` (means over the steps) and ``images_per_second``; starts anew."""
+        speed = self._images / max(time.monotonic() - self._since, 1e-9)
+        record = {
+            "losses": {name: value / self._steps for name, value in self._sums.items()},
+            "images_per_second": round(speed, 3),
+        }
+        self._start()
+        return record
 
 
-def _load_batch(trainer, loader, labels, indices, *, epoch) -> Batch:
+def _epoch(config: Config, labels: Sequence[ImageLabel], *, epoch: int) -> List[int]:
+    ratio, seed = config.data.background_ratio, config.train.seed
+    return epoch_order(labels, background_ratio=ratio, seed=seed, epoch=epoch)
+
+
+def epoch_batches(config: Config, labels: Sequence[ImageLabel], *, epoch: int) -> List[List[int]]:
+    """Indices into the labels of an epoch's batches, the last one filled from the epoch's beginning.
+
+    The graph has a fixed batch.
+    """
+    order, size = _epoch(config, labels, epoch=epoch), config.train.batch_size
+    order = [order[place % len(order)] for place in range(-(-len(order) // size) * size)]
+    return [order[first : first + size] for first in range(0, len(order), size)]
+
+
+def load_batch(
+    trainer: DetectorTrainer, loader: SliceLoader, labels: Sequence[ImageLabel], indices: Sequence[int], *, epoch: int
+) -> Batch:
+    """The batch of some labelled slices, augmented and with their targets as ``epoch`` draws them."""
     config = trainer.config
     samples = [
         augment(
@@ -188,5 +244,5 @@ def _load_batch(trainer, loader, labels, indices, *, epoch) -> Batch:
         anchors=trainer.anchors,
         rpn=config.network.rpn,
         max_boxes=config.network.head.max_boxes,
-        rngs=[np.random.default_rng([config.train.seed, epoch, index, 1]) for index in indices],
+        rngs=[generator(config.train.seed, TARGETS, epoch, index) for index in indices],
     )

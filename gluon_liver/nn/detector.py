@@ -6,12 +6,12 @@ graphs over the same parts, because GluonCV's proposal network traces another gr
 
 from __future__ import annotations
 
-from typing import Dict, Sequence, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
 from gluoncv.model_zoo.rcnn.faster_rcnn.rcnn_target import RCNNTargetGenerator, RCNNTargetSampler
-from gluoncv.model_zoo.rcnn.rpn import RPN, RPNProposal
+from gluoncv.model_zoo.rcnn.rpn import RPN, RPNAnchorGenerator, RPNProposal
 from mxnet import autograd
 from mxnet.gluon import Constant, Parameter, nn
 
@@ -20,6 +20,22 @@ from .resnet3d import CHANNELS, ResNet3D, make_block, scaled
 
 SIZE_LIMIT = np.log(1000.0 / 16.0)  # largest log change of a size: keeps exp() of an untrained prediction finite
 BOX_STDS = (0.1, 0.1, 0.2, 0.2)  # GluonCV's normalisation of the head's box targets
+
+
+class CellAnchors(RPNAnchorGenerator):
+    """GluonCV's anchor generator with exact sizes and this backbone's cell centres.
+
+    All strided layers pad by half their kernel, so cell k of the map is centred on pixel stride * k: the edge
+    coordinate stride * k + 0.5, not the middle of a stride-sized tile.
+    """
+
+    def _generate_anchors(self, stride, base_size, ratios, scales, alloc_size):
+        """(1, 1, rows, columns, A * 4) corners; scales rise fastest, height / width is the ratio."""
+        shape = np.array([[base_size * s / np.sqrt(r), base_size * s * np.sqrt(r)] for r in ratios for s in scales])
+        base = np.concatenate([-shape / 2, shape / 2], axis=1) + 0.5
+        y, x = np.meshgrid(*(np.arange(cells) * stride for cells in alloc_size), indexing="ij")
+        offsets = np.stack([x, y, x, y], axis=-1)[:, :, None]
+        return (offsets + base).reshape((1, 1) + tuple(alloc_size) + (-1,)).astype(np.float32)
 
 
 class NumberProposal(RPNProposal):
@@ -53,6 +69,7 @@ class Detector(nn.HybridBlock):
         rpn = config.rpn
         cells = size // config.stride
         clip = float(SIZE_LIMIT)
+        scales = tuple(side / config.stride for side in rpn.anchor_sizes)
         with self.name_scope():
             self.backbone = ResNet3D(
                 depth=config.depth, width=config.width, slices=slices, stride=config.stride,
@@ -62,7 +79,7 @@ class Detector(nn.HybridBlock):
                 channels=rpn.channels,
                 strides=config.stride,
                 base_size=config.stride,
-                scales=tuple(side / config.stride for side in rpn.anchor_sizes),
+                scales=scales,
                 ratios=rpn.anchor_ratios,
                 alloc_size=(cells, cells),
                 clip=clip,
@@ -74,7 +91,11 @@ class Detector(nn.HybridBlock):
                 min_size=rpn.min_size,
                 prefix="rpn_",
             )
-            self.rpn.region_proposer = NumberProposal(clip, rpn.min_size, stds=(1.0, 1.0, 1.0, 1.0))
+            self.rpn.anchor_generator = CellAnchors(
+                config.stride, config.stride, rpn.anchor_ratios, scales, (cells, cells), prefix="anchors_"
+            )
+            # GluonCV counts a width as x2 - x1 + 1
+            self.rpn.region_proposer = NumberProposal(clip, rpn.min_size + 1, stds=(1.0, 1.0, 1.0, 1.0))
             self.head = make_block(4, depth=config.depth, width=config.width, frozen_bn=frozen)
             self.dropout = nn.Dropout(config.head.dropout)
             features = scaled(CHANNELS[3], config.width)
@@ -108,7 +129,7 @@ class Detector(nn.HybridBlock):
         named = self._collect_params_with_prefix()
         return {name: parameter for name, parameter in named.items() if not isinstance(parameter, Constant)}
 
-    def feature_map(self, F, x):
+    def feature_map(self, F: Any, x: Any) -> Tuple[Any, Any]:
         """(B, P, 1, D, H, W) -> the image (B, 1, H, W) that boxes refer to and its map (B, C, H / stride, W / stride).
 
         The single-phase rows see the reference phase alone, which the loader puts first. Depth collapses by the mean
@@ -121,20 +142,24 @@ class Detector(nn.HybridBlock):
             block3 = F.mean(F.reshape(block3, (-4, -1, slices, 0, 0, 0)), axis=1)
         return image, block3
 
-    def roi_features(self, F, feature_map, rois):
-        """(B, C, h, w) and (B, R, 4) -> (B * R, 2048 * width): ROIAlign, Block4, mean over the ROI."""
+    def roi_pool(self, F: Any, feature_map: Any, rois: Any) -> Any:
+        """(B, C, h, w) and (B, R, 4) in pixels of the input -> (B * R, C, roi_size, roi_size) by ROIAlign."""
         batch = F.reshape(F.contrib.arange_like(rois, axis=0), (-1, 1, 1))
         batch = F.broadcast_like(batch, F.slice_axis(rois, axis=2, begin=0, end=1))
         # Proposals that were suppressed or clipped away have no area, on which aligned ROIAlign ends the process:
         # every ROI is read at least one pixel wide. Their scores are -1, so they are never sampled nor detected.
         x1, y1, x2, y2 = F.split(rois, num_outputs=4, axis=2)
         rois = F.concat(x1, y1, F.maximum(x2, x1 + 1), F.maximum(y2, y1 + 1), dim=2)
-        rows = F.reshape(F.concat(batch, rois, dim=2), (-3, 0))  # (B, R, 5) -> (B * R, 5)
+        # aligned ROIAlign takes cell k to be centred on stride * (k + 0.5); here it is on stride * k + 0.5
+        rows = F.reshape(F.concat(batch, rois + (self.config.stride - 1) / 2.0, dim=2), (-3, 0))  # (B * R, 5)
         size = (self.config.head.roi_size,) * 2
-        pooled = F.contrib.ROIAlign(
+        return F.contrib.ROIAlign(
             feature_map, F.stop_gradient(rows), size, 1.0 / self.config.stride, sample_ratio=2, aligned=True
         )
-        return F.mean(self.head(pooled), axis=(2, 3))
+
+    def roi_features(self, F: Any, feature_map: Any, rois: Any) -> Any:
+        """(B, C, h, w) and (B, R, 4) -> (B * R, 2048 * width): ROIAlign, Block4, mean over the ROI."""
+        return F.mean(self.head(self.roi_pool(F, feature_map, rois)), axis=(2, 3))
 
 
 def initialize(detector: Detector, context: mx.Context) -> None:
@@ -168,9 +193,9 @@ class TrainingNet(nn.HybridBlock):
                 pos_ratio=head.positive_ratio,
                 max_num_gt=head.max_boxes,
             )
-            self.targets = RCNNTargetGenerator(
-                self._classes, int(head.samples * head.positive_ratio), batch_size, stds=BOX_STDS
-            )
+            # as many as the sampler rounds to: every ROI that can be positive gets its box target
+            positives = int(round(head.samples * head.positive_ratio))
+            self.targets = RCNNTargetGenerator(self._classes, positives, batch_size, stds=BOX_STDS)
 
     def forward(self, *args):
         if not autograd.is_training():
@@ -200,10 +225,11 @@ class TrainingNet(nn.HybridBlock):
 
 
 class DetectionNet(nn.HybridBlock):
-    """Boxes of a batch of any size: (B, P, 1, D, H, W) -> (B, K, 6) rows (class, score, x1, y1, x2, y2).
+    """Boxes of a batch of any size: (B, P, 1, D, H, W) -> rows (B, K, 6) and a check value (B,).
 
-    Boxes are in pixels of the input, unclipped, sorted by score; class -1 marks rows that non-maximum suppression
-    emptied.
+    A row is (class, score, x1, y1, x2, y2): boxes in pixels of the input, unclipped, sorted by score; class -1 marks
+    rows that non-maximum suppression emptied. The check value is not finite where the network's scores are not; the
+    rows are then worth nothing.
     """
 
     def __init__(self, detector: Detector, **kwargs):
@@ -224,7 +250,9 @@ class DetectionNet(nn.HybridBlock):
         rpn_scores, rois = parts.rpn(image, feature_map)
         count = parts.proposals(training=False)
         features = parts.roi_features(F, feature_map, rois)
-        scores = F.softmax(F.reshape(parts.class_predictor(features), (-4, -1, count, 0)), axis=-1)
+        raw = F.reshape(parts.class_predictor(features), (-4, -1, count, 0))
+        check = F.sum(raw, axis=(1, 2))
+        scores = F.softmax(raw, axis=-1)
         scores = F.slice_axis(scores, axis=2, begin=1, end=None)  # (B, R, C), background dropped
         deltas = F.reshape(parts.box_predictor(features), (-4, -1, count, 0))
         boxes = decode_boxes(F, rois, F.reshape(deltas, (0, 0, classes, 4)))
@@ -240,15 +268,15 @@ class DetectionNet(nn.HybridBlock):
             score_index=1,
             coord_start=2,
         )
-        return F.slice_axis(rows, axis=1, begin=0, end=min(head.max_detections, count * classes))
+        return F.slice_axis(rows, axis=1, begin=0, end=min(head.max_detections, count * classes)), check
 
 
-def without_nan(F, x, value: float):
+def without_nan(F: Any, x: Any, value: float) -> Any:
     """x with ``value`` in place of NaN."""
     return F.where(x == x, x, F.ones_like(x) * value)
 
 
-def decode_boxes(F, rois, deltas, *, stds: Tuple[float, float, float, float] = BOX_STDS):
+def decode_boxes(F: Any, rois: Any, deltas: Any, *, stds: Tuple[float, float, float, float] = BOX_STDS) -> Any:
     """Boxes from ROIs (B, R, 4) and the head's normalised deltas (B, R, C, 4) -> (B, R, C, 4)."""
     x1, y1, x2, y2 = (F.expand_dims(edge, 2) for edge in F.split(rois, num_outputs=4, axis=2))  # (B, R, 1, 1)
     dx, dy, dw, dh = F.split(deltas, num_outputs=4, axis=3)  # (B, R, C, 1)

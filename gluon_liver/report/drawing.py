@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from functools import lru_cache
 from pathlib import Path
@@ -283,3 +284,10 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 def _class_colour(label: int) -> Colour:
     return CLASS_COLOURS[int(label) % len(CLASS_COLOURS)]
+
+
+def save_png(path: Path, picture: np.ndarray) -> None:
+    """Write an RGB picture (h, w, 3) uint8. Raises OSError when it cannot be written whole."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, format="PNG")
+    path.write_bytes(stream.getvalue())

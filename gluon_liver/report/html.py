@@ -115,15 +115,15 @@ def _parse_config(text: str, path: Path) -> None:
 
 def _read_log(path: Path) -> List[Dict[str, Any]]:
     records = []
-    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+    text = _read_text(path)
+    # a kill leaves a last line without its end: everything before it was written whole
+    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            raise RunError(
-                f"{path}: line {number} is not JSON ({error.msg}); remove it if a run was cut off"
-            ) from error
+            raise RunError(f"{path}: line {number} is not JSON ({error.msg}); remove that line") from error
         if not isinstance(record, dict) or "event" not in record:
             raise RunError(f'{path}: line {number} is not a log record: an object with "event" is needed')
         if record["event"] == "step" and not _is_step(record):

@@ -62,6 +62,7 @@ def test_what_is_saved_comes_back(tmp_path):
         (("annotations", 0, "iscrowd"), 1, "annotation 1: key 'iscrowd'"),
         (("annotations", 0, "bbox"), [1, 2, 3], "annotation 1: key 'bbox' must be four"),
         (("annotations", 0, "bbox"), [1, 2, 3, float("nan")], "annotation 1: key 'bbox' must be four finite"),
+        (("annotations", 0, "bbox"), [1, 2, 3, 10**400], "annotation 1: key 'bbox' must be four finite"),
         (("annotations", 0, "bbox"), [1, 2, 0, 3], "annotation 1: key 'bbox' has width 0"),
         (("annotations", 0, "bbox"), [1, 2, 3, -1], "annotation 1: key 'bbox' has width 3 and height -1"),
         (("annotations", 0, "bbox"), [60, 2, 5, 3], "annotation 1: key 'bbox' .* leaves image 4 of 64x32"),
@@ -90,6 +91,9 @@ def test_broken_files(tmp_path):
     (tmp_path / "broken.json").write_text('{"images": [')
     with pytest.raises(AnnotationError, match="not JSON"):
         load_annotations(str(tmp_path / "broken.json"))
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(AnnotationError, match="nested too deeply"):
+        load_annotations(str(tmp_path / "deep.json"))
     with pytest.raises(AnnotationError, match="cannot be read"):
         load_annotations(str(tmp_path / "absent.json"))
     with pytest.raises(AnnotationError, match="must hold an object"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 
@@ -7,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from gluon_liver.data import store
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.image import to_grey
 from gluon_liver.data.importing import import_ct
@@ -24,6 +27,9 @@ def folder(tmp_path):
     return tmp_path / "data"
 
 
+ENTRY = {"case": "case-1", "patient": "p", "slices": 1, "fingerprint": "0"}
+
+
 def change(path, **values):
     record = json.loads(path.read_text())
     record.update(values)
@@ -38,9 +44,13 @@ def change(path, **values):
         ({"phases": "arterial"}, "key 'phases'"),
         ({"reference_phase": "late"}, "key 'reference_phase'"),
         ({"studies": []}, "key 'studies'"),
-        ({"studies": [{"case": "case-1"}]}, "entry 0 of studies"),
-        ({"studies": [{"case": "../x", "patient": "p", "slices": 1}]}, "no plain name"),
-        ({"studies": [{"case": "case-1", "patient": "p", "slices": 1}]}, "volume.npy is missing"),
+        ({"studies": [3]}, "entry 0 of studies must be an object"),
+        ({"studies": [{"case": "case-1"}]}, "entry 0 of studies has no key 'patient'"),
+        ({"studies": [{"case": "c", "patient": "p", "slices": 1}]}, "entry 0 of studies has no key 'fingerprint'"),
+        ({"studies": [{**ENTRY, "fingerprint": 7}]}, "key 'fingerprint' must be a text"),
+        ({"studies": [{**ENTRY, "slices": True}]}, "key 'slices' must be a whole number"),
+        ({"studies": [{**ENTRY, "case": "../x"}]}, "no plain name"),
+        ({"studies": [ENTRY]}, "volume.npy is missing"),
     ],
 )
 def test_a_wrong_description(folder, values, found):
@@ -54,9 +64,10 @@ def test_folders_that_are_no_data(tmp_path, folder):
         Dataset.open(tmp_path / "absent")
     with pytest.raises(DatasetError, match="has no dataset.json"):
         Dataset.open(tmp_path)
-    (folder / "dataset.json").write_text("{")
-    with pytest.raises(DatasetError, match="cannot be read"):
-        Dataset.open(folder)
+    for text in ("{", "[" * 100_000):
+        (folder / "dataset.json").write_text(text)
+        with pytest.raises(DatasetError, match="cannot be read"):
+            Dataset.open(folder)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +76,8 @@ def test_folders_that_are_no_data(tmp_path, folder):
         ({"study": "case-x"}, "names no case"),
         ({"phase": "delayed"}, "key 'phase' is 'delayed'"),
         ({"slice": 4}, "key 'slice' is 4; the study has 4 slices"),
+        ({"width": 17}, "'width' and 'height' are 17 and 16, its study has 16 columns and 16 rows"),
+        ({"height": 8}, "'width' and 'height' are 16 and 8, its study has 16 columns and 16 rows"),
     ],
 )
 def test_labels_must_fit_the_data(folder, values, found):
@@ -119,6 +132,50 @@ def test_images_are_windowed_and_reused_until_the_volume_changes(folder):
     prepare_images(dataset, window="liver", storage="raw")
     assert np.array_equal(open_images(dataset, case, "liver", "raw"), images)
     assert sorted(os.listdir(os.path.dirname(path))) == [f"{case}.npy"]
+
+
+def test_images_that_are_empty_or_cannot_be_opened(folder, monkeypatch):
+    dataset = Dataset.open(folder)
+    case = dataset.cases[0].case
+    path = os.path.join(prepare_images(dataset, window="liver"), f"{case}.npy")
+    expected = np.array(open_images(dataset, case, "liver"))
+    with open(path, "wb"):
+        pass
+    os.utime(path, ns=(10**18 * 2, 10**18 * 2))
+    with pytest.raises(DatasetError, match="is damaged; delete it"):
+        open_images(dataset, case, "liver")
+    prepare_images(dataset, window="liver")
+    assert np.array_equal(open_images(dataset, case, "liver"), expected)
+
+    def fail(path):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+
+    monkeypatch.setattr(store, "open_array", fail)
+    os.utime(path, ns=(10**18 * 2, 10**18 * 2))
+    for use in (lambda: open_images(dataset, case, "liver"), lambda: prepare_images(dataset, window="liver")):
+        with pytest.raises(DatasetError, match="Too many open files") as caught:
+            use()
+        assert "delete" not in str(caught.value)
+
+
+def test_a_full_disk_is_called_so(folder, monkeypatch):
+    def fail(*_):
+        raise OSError("258048 requested and 200640 written")
+
+    monkeypatch.setattr(np, "save", fail)
+    with pytest.raises(DatasetError, match="the disk is probably full"):
+        prepare_images(Dataset.open(folder), window="liver")
+
+
+def test_a_fingerprint_does_not_depend_on_the_salt(folder, tmp_path):
+    write_series(tmp_path / "in", study=2, description="DELAYED", series=2, zs=(0, 2, 4))
+    import_ct(tmp_path / "in", tmp_path / "again", salt="another salt", reference="delayed")
+    import_ct(tmp_path / "in", tmp_path / "arterial", salt="a third salt")
+    (info,), (again,) = Dataset.open(folder).cases, Dataset.open(tmp_path / "arterial").cases
+    hu = np.asarray(Dataset.open(folder).study(info.case).hu[1])
+    assert info.case != again.case and info.fingerprint == again.fingerprint
+    assert info.fingerprint == hashlib.sha256(hu.tobytes()).hexdigest()
+    assert Dataset.open(tmp_path / "again").cases[0].fingerprint != info.fingerprint
 
 
 def test_jpeg_storage_passes_slices_through_quality_95(folder):

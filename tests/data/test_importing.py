@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -247,6 +248,8 @@ def test_bad_folders_and_options(tmp_path):
         ("empty", out, {}, InputError, "is empty"),
         ("text", out, {}, InputError, "no study was taken from 1 file"),
         ("portal", out, {}, InputError, "no rule says which phase"),
+        ("portal", out, {}, InputError, "`python -m gluon_liver import ct FOLDER --list-series FILE` writes"),
+        ("in", out, {"seed": -1}, SplitError, "seed is -1"),
         ("in", tmp_path / "in" / "data", {}, InputError, "lies inside the folder"),
         ("in", tmp_path / "in", {}, InputError, "lies inside the folder"),
         ("in", tmp_path, {"overwrite": True}, InputError, "contains the folder"),
@@ -268,12 +271,92 @@ def test_bad_folders_and_options(tmp_path):
 def test_overwrite_replaces_a_data_folder(tmp_path):
     write_study(tmp_path / "in")
     import_ct(tmp_path / "in", tmp_path / "data")
-    (tmp_path / "data" / "old").write_text("x")
+    (tmp_path / "data" / "images").mkdir()
     with pytest.raises(InputError, match="--overwrite"):
         import_ct(tmp_path / "in", tmp_path / "data")
     import_ct(tmp_path / "in", tmp_path / "data", overwrite=True)
-    assert not (tmp_path / "data" / "old").exists() and not siblings(tmp_path / "data")
+    assert not (tmp_path / "data" / "images").exists() and not siblings(tmp_path / "data")
     assert Dataset.open(tmp_path / "data").cases
+
+
+def test_overwrite_never_deletes_what_no_import_wrote(tmp_path, monkeypatch):
+    write_study(tmp_path / "in")
+    import_ct(tmp_path / "in", tmp_path / "data")
+    (tmp_path / "data" / "run").mkdir()
+    (tmp_path / "data" / "run" / "config.yaml").write_text("x")
+    with pytest.raises(InputError, match="holds 'run', which no import wrote"):
+        import_ct(tmp_path / "in", tmp_path / "data", overwrite=True)
+    (tmp_path / "data" / "run").rename(tmp_path / "run")
+
+    def put_back(*args):
+        (tmp_path / "run").rename(tmp_path / "data" / "run")
+
+    monkeypatch.setattr("gluon_liver.data.importing.write_private", put_back)
+    with pytest.raises(InputError, match="holds 'run'"):
+        import_ct(tmp_path / "in", tmp_path / "data", overwrite=True)
+    assert (tmp_path / "data" / "run" / "config.yaml").exists() and not siblings(tmp_path / "data")
+
+
+def test_no_private_folder_when_none_is_wanted(tmp_path):
+    write_study(tmp_path / "in")
+    import_ct(tmp_path / "in", tmp_path / "data", private=False)
+    assert not (tmp_path / "data" / "private").exists() and Dataset.open(tmp_path / "data").cases
+
+
+def test_file_names_and_order_change_nothing(tmp_path):
+    names = []
+    for study in range(1, 5):
+        write_study(tmp_path / "a", study, patient=f"P{study}")
+        # Two fields of view of three slices each share a series, which nothing but their content tells apart.
+        for i in range(6):
+            ds = ct_dataset(study=study, series=9, instance=i, z=2.0 * i, patient=f"P{study}", description="PORTAL",
+                            pixels=np.zeros((16, 16 if i % 2 else 8), np.int16))  # fmt: skip
+            write(ds, tmp_path / "a" / f"st{study}" / "se9" / f"{i}.dcm")
+    for path in sorted((tmp_path / "a").rglob("*.dcm")):
+        names.append(path)
+    (tmp_path / "b").mkdir()
+    for number, path in enumerate(reversed(names)):
+        shutil.copy(path, tmp_path / "b" / f"{number:03d}")
+    listed = [{"sop_instance_uid": uid(study, 2, 2)} for study in range(1, 5)]
+    boxes = [(image, 1, [1, 1, image, 5]) for image in range(1, 5)]
+    labels = label_file(tmp_path / "l.json", listed, boxes, exhaustive=True)
+    first, second = (
+        import_ct(tmp_path / folder, tmp_path / f"data-{folder}", labels=labels, salt="a salt for the test")
+        for folder in "ab"
+    )
+    for name in ("labels.json", "splits.json", "dataset.json", "import-report.json"):
+        one, other = ((tmp_path / f"data-{folder}" / name).read_text() for folder in "ab")
+        assert one == other, name
+    assert first == second and len(first["quarantined"]) == 8
+    images = Dataset.open(tmp_path / "data-a").annotations.images
+    assert [image.case for image in images] == sorted(image.case for image in images) and len(images) == 16
+
+
+@pytest.mark.parametrize("salt", ["", "  \t", "a\udcff"])
+def test_a_salt_that_hides_nothing_is_refused(tmp_path, salt):
+    write_study(tmp_path / "in")
+    with pytest.raises(InputError, match="--salt"):
+        import_ct(tmp_path / "in", tmp_path / "data", salt=salt)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_short_salt_is_noted(tmp_path):
+    write_study(tmp_path / "in")
+    for salt, noted in (("phantom", True), ("phantoms", False), (None, False)):
+        report = import_ct(tmp_path / "in", tmp_path / "data", salt=salt, overwrite=True)
+        assert any("the salt is shorter than 8 characters" in note for note in report["notes"]) == noted
+
+
+def test_a_full_disk_is_called_so(tmp_path, monkeypatch):
+    write_study(tmp_path / "in")
+
+    def fail(*_):
+        raise OSError("258048 requested and 200640 written")
+
+    monkeypatch.setattr(np, "save", fail)
+    with pytest.raises(InputError, match="--out .* cannot be written: writing stopped .* disk is probably full"):
+        import_ct(tmp_path / "in", tmp_path / "data")
+    assert not (tmp_path / "data").exists() and not siblings(tmp_path / "data")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -312,6 +395,12 @@ def test_command_line_exit_codes_and_report(tmp_path, capsys):
     (tmp_path / "in" / "a.txt").write_text("x")
     assert main(["import", "ct", str(tmp_path / "in")]) == 2
     assert "--out" in capsys.readouterr().err
+    both = ["--list-series", str(tmp_path / "p.yaml"), "--out", str(tmp_path / "data")]
+    assert main(["import", "ct", str(tmp_path / "in")] + both) == 2
+    assert "--list-series imports nothing" in capsys.readouterr().err
+    assert not (tmp_path / "p.yaml").exists() and not (tmp_path / "data").exists()
+    assert main(["import", "ct", str(tmp_path / "in"), "--out", str(tmp_path / "data"), "--seed", "-1"]) == 2
+    assert capsys.readouterr().err.startswith("error: the split seed is -1")
     assert main(["import", "ct", str(tmp_path / "absent"), "--out", str(tmp_path / "data")]) == 2
     assert capsys.readouterr().err.startswith("error: ")
     assert main(["import", "ct", str(tmp_path / "in"), "--out", str(tmp_path / "data")]) == 0

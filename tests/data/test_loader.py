@@ -12,7 +12,7 @@ CASE = "case-0000000000"
 
 def loader(dataset, **data):
     options = dict({"window": "liver", "size": 64, "storage": "raw"}, **data)
-    return SliceLoader(dataset, build_config({"data": options}).data, cases=[CASE])
+    return SliceLoader(dataset, build_config({"row": None, "data": options}).data, cases=[CASE])
 
 
 def test_the_image_is_the_windowed_slice(tiny_dataset):

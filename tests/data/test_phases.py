@@ -10,6 +10,7 @@ from gluon_liver.data.phases import (
     load_phase_rules,
     match_description,
     phase_template,
+    reference_of,
 )
 from gluon_liver.errors import PhaseError
 
@@ -114,6 +115,24 @@ def test_a_phase_file(tmp_path):
         rules.with_reference("delayed")
 
 
+def test_the_reference_that_a_phase_file_names(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text("order: [early, late]\nreference: late\npatterns: {late: x}\n")
+    assert reference_of(str(path)) == "late"
+    path.write_text("patterns: {arterial: x}\n")
+    assert reference_of(str(path)) is None and load_phase_rules(str(path)).reference == "arterial"
+    path.write_text("reference: arterial\npatterns: {arterial: x}\n")
+    assert reference_of(str(path)) == "arterial"
+    path.write_text("order: [early, late]\npatterns: {late: x}\n")
+    assert reference_of(str(path)) is None
+    assert load_phase_rules(str(path), reference="early").reference == "early"
+    with pytest.raises(PhaseError, match="--reference venous: the phases are early, late"):
+        load_phase_rules(str(path), reference="venous")
+    path.write_text("reference: venous\n")
+    with pytest.raises(PhaseError, match="key 'reference' is 'venous'"):
+        reference_of(str(path))
+
+
 @pytest.mark.parametrize(
     "text, found",
     [
@@ -124,7 +143,12 @@ def test_a_phase_file(tmp_path):
         ("order: []", "key 'order'"),
         ("order: [a, a]", "key 'order'"),
         ("order: ['a/../b']", "key 'order'"),
-        ("order: [a]", "key 'reference' is 'arterial'"),
+        ("order: [a]", "key 'reference' is absent, and the default 'arterial' is not one of a"),
+        ("order: [a]\nreference: b", "key 'reference' is 'b'; it must be one of a"),
+        ("reference:", "key 'reference' is None"),
+        ("a: " + "[" * 5000, "nested too deeply"),
+        ("reference: 2020-13-45", "is not YAML"),
+        ("patterns: {arterial: ['a{99999999999999999999}']}", "pattern 1 of arterial is no regular expression"),
         ("series: [1]", "key 'series' must be a mapping"),
         ("series: {1.2: arterial}", "entry 1 of 'series' is no SeriesInstanceUID"),
         ("series: {'1.2.3': venous}", "entry 1 of 'series' names the phase 'venous'"),

@@ -28,6 +28,13 @@ def test_wrong_fractions(fractions):
         make_splits(["a"], fractions=fractions)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range(seed):
+    with pytest.raises(SplitError, match=f"seed is {seed}; it must be a whole number from 0 to 4294967295"):
+        make_splits(["a"], seed=seed)
+    assert make_splits(["a"], seed=2**32 - 1).seed == 2**32 - 1
+
+
 def test_overlap_is_refused_by_name_and_a_file_comes_back(tmp_path):
     with pytest.raises(SplitError, match=r"b \(train, test\)"):
         Splits(("a", "b"), (), ("b",), 0)
@@ -46,6 +53,7 @@ def test_overlap_is_refused_by_name_and_a_file_comes_back(tmp_path):
     "text, found",
     [
         ("{", "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
         ("[]", "must hold an object"),
         ('{"train": []}', "key 'val'"),
         ('{"train": [], "val": [], "test": []}', "names no patient"),

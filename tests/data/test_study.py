@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import hashlib
+import struct
+
 import numpy as np
 import pytest
 
 from gluon_liver.data.dicom import Volume
 from gluon_liver.data.geometry import Geometry
-from gluon_liver.data.study import Study, assemble
+from gluon_liver.data.study import Study, assemble, fingerprint, read_geometry
 from gluon_liver.errors import DatasetError, PhaseError
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -90,9 +93,27 @@ def test_a_study_comes_back_and_a_damaged_one_is_refused(tmp_path):
     (folder / "volume.npy").write_bytes(volume[:-10])
     with pytest.raises(DatasetError, match="study case-1"):
         Study.load(folder)
+    (folder / "volume.npy").write_bytes(b"")
+    with pytest.raises(DatasetError, match="study case-1 is damaged"):
+        Study.load(folder)
+    (folder / "volume.npy").unlink()
+    with pytest.raises(DatasetError, match="study case-1 has no volume.npy; import it again"):
+        Study.load(folder)
     np.save(folder / "volume.npy", hu[:1])
     with pytest.raises(DatasetError, match=r"describes int16 \(2, 3, 4, 4\)"):
         Study.load(folder)
-    (folder / "study.json").write_text("{}")
-    with pytest.raises(DatasetError, match="damaged"):
-        Study.load(folder)
+    assert read_geometry(folder) == geometry
+    for text in ("{}", "[]", "{", "[" * 100_000):
+        (folder / "study.json").write_text(text)
+        with pytest.raises(DatasetError, match="study case-1 is damaged"):
+            Study.load(folder)
+        with pytest.raises(DatasetError, match="study case-1 is damaged"):
+            read_geometry(folder)
+
+
+def test_a_fingerprint_is_the_hash_of_the_voxels_in_c_order():
+    volume = np.array([[[1, -2], [3, 4]]], np.int16)
+    expected = hashlib.sha256(struct.pack("<4h", 1, -2, 3, 4)).hexdigest()
+    for same in (volume, np.asfortranarray(volume), volume.astype(">i2")):
+        assert fingerprint(same) == expected
+    assert fingerprint(volume[..., ::-1]) != expected

@@ -57,3 +57,26 @@ def test_encoding_by_hand():
     anchor, box = np.array([[0, 0, 10, 20]], float), np.array([[5, 10, 25, 20]], float)
     # centres (5, 10) and (15, 15); sizes (10, 20) and (20, 10)
     assert np.allclose(encode_boxes(anchor, box), [[1.0, 0.25, np.log(2), -np.log(2)]])
+
+
+def test_between_the_thresholds_is_ignored():
+    # overlaps with [0, 0, 20, 14]: anchors 0 and 1 each 100 / 280 and the rows below each 40 / 340
+    labels, _, _ = assign([[0, 0, 20, 14], [0, 0, 10, 10]], negative_iou=0.1)
+    assert labels[0] == 1  # the second box exactly
+    assert labels[1] == 1  # the closest that the first box has, with anchor 0
+    assert labels[2] == labels[3] == -1  # 0.12: neither below 0.1 nor the closest
+    assert assign([[0, 0, 10, 10]], negative_iou=0.1)[0].tolist() == [1, 0, 0, 0, -1, -1]
+
+
+def test_an_anchor_claimed_by_a_box_regresses_to_that_box():
+    # the first anchor overlaps both; the second box has no better anchor, the first box fits another one exactly
+    boxes = [[10, 0, 20, 10], [4, 0, 9, 5]]
+    labels, targets, matches = assign(boxes)
+    assert labels[0] == 1 and matches[0] == 1
+    assert np.allclose(targets[0], [0.15, -0.25, np.log(0.5), np.log(0.5)])
+
+
+def test_width_and_height_bound_their_own_axis():
+    labels, _, _ = assign([], size=(28, 28))
+    assert labels[5] == 0
+    assert assign([], size=(28, 20))[0][5] == -1 and assign([], size=(20, 28))[0][5] == -1

@@ -1,5 +1,6 @@
 """Checkpoints: what is loaded is what was saved, or an error that says what is wrong."""
 
+import hashlib
 import json
 import shutil
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.engine.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
-from gluon_liver.errors import RunError
+from gluon_liver.errors import RunError, TrainingError
 from gluon_liver.nn.detector import Detector, initialize
 
 
@@ -82,9 +83,53 @@ def test_manifest_is_plain_json(saved):
     assert manifest["files"]["net.params"]["bytes"] == (saved / "net.params").stat().st_size
 
 
-def test_values_that_are_not_finite_are_refused(tiny_config, tmp_path):
+def test_values_that_are_not_finite_are_not_saved(tiny_config, tmp_path):
     detector = detector_of(tiny_config)
     detector.box_predictor.bias.data()[:] = float("nan")
-    path = save_checkpoint(tmp_path, detector, step=1, epoch=1)
+    with pytest.raises(TrainingError, match="box_predictor.bias is not finite"):
+        save_checkpoint(tmp_path, detector, step=1, epoch=1)
+    with pytest.raises(RunError, match="no checkpoint"):
+        newest_checkpoint(tmp_path)
+
+
+def test_values_that_are_not_finite_are_not_loaded(saved, tiny_config):
+    """A file of another origin, with a manifest that fits it."""
+    parameters = mx.nd.load(str(saved / "net.params"))
+    parameters["box_predictor.bias"][:] = float("nan")
+    mx.nd.save(str(saved / "net.params"), parameters)
+    rewrite_manifest(saved)
     with pytest.raises(RunError, match="box_predictor.bias holds values that are not finite"):
-        load_checkpoint(path, detector)
+        load_checkpoint(saved, detector_of(tiny_config))
+
+
+def rewrite_manifest(path, **changes):
+    content = (path / "net.params").read_bytes()
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["files"]["net.params"] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    manifest.update(changes)
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "{}", '{"files": []}', "no JSON"])
+def test_a_broken_manifest_is_refused(saved, tiny_config, text):
+    (saved / "manifest.json").write_text(text)
+    with pytest.raises(RunError, match="not a complete checkpoint"):
+        load_checkpoint(saved, detector_of(tiny_config))
+
+
+def test_garbage_with_a_fitting_manifest_is_refused(saved, tiny_config):
+    (saved / "net.params").write_bytes(b"garbage")
+    rewrite_manifest(saved)
+    with pytest.raises(RunError, match="holds no parameters"):
+        load_checkpoint(saved, detector_of(tiny_config))
+
+
+def test_another_order_of_classes_is_refused(saved, tiny_config):
+    rewrite_manifest(saved, classes=["hcc", "cyst", "hemangioma"])
+    with pytest.raises(RunError, match="has the classes"):
+        load_checkpoint(saved, detector_of(tiny_config))
+
+
+def test_other_folders_are_not_checkpoints(saved):
+    (saved.parent / "step-zzz").mkdir()
+    assert newest_checkpoint(saved.parent) == saved

@@ -1,18 +1,22 @@
 """Evaluation: what is scored, what is refused, what is written."""
 
 import dataclasses
+import fcntl
 import json
 import shutil
 
+import mxnet as mx
 import numpy as np
 import pytest
 
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.splits import Splits, save_splits
+from gluon_liver.engine.checkpoint import newest_checkpoint
 from gluon_liver.engine.evaluate import detections_json, evaluate, overlay_kind
 from gluon_liver.engine.run import Run
 from gluon_liver.errors import DatasetError, RunError
 from gluon_liver.metrics.records import ImageResult
+from tests.engine.test_checkpoint import rewrite_manifest
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def test_results_and_report(run, tiny_dataset):
     assert "phantom" in page and "<html" in page
     for overlay in results["overlays"]:
         assert (run.folder / overlay["file"]).is_file()
-    assert not list(run.folder.glob("*.partial"))
+    assert not list(run.folder.glob("*.partial")) and not (run.folder / ".evaluating").exists()
 
 
 def test_evaluation_repeats(run, tiny_dataset):
@@ -56,8 +60,63 @@ def test_evaluation_repeats(run, tiny_dataset):
 def test_patients_that_were_trained_on_are_refused(run, tiny_dataset):
     splits = tiny_dataset.splits
     moved = Splits((splits.train[0],), (), splits.train[1:] + splits.test, 0)
-    with pytest.raises(DatasetError, match="2 patients of the test split were trained on"):
+    with pytest.raises(DatasetError, match="2 of 3 studies of the test split were trained on"):
         evaluate(run, dataclasses.replace(tiny_dataset, splits=moved), progress=False)
+
+
+def test_trained_studies_are_known_under_other_names(run, tiny_dataset):
+    """The same studies imported with another salt: other cases and patients, the same images."""
+    cases = [dataclasses.replace(info, patient="new-" + info.patient) for info in tiny_dataset.cases]
+    names = tuple(info.patient for info in cases)
+    renamed = dataclasses.replace(tiny_dataset, cases=cases, splits=Splits((), (), names, 0))
+    with pytest.raises(DatasetError, match="3 of 4 studies of the test split were trained on"):
+        evaluate(run, renamed, progress=False)
+
+
+def test_another_reference_phase_is_refused(run, tiny_dataset):
+    with pytest.raises(DatasetError, match="reference phase delayed, the run was trained on arterial"):
+        evaluate(run, dataclasses.replace(tiny_dataset, reference_phase="delayed"), progress=False)
+
+
+def test_an_unfinished_run_says_so(run, tiny_dataset):
+    lines = (run.folder / "log.jsonl").read_text().splitlines()
+    # killed in the second epoch, in the middle of a line
+    kept = lines[: 1 + next(i for i, line in enumerate(lines) if '"checkpoint"' in line)]
+    (run.folder / "log.jsonl").write_text("\n".join(kept) + "\n" + lines[-1][:20])
+    text, report = evaluate(run, tiny_dataset, replicates=5, progress=False)
+    assert "unfinished: 5 of 10 steps" in text and "unfinished: 5 of 10 steps" in report.read_text(encoding="utf-8")
+
+
+def test_a_failed_evaluation_leaves_the_last_one(run, tiny_dataset, monkeypatch):
+    evaluate(run, tiny_dataset, replicates=5, progress=False)
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()}
+
+    def fail(folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gluon_liver.engine.evaluate.write_report", fail)
+    with pytest.raises(OSError, match="No space"):
+        evaluate(run, tiny_dataset, replicates=7, progress=False)
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()} == before
+    assert not (run.folder / ".evaluating").exists()
+
+
+def test_two_evaluations_at_once(run, tiny_dataset):
+    with open(str(run.folder / ".evaluating.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RunError, match="by another process"):
+            evaluate(run, tiny_dataset, progress=False)
+
+
+def test_a_network_that_diverged_is_an_error(run, tiny_dataset):
+    """Finite parameters whose scores overflow: no detections would look like a healthy liver."""
+    path = newest_checkpoint(run.checkpoints)
+    parameters = mx.nd.load(str(path / "net.params"))
+    parameters["class_predictor.weight"][:] = 3e38
+    mx.nd.save(str(path / "net.params"), parameters)
+    rewrite_manifest(path)
+    with pytest.raises(RunError, match="scores are not finite"):
+        evaluate(run, tiny_dataset, progress=False)
 
 
 def test_an_empty_split_is_refused(run, tiny_dataset):
@@ -67,7 +126,7 @@ def test_an_empty_split_is_refused(run, tiny_dataset):
 
 def test_other_classes_are_refused(run, tiny_dataset):
     other = dataclasses.replace(tiny_dataset, classes=("cyst", "hcc"))
-    with pytest.raises(DatasetError, match="trained on cyst, hemangioma, hcc"):
+    with pytest.raises(DatasetError, match="classes .* the run was trained on"):
         evaluate(run, other, progress=False)
 
 

@@ -6,6 +6,8 @@ import shutil
 import cv2
 import pytest
 
+from gluon_liver.data.importing import import_ct
+from gluon_liver.data.phantom import CTPhantomConfig, write_ct_phantoms
 from gluon_liver.engine.run import Run
 from gluon_liver.engine.study_report import detect_study
 from gluon_liver.errors import InputError, RunError
@@ -54,3 +56,30 @@ def test_a_run_without_a_checkpoint(tiny_run, study, tmp_path):
     with pytest.raises(RunError, match="no checkpoint"):
         detect_study(Run.open(tmp_path / "run"), study, tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_another_reference_phase_is_refused(tiny_run, study, tmp_path):
+    with pytest.raises(InputError, match="--reference delayed: the reference phase"):
+        detect_study(tiny_run, study, tmp_path / "out", reference="delayed", progress=False)
+    with pytest.raises(InputError, match="--phases is for a folder of DICOM"):
+        detect_study(tiny_run, study, tmp_path / "out", phases=tmp_path / "p.yaml", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_inside_the_data_is_refused(tiny_run, study):
+    with pytest.raises(InputError, match="lies inside"):
+        detect_study(tiny_run, study, study.parent / "out", progress=False)
+
+
+def test_a_folder_of_dicom_gives_the_boxes_of_the_prepared_study(tiny_run, tmp_path):
+    """The same series, once imported and once read by detect; identifiers stay in neither output."""
+    config = CTPhantomConfig(matrix=64, slices=(20, 20), lesions=(1, 1), two_study_fraction=0.0)
+    write_ct_phantoms(tmp_path / "phantom", config=config, studies=1, seed=2, jobs=1, progress=False)
+    dicom = tmp_path / "phantom" / "dicom"
+    import_ct(dicom, tmp_path / "data")
+    case = next((tmp_path / "data" / "studies").iterdir())
+    prepared = detect_study(tiny_run, case, tmp_path / "a", score_threshold=0.02, progress=False)
+    direct = detect_study(tiny_run, dicom, tmp_path / "b", score_threshold=0.02, progress=False)
+    rows = [json.loads((tmp_path / name / "detections.json").read_text()) for name in ("a", "b")]
+    assert rows[0] == rows[1] and prepared["slices"] == direct["slices"] == 20
+    assert {path.name for path in (tmp_path / "b").iterdir()} == {"detections.json", "lesions.json", "overlays"}

@@ -6,9 +6,17 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.data.loader import epoch_order
+from gluon_liver.data.loader import SliceLoader, epoch_order
 from gluon_liver.engine.checkpoint import newest_checkpoint
-from gluon_liver.engine.train import DetectorTrainer, learning_rate, train, training_labels
+from gluon_liver.engine.train import (
+    DetectorTrainer,
+    LossMeter,
+    epoch_batches,
+    learning_rate,
+    load_batch,
+    train,
+    training_labels,
+)
 from gluon_liver.errors import DatasetError, RunError, TrainingError
 from tests.conftest import write_dataset
 
@@ -68,7 +76,8 @@ def test_background_alone_trains(make_config, tmp_path):
     from gluon_liver.data.dataset import Dataset
 
     dataset = Dataset.open(str(write_dataset(tmp_path / "data", boxes=False)))
-    run = train(make_config(), dataset, tmp_path / "run", steps=3, progress=False)
+    with pytest.warns(UserWarning, match="background alone"):
+        run = train(make_config(), dataset, tmp_path / "run", steps=3, progress=False)
     losses = [record["losses"] for record in records(run) if record["event"] == "step"]
     assert all(loss["rpn_box"] == 0 and loss["rcnn_box"] == 0 for loss in losses)
 
@@ -82,8 +91,8 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(tiny_dataset, make_config
     config = make_config(**{"train.learning_rate": 1e12, "train.optimizer": "sgd"})
     with pytest.raises(TrainingError, match=r"step \d+: the loss is not finite"):
         train(config, tiny_dataset, tmp_path / "run", steps=10, progress=False)
-    for path in (tmp_path / "run").rglob("*"):
-        assert not path.name.endswith(".partial")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert (tmp_path / "run" / "log.jsonl").is_file()  # it shows how the losses grew
 
 
 def test_a_taken_folder_is_refused_and_left_alone(tiny_dataset, tiny_config, tmp_path):
@@ -133,3 +142,111 @@ def test_epochs_draw_their_own_backgrounds(tiny_dataset, tiny_config):
     assert all(len(order) == 7 and foreground < set(order) for order in orders)
     assert len({next(iter(set(order) - foreground)) for order in orders}) > 1
     assert orders[0] == epoch_order(labels, epoch=0, **options)
+
+
+def one_batch(trainer, dataset, config, *, epoch=0, indices=(0, 1)):
+    labels = training_labels(config, dataset)
+    loader = SliceLoader(dataset, config.data, cases=sorted({label.case for label in labels}))
+    return load_batch(trainer, loader, labels, list(indices), epoch=epoch)
+
+
+@pytest.mark.parametrize("clip", [None, 0.01])
+def test_one_step_of_sgd_by_hand(tiny_dataset, make_config, clip):
+    config = make_config(**{"train.optimizer": "sgd", "train.weight_decay": 0.1, "train.momentum": 0.5,
+                            "train.clip_norm": clip})
+    trainer = DetectorTrainer(config, classes=tiny_dataset.classes, context=mx.cpu())
+    weight = trainer.detector.class_predictor.weight
+    before, velocity = weight.data().asnumpy(), 0
+    for epoch in range(2):
+        trainer.step(one_batch(trainer, tiny_dataset, config, epoch=epoch), learning_rate=0.2)
+        gradient = weight.grad().asnumpy()
+        velocity = 0.5 * velocity + 0.2 * (gradient + 0.1 * before)
+        assert np.allclose(weight.data().asnumpy(), before - velocity, atol=1e-6)
+        before = weight.data().asnumpy()
+    learned = [p for p in trainer.detector.collect_learned().values() if p.grad_req != "null"]
+    norm = np.sqrt(sum((p.grad().asnumpy() ** 2).sum() for p in learned))
+    assert norm > 0.05 if clip is None else np.isclose(norm, 0.01, rtol=1e-3)
+
+
+def test_the_seed_draws_the_weights(tiny_dataset, make_config):
+    first, again, other = (
+        DetectorTrainer(make_config(**{"train.seed": seed}), classes=("a", "b"), context=mx.cpu())
+        .detector.backbone.stem.conv1.weight.data().asnumpy()
+        for seed in (1, 1, 2)
+    )
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_batches_hold_their_labels_and_change_with_the_epoch(tiny_dataset, make_config):
+    config = make_config(**{"data.augment": {"flip": True}})
+    trainer = DetectorTrainer(config, classes=tiny_dataset.classes, context=mx.cpu())
+    labels = training_labels(config, tiny_dataset)
+    xs = set()
+    for epoch in range(8):
+        batch = one_batch(trainer, tiny_dataset, config, epoch=epoch, indices=(0, 1))
+        for row in range(2):
+            x1, _, x2, _ = labels[row].boxes[0]
+            assert batch.gt_boxes[row, 0, 0] in (x1, 64 - x2)
+            assert batch.gt_labels[row, 0] == labels[row].labels[0]
+        xs.add(float(batch.gt_boxes[0, 0, 0]))
+    assert len(xs) == 2
+
+
+def test_the_last_batch_is_filled_from_the_epochs_beginning(tiny_dataset, make_config):
+    config = make_config(**{"train.batch_size": 4})
+    labels = training_labels(config, tiny_dataset)
+    batches = epoch_batches(config, labels, epoch=0)
+    flat = [index for batch in batches for index in batch]
+    assert [len(batch) for batch in batches] == [4, 4, 4]
+    assert sorted(flat[:9]) == list(range(9)) and flat[9:] == flat[:3]
+
+
+def test_the_meter_averages_since_the_last_record():
+    meter = LossMeter()
+    for value in (1.0, 2.0, 6.0):
+        meter.add({"total": value}, images=2)
+    assert meter.flush()["losses"] == {"total": 3.0}
+    meter.add({"total": 5.0}, images=2)
+    assert meter.flush()["losses"] == {"total": 5.0}
+
+
+def test_every_step_enters_one_record(tiny_dataset, make_config, tmp_path, monkeypatch):
+    """5 steps an epoch, a record every 4: no step is lost between epochs."""
+    seen = []
+    add = LossMeter.add
+    monkeypatch.setattr(LossMeter, "add", lambda self, losses, images: (seen.append(losses["total"]),
+                                                                      add(self, losses, images=images))[1])
+    run = train(make_config(**{"train.log_every": 4}), tiny_dataset, tmp_path / "run", progress=False)
+    means = [(record["step"], record["losses"]["total"]) for record in records(run) if record["event"] == "step"]
+    assert [step for step, _ in means] == [4, 8, 10]
+    assert np.allclose([mean for _, mean in means], [np.mean(seen[:4]), np.mean(seen[4:8]), np.mean(seen[8:])])
+
+
+def test_a_run_that_fails_before_its_first_checkpoint_leaves_nothing(tiny_dataset, make_config, tmp_path, monkeypatch):
+    def interrupt(self, batch, *, learning_rate):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DetectorTrainer, "step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(make_config(), tiny_dataset, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_many_boxes_are_refused_before_training(tiny_dataset, make_config, tmp_path):
+    import dataclasses
+
+    images = [dataclasses.replace(image, boxes=np.tile(image.boxes, (5, 1)), labels=np.tile(image.labels, 5))
+              for image in tiny_dataset.annotations.images]
+    annotations = dataclasses.replace(tiny_dataset.annotations, images=images)
+    crowded = dataclasses.replace(tiny_dataset, annotations=annotations)
+    with pytest.raises(DatasetError, match="5 boxes, network.head.max_boxes is 4"):
+        train(make_config(), crowded, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_inside_the_data_is_refused(tiny_config, tmp_path):
+    from gluon_liver.data.dataset import Dataset
+
+    folder = write_dataset(tmp_path / "data")
+    with pytest.raises(RunError, match="inside the data folder"):
+        train(tiny_config, Dataset.open(str(folder)), folder / "studies" / "run", progress=False)

@@ -10,12 +10,13 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from tqdm import tqdm
 
-from gluon_liver.data.output_folder import whole_folder
+from gluon_liver.data.output_folder import whole_folder, why_not_written
 from gluon_liver.data.phantom.attenuation import PHASES
 from gluon_liver.data.phantom.config import CTPhantomConfig
 from gluon_liver.data.phantom.ct import PhantomStudy, make_ct_study
 from gluon_liver.data.phantom.dicom_writer import write_study
 from gluon_liver.data.phantom.lesions import CLASSES
+from gluon_liver.data.splits import MAX_SEED
 from gluon_liver.errors import InputError
 
 DICOM_FOLDER, LABELS_FILE, TRUTH_FILE = "dicom", "labels.json", "phantom.json"
@@ -59,6 +60,8 @@ def write_ct_phantoms(
     for name, value, least in (("studies", studies, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
         if value < least:
             raise InputError(f"{name} is {value}; it must be {least} or more")
+    if seed > MAX_SEED:
+        raise InputError(f"seed is {seed}; it must be {MAX_SEED} or less")
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists already; choose another folder or ask for it to be overwritten")
     if overwrite and out.exists() and not (out / TRUTH_FILE).is_file():
@@ -79,7 +82,7 @@ def write_ct_phantoms(
             (partial / LABELS_FILE).write_text(json.dumps(labels), encoding="utf-8")
             (partial / TRUTH_FILE).write_text(json.dumps(truth, indent=1), encoding="utf-8")
     except OSError as error:
-        raise InputError(f"phantoms cannot be written to {out}: {error.strerror or error}") from error
+        raise InputError(f"phantoms cannot be written to {out}: {why_not_written(error)}") from error
     return {
         "studies": studies,
         "patients": len({record["truth"]["patient"] for record in records}),

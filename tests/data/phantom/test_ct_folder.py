@@ -146,7 +146,7 @@ def test_existing_folder_needs_overwrite_and_survives(folder, tmp_path):
     assert json.loads((again / "phantom.json").read_text())["seed"] == 1
 
 
-@pytest.mark.parametrize("bad", [dict(studies=0), dict(seed=-1), dict(jobs=0)])
+@pytest.mark.parametrize("bad", [dict(studies=0), dict(seed=-1), dict(seed=2**32), dict(jobs=0)])
 def test_bad_numbers_leave_nothing_behind(bad, tmp_path):
     numbers = {**dict(studies=1, seed=0, jobs=1), **bad}
     with pytest.raises(InputError, match=f"{next(iter(bad))} is"):

@@ -1,0 +1,88 @@
+"""What the values of a configuration must be, and together: checked once, before anything is built or written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .config import Config, RPNConfig
+
+# rows of Table 4 that exist so far: depth of the network and slices of its input
+ROWS = {"R-50": (50, 1)}
+
+
+def check(config: Config) -> None:
+    """Raise :class:`ConfigError` that names the first key whose value cannot work, the value and what it must be."""
+    data, network, train = config.data, config.network, config.train
+    head, rpn = network.head, network.rpn
+    counts = {
+        "network.rpn": (rpn, "channels train_pre_nms train_post_nms test_pre_nms test_post_nms samples"),
+        "network.head": (head, "roi_size max_boxes max_detections"),
+        "train": (train, "batch_size epochs log_every checkpoint_every"),
+    }
+    for section, (values, names) in counts.items():
+        for name in names.split():
+            _require("{}.{}".format(section, name), getattr(values, name), lambda v: v >= 1, "1 or more")
+    shares = {
+        "network.rpn": (rpn, "nms_threshold positive_ratio positive_iou negative_iou"),
+        "network.head": (head, "nms_threshold positive_ratio positive_iou"),
+    }
+    for section, (values, names) in shares.items():
+        for name in names.split():
+            _require("{}.{}".format(section, name), getattr(values, name), lambda v: 0 < v < 1, "between 0 and 1")
+    rules = [
+        ("model", config.model, config.model == "ct-faster-rcnn", "ct-faster-rcnn"),
+        ("data.slices", data.slices, data.slices > 0 and data.slices % 2 == 1, "odd, so that one slice is the centre"),
+        ("data.size", data.size, 64 <= data.size <= 4096 and data.size % 16 == 0, "a multiple of 16, 64 to 4096"),
+        ("data.storage", data.storage, data.storage in ("jpeg", "raw"), "jpeg or raw"),
+        ("data.background_ratio", data.background_ratio, data.background_ratio >= 0, "0 or more"),
+        ("network.depth", network.depth, network.depth in (50,), "50 (Table 2)"),
+        ("network.width", network.width, 0 < network.width <= 1, "above 0 and at most 1"),
+        ("network.stride", network.stride, network.stride in (8, 16), "16 (the paper's) or 8"),
+        ("network.batch_norm", network.batch_norm, network.batch_norm in ("live", "frozen"), "live or frozen"),
+        ("train.batch_size", train.batch_size, train.batch_size > 1 or network.batch_norm == "frozen",
+         "2 or more with network.batch_norm live: statistics of one image are not those of inference"),
+        ("network.rpn.anchor_sizes", rpn.anchor_sizes, min(rpn.anchor_sizes or (0,)) > 0, "sizes above 0 pixels"),
+        ("network.rpn.anchor_ratios", rpn.anchor_ratios, min(rpn.anchor_ratios or (0,)) > 0, "ratios above 0"),
+        ("network.rpn.anchor_sizes", rpn.anchor_sizes, _smallest_anchor(rpn) <= data.size / 2,
+         "such that an anchor fits half of data.size ({})".format(data.size)),
+        ("network.rpn.min_size", rpn.min_size, 1 <= rpn.min_size <= data.size / 2, "1 to half of data.size"),
+        ("network.rpn.negative_iou", rpn.negative_iou, rpn.negative_iou <= rpn.positive_iou,
+         "at most network.rpn.positive_iou"),
+        ("network.head.samples", head.samples, 1 <= round(head.samples * head.positive_ratio) < head.samples,
+         "enough for a positive and a negative ROI at network.head.positive_ratio"),
+        ("network.head.samples", head.samples, head.samples <= _proposals(config) + head.max_boxes,
+         "at most the proposals ({}) and network.head.max_boxes together".format(_proposals(config))),
+        ("network.head.dropout", head.dropout, 0 <= head.dropout < 1, "from 0 to below 1"),
+        ("network.head.score_threshold", head.score_threshold, 0 <= head.score_threshold < 1, "from 0 to below 1"),
+        ("train.optimizer", train.optimizer, train.optimizer in ("sgd", "adam"), "sgd or adam"),
+        ("train.learning_rate", train.learning_rate, train.learning_rate > 0, "above 0"),
+        ("train.momentum", train.momentum, 0 <= train.momentum < 1, "from 0 to below 1"),
+        ("train.weight_decay", train.weight_decay, train.weight_decay >= 0, "0 or more"),
+        ("train.decay_factor", train.decay_factor, 0 < train.decay_factor <= 1, "above 0 and at most 1"),
+        ("train.decay_epochs", train.decay_epochs, min(train.decay_epochs or (1,)) > 0, "epochs above 0"),
+        ("train.warmup_steps", train.warmup_steps, train.warmup_steps >= 0, "0 or more"),
+        ("train.clip_norm", train.clip_norm, train.clip_norm is None or train.clip_norm > 0, "null or above 0"),
+        ("train.seed", train.seed, 0 <= train.seed < 2**31, "0 or more and below 2^31"),
+        ("row", config.row, config.row is None or ROWS.get(config.row) == (network.depth, data.slices),
+         "null, or the row that the network is; the rows so far are (depth, slices): {}".format(ROWS)),
+    ]
+    for key, value, good, wanted in rules:
+        _require(key, value, lambda _, good=good: good, wanted)
+
+
+def _require(key: str, value: Any, good: Callable[[Any], bool], wanted: str) -> None:
+    if not good(value):
+        raise ConfigError("{} is {!r}: it must be {}".format(key, value, wanted))
+
+
+def _smallest_anchor(rpn: RPNConfig) -> float:
+    """The longer side of the smallest anchor, in pixels."""
+    return min(rpn.anchor_sizes) * min(max(ratio, 1 / ratio) for ratio in rpn.anchor_ratios) ** 0.5
+
+
+def _proposals(config: Config) -> int:
+    rpn, cells = config.network.rpn, config.data.size // config.network.stride
+    return min(rpn.train_post_nms, cells**2 * len(rpn.anchor_sizes) * len(rpn.anchor_ratios))
