@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .config import Config, RPNConfig
 
 # rows of Table 4 that exist so far: depth of the network and slices of its input
-ROWS = {"R-50": (50, 1)}
+ROWS = {"R-50": (50, 1), "R-101": (101, 1), "R-50-2.5D": (50, 9)}
 
 
 def check(config: Config) -> None:
@@ -38,7 +38,7 @@ def check(config: Config) -> None:
         ("data.size", data.size, 64 <= data.size <= 4096 and data.size % 16 == 0, "a multiple of 16, 64 to 4096"),
         ("data.storage", data.storage, data.storage in ("jpeg", "raw"), "jpeg or raw"),
         ("data.background_ratio", data.background_ratio, data.background_ratio >= 0, "0 or more"),
-        ("network.depth", network.depth, network.depth in (50,), "50 (Table 2)"),
+        ("network.depth", network.depth, network.depth in (50, 101), "50 (Table 2) or 101 (Table 3)"),
         ("network.width", network.width, 0 < network.width <= 1, "above 0 and at most 1"),
         ("network.stride", network.stride, network.stride in (8, 16), "16 (the paper's) or 8"),
         ("network.batch_norm", network.batch_norm, network.batch_norm in ("live", "frozen"), "live or frozen"),

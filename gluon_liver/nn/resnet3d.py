@@ -1,4 +1,4 @@
-"""The 3D-stem residual network of the CT paper (Table 2).
+"""The 3D-stem residual network of the CT paper, in its two printed depths (Tables 2 and 3).
 
 Only conv1 and the two pools reach across slices; the 3x3 of every block is in-plane (1x3x3) and blocks stride in-plane
 only. After pool1 the slices are therefore folded into the batch once and the blocks run as 2D layers, which gives the
@@ -11,7 +11,7 @@ from typing import Optional
 
 from mxnet.gluon import nn
 
-BLOCKS = {50: (3, 4, 6, 3)}  # bottlenecks of Block1 to Block4 (Table 2)
+BLOCKS = {50: (3, 4, 6, 3), 101: (6, 8, 12, 6)}  # bottlenecks of Block1 to Block4 (Tables 2 and 3)
 CHANNELS = (256, 512, 1024, 2048)  # output channels of Block1 to Block4 at width 1
 STEM_CHANNELS = 64
 BN_EPSILON = 1e-5
@@ -68,10 +68,28 @@ class Bottleneck(nn.HybridBlock):
         return F.relu(self.bn3(self.conv3(y)) + skip)
 
 
+class Transition(nn.HybridBlock):
+    """The layer that Table 3's net has after each block "to maintain the feature size": 1x1 conv, BatchNorm, ReLU."""
+
+    def __init__(self, channels: int, *, frozen_bn: bool, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.conv = nn.Conv2D(channels, 1, use_bias=False, in_channels=channels)
+            self.bn = batch_norm(frozen_bn, in_channels=channels)
+
+    def hybrid_forward(self, F, x):
+        """(N, channels, H, W) -> the same shape."""
+        return F.relu(self.bn(self.conv(x)))
+
+
 def make_block(
     number: int, *, depth: int = 50, width: float = 1.0, stride: Optional[int] = None, frozen_bn: bool = False
 ) -> nn.HybridSequential:
-    """Block ``number`` (1 to 4) of the table: its bottlenecks, the first of which strides by 2 (by 1 in Block1)."""
+    """Block ``number`` (1 to 4) of the table: its bottlenecks, the first of which strides by 2 (by 1 in Block1).
+
+    At depth 101 a transition layer ends the block: 32 bottlenecks of three layers, conv1 and four transitions are the
+    101 layers of Table 3.
+    """
     if stride is None:
         stride = 1 if number == 1 else 2
     channels = scaled(CHANNELS[number - 1], width)
@@ -87,6 +105,8 @@ def make_block(
                     frozen_bn=frozen_bn,
                 )
             )
+        if depth == 101:
+            block.add(Transition(channels, frozen_bn=frozen_bn, prefix="transition_"))
     return block
 
 
@@ -135,13 +155,13 @@ class DepthPool(nn.HybridBlock):
 
 
 class ResNet3D(nn.HybridBlock):
-    """conv1 to Block3 of Table 2: the feature extractor before region proposals.
+    """conv1 to Block3 of Tables 2 and 3: the feature extractor before region proposals.
 
     Block4 is the ROI head (see :mod:`gluon_liver.nn.detector`), made with :func:`make_block`.
 
     Parameters
     ----------
-    depth: 50 (Table 2).
+    depth: 50 (Table 2) or 101 (Table 3).
     width: channels as a fraction of the paper's.
     slices: depth of the input. The parameters do not depend on it.
     stride: of Block3's map, 16 as in the table, or 8 where Block3 does not stride (small inputs).

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from mxnet import autograd
 
-from gluon_liver.nn.resnet3d import BLOCKS, BN_EPSILON, DepthPool, ResNet3D, Stem, make_block, scaled, stem_depth
+from gluon_liver.nn.resnet3d import BLOCKS, BN_EPSILON, DepthPool, ResNet3D, Stem, Transition, make_block, scaled, stem_depth
 
-# CT paper, Table 2, column "Feature size", for an input of 32 x 448 x 448
-TABLE_2 = {
+# CT paper, Tables 2 and 3, column "Feature size" (the same in both), for an input of 32 x 448 x 448
+TABLES = {
     "conv1": (16, 224, 224),
     "pool1": (8, 112, 112),
     "block1": (8, 112, 112),
@@ -19,10 +19,10 @@ TABLE_2 = {
 }
 
 
-def inferred_sizes(slices, size):
+def inferred_sizes(slices, size, depth):
     """(slices, height, width) of each row of the table, by the symbol's own shape inference."""
     stem, pool2 = Stem(), DepthPool(-(-slices // 4))
-    blocks = [make_block(number) for number in (1, 2, 3, 4)]
+    blocks = [make_block(number, depth=depth) for number in (1, 2, 3, 4)]
     pool1 = stem(mx.sym.var("data"))
     block1 = blocks[0](pool1)
     pooled = pool2(block1)
@@ -37,17 +37,43 @@ def inferred_sizes(slices, size):
     return sizes
 
 
-def test_feature_sizes_are_those_of_table_2():
-    assert inferred_sizes(32, 448) == TABLE_2
+@pytest.mark.parametrize("depth", [50, 101])
+def test_feature_sizes_are_the_printed_ones(depth):
+    assert inferred_sizes(32, 448, depth) == TABLES
 
 
-def test_fifty_weighted_layers():
-    net, block4 = ResNet3D(), make_block(4)
+@pytest.mark.parametrize("depth, blocks, classifier", [(50, (3, 4, 6, 3), 1), (101, (6, 8, 12, 6), 0)])
+def test_weighted_layers(depth, blocks, classifier):
+    """50 counts the classifier, as ResNet-50 does; Table 3's 101 are conv1, 96 and a transition a block without it."""
+    net, block4 = ResNet3D(depth=depth), make_block(4, depth=depth)
     convolutions = [name for name in list(net.collect_params()) + list(block4.collect_params())
                     if name.endswith("weight")]
     skips = 4  # one projection a block, not counted as depth
-    assert len(convolutions) - skips + 1 == 50  # + the classifier
-    assert BLOCKS[50] == (3, 4, 6, 3)
+    assert len(convolutions) - skips + classifier == depth
+    assert BLOCKS[depth] == blocks
+
+
+def parameters_of_block(number, depth):
+    """Weights, gammas and betas of one block, from the printed table."""
+    channels, inner = 128 * 2**number, 32 * 2**number
+    entering = 64 if number == 1 else channels // 2
+    total = entering * channels + 2 * channels  # the projection of the skip
+    for _ in range(BLOCKS[depth][number - 1]):
+        total += entering * inner + 9 * inner**2 + inner * channels + 2 * (2 * inner + channels)
+        entering = channels
+    return total + (channels**2 + 2 * channels if depth == 101 else 0)
+
+
+@pytest.mark.parametrize("depth, millions", [(50, 23.52), (101, 50.52)])
+def test_parameter_counts(depth, millions):
+    def count(part):
+        return sum(int(np.prod(p.shape)) for p in part.collect_params().values() if p.grad_req != "null")
+
+    backbone, block4 = count(ResNet3D(depth=depth)), count(make_block(4, depth=depth))
+    conv1 = 64 * 7**3 + 2 * 64
+    assert backbone == conv1 + sum(parameters_of_block(number, depth) for number in (1, 2, 3))
+    assert block4 == parameters_of_block(4, depth)
+    assert round((backbone + block4) / 1e6, 2) == millions  # as docs/fidelity.md records
 
 
 @pytest.mark.parametrize("slices, left", [(1, 1), (3, 1), (9, 2), (32, 4)])
@@ -90,6 +116,9 @@ def forward_3d(net, x):
     outputs = []
     for number, block in enumerate((net.block1, net.block2, net.block3)):
         for unit in block:
+            if isinstance(unit, Transition):
+                x = norm(convolution_3d(x, unit.conv.weight.data(), stride=1, pad=0), unit.bn).relu()
+                continue
             skip = x
             stride = unit.conv2._kwargs["stride"][0]
             if unit.skip_conv is not None:
@@ -117,9 +146,9 @@ def randomise(net, seed):
         parameter.set_data(mx.nd.array(value))
 
 
-@pytest.mark.parametrize("slices", [1, 9, 12])
-def test_folded_blocks_equal_the_conv3d_form(slices):
-    net = ResNet3D(width=0.25, slices=slices, frozen_bn=True)
+@pytest.mark.parametrize("slices, depth", [(1, 50), (9, 50), (12, 50), (9, 101)])
+def test_folded_blocks_equal_the_conv3d_form(slices, depth):
+    net = ResNet3D(depth=depth, width=0.25, slices=slices, frozen_bn=True)
     net.initialize()
     randomise(net, slices)
     net.hybridize()
