@@ -24,9 +24,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Training-time changes of a study's image (CT paper, "many data-augmentation methods")."""
+    """Training-time changes of a study's image (CT paper, "many data-augmentation methods, e.g. scaling")."""
 
     flip: bool = False  # mirror left-right with probability 0.5
+    scale: float = 0.0  # sizes change by a factor of up to 1 + scale, or down to its inverse
+    rotate: float = 0.0  # degrees, either way
+    shift: float = 0.0  # share of the image's side, either way along x and y
+    noise: float = 0.0  # SD in HU, added after the window
 
 
 @dataclass(frozen=True)

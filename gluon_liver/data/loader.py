@@ -13,7 +13,7 @@ from typing import List, Optional, Sequence
 
 import numpy as np
 
-from ..config import AugmentConfig, DataConfig
+from ..config import DataConfig
 from ..errors import DatasetError
 from .annotation import ImageLabel
 from .dataset import Dataset
@@ -89,22 +89,6 @@ def epoch_order(labels: Sequence[ImageLabel], *, background_ratio: float, seed: 
         count = min(len(background), int(round(background_ratio * len(foreground))))
         background = [int(index) for index in rng.permutation(background)[:count]]
     return [int(index) for index in rng.permutation(foreground + background)]
-
-
-def augment(sample: Sample, config: AugmentConfig, *, seed: int, epoch: int, index: int) -> Sample:
-    """Training-time changes, identical in all slices and phases, boxes moved exactly."""
-    rng = generator(seed, AUGMENT, epoch, index)
-    if config.flip and rng.random() < 0.5:
-        return flip(sample)
-    return sample
-
-
-def flip(sample: Sample) -> Sample:
-    """Mirror left-right: pixel column j becomes size - 1 - j, so edge x becomes size - x."""
-    size = sample.image.shape[-1]
-    boxes = sample.boxes.copy()
-    boxes[:, 0], boxes[:, 2] = size - sample.boxes[:, 2], size - sample.boxes[:, 0]
-    return dataclasses.replace(sample, image=sample.image[..., ::-1], boxes=boxes)
 
 
 def shuffle_labels(labels: Sequence[ImageLabel], *, seed: int) -> List[ImageLabel]:

@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from ..config import Config, TrainConfig
 from ..data.annotation import ImageLabel
+from ..data.augment import augment
 from ..data.dataset import Dataset
-from ..data.loader import TARGETS, SliceLoader, augment, epoch_order, generator, shuffle_labels
+from ..data.loader import AUGMENT, TARGETS, SliceLoader, epoch_order, generator, shuffle_labels
 from ..errors import DatasetError, TrainingError
 from ..nn.detector import Detector, TrainingNet, initialize
 from .batches import Batch, make_batch
@@ -235,7 +236,9 @@ def load_batch(
     samples = [
         augment(
             loader.load(labels[index].case, labels[index].slice, label=labels[index]),
-            config.data.augment, seed=config.train.seed, epoch=epoch, index=index,
+            config.data.augment,
+            window=config.data.window,
+            rng=generator(config.train.seed, AUGMENT, epoch, index),
         )
         for index in indices
     ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.config import build_config
-from gluon_liver.data.loader import Sample, SliceLoader, augment, epoch_order, flip, shuffle_labels
+from gluon_liver.data.loader import SliceLoader, epoch_order, shuffle_labels
 from gluon_liver.errors import DatasetError
 
 CASE = "case-0000000000"
@@ -45,30 +45,6 @@ def test_a_stack_is_centred_and_repeats_at_the_ends(tiny_dataset):
 def test_a_slice_that_is_not_there(tiny_dataset):
     with pytest.raises(DatasetError, match="slices 0 to 2, not 3"):
         loader(tiny_dataset).load(CASE, 3)
-
-
-def test_flip_moves_boxes_with_the_pixels():
-    image = np.zeros((1, 1, 1, 8, 8), np.uint8)
-    image[..., 2:4, 1:4] = 9
-    flipped = flip(Sample(image, np.array([[1, 2, 4, 4]], np.float32), np.array([0]), 1.0))
-    assert flipped.boxes.tolist() == [[4, 2, 7, 4]]
-    assert (flipped.image[0, 0, 0, 2:4, 4:7] == 9).all() and flipped.image.sum() == image.sum()
-
-
-def test_augmentation_depends_on_seed_epoch_and_index_alone():
-    sample = Sample(np.arange(64, dtype=np.uint8).reshape(1, 1, 1, 8, 8), np.zeros((0, 4), np.float32),
-                    np.zeros(0, int), 1.0)
-    config = build_config({"data": {"augment": {"flip": True}}}).data.augment
-
-    def flips(seed, epoch):
-        return [
-            not np.array_equal(augment(sample, config, seed=seed, epoch=epoch, index=index).image, sample.image)
-            for index in range(40)
-        ]
-
-    assert flips(0, 0) == flips(0, 0)
-    assert flips(0, 0) != flips(0, 1) and flips(0, 0) != flips(1, 0)
-    assert 8 < sum(flips(0, 0)) < 32
 
 
 def test_an_epoch_without_foreground_uses_all_backgrounds(tiny_dataset):

@@ -1,0 +1,82 @@
+"""Training-time changes of a sample, identical in all of its slices and phases; boxes follow.
+
+Everything is drawn from (seed, epoch, index), so that the order in which images are loaded changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from ..config import AugmentConfig
+from .image import Window, window_values
+
+if TYPE_CHECKING:
+    from .loader import Sample
+
+SMALLEST_PART = 0.25  # of a box's area that must stay inside the image for the box to be kept
+
+
+def augment(sample: Sample, config: AugmentConfig, *, window: Window, rng: np.random.Generator) -> Sample:
+    """Flip, then scale, rotate and shift about the centre, then add noise, as far as ``config`` says.
+
+    ``window`` turns the noise's HU into grey values.
+    """
+    if config.flip and rng.random() < 0.5:
+        sample = flip(sample)
+    scale = np.exp(rng.uniform(-1, 1) * np.log1p(config.scale))
+    angle = rng.uniform(-1, 1) * config.rotate
+    shift = rng.uniform(-1, 1, 2) * config.shift * sample.image.shape[-1]
+    if config.scale or config.rotate or config.shift:
+        sample = transform(sample, scale=scale, angle=angle, shift=(float(shift[0]), float(shift[1])))
+    if config.noise:
+        sample = add_noise(sample, sd=config.noise * 255.0 / window_values(window)[0], rng=rng)
+    return sample
+
+
+def flip(sample: Sample) -> Sample:
+    """Mirror left-right: pixel column j becomes size - 1 - j, so edge x becomes size - x."""
+    size = sample.image.shape[-1]
+    boxes = sample.boxes.copy()
+    boxes[:, 0], boxes[:, 2] = size - sample.boxes[:, 2], size - sample.boxes[:, 0]
+    return dataclasses.replace(sample, image=np.ascontiguousarray(sample.image[..., ::-1]), boxes=boxes)
+
+
+def transform(sample: Sample, *, scale: float, angle: float, shift: tuple) -> Sample:
+    """Scale, rotate (degrees, clockwise as seen) and shift (x, y in pixels) about the image's centre.
+
+    Boxes are those of the ellipse that fills the old box, which is the tight box of a round or oval lesion; the
+    corners' hull would grow with the angle. Boxes of which less than a quarter stays inside are dropped, others
+    clipped. Pixels from outside are black.
+    """
+    size = sample.image.shape[-1]
+    cosine, sine = scale * np.cos(np.deg2rad(angle)), scale * np.sin(np.deg2rad(angle))
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    middle = np.full(2, size / 2.0)  # as an edge coordinate; pixel centres lie half a pixel before
+    offset = middle + np.asarray(shift, float) - turn @ middle
+    matrix = np.column_stack([turn, offset + turn @ np.full(2, 0.5) - 0.5])
+    planes = sample.image.reshape(-1, size, size)
+    moved = np.stack([cv2.warpAffine(plane, matrix, (size, size), flags=cv2.INTER_LINEAR) for plane in planes])
+    boxes, keep = _move_boxes(sample.boxes, turn, offset, size)
+    return dataclasses.replace(
+        sample, image=moved.reshape(sample.image.shape), boxes=boxes[keep], labels=sample.labels[keep]
+    )
+
+
+def add_noise(sample: Sample, *, sd: float, rng: np.random.Generator) -> Sample:
+    """Independent Gaussian noise of ``sd`` grey values, rounded and clipped to 0..255."""
+    noisy = sample.image + rng.normal(0.0, sd, sample.image.shape)
+    return dataclasses.replace(sample, image=np.clip(np.rint(noisy), 0, 255).astype(np.uint8))
+
+
+def _move_boxes(boxes: np.ndarray, turn: np.ndarray, offset: np.ndarray, size: int):
+    """(n, 4) moved and clipped, and (n,) which of them are kept."""
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2.0 @ turn.T + offset
+    halves = np.sqrt(((boxes[:, None, 2:] - boxes[:, None, :2]) / 2.0 * turn[None]) ** 2 @ np.ones(2))
+    moved = np.concatenate([centres - halves, centres + halves], axis=1)
+    clipped = np.clip(moved, 0, size)
+    area, left = (np.prod(np.clip(b[:, 2:] - b[:, :2], 0, None), axis=1) for b in (moved, clipped))
+    return clipped.astype(np.float32).reshape(-1, 4), left > SMALLEST_PART * area

@@ -1,0 +1,121 @@
+"""Augmentation: pixels and boxes move together, by hand and by measuring what was painted."""
+
+import cv2
+import numpy as np
+import pytest
+
+from gluon_liver.config import AugmentConfig
+from gluon_liver.data.augment import add_noise, augment, flip, transform
+from gluon_liver.data.loader import AUGMENT, Sample, generator
+
+
+def sample_of(image, boxes=()):
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    return Sample(image, boxes, np.arange(len(boxes)), 1.0)
+
+
+def painted(*ellipses, size=128, planes=2):
+    """Ellipses (x, y, half width, half height) in edge coordinates, and their boxes."""
+    y, x = np.mgrid[:size, :size] + 0.5
+    image = np.zeros((size, size), np.uint8)
+    for cx, cy, a, b in ellipses:
+        image[((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 <= 1] = 255
+    boxes = [[cx - a, cy - b, cx + a, cy + b] for cx, cy, a, b in ellipses]
+    return sample_of(np.broadcast_to(image, (2, 1, planes, size, size)).copy(), boxes)
+
+
+def measured(plane):
+    y, x = np.nonzero(plane > 127)
+    return [x.min(), y.min(), x.max() + 1, y.max() + 1]
+
+
+def test_flip_moves_boxes_with_the_pixels():
+    image = np.zeros((1, 1, 1, 8, 8), np.uint8)
+    image[..., 2:4, 1:4] = 9
+    flipped = flip(sample_of(image, [[1, 2, 4, 4]]))
+    assert flipped.boxes.tolist() == [[4, 2, 7, 4]]
+    assert (flipped.image[0, 0, 0, 2:4, 4:7] == 9).all() and flipped.image.sum() == image.sum()
+
+
+def test_scale_and_shift_by_hand():
+    moved = transform(sample_of(np.zeros((1, 1, 1, 100, 100), np.uint8), [[40, 50, 60, 90]]),
+                      scale=0.5, angle=0.0, shift=(10.0, -5.0))
+    # about (50, 50): half the distances, then the shift
+    assert np.allclose(moved.boxes, [[55, 45, 65, 65]])
+
+
+def test_a_quarter_turn_by_hand():
+    moved = transform(sample_of(np.zeros((1, 1, 1, 100, 100), np.uint8), [[60, 45, 90, 55]]),
+                      scale=1.0, angle=90.0, shift=(0.0, 0.0))
+    # clockwise as seen: what lay to the right lies below
+    assert np.allclose(moved.boxes, [[45, 60, 55, 90]], atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [
+    {"scale": 1.3, "angle": 0.0, "shift": (0.0, 0.0)},
+    {"scale": 0.8, "angle": 0.0, "shift": (7.3, -4.6)},
+    {"scale": 1.0, "angle": 20.0, "shift": (0.0, 0.0)},
+    {"scale": 1.15, "angle": -33.0, "shift": (-5.0, 6.0)},
+])
+def test_boxes_are_those_of_the_painted_ellipse_after_the_transform(options):
+    for ellipse in ((70, 52, 18, 9), (48, 76, 8, 14), (64, 64, 11, 11)):
+        moved = transform(painted(ellipse), **options)
+        assert np.abs(moved.boxes[0] - measured(moved.image[1, 0, 1])).max() < 1.5
+        for plane in moved.image.reshape(-1, 128, 128):
+            assert np.array_equal(plane, moved.image[0, 0, 0])  # the same in all slices and phases
+
+
+def test_nothing_moves_at_identity():
+    sample = painted((70, 52, 18, 9))
+    same = transform(sample, scale=1.0, angle=0.0, shift=(0.0, 0.0))
+    assert np.array_equal(same.image, sample.image) and np.allclose(same.boxes, sample.boxes)
+
+
+def test_boxes_that_leave_the_image_are_dropped_with_their_labels():
+    sample = sample_of(np.zeros((1, 1, 1, 100, 100), np.uint8), [[0, 0, 10, 10], [40, 40, 60, 60], [10, 40, 30, 60]])
+    moved = transform(sample, scale=1.0, angle=0.0, shift=(-20.0, 0.0))
+    # the first is gone, the third keeps half of its area and is clipped
+    assert np.allclose(moved.boxes, [[20, 40, 40, 60], [0, 40, 10, 60]]) and moved.labels.tolist() == [1, 2]
+
+
+def test_background_stays_background():
+    moved = transform(sample_of(np.zeros((1, 1, 1, 32, 32), np.uint8)), scale=1.1, angle=3.0, shift=(1.0, 1.0))
+    assert moved.boxes.shape == (0, 4) and len(moved.labels) == 0
+
+
+def test_noise_has_its_deviation():
+    sample = sample_of(np.full((1, 1, 1, 200, 200), 128, np.uint8))
+    noisy = add_noise(sample, sd=6.0, rng=np.random.default_rng(0)).image.astype(float)
+    assert abs(noisy.std() - 6.0) < 0.1 and abs(noisy.mean() - 128) < 0.1
+
+
+def test_noise_is_given_in_hu():
+    sample = sample_of(np.full((1, 1, 1, 200, 200), 128, np.uint8))
+    noisy = augment(sample, AugmentConfig(noise=4.0), window="liver", rng=np.random.default_rng(0))
+    assert abs(noisy.image.astype(float).std() - 4.0 * 255 / 150) < 0.15  # the window is 150 HU wide
+
+
+def test_augmentation_depends_on_seed_epoch_and_index_alone():
+    sample, config = painted((70, 52, 18, 9)), AugmentConfig(True, 0.2, 5.0, 0.05, 5.0)
+
+    def draw(*place):
+        return augment(sample, config, window="paper", rng=generator(0, AUGMENT, *place))
+
+    first, again = draw(1, 2), draw(1, 2)
+    assert np.array_equal(first.image, again.image) and np.array_equal(first.boxes, again.boxes)
+    boxes = [tuple(draw(epoch, index).boxes[0]) for epoch in range(4) for index in range(4)]
+    assert len(set(boxes)) == 16
+    flips = sum(box[0] + box[2] < 128 for box in boxes)
+    assert 2 < flips < 14
+
+
+def test_without_options_the_sample_is_itself():
+    sample = painted((70, 52, 18, 9))
+    assert augment(sample, AugmentConfig(), window="liver", rng=np.random.default_rng(0)) is sample
+
+
+def test_opencvs_affine_convention_is_the_one_assumed():
+    """warpAffine's matrix maps source pixel centres to target pixel centres."""
+    image = np.zeros((9, 9), np.uint8)
+    image[2, 3] = 100
+    assert cv2.warpAffine(image, np.array([[1.0, 0, 2], [0, 1, 1]]), (9, 9))[3, 5] == 100
