@@ -87,6 +87,7 @@ class NetworkConfig:
     depth: int = 50  # Table 2 (50) or Table 3 (101)
     width: float = 1.0  # channels as a fraction of the paper's; below 1 for CPU-sized demos
     stride: int = 16  # of Block3's map, which proposals and ROIs read; 16 as in Tables 2 and 3, or 8
+    multi_modal: bool = False  # relate the data's other phases to the reference phase (Equation 1)
     batch_norm: str = "live"  # "live" from scratch; "frozen" (running statistics only) with pretrained weights
     rpn: RPNConfig = field(default_factory=RPNConfig)
     head: HeadConfig = field(default_factory=HeadConfig)

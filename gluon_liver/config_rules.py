@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Tuple
 
 from .errors import ConfigError
 
 if TYPE_CHECKING:
     from .config import Config, RPNConfig
 
-# rows of Table 4 that exist so far: depth of the network and slices of its input
-ROWS = {"R-50": (50, 1), "R-101": (101, 1), "R-50-2.5D": (50, 9)}
+# rows of Table 4 that exist so far: depth of the network, slices of its input, phases related
+ROWS = {
+    "R-50": (50, 1, False),
+    "R-101": (101, 1, False),
+    "R-50-2.5D": (50, 9, False),
+    "R-50 multi-modal": (50, 9, True),
+}
 
 
 def check(config: Config) -> None:
@@ -70,11 +75,15 @@ def check(config: Config) -> None:
         ("train.warmup_steps", train.warmup_steps, train.warmup_steps >= 0, "0 or more"),
         ("train.clip_norm", train.clip_norm, train.clip_norm is None or train.clip_norm > 0, "null or above 0"),
         ("train.seed", train.seed, 0 <= train.seed < 2**31, "0 or more and below 2^31"),
-        ("row", config.row, config.row is None or ROWS.get(config.row) == (network.depth, data.slices),
-         "null, or the row that the network is; the rows so far are (depth, slices): {}".format(ROWS)),
+        ("row", config.row, config.row is None or ROWS.get(config.row) == _knobs(config),
+         "null, or the row that the network is; the rows so far are (depth, slices, multi_modal): {}".format(ROWS)),
     ]
     for key, value, good, wanted in rules:
         _require(key, value, lambda _, good=good: good, wanted)
+
+
+def _knobs(config: Config) -> Tuple[int, int, bool]:
+    return config.network.depth, config.data.slices, config.network.multi_modal
 
 
 def _require(key: str, value: Any, good: Callable[[Any], bool], wanted: str) -> None:

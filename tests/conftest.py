@@ -33,27 +33,33 @@ TINY = {
 }
 
 
-def write_dataset(folder, *, patients=4, boxes=True):
-    """One study a patient, three slices each: a square on slices 0 and 1, nothing on slice 2."""
+def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
+    """One study a patient, three slices each: a square on slices 0 and 1, nothing on slice 2.
+
+    The arterial phase is the reference. Other phases show the square too; the last study lacks the last of them.
+    """
+    reference = phases.index("arterial")
     rng = np.random.default_rng(0)
     images, studies, names = [], [], []
     for number in range(patients):
         case, patient = "case-{:010x}".format(number), "patient-{:010x}".format(number)
-        hu = rng.normal(60, 5, (1, SLICES, SIZE, SIZE)).astype(np.int16)
+        hu = rng.normal(60, 5, (len(phases), SLICES, SIZE, SIZE)).astype(np.int16)
+        present = np.ones((len(phases), SLICES), bool)
+        if len(phases) > 1 and number == patients - 1:
+            present[-1] = False
         for index in range(SLICES):
             corners, labels = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
             if boxes and index < 2:
                 x, y = rng.integers(4, SIZE - 24, 2)
                 label = (number + index) % 3
-                hu[0, index, y : y + 18, x : x + 20] = CLASS_HU[label]
+                hu[:, index, y : y + 18, x : x + 20] = CLASS_HU[label]
                 corners = np.array([[x, y, x + 20, y + 18]], np.float32)
                 labels = np.array([label], np.int32)
             images.append(ImageLabel(len(images) + 1, case, "arterial", index, SIZE, SIZE, corners, labels))
         geometry = Geometry((0.0, 0.0, 0.0), (5.0, 1.0, 1.0), ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (SLICES, SIZE, SIZE))
-        Study(case, patient, ("arterial",), "arterial", hu, np.ones((1, SLICES), bool), geometry).save(
-            str(folder / "studies" / case)
-        )
-        fingerprint = hashlib.sha256(hu[0].tobytes()).hexdigest()
+        hu[~present] = -1024
+        Study(case, patient, tuple(phases), "arterial", hu, present, geometry).save(str(folder / "studies" / case))
+        fingerprint = hashlib.sha256(hu[reference].tobytes()).hexdigest()
         studies.append({"case": case, "patient": patient, "slices": SLICES, "fingerprint": fingerprint})
         names.append(patient)
     save_annotations(Annotations(CLASSES, images), str(folder / "labels.json"))
@@ -61,7 +67,7 @@ def write_dataset(folder, *, patients=4, boxes=True):
     (folder / "dataset.json").write_text(
         json.dumps(
             {
-                "format": 1, "kind": "ct", "phases": ["arterial"], "reference_phase": "arterial",
+                "format": 1, "kind": "ct", "phases": list(phases), "reference_phase": "arterial",
                 "classes": list(CLASSES), "phantom": True, "studies": studies,
             }
         )

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", metavar="PHASE", help="phase to read; the run's reference phase by default")
     parser.add_argument("--score", type=float, default=0.5, help="lowest score of lesions and pictures (default 0.5)")
     parser.add_argument("--every-slice", action="store_true", help="draw slices without a box too")
-    parser.add_argument("--batch-size", type=int, default=8, help="slices at a time (default 8)")
+    parser.add_argument("--batch-size", type=int, help="slices at a time (default: 8 of 256x256, 1 of 800x800)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
 
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     if not 0 < args.score < 1:
         raise InputError("--score {}: it must lie between 0 and 1".format(args.score))
-    if args.batch_size < 1:
+    if args.batch_size is not None and args.batch_size < 1:
         raise InputError("--batch-size {}: it must be 1 or more".format(args.batch_size))
     result = detect_study(
         Run.open(args.run), args.study, args.out, phases=args.phases, reference=args.reference,

@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="which patients to score; train is refused unless --allow-train is given")
     parser.add_argument("--allow-train", action="store_true",
                         help="score the training patients; the report says so, it is no result")
-    parser.add_argument("--batch-size", type=int, default=8, help="slices at a time (default 8)")
+    parser.add_argument("--batch-size", type=int, help="slices at a time (default: 8 of 256x256, 1 of 800x800)")
     parser.add_argument("--bootstrap", type=int, default=1000, help="patient-level bootstrap replicates")
     parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.split == "train" and not args.allow_train:
         raise InputError("--split train scores what the run was trained on: give --allow-train if that is meant")
     for name, value in (("--batch-size", args.batch_size), ("--bootstrap", args.bootstrap)):
-        if value < 1:
+        if value is not None and value < 1:
             raise InputError("{} {}: it must be 1 or more".format(name, value))
     opened = Run.open(args.run)
     dataset = Dataset.open(args.data if args.data is not None else opened.data_folder)

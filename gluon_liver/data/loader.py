@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import List, Optional, Sequence
+from dataclasses import dataclass, field
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Sample:
     Attributes
     ----------
     image: uint8 (phase, 1, depth, size, size), the reference phase first.
+    present: bool (phase,), False where the study has no such phase at this slice; its pixels are then black.
     boxes: float32 (n, 4) corners in pixels of the network input.
     labels: int32 (n,) indices into the dataset's classes.
     scale: network pixels per stored pixel.
@@ -46,31 +47,49 @@ class Sample:
     boxes: np.ndarray
     labels: np.ndarray
     scale: float
+    present: np.ndarray = field(default_factory=lambda: np.ones(1, bool))
 
 
 class SliceLoader:
-    """Loads slices of a dataset's reference phase as the ``data`` section of a configuration says."""
+    """Loads slices of a dataset as the ``data`` section of a configuration says.
 
-    def __init__(self, dataset: Dataset, config: DataConfig, *, cases: Sequence[str], progress: bool = False):
+    The reference phase alone, or with ``multi_modal`` all phases of the data, the reference phase first and the
+    others in the data's order.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: DataConfig,
+        *,
+        cases: Sequence[str],
+        multi_modal: bool = False,
+        progress: bool = False,
+    ):
         self._dataset = dataset
         self._config = config
-        self._images: "OrderedDict[str, np.ndarray]" = OrderedDict()  # open memory maps, the latest used last
+        others = [name for name in dataset.phases if name != dataset.reference_phase] if multi_modal else []
+        self._phases = [dataset.phases.index(name) for name in [dataset.reference_phase] + others]
+        # open memory maps and the presence of phases (P, Z), the latest used last
+        self._images: "OrderedDict[str, Tuple[np.ndarray, np.ndarray]]" = OrderedDict()
         prepare_images(dataset, window=config.window, storage=config.storage, cases=cases, progress=progress)
 
     def load(self, case: str, slice_index: int, *, label: Optional[ImageLabel] = None) -> Sample:
         """The stack around ``slice_index`` of ``case``, with the boxes of ``label`` if given."""
-        volume = self._volume(case)
-        if not 0 <= slice_index < len(volume):
-            raise DatasetError("{} has slices 0 to {}, not {}".format(case, len(volume) - 1, slice_index))
-        stack, scale = resize_square(slice_stack(volume, slice_index, self._config.slices), self._config.size)
+        images, present = self._open(case)
+        slices = images.shape[1]
+        if not 0 <= slice_index < slices:
+            raise DatasetError("{} has slices 0 to {}, not {}".format(case, slices - 1, slice_index))
+        stacks = [slice_stack(images[phase], slice_index, self._config.slices) for phase in self._phases]
+        stack, scale = resize_square(np.stack(stacks), self._config.size)
         boxes = np.zeros((0, 4), np.float32) if label is None else scale_boxes(label.boxes, scale)
         labels = np.zeros(0, np.int32) if label is None else label.labels
-        return Sample(stack[None, None], boxes, labels, scale)
+        return Sample(stack[:, None], boxes, labels, scale, present[self._phases, slice_index])
 
-    def _volume(self, case: str) -> np.ndarray:
+    def _open(self, case: str) -> Tuple[np.ndarray, np.ndarray]:
         if case not in self._images:
             images = open_images(self._dataset, case, self._config.window, self._config.storage)
-            self._images[case] = images[self._dataset.phases.index(self._dataset.reference_phase)]
+            self._images[case] = images, self._dataset.study(case).present
             if len(self._images) > OPEN_MAPS:
                 self._images.popitem(last=False)
         self._images.move_to_end(case)

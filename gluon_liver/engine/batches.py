@@ -22,6 +22,7 @@ class Batch:
     Attributes
     ----------
     images: float32 (B, phase, 1, depth, size, size), normalised.
+    present: float32 (B, phase), 1 where the phase is there.
     gt_boxes: float32 (B, M, 4) corners in network pixels, padded with -1.
     gt_labels: float32 (B, M), padded with -1.
     rpn_labels: float32 (B, A), 1 positive, 0 negative, -1 ignored.
@@ -29,6 +30,7 @@ class Batch:
     """
 
     images: np.ndarray
+    present: np.ndarray
     gt_boxes: np.ndarray
     gt_labels: np.ndarray
     rpn_labels: np.ndarray
@@ -66,6 +68,7 @@ def make_batch(
         )
     return Batch(
         images=normalise(np.stack([sample.image for sample in samples])),
+        present=np.stack([sample.present for sample in samples]).astype(np.float32),
         gt_boxes=gt_boxes,
         gt_labels=gt_labels,
         rpn_labels=np.stack([labels for labels, _, _ in targets]),

@@ -18,7 +18,7 @@ from ..metrics.records import ImageResult
 from ..nn.detector import DetectionNet, Detector, initialize
 from .batches import normalise
 from .checkpoint import load_checkpoint, newest_checkpoint
-from .run import Run
+from .run import Run, input_phases
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,13 @@ class SliceDetector:
         self.config = config
         self.classes = detector.classes
         self._context = context
+        self._phases = detector.phases
         self._net = DetectionNet(detector)
         self._net.hybridize(static_alloc=True, static_shape=True)
+
+    def batch_size(self) -> int:
+        """Slices at a time by default: 8 of 256x256, fewer of larger ones, so that memory stays near 2 GB."""
+        return max(1, 8 * 256**2 // self.config.data.size**2 // self._phases)
 
     @classmethod
     def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple["SliceDetector", str]:
@@ -49,27 +54,38 @@ class SliceDetector:
         context = context or mx.cpu()
         config = run.config
         detector = Detector(
-            config.network, classes=run.environment["classes"], slices=config.data.slices, size=config.data.size
+            config.network,
+            classes=run.environment["classes"],
+            slices=config.data.slices,
+            size=config.data.size,
+            phases=input_phases(config, run.environment["phases"]),
         )
         initialize(detector, context)
         checkpoint = newest_checkpoint(run.checkpoints)
         load_checkpoint(checkpoint, detector)
         return cls(detector, config=config, context=context), checkpoint.name
 
+    def loader(self, dataset: Dataset, *, cases: Sequence[str], progress: bool = False) -> SliceLoader:
+        """Loads what the network takes of some cases."""
+        multi_modal = self.config.network.multi_modal
+        return SliceLoader(dataset, self.config.data, cases=cases, multi_modal=multi_modal, progress=progress)
+
     def detect(
-        self, images: np.ndarray, *, scales: Sequence[float], shapes: Sequence[Tuple[int, int]]
+        self, images: np.ndarray, present: np.ndarray, *, scales: Sequence[float], shapes: Sequence[Tuple[int, int]]
     ) -> List[Detections]:
         """Detect in a batch.
 
         Parameters
         ----------
         images: uint8 (B, phase, 1, depth, size, size) as :class:`SliceLoader` makes them.
+        present: bool (B, phase), which phases are there.
         scales: network pixels per stored pixel of each image.
         shapes: (height, width) of each stored image, to which boxes are clipped.
 
         Raises :class:`RunError` when the network computes no numbers.
         """
-        rows, check = (out.asnumpy() for out in self._net(mx.nd.array(normalise(images), ctx=self._context)))
+        inputs = [normalise(images)] + ([present.astype(np.float32)] if self._phases > 1 else [])
+        rows, check = (out.asnumpy() for out in self._net(*(mx.nd.array(part, ctx=self._context) for part in inputs)))
         if not np.isfinite(check).all():
             raise RunError("the network's scores are not finite: its training diverged, so it cannot detect anything")
         return [stored_boxes(found, scale, shape) for found, scale, shape in zip(rows, scales, shapes)]
@@ -95,16 +111,18 @@ def detect_slices(
     targets: Sequence[Tuple[str, int]],
     *,
     shape_of: Callable[[str], Tuple[int, int]],
-    batch_size: int,
+    batch_size: Optional[int] = None,
     progress: bool = True,
 ) -> Iterator[Detections]:
     """Detections of (case, slice) targets in their order. ``shape_of`` gives a case's stored (height, width)."""
+    batch_size = detector.batch_size() if batch_size is None else batch_size
     with tqdm(total=len(targets), desc="detecting", unit="slice", disable=not progress) as bar:
         for first in range(0, len(targets), batch_size):
             part = targets[first : first + batch_size]
             samples = [loader.load(case, index) for case, index in part]
             found = detector.detect(
                 np.stack([sample.image for sample in samples]),
+                np.stack([sample.present for sample in samples]),
                 scales=[sample.scale for sample in samples],
                 shapes=[shape_of(case) for case, _ in part],
             )
@@ -118,12 +136,12 @@ def detect_labelled(
     dataset: Dataset,
     labels: Sequence[ImageLabel],
     *,
-    batch_size: int,
+    batch_size: Optional[int] = None,
     progress: bool = True,
 ) -> List[ImageResult]:
     """Detections beside the ground truth, for the metrics."""
     cases = sorted({label.case for label in labels})
-    loader = SliceLoader(dataset, detector.config.data, cases=cases, progress=progress)
+    loader = detector.loader(dataset, cases=cases, progress=progress)
     patients = {info.case: info.patient for info in dataset.cases}
     shapes = {label.case: (label.height, label.width) for label in labels}
     found = detect_slices(

@@ -38,7 +38,7 @@ def evaluate(
     *,
     split: str = "test",
     context: Optional[mx.Context] = None,
-    batch_size: int = 8,
+    batch_size: Optional[int] = None,
     replicates: int = 1000,
     progress: bool = True,
 ) -> Tuple[str, Path]:

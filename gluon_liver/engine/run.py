@@ -10,7 +10,7 @@ import subprocess
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
 import yaml
 
@@ -25,6 +25,22 @@ REQUIRED = {
     "training_studies": list,
 }  # fmt: skip
 CHECKPOINT = re.compile(r"step-\d{8}")
+
+
+def input_phases(config: Config, phases: Sequence[str]) -> int:
+    """How many phases a configuration's network takes of data that have ``phases``.
+
+    Raises :class:`ConfigError` when there is nothing to relate, or more than the network was made for.
+    """
+    if not config.network.multi_modal:
+        return 1
+    if not 2 <= len(phases) <= 4:
+        raise ConfigError(
+            "network.multi_modal is true: it relates 2 to 4 phases, the data have {}: {}".format(
+                len(phases), ", ".join(phases)
+            )
+        )
+    return len(phases)
 
 
 class Run:
@@ -112,8 +128,11 @@ class Run:
         return done, planned, ended
 
     def check_dataset(self, dataset: Dataset) -> None:
-        """Raise :class:`DatasetError` unless the data show what the run was trained on: its classes and phase."""
-        for name, found in (("classes", list(dataset.classes)), ("reference_phase", dataset.reference_phase)):
+        """Raise :class:`DatasetError` unless the data show what the run was trained on: its classes and phases."""
+        shown = {"classes": list(dataset.classes), "reference_phase": dataset.reference_phase}
+        if self.config.network.multi_modal:
+            shown["phases"] = list(dataset.phases)
+        for name, found in shown.items():
             trained = self.environment[name]
             if found != trained:
                 raise DatasetError(

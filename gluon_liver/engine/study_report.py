@@ -12,7 +12,6 @@ import numpy as np
 from ..data.annotation import ImageLabel
 from ..data.dataset import Dataset
 from ..data.importing import import_ct
-from ..data.loader import SliceLoader
 from ..data.output_folder import check_output, whole_folder
 from ..data.phases import reference_of
 from ..data.store import open_images
@@ -36,7 +35,7 @@ def detect_study(
     reference: Optional[str] = None,
     score_threshold: float = 0.5,
     every_slice: bool = False,
-    batch_size: int = 8,
+    batch_size: Optional[int] = None,
     context: Optional[mx.Context] = None,
     progress: bool = True,
 ) -> Dict[str, Any]:
@@ -96,7 +95,7 @@ def _import_study(
 def _write(detector, dataset, case, folder: Path, *, checkpoint, score_threshold, every_slice, batch_size, progress):
     study = dataset.study(case)
     count, shape = study.hu.shape[1], study.hu.shape[2:]
-    loader = SliceLoader(dataset, detector.config.data, cases=[case], progress=progress)
+    loader = detector.loader(dataset, cases=[case], progress=progress)
     found = list(
         detect_slices(
             detector, loader, [(case, index) for index in range(count)], shape_of=lambda _: shape,

@@ -23,7 +23,7 @@ from ..nn.detector import Detector, TrainingNet, initialize
 from .batches import Batch, make_batch
 from .checkpoint import save_checkpoint
 from .losses import detection_losses
-from .run import Run, has_checkpoint
+from .run import Run, has_checkpoint, input_phases
 
 
 def train(
@@ -45,9 +45,12 @@ def train(
     :class:`TrainingError` with the step when a loss is not finite.
     """
     labels = training_labels(config, dataset)
-    loader = SliceLoader(dataset, config.data, cases=sorted({label.case for label in labels}), progress=progress)
+    phases = input_phases(config, dataset.phases)
+    cases = sorted({label.case for label in labels})
+    multi_modal = config.network.multi_modal
+    loader = SliceLoader(dataset, config.data, cases=cases, multi_modal=multi_modal, progress=progress)
     # whatever the configuration can break breaks here, before there is a run folder
-    trainer = DetectorTrainer(config, classes=dataset.classes, context=context or mx.cpu())
+    trainer = DetectorTrainer(config, classes=dataset.classes, phases=phases, context=context or mx.cpu())
     run = Run.create(out, config, dataset=dataset)
     try:
         _train_steps(trainer, loader, labels, run, steps=steps, progress=progress)
@@ -123,13 +126,13 @@ def training_labels(config: Config, dataset: Dataset) -> List[ImageLabel]:
 class DetectorTrainer:
     """The network, its optimiser and one step of both."""
 
-    def __init__(self, config: Config, *, classes: Sequence[str], context: mx.Context):
+    def __init__(self, config: Config, *, classes: Sequence[str], phases: int = 1, context: mx.Context):
         mx.random.seed(config.train.seed)
         self.config = config
         self.context = context
         self.step_count = 0
         self.detector = Detector(
-            config.network, classes=classes, slices=config.data.slices, size=config.data.size
+            config.network, classes=classes, slices=config.data.slices, size=config.data.size, phases=phases
         )
         initialize(self.detector, context)
         self.anchors = self.detector.anchors()
@@ -147,8 +150,9 @@ class DetectorTrainer:
             mx.nd.array(array, ctx=self.context)
             for array in (batch.images, batch.gt_boxes, batch.gt_labels, batch.rpn_labels, batch.rpn_targets)
         )
+        present = [mx.nd.array(batch.present, ctx=self.context)] if self.detector.phases > 1 else []
         with autograd.record():
-            outputs = self.net(images, gt_boxes, gt_labels)
+            outputs = self.net(images, gt_boxes, gt_labels, *present)
             losses = detection_losses(outputs, rpn_labels, rpn_targets)
             total = mx.nd.add_n(*losses.values())
         total.backward()

@@ -16,6 +16,7 @@ from mxnet import autograd
 from mxnet.gluon import Constant, Parameter, nn
 
 from ..config import NetworkConfig
+from .relation import PhaseRelation
 from .resnet3d import CHANNELS, ResNet3D, make_block, scaled
 
 SIZE_LIMIT = np.log(1000.0 / 16.0)  # largest log change of a size: keeps exp() of an untrained prediction finite
@@ -57,14 +58,25 @@ class Detector(nn.HybridBlock):
     config: the ``network`` section of a configuration.
     classes: names of the foreground classes.
     slices: odd depth of the input stack.
+    phases: contrast phases of the input; more than one are related to the first, the reference (Equation 1).
     size: side of the square input in pixels.
     """
 
-    def __init__(self, config: NetworkConfig, *, classes: Sequence[str], slices: int, size: int, **kwargs):
+    def __init__(
+        self,
+        config: NetworkConfig,
+        *,
+        classes: Sequence[str],
+        slices: int,
+        size: int,
+        phases: int = 1,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.config = config
         self.classes = tuple(classes)
         self.size = size
+        self.phases = phases
         frozen = config.batch_norm == "frozen"
         rpn = config.rpn
         cells = size // config.stride
@@ -75,6 +87,8 @@ class Detector(nn.HybridBlock):
                 depth=config.depth, width=config.width, slices=slices, stride=config.stride,
                 frozen_bn=frozen, prefix="backbone_",
             )
+            if phases > 1:
+                self.relation = PhaseRelation(scaled(CHANNELS[2], config.width), phases=phases, prefix="relation_")
             self.rpn = RPN(
                 channels=rpn.channels,
                 strides=config.stride,
@@ -129,17 +143,21 @@ class Detector(nn.HybridBlock):
         named = self._collect_params_with_prefix()
         return {name: parameter for name, parameter in named.items() if not isinstance(parameter, Constant)}
 
-    def feature_map(self, F: Any, x: Any) -> Tuple[Any, Any]:
+    def feature_map(self, F: Any, x: Any, present: Any = None) -> Tuple[Any, Any]:
         """(B, P, 1, D, H, W) -> the image (B, 1, H, W) that boxes refer to and its map (B, C, H / stride, W / stride).
 
-        The single-phase rows see the reference phase alone, which the loader puts first. Depth collapses by the mean
-        over the slices that pool2 leaves (one for a single slice).
+        All phases go through one backbone; the reference phase comes first. Depth collapses by the mean over the
+        slices that pool2 leaves (one for a single slice). With several phases ``present`` (B, P) is 1 or 0, and the
+        others are related to the reference phase.
         """
-        image = F.reshape(F.slice_axis(x, axis=3, begin=0, end=1), (-3, 1, -3, -2))
+        image = F.slice_axis(F.slice_axis(x, axis=3, begin=0, end=1), axis=1, begin=0, end=1)
+        image = F.reshape(image, (-3, 1, -3, -2))
         _, _, block3 = self.backbone(F.reshape(x, (-3, 0, 0, 0, 0)))
         slices = self.backbone.slices_out
         if slices > 1:
             block3 = F.mean(F.reshape(block3, (-4, -1, slices, 0, 0, 0)), axis=1)
+        if self.phases > 1:
+            block3 = self.relation(F.reshape(block3, (-4, -1, self.phases, 0, 0, 0)), present)
         return image, block3
 
     def roi_pool(self, F: Any, feature_map: Any, rois: Any) -> Any:
@@ -171,7 +189,7 @@ class TrainingNet(nn.HybridBlock):
     """What the losses need, for a fixed number of images a device.
 
     Call it inside ``autograd.record()`` with the image (B, P, 1, D, H, W), ground-truth boxes (B, M, 4) in pixels of
-    the input and labels (B, M), both padded with -1.
+    the input and labels (B, M), both padded with -1, and, for several phases, which of them are present (B, P).
 
     Returns rpn_scores (B, A, 1) before the sigmoid, rpn_boxes (B, A, 4), class_scores (B, R, C + 1) before the softmax,
     box_deltas (B, R_pos, C, 4), class_targets (B, R) with 0 background and -1 ignored, box_targets and box_masks
@@ -202,9 +220,9 @@ class TrainingNet(nn.HybridBlock):
             raise RuntimeError("TrainingNet outside autograd.record(): use DetectionNet for inference")
         return super().forward(*args)
 
-    def hybrid_forward(self, F, x, gt_boxes, gt_labels):
+    def hybrid_forward(self, F, x, gt_boxes, gt_labels, present=None):
         parts = self.detector
-        image, feature_map = parts.feature_map(F, x)
+        image, feature_map = parts.feature_map(F, x, present)
         scores, proposals, rpn_scores, rpn_boxes, _ = parts.rpn(image, feature_map)
         rois, samples, matches = self.sampler(proposals, scores, gt_boxes)
         features = parts.dropout(parts.roi_features(F, feature_map, rois))
@@ -227,6 +245,8 @@ class TrainingNet(nn.HybridBlock):
 class DetectionNet(nn.HybridBlock):
     """Boxes of a batch of any size: (B, P, 1, D, H, W) -> rows (B, K, 6) and a check value (B,).
 
+    For several phases it also takes which of them are present, (B, P).
+
     A row is (class, score, x1, y1, x2, y2): boxes in pixels of the input, unclipped, sorted by score; class -1 marks
     rows that non-maximum suppression emptied. The check value is not finite where the network's scores are not; the
     rows are then worth nothing.
@@ -242,11 +262,11 @@ class DetectionNet(nn.HybridBlock):
             raise RuntimeError("DetectionNet in training mode: use TrainingNet inside autograd.record()")
         return super().forward(*args)
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F, x, present=None):
         parts = self.detector
         head = parts.config.head
         classes = len(parts.classes)
-        image, feature_map = parts.feature_map(F, x)
+        image, feature_map = parts.feature_map(F, x, present)
         rpn_scores, rois = parts.rpn(image, feature_map)
         count = parts.proposals(training=False)
         features = parts.roi_features(F, feature_map, rois)

@@ -1,0 +1,121 @@
+"""Equation 1 against loops written from it."""
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import autograd
+
+from gluon_liver.nn.relation import PhaseRelation, Relation
+
+CHANNELS, INNER = 6, 4
+
+
+def relation(seed=0):
+    net = Relation(CHANNELS, inner=INNER)
+    net.initialize()
+    rng = np.random.default_rng(seed)
+    for part in (net.theta, net.phi, net.g, net.project):
+        part.weight.set_data(mx.nd.array(rng.normal(0, 0.7, part.weight.shape)))
+    return net
+
+
+def maps(*shape, seed=1, scale=1.0):
+    return np.random.default_rng(seed).normal(0, scale, shape).astype(np.float32)
+
+
+def equation_1(net, x, y):
+    """Loops over images and positions."""
+    theta, phi, g, project = (part.weight.data().asnumpy()[:, :, 0, 0].astype(np.float64)
+                              for part in (net.theta, net.phi, net.g, net.project))
+    out = np.zeros(y.shape)
+    positions = [(row, column) for row in range(y.shape[2]) for column in range(y.shape[3])]
+    for image in range(len(y)):
+        for j in positions:
+            total, c = np.zeros(INNER), 0.0
+            for i in positions:
+                x_i, y_j = x[(image, slice(None)) + i], y[(image, slice(None)) + j]
+                f = np.exp((theta @ y_j) @ (phi @ x_i) / np.sqrt(INNER))
+                total += f * (g @ x_i)
+                c += f
+            out[(image, slice(None)) + j] = project @ (total / c)
+    return out
+
+
+def test_the_block_is_equation_1():
+    net, x, y = relation(), maps(2, CHANNELS, 3, 4), maps(2, CHANNELS, 3, 4, seed=2)
+    net.hybridize()
+    found = net(mx.nd.array(x), mx.nd.array(y), mx.nd.ones((2,))).asnumpy()
+    expected = equation_1(net, x, y)
+    assert np.abs(found - expected).max() < 1e-5 and np.abs(expected).max() > 0.1
+
+
+def test_large_affinities_do_not_overflow():
+    net, x, y = relation(), maps(1, CHANNELS, 3, 3, scale=60.0), maps(1, CHANNELS, 3, 3, seed=2, scale=60.0)
+    assert np.isfinite(net(mx.nd.array(x), mx.nd.array(y), mx.nd.ones((1,))).asnumpy()).all()
+
+
+def test_gradients_are_numerically_right():
+    net = relation()
+    x, y = (mx.nd.array(maps(1, CHANNELS, 2, 3, seed=seed)) for seed in (3, 4))
+    weights = mx.nd.array(maps(1, CHANNELS, 2, 3, seed=5))
+
+    def loss():
+        return (net(x, y, mx.nd.ones((1,))) * weights).sum()
+
+    for array in (x, y):
+        array.attach_grad()
+    with autograd.record():
+        value = loss()
+    value.backward()
+    checked = [(array, array.grad.asnumpy()) for array in (x, y)]
+    checked += [(part.weight.data(), part.weight.grad().asnumpy()) for part in (net.theta, net.phi, net.g, net.project)]
+    for array, gradient in checked:
+        for place in (0, 5, array.size - 1):
+            values = []
+            original = array.asnumpy()
+            for step in (1e-2, -1e-2):
+                moved = original.copy()
+                moved.ravel()[place] += step
+                array[:] = mx.nd.array(moved)
+                values.append(float(loss().asscalar()))
+            array[:] = mx.nd.array(original)
+            assert np.isclose((values[0] - values[1]) / 2e-2, gradient.ravel()[place], rtol=0.02, atol=2e-3)
+
+
+@pytest.mark.parametrize("phases", [1, 2, 3, 4])
+def test_phases_add_their_own_relation(phases):
+    net = PhaseRelation(CHANNELS, phases=phases)
+    net.initialize()
+    for number, pair in enumerate(net.pairs):
+        for part, source in zip((pair.theta, pair.phi, pair.g, pair.project), (0.1, 0.2, 0.3, 0.4)):
+            part.weight.set_data(mx.nd.array(np.random.default_rng(number).normal(0, source, part.weight.shape)))
+    stack = maps(2, phases, CHANNELS, 3, 3)
+    found = net(mx.nd.array(stack), mx.nd.ones((2, phases))).asnumpy()
+    expected = stack[:, 0].astype(float)
+    for number, pair in enumerate(net.pairs, start=1):
+        one = pair(mx.nd.array(stack[:, number]), mx.nd.array(stack[:, 0]), mx.nd.ones((2,))).asnumpy()
+        expected = expected + one
+    assert np.abs(found - expected).max() < 1e-5
+    assert (np.abs(found - stack[:, 0]).max() > 1e-3) == (phases > 1)
+
+
+def test_a_missing_phase_says_nothing_and_is_not_replaced():
+    net = PhaseRelation(CHANNELS, phases=3)
+    net.initialize(mx.init.Normal(0.5))
+    for pair in net.pairs:
+        pair.project.weight.set_data(mx.nd.random.normal(shape=pair.project.weight.shape))
+    stack = maps(1, 3, CHANNELS, 3, 3)
+    only_third = net(mx.nd.array(stack), mx.nd.array([[1, 0, 1]])).asnumpy()
+    garbage = stack.copy()
+    garbage[:, 1] = 1e3
+    assert np.array_equal(net(mx.nd.array(garbage), mx.nd.array([[1, 0, 1]])).asnumpy(), only_third)
+    third = net.pairs[1](mx.nd.array(stack[:, 2]), mx.nd.array(stack[:, 0]), mx.nd.ones((1,))).asnumpy()
+    assert np.allclose(only_third, stack[:, 0] + third, atol=1e-5)
+    assert np.array_equal(net(mx.nd.array(stack), mx.nd.array([[1, 0, 0]])).asnumpy(), stack[:, 0])
+
+
+def test_relations_start_at_zero():
+    net = PhaseRelation(CHANNELS, phases=3)
+    net.initialize(mx.init.Xavier())
+    stack = maps(2, 3, CHANNELS, 4, 4)
+    assert np.array_equal(net(mx.nd.array(stack), mx.nd.ones((2, 3))).asnumpy(), stack[:, 0])
