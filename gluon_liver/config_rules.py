@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Tuple
 
+from .data.image import WINDOWS
 from .errors import ConfigError
 
 if TYPE_CHECKING:
     from .config import Config, RPNConfig
 
+MOST_POSITIONS = 10000  # a relation holds the square of them in floats for each phase and image: 0.4 GB
 # rows of Table 4 that exist so far: depth of the network, slices of its input, phases related
 ROWS = {
     "R-50": (50, 1, False),
@@ -42,7 +44,8 @@ def check(config: Config) -> None:
         ("data.slices", data.slices, data.slices > 0 and data.slices % 2 == 1, "odd, so that one slice is the centre"),
         ("data.size", data.size, 64 <= data.size <= 4096 and data.size % 16 == 0, "a multiple of 16, 64 to 4096"),
         ("data.storage", data.storage, data.storage in ("jpeg", "raw"), "jpeg or raw"),
-        ("data.background_ratio", data.background_ratio, data.background_ratio >= 0, "0 or more"),
+        ("data.background_ratio", data.background_ratio, 0 <= data.background_ratio <= 1000, "0 to 1000"),
+        ("data.window", data.window, data.window in WINDOWS, "one of {}".format(", ".join(sorted(WINDOWS)))),
         ("data.augment.scale", data.augment.scale, 0 <= data.augment.scale <= 1, "0 to 1"),
         ("data.augment.rotate", data.augment.rotate, 0 <= data.augment.rotate <= 45, "0 to 45 degrees"),
         ("data.augment.shift", data.augment.shift, 0 <= data.augment.shift <= 0.5, "0 to 0.5"),
@@ -50,6 +53,8 @@ def check(config: Config) -> None:
         ("network.depth", network.depth, network.depth in (50, 101), "50 (Table 2) or 101 (Table 3)"),
         ("network.width", network.width, 0 < network.width <= 1, "above 0 and at most 1"),
         ("network.stride", network.stride, network.stride in (8, 16), "16 (the paper's) or 8"),
+        ("data.size", data.size, not network.multi_modal or (data.size // network.stride) ** 2 <= MOST_POSITIONS,
+         "small enough for {} positions of a map when network.multi_modal relates them".format(MOST_POSITIONS)),
         ("network.batch_norm", network.batch_norm, network.batch_norm in ("live", "frozen"), "live or frozen"),
         ("train.batch_size", train.batch_size, train.batch_size > 1 or network.batch_norm == "frozen",
          "2 or more with network.batch_norm live: statistics of one image are not those of inference"),

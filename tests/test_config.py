@@ -76,6 +76,8 @@ def test_exponents_without_a_point_are_numbers():
         ({"train": {"weight_decay": -1}}, "train.weight_decay is -1.0"),
         ({"train": {"clip_norm": -1}}, "train.clip_norm is -1.0"),
         ({"train": {"batch_size": 1}}, "train.batch_size is 1: it must be 2 or more with network.batch_norm live"),
+        ({"data": {"window": "bone"}}, "data.window is 'bone'"),
+        ({"data": {"background_ratio": 1e308}}, "data.background_ratio is 1e+308"),
         ({"row": "R-101"}, "row is 'R-101'"),
         ({"data": {"slices": 9}}, "row is 'R-50'"),
         ({"model": "yolo"}, "model is 'yolo'"),

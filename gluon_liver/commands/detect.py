@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", metavar="PHASE", help="phase to read; the run's reference phase by default")
     parser.add_argument("--score", type=float, default=0.5, help="lowest score of lesions and pictures (default 0.5)")
     parser.add_argument("--every-slice", action="store_true", help="draw slices without a box too")
-    parser.add_argument("--batch-size", type=int, help="slices at a time (default: 8 of 256x256, 1 of 800x800)")
+    parser.add_argument("--batch-size", type=int, help="slices at a time (default: fewer the larger they are)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
 
 

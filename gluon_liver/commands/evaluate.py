@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="which patients to score; train is refused unless --allow-train is given")
     parser.add_argument("--allow-train", action="store_true",
                         help="score the training patients; the report says so, it is no result")
-    parser.add_argument("--batch-size", type=int, help="slices at a time (default: 8 of 256x256, 1 of 800x800)")
+    parser.add_argument("--batch-size", type=int, help="slices at a time (default: fewer the larger they are)")
     parser.add_argument("--bootstrap", type=int, default=1000, help="patient-level bootstrap replicates")
     parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
 

@@ -1,4 +1,6 @@
-"""Training-time changes of a sample, identical in all of its slices and phases; boxes follow.
+"""Training-time changes of a sample: geometry identical in all of its slices and phases, noise drawn for each.
+
+Boxes follow the geometry.
 
 Everything is drawn from (seed, epoch, index), so that the order in which images are loaded changes nothing.
 """

@@ -37,7 +37,8 @@ class Sample:
     Attributes
     ----------
     image: uint8 (phase, 1, depth, size, size), the reference phase first.
-    present: bool (phase,), False where the study has no such phase at this slice; its pixels are then black.
+    present: bool (phase,), False where the study has no such phase at this slice. Its pixels are then those of the
+        reference phase, so that BatchNorm sees nothing foreign; the network masks what it would say.
     boxes: float32 (n, 4) corners in pixels of the network input.
     labels: int32 (n,) indices into the dataset's classes.
     scale: network pixels per stored pixel.
@@ -80,11 +81,18 @@ class SliceLoader:
         slices = images.shape[1]
         if not 0 <= slice_index < slices:
             raise DatasetError("{} has slices 0 to {}, not {}".format(case, slices - 1, slice_index))
-        stacks = [slice_stack(images[phase], slice_index, self._config.slices) for phase in self._phases]
+        there = present[self._phases, slice_index]
+        phases = [phase if found else self._phases[0] for phase, found in zip(self._phases, there)]
+        stacks = [self._stack(images[phase], present[phase], slice_index) for phase in phases]
         stack, scale = resize_square(np.stack(stacks), self._config.size)
         boxes = np.zeros((0, 4), np.float32) if label is None else scale_boxes(label.boxes, scale)
         labels = np.zeros(0, np.int32) if label is None else label.labels
-        return Sample(stack[:, None], boxes, labels, scale, present[self._phases, slice_index])
+        return Sample(stack[:, None], boxes, labels, scale, there)
+
+    def _stack(self, volume: np.ndarray, present: np.ndarray, slice_index: int) -> np.ndarray:
+        """The slices around one, the ends of the phase's own stack repeated."""
+        first, last = np.flatnonzero(present)[[0, -1]]
+        return slice_stack(volume[first : last + 1], slice_index - first, self._config.slices)
 
     def _open(self, case: str) -> Tuple[np.ndarray, np.ndarray]:
         if case not in self._images:

@@ -29,13 +29,13 @@ def save_checkpoint(folder: Path, detector: Detector, *, step: int, epoch: int) 
     Raises :class:`TrainingError` when a parameter is not finite and :class:`RunError` when the disk is full.
     """
     target = folder / "step-{:08d}".format(step)
-    partial = folder / (target.name + ".partial")
-    shutil.rmtree(str(partial), ignore_errors=True)
-    partial.mkdir(parents=True)
     learned = _learned(detector)
     broken = [name for name, value in learned.items() if not np.isfinite(value.asnumpy()).all()]
     if broken:
         raise TrainingError("step {}: {} is not finite, so nothing was saved".format(step, broken[0]))
+    partial = folder / (target.name + ".partial")
+    shutil.rmtree(str(partial), ignore_errors=True)
+    partial.mkdir(parents=True)
     try:
         mx.nd.save(str(partial / PARAMETERS), learned)
         # MXNet does not notice every failed write

@@ -42,7 +42,7 @@ class SliceDetector:
         self._net.hybridize(static_alloc=True, static_shape=True)
 
     def batch_size(self) -> int:
-        """Slices at a time by default: 8 of 256x256, fewer of larger ones, so that memory stays near 2 GB."""
+        """Slices at a time by default: 8 of 256x256, fewer of larger ones and of several phases, for memory."""
         return max(1, 8 * 256**2 // self.config.data.size**2 // self._phases)
 
     @classmethod

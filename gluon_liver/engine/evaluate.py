@@ -104,9 +104,12 @@ def _evaluation_folder(run: Run) -> Iterator[Path]:
             for name in ("config.yaml", "environment.json", "log.jsonl"):
                 shutil.copy(str(run.folder / name), str(folder / name))
             yield folder
-            shutil.rmtree(str(run.folder / "overlays"), ignore_errors=True)
-            for name in ("overlays", "detections.json", "results.json", "report.html"):
-                os.replace(str(folder / name), str(run.folder / name))
+            # results.json goes first and comes last: a run that is cut off in between reads as not evaluated
+            for name in ("results.json", "report.html", "detections.json", "overlays"):
+                if (run.folder / name).exists():
+                    os.rename(str(run.folder / name), str(folder / ("old-" + name)))
+            for name in ("overlays", "detections.json", "report.html", "results.json"):
+                os.rename(str(folder / name), str(run.folder / name))
         finally:
             shutil.rmtree(str(folder), ignore_errors=True)
 

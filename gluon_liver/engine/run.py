@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import time
 from importlib import metadata
@@ -17,6 +19,7 @@ import yaml
 from ..config import Config, build_config, save_config
 from ..data.dataset import Dataset
 from ..errors import ConfigError, DatasetError, RunError
+from ..report.log import read_log
 
 PACKAGES = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "scipy", "opencv-python", "pydicom", "SimpleITK", "pycocotools")
 # keys of environment.json that a run cannot be used without
@@ -46,8 +49,9 @@ def input_phases(config: Config, phases: Sequence[str]) -> int:
 class Run:
     """A run folder on disk."""
 
-    def __init__(self, folder: Path, config: Config, environment: Dict[str, Any]):
+    def __init__(self, folder: Path, config: Config, environment: Dict[str, Any], *, made: bool = False):
         self.folder = folder
+        self._made = made
         self.config = config
         self.environment = environment
         self._started = time.monotonic()
@@ -60,7 +64,7 @@ class Run:
         """
         folder = Path(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            dead = folder.is_dir() and (folder / "log.jsonl").exists() and not has_checkpoint(folder)
+            dead = folder.is_dir() and (folder / "config.yaml").exists() and not has_checkpoint(folder)
             raise RunError(
                 "{} exists and is not an empty folder{}".format(
                     folder,
@@ -72,6 +76,7 @@ class Run:
         real = Path(os.path.realpath(str(folder)))
         if real == data or data in real.parents:
             raise RunError("--out {} lies inside the data folder: choose a folder outside of it".format(folder))
+        made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         environment = describe_environment(config.train.seed)
         trained = set(dataset.cases_of("train"))
@@ -81,9 +86,14 @@ class Run:
         environment["reference_phase"] = dataset.reference_phase
         environment["training_patients"] = sorted({info.patient for info in dataset.cases if info.case in trained})
         environment["training_studies"] = sorted(info.fingerprint for info in dataset.cases if info.case in trained)
-        save_config(config, folder / "config.yaml")
-        write_json(folder / "environment.json", environment)
-        return cls(folder, config, environment)
+        run = cls(folder, config, environment, made=made)
+        try:
+            save_config(config, folder / "config.yaml")
+            write_json(folder / "environment.json", environment)
+        except OSError:
+            run.discard()
+            raise
+        return run
 
     @classmethod
     def open(cls, folder: Union[str, Path]) -> "Run":
@@ -106,6 +116,15 @@ class Run:
                 raise RunError("{}: environment.json lacks {!r} or has it in another form".format(folder, key))
         return cls(folder, config, environment)
 
+    def discard(self) -> None:
+        """Take back what training wrote, and the folder if it made it and nothing else lies in it."""
+        shutil.rmtree(str(self.folder / "checkpoints"), ignore_errors=True)
+        for name in ("config.yaml", "environment.json", "environment.json.partial", "log.jsonl"):
+            with contextlib.suppress(FileNotFoundError):
+                (self.folder / name).unlink()
+        if self._made and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
     @property
     def data_folder(self) -> Path:
         """The prepared data that the run was trained on."""
@@ -119,11 +138,9 @@ class Run:
     def progress(self) -> Tuple[int, int, bool]:
         """Steps of the newest checkpoint, steps that were planned, and whether training came to its end."""
         done, planned, ended = 0, 0, False
-        text = (self.folder / "log.jsonl").read_text(encoding="utf-8")
-        for line in text[: text.rfind("\n") + 1].splitlines():
-            record = json.loads(line)
+        for record in read_log(self.folder / "log.jsonl"):
             planned = record.get("steps", planned)
-            done = record["step"] if record["event"] == "checkpoint" else done
+            done = record.get("step", done) if record["event"] == "checkpoint" else done
             ended = ended or record["event"] == "end"
         return done, planned, ended
 

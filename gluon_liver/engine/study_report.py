@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Union
@@ -13,7 +14,7 @@ from ..data.annotation import ImageLabel
 from ..data.dataset import Dataset
 from ..data.importing import import_ct
 from ..data.output_folder import check_output, whole_folder
-from ..data.phases import reference_of
+from ..data.phases import DEFAULT_PATTERNS, reference_of
 from ..data.store import open_images
 from ..errors import DatasetError, InputError
 from ..metrics.records import ImageResult
@@ -55,14 +56,20 @@ def detect_study(
     if out.exists():
         raise InputError("--out {} exists: choose another folder".format(out))
     prepared = (study / "study.json").is_file()
-    check_output(out, study.resolve().parents[1] if prepared else study, overwrite=False)
+    data = _data_folder(study) if prepared else study
+    check_output(out, data, overwrite=False)
     detector, checkpoint = SliceDetector.from_run(run, context=context)
     with whole_folder(out) as folder:
         if prepared:
             if phases is not None:
                 raise InputError("--phases is for a folder of DICOM files; prepared data have their phases already")
-            dataset, case = Dataset.open(str(study.resolve().parents[1])), study.resolve().name
+            dataset, case = Dataset.open(str(data)), Path(os.path.abspath(str(study))).name
         else:
+            if phases is None and run.environment["reference_phase"] not in DEFAULT_PATTERNS:
+                raise InputError(
+                    "the run was trained on the phases {}, which no default pattern names: say which series is which "
+                    "with --phases FILE".format(", ".join(run.environment["phases"]))
+                )
             reference = reference or (phases and reference_of(phases)) or run.environment["reference_phase"]
             scratch = folder / SCRATCH
             dataset, case = _import_study(study, scratch, phases=phases, reference=reference, progress=progress)
@@ -76,6 +83,14 @@ def detect_study(
         )
         shutil.rmtree(str(folder / SCRATCH), ignore_errors=True)
         return result
+
+
+def _data_folder(study: Path) -> Path:
+    """DATA of DATA/studies/CASE. Raises :class:`InputError` for a case that lies elsewhere."""
+    folder = Path(os.path.abspath(str(study)))
+    if folder.parent.name != "studies" or not (folder.parents[1] / "dataset.json").is_file():
+        raise InputError("{}: a prepared study is read inside its data folder, DATA/studies/CASE".format(study))
+    return folder.parents[1]
 
 
 def _import_study(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 import warnings
 from pathlib import Path
@@ -58,7 +57,7 @@ def train(
         raise  # the log shows how it diverged
     except BaseException:
         if not has_checkpoint(run.folder):
-            shutil.rmtree(str(run.folder))
+            run.discard()
         raise
     return run
 
@@ -88,7 +87,7 @@ def _train_steps(
                     record = meter.flush()
                     run.log("step", step=trainer.step_count, epoch=epoch, learning_rate=rate, **record)
                     bar.set_postfix(loss="{:.3f}".format(record["losses"]["total"]), epoch=epoch)
-            epoch += 1
+            epoch += trainer.step_count % per_epoch == 0  # --steps may end inside an epoch
             if epoch % config.train.checkpoint_every == 0 or trainer.step_count >= total:
                 at = {"step": trainer.step_count, "epoch": epoch}
                 path = save_checkpoint(run.checkpoints, trainer.detector, **at)

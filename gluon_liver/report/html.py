@@ -14,6 +14,7 @@ import yaml
 
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.report import plots, tables
+from gluon_liver.report.log import read_log, read_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 KINDS = {  # of overlays, in the order shown: heading and explanation
@@ -40,10 +41,10 @@ def write_report(run_dir: Union[str, Path]) -> Path:
     if not run.is_dir():
         raise RunError(f"{run}: no such run folder; a run is what training writes to its output folder")
     results = _read_results(run / "results.json")
-    config_text = _read_text(run / "config.yaml")
+    config_text = read_text(run / "config.yaml")
     _parse_config(config_text, run / "config.yaml")
-    environment = _parse_object(_read_text(run / "environment.json"), run / "environment.json")
-    log = _read_log(run / "log.jsonl")
+    environment = _parse_object(read_text(run / "environment.json"), run / "environment.json")
+    log = read_log(run / "log.jsonl")
     page = _template().render(
         row=results["row"],
         split=results["split"],
@@ -81,17 +82,6 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html.j2")
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise RunError(
-            f"{path}: missing; the report is built from the files of a finished, evaluated run"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{path}: cannot be read as text ({error.__class__.__name__})") from error
-
-
 def _parse_object(text: str, path: Path) -> Dict[str, Any]:
     try:
         found = json.loads(text)
@@ -113,36 +103,8 @@ def _parse_config(text: str, path: Path) -> None:
         raise RunError(f"{path}: holds a {type(found).__name__}; a mapping is needed")
 
 
-def _read_log(path: Path) -> List[Dict[str, Any]]:
-    records = []
-    text = _read_text(path)
-    # a kill leaves a last line without its end: everything before it was written whole
-    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise RunError(f"{path}: line {number} is not JSON ({error.msg}); remove that line") from error
-        if not isinstance(record, dict) or "event" not in record:
-            raise RunError(f'{path}: line {number} is not a log record: an object with "event" is needed')
-        if record["event"] == "step" and not _is_step(record):
-            raise RunError(f'{path}: line {number} is a step without "step" and "losses"')
-        records.append(record)
-    return records
-
-
-def _is_step(record: Dict[str, Any]) -> bool:
-    losses = record.get("losses")
-    return (
-        isinstance(record.get("step"), int)
-        and isinstance(losses, dict)
-        and all(value is None or isinstance(value, (int, float)) for value in losses.values())
-    )
-
-
 def _read_results(path: Path) -> Dict[str, Any]:
-    results = _parse_object(_read_text(path), path)
+    results = _parse_object(read_text(path), path)
     if results.get("format") != 1 or results.get("kind") != "ct":
         raise RunError(
             f"{path}: format {results.get('format')!r}, kind {results.get('kind')!r}; this report shows "

@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import json
+import os
 import shutil
 
 import mxnet as mx
@@ -99,6 +100,39 @@ def test_a_failed_evaluation_leaves_the_last_one(run, tiny_dataset, monkeypatch)
         evaluate(run, tiny_dataset, replicates=7, progress=False)
     assert {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()} == before
     assert not (run.folder / ".evaluating").exists()
+
+
+def test_a_swap_that_is_cut_off_reads_as_not_evaluated(run, tiny_dataset, monkeypatch):
+    evaluate(run, tiny_dataset, replicates=5, progress=False)
+    rename, moved = os.rename, []
+
+    def fail_late(source, target):
+        moved.append(target)
+        if len(moved) == 6:
+            raise OSError(5, "Input/output error")
+        rename(source, target)
+
+    monkeypatch.setattr("gluon_liver.engine.evaluate.os.rename", fail_late)
+    with pytest.raises(OSError, match="Input/output"):
+        evaluate(run, tiny_dataset, replicates=5, progress=False)
+    assert not (run.folder / "results.json").exists()
+    monkeypatch.undo()
+    evaluate(run, tiny_dataset, replicates=5, progress=False)
+    assert (run.folder / "results.json").is_file()
+
+
+@pytest.mark.parametrize("line", ["no JSON", "{}", "[]"])
+def test_a_damaged_log_is_named(run, tiny_dataset, line):
+    with open(str(run.folder / "log.jsonl"), "a") as stream:
+        stream.write(line + "\n")
+    with pytest.raises(RunError, match="log.jsonl: line"):
+        evaluate(run, tiny_dataset, replicates=5, progress=False)
+
+
+def test_blank_lines_in_the_log_do_no_harm(run, tiny_dataset):
+    with open(str(run.folder / "log.jsonl"), "a") as stream:
+        stream.write('\n{"event": "checkpoint"}\n')
+    evaluate(run, tiny_dataset, replicates=5, progress=False)
 
 
 def test_two_evaluations_at_once(run, tiny_dataset):

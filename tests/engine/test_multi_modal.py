@@ -44,9 +44,28 @@ def test_the_reference_phase_comes_first_and_absence_is_told(data, multi):
     for plane, phase in zip(sample.image[:, 0, 0], (1, 0, 2)):  # arterial, non_contrast, delayed
         assert np.abs(plane - np.rint(255 * np.clip((hu[phase] - 5) / 150, 0, 1))).max() <= 1
     lacking = loader.load(LACKING, 1)
-    assert lacking.present.tolist() == [True, True, False] and (lacking.image[2] == 0).all()
+    assert lacking.present.tolist() == [True, True, False]
+    assert np.array_equal(lacking.image[2], lacking.image[0])  # nothing foreign for BatchNorm
     alone = SliceLoader(data, multi().data, cases=[CASE]).load(CASE, 1)
     assert np.array_equal(alone.image[0], sample.image[0]) and alone.present.tolist() == [True]
+
+
+def test_a_stack_repeats_the_ends_of_its_own_phase(tmp_path, multi):
+    """A phase that ends inside the reference grid: no black slice beside a present one."""
+    folder = write_dataset(tmp_path / "data", phases=PHASES)
+    study = folder / "studies" / CASE
+    record = json.loads((study / "study.json").read_text())
+    record["present"][2] = [True, True, False]
+    (study / "study.json").write_text(json.dumps(record))
+    volume = np.load(str(study / "volume.npy"))
+    volume[2, 2] = -1024
+    np.save(str(study / "volume.npy"), volume)
+    data = Dataset.open(str(folder))
+    loader = SliceLoader(data, multi(**{"data.slices": 3}).data, cases=[CASE], multi_modal=True)
+    at_end, beyond = loader.load(CASE, 1), loader.load(CASE, 2)
+    assert at_end.present.tolist() == [True, True, True]
+    assert np.array_equal(at_end.image[2, 0, 2], at_end.image[2, 0, 1])
+    assert beyond.present.tolist() == [True, True, False]
 
 
 def test_a_multi_modal_net_starts_as_the_single_phase_net(data, multi, make_config):

@@ -66,6 +66,22 @@ def test_another_reference_phase_is_refused(tiny_run, study, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_case_outside_of_its_data_is_refused(tiny_run, study, tmp_path):
+    shutil.copytree(str(study), str(tmp_path / "case"))
+    with pytest.raises(InputError, match="DATA/studies/CASE"):
+        detect_study(tiny_run, tmp_path / "case", tmp_path / "out", progress=False)
+
+
+def test_a_run_of_phases_without_patterns_asks_for_a_phase_file(tiny_run, tmp_path):
+    shutil.copytree(str(tiny_run.folder), str(tmp_path / "run"))
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    environment.update(phases=["portal"], reference_phase="portal")
+    (tmp_path / "run" / "environment.json").write_text(json.dumps(environment))
+    (tmp_path / "dicom").mkdir()
+    with pytest.raises(InputError, match="phases portal, .* with --phases FILE"):
+        detect_study(Run.open(tmp_path / "run"), tmp_path / "dicom", tmp_path / "out", progress=False)
+
+
 def test_an_output_inside_the_data_is_refused(tiny_run, study):
     with pytest.raises(InputError, match="lies inside"):
         detect_study(tiny_run, study, study.parent / "out", progress=False)

@@ -230,6 +230,24 @@ def test_a_run_that_fails_before_its_first_checkpoint_leaves_nothing(tiny_datase
     with pytest.raises(KeyboardInterrupt):
         train(make_config(), tiny_dataset, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+    # a folder that was there before stays, through a link too
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    for name in ("mine", "link"):
+        with pytest.raises(KeyboardInterrupt):
+            train(make_config(), tiny_dataset, tmp_path / name, progress=False)
+        assert (tmp_path / name).is_dir() and not any((tmp_path / name).iterdir())
+
+
+def test_what_others_put_into_a_run_is_left_alone(tiny_dataset, make_config, tmp_path, monkeypatch):
+    def interrupt(self, batch, *, learning_rate):
+        (tmp_path / "run" / "notes.txt").write_text("mine")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DetectorTrainer, "step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(make_config(), tiny_dataset, tmp_path / "run", progress=False)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
 
 
 def test_too_many_boxes_are_refused_before_training(tiny_dataset, make_config, tmp_path):
