@@ -64,6 +64,11 @@ class RPNConfig:
     positive_iou: float = 0.7
     negative_iou: float = 0.3
 
+    def proposals(self, cells: int, *, training: bool) -> int:
+        """Proposals an image of a map of ``cells`` x ``cells``, never more than there are anchors."""
+        anchors = cells**2 * len(self.anchor_sizes) * len(self.anchor_ratios)
+        return min(self.train_post_nms if training else self.test_post_nms, anchors)
+
 
 @dataclass(frozen=True)
 class HeadConfig:

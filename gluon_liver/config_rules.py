@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Tuple
+from typing import TYPE_CHECKING, Any, Tuple
 
 from .data.image import WINDOWS
 from .errors import ConfigError
@@ -31,14 +31,16 @@ def check(config: Config) -> None:
     }
     for section, (values, names) in counts.items():
         for name in names.split():
-            _require("{}.{}".format(section, name), getattr(values, name), lambda v: v >= 1, "1 or more")
+            value = getattr(values, name)
+            _require("{}.{}".format(section, name), value, value >= 1, "1 or more")
     shares = {
         "network.rpn": (rpn, "nms_threshold positive_ratio positive_iou negative_iou"),
         "network.head": (head, "nms_threshold positive_ratio positive_iou"),
     }
     for section, (values, names) in shares.items():
         for name in names.split():
-            _require("{}.{}".format(section, name), getattr(values, name), lambda v: 0 < v < 1, "between 0 and 1")
+            value = getattr(values, name)
+            _require("{}.{}".format(section, name), value, 0 < value < 1, "between 0 and 1")
     rules = [
         ("model", config.model, config.model == "ct-faster-rcnn", "ct-faster-rcnn"),
         ("data.slices", data.slices, data.slices > 0 and data.slices % 2 == 1, "odd, so that one slice is the centre"),
@@ -53,22 +55,16 @@ def check(config: Config) -> None:
         ("network.depth", network.depth, network.depth in (50, 101), "50 (Table 2) or 101 (Table 3)"),
         ("network.width", network.width, 0 < network.width <= 1, "above 0 and at most 1"),
         ("network.stride", network.stride, network.stride in (8, 16), "16 (the paper's) or 8"),
-        ("data.size", data.size, not network.multi_modal or (data.size // network.stride) ** 2 <= MOST_POSITIONS,
-         "small enough for {} positions of a map when network.multi_modal relates them".format(MOST_POSITIONS)),
         ("network.batch_norm", network.batch_norm, network.batch_norm in ("live", "frozen"), "live or frozen"),
         ("train.batch_size", train.batch_size, train.batch_size > 1 or network.batch_norm == "frozen",
          "2 or more with network.batch_norm live: statistics of one image are not those of inference"),
         ("network.rpn.anchor_sizes", rpn.anchor_sizes, min(rpn.anchor_sizes or (0,)) > 0, "sizes above 0 pixels"),
         ("network.rpn.anchor_ratios", rpn.anchor_ratios, min(rpn.anchor_ratios or (0,)) > 0, "ratios above 0"),
-        ("network.rpn.anchor_sizes", rpn.anchor_sizes, _smallest_anchor(rpn) <= data.size / 2,
-         "such that an anchor fits half of data.size ({})".format(data.size)),
         ("network.rpn.min_size", rpn.min_size, 1 <= rpn.min_size <= data.size / 2, "1 to half of data.size"),
         ("network.rpn.negative_iou", rpn.negative_iou, rpn.negative_iou <= rpn.positive_iou,
          "at most network.rpn.positive_iou"),
         ("network.head.samples", head.samples, 1 <= round(head.samples * head.positive_ratio) < head.samples,
          "enough for a positive and a negative ROI at network.head.positive_ratio"),
-        ("network.head.samples", head.samples, head.samples <= _proposals(config) + head.max_boxes,
-         "at most the proposals ({}) and network.head.max_boxes together".format(_proposals(config))),
         ("network.head.dropout", head.dropout, 0 <= head.dropout < 1, "from 0 to below 1"),
         ("network.head.score_threshold", head.score_threshold, 0 <= head.score_threshold < 1, "from 0 to below 1"),
         ("train.optimizer", train.optimizer, train.optimizer in ("sgd", "adam"), "sgd or adam"),
@@ -84,23 +80,30 @@ def check(config: Config) -> None:
          "null, or the row that the network is; the rows so far are (depth, slices, multi_modal): {}".format(ROWS)),
     ]
     for key, value, good, wanted in rules:
-        _require(key, value, lambda _, good=good: good, wanted)
+        _require(key, value, good, wanted)
+    # these compute with values that the rules above have let through
+    proposals = rpn.proposals(data.size // network.stride, training=True)
+    together = [
+        ("data.size", data.size, not network.multi_modal or (data.size // network.stride) ** 2 <= MOST_POSITIONS,
+         "small enough for {} positions of a map when network.multi_modal relates them".format(MOST_POSITIONS)),
+        ("network.rpn.anchor_sizes", rpn.anchor_sizes, _smallest_anchor(rpn) <= data.size / 2,
+         "such that an anchor fits half of data.size ({})".format(data.size)),
+        ("network.head.samples", head.samples, head.samples <= proposals + head.max_boxes,
+         "at most the proposals ({}) and network.head.max_boxes together".format(proposals)),
+    ]
+    for key, value, good, wanted in together:
+        _require(key, value, good, wanted)
 
 
 def _knobs(config: Config) -> Tuple[int, int, bool]:
     return config.network.depth, config.data.slices, config.network.multi_modal
 
 
-def _require(key: str, value: Any, good: Callable[[Any], bool], wanted: str) -> None:
-    if not good(value):
+def _require(key: str, value: Any, good: bool, wanted: str) -> None:
+    if not good:
         raise ConfigError("{} is {!r}: it must be {}".format(key, value, wanted))
 
 
 def _smallest_anchor(rpn: RPNConfig) -> float:
     """The longer side of the smallest anchor, in pixels."""
     return min(rpn.anchor_sizes) * min(max(ratio, 1 / ratio) for ratio in rpn.anchor_ratios) ** 0.5
-
-
-def _proposals(config: Config) -> int:
-    rpn, cells = config.network.rpn, config.data.size // config.network.stride
-    return min(rpn.train_post_nms, cells**2 * len(rpn.anchor_sizes) * len(rpn.anchor_ratios))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple, Union
 
 from ..errors import AnnotationError, DatasetError, SplitError
-from .annotation import Annotations, load_annotations
+from .annotation import Annotations, ImageLabel, load_annotations
 from .splits import Splits, load_splits
 from .study import Study, read_geometry
 
@@ -92,6 +92,17 @@ class Dataset:
                 f"studies/{case}/study.json has other phases than dataset.json; import the data again"
             )
         return study
+
+    @property
+    def reference_index(self) -> int:
+        """Where the reference phase stands among the phases."""
+        return self.phases.index(self.reference_phase)
+
+    def labels_of(self, split_name: str) -> List[ImageLabel]:
+        """Labelled slices of "train", "val" or "test": cases in the order of dataset.json, slices rising."""
+        place = {case: number for number, case in enumerate(self.cases_of(split_name))}
+        labels = [label for label in self.annotations.images if label.case in place]
+        return sorted(labels, key=lambda label: (place[label.case], label.slice))
 
     def cases_of(self, split_name: str) -> List[str]:
         """Case ids of "train", "val" or "test", in the order of dataset.json."""

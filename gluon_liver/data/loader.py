@@ -1,4 +1,4 @@
-"""From a prepared dataset to what a network sees: slice stacks of the reference phase, boxes in network pixels.
+"""From a prepared dataset to what a network sees: slice stacks of its phases, boxes in network pixels.
 
 Everything random is drawn from (seed, epoch, index), never from a global generator, so that the order in which
 images are loaded changes nothing.
@@ -70,7 +70,7 @@ class SliceLoader:
         self._dataset = dataset
         self._config = config
         others = [name for name in dataset.phases if name != dataset.reference_phase] if multi_modal else []
-        self._phases = [dataset.phases.index(name) for name in [dataset.reference_phase] + others]
+        self._phases = [dataset.reference_index] + [dataset.phases.index(name) for name in others]
         # open memory maps and the presence of phases (P, Z), the latest used last
         self._images: "OrderedDict[str, Tuple[np.ndarray, np.ndarray]]" = OrderedDict()
         prepare_images(dataset, window=config.window, storage=config.storage, cases=cases, progress=progress)

@@ -15,7 +15,7 @@ from ..data.dataset import Dataset
 from ..data.loader import SliceLoader
 from ..errors import RunError
 from ..metrics.records import ImageResult
-from ..nn.detector import DetectionNet, Detector, initialize
+from ..nn.detector import DetectionNet, Detector, make_detector
 from .batches import normalise
 from .checkpoint import load_checkpoint, newest_checkpoint
 from .run import Run, input_phases
@@ -53,14 +53,8 @@ class SliceDetector:
         """
         context = context or mx.cpu()
         config = run.config
-        detector = Detector(
-            config.network,
-            classes=run.environment["classes"],
-            slices=config.data.slices,
-            size=config.data.size,
-            phases=input_phases(config, run.environment["phases"]),
-        )
-        initialize(detector, context)
+        phases = input_phases(config, run.environment["phases"])
+        detector = make_detector(config, classes=run.environment["classes"], phases=phases, context=context)
         checkpoint = newest_checkpoint(run.checkpoints)
         load_checkpoint(checkpoint, detector)
         return cls(detector, config=config, context=context), checkpoint.name

@@ -133,9 +133,9 @@ def detections_json(results: Sequence[ImageResult]) -> List[Dict[str, Any]]:
 
 def _split_labels(run: Run, dataset: Dataset, split: str) -> List[ImageLabel]:
     run.check_dataset(dataset)
-    cases = dataset.cases_of(split)
+    cases = set(dataset.cases_of(split))
     if split != "train":
-        scored = [info for info in dataset.cases if info.case in set(cases)]
+        scored = [info for info in dataset.cases if info.case in cases]
         patients, studies = (set(run.environment["training_" + name]) for name in ("patients", "studies"))
         seen = sorted(info.case for info in scored if info.patient in patients or info.fingerprint in studies)
         if seen:
@@ -143,7 +143,7 @@ def _split_labels(run: Run, dataset: Dataset, split: str) -> List[ImageLabel]:
                 "{} of {} studies of the {} split were trained on or belong to patients who were, the first is {}: "
                 "the split has changed since training".format(len(seen), len(scored), split, seen[0])
             )
-    labels = [label for case in cases for _, label in sorted(dataset.annotations.of_case(case).items())]
+    labels = dataset.labels_of(split)
     if not labels:
         raise DatasetError("no labelled slice among the {} studies of the {} split".format(len(cases), split))
     return labels
@@ -183,7 +183,7 @@ def _write_overlays(
             keep = result.scores >= SCORE_THRESHOLD
             volume = open_images(dataset, label.case, config.data.window, config.data.storage)
             picture = draw_overlay(
-                volume[dataset.phases.index(dataset.reference_phase), label.slice],
+                volume[dataset.reference_index, label.slice],
                 boxes=result.boxes[keep],
                 labels=result.labels[keep],
                 scores=result.scores[keep],

@@ -140,7 +140,7 @@ def _write(detector, dataset, case, folder: Path, *, checkpoint, score_threshold
     }
     write_json(folder / "lesions.json", result)
     images = open_images(dataset, case, detector.config.data.window, detector.config.data.storage)
-    _draw(images[dataset.phases.index(dataset.reference_phase)], found, labels, folder / "overlays",
+    _draw(images[dataset.reference_index], found, labels, folder / "overlays",
           classes=detector.classes, score_threshold=score_threshold, every_slice=every_slice)
     return result
 

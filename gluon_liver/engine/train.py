@@ -18,7 +18,7 @@ from ..data.augment import augment
 from ..data.dataset import Dataset
 from ..data.loader import AUGMENT, TARGETS, SliceLoader, epoch_order, generator, shuffle_labels
 from ..errors import DatasetError, TrainingError
-from ..nn.detector import Detector, TrainingNet, initialize
+from ..nn.detector import TrainingNet, make_detector
 from .batches import Batch, make_batch
 from .checkpoint import save_checkpoint
 from .losses import detection_losses
@@ -101,12 +101,11 @@ def training_labels(config: Config, dataset: Dataset) -> List[ImageLabel]:
     Warns when none of them has a box. Raises :class:`DatasetError` when there is no labelled slice, or one with more
     boxes than ``network.head.max_boxes``.
     """
-    cases = dataset.cases_of("train")
-    labels = [label for case in cases for _, label in sorted(dataset.annotations.of_case(case).items())]
+    labels = dataset.labels_of("train")
     if not labels:
         raise DatasetError(
             "no labelled slice among the {} training studies of {}: import the studies with --labels".format(
-                len(cases), dataset.folder
+                len(dataset.cases_of("train")), dataset.folder
             )
         )
     most = max(len(label.boxes) for label in labels)
@@ -130,10 +129,7 @@ class DetectorTrainer:
         self.config = config
         self.context = context
         self.step_count = 0
-        self.detector = Detector(
-            config.network, classes=classes, slices=config.data.slices, size=config.data.size, phases=phases
-        )
-        initialize(self.detector, context)
+        self.detector = make_detector(config, classes=classes, phases=phases, context=context)
         self.anchors = self.detector.anchors()
         self.net = TrainingNet(self.detector, batch_size=config.train.batch_size)
         for targets in (self.net.sampler, self.net.targets):

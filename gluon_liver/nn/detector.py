@@ -15,11 +15,11 @@ from gluoncv.model_zoo.rcnn.rpn import RPN, RPNAnchorGenerator, RPNProposal
 from mxnet import autograd
 from mxnet.gluon import Constant, Parameter, nn
 
-from ..config import NetworkConfig
+from ..config import Config, NetworkConfig
 from .relation import PhaseRelation
 from .resnet3d import CHANNELS, ResNet3D, make_block, scaled
 
-SIZE_LIMIT = np.log(1000.0 / 16.0)  # largest log change of a size: keeps exp() of an untrained prediction finite
+SIZE_LIMIT = float(np.log(1000.0 / 16.0))  # largest log change of a size: keeps exp() of an untrained prediction finite
 BOX_STDS = (0.1, 0.1, 0.2, 0.2)  # GluonCV's normalisation of the head's box targets
 
 
@@ -80,7 +80,6 @@ class Detector(nn.HybridBlock):
         frozen = config.batch_norm == "frozen"
         rpn = config.rpn
         cells = size // config.stride
-        clip = float(SIZE_LIMIT)
         scales = tuple(side / config.stride for side in rpn.anchor_sizes)
         with self.name_scope():
             self.backbone = ResNet3D(
@@ -96,7 +95,7 @@ class Detector(nn.HybridBlock):
                 scales=scales,
                 ratios=rpn.anchor_ratios,
                 alloc_size=(cells, cells),
-                clip=clip,
+                clip=SIZE_LIMIT,
                 nms_thresh=rpn.nms_threshold,
                 train_pre_nms=rpn.train_pre_nms,
                 train_post_nms=self.proposals(training=True),
@@ -109,7 +108,7 @@ class Detector(nn.HybridBlock):
                 config.stride, config.stride, rpn.anchor_ratios, scales, (cells, cells), prefix="anchors_"
             )
             # GluonCV counts a width as x2 - x1 + 1
-            self.rpn.region_proposer = NumberProposal(clip, rpn.min_size + 1, stds=(1.0, 1.0, 1.0, 1.0))
+            self.rpn.region_proposer = NumberProposal(SIZE_LIMIT, rpn.min_size + 1, stds=(1.0, 1.0, 1.0, 1.0))
             self.head = make_block(4, depth=config.depth, width=config.width, frozen_bn=frozen)
             self.dropout = nn.Dropout(config.head.dropout)
             features = scaled(CHANNELS[3], config.width)
@@ -129,9 +128,7 @@ class Detector(nn.HybridBlock):
 
     def proposals(self, *, training: bool) -> int:
         """Proposals an image that the graphs carry on, never more than there are anchors."""
-        rpn = self.config.rpn
-        anchors = (self.size // self.config.stride) ** 2 * len(rpn.anchor_sizes) * len(rpn.anchor_ratios)
-        return min(rpn.train_post_nms if training else rpn.test_post_nms, anchors)
+        return self.config.rpn.proposals(self.size // self.config.stride, training=training)
 
     def anchors(self) -> np.ndarray:
         """(A, 4) corners of all anchors in pixels of the input, in the order of the proposal scores."""
@@ -183,6 +180,15 @@ class Detector(nn.HybridBlock):
 def initialize(detector: Detector, context: mx.Context) -> None:
     """He initialisation (He et al. 2015) of all weights that do not name their own, from MXNet's seeded generator."""
     detector.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2), ctx=context)
+
+
+def make_detector(config: Config, *, classes: Sequence[str], phases: int, context: mx.Context) -> Detector:
+    """The initialised detector of a configuration."""
+    detector = Detector(
+        config.network, classes=classes, slices=config.data.slices, size=config.data.size, phases=phases
+    )
+    initialize(detector, context)
+    return detector
 
 
 class TrainingNet(nn.HybridBlock):
@@ -301,9 +307,8 @@ def decode_boxes(F: Any, rois: Any, deltas: Any, *, stds: Tuple[float, float, fl
     x1, y1, x2, y2 = (F.expand_dims(edge, 2) for edge in F.split(rois, num_outputs=4, axis=2))  # (B, R, 1, 1)
     dx, dy, dw, dh = F.split(deltas, num_outputs=4, axis=3)  # (B, R, C, 1)
     width, height = x2 - x1, y2 - y1
-    limit = float(SIZE_LIMIT)
     x = F.broadcast_add(F.broadcast_mul(dx * stds[0], width), (x1 + x2) / 2)
     y = F.broadcast_add(F.broadcast_mul(dy * stds[1], height), (y1 + y2) / 2)
-    half_width = F.broadcast_mul(F.exp(F.clip(dw * stds[2], -limit, limit)), width / 2)
-    half_height = F.broadcast_mul(F.exp(F.clip(dh * stds[3], -limit, limit)), height / 2)
+    half_width = F.broadcast_mul(F.exp(F.clip(dw * stds[2], -SIZE_LIMIT, SIZE_LIMIT)), width / 2)
+    half_height = F.broadcast_mul(F.exp(F.clip(dh * stds[3], -SIZE_LIMIT, SIZE_LIMIT)), height / 2)
     return F.concat(x - half_width, y - half_height, x + half_width, y + half_height, dim=3)
