@@ -64,17 +64,12 @@ class RPNConfig:
     positive_iou: float = 0.7
     negative_iou: float = 0.3
 
-    def proposals(self, cells: int, *, training: bool) -> int:
-        """Proposals an image of a map of ``cells`` x ``cells``, never more than there are anchors."""
-        anchors = cells**2 * len(self.anchor_sizes) * len(self.anchor_ratios)
-        return min(self.train_post_nms if training else self.test_post_nms, anchors)
-
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """The ROI head: Block4, then one dense layer for classes and one for boxes."""
+    """The ROI head: Block4, or two dense layers with fusion, then one layer for classes and one for boxes."""
 
-    roi_size: int = 14
+    roi_size: int = 14  # cells of a pooled ROI, which Block4 halves; with fusion it is pooled to that half
     samples: int = 128
     positive_ratio: float = 0.25
     positive_iou: float = 0.5
@@ -92,10 +87,33 @@ class NetworkConfig:
     depth: int = 50  # Table 2 (50) or Table 3 (101)
     width: float = 1.0  # channels as a fraction of the paper's; below 1 for CPU-sized demos
     stride: int = 16  # of Block3's map, which proposals and ROIs read; 16 as in Tables 2 and 3, or 8
+    fusion: bool = False  # a pyramid fused from all four blocks feeds proposals and ROIs (Fig. 3)
     multi_modal: bool = False  # relate the data's other phases to the reference phase (Equation 1)
+    texture_head: bool = False  # stage one of the head: normal or abnormal by texture
+    fusion_channels: int = 256  # of the fused map at width 1, a quarter from each block
+    relation_reach: Optional[float] = 2.0  # cells that a relation looks around, as an SD; null: by content alone
     batch_norm: str = "live"  # "live" from scratch; "frozen" (running statistics only) with pretrained weights
     rpn: RPNConfig = field(default_factory=RPNConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
+
+    def levels(self) -> Tuple[Tuple[int, Tuple[float, ...]], ...]:
+        """(stride, anchor sizes) of each map that proposals are read from, finest first.
+
+        Without fusion the map of Block3 has all sizes. With fusion strides run from 4 to that of Block4, and each
+        level has a window of the sizes, one further than the level before: as many on each level, all of them used.
+        """
+        sizes = tuple(sorted(self.rpn.anchor_sizes))
+        if not self.fusion:
+            return ((self.stride, sizes),)
+        strides = [stride for stride in (4, 8, 16, 32) if stride <= 2 * self.stride]
+        each = len(sizes) - len(strides) + 1
+        return tuple((stride, sizes[first : first + each]) for first, stride in enumerate(strides))
+
+    def proposals(self, size: int, *, training: bool) -> int:
+        """Proposals of an image of side ``size`` that the graphs carry on, never more than there are anchors."""
+        anchors = sum((-(-size // stride)) ** 2 * len(sizes) for stride, sizes in self.levels())
+        most = self.rpn.train_post_nms if training else self.rpn.test_post_nms
+        return min(most, anchors * len(self.rpn.anchor_ratios))
 
 
 @dataclass(frozen=True)

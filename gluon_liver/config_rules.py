@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from .config import Config, RPNConfig
 
 MOST_POSITIONS = 10000  # a relation holds the square of them in floats for each phase and image: 0.4 GB
-# rows of Table 4 that exist so far: depth of the network, slices of its input, phases related
+# rows of Table 4: depth of the network, slices of its input, region fusion, phases related
 ROWS = {
-    "R-50": (50, 1, False),
-    "R-101": (101, 1, False),
-    "R-50-2.5D": (50, 9, False),
-    "R-50 multi-modal": (50, 9, True),
+    "R-50": (50, 1, False, False),
+    "R-101": (101, 1, False, False),
+    "R-50-2.5D": (50, 9, False, False),
+    "R-101 region fusion": (101, 9, True, False),
+    "R-50 multi-modal": (50, 9, False, True),
+    "R-101 multi-modal": (101, 9, True, True),
 }
 
 
@@ -55,6 +57,11 @@ def check(config: Config) -> None:
         ("network.depth", network.depth, network.depth in (50, 101), "50 (Table 2) or 101 (Table 3)"),
         ("network.width", network.width, 0 < network.width <= 1, "above 0 and at most 1"),
         ("network.stride", network.stride, network.stride in (8, 16), "16 (the paper's) or 8"),
+        ("network.fusion_channels", network.fusion_channels,
+         network.fusion_channels > 0 and network.fusion_channels % 4 == 0,
+         "a multiple of 4, a quarter for each block"),
+        ("network.relation_reach", network.relation_reach,
+         network.relation_reach is None or network.relation_reach >= 0.25, "null or 0.25 cells or more"),
         ("network.batch_norm", network.batch_norm, network.batch_norm in ("live", "frozen"), "live or frozen"),
         ("train.batch_size", train.batch_size, train.batch_size > 1 or network.batch_norm == "frozen",
          "2 or more with network.batch_norm live: statistics of one image are not those of inference"),
@@ -77,15 +84,17 @@ def check(config: Config) -> None:
         ("train.clip_norm", train.clip_norm, train.clip_norm is None or train.clip_norm > 0, "null or above 0"),
         ("train.seed", train.seed, 0 <= train.seed < 2**31, "0 or more and below 2^31"),
         ("row", config.row, config.row is None or ROWS.get(config.row) == _knobs(config),
-         "null, or the row that the network is; the rows so far are (depth, slices, multi_modal): {}".format(ROWS)),
+         "null, or the row that the network is; the rows are (depth, slices, fusion, multi_modal): {}".format(ROWS)),
     ]
     for key, value, good, wanted in rules:
         _require(key, value, good, wanted)
     # these compute with values that the rules above have let through
-    proposals = rpn.proposals(data.size // network.stride, training=True)
+    proposals = network.proposals(data.size, training=True)
     together = [
         ("data.size", data.size, not network.multi_modal or (data.size // network.stride) ** 2 <= MOST_POSITIONS,
          "small enough for {} positions of a map when network.multi_modal relates them".format(MOST_POSITIONS)),
+        ("network.rpn.anchor_sizes", rpn.anchor_sizes, min(len(sizes) for _, sizes in network.levels()) > 0,
+         "at least as many sizes as the pyramid of network.fusion has levels ({})".format(len(network.levels()))),
         ("network.rpn.anchor_sizes", rpn.anchor_sizes, _smallest_anchor(rpn) <= data.size / 2,
          "such that an anchor fits half of data.size ({})".format(data.size)),
         ("network.head.samples", head.samples, head.samples <= proposals + head.max_boxes,
@@ -95,8 +104,8 @@ def check(config: Config) -> None:
         _require(key, value, good, wanted)
 
 
-def _knobs(config: Config) -> Tuple[int, int, bool]:
-    return config.network.depth, config.data.slices, config.network.multi_modal
+def _knobs(config: Config) -> Tuple[int, int, bool, bool]:
+    return config.network.depth, config.data.slices, config.network.fusion, config.network.multi_modal
 
 
 def _require(key: str, value: Any, good: bool, wanted: str) -> None:

@@ -15,7 +15,8 @@ from ..data.dataset import Dataset
 from ..data.loader import SliceLoader
 from ..errors import RunError
 from ..metrics.records import ImageResult
-from ..nn.detector import DetectionNet, Detector, make_detector
+from ..nn.detector import Detector, make_detector
+from ..nn.graphs import DetectionNet
 from .batches import normalise
 from .checkpoint import load_checkpoint, newest_checkpoint
 from .run import Run, input_phases

@@ -1,16 +1,21 @@
 """The relation between contrast phases (CT paper, Equation 1), read as a non-local block between two of them.
 
-    L(x -> y)_j = 1 / C_j * sum_i f(x_i, y_j) g(x_i)        f(x_i, y_j) = exp(theta(y_j) . phi(x_i) / sqrt(d))
-    C_j = sum_i f(x_i, y_j)
+    L(x -> y)_j = 1 / C_j * sum_i f(x_i, y_j) g(x_i)
+    f(x_i, y_j) = exp(theta(y_j) . phi(x_i) / sqrt(d) - |p_i - p_j|^2 / (2 reach^2))        C_j = sum_i f(x_i, y_j)
 
-x and y are the maps of two phases at equal size, i and j run over their positions, and theta, phi and g are 1x1
+x and y are the maps of two phases at equal size, i and j run over their positions p, and theta, phi and g are 1x1
 convolutions to d channels. The response is projected back and added to y (Wang et al. 2018, "Non-local neural
 networks", embedded Gaussian; the square root of d keeps exp() away from one-hot rows at initialisation).
+
+The second term of the exponent is ours: the paper calls the relation a registration, and content alone cannot tell
+one place of the liver from another. It puts the position into the embedding, as non-local means does with its search
+window. Without it (``reach`` None) the rows start almost even over all positions, and the response at a lesion is the
+mean of the whole other phase (docs/fidelity.md has the measurement).
 """
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 import mxnet as mx
 from mxnet.gluon import nn
@@ -22,12 +27,13 @@ class Relation(nn.HybridBlock):
     Parameters
     ----------
     channels: of the maps. inner: of theta, phi and g, half of ``channels`` by default.
+    reach: standard deviation in cells of how far a position looks; None for content alone.
     """
 
-    def __init__(self, channels: int, *, inner: Optional[int] = None, **kwargs):
+    def __init__(self, channels: int, *, inner: Optional[int] = None, reach: Optional[float] = None, **kwargs):
         super().__init__(**kwargs)
         inner = max(8, channels // 2) if inner is None else inner
-        self._scale = inner**-0.5
+        self._scale, self._reach = inner**-0.5, reach
         with self.name_scope():
             self.theta = nn.Conv2D(inner, 1, use_bias=False, in_channels=channels, prefix="theta_")
             self.phi = nn.Conv2D(inner, 1, use_bias=False, in_channels=channels, prefix="phi_")
@@ -42,20 +48,36 @@ class Relation(nn.HybridBlock):
 
         Zero where x is absent, whatever its map holds.
         """
-        theta = self.theta(y)
-        response = F.reshape_like(relate(F, self.phi(x), theta, self.g(x), self._scale), theta)
-        return F.broadcast_mul(self.project(response), F.reshape(present, (-1, 1, 1, 1)))
+        rows = self.rows(F, x, y)
+        g = self.g(x)
+        response = F.batch_dot(F.reshape(g, (0, 0, -1)), rows, transpose_b=True)  # (B, d, J)
+        projected = self.project(F.reshape_like(response, g))
+        return F.broadcast_mul(projected, F.reshape(present, (-1, 1, 1, 1)))
+
+    def rows(self, F: Any, x: Any, y: Any) -> Any:
+        """f / C: for each position j of y where it looks in x, (B, J, I), rows summing to one."""
+        theta, phi = self.theta(y) * self._scale, self.phi(x)
+        if self._reach is not None:
+            theta, phi = with_positions(F, theta, phi, self._reach)
+        theta, phi = (F.reshape(part, (0, 0, -1)) for part in (theta, phi))
+        affinity = F.batch_dot(theta, phi, transpose_a=True)  # (B, J, I)
+        # the largest of a row divides f and C by the same factor, so that exp() cannot overflow
+        f = F.exp(F.broadcast_sub(affinity, F.stop_gradient(F.max(affinity, axis=2, keepdims=True))))
+        normaliser = F.sum(f, axis=2, keepdims=True)  # C, (B, J, 1)
+        return F.broadcast_div(f, normaliser)
 
 
-def relate(F: Any, phi: Any, theta: Any, g: Any, scale: float) -> Any:
-    """Equation 1 on embedded maps (B, d, H, W): the response (B, d, H * W), one column for each position of y."""
-    phi, theta, g = (F.reshape(part, (0, 0, -1)) for part in (phi, theta, g))  # (B, d, I) and (B, d, J)
-    affinity = F.batch_dot(theta, phi, transpose_a=True) * scale  # (B, J, I)
-    # the largest of a row divides f and C by the same factor, so that exp() cannot overflow
-    affinity = F.broadcast_sub(affinity, F.stop_gradient(F.max(affinity, axis=2, keepdims=True)))
-    f = F.exp(affinity)
-    normaliser = F.sum(f, axis=2, keepdims=True)  # C, (B, J, 1)
-    return F.batch_dot(g, F.broadcast_div(f, normaliser), transpose_b=True)  # (B, d, J)
+def with_positions(F: Any, theta: Any, phi: Any, reach: float) -> Tuple[Any, Any]:
+    """Embeddings (B, d, H, W) with three channels more, whose product is -|p_i - p_j|^2 / (2 reach^2).
+
+    Less |p_j|^2 / (2 reach^2), which is the same for a whole row and falls out of f / C.
+    """
+    one = F.ones_like(F.slice_axis(theta, axis=1, begin=0, end=1))  # (B, 1, H, W)
+    y, x = (
+        F.broadcast_mul(one, F.reshape(F.contrib.arange_like(theta, axis=axis), shape) / reach)
+        for axis, shape in ((2, (1, 1, -1, 1)), (3, (1, 1, 1, -1)))
+    )
+    return F.concat(theta, y, x, one, dim=1), F.concat(phi, y, x, (F.square(y) + F.square(x)) * -0.5, dim=1)
 
 
 class PhaseRelation(nn.HybridBlock):
@@ -64,13 +86,13 @@ class PhaseRelation(nn.HybridBlock):
     Each of the other phases has a relation of its own, so that a missing phase is never taken for another.
     """
 
-    def __init__(self, channels: int, *, phases: int, **kwargs):
+    def __init__(self, channels: int, *, phases: int, reach: Optional[float] = None, **kwargs):
         super().__init__(**kwargs)
         self._phases = phases
         with self.name_scope():
             self.pairs = nn.HybridSequential(prefix="")
             for number in range(1, phases):
-                self.pairs.add(Relation(channels, prefix="phase{}_".format(number)))
+                self.pairs.add(Relation(channels, reach=reach, prefix="phase{}_".format(number)))
 
     def hybrid_forward(self, F: Any, maps: Any, present: Any) -> Any:
         """Maps (B, P, C, H, W), the reference phase first, and present (B, P), 1 or 0 -> (B, C, H, W)."""

@@ -110,14 +110,38 @@ def make_block(
     return block
 
 
+class StemConv(nn.HybridBlock):
+    """conv1: 7x7x7, stride 2. In-plane it pads with zeros, over depth it repeats the end slices.
+
+    A stack whose slices are alike then gives what one of them gives, whatever its depth: weights inflated from a 2D
+    net are exact for any number of slices. For a single slice the kernel is summed over depth, which is the same.
+    """
+
+    def __init__(self, channels: int, *, slices: int, **kwargs):
+        super().__init__(**kwargs)
+        self._channels, self._slices = channels, slices
+        with self.name_scope():
+            self.weight = self.params.get("weight", shape=(channels, 1, 7, 7, 7))
+
+    def hybrid_forward(self, F, x, weight):
+        """(N, 1, D, H, W) -> (N, channels, D / 2, H / 2, W / 2), rounded up."""
+        options = {"num_filter": self._channels, "no_bias": True}
+        if self._slices == 1:
+            flat = F.sum(weight, axis=2)
+            x = F.Convolution(F.reshape(x, (0, 0, -3, 0)), flat, kernel=(7, 7), stride=(2, 2), pad=(3, 3), **options)
+            return F.expand_dims(x, axis=2)
+        x = F.pad(x, mode="edge", pad_width=(0, 0, 0, 0, 3, 3, 0, 0, 0, 0))
+        return F.Convolution(x, weight, kernel=(7, 7, 7), stride=(2, 2, 2), pad=(0, 3, 3), **options)
+
+
 class Stem(nn.HybridBlock):
     """conv1 and pool1 (3D), then slices folded into the batch."""
 
-    def __init__(self, *, width: float = 1.0, frozen_bn: bool = False, **kwargs):
+    def __init__(self, *, slices: int, width: float = 1.0, frozen_bn: bool = False, **kwargs):
         super().__init__(**kwargs)
         channels = scaled(STEM_CHANNELS, width)
         with self.name_scope():
-            self.conv1 = nn.Conv3D(channels, 7, strides=2, padding=3, use_bias=False, in_channels=1)
+            self.conv1 = StemConv(channels, slices=slices, prefix="conv1_")
             self.bn1 = batch_norm(frozen_bn, in_channels=channels)
 
     def hybrid_forward(self, F, x):
@@ -181,12 +205,12 @@ class ResNet3D(nn.HybridBlock):
         super().__init__(**kwargs)
         options = {"depth": depth, "width": width, "frozen_bn": frozen_bn}
         with self.name_scope():
-            self.stem = Stem(width=width, frozen_bn=frozen_bn, prefix="stem_")
+            self.stem = Stem(slices=slices, width=width, frozen_bn=frozen_bn, prefix="stem_")
             self.block1 = make_block(1, **options)
             self.pool2 = DepthPool(half(half(slices)), prefix="pool2_")
             self.block2 = make_block(2, **options)
             self.block3 = make_block(3, stride=stride // 8, **options)
-        self.slices_out = stem_depth(slices)
+        self.slices_out = (half(half(slices)), stem_depth(slices), stem_depth(slices))
 
     def hybrid_forward(self, F, x):
         """(N, 1, D, H, W) -> Block1, Block2, Block3 at strides 4, 8, 16, slices folded into the batch.

@@ -16,7 +16,7 @@ from gluon_liver.engine.run import input_phases
 from gluon_liver.engine.study_report import detect_study
 from gluon_liver.engine.train import DetectorTrainer, train
 from gluon_liver.errors import ConfigError, DatasetError
-from gluon_liver.nn.detector import DetectionNet
+from gluon_liver.nn.graphs import DetectionNet
 from tests.conftest import write_dataset
 
 PHASES = ("non_contrast", "arterial", "delayed")

@@ -10,8 +10,10 @@ from mxnet import autograd
 
 from gluon_liver.config import build_config
 from gluon_liver.engine.anchors import encode_boxes
-from gluon_liver.nn.detector import BOX_STDS, DetectionNet, Detector, TrainingNet, decode_boxes, initialize
+from gluon_liver.nn.detector import Detector, Features, initialize
+from gluon_liver.nn.graphs import DetectionNet, TrainingNet
 from gluon_liver.nn.resnet3d import ResNet3D
+from gluon_liver.nn.rois import BOX_STDS, decode_boxes, roi_align, roi_rows
 
 SIZE = 96
 TINY = {
@@ -47,6 +49,10 @@ def rows_of(net, x):
     rows, check = net(x)
     assert np.isfinite(check.asnumpy()).all()
     return rows.asnumpy()
+
+
+def head_features(detector, maps, rois):
+    return detector.head(mx.nd, Features(None, [maps], None), rois).abstract.asnumpy()
 
 
 def training_net(detector, batch_size):
@@ -110,8 +116,8 @@ def test_roi_features_follow_their_image(detector):
     """ROIs of image i are pooled from map i."""
     maps = mx.nd.concat(mx.nd.zeros((1, 128, 6, 6)), mx.nd.random.normal(shape=(1, 128, 6, 6)), dim=0)
     rois = mx.nd.tile(mx.nd.array([[8, 8, 72, 72]]), (2, 3, 1))
-    features = detector.roi_features(mx.nd, maps, rois).asnumpy().reshape(2, 3, -1)
-    zero = detector.roi_features(mx.nd, mx.nd.zeros((1, 128, 6, 6)), rois[:1]).asnumpy()
+    features = head_features(detector, maps, rois).reshape(2, 3, -1)
+    zero = head_features(detector, mx.nd.zeros((1, 128, 6, 6)), rois[:1])
     assert np.allclose(features[0], zero, atol=1e-6)
     assert not np.allclose(features[1], zero[:1], atol=1e-3)
 
@@ -119,11 +125,10 @@ def test_roi_features_follow_their_image(detector):
 @pytest.mark.parametrize("stride", [8, 16])
 def test_roi_pool_reads_cells_where_the_backbone_puts_them(stride):
     """A map whose cell k holds its centre's coordinate, stride * k + 0.5, pools to the middle of every bin."""
-    built = make_detector(stride=stride)
     x = np.arange(SIZE // stride) * stride + 0.5
     maps = np.stack([np.broadcast_to(x, (len(x),) * 2), np.broadcast_to(x[:, None], (len(x),) * 2)])
     rois = mx.nd.array([[[20.5, 30.5, 52.5, 46.5]]])
-    pooled = built.roi_pool(mx.nd, mx.nd.array(maps[None]), rois).asnumpy()[0]
+    pooled = roi_align(mx.nd, mx.nd.array(maps[None]), *roi_rows(mx.nd, rois), stride=stride, size=4).asnumpy()[0]
     assert np.allclose(pooled[0], 20.5 + 32 * (np.arange(4) + 0.5) / 4, atol=1e-3)
     assert np.allclose(pooled[1], (30.5 + 16 * (np.arange(4) + 0.5) / 4)[:, None], atol=1e-3)
 
@@ -258,16 +263,16 @@ def test_batch_norm_mode_reaches_backbone_and_head(mode, moves):
                       mx.nd.zeros((1, 4)))
         (outputs[2].sum() + outputs[0].sum()).backward()
     mx.nd.waitall()
-    for part in (built.backbone.stem.bn1, built.backbone.block3[0].bn1, built.head[0].bn1):
+    for part in (built.backbone.stem.bn1, built.backbone.block3[0].bn1, built.block4[0].bn1):
         assert bool(np.abs(part.running_mean.data().asnumpy()).max() > 0) == moves
 
 
 def test_nine_slices_are_averaged_within_their_own_image():
     built = make_detector(slices=9)
     x = mx.nd.random.normal(shape=(2, 1, 1, 9, SIZE, SIZE))
-    _, together = built.feature_map(mx.nd, x)
+    (together,) = built.features(mx.nd, x).maps
     for index in range(2):
-        _, alone = built.feature_map(mx.nd, x[index : index + 1])
+        (alone,) = built.features(mx.nd, x[index : index + 1]).maps
         assert np.allclose(together.asnumpy()[index], alone.asnumpy()[0], atol=1e-4)
     folded = built.backbone(x[0])[2].asnumpy()
     assert folded.shape[0] == 2 and np.allclose(together.asnumpy()[0], folded.mean(axis=0), atol=1e-4)
@@ -285,8 +290,7 @@ def test_initialisation():
 def test_rois_without_area_are_harmless(detector):
     """MXNet's aligned ROIAlign ends the process on them, and suppressed proposals are (-1, -1, -1, -1)."""
     rois = mx.nd.array([[[-1, -1, -1, -1], [5, 5, 5, 9], [SIZE, SIZE, SIZE, SIZE]]])
-    features = detector.roi_features(mx.nd, mx.nd.ones((1, 128, 6, 6)), rois)
-    assert np.isfinite(features.asnumpy()).all()
+    assert np.isfinite(head_features(detector, mx.nd.ones((1, 128, 6, 6)), rois)).all()
 
 
 def test_a_network_of_nan_does_not_crash_and_says_so(detector):

@@ -10,8 +10,8 @@ from gluon_liver.nn.relation import PhaseRelation, Relation
 CHANNELS, INNER = 6, 4
 
 
-def relation(seed=0):
-    net = Relation(CHANNELS, inner=INNER)
+def relation(seed=0, reach=None):
+    net = Relation(CHANNELS, inner=INNER, reach=reach)
     net.initialize()
     rng = np.random.default_rng(seed)
     for part in (net.theta, net.phi, net.g, net.project):
@@ -23,7 +23,7 @@ def maps(*shape, seed=1, scale=1.0):
     return np.random.default_rng(seed).normal(0, scale, shape).astype(np.float32)
 
 
-def equation_1(net, x, y):
+def equation_1(net, x, y, reach=None):
     """Loops over images and positions."""
     theta, phi, g, project = (part.weight.data().asnumpy()[:, :, 0, 0].astype(np.float64)
                               for part in (net.theta, net.phi, net.g, net.project))
@@ -35,18 +35,35 @@ def equation_1(net, x, y):
             for i in positions:
                 x_i, y_j = x[(image, slice(None)) + i], y[(image, slice(None)) + j]
                 f = np.exp((theta @ y_j) @ (phi @ x_i) / np.sqrt(INNER))
+                if reach is not None:
+                    f *= np.exp(-((i[0] - j[0]) ** 2 + (i[1] - j[1]) ** 2) / (2 * reach**2))
                 total += f * (g @ x_i)
                 c += f
             out[(image, slice(None)) + j] = project @ (total / c)
     return out
 
 
-def test_the_block_is_equation_1():
-    net, x, y = relation(), maps(2, CHANNELS, 3, 4), maps(2, CHANNELS, 3, 4, seed=2)
+@pytest.mark.parametrize("reach", [None, 0.8, 2.0])
+def test_the_block_is_equation_1(reach):
+    net, x, y = relation(reach=reach), maps(2, CHANNELS, 3, 4), maps(2, CHANNELS, 3, 4, seed=2)
     net.hybridize()
     found = net(mx.nd.array(x), mx.nd.array(y), mx.nd.ones((2,))).asnumpy()
-    expected = equation_1(net, x, y)
+    expected = equation_1(net, x, y, reach)
     assert np.abs(found - expected).max() < 1e-5 and np.abs(expected).max() > 0.1
+
+
+@pytest.mark.parametrize("reach", [None, 2.0])
+def test_rows_sum_to_one_and_reach_keeps_them_near(reach):
+    """At the size of a full map (50 x 50), with phi and theta at zero: the position alone."""
+    net = relation(reach=reach)
+    net.theta.weight.set_data(mx.nd.zeros_like(net.theta.weight.data()))
+    x = mx.nd.zeros((1, CHANNELS, 50, 50))
+    rows = net.rows(mx.nd, x, x).asnumpy()[0]
+    assert np.allclose(rows.sum(axis=1), 1, atol=1e-5)
+    row = rows[20 * 50 + 30].reshape(50, 50)
+    y, x = np.mgrid[:50, :50]
+    expected = np.ones((50, 50)) if reach is None else np.exp(-((y - 20.0) ** 2 + (x - 30.0) ** 2) / 8)
+    assert np.allclose(row, expected / expected.sum(), atol=1e-6)
 
 
 def test_large_affinities_do_not_overflow():

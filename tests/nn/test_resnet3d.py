@@ -31,7 +31,7 @@ TABLES = {
 
 def inferred_sizes(slices, size, depth):
     """(slices, height, width) of each row of the table, by the symbol's own shape inference."""
-    stem, pool2 = Stem(), DepthPool(-(-slices // 4))
+    stem, pool2 = Stem(slices=slices), DepthPool(-(-slices // 4))
     blocks = [make_block(number, depth=depth) for number in (1, 2, 3, 4)]
     pool1 = stem(mx.sym.var("data"))
     block1 = blocks[0](pool1)
@@ -89,7 +89,7 @@ def test_parameter_counts(depth, millions):
 @pytest.mark.parametrize("slices, left", [(1, 1), (3, 1), (9, 2), (32, 4)])
 def test_slices_left_after_pool2(slices, left):
     net = ResNet3D(width=0.125, slices=slices)
-    assert net.slices_out == stem_depth(slices) == left
+    assert net.slices_out == (-(-slices // 4), left, left) and stem_depth(slices) == left
     _, shapes, _ = mx.sym.Group(list(net(mx.sym.var("data")))).infer_shape(data=(2, 1, slices, 64, 64))
     assert shapes[1] == (2 * left, 64, 8, 8) and shapes[2] == (2 * left, 128, 4, 4)
 
@@ -119,7 +119,8 @@ def norm(x, bn):
 def forward_3d(net, x):
     """conv1 to Block3 as 5-D layers throughout."""
     stem = net.stem
-    x = mx.nd.Convolution(x, stem.conv1.weight.data(), no_bias=True, kernel=(7, 7, 7), stride=(2, 2, 2), pad=(3, 3, 3),
+    x = mx.nd.array(np.pad(x.asnumpy(), ((0, 0), (0, 0), (3, 3), (0, 0), (0, 0)), mode="edge"))
+    x = mx.nd.Convolution(x, stem.conv1.weight.data(), no_bias=True, kernel=(7, 7, 7), stride=(2, 2, 2), pad=(0, 3, 3),
                           num_filter=stem.conv1.weight.shape[0])
     x = norm(x, stem.bn1).relu()
     x = mx.nd.Pooling(x, kernel=(3, 3, 3), stride=(2, 2, 2), pad=(1, 1, 1), pool_type="max")
@@ -168,6 +169,21 @@ def test_folded_blocks_equal_the_conv3d_form(slices, depth):
         folded = folded.reshape(expected.shape)
         assert np.abs(folded - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
         assert expected.std() > 1e-2  # the comparison is of something
+
+
+def test_slices_that_are_alike_give_what_one_of_them_gives():
+    """So inflated 2D weights are exact for every number of slices."""
+    nets = {slices: ResNet3D(width=0.125, slices=slices, frozen_bn=True) for slices in (1, 9)}
+    for net in nets.values():
+        net.initialize()
+        randomise(net, 0)
+    image = np.random.default_rng(1).normal(size=(1, 1, 1, 64, 64))
+    one, nine = (nets[slices](mx.nd.array(np.repeat(image, slices, axis=2))) for slices in (1, 9))
+    for single, stack in zip(one, nine):
+        assert len(stack) in (2, 3)
+        for plane in stack.asnumpy():
+            assert np.allclose(plane, single.asnumpy()[0], atol=1e-4)
+    assert single.asnumpy().std() > 1e-2
 
 
 def test_depth_pool_by_hand():

@@ -1,0 +1,121 @@
+"""The two graphs over a detector's parts: what the losses need, and boxes.
+
+They are explicit because GluonCV's proposal network traces another graph in training than in inference.
+"""
+
+from __future__ import annotations
+
+from gluoncv.model_zoo.rcnn.faster_rcnn.rcnn_target import RCNNTargetGenerator, RCNNTargetSampler
+from mxnet import autograd
+from mxnet.gluon import nn
+
+from .detector import Detector
+from .proposals import without_nan
+from .rois import BOX_STDS, decode_boxes
+
+
+class TrainingNet(nn.HybridBlock):
+    """What the losses need, for a fixed number of images a device.
+
+    Call it inside ``autograd.record()`` with the image (B, P, 1, D, H, W), ground-truth boxes (B, M, 4) in pixels of
+    the input and labels (B, M), both padded with -1, and, for several phases, which of them are present (B, P).
+
+    Returns rpn_scores (B, A, 1) before the sigmoid, rpn_boxes (B, A, 4), class_scores (B, R, C + 1) before the softmax,
+    box_deltas (B, R_pos, C, 4), class_targets (B, R) with 0 background and -1 ignored, box_targets and box_masks
+    like box_deltas.
+    """
+
+    def __init__(self, detector: Detector, *, batch_size: int, **kwargs):
+        super().__init__(**kwargs)
+        head = detector.config.head
+        self._batch_size = batch_size
+        self._classes = len(detector.classes)
+        with self.name_scope():
+            self.detector = detector
+            self.sampler = RCNNTargetSampler(
+                num_image=batch_size,
+                num_proposal=detector.proposals(training=True),
+                num_sample=head.samples,
+                pos_iou_thresh=head.positive_iou,
+                pos_ratio=head.positive_ratio,
+                max_num_gt=head.max_boxes,
+            )
+            # as many as the sampler rounds to: every ROI that can be positive gets its box target
+            positives = int(round(head.samples * head.positive_ratio))
+            self.targets = RCNNTargetGenerator(self._classes, positives, batch_size, stds=BOX_STDS)
+
+    def forward(self, *args):
+        if not autograd.is_training():
+            raise RuntimeError("TrainingNet outside autograd.record(): use DetectionNet for inference")
+        return super().forward(*args)
+
+    def hybrid_forward(self, F, x, gt_boxes, gt_labels, present=None):
+        parts = self.detector
+        found = parts.features(F, x, present)
+        scores, proposals, rpn_scores, rpn_boxes, _ = parts.rpn(found.image, *found.maps)
+        rois, samples, matches = self.sampler(proposals, scores, gt_boxes)
+        head = parts.head(F, found, rois)
+        features = parts.dropout(head.abstract)
+        class_scores = F.reshape(parts.class_scores(F, head, features), (-4, self._batch_size, -1, 0))
+        class_targets, box_targets, box_masks, positives = self.targets(rois, samples, matches, gt_labels, gt_boxes)
+        # boxes are predicted for the ROIs that can be positive only: features (B * R, F) -> (B * R_pos, F)
+        features = F.reshape(features, (-4, self._batch_size, -1, 0))
+        chosen = [
+            F.take(
+                F.squeeze(F.slice_axis(features, axis=0, begin=image_index, end=image_index + 1), axis=0),
+                F.squeeze(F.slice_axis(positives, axis=0, begin=image_index, end=image_index + 1), axis=0),
+            )
+            for image_index in range(self._batch_size)
+        ]
+        box_deltas = F.reshape(parts.box_predictor(F.concat(*chosen, dim=0)), (-4, self._batch_size, -1, 0))
+        box_deltas = F.reshape(box_deltas, (0, 0, self._classes, 4))
+        return rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks
+
+
+class DetectionNet(nn.HybridBlock):
+    """Boxes of a batch of any size: (B, P, 1, D, H, W) -> rows (B, K, 6) and a check value (B,).
+
+    For several phases it also takes which of them are present, (B, P).
+
+    A row is (class, score, x1, y1, x2, y2): boxes in pixels of the input, unclipped, sorted by score; class -1 marks
+    rows that non-maximum suppression emptied. The check value is not finite where the network's scores are not; the
+    rows are then worth nothing.
+    """
+
+    def __init__(self, detector: Detector, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.detector = detector
+
+    def forward(self, *args):
+        if autograd.is_training():
+            raise RuntimeError("DetectionNet in training mode: use TrainingNet inside autograd.record()")
+        return super().forward(*args)
+
+    def hybrid_forward(self, F, x, present=None):
+        parts = self.detector
+        config = parts.config.head
+        classes = len(parts.classes)
+        found = parts.features(F, x, present)
+        rpn_scores, rois = parts.rpn(found.image, *found.maps)
+        count = parts.proposals(training=False)
+        head = parts.head(F, found, rois)
+        raw = F.reshape(parts.class_scores(F, head, head.abstract), (-4, -1, count, 0))
+        check = F.sum(raw, axis=(1, 2))
+        scores = F.softmax(raw, axis=-1)
+        scores = F.slice_axis(scores, axis=2, begin=1, end=None)  # (B, R, C), background dropped
+        deltas = F.reshape(parts.box_predictor(head.abstract), (-4, -1, count, 0))
+        boxes = decode_boxes(F, rois, F.reshape(deltas, (0, 0, classes, 4)))
+        ids = F.broadcast_like(F.reshape(F.arange(classes), (1, 1, classes)), scores)
+        # suppressed proposals fill the fixed count with score -1: nothing may be detected in them
+        scores = F.broadcast_mul(without_nan(F, scores, 0.0), rpn_scores >= 0)
+        rows = F.concat(F.expand_dims(ids, 3), F.expand_dims(scores, 3), boxes, dim=3)  # (B, R, C, 6)
+        rows = F.contrib.box_nms(
+            F.reshape(rows, (0, -3, 0)),
+            overlap_thresh=config.nms_threshold,
+            valid_thresh=config.score_threshold,
+            id_index=0,
+            score_index=1,
+            coord_start=2,
+        )
+        return F.slice_axis(rows, axis=1, begin=0, end=min(config.max_detections, count * classes)), check
