@@ -12,9 +12,10 @@ from typing import Any, Dict, List, Optional, Union
 import jinja2
 import yaml
 
-from gluon_liver.errors import InputError, RunError
+from gluon_liver.errors import RunError
 from gluon_liver.report import plots, tables
 from gluon_liver.report.log import read_log, read_text
+from gluon_liver.report.results import parse_object, read_results
 
 TEMPLATES = Path(__file__).parent / "templates"
 KINDS = {  # of overlays, in the order shown: heading and explanation
@@ -40,10 +41,10 @@ def write_report(run_dir: Union[str, Path]) -> Path:
     run = Path(run_dir)
     if not run.is_dir():
         raise RunError(f"{run}: no such run folder; a run is what training writes to its output folder")
-    results = _read_results(run / "results.json")
+    results = read_results(run / "results.json")
     config_text = read_text(run / "config.yaml")
     _parse_config(config_text, run / "config.yaml")
-    environment = _parse_object(read_text(run / "environment.json"), run / "environment.json")
+    environment = parse_object(read_text(run / "environment.json"), run / "environment.json")
     log = read_log(run / "log.jsonl")
     page = _template().render(
         row=results["row"],
@@ -82,18 +83,6 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html.j2")
 
 
-def _parse_object(text: str, path: Path) -> Dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise RunError(
-            f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from error
-    if not isinstance(found, dict):
-        raise RunError(f"{path}: holds a {type(found).__name__}; an object is needed")
-    return found
-
-
 def _parse_config(text: str, path: Path) -> None:
     try:
         found = yaml.safe_load(text)
@@ -101,32 +90,6 @@ def _parse_config(text: str, path: Path) -> None:
         raise RunError(f"{path}: not YAML: {error}") from error
     if not isinstance(found, dict):
         raise RunError(f"{path}: holds a {type(found).__name__}; a mapping is needed")
-
-
-def _read_results(path: Path) -> Dict[str, Any]:
-    results = _parse_object(read_text(path), path)
-    if results.get("format") != 1 or results.get("kind") != "ct":
-        raise RunError(
-            f"{path}: format {results.get('format')!r}, kind {results.get('kind')!r}; this report shows "
-            "format 1 of kind 'ct'. Evaluate the run again with this version"
-        )
-    kinds = dict(
-        row=(str, type(None)), split=str, data=dict, classes=list, summary=dict, curves=dict, overlays=list
-    )
-    for key, kind in kinds.items():
-        if not isinstance(results.get(key), kind) or (key == "row" and key not in results):
-            raise RunError(f"{path}: {key} is missing or of the wrong type; evaluate the run again")
-    if not isinstance(results["data"].get("phantom"), bool) or not isinstance(
-        results["data"].get("note"), str
-    ):
-        raise RunError(f"{path}: data must say phantom (true or false) and note (text)")
-    try:
-        tables.comparison_table(results["summary"], row=results["row"])
-    except InputError as error:
-        raise RunError(f"{path}: {error}") from error
-    if list(results["summary"]["boxes"]) != results["classes"]:
-        raise RunError(f"{path}: the summary's classes are not {results['classes']}")
-    return results
 
 
 def _printed_rows(classes: List[str]) -> Dict[str, List[str]]:

@@ -226,11 +226,11 @@ def table4_text(summary: Dict[str, Any], *, row: Optional[str], data_note: str, 
     Raises:
         InputError: an unknown row, or not a ct_summary.
     """
-    blocks = [_as_text(comparison_table(summary, row=row)), _wrap(_data_statement(data_note, phantom))]
+    blocks = [as_text(comparison_table(summary, row=row)), wrap(_data_statement(data_note, phantom))]
     if row is not None:
-        blocks.append(_wrap(DENOMINATOR_WARNING))
-    blocks += [_as_text(detection_table(summary)), _as_text(froc_table(summary))]
-    blocks.append("\n".join(_wrap(note) for note in summary_notes(summary)))
+        blocks.append(wrap(DENOMINATOR_WARNING))
+    blocks += [as_text(detection_table(summary)), as_text(froc_table(summary))]
+    blocks.append("\n".join(wrap(note) for note in summary_notes(summary)))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -268,11 +268,13 @@ def _data_statement(data_note: str, phantom: bool) -> str:
     return f"Data: {data_note}" + (f"\n{PHANTOM_WARNING}" if phantom else "")
 
 
-def _wrap(text: str) -> str:
+def wrap(text: str) -> str:
+    """The text in lines of at most 110 characters."""
     return "\n".join(textwrap.fill(line, 110, break_on_hyphens=False) for line in text.splitlines())
 
 
-def _as_text(table: Table) -> str:
+def as_text(table: Table) -> str:
+    """The table in columns of plain text."""
     lines = [table.header, *(tuple(str(cell) for cell in row) for row in table.rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(table.header))]
     text = [

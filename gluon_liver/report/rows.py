@@ -1,0 +1,91 @@
+"""Table 4 whole: several evaluated runs beside the six printed rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Sequence
+
+from gluon_liver.errors import RunError
+from gluon_liver.report import tables
+from gluon_liver.report.log import read_text
+from gluon_liver.report.results import parse_object, read_results
+from gluon_liver.report.tables import Cell, Table, percent
+
+
+class EvaluatedRun(NamedTuple):
+    """An evaluated run: its folder's name, its seed, the patients that it was scored on, and results.json."""
+
+    name: str
+    seed: int
+    data: str
+    results: Dict[str, Any]
+
+
+def read_run(folder: Path) -> EvaluatedRun:
+    """Raises :class:`RunError` for a folder that holds no evaluated run."""
+    environment = parse_object(read_text(folder / "environment.json"), folder / "environment.json")
+    results = read_results(folder / "results.json")
+    for key, kind in (("seed", int), ("training_studies", list)):
+        if not isinstance(environment.get(key), kind):
+            raise RunError(f"{folder / 'environment.json'}: {key} is missing: not a run of this version")
+    # runs that trained on the same studies come from the same data and split
+    data = json.dumps(sorted(environment["training_studies"]))
+    return EvaluatedRun(folder.name, environment["seed"], data, results)
+
+
+def rows_text(runs: Sequence[EvaluatedRun]) -> str:
+    """Table 4's rows as printed, each with our runs of it below, and what both are worth, at most 110 columns.
+
+    Raises :class:`RunError` when a run is no row of Table 4, was not scored on test patients, or has other classes
+    than the first.
+    """
+    classes = runs[0].results["classes"]
+    for run in runs:
+        if run.results["row"] is None:
+            raise RunError(f"{run.name}: its configuration is no row of Table 4 (row: null)")
+        if run.results["split"] != "test":
+            raise RunError(f"{run.name}: scored on the {run.results['split']} patients; evaluate it on --split test")
+        if run.results["classes"] != classes:
+            raise RunError(f"{run.name}: has the classes {run.results['classes']}, the first run has {classes}")
+    sets = sorted({run.data for run in runs}, key=[run.data for run in runs].index)
+    blocks = [tables.as_text(_table(runs, classes, sets)), _legend(runs, len(sets))]
+    blocks.append(tables.wrap(tables.DENOMINATOR_WARNING))
+    notes = sorted({run.results["data"]["note"] for run in runs})
+    blocks.append(tables.wrap("\n".join("Data: " + note for note in notes)))
+    if any(run.results["data"]["phantom"] for run in runs):
+        blocks.append(tables.PHANTOM_WARNING)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table(runs: Sequence[EvaluatedRun], classes: Sequence[str], sets: Sequence[str]) -> Table:
+    columns = [tables.COLUMN_OF_CLASS.get(name, name) for name in classes]
+    rows: List[Sequence[Cell]] = []
+    for row, printed in tables.TABLE4.items():
+        cells = [printed.get(column) for column in columns]
+        blank = [Cell("")] * 3
+        rows.append([Cell(row), Cell("paper"), *(Cell(cell.text if cell else "-") for cell in cells), *blank])
+        for run in runs:
+            if run.results["row"] != row:
+                continue
+            summary = run.results["summary"]
+            name = f"set {sets.index(run.data) + 1}, seed {run.seed}"
+            overall = [summary["ap50"]["mean"], summary["precision"]["all"], summary["recall"]["all"]]
+            rows.append(
+                [Cell(""), Cell(name), *(percent(summary["top1"][one]) for one in classes)]
+                + [percent(entry)._replace(interval="") for entry in overall]
+            )
+    header = ("row", "source", *columns, "AP50", "precision", "recall")
+    return Table("Table 4: accuracy in %", header, tuple(tuple(row) for row in rows))
+
+
+def _legend(runs: Sequence[EvaluatedRun], sets: int) -> str:
+    settings = runs[0].results["summary"]["settings"]
+    text = (
+        "paper: as printed. Ours, in the same three columns: top-1, the share of annotated slices whose best ROI is "
+        f"right, [low, high] {100 * settings['confidence']:g} % {settings['interval']}. AP50: mean over classes; "
+        f"precision and recall: all classes, score {settings['score_threshold']:g}, IoU {settings['iou_threshold']:g}."
+    )
+    if sets > 1:
+        text += f" set: runs of one set share their patients; there are {sets} sets."
+    return tables.wrap(text)
