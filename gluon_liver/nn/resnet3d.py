@@ -1,8 +1,9 @@
 """The 3D-stem residual network of the CT paper, in its two printed depths (Tables 2 and 3).
 
 Only conv1 and the two pools reach across slices; the 3x3 of every block is in-plane (1x3x3) and blocks stride in-plane
-only. After pool1 the slices are therefore folded into the batch once and the blocks run as 2D layers, which gives the
-numbers of the Conv3D form at a half to four fifths of its time on CPU.
+only. Slices are therefore folded into the batch from the first layer on and all layers are 2D, which gives the numbers
+of the Conv3D form (its blocks in a half to four fifths of the time on CPU) and avoids Conv3D before BatchNorm, whose
+backward MXNet 1.9 cannot compute on CPU for many channel counts (apache/mxnet#20858).
 """
 
 from __future__ import annotations
@@ -110,53 +111,8 @@ def make_block(
     return block
 
 
-class StemConv(nn.HybridBlock):
-    """conv1: 7x7x7, stride 2. In-plane it pads with zeros, over depth it repeats the end slices.
-
-    A stack whose slices are alike then gives what one of them gives, whatever its depth: weights inflated from a 2D
-    net are exact for any number of slices. For a single slice the kernel is summed over depth, which is the same.
-    """
-
-    def __init__(self, channels: int, *, slices: int, **kwargs):
-        super().__init__(**kwargs)
-        self._channels, self._slices = channels, slices
-        with self.name_scope():
-            self.weight = self.params.get("weight", shape=(channels, 1, 7, 7, 7))
-
-    def hybrid_forward(self, F, x, weight):
-        """(N, 1, D, H, W) -> (N, channels, D / 2, H / 2, W / 2), rounded up."""
-        options = {"num_filter": self._channels, "no_bias": True}
-        if self._slices == 1:
-            flat = F.sum(weight, axis=2)
-            x = F.Convolution(F.reshape(x, (0, 0, -3, 0)), flat, kernel=(7, 7), stride=(2, 2), pad=(3, 3), **options)
-            return F.expand_dims(x, axis=2)
-        x = F.pad(x, mode="edge", pad_width=(0, 0, 0, 0, 3, 3, 0, 0, 0, 0))
-        return F.Convolution(x, weight, kernel=(7, 7, 7), stride=(2, 2, 2), pad=(0, 3, 3), **options)
-
-
-class Stem(nn.HybridBlock):
-    """conv1 and pool1 (3D), then slices folded into the batch."""
-
-    def __init__(self, *, slices: int, width: float = 1.0, frozen_bn: bool = False, **kwargs):
-        super().__init__(**kwargs)
-        channels = scaled(STEM_CHANNELS, width)
-        with self.name_scope():
-            self.conv1 = StemConv(channels, slices=slices, prefix="conv1_")
-            self.bn1 = batch_norm(frozen_bn, in_channels=channels)
-
-    def hybrid_forward(self, F, x):
-        """(N, 1, D, H, W) -> (N * D / 4, channels, H / 4, W / 4)."""
-        x = self.conv1(x)
-        # BatchNorm in 4-D: MXNet 1.9's backward of Conv3D + BatchNorm fails on blocked 5-D arrays (apache/mxnet#20858)
-        flat = F.reshape(x, (0, 0, 0, -1))  # (N, C, D, H, W) -> (N, C, D, H * W)
-        x = F.reshape_like(F.relu(self.bn1(flat)), x)
-        x = F.Pooling(x, kernel=(3, 3, 3), stride=(2, 2, 2), pad=(1, 1, 1), pool_type="max")
-        x = F.transpose(x, (0, 2, 1, 3, 4))  # (N, C, D, H, W) -> (N, D, C, H, W)
-        return F.reshape(x, (-3, 0, 0, 0))  # -> (N * D, C, H, W)
-
-
 class DepthPool(nn.HybridBlock):
-    """pool2: 3x1x1 max, stride 2, padding 1, over the slices of a folded map."""
+    """Max over depth, kernel 3, stride 2, padding 1, of a folded map: pool2, and the depth of pool1."""
 
     def __init__(self, slices: int, **kwargs):
         super().__init__(**kwargs)
@@ -176,6 +132,55 @@ class DepthPool(nn.HybridBlock):
                 largest = F.maximum(largest, plane)
             pooled.append(largest)
         return F.reshape(F.concat(*pooled, dim=1), (-3, 0, 0, 0))
+
+
+class StemConv(nn.HybridBlock):
+    """conv1: 7x7x7, stride 2, slices folded into the batch.
+
+    A 3D convolution of one channel is a 2D one whose input channels are the seven slices of a window. In-plane it
+    pads with zeros, over depth it repeats the end slices: a stack whose slices are alike then gives what one of them
+    gives, whatever its depth, so weights inflated from a 2D net are exact for any number of slices. For a single slice
+    the kernel is summed over depth, which is the same.
+    """
+
+    def __init__(self, channels: int, *, slices: int, **kwargs):
+        super().__init__(**kwargs)
+        self._channels, self._slices = channels, slices
+        with self.name_scope():
+            self.weight = self.params.get("weight", shape=(channels, 1, 7, 7, 7))
+
+    def hybrid_forward(self, F, x, weight):
+        """(N, 1, D, H, W) -> (N * D / 2, channels, H / 2, W / 2), rounded up."""
+        x = F.reshape(x, (0, -3, 0, 0))  # (N, D, H, W)
+        if self._slices == 1:
+            weight = F.sum(weight, axis=2)
+        else:
+            first, last = (F.slice_axis(x, axis=1, begin=at, end=at + 1) for at in (0, self._slices - 1))
+            x = F.concat(first, first, first, x, last, last, last, dim=1)
+            windows = [F.slice_axis(x, axis=1, begin=2 * k, end=2 * k + 7) for k in range(half(self._slices))]
+            x = F.reshape(F.stack(*windows, axis=1), (-3, 0, 0, 0))  # (N * D / 2, 7, H, W)
+            weight = F.squeeze(weight, axis=1)
+        return F.Convolution(
+            x, weight, kernel=(7, 7), stride=(2, 2), pad=(3, 3), num_filter=self._channels, no_bias=True
+        )
+
+
+class Stem(nn.HybridBlock):
+    """conv1 and pool1 of the table, slices folded into the batch."""
+
+    def __init__(self, *, slices: int, width: float = 1.0, frozen_bn: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        channels = scaled(STEM_CHANNELS, width)
+        with self.name_scope():
+            self.conv1 = StemConv(channels, slices=slices, prefix="conv1_")
+            self.bn1 = batch_norm(frozen_bn, in_channels=channels)
+            self.pool1 = DepthPool(half(slices), prefix="pool1_")
+
+    def hybrid_forward(self, F, x):
+        """(N, 1, D, H, W) -> (N * D / 4, channels, H / 4, W / 4)."""
+        x = F.relu(self.bn1(self.conv1(x)))
+        # pool1 is 3x3x3: the largest of the largest in each plane
+        return self.pool1(F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max"))
 
 
 class ResNet3D(nn.HybridBlock):

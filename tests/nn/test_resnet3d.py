@@ -196,7 +196,7 @@ def test_depth_pool_by_hand():
 
 
 def test_backward_reaches_every_parameter_with_live_batch_norm():
-    """Guards the reshape around conv1's BatchNorm: without it backward raises (apache/mxnet#20858)."""
+    """Conv3D before BatchNorm would raise here (apache/mxnet#20858)."""
     net = ResNet3D(width=0.25, slices=9)
     net.initialize(mx.init.Xavier())
     net.hybridize()
