@@ -1,4 +1,4 @@
-"""The four losses of Faster R-CNN (Ren et al. 2015, equation 1; Girshick 2015, equation 1)."""
+"""The four losses of Faster R-CNN (Ren et al. 2015, equation 1; Girshick 2015, equation 1), and the texture stage's."""
 
 from __future__ import annotations
 
@@ -17,28 +17,34 @@ def detection_losses(
 
     Parameters
     ----------
-    outputs: what :class:`gluon_liver.nn.detector.TrainingNet` returns.
+    outputs: what :class:`gluon_liver.nn.graphs.TrainingNet` returns.
     rpn_labels: (B, A) 1 positive, 0 negative, -1 ignored.
     rpn_targets: (B, A, 4) box offsets where positive.
     """
-    rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks = outputs
+    rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks = outputs[:7]
     sampled = rpn_labels >= 0
     sampled_count = mx.nd.maximum(sampled.sum(), 1)
-    scores = rpn_scores.reshape((0, -1))
-    # log(1 + exp(-|x|)) + max(x, 0) - x * label: the stable form of binary cross-entropy
-    entropy = mx.nd.relu(scores) - scores * (rpn_labels > 0) + mx.nd.Activation(-mx.nd.abs(scores), "softrelu")
+    entropy = _binary_entropy(rpn_scores.reshape((0, -1)), rpn_labels > 0)
     positive = (rpn_labels > 0).expand_dims(2)
 
     valid = class_targets >= 0
     valid_count = mx.nd.maximum(valid.sum(), 1)
     log_probability = mx.nd.log_softmax(class_scores, axis=-1)
     chosen = mx.nd.pick(log_probability, mx.nd.maximum(class_targets, 0), axis=-1)
-    return {
+    losses = {
         "rpn_score": (entropy * sampled).sum() / sampled_count,
         "rpn_box": (_huber(rpn_boxes - rpn_targets, RPN_HUBER) * positive).sum() / sampled_count,
         "rcnn_score": -(chosen * valid).sum() / valid_count,
         "rcnn_box": (_huber(box_deltas - box_targets, HEAD_HUBER) * box_masks).sum() / valid_count,
     }
+    for abnormal in outputs[7:]:
+        losses["texture"] = (_binary_entropy(abnormal, class_targets > 0) * valid).sum() / valid_count
+    return losses
+
+
+def _binary_entropy(scores, labels):
+    """log(1 + exp(-|x|)) + max(x, 0) - x * label: the stable form of binary cross-entropy."""
+    return mx.nd.relu(scores) - scores * labels + mx.nd.Activation(-mx.nd.abs(scores), "softrelu")
 
 
 def _huber(error, rho: float):

@@ -20,7 +20,7 @@ from .proposals import anchors_of, make_rpn
 from .relation import PhaseRelation
 from .resnet3d import CHANNELS, ResNet3D, make_block, scaled
 from .rois import pyramid_align, roi_align, roi_rows
-from .texture import TextureHead, two_stage_scores
+from .texture import TextureHead
 
 DENSE_UNITS = 1024  # of each dense layer of the fusion head, as in Lin et al. 2017
 
@@ -101,8 +101,8 @@ class Detector(nn.HybridBlock):
                 self.texture = TextureHead(in_channels=channels[0], dropout=config.head.dropout, prefix="texture_")
             self.dropout = nn.Dropout(config.head.dropout)
             self.class_predictor = nn.Dense(
-                len(classes) + (not config.texture_head), in_units=head_channels,
-                weight_initializer=mx.init.Normal(0.01), prefix="class_predictor_",
+                len(classes) + 1, in_units=head_channels, weight_initializer=mx.init.Normal(0.01),
+                prefix="class_predictor_",
             )
             self.box_predictor = nn.Dense(
                 len(classes) * 4, in_units=head_channels, weight_initializer=mx.init.Normal(0.001),
@@ -167,11 +167,6 @@ class Detector(nn.HybridBlock):
             return HeadOutput(abstract, None)
         size = self.config.head.roi_size
         return HeadOutput(abstract, self.texture(roi_align(F, features.shallow, images, rois, stride=4, size=size)))
-
-    def class_scores(self, F: Any, head: HeadOutput, abstract: Any) -> Any:
-        """(B * R, C + 1) before the softmax, background first, from the dropped-out ``abstract`` features."""
-        scores = self.class_predictor(abstract)
-        return scores if head.abnormal is None else two_stage_scores(F, head.abnormal, scores)
 
 
 class DenseHead(nn.HybridBlock):

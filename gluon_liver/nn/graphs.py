@@ -22,7 +22,7 @@ class TrainingNet(nn.HybridBlock):
 
     Returns rpn_scores (B, A, 1) before the sigmoid, rpn_boxes (B, A, 4), class_scores (B, R, C + 1) before the softmax,
     box_deltas (B, R_pos, C, 4), class_targets (B, R) with 0 background and -1 ignored, box_targets and box_masks
-    like box_deltas.
+    like box_deltas; with a texture stage also its abnormal_scores (B, R) before the sigmoid.
     """
 
     def __init__(self, detector: Detector, *, batch_size: int, **kwargs):
@@ -56,7 +56,7 @@ class TrainingNet(nn.HybridBlock):
         rois, samples, matches = self.sampler(proposals, scores, gt_boxes)
         head = parts.head(F, found, rois)
         features = parts.dropout(head.abstract)
-        class_scores = F.reshape(parts.class_scores(F, head, features), (-4, self._batch_size, -1, 0))
+        class_scores = F.reshape(parts.class_predictor(features), (-4, self._batch_size, -1, 0))
         class_targets, box_targets, box_masks, positives = self.targets(rois, samples, matches, gt_labels, gt_boxes)
         # boxes are predicted for the ROIs that can be positive only: features (B * R, F) -> (B * R_pos, F)
         features = F.reshape(features, (-4, self._batch_size, -1, 0))
@@ -69,7 +69,10 @@ class TrainingNet(nn.HybridBlock):
         ]
         box_deltas = F.reshape(parts.box_predictor(F.concat(*chosen, dim=0)), (-4, self._batch_size, -1, 0))
         box_deltas = F.reshape(box_deltas, (0, 0, self._classes, 4))
-        return rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks
+        outputs = [rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks]
+        if head.abnormal is not None:
+            outputs.append(F.reshape(head.abnormal, (self._batch_size, -1)))
+        return outputs
 
 
 class DetectionNet(nn.HybridBlock):
@@ -100,10 +103,11 @@ class DetectionNet(nn.HybridBlock):
         rpn_scores, rois = parts.rpn(found.image, *found.maps)
         count = parts.proposals(training=False)
         head = parts.head(F, found, rois)
-        raw = F.reshape(parts.class_scores(F, head, head.abstract), (-4, -1, count, 0))
+        raw = F.reshape(parts.class_predictor(head.abstract), (-4, -1, count, 0))
         check = F.sum(raw, axis=(1, 2))
-        scores = F.softmax(raw, axis=-1)
-        scores = F.slice_axis(scores, axis=2, begin=1, end=None)  # (B, R, C), background dropped
+        scores = F.slice_axis(F.softmax(raw, axis=-1), axis=2, begin=1, end=None)  # (B, R, C), background dropped
+        if head.abnormal is not None:
+            scores = F.broadcast_mul(scores, F.sigmoid(F.reshape(head.abnormal, (-4, -1, count, 0))))
         deltas = F.reshape(parts.box_predictor(head.abstract), (-4, -1, count, 0))
         boxes = decode_boxes(F, rois, F.reshape(deltas, (0, 0, classes, 4)))
         ids = F.broadcast_like(F.reshape(F.arange(classes), (1, 1, classes)), scores)

@@ -2,7 +2,11 @@
 
 The texture of an ROI is described by second-order statistics of the shallow map (Block1): the energy of each channel
 and the Gram matrix, the correlation of each two channels over the ROI (as in Gatys et al. 2015, "Texture synthesis
-using convolutional neural networks"). A small dense net turns them into one score.
+using convolutional neural networks"). A small dense net turns them into one score, trained with a binary loss of its
+own; the probability of a class is P(abnormal) times what stage two says of the class.
+
+Texture does not know where a lesion ends: an ROI that covers half of it has the texture of one that fits. Stage two
+therefore keeps a background class, which rejects such ROIs (docs/fidelity.md has the measurement).
 """
 
 from __future__ import annotations
@@ -45,14 +49,3 @@ def texture(F: Any, pooled: Any) -> Any:
     gram = F.batch_dot(scaled, scaled, transpose_b=True)  # (N, C, C)
     positions = F.sum(F.ones_like(F.slice_axis(flat, axis=1, begin=0, end=1)), axis=2, keepdims=True)  # (N, 1, 1)
     return F.concat(F.flatten(energy), F.flatten(F.broadcast_div(gram, positions)), dim=1)
-
-
-def two_stage_scores(F: Any, abnormal: Any, classes: Any) -> Any:
-    """(..., 1) score of stage one and (..., C) of stage two -> (..., C + 1) log-probabilities, normal first.
-
-    The probability of a class is P(abnormal) * P(class | abnormal). They sum to one, so that the cross-entropy of this
-    row is the binary loss of stage one plus, for abnormal ROIs alone, the cross-entropy of stage two.
-    """
-    normal = -F.Activation(abnormal, act_type="softrelu")  # log P(normal)
-    given = F.broadcast_add(F.log_softmax(classes, axis=-1), normal + abnormal)  # + log P(abnormal)
-    return F.concat(normal, given, dim=-1)

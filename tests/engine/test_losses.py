@@ -34,8 +34,16 @@ def test_losses_equal_numpy():
         "rcnn_score": np.mean(picked),
         "rcnn_box": (huber(box_deltas - box_targets, HEAD_HUBER) * box_masks).sum() / len(picked),
     }
+    assert set(losses) == set(expected)
     for name, value in expected.items():
         assert np.isclose(float(losses[name].asscalar()), value, rtol=1e-5), name
+
+    abnormal = rng.normal(0, 2, (2, 5))
+    with_texture = detection_losses(outputs + [mx.nd.array(abnormal)], mx.nd.array(labels), mx.nd.array(targets))
+    p = 1 / (1 + np.exp(-abnormal))
+    terms = np.where(class_targets > 0, -np.log(p), -np.log(1 - p))[class_targets >= 0]
+    assert np.isclose(float(with_texture["texture"].asscalar()), terms.mean(), rtol=1e-5)
+    assert set(with_texture) == set(expected) | {"texture"}
 
 
 def test_extreme_scores_stay_finite():

@@ -308,3 +308,17 @@ def test_suppressed_proposals_detect_nothing(detector):
     kept = rows[rows[:, 0] >= 0]
     assert len(kept) > 0
     assert (kept[:, 4:] - kept[:, 2:4]).min() > 1
+
+
+def test_a_class_scores_what_both_stages_give_it():
+    """Stage one sure of normal: nothing is left; undecided: half of stage two's scores."""
+    x = mx.nd.random.normal(shape=(1, 1, 1, 1, SIZE, SIZE))
+    built = make_detector(texture_head=True, head__nms_threshold=0.999, head__score_threshold=0.0)
+    rows = {}
+    for name, bias in {"abnormal": 50.0, "undecided": 0.0, "normal": -50.0}.items():
+        built.texture.score.weight.set_data(mx.nd.zeros((1, 64)))
+        built.texture.score.bias.set_data(mx.nd.array([bias]))
+        rows[name] = rows_of(DetectionNet(built), x)[0]
+    assert rows["abnormal"][:, 1].max() > 0.1
+    assert np.allclose(rows["undecided"][:, 1], rows["abnormal"][:, 1] / 2, atol=1e-5)
+    assert rows["normal"][:, 1].max() < 1e-6

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mxnet import autograd, gluon
 
-from gluon_liver.nn.texture import CHANNELS, ENERGY_FLOOR, TextureHead, texture, two_stage_scores
+from gluon_liver.nn.texture import CHANNELS, ENERGY_FLOOR, TextureHead, texture
 
 
 def test_the_descriptor_by_loops():
@@ -23,17 +23,6 @@ def test_a_silent_roi_has_a_finite_gradient():
     with autograd.record():
         texture(mx.nd, pooled).sum().backward()
     assert np.isfinite(pooled.grad.asnumpy()).all()
-
-
-def test_probabilities_multiply():
-    rng = np.random.default_rng(1)
-    abnormal, classes = rng.normal(0, 3, (5, 1)), rng.normal(0, 3, (5, 3))
-    rows = np.exp(two_stage_scores(mx.nd, mx.nd.array(abnormal), mx.nd.array(classes)).asnumpy())
-    p = 1 / (1 + np.exp(-abnormal))
-    given = np.exp(classes) / np.exp(classes).sum(axis=1, keepdims=True)
-    assert np.allclose(rows, np.concatenate([1 - p, p * given], axis=1), atol=1e-6)
-    far = two_stage_scores(mx.nd, mx.nd.array([[200.0], [-200.0]]), mx.nd.zeros((2, 3))).asnumpy()
-    assert np.isfinite(far).all() and far[0, 0] == -200
 
 
 def textures(count, seed):
