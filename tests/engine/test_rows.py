@@ -41,6 +41,7 @@ def trainer_of(row):
     config = load_config(DEMO_CONFIGS[row], overrides=[
         "data.size=64", "network.rpn.channels=16", "network.rpn.train_post_nms=60", "network.rpn.test_post_nms=30",
         "network.head.samples=16", "train.batch_size=2", "network.head.dropout=0.0", "network.rpn.min_size=2",
+        "network.head.score_threshold=0.0",
     ])  # fmt: skip
     phases = 3 if config.network.multi_modal else 1
     return DetectorTrainer(config, classes=CLASSES, phases=phases, context=mx.cpu()), phases
