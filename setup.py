@@ -47,6 +47,7 @@ setup(
         "pydicom>=2.4.4,<2.5; python_version < '3.10'",
         "pydicom>=3.0.2,<3.1; python_version >= '3.10'",
         "PyYAML>=6.0.3,<6.1",
+        "safetensors>=0.5.3,<0.9",
         "scipy>=1.10.1,<1.18",
         "SimpleITK>=2.4.1,<2.6",
         "tqdm>=4.70.1,<5",

@@ -18,6 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="change one key of the configuration, e.g. train.epochs=5; may be repeated")
     parser.add_argument("--seed", type=int, help="shorthand for --set train.seed=SEED")
     parser.add_argument("--steps", type=int, help="stop after this many steps instead of after the epochs")
+    parser.add_argument("--pretrained", type=Path, metavar="FILE",
+                        help="start from the weights of a ResNet with bottlenecks, 2D or 3D: GluonCV or MXNet .params, "
+                             "PyTorch .pth, .safetensors, .npz; prints what matched")
+    parser.add_argument("--pretrained-hu", type=float, nargs=2, metavar=("LOW", "HIGH"),
+                        help="the weights are of a CT net that takes HU from LOW to HIGH as 0 to 1 "
+                             "(default: images normalised as ImageNet's)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
 
 
@@ -30,13 +36,19 @@ def run(args: argparse.Namespace) -> int:
     from ..data.dataset import Dataset
     from ..engine.device import parse_device
     from ..engine.train import train
-    from ..errors import ConfigError
+    from ..engine.transfer import Pretrained
+    from ..errors import ConfigError, InputError
 
     overrides = list(args.set) + ([] if args.seed is None else ["train.seed={}".format(args.seed)])
     config = load_config(args.config, overrides=overrides)
     if args.steps is not None and args.steps < 1:
         raise ConfigError("--steps {}: it must be 1 or more".format(args.steps))
-    context = parse_device(args.device)
-    finished = train(config, Dataset.open(args.data), args.out, context=context, steps=args.steps)
+    if args.pretrained_hu and not args.pretrained:
+        raise InputError("--pretrained-hu says what --pretrained FILE takes: give both")
+    pretrained = None
+    if args.pretrained:
+        pretrained = Pretrained(args.pretrained, tuple(args.pretrained_hu) if args.pretrained_hu else None)
+    finished = train(config, Dataset.open(args.data), args.out, context=parse_device(args.device), steps=args.steps,
+                     pretrained=pretrained)
     print("run: {}".format(finished.folder))
     return 0

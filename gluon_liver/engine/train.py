@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -23,7 +24,8 @@ from ..nn.graphs import TrainingNet
 from .batches import Batch, make_batch
 from .checkpoint import save_checkpoint
 from .losses import detection_losses
-from .run import Run, has_checkpoint, input_phases
+from .run import Run, has_checkpoint, input_phases, write_json
+from .transfer import Pretrained, load_pretrained
 
 
 def train(
@@ -33,6 +35,7 @@ def train(
     *,
     context: Optional[mx.Context] = None,
     steps: Optional[int] = None,
+    pretrained: Optional[Pretrained] = None,
     progress: bool = True,
 ) -> Run:
     """Train on the dataset's training patients and leave a run folder.
@@ -40,6 +43,7 @@ def train(
     Parameters
     ----------
     steps: stop after this many steps instead of after the configured epochs.
+    pretrained: weights to start backbone and Block4 from; what was done with them goes to pretrained.json.
 
     Raises :class:`DatasetError` when nothing can be trained on, :class:`RunError` when ``out`` is taken and
     :class:`TrainingError` with the step when a loss is not finite.
@@ -51,8 +55,14 @@ def train(
     loader = SliceLoader(dataset, config.data, cases=cases, multi_modal=multi_modal, progress=progress)
     # whatever the configuration can break breaks here, before there is a run folder
     trainer = DetectorTrainer(config, classes=dataset.classes, phases=phases, context=context or mx.cpu())
+    if pretrained is not None:
+        report, record = load_pretrained(trainer.detector, config, pretrained)
+        if progress:
+            print(report.text(), file=sys.stderr)
     run = Run.create(out, config, dataset=dataset)
     try:
+        if pretrained is not None:
+            write_json(run.folder / "pretrained.json", record)
         _train_steps(trainer, loader, labels, run, steps=steps, progress=progress)
     except TrainingError:
         raise  # the log shows how it diverged

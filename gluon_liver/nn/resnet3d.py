@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+import mxnet as mx
 from mxnet.gluon import nn
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (6, 8, 12, 6)}  # bottlenecks of Block1 to Block4 (Tables 2 and 3)
@@ -69,13 +70,25 @@ class Bottleneck(nn.HybridBlock):
         return F.relu(self.bn3(self.conv3(y)) + skip)
 
 
+class ChannelIdentity(mx.init.Initializer):
+    """A 1x1 convolution that passes every channel on as it is."""
+
+    def _init_weight(self, name, arr):
+        arr[:] = mx.nd.eye(arr.shape[0]).reshape(arr.shape)
+
+
 class Transition(nn.HybridBlock):
-    """The layer that Table 3's net has after each block "to maintain the feature size": 1x1 conv, BatchNorm, ReLU."""
+    """The layer that Table 3's net has after each block "to maintain the feature size": 1x1 conv, BatchNorm, ReLU.
+
+    It starts as the identity, as a bottleneck starts as its skip, so that it does not scramble transferred features.
+    """
 
     def __init__(self, channels: int, *, frozen_bn: bool, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.conv = nn.Conv2D(channels, 1, use_bias=False, in_channels=channels)
+            self.conv = nn.Conv2D(
+                channels, 1, use_bias=False, in_channels=channels, weight_initializer=ChannelIdentity()
+            )
             self.bn = batch_norm(frozen_bn, in_channels=channels)
 
     def hybrid_forward(self, F, x):

@@ -53,6 +53,8 @@ BAD_INPUT = [
     ("train --config demo-ct --data {}/data --out {}/taken", "not an empty folder"),
     ("train --config demo-ct --device gpu:7 --data {}/data --out {}/new", "MXNet sees"),
     ("train --config demo-ct --device tpu --data {}/data --out {}/new", "expected cpu or gpu:N"),
+    ("train --config demo-ct --pretrained-hu 0 1 --data {}/data --out {}/new", "give both"),
+    ("train --config demo-ct --pretrained {}/text.txt --data {}/data --out {}/new", "which none of MXNet .params"),
     ("evaluate --run {}/nowhere", "no run folder"),
     ("evaluate --run {}/empty", "no config.yaml"),
     ("evaluate --run {}/run --split train", "--allow-train"),

@@ -186,6 +186,14 @@ def test_slices_that_are_alike_give_what_one_of_them_gives():
     assert single.asnumpy().std() > 1e-2
 
 
+def test_a_transition_starts_as_the_identity():
+    """Of what a block gives, which is not negative, with the statistics of a net that has seen nothing."""
+    layer = Transition(6, frozen_bn=True)
+    layer.initialize()
+    x = mx.nd.random.uniform(shape=(2, 6, 3, 3))
+    assert np.allclose(layer(x).asnumpy(), x.asnumpy() / np.sqrt(1 + BN_EPSILON), atol=1e-6)
+
+
 def test_depth_pool_by_hand():
     pool = DepthPool(5)
     x = np.array([1, 5, 2, 4, 3], np.float32).reshape(5, 1, 1, 1)

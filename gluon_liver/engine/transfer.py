@@ -1,0 +1,65 @@
+"""Transfer learning: a file of trained weights into a fresh detector, and a record of it for the run."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+
+from ..config import Config
+from ..data.image import window_values
+from ..data.weight_files import read_weights
+from ..errors import ConfigError, InputError
+from ..nn.detector import Detector
+from ..nn.weights import TransferReport, transfer
+from .batches import GREY_MEAN, GREY_STD
+
+
+class Pretrained(NamedTuple):
+    """A file of ResNet weights (see :func:`gluon_liver.data.weight_files.read_weights`).
+
+    ``input_hu``: what the source net takes as 0 and as 1, in HU, for nets trained on CT; None for one that takes what
+    ours takes (grey or RGB normalised by ImageNet's mean and deviation).
+    """
+
+    path: Path
+    input_hu: Optional[Tuple[float, float]] = None
+
+
+def load_pretrained(
+    detector: Detector, config: Config, pretrained: Pretrained
+) -> Tuple[TransferReport, Dict[str, Any]]:
+    """Set the detector's backbone and Block4; returns the report and what a run records of it.
+
+    A detector with ``network.width`` below 1 takes the first channels of each layer.
+
+    Raises :class:`InputError` that names file, key and shapes when the weights are another architecture's, and
+    :class:`ConfigError` when BatchNorm is frozen on statistics that cropped channels do not have.
+    """
+    narrow = config.network.width < 1
+    if narrow and config.network.batch_norm == "frozen":
+        raise ConfigError(
+            "network.batch_norm is 'frozen' with network.width {}: the statistics of a pretrained net do not fit a part"
+            " of its channels, it must be live".format(config.network.width)
+        )
+    low, high = pretrained.input_hu or (0.0, 1.0)
+    if not low < high:
+        raise InputError("--pretrained-hu {} {}: the first must be below the second".format(low, high))
+    weights = read_weights(pretrained.path)
+    try:
+        report = transfer(weights, detector, crop=narrow, source_input=_source_input(config, pretrained.input_hu))
+    except InputError as error:
+        raise InputError("{}: {}".format(pretrained.path, error)) from error
+    digest = hashlib.sha256(pretrained.path.read_bytes()).hexdigest()
+    record = {"sha256": digest, "input_hu": pretrained.input_hu, "cropped": narrow}
+    return report, dict(record, **report.to_dict())
+
+
+def _source_input(config: Config, input_hu: Optional[Tuple[float, float]]) -> Tuple[float, float]:
+    """(scale, shift) from our network's input to the source's, both linear in HU inside our window."""
+    if input_hu is None:
+        return 1.0, 0.0
+    width, level = window_values(config.data.window)
+    low, span = input_hu[0], input_hu[1] - input_hu[0]
+    darkest = level - width / 2.0
+    return GREY_STD * width / span, (darkest + GREY_MEAN * width - low) / span
