@@ -91,7 +91,7 @@ class NetworkConfig:
     multi_modal: bool = False  # relate the data's other phases to the reference phase (Equation 1)
     texture_head: bool = False  # stage one of the head: normal or abnormal by texture
     fusion_channels: int = 256  # of the fused map at width 1, a quarter from each block
-    relation_reach: Optional[float] = 2.0  # cells that a relation looks around, as an SD; null: by content alone
+    relation_reach: Optional[float] = 1.0  # cells that a relation looks around, as an SD; null: by content alone
     batch_norm: str = "live"  # "live" from scratch; "frozen" (running statistics only) with pretrained weights
     rpn: RPNConfig = field(default_factory=RPNConfig)
     head: HeadConfig = field(default_factory=HeadConfig)

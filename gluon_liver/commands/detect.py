@@ -19,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", metavar="PHASE", help="phase to read; the run's reference phase by default")
     parser.add_argument("--score", type=float, default=0.5, help="lowest score of lesions and pictures (default 0.5)")
     parser.add_argument("--every-slice", action="store_true", help="draw slices without a box too")
+    parser.add_argument("--explain", action="store_true",
+                        help="draw where lesions look in the other phases (multi-modal runs), hits and false positives")
     parser.add_argument("--batch-size", type=int, help="slices at a time (default: fewer the larger they are)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
 
@@ -41,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     result = detect_study(
         Run.open(args.run), args.study, args.out, phases=args.phases, reference=args.reference,
         score_threshold=args.score, every_slice=args.every_slice, batch_size=args.batch_size,
-        context=parse_device(args.device),
+        context=parse_device(args.device), explain=args.explain,
     )
     lesions = result["lesions"]
     print("{} slices, {} lesions at score {} and above".format(result["slices"], len(lesions), args.score))
@@ -51,5 +53,7 @@ def run(args: argparse.Namespace) -> int:
             lesion["class"], lesion["score"], size["in_plane"], size["through_plane"],
             lesion["first_slice"], lesion["last_slice"],
         ))
+    for entry in result.get("explain", []):
+        print("  {}: {}".format(entry["file"] or "figure {}".format(entry["figure"]), entry["note"]))
     print("written: {}".format(args.out))
     return 0

@@ -37,14 +37,14 @@ class SliceDetector:
     def __init__(self, detector: Detector, *, config: Config, context: mx.Context):
         self.config = config
         self.classes = detector.classes
+        self.network = detector
         self._context = context
-        self._phases = detector.phases
         self._net = DetectionNet(detector)
         self._net.hybridize(static_alloc=True, static_shape=True)
 
     def batch_size(self) -> int:
         """Slices at a time by default: 8 of 256x256, fewer of larger ones and of several phases, for memory."""
-        return max(1, 8 * 256**2 // self.config.data.size**2 // self._phases)
+        return max(1, 8 * 256**2 // self.config.data.size**2 // self.network.phases)
 
     @classmethod
     def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple["SliceDetector", str]:
@@ -79,11 +79,15 @@ class SliceDetector:
 
         Raises :class:`RunError` when the network computes no numbers.
         """
-        inputs = [normalise(images)] + ([present.astype(np.float32)] if self._phases > 1 else [])
-        rows, check = (out.asnumpy() for out in self._net(*(mx.nd.array(part, ctx=self._context) for part in inputs)))
+        rows, check = (out.asnumpy() for out in self._net(*self.inputs(images, present)))
         if not np.isfinite(check).all():
             raise RunError("the network's scores are not finite: its training diverged, so it cannot detect anything")
         return [stored_boxes(found, scale, shape) for found, scale, shape in zip(rows, scales, shapes)]
+
+    def inputs(self, images: np.ndarray, present: np.ndarray) -> List[mx.nd.NDArray]:
+        """What the graphs take of ``images`` and ``present`` (see :meth:`detect`)."""
+        inputs = [normalise(images)] + ([present.astype(np.float32)] if self.network.phases > 1 else [])
+        return [mx.nd.array(part, ctx=self._context) for part in inputs]
 
 
 def stored_boxes(rows: np.ndarray, scale: float, shape: Tuple[int, int]) -> Detections:

@@ -21,6 +21,7 @@ from ..metrics.records import ImageResult
 from ..report.drawing import draw_overlay, save_png
 from .detect import Detections, SliceDetector, detect_slices
 from .evaluate import detections_json
+from .explain import write_explanation
 from .lesions import SliceBox, describe_lesion, join_slices
 from .run import Run, write_json
 
@@ -38,6 +39,7 @@ def detect_study(
     every_slice: bool = False,
     batch_size: Optional[int] = None,
     context: Optional[mx.Context] = None,
+    explain: bool = False,
     progress: bool = True,
 ) -> Dict[str, Any]:
     """Detect in every slice of a study and write the folder ``out`` whole or not at all.
@@ -48,6 +50,7 @@ def detect_study(
         into a temporary folder first.
     phases, reference: as for ``import ct``, for a DICOM folder only; the reference must be the run's, its default.
     score_threshold: of lesions and pictures; detections.json keeps lower scores too.
+    explain: also draw what the detections rest on (see :func:`write_explanation`), the key ``explain`` of lesions.json.
 
     Returns what lesions.json holds. Raises :class:`InputError` for a study that cannot be read, one without the
     reference phase, and an ``out`` that is taken.
@@ -79,7 +82,7 @@ def detect_study(
                 reference, dataset.reference_phase))
         result = _write(
             detector, dataset, case, folder, checkpoint=checkpoint, score_threshold=score_threshold,
-            every_slice=every_slice, batch_size=batch_size, progress=progress,
+            every_slice=every_slice, explain=explain, batch_size=batch_size, progress=progress,
         )
         shutil.rmtree(str(folder / SCRATCH), ignore_errors=True)
         return result
@@ -107,7 +110,9 @@ def _import_study(
     return dataset, dataset.cases[0].case
 
 
-def _write(detector, dataset, case, folder: Path, *, checkpoint, score_threshold, every_slice, batch_size, progress):
+def _write(
+    detector, dataset, case, folder: Path, *, checkpoint, score_threshold, every_slice, explain, batch_size, progress
+):
     study = dataset.study(case)
     count, shape = study.hu.shape[1], study.hu.shape[2:]
     loader = detector.loader(dataset, cases=[case], progress=progress)
@@ -138,10 +143,15 @@ def _write(detector, dataset, case, folder: Path, *, checkpoint, score_threshold
         "note": "research software: not a medical device, not for diagnosis",
         "lesions": lesions,
     }
-    write_json(folder / "lesions.json", result)
     images = open_images(dataset, case, detector.config.data.window, detector.config.data.storage)
     _draw(images[dataset.reference_index], found, labels, folder / "overlays",
           classes=detector.classes, score_threshold=score_threshold, every_slice=every_slice)
+    if explain:
+        result["explain"] = write_explanation(
+            detector, study, folder, loader=loader, images=images, found=found, lesions=lesions, labels=labels,
+            score_threshold=score_threshold,
+        )
+    write_json(folder / "lesions.json", result)
     return result
 
 

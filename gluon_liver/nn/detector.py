@@ -8,7 +8,7 @@ that is fused from the maps of all four blocks, and the head is two dense layers
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -130,18 +130,15 @@ class Detector(nn.HybridBlock):
     def features(self, F: Any, x: Any, present: Any = None) -> Features:
         """(B, P, 1, D, H, W) -> the maps that proposals and ROIs read.
 
-        All phases go through Block1 to Block3 of one backbone; the reference phase comes first. Depth collapses by
-        the mean over the slices that pool2 leaves, of each block's map. With several phases ``present`` (B, P) is 1
-        or 0, and the others are related to the reference phase at Block3's map; Block4 sees the related map.
+        With several phases ``present`` (B, P) is 1 or 0, and the others are related to the reference phase at Block3's
+        map; Block4 sees the related map.
         """
         image = F.slice_axis(F.slice_axis(x, axis=3, begin=0, end=1), axis=1, begin=0, end=1)
         image = F.reshape(image, (-3, 1, -3, -2))
-        block1, block2, block3 = self.backbone(F.reshape(x, (-3, 0, 0, 0, 0)))
-        slices1, slices2, slices3 = self.backbone.slices_out
-        if slices3 > 1:
-            block3 = F.mean(F.reshape(block3, (-4, -1, slices3, 0, 0, 0)), axis=1)
+        block1, block2, block3 = self.blocks(F, x)
+        slices1, slices2, _ = self.backbone.slices_out
         if self.phases > 1:
-            block3 = self.relation(F.reshape(block3, (-4, -1, self.phases, 0, 0, 0)), present)
+            block3 = self.relation(self.by_phase(F, block3), present)
         maps, shallow = [block3], None
         if self.config.fusion or self.config.texture_head:
             block1 = self._reference(F, block1, slices1)
@@ -150,6 +147,22 @@ class Detector(nn.HybridBlock):
         if self.config.texture_head:
             shallow = self.texture.reduce(block1)
         return Features(image, maps, shallow)
+
+    def blocks(self, F: Any, x: Any) -> Tuple[Any, Any, Any]:
+        """(B, P, 1, D, H, W) -> maps of Block1 and Block2 (B * P * slices, C, h, w) and of Block3 (B * P, C, h, w).
+
+        All phases go through Block1 to Block3 of one backbone; the reference phase comes first. Depth collapses by
+        the mean over the slices that pool2 leaves, of each block's map.
+        """
+        block1, block2, block3 = self.backbone(F.reshape(x, (-3, 0, 0, 0, 0)))
+        slices = self.backbone.slices_out[2]
+        if slices > 1:
+            block3 = F.mean(F.reshape(block3, (-4, -1, slices, 0, 0, 0)), axis=1)
+        return block1, block2, block3
+
+    def by_phase(self, F: Any, block3: Any) -> Any:
+        """(B * P, C, h, w) -> (B, P, C, h, w)."""
+        return F.reshape(block3, (-4, -1, self.phases, 0, 0, 0))
 
     def _reference(self, F: Any, block: Any, slices: int) -> Any:
         """(B * P * slices, C, h, w) -> the reference phase's mean over slices, (B, C, h, w)."""

@@ -15,7 +15,7 @@ mean of the whole other phase (docs/fidelity.md has the measurement).
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 import mxnet as mx
 from mxnet.gluon import nn
@@ -35,7 +35,11 @@ class Relation(nn.HybridBlock):
         inner = max(8, channels // 2) if inner is None else inner
         self._scale, self._reach = inner**-0.5, reach
         with self.name_scope():
-            self.theta = nn.Conv2D(inner, 1, use_bias=False, in_channels=channels, prefix="theta_")
+            # zero at first, so that rows start from the position alone: maps are not negative, and random embeddings of
+            # them look at whatever is brightest, ribs say, however far away
+            self.theta = nn.Conv2D(
+                inner, 1, use_bias=False, in_channels=channels, weight_initializer=mx.init.Zero(), prefix="theta_"
+            )
             self.phi = nn.Conv2D(inner, 1, use_bias=False, in_channels=channels, prefix="phi_")
             self.g = nn.Conv2D(inner, 1, use_bias=False, in_channels=channels, prefix="g_")
             # zero at first, so that a net with relations starts as the net without them
@@ -96,12 +100,28 @@ class PhaseRelation(nn.HybridBlock):
 
     def hybrid_forward(self, F: Any, maps: Any, present: Any) -> Any:
         """Maps (B, P, C, H, W), the reference phase first, and present (B, P), 1 or 0 -> (B, C, H, W)."""
-
-        def phase(array, number):
-            return F.squeeze(F.slice_axis(array, axis=1, begin=number, end=number + 1), axis=1)
-
-        reference = phase(maps, 0)
-        related = reference
-        for number, relation in enumerate(self.pairs, start=1):
-            related = related + relation(phase(maps, number), reference, phase(present, number))
+        related = phase_of(F, maps, 0)
+        for response in self.responses(F, maps, present):
+            related = related + response
         return related
+
+    def responses(self, F: Any, maps: Any, present: Any) -> List[Any]:
+        """What each of the other phases adds to the reference phase's map, (B, C, H, W) each."""
+        reference = phase_of(F, maps, 0)
+        return [
+            relation(phase_of(F, maps, number), reference, phase_of(F, present, number))
+            for number, relation in enumerate(self.pairs, start=1)
+        ]
+
+    def rows(self, F: Any, maps: Any) -> List[Any]:
+        """For each of the other phases where the reference phase's positions look in it, (B, J, I) each."""
+        reference = phase_of(F, maps, 0)
+        return [
+            relation.rows(F, phase_of(F, maps, number), reference)
+            for number, relation in enumerate(self.pairs, start=1)
+        ]
+
+
+def phase_of(F: Any, array: Any, number: int) -> Any:
+    """(B, P, ...) -> one phase's (B, ...)."""
+    return F.squeeze(F.slice_axis(array, axis=1, begin=number, end=number + 1), axis=1)

@@ -125,26 +125,24 @@ def make_block(
 
 
 class DepthPool(nn.HybridBlock):
-    """Max over depth, kernel 3, stride 2, padding 1, of a folded map: pool2, and the depth of pool1."""
+    """Max over depth, kernel 3, stride 2, padding 1, of a folded map: pool2, and the depth of pool1.
 
-    def __init__(self, slices: int, **kwargs):
+    One pooling of a view, not maxima of slices: those would be copies, which training keeps.
+    """
+
+    def __init__(self, slices: int, *, channels: int, **kwargs):
         super().__init__(**kwargs)
-        self._slices = slices
+        self._slices, self._channels = slices, channels
 
     def hybrid_forward(self, F, x):
         """(N * slices, C, H, W) -> (N * ceil(slices / 2), C, H, W)."""
         if self._slices == 1:
             return x
-        x = F.reshape(x, (-4, -1, self._slices, 0, 0, 0))  # (N, D, C, H, W)
-        planes = list(F.split(x, num_outputs=self._slices, axis=1))
-        pooled = []
-        for centre in range(0, self._slices, 2):
-            window = planes[max(centre - 1, 0) : centre + 2]
-            largest = window[0]
-            for plane in window[1:]:
-                largest = F.maximum(largest, plane)
-            pooled.append(largest)
-        return F.reshape(F.concat(*pooled, dim=1), (-3, 0, 0, 0))
+        x = F.reshape(x, (-4, -1, self._slices, -3, 0))  # (N, D, C * H, W)
+        x = F.Pooling(
+            F.expand_dims(x, axis=1), kernel=(3, 1, 1), stride=(2, 1, 1), pad=(1, 0, 0), pool_type="max"
+        )  # (N, 1, D / 2, C * H, W)
+        return F.reshape(F.reshape(x, (-3, 0, 0, 0)), (-3, -4, self._channels, -1, 0))
 
 
 class StemConv(nn.HybridBlock):
@@ -187,7 +185,7 @@ class Stem(nn.HybridBlock):
         with self.name_scope():
             self.conv1 = StemConv(channels, slices=slices, prefix="conv1_")
             self.bn1 = batch_norm(frozen_bn, in_channels=channels)
-            self.pool1 = DepthPool(half(slices), prefix="pool1_")
+            self.pool1 = DepthPool(half(slices), channels=channels, prefix="pool1_")
 
     def hybrid_forward(self, F, x):
         """(N, 1, D, H, W) -> (N * D / 4, channels, H / 4, W / 4)."""
@@ -225,7 +223,7 @@ class ResNet3D(nn.HybridBlock):
         with self.name_scope():
             self.stem = Stem(slices=slices, width=width, frozen_bn=frozen_bn, prefix="stem_")
             self.block1 = make_block(1, **options)
-            self.pool2 = DepthPool(half(half(slices)), prefix="pool2_")
+            self.pool2 = DepthPool(half(half(slices)), channels=scaled(CHANNELS[0], width), prefix="pool2_")
             self.block2 = make_block(2, **options)
             self.block3 = make_block(3, stride=stride // 8, **options)
         self.slices_out = (half(half(slices)), stem_depth(slices), stem_depth(slices))

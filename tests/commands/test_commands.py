@@ -103,8 +103,10 @@ def test_train_evaluate_detect_from_the_command_line(capsys, place):
     printed = capsys.readouterr().out
     assert "as printed" in printed and "report.html" in printed
     assert main(["detect", str(place / "data" / "studies" / "case-0000000003"), "--run", str(place / "new"),
-                 "--out", str(place / "found")]) == 0
-    assert "3 slices" in capsys.readouterr().out
+                 "--out", str(place / "found"), "--explain"]) == 0
+    printed = capsys.readouterr().out
+    assert "3 slices" in printed and "figure 4: no relation map: the configuration relates no phases" in printed
+    assert "explain/examples.png: 0 hits" in printed and (place / "found" / "explain" / "examples.png").is_file()
 
 
 @pytest.mark.parametrize("words", sorted(COMMANDS), ids=" ".join)

@@ -31,7 +31,7 @@ TABLES = {
 
 def inferred_sizes(slices, size, depth):
     """(slices, height, width) of each row of the table, by the symbol's own shape inference."""
-    stem, pool2 = Stem(slices=slices), DepthPool(-(-slices // 4))
+    stem, pool2 = Stem(slices=slices), DepthPool(-(-slices // 4), channels=256)
     blocks = [make_block(number, depth=depth) for number in (1, 2, 3, 4)]
     pool1 = stem(mx.sym.var("data"))
     block1 = blocks[0](pool1)
@@ -195,7 +195,7 @@ def test_a_transition_starts_as_the_identity():
 
 
 def test_depth_pool_by_hand():
-    pool = DepthPool(5)
+    pool = DepthPool(5, channels=1)
     x = np.array([1, 5, 2, 4, 3], np.float32).reshape(5, 1, 1, 1)
     # windows (pad, 1, 5), (5, 2, 4), (4, 3, pad)
     assert pool(mx.nd.array(x)).asnumpy().ravel().tolist() == [5, 5, 4]

@@ -1,0 +1,60 @@
+"""Print what a training step takes of one device's memory, by MXNet's plan, without and with mirroring.
+
+Nothing is trained or computed, and no GPU is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import List, Optional
+
+from ..config import Config, config_names, load_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("configs", nargs="*", metavar="CONFIG",
+                        help="YAML files or names of configurations; by default all but the bases")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                        help="change one key of every configuration, e.g. network.batch_norm=frozen; may be repeated")
+    parser.add_argument("--phases", type=int, default=3, metavar="N",
+                        help="phases that network.multi_modal relates, 2 to 4 (default 3, those that the paper names)")
+    parser.add_argument("--batch-size", type=int, metavar="N",
+                        help="images a device, shorthand for --set train.batch_size=N")
+    parser.add_argument("--limit-gb", type=float, default=8.0, metavar="GB",
+                        help="memory of the device in GiB (default 8, a GTX 1080)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one table a configuration; 0 whether or not they fit."""
+    from ..engine.memory import MIB, NOTES, format_plans, memory_plan
+    from ..engine.run import input_phases
+    from ..errors import ConfigError
+
+    if not args.limit_gb > 0:
+        raise ConfigError("--limit-gb {}: it must be above 0".format(args.limit_gb))
+    if not 2 <= args.phases <= 4:
+        raise ConfigError("--phases {}: it must be 2 to 4; one phase is network.multi_modal=false".format(args.phases))
+    names = args.configs or [name for name in config_names() if not name.startswith("base-")]
+    overrides = args.set + _batch_override(args.batch_size)
+    configs = [load_config(name, overrides=overrides) for name in names]
+    for name, config in zip(names, configs):
+        phases = input_phases(config, ["phase {}".format(number) for number in range(args.phases)])
+        plans = [memory_plan(config, phases=phases, mirror=mirror) for mirror in (False, True)]
+        print(_headline(name, config, phases))
+        print(format_plans(plans, int(args.limit_gb * 1024 * MIB)))
+        print()
+    print(NOTES)
+    return 0
+
+
+def _batch_override(batch_size: Optional[int]) -> List[str]:
+    return [] if batch_size is None else ["train.batch_size={}".format(batch_size)]
+
+
+def _headline(name: str, config: Config, phases: int) -> str:
+    size = config.data.size
+    return "{}: {} x {} phase{} of {}x{}x{} on one device, {}, BatchNorm {}".format(
+        name, config.train.batch_size, phases, "s" if phases > 1 else "", size, size, config.data.slices,
+        config.train.optimizer, config.network.batch_norm,
+    )  # fmt: skip
