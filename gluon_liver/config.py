@@ -130,6 +130,7 @@ class TrainConfig:
     decay_factor: float = 0.1
     warmup_steps: int = 100  # linear from a tenth of the rate
     clip_norm: Optional[float] = None  # global gradient norm
+    mirror: bool = False  # compute bottlenecks again in backward instead of keeping them: less memory, more time
     seed: int = 0
     log_every: int = 10  # steps
     checkpoint_every: int = 1  # epochs

@@ -5,14 +5,6 @@ that its planner (``MXPlanMemory``, src/nnvm/plan_memory.cc of MXNet 1.9.1) shar
 are read from ``debug_str``. Binding computes nothing and touches no map, so that a plan of 20 GB costs milliseconds
 and the memory of the parameters.
 
-**Mirroring** recomputes maps in the backward pass instead of keeping them. In MXNet 1.9.1
-
-- Gluon's CachedOp never mirrors (its ``CreateBackwardGraph`` passes no mirror function), only the executor does;
-- ``MXNET_BACKWARD_DO_MIRROR=1`` leaves convolutions out, which then keep their inputs: it saves 4 % here at best and
-  costs 5 % at worst. With cuDNN it also stops the running statistics of live BatchNorms (they share one lock, which
-  the first of them sets; read in the source, not run);
-- the attribute ``__force_mirroring__`` of a node works for convolutions too. :func:`mirror_blocks` sets it.
-
 ``NNVM_AUTO_SEARCH_MATCH_RANGE=1`` in the environment lets the planner try several ways to share: 3 to 4 % less here.
 
 The planner is the same on a GPU, the graph nearly so: this plan is a CPU bind of a wheel with oneDNN, whose max pooling
@@ -26,28 +18,22 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
-from mxnet import autograd
 from mxnet.test_utils import environment
 
 from ..config import Config
 from ..nn.detector import make_detector
 from ..nn.graphs import TrainingNet
+from .mirror import VIEWS, mirror_blocks, training_symbol
 
 MIB = 2**20
 # arrays of a parameter's size that MXNet's optimisers keep for each parameter
 OPTIMIZER_STATES = {"sgd": 1, "adam": 2}
-# cheap or large enough to recompute; never random operators, whose second run would differ
-RECOMPUTED = frozenset(
-    "BatchNorm relu elemwise_add Pooling Reshape reshape_like transpose SliceChannel _maximum".split()
-)
-VIEWS = frozenset("Reshape reshape_like squeeze expand_dims Flatten BlockGrad _copy".split())
 NOTES = """\
-Mirrored: bottlenecks run again in backward. Gluon never mirrors in MXNet 1.9.1: this takes Symbol.bind of the mirrored
-symbol; train.py does not mirror.
+Mirrored: bottlenecks run again in the backward pass (train.mirror: true).
 Left out of the plan:
 - the CUDA context and cuDNN's and cuBLAS's own memory: 300 to 500 MiB of a GTX 1080's 8 GiB;
 - the workspace of operators, which share one buffer as large as the largest of them: a convolution may take up to its
@@ -55,9 +41,10 @@ Left out of the plan:
   takes the first algorithm instead);
 - what the memory pool rounds up and cannot hand out again, the next batch if it is copied ahead, and the losses
   (some arrays of one number an anchor);
-- Gluon's CachedOp, which train.py uses, plans forward and backward apart, so that backward takes over nothing from
-  forward. Measured on a CPU, r50 at 256 and 400 pixels, r50-2.5d at 256: hybridize with static_alloc takes 1.14 to 1.19
-  times what is planned for maps and their gradients, an executor 1.01 to 1.05 times (with its workspace)."""
+- Gluon's CachedOp, which trains without train.mirror, plans forward and backward apart, so that backward takes over
+  nothing from forward. Measured on a CPU, r50 at 256 and 400 pixels, r50-2.5d at 256: hybridize with static_alloc
+  takes 1.14 to 1.19 times what is planned for maps and their gradients, an executor 1.01 to 1.05 times (with its
+  workspace)."""
 
 
 @dataclass(frozen=True)
@@ -160,12 +147,6 @@ def memory_plan(
     )
 
 
-def training_symbol(net: TrainingNet, inputs: Sequence[str]) -> mx.sym.Symbol:
-    """The graph that hybridize() would trace in training, all outputs grouped."""
-    with autograd.train_mode():
-        return mx.sym.Group(list(net(*[mx.sym.var(name) for name in inputs])))
-
-
 def plan_symbol(
     symbol: mx.sym.Symbol,
     shapes: Mapping[str, Sequence[int]],
@@ -194,50 +175,6 @@ def plan_symbol(
         maps=int(re.search(r"^Total (\d+) MB allocated$", graph, re.MULTILINE).group(1)) * MIB,
         kept=_kept(symbol, shapes, graph),
         mirrored=mirror,
-    )
-
-
-def mirror_blocks(symbol: mx.sym.Symbol) -> mx.sym.Symbol:
-    """A symbol of the same values and gradients whose executor keeps of each bottleneck only its output.
-
-    The insides (convolution, BatchNorm, ReLU; the stem and the pools over slices too) run again in the backward pass,
-    a second forward pass of the backbone. A copy after each ReLU of a sum is what is kept, and shares its input's
-    memory. Were the ReLU itself kept, nobody would read the output of the BatchNorm before the sum when that runs
-    again for its statistics, and cuDNN's BatchNorm refuses to run for an output that is not asked for
-    (cudnn_batch_norm-inl.h); so do convolutions without oneDNN and cuDNN.
-
-    Live BatchNorm on cuDNN updates its running statistics in forward, so twice a step (read in the source, not run).
-    """
-    graph = json.loads(symbol.tojson())
-    nodes: List[Dict[str, Any]] = graph["nodes"]
-    readers: Dict[int, List[int]] = {}
-    for place, node in enumerate(nodes):
-        for source in node["inputs"]:
-            readers.setdefault(source[0], []).append(place)
-    rebuilt: List[Dict[str, Any]] = []
-    moved: Dict[int, int] = {}  # place of a node -> where its readers find it now
-    for place, node in enumerate(nodes):
-        ends_block = node["op"] == "relu" and nodes[node["inputs"][0][0]]["op"] == "elemwise_add"
-        node = dict(node, inputs=[[moved[source], *rest] for source, *rest in node["inputs"]])
-        if node["op"] in RECOMPUTED or (node["op"] == "Convolution" and _normalised(nodes, readers, place)):
-            node["attrs"] = dict(node.get("attrs", {}), __force_mirroring__="True")
-        rebuilt.append(node)
-        if ends_block:
-            rebuilt.append({"op": "_copy", "name": node["name"] + "_kept", "inputs": [[len(rebuilt) - 1, 0, 0]]})
-        moved[place] = len(rebuilt) - 1
-    graph["heads"] = [[moved[source], *rest] for source, *rest in graph["heads"]]
-    graph["arg_nodes"] = [place for place, node in enumerate(rebuilt) if node["op"] == "null"]
-    graph["nodes"] = rebuilt
-    graph.pop("node_row_ptr", None)  # an index that loading makes anew
-    return mx.sym.load_json(json.dumps(graph))
-
-
-def _normalised(nodes: Sequence[Mapping[str, Any]], readers: Mapping[int, Sequence[int]], place: int) -> bool:
-    """Whether a BatchNorm reads the output: then its backward pass does too, which mirroring demands."""
-    following = readers.get(place, ())
-    return any(
-        nodes[reader]["op"] == "BatchNorm" or (nodes[reader]["op"] in VIEWS and _normalised(nodes, readers, reader))
-        for reader in following
     )
 
 

@@ -24,6 +24,7 @@ from ..nn.graphs import TrainingNet
 from .batches import Batch, make_batch
 from .checkpoint import save_checkpoint
 from .losses import detection_losses
+from .mirror import MirroredNet
 from .run import Run, has_checkpoint, input_phases, write_json
 from .transfer import Pretrained, load_pretrained
 
@@ -146,6 +147,7 @@ class DetectorTrainer:
         for targets in (self.net.sampler, self.net.targets):
             targets.initialize(ctx=context)
         self.net.hybridize(static_alloc=True, static_shape=True)
+        self._mirrored = MirroredNet(self.net, context=context) if config.train.mirror else None
         self._learned = [p for p in self.detector.collect_learned().values() if p.grad_req != "null"]
         options = _optimizer_options(config.train)
         self.optimizer = gluon.Trainer(self._learned, config.train.optimizer, options, kvstore=None)
@@ -157,11 +159,14 @@ class DetectorTrainer:
             for array in (batch.images, batch.gt_boxes, batch.gt_labels, batch.rpn_labels, batch.rpn_targets)
         )
         present = [mx.nd.array(batch.present, ctx=self.context)] if self.detector.phases > 1 else []
+        net = self._mirrored or self.net
         with autograd.record():
-            outputs = self.net(images, gt_boxes, gt_labels, *present)
+            outputs = net(images, gt_boxes, gt_labels, *present)
             losses = detection_losses(outputs, rpn_labels, rpn_targets)
             total = mx.nd.add_n(*losses.values())
         total.backward()
+        if self._mirrored:
+            self._mirrored.backward()
         values = {name: float(loss.asscalar()) for name, loss in losses.items()}
         values["total"] = sum(values.values())
         if not math.isfinite(values["total"]):

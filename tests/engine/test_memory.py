@@ -1,9 +1,6 @@
 """The memory plan against arrays counted by hand, and mirroring against the gradients of the plain graph."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import mxnet as mx
@@ -11,7 +8,8 @@ import numpy as np
 import pytest
 
 from gluon_liver.commands import main
-from gluon_liver.engine.memory import MIB, MemoryPlan, memory_plan, mirror_blocks, plan_symbol, training_symbol
+from gluon_liver.engine.memory import MIB, MemoryPlan, memory_plan, plan_symbol
+from gluon_liver.engine.mirror import mirror_blocks, training_symbol
 from gluon_liver.nn.detector import make_detector
 from gluon_liver.nn.graphs import TrainingNet
 
@@ -105,50 +103,6 @@ def test_all_that_runs_again_is_read(make_config, depth):
     read = set(re.findall(r"^\targ\[\d+\]=(\S+)\(0\)", graph, re.MULTILINE))
     again = re.findall(r"^Op:(?:BatchNorm|Convolution), Name=(\S+_mirror)$", graph, re.MULTILINE)
     assert len(again) > 90 and set(again) <= read
-
-
-STEP = """
-from gluon_liver.engine.memory import mirror_blocks, training_symbol
-from gluon_liver.nn.detector import make_detector
-from gluon_liver.nn.graphs import TrainingNet
-from gluon_liver.config import build_config
-from tests.conftest import TINY
-import mxnet as mx
-import numpy as np
-config = build_config(dict(TINY, network=dict(TINY["network"], depth=101), row=None,
-                           data=dict(TINY["data"], slices=9)))
-mx.random.seed(0)
-net = TrainingNet(make_detector(config, classes="abc", phases=2, context=mx.cpu()), batch_size=2)
-for targets in (net.sampler, net.targets):
-    targets.initialize()
-rng = np.random.default_rng(0)
-inputs = {"image": rng.normal(size=(2, 2, 1, 9, 64, 64)), "gt_boxes": np.tile([8, 8, 30, 40], (2, 4, 1)),
-          "gt_labels": np.ones((2, 4)), "present": np.ones((2, 2))}
-symbol = training_symbol(net, list(inputs))
-found = []
-for each in (symbol, mirror_blocks(symbol)):
-    parameters = net.collect_params()
-    args = {n: mx.nd.array(inputs[n]) if n in inputs else parameters[n].data() for n in each.list_arguments()}
-    grads = {n: mx.nd.zeros(a.shape) for n, a in args.items() if n not in inputs}
-    executor = each.bind(mx.cpu(), args=args, args_grad=grads,
-                         aux_states={n: parameters[n].data().copy() for n in each.list_auxiliary_states()})
-    mx.random.seed(1)
-    outputs = executor.forward(is_train=True)
-    executor.backward([mx.nd.ones_like(output) for output in outputs])
-    found.append({n: a.asnumpy() for n, a in grads.items()})
-for name, array in found[0].items():
-    np.testing.assert_allclose(found[1][name], array, rtol=1e-4, atol=1e-5 * np.abs(array).max() + 1e-12, err_msg=name)
-assert any("block1" in name and np.abs(array).max() > 0 for name, array in found[0].items())
-"""
-
-
-def test_mirrored_training_step_has_the_gradients_of_the_plain_one():
-    # without oneDNN, whose operators forgive more than others do
-    settings = dict(os.environ, MXNET_MKLDNN_ENABLED="0", PYTHONPATH=str(ROOT), MXNET_STORAGE_FALLBACK_LOG_VERBOSE="0")
-    done = subprocess.run(
-        [sys.executable, "-c", STEP], env=settings, stderr=subprocess.PIPE, universal_newlines=True
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_plan_of_a_detector_grows_with_its_input(make_config, monkeypatch):
