@@ -19,6 +19,7 @@ COMMANDS = {
     ("import", "ct"): ("import_ct", "turn a folder of CT series into prepared data"),
     ("train",): ("train", "train a configuration on prepared data"),
     ("evaluate",): ("evaluate", "score a run on held-out patients and write its report"),
+    ("convert-flow",): ("convert_flow", "convert released weights of LiteFlowNet to MXNet parameters"),
     ("memory",): ("memory", "print what a training step takes of a device's memory"),
     ("table",): ("table", "print Table 4 with evaluated runs beside the printed rows"),
     ("detect",): ("detect", "find lesions in every slice of a study"),

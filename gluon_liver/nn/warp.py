@@ -1,0 +1,75 @@
+"""Operators of LiteFlowNet (Hui, Tang, Loy, CVPR 2018) that have no parameters.
+
+A flow is (B, 2, H, W), channel 0 to the right (dx), channel 1 downwards (dy), in cells of the map that it belongs to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+MAX_DISPLACEMENT = 3  # cells that matching looks at in each direction (times the stride; paper, descriptor matching)
+DISPLACEMENTS = (2 * MAX_DISPLACEMENT + 1) ** 2
+
+
+def warp(F: Any, x: Any, flow: Any) -> Any:
+    """What x, (B, C, H, W), shows at each place moved along its flow, (B, 2, H, W) -> (B, C, H, W).
+
+    out[c, i, j] = x[c, i + dy, j + dx], bilinear, zero outside of x (paper: feature warping).
+    """
+    # The generator divides by H - 1 and W - 1: one row and one column of the zeros outside keep that from being 0.
+    padded = F.pad(x, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0, 0, 1, 0, 1))
+    flow = F.pad(flow, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0, 0, 1, 0, 1))
+    moved = F.BilinearSampler(padded, F.GridGenerator(flow, transform_type="warp"))
+    return F.slice_like(moved, x, axes=(2, 3))
+
+
+def correlation(F: Any, first: Any, second: Any, *, stride: int) -> Any:
+    """The cost volume: two maps (B, C, H, W) -> (B, 49, H / stride, W / stride), H and W divisible by the stride.
+
+    Channel 7 (dy + 3) + dx + 3 at (i, j) is the mean over channels of first[stride i, stride j] times
+    second[stride (i + dy), stride (j + dx)], dy and dx from -3 to 3, zero outside (paper: descriptor matching).
+    """
+    reach = MAX_DISPLACEMENT * stride
+    return F.Correlation(
+        first, second, kernel_size=1, max_displacement=reach, stride1=stride, stride2=stride, pad_size=reach,
+        is_multiply=True,
+    )  # fmt: skip
+
+
+def halve(F: Any, x: Any) -> Any:
+    """(B, C, H, W), H and W even -> (B, C, H / 2, W / 2): means of 2x2 cells."""
+    return F.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type="avg")
+
+
+def similarity(F: Any, distance: Any) -> Any:
+    """Distances (B, k * k, H, W) of each place to its neighbours -> exp(-distance^2), the nearest neighbour 1.
+
+    Divided by their sum over axis 1, which makes them the softmax of -distance^2, these are the filters of the local
+    convolution (paper: flow regularization).
+    """
+    affinity = -F.square(distance)
+    return F.exp(F.broadcast_sub(affinity, F.stop_gradient(F.max(affinity, axis=1, keepdims=True))))
+
+
+def neighbours(F: Any, x: Any, *, like: Any, kernel: int) -> Any:
+    """One channel (B, 1, H, W) -> (B, k * k, H, W): the k x k cells around each, row by row, zero outside.
+
+    ``like`` is any array of the output's shape.
+    """
+    columns = F.im2col(x, kernel=(kernel, kernel), stride=(1, 1), dilate=(1, 1), pad=(kernel // 2, kernel // 2))
+    return F.reshape_like(columns, like)  # (B, k * k, H * W) -> (B, k * k, H, W)
+
+
+def zero_mean(F: Any, flow: Any) -> Any:
+    """The flow less its mean over the image, channel by channel (paper: flow regularization)."""
+    return F.broadcast_sub(flow, F.mean(flow, axis=(2, 3), keepdims=True))
+
+
+def pad_to_multiple(F: Any, x: Any, multiple: int) -> Any:
+    """(B, C, H, W) of any size -> H and W up to the next multiple; edges are repeated at the bottom and right."""
+    padded = F.pad(x, mode="edge", pad_width=(0, 0, 0, 0, 0, multiple - 1, 0, multiple - 1))
+    # A symbol does not know its size. Blocks that fit into the padded map, enlarged again, have the one wanted.
+    blocks = F.Pooling(
+        F.slice_axis(padded, axis=1, begin=0, end=1), kernel=(multiple, multiple), stride=(multiple, multiple)
+    )
+    return F.slice_like(padded, F.UpSampling(blocks, scale=multiple, sample_type="nearest"), axes=(2, 3))
