@@ -60,7 +60,7 @@ ROWS ?= rows/seed-$(SEED)
 ROW_CONFIGS := demo-ct demo-r101 demo-r50-2.5d demo-r101-fusion demo-r50-multimodal demo-r101-multimodal
 ROW_PHANTOMS := --studies 80 --matrix 192 --lesions 1 3 --diameter-mm 16 50 --min-box-pixels 24 \
 	--one-class-fraction 0.8 --ambiguous-fraction 0.5 --breathing-mm 3 --steep-vessels 8 14
-ROW_SIZE := --set data.size=192
+ROW_SETTINGS := --set data.size=192 --set train.epochs=4 --set train.decay_epochs=[3]
 .SECONDARY:
 
 rows: $(ROW_CONFIGS:%=$(ROWS)/%/report.html)
@@ -76,7 +76,7 @@ $(ROWS)/data/dataset.json: | $(ROWS)/phantoms/labels.json
 
 $(ROWS)/%.trained: | $(ROWS)/data/dataset.json
 	rm -rf $(ROWS)/$*
-	$(PY) train.py --config $* --data $(ROWS)/data --out $(ROWS)/$* --seed $(SEED) $(ROW_SIZE)
+	$(PY) train.py --config $* --data $(ROWS)/data --out $(ROWS)/$* --seed $(SEED) $(ROW_SETTINGS)
 	@touch $@
 
 $(ROWS)/%/report.html: | $(ROWS)/%.trained
