@@ -16,14 +16,14 @@ import mxnet as mx
 import numpy as np
 
 from ..errors import RunError, TrainingError
-from ..nn.detector import Detector
+from ..nn.regions import RegionDetector
 from .run import CHECKPOINT
 
 PARAMETERS, MANIFEST = "net.params", "manifest.json"
 REMEDY = "delete that folder to use the checkpoint before it, or train again"
 
 
-def save_checkpoint(folder: Path, detector: Detector, *, step: int, epoch: int) -> Path:
+def save_checkpoint(folder: Path, detector: RegionDetector, *, step: int, epoch: int) -> Path:
     """Write ``folder``/step-00000000, fsynced and renamed into place; returns its path.
 
     Raises :class:`TrainingError` when a parameter is not finite and :class:`RunError` when the disk is full.
@@ -67,7 +67,7 @@ def newest_checkpoint(folder: Path) -> Path:
     return found[-1]
 
 
-def load_checkpoint(path: Path, detector: Detector) -> Dict[str, Any]:
+def load_checkpoint(path: Path, detector: RegionDetector) -> Dict[str, Any]:
     """Set the detector's parameters; returns the manifest.
 
     Raises :class:`RunError` when a file is missing, differs from the manifest, or holds another architecture.
@@ -108,7 +108,7 @@ def load_checkpoint(path: Path, detector: Detector) -> Dict[str, Any]:
     return manifest
 
 
-def _learned(detector: Detector) -> Dict[str, mx.nd.NDArray]:
+def _learned(detector: RegionDetector) -> Dict[str, mx.nd.NDArray]:
     return {name: parameter.data(parameter.list_ctx()[0]).as_in_context(mx.cpu())
             for name, parameter in detector.collect_learned().items()}
 

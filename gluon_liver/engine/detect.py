@@ -15,8 +15,9 @@ from ..data.dataset import Dataset
 from ..data.loader import SliceLoader
 from ..errors import RunError
 from ..metrics.records import ImageResult
-from ..nn.detector import Detector, make_detector
 from ..nn.graphs import DetectionNet
+from ..nn.models import make_detector
+from ..nn.regions import RegionDetector
 from .batches import normalise
 from .checkpoint import load_checkpoint, newest_checkpoint
 from .run import Run, input_phases
@@ -34,7 +35,7 @@ class Detections:
 class SliceDetector:
     """A trained detector that maps network inputs to boxes."""
 
-    def __init__(self, detector: Detector, *, config: Config, context: mx.Context):
+    def __init__(self, detector: RegionDetector, *, config: Config, context: mx.Context):
         self.config = config
         self.classes = detector.classes
         self.network = detector

@@ -25,8 +25,8 @@ import numpy as np
 from mxnet.test_utils import environment
 
 from ..config import Config
-from ..nn.detector import make_detector
 from ..nn.graphs import TrainingNet
+from ..nn.models import make_detector
 from .mirror import VIEWS, mirror_blocks, training_symbol
 
 MIB = 2**20
@@ -207,7 +207,7 @@ def _kept(symbol: mx.sym.Symbol, shapes: Mapping[str, Sequence[int]], graph: str
                 entry = origin(name, int(index))
                 if forward[entry[0]]["op"] != "null" and entry in sizes:
                     # Gluon numbers the nets of a process: detector0_, detector1_, ...
-                    short = re.sub(r"^(detector|trainingnet)\d+_", "", entry[0])
+                    short = re.sub(r"^(\w*detector|trainingnet)\d+_", "", entry[0])
                     kept["{}:{}".format(short, entry[1]) if entry[1] else short] = sizes[entry]
     return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
 

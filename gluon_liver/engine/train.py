@@ -19,8 +19,8 @@ from ..data.augment import augment
 from ..data.dataset import Dataset
 from ..data.loader import AUGMENT, TARGETS, SliceLoader, epoch_order, generator, shuffle_labels
 from ..errors import DatasetError, TrainingError
-from ..nn.detector import make_detector
 from ..nn.graphs import TrainingNet
+from ..nn.models import make_detector
 from .batches import Batch, make_batch
 from .checkpoint import save_checkpoint
 from .losses import detection_losses

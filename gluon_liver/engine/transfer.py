@@ -10,7 +10,7 @@ from ..config import Config
 from ..data.image import window_values
 from ..data.weight_files import read_weights
 from ..errors import ConfigError, InputError
-from ..nn.detector import Detector
+from ..nn.regions import RegionDetector
 from ..nn.weights import TransferReport, transfer
 from .batches import GREY_MEAN, GREY_STD
 
@@ -27,7 +27,7 @@ class Pretrained(NamedTuple):
 
 
 def load_pretrained(
-    detector: Detector, config: Config, pretrained: Pretrained
+    detector: RegionDetector, config: Config, pretrained: Pretrained
 ) -> Tuple[TransferReport, Dict[str, Any]]:
     """Set the detector's backbone and Block4; returns the report and what a run records of it.
 

@@ -1,62 +1,34 @@
-"""Faster R-CNN of the CT paper on GluonCV's parts.
+"""The detector of the CT paper.
 
 Without fusion, proposals and ROIAlign read Block3's map and Block4 is the ROI head; with fusion they read the pyramid
 that is fused from the maps of all four blocks, and the head is two dense layers.
-
-:class:`Detector` holds the parts and their parameters; :mod:`gluon_liver.nn.graphs` has the two graphs over them.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Sequence, Tuple
 
-import mxnet as mx
-import numpy as np
-from mxnet.gluon import Constant, Parameter, nn
+from mxnet.gluon import nn
 
-from ..config import Config, NetworkConfig
+from ..config import NetworkConfig
 from .fusion import RegionFusion
-from .proposals import anchors_of, make_rpn
+from .regions import Features, HeadOutput, RegionDetector
 from .relation import PhaseRelation
 from .resnet3d import CHANNELS, ResNet3D, make_block, scaled
-from .rois import pyramid_align, roi_align, roi_rows
+from .rois import roi_align, roi_rows
 from .texture import TextureHead
 
 DENSE_UNITS = 1024  # of each dense layer of the fusion head, as in Lin et al. 2017
 
 
-class Features(NamedTuple):
-    """What the backbone says of a batch of images.
-
-    Attributes
-    ----------
-    image: (B, 1, H, W), the slice that boxes refer to.
-    maps: (B, C, H / stride, W / stride) for each level of :meth:`NetworkConfig.levels`.
-    shallow: (B, 16, H / 4, W / 4), Block1's map as the texture stage reads it, or None.
-    """
-
-    image: Any
-    maps: List[Any]
-    shallow: Optional[Any]
-
-
-class HeadOutput(NamedTuple):
-    """``abstract`` features (B * R, F), and stage one's score (B * R, 1), above 0 for abnormal, or None."""
-
-    abstract: Any
-    abnormal: Optional[Any]
-
-
-class Detector(nn.HybridBlock):
-    """Backbone, relation, fusion, proposal network, ROI head and predictors. Call the two nets of ``graphs``.
+class CTDetector(RegionDetector):
+    """Backbone, relation and fusion; texture stage of the head.
 
     Parameters
     ----------
-    config: the ``network`` section of a configuration.
-    classes: names of the foreground classes.
+    config, classes, size: see :class:`RegionDetector`.
     slices: odd depth of the input stack.
     phases: contrast phases of the input; more than one are related to the first, the reference (Equation 1).
-    size: side of the square input in pixels.
     """
 
     def __init__(
@@ -69,14 +41,11 @@ class Detector(nn.HybridBlock):
         phases: int = 1,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.config = config
-        self.classes = tuple(classes)
-        self.size = size
+        super().__init__(config, classes=classes, size=size, **kwargs)
         self.phases = phases
-        self.strides = tuple(stride for stride, _ in config.levels())
         options = {"depth": config.depth, "width": config.width, "frozen_bn": config.batch_norm == "frozen"}
         channels = [scaled(count, config.width) for count in CHANNELS]
+        dropout = config.head.dropout
         with self.name_scope():
             self.backbone = ResNet3D(slices=slices, stride=config.stride, prefix="backbone_", **options)
             if phases > 1:
@@ -92,40 +61,15 @@ class Detector(nn.HybridBlock):
                     in_channels=channels, strides=(4, 8, config.stride, 2 * config.stride), channels=lateral,
                     levels=self.strides, size=size, prefix="fusion_",
                 )
-                self.dense = DenseHead(map_channels * self.roi_size**2, head_channels, dropout=config.head.dropout)
-            self.rpn = make_rpn(
-                config.rpn, levels=config.levels(), size=size, in_channels=map_channels,
-                train_proposals=self.proposals(training=True), test_proposals=self.proposals(training=False),
-            )
+                self.dense = DenseHead(map_channels * self.roi_size**2, head_channels, dropout=dropout)
             if config.texture_head:
-                self.texture = TextureHead(in_channels=channels[0], dropout=config.head.dropout, prefix="texture_")
-            self.dropout = nn.Dropout(config.head.dropout)
-            self.class_predictor = nn.Dense(
-                len(classes) + 1, in_units=head_channels, weight_initializer=mx.init.Normal(0.01),
-                prefix="class_predictor_",
-            )
-            self.box_predictor = nn.Dense(
-                len(classes) * 4, in_units=head_channels, weight_initializer=mx.init.Normal(0.001),
-                prefix="box_predictor_",
-            )
+                self.texture = TextureHead(in_channels=channels[0], dropout=dropout, prefix="texture_")
+        self.add_regions(map_channels=map_channels, head_channels=head_channels)
 
     @property
     def roi_size(self) -> int:
         """Cells of a pooled ROI: what Block4 halves, or with fusion that half."""
         return max(1, self.config.head.roi_size // 2) if self.config.fusion else self.config.head.roi_size
-
-    def proposals(self, *, training: bool) -> int:
-        """Proposals an image that the graphs carry on, never more than there are anchors."""
-        return self.config.proposals(self.size, training=training)
-
-    def anchors(self) -> np.ndarray:
-        """(A, 4) corners of all anchors in pixels of the input, in the order of the proposal scores."""
-        return anchors_of(self.rpn)
-
-    def collect_learned(self) -> Dict[str, Parameter]:
-        """Parameters and running statistics by structural name, without constants of the config (anchors)."""
-        named = self._collect_params_with_prefix()
-        return {name: parameter for name, parameter in named.items() if not isinstance(parameter, Constant)}
 
     def features(self, F: Any, x: Any, present: Any = None) -> Features:
         """(B, P, 1, D, H, W) -> the maps that proposals and ROIs read.
@@ -171,15 +115,18 @@ class Detector(nn.HybridBlock):
         stacks = F.reshape(block, (-4, -1, self.phases * slices, 0, 0, 0))
         return F.mean(F.slice_axis(stacks, axis=1, begin=0, end=slices), axis=1)
 
+    def abstract(self, F: Any, pooled: Any) -> Any:
+        """Pooled ROIs -> features (N, F), by Block4 or the dense layers."""
+        return self.dense(pooled) if self.config.fusion else super().abstract(F, pooled)
+
     def head(self, F: Any, features: Features, rois: Any) -> HeadOutput:
-        """ROIs (B, R, 4) in pixels of the input -> what the predictors read of them."""
-        images, rois = roi_rows(F, rois)
-        pooled = pyramid_align(F, features.maps, images, rois, strides=self.strides, size=self.roi_size)
-        abstract = self.dense(pooled) if self.config.fusion else F.mean(self.block4(pooled), axis=(2, 3))
+        """ROIs (B, R, 4) in pixels of the input -> abstract features and what the texture stage says."""
+        output = super().head(F, features, rois)
         if not self.config.texture_head:
-            return HeadOutput(abstract, None)
+            return output
         size = self.config.head.roi_size
-        return HeadOutput(abstract, self.texture(roi_align(F, features.shallow, images, rois, stride=4, size=size)))
+        pooled = roi_align(F, features.shallow, *roi_rows(F, rois), stride=4, size=size)
+        return output._replace(abnormal=self.texture(pooled))
 
 
 class DenseHead(nn.HybridBlock):
@@ -195,17 +142,3 @@ class DenseHead(nn.HybridBlock):
     def hybrid_forward(self, F, pooled):
         """(N, C, h, w) -> (N, units)."""
         return self.second(self.dropout(self.first(pooled)))
-
-
-def initialize(detector: Detector, context: mx.Context) -> None:
-    """He initialisation (He et al. 2015) of all weights that do not name their own, from MXNet's seeded generator."""
-    detector.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2), ctx=context)
-
-
-def make_detector(config: Config, *, classes: Sequence[str], phases: int, context: mx.Context) -> Detector:
-    """The initialised detector of a configuration."""
-    detector = Detector(
-        config.network, classes=classes, slices=config.data.slices, size=config.data.size, phases=phases
-    )
-    initialize(detector, context)
-    return detector

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from .detector import Detector
+from .detector import CTDetector
 from .relation import phase_of
 
 
@@ -21,7 +21,7 @@ class RelationNet(nn.HybridBlock):
     Raises :class:`ValueError` for a detector of one phase, which has no relation.
     """
 
-    def __init__(self, detector: Detector, **kwargs):
+    def __init__(self, detector: CTDetector, **kwargs):
         super().__init__(**kwargs)
         if detector.phases < 2:
             raise ValueError("a detector of one phase has no relation")

@@ -9,8 +9,8 @@ from gluoncv.model_zoo.rcnn.faster_rcnn.rcnn_target import RCNNTargetGenerator, 
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from .detector import Detector
 from .proposals import without_nan
+from .regions import RegionDetector
 from .rois import BOX_STDS, decode_boxes
 
 
@@ -25,7 +25,7 @@ class TrainingNet(nn.HybridBlock):
     like box_deltas; with a texture stage also its abnormal_scores (B, R) before the sigmoid.
     """
 
-    def __init__(self, detector: Detector, *, batch_size: int, **kwargs):
+    def __init__(self, detector: RegionDetector, *, batch_size: int, **kwargs):
         super().__init__(**kwargs)
         head = detector.config.head
         self._batch_size = batch_size
@@ -85,7 +85,7 @@ class DetectionNet(nn.HybridBlock):
     rows are then worth nothing.
     """
 
-    def __init__(self, detector: Detector, **kwargs):
+    def __init__(self, detector: RegionDetector, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
             self.detector = detector

@@ -17,7 +17,7 @@ import mxnet as mx
 import numpy as np
 
 from ..errors import InputError
-from .detector import Detector
+from .regions import RegionDetector
 
 BACKBONE, BLOCK4 = "backbone.", "block4."  # where a detector keeps conv1 to Block3, and Block4 (its ROI head)
 # How a source calls its parts: by name (torchvision, GluonCV), or by place where a ResNet's children became a
@@ -76,7 +76,7 @@ class TransferReport(NamedTuple):
 
 def transfer(
     weights: Mapping[str, np.ndarray],
-    detector: Detector,
+    detector: RegionDetector,
     *,
     crop: bool = False,
     source_input: Tuple[float, float] = (1.0, 0.0),
@@ -135,7 +135,7 @@ def _fold(values: Dict[str, np.ndarray], wanted: Mapping[str, Any], source_input
     values[weight] = values[weight] * scale
 
 
-def _wanted(detector: Detector) -> Dict[str, Tuple[str, mx.gluon.Parameter]]:
+def _wanted(detector: RegionDetector) -> Dict[str, Tuple[str, mx.gluon.Parameter]]:
     """Parameters that a ResNet can fill, by a path such as stem.conv1.weight or block4.0.bn1.gamma."""
     wanted = {}
     for name, parameter in detector.collect_learned().items():

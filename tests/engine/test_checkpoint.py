@@ -10,11 +10,12 @@ import pytest
 
 from gluon_liver.engine.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
 from gluon_liver.errors import RunError, TrainingError
-from gluon_liver.nn.detector import Detector, initialize
+from gluon_liver.nn.detector import CTDetector
+from gluon_liver.nn.regions import initialize
 
 
 def detector_of(config):
-    built = Detector(config.network, classes=("cyst", "hemangioma", "hcc"), slices=1, size=config.data.size)
+    built = CTDetector(config.network, classes=("cyst", "hemangioma", "hcc"), slices=1, size=config.data.size)
     initialize(built, mx.cpu())
     return built
 

@@ -13,7 +13,7 @@ from gluon_liver.engine.detect import Detections, SliceDetector
 from gluon_liver.engine.explain import NO_RELATION, RelationReader, cells_in, hits_of, write_explanation
 from gluon_liver.engine.study_report import detect_study
 from gluon_liver.engine.train import train
-from gluon_liver.nn.detector import make_detector
+from gluon_liver.nn.models import make_detector
 from gluon_liver.report.explain import Cells
 from tests.conftest import write_dataset
 

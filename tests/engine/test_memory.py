@@ -10,8 +10,8 @@ import pytest
 from gluon_liver.commands import main
 from gluon_liver.engine.memory import MIB, MemoryPlan, memory_plan, plan_symbol
 from gluon_liver.engine.mirror import mirror_blocks, training_symbol
-from gluon_liver.nn.detector import make_detector
 from gluon_liver.nn.graphs import TrainingNet
+from gluon_liver.nn.models import make_detector
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = MemoryPlan(parameters=MIB, gradients=MIB, optimizer=MIB, constants=0, batch=MIB, maps=6 * MIB, kept={"rpn_x": 7})

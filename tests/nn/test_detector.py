@@ -10,8 +10,9 @@ from mxnet import autograd
 
 from gluon_liver.config import build_config
 from gluon_liver.engine.anchors import encode_boxes
-from gluon_liver.nn.detector import Detector, Features, initialize
+from gluon_liver.nn.detector import CTDetector
 from gluon_liver.nn.graphs import DetectionNet, TrainingNet
+from gluon_liver.nn.regions import Features, initialize
 from gluon_liver.nn.resnet3d import ResNet3D
 from gluon_liver.nn.rois import BOX_STDS, decode_boxes, roi_align, roi_rows
 
@@ -34,7 +35,7 @@ def make_detector(*, slices=1, **changes):
         (tree["network"][section] if section else tree["network"])[name] = value
     config = build_config(dict(tree, row=None)).network
     mx.random.seed(0)
-    built = Detector(config, classes=("cyst", "hemangioma", "hcc"), slices=slices, size=SIZE)
+    built = CTDetector(config, classes=("cyst", "hemangioma", "hcc"), slices=slices, size=SIZE)
     initialize(built, mx.cpu())
     return built
 

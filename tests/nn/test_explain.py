@@ -8,8 +8,8 @@ import pytest
 from mxnet import autograd
 
 from gluon_liver.config import build_config
-from gluon_liver.nn.detector import make_detector
 from gluon_liver.nn.explain import RelationNet
+from gluon_liver.nn.models import make_detector
 from tests.conftest import SIZE, TINY
 
 

@@ -4,7 +4,8 @@ import mxnet as mx
 import numpy as np
 
 from gluon_liver.config import build_config
-from gluon_liver.nn.detector import Detector, initialize
+from gluon_liver.nn.detector import CTDetector
+from gluon_liver.nn.regions import initialize
 from gluon_liver.nn.resnet3d import CHANNELS, scaled
 
 STAGES_50, STAGES_152 = (3, 4, 6, 3), (3, 8, 36, 3)
@@ -13,7 +14,7 @@ STAGES_50, STAGES_152 = (3, 4, 6, 3), (3, 8, 36, 3)
 def make(*, width=0.125, slices=1, **network):
     network.update(width=width, batch_norm="frozen", rpn={"channels": 16})
     config = build_config({"row": None, "network": network})
-    detector = Detector(config.network, classes="abc", slices=slices, size=64)
+    detector = CTDetector(config.network, classes="abc", slices=slices, size=64)
     initialize(detector, mx.cpu())
     return detector
 
