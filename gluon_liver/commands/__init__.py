@@ -16,7 +16,9 @@ from ..errors import GluonLiverError, InputError
 COMMANDS = {
     ("doctor",): ("doctor", "check Python, MXNet, threads, GPUs and shared libraries"),
     ("phantom", "ct"): ("phantom_ct", "write multi-phase CT phantoms as DICOM with labels"),
+    ("phantom", "us"): ("phantom_us", "write ultrasound phantoms as DICOM and video with labels and flow"),
     ("import", "ct"): ("import_ct", "turn a folder of CT series into prepared data"),
+    ("import", "us"): ("import_us", "turn ultrasound recordings and labels into prepared data"),
     ("train",): ("train", "train a configuration on prepared data"),
     ("evaluate",): ("evaluate", "score a run on held-out patients and write its report"),
     ("convert-flow",): ("convert_flow", "convert released weights of LiteFlowNet to MXNet parameters"),

@@ -51,7 +51,7 @@ def scan_folder(folder: str, *, progress: bool = False) -> Scan:
     scan = Scan(series=[], rejected=[], paths=paths)
     headers: List[FileHeader] = []
     dropped: Dict[Tuple[str, str, str], List[FileHeader]] = defaultdict(list)
-    with _quiet_pydicom():
+    with quiet_pydicom():
         for number, path in enumerate(
             tqdm(paths, desc="headers", unit="file", disable=None if progress else True), 1
         ):
@@ -104,7 +104,7 @@ def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
     grid = build_grid(slices, series.name, regrid=regrid)
     stack = np.empty((count, slices[0].rows, slices[0].columns), dtype=np.int16)
     place = {index: z for z, index in enumerate(grid.order)}
-    with _quiet_pydicom():
+    with quiet_pydicom():
         opened = (None, None)
         for index, header in sorted(enumerate(slices), key=lambda item: (item[1].file, item[1].frame or 0)):
             if opened[0] != header.file:
@@ -120,7 +120,7 @@ def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
 
 
 @contextmanager
-def _quiet_pydicom() -> Iterator[None]:
+def quiet_pydicom() -> Iterator[None]:
     """Keep pydicom's warnings off the screen: they quote tag values.
 
     What matters for the pixels is checked here and raised as typed errors.

@@ -101,7 +101,7 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
     lines.append("patients: " + ", ".join(f"{name} {count}" for name, count in report["patients"].items()))
     rejected = [Rejection(**one) for one in report["rejected"]]
     quarantined = [Rejection(**one) for one in report["quarantined"]]
-    lines += _summary("left out", rejected) + _summary("quarantined", quarantined)
+    lines += summary_of("left out", rejected) + summary_of("quarantined", quarantined)
     if report["studies_not_taken"]:
         lines.append(f"studies not taken: {len(report['studies_not_taken'])}")
     return lines + [f"note: {note}" for note in report["notes"]]
@@ -110,7 +110,7 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
 def explain_nothing(log: Any) -> str:
     """Why no study was taken, for the error message."""
     found = f"no study was taken from {len(log.scan.paths)} file(s), {log.scan.dicom_files} of them DICOM"
-    lines = [found] + _summary("left out", log.scan.rejected) + _summary("quarantined", log.quarantined)
+    lines = [found] + summary_of("left out", log.scan.rejected) + summary_of("quarantined", log.quarantined)
     if log.quarantined:
         lines.append(
             "files are numbered in the order of their paths; "
@@ -123,12 +123,12 @@ def write_private(log: Any, folder: Path, salt: str, source: Path) -> None:
     """The listing that leads back to patients: mode 0700, for its owner only."""
     os.mkdir(folder, 0o700)
     os.chmod(folder, 0o700)
-    _write(folder / "salt", salt + "\n")
+    write_text(folder / "salt", salt + "\n")
     folders = {}
     for series in log.scan.series:
         for one in series.slices[:1]:
             folders.setdefault(series.study_uid, os.path.dirname(os.path.abspath(one.path)))
-    _write_csv(
+    write_csv(
         folder / "key.csv",
         ("case", "patient", "study_instance_uid", "folder", "taken"),
         (
@@ -136,20 +136,20 @@ def write_private(log: Any, folder: Path, salt: str, source: Path) -> None:
             for one in log.studies
         ),
     )
-    _write_csv(
+    write_csv(
         folder / "files.csv",
         ("number", "path"),
         ((number, os.path.relpath(path, source)) for number, path in enumerate(log.scan.paths, 1)),
     )
-    _write_csv(
+    write_csv(
         folder / "series.csv",
         ("series", "series_instance_uid", "description", "images"),
         ((one.name, one.series_uid, one.description, len(one.slices)) for one in log.scan.series),
     )
-    _write(folder / "phases-template.yaml", phase_template(log.scan.series, log.rules))
+    write_text(folder / "phases-template.yaml", phase_template(log.scan.series, log.rules))
 
 
-def _summary(title: str, rejections: Iterable[Rejection]) -> List[str]:
+def summary_of(title: str, rejections: Iterable[Rejection]) -> List[str]:
     """One line for each kind of plain rejection, one for each reason that is particular."""
     groups: Dict[Tuple[str, str], List[Rejection]] = {}
     for one in rejections:
@@ -172,12 +172,14 @@ def _common(one: Rejection) -> str:
     return tail if separator and head.isdigit() else one.reason
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """A new file that its owner alone can read."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
         stream.write(text)
 
 
-def _write_csv(path: Path, header: Tuple[str, ...], rows: Iterable[Tuple[Any, ...]]) -> None:
+def write_csv(path: Path, header: Tuple[str, ...], rows: Iterable[Tuple[Any, ...]]) -> None:
+    """A new CSV file that its owner alone can read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = csv.writer(stream)

@@ -83,7 +83,7 @@ def import_ct(
     """
     folder, out = Path(folder), Path(out)
     make_splits(["any"], fractions=fractions, seed=seed)
-    salt = secrets.token_hex(16) if salt is None else _check_salt(salt)
+    salt = secrets.token_hex(16) if salt is None else check_salt(salt)
     if phases:
         rules = load_phase_rules(str(phases), reference=reference)
     else:
@@ -103,7 +103,7 @@ def import_ct(
             "That is harmless for phantoms only"
         )
     log.studies = [
-        StudyResult(_hash("case", salt, uid), _patient(series, uid, salt), uid) for uid, series in studies.items()
+        StudyResult(salted_hash("case", salt, uid), _patient(series, uid, salt), uid) for uid, series in studies.items()
     ]
     log.studies.sort(key=lambda result: (result.case, result.study_uid))
     try:
@@ -292,10 +292,10 @@ def _write_data(log: ImportLog, temporary: Path, fractions: Sequence[float], see
 
 
 def _patient(series: Sequence[SeriesFiles], study_uid: str, salt: str) -> str:
-    return _hash("patient", salt, series[0].patient_id or study_uid)
+    return salted_hash("patient", salt, series[0].patient_id or study_uid)
 
 
-def _check_salt(salt: str) -> str:
+def check_salt(salt: str) -> str:
     """Raise InputError for a salt that hides nothing."""
     if not salt.strip():
         raise InputError("--salt is empty: give a text that nobody can guess, or leave --salt out for a random one")
@@ -304,6 +304,6 @@ def _check_salt(salt: str) -> str:
     return salt
 
 
-def _hash(kind: str, salt: str, value: str) -> str:
+def salted_hash(kind: str, salt: str, value: str) -> str:
     """ "case-" or "patient-" and 10 hex digits of SHA-256 over salt and tag value."""
     return f"{kind}-{hashlib.sha256((salt + value).encode('utf-8')).hexdigest()[:10]}"

@@ -1,0 +1,1 @@
+"""Ultrasound: recordings, scenes of labelled frames, and the prepared data folder."""
