@@ -117,6 +117,14 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
+class FlowConfig:
+    """Optical flow of the ultrasound detector ``us-flow``."""
+
+    width: float = 1.0  # channels of LiteFlowNet as a fraction of the paper's; released weights fit 1
+    train: bool = False  # learn it with the detector instead of keeping it as it was trained
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """The recipe. The paper gives none; the defaults follow GluonCV's Faster R-CNN script (docs/fidelity.md)."""
 
@@ -140,10 +148,11 @@ class TrainConfig:
 class Config:
     """One experiment."""
 
-    model: str = "ct-faster-rcnn"
+    model: str = "ct-faster-rcnn"  # or "us-faster-rcnn", "us-flow"
     row: Optional[str] = "R-50"  # the row of Table 4 that this experiment stands beside; null for none
     data: DataConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def to_dict(self) -> Dict[str, Any]:

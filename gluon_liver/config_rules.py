@@ -10,6 +10,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from .config import Config, RPNConfig
 
+MODELS = ("ct-faster-rcnn", "us-faster-rcnn", "us-flow")
 MOST_POSITIONS = 10000  # a relation holds the square of them in floats for each phase and image: 0.4 GB
 # rows of Table 4: depth of the network, slices of its input, region fusion, phases related
 ROWS = {
@@ -44,7 +45,7 @@ def check(config: Config) -> None:
             value = getattr(values, name)
             _require("{}.{}".format(section, name), value, 0 < value < 1, "between 0 and 1")
     rules = [
-        ("model", config.model, config.model == "ct-faster-rcnn", "ct-faster-rcnn"),
+        ("model", config.model, config.model in MODELS, "one of {}".format(", ".join(MODELS))),
         ("data.slices", data.slices, data.slices > 0 and data.slices % 2 == 1, "odd, so that one slice is the centre"),
         ("data.size", data.size, 64 <= data.size <= 4096 and data.size % 16 == 0, "a multiple of 16, 64 to 4096"),
         ("data.storage", data.storage, data.storage in ("jpeg", "raw"), "jpeg or raw"),
@@ -74,6 +75,7 @@ def check(config: Config) -> None:
          "enough for a positive and a negative ROI at network.head.positive_ratio"),
         ("network.head.dropout", head.dropout, 0 <= head.dropout < 1, "from 0 to below 1"),
         ("network.head.score_threshold", head.score_threshold, 0 <= head.score_threshold < 1, "from 0 to below 1"),
+        ("flow.width", config.flow.width, 0 < config.flow.width <= 1, "above 0 and at most 1"),
         ("train.optimizer", train.optimizer, train.optimizer in ("sgd", "adam"), "sgd or adam"),
         ("train.learning_rate", train.learning_rate, train.learning_rate > 0, "above 0"),
         ("train.momentum", train.momentum, 0 <= train.momentum < 1, "from 0 to below 1"),
@@ -88,6 +90,14 @@ def check(config: Config) -> None:
     ]
     for key, value, good, wanted in rules:
         _require(key, value, good, wanted)
+    if config.model != "ct-faster-rcnn":
+        ct_alone = {
+            "row": (config.row, None), "data.slices": (data.slices, 1), "network.depth": (network.depth, 50),
+            "network.fusion": (network.fusion, False), "network.multi_modal": (network.multi_modal, False),
+            "network.texture_head": (network.texture_head, False),
+        }
+        for key, (value, wanted) in ct_alone.items():
+            _require(key, value, value == wanted, "{!r} with model {}: it is of CT".format(wanted, config.model))
     # these compute with values that the rules above have let through
     proposals = network.proposals(data.size, training=True)
     together = [

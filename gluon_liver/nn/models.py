@@ -9,12 +9,18 @@ import mxnet as mx
 from ..config import Config
 from .detector import CTDetector
 from .regions import RegionDetector, initialize
+from .us_detector import USDetector
 
 
 def make_detector(config: Config, *, classes: Sequence[str], phases: int = 1, context: mx.Context) -> RegionDetector:
     """The initialised detector of a configuration; ``phases`` is of CT."""
-    detector = CTDetector(
-        config.network, classes=classes, slices=config.data.slices, size=config.data.size, phases=phases
-    )
+    size = config.data.size
+    if config.model == "ct-faster-rcnn":
+        detector = CTDetector(
+            config.network, classes=classes, slices=config.data.slices, size=size, phases=phases
+        )
+    else:
+        flow = config.flow if config.model == "us-flow" else None
+        detector = USDetector(config.network, classes=classes, size=size, flow=flow)
     initialize(detector, context)
     return detector

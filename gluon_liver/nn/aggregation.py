@@ -1,0 +1,59 @@
+"""Two frames in one map (ultrasound paper, "Aggregation framework based on two sequential frames").
+
+The summation layer adds the motion to the previous frame's features as two more channels; the aggregation layer is a
+bottleneck that combines them with the current frame's features and keeps those as its skip.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mxnet.gluon import nn
+
+from .fusion import averaging, resample
+from .resnet3d import batch_norm
+
+FLOW_CHANNELS = 2
+
+
+class FlowCells(nn.HybridBlock):
+    """A flow in pixels to the cells of a map: its mean over one stride around each cell's pixel, in cells."""
+
+    def __init__(self, *, size: int, stride: int, **kwargs):
+        super().__init__(**kwargs)
+        self._cells, self._stride = -(-size // stride), stride
+        with self.name_scope():
+            matrix = averaging(size, 1, self._cells, stride).astype(np.float32)
+            self.matrix = self.params.get_constant("matrix", matrix)
+
+    def hybrid_forward(self, F: Any, flow: Any, matrix: Any) -> Any:
+        """(B, 2, size, size) -> (B, 2, size / stride, size / stride)."""
+        return resample(F, flow, matrix, self._cells) / self._stride
+
+
+class Aggregation(nn.HybridBlock):
+    """Summation and aggregation layer. Starts as the current frame's features, whatever the previous ones are.
+
+    Parameters
+    ----------
+    channels: of the features.
+    """
+
+    def __init__(self, channels: int, *, frozen_bn: bool, **kwargs):
+        super().__init__(**kwargs)
+        inner = channels // 4
+        with self.name_scope():
+            self.conv1 = nn.Conv2D(inner, 1, use_bias=False, in_channels=2 * channels + FLOW_CHANNELS)
+            self.bn1 = batch_norm(frozen_bn, in_channels=inner)
+            self.conv2 = nn.Conv2D(inner, 3, padding=1, use_bias=False, in_channels=inner)
+            self.bn2 = batch_norm(frozen_bn, in_channels=inner)
+            self.conv3 = nn.Conv2D(channels, 1, use_bias=False, in_channels=inner)
+            self.bn3 = batch_norm(frozen_bn, in_channels=channels, gamma_initializer="zeros")
+
+    def hybrid_forward(self, F: Any, current: Any, previous: Any, flow: Any) -> Any:
+        """Features (B, C, h, w) of both frames, not negative, and the flow (B, 2, h, w) in cells -> (B, C, h, w)."""
+        summed = F.concat(previous, flow, dim=1)  # the summation layer: C + 2 channels
+        y = F.relu(self.bn1(self.conv1(F.concat(current, summed, dim=1))))
+        y = F.relu(self.bn2(self.conv2(y)))
+        return F.relu(self.bn3(self.conv3(y)) + current)

@@ -1,0 +1,97 @@
+"""The two detectors of the ultrasound paper: plain Faster R-CNN, and the one that sees the previous frame too.
+
+They differ in the previous frame, its flow and the aggregation alone (Fig. 1 of the paper).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Sequence
+
+import numpy as np
+from mxnet.gluon import nn
+
+from ..config import FlowConfig, NetworkConfig
+from .aggregation import Aggregation, FlowCells
+from .liteflownet import LiteFlowNet
+from .regions import Features, RegionDetector
+from .resnet2d import MEAN, STD, ResNet2D
+from .resnet3d import CHANNELS, make_block, scaled
+
+
+class USDetector(RegionDetector):
+    """ResNet-50 features of the current frame, with ``flow`` aggregated with those of the previous one.
+
+    Parameters
+    ----------
+    config, classes, size: see :class:`RegionDetector`.
+    flow: the ``flow`` section of a configuration for the proposed model, None for plain Faster R-CNN.
+    """
+
+    def __init__(
+        self, config: NetworkConfig, *, classes: Sequence[str], size: int, flow: Optional[FlowConfig] = None, **kwargs
+    ):
+        super().__init__(config, classes=classes, size=size, **kwargs)
+        frozen = config.batch_norm == "frozen"
+        channels = [scaled(count, config.width) for count in CHANNELS]
+        with self.name_scope():
+            self.normalise = Normalise(prefix="normalise_")
+            self.backbone = ResNet2D(width=config.width, stride=config.stride, frozen_bn=frozen, prefix="backbone_")
+            self.block4 = make_block(4, width=config.width, frozen_bn=frozen)
+            self.flow = None
+            if flow is not None:
+                self.flow = LiteFlowNet(width=flow.width, prefix="flow_")
+                if not flow.train:
+                    self.flow.collect_params().setattr("grad_req", "null")
+                self.cells = FlowCells(size=size, stride=config.stride, prefix="cells_")
+                self.aggregation = Aggregation(channels[2], frozen_bn=frozen, prefix="aggregation_")
+        self._train_flow = flow is not None and flow.train
+        self.add_regions(map_channels=channels[2], head_channels=channels[3])
+
+    @property
+    def frames(self) -> int:
+        """Frames of an input: the previous and the current one, or the current one alone."""
+        return 1 if self.flow is None else 2
+
+    def features(self, F: Any, x: Any, present: Any = None) -> Features:
+        """(B, frames, 3, H, W), red, green, blue from 0 to 1, the current frame last -> Block3's map, aggregated.
+
+        The frames go through the backbone together. ``present`` is of CT and not looked at.
+        """
+        current = self.frame(F, x, self.frames - 1)
+        if self.flow is None:
+            return Features(current, [self.frame_map(F, current)])
+        maps = F.reshape(self.frame_map(F, F.reshape(x, (-3, 0, 0, 0))), (-4, -1, 2, 0, 0, 0))
+        previous = self.frame(F, x, 0)
+        related = self.aggregate(F, previous, current, self.frame(F, maps, 0), self.frame(F, maps, 1))
+        return Features(current, [related])
+
+    def frame(self, F: Any, x: Any, number: int) -> Any:
+        """(B, frames, C, h, w) -> (B, C, h, w)."""
+        return F.squeeze(F.slice_axis(x, axis=1, begin=number, end=number + 1), axis=1)
+
+    def frame_map(self, F: Any, frames: Any) -> Any:
+        """(N, 3, H, W) from 0 to 1 -> (N, C, H / stride, W / stride): what a stream keeps of a frame."""
+        return self.backbone(self.normalise(frames))
+
+    def aggregate(self, F: Any, previous: Any, current: Any, previous_map: Any, current_map: Any) -> Any:
+        """Frames (B, 3, H, W) and their maps -> the map that proposals and ROIs read."""
+        # LiteFlowNet takes blue, green, red
+        flow = self.flow(F.reverse(previous, axis=1), F.reverse(current, axis=1))
+        if not self._train_flow:
+            flow = F.stop_gradient(flow)
+        return self.aggregation(current_map, previous_map, self.cells(flow))
+
+
+class Normalise(nn.HybridBlock):
+    """ImageNet's mean off, divided by its deviation."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            for name, values in (("mean", MEAN), ("std", STD)):
+                value = np.array(values, np.float32).reshape((1, 3, 1, 1))
+                setattr(self, name, self.params.get_constant(name, value))
+
+    def hybrid_forward(self, F: Any, x: Any, mean: Any, std: Any) -> Any:
+        """(N, 3, H, W) from 0 to 1 -> normalised."""
+        return F.broadcast_div(F.broadcast_sub(x, mean), std)

@@ -1,0 +1,127 @@
+"""The ultrasound detectors: equal at the start, what the flow says, what the previous frame does."""
+
+import dataclasses
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import autograd
+
+from gluon_liver.config import build_config
+from gluon_liver.nn.aggregation import Aggregation, FlowCells
+from gluon_liver.nn.graphs import DetectionNet, TrainingNet
+from gluon_liver.nn.models import make_detector
+from gluon_liver.nn.resnet2d import MEAN, STD
+
+SIZE = 64
+CLASSES = ("tumor", "vessel")
+
+
+def config(model, **network):
+    return build_config({
+        "model": model, "row": None, "data": {"size": SIZE}, "flow": {"width": 0.125},
+        "network": dict({
+            "width": 0.125,
+            "rpn": {"channels": 16, "anchor_sizes": [16, 32], "train_post_nms": 20, "test_post_nms": 10},
+            "head": {"samples": 16, "roi_size": 4, "max_boxes": 4},
+        }, **network),
+    })  # fmt: skip
+
+
+def build(model, **network):
+    mx.random.seed(0)
+    return make_detector(config(model, **network), classes=CLASSES, context=mx.cpu())
+
+
+def pair(seed=0, batch=2):
+    return np.random.default_rng(seed).uniform(0, 1, (batch, 2, 3, SIZE, SIZE)).astype(np.float32)
+
+
+def both():
+    """us-flow and us-faster-rcnn with the parameters that they share."""
+    proposed, plain = build("us-flow"), build("us-faster-rcnn")
+    mine = proposed.collect_learned()
+    for name, parameter in plain.collect_learned().items():
+        parameter.set_data(mine[name].data())
+    return proposed, plain
+
+
+def test_the_proposed_model_starts_as_plain_faster_rcnn():
+    proposed, plain = both()
+    names = set(proposed.collect_learned()) - set(plain.collect_learned())
+    assert {name.split(".")[0] for name in names} == {"flow", "aggregation"}
+    x = pair()
+    rows, _ = DetectionNet(proposed)(mx.nd.array(x))
+    expected, _ = DetectionNet(plain)(mx.nd.array(x[:, 1:]))
+    assert np.array_equal(rows.asnumpy(), expected.asnumpy())
+    other = x.copy()
+    other[:, 0] = pair(seed=9)[:, 0]
+    assert np.array_equal(DetectionNet(proposed)(mx.nd.array(other))[0].asnumpy(), expected.asnumpy())
+
+
+def test_the_previous_frame_matters_once_the_aggregation_has_learned():
+    proposed, _ = both()
+    proposed.aggregation.bn3.gamma.set_data(mx.nd.ones_like(proposed.aggregation.bn3.gamma.data()))
+    x = pair()
+    first = proposed.features(mx.nd, mx.nd.array(x)).maps[0].asnumpy()
+    x[0, 0] = pair(seed=9)[0, 0]
+    second = proposed.features(mx.nd, mx.nd.array(x)).maps[0].asnumpy()
+    assert np.abs(first[0] - second[0]).max() > 1e-3
+    assert np.allclose(first[1], second[1], atol=1e-5)  # the other image's previous frame is not mixed in
+
+
+def test_the_aggregation_by_hand():
+    """Inference with running statistics 0 and 1: plain matrix products over the channels at a 1x1 map."""
+    layer = Aggregation(8, frozen_bn=True)
+    layer.initialize(mx.init.Normal(0.5))
+    layer.bn3.gamma.set_data(mx.nd.ones(8))
+    rng = np.random.default_rng(0)
+    current, previous, flow = (rng.uniform(0, 1, (1, count, 1, 1)) for count in (8, 8, 2))
+    found = layer(*(mx.nd.array(part) for part in (current, previous, flow))).asnumpy().ravel()
+    shrink = 1 / np.sqrt(1 + 1e-5)
+    x = np.concatenate([current, previous, flow], axis=1).ravel()
+    one, two, three = (part.weight.data().asnumpy() for part in (layer.conv1, layer.conv2, layer.conv3))
+    y = np.maximum(one[:, :, 0, 0] @ x * shrink, 0)
+    y = np.maximum(two[:, :, 1, 1] @ y * shrink, 0)
+    assert one.shape == (2, 18, 1, 1)
+    assert np.allclose(found, np.maximum(three[:, :, 0, 0] @ y * shrink + current.ravel(), 0), atol=1e-5)
+
+
+def test_flow_is_taken_to_the_cells_of_the_map():
+    """A flow that says its own pixel's column, in cells of 16 pixels: cell k holds k, but at the edges."""
+    ramp = np.broadcast_to(np.arange(64.0), (1, 2, 64, 64))
+    found = FlowCells(size=64, stride=16)
+    found.initialize()
+    cells = found(mx.nd.array(ramp)).asnumpy()[0, 0]
+    assert cells.shape == (4, 4)
+    assert np.allclose(cells[:, 1:], np.broadcast_to(np.arange(1, 4), (4, 3)), atol=0.02)
+    # the left edge: pixels -8 to 8 around cell 0, those outside repeat pixel 0
+    window = np.maximum(np.arange(-8, 9), 0) * np.where(np.abs(np.arange(-8, 9)) == 8, 0.5, 1)
+    assert np.allclose(cells[:, 0], window.sum() / 16 / 16, atol=1e-5)
+
+
+def test_frames_are_normalised_as_imagenet():
+    detector = build("us-faster-rcnn")
+    grey = detector.normalise(mx.nd.ones((1, 3, 2, 2)) * 0.5).asnumpy()[0, :, 0, 0]
+    assert np.allclose(grey, (0.5 - np.array(MEAN)) / np.array(STD), atol=1e-6)
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_what_learns(train):
+    chosen = dataclasses.replace(config("us-flow"), flow=dataclasses.replace(config("us-flow").flow, train=train))
+    mx.random.seed(0)
+    detector = make_detector(chosen, classes=CLASSES, context=mx.cpu())
+    detector.aggregation.bn3.gamma.set_data(mx.nd.ones_like(detector.aggregation.bn3.gamma.data()))
+    net = TrainingNet(detector, batch_size=2)
+    for part in (net.sampler, net.targets):
+        part.initialize()
+    net.hybridize()
+    boxes = mx.nd.array(np.tile([[10, 10, 40, 44]] * 4, (2, 1, 1)))
+    with autograd.record():
+        outputs = net(mx.nd.array(pair()), boxes, mx.nd.ones((2, 4)))
+        (outputs[0].square().sum() + outputs[2].square().sum()).backward()
+    assert detector.aggregation.conv1.weight.grad().asnumpy().std() > 0
+    flow = [p for name, p in detector.collect_learned().items() if name.startswith("flow.")]
+    learned = [p for p in flow if p.grad_req != "null"]
+    assert bool(learned) == train
+    assert all(np.isfinite(p.grad().asnumpy()).all() for p in learned)
