@@ -30,7 +30,8 @@ class AugmentConfig:
     scale: float = 0.0  # sizes change by a factor of up to 1 + scale, or down to its inverse
     rotate: float = 0.0  # degrees, either way
     shift: float = 0.0  # share of the image's side, either way along x and y
-    noise: float = 0.0  # SD in HU, added after the window
+    noise: float = 0.0  # SD in HU, added after the window; of ultrasound in grey values
+    erase: float = 0.0  # probability that a rectangle of the image is covered with noise (random erasing)
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class TrainConfig:
     decay_factor: float = 0.1
     warmup_steps: int = 100  # linear from a tenth of the rate
     clip_norm: Optional[float] = None  # global gradient norm
+    best_epoch: bool = False  # score the epochs by COCO mAP on the val split (test without one) and keep the best
     mirror: bool = False  # compute bottlenecks again in backward instead of keeping them: less memory, more time
     seed: int = 0
     log_every: int = 10  # steps

@@ -55,6 +55,7 @@ def check(config: Config) -> None:
         ("data.augment.rotate", data.augment.rotate, 0 <= data.augment.rotate <= 45, "0 to 45 degrees"),
         ("data.augment.shift", data.augment.shift, 0 <= data.augment.shift <= 0.5, "0 to 0.5"),
         ("data.augment.noise", data.augment.noise, data.augment.noise >= 0, "0 HU or more"),
+        ("data.augment.erase", data.augment.erase, 0 <= data.augment.erase <= 1, "0 to 1"),
         ("network.depth", network.depth, network.depth in (50, 101), "50 (Table 2) or 101 (Table 3)"),
         ("network.width", network.width, 0 < network.width <= 1, "above 0 and at most 1"),
         ("network.stride", network.stride, network.stride in (8, 16), "16 (the paper's) or 8"),

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 SMALLEST_PART = 0.25  # of a box's area that must stay inside the image for the box to be kept
 
 
-def augment(sample: Sample, config: AugmentConfig, *, window: Window, rng: np.random.Generator) -> Sample:
-    """Flip, then scale, rotate and shift about the centre, then add noise, as far as ``config`` says.
+ERASED_SHARE, ERASED_ASPECT = (0.02, 0.2), (0.3, 1 / 0.3)  # of the image's area; height / width (Zhong et al. 2017)
 
-    ``window`` turns the noise's HU into grey values.
+
+def augment(sample: Sample, config: AugmentConfig, *, grey_per_noise: float, rng: np.random.Generator) -> Sample:
+    """Flip, then scale, rotate and shift about the centre, then erase, then add noise, as far as ``config`` says.
+
+    ``grey_per_noise``: grey values for one unit of ``config.noise`` (see :func:`grey_per_hu`; 1 for ultrasound).
     """
     if config.flip and rng.random() < 0.5:
         sample = flip(sample)
@@ -34,9 +37,16 @@ def augment(sample: Sample, config: AugmentConfig, *, window: Window, rng: np.ra
     shift = rng.uniform(-1, 1, 2) * config.shift * sample.image.shape[-1]
     if config.scale or config.rotate or config.shift:
         sample = transform(sample, scale=scale, angle=angle, shift=(float(shift[0]), float(shift[1])))
+    if config.erase and rng.random() < config.erase:
+        sample = erase(sample, rng=rng)
     if config.noise:
-        sample = add_noise(sample, sd=config.noise * 255.0 / window_values(window)[0], rng=rng)
+        sample = add_noise(sample, sd=config.noise * grey_per_noise, rng=rng)
     return sample
+
+
+def grey_per_hu(window: Window) -> float:
+    """Grey values of one HU inside a window."""
+    return 255.0 / window_values(window)[0]
 
 
 def flip(sample: Sample) -> Sample:
@@ -66,6 +76,19 @@ def transform(sample: Sample, *, scale: float, angle: float, shift: tuple) -> Sa
     return dataclasses.replace(
         sample, image=moved.reshape(sample.image.shape), boxes=boxes[keep], labels=sample.labels[keep]
     )
+
+
+def erase(sample: Sample, *, rng: np.random.Generator) -> Sample:
+    """One rectangle covered with random grey, at the same place in all planes; boxes stay (Zhong et al. 2017)."""
+    size = sample.image.shape[-1]
+    area = rng.uniform(*ERASED_SHARE) * size**2
+    aspect = np.exp(rng.uniform(*np.log(ERASED_ASPECT)))
+    height, width = (int(np.clip(round(side), 1, size)) for side in (np.sqrt(area * aspect), np.sqrt(area / aspect)))
+    top, left = (int(rng.integers(0, size - side + 1)) for side in (height, width))
+    image = sample.image.copy()
+    place = image[..., top : top + height, left : left + width]
+    place[:] = rng.integers(0, 256, place.shape, dtype=np.uint8)
+    return dataclasses.replace(sample, image=image)
 
 
 def add_noise(sample: Sample, *, sd: float, rng: np.random.Generator) -> Sample:

@@ -98,6 +98,16 @@ class Dataset:
         """Where the reference phase stands among the phases."""
         return self.phases.index(self.reference_phase)
 
+    def training_record(self) -> Dict[str, Any]:
+        """What a run records of its training data, so that nothing of it is ever scored as held out."""
+        cases = set(self.cases_of("train"))
+        return {
+            "phases": list(self.phases),
+            "reference_phase": self.reference_phase,
+            "training_patients": sorted({info.patient for info in self.cases if info.case in cases}),
+            "training_studies": sorted(info.fingerprint for info in self.cases if info.case in cases),
+        }
+
     def labels_of(self, split_name: str) -> List[ImageLabel]:
         """Labelled slices of "train", "val" or "test": cases in the order of dataset.json, slices rising."""
         place = {case: number for number, case in enumerate(self.cases_of(split_name))}

@@ -36,7 +36,8 @@ class Sample:
 
     Attributes
     ----------
-    image: uint8 (phase, 1, depth, size, size), the reference phase first.
+    image: uint8, CT (phase, 1, depth, size, size), the reference phase first; ultrasound (frame, 3, size, size), red,
+        green, blue, the current frame last.
     present: bool (phase,), False where the study has no such phase at this slice. Its pixels are then those of the
         reference phase, so that BatchNorm sees nothing foreign; the network masks what it would say.
     boxes: float32 (n, 4) corners in pixels of the network input.
@@ -74,6 +75,10 @@ class SliceLoader:
         # open memory maps and the presence of phases (P, Z), the latest used last
         self._images: "OrderedDict[str, Tuple[np.ndarray, np.ndarray]]" = OrderedDict()
         prepare_images(dataset, window=config.window, storage=config.storage, cases=cases, progress=progress)
+
+    def labelled(self, label: ImageLabel) -> Sample:
+        """The input of a labelled slice, with its boxes."""
+        return self.load(label.case, label.slice, label=label)
 
     def load(self, case: str, slice_index: int, *, label: Optional[ImageLabel] = None) -> Sample:
         """The stack around ``slice_index`` of ``case``, with the boxes of ``label`` if given."""

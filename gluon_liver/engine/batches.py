@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Sequence
+from typing import Callable, List, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Batch:
 
     Attributes
     ----------
-    images: float32 (B, phase, 1, depth, size, size), normalised.
+    images: float32 (B,) + the shape of the samples' images, as the network takes them.
     present: float32 (B, phase), 1 where the phase is there.
     gt_boxes: float32 (B, M, 4) corners in network pixels, padded with -1.
     gt_labels: float32 (B, M), padded with -1.
@@ -38,12 +38,28 @@ class Batch:
 
 
 def normalise(images: np.ndarray) -> np.ndarray:
-    """uint8 grey -> float32 with ImageNet's grey mean and deviation."""
+    """uint8 grey -> float32 with ImageNet's grey mean and deviation, as the CT network takes it."""
     return (images.astype(np.float32) / 255.0 - GREY_MEAN) / GREY_STD
 
 
+def unit_range(images: np.ndarray) -> np.ndarray:
+    """uint8 -> float32 from 0 to 1, as the ultrasound networks take it."""
+    return images.astype(np.float32) / np.float32(255.0)
+
+
+def network_input(model: str) -> Callable[[np.ndarray], np.ndarray]:
+    """What turns the uint8 images of samples into the input of a configuration's ``model``."""
+    return normalise if model == "ct-faster-rcnn" else unit_range
+
+
 def make_batch(
-    samples: Sequence[Sample], *, anchors: np.ndarray, rpn: RPNConfig, max_boxes: int, rngs: List[np.random.Generator]
+    samples: Sequence[Sample],
+    *,
+    anchors: np.ndarray,
+    rpn: RPNConfig,
+    max_boxes: int,
+    rngs: List[np.random.Generator],
+    to_input: Callable[[np.ndarray], np.ndarray] = normalise,
 ) -> Batch:
     """Stack samples, pad their boxes to ``max_boxes``, and draw the proposal targets with one generator a sample."""
     size = samples[0].image.shape[-1]
@@ -67,7 +83,7 @@ def make_batch(
             )
         )
     return Batch(
-        images=normalise(np.stack([sample.image for sample in samples])),
+        images=to_input(np.stack([sample.image for sample in samples])),
         present=np.stack([sample.present for sample in samples]).astype(np.float32),
         gt_boxes=gt_boxes,
         gt_labels=gt_labels,

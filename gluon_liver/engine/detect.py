@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
 from tqdm import tqdm
 
 from ..config import Config
-from ..data.annotation import ImageLabel
 from ..data.dataset import Dataset
-from ..data.loader import SliceLoader
+from ..data.loader import Sample, SliceLoader
 from ..errors import RunError
 from ..metrics.records import ImageResult
 from ..nn.graphs import DetectionNet
 from ..nn.models import make_detector
 from ..nn.regions import RegionDetector
-from .batches import normalise
+from .batches import network_input
 from .checkpoint import load_checkpoint, newest_checkpoint
-from .run import Run, input_phases
+from .inputs import AnyDataset, AnyLabel, make_loader
+from .run import CT, Run, input_phases
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class SliceDetector:
         """
         context = context or mx.cpu()
         config = run.config
-        phases = input_phases(config, run.environment["phases"])
+        phases = input_phases(config, run.environment["phases"]) if config.model == CT else 1
         detector = make_detector(config, classes=run.environment["classes"], phases=phases, context=context)
         checkpoint = newest_checkpoint(run.checkpoints)
         load_checkpoint(checkpoint, detector)
@@ -63,8 +64,7 @@ class SliceDetector:
 
     def loader(self, dataset: Dataset, *, cases: Sequence[str], progress: bool = False) -> SliceLoader:
         """Loads what the network takes of some cases."""
-        multi_modal = self.config.network.multi_modal
-        return SliceLoader(dataset, self.config.data, cases=cases, multi_modal=multi_modal, progress=progress)
+        return make_loader(self.config, dataset, cases=cases, progress=progress)
 
     def detect(
         self, images: np.ndarray, present: np.ndarray, *, scales: Sequence[float], shapes: Sequence[Tuple[int, int]]
@@ -73,7 +73,7 @@ class SliceDetector:
 
         Parameters
         ----------
-        images: uint8 (B, phase, 1, depth, size, size) as :class:`SliceLoader` makes them.
+        images: uint8, of several :class:`gluon_liver.data.loader.Sample`.
         present: bool (B, phase), which phases are there.
         scales: network pixels per stored pixel of each image.
         shapes: (height, width) of each stored image, to which boxes are clipped.
@@ -87,7 +87,9 @@ class SliceDetector:
 
     def inputs(self, images: np.ndarray, present: np.ndarray) -> List[mx.nd.NDArray]:
         """What the graphs take of ``images`` and ``present`` (see :meth:`detect`)."""
-        inputs = [normalise(images)] + ([present.astype(np.float32)] if self.network.phases > 1 else [])
+        inputs = [network_input(self.config.model)(images)]
+        if self.network.phases > 1:
+            inputs.append(present.astype(np.float32))
         return [mx.nd.array(part, ctx=self._context) for part in inputs]
 
 
@@ -105,52 +107,44 @@ def stored_boxes(rows: np.ndarray, scale: float, shape: Tuple[int, int]) -> Dete
     return Detections(boxes[keep].astype(np.float32), rows[keep, 1], rows[keep, 0].astype(np.int32))
 
 
-def detect_slices(
+def detect_samples(
     detector: SliceDetector,
-    loader: SliceLoader,
-    targets: Sequence[Tuple[str, int]],
+    samples: Iterable[Sample],
     *,
-    shape_of: Callable[[str], Tuple[int, int]],
+    shapes: Sequence[Tuple[int, int]],
     batch_size: Optional[int] = None,
     progress: bool = True,
 ) -> Iterator[Detections]:
-    """Detections of (case, slice) targets in their order. ``shape_of`` gives a case's stored (height, width)."""
+    """Detections of samples in their order. ``shapes`` are the stored (height, width) of each."""
     batch_size = detector.batch_size() if batch_size is None else batch_size
-    with tqdm(total=len(targets), desc="detecting", unit="slice", disable=not progress) as bar:
-        for first in range(0, len(targets), batch_size):
-            part = targets[first : first + batch_size]
-            samples = [loader.load(case, index) for case, index in part]
+    samples = iter(samples)
+    with tqdm(total=len(shapes), desc="detecting", unit="image", disable=not progress) as bar:
+        for first in range(0, len(shapes), batch_size):
+            part = list(itertools.islice(samples, batch_size))
             found = detector.detect(
-                np.stack([sample.image for sample in samples]),
-                np.stack([sample.present for sample in samples]),
-                scales=[sample.scale for sample in samples],
-                shapes=[shape_of(case) for case, _ in part],
+                np.stack([sample.image for sample in part]),
+                np.stack([sample.present for sample in part]),
+                scales=[sample.scale for sample in part],
+                shapes=shapes[first : first + batch_size],
             )
             bar.update(len(part))
-            for detections in found:
-                yield detections
+            yield from found
 
 
 def detect_labelled(
     detector: SliceDetector,
-    dataset: Dataset,
-    labels: Sequence[ImageLabel],
+    dataset: AnyDataset,
+    labels: Sequence[AnyLabel],
     *,
     batch_size: Optional[int] = None,
     progress: bool = True,
 ) -> List[ImageResult]:
     """Detections beside the ground truth, for the metrics."""
-    cases = sorted({label.case for label in labels})
-    loader = detector.loader(dataset, cases=cases, progress=progress)
+    loader = make_loader(detector.config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
     patients = {info.case: info.patient for info in dataset.cases}
-    shapes = {label.case: (label.height, label.width) for label in labels}
-    found = detect_slices(
-        detector,
-        loader,
-        [(label.case, label.slice) for label in labels],
-        shape_of=shapes.__getitem__,
-        batch_size=batch_size,
-        progress=progress,
+    shapes = [(label.height, label.width) for label in labels]
+    found = detect_samples(
+        detector, (loader.labelled(label) for label in labels), shapes=shapes, batch_size=batch_size, progress=progress
     )
     return [
         ImageResult(

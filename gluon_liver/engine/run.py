@@ -23,11 +23,12 @@ from ..report.log import read_log
 
 PACKAGES = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "scipy", "opencv-python", "pydicom", "SimpleITK", "pycocotools")
 # keys of environment.json that a run cannot be used without
-REQUIRED = {
-    "data": str, "classes": list, "phases": list, "reference_phase": str, "training_patients": list,
-    "training_studies": list,
-}  # fmt: skip
+REQUIRED = {"data": str, "classes": list, "training_patients": list, "training_studies": list}
+REQUIRED_OF_CT = {"phases": list, "reference_phase": str}
 CHECKPOINT = re.compile(r"step-\d{8}")
+
+
+CT = "ct-faster-rcnn"
 
 
 def input_phases(config: Config, phases: Sequence[str]) -> int:
@@ -79,13 +80,9 @@ class Run:
         made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         environment = describe_environment(config.train.seed)
-        trained = set(dataset.cases_of("train"))
         environment["data"] = os.path.relpath(str(data), str(real))
         environment["classes"] = list(dataset.classes)
-        environment["phases"] = list(dataset.phases)
-        environment["reference_phase"] = dataset.reference_phase
-        environment["training_patients"] = sorted({info.patient for info in dataset.cases if info.case in trained})
-        environment["training_studies"] = sorted(info.fingerprint for info in dataset.cases if info.case in trained)
+        environment.update(dataset.training_record())
         run = cls(folder, config, environment, made=made)
         try:
             save_config(config, folder / "config.yaml")
@@ -111,7 +108,8 @@ class Run:
             raise RunError("{}: config.yaml or environment.json cannot be read: {}".format(folder, error)) from error
         if not isinstance(environment, dict):
             raise RunError("{}: environment.json holds no object".format(folder))
-        for key, kind in REQUIRED.items():
+        required = dict(REQUIRED, **(REQUIRED_OF_CT if config.model == CT else {}))
+        for key, kind in required.items():
             if not isinstance(environment.get(key), kind):
                 raise RunError("{}: environment.json lacks {!r} or has it in another form".format(folder, key))
         return cls(folder, config, environment)
@@ -119,7 +117,7 @@ class Run:
     def discard(self) -> None:
         """Take back what training wrote, and the folder if it made it and nothing else lies in it."""
         shutil.rmtree(str(self.folder / "checkpoints"), ignore_errors=True)
-        for name in ("config.yaml", "environment.json", "environment.json.partial", "log.jsonl"):
+        for name in ("config.yaml", "environment.json", "environment.json.partial", "log.jsonl", "pretrained.json"):
             with contextlib.suppress(FileNotFoundError):
                 (self.folder / name).unlink()
         if self._made and not any(self.folder.iterdir()):

@@ -19,7 +19,7 @@ from ..data.store import open_images
 from ..errors import DatasetError, InputError
 from ..metrics.records import ImageResult
 from ..report.drawing import draw_overlay, save_png
-from .detect import Detections, SliceDetector, detect_slices
+from .detect import Detections, SliceDetector, detect_samples
 from .evaluate import detections_json
 from .explain import write_explanation
 from .lesions import SliceBox, describe_lesion, join_slices
@@ -117,8 +117,8 @@ def _write(
     count, shape = study.hu.shape[1], study.hu.shape[2:]
     loader = detector.loader(dataset, cases=[case], progress=progress)
     found = list(
-        detect_slices(
-            detector, loader, [(case, index) for index in range(count)], shape_of=lambda _: shape,
+        detect_samples(
+            detector, (loader.load(case, index) for index in range(count)), shapes=[shape] * count,
             batch_size=batch_size, progress=progress,
         )
     )

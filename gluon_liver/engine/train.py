@@ -5,33 +5,29 @@ from __future__ import annotations
 import math
 import sys
 import time
-import warnings
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence
 
 import mxnet as mx
 from mxnet import autograd, gluon
 from tqdm import tqdm
 
 from ..config import Config, TrainConfig
-from ..data.annotation import ImageLabel
-from ..data.augment import augment
-from ..data.dataset import Dataset
-from ..data.loader import AUGMENT, TARGETS, SliceLoader, epoch_order, generator, shuffle_labels
-from ..errors import DatasetError, TrainingError
+from ..errors import TrainingError
 from ..nn.graphs import TrainingNet
 from ..nn.models import make_detector
-from .batches import Batch, make_batch
+from .batches import Batch
 from .checkpoint import save_checkpoint
+from .inputs import AnyDataset, TrainingInputs
 from .losses import detection_losses
 from .mirror import MirroredNet
-from .run import Run, has_checkpoint, input_phases, write_json
+from .run import CT, Run, has_checkpoint, input_phases, write_json
 from .transfer import Pretrained, load_pretrained
 
 
 def train(
     config: Config,
-    dataset: Dataset,
+    dataset: AnyDataset,
     out: Path,
     *,
     context: Optional[mx.Context] = None,
@@ -49,12 +45,9 @@ def train(
     Raises :class:`DatasetError` when nothing can be trained on, :class:`RunError` when ``out`` is taken and
     :class:`TrainingError` with the step when a loss is not finite.
     """
-    labels = training_labels(config, dataset)
-    phases = input_phases(config, dataset.phases)
-    cases = sorted({label.case for label in labels})
-    multi_modal = config.network.multi_modal
-    loader = SliceLoader(dataset, config.data, cases=cases, multi_modal=multi_modal, progress=progress)
-    # whatever the configuration can break breaks here, before there is a run folder
+    # whatever the configuration or the data can break breaks here, before there is a run folder
+    inputs = TrainingInputs(config, dataset, progress=progress)
+    phases = input_phases(config, dataset.phases) if config.model == CT else 1
     trainer = DetectorTrainer(config, classes=dataset.classes, phases=phases, context=context or mx.cpu())
     if pretrained is not None:
         report, record = load_pretrained(trainer.detector, config, pretrained)
@@ -64,7 +57,7 @@ def train(
     try:
         if pretrained is not None:
             write_json(run.folder / "pretrained.json", record)
-        _train_steps(trainer, loader, labels, run, steps=steps, progress=progress)
+        _train_steps(trainer, inputs, run, steps=steps, progress=progress)
     except TrainingError:
         raise  # the log shows how it diverged
     except BaseException:
@@ -75,24 +68,17 @@ def train(
 
 
 def _train_steps(
-    trainer: "DetectorTrainer",
-    loader: SliceLoader,
-    labels: Sequence[ImageLabel],
-    run: Run,
-    *,
-    steps: Optional[int],
-    progress: bool,
+    trainer: "DetectorTrainer", inputs: TrainingInputs, run: Run, *, steps: Optional[int], progress: bool
 ) -> None:
-    config = trainer.config
-    per_epoch = math.ceil(len(_epoch(config, labels, epoch=0)) / config.train.batch_size)
+    config, per_epoch = trainer.config, inputs.steps_per_epoch
     total = steps if steps is not None else config.train.epochs * per_epoch
-    run.log("start", step=0, epoch=0, images=len(labels), steps=total)
+    run.log("start", step=0, epoch=0, images=len(inputs.labels), steps=total)
     meter, epoch = LossMeter(), 0
     with tqdm(total=total, desc="training", unit="step", disable=not progress) as bar:
         while trainer.step_count < total:
-            for indices in epoch_batches(config, labels, epoch=epoch)[: total - trainer.step_count]:
+            for indices in inputs.batches(epoch=epoch)[: total - trainer.step_count]:
                 rate = learning_rate(config.train, step=trainer.step_count, per_epoch=per_epoch)
-                batch = load_batch(trainer, loader, labels, indices, epoch=epoch)
+                batch = inputs.load(indices, epoch=epoch, anchors=trainer.anchors)
                 meter.add(trainer.step(batch, learning_rate=rate), images=len(indices))
                 bar.update(1)
                 if trainer.step_count % config.train.log_every == 0 or trainer.step_count == total:
@@ -105,32 +91,6 @@ def _train_steps(
                 path = save_checkpoint(run.checkpoints, trainer.detector, **at)
                 run.log("checkpoint", folder=path.name, **at)
     run.log("end", step=trainer.step_count, epoch=epoch)
-
-
-def training_labels(config: Config, dataset: Dataset) -> List[ImageLabel]:
-    """Labelled slices of the training patients.
-
-    Warns when none of them has a box. Raises :class:`DatasetError` when there is no labelled slice, or one with more
-    boxes than ``network.head.max_boxes``.
-    """
-    labels = dataset.labels_of("train")
-    if not labels:
-        raise DatasetError(
-            "no labelled slice among the {} training studies of {}: import the studies with --labels".format(
-                len(dataset.cases_of("train")), dataset.folder
-            )
-        )
-    most = max(len(label.boxes) for label in labels)
-    if most > config.network.head.max_boxes:
-        raise DatasetError(
-            "a training slice has {} boxes, network.head.max_boxes is {}: raise it".format(
-                most, config.network.head.max_boxes
-            )
-        )
-    if most == 0:
-        warnings.warn("none of the {} training slices has a box: training on background alone".format(len(labels)),
-                      stacklevel=2)
-    return shuffle_labels(labels, seed=config.train.seed) if config.data.shuffled_labels else labels
 
 
 class DetectorTrainer:
@@ -226,41 +186,3 @@ class LossMeter:
         }
         self._start()
         return record
-
-
-def _epoch(config: Config, labels: Sequence[ImageLabel], *, epoch: int) -> List[int]:
-    ratio, seed = config.data.background_ratio, config.train.seed
-    return epoch_order(labels, background_ratio=ratio, seed=seed, epoch=epoch)
-
-
-def epoch_batches(config: Config, labels: Sequence[ImageLabel], *, epoch: int) -> List[List[int]]:
-    """Indices into the labels of an epoch's batches, the last one filled from the epoch's beginning.
-
-    The graph has a fixed batch.
-    """
-    order, size = _epoch(config, labels, epoch=epoch), config.train.batch_size
-    order = [order[place % len(order)] for place in range(-(-len(order) // size) * size)]
-    return [order[first : first + size] for first in range(0, len(order), size)]
-
-
-def load_batch(
-    trainer: DetectorTrainer, loader: SliceLoader, labels: Sequence[ImageLabel], indices: Sequence[int], *, epoch: int
-) -> Batch:
-    """The batch of some labelled slices, augmented and with their targets as ``epoch`` draws them."""
-    config = trainer.config
-    samples = [
-        augment(
-            loader.load(labels[index].case, labels[index].slice, label=labels[index]),
-            config.data.augment,
-            window=config.data.window,
-            rng=generator(config.train.seed, AUGMENT, epoch, index),
-        )
-        for index in indices
-    ]
-    return make_batch(
-        samples,
-        anchors=trainer.anchors,
-        rpn=config.network.rpn,
-        max_boxes=config.network.head.max_boxes,
-        rngs=[generator(config.train.seed, TARGETS, epoch, index) for index in indices],
-    )

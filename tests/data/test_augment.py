@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.config import AugmentConfig
-from gluon_liver.data.augment import add_noise, augment, flip, transform
+from gluon_liver.data.augment import add_noise, augment, erase, flip, grey_per_hu, transform
 from gluon_liver.data.loader import AUGMENT, Sample, generator
 
 
@@ -91,7 +91,7 @@ def test_noise_has_its_deviation():
 
 def test_noise_is_given_in_hu():
     sample = sample_of(np.full((1, 1, 1, 200, 200), 128, np.uint8))
-    noisy = augment(sample, AugmentConfig(noise=4.0), window="liver", rng=np.random.default_rng(0))
+    noisy = augment(sample, AugmentConfig(noise=4.0), grey_per_noise=grey_per_hu("liver"), rng=np.random.default_rng(0))
     assert abs(noisy.image.astype(float).std() - 4.0 * 255 / 150) < 0.15  # the window is 150 HU wide
 
 
@@ -99,7 +99,7 @@ def test_augmentation_depends_on_seed_epoch_and_index_alone():
     sample, config = painted((70, 52, 18, 9)), AugmentConfig(True, 0.2, 5.0, 0.05, 5.0)
 
     def draw(*place):
-        return augment(sample, config, window="paper", rng=generator(0, AUGMENT, *place))
+        return augment(sample, config, grey_per_noise=grey_per_hu("paper"), rng=generator(0, AUGMENT, *place))
 
     first, again = draw(1, 2), draw(1, 2)
     assert np.array_equal(first.image, again.image) and np.array_equal(first.boxes, again.boxes)
@@ -111,7 +111,7 @@ def test_augmentation_depends_on_seed_epoch_and_index_alone():
 
 def test_without_options_the_sample_is_itself():
     sample = painted((70, 52, 18, 9))
-    assert augment(sample, AugmentConfig(), window="liver", rng=np.random.default_rng(0)) is sample
+    assert augment(sample, AugmentConfig(), grey_per_noise=1.0, rng=np.random.default_rng(0)) is sample
 
 
 def test_opencvs_affine_convention_is_the_one_assumed():
@@ -119,3 +119,16 @@ def test_opencvs_affine_convention_is_the_one_assumed():
     image = np.zeros((9, 9), np.uint8)
     image[2, 3] = 100
     assert cv2.warpAffine(image, np.array([[1.0, 0, 2], [0, 1, 1]]), (9, 9))[3, 5] == 100
+
+
+def test_erasing_covers_one_rectangle_and_keeps_boxes():
+    sample = Sample(np.full((2, 3, 64, 64), 7, np.uint8), np.array([[1, 2, 30, 40]], np.float32), np.array([0]), 1.0)
+    for seed in range(20):
+        erased = erase(sample, rng=np.random.default_rng(seed))
+        changed = (erased.image != 7).any(axis=(0, 1))
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        area = (rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1)
+        assert 0.015 * 64**2 < area < 0.22 * 64**2 and changed.sum() > 0.95 * area
+        assert np.array_equal(erased.boxes, sample.boxes) and (sample.image == 7).all()
+    always = augment(sample, AugmentConfig(erase=1.0), grey_per_noise=1.0, rng=np.random.default_rng(0))
+    assert not np.array_equal(always.image, sample.image)

@@ -4,7 +4,8 @@ import mxnet as mx
 import numpy as np
 
 from gluon_liver.engine.detect import SliceDetector, detect_labelled, stored_boxes
-from gluon_liver.engine.train import train, training_labels
+from gluon_liver.engine.inputs import training_labels
+from gluon_liver.engine.train import train
 from gluon_liver.metrics.summary import ct_summary
 
 

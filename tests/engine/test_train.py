@@ -6,16 +6,14 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.data.loader import SliceLoader, epoch_order
+from gluon_liver.data.loader import epoch_order
 from gluon_liver.engine.checkpoint import newest_checkpoint
+from gluon_liver.engine.inputs import TrainingInputs, training_labels
 from gluon_liver.engine.train import (
     DetectorTrainer,
     LossMeter,
-    epoch_batches,
     learning_rate,
-    load_batch,
     train,
-    training_labels,
 )
 from gluon_liver.errors import DatasetError, RunError, TrainingError
 from tests.conftest import write_dataset
@@ -145,9 +143,7 @@ def test_epochs_draw_their_own_backgrounds(tiny_dataset, tiny_config):
 
 
 def one_batch(trainer, dataset, config, *, epoch=0, indices=(0, 1)):
-    labels = training_labels(config, dataset)
-    loader = SliceLoader(dataset, config.data, cases=sorted({label.case for label in labels}))
-    return load_batch(trainer, loader, labels, list(indices), epoch=epoch)
+    return TrainingInputs(config, dataset).load(indices, epoch=epoch, anchors=trainer.anchors)
 
 
 @pytest.mark.parametrize("clip", [None, 0.01])
@@ -194,8 +190,7 @@ def test_batches_hold_their_labels_and_change_with_the_epoch(tiny_dataset, make_
 
 def test_the_last_batch_is_filled_from_the_epochs_beginning(tiny_dataset, make_config):
     config = make_config(**{"train.batch_size": 4})
-    labels = training_labels(config, tiny_dataset)
-    batches = epoch_batches(config, labels, epoch=0)
+    batches = TrainingInputs(config, tiny_dataset).batches(epoch=0)
     flat = [index for batch in batches for index in batch]
     assert [len(batch) for batch in batches] == [4, 4, 4]
     assert sorted(flat[:9]) == list(range(9)) and flat[9:] == flat[:3]

@@ -109,6 +109,20 @@ class UltrasoundDataset:
             raise DatasetError(f"{path} is {frames.dtype} {frames.shape}, dataset.json says uint8 {expected}")
         return frames
 
+    def cases_of(self, split_name: str) -> List[str]:
+        """Recordings with a labelled frame in "train", "val" or "test"."""
+        return sorted({label.case for label in self.labels_of(split_name)})
+
+    def training_record(self) -> Dict[str, Any]:
+        """What a run records of its training data, so that nothing of it is ever scored as held out."""
+        labels, cases = self.labels_of("train"), set(self.cases_of("train"))
+        return {
+            "split_by": self.split_by,
+            "training_units": sorted({self.unit_of(label) for label in labels}),
+            "training_patients": sorted({info.patient for info in self.cases if info.case in cases}),
+            "training_studies": sorted(info.fingerprint for info in self.cases if info.case in cases),
+        }
+
     def labels_of(self, split_name: str) -> List[FrameLabel]:
         """Labelled frames of "train", "val" or "test", by case and frame."""
         wanted = set(self.splits.of(split_name))

@@ -13,7 +13,7 @@ import pytest
 from gluon_liver.commands import main
 from gluon_liver.data.us.dataset import UltrasoundDataset
 from gluon_liver.data.us.importing import crop_boxes, import_us
-from gluon_liver.data.us.pairs import PairLoader
+from gluon_liver.data.us.loader import FrameLoader
 from gluon_liver.errors import AnnotationError, DatasetError, InputError, SplitError
 
 from .us_writer import grey_frames, write_labels, write_us, write_video
@@ -181,20 +181,21 @@ def data(tmp_path):
     return tmp_path / "data"
 
 
-def test_pairs(data):
+def test_frames_come_with_the_one_before(data):
     dataset = UltrasoundDataset.open(data)
-    loader = PairLoader(dataset, dataset.labels_of("train"), size=32)
-    assert len(loader) == 3
+    loader, labels = FrameLoader(dataset, size=32, frames=2), dataset.labels_of("train")
     frames = dataset.frames(dataset.cases[0].case)
-    sample = loader.pair(1)
-    assert sample.frames.shape == (2, 3, 32, 32) and sample.frames.dtype == np.float32 and sample.scale == 0.5
+    sample = loader.labelled(labels[1])
+    assert sample.image.shape == (2, 3, 32, 32) and sample.image.dtype == np.uint8 and sample.scale == 0.5
     for place, row in enumerate((0, 1)):
-        expected = frames[row].reshape(16, 2, 32, 2, 3).mean((1, 3)).transpose(2, 0, 1) / 255
-        assert np.abs(sample.frames[place, :, :16] - expected).max() < 0.51 / 255
-    assert not sample.frames[:, :, 16:].any() and sample.has_previous
+        expected = frames[row].reshape(16, 2, 32, 2, 3).mean((1, 3)).transpose(2, 0, 1)
+        assert np.abs(sample.image[place, :, :16] - expected).max() < 0.51
+    assert not sample.image[:, :, 16:].any()
     assert sample.boxes.tolist() == [[4, 2, 12, 6]] and sample.labels.tolist() == [1]
-    first = loader.pair(0)
-    assert not first.has_previous and np.array_equal(first.frames[0], first.frames[1])
+    first = loader.labelled(labels[0])
+    assert np.array_equal(first.image[0], first.image[1])
+    alone = FrameLoader(dataset, size=32, frames=1).labelled(labels[1])
+    assert np.array_equal(alone.image, sample.image[1:])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,118 @@
+"""From prepared data of either kind to batches: what is trained on, in which order, and what of it the network sees."""
+
+from __future__ import annotations
+
+import warnings
+from typing import List, Sequence, Union
+
+import numpy as np
+
+from ..config import Config
+from ..data.annotation import ImageLabel
+from ..data.augment import augment, grey_per_hu
+from ..data.dataset import Dataset
+from ..data.loader import AUGMENT, TARGETS, Sample, SliceLoader, epoch_order, generator, shuffle_labels
+from ..data.us.dataset import UltrasoundDataset
+from ..data.us.loader import FrameLoader
+from ..data.us.scenes import FrameLabel
+from ..errors import DatasetError
+from .batches import Batch, make_batch, network_input
+
+AnyDataset = Union[Dataset, UltrasoundDataset]
+AnyLabel = Union[ImageLabel, FrameLabel]
+
+
+def make_loader(
+    config: Config, dataset: AnyDataset, *, cases: Sequence[str], progress: bool = False
+) -> Union[SliceLoader, FrameLoader]:
+    """Loads labelled images of some cases as the configuration's network takes them."""
+    if isinstance(dataset, UltrasoundDataset):
+        return FrameLoader(dataset, size=config.data.size, frames=2 if config.model == "us-flow" else 1)
+    multi_modal = config.network.multi_modal
+    return SliceLoader(dataset, config.data, cases=cases, multi_modal=multi_modal, progress=progress)
+
+
+class TrainingInputs:
+    """The training patients' labelled images, as batches.
+
+    Raises :class:`DatasetError` when the data are of another kind than the model's, there is no labelled image, or
+    one with more boxes than ``network.head.max_boxes``. Warns when none of them has a box.
+    """
+
+    def __init__(self, config: Config, dataset: AnyDataset, *, progress: bool = False):
+        check_kind(config, dataset)
+        self.config = config
+        self.labels = training_labels(config, dataset)
+        cases = sorted({label.case for label in self.labels})
+        self._loader = make_loader(config, dataset, cases=cases, progress=progress)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch, the last one filled."""
+        return len(self.batches(epoch=0))
+
+    def batches(self, *, epoch: int) -> List[List[int]]:
+        """Indices into ``labels`` of an epoch's batches, the last one filled from the epoch's beginning.
+
+        The graph has a fixed batch.
+        """
+        config = self.config
+        order = epoch_order(
+            self.labels, background_ratio=config.data.background_ratio, seed=config.train.seed, epoch=epoch
+        )
+        size = config.train.batch_size
+        order = [order[place % len(order)] for place in range(-(-len(order) // size) * size)]
+        return [order[first : first + size] for first in range(0, len(order), size)]
+
+    def load(self, indices: Sequence[int], *, epoch: int, anchors: np.ndarray) -> Batch:
+        """The batch of some labels, augmented and with their targets as ``epoch`` draws them."""
+        config = self.config
+        return make_batch(
+            [self._sample(index, epoch=epoch) for index in indices],
+            anchors=anchors,
+            rpn=config.network.rpn,
+            max_boxes=config.network.head.max_boxes,
+            rngs=[generator(config.train.seed, TARGETS, epoch, index) for index in indices],
+            to_input=network_input(config.model),
+        )
+
+    def _sample(self, index: int, *, epoch: int) -> Sample:
+        data = self.config.data
+        return augment(
+            self._loader.labelled(self.labels[index]),
+            data.augment,
+            grey_per_noise=grey_per_hu(data.window) if self.config.model == "ct-faster-rcnn" else 1.0,
+            rng=generator(self.config.train.seed, AUGMENT, epoch, index),
+        )
+
+
+def check_kind(config: Config, dataset: AnyDataset) -> None:
+    """Raise :class:`DatasetError` for CT data with an ultrasound model, or the other way round."""
+    found = "ultrasound" if isinstance(dataset, UltrasoundDataset) else "CT"
+    wanted = "CT" if config.model == "ct-faster-rcnn" else "ultrasound"
+    if found != wanted:
+        raise DatasetError(
+            "{} holds {} data, the model {} takes {}".format(dataset.folder, found, config.model, wanted)
+        )
+
+
+def training_labels(config: Config, dataset: AnyDataset) -> List[AnyLabel]:
+    """Labelled images of the training patients, see :class:`TrainingInputs`."""
+    labels = dataset.labels_of("train")
+    if not labels:
+        raise DatasetError(
+            "no labelled slice among the {} training studies of {}: import the studies with --labels".format(
+                len(dataset.cases_of("train")), dataset.folder
+            )
+        )
+    most = max(len(label.boxes) for label in labels)
+    if most > config.network.head.max_boxes:
+        raise DatasetError(
+            "a training slice has {} boxes, network.head.max_boxes is {}: raise it".format(
+                most, config.network.head.max_boxes
+            )
+        )
+    if most == 0:
+        warnings.warn("none of the {} training slices has a box: training on background alone".format(len(labels)),
+                      stacklevel=2)
+    return shuffle_labels(labels, seed=config.train.seed) if config.data.shuffled_labels else labels
