@@ -24,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pretrained-hu", type=float, nargs=2, metavar=("LOW", "HIGH"),
                         help="the weights are of a CT net that takes HU from LOW to HIGH as 0 to 1 "
                              "(default: images normalised as ImageNet's)")
+    parser.add_argument("--flow", type=Path, metavar="FILE",
+                        help="parameters of LiteFlowNet for us-flow, made by convert-flow or train-flow")
     parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
 
 
@@ -33,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.device == "cpu":
         prefer_synchronous_engine()
-    from ..data.dataset import Dataset
+    from ..data.kinds import open_dataset
     from ..engine.device import parse_device
     from ..engine.train import train
     from ..engine.transfer import Pretrained
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     pretrained = None
     if args.pretrained:
         pretrained = Pretrained(args.pretrained, tuple(args.pretrained_hu) if args.pretrained_hu else None)
-    finished = train(config, Dataset.open(args.data), args.out, context=parse_device(args.device), steps=args.steps,
-                     pretrained=pretrained)
+    finished = train(config, open_dataset(args.data), args.out, context=parse_device(args.device), steps=args.steps,
+                     pretrained=pretrained, flow=args.flow)
     print("run: {}".format(finished.folder))
     return 0

@@ -10,16 +10,17 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import mxnet as mx
 import numpy as np
 
 from ..errors import RunError, TrainingError
 from ..nn.regions import RegionDetector
-from .run import CHECKPOINT
+from .run import CHECKPOINT, Run
 
 PARAMETERS, MANIFEST = "net.params", "manifest.json"
+BEST = "best.json"  # of a run folder: which checkpoint is the best
 REMEDY = "delete that folder to use the checkpoint before it, or train again"
 
 
@@ -65,6 +66,31 @@ def newest_checkpoint(folder: Path) -> Path:
     if not found:
         raise RunError("no checkpoint in {}: the run was not trained to its first checkpoint".format(folder))
     return found[-1]
+
+
+def chosen_checkpoint(run: Run) -> Path:
+    """The best checkpoint of a run that chose one, else the newest. Raises :class:`RunError` when there is none."""
+    if not (run.folder / BEST).exists():
+        return newest_checkpoint(run.checkpoints)
+    path = run.checkpoints / read_best(run)["checkpoint"]
+    if not path.is_dir():
+        raise RunError("{} names {}, which is not there: delete it to use the newest checkpoint".format(
+            run.folder / BEST, path.name))
+    return path
+
+
+def read_best(run: Run) -> Optional[Dict[str, Any]]:
+    """What best.json of a run says, None where it has none. Raises :class:`RunError` when it is damaged."""
+    path = run.folder / BEST
+    if not path.exists():
+        return None
+    try:
+        best = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(best[key], kind) for key, kind in (("checkpoint", str), ("map", float), ("split", str))):
+            raise ValueError("checkpoint, map or split are of another kind")
+    except (ValueError, LookupError, TypeError) as error:
+        raise RunError("{} is damaged ({}): delete it to use the newest checkpoint".format(path, error)) from error
+    return best
 
 
 def load_checkpoint(path: Path, detector: RegionDetector) -> Dict[str, Any]:

@@ -19,7 +19,7 @@ from ..nn.graphs import DetectionNet
 from ..nn.models import make_detector
 from ..nn.regions import RegionDetector
 from .batches import network_input
-from .checkpoint import load_checkpoint, newest_checkpoint
+from .checkpoint import chosen_checkpoint, load_checkpoint
 from .inputs import AnyDataset, AnyLabel, make_loader
 from .run import CT, Run, input_phases
 
@@ -58,7 +58,7 @@ class SliceDetector:
         config = run.config
         phases = input_phases(config, run.environment["phases"]) if config.model == CT else 1
         detector = make_detector(config, classes=run.environment["classes"], phases=phases, context=context)
-        checkpoint = newest_checkpoint(run.checkpoints)
+        checkpoint = chosen_checkpoint(run)
         load_checkpoint(checkpoint, detector)
         return cls(detector, config=config, context=context), checkpoint.name
 

@@ -117,7 +117,8 @@ class Run:
     def discard(self) -> None:
         """Take back what training wrote, and the folder if it made it and nothing else lies in it."""
         shutil.rmtree(str(self.folder / "checkpoints"), ignore_errors=True)
-        for name in ("config.yaml", "environment.json", "environment.json.partial", "log.jsonl", "pretrained.json"):
+        for name in ("config.yaml", "environment.json", "environment.json.partial", "log.jsonl", "pretrained.json",
+                     "flow.json", "best.json"):
             with contextlib.suppress(FileNotFoundError):
                 (self.folder / name).unlink()
         if self._made and not any(self.folder.iterdir()):

@@ -17,12 +17,13 @@ from ..errors import TrainingError
 from ..nn.graphs import TrainingNet
 from ..nn.models import make_detector
 from .batches import Batch
+from .best import BestEpoch
 from .checkpoint import save_checkpoint
 from .inputs import AnyDataset, TrainingInputs
 from .losses import detection_losses
 from .mirror import MirroredNet
 from .run import CT, Run, has_checkpoint, input_phases, write_json
-from .transfer import Pretrained, load_pretrained
+from .transfer import Pretrained, load_pretrained, set_flow
 
 
 def train(
@@ -33,6 +34,7 @@ def train(
     context: Optional[mx.Context] = None,
     steps: Optional[int] = None,
     pretrained: Optional[Pretrained] = None,
+    flow: Optional[Path] = None,
     progress: bool = True,
 ) -> Run:
     """Train on the dataset's training patients and leave a run folder.
@@ -41,6 +43,7 @@ def train(
     ----------
     steps: stop after this many steps instead of after the configured epochs.
     pretrained: weights to start backbone and Block4 from; what was done with them goes to pretrained.json.
+    flow: parameters of LiteFlowNet for the model us-flow, as convert-flow or train-flow leave them.
 
     Raises :class:`DatasetError` when nothing can be trained on, :class:`RunError` when ``out`` is taken and
     :class:`TrainingError` with the step when a loss is not finite.
@@ -49,6 +52,10 @@ def train(
     inputs = TrainingInputs(config, dataset, progress=progress)
     phases = input_phases(config, dataset.phases) if config.model == CT else 1
     trainer = DetectorTrainer(config, classes=dataset.classes, phases=phases, context=context or mx.cpu())
+    flow_record = set_flow(trainer.detector, config, flow)
+    best = None
+    if config.train.best_epoch:
+        best = BestEpoch(config, dataset, trainer.detector, context=trainer.context)
     if pretrained is not None:
         report, record = load_pretrained(trainer.detector, config, pretrained)
         if progress:
@@ -57,7 +64,9 @@ def train(
     try:
         if pretrained is not None:
             write_json(run.folder / "pretrained.json", record)
-        _train_steps(trainer, inputs, run, steps=steps, progress=progress)
+        if flow_record is not None:
+            write_json(run.folder / "flow.json", flow_record)
+        _train_steps(trainer, inputs, run, best=best, steps=steps, progress=progress)
     except TrainingError:
         raise  # the log shows how it diverged
     except BaseException:
@@ -68,7 +77,13 @@ def train(
 
 
 def _train_steps(
-    trainer: "DetectorTrainer", inputs: TrainingInputs, run: Run, *, steps: Optional[int], progress: bool
+    trainer: "DetectorTrainer",
+    inputs: TrainingInputs,
+    run: Run,
+    *,
+    best: Optional[BestEpoch],
+    steps: Optional[int],
+    progress: bool,
 ) -> None:
     config, per_epoch = trainer.config, inputs.steps_per_epoch
     total = steps if steps is not None else config.train.epochs * per_epoch
@@ -86,8 +101,10 @@ def _train_steps(
                     run.log("step", step=trainer.step_count, epoch=epoch, learning_rate=rate, **record)
                     bar.set_postfix(loss="{:.3f}".format(record["losses"]["total"]), epoch=epoch)
             epoch += trainer.step_count % per_epoch == 0  # --steps may end inside an epoch
-            if epoch % config.train.checkpoint_every == 0 or trainer.step_count >= total:
-                at = {"step": trainer.step_count, "epoch": epoch}
+            ended, at = trainer.step_count >= total, {"step": trainer.step_count, "epoch": epoch}
+            if best is not None and (epoch % config.train.checkpoint_every == 0 or ended):
+                best.after_epoch(run, **at)
+            elif epoch % config.train.checkpoint_every == 0 or ended:
                 path = save_checkpoint(run.checkpoints, trainer.detector, **at)
                 run.log("checkpoint", folder=path.name, **at)
     run.log("end", step=trainer.step_count, epoch=epoch)

@@ -10,6 +10,7 @@ from ..config import Config
 from ..data.image import window_values
 from ..data.weight_files import read_weights
 from ..errors import ConfigError, InputError
+from ..nn.flow_weights import load_flow
 from ..nn.regions import RegionDetector
 from ..nn.weights import TransferReport, transfer
 from .batches import GREY_MEAN, GREY_STD
@@ -53,6 +54,26 @@ def load_pretrained(
     digest = hashlib.sha256(pretrained.path.read_bytes()).hexdigest()
     record = {"sha256": digest, "input_hu": pretrained.input_hu, "cropped": narrow}
     return report, dict(record, **report.to_dict())
+
+
+def set_flow(detector: RegionDetector, config: Config, path: Optional[Path]) -> Optional[Dict[str, Any]]:
+    """Set the optical flow of a ``us-flow`` detector from a file; returns what a run records of it.
+
+    Raises :class:`ConfigError` when the model has no flow to set, or needs one and none is given, and
+    :class:`InputError` for a file that is not of LiteFlowNet at ``flow.width``.
+    """
+    if config.model != "us-flow":
+        if path is not None:
+            raise ConfigError("--flow is for the model us-flow; the configuration's model is {}".format(config.model))
+        return None
+    if path is None:
+        if config.flow.train:
+            return None
+        raise ConfigError(
+            "the model us-flow needs --flow FILE, made by convert-flow or train-flow, or flow.train true to learn it"
+        )
+    load_flow(detector.flow, path)
+    return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "width": config.flow.width}
 
 
 def _source_input(config: Config, input_hu: Optional[Tuple[float, float]]) -> Tuple[float, float]:

@@ -1,0 +1,124 @@
+"""Both ultrasound models through training, choice of the best epoch, and detection."""
+
+import json
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from gluon_liver.config import build_config
+from gluon_liver.data.kinds import open_dataset
+from gluon_liver.data.us.importing import import_us
+from gluon_liver.engine.checkpoint import chosen_checkpoint
+from gluon_liver.engine.detect import SliceDetector, detect_labelled
+from gluon_liver.engine.inputs import TrainingInputs
+from gluon_liver.engine.train import train
+from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
+from gluon_liver.nn.liteflownet import LiteFlowNet
+from tests.conftest import TINY
+from tests.data.us.us_writer import write_us
+
+SIZE, FRAMES = 64, 4
+
+
+def config(model="us-flow", **train):
+    tree = json.loads(json.dumps(TINY))
+    tree.update(model=model, row=None, flow={"width": 0.125})
+    tree["data"] = {"size": SIZE}
+    tree["train"].update(train)
+    return build_config(tree)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Four recordings of four frames: a bright square (tumor) or a dark one (vessel) that moves to the right."""
+    folder = tmp_path_factory.mktemp("us")
+    rng = np.random.default_rng(0)
+    images, annotations = [], []
+    for number in range(4):
+        frames = rng.integers(90, 110, (FRAMES, SIZE, SIZE, 3)).astype(np.uint8)
+        kind = number % 2
+        for frame in range(FRAMES):
+            x, y = 8 + 3 * frame + number, 12 + 5 * number
+            frames[frame, y : y + 18, x : x + 20] = (220, 10)[kind]
+            images.append({"id": len(images), "width": SIZE, "height": SIZE, "video": "{}.dcm".format(number),
+                           "frame": frame, "scene": 1, "patient": str(number)})
+            annotations.append({"id": len(annotations), "image_id": images[-1]["id"], "category_id": kind + 1,
+                                "bbox": [x, y, 20, 18]})
+        write_us(folder / "in" / "{}.dcm".format(number), frames, region=(0, 0, SIZE - 1, SIZE - 1),
+                 number=number + 1, patient=str(number))
+    categories = [{"id": 1, "name": "tumor"}, {"id": 2, "name": "vessel"}]
+    (folder / "labels.json").write_text(
+        json.dumps({"images": images, "annotations": annotations, "categories": categories})
+    )
+    import_us(folder / "in", folder / "data", labels=folder / "labels.json", fractions=(0.5, 0, 0.5), salt="test-salt")
+    return open_dataset(folder / "data")
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory):
+    net = LiteFlowNet(width=0.125)
+    mx.random.seed(0)
+    net.initialize()
+    path = tmp_path_factory.mktemp("flow") / "flow.params"
+    net.save_parameters(str(path))
+    return path
+
+
+@pytest.mark.parametrize("model", ["us-faster-rcnn", "us-flow"])
+def test_both_models_train_and_detect(model, data, flow, tmp_path):
+    chosen = config(model, best_epoch=True, epochs=3)
+    run = train(chosen, data, tmp_path / "run", flow=flow if model == "us-flow" else None, progress=False)
+    best = json.loads((run.folder / "best.json").read_text())
+    scores = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    scores = [record["map"] for record in scores if record["event"] == "score"]
+    assert len(scores) == 3 and best["map"] == max(scores) and best["split"] == "test"
+    assert [path.name for path in run.checkpoints.iterdir()] == [best["checkpoint"]]
+    detector, name = SliceDetector.from_run(run)
+    assert name == best["checkpoint"] == chosen_checkpoint(run).name
+    results = detect_labelled(detector, data, data.labels_of("test"), progress=False)
+    assert len(results) == 8 and all(np.isfinite(result.scores).all() for result in results)
+    assert (run.folder / "flow.json").exists() == (model == "us-flow")
+
+
+def test_the_flow_of_the_file_is_kept_as_it_is(data, flow, tmp_path):
+    run = train(config(), data, tmp_path / "run", flow=flow, steps=2, progress=False)
+    detector, _ = SliceDetector.from_run(run)
+    saved = mx.nd.load(str(flow))
+    own = detector.network.flow._collect_params_with_prefix()
+    assert all(np.array_equal(own[name].data().asnumpy(), saved[name].asnumpy()) for name in saved)
+
+
+def test_inputs_hold_the_frame_before(data):
+    inputs = TrainingInputs(config(), data)
+    batch = inputs.load([0, 1], epoch=0, anchors=np.array([[0.0, 0, 16, 16]]))
+    assert batch.images.shape == (2, 2, 3, SIZE, SIZE) and batch.images.max() <= 1
+    assert np.array_equal(batch.images[0, 0], batch.images[0, 1])  # the first frame of its scene
+    assert np.array_equal(batch.images[1, 0], batch.images[0, 1]) and not np.array_equal(*batch.images[1])
+    alone = TrainingInputs(config("us-faster-rcnn"), data).load([1], epoch=0, anchors=np.zeros((1, 4)))
+    assert np.array_equal(alone.images[0, 0], batch.images[1, 1])
+
+
+def test_what_does_not_fit_is_refused(data, flow, tiny_dataset, tiny_config, tmp_path):
+    out = tmp_path / "run"
+    for chosen, dataset, extra, error, message in (
+        (config(), tiny_dataset, {"flow": flow}, DatasetError, "holds CT data, the model us-flow takes ultrasound"),
+        (tiny_config, data, {}, DatasetError, "holds ultrasound data, the model ct-faster-rcnn takes CT"),
+        (config(), data, {}, ConfigError, "us-flow needs --flow FILE"),
+        (config("us-faster-rcnn"), data, {"flow": flow}, ConfigError, "--flow is for the model us-flow"),
+    ):
+        with pytest.raises(error, match=message):
+            train(chosen, dataset, out, progress=False, **extra)
+    wide = build_config(dict(config().to_dict(), flow={"width": 0.25}))
+    with pytest.raises(InputError, match="flow.params"):
+        train(wide, data, out, flow=flow, progress=False)
+    assert not out.exists()
+
+
+def test_a_damaged_choice_of_the_best_is_told(data, tmp_path):
+    run = train(config("us-faster-rcnn", best_epoch=True, epochs=1), data, tmp_path / "run", progress=False)
+    gone = json.dumps({"checkpoint": "step-9", "map": 0.1, "split": "x"})
+    for text, message in (("{", "best.json is damaged"), (gone, "step-9")):
+        (run.folder / "best.json").write_text(text)
+        with pytest.raises(RunError, match=message):
+            SliceDetector.from_run(run)
