@@ -31,8 +31,10 @@ def run(args: argparse.Namespace) -> int:
     from ..engine.run import input_phases
     from ..errors import ConfigError
 
-    if not args.limit_gb > 0:
-        raise ConfigError("--limit-gb {}: it must be above 0".format(args.limit_gb))
+    if not 0 < args.limit_gb < 1e6:
+        raise ConfigError("--limit-gb {}: it must be above 0 and below a million".format(args.limit_gb))
+    if args.batch_size is not None and args.batch_size > 256:
+        raise ConfigError("--batch-size {}: at most 256, each image has its part of the graph".format(args.batch_size))
     if not 2 <= args.phases <= 4:
         raise ConfigError("--phases {}: it must be 2 to 4; one phase is network.multi_modal=false".format(args.phases))
     names = args.configs or [name for name in config_names() if not name.startswith("base-")]

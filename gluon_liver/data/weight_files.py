@@ -73,6 +73,8 @@ def _read(path: str) -> Dict[str, np.ndarray]:
         return _read_params(path, np_mode=head[24:28] == MXNET_NP_ARRAY)
     if head[8:9] == b"{":
         return _read_safetensors(path)
+    if head.startswith(b"PK\x03\x04"):
+        raise InputError("it is a zip archive (.npz, .pth) that was cut: the directory at its end is missing")
     raise InputError(f"it begins with {head[:16]!r}, which none of {FORMATS} does")
 
 

@@ -18,6 +18,7 @@ from ..report.explain import Cells, Related, Tile, draw_examples, draw_relation
 from .detect import Detections, SliceDetector
 
 FOLDER = "explain"
+RELATIONS = 20  # lesions that get a picture of Fig. 4 at most, the best scores first
 TILES = 6  # of a row of Fig. 5 at most
 TILE_SIDE = 512  # pixels that small slices are enlarged to about
 IOU = 0.5  # of a hit, as in the metrics
@@ -123,7 +124,7 @@ def _write_relations(
     others = [name for name in study.phases if name != study.reference_phase]  # the order of the loader
     width, level = window_values(detector.config.data.window)
     entries = []
-    for number, lesion in enumerate(lesions):
+    for number, lesion in enumerate(lesions[:RELATIONS]):
         best = max((box for box in lesion["boxes"] if box["class"] == lesion["class"]), key=lambda box: box["score"])
         box, index = np.array(best["box_xyxy_px"]), best["slice"]
         sample = loader.load(study.case, index)

@@ -24,7 +24,7 @@ from ..nn.graphs import TrainingNet
 INPUTS = ("image", "gt_boxes", "gt_labels", "present")
 # cheap or large enough to recompute; never random operators, whose second run would differ
 RECOMPUTED = frozenset(
-    "BatchNorm relu elemwise_add Pooling Reshape reshape_like transpose SliceChannel _maximum".split()
+    "BatchNorm relu elemwise_add Pooling Reshape reshape_like slice_axis Concat stack".split()
 )
 VIEWS = frozenset("Reshape reshape_like squeeze expand_dims Flatten BlockGrad _copy".split())
 

@@ -29,6 +29,7 @@ CHECKPOINT = re.compile(r"step-\d{8}")
 
 
 CT = "ct-faster-rcnn"
+WRITTEN = ("config.yaml", "environment.json", "log.jsonl", "pretrained.json", "flow.json", "best.json")  # by training
 
 
 def input_phases(config: Config, phases: Sequence[str]) -> int:
@@ -117,10 +118,10 @@ class Run:
     def discard(self) -> None:
         """Take back what training wrote, and the folder if it made it and nothing else lies in it."""
         shutil.rmtree(str(self.folder / "checkpoints"), ignore_errors=True)
-        for name in ("config.yaml", "environment.json", "environment.json.partial", "log.jsonl", "pretrained.json",
-                     "flow.json", "best.json"):
-            with contextlib.suppress(FileNotFoundError):
-                (self.folder / name).unlink()
+        for name in WRITTEN:
+            for path in (self.folder / name, self.folder / (name + ".partial")):
+                with contextlib.suppress(FileNotFoundError):
+                    path.unlink()
         if self._made and not any(self.folder.iterdir()):
             self.folder.rmdir()
 

@@ -13,7 +13,7 @@ from mxnet import autograd, gluon
 from tqdm import tqdm
 
 from ..config import Config, TrainConfig
-from ..errors import TrainingError
+from ..errors import InputError, TrainingError
 from ..nn.graphs import TrainingNet
 from ..nn.models import make_detector
 from .batches import Batch
@@ -49,6 +49,9 @@ def train(
     :class:`TrainingError` with the step when a loss is not finite.
     """
     # whatever the configuration or the data can break breaks here, before there is a run folder
+    for given in (pretrained.path if pretrained else None, flow):
+        if given is not None and not given.is_file():
+            raise InputError("{}: no such file of weights".format(given))
     inputs = TrainingInputs(config, dataset, progress=progress)
     phases = input_phases(config, dataset.phases) if config.model == CT else 1
     trainer = DetectorTrainer(config, classes=dataset.classes, phases=phases, context=context or mx.cpu())

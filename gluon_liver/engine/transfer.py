@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
@@ -44,8 +45,8 @@ def load_pretrained(
             " of its channels, it must be live".format(config.network.width)
         )
     low, high = pretrained.input_hu or (0.0, 1.0)
-    if not low < high:
-        raise InputError("--pretrained-hu {} {}: the first must be below the second".format(low, high))
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError("--pretrained-hu {} {}: two numbers are needed, the first below the second".format(low, high))
     weights = read_weights(pretrained.path)
     try:
         report = transfer(weights, detector, crop=narrow, source_input=_source_input(config, pretrained.input_hu))

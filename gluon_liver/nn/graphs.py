@@ -5,12 +5,14 @@ They are explicit because GluonCV's proposal network traces another graph in tra
 
 from __future__ import annotations
 
+from typing import Any, Tuple
+
 from gluoncv.model_zoo.rcnn.faster_rcnn.rcnn_target import RCNNTargetGenerator, RCNNTargetSampler
 from mxnet import autograd
 from mxnet.gluon import nn
 
 from .proposals import without_nan
-from .regions import RegionDetector
+from .regions import Features, RegionDetector
 from .rois import BOX_STDS, decode_boxes
 
 
@@ -81,8 +83,8 @@ class DetectionNet(nn.HybridBlock):
     For several phases it also takes which of them are present, (B, P).
 
     A row is (class, score, x1, y1, x2, y2): boxes in pixels of the input, unclipped, sorted by score; class -1 marks
-    rows that non-maximum suppression emptied. The check value is not finite where the network's scores are not; the
-    rows are then worth nothing.
+    rows that non-maximum suppression emptied. The check value is not finite where what the head says is not; the rows
+    are then worth nothing.
     """
 
     def __init__(self, detector: RegionDetector, **kwargs):
@@ -96,30 +98,36 @@ class DetectionNet(nn.HybridBlock):
         return super().forward(*args)
 
     def hybrid_forward(self, F, x, present=None):
-        parts = self.detector
-        config = parts.config.head
-        classes = len(parts.classes)
-        found = parts.features(F, x, present)
-        rpn_scores, rois = parts.rpn(found.image, *found.maps)
-        count = parts.proposals(training=False)
-        head = parts.head(F, found, rois)
-        raw = F.reshape(parts.class_predictor(head.abstract), (-4, -1, count, 0))
-        check = F.sum(raw, axis=(1, 2))
-        scores = F.slice_axis(F.softmax(raw, axis=-1), axis=2, begin=1, end=None)  # (B, R, C), background dropped
-        if head.abnormal is not None:
-            scores = F.broadcast_mul(scores, F.sigmoid(F.reshape(head.abnormal, (-4, -1, count, 0))))
-        deltas = F.reshape(parts.box_predictor(head.abstract), (-4, -1, count, 0))
-        boxes = decode_boxes(F, rois, F.reshape(deltas, (0, 0, classes, 4)))
-        ids = F.broadcast_like(F.reshape(F.arange(classes), (1, 1, classes)), scores)
-        # suppressed proposals fill the fixed count with score -1: nothing may be detected in them
-        scores = F.broadcast_mul(without_nan(F, scores, 0.0), rpn_scores >= 0)
-        rows = F.concat(F.expand_dims(ids, 3), F.expand_dims(scores, 3), boxes, dim=3)  # (B, R, C, 6)
-        rows = F.contrib.box_nms(
-            F.reshape(rows, (0, -3, 0)),
-            overlap_thresh=config.nms_threshold,
-            valid_thresh=config.score_threshold,
-            id_index=0,
-            score_index=1,
-            coord_start=2,
-        )
-        return F.slice_axis(rows, axis=1, begin=0, end=min(config.max_detections, count * classes)), check
+        return detect_regions(F, self.detector, self.detector.features(F, x, present))
+
+
+def detect_regions(F: Any, parts: RegionDetector, found: Features) -> Tuple[Any, Any]:
+    """Proposals, ROI head, decoding and suppression over given features: rows and check value of DetectionNet."""
+    config = parts.config.head
+    classes = len(parts.classes)
+    rpn_scores, rois = parts.rpn(found.image, *found.maps)
+    count = parts.proposals(training=False)
+    head = parts.head(F, found, rois)
+    raw = F.reshape(parts.class_predictor(head.abstract), (-4, -1, count, 0))
+    check = F.sum(raw, axis=(1, 2))
+    scores = F.slice_axis(F.softmax(raw, axis=-1), axis=2, begin=1, end=None)  # (B, R, C), background dropped
+    if head.abnormal is not None:
+        abnormal = F.reshape(head.abnormal, (-4, -1, count, 0))
+        check = check + F.sum(abnormal, axis=(1, 2))
+        scores = F.broadcast_mul(scores, F.sigmoid(abnormal))
+    deltas = F.reshape(parts.box_predictor(head.abstract), (-4, -1, count, 0))
+    check = check + F.sum(deltas, axis=(1, 2))
+    boxes = decode_boxes(F, rois, F.reshape(deltas, (0, 0, classes, 4)))
+    ids = F.broadcast_like(F.reshape(F.arange(classes), (1, 1, classes)), scores)
+    # suppressed proposals fill the fixed count with score -1: nothing may be detected in them
+    scores = F.broadcast_mul(without_nan(F, scores, 0.0), rpn_scores >= 0)
+    rows = F.concat(F.expand_dims(ids, 3), F.expand_dims(scores, 3), boxes, dim=3)  # (B, R, C, 6)
+    rows = F.contrib.box_nms(
+        F.reshape(rows, (0, -3, 0)),
+        overlap_thresh=config.nms_threshold,
+        valid_thresh=config.score_threshold,
+        id_index=0,
+        score_index=1,
+        coord_start=2,
+    )
+    return F.slice_axis(rows, axis=1, begin=0, end=min(config.max_detections, count * classes)), check

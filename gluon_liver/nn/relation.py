@@ -77,10 +77,13 @@ def with_positions(F: Any, theta: Any, phi: Any, reach: float) -> Tuple[Any, Any
     Less |p_j|^2 / (2 reach^2), which is the same for a whole row and falls out of f / C.
     """
     one = F.ones_like(F.slice_axis(theta, axis=1, begin=0, end=1))  # (B, 1, H, W)
-    y, x = (
-        F.broadcast_mul(one, F.reshape(F.contrib.arange_like(theta, axis=axis), shape) / reach)
-        for axis, shape in ((2, (1, 1, -1, 1)), (3, (1, 1, 1, -1)))
-    )
+
+    def places(axis, shape):
+        place = F.contrib.arange_like(theta, axis=axis)
+        place = F.broadcast_sub(place, F.mean(place))  # around 0, where float32 squares are finer
+        return F.broadcast_mul(one, F.reshape(place, shape) / reach)
+
+    y, x = places(2, (1, 1, -1, 1)), places(3, (1, 1, 1, -1))
     return F.concat(theta, y, x, one, dim=1), F.concat(phi, y, x, (F.square(y) + F.square(x)) * -0.5, dim=1)
 
 

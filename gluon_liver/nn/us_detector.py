@@ -62,8 +62,8 @@ class USDetector(RegionDetector):
             return Features(current, [self.frame_map(F, current)])
         maps = F.reshape(self.frame_map(F, F.reshape(x, (-3, 0, 0, 0))), (-4, -1, 2, 0, 0, 0))
         previous = self.frame(F, x, 0)
-        related = self.aggregate(F, previous, current, self.frame(F, maps, 0), self.frame(F, maps, 1))
-        return Features(current, [related])
+        flow = self.flow_between(F, previous, current)
+        return self.aggregate(F, current, flow, self.frame(F, maps, 0), self.frame(F, maps, 1))
 
     def frame(self, F: Any, x: Any, number: int) -> Any:
         """(B, frames, C, h, w) -> (B, C, h, w)."""
@@ -73,13 +73,15 @@ class USDetector(RegionDetector):
         """(N, 3, H, W) from 0 to 1 -> (N, C, H / stride, W / stride): what a stream keeps of a frame."""
         return self.backbone(self.normalise(frames))
 
-    def aggregate(self, F: Any, previous: Any, current: Any, previous_map: Any, current_map: Any) -> Any:
-        """Frames (B, 3, H, W) and their maps -> the map that proposals and ROIs read."""
+    def flow_between(self, F: Any, previous: Any, current: Any) -> Any:
+        """Frames (B, 3, H, W) from 0 to 1 -> flow (B, 2, H, W) in pixels of the input, previous to current."""
         # LiteFlowNet takes blue, green, red
         flow = self.flow(F.reverse(previous, axis=1), F.reverse(current, axis=1))
-        if not self._train_flow:
-            flow = F.stop_gradient(flow)
-        return self.aggregation(current_map, previous_map, self.cells(flow))
+        return flow if self._train_flow else F.stop_gradient(flow)
+
+    def aggregate(self, F: Any, current: Any, flow: Any, previous_map: Any, current_map: Any) -> Features:
+        """The current frame, the flow to it and the maps of both frames -> what proposals and ROIs read."""
+        return Features(current, [self.aggregation(current_map, previous_map, self.cells(flow))])
 
 
 class Normalise(nn.HybridBlock):

@@ -95,8 +95,7 @@ def transfer(
     Parameters
     ----------
     weights: floating-point arrays by the source's names, which may share a prefix such as ``backbone.``.
-    detector: initialised, and not yet run: inference lays the weight of a Conv3D out anew on CPU, and MXNet cannot
-        overwrite it then.
+    detector: initialised.
     crop: give the first channels to a narrower detector (``network.width`` below 1). Features are then no longer the
         source's and its BatchNorm statistics do not fit them: train with ``network.batch_norm: live``.
     source_input: (scale, shift) that turn a value of our input into what the source saw for the same tissue. conv1's
@@ -116,6 +115,7 @@ def transfer(
             values[ours], how = _fit(np.asarray(weights[theirs]), path, parameter.shape, crop=crop, theirs=theirs)
             matched.append(Match(ours, theirs, how))
     _fold(values, wanted, source_input)
+    values = {name: value.astype(np.float32) for name, value in values.items()}
     if not all(np.isfinite(value).all() for value in values.values()):
         broken = next(match.theirs for match in matched if not np.isfinite(values[match.ours]).all())
         raise InputError(f"{broken} holds values that are not finite")

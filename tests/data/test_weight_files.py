@@ -119,3 +119,11 @@ def test_files_that_are_not_there(tmp_path):
     with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:
         archive.writestr("readme.txt", "hello")
     assert "readme.txt" in refused(tmp_path / "w.zip")
+
+
+def test_a_cut_archive_is_told(tmp_path):
+    np.savez(str(tmp_path / "a.npz"), x=np.zeros((64, 64), np.float32))
+    content = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="zip archive .* was cut"):
+        read_weights(tmp_path / "a.npz")

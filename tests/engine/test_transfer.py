@@ -44,19 +44,33 @@ def test_bad_weights_leave_nothing(tiny_data, tiny_dataset, make_config, tmp_pat
     frozen = make_config(**{"network.batch_norm": "frozen"})
     with pytest.raises(ConfigError, match="network.batch_norm is 'frozen' with network.width 0.125"):
         train(frozen, tiny_dataset, tmp_path / "run", pretrained=Pretrained(weights), progress=False)
-    with pytest.raises(InputError, match="the first must be below the second"):
+    with pytest.raises(InputError, match="two numbers are needed, the first below the second"):
         train(make_config(), tiny_dataset, tmp_path / "run", pretrained=Pretrained(weights, (5.0, 5.0)), progress=False)
     np.savez(str(tmp_path / "vgg.npz"), **{"features.0.weight": np.zeros((64, 3, 3, 3), np.float32)})
     arguments = ["--config", "demo-ct", "--set", "data.size=64", "--data", str(tiny_data), "--out",
                  str(tmp_path / "run"), "--pretrained"]
     for extra, message in (
         ([str(tmp_path / "vgg.npz")], r"the first tensor is features.0.weight (64, 3, 3, 3)"),
-        ([str(tmp_path / "none.params")], "No such file"),
+        ([str(tmp_path / "none.params")], "no such file of weights"),
         ([str(weights), "--pretrained-hu", "9", "1"], "--pretrained-hu 9.0 1.0"),
+        ([str(weights), "--pretrained-hu", "0", "inf"], "--pretrained-hu 0.0 inf"),
+        ([str(weights), "--pretrained-hu", "0", "1e-300"], "not finite"),
     ):
         assert run_command(("train",), arguments + extra, program="train.py") == 2
         error = capsys.readouterr().err
         assert message in error, error
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_interrupted_run_leaves_nothing_behind(tiny_dataset, make_config, tmp_path, weights, monkeypatch):
+    from gluon_liver.engine.train import DetectorTrainer
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DetectorTrainer, "step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(make_config(), tiny_dataset, tmp_path / "run", pretrained=Pretrained(weights), progress=False)
     assert not (tmp_path / "run").exists()
 
 
