@@ -23,7 +23,9 @@ from ..metrics.summary import ct_curves, ct_summary
 from ..report.drawing import draw_overlay, save_png
 from ..report.html import write_report
 from ..report.tables import table4_text
+from .checkpoint import read_best
 from .detect import SliceDetector, detect_labelled
+from .inputs import AnyDataset
 from .run import Run, write_json
 
 SCORE_THRESHOLD = 0.5  # of precision and recall, and of what overlays draw
@@ -48,8 +50,8 @@ def evaluate(
     the run's, or patients or studies of the split were trained on; :class:`RunError` for a run that cannot be used.
     """
     labels = _split_labels(run, dataset, split)
-    notes = _notes(run, dataset, split)
-    with _evaluation_folder(run) as folder:
+    notes = run_notes(run, dataset, split)
+    with evaluation_folder(run) as folder:
         detector, checkpoint = SliceDetector.from_run(run, context=context)
         results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
         summary = ct_summary(results, classes=dataset.classes, score_threshold=SCORE_THRESHOLD, replicates=replicates)
@@ -75,11 +77,15 @@ def evaluate(
     return text, run.folder / "report.html"
 
 
-def _notes(run: Run, dataset: Dataset, split: str) -> List[str]:
+def run_notes(run: Run, dataset: AnyDataset, split: str) -> List[str]:
     """What a reader must know of the numbers."""
     notes = [PHANTOM_NOTE if dataset.phantom else REAL_NOTE]
     if split == "train":
         notes.insert(0, "TRAINING patients, so no result at all")
+    best = read_best(run)
+    if best is not None:
+        notes.append("the best epoch of the run by COCO mAP on the {} split{}".format(
+            best["split"], ", which is scored here: the choice favours it" if best["split"] == split else ""))
     done, planned, ended = run.progress()
     if not ended:
         notes.append("the run is unfinished: {} of {} steps".format(done, planned))
@@ -87,7 +93,7 @@ def _notes(run: Run, dataset: Dataset, split: str) -> List[str]:
 
 
 @contextlib.contextmanager
-def _evaluation_folder(run: Run) -> Iterator[Path]:
+def evaluation_folder(run: Run) -> Iterator[Path]:
     """A folder inside the run with its files; what is written there moves into the run when all of it is done.
 
     Raises :class:`RunError` when another process evaluates the run.
@@ -169,30 +175,38 @@ def overlay_kind(result: ImageResult) -> Optional[str]:
     return "hit" if found else None
 
 
-def _write_overlays(
-    folder: Path, config: Config, dataset: Dataset, labels: Sequence[ImageLabel], results: Sequence[ImageResult]
-) -> List[Dict[str, str]]:
-    """PNG overlays of a few hits, false positives and misses (as the paper's Fig. 5), spread over the split."""
+def overlay_examples(results: Sequence[ImageResult]) -> List[Tuple[str, int]]:
+    """(kind, index) of a few hits, false positives and misses, spread over the results."""
     kinds = [overlay_kind(result) for result in results]
-    folder.mkdir()
-    written = []
+    chosen = []
     for kind in ("hit", "false positive", "miss"):
         rows = [row for row, found in enumerate(kinds) if found == kind]
         places = np.unique(np.linspace(0, len(rows) - 1, OVERLAYS_A_KIND).astype(int)) if rows else []
-        for label, result in ((labels[rows[place]], results[rows[place]]) for place in places):
-            keep = result.scores >= SCORE_THRESHOLD
-            volume = open_images(dataset, label.case, config.data.window, config.data.storage)
-            picture = draw_overlay(
-                volume[dataset.reference_index, label.slice],
-                boxes=result.boxes[keep],
-                labels=result.labels[keep],
-                scores=result.scores[keep],
-                gt_boxes=result.gt_boxes,
-                gt_labels=result.gt_labels,
-                classes=dataset.classes,
-            )
-            name = "{}-{}-{:03d}.png".format(kind.replace(" ", "-"), label.case, label.slice)
-            save_png(folder / name, picture)
-            caption = "{}, slice {}: {}".format(label.case, label.slice, kind)
-            written.append({"file": "overlays/" + name, "caption": caption, "kind": kind})
+        chosen += [(kind, rows[place]) for place in places]
+    return chosen
+
+
+def _write_overlays(
+    folder: Path, config: Config, dataset: Dataset, labels: Sequence[ImageLabel], results: Sequence[ImageResult]
+) -> List[Dict[str, str]]:
+    """PNG overlays of some results, as the paper's Fig. 5."""
+    folder.mkdir()
+    written = []
+    for kind, row in overlay_examples(results):
+        label, result = labels[row], results[row]
+        keep = result.scores >= SCORE_THRESHOLD
+        volume = open_images(dataset, label.case, config.data.window, config.data.storage)
+        picture = draw_overlay(
+            volume[dataset.reference_index, label.slice],
+            boxes=result.boxes[keep],
+            labels=result.labels[keep],
+            scores=result.scores[keep],
+            gt_boxes=result.gt_boxes,
+            gt_labels=result.gt_labels,
+            classes=dataset.classes,
+        )
+        name = "{}-{}-{:03d}.png".format(kind.replace(" ", "-"), label.case, label.slice)
+        save_png(folder / name, picture)
+        caption = "{}, slice {}: {}".format(label.case, label.slice, kind)
+        written.append({"file": "overlays/" + name, "caption": caption, "kind": kind})
     return written

@@ -25,6 +25,7 @@ PACKAGES = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "scipy", "opencv-python"
 # keys of environment.json that a run cannot be used without
 REQUIRED = {"data": str, "classes": list, "training_patients": list, "training_studies": list}
 REQUIRED_OF_CT = {"phases": list, "reference_phase": str}
+REQUIRED_OF_US = {"training_units": list}
 CHECKPOINT = re.compile(r"step-\d{8}")
 
 
@@ -109,7 +110,7 @@ class Run:
             raise RunError("{}: config.yaml or environment.json cannot be read: {}".format(folder, error)) from error
         if not isinstance(environment, dict):
             raise RunError("{}: environment.json holds no object".format(folder))
-        required = dict(REQUIRED, **(REQUIRED_OF_CT if config.model == CT else {}))
+        required = dict(REQUIRED, **(REQUIRED_OF_CT if config.model == CT else REQUIRED_OF_US))
         for key, kind in required.items():
             if not isinstance(environment.get(key), kind):
                 raise RunError("{}: environment.json lacks {!r} or has it in another form".format(folder, key))

@@ -1,4 +1,4 @@
-"""Detections and ground truth drawn over a slice (the paper's Fig. 5)."""
+"""Detections and ground truth drawn over a picture (Fig. 5 of the CT paper)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import math
 from functools import lru_cache
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import matplotlib
 import numpy as np
@@ -24,6 +24,7 @@ CLASS_COLOURS: Tuple[Colour, ...] = (
 )
 GT_COLOUR: Colour = (255, 255, 255)
 _PLATE: Colour = (16, 16, 20)  # behind text
+_FAINT: Colour = (170, 170, 170)
 _LEGIBLE_SIDE = 640  # smaller images are enlarged by a whole factor to at least this
 _DASH = 6
 
@@ -55,43 +56,50 @@ class _Mark(NamedTuple):
 
 
 def draw_overlay(
-    grey: np.ndarray,
+    picture: np.ndarray,
     *,
     boxes: np.ndarray,
     labels: np.ndarray,
     scores: np.ndarray,
-    gt_boxes: np.ndarray,
-    gt_labels: np.ndarray,
+    gt_boxes: Optional[np.ndarray],
+    gt_labels: Optional[np.ndarray],
     classes: Sequence[str],
+    colours: Sequence[Colour] = CLASS_COLOURS,
     scale: Optional[int] = None,
+    legend: bool = True,
 ) -> np.ndarray:
-    """Draw predictions (solid, class colour, label and score) and ground truth (dashed, white) over a slice.
+    """Draw predictions (solid, class colour, label and score) and ground truth (dashed, white) over a picture.
 
     Outlines lie just outside the boxes. Text lies in the image and on no box; where a crowded image has no
-    such place near the box, the text goes to a line under the image, with the box's position.
+    such place near the box, the text goes to a line of the legend, with the box's position.
 
     Args:
-        grey: (H, W) uint8.
-        boxes: (m, 4) x1, y1, x2, y2 in pixels of grey, x2 and y2 exclusive; labels (m,), scores (m,). All are
-            drawn: drop low scores first.
-        gt_boxes: (n, 4); gt_labels (n,).
-        classes: names by label.
+        picture: (H, W) grey or (H, W, 3) RGB uint8.
+        boxes: (m, 4) x1, y1, x2, y2 in pixels of picture, x2 and y2 exclusive; labels (m,), scores (m,). All
+            are drawn: drop low scores first.
+        gt_boxes: (n, 4); gt_labels (n,). None where nobody annotated the picture.
+        classes: names by label. colours: by label.
         scale: whole enlargement factor; by default the smallest that makes the longer side 640 pixels or
             more.
+        legend: a strip under the image with what the colours mean and texts that found no room in the image.
+            Without it such texts lie in their boxes, and every drawing of a size has the same size.
 
     Returns:
-        (scale * H + strip, scale * W, 3) uint8 RGB: the image with a legend strip under it.
+        (scale * H + strip, scale * W, 3) uint8 RGB.
     """
-    if grey.ndim != 2 or grey.dtype != np.uint8:
-        raise ValueError(f"a (H, W) uint8 slice is needed, found {grey.shape} {grey.dtype}")
+    if picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (3,)) or picture.dtype != np.uint8:
+        raise ValueError(f"a (H, W) or (H, W, 3) uint8 picture is needed, found {picture.shape} {picture.dtype}")
     if scale is None:
-        scale = max(1, math.ceil(_LEGIBLE_SIDE / max(grey.shape)))
-    height, width = grey.shape[0] * scale, grey.shape[1] * scale
-    slice_image = Image.fromarray(grey).resize((width, height), Image.BICUBIC).convert("RGB")
+        scale = max(1, math.ceil(_LEGIBLE_SIDE / max(picture.shape[:2])))
+    annotated = gt_boxes is not None
+    if not annotated:
+        gt_boxes, gt_labels = (), ()
+    height, width = picture.shape[0] * scale, picture.shape[1] * scale
+    image = Image.fromarray(picture).resize((width, height), Image.BICUBIC).convert("RGB")
     line = max(1, round(max(width, height) / 320))
     texts = [f"GT {classes[label]}" for label in gt_labels]
     texts += [f"{classes[label]} {score:.2f}" for label, score in zip(labels, scores)]
-    colours = [GT_COLOUR] * len(gt_labels) + [_class_colour(label) for label in labels]
+    of_marks = [GT_COLOUR] * len(gt_labels) + [colours[label % len(colours)] for label in labels]
     marks = [
         _Mark(
             _outline(box, scale, line, width, height),
@@ -100,24 +108,35 @@ def draw_overlay(
             number < len(gt_labels),
             f"x {box[0]:.0f}, y {box[1]:.0f}",
         )
-        for number, (box, text, colour) in enumerate(zip([*gt_boxes, *boxes], texts, colours))
+        for number, (box, text, colour) in enumerate(zip([*gt_boxes, *boxes], texts, of_marks))
     ]
-    draw = ImageDraw.Draw(slice_image)
+    draw = ImageDraw.Draw(image)
     for mark in reversed(marks):  # dashes last: they stay visible on a prediction that fits exactly
         _draw_outline(draw, mark, line)
     font = _font(max(11, round(max(width, height) / 45)))  # still legible at half size on a page
-    places = place_labels(
-        [mark.outline for mark in marks], [_text_size(font, m.text) for m in marks], width, height
-    )
+    sizes = [_text_size(font, mark.text) for mark in marks]
+    places = place_labels([mark.outline for mark in marks], sizes, width, height)
+    if not legend:
+        inside = [_inside(mark.outline, size, width, height) for mark, size in zip(marks, sizes)]
+        places = [place or other for place, other in zip(places, inside)]
     placed = [(mark, place) for mark, place in zip(marks, places) if place is not None]
     for mark, place in placed:
         _draw_leader(draw, mark, place)
     for mark, place in placed:
         draw.rectangle((place.left, place.top, place.right - 1, place.bottom - 1), fill=_PLATE)
         draw.text((place.left + 3, place.top + 1), mark.text, fill=mark.colour, font=font)
+    if not legend:
+        return np.array(image)
     unplaced = [mark for mark, place in zip(marks, places) if place is None]
-    strip = _legend(width, font, classes, labels, bool(len(gt_boxes)), unplaced)
-    return np.concatenate([np.asarray(slice_image), strip])
+    keys = [(name, colours[label % len(colours)], False) for label, name in enumerate(classes)]
+    if annotated:
+        keys.append(("ground truth (GT)", GT_COLOUR, True))
+    if not len(labels):
+        keys.append(("no detection", _FAINT, None))
+    if annotated and not len(gt_boxes):
+        keys.append(("nothing annotated", _FAINT, None))
+    keys += [(f"{mark.text} at {mark.where}", mark.colour, mark.dashed) for mark in unplaced]
+    return np.concatenate([np.asarray(image), _legend(width, font, keys)])
 
 
 def place_labels(
@@ -167,7 +186,7 @@ def montage(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
     return sheet
 
 
-def _candidates(outline: Rect, text_width: int, text_height: int, reach: int) -> List[Tuple[int, int]]:
+def _candidates(outline: Rect, text_width: int, text_height: int, reach: int) -> Iterator[Tuple[int, int]]:
     """Top-left corners by preference: touching the box, then on a grid around it, nearest first."""
     above, below = outline.top - text_height, outline.bottom
     before, behind = outline.left - text_width, outline.right
@@ -175,6 +194,7 @@ def _candidates(outline: Rect, text_width: int, text_height: int, reach: int) ->
     near = [(left, above) for left in lefts] + [(left, below) for left in lefts]
     near += [(behind, top) for top in tops] + [(before, top) for top in tops]
     near += [(behind, above), (before, above), (behind, below), (before, below)]
+    yield from near
     step = max(4, text_height // 2)
     far = []
     for dy in range(-reach, reach + 1, step):
@@ -185,7 +205,13 @@ def _candidates(outline: Rect, text_width: int, text_height: int, reach: int) ->
             top = tops[0] + dy
             gap_y = max(outline.top - (top + text_height), top - outline.bottom, 0)
             far.append((gap_x * gap_x + gap_y * gap_y, top, left))
-    return near + [(left, top) for _, top, left in sorted(far)]
+    yield from ((left, top) for _, top, left in sorted(far))
+
+
+def _inside(outline: Rect, size: Tuple[int, int], width: int, height: int) -> Rect:
+    """A label in the top-left corner of its box, moved into the image where it is cut off."""
+    left, top = max(0, min(outline.left, width - size[0])), max(0, min(outline.top, height - size[1]))
+    return Rect(left, top, left + size[0], top + size[1])
 
 
 def _outline(box: np.ndarray, scale: int, line: int, width: int, height: int) -> Rect:
@@ -227,21 +253,9 @@ def _nearest(rect: Rect, other: Rect) -> Tuple[int, int]:
 
 
 def _legend(
-    width: int,
-    font: ImageFont.FreeTypeFont,
-    classes: Sequence[str],
-    labels: np.ndarray,
-    has_gt: bool,
-    unplaced: Sequence[_Mark],
+    width: int, font: ImageFont.FreeTypeFont, items: Sequence[Tuple[str, Colour, Optional[bool]]]
 ) -> np.ndarray:
-    """The strip under the image: what the lines mean, then labels that found no room, wrapped."""
-    items = [(name, _class_colour(label), False) for label, name in enumerate(classes)]
-    items.append(("ground truth (GT)", GT_COLOUR, True))
-    if not len(labels):
-        items.append(("no detection", (170, 170, 170), None))
-    if not has_gt:
-        items.append(("no lesion annotated", (170, 170, 170), None))
-    items += [(f"{mark.text} at {mark.where}", mark.colour, mark.dashed) for mark in unplaced]
+    """The strip under the image: (text, colour, whether its sample line is dashed; None: no line), wrapped."""
     row_height = _text_size(font, "Ag")[1] + 6
     swatch, gap = 2 * row_height // 3 + 6, 14
     places, x, row = [], 6, 0
@@ -280,10 +294,6 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(
         str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size
     )
-
-
-def _class_colour(label: int) -> Colour:
-    return CLASS_COLOURS[int(label) % len(CLASS_COLOURS)]
 
 
 def save_png(path: Path, picture: np.ndarray) -> None:

@@ -1,9 +1,9 @@
-"""Curves as PNG bytes: training losses, FROC, precision over recall."""
+"""Curves as PNG bytes: training losses, FROC, precision over recall, sensitivity a scene."""
 
 from __future__ import annotations
 
 import io
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,7 @@ from gluon_liver.metrics.froc import FP_RATES
 # Darker relatives of the overlay's colours: these stand on white. By class index; the pooled curve is black.
 CURVE_COLOURS = ("#0072B2", "#B8860B", "#D55E00", "#00845C", "#A0518C")
 POOLED_COLOUR = "#222222"
+US_CURVE_COLOURS = ("#0072B2", "#C8281E")  # the ultrasound paper's light blue and red, for white ground
 _LINE_STYLES = ("-", "--", "-.", ":")
 _SMOOTHING_STEPS = 50
 _LEAST_FP = 1 / 16  # left end of the logarithmic FROC axis
@@ -108,6 +109,41 @@ def plot_precision_recall(curves: Dict[str, Dict[str, Sequence[float]]]) -> byte
     return _png(figure)
 
 
+def plot_scene_sensitivity(scenes: Sequence[str], sensitivity: Mapping[str, Mapping[str, float]]) -> bytes:
+    """A dot a scene and label over the number of the scene, and at the right mean and sample SD over scenes.
+
+    Args:
+        scenes: all evaluated scenes, numbered from 1 in this order.
+        sensitivity: {label: {scene: 0 to 1}}; a scene without a box of the label is not in it.
+    """
+    figure, axes = _figure(width=10.0)
+    number_of = {scene: number for number, scene in enumerate(scenes, start=1)}
+    shift = min(0.3, 0.12 * len(sensitivity))  # labels side by side, not one on the other
+    offsets = np.linspace(-shift, shift, len(sensitivity)) if len(sensitivity) > 1 else [0.0]
+    room = 1 + 0.03 * len(scenes)  # between the scenes and the means
+    for label, (name, values) in enumerate(sensitivity.items()):
+        colour = US_CURVE_COLOURS[label % len(US_CURVE_COLOURS)]
+        if not values:
+            axes.plot([], [], "o", color=colour, label=f"{name}: undefined")
+            continue
+        places = np.array([number_of[scene] for scene in values]) + offsets[label]
+        points = np.array(list(values.values()))
+        mean, sd = points.mean(), points.std(ddof=1) if len(points) > 1 else None
+        text = f"{name}: {mean:.3f}" + (f" \u00b1 {sd:.3f}" if sd is not None else "") + f", {len(points)} scenes"
+        axes.vlines(places, 0, points, color=colour, linewidth=1.0, alpha=0.45)
+        axes.plot(places, points, linestyle="", marker="os"[label % 2], markersize=4.5, color=colour, label=text)
+        at = len(scenes) + room * (1 + 0.6 * label)
+        axes.errorbar([at], [mean], yerr=sd, marker="D", markersize=6, color=colour, capsize=4, linewidth=1.6)
+    axes.axvline(len(scenes) + 0.5 * (room + shift), color="#b8bec8", linewidth=0.8)
+    axes.set_xlim(0.3, len(scenes) + room * (1 + 0.6 * len(sensitivity)))
+    axes.set_ylim(-0.04, 1.04)
+    axes.xaxis.set_major_locator(FixedLocator(range(1, len(scenes) + 1, -(-len(scenes) // 30))))
+    axes.set_xlabel("scene; at the right mean \u00b1 SD over scenes")
+    axes.set_ylabel("sensitivity")
+    _legend_above(axes)
+    return _png(figure)
+
+
 def _loss_series(records: Sequence[Dict[str, Any]]) -> Dict[str, Tuple[np.ndarray, np.ndarray]]:
     """{loss name: (steps, values)}, finite values only."""
     points: Dict[str, List[Tuple[float, float]]] = {}
@@ -129,8 +165,8 @@ def _curve_style(name: str, label: int) -> Dict[str, Any]:
     return dict(color=colour, linewidth=1.6, linestyle=style, label=name)
 
 
-def _figure() -> Tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.6, 3.9), dpi=160)
+def _figure(width: float = 5.6) -> Tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, 3.9), dpi=160)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)

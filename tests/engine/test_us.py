@@ -6,12 +6,16 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from gluon_liver.commands import run_command
 from gluon_liver.config import build_config
 from gluon_liver.data.kinds import open_dataset
 from gluon_liver.data.us.importing import import_us
 from gluon_liver.engine.checkpoint import chosen_checkpoint
 from gluon_liver.engine.detect import SliceDetector, detect_labelled
+from gluon_liver.engine.evaluate_us import evaluate_us
 from gluon_liver.engine.inputs import TrainingInputs
+from gluon_liver.engine.run import Run
+from gluon_liver.engine.stream import StreamDetector
 from gluon_liver.engine.train import train
 from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
 from gluon_liver.nn.liteflownet import LiteFlowNet
@@ -25,6 +29,7 @@ def config(model="us-flow", **train):
     tree = json.loads(json.dumps(TINY))
     tree.update(model=model, row=None, flow={"width": 0.125})
     tree["data"] = {"size": SIZE}
+    tree["network"]["head"]["score_threshold"] = 0.0
     tree["train"].update(train)
     return build_config(tree)
 
@@ -122,3 +127,55 @@ def test_a_damaged_choice_of_the_best_is_told(data, tmp_path):
         (run.folder / "best.json").write_text(text)
         with pytest.raises(RunError, match=message):
             SliceDetector.from_run(run)
+
+
+@pytest.fixture(scope="module")
+def runs(data, flow, tmp_path_factory):
+    """A trained run of each model."""
+    folder = tmp_path_factory.mktemp("us-runs")
+    return {
+        model: train(config(model, epochs=4), data, folder / model, progress=False,
+                     flow=flow if model == "us-flow" else None)
+        for model in ("us-faster-rcnn", "us-flow")
+    }  # fmt: skip
+
+
+def test_both_models_are_scored_and_compared(runs, data, capsys):
+    for model, run in runs.items():
+        text, report = evaluate_us(run, data, progress=False)
+        results = json.loads((run.folder / "results.json").read_text())
+        assert "Table 1" in text and report.is_file() and results["model"] == model
+        assert len(results["summary"]["scenes"]) == 2 and results["data"]["split_by"] == "patient"
+        assert all(np.isfinite(row["score"]) for row in json.loads((run.folder / "detections.json").read_text()))
+    folders = [str(runs[model].folder) for model in ("us-flow", "us-faster-rcnn")]
+    assert run_command(("evaluate",), ["--compare", *folders], program="evaluate.py") == 0
+    assert "Table 2" in capsys.readouterr().out
+    assert run_command(("evaluate",), ["--run", folders[0], "--split", "val"], program="evaluate.py") == 2
+
+
+def test_what_was_trained_on_is_not_scored(runs, data):
+    run = Run.open(runs["us-faster-rcnn"].folder)
+    run.environment["training_units"] = [data.unit_of(label) for label in data.labels_of("test")]
+    with pytest.raises(DatasetError, match="were trained on"):
+        evaluate_us(run, data, progress=False)
+
+
+@pytest.mark.parametrize("model", ["us-faster-rcnn", "us-flow"])
+def test_a_stream_finds_what_the_whole_network_finds(runs, data, model):
+    stream, _ = StreamDetector.from_run(runs[model])
+    detector, _ = SliceDetector.from_run(runs[model])
+    labels = [label for label in data.labels_of("test") if label.case == data.labels_of("test")[0].case]
+    expected = detect_labelled(detector, data, labels, batch_size=1, progress=False)
+    for label, result in zip(labels, expected):
+        found = stream.detect(data.frames(label.case)[label.row])
+        assert np.allclose(found.detections.boxes, result.boxes, atol=1e-2)
+        assert np.allclose(found.detections.scores, result.scores, atol=1e-4)
+        assert (found.flow is None) == (model == "us-faster-rcnn")
+    assert len(labels) == FRAMES and max(len(result.scores) for result in expected) > 0
+    if model == "us-flow":
+        assert found.flow.shape == (SIZE, SIZE, 2)
+        again = stream.detect(data.frames(labels[0].case)[0])
+        stream.restart()
+        first = stream.detect(data.frames(labels[0].case)[0])
+        assert np.allclose(first.detections.scores, expected[0].scores, atol=1e-4)
+        assert not np.allclose(again.flow, first.flow)

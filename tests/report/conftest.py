@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from gluon_liver.metrics import ImageResult, ct_curves, ct_summary
+from gluon_liver.metrics.us_summary import us_summary
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 
@@ -77,3 +78,55 @@ def run(tmp_path, results, summary):
     lines += [{"event": "step", "step": step, "epoch": 1, "losses": losses} for step in range(1, 8)]
     (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return folder
+
+
+US_CLASSES = ("tumor", "vessel")
+US_SCENES = {number: f"case-0a/scene-{number // 2 + 1:03d}" for number in range(8)}
+
+
+def evaluate_us(missed=()):
+    """Four scenes of two frames with two vessels each, a tumor in all but the last; ``missed``: (image, label)."""
+    tumor, vessels = (10, 20, 40, 50), [(60, 20, 80, 45), (60, 60, 80, 85)]
+    results = []
+    for number in range(8):
+        truth = [(1, box) for box in vessels] + ([(0, tumor)] if number < 6 else [])
+        found = [(label, box) for label, box in truth if (number, label) not in missed]
+        results.append(
+            ImageResult(
+                number, "patient-1", [box for _, box in truth], [label for label, _ in truth],
+                [box for _, box in found], [0.9 - number / 100] * len(found), [label for label, _ in found],
+            )
+        )  # fmt: skip
+    return results
+
+
+def us_results(missed=(), model="us-flow", scenes=US_SCENES, **entries):
+    """What results.json of an ultrasound run holds."""
+    summary = us_summary(evaluate_us(missed), scenes=scenes, classes=US_CLASSES)
+    results = {
+        "format": 1, "kind": "us", "model": model, "split": "test", "checkpoint": "step-00000400",
+        "data": {"phantom": True, "note": "generated <script>frames</script>", "fingerprint": "f", "split_by": "scene"},
+        "classes": list(US_CLASSES), "summary": summary, "overlays": [], **entries,
+    }  # fmt: skip
+    return json.loads(json.dumps(results))
+
+
+@pytest.fixture
+def make_us_results():
+    return us_results
+
+
+@pytest.fixture
+def us_summary_of():
+    """us_summary_of(missed): the summary of a detector that misses those (image, label)."""
+    return lambda missed=(): us_results(missed)["summary"]
+
+
+@pytest.fixture
+def us_run(run):
+    """A run folder of an ultrasound model, with the overlays of ``run``."""
+    overlays = json.loads((run / "results.json").read_text(encoding="utf-8"))["overlays"]
+    results = us_results({(0, 0), (3, 0), (5, 1)}, overlays=overlays)
+    (run / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    (run / "config.yaml").write_text("model: us-flow\n", encoding="utf-8")
+    return run

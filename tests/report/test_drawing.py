@@ -90,8 +90,8 @@ def test_boxes_beyond_the_image_are_cut_at_its_edge():
         assert has_colour(image[: image.shape[1]], colour).any()
 
 
-def test_only_eight_bit_slices():
-    for wrong in (np.zeros((4, 4)), np.zeros((4, 4, 3), np.uint8)):
+def test_only_eight_bit_grey_or_rgb():
+    for wrong in (np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8)):
         with pytest.raises(ValueError, match="uint8"):
             draw_overlay(wrong, **NOTHING)
 

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from gluon_liver.errors import RunError
-from gluon_liver.report import html
+from gluon_liver.report import page
 from gluon_liver.report.html import write_report
 
 
@@ -113,7 +113,7 @@ def test_a_failed_write_keeps_the_old_report(run, monkeypatch):
         raise OSError("No space left on device")
 
     change(run / "results.json", split="val")
-    monkeypatch.setattr(html.os, "replace", full)
+    monkeypatch.setattr(page.os, "replace", full)
     with pytest.raises(OSError, match="No space"):
         write_report(run)
     assert (run / "report.html").read_bytes() == first

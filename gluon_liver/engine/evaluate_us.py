@@ -1,0 +1,112 @@
+"""An ultrasound run scored on its held-out frames: results.json, detections.json, overlays and the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import mxnet as mx
+
+from ..data.us.dataset import UltrasoundDataset
+from ..data.us.scenes import FrameLabel
+from ..errors import DatasetError
+from ..metrics.records import ImageResult
+from ..metrics.us_summary import us_summary
+from ..report.drawing import save_png
+from ..report.us_drawing import draw_us
+from ..report.us_html import write_us_report
+from ..report.us_tables import us_text
+from .detect import SliceDetector, detect_labelled
+from .evaluate import SCORE_THRESHOLD, detections_json, evaluation_folder, overlay_examples, run_notes
+from .inputs import check_kind
+from .run import Run, write_json
+
+
+def evaluate_us(
+    run: Run,
+    dataset: UltrasoundDataset,
+    *,
+    split: str = "test",
+    context: Optional[mx.Context] = None,
+    batch_size: Optional[int] = None,
+    progress: bool = True,
+) -> Tuple[str, Path]:
+    """Score a run; returns the printed tables and the path of report.html.
+
+    Raises :class:`DatasetError` when the split has no labelled frame, the classes are not the run's, or what is scored
+    was trained on; :class:`RunError` for a run that cannot be used.
+    """
+    labels = _split_labels(run, dataset, split)
+    note = "; ".join(run_notes(run, dataset, split))
+    with evaluation_folder(run) as folder:
+        detector, checkpoint = SliceDetector.from_run(run, context=context)
+        results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
+        scenes = {label.image_id: dataset.scene_of(label).name for label in labels}
+        summary = us_summary(results, scenes=scenes, classes=dataset.classes, score_threshold=SCORE_THRESHOLD)
+        write_json(folder / "detections.json", detections_json(results))
+        write_json(
+            folder / "results.json",
+            {
+                "format": 1,
+                "kind": "us",
+                "model": run.config.model,
+                "split": split,
+                "checkpoint": checkpoint,
+                "data": {
+                    "phantom": dataset.phantom, "note": note, "fingerprint": dataset.fingerprint,
+                    "split_by": dataset.split_by,
+                },
+                "classes": list(dataset.classes),
+                "summary": summary,
+                "overlays": _write_overlays(folder / "overlays", dataset, labels, results),
+            },
+        )
+        text = us_text(
+            summary, model=run.config.model, data_note=note, phantom=dataset.phantom, split_by=dataset.split_by
+        )
+        write_us_report(folder)
+    return text, run.folder / "report.html"
+
+
+def _split_labels(run: Run, dataset: UltrasoundDataset, split: str) -> List[FrameLabel]:
+    check_kind(run.config, dataset)
+    if list(dataset.classes) != run.environment["classes"]:
+        raise DatasetError("the data have classes {}, the run was trained on {}".format(
+            list(dataset.classes), run.environment["classes"]))
+    labels = dataset.labels_of(split)
+    if not labels:
+        raise DatasetError("no labelled frame in the {} split of {}".format(split, dataset.folder))
+    if split != "train":
+        _refuse_trained(run, dataset, labels, split)
+    return labels
+
+
+def _refuse_trained(run: Run, dataset: UltrasoundDataset, labels: Sequence[FrameLabel], split: str) -> None:
+    """Raise DatasetError when units of the split, or with a split by patient whole recordings, were trained on."""
+    units = {dataset.unit_of(label) for label in labels}
+    seen = units & set(run.environment["training_units"])
+    if dataset.split_by == "patient":
+        cases = {label.case for label in labels}
+        prints = set(run.environment["training_studies"])
+        seen |= {info.case for info in dataset.cases if info.case in cases and info.fingerprint in prints}
+    if seen:
+        raise DatasetError("{} of the {} split were trained on, the first is {}: the split has changed since "
+                           "training".format(len(seen), split, sorted(seen)[0]))
+
+
+def _write_overlays(
+    folder: Path, dataset: UltrasoundDataset, labels: Sequence[FrameLabel], results: Sequence[ImageResult]
+) -> List[Dict[str, Any]]:
+    folder.mkdir()
+    written = []
+    for kind, row in overlay_examples(results):
+        label, result = labels[row], results[row]
+        picture = draw_us(
+            dataset.frames(label.case)[label.row], result.boxes, result.labels, result.scores, dataset.classes,
+            gt_boxes=result.gt_boxes, gt_labels=result.gt_labels, score_threshold=SCORE_THRESHOLD,
+        )
+        name = "{}-{}-{:06d}.png".format(kind.replace(" ", "-"), label.case, label.frame)
+        save_png(folder / name, picture)
+        caption = "{}, scene {}, frame {}: {}".format(label.case, label.scene, label.frame, kind)
+        written.append({"file": "overlays/" + name, "caption": caption, "kind": kind})
+    return written

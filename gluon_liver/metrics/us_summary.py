@@ -1,0 +1,148 @@
+"""Everything results.json says about one evaluation of an ultrasound detector."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from typing import Any, Dict, List, Mapping, Sequence
+
+from gluon_liver.errors import InputError
+from gluon_liver.metrics.coco import coco_average_precision
+from gluon_liver.metrics.records import ImageResult, check_results, patient_ids
+from gluon_liver.metrics.sensitivity import (
+    IOU_THRESHOLD,
+    SCORE_THRESHOLD,
+    SceneCount,
+    mean_and_sd,
+    scene_counts,
+)
+
+AP_KEYS = ("ap", "ap50", "ap75")
+_KEYS = {
+    "images": int, "patients": int, "annotated_images": int, "boxes": dict, "scenes": list, "truth": str,
+    "sensitivity": dict, "settings": dict, **dict.fromkeys(AP_KEYS, dict),
+}  # fmt: skip
+_SETTINGS = {"score_threshold": (int, float), "iou_threshold": (int, float), "sd": str}
+
+
+def us_summary(
+    results: Sequence[ImageResult],
+    *,
+    scenes: Mapping[int, str],
+    classes: Sequence[str],
+    score_threshold: float = SCORE_THRESHOLD,
+    iou_threshold: float = IOU_THRESHOLD,
+) -> Dict[str, Any]:
+    """COCO average precision and the sensitivities a scene: what the paper's Tables 1 and 2 need.
+
+    Values are fractions, 0 to 1; None where a metric is undefined, never NaN.
+
+    Args:
+        results: one record a frame; frames without boxes belong in it, they can hold false positives.
+        scenes: scene name by image id, of exactly these frames.
+        classes: names by label index.
+        score_threshold, iou_threshold: of the sensitivities. Average precision uses every detection and its own
+            overlaps.
+
+    Returns:
+        {"images", "patients", "annotated_images": counts, "boxes": {class: count}, "scenes": [{"scene", "images"}],
+        "truth": SHA-256 (hex) over scenes and annotated boxes, "ap" (IoU 0.50:0.95), "ap50", "ap75": {class or
+        "mean": value}, "sensitivity": {class: {"mean", "sd" (sample SD over scenes), "n" (scenes with a box of the
+        class), "scenes": [{"scene", "found", "n", "sensitivity"}]}}, "settings"}
+
+    Raises:
+        InputError: the results contradict themselves, the classes or the scenes.
+    """
+    if not classes or "mean" in classes or len(set(classes)) != len(classes):
+        raise InputError(f"classes are {list(classes)}: at least one, each once, and none called mean")
+    ordered = check_results(results, classes)
+    counts = scene_counts(
+        ordered, scenes=scenes, classes=classes, score_threshold=score_threshold, iou_threshold=iou_threshold
+    )
+    frames = Counter(scenes[result.image_id] for result in ordered)
+    return {
+        "images": len(ordered),
+        "patients": len(patient_ids(ordered)),
+        "annotated_images": sum(len(result.gt_labels) > 0 for result in ordered),
+        "boxes": {name: sum(count.n for count in counts[name]) for name in classes},
+        "scenes": [{"scene": scene, "images": frames[scene]} for scene in sorted(frames)],
+        "truth": _truth(ordered, scenes),
+        **coco_average_precision(ordered, classes),
+        "sensitivity": {name: _sensitivity(counts[name]) for name in classes},
+        "settings": {
+            "score_threshold": score_threshold,
+            "iou_threshold": iou_threshold,
+            "sd": "sample SD over scenes (n - 1)",
+        },
+    }
+
+
+def sensitivities(summary: Dict[str, Any], name: str) -> Dict[str, float]:
+    """Sensitivity of one class by scene, from its counts."""
+    return {row["scene"]: row["found"] / row["n"] for row in summary["sensitivity"][name]["scenes"]}
+
+
+def check_us_summary(summary: Dict[str, Any]) -> None:
+    """Raise InputError unless the dictionary has the entries of us_summary (it may come from a file)."""
+    if not isinstance(summary, dict):
+        raise InputError(f"the summary is a {type(summary).__name__}, not the result of an evaluation")
+    missing = [key for key, kind in _KEYS.items() if not isinstance(summary.get(key), kind)]
+    if not missing:
+        settings = summary["settings"]
+        missing += [f"settings.{key}" for key, kind in _SETTINGS.items() if not isinstance(settings.get(key), kind)]
+        scenes = [row.get("scene") if isinstance(row, dict) else None for row in summary["scenes"]]
+        if not all(isinstance(scene, str) for scene in scenes) or not all("images" in row for row in summary["scenes"]):
+            missing.append("scenes")
+        for name, boxes in summary["boxes"].items():
+            missing += [f"{key}.{name}" for key in AP_KEYS if not _is_value(summary[key], name)]
+            if not _is_sensitivity(summary["sensitivity"].get(name), boxes, scenes):
+                missing.append(f"sensitivity.{name}")
+        missing += [f"{key}.mean" for key in AP_KEYS if not _is_value(summary[key], "mean")]
+    if missing:
+        raise InputError(f"the summary has no valid {', '.join(sorted(missing))}; evaluate again with this version")
+
+
+def _sensitivity(counts: Sequence[SceneCount]) -> Dict[str, Any]:
+    mean, sd = mean_and_sd(counts)
+    rows = [
+        {"scene": count.scene, "found": count.found, "n": count.n, "sensitivity": count.sensitivity}
+        for count in counts
+    ]
+    return {"mean": mean, "sd": sd, "n": len(rows), "scenes": rows}
+
+
+def _truth(ordered: Sequence[ImageResult], scenes: Mapping[int, str]) -> str:
+    """Equal for two evaluations of the same annotation, whatever was detected."""
+    annotated: List[Any] = [
+        [scenes[result.image_id], result.image_id, result.gt_labels.tolist(), result.gt_boxes.tolist()]
+        for result in ordered
+    ]
+    return hashlib.sha256(json.dumps(annotated).encode("ascii")).hexdigest()
+
+
+def _is_value(entry: Dict[str, Any], name: str) -> bool:
+    value = entry.get(name)
+    return name in entry and (value is None or _is_number(value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _is_sensitivity(entry: Any, boxes: Any, scenes: Sequence[Any]) -> bool:
+    """Whether a class's sensitivities are there, of evaluated scenes, with counts that add up to its boxes."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("scenes"), list):
+        return False
+    rows = entry["scenes"]
+    for row in rows:
+        if not isinstance(row, dict) or row.get("scene") not in scenes:
+            return False
+        if not all(type(row.get(key)) is int for key in ("found", "n")) or not 0 <= row["found"] <= row["n"] > 0:
+            return False
+    return (
+        len({row["scene"] for row in rows}) == len(rows) == entry.get("n")
+        and sum(row["n"] for row in rows) == boxes
+        and (_is_number(entry.get("mean")) if rows else entry.get("mean", 0) is None)
+        and (_is_number(entry.get("sd")) if len(rows) > 1 else entry.get("sd", 0) is None)
+    )

@@ -1,0 +1,135 @@
+"""What the pages of both papers' runs share: the run's files, embedded pictures, the template's base, the write."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+
+import jinja2
+import yaml
+
+from gluon_liver.errors import RunError
+from gluon_liver.report import plots
+from gluon_liver.report.log import read_log, read_text
+from gluon_liver.report.results import parse_object
+
+TEMPLATES = Path(__file__).parent / "templates"
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def run_folder(folder: Union[str, Path]) -> Path:
+    """Raises :class:`RunError` unless the folder is there."""
+    run = Path(folder)
+    if not run.is_dir():
+        raise RunError(f"{run}: no such run folder; a run is what training writes to its output folder")
+    return run
+
+
+def shared_values(run: Path) -> Dict[str, Any]:
+    """What base.html.j2 shows of config.yaml, environment.json and log.jsonl. Raises :class:`RunError`."""
+    config_text = read_text(run / "config.yaml")
+    _parse_config(config_text, run / "config.yaml")
+    environment = parse_object(read_text(run / "environment.json"), run / "environment.json")
+    log = read_log(run / "log.jsonl")
+    return {
+        "losses": data_uri(plots.plot_losses(log)),
+        "training": _training_facts(log),
+        "config": config_text,
+        "environment": json.dumps(environment, indent=2, sort_keys=True, ensure_ascii=False),
+    }
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """A page from a template of this package; everything that is put in is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(str(TEMPLATES)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(values)
+
+
+def embedded_overlays(entries: List[Any], run: Path, kinds: Mapping[str, Tuple[str, str]]) -> List[Dict[str, Any]]:
+    """Overlay groups in the order of kinds, {kind: (heading, explanation)}; empty groups are left out.
+
+    Raises :class:`RunError` for an entry without file, caption and kind, and for a file outside RUN/overlays or that is
+    no PNG.
+    """
+    groups: Dict[str, List[Dict[str, Optional[str]]]] = {kind: [] for kind in kinds}
+    folder = (run / "overlays").resolve()
+    for entry in entries:
+        if not isinstance(entry, dict) or not {"file", "caption", "kind"} <= set(entry):
+            raise RunError(f"{run / 'results.json'}: an overlay needs file, caption and kind")
+        if entry["kind"] not in kinds:
+            raise RunError(
+                f"{run / 'results.json'}: overlay kind {entry['kind']!r} is none of {', '.join(kinds)}"
+            )
+        path = (run / str(entry["file"])).resolve()
+        if folder not in path.parents:
+            raise RunError(
+                f"{run / 'results.json'}: overlay {entry['file']!r} lies outside {run / 'overlays'}"
+            )
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise RunError(
+                f"{run / str(entry['file'])}: cannot be read ({error.__class__.__name__})"
+            ) from error
+        if not content.startswith(_PNG_SIGNATURE):
+            raise RunError(f"{run / str(entry['file'])}: not a PNG image")
+        groups[entry["kind"]].append({"caption": str(entry["caption"]), "image": data_uri(content)})
+    return [
+        {"title": title, "note": note, "images": groups[kind]}
+        for kind, (title, note) in kinds.items()
+        if groups[kind]
+    ]
+
+
+def data_uri(png: Optional[bytes]) -> Optional[str]:
+    """PNG bytes as the source of an image that needs no file."""
+    return None if png is None else "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def write_atomically(path: Path, text: str) -> Path:
+    """Write a page to a temporary sibling and move it into place, so that a page that exists is whole."""
+    descriptor, temporary = tempfile.mkstemp(prefix=".report-", suffix=".html", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes it private
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return path
+
+
+def _parse_config(text: str, path: Path) -> None:
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RunError(f"{path}: not YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise RunError(f"{path}: holds a {type(found).__name__}; a mapping is needed")
+
+
+def _training_facts(log: List[Dict[str, Any]]) -> Optional[str]:
+    steps = [record for record in log if record["event"] == "step"]
+    if not steps:
+        return None
+    last = steps[-1]
+    facts = [f"{last['step']} steps"]
+    if isinstance(last.get("epoch"), int):
+        facts.append(f"epoch {last['epoch']}")
+    total = last["losses"].get("total")
+    if isinstance(total, (int, float)):
+        facts.append(f"last total loss {total:.4g}")
+    return ", ".join(facts)

@@ -1,0 +1,151 @@
+"""Two evaluated ultrasound runs in the layout of the paper's tables: differences and the paired t-test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from gluon_liver.errors import InputError, RunError
+from gluon_liver.metrics.sensitivity import PairedTest, check_same_scenes, paired_t_test
+from gluon_liver.metrics.us_summary import sensitivities
+from gluon_liver.report.results import read_results
+from gluon_liver.report.tables import Cell, Table, as_text, wrap
+from gluon_liver.report.us_tables import (
+    AP_ROWS,
+    BASELINE,
+    DISAGREEMENT,
+    P_NOTE,
+    PAPER_SCENES,
+    PAPER_WORTH,
+    PROPOSED,
+    TABLE1,
+    TABLE2,
+    bullets,
+    data_statement,
+    decimals,
+    label_of,
+    mean_sd,
+    us_notes,
+)
+
+
+class EvaluatedUsRun(NamedTuple):
+    """An evaluated ultrasound run: its folder's name and results.json."""
+
+    name: str
+    results: Dict[str, Any]
+
+
+def read_us_run(folder: Path) -> EvaluatedUsRun:
+    """Raises :class:`RunError` for a folder that holds no evaluated ultrasound run."""
+    if not folder.is_dir():
+        raise RunError(f"no run folder {folder}: train.py --out makes one, evaluate.py --run scores it")
+    return EvaluatedUsRun(folder.resolve().name, read_results(folder / "results.json", kinds=("us",)))
+
+
+def paired_tests(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> Dict[str, PairedTest]:
+    """The t-test of A - B for each class. Raises :class:`RunError` as :func:`check_comparable`."""
+    check_comparable(run_a, run_b)
+    a, b = run_a.results["summary"], run_b.results["summary"]
+    return {name: paired_t_test(sensitivities(a, name), sensitivities(b, name)) for name in a["boxes"]}
+
+
+def check_comparable(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> None:
+    """Raise :class:`RunError` unless both were scored on the same frames, boxes and scenes in the same way."""
+    a, b = run_a.results, run_b.results
+    names = f"{run_a.name} and {run_b.name}"
+    for what, one, other in (
+        ("classes", a["classes"], b["classes"]),
+        ("split", a["split"], b["split"]),
+        ("settings", a["summary"]["settings"], b["summary"]["settings"]),
+    ):
+        if one != other:
+            raise RunError(f"{names} cannot be compared: their {what} are {one} and {other}; evaluate both alike")
+    scenes_a, scenes_b = ({row["scene"]: row for row in run["summary"]["scenes"]} for run in (a, b))
+    try:
+        check_same_scenes(scenes_a, scenes_b)
+    except InputError as error:
+        raise RunError(f"{names} cannot be compared: {error}; evaluate both on the same data") from error
+    if a["data"]["fingerprint"] != b["data"]["fingerprint"]:
+        raise RunError(f"{names} cannot be compared: their data are not the same recordings; evaluate both with --data")
+    if a["summary"]["truth"] != b["summary"]["truth"]:
+        raise RunError(
+            f"{names} cannot be compared: the same scenes have other frames or boxes: the labels have changed between "
+            "the evaluations; evaluate both again"
+        )
+
+
+def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
+    """Both tables with two runs, their differences and t-tests below the printed ones; at most 110 columns.
+
+    Raises :class:`RunError` for runs that were not scored on the same scenes.
+    """
+    tests = paired_tests(run_a, run_b)
+    a, b = run_a.results, run_b.results
+    legend = []
+    for letter, run in (("A", run_a), ("B", run_b)):
+        results = run.results
+        legend.append(f"{letter}: {run.name}, {results['model']}, checkpoint {results['checkpoint']}.")
+    if a["model"] == b["model"]:
+        legend.append(f"Both runs are {a['model']}; the paper compares {PROPOSED} (us-flow) with {BASELINE}.")
+    notes = us_notes(a["summary"], split_by=a["data"]["split_by"])
+    notes += [f"{label_of(name)}: no t-test: {test.reason}." for name, test in tests.items() if test.reason]
+    notes.append(
+        "Our P values are two-sided, and t is positive where A is better. The test takes scenes for independent draws, "
+        "which scenes of one patient are not."
+    )
+    data = list(dict.fromkeys(run["data"]["note"] for run in (a, b)))
+    blocks = [
+        as_text(_ap_table(a["summary"], b["summary"], _columns(a, b))),
+        as_text(_sensitivity_table(a["summary"], b["summary"], tests, _columns(a, b))),
+        wrap("\n".join(legend)),
+        data_statement(" / ".join(data), a["data"]["phantom"] or b["data"]["phantom"]),
+        bullets(notes + [PAPER_WORTH, DISAGREEMENT, P_NOTE]),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _columns(a: Dict[str, Any], b: Dict[str, Any]) -> Tuple[str, str]:
+    """The paper's columns in the order of the runs, so that printed differences and ours have one direction."""
+    swapped = (a["model"], b["model"]) == ("us-faster-rcnn", "us-flow")
+    return (BASELINE, PROPOSED) if swapped else (PROPOSED, BASELINE)
+
+
+def _ap_table(a: Dict[str, Any], b: Dict[str, Any], columns: Tuple[str, str]) -> Table:
+    rows: List[Tuple[Cell, ...]] = []
+    for row, key in AP_ROWS.items():
+        printed = [TABLE1[row][column] for column in columns]
+        ours = [a[key]["mean"], b[key]["mean"]]
+        texts = [*(one.text for one in printed), _difference(*(one.value for one in printed))]
+        texts += [*(decimals(value) for value in ours), _difference(*ours)]
+        rows.append((Cell(row), *(Cell(text) for text in texts)))
+    header = ("", *(f"paper: {column}" for column in columns), "difference", "A", "B", "A - B")
+    return Table("Table 1: average precision in tumor and vessel detection", header, tuple(rows))
+
+
+def _sensitivity_table(
+    a: Dict[str, Any], b: Dict[str, Any], tests: Dict[str, PairedTest], columns: Tuple[str, str]
+) -> Table:
+    rows: List[Tuple[Cell, ...]] = []
+    for name, test in tests.items():
+        printed = TABLE2.get(label_of(name))
+        if printed:
+            one, other = (printed.sensitivity[column] for column in columns)
+            texts = [one.text, other.text, _difference(one.mean, other.mean), printed.p.text, printed.t.text]
+            rows.append((Cell(f"{label_of(name)}, paper"), *(Cell(text) for text in (*texts, str(PAPER_SCENES)))))
+        texts = [mean_sd(run["sensitivity"][name]) for run in (a, b)]
+        texts.append("-" if test.difference is None else f"{test.difference:+.3f}")
+        texts += [_p_text(test.p), "-" if test.t is None else f"{test.t:.3f}", str(test.n)]
+        rows.append((Cell(f"{label_of(name)}, A and B"), *(Cell(text) for text in texts)))
+    header = ("Label", f"{columns[0]} / A", f"{columns[1]} / B", "difference", "P value", "t-value", "scenes")
+    return Table("Table 2: mean sensitivity per scene, \u00b1 SD over scenes, and paired t-test", header, tuple(rows))
+
+
+def _difference(one: Optional[float], other: Optional[float]) -> str:
+    return "-" if one is None or other is None else f"{one - other:+.3f}"
+
+
+def _p_text(p: Optional[float]) -> str:
+    if p is None:
+        return "-"
+    return "<0.001" if p < 0.0005 else f"{p:.3f}"

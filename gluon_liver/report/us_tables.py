@@ -1,0 +1,240 @@
+"""Tables 1 and 2 of the ultrasound paper as printed, and an evaluated run beside them."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+from gluon_liver.errors import InputError
+from gluon_liver.metrics.us_summary import check_us_summary
+from gluon_liver.report.tables import PHANTOM_WARNING, Cell, Printed, Table, as_text, wrap
+
+PROPOSED, BASELINE = "Our model", "Faster R-CNN"
+COLUMN_OF_MODEL = {"us-flow": PROPOSED, "us-faster-rcnn": BASELINE}
+LABEL_OF_CLASS = {"tumor": "Tumor", "vessel": "Blood vessel"}
+AP_ROWS = {"Mean AP": "ap", "AP50": "ap50", "AP75": "ap75"}  # as Table 1 names them -> keys of us_summary
+
+# Table 1: "Comparison of AP in tumor detection".
+TABLE1: Dict[str, Dict[str, Printed]] = {
+    "Mean AP": {PROPOSED: Printed("0.549", 0.549), BASELINE: Printed("0.530", 0.530)},
+    "AP50": {PROPOSED: Printed("0.887", 0.887), BASELINE: Printed("0.881", 0.881)},
+    "AP75": {PROPOSED: Printed("0.641", 0.641), BASELINE: Printed("0.625", 0.625)},
+}
+
+
+class PrintedSensitivity(NamedTuple):
+    """A mean sensitivity over scenes with its SD, as printed and as floats."""
+
+    text: str
+    mean: float
+    sd: float
+
+
+class PrintedTest(NamedTuple):
+    """A row of Table 2; the minus signs are those of the print."""
+
+    sensitivity: Dict[str, PrintedSensitivity]
+    p: Printed
+    t: Printed
+
+
+# Table 2: "Comparison of mean sensitivity and detection results by paired two-samples t-test", 30 scenes.
+TABLE2: Dict[str, PrintedTest] = {
+    "Tumor": PrintedTest(
+        {
+            PROPOSED: PrintedSensitivity("0.627±0.390", 0.627, 0.390),
+            BASELINE: PrintedSensitivity("0.456±0.411", 0.456, 0.411),
+        },
+        Printed("0.003", 0.003),
+        Printed("\u22122.921", -2.921),
+    ),
+    "Blood vessel": PrintedTest(
+        {
+            PROPOSED: PrintedSensitivity("0.558±0.201", 0.558, 0.201),
+            BASELINE: PrintedSensitivity("0.576±0.202", 0.576, 0.202),
+        },
+        Printed("0.290", 0.290),
+        Printed("\u22120.559", -0.559),
+    ),
+}
+PAPER_SCENES = 30
+
+
+class PrintedGain(NamedTuple):
+    """What the paper says of its model's tumor sensitivity, and by how much that is better than the baseline."""
+
+    sensitivity: PrintedSensitivity
+    better: Printed
+
+
+ABSTRACT = PrintedGain(PrintedSensitivity("0.623±0.385", 0.623, 0.385), Printed("0.146", 0.146))
+RESULTS = PrintedGain(TABLE2["Tumor"].sensitivity[PROPOSED], Printed("0.171", 0.171))
+
+PAPER_WORTH = (
+    "The paper's numbers come from one video of one patient with one tumor. Table 1 is on 19 of its 91 labelled images "
+    "(72 trained), the best of 400 epochs on those same 19; Table 2 is on 30 other scenes of the same video. Neither "
+    "says how the model does on another patient."
+)
+DISAGREEMENT = (
+    f"The paper disagrees with itself on the tumor sensitivity of its model: {ABSTRACT.sensitivity.text}, "
+    f"{ABSTRACT.better.text} better, in the abstract; {RESULTS.sensitivity.text}, {RESULTS.better.text} better, in the "
+    "results and Table 2. The second fits the printed 0.456 of Faster R-CNN, the first does not."
+)
+# Student's t with 29 degrees of freedom; a test computes these four again.
+P_NOTE = (
+    "The printed P values are those of a one-sided test: |t| of 2.921 and 0.559 over 30 scenes give 0.003 and 0.290 "
+    "one-sided, 0.007 and 0.580 two-sided. The printed signs of t fit no one direction: both are negative, though the "
+    "paper's model is better on tumors and worse on vessels."
+)
+SPLIT_NOTES = {
+    "image": "The split parts images: frames next to the evaluated ones, of the same scenes and patients, were trained "
+    "on. The numbers are too good for new scenes, let alone new patients.",
+    "scene": "The split parts scenes: other scenes of the same recordings and patients may have been trained on. The "
+    "numbers are too good for new patients.",
+    "patient": "The split parts patients: none is in two of train, val and test.",
+}
+
+
+def table1(summary: Dict[str, Any], *, model: str) -> Table:
+    """Mean AP, AP50 and AP75 over labels: both printed columns and this run's. Raises InputError as us_text."""
+    _check(summary, model)
+    rows = [
+        (
+            Cell(row),
+            *(Cell(TABLE1[row][column].text) for column in (PROPOSED, BASELINE)),
+            Cell(decimals(summary[key]["mean"])),
+        )
+        for row, key in AP_ROWS.items()
+    ]
+    header = ("", *(f"paper: {column}" for column in (PROPOSED, BASELINE)), f"this run: {model}")
+    return Table("Table 1: average precision in tumor and vessel detection", header, tuple(rows))
+
+
+def table2(summary: Dict[str, Any], *, model: str) -> Table:
+    """Mean sensitivity a scene ± SD by label: both printed columns, their t-test, and this run's."""
+    _check(summary, model)
+    rows = []
+    for name in summary["boxes"]:
+        printed = TABLE2.get(label_of(name))
+        paper = [Cell("-")] * 4
+        if printed:
+            texts = [printed.sensitivity[column].text for column in (PROPOSED, BASELINE)]
+            paper = [Cell(text) for text in (*texts, printed.p.text, printed.t.text)]
+        ours = summary["sensitivity"][name]
+        rows.append((Cell(label_of(name)), *paper, Cell(mean_sd(ours)), Cell(str(ours["n"]))))
+    header = (
+        "Label", *(f"paper: {column}" for column in (PROPOSED, BASELINE)), "P value", "t-value", f"this run: {model}",
+        "scenes",
+    )  # fmt: skip
+    return Table("Table 2: mean sensitivity per scene, \u00b1 SD over scenes", header, tuple(rows))
+
+
+def label_table(summary: Dict[str, Any]) -> Table:
+    """Average precision and boxes by label, which the paper does not print."""
+    check_us_summary(summary)
+    rows = []
+    for name in [*summary["boxes"], "mean"]:
+        boxes = summary["boxes"].get(name, sum(summary["boxes"].values()))
+        values = (Cell(decimals(summary[key][name])) for key in AP_ROWS.values())
+        rows.append((Cell(label_of(name) if name != "mean" else "mean (boxes: all)"), *values, Cell(str(boxes))))
+    return Table("This run by label", ("Label", *AP_ROWS, "boxes"), tuple(rows))
+
+
+def scene_table(summary: Dict[str, Any]) -> Table:
+    """Found and all boxes of each scene by label, numbered in the order of names; "-" without a box of the label."""
+    check_us_summary(summary)
+    by_class = [{row["scene"]: row for row in entry["scenes"]} for entry in summary["sensitivity"].values()]
+    rows = []
+    for number, scene in enumerate(summary["scenes"], start=1):
+        cells = [Cell(str(number)), Cell(scene["scene"]), Cell(str(scene["images"]))]
+        for rows_of in by_class:
+            row = rows_of.get(scene["scene"])
+            counts = f"{row['found']} of {row['n']}" if row else ""
+            cells.append(Cell(decimals(row["found"] / row["n"]), counts=counts) if row else Cell("-"))
+        rows.append(tuple(cells))
+    header = ("", "scene", "frames", *(label_of(name) for name in summary["sensitivity"]))
+    return Table("Sensitivity by scene", header, tuple(rows))
+
+
+def us_notes(summary: Dict[str, Any], *, split_by: Optional[str] = None) -> List[str]:
+    """How the numbers are counted and what the evaluated set is; split_by adds what the split may leak."""
+    check_us_summary(summary)
+    settings = summary["settings"]
+    boxes = ", ".join(f"{count} {name}" for name, count in summary["boxes"].items())
+    notes = [
+        f"Evaluated: patients: {summary['patients']}; scenes: {len(summary['scenes'])}; frames: {summary['images']}, "
+        f"annotated {summary['annotated_images']}; boxes: {boxes}.",
+        "Table 1: COCO (pycocotools), Mean AP over IoU 0.50 to 0.95 and over labels; detections of every score.",
+        f"Table 2: a box is found by a detection of its label with IoU {settings['iou_threshold']:g} or more and score "
+        f"{settings['score_threshold']:g} or more, one box a detection. The paper gives no score for Table 2; its "
+        "Figure S1 draws 0.5 or more.",
+        f"\u00b1: {settings['sd']}; the paper does not say which SD. A scene without a box of a label does not count "
+        "for it.",
+    ]
+    if any(entry["n"] < 2 for entry in summary["sensitivity"].values()):
+        notes.append("-: undefined; a mean needs one scene with a box of the label, an SD two.")
+    if split_by is not None:
+        notes.append(SPLIT_NOTES[split_by])
+    if summary["patients"] == 1:
+        notes.append("One patient: the SD is that of scenes of this patient, not of patients.")
+    return notes
+
+
+def us_text(
+    summary: Dict[str, Any], *, model: str, data_note: str, phantom: bool, split_by: Optional[str] = None
+) -> str:
+    """Both tables with this run beside the printed numbers, and what they are worth; at most 110 columns.
+
+    Args:
+        summary: of us_summary. model: "us-flow" or "us-faster-rcnn".
+        data_note: what the data are. phantom: whether they are generated; the text then says what that is worth.
+        split_by: "patient", "scene" or "image", what no two splits share; None where it is not known.
+
+    Raises:
+        InputError: an unknown model or split_by, or not a us_summary.
+    """
+    if split_by is not None and split_by not in SPLIT_NOTES:
+        raise InputError(f"split_by is {split_by!r}; it is one of {', '.join(SPLIT_NOTES)}")
+    beside = f"This run is {model}, {'the' if model == 'us-flow' else 'the baseline'} \"{COLUMN_OF_MODEL.get(model)}\""
+    blocks = [
+        as_text(table1(summary, model=model)),
+        as_text(table2(summary, model=model)),
+        wrap(f"{beside} of the paper's tables."),
+        data_statement(data_note, phantom),
+        as_text(label_table(summary)),
+        bullets(us_notes(summary, split_by=split_by) + [PAPER_WORTH, DISAGREEMENT, P_NOTE]),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def data_statement(data_note: str, phantom: bool) -> str:
+    """What the data are and, for phantoms, what that is worth."""
+    return wrap(f"Data: {data_note}" + (f"\n{PHANTOM_WARNING}" if phantom else ""))
+
+
+def bullets(notes: Sequence[str]) -> str:
+    """A list of notes in lines of at most 110 characters."""
+    return "\n".join(
+        textwrap.fill(note, 110, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False) for note in notes
+    )
+
+
+def mean_sd(entry: Mapping[str, Any]) -> str:
+    """A sensitivity as Table 2 prints it: "0.627±0.390"; "-" for what is undefined."""
+    return "-" if entry["mean"] is None else f"{decimals(entry['mean'])}\u00b1{decimals(entry['sd'])}"
+
+
+def decimals(value: Optional[float]) -> str:
+    """Three decimals, as the paper prints them; "-" where undefined."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def label_of(name: str) -> str:
+    """A class as Table 2 names it."""
+    return LABEL_OF_CLASS.get(name, name)
+
+
+def _check(summary: Dict[str, Any], model: str) -> None:
+    check_us_summary(summary)
+    if model not in COLUMN_OF_MODEL:
+        raise InputError(f"the paper's tables have no model {model!r}; they have {', '.join(COLUMN_OF_MODEL)}")

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+import math
+import shutil
+
+import pytest
+
+from gluon_liver.commands import main
+from gluon_liver.errors import RunError
+from gluon_liver.report.tables import PHANTOM_WARNING
+from gluon_liver.report.us_compare import EvaluatedUsRun, compare_text, paired_tests, read_us_run
+
+MISSED = {(0, 0), (3, 0), (5, 1)}
+
+
+@pytest.fixture
+def make(make_us_results):
+    return lambda name, *missed, **entries: EvaluatedUsRun(name, make_us_results(set(missed), **entries))
+
+
+def row(text, start):
+    return next(line for line in text.splitlines() if line.startswith(start)).split()
+
+
+def test_both_tables_by_hand(make):
+    # tumors of scenes 1, 2, 3: A 0.5, 0.5, 1 and B 0.5, 0, 0.5: A - B 0, 0.5, 0.5; vessels: the same in both
+    a = make("flow", (0, 0), (3, 0))
+    b = make("plain", (1, 0), (2, 0), (3, 0), (4, 0), model="us-faster-rcnn")
+    text = compare_text(a, b)
+    assert row(text, "Mean AP")[2:] == ["0.549", "0.530", "+0.019", "0.832", "0.668", "+0.163"]
+    assert row(text, "AP50")[1:4] == ["0.887", "0.881", "+0.006"]
+    assert row(text, "AP75")[1:4] == ["0.641", "0.625", "+0.016"]
+    assert row(text, "Tumor, paper")[2:] == ["0.627±0.390", "0.456±0.411", "+0.171", "0.003", "−2.921", "30"]
+    assert row(text, "Blood vessel, paper")[3:] == ["0.558±0.201", "0.576±0.202", "-0.018", "0.290", "−0.559", "30"]
+    # mean 1/3, SD sqrt(1/12), t = 2; two degrees of freedom: p = 1 - t / sqrt(2 + t^2) = 1 - sqrt(2/3)
+    assert f"{1 - math.sqrt(2 / 3):.3f}" == "0.184"
+    assert row(text, "Tumor, A")[4:] == ["0.667±0.289", "0.333±0.289", "+0.333", "0.184", "2.000", "3"]
+    assert row(text, "Blood vessel, A")[5:] == ["1.000±0.000", "1.000±0.000", "+0.000", "-", "-", "4"]
+    assert "Blood vessel: no t-test: the two runs are equal in every scene." in text
+    assert "A: flow, us-flow, checkpoint step-00000400.\nB: plain, us-faster-rcnn" in text
+    flat = " ".join(text.split())
+    assert PHANTOM_WARNING in flat and "two-sided" in flat and "0.623±0.385" in flat
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_the_papers_columns_follow_the_runs(make):
+    text = compare_text(make("plain", model="us-faster-rcnn"), make("flow", (0, 0)))
+    assert row(text, "Mean AP")[2:5] == ["0.530", "0.549", "-0.019"]
+    assert row(text, "Tumor, paper")[2:5] == ["0.456±0.411", "0.627±0.390", "-0.171"]
+    assert "Faster R-CNN / A" in text and "Our model / B" in text
+    both = compare_text(make("one"), make("two", (0, 0)))
+    assert "Our model / A" in both and "Both runs are us-flow" in both
+
+
+def test_a_run_beside_itself_has_no_t(make):
+    tests = paired_tests(make("one", (0, 0)), make("one", (0, 0)))
+    assert [test.t for test in tests.values()] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "entries, message",
+    [
+        ({"split": "val"}, "their split are test and val"),
+        ({"classes": ["tumor", "vein"]}, "their classes are"),
+        ({"data": {"fingerprint": "g"}}, "not the same recordings"),
+    ],
+)
+def test_runs_on_other_data_are_refused(make, entries, message):
+    with pytest.raises(RunError, match=message) as caught:
+        compare_text(make("one"), make("two", **entries))
+    assert "one and two cannot be compared" in str(caught.value)
+
+
+def test_other_scenes_boxes_and_settings_are_refused(make):
+    scenes = {number: f"case-0a/scene-{number // 2 + 2:03d}" for number in range(8)}
+    with pytest.raises(
+        RunError, match="first run lacks case-0a/scene-005; the second run lacks case-0a/scene-001; evaluate both"
+    ):
+        compare_text(make("one"), make("two", scenes=scenes))
+    other = make("two")
+    other.results["summary"]["truth"] = "0"
+    with pytest.raises(RunError, match="other frames or boxes"):
+        compare_text(make("one"), other)
+    other = make("two")
+    other.results["summary"]["settings"]["score_threshold"] = 0.3
+    with pytest.raises(RunError, match="settings are.*0.5.*0.3"):
+        compare_text(make("one"), other)
+
+
+def test_evaluate_compares_from_the_command_line(us_run, make_us_results, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(str(us_run), str(other))
+    (other / "results.json").write_text(json.dumps(make_us_results(model="us-faster-rcnn")))
+    assert main(["evaluate", "--compare", str(us_run), str(other)]) == 0
+    expected = compare_text(read_us_run(us_run), read_us_run(other))
+    assert capsys.readouterr().out == expected and "A: run, us-flow" in expected
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ("", "give --run RUN to score a run, or --compare RUN_A RUN_B"),
+        ("--compare {us} {us} --run {us} --split val", "takes no --run, --split"),
+        ("--compare {us} {us} --bootstrap 5 --data x", "takes no --data, --bootstrap"),
+        ("--compare {us} {us}/nowhere", "no run folder"),
+        ("--compare {us}/overlays {us}", "results.json: missing"),
+        ("--compare {us} {us} --device gpu:0", "takes no --device"),
+    ],
+)
+def test_bad_input(us_run, capsys, arguments, message):
+    assert main(["evaluate", *arguments.replace("{us}", str(us_run)).split()]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_ct_runs_are_refused(run, capsys):
+    assert main(["evaluate", "--compare", str(run), str(run)]) == 2
+    error = capsys.readouterr().err
+    assert "kind 'ct'; needed is format 1 of kind 'us'. This is a run of the other paper" in error
