@@ -21,6 +21,7 @@ COMMANDS = {
     ("import", "us"): ("import_us", "turn ultrasound recordings and labels into prepared data"),
     ("train",): ("train", "train a configuration on prepared data"),
     ("evaluate",): ("evaluate", "score a run on held-out patients and write its report"),
+    ("watch",): ("watch", "annotate an ultrasound video frame by frame"),
     ("convert-flow",): ("convert_flow", "convert released weights of LiteFlowNet to MXNet parameters"),
     ("memory",): ("memory", "print what a training step takes of a device's memory"),
     ("table",): ("table", "print Table 4 with evaluated runs beside the printed rows"),

@@ -1,0 +1,74 @@
+"""Detect tumors and vessels in a video, a DICOM recording, a folder of frames or a camera, frame by frame.
+
+Writes an annotated video: boxes at probability 0.5 and more, tumors light blue and vessels red, and with us-flow the
+optical flow beside them. Ctrl-C ends the stream and keeps what was annotated.
+
+Research software: not a medical device, not for diagnosis.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``python -m gluon_liver watch``."""
+    parser.add_argument("source", metavar="VIDEO", help="a video, DICOM file or folder of frames, or a camera's number")
+    parser.add_argument("--run", required=True, type=Path, metavar="RUN", help="ultrasound run that train.py made")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE.mp4", help="annotated video to write")
+    parser.add_argument("--score", type=float, default=0.5, help="lowest probability that is drawn (default 0.5)")
+    parser.add_argument("--fps", type=float, default=25.0, help="frames a second of the written video (default 25)")
+    parser.add_argument("--region", type=int, nargs=4, metavar=("X1", "Y1", "X2", "Y2"),
+                        help="the picture in the frames, in pixels, X2 and Y2 exclusive; all of it by default, "
+                             "the tissue region of DICOM")
+    parser.add_argument("--show", action="store_true", help="show the pictures in a window too; q ends it")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Watch; prints frames, frames a second and where the video is."""
+    from ..runtime import prefer_synchronous_engine
+
+    if args.device == "cpu":
+        prefer_synchronous_engine()
+    from ..data.us.frames import read_frames
+    from ..engine.device import parse_device
+    from ..engine.run import Run
+    from ..engine.stream import StreamDetector
+    from ..engine.watch import camera, watch
+    from ..errors import InputError
+
+    if not 0 < args.score < 1:
+        raise InputError("--score {}: it must lie between 0 and 1".format(args.score))
+    if not 0 < args.fps <= 240:
+        raise InputError("--fps {}: it must be above 0 and at most 240".format(args.fps))
+    stream, _ = StreamDetector.from_run(Run.open(args.run), context=parse_device(args.device))
+    if args.source.isdigit() and not Path(args.source).exists():
+        frames = camera(int(args.source))
+    else:
+        region = tuple(args.region) if args.region else None
+        frames = read_frames(args.source, region=region, whole_frame=region is None, name=args.source)
+    result = watch(frames, stream, args.out, frames_per_second=args.fps, score_threshold=args.score,
+                   show=_window() if args.show else None)
+    for note in getattr(frames, "notes", []):
+        print("note: {}".format(note))
+    print("{}{} frames, {:.1f} frames/s in detection: {}".format(
+        "interrupted after " if result.interrupted else "", result.frames, 1 / max(result.seconds_per_frame, 1e-9),
+        args.out))
+    return 0
+
+
+def _window():
+    import cv2
+
+    from ..errors import InputError
+
+    def show(picture) -> bool:
+        try:
+            cv2.imshow("gluon_liver", picture[..., ::-1])
+            return cv2.waitKey(1) & 0xFF != ord("q")
+        except cv2.error as error:
+            raise InputError("--show: no window can be opened here; leave it out") from error
+
+    return show
