@@ -60,8 +60,8 @@ def measure(name: str, overrides: list, phases: int) -> dict:
     figures = {
         "config": name, "size": size, "slices": slices, "phases": phases, "batch_size": batch_size,
         "parameters_million": round(sum(int(np.prod(one.shape)) for one in gradients.values()) / 1e6, 2),
-        "anchors": len(trainer.anchors), "train_seconds": [round(value, 1) for value in seconds],
-        "train_peak_gb": peak_gb(), "losses": losses,
+        "anchors": len(trainer.anchors), "mirrored": config.train.mirror,
+        "train_seconds": [round(value, 1) for value in seconds], "train_peak_gb": peak_gb(), "losses": losses,
         "no_gradient_by_design": sorted({key.rpartition(".")[2] for key in set(learned) - set(gradients)}),
         "zero_gradient_first_step": len(without[0]), "zero_gradient_second_step": without[1],
     }

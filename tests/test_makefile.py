@@ -325,4 +325,18 @@ def test_the_demo_runs_its_steps_in_order_and_once(machine):
     assert done.stdout.splitlines() == [f"The report: {machine.checkout}/demo/run/report.html"]
 
 
+def test_the_rows_are_trained_on_one_set_and_printed_together(machine):
+    machine.add_python("python3.11", (3, 11))
+    assert machine.make("setup").returncode == 0
+    lines = machine.make("-n", "rows", "SEED=7").stdout.splitlines()
+    assert sum("phantom ct" in line and "--seed 7" in line for line in lines) == 1
+    trained = [line.split("--out ")[1].split()[0] for line in lines if "train.py" in line]
+    assert len(trained) == 6 and all(path.startswith("rows/seed-7/demo-") for path in trained)
+    assert lines[-1].split(" table ")[1].split() == trained
+    done = machine.checkout / "rows" / "seed-7" / "data" / "dataset.json"
+    done.parent.mkdir(parents=True)
+    done.write_text("")
+    assert not any("phantom ct" in line for line in machine.make("-n", "rows", "SEED=7").stdout.splitlines())
+
+
 STEPS = ("phantom ct", "import ct", "train.py", "evaluate.py", "The report")
