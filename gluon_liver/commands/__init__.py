@@ -23,6 +23,7 @@ COMMANDS = {
     ("evaluate",): ("evaluate", "score a run on held-out patients and write its report"),
     ("watch",): ("watch", "annotate an ultrasound video frame by frame"),
     ("convert-flow",): ("convert_flow", "convert released weights of LiteFlowNet to MXNet parameters"),
+    ("train-flow",): ("train_flow", "train LiteFlowNet on pairs with exact motion"),
     ("memory",): ("memory", "print what a training step takes of a device's memory"),
     ("table",): ("table", "print Table 4 with evaluated runs beside the printed rows"),
     ("detect",): ("detect", "find lesions in every slice of a study"),

@@ -1,0 +1,44 @@
+"""Train LiteFlowNet on pairs with exact ground truth: moving textured shapes, and ultrasound phantoms where given.
+
+FLOW_DIR gets flow.params and flow.json (for detectors), results.json (end-point errors on held-out pairs, beside no
+flow and OpenCV's DIS) and log.jsonl, all of them at the end. Of the phantoms' patients the last fifth is held out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``train-flow``."""
+    parser.add_argument("--out", required=True, type=Path, metavar="FLOW_DIR", help="new folder to make")
+    parser.add_argument("--phantoms", type=Path, metavar="DIR", help="folder that `phantom us` wrote")
+    parser.add_argument("--width", type=float, help="fraction of the channels, 1 for the paper's network "
+                        "(default 0.25)")
+    parser.add_argument("--size", type=int, help="side of the training pictures, a multiple of 32 (default 64)")
+    parser.add_argument("--steps", type=int, help="steps of the whole network (default 2400)")
+    parser.add_argument("--matching-steps", type=int,
+                        help="steps of the features alone before them (default 600)")
+    parser.add_argument("--batch-size", type=int, help="pairs of a step (default 4)")
+    parser.add_argument("--learning-rate", type=float, help="Adam's, at its highest (default 0.002)")
+    parser.add_argument("--seed", type=int, help="default 0")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; prints the end-point errors and where the files are."""
+    from ..runtime import prefer_synchronous_engine
+
+    if args.device == "cpu":
+        prefer_synchronous_engine()
+    from ..engine.device import parse_device
+    from ..engine.flow_scores import score_table
+    from ..engine.train_flow import FlowTraining, train_flow
+
+    names = ("width", "size", "steps", "matching_steps", "batch_size", "learning_rate", "seed")
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    scores = train_flow(FlowTraining(**given), args.out, phantoms=args.phantoms, context=parse_device(args.device))
+    print(score_table(scores))
+    print(f"flow: {args.out}")
+    return 0

@@ -1,0 +1,64 @@
+"""Optical flow for detectors: the network from the files of ``train-flow`` or ``convert-flow``, and its input."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, Dict, Union
+
+import mxnet as mx
+import numpy as np
+
+from ..errors import InputError
+from ..nn.flow_weights import load_flow
+from ..nn.liteflownet import LiteFlowNet
+from ..report.results import parse_object
+
+PARAMETERS, MANIFEST = "flow.params", "flow.json"
+REMEDY = "make both with train-flow or convert-flow"
+WIDEST = 4.0  # no file is of such a network; a damaged width must not ask for all memory
+
+
+def load_flow_net(path: Union[str, os.PathLike], *, context: mx.Context) -> LiteFlowNet:
+    """The network of a folder of ``train-flow``, or of a file of parameters with its JSON beside it.
+
+    Raises :class:`InputError` when one of the two is missing, the parameters are not those that the JSON was written
+    for, or they are of another network.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / PARAMETERS
+    manifest_path = path.with_suffix(".json")
+    manifest = read_manifest(manifest_path)
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); {REMEDY}") from error
+    if found != manifest["output"]["sha256"]:
+        raise InputError(f"{path} is not the file that {manifest_path} was written for: its SHA-256 differs; {REMEDY}")
+    net = LiteFlowNet(width=manifest["width"])
+    load_flow(net, path, ctx=context)
+    return net
+
+
+def read_manifest(path: Path) -> Dict[str, Any]:
+    """What stands beside a file of flow parameters, with a ``width`` and an ``output`` that can be used."""
+    try:
+        manifest = parse_object(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}, which tells the network's width, cannot be read ({error}); {REMEDY}") from error
+    width, output = manifest.get("width"), manifest.get("output")
+    if manifest.get("format") != 1 or manifest.get("network") != "LiteFlowNet":
+        raise InputError(f"{path} is not about weights of LiteFlowNet in format 1; {REMEDY}")
+    if isinstance(width, bool) or not isinstance(width, (int, float)) or not 0.0 < width <= WIDEST:
+        raise InputError(f"{path}: width is {width!r}; it must be a number above 0, at most {WIDEST:g}; {REMEDY}")
+    if not isinstance(output, dict) or not isinstance(output.get("sha256"), str):
+        raise InputError(f"{path} does not tell the SHA-256 of the parameters; {REMEDY}")
+    return manifest
+
+
+def flow_input(frames: np.ndarray, *, context: mx.Context) -> mx.nd.NDArray:
+    """uint8 (B, H, W, 3) RGB -> (B, 3, H, W), blue, green, red, 0 to 1, as :class:`LiteFlowNet` takes it."""
+    planes = np.ascontiguousarray(np.moveaxis(frames[..., ::-1], -1, 1), np.float32) / np.float32(255.0)
+    return mx.nd.array(planes, ctx=context)
