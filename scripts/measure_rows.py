@@ -3,8 +3,9 @@
     python scripts/measure_rows.py r50 r101-fusion --batch-size 1
 
 Prints seconds, the peak memory of the process, the losses, and which parameters get a gradient. The input is noise
-with one box an image: nothing here is a result. Two steps are made, because layers behind a weight that starts at zero
-(bn3.gamma of each bottleneck, the projection of a relation) get their first gradient in the second.
+with one box an image: nothing here is a result. Three steps are made, because what lies behind weights that start at
+zero gets its first gradient later: in the second step behind bn3.gamma of each bottleneck and the projection of a
+relation, in the third phi, behind the relation's theta.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def measure(name: str, overrides: list, phases: int) -> dict:
         max_boxes=config.network.head.max_boxes, rngs=[np.random.default_rng(i) for i in range(batch_size)],
     )
     seconds, losses, without = [], [], []
-    for _ in range(2):
+    for _ in range(3):
         start = time.monotonic()
         losses.append(trainer.step(batch, learning_rate=1e-4))
         mx.nd.waitall()
@@ -63,7 +64,7 @@ def measure(name: str, overrides: list, phases: int) -> dict:
         "anchors": len(trainer.anchors), "mirrored": config.train.mirror,
         "train_seconds": [round(value, 1) for value in seconds], "train_peak_gb": peak_gb(), "losses": losses,
         "no_gradient_by_design": sorted({key.rpartition(".")[2] for key in set(learned) - set(gradients)}),
-        "zero_gradient_first_step": len(without[0]), "zero_gradient_second_step": without[1],
+        "zero_gradient_first_step": len(without[0]), "zero_gradient_third_step": without[2],
     }
     detector = SliceDetector(trainer.detector, config=config, context=mx.cpu())
     one = sample()
