@@ -1,6 +1,7 @@
 # make setup   the environment .venv alone          make test   the environment, then the tests
 # make lint    ruff                                 make demo   phantoms -> import -> train -> evaluate -> report
 # make rows    all six rows of the CT paper's Table 4 on one set of phantoms, about an hour; SEED=2 for another set
+# make demo-us ultrasound phantoms -> flow net, both models of the ultrasound paper -> comparison; SEED=2 for others
 # make clean   what the demo and the tests made     make clean-venv   the environment
 #
 # PYTHON=python3.10      the Python to make the environment with (default: the first that works, 3.11 before others)
@@ -16,7 +17,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/setup-$(EXTRAS).stamp
 export PYTHON
 
-.PHONY: setup test lint demo rows clean clean-venv
+.PHONY: setup test lint demo demo-us rows clean clean-venv
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -82,8 +83,40 @@ $(ROWS)/%.trained: | $(ROWS)/data/dataset.json
 $(ROWS)/%/report.html: | $(ROWS)/%.trained
 	$(PY) evaluate.py --run $(ROWS)/$*
 
+# Both models of the ultrasound paper on phantoms, with a flow net that is learned on other phantoms.
+DEMO_US ?= demo-us/seed-$(SEED)
+US_MODELS := us-faster-rcnn us-flow
+
+demo-us: $(US_MODELS:%=$(DEMO_US)/%/report.html)
+	$(PY) evaluate.py --compare $(DEMO_US)/us-flow $(DEMO_US)/us-faster-rcnn
+
+$(DEMO_US)/phantoms/labels.json: | $(STAMP)
+	@mkdir -p $(DEMO_US)
+	$(PY) -m gluon_liver phantom us --out $(DEMO_US)/phantoms --scenes 40 --frames 6 --size 192 --seed $(SEED)
+
+$(DEMO_US)/data/dataset.json: | $(DEMO_US)/phantoms/labels.json
+	$(PY) -m gluon_liver import us $(DEMO_US)/phantoms/dicom --labels $(DEMO_US)/phantoms/labels.json \
+		--out $(DEMO_US)/data --salt phantom --split-fractions 0.7 0.1 0.2 --seed $(SEED)
+
+$(DEMO_US)/flow-phantoms/labels.json: | $(STAMP)
+	@mkdir -p $(DEMO_US)
+	$(PY) -m gluon_liver phantom us --out $(DEMO_US)/flow-phantoms --scenes 30 --frames 8 --size 192 --seed 100$(SEED)
+
+$(DEMO_US)/flow/flow.params: | $(DEMO_US)/flow-phantoms/labels.json
+	$(PY) -m gluon_liver train-flow --out $(DEMO_US)/flow --phantoms $(DEMO_US)/flow-phantoms --seed $(SEED)
+
+$(DEMO_US)/us-flow.trained: | $(DEMO_US)/flow/flow.params
+$(DEMO_US)/us-flow.trained: FLOW := --flow $(DEMO_US)/flow/flow.params
+$(DEMO_US)/%.trained: | $(DEMO_US)/data/dataset.json
+	rm -rf $(DEMO_US)/$*
+	$(PY) train.py --config demo-$* --data $(DEMO_US)/data --out $(DEMO_US)/$* --seed $(SEED) $(FLOW)
+	@touch $@
+
+$(DEMO_US)/%/report.html: | $(DEMO_US)/%.trained
+	$(PY) evaluate.py --run $(DEMO_US)/$*
+
 clean:
-	rm -rf $(DEMO) rows build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(DEMO) rows demo-us build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 clean-venv:
