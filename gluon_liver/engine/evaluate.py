@@ -17,7 +17,7 @@ from ..data.annotation import ImageLabel
 from ..data.dataset import Dataset
 from ..data.store import open_images
 from ..errors import DatasetError, RunError
-from ..metrics.matching import match_greedily
+from ..metrics.matching import class_hits
 from ..metrics.records import ImageResult
 from ..metrics.summary import ct_curves, ct_summary
 from ..report.drawing import draw_overlay, save_png
@@ -158,21 +158,14 @@ def _split_labels(run: Run, dataset: Dataset, split: str) -> List[ImageLabel]:
 def overlay_kind(result: ImageResult) -> Optional[str]:
     """What an overlay of this image shows: "miss", "false positive", "hit", or None for a clean background."""
     keep = result.scores >= SCORE_THRESHOLD
-    boxes, scores, labels = result.boxes[keep], result.scores[keep], result.labels[keep]
-    found, false = 0, 0
-    for label in set(result.gt_labels) | set(labels):
-        chosen = labels == label
-        matched = match_greedily(
-            boxes[chosen], scores[chosen], result.gt_boxes[result.gt_labels == label], iou_threshold=0.5
-        )
-        hits = int((np.asarray(matched) >= 0).sum())
-        found += hits
-        false += int(chosen.sum()) - hits
-    if false:
+    hits = class_hits(
+        result.boxes[keep], result.scores[keep], result.labels[keep], result.gt_boxes, result.gt_labels
+    )
+    if not hits.all():
         return "false positive"
-    if found < len(result.gt_boxes):
+    if hits.sum() < len(result.gt_boxes):
         return "miss"
-    return "hit" if found else None
+    return "hit" if len(hits) else None
 
 
 def overlay_examples(results: Sequence[ImageResult]) -> List[Tuple[str, int]]:

@@ -11,7 +11,7 @@ from ..data.annotation import ImageLabel
 from ..data.image import window_values
 from ..data.loader import Sample, SliceLoader
 from ..data.study import Study
-from ..metrics.matching import UNMATCHED, match_greedily
+from ..metrics.matching import class_hits
 from ..nn.explain import RelationNet
 from ..report.drawing import draw_overlay, save_png
 from ..report.explain import Cells, Related, Tile, draw_examples, draw_relation
@@ -185,11 +185,7 @@ def _at_score(found: Detections, threshold: float) -> Detections:
 
 def hits_of(found: Detections, label: ImageLabel) -> np.ndarray:
     """Which detections of a slice lie on a lesion of their class, one each, bool (m,)."""
-    hits = np.zeros(len(found.boxes), bool)
-    for kind in np.unique(found.labels):
-        chosen, true = found.labels == kind, label.boxes[label.labels == kind]
-        hits[chosen] = match_greedily(found.boxes[chosen], found.scores[chosen], true, IOU) != UNMATCHED
-    return hits
+    return class_hits(found.boxes, found.scores, found.labels, label.boxes, label.labels, iou_threshold=IOU)
 
 
 def _write_examples(

@@ -130,3 +130,21 @@ def _in_descending_score(
 ) -> MatchRecords:
     order = np.argsort(-scores, kind="stable")
     return MatchRecords(scores[order], hit[order], patient[order], gt_count, image_count)
+
+
+def class_hits(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    labels: np.ndarray,
+    gt_boxes: np.ndarray,
+    gt_labels: np.ndarray,
+    *,
+    iou_threshold: float = 0.5,
+) -> np.ndarray:
+    """Which detections of an image lie on an object of their class, one each: bool (m,)."""
+    hits = np.zeros(len(boxes), bool)
+    for kind in np.unique(labels):
+        chosen = labels == kind
+        matched = match_greedily(boxes[chosen], scores[chosen], gt_boxes[gt_labels == kind], iou_threshold)
+        hits[chosen] = np.asarray(matched) != UNMATCHED
+    return hits
