@@ -86,9 +86,10 @@ def transfer(
     The first bottlenecks of each stage are taken. Bottlenecks that the source does not have, and the transition
     layers of depth 101, keep their initial values: both then pass on what they get.
 
-    - conv1 is summed over its input channels: our net sees grey (normalised by mean 0.449 and deviation 0.226, the
-      averages of ImageNet's colours), and grey repeated to RGB in front of the source's conv1 is the same.
-      A 2D kernel is repeated over the 7 depth taps and divided by 7; a 3D kernel of odd depth up to 7 is centred.
+    - conv1 of an ultrasound detector takes colours as the source does. That of CT is summed over its input channels:
+      our net sees grey (normalised by mean 0.449 and deviation 0.226, the averages of ImageNet's colours), and grey
+      repeated to RGB in front of the source's conv1 is the same. A 2D kernel is repeated over the 7 depth taps and
+      divided by 7; a 3D kernel of odd depth up to 7 is centred.
     - The blocks' convolutions are in-plane; those of a 3D source are summed over depth, exact where a volume does not
       change along depth.
 
@@ -131,7 +132,7 @@ def _fold(values: Dict[str, np.ndarray], wanted: Mapping[str, Any], source_input
     """conv1(scale * x + shift) = scale * conv1(x) + shift * sum(weights), and bn1 subtracts its running mean."""
     scale, shift = source_input
     weight, mean = (wanted["stem." + layer][0] for layer in ("conv1.weight", "bn1.running_mean"))
-    values[mean] = values[mean] - shift * values[weight].sum(axis=(1, 2, 3, 4))
+    values[mean] = values[mean] - shift * values[weight].reshape(len(values[weight]), -1).sum(axis=1)
     values[weight] = values[weight] * scale
 
 
@@ -229,7 +230,7 @@ def _fit(
 ) -> Tuple[np.ndarray, str]:
     """Their array in our shape, and what was done to it. Raises InputError when it does not fit."""
     given, steps = value.shape, []
-    if path == "stem.conv1.weight":
+    if path == "stem.conv1.weight" and len(shape) == 5:
         value, steps = _fit_conv1(value, shape[2])
     elif value.ndim == 5:
         if value.shape[2] > 1:

@@ -125,3 +125,29 @@ def test_what_learns(train):
     learned = [p for p in flow if p.grad_req != "null"]
     assert bool(learned) == train
     assert all(np.isfinite(p.grad().asnumpy()).all() for p in learned)
+
+
+@pytest.mark.parametrize("model", ["us-faster-rcnn", "us-flow"])
+def test_imagenet_weights_give_gluoncvs_features(model):
+    """ResNet-50 v1b of GluonCV with random weights and statistics, at full width, on the same colour image."""
+    from gluoncv.model_zoo.resnetv1b import resnet50_v1b
+
+    from gluon_liver.nn.weights import transfer
+
+    rng = np.random.default_rng(0)
+    theirs = resnet50_v1b(pretrained=False)
+    theirs.initialize(mx.init.MSRAPrelu(slope=0.0))
+    theirs(mx.nd.zeros((1, 3, SIZE, SIZE)))
+    for name, parameter in theirs.collect_params().items():
+        if name.endswith(("gamma", "running_var")):
+            parameter.set_data(mx.nd.array(rng.uniform(0.5, 1.0, parameter.shape)))
+    weights = {name: p.data().asnumpy() for name, p in theirs._collect_params_with_prefix().items()}
+    detector = build(model, width=1.0, batch_norm="frozen")
+    report = transfer(weights, detector)
+    assert not [entry for entry in report.not_initialised if entry.name.startswith(("backbone.", "block4."))]
+    x = mx.nd.array(rng.uniform(0, 1, (1, 3, SIZE, SIZE)))
+    found = detector.frame_map(mx.nd, x).asnumpy()
+    image = (x.asnumpy() - np.array(MEAN).reshape((3, 1, 1))) / np.array(STD).reshape((3, 1, 1))
+    y = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(mx.nd.array(image)))))
+    expected = theirs.layer3(theirs.layer2(theirs.layer1(y))).asnumpy()
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
