@@ -157,6 +157,11 @@ class Config:
     flow: FlowConfig = field(default_factory=FlowConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
+    @property
+    def is_ct(self) -> bool:
+        """Whether the model reads CT, not ultrasound."""
+        return self.model == "ct-faster-rcnn"
+
     def to_dict(self) -> Dict[str, Any]:
         """Plain mappings and lists, as written to a run's ``config.yaml``."""
         return _plain(dataclasses.asdict(self))

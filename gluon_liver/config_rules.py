@@ -91,7 +91,7 @@ def check(config: Config) -> None:
     ]
     for key, value, good, wanted in rules:
         _require(key, value, good, wanted)
-    if config.model != "ct-faster-rcnn":
+    if not config.is_ct:
         ct_alone = {
             "row": (config.row, None), "data.slices": (data.slices, 1), "network.depth": (network.depth, 50),
             "network.fusion": (network.fusion, False), "network.multi_modal": (network.multi_modal, False),

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from ..engine.evaluate import evaluate
     from ..engine.evaluate_us import evaluate_us
     from ..engine.inputs import check_kind
-    from ..engine.run import CT, Run
+    from ..engine.run import Run
 
     if args.split == "train" and not args.allow_train:
         raise InputError("--split train scores what the run was trained on: give --allow-train if that is meant")
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = open_dataset(args.data if args.data is not None else opened.data_folder)
     check_kind(opened.config, dataset)
     options = {"split": args.split, "context": parse_device(args.device), "batch_size": args.batch_size}
-    if opened.config.model == CT:
+    if opened.config.is_ct:
         text, report = evaluate(opened, dataset, replicates=args.bootstrap, **options)
     else:
         text, report = evaluate_us(opened, dataset, **options)

@@ -7,7 +7,7 @@ from typing import Callable, List, Sequence
 
 import numpy as np
 
-from ..config import RPNConfig
+from ..config import Config, RPNConfig
 from ..data.loader import Sample
 from .anchors import assign_anchors
 
@@ -47,9 +47,9 @@ def unit_range(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / np.float32(255.0)
 
 
-def network_input(model: str) -> Callable[[np.ndarray], np.ndarray]:
-    """What turns the uint8 images of samples into the input of a configuration's ``model``."""
-    return normalise if model == "ct-faster-rcnn" else unit_range
+def network_input(config: Config) -> Callable[[np.ndarray], np.ndarray]:
+    """What turns the uint8 images of samples into the input of a configuration's model."""
+    return normalise if config.is_ct else unit_range
 
 
 def make_batch(

@@ -21,7 +21,7 @@ from ..nn.regions import RegionDetector
 from .batches import network_input
 from .checkpoint import chosen_checkpoint, load_checkpoint
 from .inputs import AnyDataset, AnyLabel, make_loader
-from .run import CT, Run, input_phases
+from .run import Run, input_phases
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class SliceDetector:
         """
         context = context or mx.cpu()
         config = run.config
-        phases = input_phases(config, run.environment["phases"]) if config.model == CT else 1
+        phases = input_phases(config, run.environment["phases"]) if config.is_ct else 1
         detector = make_detector(config, classes=run.environment["classes"], phases=phases, context=context)
         checkpoint = chosen_checkpoint(run)
         load_checkpoint(checkpoint, detector)
@@ -87,7 +87,7 @@ class SliceDetector:
 
     def inputs(self, images: np.ndarray, present: np.ndarray) -> List[mx.nd.NDArray]:
         """What the graphs take of ``images`` and ``present`` (see :meth:`detect`)."""
-        inputs = [network_input(self.config.model)(images)]
+        inputs = [network_input(self.config)(images)]
         if self.network.phases > 1:
             inputs.append(present.astype(np.float32))
         return [mx.nd.array(part, ctx=self._context) for part in inputs]

@@ -73,7 +73,7 @@ class TrainingInputs:
             rpn=config.network.rpn,
             max_boxes=config.network.head.max_boxes,
             rngs=[generator(config.train.seed, TARGETS, epoch, index) for index in indices],
-            to_input=network_input(config.model),
+            to_input=network_input(config),
         )
 
     def _sample(self, index: int, *, epoch: int) -> Sample:
@@ -81,7 +81,7 @@ class TrainingInputs:
         return augment(
             self._loader.labelled(self.labels[index]),
             data.augment,
-            grey_per_noise=grey_per_hu(data.window) if self.config.model == "ct-faster-rcnn" else 1.0,
+            grey_per_noise=grey_per_hu(data.window) if self.config.is_ct else 1.0,
             rng=generator(self.config.train.seed, AUGMENT, epoch, index),
         )
 
@@ -89,7 +89,7 @@ class TrainingInputs:
 def check_kind(config: Config, dataset: AnyDataset) -> None:
     """Raise :class:`DatasetError` for CT data with an ultrasound model, or the other way round."""
     found = "ultrasound" if isinstance(dataset, UltrasoundDataset) else "CT"
-    wanted = "CT" if config.model == "ct-faster-rcnn" else "ultrasound"
+    wanted = "CT" if config.is_ct else "ultrasound"
     if found != wanted:
         raise DatasetError(
             "{} holds {} data, the model {} takes {}".format(dataset.folder, found, config.model, wanted)

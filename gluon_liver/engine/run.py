@@ -29,7 +29,6 @@ REQUIRED_OF_US = {"training_units": list}
 CHECKPOINT = re.compile(r"step-\d{8}")
 
 
-CT = "ct-faster-rcnn"
 WRITTEN = ("config.yaml", "environment.json", "log.jsonl", "pretrained.json", "flow.json", "best.json")  # by training
 
 
@@ -110,7 +109,7 @@ class Run:
             raise RunError("{}: config.yaml or environment.json cannot be read: {}".format(folder, error)) from error
         if not isinstance(environment, dict):
             raise RunError("{}: environment.json holds no object".format(folder))
-        required = dict(REQUIRED, **(REQUIRED_OF_CT if config.model == CT else REQUIRED_OF_US))
+        required = dict(REQUIRED, **(REQUIRED_OF_CT if config.is_ct else REQUIRED_OF_US))
         for key, kind in required.items():
             if not isinstance(environment.get(key), kind):
                 raise RunError("{}: environment.json lacks {!r} or has it in another form".format(folder, key))

@@ -12,7 +12,7 @@ from ..errors import RunError
 from ..nn.stream import FrameNet, StreamNet
 from .batches import unit_range
 from .detect import Detections, SliceDetector, stored_boxes
-from .run import CT, Run
+from .run import Run
 
 
 class StreamResult(NamedTuple):
@@ -39,7 +39,7 @@ class StreamDetector:
     @classmethod
     def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple["StreamDetector", str]:
         """The checkpoint of a run, and its name. Raises :class:`RunError` for a CT run or one without checkpoint."""
-        if run.config.model == CT:
+        if run.config.is_ct:
             raise RunError("{} is a CT run: watch takes runs of us-faster-rcnn and us-flow".format(run.folder))
         context = context or mx.cpu()
         detector, checkpoint = SliceDetector.from_run(run, context=context)

@@ -22,7 +22,7 @@ from .checkpoint import save_checkpoint
 from .inputs import AnyDataset, TrainingInputs
 from .losses import detection_losses
 from .mirror import MirroredNet
-from .run import CT, Run, has_checkpoint, input_phases, write_json
+from .run import Run, has_checkpoint, input_phases, write_json
 from .transfer import Pretrained, load_pretrained, set_flow
 
 
@@ -53,7 +53,7 @@ def train(
         if given is not None and not given.is_file():
             raise InputError("{}: no such file of weights".format(given))
     inputs = TrainingInputs(config, dataset, progress=progress)
-    phases = input_phases(config, dataset.phases) if config.model == CT else 1
+    phases = input_phases(config, dataset.phases) if config.is_ct else 1
     trainer = DetectorTrainer(config, classes=dataset.classes, phases=phases, context=context or mx.cpu())
     flow_record = set_flow(trainer.detector, config, flow)
     best = None

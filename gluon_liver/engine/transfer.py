@@ -44,7 +44,7 @@ def load_pretrained(
             "network.batch_norm is 'frozen' with network.width {}: the statistics of a pretrained net do not fit a part"
             " of its channels, it must be live".format(config.network.width)
         )
-    if pretrained.input_hu and config.model != "ct-faster-rcnn":
+    if pretrained.input_hu and not config.is_ct:
         raise ConfigError("--pretrained-hu is for CT; the configuration's model is {}".format(config.model))
     low, high = pretrained.input_hu or (0.0, 1.0)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):

@@ -15,7 +15,7 @@ from .us_detector import USDetector
 def make_detector(config: Config, *, classes: Sequence[str], phases: int = 1, context: mx.Context) -> RegionDetector:
     """The initialised detector of a configuration; ``phases`` is of CT."""
     size = config.data.size
-    if config.model == "ct-faster-rcnn":
+    if config.is_ct:
         detector = CTDetector(
             config.network, classes=classes, slices=config.data.slices, size=size, phases=phases
         )

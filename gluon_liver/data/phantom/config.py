@@ -10,8 +10,21 @@ from gluon_liver.errors import ConfigError
 Pair = Tuple[float, float]
 
 
+class PhantomOptions:
+    """What the options of all phantoms can do; a base of dataclasses."""
+
+    def _require(self, name: str, good: bool, rule: str) -> None:
+        if not good:
+            raise ConfigError(f"phantom option {name} is {getattr(self, name)!r}; it must be {rule}")
+
+    def to_json(self) -> Dict[str, Any]:
+        """All options as JSON values, in order."""
+        values = asdict(self)
+        return {entry.name: values[entry.name] for entry in fields(self)}
+
+
 @dataclass(frozen=True)
-class CTPhantomConfig:
+class CTPhantomConfig(PhantomOptions):
     """Options of :func:`make_ct_study`. A pair is a range of which each patient or study draws one value.
 
     matrix: rows and columns of an image (pixels); the field of view follows the body, about 330 to 400 mm.
@@ -79,12 +92,3 @@ class CTPhantomConfig:
         height = min(self.spacing_mm) * self.slices[0]
         needed = 2.0 * (self.breathing_mm + min(self.spacing_mm)) + 1.5 * self.diameter_mm[0]
         self._require("slices", height >= needed, f"enough to span {needed:.0f} mm at the smallest spacing")
-
-    def _require(self, name: str, good: bool, rule: str) -> None:
-        if not good:
-            raise ConfigError(f"phantom option {name} is {getattr(self, name)!r}; it must be {rule}")
-
-    def to_json(self) -> Dict[str, Any]:
-        """All options as JSON values, in order."""
-        values = asdict(self)
-        return {entry.name: values[entry.name] for entry in fields(self)}

@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from tqdm import tqdm
 
@@ -76,7 +76,10 @@ def write_ct_phantoms(
                 _results(tasks, jobs), total=studies, unit="study", desc="phantoms", disable=not progress
             )
             records = sorted(bar, key=lambda record: record["index"])
-            labels = _labels(records)
+            labels = coco_labels(
+                records, classes=CLASSES, description="synthetic CT phantoms; boxes from the lesions' own masks",
+                exhaustive=True,
+            )  # fmt: skip
             truth = {"format": 1, "kind": "ct-phantoms", "seed": seed, "options": config.to_json()}
             truth["studies"] = [record["truth"] for record in records]
             (partial / LABELS_FILE).write_text(json.dumps(labels), encoding="utf-8")
@@ -166,7 +169,8 @@ def _truth(study: PhantomStudy) -> Record:
     }
 
 
-def _labels(records: List[Record]) -> Record:
+def coco_labels(records: List[Record], *, classes: Sequence[str], description: str, **flags: bool) -> Record:
+    """COCO of the images and boxes of all records, numbered from 1, with ``flags`` at the top level."""
     images, annotations = [], []
     for record in records:
         for image, boxes in record["images"]:
@@ -174,9 +178,9 @@ def _labels(records: List[Record]) -> Record:
             for box in boxes:
                 annotations.append({"id": len(annotations) + 1, "image_id": len(images), **box})
     return {
-        "info": {"description": "synthetic CT phantoms; boxes from the lesions' own masks"},
-        "exhaustive": True,
-        "categories": [{"id": index + 1, "name": name} for index, name in enumerate(CLASSES)],
+        "info": {"description": description},
+        **flags,
+        "categories": [{"id": index + 1, "name": name} for index, name in enumerate(classes)],
         "images": images,
         "annotations": annotations,
     }

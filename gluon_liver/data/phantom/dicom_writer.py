@@ -54,7 +54,7 @@ def write_study(study: PhantomStudy, folder: Path) -> Dict[SliceKey, Tuple[str, 
             uid = study.uid(phase, z)
             _fill_slice(header, study, phase, z, uid, int(numbers[z]) + 1, intercept)
             name = f"{names[phase, z]:04d}.dcm"
-            _write(header, folder / name)
+            write_file(header, folder / name)
             written[phase, z] = (name, uid)
     return written
 
@@ -137,10 +137,10 @@ def _decimal(value: float) -> str:
     return "0" if text in ("-0", "") else text
 
 
-def _write(header: Dataset, path: Path) -> None:
+def write_file(header: Dataset, path: Path) -> None:
     """One DICOM file (PS3.10), written the same way by pydicom 2.4 and 3."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = CT_IMAGE_STORAGE
+    meta.MediaStorageSOPClassUID = header.SOPClassUID
     meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION_UID

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Dict, Tuple
+from dataclasses import dataclass
+from typing import Tuple
 
-from gluon_liver.errors import ConfigError
+from gluon_liver.data.phantom.config import PhantomOptions
 
 Pair = Tuple[float, float]
 
 
 @dataclass(frozen=True)
-class USPhantomConfig:
+class USPhantomConfig(PhantomOptions):
     """Options of :func:`make_us_scene`. A pair is a range of which each patient or scene draws one value.
 
     size: side of a frame in pixels; the fan fills its width, text stands above and below.
@@ -68,12 +68,3 @@ class USPhantomConfig:
         ):  # fmt: skip
             self._require(name, low <= getattr(self, name) <= high, f"between {low} and {high}")
         self._require("size", 64 <= self.size <= 1024 and self.size % 8 == 0, "a multiple of 8 from 64 to 1024")
-
-    def _require(self, name: str, good: bool, rule: str) -> None:
-        if not good:
-            raise ConfigError(f"phantom option {name} is {getattr(self, name)!r}; it must be {rule}")
-
-    def to_json(self) -> Dict[str, Any]:
-        """All options as JSON values, in order."""
-        values = asdict(self)
-        return {entry.name: values[entry.name] for entry in fields(self)}

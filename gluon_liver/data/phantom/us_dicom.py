@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomFileLike
-from pydicom.filewriter import write_dataset, write_file_meta_info
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
 
-from gluon_liver.data.phantom.dicom_writer import IMPLEMENTATION_UID
+from gluon_liver.data.phantom.dicom_writer import write_file
 from gluon_liver.data.phantom.us import PhantomScene
 
 US_MULTI_FRAME_STORAGE = "1.2.840.10008.5.1.4.1.1.3.1"
@@ -45,7 +42,7 @@ def write_us_dicom(scene: PhantomScene, frames: np.ndarray, path: Path) -> None:
     header.BurnedInAnnotation = "YES"
     header.LossyImageCompression = "00"
     header.add_new("PixelData", "OB", frames.tobytes())
-    _write(header, path)
+    write_file(header, path)
 
 
 def _region(scene: PhantomScene) -> Dataset:
@@ -58,19 +55,3 @@ def _region(scene: PhantomScene) -> Dataset:
     region.PhysicalUnitsXDirection = region.PhysicalUnitsYDirection = CENTIMETRES
     region.PhysicalDeltaX = region.PhysicalDeltaY = float(scene.fan.pixel_mm) / 10.0
     return region
-
-
-def _write(header: Dataset, path: Path) -> None:
-    """One DICOM file (PS3.10), written the same way by pydicom 2.4 and 3."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = header.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_UID
-    meta.ImplementationVersionName = "GLUON_LIVER"
-    with open(path, "wb") as raw:
-        target = DicomFileLike(raw)
-        target.is_little_endian, target.is_implicit_VR = True, False
-        target.write(b"\0" * 128 + b"DICM")
-        write_file_meta_info(target, meta, enforce_standard=True)
-        write_dataset(target, header)

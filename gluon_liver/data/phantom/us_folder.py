@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gluon_liver.data.output_folder import whole_folder, why_not_written
-from gluon_liver.data.phantom.ct_folder import usable_cores
+from gluon_liver.data.phantom.ct_folder import coco_labels, usable_cores
 from gluon_liver.data.phantom.us import CLASSES, PhantomScene, make_us_scene
 from gluon_liver.data.phantom.us_config import USPhantomConfig
 from gluon_liver.data.phantom.us_dicom import write_us_dicom
@@ -68,7 +68,10 @@ def write_us_phantoms(
             tasks = [(str(partial), config, seed, index, frames) for index in range(scenes)]
             bar = tqdm(_results(tasks, jobs), total=scenes, unit="scene", desc="phantoms", disable=not progress)
             records = sorted(bar, key=lambda record: record["index"])
-            labels = _labels(records)
+            labels = coco_labels(
+                records, classes=CLASSES,
+                description="synthetic ultrasound phantoms; boxes from the shapes' own geometry", phantom=True,
+            )  # fmt: skip
             truth = {"format": 1, "kind": "us-phantoms", "seed": seed, "frames": frames, "options": config.to_json()}
             truth["scenes"] = [record["truth"] for record in records]
             (partial / LABELS_FILE).write_text(json.dumps(labels), encoding="utf-8")
@@ -167,19 +170,3 @@ def _truth(scene: PhantomScene) -> Record:
             for pose in scene.poses
         ],
     }  # fmt: skip
-
-
-def _labels(records: List[Record]) -> Record:
-    images, annotations = [], []
-    for record in records:
-        for image, boxes in record["images"]:
-            images.append({"id": len(images) + 1, **image})
-            for box in boxes:
-                annotations.append({"id": len(annotations) + 1, "image_id": len(images), **box})
-    return {
-        "info": {"description": "synthetic ultrasound phantoms; boxes from the shapes' own geometry"},
-        "phantom": True,
-        "categories": [{"id": index + 1, "name": name} for index, name in enumerate(CLASSES)],
-        "images": images,
-        "annotations": annotations,
-    }
