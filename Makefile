@@ -83,8 +83,9 @@ $(ROWS)/%.trained: | $(ROWS)/data/dataset.json
 $(ROWS)/%/report.html: | $(ROWS)/%.trained
 	$(PY) evaluate.py --run $(ROWS)/$*
 
-# Both models of the ultrasound paper on phantoms, with a flow net that is learned on other phantoms.
+# Both models of the ultrasound paper on phantoms, with a flow net that is learned on other phantoms, for all seeds.
 DEMO_US ?= demo-us/seed-$(SEED)
+DEMO_FLOW ?= demo-us/flow
 US_MODELS := us-faster-rcnn us-flow
 
 demo-us: $(US_MODELS:%=$(DEMO_US)/%/report.html)
@@ -92,21 +93,21 @@ demo-us: $(US_MODELS:%=$(DEMO_US)/%/report.html)
 
 $(DEMO_US)/phantoms/labels.json: | $(STAMP)
 	@mkdir -p $(DEMO_US)
-	$(PY) -m gluon_liver phantom us --out $(DEMO_US)/phantoms --scenes 40 --frames 6 --size 192 --seed $(SEED)
+	$(PY) -m gluon_liver phantom us --out $(DEMO_US)/phantoms --scenes 120 --frames 4 --size 192 --seed $(SEED)
 
 $(DEMO_US)/data/dataset.json: | $(DEMO_US)/phantoms/labels.json
 	$(PY) -m gluon_liver import us $(DEMO_US)/phantoms/dicom --labels $(DEMO_US)/phantoms/labels.json \
 		--out $(DEMO_US)/data --salt phantom --split-fractions 0.7 0.1 0.2 --seed $(SEED)
 
-$(DEMO_US)/flow-phantoms/labels.json: | $(STAMP)
-	@mkdir -p $(DEMO_US)
-	$(PY) -m gluon_liver phantom us --out $(DEMO_US)/flow-phantoms --scenes 30 --frames 8 --size 192 --seed 100$(SEED)
+$(DEMO_FLOW)/phantoms/labels.json: | $(STAMP)
+	@mkdir -p $(DEMO_FLOW)
+	$(PY) -m gluon_liver phantom us --out $(DEMO_FLOW)/phantoms --scenes 30 --frames 8 --size 192 --seed 1000
 
-$(DEMO_US)/flow/flow.params: | $(DEMO_US)/flow-phantoms/labels.json
-	$(PY) -m gluon_liver train-flow --out $(DEMO_US)/flow --phantoms $(DEMO_US)/flow-phantoms --seed $(SEED)
+$(DEMO_FLOW)/net/flow.params: | $(DEMO_FLOW)/phantoms/labels.json
+	$(PY) -m gluon_liver train-flow --out $(DEMO_FLOW)/net --phantoms $(DEMO_FLOW)/phantoms
 
-$(DEMO_US)/us-flow.trained: | $(DEMO_US)/flow/flow.params
-$(DEMO_US)/us-flow.trained: FLOW := --flow $(DEMO_US)/flow/flow.params
+$(DEMO_US)/us-flow.trained: | $(DEMO_FLOW)/net/flow.params
+$(DEMO_US)/us-flow.trained: FLOW := --flow $(DEMO_FLOW)/net/flow.params
 $(DEMO_US)/%.trained: | $(DEMO_US)/data/dataset.json
 	rm -rf $(DEMO_US)/$*
 	$(PY) train.py --config demo-$* --data $(DEMO_US)/data --out $(DEMO_US)/$* --seed $(SEED) $(FLOW)

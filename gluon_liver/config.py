@@ -123,6 +123,7 @@ class FlowConfig:
 
     width: float = 1.0  # channels of LiteFlowNet as a fraction of the paper's; released weights fit 1
     train: bool = False  # learn it with the detector instead of keeping it as it was trained
+    shrink: int = 1  # frames are averaged over shrink x shrink pixels before their flow is estimated
 
 
 @dataclass(frozen=True)

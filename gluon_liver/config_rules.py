@@ -77,6 +77,8 @@ def check(config: Config) -> None:
         ("network.head.dropout", head.dropout, 0 <= head.dropout < 1, "from 0 to below 1"),
         ("network.head.score_threshold", head.score_threshold, 0 <= head.score_threshold < 1, "from 0 to below 1"),
         ("flow.width", config.flow.width, 0 < config.flow.width <= 1, "above 0 and at most 1"),
+        ("flow.shrink", config.flow.shrink, config.flow.shrink >= 1 and data.size % config.flow.shrink == 0,
+         "1 or more, and divide data.size ({})".format(data.size)),
         ("train.optimizer", train.optimizer, train.optimizer in ("sgd", "adam"), "sgd or adam"),
         ("train.learning_rate", train.learning_rate, train.learning_rate > 0, "above 0"),
         ("train.momentum", train.momentum, 0 <= train.momentum < 1, "from 0 to below 1"),

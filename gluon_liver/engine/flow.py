@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, Dict, Union
+from typing import Any, Dict, NamedTuple, Union
 
 import mxnet as mx
 import numpy as np
@@ -20,11 +20,18 @@ REMEDY = "make both with train-flow or convert-flow"
 WIDEST = 4.0  # no file is of such a network; a damaged width must not ask for all memory
 
 
-def load_flow_net(path: Union[str, os.PathLike], *, context: mx.Context) -> LiteFlowNet:
-    """The network of a folder of ``train-flow``, or of a file of parameters with its JSON beside it.
+class FlowFile(NamedTuple):
+    """Parameters of LiteFlowNet on disk, found to be those that the JSON beside them was written for."""
 
-    Raises :class:`InputError` when one of the two is missing, the parameters are not those that the JSON was written
-    for, or they are of another network.
+    path: Path
+    width: float
+    sha256: str
+
+
+def find_flow(path: Union[str, os.PathLike]) -> FlowFile:
+    """A folder of ``train-flow``, or a file of parameters with its JSON beside it.
+
+    Raises :class:`InputError` when one of the two is missing or the parameters are not those of the JSON.
     """
     path = Path(path)
     if path.is_dir():
@@ -37,8 +44,14 @@ def load_flow_net(path: Union[str, os.PathLike], *, context: mx.Context) -> Lite
         raise InputError(f"{path} cannot be read ({error.strerror}); {REMEDY}") from error
     if found != manifest["output"]["sha256"]:
         raise InputError(f"{path} is not the file that {manifest_path} was written for: its SHA-256 differs; {REMEDY}")
-    net = LiteFlowNet(width=manifest["width"])
-    load_flow(net, path, ctx=context)
+    return FlowFile(path, float(manifest["width"]), found)
+
+
+def load_flow_net(path: Union[str, os.PathLike], *, context: mx.Context) -> LiteFlowNet:
+    """The network of what :func:`find_flow` finds. Raises as it does, and for parameters of another network."""
+    file = find_flow(path)
+    net = LiteFlowNet(width=file.width)
+    load_flow(net, file.path, ctx=context)
     return net
 
 

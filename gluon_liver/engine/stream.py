@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple, Optional, Tuple
 
 import mxnet as mx
@@ -53,18 +54,22 @@ class StreamDetector:
         """uint8 (H, W, 3) RGB -> boxes in pixels of the frame. Raises :class:`RunError` when no numbers come out."""
         image, scale = network_frames(frame[None], self._size)
         current = mx.nd.array(unit_range(image), ctx=self._context)
-        frame_map = self._frame_net(current).copy()  # the net's own memory is written to again by the next frame
-        if self._network.flow is None:
-            rows, check = self._stream_net(current, frame_map)
-            flow = None
-        else:
-            previous, previous_map = self._previous or (current, frame_map)
-            rows, check, flow = self._stream_net(current, frame_map, previous, previous_map)
-            self._previous = current, frame_map
+        with warnings.catch_warnings():
+            # each of the two nets is a part of the detector and leaves the other's parameters alone
+            warnings.filterwarnings("ignore", message=".* not used by any computation", category=UserWarning)
+            rows, check, flow = self._forward(current)
         if not np.isfinite(check.asnumpy()).all():
             raise RunError("the network's scores are not finite: its training diverged, so it cannot detect anything")
         detections = stored_boxes(rows.asnumpy()[0], scale, frame.shape[:2])
         return StreamResult(detections, None if flow is None else _stored_flow(flow, scale, frame.shape[:2]))
+
+    def _forward(self, current: mx.nd.NDArray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray, Optional[mx.nd.NDArray]]:
+        frame_map = self._frame_net(current).copy()  # the net's own memory is written to again by the next frame
+        if self._network.flow is None:
+            return (*self._stream_net(current, frame_map), None)
+        previous, previous_map = self._previous or (current, frame_map)
+        self._previous = current, frame_map
+        return self._stream_net(current, frame_map, previous, previous_map)
 
 
 def _stored_flow(flow: mx.nd.NDArray, scale: float, shape: Tuple[int, int]) -> np.ndarray:

@@ -15,6 +15,7 @@ from ..nn.flow_weights import load_flow
 from ..nn.regions import RegionDetector
 from ..nn.weights import TransferReport, transfer
 from .batches import GREY_MEAN, GREY_STD
+from .flow import find_flow
 
 
 class Pretrained(NamedTuple):
@@ -75,8 +76,12 @@ def set_flow(detector: RegionDetector, config: Config, path: Optional[Path]) -> 
         raise ConfigError(
             "the model us-flow needs --flow FILE, made by convert-flow or train-flow, or flow.train true to learn it"
         )
-    load_flow(detector.flow, path)
-    return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "width": config.flow.width}
+    file = find_flow(path)
+    if file.width != config.flow.width:
+        raise InputError("{} is of a flow net of width {}, flow.width is {}".format(
+            file.path, file.width, config.flow.width))
+    load_flow(detector.flow, file.path)
+    return {"sha256": file.sha256, "width": file.width}
 
 
 def _source_input(config: Config, input_hu: Optional[Tuple[float, float]]) -> Tuple[float, float]:

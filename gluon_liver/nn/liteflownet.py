@@ -28,7 +28,7 @@ from .flow_modules import (
     chain,
 )
 from .resnet3d import scaled
-from .warp import halve, pad_to_multiple
+from .warp import pad_to_multiple, shrink
 
 LEVELS = (6, 5, 4, 3, 2)  # coarse to fine; the flow ends at level 2, half the input's size
 MULTIPLE = 32  # level 6 is a 32nd of the input
@@ -93,7 +93,7 @@ class FlowPyramid(nn.HybridBlock):
         first_maps, second_maps = self.features(first), self.features(second)
         images = [(first, second)]
         for _ in range(5):
-            images.append(tuple(halve(F, image) for image in images[-1]))
+            images.append(tuple(shrink(F, image, 2) for image in images[-1]))
         flows: List[Any] = []
         for level in LEVELS:
             estimate = getattr(self, "level{}".format(level))

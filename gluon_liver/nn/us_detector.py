@@ -16,6 +16,7 @@ from .liteflownet import LiteFlowNet
 from .regions import Features, RegionDetector
 from .resnet2d import MEAN, STD, ResNet2D
 from .resnet3d import CHANNELS, make_block, scaled
+from .warp import enlarge_flow, shrink
 
 
 class USDetector(RegionDetector):
@@ -40,6 +41,7 @@ class USDetector(RegionDetector):
             self.flow = None
             if flow is not None:
                 self.flow = LiteFlowNet(width=flow.width, prefix="flow_")
+                self.shrink = flow.shrink
                 if not flow.train:
                     self.flow.collect_params().setattr("grad_req", "null")
                 self.cells = FlowCells(size=size, stride=config.stride, prefix="cells_")
@@ -76,7 +78,12 @@ class USDetector(RegionDetector):
     def flow_between(self, F: Any, previous: Any, current: Any) -> Any:
         """Frames (B, 3, H, W) from 0 to 1 -> flow (B, 2, H, W) in pixels of the input, previous to current."""
         # LiteFlowNet takes blue, green, red
-        flow = self.flow(F.reverse(previous, axis=1), F.reverse(current, axis=1))
+        frames = [F.reverse(frame, axis=1) for frame in (previous, current)]
+        if self.shrink > 1:
+            frames = [shrink(F, frame, self.shrink) for frame in frames]
+        flow = self.flow(*frames)
+        if self.shrink > 1:
+            flow = enlarge_flow(F, flow, self.shrink)
         return flow if self._train_flow else F.stop_gradient(flow)
 
     def aggregate(self, F: Any, current: Any, flow: Any, previous_map: Any, current_map: Any) -> Features:

@@ -36,9 +36,16 @@ def correlation(F: Any, first: Any, second: Any, *, stride: int) -> Any:
     )  # fmt: skip
 
 
-def halve(F: Any, x: Any) -> Any:
-    """(B, C, H, W), H and W even -> (B, C, H / 2, W / 2): means of 2x2 cells."""
-    return F.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type="avg")
+def shrink(F: Any, x: Any, factor: int) -> Any:
+    """(B, C, H, W), H and W multiples of the factor -> (B, C, H / factor, W / factor): means of factor x factor."""
+    return F.Pooling(x, kernel=(factor, factor), stride=(factor, factor), pool_type="avg")
+
+
+def enlarge_flow(F: Any, flow: Any, factor: int) -> Any:
+    """A flow (B, 2, h, w) in cells -> (B, 2, h * factor, w * factor) in cells of that size, bilinear."""
+    return factor * F.contrib.BilinearResize2D(
+        flow, mode="size", scale_height=factor, scale_width=factor, align_corners=False
+    )
 
 
 def similarity(F: Any, distance: Any) -> Any:

@@ -1,5 +1,6 @@
 """Both ultrasound models through training, choice of the best epoch, and detection."""
 
+import hashlib
 import json
 
 import mxnet as mx
@@ -67,6 +68,9 @@ def flow(tmp_path_factory):
     net.initialize()
     path = tmp_path_factory.mktemp("flow") / "flow.params"
     net.save_parameters(str(path))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    about = {"format": 1, "network": "LiteFlowNet", "width": 0.125, "output": {"sha256": digest}}
+    path.with_suffix(".json").write_text(json.dumps(about))
     return path
 
 
@@ -115,8 +119,12 @@ def test_what_does_not_fit_is_refused(data, flow, tiny_dataset, tiny_config, tmp
         with pytest.raises(error, match=message):
             train(chosen, dataset, out, progress=False, **extra)
     wide = build_config(dict(config().to_dict(), flow={"width": 0.25}))
-    with pytest.raises(InputError, match="flow.params"):
+    with pytest.raises(InputError, match="flow.params is of a flow net of width 0.125, flow.width is 0.25"):
         train(wide, data, out, flow=flow, progress=False)
+    alone = flow.parent / "alone.params"
+    alone.write_bytes(flow.read_bytes())
+    with pytest.raises(InputError, match="alone.json"):
+        train(config(), data, out, flow=alone, progress=False)
     assert not out.exists()
 
 

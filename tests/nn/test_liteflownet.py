@@ -9,7 +9,16 @@ from mxnet import autograd
 
 from gluon_liver.nn.flow_modules import WINDOW, Matching, Regularization, SubPixel, cells
 from gluon_liver.nn.liteflownet import FIRST_MEAN, LEVELS, SECOND_MEAN, FlowPyramid, LiteFlowNet
-from gluon_liver.nn.warp import correlation, halve, neighbours, pad_to_multiple, similarity, warp, zero_mean
+from gluon_liver.nn.warp import (
+    correlation,
+    enlarge_flow,
+    neighbours,
+    pad_to_multiple,
+    shrink,
+    similarity,
+    warp,
+    zero_mean,
+)
 
 from . import flow_reference as reference
 
@@ -90,7 +99,7 @@ def test_correlation_finds_a_shift():
 
 def test_small_operators():
     x = np.arange(8.0).reshape(1, 1, 2, 4)
-    assert np.allclose(run(halve, x), [[[[2.5, 4.5]]]])
+    assert np.allclose(run(shrink, x, factor=2), [[[[2.5, 4.5]]]])
     flow = random(2, 2, 3, 4) + 5
     assert np.abs(run(zero_mean, flow).mean(axis=(2, 3))).max() < 1e-5
     around = run(neighbours, x, like=mx.nd.zeros((1, 9, 2, 4)), kernel=3)[0, :, 0, 1]
@@ -261,3 +270,13 @@ def test_gradients_reach_every_trained_parameter():
     gradients = {name: one.grad().asnumpy() for name, one in trained.items()}
     assert len(gradients) == 176 and all(np.isfinite(value).all() for value in gradients.values())
     assert [name for name, value in gradients.items() if not value.any()] == []
+
+
+def test_flow_of_smaller_frames_in_larger_pixels():
+    flow = np.zeros((1, 2, 2, 3), np.float32)
+    flow[0, 0], flow[0, 1] = 1.5, -1
+    large = run(enlarge_flow, flow, factor=2)
+    assert large.shape == (1, 2, 4, 6) and np.allclose(large[0, 0], 3) and np.allclose(large[0, 1], -2)
+    flow[0, 0] = [0, 1, 2]
+    # centres of cells: pixel 2.5 of the large map lies at 1 of the small one
+    assert np.allclose(run(enlarge_flow, flow, factor=2)[0, 0, 1], [0, 0.5, 1.5, 2.5, 3.5, 4])

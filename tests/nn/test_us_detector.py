@@ -8,6 +8,7 @@ import pytest
 from mxnet import autograd
 
 from gluon_liver.config import build_config
+from gluon_liver.errors import ConfigError
 from gluon_liver.nn.aggregation import Aggregation, FlowCells
 from gluon_liver.nn.graphs import DetectionNet, TrainingNet
 from gluon_liver.nn.models import make_detector
@@ -151,3 +152,19 @@ def test_imagenet_weights_give_gluoncvs_features(model):
     y = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(mx.nd.array(image)))))
     expected = theirs.layer3(theirs.layer2(theirs.layer1(y))).asnumpy()
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_flow_may_be_estimated_on_smaller_frames():
+    tree = config("us-flow").to_dict()
+    detector = make_detector(build_config(dict(tree, flow={"width": 0.125, "shrink": 2})), classes=CLASSES,
+                             context=mx.cpu())
+    frames = [mx.nd.array(frame) for frame in np.moveaxis(pair(), 1, 0)]
+    small = [frame.asnumpy().reshape(2, 3, SIZE // 2, 2, SIZE // 2, 2).mean(axis=(3, 5))[:, ::-1] for frame in frames]
+    expected = detector.flow(*[mx.nd.array(frame) for frame in small]).asnumpy()
+    found = detector.flow_between(mx.nd, *frames).asnumpy()
+    assert found.shape == (2, 2, SIZE, SIZE) and np.abs(expected).max() > 1e-3
+    # pixels 2k + 1 and 2k + 2 lie a quarter beside the middle of two cells
+    assert np.allclose((found[..., 1:-1:2] + found[..., 2::2])[:, :, 0] / 2,
+                       expected[:, :, 0, :-1] + expected[:, :, 0, 1:], atol=1e-5)
+    with pytest.raises(ConfigError, match="flow.shrink is 5"):
+        build_config(dict(tree, flow={"shrink": 5}))

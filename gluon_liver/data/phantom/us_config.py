@@ -20,7 +20,7 @@ class USPhantomConfig(PhantomOptions):
     vessels: trunks within reach of the sweep; each may branch. rib_fraction: share of patients with a rib.
     scenes_per_patient: sweeps through one liver.
     in_plane_mm, elevation_mm, turn_deg: largest change of the probe's pose between two frames: along each axis of the
-    picture, across it, and about each of its three axes.
+    picture, across it, and about each of its three axes. 2.5 mm are 10 mm/s at the paper's 4 frames a second.
     slice_mm: SD of the slice profile across the picture. density: scatterers in a cubic mm; 0.5 makes about ten in a
     resolution cell, which is what speckle needs to be fully developed.
     dynamic_range_db: of the log compression. gain_db: brightness of the scene.
@@ -39,7 +39,7 @@ class USPhantomConfig(PhantomOptions):
     vessels: Tuple[int, int] = (8, 14)
     rib_fraction: float = 0.2
     scenes_per_patient: int = 1
-    in_plane_mm: float = 1.0
+    in_plane_mm: float = 2.5
     elevation_mm: float = 0.4
     turn_deg: float = 0.4
     slice_mm: float = 1.5
