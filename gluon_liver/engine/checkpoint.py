@@ -1,71 +1,95 @@
-"""Checkpoints: a folder with the parameters and a manifest of sizes and SHA-256, written whole or not at all.
+"""Checkpoints: folders of parameters, training state and a manifest of sizes and SHA-256, written whole or not at all.
 
-Nothing in it is pickled. Anchors are constants of the configuration and are not saved.
+Nothing in it is pickled, and what the manifest does not list is never opened. Anchors are constants of the
+configuration and are not saved. A folder is written as NAME.partial and taken away as NAME.removed, so what bears a
+checkpoint's name is complete whenever the process is killed.
 """
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
 
+from ..config import Config, save_config
 from ..errors import RunError, TrainingError
 from ..nn.regions import RegionDetector
+from .fault_points import fault_point
+from .manifest import CONFIG, MANIFEST, OPTIMIZER, PARAMETERS, STATE, DamageError, verified, write_manifest
 from .run import CHECKPOINT, Run
+from .training_state import TrainingState
 
-PARAMETERS, MANIFEST = "net.params", "manifest.json"
+PARTIAL, REMOVED = ".partial", ".removed"
 BEST = "best.json"  # of a run folder: which checkpoint is the best
 REMEDY = "delete that folder to use the checkpoint before it, or train again"
 
 
-def save_checkpoint(folder: Path, detector: RegionDetector, *, step: int, epoch: int) -> Path:
+def checkpoint_name(step: int) -> str:
+    """Of the folder of a checkpoint after ``step`` updates."""
+    return "step-{:08d}".format(step)
+
+
+def save_checkpoint(
+    folder: Path,
+    detector: RegionDetector,
+    *,
+    step: int,
+    epoch: int,
+    state: Optional[TrainingState] = None,
+    config: Optional[Config] = None,
+) -> Path:
     """Write ``folder``/step-00000000, fsynced and renamed into place; returns its path.
 
-    Raises :class:`TrainingError` when a parameter is not finite and :class:`RunError` when the disk is full.
+    With ``state`` training can go on from it. A checkpoint of the same step is replaced. Raises
+    :class:`TrainingError` when a value is not finite and :class:`RunError` when the disk is full.
     """
-    target = folder / "step-{:08d}".format(step)
-    learned = _learned(detector)
-    broken = [name for name, value in learned.items() if not np.isfinite(value.asnumpy()).all()]
-    if broken:
-        raise TrainingError("step {}: {} is not finite, so nothing was saved".format(step, broken[0]))
-    partial = folder / (target.name + ".partial")
-    shutil.rmtree(str(partial), ignore_errors=True)
-    partial.mkdir(parents=True)
+    target = folder / checkpoint_name(step)
+    groups: Dict[str, Mapping[str, mx.nd.NDArray]] = {PARAMETERS: _learned(detector)}
+    if state is not None and state.step != step:
+        raise ValueError("the state of step {} in the checkpoint of step {}".format(state.step, step))
+    if state is not None and state.arrays:  # MXNet saves no empty dict
+        groups[OPTIMIZER] = state.arrays
+    for arrays in groups.values():
+        broken = [name for name, value in arrays.items() if not np.isfinite(value.asnumpy()).all()]
+        if broken:
+            raise TrainingError("step {}: {} is not finite, so nothing was saved".format(step, broken[0]))
+    partial = folder / (target.name + PARTIAL)
     try:
-        mx.nd.save(str(partial / PARAMETERS), learned)
-        # MXNet does not notice every failed write
-        whole = set(mx.nd.load(str(partial / PARAMETERS))) == set(learned)
-    except mx.MXNetError:
-        whole = False
-    if not whole:
         shutil.rmtree(str(partial), ignore_errors=True)
-        raise RunError("{}: the checkpoint cannot be written: is the disk full?".format(target))
-    manifest = {
-        "format": 1, "step": step, "epoch": epoch, "classes": list(detector.classes),
-        "files": {PARAMETERS: _digest(partial / PARAMETERS)},
-    }  # fmt: skip
-    (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    for path in (partial / PARAMETERS, partial / MANIFEST, partial):
-        _fsync(path)
-    if target.exists():
-        shutil.rmtree(str(target))
-    os.replace(str(partial), str(target))
-    _fsync(folder)
+        partial.mkdir(parents=True)
+        fault_point("checkpoint.begun")
+        for name, arrays in groups.items():
+            _save_arrays(partial / name, arrays)
+        fault_point("checkpoint.parameters")
+        if state is not None:
+            (partial / STATE).write_text(json.dumps(state.to_fields(), indent=1, allow_nan=False), encoding="utf-8")
+        if config is not None:
+            save_config(config, partial / CONFIG)
+        write_manifest(partial, step=step, epoch=epoch, classes=detector.classes)
+        fault_point("checkpoint.manifest")
+        for path in (*partial.iterdir(), partial):
+            _fsync(path)
+        _put_in_place(partial, target)
+    except (OSError, mx.MXNetError) as error:
+        raise RunError("{}: the checkpoint cannot be written: is the disk full? ({})".format(
+            target, str(error).splitlines()[-1])) from error  # MXNet begins with a traceback
+    finally:
+        shutil.rmtree(str(partial), ignore_errors=True)
     return target
 
 
 def newest_checkpoint(folder: Path) -> Path:
     """The last complete checkpoint of a run. Raises :class:`RunError` when there is none."""
-    found = sorted(path for path in folder.glob("*") if CHECKPOINT.fullmatch(path.name))
+    found = _checkpoints(folder)
     if not found:
         raise RunError("no checkpoint in {}: the run was not trained to its first checkpoint".format(folder))
-    return found[-1]
+    return found[0]
 
 
 def chosen_checkpoint(run: Run) -> Path:
@@ -94,44 +118,130 @@ def read_best(run: Run) -> Optional[Dict[str, Any]]:
 
 
 def load_checkpoint(path: Path, detector: RegionDetector) -> Dict[str, Any]:
-    """Set the detector's parameters; returns the manifest.
+    """Set the detector's parameters on all its devices; returns the manifest. Reads no other file of the folder.
 
     Raises :class:`RunError` when a file is missing, differs from the manifest, or holds another architecture.
     """
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        expected, classes = manifest["files"][PARAMETERS], manifest["classes"]
-        found = _digest(path / PARAMETERS)
-    except (OSError, LookupError, TypeError, ValueError) as error:
-        raise RunError("{} is not a complete checkpoint ({!r}); {}".format(path, error, REMEDY)) from error
-    if found != expected:
-        raise RunError("{} is damaged: its size or SHA-256 differs from the manifest; {}".format(
-            path / PARAMETERS, REMEDY))
-    if classes != list(detector.classes):
-        raise RunError("{} has the classes {}, not {}".format(path, classes, list(detector.classes)))
-    try:
-        saved = mx.nd.load(str(path / PARAMETERS))
-    except mx.MXNetError as error:
-        raise RunError("{} holds no parameters; {}".format(path / PARAMETERS, REMEDY)) from error
+    manifest = _manifest(path, PARAMETERS)
+    if manifest["classes"] != list(detector.classes):
+        raise RunError("{} has the classes {}, not {}".format(path, manifest["classes"], list(detector.classes)))
+    saved = _load_arrays(path / PARAMETERS)
     parameters = detector.collect_learned()
     if set(saved) != set(parameters):
         odd = sorted(set(saved) ^ set(parameters))
-        raise RunError(
-            "{}: {} parameters do not match the configuration's network, the first is {!r}".format(
-                path.name, len(odd), odd[0]
-            )
-        )
+        raise RunError("{}: {} parameters do not match the configuration's network, the first is {!r}".format(
+            path.name, len(odd), odd[0]))
     for name, parameter in parameters.items():
         if parameter.shape != saved[name].shape:
-            raise RunError(
-                "{}: {} has shape {}, the configuration's network wants {}".format(
-                    path.name, name, saved[name].shape, parameter.shape
-                )
-            )
+            raise RunError("{}: {} has shape {}, the configuration's network wants {}".format(
+                path.name, name, saved[name].shape, parameter.shape))
         if not np.isfinite(saved[name].asnumpy()).all():
             raise RunError("{}: {} holds values that are not finite".format(path.name, name))
+    for name, parameter in parameters.items():
         parameter.set_data(saved[name])
     return manifest
+
+
+def load_state(path: Path) -> TrainingState:
+    """The training state of a checkpoint all of whose files are what its manifest says.
+
+    Raises :class:`RunError` when a file is missing or damaged, or the checkpoint was saved without a state.
+    """
+    listed = _manifest(path)["files"]
+    if STATE not in listed:
+        raise RunError("{} holds no training state: it can be evaluated, but not resumed from".format(path))
+    arrays = _load_arrays(path / OPTIMIZER) if OPTIMIZER in listed else {}
+    try:
+        return TrainingState.from_fields(json.loads((path / STATE).read_text(encoding="utf-8")), arrays)
+    except ValueError as error:
+        raise RunError("{} cannot be used: {}; {}".format(path / STATE, error, REMEDY)) from error
+
+
+def newest_intact(folder: Path, *, resumable: bool = False) -> Tuple[Optional[Path], List[str]]:
+    """The newest checkpoint whose files are what its manifest says, or None; and why newer ones were passed over.
+
+    With ``resumable``, those without a training state are passed over too.
+    """
+    passed = []
+    for path in _checkpoints(folder):
+        try:
+            manifest = verified(path)
+        except DamageError as damage:
+            passed.append("{}: {}".format(path.name, damage))
+            continue
+        if not resumable or STATE in manifest["files"]:
+            return path, passed
+        passed.append("{}: it holds no training state".format(path.name))
+    return None, passed
+
+
+def prune(folder: Path, *, keep: int, spare: Collection[str] = ()) -> List[Path]:
+    """Remove all checkpoints but the newest ``keep`` intact ones and those named in ``spare``; returns the removed.
+
+    Also clears away what a killed process left half-written or half-removed. Reads ``keep`` checkpoints whole: a
+    damaged one must not crowd out a good one. Raises :class:`RunError` when one cannot be removed.
+    """
+    found = _checkpoints(folder)
+    intact = list(itertools.islice(filter(_is_intact, found), keep))
+    # where none is intact, a disk that cannot be read just now is likelier than that all are lost
+    surplus = [path for path in found if path not in intact and path.name not in spare] if intact else []
+    try:
+        for path in surplus:
+            remove_checkpoint(path)
+        for path in folder.glob("step-*"):
+            if path.name.endswith((PARTIAL, REMOVED)):
+                shutil.rmtree(str(path))
+    except OSError as error:
+        raise RunError("{}: an old checkpoint cannot be removed ({})".format(folder, error)) from error
+    return surplus
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint; whatever stops that half-way, nothing incomplete bears its name."""
+    aside = _set_aside(path)
+    _fsync(path.parent)
+    fault_point("checkpoint.pruned")
+    shutil.rmtree(str(aside))
+
+
+def _checkpoints(folder: Path) -> List[Path]:
+    """Newest first."""
+    return sorted((path for path in folder.glob("*") if CHECKPOINT.fullmatch(path.name)), reverse=True)
+
+
+def _manifest(path: Path, *names: str) -> Dict[str, Any]:
+    try:
+        return verified(path, *names)
+    except DamageError as damage:
+        raise RunError("{}: {}; {}".format(path, damage, REMEDY)) from damage
+
+
+def _is_intact(path: Path) -> bool:
+    try:
+        return bool(verified(path))
+    except DamageError:
+        return False
+
+
+def _put_in_place(partial: Path, target: Path) -> None:
+    before = None
+    if target.exists():
+        # nothing to gain, and between two renames the name would be gone for a moment
+        if _is_intact(target) and (target / MANIFEST).read_bytes() == (partial / MANIFEST).read_bytes():
+            return
+        before = _set_aside(target)
+    os.rename(str(partial), str(target))
+    fault_point("checkpoint.renamed")
+    _fsync(target.parent)
+    if before is not None:
+        shutil.rmtree(str(before))
+
+
+def _set_aside(path: Path) -> Path:
+    aside = path.with_name(path.name + REMOVED)
+    shutil.rmtree(str(aside), ignore_errors=True)
+    os.rename(str(path), str(aside))
+    return aside
 
 
 def _learned(detector: RegionDetector) -> Dict[str, mx.nd.NDArray]:
@@ -139,9 +249,21 @@ def _learned(detector: RegionDetector) -> Dict[str, mx.nd.NDArray]:
             for name, parameter in detector.collect_learned().items()}
 
 
-def _digest(path: Path) -> Dict[str, Any]:
-    content = path.read_bytes()
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+def _save_arrays(path: Path, arrays: Mapping[str, mx.nd.NDArray]) -> None:
+    mx.nd.save(str(path), dict(arrays))
+    found = mx.nd.load(str(path))  # MXNet does not notice every failed write
+    if not all(np.array_equal(found[name].asnumpy(), value.asnumpy()) for name, value in arrays.items()):
+        raise OSError("{} reads back as something else".format(path.name))
+
+
+def _load_arrays(path: Path) -> Dict[str, mx.nd.NDArray]:
+    try:
+        saved = mx.nd.load(str(path))
+    except (mx.MXNetError, ValueError) as error:  # the latter: a name that is not UTF-8
+        raise RunError("{} holds no parameters; {}".format(path, REMEDY)) from error
+    if not isinstance(saved, dict):
+        raise RunError("{} holds arrays without names; {}".format(path, REMEDY))
+    return saved
 
 
 def _fsync(path: Path) -> None:

@@ -20,6 +20,7 @@ from ..config import Config, build_config, save_config
 from ..data.dataset import Dataset
 from ..errors import ConfigError, DatasetError, RunError
 from ..report.log import read_log
+from .run_lock import LOCK
 
 PACKAGES = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "scipy", "opencv-python", "pydicom", "SimpleITK", "pycocotools")
 # keys of environment.json that a run cannot be used without
@@ -28,8 +29,8 @@ REQUIRED_OF_CT = {"phases": list, "reference_phase": str}
 REQUIRED_OF_US = {"training_units": list}
 CHECKPOINT = re.compile(r"step-\d{8}")
 
-
-WRITTEN = ("config.yaml", "environment.json", "log.jsonl", "pretrained.json", "flow.json", "best.json")  # by training
+# by training
+WRITTEN = ("config.yaml", "environment.json", "log.jsonl", "pretrained.json", "flow.json", "best.json", LOCK)
 
 
 def input_phases(config: Config, phases: Sequence[str]) -> int:
@@ -65,7 +66,7 @@ class Run:
         Raises :class:`RunError` when something is there already or the folder would lie inside the data.
         """
         folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
             dead = folder.is_dir() and (folder / "config.yaml").exists() and not has_checkpoint(folder)
             raise RunError(
                 "{} exists and is not an empty folder{}".format(
@@ -114,6 +115,10 @@ class Run:
             if not isinstance(environment.get(key), kind):
                 raise RunError("{}: environment.json lacks {!r} or has it in another form".format(folder, key))
         return cls(folder, config, environment)
+
+    def with_config(self, config: Config) -> "Run":
+        """The same run with another configuration, which is written when the run is gone on with."""
+        return Run(self.folder, config, self.environment)
 
     def discard(self) -> None:
         """Take back what training wrote, and the folder if it made it and nothing else lies in it."""
