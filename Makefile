@@ -104,7 +104,7 @@ $(DEMO_FLOW)/phantoms/labels.json: | $(STAMP)
 	$(PY) -m gluon_liver phantom us --out $(DEMO_FLOW)/phantoms --scenes 30 --frames 8 --size 192 --seed 1000
 
 $(DEMO_FLOW)/net/flow.params: | $(DEMO_FLOW)/phantoms/labels.json
-	$(PY) -m gluon_liver train-flow --out $(DEMO_FLOW)/net --phantoms $(DEMO_FLOW)/phantoms
+	$(PY) -m gluon_liver train-flow --out $(DEMO_FLOW)/net --phantoms $(DEMO_FLOW)/phantoms --steps 8400
 
 $(DEMO_US)/us-flow.trained: | $(DEMO_FLOW)/net/flow.params
 $(DEMO_US)/us-flow.trained: FLOW := --flow $(DEMO_FLOW)/net/flow.params

@@ -134,7 +134,7 @@ class TrainConfig:
     learning_rate: float = 0.001  # per image in the batch
     momentum: float = 0.9
     weight_decay: float = 1e-4
-    batch_size: int = 2  # images a step
+    batch_size: int = 2  # images a step, of all devices and workers together
     epochs: int = 20
     decay_epochs: Tuple[float, ...] = (14.0, 18.0)
     decay_factor: float = 0.1
@@ -145,6 +145,19 @@ class TrainConfig:
     seed: int = 0
     log_every: int = 10  # steps
     checkpoint_every: int = 1  # epochs
+    checkpoint_steps: Optional[int] = None  # also after every so many steps
+    keep_checkpoints: int = 3  # the newest ones, and the best
+
+
+@dataclass(frozen=True)
+class ParallelConfig:
+    """What the images of a step are parted among: devices of a process, processes, one after the other."""
+
+    devices: str = "cpu"  # "cpu", "cpu:N" for N contexts, "gpu:0,1,2,3"
+    kvstore: str = "device"  # or "local", "nccl", "dist_sync", "dist_device_sync", "dist_async"
+    accumulate: int = 1  # parts of a step that a device computes one after the other
+    compression: Optional[float] = None  # threshold of 2-bit gradients between devices; null sends float32
+    amp: bool = False  # mixed precision, on GPUs
 
 
 @dataclass(frozen=True)
@@ -157,6 +170,7 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
     @property
     def is_ct(self) -> bool:
@@ -173,13 +187,16 @@ def config_names() -> List[str]:
     return sorted(path.stem for path in CONFIG_FOLDER.glob("*.yaml"))
 
 
-def load_config(name: Union[str, Path], *, overrides: Sequence[str] = ()) -> Config:
+def load_config(name: Union[str, Path], *fragments: Union[str, Path], overrides: Sequence[str] = ()) -> Config:
     """Read a packaged configuration by name, or a YAML file by path.
 
-    ``overrides`` are ``key.subkey=value`` strings, values in YAML. Raises :class:`ConfigError` for an unknown name
-    or key, a value of the wrong type, or a combination that cannot work.
+    Each of the ``fragments`` is laid over what is before it; ``overrides`` are ``key.subkey=value`` strings, values in
+    YAML. Raises :class:`ConfigError` for an unknown name or key, a value of the wrong type, or a combination that
+    cannot work.
     """
     tree = _read_tree(_find(name), seen=())
+    for fragment in fragments:
+        tree = _merge(tree, _read_tree(_find(fragment), seen=()))
     for override in overrides:
         _apply_override(tree, override)
     return build_config(tree)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .config import Config, RPNConfig
 
 MODELS = ("ct-faster-rcnn", "us-faster-rcnn", "us-flow")
+KVSTORES = ("local", "device", "nccl", "dist_sync", "dist_device_sync", "dist_async")
 MOST_POSITIONS = 10000  # a relation holds the square of them in floats for each phase and image: 0.4 GB
 # rows of Table 4: depth of the network, slices of its input, region fusion, phases related
 ROWS = {
@@ -30,7 +31,8 @@ def check(config: Config) -> None:
     counts = {
         "network.rpn": (rpn, "channels train_pre_nms train_post_nms test_pre_nms test_post_nms samples"),
         "network.head": (head, "roi_size max_boxes max_detections"),
-        "train": (train, "batch_size epochs log_every checkpoint_every"),
+        "train": (train, "batch_size epochs log_every checkpoint_every keep_checkpoints"),
+        "parallel": (config.parallel, "accumulate"),
     }
     for section, (values, names) in counts.items():
         for name in names.split():
@@ -76,6 +78,12 @@ def check(config: Config) -> None:
          "enough for a positive and a negative ROI at network.head.positive_ratio"),
         ("network.head.dropout", head.dropout, 0 <= head.dropout < 1, "from 0 to below 1"),
         ("network.head.score_threshold", head.score_threshold, 0 <= head.score_threshold < 1, "from 0 to below 1"),
+        ("train.checkpoint_steps", train.checkpoint_steps,
+         train.checkpoint_steps is None or train.checkpoint_steps >= 1, "1 or more, or null"),
+        ("parallel.kvstore", config.parallel.kvstore, config.parallel.kvstore in KVSTORES,
+         "one of {}".format(", ".join(KVSTORES))),
+        ("parallel.compression", config.parallel.compression,
+         config.parallel.compression is None or config.parallel.compression > 0, "above 0, or null"),
         ("flow.width", config.flow.width, 0 < config.flow.width <= 1, "above 0 and at most 1"),
         ("flow.shrink", config.flow.shrink, config.flow.shrink >= 1 and data.size % config.flow.shrink == 0,
          "1 or more, and divide data.size ({})".format(data.size)),

@@ -31,7 +31,7 @@ def measure(name: str, overrides: list, phases: int) -> dict:
     from gluon_liver.data.loader import Sample
     from gluon_liver.engine.batches import make_batch
     from gluon_liver.engine.detect import SliceDetector
-    from gluon_liver.engine.train import DetectorTrainer
+    from gluon_liver.engine.trainer import DetectorTrainer
 
     config = load_config(name, overrides=overrides)
     phases = phases if config.network.multi_modal else 1
@@ -43,10 +43,11 @@ def measure(name: str, overrides: list, phases: int) -> dict:
         box = np.array([[0.3, 0.35, 0.42, 0.5]], np.float32) * size
         return Sample(image, box, np.array([1], np.int32), 1.0, np.ones(phases, bool))
 
-    trainer = DetectorTrainer(config, classes=CLASSES, phases=phases, context=mx.cpu())
+    trainer = DetectorTrainer(config, classes=CLASSES, phases=phases, contexts=[mx.cpu()])
     batch = make_batch(
         [sample() for _ in range(batch_size)], anchors=trainer.anchors, rpn=config.network.rpn,
         max_boxes=config.network.head.max_boxes, rngs=[np.random.default_rng(i) for i in range(batch_size)],
+        draws=rng.random((batch_size, trainer.detector.draws), np.float32),
     )
     seconds, losses, without = [], [], []
     for _ in range(3):

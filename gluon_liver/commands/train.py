@@ -10,8 +10,9 @@ from ..config import config_names, load_config
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``train.py``."""
-    parser.add_argument("--config", required=True, metavar="NAME",
-                        help="a YAML file, or one of: {}".format(", ".join(config_names())))
+    parser.add_argument("--config", required=True, nargs="+", metavar="NAME",
+                        help="a YAML file, or one of: {}; further ones are laid over the first, e.g. gtx1080x4".format(
+                            ", ".join(config_names())))
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="prepared data (see import ct)")
     parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to make")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
@@ -26,23 +27,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              "(default: images normalised as ImageNet's)")
     parser.add_argument("--flow", type=Path, metavar="FILE",
                         help="parameters of LiteFlowNet for us-flow, made by convert-flow or train-flow")
-    parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
+    parser.add_argument("--devices", help="cpu, cpu:N or gpu:0,1,...: shorthand for --set parallel.devices=...")
+    parser.add_argument("--kvstore", help="local, device, nccl, dist_sync, dist_device_sync or dist_async: shorthand "
+                                          "for --set parallel.kvstore=...; dist_* in a job of launch")
+    parser.add_argument("--amp", action="store_true", help="mixed precision, on GPUs alone")
+    parser.add_argument("--resume", metavar="auto|CHECKPOINT",
+                        help="go on with RUN from a checkpoint; auto takes the newest intact one, and starts RUN if "
+                             "there is none")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train; prints where the run is."""
+    from ..errors import ConfigError, InputError
     from ..runtime import prefer_synchronous_engine
 
-    if args.device == "cpu":
+    shorthands = {"train.seed": args.seed, "parallel.devices": args.devices, "parallel.kvstore": args.kvstore,
+                  "parallel.amp": "true" if args.amp else None}
+    overrides = ["{}={}".format(key, value) for key, value in shorthands.items() if value is not None]
+    config = load_config(*args.config, overrides=args.set + overrides)
+    if config.parallel.devices in ("cpu", "cpu:1") and not config.parallel.kvstore.startswith("dist"):
         prefer_synchronous_engine()
     from ..data.kinds import open_dataset
-    from ..engine.device import parse_device
     from ..engine.train import train
     from ..engine.transfer import Pretrained
-    from ..errors import ConfigError, InputError
 
-    overrides = list(args.set) + ([] if args.seed is None else ["train.seed={}".format(args.seed)])
-    config = load_config(args.config, overrides=overrides)
     if args.steps is not None and args.steps < 1:
         raise ConfigError("--steps {}: it must be 1 or more".format(args.steps))
     if args.pretrained_hu and not args.pretrained:
@@ -50,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     pretrained = None
     if args.pretrained:
         pretrained = Pretrained(args.pretrained, tuple(args.pretrained_hu) if args.pretrained_hu else None)
-    finished = train(config, open_dataset(args.data), args.out, context=parse_device(args.device), steps=args.steps,
-                     pretrained=pretrained, flow=args.flow)
-    print("run: {}".format(finished.folder))
+    finished = train(config, open_dataset(args.data), args.out, steps=args.steps, pretrained=pretrained,
+                     flow=args.flow, resume=args.resume)
+    if finished is not None:
+        print("run: {}".format(finished.folder))
     return 0

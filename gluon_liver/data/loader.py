@@ -22,7 +22,7 @@ from .store import open_images, prepare_images
 
 OPEN_MAPS = 64  # each holds a file descriptor, of which a process has about a thousand
 # what a random number is for; part of its seed, so that no two purposes share a stream
-ORDER, AUGMENT, SHUFFLE, TARGETS = range(4)
+ORDER, AUGMENT, SHUFFLE, TARGETS, DRAWS = range(5)
 
 
 def generator(seed: int, purpose: int, *place: int) -> np.random.Generator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Callable, List, Sequence
 
 import numpy as np
@@ -27,6 +27,7 @@ class Batch:
     gt_labels: float32 (B, M), padded with -1.
     rpn_labels: float32 (B, A), 1 positive, 0 negative, -1 ignored.
     rpn_targets: float32 (B, A, 4).
+    draws: float32 (B, N), the random numbers of the pass, uniform from 0 to below 1.
     """
 
     images: np.ndarray
@@ -35,6 +36,14 @@ class Batch:
     gt_labels: np.ndarray
     rpn_labels: np.ndarray
     rpn_targets: np.ndarray
+    draws: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def part(self, first: int, end: int) -> Batch:
+        """Some of its images."""
+        return Batch(**{item.name: getattr(self, item.name)[first:end] for item in fields(self)})
 
 
 def normalise(images: np.ndarray) -> np.ndarray:
@@ -59,6 +68,7 @@ def make_batch(
     rpn: RPNConfig,
     max_boxes: int,
     rngs: List[np.random.Generator],
+    draws: np.ndarray,
     to_input: Callable[[np.ndarray], np.ndarray] = normalise,
 ) -> Batch:
     """Stack samples, pad their boxes to ``max_boxes``, and draw the proposal targets with one generator a sample."""
@@ -89,4 +99,5 @@ def make_batch(
         gt_labels=gt_labels,
         rpn_labels=np.stack([labels for labels, _, _ in targets]),
         rpn_targets=np.stack([offsets for _, offsets, _ in targets]),
+        draws=draws,
     )

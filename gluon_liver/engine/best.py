@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any, Dict, Optional
 
 import mxnet as mx
@@ -11,10 +10,10 @@ from ..config import Config
 from ..errors import DatasetError
 from ..metrics.coco import coco_average_precision
 from ..nn.regions import RegionDetector
-from .checkpoint import BEST, save_checkpoint
+from .checkpoint import checkpoint_name
 from .detect import SliceDetector, detect_labelled
 from .inputs import AnyDataset
-from .run import Run, write_json
+from .run import Run
 
 
 class BestEpoch:
@@ -34,19 +33,15 @@ class BestEpoch:
                 )
             )
         self._detector = SliceDetector(detector, config=config, context=context)
-        self._best: Optional[Dict[str, Any]] = None
+        self.record: Optional[Dict[str, Any]] = None  # of the best epoch, as best.json has it
 
-    def after_epoch(self, run: Run, *, step: int, epoch: int) -> float:
-        """COCO mAP of the network as it is; a new best is saved and the one before it removed."""
+    def score(self, run: Run, *, step: int, epoch: int) -> float:
+        """COCO mAP of the network as it is; a best one changes ``record``, whose checkpoint the caller then saves."""
         results = detect_labelled(self._detector, self._dataset, self._labels, progress=False)
         score = coco_average_precision(results, self._dataset.classes)["ap"]["mean"] or 0.0
         run.log("score", step=step, epoch=epoch, split=self.split, map=score)
-        if self._best is None or score > self._best["map"]:
-            path = save_checkpoint(run.checkpoints, self._detector.network, step=step, epoch=epoch)
-            before, self._best = self._best, {
-                "checkpoint": path.name, "step": step, "epoch": epoch, "map": score, "split": self.split
+        if self.record is None or score > self.record["map"]:
+            self.record = {
+                "checkpoint": checkpoint_name(step), "step": step, "epoch": epoch, "map": score, "split": self.split
             }
-            write_json(run.folder / BEST, self._best)
-            if before:
-                shutil.rmtree(str(run.checkpoints / before["checkpoint"]))
         return score

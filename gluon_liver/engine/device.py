@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import List
 
 import mxnet as mx
 
@@ -22,3 +23,17 @@ def parse_device(text: str) -> mx.Context:
             "--device {}: MXNet sees {} GPUs; run `python -m gluon_liver doctor` to find out why".format(text, found)
         )
     return mx.gpu(index)
+
+
+def parse_devices(text: str) -> List[mx.Context]:
+    """``cpu``, ``cpu:N`` for N contexts that share the processor, or ``gpu:0,1,2,3``.
+
+    Raises :class:`ConfigError` for anything else, a device named twice, and a GPU that is not there.
+    """
+    kind, _, numbers = text.partition(":")
+    if kind == "cpu" and re.fullmatch(r"|[1-9]\d?", numbers):
+        return [mx.cpu(index) for index in range(int(numbers or 1))]
+    names = numbers.split(",")
+    if kind != "gpu" or not re.fullmatch(r"\d+(,\d+)*", numbers) or len(set(names)) < len(names):
+        raise ConfigError("--devices {!r}: expected cpu, cpu:N or gpu:0,1,... with each GPU once".format(text))
+    return [parse_device("gpu:" + name) for name in names]

@@ -11,7 +11,7 @@ from ..config import Config
 from ..data.annotation import ImageLabel
 from ..data.augment import augment, grey_per_hu
 from ..data.dataset import Dataset
-from ..data.loader import AUGMENT, TARGETS, Sample, SliceLoader, epoch_order, generator, shuffle_labels
+from ..data.loader import AUGMENT, DRAWS, TARGETS, Sample, SliceLoader, epoch_order, generator, shuffle_labels
 from ..data.us.dataset import UltrasoundDataset
 from ..data.us.loader import FrameLoader
 from ..data.us.scenes import FrameLabel
@@ -64,15 +64,18 @@ class TrainingInputs:
         order = [order[place % len(order)] for place in range(-(-len(order) // size) * size)]
         return [order[first : first + size] for first in range(0, len(order), size)]
 
-    def load(self, indices: Sequence[int], *, epoch: int, anchors: np.ndarray) -> Batch:
-        """The batch of some labels, augmented and with their targets as ``epoch`` draws them."""
+    def load(self, indices: Sequence[int], *, epoch: int, anchors: np.ndarray, draws: int) -> Batch:
+        """The batch of some labels, augmented, with targets and ``draws`` random numbers each as ``epoch`` draws them."""
         config = self.config
+        seed = config.train.seed
+        numbers = [generator(seed, DRAWS, epoch, index).random(draws, np.float32) for index in indices]
         return make_batch(
             [self._sample(index, epoch=epoch) for index in indices],
             anchors=anchors,
             rpn=config.network.rpn,
             max_boxes=config.network.head.max_boxes,
-            rngs=[generator(config.train.seed, TARGETS, epoch, index) for index in indices],
+            rngs=[generator(seed, TARGETS, epoch, index) for index in indices],
+            draws=np.stack(numbers),
             to_input=network_input(config),
         )
 

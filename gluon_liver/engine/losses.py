@@ -13,7 +13,9 @@ HEAD_HUBER = 1.0
 def detection_losses(
     outputs: Sequence[mx.nd.NDArray], rpn_labels: mx.nd.NDArray, rpn_targets: mx.nd.NDArray
 ) -> Dict[str, mx.nd.NDArray]:
-    """Scalar losses of one device's batch, each a mean over what it samples.
+    """Losses of each image (B,), each a mean over what is sampled of the image.
+
+    The loss of a batch is their mean over the images, so that it does not matter which device an image is on.
 
     Parameters
     ----------
@@ -23,23 +25,29 @@ def detection_losses(
     """
     rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks = outputs[:7]
     sampled = rpn_labels >= 0
-    sampled_count = mx.nd.maximum(sampled.sum(), 1)
+    sampled_count = _per_image(sampled, floor=1)
     entropy = _binary_entropy(rpn_scores.reshape((0, -1)), rpn_labels > 0)
     positive = (rpn_labels > 0).expand_dims(2)
 
     valid = class_targets >= 0
-    valid_count = mx.nd.maximum(valid.sum(), 1)
+    valid_count = _per_image(valid, floor=1)
     log_probability = mx.nd.log_softmax(class_scores, axis=-1)
     chosen = mx.nd.pick(log_probability, mx.nd.maximum(class_targets, 0), axis=-1)
     losses = {
-        "rpn_score": (entropy * sampled).sum() / sampled_count,
-        "rpn_box": (_huber(rpn_boxes - rpn_targets, RPN_HUBER) * positive).sum() / sampled_count,
-        "rcnn_score": -(chosen * valid).sum() / valid_count,
-        "rcnn_box": (_huber(box_deltas - box_targets, HEAD_HUBER) * box_masks).sum() / valid_count,
+        "rpn_score": _per_image(entropy * sampled) / sampled_count,
+        "rpn_box": _per_image(_huber(rpn_boxes - rpn_targets, RPN_HUBER) * positive) / sampled_count,
+        "rcnn_score": -_per_image(chosen * valid) / valid_count,
+        "rcnn_box": _per_image(_huber(box_deltas - box_targets, HEAD_HUBER) * box_masks) / valid_count,
     }
     for abnormal in outputs[7:]:
-        losses["texture"] = (_binary_entropy(abnormal, class_targets > 0) * valid).sum() / valid_count
+        losses["texture"] = _per_image(_binary_entropy(abnormal, class_targets > 0) * valid) / valid_count
     return losses
+
+
+def _per_image(values, *, floor=None):
+    """(B, ...) -> sums (B,), not below ``floor``."""
+    sums = values.sum(axis=0, exclude=True)
+    return sums if floor is None else mx.nd.maximum(sums, floor)
 
 
 def _binary_entropy(scores, labels):

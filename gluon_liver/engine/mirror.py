@@ -21,7 +21,7 @@ from mxnet import autograd
 
 from ..nn.graphs import TrainingNet
 
-INPUTS = ("image", "gt_boxes", "gt_labels", "present")
+INPUTS = ("image", "gt_boxes", "gt_labels", "draws", "present")
 # cheap or large enough to recompute; never random operators, whose second run would differ
 RECOMPUTED = frozenset(
     "BatchNorm relu elemwise_add Pooling Reshape reshape_like slice_axis Concat stack".split()

@@ -6,11 +6,12 @@ that is fused from the maps of all four blocks, and the head is two dense layers
 
 from __future__ import annotations
 
-from typing import Any, Sequence, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 from mxnet.gluon import nn
 
 from ..config import NetworkConfig
+from .draws import Draws, dropped
 from .fusion import RegionFusion
 from .regions import Features, HeadOutput, RegionDetector
 from .relation import PhaseRelation
@@ -45,7 +46,6 @@ class CTDetector(RegionDetector):
         self.phases = phases
         options = {"depth": config.depth, "width": config.width, "frozen_bn": config.batch_norm == "frozen"}
         channels = [scaled(count, config.width) for count in CHANNELS]
-        dropout = config.head.dropout
         with self.name_scope():
             self.backbone = ResNet3D(slices=slices, stride=config.stride, prefix="backbone_", **options)
             if phases > 1:
@@ -61,9 +61,11 @@ class CTDetector(RegionDetector):
                     in_channels=channels, strides=(4, 8, config.stride, 2 * config.stride), channels=lateral,
                     levels=self.strides, size=size, prefix="fusion_",
                 )
-                self.dense = DenseHead(map_channels * self.roi_size**2, head_channels, dropout=dropout)
+                self.dense = DenseHead(map_channels * self.roi_size**2, head_channels)
+                self.add_dropout(head_channels)
             if config.texture_head:
-                self.texture = TextureHead(in_channels=channels[0], dropout=dropout, prefix="texture_")
+                self.texture = TextureHead(in_channels=channels[0], prefix="texture_")
+                self.add_dropout(self.texture.hidden)
         self.add_regions(map_channels=map_channels, head_channels=head_channels)
 
     @property
@@ -115,30 +117,32 @@ class CTDetector(RegionDetector):
         stacks = F.reshape(block, (-4, -1, self.phases * slices, 0, 0, 0))
         return F.mean(F.slice_axis(stacks, axis=1, begin=0, end=slices), axis=1)
 
-    def abstract(self, F: Any, pooled: Any) -> Any:
-        """Pooled ROIs -> features (N, F), by Block4 or the dense layers."""
-        return self.dense(pooled) if self.config.fusion else super().abstract(F, pooled)
+    def abstract(self, F: Any, pooled: Any, draws: Optional[Draws] = None) -> Any:
+        """Pooled ROIs -> features (N, F), by Block4 or two dense layers with dropout between them."""
+        if not self.config.fusion:
+            return super().abstract(F, pooled)
+        return self.dense(pooled, self.kept(draws, self.dense.units))
 
-    def head(self, F: Any, features: Features, rois: Any) -> HeadOutput:
+    def head(self, F: Any, features: Features, rois: Any, draws: Optional[Draws] = None) -> HeadOutput:
         """ROIs (B, R, 4) in pixels of the input -> abstract features and what the texture stage says."""
-        output = super().head(F, features, rois)
+        output = super().head(F, features, rois, draws)
         if not self.config.texture_head:
             return output
         size = self.config.head.roi_size
         pooled = roi_align(F, features.shallow, *roi_rows(F, rois), stride=4, size=size)
-        return output._replace(abnormal=self.texture(pooled))
+        return output._replace(abnormal=self.texture(pooled, self.kept(draws, self.texture.hidden)))
 
 
 class DenseHead(nn.HybridBlock):
     """Two dense layers with dropout between them, on pooled ROIs of the fused map."""
 
-    def __init__(self, in_units: int, units: int, *, dropout: float, **kwargs):
+    def __init__(self, in_units: int, units: int, **kwargs):
         super().__init__(**kwargs)
+        self.units = units
         with self.name_scope():
             self.first = nn.Dense(units, in_units=in_units, activation="relu")
-            self.dropout = nn.Dropout(dropout)
             self.second = nn.Dense(units, in_units=units, activation="relu")
 
-    def hybrid_forward(self, F, pooled):
-        """(N, C, h, w) -> (N, units)."""
-        return self.second(self.dropout(self.first(pooled)))
+    def hybrid_forward(self, F, pooled, kept=None):
+        """(N, C, h, w), and in training what dropout multiplies (N, units) with -> (N, units)."""
+        return self.second(dropped(self.first(pooled), kept))

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Tuple
 
-from gluoncv.model_zoo.rcnn.faster_rcnn.rcnn_target import RCNNTargetGenerator, RCNNTargetSampler
+from gluoncv.model_zoo.rcnn.faster_rcnn.rcnn_target import RCNNTargetGenerator
 from mxnet import autograd
 from mxnet.gluon import nn
 
+from .draws import Draws
 from .proposals import without_nan
 from .regions import Features, RegionDetector
+from .roi_sampling import RoiSampler
 from .rois import BOX_STDS, decode_boxes
 
 
@@ -20,7 +22,8 @@ class TrainingNet(nn.HybridBlock):
     """What the losses need, for a fixed number of images a device.
 
     Call it inside ``autograd.record()`` with the image (B, P, 1, D, H, W), ground-truth boxes (B, M, 4) in pixels of
-    the input and labels (B, M), both padded with -1, and, for several phases, which of them are present (B, P).
+    the input and labels (B, M), both padded with -1, the detector's ``draws`` for each image (B, N), uniform from 0 to
+    below 1, and, for several phases, which of them are present (B, P).
 
     Returns rpn_scores (B, A, 1) before the sigmoid, rpn_boxes (B, A, 4), class_scores (B, R, C + 1) before the softmax,
     box_deltas (B, R_pos, C, 4), class_targets (B, R) with 0 background and -1 ignored, box_targets and box_masks
@@ -34,30 +37,26 @@ class TrainingNet(nn.HybridBlock):
         self._classes = len(detector.classes)
         with self.name_scope():
             self.detector = detector
-            self.sampler = RCNNTargetSampler(
-                num_image=batch_size,
-                num_proposal=detector.proposals(training=True),
-                num_sample=head.samples,
-                pos_iou_thresh=head.positive_iou,
-                pos_ratio=head.positive_ratio,
-                max_num_gt=head.max_boxes,
+            self.sampler = RoiSampler(
+                batch_size=batch_size, samples=head.samples, positive_iou=head.positive_iou,
+                positive_ratio=head.positive_ratio,
             )
-            # as many as the sampler rounds to: every ROI that can be positive gets its box target
-            positives = int(round(head.samples * head.positive_ratio))
-            self.targets = RCNNTargetGenerator(self._classes, positives, batch_size, stds=BOX_STDS)
+            # as many as the sampler draws at most: every ROI that can be positive gets its box target
+            self.targets = RCNNTargetGenerator(self._classes, self.sampler.most_positives, batch_size, stds=BOX_STDS)
 
     def forward(self, *args):
         if not autograd.is_training():
             raise RuntimeError("TrainingNet outside autograd.record(): use DetectionNet for inference")
         return super().forward(*args)
 
-    def hybrid_forward(self, F, x, gt_boxes, gt_labels, present=None):
-        parts = self.detector
+    def hybrid_forward(self, F, x, gt_boxes, gt_labels, draws, present=None):
+        parts, draws = self.detector, Draws(F, draws)
+        keys = draws.take(parts.proposals(training=True) + parts.config.head.max_boxes)
         found = parts.features(F, x, present)
         scores, proposals, rpn_scores, rpn_boxes, _ = parts.rpn(found.image, *found.maps)
-        rois, samples, matches = self.sampler(proposals, scores, gt_boxes)
-        head = parts.head(F, found, rois)
-        features = parts.dropout(head.abstract)
+        rois, samples, matches = self.sampler(proposals, scores, gt_boxes, keys)
+        head = parts.head(F, found, rois, draws)
+        features = head.abstract
         class_scores = F.reshape(parts.class_predictor(features), (-4, self._batch_size, -1, 0))
         class_targets, box_targets, box_masks, positives = self.targets(rois, samples, matches, gt_labels, gt_boxes)
         # boxes are predicted for the ROIs that can be positive only: features (B * R, F) -> (B * R_pos, F)

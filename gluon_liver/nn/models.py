@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Sequence
 
-import mxnet as mx
-
 from ..config import Config
 from .detector import CTDetector
-from .regions import RegionDetector, initialize
+from .regions import Contexts, RegionDetector, initialize
 from .us_detector import USDetector
 
 
-def make_detector(config: Config, *, classes: Sequence[str], phases: int = 1, context: mx.Context) -> RegionDetector:
-    """The initialised detector of a configuration; ``phases`` is of CT."""
+def make_detector(config: Config, *, classes: Sequence[str], phases: int = 1, context: Contexts) -> RegionDetector:
+    """The initialised detector of a configuration, on one device or several; ``phases`` is of CT."""
     size = config.data.size
     if config.is_ct:
         detector = CTDetector(

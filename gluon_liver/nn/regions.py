@@ -6,15 +6,18 @@ over its parts are in :mod:`gluon_liver.nn.graphs`.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import Constant, Parameter, nn
 
 from ..config import NetworkConfig
+from .draws import Draws, dropped
 from .proposals import anchors_of, make_rpn
 from .rois import pyramid_align, roi_rows
+
+Contexts = Union[mx.Context, Sequence[mx.Context]]
 
 
 class Features(NamedTuple):
@@ -57,16 +60,18 @@ class RegionDetector(nn.HybridBlock):
         self.classes = tuple(classes)
         self.size = size
         self.strides = tuple(stride for stride, _ in config.levels())
+        self._dropped_units = 0  # of all layers of the head that are followed by dropout
 
     def add_regions(self, *, map_channels: int, head_channels: int) -> None:
         """Make the parts that read maps of ``map_channels`` and predict from ``head_channels`` features."""
-        classes, dropout = len(self.classes), self.config.head.dropout
+        classes = len(self.classes)
+        self._head_channels = head_channels
+        self.add_dropout(head_channels)
         with self.name_scope():
             self.rpn = make_rpn(
                 self.config.rpn, levels=self.config.levels(), size=self.size, in_channels=map_channels,
                 train_proposals=self.proposals(training=True), test_proposals=self.proposals(training=False),
             )
-            self.dropout = nn.Dropout(dropout)
             self.class_predictor = nn.Dense(
                 classes + 1, in_units=head_channels, weight_initializer=mx.init.Normal(0.01), prefix="class_predictor_"
             )
@@ -78,7 +83,24 @@ class RegionDetector(nn.HybridBlock):
         """The network's input -> the maps that proposals and ROIs read."""
         raise NotImplementedError
 
-    def abstract(self, F: Any, pooled: Any) -> Any:
+    def add_dropout(self, units: int) -> None:
+        """Count a layer of ``units`` that :meth:`kept` is asked for in training."""
+        self._dropped_units += units if self.config.head.dropout > 0 else 0
+
+    @property
+    def draws(self) -> int:
+        """Random numbers of an image in training: keys of the ROI sampler, then what dropout takes."""
+        head = self.config.head
+        return self.proposals(training=True) + head.max_boxes + head.samples * self._dropped_units
+
+    def kept(self, draws: Optional[Draws], units: int) -> Any:
+        """What dropout multiplies ``units`` features of each sampled ROI with in training, else None."""
+        head = self.config.head
+        if draws is None or head.dropout == 0:
+            return None
+        return draws.dropout(head.dropout, rows=head.samples, units=units)
+
+    def abstract(self, F: Any, pooled: Any, draws: Optional[Draws] = None) -> Any:
         """Pooled ROIs (N, C, roi_size, roi_size) -> features (N, F): Block4, mean over the ROI."""
         return F.mean(self.block4(pooled), axis=(2, 3))
 
@@ -87,11 +109,12 @@ class RegionDetector(nn.HybridBlock):
         """Cells of a pooled ROI."""
         return self.config.head.roi_size
 
-    def head(self, F: Any, features: Features, rois: Any) -> HeadOutput:
-        """ROIs (B, R, 4) in pixels of the input -> what the predictors read of them."""
+    def head(self, F: Any, features: Features, rois: Any, draws: Optional[Draws] = None) -> HeadOutput:
+        """ROIs (B, R, 4) in pixels of the input -> what the predictors read of them; ``draws`` in training."""
         images, rois = roi_rows(F, rois)
         pooled = pyramid_align(F, features.maps, images, rois, strides=self.strides, size=self.roi_size)
-        return HeadOutput(self.abstract(F, pooled))
+        features = self.abstract(F, pooled, draws)
+        return HeadOutput(dropped(features, self.kept(draws, self._head_channels)))
 
     def proposals(self, *, training: bool) -> int:
         """Proposals an image that the graphs carry on, never more than there are anchors."""
@@ -107,6 +130,6 @@ class RegionDetector(nn.HybridBlock):
         return {name: parameter for name, parameter in named.items() if not isinstance(parameter, Constant)}
 
 
-def initialize(detector: RegionDetector, context: mx.Context) -> None:
+def initialize(detector: RegionDetector, context: Contexts) -> None:
     """He initialisation (He et al. 2015) of all weights that do not name their own, from MXNet's seeded generator."""
     detector.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2), ctx=context)

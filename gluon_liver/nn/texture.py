@@ -11,10 +11,12 @@ therefore keeps a background class, which rejects such ROIs (docs/fidelity.md ha
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import mxnet as mx
 from mxnet.gluon import nn
+
+from .draws import dropped
 
 CHANNELS = 16  # of the map that is described: 16 energies and 256 entries of the Gram matrix
 ENERGY_FLOOR = 1e-4  # keeps the root's gradient finite where a channel is silent
@@ -25,20 +27,21 @@ class TextureHead(nn.HybridBlock):
 
     Parameters
     ----------
-    in_channels: of the shallow map. hidden: of the dense layer. dropout: share of its nodes dropped in training.
+    in_channels: of the shallow map. hidden: of the dense layer, whose nodes are dropped in training.
     """
 
-    def __init__(self, *, in_channels: int, hidden: int = 64, dropout: float = 0.5, **kwargs):
+    def __init__(self, *, in_channels: int, hidden: int = 64, **kwargs):
         super().__init__(**kwargs)
+        self.hidden = hidden
         with self.name_scope():
             self.reduce = nn.Conv2D(CHANNELS, 1, in_channels=in_channels, prefix="reduce_")
             self.dense = nn.Dense(hidden, in_units=CHANNELS + CHANNELS**2, activation="relu", prefix="dense_")
-            self.dropout = nn.Dropout(dropout)
             self.score = nn.Dense(1, in_units=hidden, weight_initializer=mx.init.Normal(0.01), prefix="score_")
 
-    def hybrid_forward(self, F: Any, pooled: Any) -> Any:
-        """ROIs of the reduced map (N, 16, h, w) -> (N, 1), above 0 for abnormal."""
-        return self.score(self.dropout(self.dense(texture(F, pooled))))
+    def hybrid_forward(self, F: Any, pooled: Any, kept: Optional[Any] = None) -> Any:
+        """ROIs of the reduced map (N, 16, h, w), and in training what dropout multiplies (N, hidden) with -> (N, 1),
+        above 0 for abnormal."""
+        return self.score(dropped(self.dense(texture(F, pooled)), kept))
 
 
 def texture(F: Any, pooled: Any) -> Any:

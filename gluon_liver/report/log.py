@@ -10,7 +10,8 @@ from ..errors import RunError
 
 
 def read_log(path: Path) -> List[Dict[str, Any]]:
-    """The records of a run's log, without a last line that a kill cut off.
+    """The records of a run's log, without a last line that a kill cut off, and without the steps that were lost where
+    the run was gone on with from an earlier checkpoint.
 
     Raises :class:`RunError` that names the line when one is no record.
     """
@@ -28,8 +29,16 @@ def read_log(path: Path) -> List[Dict[str, Any]]:
             raise RunError(f'{path}: line {number} is not a log record: an object with "event" is needed')
         if record["event"] == "step" and not _is_step(record):
             raise RunError(f'{path}: line {number} is a step without "step" and "losses"')
+        if record["event"] == "resume":
+            records = [earlier for earlier in records if _stands(earlier, record.get("step"))]
         records.append(record)
     return records
+
+
+def _stands(record: Dict[str, Any], resumed: Any) -> bool:
+    """Whether a record is still true of a run that went on from step ``resumed``."""
+    step = record.get("step")
+    return record["event"] != "end" and not (isinstance(step, int) and isinstance(resumed, int) and step > resumed)
 
 
 def _is_step(record: Dict[str, Any]) -> bool:

@@ -27,23 +27,32 @@ def test_losses_equal_numpy():
     probability = 1 / (1 + np.exp(-rpn_scores[..., 0]))
     entropy = -np.where(labels == 1, np.log(probability), np.log(1 - probability))
     softmax = np.exp(class_scores) / np.exp(class_scores).sum(-1, keepdims=True)
-    picked = [-np.log(softmax[b, r, int(t)]) for b in range(2) for r, t in enumerate(class_targets[b]) if t >= 0]
-    expected = {
-        "rpn_score": entropy[labels >= 0].mean(),
-        "rpn_box": (huber(rpn_boxes - targets, RPN_HUBER) * (labels == 1)[..., None]).sum() / (labels >= 0).sum(),
-        "rcnn_score": np.mean(picked),
-        "rcnn_box": (huber(box_deltas - box_targets, HEAD_HUBER) * box_masks).sum() / len(picked),
-    }
-    assert set(losses) == set(expected)
-    for name, value in expected.items():
-        assert np.isclose(float(losses[name].asscalar()), value, rtol=1e-5), name
-
     abnormal = rng.normal(0, 2, (2, 5))
-    with_texture = detection_losses(outputs + [mx.nd.array(abnormal)], mx.nd.array(labels), mx.nd.array(targets))
     p = 1 / (1 + np.exp(-abnormal))
-    terms = np.where(class_targets > 0, -np.log(p), -np.log(1 - p))[class_targets >= 0]
-    assert np.isclose(float(with_texture["texture"].asscalar()), terms.mean(), rtol=1e-5)
-    assert set(with_texture) == set(expected) | {"texture"}
+    texture = np.where(class_targets > 0, -np.log(p), -np.log(1 - p))
+    with_texture = detection_losses(outputs + [mx.nd.array(abnormal)], mx.nd.array(labels), mx.nd.array(targets))
+    assert set(with_texture) == set(losses) | {"texture"}
+    for b in range(2):
+        sampled, valid = labels[b] >= 0, class_targets[b] >= 0
+        picked = [-np.log(softmax[b, r, int(t)]) for r, t in enumerate(class_targets[b]) if t >= 0]
+        box = huber(rpn_boxes[b] - targets[b], RPN_HUBER) * (labels[b] == 1)[:, None]
+        head_box = huber(box_deltas[b] - box_targets[b], HEAD_HUBER) * box_masks[b]
+        expected = {
+            "rpn_score": entropy[b][sampled].mean(), "rpn_box": box.sum() / sampled.sum(),
+            "rcnn_score": np.mean(picked), "rcnn_box": head_box.sum() / valid.sum(),
+            "texture": texture[b][valid].mean(),
+        }  # fmt: skip
+        for name, value in expected.items():
+            assert np.isclose(with_texture[name].asnumpy()[b], value, rtol=1e-5), name
+        for name in losses:
+            assert losses[name].asnumpy()[b] == with_texture[name].asnumpy()[b]
+
+
+def test_an_image_without_samples_loses_nothing():
+    outputs = [mx.nd.ones(shape) for shape in ((1, 2, 1), (1, 2, 4), (1, 1, 2), (1, 1, 1, 4))]
+    outputs += [-mx.nd.ones((1, 1)), mx.nd.zeros((1, 1, 1, 4)), mx.nd.zeros((1, 1, 1, 4))]
+    losses = detection_losses(outputs, -mx.nd.ones((1, 2)), mx.nd.zeros((1, 2, 4)))
+    assert all(float(loss.asscalar()) == 0 for loss in losses.values())
 
 
 def test_extreme_scores_stay_finite():

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STEPS = """
 import numpy as np, mxnet as mx
 from gluon_liver.config import build_config
-from gluon_liver.engine.train import DetectorTrainer
+from gluon_liver.engine.trainer import DetectorTrainer
 from tests.conftest import TINY
 from tests.engine.test_rows import batch_of
 tree = dict(TINY, row=None, data=dict(TINY["data"], slices=9))
@@ -21,7 +21,7 @@ tree["network"]["head"] = dict(TINY["network"]["head"], dropout=0.0)
 found = []
 for mirror in (False, True):
     tree["train"] = dict(TINY["train"], optimizer="sgd", learning_rate=0.01, mirror=mirror)
-    trainer = DetectorTrainer(build_config(tree), classes=("a", "b", "c"), phases=2, context=mx.cpu())
+    trainer = DetectorTrainer(build_config(tree), classes=("a", "b", "c"), phases=2, contexts=[mx.cpu()])
     batch = batch_of(trainer, 2)[1]
     mx.random.seed(3)
     losses = [trainer.step(batch, learning_rate=0.01)["total"] for _ in range(3)]

@@ -14,7 +14,8 @@ from gluon_liver.engine.detect import SliceDetector
 from gluon_liver.engine.evaluate import evaluate
 from gluon_liver.engine.run import input_phases
 from gluon_liver.engine.study_report import detect_study
-from gluon_liver.engine.train import DetectorTrainer, train
+from gluon_liver.engine.train import train
+from gluon_liver.engine.trainer import DetectorTrainer
 from gluon_liver.errors import ConfigError, DatasetError
 from gluon_liver.nn.graphs import DetectionNet
 from tests.conftest import write_dataset
@@ -69,8 +70,8 @@ def test_a_stack_repeats_the_ends_of_its_own_phase(tmp_path, multi):
 
 
 def test_a_multi_modal_net_starts_as_the_single_phase_net(data, multi, make_config):
-    many = DetectorTrainer(multi(), classes=data.classes, phases=3, context=mx.cpu()).detector
-    one = DetectorTrainer(make_config(), classes=data.classes, context=mx.cpu()).detector
+    many = DetectorTrainer(multi(), classes=data.classes, phases=3, contexts=[mx.cpu()]).detector
+    one = DetectorTrainer(make_config(), classes=data.classes, contexts=[mx.cpu()]).detector
     shared = many.collect_learned()
     for name, parameter in one.collect_learned().items():
         parameter.set_data(shared[name].data())
@@ -85,7 +86,7 @@ def test_training_moves_every_relation(data, multi, tmp_path):
     run = train(multi(**{"train.weight_decay": 0.0}), data, tmp_path / "run", steps=6, progress=False)
     detector, _ = SliceDetector.from_run(run)
     trained = detector._net.detector.collect_learned()
-    fresh = DetectorTrainer(run.config, classes=data.classes, phases=3, context=mx.cpu()).detector.collect_learned()
+    fresh = DetectorTrainer(run.config, classes=data.classes, phases=3, contexts=[mx.cpu()]).detector.collect_learned()
     relations = [name for name in fresh if name.startswith("relation.")]
     assert len(relations) == 8  # theta, phi, g and project of two pairs
     for name in relations:

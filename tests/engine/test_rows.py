@@ -11,7 +11,7 @@ from gluon_liver.config_rules import ROWS
 from gluon_liver.data.loader import Sample
 from gluon_liver.engine.batches import make_batch
 from gluon_liver.engine.detect import SliceDetector
-from gluon_liver.engine.train import DetectorTrainer
+from gluon_liver.engine.trainer import DetectorTrainer
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 ROW_CONFIGS = {
@@ -44,7 +44,7 @@ def trainer_of(row):
         "network.head.score_threshold=0.0",
     ])  # fmt: skip
     phases = 3 if config.network.multi_modal else 1
-    return DetectorTrainer(config, classes=CLASSES, phases=phases, context=mx.cpu()), phases
+    return DetectorTrainer(config, classes=CLASSES, phases=phases, contexts=[mx.cpu()]), phases
 
 
 def batch_of(trainer, phases):
@@ -61,6 +61,7 @@ def batch_of(trainer, phases):
     return samples, make_batch(
         samples, anchors=trainer.anchors, rpn=config.network.rpn, max_boxes=config.network.head.max_boxes,
         rngs=[np.random.default_rng(seed) for seed in range(2)],
+        draws=rng.random((2, trainer.detector.draws), np.float32),
     )
 
 

@@ -9,12 +9,9 @@ import pytest
 from gluon_liver.data.loader import epoch_order
 from gluon_liver.engine.checkpoint import newest_checkpoint
 from gluon_liver.engine.inputs import TrainingInputs, training_labels
-from gluon_liver.engine.train import (
-    DetectorTrainer,
-    LossMeter,
-    learning_rate,
-    train,
-)
+from gluon_liver.engine.train import train
+from gluon_liver.engine.trainer import DetectorTrainer, learning_rate
+from gluon_liver.engine.training_loop import LossMeter
 from gluon_liver.errors import DatasetError, RunError, TrainingError
 from tests.conftest import write_dataset
 
@@ -62,7 +59,7 @@ def test_the_loss_falls(tiny_dataset, make_config, tmp_path):
 def test_every_parameter_learns(tiny_dataset, make_config, tmp_path):
     """After some steps no trained parameter is where initialisation left it."""
     config = make_config(**{"train.weight_decay": 0.0})
-    fresh = DetectorTrainer(config, classes=tiny_dataset.classes, context=mx.cpu())
+    fresh = DetectorTrainer(config, classes=tiny_dataset.classes, contexts=[mx.cpu()])
     run = train(config, tiny_dataset, tmp_path / "run", steps=8, progress=False)
     saved = parameters(run)
     for name, parameter in fresh.detector.collect_learned().items():
@@ -87,7 +84,7 @@ def test_a_batch_larger_than_the_data_trains(tiny_dataset, make_config, tmp_path
 
 def test_a_loss_that_is_not_finite_stops_with_the_step(tiny_dataset, make_config, tmp_path):
     config = make_config(**{"train.learning_rate": 1e12, "train.optimizer": "sgd"})
-    with pytest.raises(TrainingError, match=r"step \d+: the loss is not finite"):
+    with pytest.raises(TrainingError, match=r"step \d+: the .* not finite"):
         train(config, tiny_dataset, tmp_path / "run", steps=10, progress=False)
     assert not (tmp_path / "run" / "checkpoints").exists()
     assert (tmp_path / "run" / "log.jsonl").is_file()  # it shows how the losses grew
@@ -143,14 +140,15 @@ def test_epochs_draw_their_own_backgrounds(tiny_dataset, tiny_config):
 
 
 def one_batch(trainer, dataset, config, *, epoch=0, indices=(0, 1)):
-    return TrainingInputs(config, dataset).load(indices, epoch=epoch, anchors=trainer.anchors)
+    return TrainingInputs(config, dataset).load(indices, epoch=epoch, anchors=trainer.anchors,
+                                              draws=trainer.detector.draws)
 
 
 @pytest.mark.parametrize("clip", [None, 0.01])
 def test_one_step_of_sgd_by_hand(tiny_dataset, make_config, clip):
     config = make_config(**{"train.optimizer": "sgd", "train.weight_decay": 0.1, "train.momentum": 0.5,
                             "train.clip_norm": clip})
-    trainer = DetectorTrainer(config, classes=tiny_dataset.classes, context=mx.cpu())
+    trainer = DetectorTrainer(config, classes=tiny_dataset.classes, contexts=[mx.cpu()])
     weight = trainer.detector.class_predictor.weight
     before, velocity = weight.data().asnumpy(), 0
     for epoch in range(2):
@@ -166,7 +164,7 @@ def test_one_step_of_sgd_by_hand(tiny_dataset, make_config, clip):
 
 def test_the_seed_draws_the_weights(tiny_dataset, make_config):
     first, again, other = (
-        DetectorTrainer(make_config(**{"train.seed": seed}), classes=("a", "b"), context=mx.cpu())
+        DetectorTrainer(make_config(**{"train.seed": seed}), classes=("a", "b"), contexts=[mx.cpu()])
         .detector.backbone.stem.conv1.weight.data().asnumpy()
         for seed in (1, 1, 2)
     )
@@ -175,7 +173,7 @@ def test_the_seed_draws_the_weights(tiny_dataset, make_config):
 
 def test_batches_hold_their_labels_and_change_with_the_epoch(tiny_dataset, make_config):
     config = make_config(**{"data.augment": {"flip": True}})
-    trainer = DetectorTrainer(config, classes=tiny_dataset.classes, context=mx.cpu())
+    trainer = DetectorTrainer(config, classes=tiny_dataset.classes, contexts=[mx.cpu()])
     labels = training_labels(config, tiny_dataset)
     xs = set()
     for epoch in range(8):

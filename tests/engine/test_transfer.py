@@ -63,7 +63,7 @@ def test_bad_weights_leave_nothing(tiny_data, tiny_dataset, make_config, tmp_pat
 
 
 def test_an_interrupted_run_leaves_nothing_behind(tiny_dataset, make_config, tmp_path, weights, monkeypatch):
-    from gluon_liver.engine.train import DetectorTrainer
+    from gluon_liver.engine.trainer import DetectorTrainer
 
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt

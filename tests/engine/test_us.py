@@ -82,7 +82,7 @@ def test_both_models_train_and_detect(model, data, flow, tmp_path):
     scores = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
     scores = [record["map"] for record in scores if record["event"] == "score"]
     assert len(scores) == 3 and best["map"] == max(scores) and best["split"] == "test"
-    assert [path.name for path in run.checkpoints.iterdir()] == [best["checkpoint"]]
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-%08d" % step for step in (4, 8, 12)]
     detector, name = SliceDetector.from_run(run)
     assert name == best["checkpoint"] == chosen_checkpoint(run).name
     results = detect_labelled(detector, data, data.labels_of("test"), progress=False)
@@ -100,11 +100,11 @@ def test_the_flow_of_the_file_is_kept_as_it_is(data, flow, tmp_path):
 
 def test_inputs_hold_the_frame_before(data):
     inputs = TrainingInputs(config(), data)
-    batch = inputs.load([0, 1], epoch=0, anchors=np.array([[0.0, 0, 16, 16]]))
+    batch = inputs.load([0, 1], epoch=0, anchors=np.array([[0.0, 0, 16, 16]]), draws=3)
     assert batch.images.shape == (2, 2, 3, SIZE, SIZE) and batch.images.max() <= 1
     assert np.array_equal(batch.images[0, 0], batch.images[0, 1])  # the first frame of its scene
     assert np.array_equal(batch.images[1, 0], batch.images[0, 1]) and not np.array_equal(*batch.images[1])
-    alone = TrainingInputs(config("us-faster-rcnn"), data).load([1], epoch=0, anchors=np.zeros((1, 4)))
+    alone = TrainingInputs(config("us-faster-rcnn"), data).load([1], epoch=0, anchors=np.zeros((1, 4)), draws=3)
     assert np.array_equal(alone.images[0, 0], batch.images[1, 1])
 
 

@@ -58,10 +58,13 @@ def head_features(detector, maps, rois):
 
 def training_net(detector, batch_size):
     net = TrainingNet(detector, batch_size=batch_size)
-    net.sampler.initialize()
     net.targets.initialize()
     net.hybridize()
     return net
+
+
+def draws_of(net, batch_size):
+    return mx.nd.random.uniform(shape=(batch_size, net.detector.draws))
 
 
 def test_training_outputs(detector):
@@ -69,7 +72,8 @@ def test_training_outputs(detector):
     boxes, labels = -np.ones((2, 4, 4)), -np.ones((2, 4))
     boxes[0, 0], labels[0, 0] = [20, 24, 52, 60], 2
     with autograd.record():
-        outputs = net(mx.nd.random.normal(shape=(2, 1, 1, 1, SIZE, SIZE)), mx.nd.array(boxes), mx.nd.array(labels))
+        outputs = net(mx.nd.random.normal(shape=(2, 1, 1, 1, SIZE, SIZE)), mx.nd.array(boxes), mx.nd.array(labels),
+                      draws_of(net, 2))
     anchors = 6 * 6 * 2 * 3
     assert [output.shape for output in outputs] == [
         (2, anchors, 1), (2, anchors, 4), (2, 16, 4), (2, 4, 3, 4), (2, 16), (2, 4, 3, 4), (2, 4, 3, 4),
@@ -240,19 +244,24 @@ def test_thresholds_and_counts_of_the_detections():
     assert 0 < counts["suppressed"] < counts["all"]
 
 
-def test_dropout_works_in_training_alone():
-    outputs = []
+def test_dropout_follows_the_images_numbers_and_works_in_training_alone():
+    """Features of the head with all numbers high, and with every second one below the rate."""
+    arguments = mx.nd.ones((1, 1, 1, 1, SIZE, SIZE)), mx.nd.array([[[20, 24, 52, 60]] * 4]), mx.nd.zeros((1, 4))
+    scores = {}
     for rate in (0.0, 0.5):
+        mx.random.seed(0)
         net = training_net(make_detector(head__dropout=rate), 1)
-        arguments = mx.nd.ones((1, 1, 1, 1, SIZE, SIZE)), mx.nd.array([[[20, 24, 52, 60]] * 4]), mx.nd.zeros((1, 4))
-        for _ in range(2):
-            mx.random.seed(1)
+        net.detector.class_predictor.weight.set_data(mx.nd.ones_like(net.detector.class_predictor.weight.data()))
+        draws = np.full((1, net.detector.draws), 0.75, np.float32)
+        with autograd.record():
+            scores[rate, "all"] = net(*arguments, mx.nd.array(draws))[2].asnumpy()
+        if rate:
+            draws[:, -16 * 256 :] = 0.25  # 16 sampled ROIs of 256 features
             with autograd.record():
-                net(*arguments)
-                features = net.detector.dropout(mx.nd.ones((1000,)))
-        outputs.append(features.asnumpy())
-    assert (outputs[0] == 1).all()
-    assert 0.4 < (outputs[1] == 0).mean() < 0.6 and np.allclose(outputs[1][outputs[1] > 0], 2.0)
+                scores[rate, "none"] = net(*arguments, mx.nd.array(draws))[2].asnumpy()
+    assert np.abs(scores[0.0, "all"]).max() > 0.1
+    assert np.allclose(scores[0.5, "all"], 2 * scores[0.0, "all"], rtol=1e-4)
+    assert not scores[0.5, "none"].any()
 
 
 @pytest.mark.parametrize("mode, moves", [("live", True), ("frozen", False)])
@@ -261,7 +270,7 @@ def test_batch_norm_mode_reaches_backbone_and_head(mode, moves):
     net = training_net(built, 1)
     with autograd.record():
         outputs = net(mx.nd.random.normal(shape=(1, 1, 1, 1, SIZE, SIZE)), mx.nd.array([[[20, 24, 52, 60]] * 4]),
-                      mx.nd.zeros((1, 4)))
+                      mx.nd.zeros((1, 4)), draws_of(net, 1))
         (outputs[2].sum() + outputs[0].sum()).backward()
     mx.nd.waitall()
     for part in (built.backbone.stem.bn1, built.backbone.block3[0].bn1, built.block4[0].bn1):

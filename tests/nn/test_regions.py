@@ -88,7 +88,7 @@ def test_shallow_maps_are_of_the_reference_phase(slices):
 class Seen(TextureHead):
     """A texture stage that keeps what it is given."""
 
-    def forward(self, pooled):
+    def forward(self, pooled, kept=None):
         self.pooled = pooled.asnumpy()
         return super().forward(pooled)
 

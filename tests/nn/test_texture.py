@@ -63,7 +63,7 @@ def test_equal_means_are_told_apart_by_texture_alone(seed):
             return self[0](self[0].reduce(x))
 
     net = OnMap()
-    net.add(TextureHead(in_channels=3, dropout=0.0))
+    net.add(TextureHead(in_channels=3))
     assert accuracy_of(net, lambda maps: maps, seed) >= 0.95
     by_mean = gluon.nn.HybridSequential()
     by_mean.add(gluon.nn.Dense(64, activation="relu"), gluon.nn.Dense(1))
@@ -71,7 +71,7 @@ def test_equal_means_are_told_apart_by_texture_alone(seed):
 
 
 def test_the_whole_head_gets_gradients():
-    net = TextureHead(in_channels=5, dropout=0.0)
+    net = TextureHead(in_channels=5)
     net.initialize(mx.init.Xavier())
     net.hybridize()
     x = mx.nd.random.normal(shape=(4, 5, 7, 7))

@@ -1,0 +1,115 @@
+"""Going on with a run: which checkpoint, and whether configuration and data are still those of the run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ..config import Config, save_config
+from ..errors import ConfigError, DatasetError, RunError
+from .checkpoint import BEST, load_state, newest_intact
+from .inputs import AnyDataset
+from .run import Run, has_checkpoint, write_json
+from .training_state import TrainingState
+
+AUTO = "auto"
+# what may change from one part of a run to the next
+CHANGEABLE = frozenset(
+    "train." + name
+    for name in (
+        "learning_rate", "momentum", "weight_decay", "epochs", "decay_epochs", "decay_factor", "warmup_steps",
+        "clip_norm", "mirror", "log_every", "checkpoint_every", "checkpoint_steps", "keep_checkpoints",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """A run, the checkpoint to go on from, what was passed over, and which values of the configuration changed."""
+
+    run: Run
+    checkpoint: Path
+    state: TrainingState
+    passed_over: List[str]
+    changed: Dict[str, Tuple[Any, Any]]
+
+
+def find_resume_point(out: Path, choice: str, config: Config, dataset: AnyDataset) -> Optional[ResumePoint]:
+    """Where to go on: ``choice`` is ``auto`` or a checkpoint of the run ``out``; None where auto finds no run.
+
+    With auto the newest checkpoint that agrees with its manifest is taken. Raises :class:`RunError` when none does,
+    or the chosen one is damaged; :class:`ConfigError` for changes that the parameters do not survive and
+    :class:`DatasetError` for other training data.
+    """
+    if choice == AUTO and not (out / "config.yaml").exists():
+        return None
+    run = Run.open(out)
+    if choice == AUTO and not has_checkpoint(out):
+        return None
+    checkpoint, passed_over = (newest_intact(run.checkpoints, resumable=True) if choice == AUTO
+                               else (_chosen(run, choice), []))
+    if checkpoint is None:
+        raise RunError("{}: no checkpoint is intact: {}".format(run.checkpoints, "; ".join(passed_over)))
+    state = load_state(checkpoint)
+    _check_data(run, dataset)
+    return ResumePoint(run.with_config(config), checkpoint, state, passed_over, changes(run.config, config))
+
+
+def changes(before: Config, after: Config) -> Dict[str, Tuple[Any, Any]]:
+    """Keys that differ, with both values. Raises :class:`ConfigError` for those that may not."""
+    old, new = _flat(before.to_dict()), _flat(after.to_dict())
+    found = {key: (old.get(key), new.get(key)) for key in sorted(set(old) | set(new)) if old.get(key) != new.get(key)}
+    fixed = [key for key in found if key not in CHANGEABLE and not key.startswith("parallel.")]
+    if fixed:
+        raise ConfigError(
+            "--resume: {} was {} when the run was started and is {} now; only parallel.* and {} may change".format(
+                fixed[0], *found[fixed[0]], ", ".join(sorted(CHANGEABLE))
+            )
+        )
+    return found
+
+
+def take_up(point: ResumePoint) -> None:
+    """Make the run folder say what it said at the checkpoint, and log where and with what it goes on."""
+    run, state = point.run, point.state
+    save_config(run.config, run.folder / "config.yaml")
+    best = run.folder / BEST
+    if state.best is not None and (run.checkpoints / state.best["checkpoint"]).is_dir():
+        write_json(best, state.best)
+    elif best.exists():
+        best.unlink()
+    run.log(
+        "resume", step=state.step, epoch=state.epoch, checkpoint=point.checkpoint.name,
+        passed_over=point.passed_over, changed={key: list(values) for key, values in point.changed.items()},
+    )  # fmt: skip
+
+
+def _chosen(run: Run, choice: str) -> Path:
+    path = Path(choice)
+    if not path.is_dir():
+        path = run.checkpoints / choice
+    if not path.is_dir():
+        raise RunError("--resume {}: neither a folder nor a checkpoint of {}".format(choice, run.folder))
+    if os.path.realpath(str(path.parent)) != os.path.realpath(str(run.checkpoints)):
+        raise RunError("--resume {}: it is not a checkpoint of {}".format(choice, run.folder))
+    return path
+
+
+def _check_data(run: Run, dataset: AnyDataset) -> None:
+    found = dict(dataset.training_record(), classes=list(dataset.classes))
+    for key, value in found.items():
+        if run.environment.get(key) != value:
+            raise DatasetError(
+                "{} differs in {} from what {} was trained on: give the same --data, or start a new run".format(
+                    dataset.folder, key.replace("_", " "), run.folder
+                )
+            )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:
+    flat: Dict[str, Any] = {}
+    for key, value in tree.items():
+        flat.update(_flat(value, prefix + key + ".") if isinstance(value, Mapping) else {prefix + key: value})
+    return flat
