@@ -161,8 +161,10 @@ class Bench:
 
     def summary(self) -> str:
         """Counts of all trials."""
-        lines = ["{:>4} of {:<4} {}".format(self.passed.get(name, 0), self.passed.get(name, 0) + self.failed.get(name, 0),
-                                            name) for name in {**self.passed, **self.failed}]
+        lines = []
+        for name in {**self.passed, **self.failed}:
+            good, bad = self.passed.get(name, 0), self.failed.get(name, 0)
+            lines.append("{:>4} of {:<4} {}".format(good, good + bad, name))
         landed = ", ".join("{} {}".format(count, name) for name, count in sorted(self._landed.items()))
         return "\n".join(lines + ["kills fell: " + landed] if landed else lines)
 
