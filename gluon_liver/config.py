@@ -159,6 +159,12 @@ class ParallelConfig:
     compression: Optional[float] = None  # threshold of 2-bit gradients between devices; null sends float32
     amp: bool = False  # mixed precision, on GPUs
 
+    @property
+    def device_count(self) -> int:
+        """Devices of a process, whether they are there or not."""
+        kind, _, numbers = self.devices.partition(":")
+        return len(numbers.split(",")) if kind == "gpu" else int(numbers or 1)
+
 
 @dataclass(frozen=True)
 class Config:
@@ -176,6 +182,11 @@ class Config:
     def is_ct(self) -> bool:
         """Whether the model reads CT, not ultrasound."""
         return self.model == "ct-faster-rcnn"
+
+    @property
+    def images_a_device(self) -> int:
+        """The most images that a device of one process computes at once."""
+        return -(-self.train.batch_size // (self.parallel.device_count * self.parallel.accumulate))
 
     def to_dict(self) -> Dict[str, Any]:
         """Plain mappings and lists, as written to a run's ``config.yaml``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Tuple
 
 from .data.image import WINDOWS
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from .config import Config, RPNConfig
 
 MODELS = ("ct-faster-rcnn", "us-faster-rcnn", "us-flow")
+DEVICES = r"cpu(:[1-9]\d?)?|gpu:\d+(,\d+)*"
 KVSTORES = ("local", "device", "nccl", "dist_sync", "dist_device_sync", "dist_async")
 MOST_POSITIONS = 10000  # a relation holds the square of them in floats for each phase and image: 0.4 GB
 # rows of Table 4: depth of the network, slices of its input, region fusion, phases related
@@ -80,6 +82,8 @@ def check(config: Config) -> None:
         ("network.head.score_threshold", head.score_threshold, 0 <= head.score_threshold < 1, "from 0 to below 1"),
         ("train.checkpoint_steps", train.checkpoint_steps,
          train.checkpoint_steps is None or train.checkpoint_steps >= 1, "1 or more, or null"),
+        ("parallel.devices", config.parallel.devices, re.fullmatch(DEVICES, config.parallel.devices) is not None,
+         "cpu, cpu:N or gpu:0,1,..."),
         ("parallel.kvstore", config.parallel.kvstore, config.parallel.kvstore in KVSTORES,
          "one of {}".format(", ".join(KVSTORES))),
         ("parallel.compression", config.parallel.compression,

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--batch-size {}: at most 256, each image has its part of the graph".format(args.batch_size))
     if not 2 <= args.phases <= 4:
         raise ConfigError("--phases {}: it must be 2 to 4; one phase is network.multi_modal=false".format(args.phases))
-    names = args.configs or [name for name in config_names() if not name.startswith("base-")]
+    names = args.configs or [name for name in config_names() if not name.startswith(("base-", "on-"))]
     overrides = args.set + _batch_override(args.batch_size)
     configs = [load_config(name, overrides=overrides) for name in names]
     for name, config in zip(names, configs):
@@ -57,6 +57,6 @@ def _batch_override(batch_size: Optional[int]) -> List[str]:
 def _headline(name: str, config: Config, phases: int) -> str:
     size = config.data.size
     return "{}: {} x {} phase{} of {}x{}x{} on one device, {}, BatchNorm {}".format(
-        name, config.train.batch_size, phases, "s" if phases > 1 else "", size, size, config.data.slices,
+        name, config.images_a_device, phases, "s" if phases > 1 else "", size, size, config.data.slices,
         config.train.optimizer, config.network.batch_norm,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from ..config import config_names, load_config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``train.py``."""
     parser.add_argument("--config", required=True, nargs="+", metavar="NAME",
-                        help="a YAML file, or one of: {}; further ones are laid over the first, e.g. gtx1080x4".format(
+                        help="a YAML file, or one of: {}; further ones are laid over the first, e.g. on-4-gtx1080".format(
                             ", ".join(config_names())))
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="prepared data (see import ct)")
     parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to make")

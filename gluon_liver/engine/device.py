@@ -7,6 +7,7 @@ from typing import List
 
 import mxnet as mx
 
+from ..config_rules import DEVICES
 from ..errors import ConfigError
 
 
@@ -31,9 +32,9 @@ def parse_devices(text: str) -> List[mx.Context]:
     Raises :class:`ConfigError` for anything else, a device named twice, and a GPU that is not there.
     """
     kind, _, numbers = text.partition(":")
-    if kind == "cpu" and re.fullmatch(r"|[1-9]\d?", numbers):
-        return [mx.cpu(index) for index in range(int(numbers or 1))]
     names = numbers.split(",")
-    if kind != "gpu" or not re.fullmatch(r"\d+(,\d+)*", numbers) or len(set(names)) < len(names):
+    if not re.fullmatch(DEVICES, text) or len(set(names)) < len(names):
         raise ConfigError("--devices {!r}: expected cpu, cpu:N or gpu:0,1,... with each GPU once".format(text))
+    if kind == "cpu":
+        return [mx.cpu(index) for index in range(int(numbers or 1))]
     return [parse_device("gpu:" + name) for name in names]

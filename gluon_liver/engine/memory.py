@@ -121,10 +121,10 @@ def memory_plan(
     ----------
     classes: foreground classes.
     phases: contrast phases of the input, 1 unless ``network.multi_modal``.
-    batch_size: images a device, by default all of ``train.batch_size``.
+    batch_size: images a device, by default what ``train.batch_size`` leaves for each device and accumulated part.
     mirror: recompute the insides of bottlenecks (:func:`mirror_blocks`).
     """
-    batch_size = config.train.batch_size if batch_size is None else batch_size
+    batch_size = config.images_a_device if batch_size is None else batch_size
     names = ["class{}".format(number) for number in range(classes)]
     detector = make_detector(config, classes=names, phases=phases, context=mx.cpu())
     boxes, size = config.network.head.max_boxes, config.data.size
