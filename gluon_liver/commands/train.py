@@ -11,7 +11,7 @@ from ..config import config_names, load_config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``train.py``."""
     parser.add_argument("--config", required=True, nargs="+", metavar="NAME",
-                        help="a YAML file, or one of: {}; further ones are laid over the first, e.g. on-4-gtx1080".format(
+                        help="a YAML file, or one of: {}; further ones are laid over it, e.g. on-4-gtx1080".format(
                             ", ".join(config_names())))
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="prepared data (see import ct)")
     parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to make")
@@ -38,9 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; prints where the run is."""
+    from ..cluster import watchdog
     from ..errors import ConfigError, InputError
     from ..runtime import prefer_synchronous_engine
 
+    watchdog.start()  # before MXNet, in whose code a worker may hang
     shorthands = {"train.seed": args.seed, "parallel.devices": args.devices, "parallel.kvstore": args.kvstore,
                   "parallel.amp": "true" if args.amp else None}
     overrides = ["{}={}".format(key, value) for key, value in shorthands.items() if value is not None]

@@ -65,7 +65,7 @@ class TrainingInputs:
         return [order[first : first + size] for first in range(0, len(order), size)]
 
     def load(self, indices: Sequence[int], *, epoch: int, anchors: np.ndarray, draws: int) -> Batch:
-        """The batch of some labels, augmented, with targets and ``draws`` numbers an image, all as ``epoch`` draws them."""
+        """The batch of some labels, augmented, with targets and ``draws`` numbers each, as ``epoch`` draws them."""
         config = self.config
         seed = config.train.seed
         numbers = [generator(seed, DRAWS, epoch, index).random(draws, np.float32) for index in indices]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Iterator, Optional
 
+from ..cluster import watchdog
 from ..config import Config
 from ..errors import InputError, TrainingError
 from .best import BestEpoch
@@ -55,6 +56,7 @@ def train(
     contexts = parse_devices(config.parallel.devices)
     check_parallel(config, contexts)
     worker = Worker.join(config.parallel)
+    watchdog.tell(rank=worker.rank)
     check_parallel(config, contexts, workers=worker.count)
     inputs = TrainingInputs(config, dataset, progress=progress and worker.leads)
     phases = input_phases(config, dataset.phases) if config.is_ct else 1
@@ -68,6 +70,7 @@ def train(
         if point is None:
             records = _start_weights(trainer, config, pretrained, flow, progress=progress and worker.leads)
         else:
+            watchdog.tell(checkpoint=point.checkpoint)
             load_checkpoint(point.checkpoint, trainer.detector)
             if not worker.updates_on_server:
                 restore_optimizer(trainer.optimizer, trainer.detector.collect_learned(), point.state)

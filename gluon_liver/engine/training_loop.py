@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 from tqdm import tqdm
 
+from ..cluster import watchdog
 from ..errors import TrainingError
 from .batches import Batch
 from .best import BestEpoch
@@ -131,6 +132,7 @@ class TrainingLoop:
         )
         if best is not None and best["step"] == state.step:
             write_json(run.folder / BEST, best)
+        watchdog.tell(checkpoint=path)
         self._log("checkpoint", folder=path.name)
         prune(run.checkpoints, keep=self.config.train.keep_checkpoints, spare=[best["checkpoint"]] if best else [])
 

@@ -92,7 +92,7 @@ def test_training_that_diverges_exits_with_three(capsys, place):
         "--set", "train.learning_rate=1e12", "--set", "train.optimizer=sgd", "--set", "train.warmup_steps=0",
         "--set", "data.size=64", "--set", "network.rpn.train_post_nms=64", "--set", "network.rpn.test_post_nms=20",
     )
-    assert code == 3 and "the loss is not finite" in error
+    assert code == 3 and "not finite; nothing was updated" in error
 
 
 def test_train_evaluate_detect_from_the_command_line(capsys, place):

@@ -1,0 +1,1 @@
+"""Processes of a distributed job: started together, watched, ended together. Nothing here imports MXNet."""

@@ -1,0 +1,224 @@
+"""The launcher's monitor of a distributed job: knows every process, and ends all of them when one is gone.
+
+Every process of the job has a keeper (:mod:`.keeper`) that connects here by TCP and speaks JSON, one object a line. Its
+first line holds the job's token; a connection without it is closed. The keeper says ``beat`` each second, ``pid`` (of
+its process), ``rank`` and ``checkpoint`` (of a worker), ``stop`` (a signal for all workers), ``gone`` (its process is
+silent) and ``end`` (exit code); the monitor says ``beat``, ``checkpoint``, ``signal`` (for a worker's process),
+``abort`` (with the message to print) and ``stop``.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import signal
+import sys
+from dataclasses import dataclass
+from typing import Any, Awaitable, Dict, List, Mapping, Optional
+
+from .watchdog import LOST
+
+HELLO_SECONDS = 10.0  # for the first line of a connection
+BEATS = 15  # beats within the limit of silence
+
+
+@dataclass(eq=False)
+class Member:
+    """One process of the job, as its keeper describes it."""
+
+    role: str
+    pid: int
+    host: str
+    writer: asyncio.StreamWriter
+    rank: Optional[int] = None
+    code: Optional[int] = None  # exit code, negative for a signal, once it has ended
+
+    def __str__(self) -> str:
+        known = "{} of rank {}".format(self.role, self.rank) if self.rank is not None else self.role
+        unknown = "rank not known yet, " if self.role == "worker" and self.rank is None else ""
+        return "{} ({}pid {} on {})".format(known, unknown, self.pid, self.host)
+
+
+class Monitor:
+    """Watches ``workers`` workers, ``servers`` servers and one scheduler; :meth:`finished` tells how the job ended.
+
+    Parameters
+    ----------
+    token: what a keeper must show.
+    versions: package -> version that all hosts must have.
+    silence: seconds without a sign of life after which a process is taken for gone.
+    start: seconds within which all processes must have come.
+    """
+
+    def __init__(self, *, workers: int, servers: int, token: str, versions: Mapping[str, Optional[str]],
+                 silence: float = 15.0, start: float = 120.0):
+        self._expected = {"worker": workers, "server": servers, "scheduler": 1}
+        self._token, self._versions, self._silence, self._start = token, dict(versions), silence, start
+        self.members: List[Member] = []
+        self.reason: Optional[str] = None  # why the job was ended, None while it was not
+        self.code = 0  # what the launcher ends with
+        self.checkpoint: Optional[str] = None
+        self._open: Dict[Member, asyncio.StreamWriter] = {}
+        self._workers_over: Optional[float] = None
+        self._changed = asyncio.Event()
+
+    async def serve(self, host: str, port: int = 0) -> int:
+        """Listen on ``host``; returns the port."""
+        self._server = await asyncio.start_server(self._connected, host, port, limit=1 << 16)
+        return self._server.sockets[0].getsockname()[1]
+
+    async def finished(self, *, grace: float = 5.0) -> int:
+        """Wait until every process has ended, or was told to ``grace`` seconds ago; returns the exit code.
+
+        0 when every worker ended with 0; a worker's own exit code when it failed; 75 when a process was lost.
+        """
+        clock = asyncio.get_running_loop().time
+        begun, aborted = clock(), None
+        while not self._over():
+            now = clock()
+            if self.reason is not None:
+                aborted = now if aborted is None else aborted
+                if now - aborted > grace:
+                    break
+            elif now - begun > self._start and self._missing():
+                self.abort("{} did not start within {:.0f} s".format(self._missing(), self._start))
+            else:
+                self._end_idle_servers(now)
+            self._send({"beat": True})
+            self._changed.clear()
+            await _within(self._changed.wait(), min(1.0, self._silence / BEATS))
+        self._server.close()
+        for writer in self._open.values():
+            writer.close()
+        return self.code
+
+    def abort(self, reason: str, *, code: int = LOST) -> None:
+        """End all processes of the job. The first reason is the one that is told."""
+        if self.reason is not None:
+            return
+        known = "No checkpoint of this job is known" if self.checkpoint is None else "Last good checkpoint: {}".format(
+            self.checkpoint)
+        resume = "; the same command with --resume auto goes on from it" if self.checkpoint and code == LOST else ""
+        self.reason = "{}; all processes of the job end. {}{}.".format(reason, known, resume)
+        self.code = code
+        print("gluon_liver launch: {}".format(self.reason), file=sys.stderr, flush=True)
+        self._send({"abort": self.reason})
+        self._changed.set()
+
+    def forward(self, number: int) -> None:
+        """Give a signal to every worker."""
+        for member in self._open:
+            if member.role == "worker":
+                _write(member.writer, {"signal": number})
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        member = None
+        try:
+            member = await self._welcome(reader, writer)
+            while member is not None:
+                line = await asyncio.wait_for(reader.readline(), self._silence)
+                if not line.endswith(b"\n"):
+                    self._gone(member, "is gone (connection lost: it was killed, or its machine or the network failed)")
+                    break
+                if self._heard(member, json.loads(line.decode())):
+                    break
+        except asyncio.TimeoutError:
+            self._gone(member, "is gone (no sign of life for {:g} s)".format(self._silence))
+        except (OSError, ValueError) as error:  # a reset connection, or what is no JSON
+            self._gone(member, "is gone (connection lost: {})".format(error))
+        finally:
+            self._open.pop(member, None)
+            self._changed.set()
+            writer.close()
+
+    async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Optional[Member]:
+        """The member that a new connection is, or None for a stranger."""
+        line = await _within(reader.readline(), HELLO_SECONDS)
+        try:
+            hello = json.loads((line or b"").decode())
+            if not hmac.compare_digest(str(hello["token"]).encode(), self._token.encode()):
+                return None
+            member = Member(str(hello["role"]), int(hello["pid"]), str(hello["host"]), writer)
+        except (ValueError, KeyError, TypeError):
+            return None
+        self.members.append(member)
+        self._open[member] = writer
+        _write(writer, {"silence": self._silence, "checkpoint": self.checkpoint})
+        other = {name: found for name, found in hello.get("versions", {}).items() if found != self._versions.get(name)}
+        if self.reason is not None:
+            _write(writer, {"abort": self.reason})
+        elif other:
+            self.abort("{} has other versions than the launcher: {}".format(member, ", ".join(
+                "{} {} instead of {}".format(name, found, self._versions.get(name)) for name, found in other.items())))
+        return member
+
+    def _heard(self, member: Member, message: Mapping[str, Any]) -> bool:
+        """Take in one message; True when it was the member's last."""
+        if "pid" in message:  # the keeper's own until its process runs
+            member.pid = int(message["pid"])
+        if "rank" in message:
+            member.rank = int(message["rank"])
+        if "checkpoint" in message:
+            self.checkpoint = str(message["checkpoint"])
+            self._send({"checkpoint": self.checkpoint})
+        if "stop" in message:
+            self.forward(int(message["stop"]))
+        if "gone" in message:
+            self._gone(member, str(message["gone"]))
+        if "end" not in message:
+            return False
+        member.code = int(message["end"])
+        if member.code != 0:
+            own = member.code if member.role == "worker" and member.code > 0 else LOST
+            self._gone(member, ending(member.code), code=own)
+        return True
+
+    def _gone(self, member: Optional[Member], how: str, *, code: int = LOST) -> None:
+        if member is not None:
+            self.abort("{} {}".format(member, how), code=code)
+
+    def _over(self) -> bool:
+        return not self._open and (self.reason is not None or not self._missing())
+
+    def _missing(self) -> str:
+        """Which of the expected processes have not come, in words; empty when all have."""
+        come = {role: sum(member.role == role for member in self.members) for role in self._expected}
+        return ", ".join("{} of {} {}(s)".format(count - come[role], count, role)
+                         for role, count in self._expected.items() if come[role] < count)
+
+    def _end_idle_servers(self, now: float) -> None:
+        """Stop scheduler and servers that outlive all workers: these never opened or never closed a dist KVStore."""
+        over = sum(member.role == "worker" and member.code == 0 for member in self.members)
+        if over < self._expected["worker"]:
+            return
+        self._workers_over = now if self._workers_over is None else self._workers_over
+        if now - self._workers_over > self._silence and self._open:
+            print("gluon_liver launch: every worker has ended with code 0 and no KVStore over servers was closed (did "
+                  "they use --kvstore dist_...?): scheduler and servers are stopped", file=sys.stderr, flush=True)
+            self._send({"stop": True})
+            self._workers_over = float("inf")
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        for writer in self._open.values():
+            _write(writer, message)
+
+
+def ending(code: int) -> str:
+    """An exit code as subprocess has it, in words."""
+    return "was killed by {}".format(signal.Signals(-code).name) if code < 0 else "ended with code {}".format(code)
+
+
+def _write(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:
+    if not writer.is_closing():
+        writer.write(json.dumps(message).encode() + b"\n")
+
+
+async def _within(awaitable: Awaitable, seconds: float) -> Any:
+    """The result, or None when it does not come in time."""
+    try:
+        return await asyncio.wait_for(awaitable, seconds)
+    except asyncio.TimeoutError:
+        return None

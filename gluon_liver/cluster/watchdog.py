@@ -1,0 +1,77 @@
+"""What a process of a distributed job tells its keeper: that it lives, its rank, its last good checkpoint.
+
+MXNet's parameter server waits for ever for a peer that is gone. So ``python -m gluon_liver launch`` starts each process
+of a job (scheduler, servers, workers) under a keeper (:mod:`.keeper`), which reports to the launcher's monitor
+(:mod:`.monitor`) and kills its process when any peer is gone, also one that hangs in MXNet's code or is stopped.
+
+A worker calls :func:`start` before it imports MXNet, :func:`tell` when it knows its rank and after each checkpoint, and
+:func:`done` when its work is over. Outside of a launched job all three do nothing. Standard library only.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import socket
+import sys
+import threading
+from typing import Any, Optional
+
+FD = "GLUON_LIVER_KEEPER"  # "descriptor:seconds between beats", set by the keeper
+LOST = 75  # exit code of a process whose job is lost (EX_TEMPFAIL of sysexits.h: try again)
+
+_link: Optional["_Link"] = None
+
+
+def start() -> None:
+    """Begin to beat, in a thread. Call it before MXNet is imported; a second call does nothing."""
+    global _link
+    setting = os.environ.pop(FD, None)  # popped: a child process must not speak for this one
+    if setting is None or _link is not None:
+        return
+    descriptor, _, beat = setting.partition(":")
+    _link = _Link(socket.socket(fileno=int(descriptor)), float(beat))
+    atexit.register(done)
+
+
+def tell(*, rank: Optional[int] = None, checkpoint: Optional[Any] = None) -> None:
+    """Tell this worker's rank (``kvstore.rank``) or its newest complete checkpoint (a path); None is left out.
+
+    Both are what the message to the user names when a process of the job is gone.
+    """
+    if _link is not None:
+        facts = {"rank": rank, "checkpoint": None if checkpoint is None else str(checkpoint)}
+        _link.send({key: value for key, value in facts.items() if value is not None})
+
+
+def done() -> None:
+    """Say that this process will end by itself: from now on it may be silent (runs at exit by itself).
+
+    Workers wait for each other when they give up the KVStore, often while Python is shutting down, when no thread can
+    beat any more. The keeper goes on to watch, so that a peer's death still ends this process.
+    """
+    if _link is not None:
+        _link.send({"done": True})
+
+
+class _Link:
+    """JSON lines to the keeper over a socket pair, from any thread."""
+
+    def __init__(self, connection: socket.socket, beat: float):
+        self._socket, self._beat = connection, beat
+        self._lock, self._never = threading.Lock(), threading.Event()
+        self.send({"beat": True})
+        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    def send(self, message: dict) -> None:
+        try:
+            with self._lock:
+                self._socket.sendall(json.dumps(message).encode() + b"\n")
+        except OSError as error:  # the kernel ends this process with its keeper; this is for systems without prctl
+            print("gluon_liver: this process ends: its keeper is gone ({})".format(error), file=sys.stderr, flush=True)
+            os._exit(LOST)
+
+    def _run(self) -> None:
+        while not self._never.wait(self._beat):
+            self.send({"beat": True})

@@ -1,0 +1,285 @@
+"""Monitor and keepers without MXNet: real connections and real processes, with a limit of silence below a second."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from gluon_liver.cluster.keeper import PROCESSES, WATCH, child_environment, versions, watch_address
+from gluon_liver.cluster.monitor import Monitor, ending
+from gluon_liver.errors import InputError
+
+from .faults import ROOT, alive
+
+TOKEN = "0123456789abcdef"
+SILENCE = 1.0
+
+
+def monitor(**options):
+    given = {"workers": 2, "servers": 1, "token": TOKEN, "versions": {}, "silence": SILENCE, "start": 20.0}
+    given.update(options)
+    return Monitor(**given)
+
+
+class Peer:
+    """A keeper's side of the connection, by hand."""
+
+    def __init__(self, role, pid):
+        self.role, self.pid = role, pid
+
+    async def come(self, port, token=TOKEN, **more):
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", port)
+        self.say(token=token, role=self.role, pid=self.pid, host="here", **more)
+        return self
+
+    def say(self, **message):
+        self.writer.write(json.dumps(message).encode() + b"\n")
+
+    async def hear(self, key):
+        """The first value of a key that the monitor says, None when it closes the connection."""
+        while True:
+            line = await self.reader.readline()
+            if not line:
+                return None
+            message = json.loads(line.decode())
+            if key in message:
+                return message[key]
+
+
+async def job(port, **more):
+    roles = ("worker", "worker", "server", "scheduler")
+    return [await Peer(role, 100 + number).come(port, **more) for number, role in enumerate(roles)]
+
+
+def test_all_ends_with_0_when_everything_ends_with_0():
+    async def story():
+        watch = monitor()
+        peers = await job(await watch.serve("127.0.0.1"))
+        finished = asyncio.ensure_future(watch.finished())
+        for peer in peers:
+            assert not finished.done()
+            peer.say(end=0)
+            await asyncio.sleep(0.1)
+        return await asyncio.wait_for(finished, 2), watch.reason
+
+    assert asyncio.run(story()) == (0, None)
+
+
+@pytest.mark.parametrize("code, exit_code, words", [(3, 3, "ended with code 3"), (-9, 75, "was killed by SIGKILL")])
+def test_a_failed_worker_is_named_to_all_with_rank_and_checkpoint(code, exit_code, words, capfd):
+    async def story():
+        watch = monitor()
+        peers = await job(await watch.serve("127.0.0.1"))
+        finished = asyncio.ensure_future(watch.finished())
+        peers[1].say(rank=1)
+        peers[0].say(checkpoint="run/checkpoints/step-00000040")
+        assert await peers[2].hear("checkpoint") is None  # of the welcome
+        assert await peers[2].hear("checkpoint") == "run/checkpoints/step-00000040"
+        peers[1].say(end=code)
+        texts = [await peer.hear("abort") for peer in (peers[0], peers[2], peers[3])]
+        for peer in peers:
+            peer.writer.close()
+        return await finished, texts
+
+    result, texts = asyncio.run(story())
+    assert result == exit_code and texts[0] == texts[1] == texts[2]
+    assert "worker of rank 1 (pid 101 on here) " + words in texts[0]
+    assert "Last good checkpoint: run/checkpoints/step-00000040" in texts[0]
+    assert ("--resume auto" in texts[0]) == (exit_code == 75)  # a worker's own error may come again
+    assert capfd.readouterr().err.count(texts[0]) == 1
+
+
+def test_a_silent_peer_is_gone_and_a_lost_connection_is():
+    async def story(silent):
+        watch = monitor()
+        peers = await job(await watch.serve("127.0.0.1"))
+        finished = asyncio.ensure_future(watch.finished(grace=0.2))
+        begun = time.monotonic()
+        while watch.reason is None:
+            for peer in peers[:-1] + ([] if silent else peers[-1:]):
+                peer.say(beat=True)
+            if not silent and time.monotonic() - begun > 1.5 * SILENCE:  # beats keep everybody alive
+                peers[-1].writer.transport.abort()
+            await asyncio.sleep(0.05)
+        return await finished, watch.reason, time.monotonic() - begun
+
+    code, reason, seconds = asyncio.run(story(silent=True))
+    assert code == 75 and "scheduler (pid 103 on here) is gone (no sign of life for 1 s)" in reason
+    assert SILENCE <= seconds < SILENCE + 1.5
+    code, reason, seconds = asyncio.run(story(silent=False))
+    assert code == 75 and "scheduler (pid 103 on here) is gone (connection lost" in reason and seconds > 1.5 * SILENCE
+
+
+def test_strangers_are_no_peers():
+    async def story():
+        watch = monitor()
+        port = await watch.serve("127.0.0.1")
+        for hello in (dict(token="0" * 16), dict(token=None), dict(token=[TOKEN])):
+            stranger = await Peer("worker", 1).come(port, **hello)
+            assert await stranger.hear("silence") is None
+        rude = Peer("worker", 1)
+        rude.reader, rude.writer = await asyncio.open_connection("127.0.0.1", port)
+        rude.writer.write(b"\xff" * 100000 + b"\n")
+        assert await rude.hear("silence") is None
+        return len(watch.members), watch.reason
+
+    assert asyncio.run(story()) == (0, None)
+
+
+def test_missing_processes_and_other_versions_end_the_job():
+    async def missing():
+        watch = monitor(start=0.3)
+        port = await watch.serve("127.0.0.1")
+        peer = await Peer("worker", 1).come(port)
+        return await watch.finished(grace=0.1), watch.reason, peer
+
+    code, reason, _ = asyncio.run(missing())
+    assert code == 75 and "1 of 2 worker(s), 1 of 1 server(s), 1 of 1 scheduler(s) did not start within" in reason
+
+    async def other():
+        watch = monitor(versions={"mxnet": "1.9.1"})
+        peer = await Peer("worker", 7).come(await watch.serve("127.0.0.1"), versions={"mxnet": "1.8.0"})
+        return await peer.hear("abort")
+
+    assert "mxnet 1.8.0 instead of 1.9.1" in asyncio.run(other())
+
+
+def test_a_signal_goes_to_workers_alone_and_servers_that_nobody_used_are_stopped(capfd):
+    async def story():
+        watch = monitor(silence=0.3)
+        peers = await job(await watch.serve("127.0.0.1"))
+        finished = asyncio.ensure_future(watch.finished())
+        assert [await peer.hear("silence") for peer in peers] == [0.3] * 4
+        peers[3].say(stop=15)  # one keeper was asked to stop: all workers are
+        assert [await peer.hear("signal") for peer in peers[:2]] == [15, 15]
+        for peer in peers[:2]:
+            peer.say(end=0)
+
+        async def idle(peer):
+            while True:
+                peer.say(beat=True)
+                message = json.loads((await peer.reader.readline()).decode())
+                assert "signal" not in message
+                if "stop" in message:
+                    return peer.say(end=0)
+
+        await asyncio.gather(*map(idle, peers[2:]))
+        return await finished
+
+    assert asyncio.run(story()) == 0
+    assert "scheduler and servers are stopped" in capfd.readouterr().err
+
+
+CHILD = """
+import sys, time, os
+from gluon_liver.cluster import watchdog
+watchdog.start(); watchdog.tell(rank=1, checkpoint="c")
+open(sys.argv[1], "w").write(str(os.getpid()))
+{}
+time.sleep(60)
+"""
+
+
+async def keeper(port, *command, role="worker", token=TOKEN):
+    environment = dict(os.environ, DMLC_ROLE=role, PYTHONPATH=str(ROOT))
+    environment[WATCH] = "127.0.0.1:{}:{}".format(port, token)
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gluon_liver.cluster.keeper", "--", *command, env=environment, cwd=str(ROOT),
+        stderr=asyncio.subprocess.PIPE)
+
+
+async def kept(tmp_path, story, body=""):
+    """One keeper with a worker that sleeps: runs ``story(monitor, keeper, worker's pid)``."""
+    watch = monitor(workers=1, versions=versions())
+    process = await keeper(await watch.serve("127.0.0.1"), sys.executable, "-c", CHILD.format(body),
+                           str(tmp_path / "pid"))
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text() or watch.checkpoint is None:
+        await asyncio.sleep(0.02)
+    pid = int((tmp_path / "pid").read_text())
+    assert alive(pid) and (watch.members[0].rank, watch.members[0].pid) == (1, pid)
+    beats = asyncio.ensure_future(watch.finished(grace=20))
+    await story(watch, process, pid)
+    _, said = await asyncio.wait_for(process.communicate(), 10)
+    await asyncio.sleep(0.2)
+    assert not alive(pid)
+    beats.cancel()
+    return process.returncode, said.decode(), watch.reason
+
+
+def test_keeper_ends_a_worker_that_is_stopped(tmp_path):
+    async def story(watch, process, pid):
+        await asyncio.sleep(1.5 * SILENCE)
+        assert watch.reason is None  # it beats
+        os.kill(pid, signal.SIGSTOP)
+
+    code, said, reason = asyncio.run(kept(tmp_path, story))
+    assert code == 75 and "worker of rank 1" in reason and "stopped or frozen" in reason and reason in said
+
+
+def test_silence_after_done_is_no_fault(tmp_path):
+    async def story(watch, process, pid):
+        await asyncio.sleep(0.3)
+        os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(2 * SILENCE)
+        assert watch.reason is None
+        watch.abort("enough")
+
+    code, said, _ = asyncio.run(kept(tmp_path, story, body="watchdog.done()"))
+    assert code == 75 and "enough; all processes of the job end. Last good checkpoint: c;" in said
+
+
+def test_worker_ends_with_its_keeper_and_keeper_with_the_monitor(tmp_path):
+    async def keeper_killed(watch, process, pid):
+        process.kill()
+
+    code, _, reason = asyncio.run(kept(tmp_path, keeper_killed))
+    assert code == -9 and "worker of rank 1" in reason and "connection lost" in reason
+    (tmp_path / "pid").unlink()
+
+    async def monitor_gone(watch, process, pid):
+        for member in watch.members:
+            member.writer.transport.abort()
+
+    code, said, _ = asyncio.run(kept(tmp_path, monitor_gone))
+    assert code == 75 and "the launcher is gone" in said and "Last good checkpoint: c;" in said
+
+
+def test_keeper_of_another_job_is_told_so():
+    async def story():
+        process = await keeper(await monitor().serve("127.0.0.1"), "true", token="f" * 32)
+        _, said = await asyncio.wait_for(process.communicate(), 10)
+        return process.returncode, said.decode()
+
+    code, said = asyncio.run(story())
+    assert code == 2 and "does not know this job's token" in said
+
+
+def test_environment_of_a_kept_process():
+    given = {"PORT": "8080", WATCH: "h:1:secret", PROCESSES: "64", "DMLC_NODE_HOST": "alias",
+             "DMLC_PS_ROOT_URI": "127.0.0.1"}
+    found, notes = child_environment(given, address="10.0.0.7")
+    assert "PORT" not in found and WATCH not in found and "PORT is dropped" in notes[0]
+    assert found["DMLC_NODE_HOST"] == "10.0.0.7" and found["PYTHONUNBUFFERED"] == "1"
+    found, notes = child_environment(dict(given, DMLC_INTERFACE="ib0", PORT=""), address="10.0.0.7")
+    assert "DMLC_NODE_HOST" not in found and found["DMLC_INTERFACE"] == "ib0" and notes
+    assert child_environment({}, address="10.0.0.7")[1] == []
+
+
+def test_watch_address(tmp_path):
+    secret = tmp_path / "token"
+    secret.write_text(TOKEN + "\n")
+    assert watch_address("host:9300:" + TOKEN) == ("host", 9300, TOKEN)
+    assert watch_address("host:9300:{}".format(secret)) == ("host", 9300, TOKEN)
+    for wrong in ("", "host:9300", "host:x:" + TOKEN, "host:9300:short"):
+        with pytest.raises(InputError, match=WATCH):
+            watch_address(wrong)
+
+
+def test_words_for_exit_codes():
+    assert ending(-signal.SIGTERM) == "was killed by SIGTERM" and ending(2) == "ended with code 2"
+
+
