@@ -1,0 +1,86 @@
+"""train.py in a real job: two workers and a server train what one process trains; a killed worker ends it all."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from tests.conftest import TINY
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    tree = json.loads(json.dumps(TINY))
+    tree["network"].update(batch_norm="frozen")
+    tree["train"].update(optimizer="sgd", batch_size=3, epochs=2, checkpoint_steps=2)
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(json.dumps(tree))  # JSON is YAML
+    return path
+
+
+def start(out, config, data, *, job=(), options=()):
+    settings = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT))
+    train = ["train.py", "--config", str(config), "--data", str(data), "--out", str(out), *options]
+    launch = ["-m", "gluon_liver", "launch", *job, "--", *train, "--kvstore", "dist_sync"] if job else train
+    return subprocess.Popen([sys.executable, *launch], cwd=str(ROOT), env=settings, stderr=subprocess.PIPE,
+                            stdout=subprocess.DEVNULL, universal_newlines=True)
+
+
+def parameters(out, step):
+    return mx.nd.load(str(out / "checkpoints" / "step-{:08d}".format(step) / "net.params"))
+
+
+def events(out):
+    log = out / "log.jsonl"
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def test_two_workers_train_what_one_process_trains(tmp_path, config, tiny_data):
+    """Two images and one image a worker; the run is rank 0's alone."""
+    job, alone = tmp_path / "job", tmp_path / "alone"
+    both = [start(job, config, tiny_data, job=("--workers", "2", "--servers", "1")), start(alone, config, tiny_data)]
+    for process in both:
+        assert process.wait() == 0, process.stderr.read()
+    found, expected = parameters(job, 6), parameters(alone, 6)
+    assert max(np.abs(found[name].asnumpy() - expected[name].asnumpy()).max() for name in expected) <= 1e-6
+    losses = [[record["losses"]["total"] for record in events(out) if record["event"] == "step"]
+              for out in (job, alone)]
+    assert len(losses[0]) == 6 and np.allclose(*losses, rtol=1e-5)
+
+
+def test_a_killed_worker_ends_the_job_and_it_goes_on(tmp_path, config, tiny_data):
+    out, options = tmp_path / "run", ("--resume", "auto", "--set", "train.epochs=100")
+    job = ("--workers", "2", "--servers", "1")
+    process = start(out, config, tiny_data, job=job, options=options)
+    while not any(record["event"] == "checkpoint" for record in events(out)):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    victims = [path.parent for path in Path("/proc").glob("[0-9]*/environ") if _is_worker(path, str(out))]
+    os.kill(int(victims[-1].name), signal.SIGKILL)
+    killed = time.monotonic()
+    assert process.wait(30) == 75 and time.monotonic() - killed < 30
+    said = process.stderr.read()
+    assert "was killed by SIGKILL" in said and str(out / "checkpoints" / "step-") in said and "--resume auto" in said
+    step = max(record["step"] for record in events(out) if record["event"] == "checkpoint")
+    again = start(out, config, tiny_data, job=job, options=("--resume", "auto", "--steps", str(step + 3)))
+    assert again.wait() == 0, again.stderr.read()
+    assert events(out)[-1]["event"] == "end" and events(out)[-1]["step"] == step + 3
+
+
+def _is_worker(environ, out):
+    """Whether a process is train.py itself in the role of a worker of the run ``out``."""
+    try:
+        variables, command = environ.read_bytes(), (environ.parent / "cmdline").read_bytes()
+    except OSError:  # it ended, or belongs to somebody else
+        return False
+    return (b"DMLC_ROLE=worker" in variables and b"train.py" in command and out.encode() in command
+            and b"keeper" not in command)
