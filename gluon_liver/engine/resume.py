@@ -43,11 +43,9 @@ def find_resume_point(out: Path, choice: str, config: Config, dataset: AnyDatase
     or the chosen one is damaged; :class:`ConfigError` for changes that the parameters do not survive and
     :class:`DatasetError` for other training data.
     """
-    if choice == AUTO and not (out / "config.yaml").exists():
-        return None
-    run = Run.open(out)
     if choice == AUTO and not has_checkpoint(out):
         return None
+    run = Run.open(out)
     checkpoint, passed_over = (newest_intact(run.checkpoints, resumable=True) if choice == AUTO
                                else (_chosen(run, choice), []))
     if checkpoint is None:
