@@ -67,7 +67,7 @@ class MirroredNet:
             self._context,
             arguments,
             args_grad={name: own[name].grad(self._context) for name in learned},
-            grad_req={name: "write" if name in learned else "null" for name in arguments},
+            grad_req={name: own[name].grad_req if name in learned else "null" for name in arguments},
             aux_states={name: own[name].data(self._context) for name in symbol.list_auxiliary_states()},
         )
 

@@ -11,7 +11,7 @@ from ..config import Config, save_config
 from ..errors import ConfigError, DatasetError, RunError
 from .checkpoint import BEST, load_state, newest_intact
 from .inputs import AnyDataset
-from .run import Run, has_checkpoint, write_json
+from .run import Run, describe_environment, has_checkpoint, write_json
 from .training_state import TrainingState
 
 AUTO = "auto"
@@ -81,6 +81,7 @@ def take_up(point: ResumePoint) -> None:
     run.log(
         "resume", step=state.step, epoch=state.epoch, checkpoint=point.checkpoint.name,
         passed_over=point.passed_over, changed={key: list(values) for key, values in point.changed.items()},
+        environment=describe_environment(run.config.train.seed),
     )  # fmt: skip
 
 

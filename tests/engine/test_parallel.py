@@ -56,6 +56,16 @@ def test_devices_and_parts_give_the_step_of_one_device(tiny_dataset, make_config
     assert np.abs(moved - start["class_predictor.weight"][0]).max() > 1e-3
 
 
+def test_mirrored_nets_on_two_devices_in_two_parts(tiny_dataset, make_config):
+    config = make_config(**{"network.batch_norm": "frozen", "train.batch_size": 4, "train.optimizer": "sgd"})
+    mirrored = make_config(**{"network.batch_norm": "frozen", "train.batch_size": 4, "train.optimizer": "sgd",
+                              "train.mirror": True, "parallel": {"devices": "cpu:2", "accumulate": 2}})
+    expected, losses = steps_of(config, tiny_dataset)
+    found, found_losses = steps_of(mirrored, tiny_dataset)
+    assert np.allclose(found_losses, losses, rtol=1e-5)
+    assert max(np.abs(array - expected[name][0]).max() for name, arrays in found.items() for array in arrays) <= 1e-5
+
+
 def test_live_batch_norm_depends_on_the_devices(tiny_dataset, make_config):
     """Statistics are those of a device's own images."""
     config = make_config(**{"train.batch_size": 8, "train.optimizer": "sgd"})
