@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import List, Sequence, Union
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Iterator, List, Optional, Sequence, Union
 
 import numpy as np
 
@@ -78,6 +79,20 @@ class TrainingInputs:
             draws=np.stack(numbers),
             to_input=network_input(config),
         )
+
+    def stream(
+        self, batches: Sequence[Sequence[int]], *, epoch: int, anchors: np.ndarray, draws: int
+    ) -> Iterator[Batch]:
+        """:meth:`load` of each of the batches, the next one in a thread while one is trained on."""
+        with ThreadPoolExecutor(1) as pool:
+            waiting: Optional[Future] = None
+            for indices in batches:
+                coming = pool.submit(self.load, indices, epoch=epoch, anchors=anchors, draws=draws)
+                if waiting is not None:
+                    yield waiting.result()
+                waiting = coming
+            if waiting is not None:
+                yield waiting.result()
 
     def _sample(self, index: int, *, epoch: int) -> Sample:
         data = self.config.data

@@ -80,10 +80,15 @@ class TrainingLoop:
         """Whether the epoch, or what was left of it, came to its end, or training to its own."""
         trainer, train = self.trainer, self.config.train
         batches = self.inputs.batches(epoch=self._epoch)
-        while self._batch < len(batches) and trainer.step_count < self._total:
+        left = batches[self._batch :][: self._total - trainer.step_count]
+        shares = [trainer.share(indices) for indices in left]
+        loaded = self.inputs.stream(
+            shares, epoch=self._epoch, anchors=trainer.anchors, draws=trainer.detector.draws
+        )
+        for share, images in zip(shares, map(len, left)):
             if trainer.worker.any(stop.name is not None):
                 return False
-            self._step(batches[self._batch], bar)
+            self._step(next(loaded), share, images, bar)
             self._batch += 1
             ended = self._batch == len(batches) or trainer.step_count == self._total
             if not ended and train.checkpoint_steps and trainer.step_count % train.checkpoint_steps == 0:
@@ -98,17 +103,16 @@ class TrainingLoop:
             self._save()
         return True
 
-    def _step(self, indices: List[int], bar: tqdm) -> None:
+    def _step(self, batch: Batch, share: List[int], images: int, bar: tqdm) -> None:
+        """``batch`` holds this worker's ``share`` of the step's ``images``."""
         trainer = self.trainer
         rate = learning_rate(self.config.train, step=trainer.step_count, per_epoch=self._per_epoch)
-        share = trainer.share(indices)
-        batch = self.inputs.load(share, epoch=self._epoch, anchors=trainer.anchors, draws=trainer.detector.draws)
         try:
             losses = trainer.step(batch, learning_rate=rate)
         except TrainingError as error:
             path = self._keep(batch, share)
             raise TrainingError("{}. What it was fed is in {}".format(error, path)) from error
-        self._meter.add(losses, images=len(indices))
+        self._meter.add(losses, images=images)
         bar.update(1)
         if trainer.step_count % self.config.train.log_every == 0 or trainer.step_count == self._total:
             record = self._meter.flush()
