@@ -140,10 +140,12 @@ class Bench:
         """The second of two processes on one folder is refused and changes nothing."""
         first = self.train("two")
         self._wait_for_log("two", first)
-        second = self.train("two")  # both write to one file of errors: the second truncates it
+        first.send_signal(signal.SIGSTOP)  # or it might end before the second begins
+        second = self.train("other", out=self.folder / "two")
         code = second.wait()
         self._count("the second run on a folder is refused", code == 2 and "is in use by process {}".format(first.pid)
-                    in self.errors("two"), "{} {}".format(code, self.errors("two")[-300:]))
+                    in self.errors("other"), "{} {}".format(code, self.errors("other")[-300:]))
+        first.send_signal(signal.SIGCONT)
         first.wait()
         self._finish("two", "the first of two on a folder")
 
