@@ -1,7 +1,9 @@
 """A tiny prepared data set that every room can train on, evaluate and detect in."""
 
+import contextlib
 import hashlib
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -115,3 +117,19 @@ def tiny_run(tiny_data, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("tiny-run") / "run"
     return train(build_config(TINY), Dataset.open(str(tiny_data)), out, progress=False)
+
+
+@pytest.fixture
+def full_disk():
+    """full_disk(size): a context in which no file of this process grows beyond ``size`` bytes, as on a full disk."""
+
+    @contextlib.contextmanager
+    def limit(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit

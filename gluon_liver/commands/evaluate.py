@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ..errors import InputError
 
-SCORING = {"data": None, "split": "test", "allow_train": False, "batch_size": None, "bootstrap": 1000, "device": "cpu"}
+SCORING = {"data": None, "split": "test", "allow_train": False, "batch_size": None, "bootstrap": None, "device": "cpu"}
+REPLICATES = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="score the training patients; the report says so, it is no result")
     parser.add_argument("--batch-size", type=int, help="slices at a time (default: fewer the larger they are)")
     parser.add_argument("--bootstrap", type=int, default=SCORING["bootstrap"],
-                        help="patient-level bootstrap replicates")
+                        help="patient-level bootstrap replicates, of CT runs alone (default {})".format(REPLICATES))
     parser.add_argument("--device", default=SCORING["device"], help="cpu (default) or gpu:N")
 
 
@@ -53,11 +54,14 @@ def run(args: argparse.Namespace) -> int:
         if value is not None and value < 1:
             raise InputError("{} {}: it must be 1 or more".format(name, value))
     opened = Run.open(args.run)
+    if args.bootstrap is not None and not opened.config.is_ct:
+        raise InputError("--bootstrap is for CT runs: {} is an ultrasound run, whose tables give SDs over scenes; "
+                         "leave it out".format(args.run))
     dataset = open_dataset(args.data if args.data is not None else opened.data_folder)
     check_kind(opened.config, dataset)
     options = {"split": args.split, "context": parse_device(args.device), "batch_size": args.batch_size}
     if opened.config.is_ct:
-        text, report = evaluate(opened, dataset, replicates=args.bootstrap, **options)
+        text, report = evaluate(opened, dataset, replicates=args.bootstrap or REPLICATES, **options)
     else:
         text, report = evaluate_us(opened, dataset, **options)
     print(text)

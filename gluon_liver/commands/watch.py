@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+FRAMES_PER_SECOND = 25.0
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m gluon_liver watch``."""
@@ -18,10 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", required=True, type=Path, metavar="RUN", help="ultrasound run that train.py made")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.mp4", help="annotated video to write")
     parser.add_argument("--score", type=float, default=0.5, help="lowest probability that is drawn (default 0.5)")
-    parser.add_argument("--fps", type=float, default=25.0, help="frames a second of the written video (default 25)")
+    parser.add_argument("--fps", type=float, help="frames a second of the written video (default: what the recording "
+                        "tells, {:g} where it tells nothing)".format(FRAMES_PER_SECOND))
     parser.add_argument("--region", type=int, nargs=4, metavar=("X1", "Y1", "X2", "Y2"),
-                        help="the picture in the frames, in pixels, X2 and Y2 exclusive; all of it by default, "
-                             "the tissue region of DICOM")
+                        help="the picture in the frames, in pixels, X2 and Y2 exclusive; all of it by default; "
+                             "not for DICOM that tells its tissue region, which is taken")
     parser.add_argument("--show", action="store_true", help="show the pictures in a window too; q ends it")
     parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
 
@@ -32,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.device == "cpu":
         prefer_synchronous_engine()
-    from ..data.us.frames import read_frames
+    from ..data.us.frames import MAX_RATE, read_frames
     from ..engine.device import parse_device
     from ..engine.run import Run
     from ..engine.stream import StreamDetector
@@ -41,16 +44,20 @@ def run(args: argparse.Namespace) -> int:
 
     if not 0 < args.score < 1:
         raise InputError("--score {}: it must lie between 0 and 1".format(args.score))
-    if not 0 < args.fps <= 240:
-        raise InputError("--fps {}: it must be above 0 and at most 240".format(args.fps))
+    if args.fps is not None and not 0 < args.fps <= MAX_RATE:
+        raise InputError("--fps {}: it must be above 0 and at most {:g}".format(args.fps, MAX_RATE))
     stream, _ = StreamDetector.from_run(Run.open(args.run), context=parse_device(args.device))
     if args.source.isdigit() and not Path(args.source).exists():
-        frames = camera(int(args.source))
+        frames, rate = camera(int(args.source)), None
     else:
         region = tuple(args.region) if args.region else None
         frames = read_frames(args.source, region=region, whole_frame=region is None, name=args.source)
-    result = watch(frames, stream, args.out, frames_per_second=args.fps, score_threshold=args.score,
-                   show=_window() if args.show else None)
+        if region is not None and frames.own_region:
+            raise InputError("--region: {} tells its own tissue region, {} {} {} {}, which is what is shown; leave "
+                             "--region out".format(args.source, *frames.region))
+        rate = frames.frames_per_second
+    result = watch(frames, stream, args.out, frames_per_second=args.fps or rate or FRAMES_PER_SECOND,
+                   score_threshold=args.score, show=_window() if args.show else None)
     for note in getattr(frames, "notes", []):
         print("note: {}".format(note))
     print("{}{} frames, {:.1f} frames/s in detection: {}".format(

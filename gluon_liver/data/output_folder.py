@@ -51,6 +51,22 @@ def check_output(out: Path, source: Path, *, overwrite: bool) -> None:
         raise InputError(f"--out {out}: its parent folder is not writable")
 
 
+def check_replaced(out: Path, mark: str, entries: str) -> None:
+    """Raise InputError when a folder that is there would lose something: it has no file `mark`, or holds what
+    does not match `entries`, a regular expression of paths below it.
+    """
+    if not os.path.lexists(out):
+        return
+    if not (out / mark).is_file():
+        raise InputError(f"{out} has no {mark}, so no phantom command wrote it; it is not overwritten")
+    paths = sorted(path.relative_to(out).as_posix() for path in out.rglob("*"))
+    foreign = [path for path in paths if not re.fullmatch(entries, path)]
+    if foreign:
+        raise InputError(
+            f"{out} holds {foreign[0]!r}, which this command does not write; it is not overwritten: move that elsewhere"
+        )
+
+
 def why_not_written(error: OSError) -> str:
     """The reason in words. NumPy reports a full disk as two counts, without an errno."""
     if error.strerror:

@@ -15,7 +15,7 @@ from ..metrics.us_summary import us_summary
 from ..report.drawing import save_png
 from ..report.us_drawing import draw_us
 from ..report.us_html import write_us_report
-from ..report.us_tables import us_text
+from ..report.us_tables import kept_text, us_text
 from .detect import SliceDetector, detect_labelled
 from .evaluate import SCORE_THRESHOLD, detections_json, evaluation_folder, overlay_examples, run_notes
 from .inputs import check_kind
@@ -38,6 +38,8 @@ def evaluate_us(
     """
     labels = _split_labels(run, dataset, split)
     note = "; ".join(run_notes(run, dataset, split))
+    head = run.config.network.head
+    kept = {"score_threshold": head.score_threshold, "max_detections": head.max_detections}
     with evaluation_folder(run) as folder:
         detector, checkpoint = SliceDetector.from_run(run, context=context)
         results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
@@ -56,14 +58,16 @@ def evaluate_us(
                     "phantom": dataset.phantom, "note": note, "fingerprint": dataset.fingerprint,
                     "split_by": dataset.split_by,
                 },
+                "detections": kept,
                 "classes": list(dataset.classes),
                 "summary": summary,
                 "overlays": _write_overlays(folder / "overlays", dataset, labels, results),
             },
         )
         text = us_text(
-            summary, model=run.config.model, data_note=note, phantom=dataset.phantom, split_by=dataset.split_by
-        )
+            summary, model=run.config.model, data_note=note, phantom=dataset.phantom, kept=kept_text(kept),
+            split_by=dataset.split_by,
+        )  # fmt: skip
         write_us_report(folder)
     return text, run.folder / "report.html"
 
@@ -82,16 +86,21 @@ def _split_labels(run: Run, dataset: UltrasoundDataset, split: str) -> List[Fram
 
 
 def _refuse_trained(run: Run, dataset: UltrasoundDataset, labels: Sequence[FrameLabel], split: str) -> None:
-    """Raise DatasetError when units of the split, or with a split by patient whole recordings, were trained on."""
-    units = {dataset.unit_of(label) for label in labels}
-    seen = units & set(run.environment["training_units"])
-    if dataset.split_by == "patient":
+    """Raise DatasetError when units of the split were trained on, or recordings of which frames were.
+
+    Parts of one recording may be on both sides only where the units are those of the training, made by the same
+    import. Units of another import (split, salt) never meet, and nothing tells which frames were trained on.
+    """
+    trained = set(run.environment["training_units"])
+    seen = {dataset.unit_of(label) for label in labels} & trained
+    if dataset.split_by == "patient" or not trained <= {dataset.unit_of(label) for label in dataset.labels}:
         cases = {label.case for label in labels}
         prints = set(run.environment["training_studies"])
         seen |= {info.case for info in dataset.cases if info.case in cases and info.fingerprint in prints}
     if seen:
-        raise DatasetError("{} of the {} split were trained on, the first is {}: the split has changed since "
-                           "training".format(len(seen), split, sorted(seen)[0]))
+        raise DatasetError("{} of the {} split were trained on, the first is {}: the split has changed since training, "
+                           "or the data were imported again; score the data of the training, or recordings that were "
+                           "not in it".format(len(seen), split, sorted(seen)[0]))
 
 
 def _write_overlays(

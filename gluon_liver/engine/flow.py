@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Union
+from typing import Any, Dict, Mapping, NamedTuple, Union
 
 import mxnet as mx
 import numpy as np
@@ -17,6 +18,10 @@ from ..report.results import parse_object
 
 PARAMETERS, MANIFEST = "flow.params", "flow.json"
 REMEDY = "make both with train-flow or convert-flow"
+CONVENTIONS = {
+    "images": "(B, 3, H, W), blue, green, red, 0 to 1; the network subtracts the means",
+    "flow": "(B, 2, H, W), pixels, channel 0 right, channel 1 down; first[y, x] = second[y + dy, x + dx]",
+}
 WIDEST = 4.0  # no file is of such a network; a damaged width must not ask for all memory
 
 
@@ -69,6 +74,46 @@ def read_manifest(path: Path) -> Dict[str, Any]:
     if not isinstance(output, dict) or not isinstance(output.get("sha256"), str):
         raise InputError(f"{path} does not tell the SHA-256 of the parameters; {REMEDY}")
     return manifest
+
+
+def save_flow(
+    path: Path, manifest_path: Path, arrays: Mapping[str, np.ndarray], *, width: float, source: Mapping[str, Any],
+    **more: Any,
+) -> None:
+    """Write parameters, read them back, and write the JSON about them: what :func:`find_flow` finds.
+
+    arrays: float32 by name. source: where they come from. more: further entries of the JSON. Both files appear when
+    both are whole. Raises :class:`InputError` when the disk did not take them, OSError.
+    """
+    partial, partial_manifest = (one.with_name(one.name + ".partial") for one in (path, manifest_path))
+    try:
+        try:
+            mx.nd.save(str(partial), {name: mx.nd.array(array) for name, array in arrays.items()})
+            found = mx.nd.load(str(partial))  # MXNet does not notice every failed write
+            whole = set(found) == set(arrays)
+            whole = whole and all(np.array_equal(found[name].asnumpy(), array) for name, array in arrays.items())
+        except mx.MXNetError:
+            whole = False
+        if not whole:
+            raise InputError(f"{path} cannot be written: does its folder exist, and is the disk full?")
+        manifest = {
+            "format": 1, "network": "LiteFlowNet", "width": width,
+            "parameters": sum(array.size for array in arrays.values()), "source": source, "conventions": CONVENTIONS,
+            **more, "output": {"file": path.name, **digest(partial)},
+        }  # fmt: skip
+        partial_manifest.write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(partial, path)
+        os.replace(partial_manifest, manifest_path)
+    finally:
+        for one in (partial, partial_manifest):
+            if one.exists():
+                one.unlink()
+
+
+def digest(path: Path) -> Dict[str, Any]:
+    """Size and SHA-256 of a file."""
+    content = path.read_bytes()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def flow_input(frames: np.ndarray, *, context: mx.Context) -> mx.nd.NDArray:

@@ -27,7 +27,7 @@ from ..data.splits import MAX_SEED
 from ..errors import ConfigError, InputError, TrainingError
 from ..nn.flow_weights import parameters
 from ..nn.liteflownet import MULTIPLE, LiteFlowNet
-from .flow import MANIFEST, PARAMETERS, flow_input
+from .flow import MANIFEST, PARAMETERS, flow_input, save_flow
 from .flow_loss import Target, flow_losses, level_targets
 from .flow_matching import (
     matching_costs,
@@ -47,10 +47,6 @@ SHARE_OF_PHANTOMS = 0.5  # where there are any
 LOG, RESULTS = "log.jsonl", "results.json"
 _CROPS = 31  # purpose of random numbers
 NOTE = "synthetic pairs with exact motion; says nothing about accuracy in patients"
-CONVENTIONS = {
-    "images": "(B, 3, H, W), blue, green, red, 0 to 1; the network subtracts the means",
-    "flow": "(B, 2, H, W), pixels, channel 0 right, channel 1 down; first[y, x] = second[y + dy, x + dx]",
-}
 
 
 @dataclass(frozen=True)
@@ -263,25 +259,10 @@ def _check_out(out: Path, phantoms: Optional[Path]) -> None:
 
 
 def _save(net: LiteFlowNet, folder: Path, about: Dict[str, Any]) -> None:
-    """flow.params, read back, and flow.json. Raises InputError when the disk did not take it."""
-    path = folder / PARAMETERS
-    arrays = {name: parameter.data().as_in_context(mx.cpu()) for name, parameter in parameters(net).items()}
-    broken = [name for name, array in arrays.items() if not np.isfinite(array.asnumpy()).all()]
+    """flow.params and flow.json. Raises InputError when the disk did not take them."""
+    arrays = {name: parameter.data().asnumpy() for name, parameter in parameters(net).items()}
+    broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken:
         raise TrainingError(f"{broken[0]} is not finite after the last step, so nothing was written")
-    try:
-        mx.nd.save(str(path), arrays)
-        found = mx.nd.load(str(path))  # MXNet does not notice every failed write
-        whole = all(np.array_equal(found[name].asnumpy(), array.asnumpy()) for name, array in arrays.items())
-    except (mx.MXNetError, KeyError):
-        whole = False
-    if not whole:
-        raise InputError(f"{PARAMETERS} cannot be written to {folder.parent}: is the disk full?")
-    content = path.read_bytes()
-    manifest = {
-        "format": 1, "network": "LiteFlowNet", "width": about["options"]["width"],
-        "parameters": sum(array.size for array in arrays.values()), "source": {"kind": "train-flow", **about},
-        "conventions": CONVENTIONS,
-        "output": {"file": PARAMETERS, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()},
-    }  # fmt: skip
-    write_json(folder / MANIFEST, manifest)
+    source = {"kind": "train-flow", **about}
+    save_flow(folder / PARAMETERS, folder / MANIFEST, arrays, width=about["options"]["width"], source=source)

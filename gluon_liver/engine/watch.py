@@ -11,6 +11,7 @@ from typing import Callable, Iterable, Iterator, NamedTuple, Optional
 import cv2
 import numpy as np
 
+from ..data.us.video_writer import check_written, open_writer
 from ..errors import InputError
 from ..report.flow import flow_picture
 from ..report.us_drawing import draw_us
@@ -57,7 +58,8 @@ def watch(
             recent = seconds[-SPEED_OVER:]
             picture = annotated(frame, result, stream.classes, score_threshold, len(recent) / max(sum(recent), 1e-9))
             if writer is None:
-                writer = _writer(partial, picture.shape, frames_per_second)
+                height, width = picture.shape[:2]
+                writer = open_writer(partial, width=width, height=height, frames_per_second=frames_per_second)
             writer.write(np.ascontiguousarray(picture[..., ::-1]))
             count += 1
             if show is not None and not show(picture):
@@ -70,6 +72,7 @@ def watch(
     _close(writer, partial, keep=count > 0)
     if count == 0:
         raise InputError("interrupted before the first frame" if interrupted else "the recording has no frame")
+    check_written(partial, count, name=str(out))
     os.replace(str(partial), str(out))
     # the first frame plans the graphs
     timed = seconds[1:] or seconds
@@ -106,13 +109,6 @@ def camera(index: int) -> Iterator[np.ndarray]:
             yield frame[..., ::-1]
     finally:
         capture.release()
-
-
-def _writer(path: Path, shape, frames_per_second: float) -> cv2.VideoWriter:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), frames_per_second, (shape[1], shape[0]))
-    if not writer.isOpened():
-        raise InputError("{} cannot be written: is its folder there and writable?".format(path.parent))
-    return writer
 
 
 def _close(writer: Optional[cv2.VideoWriter], partial: Path, *, keep: bool) -> None:

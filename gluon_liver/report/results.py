@@ -16,7 +16,9 @@ KEYS = {
     "ct": dict(
         row=(str, type(None)), split=str, data=dict, classes=list, summary=dict, curves=dict, overlays=list
     ),
-    "us": dict(model=str, split=str, checkpoint=str, data=dict, classes=list, summary=dict, overlays=list),
+    "us": dict(
+        model=str, split=str, checkpoint=str, data=dict, detections=dict, classes=list, summary=dict, overlays=list
+    ),
 }
 
 
@@ -71,4 +73,5 @@ def _check_us(results: Dict[str, Any]) -> None:
         raise InputError(
             f"data must say fingerprint (text) and split_by ({', '.join(us_tables.SPLIT_NOTES)}); evaluate again"
         )
+    us_tables.kept_text(results["detections"])
     us_tables.table1(results["summary"], model=results["model"])

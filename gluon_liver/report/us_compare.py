@@ -23,6 +23,7 @@ from gluon_liver.report.us_tables import (
     bullets,
     data_statement,
     decimals,
+    kept_text,
     label_of,
     mean_sd,
     us_notes,
@@ -87,8 +88,12 @@ def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
         results = run.results
         legend.append(f"{letter}: {run.name}, {results['model']}, checkpoint {results['checkpoint']}.")
     if a["model"] == b["model"]:
-        legend.append(f"Both runs are {a['model']}; the paper compares {PROPOSED} (us-flow) with {BASELINE}.")
-    notes = us_notes(a["summary"], split_by=a["data"]["split_by"])
+        legend.append(
+            f"Both runs are {a['model']}; the paper compares {PROPOSED} (us-flow) with {BASELINE}: its rows of Table 2 "
+            f"have {PROPOSED} under A and {BASELINE} under B."
+        )
+    kept = kept_text(a["detections"], b["detections"])
+    notes = us_notes(a["summary"], kept=kept, split_by=a["data"]["split_by"])
     notes += [f"{label_of(name)}: no t-test: {test.reason}." for name, test in tests.items() if test.reason]
     notes.append(
         "Our P values are two-sided, and t is positive where A is better. The test takes scenes for independent draws, "
@@ -97,7 +102,7 @@ def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
     data = list(dict.fromkeys(run["data"]["note"] for run in (a, b)))
     blocks = [
         as_text(_ap_table(a["summary"], b["summary"], _columns(a, b))),
-        as_text(_sensitivity_table(a["summary"], b["summary"], tests, _columns(a, b))),
+        as_text(_sensitivity_table(a, b, tests)),
         wrap("\n".join(legend)),
         data_statement(" / ".join(data), a["data"]["phantom"] or b["data"]["phantom"]),
         bullets(notes + [PAPER_WORTH, DISAGREEMENT, P_NOTE]),
@@ -123,9 +128,8 @@ def _ap_table(a: Dict[str, Any], b: Dict[str, Any], columns: Tuple[str, str]) ->
     return Table("Table 1: average precision in tumor and vessel detection", header, tuple(rows))
 
 
-def _sensitivity_table(
-    a: Dict[str, Any], b: Dict[str, Any], tests: Dict[str, PairedTest], columns: Tuple[str, str]
-) -> Table:
+def _sensitivity_table(a: Dict[str, Any], b: Dict[str, Any], tests: Dict[str, PairedTest]) -> Table:
+    columns = _columns(a, b)
     rows: List[Tuple[Cell, ...]] = []
     for name, test in tests.items():
         printed = TABLE2.get(label_of(name))
@@ -133,11 +137,13 @@ def _sensitivity_table(
             one, other = (printed.sensitivity[column] for column in columns)
             texts = [one.text, other.text, _difference(one.mean, other.mean), printed.p.text, printed.t.text]
             rows.append((Cell(f"{label_of(name)}, paper"), *(Cell(text) for text in (*texts, str(PAPER_SCENES)))))
-        texts = [mean_sd(run["sensitivity"][name]) for run in (a, b)]
+        texts = [mean_sd(run["summary"]["sensitivity"][name]) for run in (a, b)]
         texts.append("-" if test.difference is None else f"{test.difference:+.3f}")
         texts += [_p_text(test.p), "-" if test.t is None else f"{test.t:.3f}", str(test.n)]
         rows.append((Cell(f"{label_of(name)}, A and B"), *(Cell(text) for text in texts)))
-    header = ("Label", f"{columns[0]} / A", f"{columns[1]} / B", "difference", "P value", "t-value", "scenes")
+    # two runs of one model are not the paper's two columns
+    letters = ("A", "B") if a["model"] == b["model"] else (f"{columns[0]} / A", f"{columns[1]} / B")
+    header = ("Label", *letters, "difference", "P value", "t-value", "scenes")
     return Table("Table 2: mean sensitivity per scene, \u00b1 SD over scenes, and paired t-test", header, tuple(rows))
 
 

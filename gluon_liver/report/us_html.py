@@ -41,7 +41,9 @@ def write_us_report(run_dir: Union[str, Path]) -> Path:
         phantom_warning=PHANTOM_WARNING,
         tables=[us_tables.table1(summary, model=model), us_tables.table2(summary, model=model)],
         by_label=us_tables.label_table(summary),
-        notes=us_tables.us_notes(summary, split_by=results["data"]["split_by"]),
+        notes=us_tables.us_notes(
+            summary, kept=us_tables.kept_text(results["detections"]), split_by=results["data"]["split_by"]
+        ),
         paper_notes=[us_tables.PAPER_WORTH, us_tables.DISAGREEMENT, us_tables.P_NOTE],
         scenes=us_tables.scene_table(summary),
         sensitivities=page.data_uri(

@@ -156,15 +156,31 @@ def scene_table(summary: Dict[str, Any]) -> Table:
     return Table("Sensitivity by scene", header, tuple(rows))
 
 
-def us_notes(summary: Dict[str, Any], *, split_by: Optional[str] = None) -> List[str]:
-    """How the numbers are counted and what the evaluated set is; split_by adds what the split may leak."""
+def kept_text(*kept: Mapping[str, Any]) -> str:
+    """Which detections are counted, from ``detections`` of results.json: score_threshold, max_detections.
+
+    Raises InputError where one of them is missing or no number.
+    """
+    for one in kept:
+        if not all(type(one.get(key)) in (int, float) for key in ("score_threshold", "max_detections")):
+            raise InputError("detections must say score_threshold and max_detections (numbers); evaluate again")
+    texts = (f"score above {one['score_threshold']:g}, at most {one['max_detections']} a frame" for one in kept)
+    return " / ".join(dict.fromkeys(texts))
+
+
+def us_notes(summary: Dict[str, Any], *, kept: str, split_by: Optional[str] = None) -> List[str]:
+    """How the numbers are counted and what the evaluated set is; split_by adds what the split may leak.
+
+    kept: of :func:`kept_text`.
+    """
     check_us_summary(summary)
     settings = summary["settings"]
     boxes = ", ".join(f"{count} {name}" for name, count in summary["boxes"].items())
     notes = [
         f"Evaluated: patients: {summary['patients']}; scenes: {len(summary['scenes'])}; frames: {summary['images']}, "
         f"annotated {summary['annotated_images']}; boxes: {boxes}.",
-        "Table 1: COCO (pycocotools), Mean AP over IoU 0.50 to 0.95 and over labels; detections of every score.",
+        "Table 1: COCO (pycocotools), Mean AP over IoU 0.50 to 0.95 and over labels; detections that the "
+        f"configuration keeps: {kept}.",
         f"Table 2: a box is found by a detection of its label with IoU {settings['iou_threshold']:g} or more and score "
         f"{settings['score_threshold']:g} or more, one box a detection. The paper gives no score for Table 2; its "
         "Figure S1 draws 0.5 or more.",
@@ -181,13 +197,14 @@ def us_notes(summary: Dict[str, Any], *, split_by: Optional[str] = None) -> List
 
 
 def us_text(
-    summary: Dict[str, Any], *, model: str, data_note: str, phantom: bool, split_by: Optional[str] = None
+    summary: Dict[str, Any], *, model: str, data_note: str, phantom: bool, kept: str, split_by: Optional[str] = None
 ) -> str:
     """Both tables with this run beside the printed numbers, and what they are worth; at most 110 columns.
 
     Args:
         summary: of us_summary. model: "us-flow" or "us-faster-rcnn".
         data_note: what the data are. phantom: whether they are generated; the text then says what that is worth.
+        kept: which detections are counted, of kept_text.
         split_by: "patient", "scene" or "image", what no two splits share; None where it is not known.
 
     Raises:
@@ -202,7 +219,7 @@ def us_text(
         wrap(f"{beside} of the paper's tables."),
         data_statement(data_note, phantom),
         as_text(label_table(summary)),
-        bullets(us_notes(summary, split_by=split_by) + [PAPER_WORTH, DISAGREEMENT, P_NOTE]),
+        bullets(us_notes(summary, kept=kept, split_by=split_by) + [PAPER_WORTH, DISAGREEMENT, P_NOTE]),
     ]
     return "\n\n".join(blocks) + "\n"
 

@@ -153,6 +153,8 @@ def test_both_models_are_scored_and_compared(runs, data, capsys):
         text, report = evaluate_us(run, data, progress=False)
         results = json.loads((run.folder / "results.json").read_text())
         assert "Table 1" in text and report.is_file() and results["model"] == model
+        assert results["detections"] == {"score_threshold": 0.0, "max_detections": 100}
+        assert "score above 0, at most 100 a frame" in " ".join(text.split())
         assert len(results["summary"]["scenes"]) == 2 and results["data"]["split_by"] == "patient"
         assert all(np.isfinite(row["score"]) for row in json.loads((run.folder / "detections.json").read_text()))
     folders = [str(runs[model].folder) for model in ("us-flow", "us-faster-rcnn")]
@@ -166,6 +168,49 @@ def test_what_was_trained_on_is_not_scored(runs, data):
     run.environment["training_units"] = [data.unit_of(label) for label in data.labels_of("test")]
     with pytest.raises(DatasetError, match="were trained on"):
         evaluate_us(run, data, progress=False)
+
+
+@pytest.fixture(scope="module")
+def imports(data, tmp_path_factory):
+    """The recordings of ``data`` imported again: split by image, by scene, and by patient with another salt."""
+    source, out = data.folder.parent, tmp_path_factory.mktemp("imports")
+    options = {"labels": source / "labels.json", "fractions": (0.5, 0, 0.5)}
+    for split_by, salt in (("image", "test-salt"), ("scene", "another salt"), ("patient", "another salt")):
+        import_us(source / "in", out / split_by, split_by=split_by, salt=salt, **options)
+    return {name: open_dataset(out / name) for name in ("image", "scene", "patient")}
+
+
+def prints(dataset, split):
+    return {info.fingerprint for info in dataset.cases if info.case in dataset.cases_of(split)}
+
+
+def test_what_was_trained_on_is_not_scored_in_another_import(data, imports, tmp_path):
+    run = train(config("us-faster-rcnn"), data, tmp_path / "run", steps=1, progress=False)
+    for name in ("image", "scene"):
+        again = imports[name]
+        assert prints(again, "test") & prints(data, "train")
+        assert not {again.unit_of(label) for label in again.labels} & set(run.environment["training_units"])
+        with pytest.raises(DatasetError, match="were trained on.*imported again"):
+            evaluate_us(run, again, progress=False)
+    assert not (run.folder / "results.json").exists()
+    evaluate_us(run, data, progress=False)
+
+
+def test_parts_of_a_recording_are_scored_in_the_import_of_the_training_alone(data, imports, runs):
+    run = Run.open(runs["us-faster-rcnn"].folder)
+    run.environment.update(imports["image"].training_record())
+    assert prints(imports["image"], "test") & prints(imports["image"], "train")
+    evaluate_us(run, imports["image"], progress=False)
+    for name in ("scene", "patient"):
+        assert prints(imports[name], "test") & prints(imports["image"], "train")
+        with pytest.raises(DatasetError, match="were trained on"):
+            evaluate_us(run, imports[name], progress=False)
+
+
+def test_the_bootstrap_is_of_ct_runs(runs, capsys):
+    for words in (["--bootstrap", "7"], ["--bootstrap", "1000"]):
+        assert run_command(("evaluate",), ["--run", str(runs["us-flow"].folder), *words], program="evaluate.py") == 2
+        assert "--bootstrap is for CT runs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("model", ["us-faster-rcnn", "us-flow"])
@@ -187,3 +232,48 @@ def test_a_stream_finds_what_the_whole_network_finds(runs, data, model):
         first = stream.detect(data.frames(labels[0].case)[0])
         assert np.allclose(first.detections.scores, expected[0].scores, atol=1e-4)
         assert not np.allclose(again.flow, first.flow)
+
+
+def test_a_stream_uses_the_frame_before(runs, data):
+    stream, _ = StreamDetector.from_run(runs["us-flow"])
+    detector, _ = SliceDetector.from_run(runs["us-flow"])
+    for network in (stream._network, detector.network):
+        # it starts at zero, where the previous frame does not count
+        gamma = network.aggregation.bn3.gamma
+        gamma.set_data(mx.nd.ones_like(gamma.data()))
+    case = data.labels_of("test")[0].case
+    labels = [label for label in data.labels_of("test") if label.case == case]
+    expected = detect_labelled(detector, data, labels, batch_size=1, progress=False)
+    for label, result in zip(labels, expected):
+        found = stream.detect(data.frames(case)[label.row]).detections
+        assert np.allclose(found.scores, result.scores, atol=1e-4) and np.allclose(found.boxes, result.boxes, atol=1e-2)
+    stream.restart()
+    alone = stream.detect(data.frames(case)[labels[-1].row]).detections
+    assert not np.allclose(alone.scores, found.scores, atol=1e-3)
+
+
+def test_larger_frames_give_larger_boxes_and_flow(runs, data):
+    stream, _ = StreamDetector.from_run(runs["us-flow"])
+    frames = data.frames(data.labels_of("test")[0].case)
+    small = [stream.detect(frame) for frame in frames]
+    stream.restart()
+    large = [stream.detect(frame.repeat(2, axis=0).repeat(2, axis=1)) for frame in frames]
+    for one, other in zip(small, large):
+        assert len(one.detections.boxes) > 0
+        assert np.allclose(2 * one.detections.boxes, other.detections.boxes, atol=1e-2)
+        assert np.allclose(2 * one.flow, other.flow, atol=1e-3)
+    assert max(np.abs(one.flow).max() for one in small) > 1e-2
+
+
+def test_flow_runs_from_the_previous_frame_in_blue_green_red(runs, monkeypatch):
+    network = SliceDetector.from_run(runs["us-flow"])[0].network
+    seen = []
+
+    def flow(first, second):
+        seen.extend(frame.asnumpy()[:, ::-1] for frame in (first, second))
+        return mx.nd.zeros((1, 2, SIZE, SIZE))
+
+    monkeypatch.setitem(network.__dict__, "flow", flow)
+    frames = mx.nd.random.uniform(shape=(1, 2, 3, SIZE, SIZE))
+    network.features(mx.nd, frames)
+    assert np.allclose(seen[0], frames[:, 0].asnumpy()) and np.allclose(seen[1], frames[:, 1].asnumpy())

@@ -4,10 +4,16 @@ import cv2
 import numpy as np
 import pytest
 
+from gluon_liver.commands import main
+from gluon_liver.data.us.video_writer import open_writer
+from gluon_liver.engine import stream as stream_module
+from gluon_liver.engine import watch as watch_module
 from gluon_liver.engine.detect import Detections
+from gluon_liver.engine.run import Run
 from gluon_liver.engine.stream import StreamResult
 from gluon_liver.engine.watch import annotated, watch
 from gluon_liver.errors import InputError, RunError
+from tests.data.us.us_writer import write_us, write_video
 
 CLASSES = ("tumor", "vessel")
 
@@ -95,3 +101,73 @@ def test_an_existing_file_is_left_alone(tmp_path):
     with pytest.raises(InputError, match="exists"):
         watch(frames(), FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
     assert (tmp_path / "a.mp4").read_text() == "mine"
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, full_disk):
+    noise = np.random.default_rng(0).integers(0, 255, (20, 120, 150, 3)).astype(np.uint8)
+    with full_disk(50_000):
+        with pytest.raises(InputError, match="a.mp4: 0 of 20 frames could be written: is the disk full"):
+            watch(noise, FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Interrupting:
+    """A writer that Ctrl-C meets right after its last frame was taken."""
+
+    def __init__(self, writer, last):
+        self.writer, self.left = writer, last
+
+    def write(self, picture):
+        self.writer.write(picture)
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+    def release(self):
+        self.writer.release()
+
+
+def test_an_interrupt_between_a_frame_and_its_count_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch_module, "open_writer", lambda *a, **k: Interrupting(open_writer(*a, **k), 3))
+    result = watch(frames(), FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
+    assert result.interrupted and len(read(tmp_path / "a.mp4")) == 3
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """command(source, *options): exit code of watch with a run that finds one tumor in every frame, into a.mp4."""
+    monkeypatch.setattr(Run, "open", staticmethod(lambda folder: None))
+    monkeypatch.setattr(stream_module.StreamDetector, "from_run", lambda run, context: (FakeStream(), "step"))
+    return lambda source, *options: main(
+        ["watch", str(source), "--run", "RUN", "--out", str(tmp_path / "a.mp4"), *map(str, options)]
+    )
+
+
+def test_a_region_is_refused_where_the_file_tells_its_own(tmp_path, command, capsys):
+    pixels = np.zeros((2, 40, 60, 3), np.uint8)
+    region = "--region", 0, 0, 16, 16
+    own = write_us(tmp_path / "own.dcm", pixels, region=(8, 4, 55, 35))
+    assert command(own, *region) == 2 and "its own tissue region, 8 4 56 36" in capsys.readouterr().err
+    assert not (tmp_path / "a.mp4").exists()
+    assert command(write_us(tmp_path / "none.dcm", pixels), *region) == 0
+
+
+def rate_of(path):
+    return cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS)
+
+
+def test_the_rate_is_the_recordings_unless_given(tmp_path, command):
+    pixels = np.zeros((3, 40, 60, 3), np.uint8)
+    video = write_video(tmp_path / "v.avi", pixels)
+    dicom = write_us(tmp_path / "d.dcm", pixels, FrameTime="80")
+    silent = write_us(tmp_path / "s.dcm", pixels)
+    for source, options, rate in ((video, (), 10), (dicom, (), 12.5), (silent, (), 25), (video, ("--fps", 8), 8)):
+        assert command(source, *options) == 0
+        assert rate_of(tmp_path / "a.mp4") == pytest.approx(rate)
+        (tmp_path / "a.mp4").unlink()
+    assert command(video, "--fps", 0) == 2
+
+
+def test_a_codec_that_hides_its_size_is_told(tmp_path, command, capsys):
+    assert command(write_video(tmp_path / "v.mp4", np.zeros((3, 48, 64, 3), np.uint8), "mp4v")) == 0
+    assert "note: a change of the frame size inside the video cannot be seen in its codec" in capsys.readouterr().out

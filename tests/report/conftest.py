@@ -106,7 +106,8 @@ def us_results(missed=(), model="us-flow", scenes=US_SCENES, **entries):
     results = {
         "format": 1, "kind": "us", "model": model, "split": "test", "checkpoint": "step-00000400",
         "data": {"phantom": True, "note": "generated <script>frames</script>", "fingerprint": "f", "split_by": "scene"},
-        "classes": list(US_CLASSES), "summary": summary, "overlays": [], **entries,
+        "detections": {"score_threshold": 0.01, "max_detections": 100}, "classes": list(US_CLASSES), "summary": summary,
+        "overlays": [], **entries,
     }  # fmt: skip
     return json.loads(json.dumps(results))
 

@@ -49,8 +49,24 @@ def test_the_papers_columns_follow_the_runs(make):
     assert row(text, "Mean AP")[2:5] == ["0.530", "0.549", "-0.019"]
     assert row(text, "Tumor, paper")[2:5] == ["0.456±0.411", "0.627±0.390", "-0.171"]
     assert "Faster R-CNN / A" in text and "Our model / B" in text
-    both = compare_text(make("one"), make("two", (0, 0)))
-    assert "Our model / A" in both and "Both runs are us-flow" in both
+
+
+@pytest.mark.parametrize("model", ["us-flow", "us-faster-rcnn"])
+def test_two_runs_of_one_model_are_not_the_papers_columns(make, model):
+    text = compare_text(make("one", model=model), make("two", (0, 0), model=model))
+    assert row(text, "Label") == ["Label", "A", "B", "difference", "P", "value", "t-value", "scenes"]
+    assert row(text, "Tumor, paper")[2:4] == ["0.627±0.390", "0.456±0.411"]
+    flat = " ".join(text.split())
+    assert f"Both runs are {model}" in flat and "have Our model under A and Faster R-CNN under B." in flat
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_what_each_run_keeps(make):
+    assert "configuration keeps: score above 0.01, at most 100 a frame." in " ".join(
+        compare_text(make("one"), make("two")).split())  # fmt: skip
+    other = make("two", detections={"score_threshold": 0.5, "max_detections": 20})
+    flat = " ".join(compare_text(make("one"), other).split())
+    assert "keeps: score above 0.01, at most 100 a frame / score above 0.5, at most 20 a frame." in flat
 
 
 def test_a_run_beside_itself_has_no_t(make):

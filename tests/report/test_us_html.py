@@ -56,6 +56,8 @@ def test_real_data(us_run):
         ({"model": "us-new"}, "no model 'us-new'"),
         ({"model": None}, "model is missing or of the wrong type"),
         ({"checkpoint": 3}, "checkpoint is missing"),
+        ({"detections": None}, "detections is missing"),
+        ({"detections": {"score_threshold": "0.01", "max_detections": 9}}, "must say score_threshold"),
         ({"data": {"phantom": True, "note": "x", "split_by": "scene"}}, "must say fingerprint"),
         ({"data": {"phantom": True, "note": "x", "fingerprint": "f", "split_by": []}}, "split_by"),
         ({"summary": {}}, "summary has no valid annotated_images, ap,"),

@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from tqdm import tqdm
 
-from gluon_liver.data.output_folder import whole_folder, why_not_written
+from gluon_liver.data.output_folder import check_replaced, whole_folder, why_not_written
 from gluon_liver.data.phantom.attenuation import PHASES
 from gluon_liver.data.phantom.config import CTPhantomConfig
 from gluon_liver.data.phantom.ct import PhantomStudy, make_ct_study
@@ -20,6 +20,7 @@ from gluon_liver.data.splits import MAX_SEED
 from gluon_liver.errors import InputError
 
 DICOM_FOLDER, LABELS_FILE, TRUTH_FILE = "dicom", "labels.json", "phantom.json"
+ENTRIES = r"(dicom(/study-\d+(/\d+\.dcm)?)?|labels\.json|phantom\.json)"
 Record = Dict[str, Any]
 Task = Tuple[str, CTPhantomConfig, int, int]
 
@@ -53,8 +54,8 @@ def write_ct_phantoms(
     is the same however many are made. Processes are spawned: a script that calls this with jobs > 1 needs the
     usual ``if __name__ == "__main__"``. Everything is written next to ``out`` first and then renamed.
 
-    Raises InputError: a number out of range, ``out`` exists and ``overwrite`` is not given, or it cannot be
-    written.
+    Raises InputError: a number out of range, ``out`` exists and ``overwrite`` is not given, it holds
+    something that this does not write, or it cannot be written.
     """
     out, jobs = Path(out), usable_cores() if jobs is None else jobs
     for name, value, least in (("studies", studies, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
@@ -64,8 +65,7 @@ def write_ct_phantoms(
         raise InputError(f"seed is {seed}; it must be {MAX_SEED} or less")
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists already; choose another folder or ask for it to be overwritten")
-    if overwrite and out.exists() and not (out / TRUTH_FILE).is_file():
-        raise InputError(f"{out} is no folder of phantoms (it has no {TRUTH_FILE}); it is not overwritten")
+    check_replaced(out, TRUTH_FILE, ENTRIES)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(out, replace=overwrite) as partial:
@@ -84,6 +84,8 @@ def write_ct_phantoms(
             truth["studies"] = [record["truth"] for record in records]
             (partial / LABELS_FILE).write_text(json.dumps(labels), encoding="utf-8")
             (partial / TRUTH_FILE).write_text(json.dumps(truth, indent=1), encoding="utf-8")
+            # something may have been put into the old folder meanwhile
+            check_replaced(out, TRUTH_FILE, ENTRIES)
     except OSError as error:
         raise InputError(f"phantoms cannot be written to {out}: {why_not_written(error)}") from error
     return {

@@ -11,16 +11,18 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from gluon_liver.data.output_folder import whole_folder, why_not_written
+from gluon_liver.data.output_folder import check_replaced, whole_folder, why_not_written
 from gluon_liver.data.phantom.ct_folder import coco_labels, usable_cores
 from gluon_liver.data.phantom.us import CLASSES, PhantomScene, make_us_scene
 from gluon_liver.data.phantom.us_config import USPhantomConfig
 from gluon_liver.data.phantom.us_dicom import write_us_dicom
 from gluon_liver.data.splits import MAX_SEED
+from gluon_liver.data.us.video_writer import check_written, open_writer
 from gluon_liver.errors import InputError
 
 DICOM_FOLDER, VIDEO_FOLDER, FLOW_FOLDER = "dicom", "video", "flow"
 LABELS_FILE, TRUTH_FILE = "labels.json", "us-phantom.json"
+ENTRIES = r"(dicom(/scene-\d+\.dcm)?|video(/scene-\d+\.mp4)?|flow(/scene-\d+\.npz)?|labels\.json|us-phantom\.json)"
 FRAMES_PER_SECOND = 20
 Record = Dict[str, Any]
 Task = Tuple[str, USPhantomConfig, int, int, int]
@@ -48,7 +50,7 @@ def write_us_phantoms(
 
     The files depend on ``config``, ``frames`` and ``seed`` alone, not on ``jobs`` (processes; default: usable cores),
     and scene k is the same however many are made. Raises InputError: a number out of range, ``out`` exists and
-    ``overwrite`` is not given, or it cannot be written.
+    ``overwrite`` is not given, it holds something that this does not write, or it cannot be written.
     """
     out, jobs = Path(out), usable_cores() if jobs is None else jobs
     for name, value, least in (("scenes", scenes, 1), ("frames", frames, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
@@ -58,8 +60,7 @@ def write_us_phantoms(
         raise InputError(f"seed is {seed}; it must be {MAX_SEED} or less")
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists already; choose another folder or ask for it to be overwritten")
-    if overwrite and out.exists() and not (out / TRUTH_FILE).is_file():
-        raise InputError(f"{out} is no folder of ultrasound phantoms (it has no {TRUTH_FILE}); it is not overwritten")
+    check_replaced(out, TRUTH_FILE, ENTRIES)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(out, replace=overwrite) as partial:
@@ -76,6 +77,8 @@ def write_us_phantoms(
             truth["scenes"] = [record["truth"] for record in records]
             (partial / LABELS_FILE).write_text(json.dumps(labels), encoding="utf-8")
             (partial / TRUTH_FILE).write_text(json.dumps(truth, indent=1), encoding="utf-8")
+            # something may have been put into the old folder meanwhile
+            check_replaced(out, TRUTH_FILE, ENTRIES)
     except OSError as error:
         raise InputError(f"phantoms cannot be written to {out}: {why_not_written(error)}") from error
     counts = [0] * len(CLASSES)
@@ -132,13 +135,12 @@ def _make_and_write(task: Task) -> Record:
 
 
 def _write_video(frames: np.ndarray, path: Path) -> None:
-    size = frames.shape[1]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), FRAMES_PER_SECOND, (size, size))
-    if not writer.isOpened():
-        raise InputError(f"{path.name} cannot be written: this OpenCV has no MPEG-4 encoder")
+    height, width = frames.shape[1:]
+    writer = open_writer(path, width=width, height=height, frames_per_second=FRAMES_PER_SECOND)
     for frame in frames:
         writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
     writer.release()
+    check_written(path, len(frames), name=path.name)
 
 
 def _annotation(box) -> Record:

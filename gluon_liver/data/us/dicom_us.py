@@ -17,7 +17,7 @@ from ..dicom import quiet_pydicom
 from ..dicom_header import MAX_COLUMNS, MAX_ROWS, MAX_SLICES, MAX_VOXELS, PARSE_ERRORS
 from ..dicom_pixels import DECODE_ERRORS, DEFLATED, MAX_INFLATED_BYTES, RLE, inflated_size, locate_pixels
 from ..header_values import count, text
-from .frames import Box, FrameSource
+from .frames import Box, FrameSource, plausible_rate
 
 # PS3.4 B.5: Ultrasound Image and Multi-frame Image Storage, and their retired forms
 US_CLASSES = tuple("1.2.840.10008.5.1.4.1.1." + number for number in ("6.1", "3.1", "6", "3"))
@@ -32,7 +32,7 @@ def open_dicom(path: str, name: str) -> FrameSource:
     try:
         region = tissue_region(header, name)
         rows, columns = int(header.Rows), int(header.Columns)
-        identity = text(header, "SOPInstanceUID")
+        identity, rate = text(header, "SOPInstanceUID"), frame_rate(header)
         patient, phantom = text(header, "PatientID"), text(header, "QualityControlImage").upper() == "YES"
     except PARSE_ERRORS as error:
         raise DicomError(f"{name}: a header value cannot be read ({type(error).__name__})") from error
@@ -51,8 +51,15 @@ def open_dicom(path: str, name: str) -> FrameSource:
 
     box = region or (0, 0, columns, rows)
     return FrameSource(
-        "dicom", rows, columns, box, whole_frames, identity, region is not None, patient_id=patient, phantom=phantom
-    )
+        "dicom", rows, columns, box, whole_frames, identity, region is not None, patient_id=patient, phantom=phantom,
+        frames_per_second=rate,
+    )  # fmt: skip
+
+
+def frame_rate(header: Any) -> Optional[float]:
+    """Frames a second by FrameTime (milliseconds) or else CineRate (PS3.3 C.7.6.5); None where none is plausible."""
+    time = float(header.get("FrameTime") or 0)
+    return (plausible_rate(1000 / time) if time > 0 else None) or plausible_rate(float(header.get("CineRate") or 0))
 
 
 def tissue_region(header: Any, name: str) -> Optional[Box]:

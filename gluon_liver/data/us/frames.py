@@ -20,6 +20,7 @@ from ...errors import InputError, OversizeError, TruncatedFileError
 Box = Tuple[int, int, int, int]
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
 MAX_SIDE = 4096
+MAX_RATE = 240.0  # frames a second; more is the clock of a container
 JPEG_START, JPEG_END, PNG_START, PNG_END = b"\xff\xd8", b"\xff\xd9", b"\x89PNG", b"IEND"
 
 
@@ -31,7 +32,8 @@ class FrameSource:
     the whole frame, x2 and y2 exclusive. own_region: the file itself tells the region (DICOM alone can).
     whole_frames: a function that yields whole frames. identity, patient_id: patient data, to be hashed with a salt
     and never shown; patient_id is "" where the recording tells none. phantom: the file says that it shows one.
-    notes: what a user should know; reading to the end may add to it.
+    notes: what a user should know; reading to the end may add to it. frames_per_second: None where the recording does
+    not tell.
     """
 
     kind: str
@@ -44,6 +46,7 @@ class FrameSource:
     patient_id: str = ""
     phantom: bool = False
     notes: List[str] = field(default_factory=list)
+    frames_per_second: Optional[float] = None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         x1, y1, x2, y2 = self.region
@@ -104,10 +107,15 @@ def check_region(region: Box, height: int, width: int, where: str) -> Box:
     return region
 
 
+def plausible_rate(frames_per_second: float) -> Optional[float]:
+    """The rate itself, None unless it is above 0 and at most MAX_RATE."""
+    return frames_per_second if 0 < frames_per_second <= MAX_RATE else None
+
+
 def numeric_order(file_name: str) -> Tuple:
     """Sort key by which frame2 comes before frame10."""
     parts = re.split(r"([0-9]+)", file_name)
-    return tuple((0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts if part)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part)
 
 
 def list_images(folder: str) -> List[str]:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import Iterator, List, Optional, Set, Tuple
+from typing import BinaryIO, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import cv2
 import numpy as np
 
 from ...errors import InputError, OversizeError, TruncatedFileError
-from .frames import JPEG_END, MAX_SIDE, FrameSource, hash_files
+from .frames import JPEG_END, MAX_SIDE, FrameSource, hash_files, plausible_rate
 
+# start codes of MPEG program streams (ISO/IEC 13818-1 2.5.3): the prefix of all, of a pack, of the end
+START_CODE, PACK, PROGRAM_END = b"\x00\x00\x01", 0xBA, 0xB9
 MPEG_SEQUENCE_HEADER = b"\x00\x00\x01\xb3"
+VP8_KEY_FRAME = b"\x9d\x01\x2a"
 # start-of-frame markers of JPEG that carry height and width (baseline, extended, progressive)
 JPEG_FRAME_MARKERS = (0xC0, 0xC1, 0xC2)
 
@@ -25,13 +28,15 @@ JPEG_FRAME_MARKERS = (0xC0, 0xC1, 0xC2)
 def open_video(path: str, name: str) -> FrameSource:
     """A video file. Its frame count is known once it has been decoded; no header is believed.
 
-    Raises TruncatedFileError for an AVI or MP4 file shorter than it says, and InputError for files that FFmpeg cannot
-    decode, without a frame, or (MPEG-1, MPEG-2 and Motion JPEG only) of which the size changes. Where the last packet
-    has no end (Motion JPEG), or fewer frames can be decoded than the file holds packets, the last decoded frame is left
-    out, for it may be half grey; a note says so. A cut MPEG stream cannot be told from a whole one.
+    Raises TruncatedFileError for an AVI or MP4 file or an MPEG program stream shorter than it says, and InputError for
+    files that FFmpeg cannot decode, without a frame, or (MPEG-1, MPEG-2, Motion JPEG and VP8) of which the size
+    changes; of other codecs a note says that it would not be seen. Where the last packet has no end (Motion JPEG), or
+    fewer frames can be decoded than the file holds packets, the last decoded frame is left out, for it may be half
+    grey; a note says so. What has no container (MPEG elementary streams), a transport stream, and a program stream cut
+    between two packets cannot be told from whole ones.
     """
     _check_length(path, name)
-    packets, sizes, has_end = _read_packets(path, name)
+    packets, sizes, has_end, codec, rate = _read_packets(path, name)
     if len(sizes) > 1:
         listed = ", ".join("{}x{}".format(*size) for size in sorted(sizes))
         raise InputError(f"{name}: its frames change size ({listed}); cut the video where they do")
@@ -42,6 +47,10 @@ def open_video(path: str, name: str) -> FrameSource:
     if max(height, width) > MAX_SIDE:
         raise OversizeError(f"{name} has frames of {width}x{height} pixels; the bound is {MAX_SIDE} a side")
     notes: List[str] = []
+    if codec not in SIZE_OF:
+        known = codec.decode("ascii", "replace")
+        known = known if known.isalnum() else "unknown"
+        notes.append(f"a change of the frame size inside the video cannot be seen in its codec ({known})")
 
     def whole_frames() -> Iterator[np.ndarray]:
         held, count = None, 0
@@ -59,7 +68,19 @@ def open_video(path: str, name: str) -> FrameSource:
         if note not in notes:
             notes.append(note)
 
-    return FrameSource("video", height, width, (0, 0, width, height), whole_frames, hash_files([path]), notes=notes)
+    return FrameSource(
+        "video", height, width, (0, 0, width, height), whole_frames, hash_files([path]), notes=notes,
+        frames_per_second=plausible_rate(rate),
+    )  # fmt: skip
+
+
+def coded_frames(path: str) -> int:
+    """How many frames a video file holds, without decoding them; 0 where it is cut short or cannot be opened."""
+    try:
+        _check_length(path, path)
+        return _read_packets(path, path).count
+    except (InputError, FileNotFoundError):
+        return 0
 
 
 def _decode(path: str, name: str) -> Iterator[np.ndarray]:
@@ -76,19 +97,29 @@ def _decode(path: str, name: str) -> Iterator[np.ndarray]:
         capture.release()
 
 
-def _read_packets(path: str, name: str) -> Tuple[int, Set[Tuple[int, int]], bool]:
-    """Number of coded frames, the sizes (width, height) that they state, and whether the last one has its end."""
+class _Packets(NamedTuple):
+    """Coded frames: their number, the sizes (width, height) that they state, whether the last one has its end, the
+    codec (four lower-case characters) and frames a second as OpenCV has them."""
+
+    count: int
+    sizes: Set[Tuple[int, int]]
+    has_end: bool
+    codec: bytes
+    rate: float
+
+
+def _read_packets(path: str, name: str) -> _Packets:
     capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
     try:
         if not capture.isOpened():
             raise InputError(f"{name} cannot be opened as a video: it is damaged, or its codec is unknown to OpenCV")
         codec = struct.pack("<I", int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).lower()
-        size_of = {b"mpg1": _mpeg_size, b"mpg2": _mpeg_size, b"mjpg": _jpeg_size}.get(codec)
+        rate, size_of = capture.get(cv2.CAP_PROP_FPS), SIZE_OF.get(codec)
         count, sizes, end = 0, set(), JPEG_END
         while True:
             found, packet = capture.read()
             if not found:
-                return count, sizes, codec != b"mjpg" or JPEG_END in end
+                return _Packets(count, sizes, codec != b"mjpg" or JPEG_END in end, codec, rate)
             count, end = count + 1, packet.tobytes()[-64:]
             size = size_of(packet.tobytes()) if size_of else None
             if size:
@@ -118,10 +149,21 @@ def _jpeg_size(packet: bytes) -> Optional[Tuple[int, int]]:
     return None
 
 
-def _check_length(path: str, name: str) -> None:
-    """Raise TruncatedFileError where the RIFF chunk of an AVI or a top-level box of an MP4 overruns the file.
+def _vp8_size(packet: bytes) -> Optional[Tuple[int, int]]:
+    """Width and height, 14 bits each, of a key frame after its tag of 3 bytes and start code (RFC 6386 9.1)."""
+    if len(packet) < 10 or packet[0] & 1 or packet[3:6] != VP8_KEY_FRAME:
+        return None
+    width, height = struct.unpack("<HH", packet[6:10])
+    return width & 0x3FFF, height & 0x3FFF
 
-    Boxes: ISO/IEC 14496-12 4.2.
+
+# codecs that write the size in plain sight
+SIZE_OF = {b"mpg1": _mpeg_size, b"mpg2": _mpeg_size, b"mjpg": _jpeg_size, b"vp80": _vp8_size}
+
+
+def _check_length(path: str, name: str) -> None:
+    """Raise TruncatedFileError where a part that states its length overruns the file: the RIFF chunk of an AVI, a
+    top-level box of an MP4 (ISO/IEC 14496-12 4.2), a packet of an MPEG program stream.
     """
     size = os.path.getsize(path)
     with open(path, "rb") as stream:
@@ -129,6 +171,8 @@ def _check_length(path: str, name: str) -> None:
         announced = 0
         if start[:4] == b"RIFF" and len(start) == 12:
             announced = 8 + struct.unpack("<I", start[4:8])[0]
+        elif start[:4] == START_CODE + bytes([PACK]):
+            announced = _program_stream_length(stream, size)
         elif start[4:8] == b"ftyp":
             while announced < size:
                 stream.seek(announced)
@@ -142,3 +186,25 @@ def _check_length(path: str, name: str) -> None:
                 announced += length
     if announced > size:
         raise TruncatedFileError(f"{name} is cut short: it has {size} bytes, its container announces {announced}")
+
+
+def _program_stream_length(stream: BinaryIO, size: int) -> int:
+    """Where the last packet of an MPEG program stream ends (ISO/IEC 11172-1 2.4.3, 13818-1 2.5.3).
+
+    0 where something else than a start code follows a packet: that is damage, which the decoder will meet.
+    """
+    place = 0
+    while place < size:
+        stream.seek(place)
+        head = stream.read(14)
+        if not START_CODE.startswith(head[:3]):
+            return 0
+        # zeros in place of what is cut off never make a header shorter than it is
+        head = head.ljust(14, b"\0")
+        if head[3] == PROGRAM_END:
+            place += 4
+        elif head[3] == PACK:
+            place += 12 if head[4] >> 4 == 2 else 14 + (head[13] & 7)  # MPEG-1 or MPEG-2
+        else:
+            place += 6 + struct.unpack(">H", head[4:6])[0]
+    return place

@@ -146,6 +146,18 @@ def test_existing_folder_needs_overwrite_and_survives(folder, tmp_path):
     assert json.loads((again / "phantom.json").read_text())["seed"] == 1
 
 
+@pytest.mark.parametrize("name", ["thesis.txt", "dicom/study-0000/notes.txt", "dicom/mine/0001.dcm"])
+def test_overwriting_deletes_nothing_foreign(tmp_path, name):
+    out = tmp_path / "out"
+    write_ct_phantoms(out, config=TINY, studies=1, seed=0, jobs=1, progress=False)
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).write_text("mine")
+    before = digests(out)
+    with pytest.raises(InputError, match="which this command does not write; it is not overwritten"):
+        write_ct_phantoms(out, config=TINY, studies=1, seed=1, jobs=1, progress=False, overwrite=True)
+    assert digests(out) == before
+
+
 @pytest.mark.parametrize("bad", [dict(studies=0), dict(seed=-1), dict(seed=2**32), dict(jobs=0)])
 def test_bad_numbers_leave_nothing_behind(bad, tmp_path):
     numbers = {**dict(studies=1, seed=0, jobs=1), **bad}

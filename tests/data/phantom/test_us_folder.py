@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pydicom
 import pytest
 
 from gluon_liver.commands import main
+from gluon_liver.data.phantom import us_folder as module
 from gluon_liver.data.phantom.us import make_us_scene
 from gluon_liver.data.phantom.us_config import USPhantomConfig
 from gluon_liver.data.phantom.us_folder import write_us_phantoms
@@ -130,6 +132,39 @@ def test_what_is_there_is_not_overwritten(folder, tmp_path):
         with pytest.raises(InputError, match=next(iter(wrong))):
             write(tmp_path / "new", **wrong)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "dicom/other.dcm", "video/scene-0000.avi", "dicom/scene-0000.dcm.txt"])
+def test_overwriting_deletes_nothing_foreign(folder, tmp_path, name):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / name).write_text("mine")
+    with pytest.raises(InputError, match=f"holds '{name}', which this command does not write"):
+        write(copy, overwrite=True)
+    assert (copy / name).read_text() == "mine" and (copy / "dicom" / "scene-0002.dcm").is_file()
+    (copy / name).unlink()
+    write(copy, overwrite=True, scenes=1, frames=1)
+    assert not (copy / "dicom" / "scene-0002.dcm").exists()
+
+
+def test_what_is_put_there_meanwhile_survives(folder, tmp_path, monkeypatch):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+
+    def results(tasks, jobs):
+        (copy / "mine").mkdir()
+        return map(module._make_and_write, tasks)
+
+    monkeypatch.setattr(module, "_results", results)
+    with pytest.raises(InputError, match="holds 'mine'"):
+        write(copy, overwrite=True, scenes=1, frames=1)
+    assert (copy / "mine").is_dir() and [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_a_video_on_a_full_disk(tmp_path, full_disk):
+    noise = np.random.default_rng(0).integers(0, 255, (20, 96, 96)).astype(np.uint8)
+    with full_disk(30_000):
+        with pytest.raises(InputError, match="a.mp4: 0 of 20 frames could be written"):
+            module._write_video(noise, tmp_path / "a.mp4")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command(tmp_path, capsys):

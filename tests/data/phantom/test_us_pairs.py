@@ -58,6 +58,17 @@ def test_crops_keep_the_motion_and_mirrors_turn_it(folder):
     assert small.first.shape == (64, 64, 3) and 37 * 47 <= small.valid.sum() <= 40 * 48
 
 
+def test_motion_that_leaves_every_window_is_an_error():
+    image = np.zeros((48, 48, 3), np.uint8)
+    pair = FlowPair(image, image, np.full((2, 48, 48), 40.0, np.float32), np.ones((48, 48), bool))
+    with pytest.raises(DatasetError, match="32x32 pixels.*moves by 57 pixels.*larger --size"):
+        random_crop(pair, 32, np.random.default_rng(0))
+    # one corner alone stays: found where a larger window holds it
+    assert random_crop(pair, 48, np.random.default_rng(0)).valid.sum() == 8 * 8
+    with pytest.raises(DatasetError, match="moves by 0 pixels"):
+        random_crop(pair._replace(valid=np.zeros((48, 48), bool)), 32, np.random.default_rng(0))
+
+
 @pytest.mark.parametrize("break_it, message", [
     (lambda folder: (folder / "us-phantom.json").write_text("{"), "is no folder of `phantom us`"),
     (lambda folder: (folder / "flow" / "scene-0001.npz").write_bytes(b"PK"), "cannot be read as flow"),

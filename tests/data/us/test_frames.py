@@ -15,6 +15,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from gluon_liver.data.us.dicom_us import ybr_to_rgb
 from gluon_liver.data.us.frames import numeric_order, read_frames
+from gluon_liver.data.us.video import _check_length, _vp8_size
 from gluon_liver.errors import (
     DicomError,
     InputError,
@@ -100,6 +101,87 @@ def test_a_size_that_changes_is_refused(tmp_path):
         whole(tmp_path / "b.mpg")
 
 
+def packets(path):
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+    found = []
+    while True:
+        good, packet = capture.read()
+        if not good:
+            return found
+        found.append(packet.tobytes())
+
+
+def write_ivf(path, frames):
+    """VP8 packets in the container of libvpx: a header of 32 bytes, then length, time (8 bytes) and packet."""
+    content = struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, b"VP80", 64, 48, 10, 1, len(frames), 0)
+    for time, frame in enumerate(frames):
+        content += struct.pack("<IQ", len(frame), time) + frame
+    path.write_bytes(content)
+    return path
+
+
+def test_a_size_that_changes_in_vp8_is_refused(tmp_path):
+    # the two upper bits ask for scaling
+    assert _vp8_size(bytes(3) + b"\x9d\x01\x2a" + struct.pack("<HH", 300 | 1 << 14, 5000 | 3 << 14)) == (300, 5000)
+    parts = [packets(write_video(tmp_path / "part.webm", grey_frames([90] * 3, *size), "VP80"))
+             for size in ((48, 64), (80, 96))]
+    source = whole(write_ivf(tmp_path / "a.ivf", parts[0]))
+    assert len(list(source)) == 3 and not any("cannot be seen" in note for note in source.notes)
+    with pytest.raises(InputError, match="change size .64x48, 96x80."):
+        whole(write_ivf(tmp_path / "b.ivf", parts[0] + parts[1]))
+
+
+@pytest.mark.parametrize("codec, hidden", [("MJPG", False), ("XVID", True)])
+def test_a_codec_that_hides_its_size_is_noted(tmp_path, codec, hidden):
+    notes = whole(write_video(tmp_path / "a.avi", grey_frames(VALUES), codec)).notes
+    assert [note for note in notes if "cannot be seen in its codec" in note] == notes[:hidden]
+
+
+PACK = {1: b"\0\0\1\xba\x21" + bytes(7), 2: b"\0\0\1\xba\x44" + bytes(8) + b"\xfa\xff\xff"}  # 2 bytes of stuffing
+END = b"\0\0\1\xb9"
+
+
+def packet(code, content):
+    return b"\0\0\1" + bytes([code]) + struct.pack(">H", len(content)) + content
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_program_stream_ends_where_its_last_packet_does(tmp_path, version):
+    # a start code inside of a packet is none
+    parts = [PACK[version], packet(0xBB, b"header"), PACK[version], packet(0xE0, b"\0\0\1\xb9" + bytes(90)), END]
+    content = b"".join(parts)
+    ends = {sum(map(len, parts[:count])) for count in range(1, len(parts) + 1)}
+    path = tmp_path / "a.mpg"
+    for length in range(4, len(content) + 1):
+        path.write_bytes(content[:length])
+        if length in ends:
+            _check_length(str(path), "a")
+        else:
+            with pytest.raises(TruncatedFileError, match=f"it has {length} bytes, its container announces"):
+                _check_length(str(path), "a")
+    path.write_bytes(content + bytes(5))  # what follows the last packet and starts none has no length
+    _check_length(str(path), "a")
+
+
+def test_a_cut_program_stream_is_refused(tmp_path):
+    content = write_video(tmp_path / "a.mpg", grey_frames(VALUES), "MPG2").read_bytes()
+    assert len(list(whole(tmp_path / "a.mpg"))) == len(VALUES)
+    (tmp_path / "cut.mpg").write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(TruncatedFileError, match="cut short"):
+        whole(tmp_path / "cut.mpg")
+
+
+def test_the_rate_that_a_recording_tells(tmp_path):
+    assert whole(write_video(tmp_path / "a.avi", grey_frames(VALUES))).frames_per_second == 10
+    cv2.imwrite(str(tmp_path / "0.png"), grey_frames([1])[0])
+    assert whole(tmp_path).frames_per_second is None
+    for tags, rate in (
+        ({"FrameTime": "40"}, 25), ({"FrameTime": "40", "CineRate": "30"}, 25), ({"CineRate": "30"}, 30), ({}, None),
+        ({"FrameTime": "0", "CineRate": "30"}, 30), ({"FrameTime": "0.001"}, None), ({"CineRate": "-3"}, None),
+    ):  # fmt: skip
+        assert whole(write_us(tmp_path / "a.dcm", PIXELS, **tags)).frames_per_second == rate
+
+
 @pytest.mark.parametrize("content", [b"", b"no video at all" * 50])
 def test_what_is_no_video_is_refused(tmp_path, content):
     (tmp_path / "a.mp4").write_bytes(content)
@@ -115,6 +197,7 @@ def test_a_folder_is_read_in_numeric_order(tmp_path):
     (tmp_path / "readme.txt").write_text("no image")
     read = np.stack(list(whole(tmp_path)))
     assert read[:, 0, 0].tolist() == [[40, 0, 0], [120, 0, 0], [200, 0, 0]]
+    assert sorted(["1²3.png", "1²2.png", "02.png"], key=numeric_order) == ["1²2.png", "1²3.png", "02.png"]
     names = ["b1", "a10b2", "a10b11", "a2", "a", "10", "9"]
     assert sorted(names, key=numeric_order) == ["9", "10", "a", "a2", "a10b2", "a10b11", "b1"]
 

@@ -14,6 +14,7 @@ from gluon_liver.commands import main
 from gluon_liver.data.us.dataset import UltrasoundDataset
 from gluon_liver.data.us.importing import crop_boxes, import_us
 from gluon_liver.data.us.loader import FrameLoader
+from gluon_liver.data.us.report import report_lines
 from gluon_liver.errors import AnnotationError, DatasetError, InputError, SplitError
 
 from .us_writer import grey_frames, write_labels, write_us, write_video
@@ -170,6 +171,13 @@ def test_a_recording_without_region_is_quarantined_or_the_end(tmp_path):
         import_us(tmp_path / "in", tmp_path / "data", labels=labels, fractions=(1, 0, 0))
     report = import_us(tmp_path / "in" / "a.avi", tmp_path / "d", labels=labels, whole_frame=True, fractions=(1, 0, 0))
     assert report["taken"][0]["region"] == "whole frame" and "patient names too" in report["taken"][0]["notes"][0]
+
+
+def test_a_codec_that_hides_its_size_is_in_the_report(tmp_path):
+    video = write_video(tmp_path / "a.mp4", grey_frames([1, 2]), "mp4v")
+    labels = write_labels(tmp_path / "labels.json", images_of("a", (0,)))
+    report = import_us(video, tmp_path / "d", labels=labels, whole_frame=True, fractions=(1, 0, 0))
+    assert any("1 recording(s): a change of the frame size" in line for line in report_lines(report))
 
 
 @pytest.fixture
