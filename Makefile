@@ -2,11 +2,13 @@
 # make lint    ruff                                 make demo   phantoms -> import -> train -> evaluate -> report
 # make rows    all six rows of the CT paper's Table 4 on one set of phantoms, about an hour; SEED=2 for another set
 # make demo-us ultrasound phantoms -> flow net, both models of the ultrasound paper -> comparison; SEED=2 for others
-# make clean   what the demo and the tests made     make clean-venv   the environment
+# make legacy  Python 2.7 with MXNet 1.0.0 in .venv-legacy, then the tests of symbols/ in both; see docs/legacy.md
+# make clean   what the demo and the tests made     make clean-venv   the environments
 #
 # PYTHON=python3.10      the Python to make the environment with (default: the first that works, 3.11 before others)
 # EXTRAS=cu112,test      the extras of setup.py to install (default: what is there, or cpu,test)
-# VENV=..., DEMO=..., ROWS=...     other folders than .venv, demo and rows/seed-SEED
+# LEGACY_PYTHON27=/path/to/python2.7     the Python of make legacy (default: the first 2.7 on the PATH)
+# VENV=..., VENV27=..., DEMO=..., ROWS=...     other folders than .venv, .venv-legacy, demo and rows/seed-SEED
 
 VENV ?= .venv
 DEMO ?= demo
@@ -15,9 +17,11 @@ INSTALLED := $(patsubst $(VENV)/setup-%.stamp,%,$(firstword $(wildcard $(VENV)/s
 EXTRAS ?= $(if $(INSTALLED),$(INSTALLED),cpu$(COMMA)test)
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/setup-$(EXTRAS).stamp
-export PYTHON
+VENV27 ?= .venv-legacy
+STAMP27 := $(VENV27)/setup.stamp
+export PYTHON LEGACY_PYTHON27
 
-.PHONY: setup test lint demo demo-us rows clean clean-venv
+.PHONY: setup test lint legacy find-python27 demo demo-us rows clean clean-venv
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -30,6 +34,16 @@ test: $(STAMP)
 
 lint: $(STAMP)
 	$(PY) -m ruff check .
+
+# Whether there is a Python 2.7 is asked first: the rest takes minutes.
+legacy: find-python27 $(STAMP) $(STAMP27)
+	LEGACY_PYTHON="$(abspath $(VENV27))/bin/python" $(PY) -m pytest -q tests/symbols
+
+find-python27:
+	@[ -e "$(STAMP27)" ] || sh scripts/setup-legacy.sh find
+
+$(STAMP27): symbols/requirements.txt scripts/setup-legacy.sh | $(STAMP)
+	@sh scripts/setup-legacy.sh make "$(VENV27)" "$(PY)" "$(STAMP27)"
 
 # A size that learns on two cores in minutes: lesions of 18 to 60 mm, most patients with one kind of lesion as in
 # Table 1 of the paper. Each step's last file says that it is done, so an interrupted step is done again.
@@ -118,7 +132,7 @@ $(DEMO_US)/%/report.html: | $(DEMO_US)/%.trained
 
 clean:
 	rm -rf $(DEMO) rows demo-us build dist *.egg-info .pytest_cache .ruff_cache
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(VENV27)/*' -prune -exec rm -rf {} +
 
 clean-venv:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV27)

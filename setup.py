@@ -31,8 +31,8 @@ setup(
     version="0.1.0",
     description="Liver lesion detection in CT and ultrasound with MXNet Gluon: two papers reproduced",
     python_requires=">=3.8,<3.13",
-    packages=find_packages(include=["gluon_liver", "gluon_liver.*"]),
-    package_data={"gluon_liver": ["configs/*.yaml", "report/templates/*"]},
+    packages=find_packages(include=["gluon_liver", "gluon_liver.*", "symbols"]),
+    package_data={"gluon_liver": ["configs/*.yaml", "report/templates/*"], "symbols": ["requirements.txt"]},
     install_requires=NUMPY
     + [
         "gluoncv>=0.10.5,<0.11",

@@ -93,6 +93,7 @@ class NetworkConfig:
     texture_head: bool = False  # stage one of the head: normal or abnormal by texture
     fusion_channels: int = 256  # of the fused map at width 1, a quarter from each block
     relation_reach: Optional[float] = 1.0  # cells that a relation looks around, as an SD; null: by content alone
+    roi_mode: str = "align"  # ROIAlign, or "pool" for the ROIPooling of MXNet 1.0, which symbols/ compute
     batch_norm: str = "live"  # "live" from scratch; "frozen" (running statistics only) with pretrained weights
     rpn: RPNConfig = field(default_factory=RPNConfig)
     head: HeadConfig = field(default_factory=HeadConfig)

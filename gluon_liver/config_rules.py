@@ -68,6 +68,7 @@ def check(config: Config) -> None:
          "a multiple of 4, a quarter for each block"),
         ("network.relation_reach", network.relation_reach,
          network.relation_reach is None or network.relation_reach >= 0.25, "null or 0.25 cells or more"),
+        ("network.roi_mode", network.roi_mode, network.roi_mode in ("align", "pool"), "align or pool"),
         ("network.batch_norm", network.batch_norm, network.batch_norm in ("live", "frozen"), "live or frozen"),
         ("train.batch_size", train.batch_size, train.batch_size > 1 or network.batch_norm == "frozen",
          "2 or more with network.batch_norm live: statistics of one image are not those of inference"),

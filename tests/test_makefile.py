@@ -1,4 +1,4 @@
-"""Makefile and scripts/setup-venv.sh, run against a PATH of fake Pythons, so that nothing is downloaded."""
+"""Makefile and the scripts that it calls, run against a PATH of fake Pythons, so that nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = ("sh", "env", "ls", "rm", "mkdir", "cat", "chmod", "dirname", "sleep", "make")
+TOOLS = ("sh", "env", "ls", "rm", "mkdir", "mktemp", "cat", "chmod", "dirname", "sleep", "make")
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="the tests of the Makefile need make")
 
@@ -36,12 +36,30 @@ esac
 
 # pip, the check for missing Debian packages and the import check do what files in the test's folder say.
 FAKE_VENV_PYTHON = """#!/bin/sh
-echo "venv $*" >> "{log}"
+echo "venv $*${{LEGACY_PYTHON:+ with $LEGACY_PYTHON}}" >> "{log}"
 case "$*" in
+"-m virtualenv"*)
+    for folder in "$@"; do :; done
+    mkdir -p "$folder/bin"
+    cat "{folder}/python27" > "$folder/bin/python"
+    chmod +x "$folder/bin/python"
+    : > "$folder/pyvenv.cfg" ;;
 *missing_debian_packages*) cat "{folder}/missing" ;;
 "-m pip install --only-binary"*) [ ! -e "{folder}/offline" ] || {{ echo "ERROR: no network" >&2; exit 1; }} ;;
+*"!= (2, 7)"*) exit 1 ;;
 -) if [ -e "{folder}/import-fails" ]; then exit 1; fi ;;
 --version) echo "Python 3.11.0" ;;
+esac
+"""
+
+
+FAKE_PYTHON27 = """#!/bin/sh
+echo "{name} $*" >> "{log}"
+case "$*" in
+-c*) exec {python} -c "import sys, types; sys.version_info = (2, 7, 18, 'final', 0)
+sys.modules['numpy'], sys.modules['mxnet'] = types.ModuleType('numpy'), types.ModuleType('mxnet')
+sys.modules['mxnet'].__version__ = '1.0.0'; exec(sys.argv[1])" "$2" ;;
+"-m pip install"*) [ ! -e "{folder}/no-wheel" ] || {{ echo "ERROR: no wheel" >&2; exit 1; }} ;;
 esac
 """
 
@@ -62,7 +80,9 @@ class FakeMachine:
         self.script("uname", "echo x86_64")
         self.script("id", "echo 1000")
         (self.checkout / "scripts").mkdir(parents=True)
-        for name in ("Makefile", "setup.py", "pyproject.toml", "scripts/setup-venv.sh"):
+        (self.checkout / "symbols").mkdir()
+        for name in ("Makefile", "setup.py", "pyproject.toml", "scripts/setup-venv.sh", "scripts/setup-legacy.sh",
+                     "symbols/requirements.txt"):  # fmt: skip
             shutil.copy(ROOT / name, self.checkout / name)
         self.venv_python = folder / "venv-python"
         self.venv_python.write_text(FAKE_VENV_PYTHON.format(log=self.log, folder=folder))
@@ -84,6 +104,12 @@ class FakeMachine:
             venv_python=self.venv_python,
         )
         self.script(name, text)
+
+    def add_python27(self, name: str = "python2.7") -> None:
+        """Its environments have MXNet 1.0.0, unless pip fails as the file no-wheel says."""
+        body = FAKE_PYTHON27.format(name=name, log=self.log, folder=self.folder, python=sys.executable)
+        self.script(name, body)
+        (self.folder / "python27").write_text(body)
 
     def environ(self):
         return {"PATH": str(self.bin), "HOME": str(self.folder), "LANG": "C"}
@@ -309,6 +335,65 @@ def test_make_test_makes_the_environment_first(machine):
     machine.add_python("python3.11", (3, 11))
     assert machine.make("test").returncode == 0
     assert machine.log.read_text().splitlines()[-1] == "venv -m pytest -q"
+
+
+def test_make_legacy_makes_both_environments_and_tests_in_both(machine):
+    machine.add_python("python3.11", (3, 11))
+    machine.add_python27()
+    done = machine.make("legacy")
+    assert done.returncode == 0, done.stderr
+    legacy = machine.checkout / ".venv-legacy"
+    lines = machine.log.read_text().splitlines()
+    assert lines[-1] == f"venv -m pytest -q tests/symbols with {legacy}/bin/python"
+    assert "venv -m virtualenv --quiet --python python2.7 .venv-legacy" in lines
+    requirements = "python2.7 -m pip install --quiet --only-binary=:all: --requirement symbols/requirements.txt"
+    assert requirements in lines and (legacy / "setup.stamp").exists()
+    machine.log.write_text("")
+    (machine.bin / "python2.7").unlink()  # once the environment is made nobody asks for it
+    assert machine.make("legacy").returncode == 0
+    assert machine.log.read_text().splitlines() == lines[-1:]
+
+
+def test_without_python_2_7_it_is_told_where_to_get_one_before_anything_is_made(machine):
+    machine.add_python("python3.11", (3, 11))
+    machine.add_python("python2", (3, 11))
+    done = machine.make("legacy")
+    assert done.returncode != 0
+    for words in ("pyenv install 2.7.18", "apt-get install python2.7", "docker/legacy.Dockerfile", "make test needs"):
+        assert words in done.stderr
+    assert not machine.venv.exists() and not (machine.checkout / ".venv-legacy").exists()
+    assert machine.make("test").returncode == 0
+    assert machine.log.read_text().splitlines()[-1] == "venv -m pytest -q"
+
+
+def test_a_chosen_python_must_be_2_7(machine):
+    machine.add_python("python3.11", (3, 11))
+    machine.add_python27("mine")
+    done = machine.make("legacy", "LEGACY_PYTHON27=python3.11")
+    assert done.returncode != 0 and "LEGACY_PYTHON27=python3.11 is not a Python 2.7" in done.stderr
+    assert machine.make("legacy", "LEGACY_PYTHON27=mine").returncode == 0
+    assert "virtualenv --quiet --python mine" in machine.log.read_text()
+
+
+def test_a_failed_legacy_environment_is_made_anew(machine):
+    machine.add_python("python3.11", (3, 11))
+    machine.add_python27()
+    (machine.folder / "no-wheel").write_text("")
+    assert machine.make("legacy").returncode != 0
+    assert not (machine.checkout / ".venv-legacy" / "setup.stamp").exists()
+    (machine.folder / "no-wheel").unlink()
+    assert machine.make("legacy").returncode == 0
+
+
+@pytest.mark.parametrize("folder", ["precious", ".venv"])
+def test_what_is_no_environment_of_python_2_7_is_left_alone(machine, folder):
+    machine.add_python("python3.11", (3, 11))
+    machine.add_python27()
+    (machine.checkout / "precious").mkdir()
+    (machine.checkout / "precious" / "thesis.tex").write_text("x")
+    done = machine.make("legacy", "VENV27=" + folder)
+    assert done.returncode != 0 and "choose another" in done.stderr
+    assert (machine.checkout / "precious" / "thesis.tex").read_text() == "x" and (machine.venv / "bin").exists()
 
 
 def test_the_demo_runs_its_steps_in_order_and_once(machine):

@@ -21,6 +21,8 @@ COMMANDS = {
     ("import", "us"): ("import_us", "turn ultrasound recordings and labels into prepared data"),
     ("train",): ("train", "train a configuration on prepared data"),
     ("evaluate",): ("evaluate", "score a run on held-out patients and write its report"),
+    ("records",): ("records", "write a split of prepared data as a record file for symbols/"),
+    ("score",): ("score", "print the tables of detections that are in a file, as evaluate does"),
     ("watch",): ("watch", "annotate an ultrasound video frame by frame"),
     ("convert-flow",): ("convert_flow", "convert released weights of LiteFlowNet to MXNet parameters"),
     ("train-flow",): ("train_flow", "train LiteFlowNet on pairs with exact motion"),
@@ -28,6 +30,8 @@ COMMANDS = {
     ("memory",): ("memory", "print what a training step takes of a device's memory"),
     ("table",): ("table", "print Table 4 with evaluated runs beside the printed rows"),
     ("detect",): ("detect", "find lesions in every slice of a study"),
+    ("export",): ("export", "write a run as a Module checkpoint for MXNet 1.0.0"),
+    ("import-legacy",): ("import_legacy", "turn a Module checkpoint into a run"),
 }
 
 
@@ -76,5 +80,5 @@ def _command_words(arguments: Sequence[str]) -> Optional[tuple]:
 
 def _usage() -> str:
     lines: List[str] = ["usage: python -m gluon_liver COMMAND ...", "", "commands:"]
-    lines += ["  {:<12}{}".format(" ".join(words), summary) for words, (_, summary) in COMMANDS.items()]
+    lines += ["  {:<15}{}".format(" ".join(words), summary) for words, (_, summary) in COMMANDS.items()]
     return "\n".join(lines + ["", "python -m gluon_liver COMMAND --help tells a command's options."])

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Optional
 
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..engine.run import Run
 
 SCORING = {"data": None, "split": "test", "allow_train": False, "batch_size": None, "bootstrap": None, "device": "cpu"}
 REPLICATES = 1000
@@ -54,9 +58,7 @@ def run(args: argparse.Namespace) -> int:
         if value is not None and value < 1:
             raise InputError("{} {}: it must be 1 or more".format(name, value))
     opened = Run.open(args.run)
-    if args.bootstrap is not None and not opened.config.is_ct:
-        raise InputError("--bootstrap is for CT runs: {} is an ultrasound run, whose tables give SDs over scenes; "
-                         "leave it out".format(args.run))
+    check_bootstrap(args.bootstrap, opened)
     dataset = open_dataset(args.data if args.data is not None else opened.data_folder)
     check_kind(opened.config, dataset)
     options = {"split": args.split, "context": parse_device(args.device), "batch_size": args.batch_size}
@@ -67,6 +69,13 @@ def run(args: argparse.Namespace) -> int:
     print(text)
     print("report: {}".format(report))
     return 0
+
+
+def check_bootstrap(replicates: Optional[int], run: "Run") -> None:
+    """Raise :class:`InputError` where an ultrasound run is given ``--bootstrap``."""
+    if replicates is not None and not run.config.is_ct:
+        raise InputError("--bootstrap is for CT runs: {} is an ultrasound run, whose tables give SDs over scenes; "
+                         "leave it out".format(run.folder))
 
 
 def _compare(args: argparse.Namespace) -> int:

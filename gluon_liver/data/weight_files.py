@@ -11,7 +11,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from typing import Dict, Union
+from typing import Any, Dict, Union
 
 import numpy as np
 import safetensors
@@ -58,6 +58,37 @@ def read_weights(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
     return {name: np.array(array, dtype=np.float32, order="C") for name, array in floats.items()}
 
 
+def read_module_params(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
+    """Arrays of a Module checkpoint's ``.params``, by names that begin with ``arg:`` or ``aux:``, float32.
+
+    Raises :class:`InputError` that names the file and what was found, when it is no such file, is damaged or cut, was
+    saved in NumPy mode, or holds arrays that are sparse or of another type.
+    """
+    path = os.fspath(path)
+    with open(path, "rb") as file:
+        head = file.read(32)
+    if not head.startswith(MXNET_MAGIC):
+        raise InputError(f"{path} is no parameter file of MXNet: it begins with {head[:16]!r}")
+    if head[24:28] == MXNET_NP_ARRAY:
+        raise InputError(
+            f"{path} was saved in NumPy mode, which MXNet 1.0 cannot read: load it under mxnet.util.np_shape(True) and "
+            "save it again without"
+        )
+    try:
+        found = _load_params(path, np_mode=False)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    for name, array in found.items():
+        if not name.startswith(("arg:", "aux:")):
+            raise InputError(
+                f"{path}: {name!r} begins with neither arg: nor aux:, so no Module saved it; Gluon's save_parameters "
+                "writes such files"
+            )
+        if array.stype != "default" or array.dtype != np.float32:
+            raise InputError(f"{path}: {name} is {array.stype}, {np.dtype(array.dtype).name}; dense float32 is wanted")
+    return {name: array.asnumpy() for name, array in found.items()}
+
+
 def _read(path: str) -> Dict[str, np.ndarray]:
     with open(path, "rb") as file:
         head = file.read(32)
@@ -98,6 +129,12 @@ def _read_archive(path: str) -> Dict[str, np.ndarray]:
 
 
 def _read_params(path: str, *, np_mode: bool) -> Dict[str, np.ndarray]:
+    found = _load_params(path, np_mode=np_mode)
+    return {(name[4:] if name.startswith(("arg:", "aux:")) else name): array.asnumpy() for name, array in found.items()}
+
+
+def _load_params(path: str, *, np_mode: bool) -> Dict[str, Any]:
+    """NDArrays by the names of the file."""
     import mxnet as mx  # here, because nothing else in this room needs it
 
     try:
@@ -107,7 +144,7 @@ def _read_params(path: str, *, np_mode: bool) -> Dict[str, np.ndarray]:
         raise InputError(f"MXNet finds it damaged or cut ({str(error).strip().splitlines()[-1]})") from error
     if not isinstance(found, dict):
         raise InputError(f"it holds {len(found)} arrays without names")
-    return {(name[4:] if name.startswith(("arg:", "aux:")) else name): array.asnumpy() for name, array in found.items()}
+    return found
 
 
 def _read_safetensors(path: str) -> Dict[str, np.ndarray]:

@@ -49,7 +49,7 @@ def evaluate(
     Raises :class:`DatasetError` when the split has no labelled slice, the data's classes or reference phase are not
     the run's, or patients or studies of the split were trained on; :class:`RunError` for a run that cannot be used.
     """
-    labels = _split_labels(run, dataset, split)
+    labels = split_labels(run, dataset, split)
     notes = run_notes(run, dataset, split)
     with evaluation_folder(run) as folder:
         detector, checkpoint = SliceDetector.from_run(run, context=context)
@@ -86,6 +86,8 @@ def run_notes(run: Run, dataset: AnyDataset, split: str) -> List[str]:
     if best is not None:
         notes.append("the best epoch of the run by COCO mAP on the {} split{}".format(
             best["split"], ", which is scored here: the choice favours it" if best["split"] == split else ""))
+    if run.imported():
+        notes.append("the weights were imported: that no scored patient trained them is the word of who imported them")
     done, planned, ended = run.progress()
     if not ended:
         notes.append("the run is unfinished: {} of {} steps".format(done, planned))
@@ -137,7 +139,7 @@ def detections_json(results: Sequence[ImageResult]) -> List[Dict[str, Any]]:
     return rows
 
 
-def _split_labels(run: Run, dataset: Dataset, split: str) -> List[ImageLabel]:
+def split_labels(run: Run, dataset: Dataset, split: str) -> List[ImageLabel]:
     run.check_dataset(dataset)
     cases = set(dataset.cases_of(split))
     if split != "train":

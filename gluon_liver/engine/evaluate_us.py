@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 
+from ..config import Config
 from ..data.us.dataset import UltrasoundDataset
 from ..data.us.scenes import FrameLabel
 from ..errors import DatasetError
@@ -36,10 +37,9 @@ def evaluate_us(
     Raises :class:`DatasetError` when the split has no labelled frame, the classes are not the run's, or what is scored
     was trained on; :class:`RunError` for a run that cannot be used.
     """
-    labels = _split_labels(run, dataset, split)
+    labels = split_labels(run, dataset, split)
     note = "; ".join(run_notes(run, dataset, split))
-    head = run.config.network.head
-    kept = {"score_threshold": head.score_threshold, "max_detections": head.max_detections}
+    kept = kept_detections(run.config)
     with evaluation_folder(run) as folder:
         detector, checkpoint = SliceDetector.from_run(run, context=context)
         results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
@@ -72,7 +72,13 @@ def evaluate_us(
     return text, run.folder / "report.html"
 
 
-def _split_labels(run: Run, dataset: UltrasoundDataset, split: str) -> List[FrameLabel]:
+def kept_detections(config: Config) -> Dict[str, Any]:
+    """Which detections a configuration's network gives out."""
+    head = config.network.head
+    return {"score_threshold": head.score_threshold, "max_detections": head.max_detections}
+
+
+def split_labels(run: Run, dataset: UltrasoundDataset, split: str) -> List[FrameLabel]:
     check_kind(run.config, dataset)
     if list(dataset.classes) != run.environment["classes"]:
         raise DatasetError("the data have classes {}, the run was trained on {}".format(

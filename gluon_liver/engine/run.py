@@ -28,6 +28,7 @@ REQUIRED = {"data": str, "classes": list, "training_patients": list, "training_s
 REQUIRED_OF_CT = {"phases": list, "reference_phase": str}
 REQUIRED_OF_US = {"training_units": list}
 CHECKPOINT = re.compile(r"step-\d{8}")
+IMPORTED = "imported"  # event of the log: the weights were trained elsewhere
 
 # by training
 WRITTEN = ("config.yaml", "environment.json", "log.jsonl", "pretrained.json", "flow.json", "best.json", LOCK)
@@ -148,6 +149,10 @@ class Run:
             done = record.get("step", done) if record["event"] == "checkpoint" else done
             ended = ended or record["event"] == "end"
         return done, planned, ended
+
+    def imported(self) -> bool:
+        """Whether the run began with another program's weights."""
+        return any(record["event"] == IMPORTED for record in read_log(self.folder / "log.jsonl"))
 
     def check_dataset(self, dataset: Dataset) -> None:
         """Raise :class:`DatasetError` unless the data show what the run was trained on: its classes and phases."""

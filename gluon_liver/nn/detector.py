@@ -16,7 +16,7 @@ from .fusion import RegionFusion
 from .regions import Features, HeadOutput, RegionDetector
 from .relation import PhaseRelation
 from .resnet3d import CHANNELS, ResNet3D, make_block, scaled
-from .rois import roi_align, roi_rows
+from .rois import ROI_MODES, roi_rows
 from .texture import TextureHead
 
 DENSE_UNITS = 1024  # of each dense layer of the fusion head, as in Lin et al. 2017
@@ -128,8 +128,8 @@ class CTDetector(RegionDetector):
         output = super().head(F, features, rois, draws)
         if not self.config.texture_head:
             return output
-        size = self.config.head.roi_size
-        pooled = roi_align(F, features.shallow, *roi_rows(F, rois), stride=4, size=size)
+        size, pool = self.config.head.roi_size, ROI_MODES[self.config.roi_mode]
+        pooled = pool(F, features.shallow, *roi_rows(F, rois), stride=4, size=size)
         return output._replace(abnormal=self.texture(pooled, self.kept(draws, self.texture.hidden)))
 
 

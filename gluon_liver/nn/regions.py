@@ -112,7 +112,9 @@ class RegionDetector(nn.HybridBlock):
     def head(self, F: Any, features: Features, rois: Any, draws: Optional[Draws] = None) -> HeadOutput:
         """ROIs (B, R, 4) in pixels of the input -> what the predictors read of them; ``draws`` in training."""
         images, rois = roi_rows(F, rois)
-        pooled = pyramid_align(F, features.maps, images, rois, strides=self.strides, size=self.roi_size)
+        pooled = pyramid_align(
+            F, features.maps, images, rois, strides=self.strides, size=self.roi_size, mode=self.config.roi_mode
+        )
         features = self.abstract(F, pooled, draws)
         return HeadOutput(dropped(features, self.kept(draws, self._head_channels)))
 

@@ -1,4 +1,4 @@
-"""Regions of interest: ROIAlign on one map or on the level of a pyramid that fits, and the decoding of their boxes."""
+"""Regions of interest: features on one map or on the level of a pyramid that fits, and the decoding of their boxes."""
 
 from __future__ import annotations
 
@@ -33,8 +33,23 @@ def roi_align(F: Any, feature_map: Any, images: Any, rois: Any, *, stride: int, 
     )
 
 
-def pyramid_align(F: Any, maps: Sequence[Any], images: Any, rois: Any, *, strides: Sequence[int], size: int) -> Any:
-    """ROIAlign of every ROI on its own level -> (B * R, C, size, size).
+def roi_pool(F: Any, feature_map: Any, images: Any, rois: Any, *, stride: int, size: int) -> Any:
+    """As :func:`roi_align`, but maxima over whole cells (Girshick 2015): what MXNet 1.0 has, for its symbols/.
+
+    The operator counts pixels, the last one included, and takes pixel p to lie on cell p / stride, as our maps have it.
+    """
+    x1, y1, x2, y2 = F.split(rois, num_outputs=4, axis=2)
+    rows = F.reshape(F.concat(images, x1, y1, x2 - 1, y2 - 1, dim=2), (-3, 0))  # (B * R, 5)
+    return F.ROIPooling(feature_map, F.stop_gradient(rows), pooled_size=(size, size), spatial_scale=1.0 / stride)
+
+
+ROI_MODES = {"align": roi_align, "pool": roi_pool}  # network.roi_mode
+
+
+def pyramid_align(
+    F: Any, maps: Sequence[Any], images: Any, rois: Any, *, strides: Sequence[int], size: int, mode: str = "align"
+) -> Any:
+    """Features of every ROI on its own level -> (B * R, C, size, size).
 
     The level is the coarsest on which the ROI's mean side still spans ``size`` cells, so that a bin is never finer
     than the map except on the finest level (Lin et al. 2017, equation 1, with its 224 pixels at stride 16 set to
@@ -44,7 +59,7 @@ def pyramid_align(F: Any, maps: Sequence[Any], images: Any, rois: Any, *, stride
     side = F.reshape(F.sqrt((x2 - x1) * (y2 - y1)), (-1,))  # (B * R,)
     pooled = None
     for feature_map, stride in zip(maps, strides):
-        here = roi_align(F, feature_map, images, rois, stride=stride, size=size)
+        here = ROI_MODES[mode](F, feature_map, images, rois, stride=stride, size=size)
         # Every level pools every ROI. An image index of -1 would skip the others, but on CPU MXNet then leaves them
         # unwritten and zeroes numbers of the first ROI instead (roi_align.cc, top_data[n]).
         pooled = here if pooled is None else F.where(side >= stride * size, here, pooled)

@@ -10,16 +10,20 @@ import pytest
 from gluon_liver.commands import run_command
 from gluon_liver.config import build_config
 from gluon_liver.data.kinds import open_dataset
+from gluon_liver.data.records import write_records
 from gluon_liver.data.us.importing import import_us
 from gluon_liver.engine.checkpoint import chosen_checkpoint
 from gluon_liver.engine.detect import SliceDetector, detect_labelled
 from gluon_liver.engine.evaluate_us import evaluate_us
-from gluon_liver.engine.inputs import TrainingInputs
+from gluon_liver.engine.inputs import TrainingInputs, make_loader
 from gluon_liver.engine.run import Run
+from gluon_liver.engine.score import score_detections
 from gluon_liver.engine.stream import StreamDetector
 from gluon_liver.engine.train import train
 from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
 from gluon_liver.nn.liteflownet import LiteFlowNet
+from symbols.record_iter import RecordIter
+from symbols.records import RecordFile
 from tests.conftest import TINY
 from tests.data.us.us_writer import write_us
 
@@ -277,3 +281,29 @@ def test_flow_runs_from_the_previous_frame_in_blue_green_red(runs, monkeypatch):
     frames = mx.nd.random.uniform(shape=(1, 2, 3, SIZE, SIZE))
     network.features(mx.nd, frames)
     assert np.allclose(seen[0], frames[:, 0].asnumpy()) and np.allclose(seen[1], frames[:, 1].asnumpy())
+
+
+def test_a_record_file_holds_both_frames(data, tmp_path):
+    write_records(config(), data, "test", tmp_path / "us.rec")
+    found, labels = RecordFile(str(tmp_path / "us.rec")), data.labels_of("test")
+    assert found.config["model"] == "us-flow" and found.config["classes"] == ["tumor", "vessel"]
+    loader = make_loader(config(), data, cases=[])
+    for record, label in zip(found, labels):
+        sample = loader.labelled(label)
+        assert record.image.shape == (2, 3, SIZE, SIZE) and np.array_equal(record.image, sample.image)
+        assert (record.case, record.place) == (label.case, label.frame) and np.array_equal(record.boxes, sample.boxes)
+    batch = RecordIter(found, 2, seed=0).next()
+    assert [item.name for item in batch.provide_data] == ["data", "draws"]
+    assert 0.8 < batch.data[0].asnumpy().max() <= 1 and batch.data[0].shape == (2, 2, 3, SIZE, SIZE)
+
+
+def test_a_file_of_detections_gives_the_tables_of_evaluate(runs, data, capsys):
+    run = runs["us-flow"]
+    text, _ = evaluate_us(run, data, progress=False)
+    file = run.folder / "detections.json"
+    scored = score_detections(run, data, file)
+    assert scored == text
+    for words, code in ((["--bootstrap", "7"], 2), ([], 0)):
+        assert run_command(("score",), ["--run", str(run.folder), "--detections", str(file), *words],
+                           program="gluon_liver") == code
+    assert "--bootstrap is for CT runs" in capsys.readouterr().err

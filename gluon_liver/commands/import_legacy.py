@@ -1,0 +1,49 @@
+"""Turn a Module checkpoint of one of symbols/'s networks into a run folder.
+
+evaluate.py, detect and watch take RUN as one of their own, and training goes on from its weights with
+`train.py --config RUN/config.yaml --data DATA --out RUN --resume auto`. PREFIX-symbol.json is not read: the
+configuration says what the network is, and every parameter must fit it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``python -m gluon_liver import-legacy``."""
+    parser.add_argument("prefix", metavar="PREFIX", help="the checkpoint is PREFIX-0000.params")
+    parser.add_argument("--epoch", type=int, default=0, metavar="N", help="number in the name of the file (default 0)")
+    parser.add_argument("--config", metavar="NAME", help="config.json of an export (default: the one beside PREFIX), "
+                        "or a configuration as train.py takes it")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                        help="change one key of a configuration that is no config.json; may be repeated")
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR",
+                        help="prepared data whose training patients the checkpoint was trained on")
+    parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to make")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Import; prints where the run is."""
+    from ..runtime import prefer_synchronous_engine
+
+    prefer_synchronous_engine()
+    from ..config import load_config
+    from ..data.kinds import open_dataset
+    from ..engine.legacy import CONFIG, import_legacy, read_legacy_config
+    from ..errors import InputError
+
+    if not 0 <= args.epoch <= 9999:
+        raise InputError("--epoch {}: it must be 0 to 9999".format(args.epoch))
+    dataset = open_dataset(args.data)
+    if args.config is not None and not args.config.endswith(".json"):
+        config = load_config(args.config, overrides=args.set)
+    elif args.set:
+        raise InputError("--set changes a configuration that --config names; a config.json says all of it")
+    else:
+        path = Path(args.config) if args.config else Path(args.prefix).with_name(CONFIG)
+        config = read_legacy_config(path, dataset)
+    made = import_legacy(args.prefix, config, dataset, args.out, epoch=args.epoch)
+    print("run: {}".format(made.folder))
+    return 0

@@ -1,0 +1,117 @@
+"""A trained run on MXNet 1.9.1 and, exported, on MXNet 1.0.0: the same detections and the same table?
+
+    python scripts/measure_legacy.py RUN --legacy-python .venv-legacy/bin/python
+
+Detects in the images of the run's test split in both, prints how far scores and corners are apart and both tables; 0 if
+the tables are the same. What the other Python reads are the network's inputs, so preparing them is not compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import List, Sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+
+from gluon_liver.data.kinds import open_dataset  # noqa: E402
+from gluon_liver.engine.batches import network_input  # noqa: E402
+from gluon_liver.engine.detect import Detections, SliceDetector, detect_labelled, stored_boxes  # noqa: E402
+from gluon_liver.engine.evaluate import SCORE_THRESHOLD  # noqa: E402
+from gluon_liver.engine.legacy import PREFIX, SCRIPT, export_legacy  # noqa: E402
+from gluon_liver.engine.run import Run  # noqa: E402
+from gluon_liver.metrics.records import ImageResult  # noqa: E402
+from gluon_liver.metrics.summary import ct_summary  # noqa: E402
+from gluon_liver.metrics.us_summary import us_summary  # noqa: E402
+from gluon_liver.report.tables import table4_text  # noqa: E402
+from gluon_liver.report.us_tables import us_text  # noqa: E402
+
+IMAGES = 64  # that are handed over at a time: they lie in memory, and each time another Python starts
+
+
+class LegacyDetector:
+    """Detects as :class:`SliceDetector` does, with another Python in an exported folder."""
+
+    def __init__(self, python: str, folder: Path, run: Run):
+        self.config, self._python, self._folder = run.config, os.path.abspath(python), folder
+
+    def detect(self, images, present, *, scales: Sequence[float], shapes) -> List[Detections]:
+        inputs = {"data": network_input(self.config)(images)}
+        if self.config.network.multi_modal:
+            inputs["present"] = present.astype(np.float32)
+        np.savez(str(self._folder / "inputs.npz"), **inputs)
+        subprocess.run(
+            [self._python, SCRIPT, PREFIX, "inputs.npz", "outputs.npz"], cwd=str(self._folder), check=True,
+            env={"OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]},
+        )  # fmt: skip
+        with np.load(str(self._folder / "outputs.npz")) as found:
+            rows = found["detections"]
+        return [stored_boxes(one, scale, shape) for one, scale, shape in zip(rows, scales, shapes)]
+
+
+def apart(first: Sequence[ImageResult], second: Sequence[ImageResult]) -> List[float]:
+    """Boxes that one side alone has, and the largest difference of scores and of corners (pixels) of the others.
+
+    A box is the other side's nearest one of its class that is within a pixel and 0.01 of score.
+    """
+    alone, score, corner = 0, 0.0, 0.0
+    for one, other in zip(first, second):
+        left = list(range(len(other.boxes)))
+        for box, value, label in zip(one.boxes, one.scores, one.labels):
+            gaps = {row: np.abs(other.boxes[row] - box).max() for row in left if other.labels[row] == label
+                    and abs(other.scores[row] - value) < 0.01}  # fmt: skip
+            row = min(gaps, key=gaps.get, default=None)
+            if row is None or gaps[row] > 1:
+                alone += 1
+                continue
+            left.remove(row)
+            score, corner = max(score, abs(other.scores[row] - value)), max(corner, gaps[row])
+        alone += len(left)
+    return [alone, float(score), float(corner)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--legacy-python", required=True, help="Python 2.7 with MXNet 1.0.0, see make legacy")
+    parser.add_argument("--data", type=Path, help="prepared data; the run's own by default")
+    args = parser.parse_args()
+    run = Run.open(args.run)
+    dataset = open_dataset(args.data or run.data_folder)
+    labels = dataset.labels_of("test")
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "exported"
+        export_legacy(run, out, batch_size=1)
+        here = detect_labelled(SliceDetector.from_run(run)[0], dataset, labels, progress=False)
+        there = detect_labelled(
+            LegacyDetector(args.legacy_python, out, run), dataset, labels, batch_size=IMAGES, progress=False
+        )
+    if run.config.is_ct:
+        summaries = [ct_summary(one, classes=dataset.classes, score_threshold=SCORE_THRESHOLD) for one in (here, there)]
+        texts = [table4_text(one, row=run.config.row, data_note="test split", phantom=dataset.phantom)
+                 for one in summaries]  # fmt: skip
+    else:
+        scenes = {label.image_id: dataset.scene_of(label).name for label in labels}
+        summaries = [us_summary(one, scenes=scenes, classes=dataset.classes, score_threshold=SCORE_THRESHOLD)
+                     for one in (here, there)]  # fmt: skip
+        texts = [us_text(one, model=run.config.model, data_note="test split", phantom=dataset.phantom,
+                         split_by=dataset.split_by) for one in summaries]  # fmt: skip
+    print(texts[0] if texts[0] == texts[1] else "\n".join(texts))
+    alone, score, corner = apart(here, there)
+    print(json.dumps({
+        "images": len(labels), "boxes": sum(len(one.boxes) for one in here), "boxes_of_one_side_alone": int(alone),
+        "score_apart": score, "corner_apart_pixels": corner, "same_table": texts[0] == texts[1],
+    }))  # fmt: skip
+    return int(texts[0] != texts[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

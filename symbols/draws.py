@@ -1,0 +1,31 @@
+"""The random numbers of a training pass, an input of the symbol, as gluon_liver.nn.draws hands them out: an image's
+own, the same in every version of MXNet and on any number of devices."""
+
+from __future__ import division
+
+import mxnet as mx
+
+
+class Draws(object):
+    """Hands out an image's numbers, one part after the other: of a symbol (B, N), uniform from 0 to below 1."""
+
+    def __init__(self, numbers, head):
+        self._numbers, self._used = numbers, 0
+        self._rate, self._samples = head["dropout"], head["samples"]
+
+    def take(self, count):
+        """The next (B, count) of them."""
+        begin, self._used = self._used, self._used + count
+        return mx.sym.slice_axis(self._numbers, axis=1, begin=begin, end=self._used)
+
+    def dropped(self, features, units):
+        """Features (B * S, units) of sampled ROIs after dropout."""
+        if self._rate == 0:
+            return features
+        numbers = mx.sym.reshape(self.take(self._samples * units), shape=(-1, units))
+        return features * ((numbers >= self._rate) / (1.0 - self._rate))
+
+
+def dropped(features, units, draws):
+    """Features after dropout in training; as they are where ``draws`` is None."""
+    return features if draws is None else draws.dropped(features, units)

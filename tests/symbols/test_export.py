@@ -1,0 +1,309 @@
+"""Runs to Module checkpoints and back: the same parameters to the byte, the same detections; what is refused."""
+
+import hashlib
+import json
+import os
+import subprocess
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from gluon_liver.commands import main
+from gluon_liver.config import build_config
+from gluon_liver.data.dataset import Dataset
+from gluon_liver.engine.batches import network_input
+from gluon_liver.engine.checkpoint import newest_checkpoint, save_checkpoint
+from gluon_liver.engine.detect import SliceDetector
+from gluon_liver.engine.evaluate import evaluate
+from gluon_liver.engine.inputs import make_loader
+from gluon_liver.engine.run import Run
+from symbols.predict import load_module, predict
+from tests.conftest import TINY, write_dataset
+
+from .gluon_side import seeded, tiny
+from .test_legacy import LEGACY_PYTHON
+
+FILES = ["README.md", "SHA256SUMS", "config.json", "detector-0000.params", "detector-symbol.json", "predict.py"]
+RESAVE = """
+import sys
+import mxnet as mx
+symbol, args, aux = mx.model.load_checkpoint(sys.argv[1], 0)
+module = mx.mod.Module(symbol, data_names=[n for n in symbol.list_arguments() if n not in args], label_names=None)
+module.bind([(name, eval(symbol.attr_dict()[name]["__shape__"])) for name in module.data_names], for_training=False)
+module.set_params(args, aux)
+module.save_checkpoint(sys.argv[2], 7)
+"""
+
+
+def run(capsys, *arguments):
+    """(exit code, standard error) of one command in this process."""
+    capsys.readouterr()
+    code = main([str(argument) for argument in arguments])
+    return code, capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def phases_run(tmp_path_factory):
+    """An untrained run of R-101 multi-modal with frozen seeded weights, on data that lack a phase of a study."""
+    folder = tmp_path_factory.mktemp("multi")
+    data = write_dataset(folder / "data", phases=("noncontrast", "arterial", "delayed"))
+    dataset = Dataset.open(str(data))
+    config, plain = tiny("r101-multimodal", ["data.storage=raw", "network.roi_mode=align"])
+    plain["phases"] = ["arterial", "noncontrast", "delayed"]
+    detector, _ = seeded(config, plain)
+    made = Run.create(folder / "run", config, dataset=dataset)
+    save_checkpoint(made.checkpoints, detector, step=3, epoch=1, config=config)
+    return made, dataset
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_run, tmp_path_factory):
+    out = tmp_path_factory.mktemp("exported") / "out"
+    assert main(["export", str(tiny_run.folder), "--legacy", "--out", str(out), "--batch-size", "2"]) == 0
+    return out
+
+
+@pytest.fixture
+def to_import(exported, tiny_run, tmp_path):
+    """Words of the command, and a copy of the parameters to be broken: name -> NDArray."""
+    params = mx.nd.load(str(exported / "detector-0000.params"))
+    words = ["import-legacy", tmp_path / "broken", "--config", exported / "config.json", "--data",
+             tiny_run.data_folder, "--out", tmp_path / "new"]  # fmt: skip
+    return words, params
+
+
+def network_inputs(made, dataset):
+    """What the network sees of the test patients' labelled slices."""
+    loader = make_loader(made.config, dataset, cases=dataset.cases_of("test"))
+    samples = [loader.labelled(label) for label in dataset.labels_of("test")]
+    inputs = {"data": network_input(made.config)(np.stack([sample.image for sample in samples]))}
+    if made.config.network.multi_modal:
+        inputs["present"] = np.stack([sample.present for sample in samples]).astype(np.float32)
+    return inputs
+
+
+def gluon_rows(made, inputs):
+    net = SliceDetector.from_run(made)[0]._net
+    return net(*[mx.nd.array(inputs[name]) for name in ("data", "present") if name in inputs])[0].asnumpy()
+
+
+def same_rows(found, wanted):
+    """Rows (n, K, 6) in their order; scores of this data are apart by more than the last digits."""
+    assert (wanted[..., 0] >= 0).sum() > 3
+    assert np.allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_written(exported, tiny_run):
+    assert sorted(path.name for path in exported.iterdir()) == FILES
+    sums = dict(reversed(line.split("  ")) for line in (exported / "SHA256SUMS").read_text().splitlines())
+    assert sorted(sums) == [name for name in FILES if name != "SHA256SUMS"]
+    for name, digest in sums.items():
+        assert hashlib.sha256((exported / name).read_bytes()).hexdigest() == digest
+    config = json.loads((exported / "config.json").read_text())
+    assert config["classes"] == ["cyst", "hemangioma", "hcc"] and config["phases"] == ["arterial"]
+    assert build_config({key: config[key] for key in config if key not in ("classes", "phases")}) == tiny_run.config
+    readme = (exported / "README.md").read_text()
+    assert newest_checkpoint(tiny_run.checkpoints).name in readme and "`data` (2, 1, 1, 1, 64, 64)" in readme
+    nodes = json.loads((exported / "detector-symbol.json").read_text())["nodes"]
+    assert not any("infer_range" in node.get("attrs", {}) or "layout" in node.get("attrs", {}) for node in nodes
+                   if node["op"] in ("_arange", "Pooling"))
+
+
+def test_a_module_detects_what_the_run_detects(exported, tiny_run, tiny_data):
+    inputs = network_inputs(tiny_run, Dataset.open(str(tiny_data)))
+    found = predict(load_module(str(exported / "detector")), inputs)  # three images in batches of two
+    same_rows(found["detections"], gluon_rows(tiny_run, inputs))
+    assert found["check"].shape == (3,) and np.isfinite(found["check"]).all()
+    with pytest.raises(ValueError, match=r"input data is \(3, 1\)"):
+        predict(load_module(str(exported / "detector")), {"data": np.zeros((3, 1), np.float32)})
+
+
+def test_there_and_back(exported, tiny_run, tiny_data, tmp_path, capsys):
+    dataset, out = Dataset.open(str(tiny_data)), tmp_path / "back"
+    assert run(capsys, "import-legacy", exported / "detector", "--data", tiny_data, "--out", out)[0] == 0
+    back = Run.open(out)
+    assert back.config == tiny_run.config
+    for name in ("classes", "phases", "reference_phase", "training_patients", "training_studies"):
+        assert back.environment[name] == tiny_run.environment[name]
+    paths = [newest_checkpoint(one.checkpoints) / "net.params" for one in (back, tiny_run)]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    inputs = network_inputs(back, dataset)
+    assert np.array_equal(gluon_rows(back, inputs), gluon_rows(tiny_run, inputs))
+    texts = [evaluate(one, dataset, replicates=10, progress=False)[0] for one in (back, tiny_run)]
+    assert "the weights were imported" in texts[0] and "unfinished" not in texts[0]
+    results = [json.loads((one.folder / "results.json").read_text()) for one in (back, tiny_run)]
+    assert results[0]["summary"] == results[1]["summary"]
+
+
+def test_training_goes_on_from_imported_weights(exported, tiny_data, tmp_path, capsys):
+    out = tmp_path / "back"
+    assert run(capsys, "import-legacy", exported / "detector", "--data", tiny_data, "--out", out)[0] == 0
+    before = mx.nd.load(str(newest_checkpoint(out / "checkpoints") / "net.params"))
+    code, error = run(capsys, "train", "--config", out / "config.yaml", "--data", tiny_data, "--out", out, "--resume",
+                      "auto", "--steps", 1)  # fmt: skip
+    assert code == 0, error
+    after = mx.nd.load(str(newest_checkpoint(out / "checkpoints") / "net.params"))
+    learned = [name for name in before if ".running_" not in name]
+    moved = max(float(np.abs(after[name].asnumpy() - before[name].asnumpy()).max()) for name in learned)
+    assert 0 < moved < 0.0011  # one step of Adam moves a parameter by its rate at most: 0.0005 for each of two images
+
+
+def test_phases_and_frozen_statistics_there_and_back(phases_run, tmp_path, capsys):
+    made, dataset = phases_run
+    assert run(capsys, "export", made.folder, "--legacy", "--out", tmp_path / "out")[0] == 0
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["phases"] == ["arterial", "noncontrast", "delayed"]
+    inputs = network_inputs(made, dataset)
+    assert inputs["present"].min() == 0
+    found = predict(load_module(str(tmp_path / "out" / "detector")), inputs)
+    same_rows(found["detections"], gluon_rows(made, inputs))
+    prefix, data = tmp_path / "out" / "detector", dataset.folder
+    assert run(capsys, "import-legacy", prefix, "--data", data, "--out", tmp_path / "back")[0] == 0
+    paths = [newest_checkpoint(folder / "checkpoints") / "net.params" for folder in (tmp_path / "back", made.folder)]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    other = write_dataset(tmp_path / "other", phases=("arterial", "noncontrast", "delayed", "portal"))
+    code, error = run(capsys, "import-legacy", prefix, "--data", other, "--out", tmp_path / "new")
+    assert code == 2 and "made for the phases ['arterial', 'noncontrast', 'delayed']" in error
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(not LEGACY_PYTHON, reason="LEGACY_PYTHON names no Python 2.7 with mxnet 1.0.0")
+@pytest.mark.parametrize("which", ["tiny", "phases"])
+def test_mxnet_1_0_detects_the_same_and_its_checkpoint_comes_back(which, tiny_run, tiny_data, phases_run, tmp_path):
+    made, dataset = (tiny_run, Dataset.open(str(tiny_data))) if which == "tiny" else phases_run
+    out, inputs = tmp_path / "out", network_inputs(made, dataset)
+    assert main(["export", str(made.folder), "--legacy", "--out", str(out), "--batch-size", "2"]) == 0
+    np.savez(str(out / "in.npz"), **inputs)
+    for words in (["predict.py", "detector", "in.npz", "out.npz"], ["-c", RESAVE, "detector", "later"]):
+        subprocess.run([os.path.abspath(LEGACY_PYTHON), *words], cwd=str(out), check=True, capture_output=True,
+                       env={"OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]})  # fmt: skip
+    same_rows(np.load(str(out / "out.npz"))["detections"], gluon_rows(made, inputs))
+    back = tmp_path / "back"
+    words = ["import-legacy", out / "later", "--epoch", 7, "--data", dataset.folder, "--out", back]
+    assert main([str(word) for word in words]) == 0
+    paths = [newest_checkpoint(folder / "checkpoints") / "net.params" for folder in (back, made.folder)]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ("{run} --out {new}", "say so with --legacy"),
+        ("{run} --legacy --out {new} --batch-size 0", "--batch-size 0"),
+        ("{tmp}/nowhere --legacy --out {new}", "no run folder"),
+        ("{run} --legacy --out {tmp}", "exists: choose another folder"),
+        ("{run} --legacy --out {run}/new", "lies inside"),
+        ("{run} --legacy --out {tmp}/a/new", "its parent folder does not exist"),
+    ],
+)
+def test_exports_that_are_refused(arguments, message, tiny_run, tmp_path, capsys):
+    names = {"run": tiny_run.folder, "new": tmp_path / "new", "tmp": tmp_path}
+    code, error = run(capsys, "export", *arguments.format(**names).split())
+    assert code == 2 and message in error
+    assert list(tmp_path.iterdir()) == [] and not (tiny_run.folder / "new").exists()
+
+
+def test_a_damaged_checkpoint_or_a_network_of_no_row_is_not_exported(phases_run, tmp_path, capsys):
+    _, dataset = phases_run
+    config, plain = tiny("r101-multimodal", ["row=null", "network.fusion=false", "data.storage=raw"])
+    detector, _ = seeded(config, plain)
+    other = Run.create(tmp_path / "run", config, dataset=dataset)
+    path = save_checkpoint(other.checkpoints, detector, step=1, epoch=1, config=config)
+    code, error = run(capsys, "export", other.folder, "--legacy", "--out", tmp_path / "new")
+    assert code == 2 and "symbols/ cannot compute" in error and "(101, True, False, True)" in error
+    content = bytearray((path / "net.params").read_bytes())
+    content[1000] ^= 1
+    (path / "net.params").write_bytes(content)
+    code, error = run(capsys, "export", other.folder, "--legacy", "--out", tmp_path / "new")
+    assert code == 2 and "net.params is damaged" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_full_disk_leaves_nothing(tiny_run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(mx.nd, "save", lambda path, arrays: open(path, "wb").close())
+    code, error = run(capsys, "export", tiny_run.folder, "--legacy", "--out", tmp_path / "new")
+    assert code == 2 and "is the disk full" in error and list(tmp_path.iterdir()) == []
+
+
+def half(params):
+    name = "arg:class_predictor.weight"
+    return dict(params, **{name: params[name].astype("float16")})
+
+
+def without(params, *names):
+    return {name: array for name, array in params.items() if name not in names}
+
+
+def changed(params, name, change):
+    return dict(params, **{name: mx.nd.array(change(params[name].asnumpy()))})
+
+
+BAD_PARAMETERS = {
+    "missing": (lambda p: without(p, "arg:rpn.score.bias"), "arg:rpn.score.bias (6,) is missing"),
+    "unknown": (lambda p: dict(p, **{"arg:fc1_weight": mx.nd.ones((2,))}), "arg:fc1_weight (2,) is unknown"),
+    "shape": (lambda p: changed(p, "arg:class_predictor.bias", lambda a: a[:3]), "of another shape, wanted (4,)"),
+    "auxiliary": (
+        lambda p: dict(without(p, "aux:backbone.stem.bn1.running_var"),
+                       **{"arg:backbone.stem.bn1.running_var": p["aux:backbone.stem.bn1.running_var"]}),
+        "aux:backbone.stem.bn1.running_var (8,) is missing",
+    ),
+    "nan": (lambda p: changed(p, "arg:box_predictor.bias", lambda a: a * np.nan), "not finite"),
+    "anchors": (lambda p: changed(p, "arg:rpn.anchors", lambda a: a * 1.5), "the constant rpn.anchors differs"),
+    "half": (half, "arg:class_predictor.weight is default, float16"),
+    "gluon": (lambda p: {name[4:]: array for name, array in p.items()}, "neither arg: nor aux:"),
+    "list": (lambda p: list(p.values()), "without names"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD_PARAMETERS)
+def test_parameters_that_do_not_fit_are_refused(kind, to_import, tmp_path, capsys):
+    words, params = to_import
+    change, message = BAD_PARAMETERS[kind]
+    mx.nd.save(str(tmp_path / "broken-0000.params"), change(params))
+    code, error = run(capsys, *words)
+    assert code == 2 and "broken-0000.params" in error
+    assert message in error
+    assert [path.name for path in tmp_path.iterdir()] == ["broken-0000.params"]
+
+
+def test_files_that_are_no_parameters_are_refused(to_import, tmp_path, capsys):
+    words, params = to_import
+    path = tmp_path / "broken-0000.params"
+    code, error = run(capsys, *words)
+    assert code == 2 and "broken-0000.params is not there" in error and "--epoch 7" in error
+    path.write_bytes(b"PK\x03\x04 an archive")
+    assert "is no parameter file of MXNet" in run(capsys, *words)[1]
+    mx.nd.save(str(path), params)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "damaged or cut" in run(capsys, *words)[1]
+    with mx.util.np_shape(True):
+        mx.nd.save(str(path), params)
+    assert "saved in NumPy mode, which MXNet 1.0 cannot read" in run(capsys, *words)[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["broken-0000.params"]
+
+
+def test_options_that_do_not_go_together(to_import, exported, tiny_run, tmp_path, capsys):
+    words, params = to_import
+    mx.nd.save(str(tmp_path / "broken-0000.params"), params)
+    given = dict(zip(words[2::2], words[3::2]))
+    for option, value, message in (
+        ("--epoch", "-1", "--epoch -1"),
+        ("--set", "train.epochs=5", "a config.json says all of it"),
+        ("--config", tmp_path / "none.json", "say with --config"),
+        ("--config", exported / "detector-symbol.json", "unknown key"),
+        ("--config", "us-faster-rcnn", "holds CT data"),
+        ("--config", "demo-ct", "does not fit the configuration's network"),
+        ("--out", exported, "not an empty folder"),
+        ("--data", tmp_path, "no dataset.json"),
+    ):
+        options = [word for pair in dict(given, **{option: value}).items() for word in pair]
+        code, error = run(capsys, *words[:2], *options)
+        assert code == 2 and message in error, (option, error)
+        assert [path.name for path in tmp_path.iterdir()] == ["broken-0000.params"]
+    # the configuration by name instead: everything that the file holds must be its
+    (tmp_path / "tiny.yaml").write_text(json.dumps(TINY))
+    options = dict(given, **{"--config": tmp_path / "tiny.yaml", "--set": "train.epochs=5"})
+    assert run(capsys, *words[:2], *[word for pair in options.items() for word in pair])[0] == 0
+    assert Run.open(tmp_path / "new").config.train.epochs == 5

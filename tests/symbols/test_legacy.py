@@ -1,0 +1,74 @@
+"""The parity suite of MXNet 1.0.0 on Python 2.7: skipped where LEGACY_PYTHON does not name such a Python."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+import symbols
+from gluon_liver.data.records import write_records
+
+from .gluon_side import CONFIGS, write_folder, write_weights
+
+LEGACY_PYTHON = os.environ.get("LEGACY_PYTHON")
+pytestmark = pytest.mark.skipif(not LEGACY_PYTHON, reason="LEGACY_PYTHON names no Python 2.7 with mxnet 1.0.0")
+GOAL = 1e-4
+# Of all gradients together. Statistics of a tiny batch spread a difference of the last digit, which decides on which
+# side of a ReLU an activation near zero is.
+GRADIENT_GOALS = {"frozen": 1e-4, "live": 5e-2}
+
+
+def run(python, module, *arguments):
+    """Standard output of a module of symbols/. MXNet 1.9.1 runs without oneDNN, whose convolutions add up in another
+    order: a proposal whose rank changes for that gets another random number."""
+    result = subprocess.run(
+        [python, "-m", "symbols." + module] + [str(argument) for argument in arguments],
+        cwd=str(Path(symbols.__file__).parents[1]), stdout=subprocess.PIPE, universal_newlines=True, check=True,
+        env={"OMP_NUM_THREADS": "1", "MXNET_MKLDNN_ENABLED": "0", "PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    return result.stdout
+
+
+@pytest.mark.parametrize("mode, batch_norm", [("pool", "live"), ("align", "frozen")])
+def test_mxnet_1_0_computes_the_same(mode, batch_norm, tmp_path):
+    overrides = ["network.roi_mode=" + mode, "network.batch_norm=" + batch_norm, "network.head.dropout=0.5"]
+    folders = [write_folder(name, tmp_path / name, overrides) for name in CONFIGS]
+    lines = [json.loads(line) for line in run(LEGACY_PYTHON, "parity", *folders).splitlines()]
+    assert [line["folder"] for line in lines] == list(CONFIGS)
+    for line in lines:
+        assert line["mxnet"] == "1.0.0"
+        for kind in ("outputs", "loaded"):
+            assert max(relative for _, relative in line[kind].values()) < GOAL, (line["folder"], line[kind])
+        assert line["gradients_apart"] < GRADIENT_GOALS[batch_norm], line["folder"]
+
+
+def test_ten_steps_of_a_module_and_its_detections_are_the_same(tiny_run, tiny_dataset, tmp_path):
+    weights = write_weights(tiny_run, tmp_path / "run.params")
+    for split in ("train", "test"):
+        write_records(tiny_run.config, tiny_dataset, split, tmp_path / (split + ".rec"))
+    parameters, detections = [], []
+    for number, python in enumerate((LEGACY_PYTHON, sys.executable)):
+        prefix, found = tmp_path / str(number), tmp_path / "{}.json".format(number)
+        run(python, "module_train", "--records", tmp_path / "train.rec", "--prefix", prefix, "--weights", weights,
+            "--epochs", 1, "--epoch-steps", 10, "--lr", 0.002, "--cpus", 2)
+        run(python, "module_test", "--records", tmp_path / "test.rec", "--prefix", prefix, "--load-epoch", 1,
+            "--out", found)
+        saved = mx.nd.load("{}-0001.params".format(prefix))
+        parameters.append({name: array.asnumpy() for name, array in saved.items()})
+        detections.append(json.loads(found.read_text()))
+    start = {name: array.asnumpy() for name, array in mx.nd.load(weights).items()}
+    assert length(parameters[0], parameters[1]) < GOAL * length(parameters[1], start)
+    assert len(detections[0]) == len(detections[1]) > 10
+    for one, other in zip(*detections):
+        assert (one["image_id"], one["category_id"]) == (other["image_id"], other["category_id"])
+        assert np.allclose(one["bbox"], other["bbox"], atol=0.02) and abs(one["score"] - other["score"]) < 2e-5
+
+
+def length(first, second):
+    """Of the difference of all parameters."""
+    return sum(float(np.square(first[name].astype(np.float64) - second[name]).sum()) for name in second) ** 0.5

@@ -1,0 +1,208 @@
+"""Training and scoring with the Module API: batches, one step by hand, devices, checkpoints, and what evaluate says."""
+
+import json
+import logging
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from gluon_liver.commands import main
+from gluon_liver.data.records import write_records
+from gluon_liver.engine.anchors import assign_anchors
+from gluon_liver.engine.batches import network_input
+from gluon_liver.engine.detect import SliceDetector, detect_labelled
+from gluon_liver.engine.evaluate import detections_json, evaluate
+from gluon_liver.engine.run import Run
+from symbols import anchors as symbol_anchors
+from symbols import module_test, module_train
+from symbols.catalogue import network_of
+from symbols.parity import differences, split_parameters, symbol_gradients
+from symbols.record_iter import RecordIter
+from symbols.records import RecordFile
+
+from .gluon_side import write_weights
+
+
+@pytest.fixture(scope="module")
+def weights(tiny_run, tmp_path_factory):
+    return write_weights(tiny_run, tmp_path_factory.mktemp("weights") / "run.params")
+
+
+@pytest.fixture
+def records(tiny_dataset, make_config, tmp_path):
+    def write(split="train", **changes):
+        path = tmp_path / "{}-{}.rec".format(split, len(list(tmp_path.iterdir())))
+        write_records(make_config(**changes), tiny_dataset, split, path)
+        return str(path)
+
+    return write
+
+
+def run_train(*arguments):
+    return module_train.train(module_train.parse_arguments([str(argument) for argument in arguments]))
+
+
+def arrays_of(batch):
+    named = zip(batch.provide_data + batch.provide_label, batch.data + batch.label)
+    return {item.name: array.asnumpy() for item, array in named}
+
+
+def parameters(path):
+    return {name: array.asnumpy() for name, array in mx.nd.load(str(path)).items()}
+
+
+@pytest.mark.parametrize("boxes", [0, 1, 5])
+def test_anchors_are_assigned_as_on_the_gluon_side(boxes):
+    rng = np.random.default_rng(boxes)
+    corners, centres = rng.uniform(-10, 60, (400, 2)), rng.uniform(0, 40, (boxes, 2))
+    anchors = np.concatenate([corners, corners + rng.uniform(8, 30, (400, 2))], axis=1).astype(np.float32)
+    truth = np.concatenate([centres, centres + rng.uniform(8, 24, (boxes, 2))], axis=1).astype(np.float32)
+    rpn = {"samples": 33, "positive_ratio": 0.5, "positive_iou": 0.6, "negative_iou": 0.3}
+    found = symbol_anchors.assign_anchors(anchors, truth, 64, rpn, np.random.RandomState(0))
+    wanted = assign_anchors(anchors, truth, size=(64, 64), rng=np.random.RandomState(0), **rpn)
+    assert np.array_equal(found[0], wanted[0]) and (found[0] >= 0).sum() == 33 and bool(boxes) == (found[0] == 1).any()
+    assert np.allclose(found[1], wanted[1], atol=1e-6)
+
+
+def test_batches_of_an_epoch(records, make_config):
+    data = RecordFile(records(**{"data.augment.flip": True}))
+    batches = RecordIter(data, 2, seed=0)
+    epochs = [[arrays_of(batch) for batch in batches]]
+    batches.reset()
+    epochs.append([arrays_of(batch) for batch in batches])
+    # 6 images with boxes + 3 backgrounds in batches of 2, the last one filled up
+    assert [len(epoch) for epoch in epochs] == [5, 5] == [len(batches)] * 2
+    boxes = [sum((batch["gt_labels"] >= 0).sum() for batch in epoch) for epoch in epochs]
+    assert 6 <= min(boxes) <= max(boxes) <= 7
+    to_input, flips = network_input(make_config()), set()
+    for batch in epochs[0]:
+        for image, corners in zip(batch["data"], batch["gt_boxes"]):
+            both = [to_input(record.image[..., :: 1 - 2 * flip]) for record in data for flip in (0, 1)]
+            number = int(np.argmin([np.abs(one - image).max() for one in both]))
+            assert np.array_equal(both[number], image)
+            truth = data[number // 2].boxes
+            flips.add(number % 2)
+            if number % 2 and len(truth):
+                truth = np.stack([64 - truth[:, 2], truth[:, 1], 64 - truth[:, 0], truth[:, 3]], axis=1)
+            assert np.array_equal(corners[: len(truth)], truth) and (corners[len(truth) :] == -1).all()
+        assert 0 <= batch["draws"].min() and batch["draws"].max() < 1 and (batch["rpn_labels"] >= 0).sum() == 64
+    assert flips == {0, 1}
+    assert not np.array_equal(epochs[0][0]["draws"], epochs[1][0]["draws"])
+    resumed = RecordIter(data, 2, seed=0, epoch=1)
+    assert np.array_equal(arrays_of(resumed.next())["draws"], epochs[1][0]["draws"])
+    # two workers part each step
+    parts = [RecordIter(data, 1, seed=0, part_index=part, num_parts=2) for part in (0, 1)]
+    joined = [np.concatenate(pair) for pair in zip(*[[arrays_of(batch)["draws"] for batch in one] for one in parts])]
+    assert np.array_equal(joined, [batch["draws"] for batch in epochs[0]])
+
+
+def test_a_step_is_the_gradient_of_the_mean_and_decays_all(records, weights, tmp_path):
+    path = records()
+    data = RecordFile(path)
+    run_train("--records", path, "--prefix", tmp_path / "out/m", "--weights", weights, "--epochs", 1,
+              "--epoch-steps", 1, "--lr", 0.1, "--wd", 0.01, "--momentum", 0)
+    start, after = parameters(weights), parameters(tmp_path / "out/m-0001.params")
+    batch = arrays_of(RecordIter(data, 2, seed=data.config["train"]["seed"]).next())
+    args, aux = split_parameters(mx.nd.load(weights))
+    gradients = symbol_gradients(data.config, args, aux, batch)
+    assert set(after) == set(start)
+    wanted = {name: start[name] * 0.999 - 0.05 * gradients[name[4:]] for name in start if name.startswith("arg:")}
+    assert differences({name: start[name] - after[name] for name in wanted},
+                       {name: start[name] - wanted[name] for name in wanted})["arg:class_predictor.weight"][1] < 1e-3
+    assert all(np.allclose(after[name], wanted[name], atol=1e-6) for name in wanted)
+    assert not np.allclose(after["arg:backbone.stem.bn1.beta"], start["arg:backbone.stem.bn1.beta"], atol=1e-6)
+    symbol = mx.sym.load(str(tmp_path / "out/m-symbol.json"))
+    assert symbol.list_outputs()[0] == "rpn_score_output"
+
+
+def test_two_devices_are_one(records, weights, tmp_path):
+    path = records(**{"network.batch_norm": "frozen"})
+    for cpus in (1, 2):
+        run_train("--records", path, "--prefix", tmp_path / str(cpus), "--weights", weights, "--epochs", 1, "--cpus",
+                  cpus, "--kv-store", "device", "--lr", 0.02)
+    one, two = (parameters(tmp_path / "{}-0001.params".format(cpus)) for cpus in (1, 2))
+    start = parameters(weights)
+    assert max(np.abs(one[name] - start[name]).max() for name in one) > 1e-3
+    assert max(np.abs(one[name] - two[name]).max() for name in one) < 1e-5
+    with pytest.raises(ValueError, match="2 images cannot be parted evenly among 3"):
+        run_train("--records", path, "--prefix", tmp_path / "x", "--cpus", 3)
+
+
+def test_training_goes_on_where_it_was(records, weights, tmp_path, caplog):
+    path = records(**{"train.warmup_steps": 7})
+    common = ("--records", path, "--prefix", tmp_path / "m", "--momentum", 0, "--lr", 0.01, "--lr-steps", 1)
+    run_train(*common, "--epochs", 2, "--weights", weights)
+    assert "train.warmup_steps is not 0" in caplog.text
+    wanted = parameters(tmp_path / "m-0002.params")
+    (tmp_path / "m-0002.params").unlink()
+    with caplog.at_level(logging.INFO):
+        run_train(*common, "--epochs", 2, "--load-epoch", 1)  # the same images, at the lower rate
+    assert "Epoch[1] Train-texture" not in caplog.text and "Epoch[1] Train-rcnn_score" in caplog.text
+    found = parameters(tmp_path / "m-0002.params")
+    assert all(np.allclose(found[name], wanted[name], atol=1e-6) for name in wanted)
+
+
+def test_rates_are_the_configurations(records):
+    config = RecordFile(records()).config
+    config["train"].update(decay_epochs=[2.0, 4.5], decay_factor=0.1, learning_rate=0.5)
+    args = module_train.parse_arguments(["--records", "x", "--prefix", "x"])
+    made = module_train.optimizer_of(args, config, images=4, steps=10, begin=0)
+    rates = [made.lr_scheduler(step) for step in (20, 21, 45, 46)]
+    assert np.allclose(rates, [2.0, 0.2, 0.2, 0.02]) and made.rescale_grad == 0.25
+    later = module_train.optimizer_of(args, config, images=4, steps=10, begin=3)
+    assert np.allclose([later.lr_scheduler(step) for step in (15, 16)], [0.2, 0.02])
+
+
+def test_a_loss_that_is_no_number_stops_it(records, tmp_path):
+    with pytest.raises(ValueError, match="not finite: lower --lr"):
+        run_train("--records", records(), "--prefix", tmp_path / "m", "--lr", 1e20, "--epochs", 3)
+
+
+def test_weights_of_another_network_are_refused(records, weights, tmp_path):
+    path = records(**{"network.depth": 101, "row": "R-101"})
+    with pytest.raises(ValueError, match="do not fit the network"):
+        run_train("--records", path, "--prefix", tmp_path / "m", "--weights", weights)
+    with pytest.raises(ValueError, match="no such file of parameters"):
+        run_train("--records", path, "--prefix", tmp_path / "m", "--load-epoch", 3)
+
+
+def test_detections_and_table_are_those_of_evaluate(tiny_run, tiny_dataset, weights, records, tmp_path, capsys):
+    out = tmp_path / "detections.json"
+    path = tmp_path / "test.rec"
+    write_records(tiny_run.config, tiny_dataset, "test", path)
+    module_test.detect(module_test.parse_arguments(
+        ["--records", str(path), "--weights", weights, "--batch-size", "2", "--out", str(out)]
+    ))
+    detector, _ = SliceDetector.from_run(tiny_run)
+    wanted = detections_json(detect_labelled(detector, tiny_dataset, tiny_dataset.labels_of("test"), progress=False))
+    found = json.loads(out.read_text())
+    assert len(found) == len(wanted) > 10
+    for ours, theirs in zip(found, wanted):
+        assert (ours["image_id"], ours["category_id"]) == (theirs["image_id"], theirs["category_id"])
+        assert np.allclose(ours["bbox"], theirs["bbox"], atol=0.02) and abs(ours["score"] - theirs["score"]) < 2e-5
+    assert main(["score", "--run", str(tiny_run.folder), "--detections", str(out), "--bootstrap", "20"]) == 0
+    table = capsys.readouterr().out
+    run = Run.open(tiny_run.folder)
+    run.folder = tmp_path  # evaluate leaves its report there
+    for name in ("config.yaml", "environment.json", "log.jsonl", "checkpoints"):
+        (tmp_path / name).symlink_to(tiny_run.folder / name)
+    assert evaluate(run, tiny_dataset, replicates=20, progress=False)[0].strip() == table.strip()
+
+
+def test_what_cannot_be_scored_is_told(tiny_run, tmp_path, capsys):
+    for text, message in (
+        ("{", "holds no COCO results"), ('[{"image_id": 1}]', "holds no COCO results"),
+        ('[{"image_id": 1, "bbox": [0, 0, 1, 1], "score": 1, "category_id": 1}]', "image 1, which is not in the split"),
+    ):
+        (tmp_path / "d.json").write_text(text)
+        assert main(["score", "--run", str(tiny_run.folder), "--detections", str(tmp_path / "d.json")]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_constants_are_not_saved(records, tmp_path):
+    path = records()
+    run_train("--records", path, "--prefix", tmp_path / "m", "--epochs", 1, "--epoch-steps", 1)
+    config = RecordFile(path).config
+    constants = network_of(config).constants(config)
+    assert constants and not {"arg:" + name for name in constants} & set(parameters(tmp_path / "m-0001.params"))
