@@ -1,6 +1,6 @@
 """What detectors of both papers share: proposals from maps, ROI features, predictors (Ren et al. 2015).
 
-Proposal network, sampler and target encoder are GluonCV's. A detector says how its maps come about; the two graphs
+Proposal network and target encoder are GluonCV's. A detector says how its maps come about; the two graphs
 over its parts are in :mod:`gluon_liver.nn.graphs`.
 """
 
