@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,8 +223,11 @@ def build_config(tree: Mapping[str, Any]) -> Config:
 
 
 def save_config(config: Config, path: Union[str, Path]) -> None:
-    """Write every key, defaults included, as YAML."""
-    Path(path).write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding="utf-8")
+    """Write every key, defaults included, as YAML, whole or not at all."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding="utf-8")
+    os.replace(str(partial), str(path))
 
 
 def _find(name: Union[str, Path]) -> Path:

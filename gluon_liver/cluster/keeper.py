@@ -22,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -36,6 +37,7 @@ WATCH = "GLUON_LIVER_WATCH"
 PROCESSES = "GLUON_LIVER_PROCESSES"  # of the job on this host, to share its cores
 SERVE = "from gluon_liver.cluster import watchdog; watchdog.start(); import mxnet"
 CONNECT_SECONDS = 10.0
+START_SECONDS = 30.0  # within which the monitor must listen
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -92,7 +94,7 @@ class Keeper:
 
     async def run(self, address: str, port: int, token: str) -> int:
         """Connect, start the process, and wait for the first thing that ends it."""
-        reader, self._writer = await asyncio.wait_for(asyncio.open_connection(address, port), CONNECT_SECONDS)
+        reader, self._writer = await _connected(address, port)
         self._send({"token": token, "role": self._role, "pid": os.getpid(), "host": self._host,
                     "versions": versions()})
         welcome = await asyncio.wait_for(reader.readline(), CONNECT_SECONDS)
@@ -191,6 +193,8 @@ class Keeper:
             told = {key: message[key] for key in ("rank", "checkpoint") if key in message}
             if told:
                 self._send(told)
+            if "leaving" in message:
+                self._send({"end": message["leaving"]})
 
     async def _beat(self) -> None:
         while not self._outcome.done():
@@ -229,6 +233,19 @@ class Keeper:
 
     def _say(self, text: str) -> None:
         print("gluon_liver {} {}: {}".format(self._role, os.getpid(), text), file=sys.stderr, flush=True)
+
+
+async def _connected(address: str, port: int) -> Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the monitor, which may start a little later than this keeper."""
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return await asyncio.wait_for(asyncio.open_connection(address, port), CONNECT_SECONDS)
+        except (ConnectionRefusedError, socket.gaierror) as error:
+            if time.monotonic() > end:
+                raise InputError("no monitor at {}:{} after {:g} s ({}): is the launcher running?".format(
+                    address, port, START_SECONDS, error)) from error
+            await asyncio.sleep(0.2)
 
 
 def _die_with_parent():

@@ -16,9 +16,11 @@ import os
 import socket
 import sys
 import threading
+import time
 from typing import Any, Optional
 
 FD = "GLUON_LIVER_KEEPER"  # "descriptor:seconds between beats", set by the keeper
+LEAVE_SECONDS = 2.0
 LOST = 75  # exit code of a process whose job is lost (EX_TEMPFAIL of sysexits.h: try again)
 
 _link: Optional["_Link"] = None
@@ -53,6 +55,26 @@ def done() -> None:
     """
     if _link is not None:
         _link.send({"done": True})
+
+
+def launched() -> bool:
+    """Whether this process is of a launched job and has called :func:`start`."""
+    return _link is not None
+
+
+def leave(code: int, *, grace: float = 0.0) -> None:
+    """End a failed process of a job, ``grace`` seconds from now, without MXNet's exit; elsewhere do nothing.
+
+    At its exit MXNet waits for the other workers, which wait for this one. The code is told before the process ends:
+    its peers abort when their connections to it close, and would be taken for what broke first.
+    """
+    if _link is not None and code != 0:
+        time.sleep(grace)
+        _link.send({"leaving": code})
+        time.sleep(LEAVE_SECONDS)  # the keeper kills this process as soon as the monitor has heard it
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 class _Link:

@@ -8,9 +8,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import traceback
 from typing import List, Optional, Sequence
 
+from ..cluster import watchdog
 from ..errors import GluonLiverError, InputError
+
+KEEP_SECONDS = 5.0  # that the others of a job get to write down what ended their training
 
 # words after ``python -m gluon_liver`` -> (module, one-line help)
 COMMANDS = {
@@ -57,17 +61,32 @@ def run_command(words, arguments: Sequence[str], *, program: str) -> int:
     args = parser.parse_args(list(arguments))
     try:
         return module.run(args)
-    except GluonLiverError as error:
+    except BaseException as error:
+        code = _told(error)
+        if code is None and watchdog.launched():
+            traceback.print_exc()
+        # Here, while the error still holds the KVStore: where it is freed the other workers abort. They fail together
+        # where training fails, and each may keep its batch before the first one ends the job.
+        watchdog.leave(1 if code is None else code, grace=KEEP_SECONDS if code == 3 else 0.0)
+        if code is None:
+            raise
+        return code
+
+
+def _told(error: BaseException) -> Optional[int]:
+    """Print what an expected error says; returns its exit code, None for an error that is a defect of the program."""
+    if isinstance(error, GluonLiverError):
         print("error: {}".format(error), file=sys.stderr)
         return 2 if isinstance(error, InputError) else 3
-    except OSError as error:
+    if isinstance(error, OSError):
         # the disk, a permission or a path of the user's: no defect of the program
         where = "{}: ".format(error.filename) if error.filename else ""
         print("error: {}{}".format(where, error.strerror or error), file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    if isinstance(error, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return 130
+    return None
 
 
 def _command_words(arguments: Sequence[str]) -> Optional[tuple]:

@@ -175,14 +175,18 @@ def newest_intact(folder: Path, *, resumable: bool = False) -> Tuple[Optional[Pa
     return None, passed
 
 
-def prune(folder: Path, *, keep: int, spare: Collection[str] = ()) -> List[Path]:
+def prune(folder: Path, *, keep: int, spare: Collection[str] = (), step: Optional[int] = None) -> List[Path]:
     """Remove all checkpoints but the newest ``keep`` intact ones and those named in ``spare``; returns the removed.
+
+    With ``step``, which the run is at, later ones go too: they are of a part of the run that was left for an earlier
+    checkpoint.
 
     Also clears away what a killed process left half-written or half-removed. Reads ``keep`` checkpoints whole: a
     damaged one must not crowd out a good one. Raises :class:`RunError` when one cannot be removed.
     """
     found = _checkpoints(folder)
-    intact = list(itertools.islice(filter(_is_intact, found), keep))
+    standing = [path for path in found if step is None or path.name <= checkpoint_name(step)]
+    intact = list(itertools.islice(filter(_is_intact, standing), keep))
     # where none is intact, a disk that cannot be read just now is likelier than that all are lost
     surplus = [path for path in found if path not in intact and path.name not in spare] if intact else []
     try:

@@ -84,21 +84,24 @@ ALONE = Worker()
 
 
 def async_schedule(
-    config: TrainConfig, *, per_epoch: int, worker: Worker
+    config: TrainConfig, *, per_epoch: int, worker: Worker, step: int = 0
 ) -> Optional[mx.lr_scheduler.LRScheduler]:
-    """The recipe's rates as servers of dist_async apply them, which hear of no other; None for all other kvstores.
+    """The recipe's rates from ``step`` on as servers of dist_async apply them; None for all other kvstores.
 
-    A server counts the updates of all workers: they see an epoch after as many updates as there are workers times its
-    steps.
+    Servers get their rates from the scheduler alone and count the updates of all workers from 0: an epoch is as many
+    updates as workers times steps. The scheduler is one of MXNet's own, for it travels pickled.
     """
     if not worker.updates_on_server:
         return None
-    rate = config.learning_rate * config.batch_size
-    options = {"base_lr": rate, "warmup_steps": config.warmup_steps * worker.count, "warmup_begin_lr": 0.1 * rate}
-    ends = [int(round(epoch * per_epoch * worker.count)) for epoch in config.decay_epochs]
-    if not ends:
+    ends = [int(round(epoch * per_epoch)) for epoch in config.decay_epochs]
+    rate = config.learning_rate * config.batch_size * config.decay_factor ** sum(end <= step for end in ends)
+    warmup = max(0, config.warmup_steps - step)
+    begin = rate * (0.1 + 0.9 * step / config.warmup_steps) if warmup else rate
+    options = {"base_lr": rate, "warmup_steps": warmup * worker.count, "warmup_begin_lr": begin}
+    left = [(end - step) * worker.count for end in ends if end > step]
+    if not left:
         return mx.lr_scheduler.FactorScheduler(step=2**31, factor=1.0, **options)
-    return mx.lr_scheduler.MultiFactorScheduler(step=ends, factor=config.decay_factor, **options)
+    return mx.lr_scheduler.MultiFactorScheduler(step=left, factor=config.decay_factor, **options)
 
 
 def check_parallel(config: Config, contexts: Sequence[mx.Context], *, workers: int = 1) -> None:
@@ -128,6 +131,8 @@ def check_parallel(config: Config, contexts: Sequence[mx.Context], *, workers: i
          "parallel.compression needs two devices or more: a single one exchanges no gradients"),
         (parallel.amp and kinds == {"cpu"},
          "--amp needs GPUs: MXNet's float16 operators on CPU are emulated or missing, and slower than float32"),
+        (parallel.amp and train.clip_norm is not None,
+         "train.clip_norm with --amp is not there: gradients are scaled until the update; give one of the two"),
         (asynchronous and train.clip_norm is not None,
          "train.clip_norm needs the gradient of all workers, which with kvstore dist_async never is in one place"),
         (asynchronous and parallel.amp, "--amp scales losses from the gradient of all workers: not with dist_async"),

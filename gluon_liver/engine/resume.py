@@ -60,6 +60,8 @@ def changes(before: Config, after: Config) -> Dict[str, Tuple[Any, Any]]:
     old, new = _flat(before.to_dict()), _flat(after.to_dict())
     found = {key: (old.get(key), new.get(key)) for key in sorted(set(old) | set(new)) if old.get(key) != new.get(key)}
     fixed = [key for key in found if key not in CHANGEABLE and not key.startswith("parallel.")]
+    if 0 in found.get("train.momentum", ()):
+        fixed.append("train.momentum")  # without momentum the optimiser has no state to go on with
     if fixed:
         raise ConfigError(
             "--resume: {} was {} when the run was started and is {} now; only parallel.* and {} may change".format(
@@ -73,6 +75,7 @@ def take_up(point: ResumePoint) -> None:
     """Make the run folder say what it said at the checkpoint, and log where and with what it goes on."""
     run, state = point.run, point.state
     save_config(run.config, run.folder / "config.yaml")
+    end_last_line(run.folder / "log.jsonl")
     best = run.folder / BEST
     if state.best is not None and (run.checkpoints / state.best["checkpoint"]).is_dir():
         write_json(best, state.best)
@@ -83,6 +86,12 @@ def take_up(point: ResumePoint) -> None:
         passed_over=point.passed_over, changed={key: list(values) for key, values in point.changed.items()},
         environment=describe_environment(run.config.train.seed),
     )  # fmt: skip
+
+
+def end_last_line(path: Path) -> None:
+    """Cut off a record that a kill or a full disk left without its end: the next one would be written behind it."""
+    if path.exists():
+        os.truncate(str(path), path.read_bytes().rfind(b"\n") + 1)
 
 
 def _chosen(run: Run, choice: str) -> Path:

@@ -12,7 +12,7 @@ import subprocess
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Tuple, Union
+from typing import Any, Collection, Dict, Optional, Sequence, Tuple, Union
 
 import yaml
 
@@ -60,13 +60,9 @@ class Run:
         self.environment = environment
         self._started = time.monotonic()
 
-    @classmethod
-    def create(cls, folder: Union[str, Path], config: Config, *, dataset: Dataset) -> "Run":
-        """Make a new run folder.
-
-        Raises :class:`RunError` when something is there already or the folder would lie inside the data.
-        """
-        folder = Path(folder)
+    @staticmethod
+    def check_new(folder: Path, *, dataset: Dataset) -> None:
+        """Raise :class:`RunError` when something is in the folder already or it would lie inside the data."""
         if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
             dead = folder.is_dir() and (folder / "config.yaml").exists() and not has_checkpoint(folder)
             raise RunError(
@@ -80,16 +76,25 @@ class Run:
         real = Path(os.path.realpath(str(folder)))
         if real == data or data in real.parents:
             raise RunError("--out {} lies inside the data folder: choose a folder outside of it".format(folder))
-        made = not folder.exists()
+
+    @classmethod
+    def create(
+        cls, folder: Union[str, Path], config: Config, *, dataset: Dataset, made: Optional[bool] = None
+    ) -> "Run":
+        """Make a new run folder; ``made`` says whether it was made for this run already. Raises as ``check_new``."""
+        folder = Path(folder)
+        cls.check_new(folder, dataset=dataset)
+        made = not folder.exists() if made is None else made
         folder.mkdir(parents=True, exist_ok=True)
+        data, real = (os.path.realpath(str(path)) for path in (dataset.folder, folder))
         environment = describe_environment(config.train.seed)
-        environment["data"] = os.path.relpath(str(data), str(real))
+        environment["data"] = os.path.relpath(data, real)
         environment["classes"] = list(dataset.classes)
         environment.update(dataset.training_record())
         run = cls(folder, config, environment, made=made)
         try:
-            save_config(config, folder / "config.yaml")
             write_json(folder / "environment.json", environment)
+            save_config(config, folder / "config.yaml")
         except OSError:
             run.discard()
             raise
@@ -123,11 +128,7 @@ class Run:
 
     def discard(self) -> None:
         """Take back what training wrote, and the folder if it made it and nothing else lies in it."""
-        shutil.rmtree(str(self.folder / "checkpoints"), ignore_errors=True)
-        for name in WRITTEN:
-            for path in (self.folder / name, self.folder / (name + ".partial")):
-                with contextlib.suppress(FileNotFoundError):
-                    path.unlink()
+        clear(self.folder)
         if self._made and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
@@ -172,6 +173,35 @@ class Run:
         record.update(values)
         with open(str(self.folder / "log.jsonl"), "a", encoding="utf-8") as stream:
             stream.write(json.dumps(record, allow_nan=False) + "\n")
+
+
+def clear(folder: Path, *, spare: Collection[str] = ()) -> None:
+    """Remove what training wrote into a folder, but for the files named in ``spare``."""
+    shutil.rmtree(str(folder / "checkpoints"), ignore_errors=True)
+    for name in set(WRITTEN) - set(spare):
+        for path in (folder / name, folder / (name + ".partial")):
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+
+
+def begun(folder: Path) -> bool:
+    """Whether training wrote into a folder, however little."""
+    return any((folder / name).exists() for name in (*WRITTEN, "checkpoints") if name != LOCK)
+
+
+def clear_dead(folder: Path) -> None:
+    """Make room for a new run where one died before its first checkpoint; the caller holds its lock.
+
+    Raises :class:`RunError` when other files lie there too: the batch that ended it, say.
+    """
+    ours = {name + end for name in WRITTEN for end in ("", ".partial")} | {"checkpoints"}
+    other = sorted(path.name for path in folder.iterdir() if path.name not in ours)
+    if other:
+        raise RunError(
+            "{} holds {} and a run that ended before its first checkpoint: nothing can be gone on with; look at it, "
+            "then delete it or give --out another name".format(folder, other[0])
+        )
+    clear(folder, spare=[LOCK])
 
 
 def has_checkpoint(folder: Path) -> bool:

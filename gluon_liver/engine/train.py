@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Any, Dict, Optional, Sequence, Tuple
+
+import mxnet as mx
 
 from ..cluster import watchdog
 from ..config import Config
@@ -15,8 +17,8 @@ from .checkpoint import load_checkpoint
 from .device import parse_devices
 from .inputs import AnyDataset, TrainingInputs
 from .parallel import Worker, async_schedule, check_parallel
-from .resume import AUTO, find_resume_point, take_up
-from .run import Run, has_checkpoint, input_phases, write_json
+from .resume import AUTO, ResumePoint, find_resume_point, take_up
+from .run import Run, begun, clear_dead, has_checkpoint, input_phases, write_json
 from .run_lock import RunLock
 from .trainer import DetectorTrainer
 from .training_loop import TrainingLoop
@@ -59,43 +61,85 @@ def train(
     watchdog.tell(rank=worker.rank)
     check_parallel(config, contexts, workers=worker.count)
     inputs = TrainingInputs(config, dataset, progress=progress and worker.leads)
-    phases = input_phases(config, dataset.phases) if config.is_ct else 1
-    with _locked(out, resume, worker):
+    with contextlib.ExitStack() as held:
+        going_on = resume is not None and begun(out)
+        lock = RunLock(out)
+        if worker.leads and going_on:
+            held.enter_context(lock)
+            if resume == AUTO and not has_checkpoint(out):
+                clear_dead(out)
+        elif worker.leads:
+            Run.check_new(out, dataset=dataset)
         point = find_resume_point(out, resume, config, dataset) if resume is not None else None
-        trainer = DetectorTrainer(
-            config, classes=dataset.classes, phases=phases, contexts=contexts, worker=worker,
-            schedule=async_schedule(config.train, per_epoch=inputs.steps_per_epoch, worker=worker),
-        )
-        records = {}
-        if point is None:
-            records = _start_weights(trainer, config, pretrained, flow, progress=progress and worker.leads)
-        else:
-            watchdog.tell(checkpoint=point.checkpoint)
-            load_checkpoint(point.checkpoint, trainer.detector)
-            if not worker.updates_on_server:
-                restore_optimizer(trainer.optimizer, trainer.detector.collect_learned(), point.state)
-        best = None
-        if config.train.best_epoch and worker.leads:
-            best = BestEpoch(config, dataset, trainer.detector, context=contexts[0])
-        loop = TrainingLoop(trainer, inputs, best=best, steps=steps, progress=progress)
+        loop, records = _prepare(
+            config, dataset, inputs, worker, contexts, point=point, pretrained=pretrained, flow=flow, steps=steps,
+            progress=progress,
+        )  # fmt: skip
         if not worker.leads:
             loop.run(out, point=point)
             return None
-        if point is None:
-            return _new_run(loop, Run.create(out, config, dataset=dataset), records)
-        for reason in point.passed_over:
-            print("passed over: {}".format(reason), file=sys.stderr)
-        take_up(point)
-        loop.run(out, run=point.run, point=point)
-        return point.run
+        if point is not None:
+            take_up(point)
+            loop.run(out, run=point.run, point=point)
+            return point.run
+        if not going_on:
+            held.enter_context(lock)  # it makes the folder, so whatever can break has to break before
+        return _new_run(loop, Run.create(out, config, dataset=dataset, made=lock.made), records)
 
 
-def _new_run(loop: TrainingLoop, run: Run, records: dict) -> Run:
+def _prepare(
+    config: Config,
+    dataset: AnyDataset,
+    inputs: TrainingInputs,
+    worker: Worker,
+    contexts: Sequence[mx.Context],
+    *,
+    point: Optional[ResumePoint],
+    pretrained: Optional[Pretrained],
+    flow: Optional[Path],
+    steps: Optional[int],
+    progress: bool,
+) -> Tuple[TrainingLoop, Dict[str, Any]]:
+    """The loop with all weights set, and what a new run records of where they come from, by file."""
+    phases = input_phases(config, dataset.phases) if config.is_ct else 1
+    trainer = DetectorTrainer(
+        config, classes=dataset.classes, phases=phases, contexts=contexts, worker=worker,
+        schedule=async_schedule(
+            config.train, per_epoch=inputs.steps_per_epoch, worker=worker, step=point.state.step if point else 0
+        ),
+    )  # fmt: skip
+    records: Dict[str, Any] = {}
+    if point is None:
+        records = _start_weights(trainer, config, pretrained, flow, progress=progress and worker.leads)
+    else:
+        _go_on(trainer, point)
+    best = None
+    if config.train.best_epoch and worker.leads:
+        best = BestEpoch(config, dataset, trainer.detector, context=contexts[0])
+    return TrainingLoop(trainer, inputs, best=best, steps=steps, progress=progress), records
+
+
+def _go_on(trainer: DetectorTrainer, point: ResumePoint) -> None:
+    """Set parameters and optimiser to what the checkpoint has, and say what it has not."""
+    watchdog.tell(checkpoint=point.checkpoint)
+    load_checkpoint(point.checkpoint, trainer.detector)
+    notes = ["passed over: {}".format(reason) for reason in point.passed_over]
+    if not trainer.worker.updates_on_server:
+        restore_optimizer(trainer.optimizer, trainer.detector.collect_learned(), point.state)
+    if trainer.worker.updates_on_server or (point.state.step and not point.state.update_counts):
+        notes.append("the optimiser's state starts anew: with dist_async it stays on the servers")
+    if trainer.config.parallel.compression is not None:
+        notes.append("what 2-bit compression left of gradients is not in a checkpoint and starts at zero")
+    if trainer.worker.leads:
+        for note in notes:
+            print(note, file=sys.stderr)
+
+
+def _new_run(loop: TrainingLoop, run: Run, records: Dict[str, Any]) -> Run:
     try:
-        with RunLock(run.folder):
-            for name, record in records.items():
-                write_json(run.folder / name, record)
-            loop.run(run.folder, run=run)
+        for name, record in records.items():
+            write_json(run.folder / name, record)
+        loop.run(run.folder, run=run)
     except TrainingError:
         raise  # the log shows how it diverged
     except BaseException:
@@ -107,7 +151,7 @@ def _new_run(loop: TrainingLoop, run: Run, records: dict) -> Run:
 
 def _start_weights(
     trainer: DetectorTrainer, config: Config, pretrained: Optional[Pretrained], flow: Optional[Path], *, progress: bool
-) -> dict:
+) -> Dict[str, Any]:
     """Set what the run does not start at random; returns what it records of that, by file."""
     records = {}
     flow_record = set_flow(trainer.detector, config, flow)
@@ -118,19 +162,3 @@ def _start_weights(
         if progress:
             print(report.text(), file=sys.stderr)
     return records
-
-
-@contextlib.contextmanager
-def _locked(out: Path, resume: Optional[str], worker: Worker) -> Iterator[None]:
-    """Holds an existing run while it is gone on with; a run that was killed before its first checkpoint goes away."""
-    if resume is None or not worker.leads or not (out / "config.yaml").exists():
-        yield
-        return
-    with RunLock(out):
-        dead = resume == AUTO and not has_checkpoint(out)
-        if dead:
-            Run.open(out).discard()
-        else:
-            yield
-    if dead:
-        yield

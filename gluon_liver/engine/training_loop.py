@@ -138,7 +138,10 @@ class TrainingLoop:
             write_json(run.folder / BEST, best)
         watchdog.tell(checkpoint=path)
         self._log("checkpoint", folder=path.name)
-        prune(run.checkpoints, keep=self.config.train.keep_checkpoints, spare=[best["checkpoint"]] if best else [])
+        prune(
+            run.checkpoints, keep=self.config.train.keep_checkpoints, step=state.step,
+            spare=[best["checkpoint"]] if best else [],
+        )  # fmt: skip
 
     def _stop(self, stop: StopRequest) -> None:
         self._save()

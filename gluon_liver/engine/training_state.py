@@ -122,8 +122,8 @@ def _check(trainer: Trainer, names: Mapping[str, Parameter], state: TrainingStat
         raise RunError("the checkpoint was trained with {}, not with {}: set train.optimizer to the former".format(
             state.optimizer, mine))
     learned = {name: p for name, p in _indexed(trainer, names).values() if p.grad_req != "null"}
-    # before the first step nothing has a state, after it all that is learned has one
-    updated = set(learned) if state.step or state.update_counts else set()
+    # nothing has a state before the first update (the first step, but for mixed precision), then all that is learned
+    updated = set(learned) if state.update_counts or state.arrays else set()
     _same_names("update counts", set(state.update_counts), updated)
     _same_names("optimiser arrays", set(state.arrays), {k + "/" + name for k in _kinds(trainer) for name in updated})
     for key, value in state.arrays.items():

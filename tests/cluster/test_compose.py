@@ -22,7 +22,7 @@ def test_services_form_a_job(tmp_path):
     watch, root = str(free_port()), str(free_port())
     processes = {}
     try:
-        for name, service in services.items():  # the monitor first, as the others depend on it
+        for name, service in reversed(list(services.items())):  # the monitor last: containers start when they will
             words = service["command"]
             given = {key: value.replace("9091", root) for key, value in service["environment"].items()}
             given["GLUON_LIVER_WATCH"] = "127.0.0.1:{}:{}".format(watch, "0" * 32)
@@ -37,7 +37,7 @@ def test_services_form_a_job(tmp_path):
             processes[name] = subprocess.Popen(
                 [sys.executable] + command, cwd=str(ROOT), env=dict(os.environ, PYTHONPATH=str(ROOT), **given),
                 stdout=subprocess.PIPE)
-            time.sleep(0.5 if name == "monitor" else 0)
+            time.sleep(0.3)
         said = {name: process.communicate(timeout=60)[0].decode() for name, process in processes.items()}
         assert {name: process.returncode for name, process in processes.items()} == dict.fromkeys(services, 0)
         assert all("step 5 sum 3.0" in said["worker-{}".format(number)] for number in range(2))

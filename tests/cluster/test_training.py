@@ -84,3 +84,15 @@ def _is_worker(environ, out):
         return False
     return (b"DMLC_ROLE=worker" in variables and b"train.py" in command and out.encode() in command
             and b"keeper" not in command)
+
+
+def test_a_worker_that_fails_alone_ends_the_job(tmp_path, config, tiny_data):
+    """Rank 0 finds its folder taken, and no other worker hears of that; MXNet's exit would wait for them."""
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    process = start(out, config, tiny_data, job=("--workers", "2", "--servers", "1"))
+    assert process.wait(30) == 2
+    said = process.stderr.read()
+    assert "is not an empty folder" in said and "worker of rank 0" in said
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]

@@ -7,8 +7,8 @@ import pytest
 from gluon_liver.config import build_config
 from gluon_liver.engine.device import parse_devices
 from gluon_liver.engine.inputs import TrainingInputs
-from gluon_liver.engine.parallel import check_parallel, even_parts
-from gluon_liver.engine.trainer import DetectorTrainer
+from gluon_liver.engine.parallel import Worker, async_schedule, check_parallel, even_parts
+from gluon_liver.engine.trainer import DetectorTrainer, learning_rate
 from gluon_liver.errors import ConfigError
 
 
@@ -129,3 +129,16 @@ def test_a_server_takes_the_port_variable_for_its_own(make_config, monkeypatch):
     monkeypatch.setenv("PORT", "8080")
     with pytest.raises(ConfigError, match="PORT=8080"):
         check_parallel(make_config(**{"parallel.kvstore": "dist_sync"}), [mx.cpu()])
+
+
+@pytest.mark.parametrize("start", [0, 3, 10, 25])
+def test_servers_of_dist_async_apply_the_recipes_rates(make_config, start):
+    """Two workers: a server counts two updates a step."""
+    train = make_config(**{"train.warmup_steps": 6, "train.decay_epochs": [1, 2]}).train
+    worker = Worker()
+    worker.count, worker.updates_on_server = 2, True
+    schedule = async_schedule(train, per_epoch=10, worker=worker, step=start)
+    for step in range(start + 1, start + 30):
+        expected = learning_rate(train, step=step, per_epoch=10)
+        # MXNet's schedulers change after the update at which ours do, hence the one
+        assert np.isclose(schedule(2 * (step - start) + (0 if step < 6 else 1)), expected), step

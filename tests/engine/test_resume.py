@@ -235,3 +235,60 @@ def test_the_second_signal_ends_the_process(monkeypatch):
         signal.raise_signal(signal.SIGTERM)
         assert killed == [signal.SIGTERM] and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_an_earlier_checkpoint_leaves_the_later_ones_behind(tiny_dataset, make_config, tmp_path):
+    options = {"train.checkpoint_steps": 2, "train.checkpoint_every": 100, "train.keep_checkpoints": 2}
+    run = train(make_config(**options), tiny_dataset, tmp_path / "run", steps=8, progress=False)
+    assert {path.name for path in run.checkpoints.iterdir()} == {"step-00000006", "step-00000008"}
+    train(make_config(**options, **{"train.learning_rate": 0.0001}), tiny_dataset, run.folder, resume="step-00000006",
+          steps=7, progress=False)
+    assert {path.name for path in run.checkpoints.iterdir()} == {"step-00000006", "step-00000007"}
+
+
+def test_a_last_record_that_was_cut_off(tiny_dataset, make_config, tmp_path):
+    run = train(make_config(), tiny_dataset, tmp_path / "run", steps=5, progress=False)
+    with open(str(run.folder / "log.jsonl"), "a") as stream:
+        stream.write('{"event": "step", "ste')
+    run = train(make_config(), tiny_dataset, tmp_path / "run", resume="auto", progress=False)
+    assert run.progress() == (10, 10, True)
+
+
+def test_what_ended_a_run_before_its_first_checkpoint_is_not_thrown_away(tiny_dataset, make_config, tmp_path):
+    config = make_config(**{"train.learning_rate": 1e30, "train.optimizer": "sgd"})
+    with pytest.raises(TrainingError, match="failed-step-"):
+        train(config, tiny_dataset, tmp_path / "run", progress=False)
+    before = sorted(path.name for path in (tmp_path / "run").iterdir())
+    with pytest.raises(RunError, match="holds failed-step-.* a run that ended before its first checkpoint"):
+        train(config, tiny_dataset, tmp_path / "run", resume="auto", progress=False)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == before
+
+
+def test_a_start_that_was_killed_between_its_first_files(tiny_dataset, make_config, tmp_path):
+    run = Run.create(tmp_path / "run", make_config(), dataset=tiny_dataset)
+    (run.folder / "config.yaml").rename(run.folder / "config.yaml.partial")
+    assert train(make_config(), tiny_dataset, run.folder, resume="auto", steps=1, progress=False).progress()[0] == 1
+
+
+def test_the_refused_one_of_two_starts_takes_nothing_away(tiny_dataset, make_config, tmp_path, monkeypatch):
+    """The second finds an empty folder, and the first begins before the second has it."""
+    check = Run.check_new
+
+    def late(folder, *, dataset):
+        monkeypatch.setattr(Run, "check_new", staticmethod(check))
+        check(folder, dataset=dataset)
+        train(make_config(), tiny_dataset, folder, steps=2, progress=False)
+
+    monkeypatch.setattr(Run, "check_new", staticmethod(late))
+    with pytest.raises(RunError, match="is not an empty folder"):
+        train(make_config(), tiny_dataset, tmp_path / "run", steps=2, progress=False)
+    assert Run.open(tmp_path / "run").progress() == (2, 2, True)
+
+
+@pytest.mark.parametrize("before, after", [(0.9, 0.0), (0.0, 0.9)])
+def test_momentum_may_not_come_or_go(tiny_dataset, make_config, tmp_path, before, after):
+    options = {"train.optimizer": "sgd", "train.momentum": before}
+    train(make_config(**options), tiny_dataset, tmp_path / "run", steps=2, progress=False)
+    with pytest.raises(ConfigError, match="train.momentum was {}".format(before)):
+        train(make_config(**{**options, "train.momentum": after}), tiny_dataset, tmp_path / "run", resume="auto",
+              progress=False)
