@@ -184,16 +184,17 @@ class Detector(object):
                 aux_params[name] = mx.nd.array(new_weight(name, shape, seed))
 
     def check_shapes(self, config, arg_params, aux_params):
-        """ValueError that lists every parameter that is missing, unknown or of another shape than the network's."""
+        """ValueError that lists every parameter that is missing, unknown, or of another kind or shape than wanted."""
         symbol, inputs = self.get_symbol_test(config), self.inputs(config, 1)
         shapes, _, aux_shapes = symbol.infer_shape(**inputs)
-        wanted = dict(zip(symbol.list_arguments(), shapes))
-        wanted.update(zip(symbol.list_auxiliary_states(), aux_shapes))
-        found = {name: array.shape for params in (arg_params, aux_params) for name, array in params.items()}
+        wanted = {"arg:" + name: shape for name, shape in zip(symbol.list_arguments(), shapes) if name not in inputs}
+        wanted.update(("aux:" + name, shape) for name, shape in zip(symbol.list_auxiliary_states(), aux_shapes))
+        found = {"arg:" + name: array.shape for name, array in arg_params.items() if name not in inputs}
+        found.update(("aux:" + name, array.shape) for name, array in aux_params.items())
         odd = [
             "{}: {}, wanted {}".format(name, found.get(name, "missing"), wanted.get(name, "none"))
             for name in sorted(set(wanted) | set(found))
-            if name not in inputs and found.get(name) != wanted.get(name)
+            if found.get(name) != wanted.get(name)
         ]
         if odd:
             raise ValueError("{} parameters do not fit the network:\n{}".format(len(odd), "\n".join(odd)))

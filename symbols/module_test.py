@@ -8,7 +8,6 @@
 from __future__ import division
 
 import argparse
-import io
 import json
 import logging
 
@@ -16,9 +15,11 @@ import mxnet as mx
 import numpy as np
 
 from .catalogue import network_of
-from .module_train import add_devices, checkpoint_path, contexts_of, load_weights
+from .module_params import load_weights
+from .module_train import add_devices, checkpoint_path, contexts_of, positive
 from .record_iter import network_input
 from .records import RecordFile
+from .whole_files import check_place, write_whole
 
 
 def parse_arguments(arguments=None):
@@ -28,7 +29,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--load-epoch", type=int, help="which checkpoint of PREFIX")
     parser.add_argument("--weights", help="a file of parameters, instead of PREFIX")
     add_devices(parser)
-    parser.add_argument("--batch-size", type=int, help="images at a time; one a device by default")
+    parser.add_argument("--batch-size", type=positive, help="images at a time; one a device by default")
     parser.add_argument("--out", required=True, help="the JSON file to write")
     args = parser.parse_args(arguments)
     if (args.weights is None) != (args.prefix is not None and args.load_epoch is not None):
@@ -38,6 +39,7 @@ def parse_arguments(arguments=None):
 
 def detect(args):
     """Write the detections; returns them."""
+    check_place("--out", args.out)
     records, contexts = RecordFile(args.records), contexts_of(args)
     config, batch_size = records.config, args.batch_size or len(contexts)
     if batch_size % len(contexts):
@@ -62,8 +64,7 @@ def detect(args):
         for record, image_rows in zip(part, rows):
             found.extend(results(record, image_rows))
         logging.info("%d of %d images", first + len(part), len(records))
-    with io.open(args.out, "w", encoding="utf-8") as handle:
-        handle.write(u"{}\n".format(json.dumps(found, indent=1, sort_keys=True)))
+    write_whole(args.out, json.dumps(found, indent=1, sort_keys=True) + "\n")
     return found
 
 

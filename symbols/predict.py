@@ -32,12 +32,23 @@ def load_module(prefix, epoch=0, context=None):
 
 
 def predict(module, inputs):
-    """Name -> array of all images in ``inputs``, name -> array; a last batch is filled with its last image."""
+    """Name -> array of all images in ``inputs``, name -> array; a last batch is filled with its last image.
+
+    ValueError for inputs that are not the network's, and where they or ``check`` are not finite."""
     shapes = dict((each.name, each.shape) for each in module.data_shapes)
+    unknown = sorted(set(inputs) - set(shapes))
+    if unknown:
+        raise ValueError("input {} is unknown: the network takes {}".format(unknown[0], ", ".join(sorted(shapes))))
     for name, shape in shapes.items():
         found = inputs[name].shape if name in inputs else None
         if found is None or found[1:] != tuple(shape[1:]) or not found[0]:
             raise ValueError("input {} is {}, wanted (images,) + {}".format(name, found, tuple(shape[1:])))
+        if not np.isfinite(inputs[name]).all():  # the network's ReLUs can make zeros of them
+            raise ValueError("input {} holds values that are not finite".format(name))
+    counts = sorted((name, len(inputs[name])) for name in shapes)
+    if len(set(count for _, count in counts)) > 1:
+        raise ValueError("the inputs are of different numbers of images: {}".format(
+            ", ".join("{} of {}".format(*each) for each in counts)))
     size, count = module.data_shapes[0].shape[0], len(inputs[module.data_names[0]])
     found = []
     for first in range(0, count, size):
@@ -45,14 +56,23 @@ def predict(module, inputs):
         batch = [mx.nd.array(inputs[name][rows]) for name in module.data_names]
         module.forward(mx.io.DataBatch(data=batch), is_train=False)
         found.append([output.asnumpy() for output in module.get_outputs()])
-    return dict((name, np.concatenate(parts)[:count]) for name, parts in zip(OUTPUTS, zip(*found)))
+    found = dict((name, np.concatenate(parts)[:count]) for name, parts in zip(OUTPUTS, zip(*found)))
+    broken = np.flatnonzero(~np.isfinite(found["check"]))
+    if len(broken):
+        raise ValueError("the scores of image {} are not finite: the training diverged".format(broken[0]))
+    return found
 
 
 def main(prefix, inputs, outputs):
     with np.load(inputs) as saved:
         found = predict(load_module(prefix), dict((name, saved[name]) for name in saved.files))
-    np.savez(outputs + ".partial.npz", **found)
-    os.rename(outputs + ".partial.npz", outputs)
+    partial = outputs + ".partial.npz"
+    try:
+        np.savez(partial, **found)
+        os.rename(partial, outputs)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
     print("MXNet {}: {} images, {} boxes: {}".format(
         mx.__version__, len(found["check"]), int((found["detections"][:, :, 0] >= 0).sum()), outputs))
 
@@ -60,4 +80,7 @@ def main(prefix, inputs, outputs):
 if __name__ == "__main__":
     if len(sys.argv) != 4:
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except ValueError as problem:
+        sys.exit("{}".format(problem))

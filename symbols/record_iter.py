@@ -29,7 +29,7 @@ def network_input(config, images):
 def left_out(config):
     """Names of what ``data.augment`` and the like ask for and this iterator does not do."""
     asked = ["data.augment." + name for name, value in config["data"]["augment"].items() if value and name != "flip"]
-    return sorted(asked + (["train.warmup_steps"] if config["train"]["warmup_steps"] else []))
+    return sorted(asked + ["train." + name for name in ("clip_norm", "warmup_steps") if config["train"][name]])
 
 
 class RecordIter(mx.io.DataIter):

@@ -2,20 +2,24 @@
 
 NAME.rec is MXNet's RecordIO, NAME.idx says where each record begins. Record 0 is JSON: the format, the split, the
 configuration and how many boxes each image has. Records 1 to n are images: one line of JSON (see :class:`Record`), then
-the pixels. Nothing is pickled.
+the pixels. The header of each says its number (``id``) and the CRC-32 of all that it holds (``id2``). Nothing is
+pickled.
 """
 
 from __future__ import division
 
 import json
 import os
+import struct
 import zlib
 from collections import namedtuple
 
 import mxnet as mx
 import numpy as np
 
-FORMAT = 1
+FORMAT = 2
+# what MXNet's reader raises where the index lacks a record or leads elsewhere, or the file ends before it
+DAMAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error, mx.base.MXNetError)
 
 # image: uint8 as the network takes it but for its scale, CT (phase, 1, slice, size, size) and ultrasound
 # (frame, 3, size, size); boxes: float32 (n, 4) corners in its pixels; labels: int32 (n,) classes from 0; present:
@@ -36,10 +40,11 @@ class RecordFile(object):
         for name in names:
             if not os.path.isfile(name):
                 raise ValueError("{}: no such file; `python -m gluon_liver records` writes it".format(name))
-        self._reader = mx.recordio.MXIndexedRecordIO(names[0], names[1], "r")
-        head = self._parsed(0, self._payload(0))
-        if head.get("format") != FORMAT:
-            raise ValueError("{} has format {}, this reads {}: write it again".format(path, head.get("format"), FORMAT))
+        try:
+            self._reader = mx.recordio.MXIndexedRecordIO(names[0], names[1], "r")
+        except DAMAGE:
+            raise ValueError("{} is damaged: write the file again".format(names[0]))  # noqa: B904  Python 2: no "from"
+        head = self._head()
         self.config, self.split, self.boxes = head["config"], head["split"], head["boxes"]
 
     def __len__(self):
@@ -49,9 +54,7 @@ class RecordFile(object):
         if not 0 <= index < len(self):
             raise IndexError(index)
         line, _, pixels = self._payload(index + 1).partition(b"\n")
-        fields = self._parsed(index + 1, line)
-        if zlib.crc32(pixels) & 0xFFFFFFFF != fields["crc32"]:
-            raise ValueError("{}: image {} is damaged: write the file again".format(self.path, index))
+        fields = json.loads(line.decode("utf-8"))
         return Record(
             image=np.frombuffer(pixels, np.uint8).reshape(fields["shape"]),
             boxes=np.array(fields["boxes"], np.float32).reshape(-1, 4), labels=np.array(fields["labels"], np.int32),
@@ -59,13 +62,26 @@ class RecordFile(object):
             **{name: fields[name] for name in ("scale", "height", "width", "image_id", "case", "place")}
         )
 
-    def _payload(self, number):
-        return mx.recordio.unpack(self._reader.read_idx(number))[1]
-
-    def _parsed(self, number, line):
+    def _head(self):
+        """Record 0. Its format comes before its checksum, which is this format's."""
         try:
-            return json.loads(line.decode("utf-8"))
-        except ValueError:
-            raise ValueError(  # noqa: B904  Python 2 has no "from"
-                "{}: record {} is damaged: write the file again".format(self.path, number)
-            )
+            head = json.loads(mx.recordio.unpack(self._reader.read_idx(0))[1].decode("utf-8"))
+            found = head.get("format")
+        except DAMAGE:
+            raise self._damaged(0)  # noqa: B904
+        if found != FORMAT:
+            raise ValueError("{} has format {}, this reads {}: write it again".format(self.path, found, FORMAT))
+        self._payload(0)
+        return head
+
+    def _payload(self, number):
+        try:
+            header, payload = mx.recordio.unpack(self._reader.read_idx(number))
+        except DAMAGE:
+            raise self._damaged(number)  # noqa: B904
+        if (header.id, header.id2) != (number, zlib.crc32(payload) & 0xFFFFFFFF):
+            raise self._damaged(number)
+        return payload
+
+    def _damaged(self, number):
+        return ValueError("{}: record {} is damaged: write the file again".format(self.path, number))

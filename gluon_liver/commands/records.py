@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the file; prints how many images it holds."""
     from ..config import load_config
     from ..data.kinds import open_dataset
-    from ..data.records import write_records
+    from ..engine.records import write_records
     from ..engine.run import Run
 
     if (args.run is None) == (args.config is None) or (args.config is not None and args.data is None):

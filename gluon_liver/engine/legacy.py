@@ -16,6 +16,7 @@ import numpy as np
 
 import symbols
 from symbols.catalogue import network_of
+from symbols.module_params import CONSTANT_TOLERANCE
 from symbols.portable import portable_json
 
 from ..config import Config, build_config
@@ -35,8 +36,6 @@ PREFIX = "detector"
 CONFIG, CHECKSUMS, SCRIPT = "config.json", "SHA256SUMS", "predict.py"
 ADDED = ("classes", "phases")  # keys of config.json that a configuration does not have
 LISTED = 5  # names that an error shows
-# the constants are computed in float64 and rounded; NumPy's versions may differ in the last digit
-CONSTANT_TOLERANCE = 1e-6
 
 
 def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
@@ -132,7 +131,7 @@ def read_legacy_config(path: Path, dataset: AnyDataset) -> Config:
         config = build_config({key: value for key, value in plain.items() if key not in ADDED})
     except FileNotFoundError as error:
         raise ConfigError("no {}: say with --config what the checkpoint's network is".format(path)) from error
-    except (AttributeError, ValueError) as error:
+    except (AttributeError, ValueError, RecursionError) as error:
         raise ConfigError("{} is no configuration: {}".format(path, error)) from error
     check_kind(config, dataset)
     shown = dataset_config(config, dataset)

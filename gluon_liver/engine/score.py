@@ -52,14 +52,18 @@ def image_results(dataset: AnyDataset, labels: List[AnyLabel], path: Path) -> Li
     """COCO results (bbox x, y, width, height) beside the ground truth of ``labels``."""
     found: Dict[int, List[Dict[str, Any]]] = defaultdict(list)
     try:
-        for row in json.loads(path.read_text(encoding="utf-8")):
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(rows, list):
+            raise InputError("{} holds no COCO results: a list of them is wanted".format(path))
+        for row in rows:
+            x, y, width, height = (float(number) for number in row["bbox"])
             found[row["image_id"]].append(
-                {"box": [float(number) for number in row["bbox"]], "score": float(row["score"]),
+                {"box": [x, y, x + width, y + height], "score": float(row["score"]),
                  "label": int(row["category_id"]) - 1}
             )
     except FileNotFoundError as error:
         raise InputError("{}: no such file of detections".format(path)) from error
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise InputError("{} holds no COCO results: {}".format(path, error)) from error
     odd = sorted(set(found) - {label.image_id for label in labels})
     if odd:
@@ -69,7 +73,6 @@ def image_results(dataset: AnyDataset, labels: List[AnyLabel], path: Path) -> Li
     for label in labels:
         rows = found[label.image_id]
         boxes = np.array([row["box"] for row in rows], np.float64).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
         results.append(ImageResult(
             image_id=label.image_id, patient=patients[label.case], gt_boxes=label.boxes, gt_labels=label.labels,
             boxes=boxes, scores=[row["score"] for row in rows], labels=[row["label"] for row in rows],

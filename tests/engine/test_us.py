@@ -10,12 +10,12 @@ import pytest
 from gluon_liver.commands import run_command
 from gluon_liver.config import build_config
 from gluon_liver.data.kinds import open_dataset
-from gluon_liver.data.records import write_records
 from gluon_liver.data.us.importing import import_us
 from gluon_liver.engine.checkpoint import chosen_checkpoint
 from gluon_liver.engine.detect import SliceDetector, detect_labelled
 from gluon_liver.engine.evaluate_us import evaluate_us
 from gluon_liver.engine.inputs import TrainingInputs, make_loader
+from gluon_liver.engine.records import write_records
 from gluon_liver.engine.run import Run
 from gluon_liver.engine.score import score_detections
 from gluon_liver.engine.stream import StreamDetector

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 
 import mxnet as mx
@@ -19,6 +20,7 @@ from gluon_liver.engine.evaluate import evaluate
 from gluon_liver.engine.inputs import make_loader
 from gluon_liver.engine.run import Run
 from symbols.predict import load_module, predict
+from symbols.predict import main as predict_file
 from tests.conftest import TINY, write_dataset
 
 from .gluon_side import seeded, tiny
@@ -117,6 +119,28 @@ def test_a_module_detects_what_the_run_detects(exported, tiny_run, tiny_data):
     assert found["check"].shape == (3,) and np.isfinite(found["check"]).all()
     with pytest.raises(ValueError, match=r"input data is \(3, 1\)"):
         predict(load_module(str(exported / "detector")), {"data": np.zeros((3, 1), np.float32)})
+
+
+def test_inputs_that_predict_refuses(exported, tiny_run, tiny_data, phases_run, tmp_path):
+    inputs = network_inputs(tiny_run, Dataset.open(str(tiny_data)))
+    module = load_module(str(exported / "detector"))
+    with pytest.raises(ValueError, match="input date is unknown: the network takes data"):
+        predict(module, dict(inputs, date=inputs["data"]))
+    with pytest.raises(ValueError, match="input data holds values that are not finite"):
+        predict(module, {"data": inputs["data"] * np.nan})
+    np.savez(str(tmp_path / "in.npz"), **inputs)
+    shutil.copytree(str(exported), str(tmp_path / "huge"))
+    params = mx.nd.load(str(exported / "detector-0000.params"))
+    params = changed(params, "arg:class_predictor.weight", lambda a: a * 1e38)
+    mx.nd.save(str(tmp_path / "huge" / "detector-0000.params"), params)
+    with pytest.raises(ValueError, match="the scores of image 0 are not finite"):
+        predict_file(str(tmp_path / "huge" / "detector"), str(tmp_path / "in.npz"), str(tmp_path / "out.npz"))
+    made, dataset = phases_run
+    assert main(["export", str(made.folder), "--legacy", "--out", str(tmp_path / "out")]) == 0
+    inputs = network_inputs(made, dataset)
+    with pytest.raises(ValueError, match="different numbers of images: data of 3, present of 2"):
+        predict(load_module(str(tmp_path / "out" / "detector")), dict(inputs, present=inputs["present"][:2]))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["huge", "in.npz", "out"]
 
 
 def test_there_and_back(exported, tiny_run, tiny_data, tmp_path, capsys):
@@ -288,11 +312,14 @@ def test_options_that_do_not_go_together(to_import, exported, tiny_run, tmp_path
     words, params = to_import
     mx.nd.save(str(tmp_path / "broken-0000.params"), params)
     given = dict(zip(words[2::2], words[3::2]))
+    deep = exported.parent / "deep.json"
+    deep.write_text("[" * 10 ** 6)
     for option, value, message in (
         ("--epoch", "-1", "--epoch -1"),
         ("--set", "train.epochs=5", "a config.json says all of it"),
         ("--config", tmp_path / "none.json", "say with --config"),
         ("--config", exported / "detector-symbol.json", "unknown key"),
+        ("--config", deep, "is no configuration"),
         ("--config", "us-faster-rcnn", "holds CT data"),
         ("--config", "demo-ct", "does not fit the configuration's network"),
         ("--out", exported, "not an empty folder"),

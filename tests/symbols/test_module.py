@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from gluon_liver.commands import main
-from gluon_liver.data.records import write_records
 from gluon_liver.engine.anchors import assign_anchors
 from gluon_liver.engine.batches import network_input
 from gluon_liver.engine.detect import SliceDetector, detect_labelled
 from gluon_liver.engine.evaluate import detections_json, evaluate
+from gluon_liver.engine.records import write_records
 from gluon_liver.engine.run import Run
 from symbols import anchors as symbol_anchors
 from symbols import module_test, module_train
 from symbols.catalogue import network_of
 from symbols.parity import differences, split_parameters, symbol_gradients
-from symbols.record_iter import RecordIter
+from symbols.record_iter import RecordIter, left_out
 from symbols.records import RecordFile
 
 from .gluon_side import write_weights
@@ -145,13 +145,18 @@ def test_training_goes_on_where_it_was(records, weights, tmp_path, caplog):
 
 def test_rates_are_the_configurations(records):
     config = RecordFile(records()).config
-    config["train"].update(decay_epochs=[2.0, 4.5], decay_factor=0.1, learning_rate=0.5)
+    config["train"].update(decay_epochs=[2.0, 4.5], decay_factor=0.1, learning_rate=0.5, optimizer="sgd", momentum=0.7)
     args = module_train.parse_arguments(["--records", "x", "--prefix", "x"])
     made = module_train.optimizer_of(args, config, images=4, steps=10, begin=0)
     rates = [made.lr_scheduler(step) for step in (20, 21, 45, 46)]
     assert np.allclose(rates, [2.0, 0.2, 0.2, 0.02]) and made.rescale_grad == 0.25
     later = module_train.optimizer_of(args, config, images=4, steps=10, begin=3)
     assert np.allclose([later.lr_scheduler(step) for step in (15, 16)], [0.2, 0.02])
+    assert made.momentum == 0.7
+    config["train"].update(optimizer="adam", clip_norm=10.0)
+    assert left_out(config) == ["train.clip_norm"]
+    with pytest.raises(ValueError, match="its rate is Adam's: give --lr"):
+        module_train.optimizer_of(args, config, images=4, steps=10, begin=0)
 
 
 def test_a_loss_that_is_no_number_stops_it(records, tmp_path):
@@ -164,7 +169,7 @@ def test_weights_of_another_network_are_refused(records, weights, tmp_path):
     with pytest.raises(ValueError, match="do not fit the network"):
         run_train("--records", path, "--prefix", tmp_path / "m", "--weights", weights)
     with pytest.raises(ValueError, match="no such file of parameters"):
-        run_train("--records", path, "--prefix", tmp_path / "m", "--load-epoch", 3)
+        run_train("--records", path, "--prefix", tmp_path / "m", "--load-epoch", 3, "--epochs", 4)
 
 
 def test_detections_and_table_are_those_of_evaluate(tiny_run, tiny_dataset, weights, records, tmp_path, capsys):
@@ -191,8 +196,11 @@ def test_detections_and_table_are_those_of_evaluate(tiny_run, tiny_dataset, weig
 
 
 def test_what_cannot_be_scored_is_told(tiny_run, tmp_path, capsys):
+    row = '[{"image_id": 1, "bbox": [0, 0, 1, 1%s], "score": 1, "category_id": %s}]'
     for text, message in (
         ("{", "holds no COCO results"), ('[{"image_id": 1}]', "holds no COCO results"),
+        ("{}", "a list of them is wanted"), (row % (", 1", 1), "holds no COCO results"), ("[" * 10 ** 6, "no COCO"),
+        (row % ("", "1e999"), "holds no COCO results"),
         ('[{"image_id": 1, "bbox": [0, 0, 1, 1], "score": 1, "category_id": 1}]', "image 1, which is not in the split"),
     ):
         (tmp_path / "d.json").write_text(text)
@@ -202,7 +210,7 @@ def test_what_cannot_be_scored_is_told(tiny_run, tmp_path, capsys):
 
 def test_constants_are_not_saved(records, tmp_path):
     path = records()
-    run_train("--records", path, "--prefix", tmp_path / "m", "--epochs", 1, "--epoch-steps", 1)
+    run_train("--records", path, "--prefix", tmp_path / "m", "--epochs", 1, "--epoch-steps", 1, "--lr", 0.01)
     config = RecordFile(path).config
     constants = network_of(config).constants(config)
     assert constants and not {"arg:" + name for name in constants} & set(parameters(tmp_path / "m-0001.params"))

@@ -2,7 +2,7 @@
 
 NAME.rec is MXNet's RecordIO, NAME.idx says where each record begins. Record 0 is JSON: format, split, configuration,
 and the number of boxes of each image. Every other record is an image: one line of JSON, then its uint8 pixels as the
-network takes them, row by row. Nothing is pickled.
+network takes them, row by row. The header of each holds its number and the CRC-32 of the rest. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -17,21 +17,12 @@ import mxnet as mx
 from tqdm import tqdm
 
 from ..config import Config
-from ..engine.inputs import AnyDataset, AnyLabel, check_kind, make_loader, training_labels
+from ..data.loader import Sample
 from ..errors import DatasetError, InputError
-from .loader import Sample
+from .inputs import AnyDataset, AnyLabel, check_kind, make_loader, training_labels
+from .legacy import dataset_config
 
-FORMAT = 1
-
-
-def plain_config(config: Config, dataset: AnyDataset) -> Dict[str, Any]:
-    """A configuration as ``symbols/`` take it: a dictionary with the names of ``classes`` and, for CT, ``phases`` of
-    the input, the reference phase first."""
-    plain = dict(config.to_dict(), classes=list(dataset.classes))
-    if config.is_ct:
-        others = [name for name in dataset.phases if name != dataset.reference_phase]
-        plain["phases"] = [dataset.reference_phase] + (others if config.network.multi_modal else [])
-    return plain
+FORMAT = 2
 
 
 def write_records(config: Config, dataset: AnyDataset, split: str, out: Path, *, progress: bool = False) -> int:
@@ -51,7 +42,7 @@ def write_records(config: Config, dataset: AnyDataset, split: str, out: Path, *,
     if not labels:
         raise DatasetError("no labelled image in the {} split of {}".format(split, dataset.folder))
     head = {
-        "format": FORMAT, "split": split, "config": plain_config(config, dataset),
+        "format": FORMAT, "split": split, "config": dataset_config(config, dataset),
         "boxes": [len(label.boxes) for label in labels],
     }  # fmt: skip
     partial = [path.with_name(path.name + ".partial") for path in (index, out)]
@@ -81,12 +72,11 @@ def _write(
     sums = []
     try:
         for number in tqdm(range(len(labels) + 1), desc="writing", unit="record", disable=not progress):
-            payload, image_id = json.dumps(head).encode("ascii"), 0
+            payload = json.dumps(head).encode("ascii")
             if number:
-                label = labels[number - 1]
-                payload, image_id = _payload(loader.labelled(label), label), label.image_id
-            writer.write_idx(number, mx.recordio.pack(mx.recordio.IRHeader(0, 0.0, image_id, 0), payload))
+                payload = _payload(loader.labelled(labels[number - 1]), labels[number - 1])
             sums.append(zlib.crc32(payload))
+            writer.write_idx(number, mx.recordio.pack(mx.recordio.IRHeader(0, 0.0, number, sums[-1]), payload))
     finally:
         writer.close()
     return sums
@@ -98,7 +88,7 @@ def _payload(sample: Sample, label: AnyLabel) -> bytes:
         "image_id": label.image_id, "case": label.case, "place": _place(label), "width": label.width,
         "height": label.height, "scale": sample.scale, "shape": list(sample.image.shape),
         "present": [int(there) for there in sample.present], "boxes": sample.boxes.tolist(),
-        "labels": sample.labels.tolist(), "crc32": zlib.crc32(pixels),
+        "labels": sample.labels.tolist(),
     }  # fmt: skip
     return json.dumps(fields, allow_nan=False).encode("ascii") + b"\n" + pixels
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from gluon_liver.commands import main
-from gluon_liver.data import records
 from gluon_liver.data.dataset import Dataset
-from gluon_liver.data.records import write_records
+from gluon_liver.engine import records
 from gluon_liver.engine.inputs import make_loader
+from gluon_liver.engine.records import write_records
 from gluon_liver.errors import DatasetError, InputError
 from symbols.records import RecordFile
 from tests.conftest import write_dataset
@@ -48,13 +48,43 @@ def test_a_changed_byte_is_found(tiny_dataset, tiny_config, tmp_path):
     write_records(tiny_config, tiny_dataset, "train", path)
     data = bytearray(path.read_bytes())
     data[-100] ^= 1
+    data[data.index(b'"boxes": [[') + 11] ^= 1  # a digit of the first box
     path.write_bytes(data)
     found = RecordFile(str(path))
-    assert len(found[0].boxes) == 1
-    with pytest.raises(ValueError, match="image 8 is damaged"):
+    assert len(found[1].boxes) == 1
+    for index in (0, 8):
+        with pytest.raises(ValueError, match="record {} is damaged".format(index + 1)):
+            found[index]
+    for old, new in ((b'"learning_rate": 0.0005', b'"learning_rate": 0.0007'), (b'"format"', b'\xffformat"')):
+        path.write_bytes(data.replace(old, new, 1))
+        with pytest.raises(ValueError, match="record 0 is damaged"):
+            RecordFile(str(path))
+
+
+def test_a_file_that_was_cut_and_a_changed_index_are_found(tiny_dataset, tiny_config, tmp_path):
+    path, index = tmp_path / "train.rec", tmp_path / "train.idx"
+    write_records(tiny_config, tiny_dataset, "train", path)
+    whole, places = path.read_bytes(), index.read_text()
+    path.write_bytes(whole[: len(whole) // 2])
+    found = RecordFile(str(path))
+    assert found[0].image_id == 1
+    with pytest.raises(ValueError, match="record 9 is damaged"):
         found[8]
-    data[100] = 255
-    path.write_bytes(data)
+    lines = places.splitlines()
+    swapped = lines[:1] + [lines[1].replace("1\t", "2\t"), lines[2].replace("2\t", "1\t")]
+    path.write_bytes(whole)
+    for text, damaged in (("\n".join(lines[:5]) + "\n", 9), ("\n".join(swapped) + "\n", 1), ("0\t0\n1\t12\n", 1)):
+        index.write_text(text)
+        with pytest.raises(ValueError, match="record {} is damaged".format(damaged)):
+            RecordFile(str(path))[damaged - 1]
+    index.write_text("0 0\n")
+    with pytest.raises(ValueError, match="train.idx is damaged"):
+        RecordFile(str(path))
+    index.write_text("")
+    with pytest.raises(ValueError, match="record 0 is damaged"):
+        RecordFile(str(path))
+    index.write_text(places)
+    path.write_bytes(b"")
     with pytest.raises(ValueError, match="record 0 is damaged"):
         RecordFile(str(path))
 
@@ -77,9 +107,9 @@ def test_names_and_splits_that_cannot_be(tiny_dataset, tiny_config, tmp_path):
     with pytest.raises(ValueError, match="no such file"):
         RecordFile(str(tmp_path / "b.rec"))
     writer = mx.recordio.MXIndexedRecordIO(str(tmp_path / "c.idx"), str(tmp_path / "c.rec"), "w")
-    writer.write_idx(0, mx.recordio.pack(mx.recordio.IRHeader(0, 0.0, 0, 0), json.dumps({"format": 2}).encode()))
+    writer.write_idx(0, mx.recordio.pack(mx.recordio.IRHeader(0, 0.0, 0, 0), json.dumps({"format": 1}).encode()))
     writer.close()
-    with pytest.raises(ValueError, match="has format 2, this reads 1"):
+    with pytest.raises(ValueError, match="has format 1, this reads 2"):
         RecordFile(str(tmp_path / "c.rec"))
 
 
