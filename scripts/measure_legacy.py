@@ -26,13 +26,14 @@ from gluon_liver.data.kinds import open_dataset  # noqa: E402
 from gluon_liver.engine.batches import network_input  # noqa: E402
 from gluon_liver.engine.detect import Detections, SliceDetector, detect_labelled, stored_boxes  # noqa: E402
 from gluon_liver.engine.evaluate import SCORE_THRESHOLD  # noqa: E402
+from gluon_liver.engine.evaluate_us import kept_detections  # noqa: E402
 from gluon_liver.engine.legacy import PREFIX, SCRIPT, export_legacy  # noqa: E402
 from gluon_liver.engine.run import Run  # noqa: E402
 from gluon_liver.metrics.records import ImageResult  # noqa: E402
 from gluon_liver.metrics.summary import ct_summary  # noqa: E402
 from gluon_liver.metrics.us_summary import us_summary  # noqa: E402
 from gluon_liver.report.tables import table4_text  # noqa: E402
-from gluon_liver.report.us_tables import us_text  # noqa: E402
+from gluon_liver.report.us_tables import kept_text, us_text  # noqa: E402
 
 IMAGES = 64  # that are handed over at a time: they lie in memory, and each time another Python starts
 
@@ -103,7 +104,8 @@ def main() -> int:
         summaries = [us_summary(one, scenes=scenes, classes=dataset.classes, score_threshold=SCORE_THRESHOLD)
                      for one in (here, there)]  # fmt: skip
         texts = [us_text(one, model=run.config.model, data_note="test split", phantom=dataset.phantom,
-                         split_by=dataset.split_by) for one in summaries]  # fmt: skip
+                         kept=kept_text(kept_detections(run.config)), split_by=dataset.split_by)
+                 for one in summaries]  # fmt: skip
     print(texts[0] if texts[0] == texts[1] else "\n".join(texts))
     alone, score, corner = apart(here, there)
     print(json.dumps({

@@ -130,7 +130,7 @@ class Keeper:
         try:
             self._child = subprocess.Popen(
                 role_command(self._role, self._command), env=environment, stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()], start_new_session=True, preexec_fn=die_with_me)  # noqa: PLW1509
+                pass_fds=[theirs.fileno()], start_new_session=True, preexec_fn=die_with_me)
         except OSError as error:
             self._send({"end": 127})
             raise InputError("cannot run {!r}: {}".format(self._command[0], error.strerror)) from error
