@@ -75,10 +75,6 @@ class Worker:
         """Whether any worker says so; each of them must ask. With dist_async each decides for itself."""
         return self.total({"flag": float(flag)})["flag"] > 0
 
-    def wait(self) -> None:
-        """Until all workers are here; not with dist_async, whose workers end when they end."""
-        self.any(False)
-
 
 ALONE = Worker()
 

@@ -21,13 +21,6 @@ from symbols.parity import differences, split_parameters, symbol_gradients
 from symbols.record_iter import RecordIter, left_out
 from symbols.records import RecordFile
 
-from .gluon_side import write_weights
-
-
-@pytest.fixture(scope="module")
-def weights(tiny_run, tmp_path_factory):
-    return write_weights(tiny_run, tmp_path_factory.mktemp("weights") / "run.params")
-
 
 @pytest.fixture
 def records(tiny_dataset, make_config, tmp_path):

@@ -16,12 +16,7 @@ from symbols.record_iter import RecordIter
 from symbols.records import RecordFile
 from symbols.whole_files import write_whole
 
-from .gluon_side import tiny, write_weights
-
-
-@pytest.fixture(scope="module")
-def weights(tiny_run, tmp_path_factory):
-    return write_weights(tiny_run, tmp_path_factory.mktemp("weights") / "run.params")
+from .gluon_side import tiny
 
 
 @pytest.fixture
