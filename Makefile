@@ -34,6 +34,7 @@ test: $(STAMP)
 
 lint: $(STAMP)
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
 
 # Whether there is a Python 2.7 is asked first: the rest takes minutes.
 legacy: find-python27 $(STAMP) $(STAMP27)

@@ -27,9 +27,7 @@ OLDEST_PYTHON, NEWEST_PYTHON = (3, 8), (3, 12)
 OLDEST_DRIVER = (450, 80)
 # The machine code inside mxnet-cu112 1.9.1, which holds no PTX to compile for other GPUs.
 GPU_CODE = ((5, 0), (6, 0), (7, 0), (8, 0), (8, 6))
-WHEELS = (
-    "gluoncv jinja2 matplotlib numpy opencv-python pycocotools pydicom PyYAML scipy SimpleITK tqdm".split()
-)
+WHEELS = "gluoncv jinja2 matplotlib numpy opencv-python pycocotools pydicom PyYAML scipy SimpleITK tqdm".split()
 
 PROBE = """
 import json
@@ -105,9 +103,7 @@ def python_row(version: Tuple[int, int], machine: str) -> Row:
     if machine not in ("x86_64", "AMD64"):
         return Row("Python", PROBLEM, found, "MXNet 1.9.1 has wheels for x86-64 only: use such a machine")
     if not OLDEST_PYTHON <= version <= NEWEST_PYTHON:
-        return Row(
-            "Python", PROBLEM, found, "use Python 3.8 to 3.12, best 3.11: make setup PYTHON=python3.11"
-        )
+        return Row("Python", PROBLEM, found, "use Python 3.8 to 3.12, best 3.11: make setup PYTHON=python3.11")
     return Row("Python", OK, found)
 
 
@@ -127,9 +123,7 @@ def numpy_row(version: str) -> Row:
     """MXNet 1.9.1 imports with NumPy 1.x only, and needs removed names put back from 1.24 on."""
     release = tuple(int(part) for part in version.split(".")[:2])
     if release >= (2, 0):
-        return Row(
-            "NumPy", PROBLEM, version, "MXNet 1.9.1 needs NumPy 1: make setup, or pip install 'numpy<2'"
-        )
+        return Row("NumPy", PROBLEM, version, "MXNet 1.9.1 needs NumPy 1: make setup, or pip install 'numpy<2'")
     if release >= (1, 24):
         return Row("NumPy", OK, f"{version}, with the names that MXNet uses put back by gluon_liver")
     return Row("NumPy", OK, version)
@@ -139,10 +133,7 @@ def library_rows(missing: Sequence[MissingLibrary]) -> List[Row]:
     """Shared libraries that MXNet or OpenCV needs and the machine lacks."""
     if not missing:
         return [Row("libraries", OK, "every shared library of MXNet and OpenCV is there")]
-    return [
-        Row("libraries", PROBLEM, f"{lib.name} is missing ({lib.module} needs it)", lib.advice)
-        for lib in missing
-    ]
+    return [Row("libraries", PROBLEM, f"{lib.name} is missing ({lib.module} needs it)", lib.advice) for lib in missing]
 
 
 def probe_mxnet(*, timeout: float = 120.0) -> Probe:
@@ -168,9 +159,7 @@ def error_line(traceback: str) -> str:
     return after[0] if after else ""
 
 
-def mxnet_rows(
-    versions: Mapping[str, str], missing: Sequence[MissingLibrary], probe: Optional[Probe]
-) -> List[Row]:
+def mxnet_rows(versions: Mapping[str, str], missing: Sequence[MissingLibrary], probe: Optional[Probe]) -> List[Row]:
     """The installed build of MXNet, whether it can be imported, and its features."""
     builds = mxnet_builds(versions)
     if not builds:
@@ -207,12 +196,8 @@ def thread_rows(runtime: Runtime, environ: Mapping[str, str]) -> List[Row]:
         rows.append(Row("threads", NOTE, found, "unset OMP_WAIT_POLICY"))
     for preload in runtime.preloads:
         if preload.error is not None:
-            advice = (
-                "pip install --force-reinstall the nvidia-*-cu11 wheel that holds it, as pinned in setup.py"
-            )
-            rows.append(
-                Row("CUDA", PROBLEM, f"{preload.library} could not be loaded: {preload.error}", advice)
-            )
+            advice = "pip install --force-reinstall the nvidia-*-cu11 wheel that holds it, as pinned in setup.py"
+            rows.append(Row("CUDA", PROBLEM, f"{preload.library} could not be loaded: {preload.error}", advice))
     return rows
 
 
@@ -222,9 +207,7 @@ def load_row(load: float, threads: int) -> Row:
     """
     found = f"{load:.1f} running processes on average in the last minute"
     if threads > 1 and load > 0.5 * threads:
-        advice = (
-            "MXNet's threads wait for each other: while others use the cores, OMP_NUM_THREADS=1 may be faster"
-        )
+        advice = "MXNet's threads wait for each other: while others use the cores, OMP_NUM_THREADS=1 may be faster"
         return Row("load", NOTE, found, advice)
     return Row("load", OK, found)
 

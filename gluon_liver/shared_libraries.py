@@ -153,9 +153,7 @@ def _parse_dynamic(data: mmap.mmap, *, origin: Path) -> Dynamic:
     header_size, header_count = struct.unpack_from("<HH", data, 54)
     loads, entries = [], []
     for index in range(header_count):
-        kind, _, offset, address, _, size = struct.unpack_from(
-            "<IIQQQQ", data, header_offset + index * header_size
-        )
+        kind, _, offset, address, _, size = struct.unpack_from("<IIQQQQ", data, header_offset + index * header_size)
         if kind == PT_LOAD:
             loads.append((address, offset, size))
         elif kind == PT_DYNAMIC:
@@ -174,13 +172,7 @@ def _parse_dynamic(data: mmap.mmap, *, origin: Path) -> Dynamic:
 
     needed = tuple(text(value) for tag, value in entries if tag == DT_NEEDED)
     folders = [
-        folder
-        for tag, value in entries
-        if tag in (DT_RPATH, DT_RUNPATH)
-        for folder in text(value).split(":")
-        if folder
+        folder for tag, value in entries if tag in (DT_RPATH, DT_RUNPATH) for folder in text(value).split(":") if folder
     ]
-    resolved = (
-        folder.replace("${ORIGIN}", str(origin)).replace("$ORIGIN", str(origin)) for folder in folders
-    )
+    resolved = (folder.replace("${ORIGIN}", str(origin)).replace("$ORIGIN", str(origin)) for folder in folders)
     return Dynamic(needed, tuple(Path(folder) for folder in resolved))

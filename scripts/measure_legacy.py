@@ -50,9 +50,11 @@ class LegacyDetector:
             inputs["present"] = present.astype(np.float32)
         np.savez(str(self._folder / "inputs.npz"), **inputs)
         subprocess.run(
-            [self._python, SCRIPT, PREFIX, "inputs.npz", "outputs.npz"], cwd=str(self._folder), check=True,
+            [self._python, SCRIPT, PREFIX, "inputs.npz", "outputs.npz"],
+            cwd=str(self._folder),
+            check=True,
             env={"OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]},
-        )  # fmt: skip
+        )
         with np.load(str(self._folder / "outputs.npz")) as found:
             rows = found["detections"]
         return [stored_boxes(one, scale, shape) for one, scale, shape in zip(rows, scales, shapes)]
@@ -67,8 +69,11 @@ def apart(first: Sequence[ImageResult], second: Sequence[ImageResult]) -> List[f
     for one, other in zip(first, second):
         left = list(range(len(other.boxes)))
         for box, value, label in zip(one.boxes, one.scores, one.labels):
-            gaps = {row: np.abs(other.boxes[row] - box).max() for row in left if other.labels[row] == label
-                    and abs(other.scores[row] - value) < 0.01}  # fmt: skip
+            gaps = {
+                row: np.abs(other.boxes[row] - box).max()
+                for row in left
+                if other.labels[row] == label and abs(other.scores[row] - value) < 0.01
+            }
             row = min(gaps, key=gaps.get, default=None)
             if row is None or gaps[row] > 1:
                 alone += 1
@@ -97,21 +102,40 @@ def main() -> int:
         )
     if run.config.is_ct:
         summaries = [ct_summary(one, classes=dataset.classes, score_threshold=SCORE_THRESHOLD) for one in (here, there)]
-        texts = [table4_text(one, row=run.config.row, data_note="test split", phantom=dataset.phantom)
-                 for one in summaries]  # fmt: skip
+        texts = [
+            table4_text(one, row=run.config.row, data_note="test split", phantom=dataset.phantom) for one in summaries
+        ]
     else:
         scenes = {label.image_id: dataset.scene_of(label).name for label in labels}
-        summaries = [us_summary(one, scenes=scenes, classes=dataset.classes, score_threshold=SCORE_THRESHOLD)
-                     for one in (here, there)]  # fmt: skip
-        texts = [us_text(one, model=run.config.model, data_note="test split", phantom=dataset.phantom,
-                         kept=kept_text(kept_detections(run.config)), split_by=dataset.split_by)
-                 for one in summaries]  # fmt: skip
+        summaries = [
+            us_summary(one, scenes=scenes, classes=dataset.classes, score_threshold=SCORE_THRESHOLD)
+            for one in (here, there)
+        ]
+        texts = [
+            us_text(
+                one,
+                model=run.config.model,
+                data_note="test split",
+                phantom=dataset.phantom,
+                kept=kept_text(kept_detections(run.config)),
+                split_by=dataset.split_by,
+            )
+            for one in summaries
+        ]
     print(texts[0] if texts[0] == texts[1] else "\n".join(texts))
     alone, score, corner = apart(here, there)
-    print(json.dumps({
-        "images": len(labels), "boxes": sum(len(one.boxes) for one in here), "boxes_of_one_side_alone": int(alone),
-        "score_apart": score, "corner_apart_pixels": corner, "same_table": texts[0] == texts[1],
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "images": len(labels),
+                "boxes": sum(len(one.boxes) for one in here),
+                "boxes_of_one_side_alone": int(alone),
+                "score_apart": score,
+                "corner_apart_pixels": corner,
+                "same_table": texts[0] == texts[1],
+            }
+        )
+    )
     return int(texts[0] != texts[1])
 
 

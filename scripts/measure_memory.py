@@ -42,10 +42,24 @@ def main() -> int:
     args, options = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        process = subprocess.Popen([
-            sys.executable, str(ROOT / "train.py"), "--config", args.config, "--data", args.data, "--out", str(out),
-            "--steps", str(args.steps), "--set", "train.log_every=1", *options,
-        ], stderr=subprocess.DEVNULL)  # fmt: skip
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                str(ROOT / "train.py"),
+                "--config",
+                args.config,
+                "--data",
+                args.data,
+                "--out",
+                str(out),
+                "--steps",
+                str(args.steps),
+                "--set",
+                "train.log_every=1",
+                *options,
+            ],
+            stderr=subprocess.DEVNULL,
+        )
         found = []
         while process.poll() is None:
             step = last_step(out / "log.jsonl")

@@ -25,9 +25,13 @@ from tests.symbols.gluon_side import CONFIGS, write_folder  # noqa: E402
 MODES = ("pool", "align")
 # columns, and beginnings of the names of the parts (see symbols.detector) that each is the worst of
 COLUMNS = {
-    "features": ("map", "shallow", "flow"), "RPN": ("rpn_",), "proposals": ("proposal",),
-    "classes, texture": ("class_scores", "abnormal"), "boxes": ("box_deltas",), "detections": ("detections",),
-}  # fmt: skip
+    "features": ("map", "shallow", "flow"),
+    "RPN": ("rpn_",),
+    "proposals": ("proposal",),
+    "classes, texture": ("class_scores", "abnormal"),
+    "boxes": ("box_deltas",),
+    "detections": ("detections",),
+}
 
 
 def main() -> int:
@@ -37,16 +41,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         folders = [
             write_folder(name, Path(folder) / mode / name, ["network.roi_mode=" + mode])
-            for mode in MODES for name in CONFIGS
-        ]  # fmt: skip
+            for mode in MODES
+            for name in CONFIGS
+        ]
         sides = [compare(python, folders) for python in (sys.executable, args.legacy_python)]
     print("| network | MXNet |" + "".join(" {} |".format(column) for column in COLUMNS))
     print("| --- | --- |" + " --- |" * len(COLUMNS))
     for name in CONFIGS:
         for side in sides:
             lines = [line for line in side if line["folder"] == name]
-            print("| {} | {} |".format(name, lines[0]["mxnet"]) + "".join(
-                " {:.0e} / {:.0e} |".format(*worst(lines, parts)) for parts in COLUMNS.values()))
+            print(
+                "| {} | {} |".format(name, lines[0]["mxnet"])
+                + "".join(" {:.0e} / {:.0e} |".format(*worst(lines, parts)) for parts in COLUMNS.values())
+            )
     return 0
 
 
@@ -54,9 +61,12 @@ def compare(python: str, folders: List[Path]) -> List[Dict]:
     """What symbols.parity says of each folder."""
     done = subprocess.run(
         [python, "-m", "symbols.parity"] + [str(folder) for folder in folders],
-        cwd=str(ROOT), stdout=subprocess.PIPE, universal_newlines=True, check=True,
+        cwd=str(ROOT),
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+        check=True,
         env={"OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]},
-    )  # fmt: skip
+    )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -45,8 +45,11 @@ def measure(name: str, overrides: list, phases: int) -> dict:
 
     trainer = DetectorTrainer(config, classes=CLASSES, phases=phases, contexts=[mx.cpu()])
     batch = make_batch(
-        [sample() for _ in range(batch_size)], anchors=trainer.anchors, rpn=config.network.rpn,
-        max_boxes=config.network.head.max_boxes, rngs=[np.random.default_rng(i) for i in range(batch_size)],
+        [sample() for _ in range(batch_size)],
+        anchors=trainer.anchors,
+        rpn=config.network.rpn,
+        max_boxes=config.network.head.max_boxes,
+        rngs=[np.random.default_rng(i) for i in range(batch_size)],
         draws=rng.random((batch_size, trainer.detector.draws), np.float32),
     )
     seconds, losses, without = [], [], []
@@ -55,17 +58,28 @@ def measure(name: str, overrides: list, phases: int) -> dict:
         losses.append(trainer.step(batch, learning_rate=1e-4))
         mx.nd.waitall()
         seconds.append(time.monotonic() - start)
-        gradients = {key: parameter for key, parameter in trainer.detector.collect_learned().items()
-                     if parameter.grad_req != "null"}
+        gradients = {
+            key: parameter
+            for key, parameter in trainer.detector.collect_learned().items()
+            if parameter.grad_req != "null"
+        }
         without.append([key for key, one in gradients.items() if not np.abs(one.grad().asnumpy()).max() > 0])
     learned = trainer.detector.collect_learned()
     figures = {
-        "config": name, "size": size, "slices": slices, "phases": phases, "batch_size": batch_size,
+        "config": name,
+        "size": size,
+        "slices": slices,
+        "phases": phases,
+        "batch_size": batch_size,
         "parameters_million": round(sum(int(np.prod(one.shape)) for one in gradients.values()) / 1e6, 2),
-        "anchors": len(trainer.anchors), "mirrored": config.train.mirror,
-        "train_seconds": [round(value, 1) for value in seconds], "train_peak_gb": peak_gb(), "losses": losses,
+        "anchors": len(trainer.anchors),
+        "mirrored": config.train.mirror,
+        "train_seconds": [round(value, 1) for value in seconds],
+        "train_peak_gb": peak_gb(),
+        "losses": losses,
         "no_gradient_by_design": sorted({key.rpartition(".")[2] for key in set(learned) - set(gradients)}),
-        "zero_gradient_first_step": len(without[0]), "zero_gradient_third_step": without[2],
+        "zero_gradient_first_step": len(without[0]),
+        "zero_gradient_third_step": without[2],
     }
     detector = SliceDetector(trainer.detector, config=config, context=mx.cpu())
     one = sample()

@@ -62,15 +62,37 @@ def one_way(name: str, out: Path, args: argparse.Namespace, options: list) -> tu
     """Parameters after the last step, and images a second over the second half of the steps."""
     workers, servers, own = WAYS[name]
     command = [
-        str(ROOT / "train.py"), "--config", args.config, "--data", args.data, "--out", str(out),
-        "--steps", str(args.steps), "--set", "network.batch_norm=frozen", "--set", "train.optimizer=sgd",
-        "--set", "train.batch_size={}".format(args.batch_size), "--set", "train.log_every=1", *own, *options,
-    ]  # fmt: skip
+        str(ROOT / "train.py"),
+        "--config",
+        args.config,
+        "--data",
+        args.data,
+        "--out",
+        str(out),
+        "--steps",
+        str(args.steps),
+        "--set",
+        "network.batch_norm=frozen",
+        "--set",
+        "train.optimizer=sgd",
+        "--set",
+        "train.batch_size={}".format(args.batch_size),
+        "--set",
+        "train.log_every=1",
+        *own,
+        *options,
+    ]
     settings = dict(os.environ, PYTHONPATH=str(ROOT))
     if workers:
         command = ["-m", "gluon_liver", "launch", "--workers", str(workers), "--servers", str(servers), "--", *command]
-    done = subprocess.run([sys.executable, *command], env=settings, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                          universal_newlines=True, check=False)
+    done = subprocess.run(
+        [sys.executable, *command],
+        env=settings,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        universal_newlines=True,
+        check=False,
+    )
     if done.returncode:
         sys.exit("{} ended with {}:\n{}".format(name, done.returncode, done.stderr[-2000:]))
     records = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -18,7 +18,7 @@ LINK_SHARE = 0.8  # of a network's bit rate that ps-lite gets through
 SUM = 5e9  # bytes/s of gradients that a server adds up
 LINKS = (1, 10, 25, 100)  # Gbit/s
 WORKERS = (8, 64, 256, 1024)
-UNSPLIT = 10 ** 6  # MXNET_KVSTORE_BIGARRAY_BOUND: an array with fewer elements goes to one server whole
+UNSPLIT = 10**6  # MXNET_KVSTORE_BIGARRAY_BOUND: an array with fewer elements goes to one server whole
 
 # configuration -> phases, images a device, and passes over the network a step: forward 1, backward 2, mirrored 1 more
 ROWS = {"r50": (1, 1, 3), "r101-multimodal": (3, 1, 4), "us-flow": (1, 2, 3)}
@@ -135,20 +135,42 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.4, help="achieved share of the card's peak (default 0.4)")
     share = parser.parse_args().share
     loads = [load_of(name) for name in ROWS]
-    print("| | images a card | parameters, million | MB a step, each way | forward, TFLOP an image | arithmetic of a "
-          "step, s | four cards by PCIe |\n| --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| | images a card | parameters, million | MB a step, each way | forward, TFLOP an image | arithmetic of a "
+        "step, s | four cards by PCIe |\n| --- | --- | --- | --- | --- | --- | --- |"
+    )
     for load in loads:
-        print("| {} | {} | {:.1f} | {:.0f} | {:.2f} | {:.2f} | {} |".format(
-            load.name, load.images, load.parameters / 1e6, load.bytes / 1e6, load.forward / 1e12, load.seconds(share),
-            cell(load.seconds(share), pcie_seconds(load.bytes))))
+        print(
+            "| {} | {} | {:.1f} | {:.0f} | {:.2f} | {:.2f} | {} |".format(
+                load.name,
+                load.images,
+                load.parameters / 1e6,
+                load.bytes / 1e6,
+                load.forward / 1e12,
+                load.seconds(share),
+                cell(load.seconds(share), pcie_seconds(load.bytes)),
+            )
+        )
     for shared in (True, False):
         where = "a server on every worker's machine" if shared else "eight servers on machines of their own"
-        print("\n**One card a worker, {}**\n\n| | Gbit/s | {} |\n| --- | --- |{}".format(
-            where, " | ".join("{:,} workers".format(workers) for workers in WORKERS), " --- |" * len(WORKERS)))
+        print(
+            "\n**One card a worker, {}**\n\n| | Gbit/s | {} |\n| --- | --- |{}".format(
+                where, " | ".join("{:,} workers".format(workers) for workers in WORKERS), " --- |" * len(WORKERS)
+            )
+        )
         for load in loads:
             for gbit in LINKS:
-                times = [server_seconds(load.bytes, 4 * load.unsplit, workers=workers, gbit=gbit, shared=shared,
-                                        servers=workers if shared else 8) for workers in WORKERS]
+                times = [
+                    server_seconds(
+                        load.bytes,
+                        4 * load.unsplit,
+                        workers=workers,
+                        gbit=gbit,
+                        shared=shared,
+                        servers=workers if shared else 8,
+                    )
+                    for workers in WORKERS
+                ]
                 cells = " | ".join(cell(load.seconds(share), seconds) for seconds in times)
                 print("| {} | {} | {} |".format(load.name, gbit, cells))
 

@@ -13,7 +13,11 @@ from .us_faster_rcnn import USFasterRCNN
 from .us_flow import USFlow
 
 CT_NETWORKS = {
-    "r50": R50, "r101": R101, "r50-2.5d": R50Slices, "r101-fusion": R101Fusion, "r50-multimodal": R50MultiModal,
+    "r50": R50,
+    "r101": R101,
+    "r50-2.5d": R50Slices,
+    "r101-fusion": R101Fusion,
+    "r50-multimodal": R50MultiModal,
     "r101-multimodal": R101MultiModal,
 }
 US_NETWORKS = {"us-faster-rcnn": USFasterRCNN, "us-flow": USFlow}

@@ -88,9 +88,7 @@ def related(block3, config, batch_size):
     network = config["network"]
     side, channels = cells(config["data"]["size"], network["stride"]), scaled(CHANNELS[2], network["width"])
     present = mx.sym.Variable("present")
-    return phase_relation(
-        block3, present, count_phases(config), channels, batch_size, side, network["relation_reach"]
-    )
+    return phase_relation(block3, present, count_phases(config), channels, batch_size, side, network["relation_reach"])
 
 
 def fusion_channels(network):

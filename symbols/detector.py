@@ -98,8 +98,15 @@ class Detector(object):
         if abnormal is not None:
             parts["abnormal"] = mx.sym.reshape(abnormal, shape=(batch_size, count, 1))
         parts["detections"], parts["check"] = detections(
-            scores, rois, parts["class_scores"], parts["box_deltas"], parts["abnormal"], count, classes,
-            network["head"], batch_size,
+            scores,
+            rois,
+            parts["class_scores"],
+            parts["box_deltas"],
+            parts["abnormal"],
+            count,
+            classes,
+            network["head"],
+            batch_size,
         )
         return OrderedDict((name, named(part, name)) for name, part in parts.items() if part is not None)
 
@@ -156,7 +163,13 @@ class Detector(object):
         rois = with_area(rois)
         strides = [stride for stride, _ in levels_of(config["network"])]
         pooled = pyramid_rois(
-            found.maps, rois, count, batch_size, strides, self.roi_size(config), config["data"]["size"],
+            found.maps,
+            rois,
+            count,
+            batch_size,
+            strides,
+            self.roi_size(config),
+            config["data"]["size"],
             config["network"]["roi_mode"],
         )
         abstract = dropped(self.abstract(config, pooled, draws), self.head_units(config), draws)

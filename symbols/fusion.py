@@ -65,9 +65,7 @@ def region_fusion(blocks, channels, size, levels, network):
     ]
     for level in levels:
         matrices = {stride: mx.sym.Variable("fusion.from{}_to{}".format(stride, level)) for stride in set(strides)}
-        maps = [
-            resample(lateral, matrices[stride], cells(size, level)) for lateral, stride in zip(laterals, strides)
-        ]
+        maps = [resample(lateral, matrices[stride], cells(size, level)) for lateral, stride in zip(laterals, strides)]
         pyramid.append(mx.sym.concat(*maps, dim=1))
     return pyramid
 

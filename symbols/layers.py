@@ -23,8 +23,14 @@ def convolution(x, name, channels, kernel, stride=1, bias=False, shared=None):
     """
     kernel = kernel if isinstance(kernel, tuple) else (kernel, kernel)
     return mx.sym.Convolution(
-        x, name=name, num_filter=channels, kernel=kernel, stride=(stride, stride), no_bias=not bias,
-        pad=(kernel[0] // 2, kernel[1] // 2), **(shared or parameters(name, bias))
+        x,
+        name=name,
+        num_filter=channels,
+        kernel=kernel,
+        stride=(stride, stride),
+        no_bias=not bias,
+        pad=(kernel[0] // 2, kernel[1] // 2),
+        **(shared or parameters(name, bias)),
     )
 
 

@@ -65,8 +65,13 @@ def liteflownet(first, second, size, width, shrink, name="flow"):
     flow = None
     for level in LEVELS:
         flow = flow_level(
-            images[level - 1], maps[level - 1], flow, "{}.level{}".format(pyramid, level), level,
-            side // 2 ** (level - 1), width,
+            images[level - 1],
+            maps[level - 1],
+            flow,
+            "{}.level{}".format(pyramid, level),
+            level,
+            side // 2 ** (level - 1),
+            width,
         )
     return resample(flow * (FLOW_SCALE * shrink), mx.sym.Variable(name + ".resize"), size)
 
@@ -91,8 +96,15 @@ def chain(x, name, channels, kernel, width, stride=1):
 def enlarged(x, name, channels):
     """Each channel alone to twice the size, bilinear."""
     return mx.sym.Deconvolution(
-        x, mx.sym.Variable(name + ".weight"), name=name, kernel=(4, 4), stride=(2, 2), pad=(1, 1), num_filter=channels,
-        num_group=channels, no_bias=True,
+        x,
+        mx.sym.Variable(name + ".weight"),
+        name=name,
+        kernel=(4, 4),
+        stride=(2, 2),
+        pad=(1, 1),
+        num_filter=channels,
+        num_group=channels,
+        no_bias=True,
     )
 
 

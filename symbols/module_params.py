@@ -24,8 +24,9 @@ def load_weights(path, network, config):
     arg_params, aux_params = split_parameters(read_arrays(path))
     for name, array in network.constants(config).items():
         if name in arg_params and differs(arg_params[name], array):  # an export's file holds them, module_train's not
-            raise ValueError("{}: the constant {} differs: it is of another configuration than the records".format(
-                path, name))
+            raise ValueError(
+                "{}: the constant {} differs: it is of another configuration than the records".format(path, name)
+            )
         arg_params[name] = mx.nd.array(array)
     try:
         network.check_shapes(config, arg_params, aux_params)
@@ -35,7 +36,7 @@ def load_weights(path, network, config):
 
 
 def read_arrays(path):
-    """"arg:..." or "aux:..." -> NDArray, dense float32 and finite."""
+    """ "arg:..." or "aux:..." -> NDArray, dense float32 and finite."""
     if not os.path.isfile(path):
         raise ValueError("{}: no such file of parameters".format(path))
     with open(path, "rb") as handle:
@@ -54,8 +55,9 @@ def read_arrays(path):
         if not name.startswith(("arg:", "aux:")):
             raise ValueError("{}: {!r} begins with neither arg: nor aux:, so no Module saved it".format(path, name))
         if array.stype != "default" or array.dtype != np.float32:
-            raise ValueError("{}: {} is {}, {}; dense float32 is wanted".format(
-                path, name, array.stype, np.dtype(array.dtype).name))
+            raise ValueError(
+                "{}: {} is {}, {}; dense float32 is wanted".format(path, name, array.stype, np.dtype(array.dtype).name)
+            )
         if not np.isfinite(array.asnumpy()).all():
             raise ValueError("{}: {} holds values that are not finite".format(path, name))
     return found

@@ -50,7 +50,9 @@ def detect(args):
     shapes = network.inputs(config, batch_size)
     names = [name for name in ("data", "present") if name in shapes]
     module = mx.mod.Module(
-        network.get_symbol_test(config, batch_size // len(contexts)), data_names=names, label_names=None,
+        network.get_symbol_test(config, batch_size // len(contexts)),
+        data_names=names,
+        label_names=None,
         context=contexts,
     )
     module.bind([(name, shapes[name]) for name in names], for_training=False)
@@ -88,10 +90,14 @@ def results(record, rows):
     for label, score, box in zip(rows[:, 0], rows[:, 1], boxes):
         x1, y1, x2, y2 = (rounded(edge, 2) for edge in box)
         if (box[2:] > box[:2]).all():
-            found.append({
-                "image_id": record.image_id, "category_id": int(label) + 1, "score": rounded(score, 5),
-                "bbox": [x1, y1, rounded(x2 - x1, 2), rounded(y2 - y1, 2)],
-            })
+            found.append(
+                {
+                    "image_id": record.image_id,
+                    "category_id": int(label) + 1,
+                    "score": rounded(score, 5),
+                    "bbox": [x1, y1, rounded(x2 - x1, 2), rounded(y2 - y1, 2)],
+                }
+            )
     return found
 
 

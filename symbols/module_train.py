@@ -81,8 +81,9 @@ def train(args):
     if records.split != "train":
         raise ValueError("{} holds the {} split: training takes the train split".format(args.records, records.split))
     if begin >= epochs:
-        raise ValueError("--load-epoch {} of {} epochs: nothing is left to train, give more --epochs".format(
-            begin, epochs))
+        raise ValueError(
+            "--load-epoch {} of {} epochs: nothing is left to train, give more --epochs".format(begin, epochs)
+        )
     batch_size, seed = chosen(args.batch_size, options["batch_size"]), chosen(args.seed, options["seed"])
     if batch_size % len(contexts):
         raise ValueError("{} images cannot be parted evenly among {} devices".format(batch_size, len(contexts)))
@@ -102,8 +103,12 @@ def train(args):
     module.fit(
         mx.io.ResizeIter(batches, steps) if args.epoch_steps else batches,
         eval_metric=mx.metric.CompositeEvalMetric([mean_loss(name) for name in symbol.list_outputs()]),
-        kvstore=kvstore, optimizer=optimizer_of(args, config, batch_size * kvstore.num_workers, steps, begin),
-        arg_params=arg_params, aux_params=aux_params, begin_epoch=begin, num_epoch=epochs,
+        kvstore=kvstore,
+        optimizer=optimizer_of(args, config, batch_size * kvstore.num_workers, steps, begin),
+        arg_params=arg_params,
+        aux_params=aux_params,
+        begin_epoch=begin,
+        num_epoch=epochs,
         batch_end_callback=[stop_at_nan, mx.callback.Speedometer(batch_size, args.frequent)],
         epoch_end_callback=checkpoints if kvstore.rank == 0 else None,
     )
@@ -140,14 +145,20 @@ def optimizer_of(args, config, images, steps, begin):
     factor, rate = chosen(args.lr_factor, options["decay_factor"]), args.lr
     if rate is None:
         if options["optimizer"] != "sgd":
-            raise ValueError("train.optimizer is {}, this trains with SGD: its rate is Adam's: give --lr".format(
-                options["optimizer"]))
+            raise ValueError(
+                "train.optimizer is {}, this trains with SGD: its rate is Adam's: give --lr".format(
+                    options["optimizer"]
+                )
+            )
         rate = options["learning_rate"] * images
     rate *= factor ** sum(epoch <= begin for epoch in epochs)
     left = [int((epoch - begin) * steps) for epoch in epochs if epoch > begin]
     return mx.optimizer.create(
-        "sgd", learning_rate=rate, momentum=chosen(args.momentum, options["momentum"]),
-        wd=chosen(args.wd, options["weight_decay"]), rescale_grad=1.0 / images,
+        "sgd",
+        learning_rate=rate,
+        momentum=chosen(args.momentum, options["momentum"]),
+        wd=chosen(args.wd, options["weight_decay"]),
+        rescale_grad=1.0 / images,
         lr_scheduler=mx.lr_scheduler.MultiFactorScheduler(left, factor) if left else None,
     )
 
@@ -180,12 +191,17 @@ class Checkpoints(object):
             make_folders(folder)
         check_place("--prefix", path)
         if os.path.exists(path) and names_of(load_symbol(path)) != names_of(symbol):
-            raise ValueError("{} is of another network, or for inference as an export's: choose another --prefix, and "
-                             "start from its parameters with --weights".format(path))
+            raise ValueError(
+                "{} is of another network, or for inference as an export's: choose another --prefix, and "
+                "start from its parameters with --weights".format(path)
+            )
         taken = [epoch for epoch in range(1, new + 1) if os.path.exists(checkpoint_path(prefix, epoch))]
         if taken:
-            raise ValueError("{} exists: go on from it with --load-epoch {}, or choose another --prefix".format(
-                checkpoint_path(prefix, taken[-1]), taken[-1]))
+            raise ValueError(
+                "{} exists: go on from it with --load-epoch {}, or choose another --prefix".format(
+                    checkpoint_path(prefix, taken[-1]), taken[-1]
+                )
+            )
 
     def __call__(self, epoch, symbol, arg_params, aux_params):
         write_whole(self._prefix + "-symbol.json", portable_json(symbol))

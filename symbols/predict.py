@@ -47,8 +47,11 @@ def predict(module, inputs):
             raise ValueError("input {} holds values that are not finite".format(name))
     counts = sorted((name, len(inputs[name])) for name in shapes)
     if len(set(count for _, count in counts)) > 1:
-        raise ValueError("the inputs are of different numbers of images: {}".format(
-            ", ".join("{} of {}".format(*each) for each in counts)))
+        raise ValueError(
+            "the inputs are of different numbers of images: {}".format(
+                ", ".join("{} of {}".format(*each) for each in counts)
+            )
+        )
     size, count = module.data_shapes[0].shape[0], len(inputs[module.data_names[0]])
     found = []
     for first in range(0, count, size):
@@ -73,8 +76,11 @@ def main(prefix, inputs, outputs):
     finally:
         if os.path.exists(partial):
             os.remove(partial)
-    print("MXNet {}: {} images, {} boxes: {}".format(
-        mx.__version__, len(found["check"]), int((found["detections"][:, :, 0] >= 0).sum()), outputs))
+    print(
+        "MXNet {}: {} images, {} boxes: {}".format(
+            mx.__version__, len(found["check"]), int((found["detections"][:, :, 0] >= 0).sum()), outputs
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -56,4 +56,3 @@ def detections(rpn_scores, rois, class_scores, box_deltas, abnormal, count, clas
     ids = mx.sym.where(scores >= 0, ids, -mx.sym.ones((batch, total)))
     rows = mx.sym.concat(mx.sym.expand_dims(ids, axis=2), mx.sym.expand_dims(scores, axis=2), boxes, dim=2)
     return best(scores, [rows], total, min(head["max_detections"], total), batch)[1], check
-

@@ -90,10 +90,15 @@ class RecordIter(mx.io.DataIter):
         gt_boxes, gt_labels = -np.ones((most, 4), np.float32), -np.ones(most, np.float32)
         gt_boxes[: len(boxes)], gt_labels[: len(boxes)] = boxes, record.labels
         # 24 bits each: float32 holds them exactly, below 1
-        draws = np.floor(rng.random_sample(self._draws) * 2 ** 24) / 2 ** 24
+        draws = np.floor(rng.random_sample(self._draws) * 2**24) / 2**24
         return {
-            "data": network_input(config, image), "present": record.present, "draws": draws.astype(np.float32),
-            "gt_boxes": gt_boxes, "gt_labels": gt_labels, "rpn_labels": labels, "rpn_targets": offsets,
+            "data": network_input(config, image),
+            "present": record.present,
+            "draws": draws.astype(np.float32),
+            "gt_boxes": gt_boxes,
+            "gt_labels": gt_labels,
+            "rpn_labels": labels,
+            "rpn_targets": offsets,
         }
 
     def _start(self, epoch):

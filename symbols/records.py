@@ -57,9 +57,10 @@ class RecordFile(object):
         fields = json.loads(line.decode("utf-8"))
         return Record(
             image=np.frombuffer(pixels, np.uint8).reshape(fields["shape"]),
-            boxes=np.array(fields["boxes"], np.float32).reshape(-1, 4), labels=np.array(fields["labels"], np.int32),
+            boxes=np.array(fields["boxes"], np.float32).reshape(-1, 4),
+            labels=np.array(fields["labels"], np.int32),
             present=np.array(fields["present"], np.float32),
-            **{name: fields[name] for name in ("scale", "height", "width", "image_id", "case", "place")}
+            **{name: fields[name] for name in ("scale", "height", "width", "image_id", "case", "place")},
         )
 
     def _head(self):

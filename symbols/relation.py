@@ -10,7 +10,7 @@ from .layers import convolution, part_of
 def relation(x, y, present, name, channels, batch, side, reach):
     """What a phase x says of the reference phase y: maps (B, C, side, side), present (B,) -> (B, C, side, side)."""
     inner = max(8, channels // 2)
-    theta = convolution(y, name + ".theta", inner, 1) * inner ** -0.5
+    theta = convolution(y, name + ".theta", inner, 1) * inner**-0.5
     phi, g = (convolution(x, "{}.{}".format(name, part), inner, 1) for part in ("phi", "g"))
     if reach is not None:
         theta, phi = with_positions(theta, phi, batch, side, reach)

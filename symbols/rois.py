@@ -56,9 +56,7 @@ def roi_pool(feature_map, rois, count, batch, stride, side, size):
     images = mx.sym.reshape(mx.sym.arange(start=0, stop=batch, repeat=count), shape=(batch, count, 1))
     x1, y1, x2, y2 = edges(rois, axis=2)
     rows = mx.sym.reshape(mx.sym.concat(images, x1, y1, x2 - 1, y2 - 1, dim=2), shape=(-3, 0))  # (B * R, 5)
-    return mx.sym.ROIPooling(
-        feature_map, mx.sym.BlockGrad(rows), pooled_size=(side, side), spatial_scale=1.0 / stride
-    )
+    return mx.sym.ROIPooling(feature_map, mx.sym.BlockGrad(rows), pooled_size=(side, side), spatial_scale=1.0 / stride)
 
 
 ROI_MODES = {"align": roi_align, "pool": roi_pool}  # network.roi_mode

@@ -81,8 +81,13 @@ def propose(scores, offsets, network, size, batch, training=False):
     scores = mx.sym.sigmoid(mx.sym.BlockGrad(scores))
     scores = mx.sym.reshape(mx.sym.where(large, scores, -mx.sym.ones((batch, total, 1))), shape=(batch, total))
     found = suppress(
-        scores, boxes, total, rpn[prefix + "_pre_nms"], count_proposals(network, size, training),
-        rpn["nms_threshold"], batch,
+        scores,
+        boxes,
+        total,
+        rpn[prefix + "_pre_nms"],
+        count_proposals(network, size, training),
+        rpn["nms_threshold"],
+        batch,
     )
     return [mx.sym.BlockGrad(part) for part in found]
 

@@ -37,7 +37,10 @@ def kept(scores, boxes, rows, threshold, batch):
         mx.sym.reshape(mx.sym.concat(mx.sym.zeros_like(scores), scores, dim=1), shape=(batch, 2, rows)),
         mx.sym.reshape(offsets, shape=(batch, rows * 4)),
         mx.sym.concat(-corner, corner, dim=2),
-        clip=False, threshold=0.0, nms_threshold=threshold, variances=(1, 1, 1, 1),
+        clip=False,
+        threshold=0.0,
+        nms_threshold=threshold,
+        variances=(1, 1, 1, 1),
     )  # (B, rows, 6), class -1 where suppressed
     return mx.sym.reshape(mx.sym.slice_axis(found, axis=2, begin=0, end=1), shape=(batch, rows)) >= 0
 

@@ -22,7 +22,7 @@ def texture_score(pooled, side, draws=None):
     flat = mx.sym.reshape(pooled, shape=(0, 0, -1))  # (N, C, side * side)
     energy = mx.sym.sqrt(mx.sym.mean(mx.sym.square(flat), axis=2, keepdims=True) + ENERGY_FLOOR)  # (N, C, 1)
     unit = mx.sym.broadcast_div(flat, energy)
-    gram = mx.sym.batch_dot(unit, unit, transpose_b=True) / side ** 2  # (N, C, C)
+    gram = mx.sym.batch_dot(unit, unit, transpose_b=True) / side**2  # (N, C, C)
     described = mx.sym.concat(mx.sym.Flatten(energy), mx.sym.Flatten(gram), dim=1)
     hidden = relu(dense(described, "texture.dense", HIDDEN))
     return dense(dropped(hidden, HIDDEN, draws), "texture.score", 1)

@@ -28,7 +28,13 @@ def correlation(first, second, stride):
     """The cost volume of two maps (B, C, H, W) -> (B, 49, H / stride, W / stride)."""
     reach = MAX_DISPLACEMENT * stride
     return mx.sym.Correlation(
-        first, second, kernel_size=1, max_displacement=reach, stride1=stride, stride2=stride, pad_size=reach,
+        first,
+        second,
+        kernel_size=1,
+        max_displacement=reach,
+        stride1=stride,
+        stride2=stride,
+        pad_size=reach,
         is_multiply=True,
     )
 
@@ -41,7 +47,7 @@ def shrunk(x, factor):
 def neighbours(x, kernel):
     """One channel (B, 1, H, W) -> (B, k * k, H, W), the cells around each row by row: im2col, which 1.0 lacks, is the
     convolution with kernels that hold a single one."""
-    count = kernel ** 2
+    count = kernel**2
     weight = mx.sym.reshape(mx.sym.one_hot(mx.sym.arange(count), depth=count), shape=(count, 1, kernel, kernel))
     return mx.sym.Convolution(
         x, weight, kernel=(kernel, kernel), pad=(kernel // 2, kernel // 2), num_filter=count, no_bias=True

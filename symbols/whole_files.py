@@ -23,7 +23,7 @@ def write_whole(path, text):
     """UTF-8 text as a whole file."""
     with whole_file(path) as partial:
         with io.open(partial, "w", encoding="utf-8") as handle:
-            handle.write(u"{}".format(text))
+            handle.write("{}".format(text))
 
 
 def check_place(option, path):

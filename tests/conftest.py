@@ -23,14 +23,24 @@ TINY = {
     "network": {
         "width": 0.125,
         "rpn": {
-            "channels": 16, "anchor_sizes": [16, 24], "train_pre_nms": 100, "train_post_nms": 30,
-            "test_pre_nms": 100, "test_post_nms": 20, "samples": 32,
+            "channels": 16,
+            "anchor_sizes": [16, 24],
+            "train_pre_nms": 100,
+            "train_post_nms": 30,
+            "test_pre_nms": 100,
+            "test_post_nms": 20,
+            "samples": 32,
         },
         "head": {"samples": 16, "roi_size": 4, "max_boxes": 4, "dropout": 0.2},
     },
     "train": {
-        "optimizer": "adam", "learning_rate": 0.0005, "batch_size": 2, "epochs": 2, "decay_epochs": [],
-        "warmup_steps": 0, "log_every": 1,
+        "optimizer": "adam",
+        "learning_rate": 0.0005,
+        "batch_size": 2,
+        "epochs": 2,
+        "decay_epochs": [],
+        "warmup_steps": 0,
+        "log_every": 1,
     },
 }
 
@@ -69,8 +79,13 @@ def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
     (folder / "dataset.json").write_text(
         json.dumps(
             {
-                "format": 1, "kind": "ct", "phases": list(phases), "reference_phase": "arterial",
-                "classes": list(CLASSES), "phantom": True, "studies": studies,
+                "format": 1,
+                "kind": "ct",
+                "phases": list(phases),
+                "reference_phase": "arterial",
+                "classes": list(CLASSES),
+                "phantom": True,
+                "studies": studies,
             }
         )
     )

@@ -123,17 +123,13 @@ def test_threads_say_who_set_them():
 
 
 def test_active_waiting_and_failed_preloads_are_told():
-    runtime = Runtime(
-        (), (), (Preload("libcudnn.so.8", "/x", "no such symbol"), Preload("libnccl.so.2", "/y", None))
-    )
+    runtime = Runtime((), (), (Preload("libcudnn.so.8", "/x", "no such symbol"), Preload("libnccl.so.2", "/y", None)))
     rows = doctor.thread_rows(runtime, {"OMP_WAIT_POLICY": "active"})
     assert [(row.check, row.status) for row in rows] == [("threads", NOTE), ("CUDA", PROBLEM)]
     assert "no such symbol" in rows[1].found
 
 
-@pytest.mark.parametrize(
-    ("load", "threads", "status"), [(0.2, 2, OK), (1.5, 2, NOTE), (1.5, 8, OK), (3.0, 1, OK)]
-)
+@pytest.mark.parametrize(("load", "threads", "status"), [(0.2, 2, OK), (1.5, 2, NOTE), (1.5, 8, OK), (3.0, 1, OK)])
 def test_busy_cores_are_told(load, threads, status):
     assert doctor.load_row(load, threads).status == status
 
@@ -189,9 +185,7 @@ def fake_nvidia_smi(folder, monkeypatch, body):
 
 
 def test_nvidia_smi_of_an_old_driver(tmp_path, monkeypatch):
-    fake_nvidia_smi(
-        tmp_path, monkeypatch, 'case "$1" in *compute_cap*) exit 2 ;; esac; echo "GTX 1080, 470.82.01"\n'
-    )
+    fake_nvidia_smi(tmp_path, monkeypatch, 'case "$1" in *compute_cap*) exit 2 ;; esac; echo "GTX 1080, 470.82.01"\n')
     assert doctor.query_gpus() == [Gpu("GTX 1080", "470.82.01", None)]
 
 

@@ -81,8 +81,14 @@ class FakeMachine:
         self.script("id", "echo 1000")
         (self.checkout / "scripts").mkdir(parents=True)
         (self.checkout / "symbols").mkdir()
-        for name in ("Makefile", "setup.py", "pyproject.toml", "scripts/setup-venv.sh", "scripts/setup-legacy.sh",
-                     "symbols/requirements.txt"):  # fmt: skip
+        for name in (
+            "Makefile",
+            "setup.py",
+            "pyproject.toml",
+            "scripts/setup-venv.sh",
+            "scripts/setup-legacy.sh",
+            "symbols/requirements.txt",
+        ):
             shutil.copy(ROOT / name, self.checkout / name)
         self.venv_python = folder / "venv-python"
         self.venv_python.write_text(FAKE_VENV_PYTHON.format(log=self.log, folder=folder))

@@ -95,12 +95,12 @@ class Keeper:
     async def run(self, address: str, port: int, token: str) -> int:
         """Connect, start the process, and wait for the first thing that ends it."""
         reader, self._writer = await _connected(address, port)
-        self._send({"token": token, "role": self._role, "pid": os.getpid(), "host": self._host,
-                    "versions": versions()})
+        self._send({"token": token, "role": self._role, "pid": os.getpid(), "host": self._host, "versions": versions()})
         welcome = await asyncio.wait_for(reader.readline(), CONNECT_SECONDS)
         if not welcome:
-            raise InputError("the monitor at {}:{} closed the connection: it does not know this job's token".format(
-                address, port))
+            raise InputError(
+                "the monitor at {}:{} closed the connection: it does not know this job's token".format(address, port)
+            )
         self._take(json.loads(welcome.decode()))
         ours, theirs = socket.socketpair()
         with ours, theirs:
@@ -112,8 +112,12 @@ class Keeper:
                 # A future and not the first task that ends: before Python 3.12 wait_for may lose a cancellation, so
                 # that tasks which wait for it would stay for ever.
                 self._outcome = asyncio.get_running_loop().create_future()
-                for task in (self._follow_monitor(reader), self._follow_child(child_reader), self._beat(),
-                             self._wait()):
+                for task in (
+                    self._follow_monitor(reader),
+                    self._follow_child(child_reader),
+                    self._beat(),
+                    self._wait(),
+                ):
                     asyncio.ensure_future(task).add_done_callback(self._task_ended)
                 return await self._outcome
             finally:
@@ -129,8 +133,13 @@ class Keeper:
         die_with_me = _die_with_parent()
         try:
             self._child = subprocess.Popen(
-                role_command(self._role, self._command), env=environment, stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()], start_new_session=True, preexec_fn=die_with_me)
+                role_command(self._role, self._command),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                preexec_fn=die_with_me,
+            )
         except OSError as error:
             self._send({"end": 127})
             raise InputError("cannot run {!r}: {}".format(self._command[0], error.strerror)) from error
@@ -158,9 +167,15 @@ class Keeper:
             if not line and self._ended:
                 return None
             if not line:
-                known = "" if self._checkpoint is None else (
-                    " Last good checkpoint: {}; the same command with --resume auto goes on from it.".format(
-                        self._checkpoint))
+                known = (
+                    ""
+                    if self._checkpoint is None
+                    else (
+                        " Last good checkpoint: {}; the same command with --resume auto goes on from it.".format(
+                            self._checkpoint
+                        )
+                    )
+                )
                 self._say("the launcher is gone ({}), so this process ends.{}".format(how, known))
                 return LOST
             message = json.loads(line.decode())
@@ -243,8 +258,11 @@ async def _connected(address: str, port: int) -> Tuple[asyncio.StreamReader, asy
             return await asyncio.wait_for(asyncio.open_connection(address, port), CONNECT_SECONDS)
         except (ConnectionRefusedError, socket.gaierror) as error:
             if time.monotonic() > end:
-                raise InputError("no monitor at {}:{} after {:g} s ({}): is the launcher running?".format(
-                    address, port, START_SECONDS, error)) from error
+                raise InputError(
+                    "no monitor at {}:{} after {:g} s ({}): is the launcher running?".format(
+                        address, port, START_SECONDS, error
+                    )
+                ) from error
             await asyncio.sleep(0.2)
 
 
@@ -281,8 +299,10 @@ def main(words: Sequence[str]) -> int:
         words = words[1:]
     role = os.environ.get("DMLC_ROLE")
     if role not in ("worker", "server", "scheduler") or WATCH not in os.environ or not words:
-        print("error: this is started by `python -m gluon_liver launch`, with DMLC_ROLE and {} set".format(WATCH),
-              file=sys.stderr)
+        print(
+            "error: this is started by `python -m gluon_liver launch`, with DMLC_ROLE and {} set".format(WATCH),
+            file=sys.stderr,
+        )
         return 2
     if os.getpid() != os.getsid(0):
         os.setpgid(0, 0)  # Ctrl-C in the terminal is for the launcher, which hands it on to the workers alone
@@ -290,8 +310,10 @@ def main(words: Sequence[str]) -> int:
     try:
         return asyncio.run(Keeper(role, words, host=host).run(*watch_address(os.environ[WATCH])))
     except (InputError, OSError, asyncio.TimeoutError) as error:
-        print("gluon_liver {} {}: error: {}".format(role, os.getpid(), error or "the monitor does not answer"),
-              file=sys.stderr)
+        print(
+            "gluon_liver {} {}: error: {}".format(role, os.getpid(), error or "the monitor does not answer"),
+            file=sys.stderr,
+        )
         return 2 if isinstance(error, InputError) else LOST
 
 

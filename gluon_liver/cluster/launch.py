@@ -31,9 +31,17 @@ SPECIAL = re.compile(r"""([\s!"#$&'()*;<>?\[\\\]^`{|}~])""")
 SCHEDULER_PORTS = (20000, 32000)
 
 
-def launch(command: Sequence[str], *, workers: int, servers: int, hosts: Optional[Path] = None,
-           host_ip: Optional[str] = None, attend: Optional[str] = None, silence: float = 15.0,
-           start: float = 120.0) -> int:
+def launch(
+    command: Sequence[str],
+    *,
+    workers: int,
+    servers: int,
+    hosts: Optional[Path] = None,
+    host_ip: Optional[str] = None,
+    attend: Optional[str] = None,
+    silence: float = 15.0,
+    start: float = 120.0,
+) -> int:
     """Run ``command`` as ``workers`` workers with ``servers`` servers and a scheduler; returns the exit code.
 
     Parameters
@@ -52,9 +60,16 @@ def launch(command: Sequence[str], *, workers: int, servers: int, hosts: Optiona
         raise ConfigError("--silence {:g}: it must be 1 to 25 s, so that a lost job ends within 30".format(silence))
     count = workers + servers
     names = None if hosts is None else read_hosts(hosts)
-    return asyncio.run(_Launch(command, workers, servers, names).run(
-        hosts, host_ip, attend, processes=count if names is None else -(-count // len(names)),
-        silence=silence, start=start))
+    return asyncio.run(
+        _Launch(command, workers, servers, names).run(
+            hosts,
+            host_ip,
+            attend,
+            processes=count if names is None else -(-count // len(names)),
+            silence=silence,
+            start=start,
+        )
+    )
 
 
 class _Launch:
@@ -62,13 +77,22 @@ class _Launch:
         self._command, self._workers, self._servers, self._hosts = list(command), workers, servers, hosts
         self._signals = 0
 
-    async def run(self, hosts: Optional[Path], host_ip: Optional[str], attend: Optional[str], *, processes: int,
-                  silence: float, start: float) -> int:
+    async def run(
+        self,
+        hosts: Optional[Path],
+        host_ip: Optional[str],
+        attend: Optional[str],
+        *,
+        processes: int,
+        silence: float,
+        start: float,
+    ) -> int:
         token = secrets.token_hex(16)
         if attend is not None:
             _, _, token = watch_address(os.environ.get(WATCH, ""))
-        self._monitor = Monitor(workers=self._workers, servers=self._servers, token=token, versions=versions(),
-                                silence=silence, start=start)
+        self._monitor = Monitor(
+            workers=self._workers, servers=self._servers, token=token, versions=versions(), silence=silence, start=start
+        )
         self._loop = asyncio.get_running_loop()
         self._handle_signals()
         if attend is not None:
@@ -93,8 +117,16 @@ class _Launch:
         from dmlc_tracker import local, opts, ssh
 
         cluster = "local" if hosts is None else "ssh"
-        options = ["--cluster", cluster, "--num-workers", str(self._workers), "--num-servers", str(self._servers),
-                   "--host-ip", tracker_ip] + ([] if hosts is None else ["--host-file", str(hosts)])
+        options = [
+            "--cluster",
+            cluster,
+            "--num-workers",
+            str(self._workers),
+            "--num-servers",
+            str(self._servers),
+            "--host-ip",
+            tracker_ip,
+        ] + ([] if hosts is None else ["--host-file", str(hosts)])
         # get_opts would take options of the command for its own, so the command is set afterwards
         arguments = opts.get_opts(options + ["command"])
         arguments.command = [line]
@@ -143,8 +175,10 @@ def read_hosts(path: Path) -> List[str]:
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     for line in lines:
         if not HOST_LINE.fullmatch(line):
-            raise InputError("{}: {!r} is no HOST or HOST:PORT (no user names, no comments, no IPv6; those belong into "
-                             "~/.ssh/config)".format(path, line))
+            raise InputError(
+                "{}: {!r} is no HOST or HOST:PORT (no user names, no comments, no IPv6; those belong into "
+                "~/.ssh/config)".format(path, line)
+            )
     if not lines:
         raise InputError("{} names no machine".format(path))
     return [line.split()[0] for line in lines]
@@ -161,8 +195,10 @@ def keeper_line(command: Sequence[str], watch: Dict[str, str], *, remote: bool) 
         words = ["env"] + ["{}={}".format(name, value) for name, value in passed.items()] + words
         cwd = os.getcwd()
         if SPECIAL.search(cwd):
-            raise InputError("the tracker cannot change to {!r} on other machines: use a folder without blanks and "
-                             "special characters".format(cwd))
+            raise InputError(
+                "the tracker cannot change to {!r} on other machines: use a folder without blanks and "
+                "special characters".format(cwd)
+            )
     for word in words:
         if "\n" in word or (remote and "'" in word):
             raise InputError("{!r} holds a line break or a single quote, which the tracker cannot pass on".format(word))
@@ -222,8 +258,9 @@ def _worked_around(tracker_ip: str) -> Iterator[None]:
     before = tracker.get_host_ip, tracker.PSTracker
     first, last = SCHEDULER_PORTS
     tracker.get_host_ip = lambda hostIP=None: tracker_ip
-    tracker.PSTracker = functools.partial(tracker.PSTracker, port=first + secrets.randbelow(last - first),
-                                          port_end=last + 100)
+    tracker.PSTracker = functools.partial(
+        tracker.PSTracker, port=first + secrets.randbelow(last - first), port_end=last + 100
+    )
     try:
         yield
     finally:

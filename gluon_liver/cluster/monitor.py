@@ -53,8 +53,16 @@ class Monitor:
     start: seconds within which all processes must have come.
     """
 
-    def __init__(self, *, workers: int, servers: int, token: str, versions: Mapping[str, Optional[str]],
-                 silence: float = 15.0, start: float = 120.0):
+    def __init__(
+        self,
+        *,
+        workers: int,
+        servers: int,
+        token: str,
+        versions: Mapping[str, Optional[str]],
+        silence: float = 15.0,
+        start: float = 120.0,
+    ):
         self._expected = {"worker": workers, "server": servers, "scheduler": 1}
         self._token, self._versions, self._silence, self._start = token, dict(versions), silence, start
         self.members: List[Member] = []
@@ -99,8 +107,11 @@ class Monitor:
         """End all processes of the job. The first reason is the one that is told."""
         if self.reason is not None:
             return
-        known = "No checkpoint of this job is known" if self.checkpoint is None else "Last good checkpoint: {}".format(
-            self.checkpoint)
+        known = (
+            "No checkpoint of this job is known"
+            if self.checkpoint is None
+            else "Last good checkpoint: {}".format(self.checkpoint)
+        )
         resume = "; the same command with --resume auto goes on from it" if self.checkpoint and code == LOST else ""
         self.reason = "{}; all processes of the job end. {}{}.".format(reason, known, resume)
         self.code = code
@@ -151,8 +162,15 @@ class Monitor:
         if self.reason is not None:
             _write(writer, {"abort": self.reason})
         elif other:
-            self.abort("{} has other versions than the launcher: {}".format(member, ", ".join(
-                "{} {} instead of {}".format(name, found, self._versions.get(name)) for name, found in other.items())))
+            self.abort(
+                "{} has other versions than the launcher: {}".format(
+                    member,
+                    ", ".join(
+                        "{} {} instead of {}".format(name, found, self._versions.get(name))
+                        for name, found in other.items()
+                    ),
+                )
+            )
         return member
 
     def _heard(self, member: Member, message: Mapping[str, Any]) -> bool:
@@ -186,8 +204,11 @@ class Monitor:
     def _missing(self) -> str:
         """Which of the expected processes have not come, in words; empty when all have."""
         come = {role: sum(member.role == role for member in self.members) for role in self._expected}
-        return ", ".join("{} of {} {}(s)".format(count - come[role], count, role)
-                         for role, count in self._expected.items() if come[role] < count)
+        return ", ".join(
+            "{} of {} {}(s)".format(count - come[role], count, role)
+            for role, count in self._expected.items()
+            if come[role] < count
+        )
 
     def _end_idle_servers(self, now: float) -> None:
         """Stop scheduler and servers that outlive all workers: these never opened or never closed a dist KVStore."""
@@ -196,8 +217,12 @@ class Monitor:
             return
         self._workers_over = now if self._workers_over is None else self._workers_over
         if now - self._workers_over > self._silence and self._open:
-            print("gluon_liver launch: every worker has ended with code 0 and no KVStore over servers was closed (did "
-                  "they use --kvstore dist_...?): scheduler and servers are stopped", file=sys.stderr, flush=True)
+            print(
+                "gluon_liver launch: every worker has ended with code 0 and no KVStore over servers was closed (did "
+                "they use --kvstore dist_...?): scheduler and servers are stopped",
+                file=sys.stderr,
+                flush=True,
+            )
             self._send({"stop": True})
             self._workers_over = float("inf")
 

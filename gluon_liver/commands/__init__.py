@@ -48,15 +48,16 @@ def main(arguments: Sequence[str]) -> int:
             print("error: no command {!r}".format(" ".join(arguments[:2])), file=sys.stderr)
         print(_usage(), file=sys.stderr if wanted else sys.stdout)
         return 2 if wanted or not arguments else 0
-    return run_command(words, arguments[len(words):], program="python -m gluon_liver " + " ".join(words))
+    return run_command(words, arguments[len(words) :], program="python -m gluon_liver " + " ".join(words))
 
 
 def run_command(words, arguments: Sequence[str], *, program: str) -> int:
     """Parse ``arguments`` for one command and run it, turning expected errors into messages."""
     name, summary = COMMANDS[words]
     module = importlib.import_module("." + name, __name__)
-    parser = argparse.ArgumentParser(prog=program, description=module.__doc__ or summary,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog=program, description=module.__doc__ or summary, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     module.add_arguments(parser)
     args = parser.parse_args(list(arguments))
     try:

@@ -11,16 +11,23 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m gluon_liver detect``."""
-    parser.add_argument("study", type=Path, metavar="STUDY_DIR",
-                        help="DATA/studies/CASE of prepared data, or a folder of DICOM files with one study")
+    parser.add_argument(
+        "study",
+        type=Path,
+        metavar="STUDY_DIR",
+        help="DATA/studies/CASE of prepared data, or a folder of DICOM files with one study",
+    )
     parser.add_argument("--run", required=True, type=Path, metavar="RUN", help="run folder that train.py made")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to make")
     parser.add_argument("--phases", type=Path, metavar="FILE", help="which series is which phase (see import ct)")
     parser.add_argument("--reference", metavar="PHASE", help="phase to read; the run's reference phase by default")
     parser.add_argument("--score", type=float, default=0.5, help="lowest score of lesions and pictures (default 0.5)")
     parser.add_argument("--every-slice", action="store_true", help="draw slices without a box too")
-    parser.add_argument("--explain", action="store_true",
-                        help="draw where lesions look in the other phases (multi-modal runs), hits and false positives")
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="draw where lesions look in the other phases (multi-modal runs), hits and false positives",
+    )
     parser.add_argument("--batch-size", type=int, help="slices at a time (default: fewer the larger they are)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
 
@@ -41,18 +48,31 @@ def run(args: argparse.Namespace) -> int:
     if args.batch_size is not None and args.batch_size < 1:
         raise InputError("--batch-size {}: it must be 1 or more".format(args.batch_size))
     result = detect_study(
-        Run.open(args.run), args.study, args.out, phases=args.phases, reference=args.reference,
-        score_threshold=args.score, every_slice=args.every_slice, batch_size=args.batch_size,
-        context=parse_device(args.device), explain=args.explain,
+        Run.open(args.run),
+        args.study,
+        args.out,
+        phases=args.phases,
+        reference=args.reference,
+        score_threshold=args.score,
+        every_slice=args.every_slice,
+        batch_size=args.batch_size,
+        context=parse_device(args.device),
+        explain=args.explain,
     )
     lesions = result["lesions"]
     print("{} slices, {} lesions at score {} and above".format(result["slices"], len(lesions), args.score))
     for lesion in lesions:
         size = lesion["size_mm"]
-        print("  {:<11} {:.2f}  {:5.1f} mm in plane, {:5.1f} mm through, slices {} to {}".format(
-            lesion["class"], lesion["score"], size["in_plane"], size["through_plane"],
-            lesion["first_slice"], lesion["last_slice"],
-        ))
+        print(
+            "  {:<11} {:.2f}  {:5.1f} mm in plane, {:5.1f} mm through, slices {} to {}".format(
+                lesion["class"],
+                lesion["score"],
+                size["in_plane"],
+                size["through_plane"],
+                lesion["first_slice"],
+                lesion["last_slice"],
+            )
+        )
     for entry in result.get("explain", []):
         print("  {}: {}".format(entry["file"] or "figure {}".format(entry["figure"]), entry["note"]))
     print("written: {}".format(args.out))

@@ -22,16 +22,30 @@ REPLICATES = 1000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``evaluate.py``."""
     parser.add_argument("--run", type=Path, metavar="RUN", help="run folder that train.py made")
-    parser.add_argument("--compare", type=Path, nargs=2, metavar=("RUN_A", "RUN_B"),
-                        help="compare two ultrasound runs that were scored already; stands alone")
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        nargs=2,
+        metavar=("RUN_A", "RUN_B"),
+        help="compare two ultrasound runs that were scored already; stands alone",
+    )
     parser.add_argument("--data", type=Path, metavar="DIR", help="prepared data; the run's own by default")
-    parser.add_argument("--split", choices=("test", "val", "train"), default=SCORING["split"],
-                        help="which patients to score; train is refused unless --allow-train is given")
-    parser.add_argument("--allow-train", action="store_true",
-                        help="score the training patients; the report says so, it is no result")
+    parser.add_argument(
+        "--split",
+        choices=("test", "val", "train"),
+        default=SCORING["split"],
+        help="which patients to score; train is refused unless --allow-train is given",
+    )
+    parser.add_argument(
+        "--allow-train", action="store_true", help="score the training patients; the report says so, it is no result"
+    )
     parser.add_argument("--batch-size", type=int, help="slices at a time (default: fewer the larger they are)")
-    parser.add_argument("--bootstrap", type=int, default=SCORING["bootstrap"],
-                        help="patient-level bootstrap replicates, of CT runs alone (default {})".format(REPLICATES))
+    parser.add_argument(
+        "--bootstrap",
+        type=int,
+        default=SCORING["bootstrap"],
+        help="patient-level bootstrap replicates, of CT runs alone (default {})".format(REPLICATES),
+    )
     parser.add_argument("--device", default=SCORING["device"], help="cpu (default) or gpu:N")
 
 
@@ -74,8 +88,10 @@ def run(args: argparse.Namespace) -> int:
 def check_bootstrap(replicates: Optional[int], run: "Run") -> None:
     """Raise :class:`InputError` where an ultrasound run is given ``--bootstrap``."""
     if replicates is not None and not run.config.is_ct:
-        raise InputError("--bootstrap is for CT runs: {} is an ultrasound run, whose tables give SDs over scenes; "
-                         "leave it out".format(run.folder))
+        raise InputError(
+            "--bootstrap is for CT runs: {} is an ultrasound run, whose tables give SDs over scenes; "
+            "leave it out".format(run.folder)
+        )
 
 
 def _compare(args: argparse.Namespace) -> int:

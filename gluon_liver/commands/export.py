@@ -15,8 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder that train.py made")
     parser.add_argument("--legacy", action="store_true", help="as a Module checkpoint, the one format that there is")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to make")
-    parser.add_argument("--batch-size", type=int, default=1, metavar="N",
-                        help="images at a time, which a symbol fixes (default 1)")
+    parser.add_argument(
+        "--batch-size", type=int, default=1, metavar="N", help="images at a time, which a symbol fixes (default 1)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

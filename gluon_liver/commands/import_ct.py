@@ -10,22 +10,14 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m gluon_liver import ct``."""
-    parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="folder with DICOM files, searched at every depth"
-    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder with DICOM files, searched at every depth")
     parser.add_argument("--out", type=Path, metavar="DATA", help="data folder to make")
-    parser.add_argument(
-        "--phases", type=Path, metavar="FILE", help="YAML that says which series is which phase"
-    )
-    parser.add_argument(
-        "--labels", type=Path, metavar="FILE", help="COCO JSON with boxes on the reference phase"
-    )
+    parser.add_argument("--phases", type=Path, metavar="FILE", help="YAML that says which series is which phase")
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="COCO JSON with boxes on the reference phase")
     parser.add_argument(
         "--reference", metavar="PHASE", help="phase whose grid the others are put on (default: arterial)"
     )
-    parser.add_argument(
-        "--salt", metavar="TEXT", help="text that makes case ids reproducible (default: random)"
-    )
+    parser.add_argument("--salt", metavar="TEXT", help="text that makes case ids reproducible (default: random)")
     parser.add_argument(
         "--regrid",
         action="store_true",

@@ -15,12 +15,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m gluon_liver import-legacy``."""
     parser.add_argument("prefix", metavar="PREFIX", help="the checkpoint is PREFIX-0000.params")
     parser.add_argument("--epoch", type=int, default=0, metavar="N", help="number in the name of the file (default 0)")
-    parser.add_argument("--config", metavar="NAME", help="config.json of an export (default: the one beside PREFIX), "
-                        "or a configuration as train.py takes it")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                        help="change one key of a configuration that is no config.json; may be repeated")
-    parser.add_argument("--data", required=True, type=Path, metavar="DIR",
-                        help="prepared data whose training patients the checkpoint was trained on")
+    parser.add_argument(
+        "--config",
+        metavar="NAME",
+        help="config.json of an export (default: the one beside PREFIX), or a configuration as train.py takes it",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one key of a configuration that is no config.json; may be repeated",
+    )
+    parser.add_argument(
+        "--data",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="prepared data whose training patients the checkpoint was trained on",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to make")
 
 

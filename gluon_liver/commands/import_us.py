@@ -17,17 +17,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DATA", help="data folder to make")
     place = parser.add_mutually_exclusive_group()
     place.add_argument(
-        "--region", type=int, nargs=4, metavar=("X1", "Y1", "X2", "Y2"),
+        "--region",
+        type=int,
+        nargs=4,
+        metavar=("X1", "Y1", "X2", "Y2"),
         help="the picture in frames of recordings that do not tell it themselves, in pixels, X2 and Y2 exclusive",
     )
     place.add_argument("--whole-frame", action="store_true", help="take whole frames of such recordings, text and all")
     parser.add_argument(
-        "--split-by", choices=("patient", "scene", "image"), default="patient",
+        "--split-by",
+        choices=("patient", "scene", "image"),
+        default="patient",
         help="what no two splits share (default: patient); the paper splits images, which leaks",
     )
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument(
-        "--split-fractions", type=float, nargs=3, default=(0.7, 0.1, 0.2), metavar=("TRAIN", "VAL", "TEST"),
+        "--split-fractions",
+        type=float,
+        nargs=3,
+        default=(0.7, 0.1, 0.2),
+        metavar=("TRAIN", "VAL", "TEST"),
         help="shares of what is split (default: 0.7 0.1 0.2)",
     )
     amount.add_argument(

@@ -17,13 +17,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("--workers", type=int, required=True, metavar="N", help="processes that train")
     parser.add_argument("--servers", type=int, metavar="M", help="parameter servers (default: as many as workers)")
-    parser.add_argument("--hosts", type=Path, metavar="FILE",
-                        help="machines to start on by ssh, HOST or HOST:PORT a line (default: this machine alone)")
+    parser.add_argument(
+        "--hosts",
+        type=Path,
+        metavar="FILE",
+        help="machines to start on by ssh, HOST or HOST:PORT a line (default: this machine alone)",
+    )
     parser.add_argument("--host-ip", metavar="IP", help="with --hosts: this machine's address as the others see it")
-    parser.add_argument("--silence", type=float, default=15.0, metavar="SECONDS",
-                        help="take a process for gone that gave no sign of life for so long (default 15, at most 25)")
-    parser.add_argument("--attend", metavar="HOST:PORT",
-                        help="start nothing, only watch processes that something else starts (docker/compose.yaml)")
+    parser.add_argument(
+        "--silence",
+        type=float,
+        default=15.0,
+        metavar="SECONDS",
+        help="take a process for gone that gave no sign of life for so long (default 15, at most 25)",
+    )
+    parser.add_argument(
+        "--attend",
+        metavar="HOST:PORT",
+        help="start nothing, only watch processes that something else starts (docker/compose.yaml)",
+    )
     parser.add_argument("command", nargs="*", metavar="-- COMMAND", help="train.py and its options, or any program")
 
 
@@ -32,10 +44,20 @@ def run(args: argparse.Namespace) -> int:
     from ..cluster.launch import launch
 
     if bool(args.command) == bool(args.attend):
-        raise InputError("give the workers' command after --, for example: launch --workers 2 -- train.py --config r50"
-                         if not args.command else "--attend starts nothing: it takes no command")
+        raise InputError(
+            "give the workers' command after --, for example: launch --workers 2 -- train.py --config r50"
+            if not args.command
+            else "--attend starts nothing: it takes no command"
+        )
     if args.host_ip and not args.hosts:
         raise InputError("--host-ip is for --hosts: without it everything stays on this machine")
     servers = args.workers if args.servers is None else args.servers
-    return launch(args.command, workers=args.workers, servers=servers, hosts=args.hosts, host_ip=args.host_ip,
-                  attend=args.attend, silence=args.silence)
+    return launch(
+        args.command,
+        workers=args.workers,
+        servers=servers,
+        hosts=args.hosts,
+        host_ip=args.host_ip,
+        attend=args.attend,
+        silence=args.silence,
+    )

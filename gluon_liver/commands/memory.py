@@ -13,16 +13,32 @@ from ..config import Config, config_names, load_config
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("configs", nargs="*", metavar="CONFIG",
-                        help="YAML files or names of configurations; by default all but the bases")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                        help="change one key of every configuration, e.g. network.batch_norm=frozen; may be repeated")
-    parser.add_argument("--phases", type=int, default=3, metavar="N",
-                        help="phases that network.multi_modal relates, 2 to 4 (default 3, those that the paper names)")
-    parser.add_argument("--batch-size", type=int, metavar="N",
-                        help="images a device, shorthand for --set train.batch_size=N")
-    parser.add_argument("--limit-gb", type=float, default=8.0, metavar="GB",
-                        help="memory of the device in GiB (default 8, a GTX 1080)")
+    parser.add_argument(
+        "configs",
+        nargs="*",
+        metavar="CONFIG",
+        help="YAML files or names of configurations; by default all but the bases",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one key of every configuration, e.g. network.batch_norm=frozen; may be repeated",
+    )
+    parser.add_argument(
+        "--phases",
+        type=int,
+        default=3,
+        metavar="N",
+        help="phases that network.multi_modal relates, 2 to 4 (default 3, those that the paper names)",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, metavar="N", help="images a device, shorthand for --set train.batch_size=N"
+    )
+    parser.add_argument(
+        "--limit-gb", type=float, default=8.0, metavar="GB", help="memory of the device in GiB (default 8, a GTX 1080)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,6 +73,13 @@ def _batch_override(batch_size: Optional[int]) -> List[str]:
 def _headline(name: str, config: Config, phases: int) -> str:
     size = config.data.size
     return "{}: {} x {} phase{} of {}x{}x{} on one device, {}, BatchNorm {}".format(
-        name, config.images_a_device, phases, "s" if phases > 1 else "", size, size, config.data.slices,
-        config.train.optimizer, config.network.batch_norm,
-    )  # fmt: skip
+        name,
+        config.images_a_device,
+        phases,
+        "s" if phases > 1 else "",
+        size,
+        size,
+        config.data.slices,
+        config.train.optimizer,
+        config.network.batch_norm,
+    )

@@ -20,35 +20,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     def pair(name: str, kind, unit: str) -> None:
         low, high = getattr(default, name)
         parser.add_argument(
-            "--" + name.replace("_", "-"), type=kind, nargs=2, metavar=("LOW", "HIGH"), default=(low, high),
+            "--" + name.replace("_", "-"),
+            type=kind,
+            nargs=2,
+            metavar=("LOW", "HIGH"),
+            default=(low, high),
             help=f"range of {unit} (default {low} {high})",
-        )  # fmt: skip
+        )
 
     def number(name: str, kind, text: str) -> None:
         value = getattr(default, name)
-        parser.add_argument(
-            "--" + name.replace("_", "-"), type=kind, default=value, help=f"{text} (default {value})"
-        )
+        parser.add_argument("--" + name.replace("_", "-"), type=kind, default=value, help=f"{text} (default {value})")
 
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="new folder to write")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a folder that this command wrote before"
-    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a folder that this command wrote before")
     parser.add_argument("--studies", type=int, default=64, help="how many studies (default 64)")
     parser.add_argument("--seed", type=int, default=0, help="same seed and options: same files (default 0)")
     parser.add_argument("--jobs", type=int, help="processes (default: usable cores)")
     number("matrix", int, "rows and columns of an image")
     pair("slices", int, "slices of a series")
-    parser.add_argument("--spacing-mm", type=float, nargs="+", metavar="MM", default=default.spacing_mm,
-                        help="distances between slices to choose from")  # fmt: skip
+    parser.add_argument(
+        "--spacing-mm",
+        type=float,
+        nargs="+",
+        metavar="MM",
+        default=default.spacing_mm,
+        help="distances between slices to choose from",
+    )
     pair("lesions", int, "lesions of a patient who has any")
     pair("diameter_mm", float, "lesion diameters in mm")
     number("one_class_fraction", float, "share of patients whose lesions are all of one class")
     number("background_fraction", float, "share of patients without a lesion")
     number("two_study_fraction", float, "share of patients with two studies")
-    number(
-        "ambiguous_fraction", float, "share of hemangiomas and HCCs that only the delayed phase tells apart"
-    )
+    number("ambiguous_fraction", float, "share of hemangiomas and HCCs that only the delayed phase tells apart")
     number("min_box_pixels", int, "pixels of a slice that a lesion must cover to get a box")
     number("breathing_mm", float, "largest displacement of the organs between phases in mm")
     pair("noise_sd_hu", float, "noise SD in HU")
@@ -84,8 +88,6 @@ def run(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
     )
     lesions = ", ".join(f"{count} {name}" for name, count in counts["lesions"].items())
-    print(
-        f"{counts['studies']} studies of {counts['patients']} patients, {counts['images']} images: {args.out}"
-    )
+    print(f"{counts['studies']} studies of {counts['patients']} patients, {counts['images']} images: {args.out}")
     print(f"lesions: {lesions}; {counts['boxes']} boxes on all phases")
     return 0

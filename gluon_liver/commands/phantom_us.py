@@ -20,9 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     def pair(name: str, kind, text: str) -> None:
         low, high = getattr(default, name)
         parser.add_argument(
-            "--" + name.replace("_", "-"), type=kind, nargs=2, metavar=("LOW", "HIGH"), default=(low, high),
+            "--" + name.replace("_", "-"),
+            type=kind,
+            nargs=2,
+            metavar=("LOW", "HIGH"),
+            default=(low, high),
             help=f"range of {text} (default {low} {high})",
-        )  # fmt: skip
+        )
 
     def number(name: str, kind, text: str) -> None:
         value = getattr(default, name)

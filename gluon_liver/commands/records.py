@@ -15,8 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``records``."""
     parser.add_argument("--run", type=Path, metavar="RUN", help="take configuration and data of a run folder")
     parser.add_argument("--config", help="a packaged configuration or a YAML file; with --data instead of --run")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="change one key of --config; may be repeated")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="change one key of --config; may be repeated",
+    )
     parser.add_argument("--data", type=Path, metavar="DIR", help="prepared data; the run's own by default")
     parser.add_argument("--split", choices=("train", "val", "test"), required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="NAME.rec")

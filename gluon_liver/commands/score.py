@@ -32,6 +32,5 @@ def run(args: argparse.Namespace) -> int:
     opened = Run.open(args.run)
     check_bootstrap(args.bootstrap, opened)
     dataset = open_dataset(args.data if args.data is not None else opened.data_folder)
-    print(score_detections(opened, dataset, args.detections, split=args.split,
-                            replicates=args.bootstrap or REPLICATES))
+    print(score_detections(opened, dataset, args.detections, split=args.split, replicates=args.bootstrap or REPLICATES))
     return 0

@@ -10,30 +10,59 @@ from ..config import config_names, load_config
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``train.py``."""
-    parser.add_argument("--config", required=True, nargs="+", metavar="NAME",
-                        help="a YAML file, or one of: {}; further ones are laid over it, e.g. on-4-gtx1080".format(
-                            ", ".join(config_names())))
+    parser.add_argument(
+        "--config",
+        required=True,
+        nargs="+",
+        metavar="NAME",
+        help="a YAML file, or one of: {}; further ones are laid over it, e.g. on-4-gtx1080".format(
+            ", ".join(config_names())
+        ),
+    )
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="prepared data (see import ct)")
     parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to make")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                        help="change one key of the configuration, e.g. train.epochs=5; may be repeated")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one key of the configuration, e.g. train.epochs=5; may be repeated",
+    )
     parser.add_argument("--seed", type=int, help="shorthand for --set train.seed=SEED")
     parser.add_argument("--steps", type=int, help="stop after this many steps instead of after the epochs")
-    parser.add_argument("--pretrained", type=Path, metavar="FILE",
-                        help="start from the weights of a ResNet with bottlenecks, 2D or 3D: GluonCV or MXNet .params, "
-                             "PyTorch .pth, .safetensors, .npz; prints what matched")
-    parser.add_argument("--pretrained-hu", type=float, nargs=2, metavar=("LOW", "HIGH"),
-                        help="the weights are of a CT net that takes HU from LOW to HIGH as 0 to 1 "
-                             "(default: images normalised as ImageNet's)")
-    parser.add_argument("--flow", type=Path, metavar="FILE",
-                        help="parameters of LiteFlowNet for us-flow, made by convert-flow or train-flow")
+    parser.add_argument(
+        "--pretrained",
+        type=Path,
+        metavar="FILE",
+        help="start from the weights of a ResNet with bottlenecks, 2D or 3D: GluonCV or MXNet .params, "
+        "PyTorch .pth, .safetensors, .npz; prints what matched",
+    )
+    parser.add_argument(
+        "--pretrained-hu",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="the weights are of a CT net that takes HU from LOW to HIGH as 0 to 1 "
+        "(default: images normalised as ImageNet's)",
+    )
+    parser.add_argument(
+        "--flow",
+        type=Path,
+        metavar="FILE",
+        help="parameters of LiteFlowNet for us-flow, made by convert-flow or train-flow",
+    )
     parser.add_argument("--devices", help="cpu, cpu:N or gpu:0,1,...: shorthand for --set parallel.devices=...")
-    parser.add_argument("--kvstore", help="local, device, nccl, dist_sync, dist_device_sync or dist_async: shorthand "
-                                          "for --set parallel.kvstore=...; dist_* in a job of launch")
+    parser.add_argument(
+        "--kvstore",
+        help="local, device, nccl, dist_sync, dist_device_sync or dist_async: shorthand "
+        "for --set parallel.kvstore=...; dist_* in a job of launch",
+    )
     parser.add_argument("--amp", action="store_true", help="mixed precision, on GPUs alone")
-    parser.add_argument("--resume", metavar="auto|CHECKPOINT",
-                        help="go on with RUN from a checkpoint; auto takes the newest intact one, and starts RUN if "
-                             "there is none")
+    parser.add_argument(
+        "--resume",
+        metavar="auto|CHECKPOINT",
+        help="go on with RUN from a checkpoint; auto takes the newest intact one, and starts RUN if there is none",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,8 +72,12 @@ def run(args: argparse.Namespace) -> int:
     from ..runtime import prefer_synchronous_engine
 
     watchdog.start()  # before MXNet, in whose code a worker may hang
-    shorthands = {"train.seed": args.seed, "parallel.devices": args.devices, "parallel.kvstore": args.kvstore,
-                  "parallel.amp": "true" if args.amp else None}
+    shorthands = {
+        "train.seed": args.seed,
+        "parallel.devices": args.devices,
+        "parallel.kvstore": args.kvstore,
+        "parallel.amp": "true" if args.amp else None,
+    }
     overrides = ["{}={}".format(key, value) for key, value in shorthands.items() if value is not None]
     config = load_config(*args.config, overrides=args.set + overrides)
     if config.parallel.devices in ("cpu", "cpu:1") and not config.parallel.kvstore.startswith("dist"):
@@ -60,8 +93,15 @@ def run(args: argparse.Namespace) -> int:
     pretrained = None
     if args.pretrained:
         pretrained = Pretrained(args.pretrained, tuple(args.pretrained_hu) if args.pretrained_hu else None)
-    finished = train(config, open_dataset(args.data), args.out, steps=args.steps, pretrained=pretrained,
-                     flow=args.flow, resume=args.resume)
+    finished = train(
+        config,
+        open_dataset(args.data),
+        args.out,
+        steps=args.steps,
+        pretrained=pretrained,
+        flow=args.flow,
+        resume=args.resume,
+    )
     if finished is not None:
         print("run: {}".format(finished.folder))
     return 0

@@ -14,12 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``train-flow``."""
     parser.add_argument("--out", required=True, type=Path, metavar="FLOW_DIR", help="new folder to make")
     parser.add_argument("--phantoms", type=Path, metavar="DIR", help="folder that `phantom us` wrote")
-    parser.add_argument("--width", type=float, help="fraction of the channels, 1 for the paper's network "
-                        "(default 0.25)")
+    parser.add_argument(
+        "--width", type=float, help="fraction of the channels, 1 for the paper's network (default 0.25)"
+    )
     parser.add_argument("--size", type=int, help="side of the training pictures, a multiple of 32 (default 64)")
     parser.add_argument("--steps", type=int, help="steps of the whole network (default 2400)")
-    parser.add_argument("--matching-steps", type=int,
-                        help="steps of the features alone before them (default 600)")
+    parser.add_argument("--matching-steps", type=int, help="steps of the features alone before them (default 600)")
     parser.add_argument("--batch-size", type=int, help="pairs of a step (default 4)")
     parser.add_argument("--learning-rate", type=float, help="Adam's, at its highest (default 0.002)")
     parser.add_argument("--seed", type=int, help="default 0")

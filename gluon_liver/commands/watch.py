@@ -20,11 +20,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", required=True, type=Path, metavar="RUN", help="ultrasound run that train.py made")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.mp4", help="annotated video to write")
     parser.add_argument("--score", type=float, default=0.5, help="lowest probability that is drawn (default 0.5)")
-    parser.add_argument("--fps", type=float, help="frames a second of the written video (default: what the recording "
-                        "tells, {:g} where it tells nothing)".format(FRAMES_PER_SECOND))
-    parser.add_argument("--region", type=int, nargs=4, metavar=("X1", "Y1", "X2", "Y2"),
-                        help="the picture in the frames, in pixels, X2 and Y2 exclusive; all of it by default; "
-                             "not for DICOM that tells its tissue region, which is taken")
+    parser.add_argument(
+        "--fps",
+        type=float,
+        help="frames a second of the written video (default: what the recording "
+        "tells, {:g} where it tells nothing)".format(FRAMES_PER_SECOND),
+    )
+    parser.add_argument(
+        "--region",
+        type=int,
+        nargs=4,
+        metavar=("X1", "Y1", "X2", "Y2"),
+        help="the picture in the frames, in pixels, X2 and Y2 exclusive; all of it by default; "
+        "not for DICOM that tells its tissue region, which is taken",
+    )
     parser.add_argument("--show", action="store_true", help="show the pictures in a window too; q ends it")
     parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
 
@@ -53,16 +62,29 @@ def run(args: argparse.Namespace) -> int:
         region = tuple(args.region) if args.region else None
         frames = read_frames(args.source, region=region, whole_frame=region is None, name=args.source)
         if region is not None and frames.own_region:
-            raise InputError("--region: {} tells its own tissue region, {} {} {} {}, which is what is shown; leave "
-                             "--region out".format(args.source, *frames.region))
+            raise InputError(
+                "--region: {} tells its own tissue region, {} {} {} {}, which is what is shown; leave "
+                "--region out".format(args.source, *frames.region)
+            )
         rate = frames.frames_per_second
-    result = watch(frames, stream, args.out, frames_per_second=args.fps or rate or FRAMES_PER_SECOND,
-                   score_threshold=args.score, show=_window() if args.show else None)
+    result = watch(
+        frames,
+        stream,
+        args.out,
+        frames_per_second=args.fps or rate or FRAMES_PER_SECOND,
+        score_threshold=args.score,
+        show=_window() if args.show else None,
+    )
     for note in getattr(frames, "notes", []):
         print("note: {}".format(note))
-    print("{}{} frames, {:.1f} frames/s in detection: {}".format(
-        "interrupted after " if result.interrupted else "", result.frames, 1 / max(result.seconds_per_frame, 1e-9),
-        args.out))
+    print(
+        "{}{} frames, {:.1f} frames/s in detection: {}".format(
+            "interrupted after " if result.interrupted else "",
+            result.frames,
+            1 / max(result.seconds_per_frame, 1e-9),
+            args.out,
+        )
+    )
     return 0
 
 

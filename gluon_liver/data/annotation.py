@@ -116,9 +116,7 @@ def save_annotations(annotations: Annotations, path: str) -> None:
     os.replace(temporary, path)
 
 
-def coco_images(
-    coco: Any, classes: Sequence[str], path: str
-) -> List[Tuple[Dict[str, Any], np.ndarray, np.ndarray]]:
+def coco_images(coco: Any, classes: Sequence[str], path: str) -> List[Tuple[Dict[str, Any], np.ndarray, np.ndarray]]:
     """Check a COCO object and gather its boxes: (image entry, boxes (n, 4) xyxy float32, labels (n,) int32)
     each.
 
@@ -154,9 +152,7 @@ def coco_images(
             raise AnnotationError(f"{where}: key 'image_id' names image {image_id}, which is not listed")
         category = required(annotation, "category_id", int, where)
         if category not in index_of:
-            raise AnnotationError(
-                f"{where}: key 'category_id' is {category}; the categories are {sorted(index_of)}"
-            )
+            raise AnnotationError(f"{where}: key 'category_id' is {category}; the categories are {sorted(index_of)}")
         if annotation.get("iscrowd"):
             raise AnnotationError(f"{where}: key 'iscrowd' is set; crowd regions have no meaning here")
         boxes[image_id].append(_box(annotation, entries[image_id], where))
@@ -176,9 +172,7 @@ def required(entry: Dict[str, Any], key: str, kind: type, where: str) -> Any:
     value = entry.get(key)
     if not isinstance(value, kind) or isinstance(value, bool):
         what = {int: "a whole number", str: "a text", list: "a list"}[kind]
-        raise AnnotationError(
-            f"{where}: key {key!r} must be {what}" + ("" if key in entry else "; it is absent")
-        )
+        raise AnnotationError(f"{where}: key {key!r} must be {what}" + ("" if key in entry else "; it is absent"))
     return value
 
 
@@ -206,9 +200,7 @@ def _box(annotation: Dict[str, Any], entry: Dict[str, Any], where: str) -> Tuple
         raise AnnotationError(f"{where}: key 'bbox' must be four finite numbers x, y, width, height")
     x, y, width, height = bbox
     if width <= 0 or height <= 0:
-        raise AnnotationError(
-            f"{where}: key 'bbox' has width {width} and height {height}; both must be above 0"
-        )
+        raise AnnotationError(f"{where}: key 'bbox' has width {width} and height {height}; both must be above 0")
     limits = (entry["width"], entry["height"])
     edge = BORDER_TOLERANCE
     if x < -edge or y < -edge or x + width > limits[0] + edge or y + height > limits[1] + edge:

@@ -59,9 +59,7 @@ class Dataset:
         for case in cases:
             for name in ("volume.npy", "study.json"):
                 if not os.path.isfile(os.path.join(folder, "studies", case.case, name)):
-                    raise DatasetError(
-                        f"{folder}: studies/{case.case}/{name} is missing; import the data again"
-                    )
+                    raise DatasetError(f"{folder}: studies/{case.case}/{name} is missing; import the data again")
         annotations = load_annotations(os.path.join(folder, "labels.json"), classes=classes)
         sizes: Dict[str, Tuple[int, ...]] = {}
         for image in annotations.images:
@@ -73,9 +71,7 @@ class Dataset:
         patients = {case.patient for case in cases}
         unknown = sorted(set(splits.train + splits.val + splits.test) - patients)
         if unknown:
-            raise SplitError(
-                f"{folder}/splits.json names patients that are not in the data: {', '.join(unknown[:5])}"
-            )
+            raise SplitError(f"{folder}/splits.json names patients that are not in the data: {', '.join(unknown[:5])}")
         phantom = record.get("phantom", False)
         return cls(folder, phases, record["reference_phase"], classes, cases, annotations, splits, phantom)
 
@@ -88,9 +84,7 @@ class Dataset:
         if (study.case, study.patient, len(study.hu[0])) != (info.case, info.patient, info.slices):
             raise DatasetError(f"studies/{case}/study.json and dataset.json disagree; import the data again")
         if study.phases != self.phases or study.reference_phase != self.reference_phase:
-            raise DatasetError(
-                f"studies/{case}/study.json has other phases than dataset.json; import the data again"
-            )
+            raise DatasetError(f"studies/{case}/study.json has other phases than dataset.json; import the data again")
         return study
 
     @property
@@ -123,13 +117,9 @@ class Dataset:
 def _read_description(folder: Path) -> Dict[str, Any]:
     path = os.path.join(folder, "dataset.json")
     if not os.path.isdir(folder):
-        raise DatasetError(
-            f"{folder}: there is no such data folder; make one with `python -m gluon_liver import ct`"
-        )
+        raise DatasetError(f"{folder}: there is no such data folder; make one with `python -m gluon_liver import ct`")
     if not os.path.isfile(path):
-        raise DatasetError(
-            f"{folder} has no dataset.json; make a data folder with `python -m gluon_liver import ct`"
-        )
+        raise DatasetError(f"{folder} has no dataset.json; make a data folder with `python -m gluon_liver import ct`")
     try:
         with open(path, encoding="utf-8") as stream:
             record = json.load(stream)
@@ -141,9 +131,7 @@ def _read_description(folder: Path) -> Dict[str, Any]:
         kind = record.get("kind") if isinstance(record, dict) else None
         raise DatasetError(f"{path} describes data of kind {kind!r}; this needs {KIND!r}")
     if record.get("format") != FORMAT:
-        raise DatasetError(
-            f"{path} has format {record.get('format')!r}, this version reads {FORMAT}; import again"
-        )
+        raise DatasetError(f"{path} has format {record.get('format')!r}, this version reads {FORMAT}; import again")
     for key in ("phases", "classes"):
         value = record.get(key)
         if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
@@ -182,8 +170,7 @@ def _check_image(image: Any, known: Dict[str, CaseInfo], reference: str) -> None
         )
     if image.slice >= known[image.case].slices:
         raise AnnotationError(
-            f"{where}: key 'slice' is {image.slice}; "
-            f"the study has {known[image.case].slices} slices, counted from 0"
+            f"{where}: key 'slice' is {image.slice}; the study has {known[image.case].slices} slices, counted from 0"
         )
 
 

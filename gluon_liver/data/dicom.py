@@ -52,9 +52,7 @@ def scan_folder(folder: str, *, progress: bool = False) -> Scan:
     headers: List[FileHeader] = []
     dropped: Dict[Tuple[str, str, str], List[FileHeader]] = defaultdict(list)
     with quiet_pydicom():
-        for number, path in enumerate(
-            tqdm(paths, desc="headers", unit="file", disable=None if progress else True), 1
-        ):
+        for number, path in enumerate(tqdm(paths, desc="headers", unit="file", disable=None if progress else True), 1):
             name = f"file {number:04d} of {len(paths):04d}"
             try:
                 header = read_header(path, number, name)
@@ -90,9 +88,7 @@ def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
     slices back.
     """
     if series.defects:
-        more = f" ({len(series.defects) - 1} more files of {series.name} are unusable)" * (
-            len(series.defects) > 1
-        )
+        more = f" ({len(series.defects) - 1} more files of {series.name} are unusable)" * (len(series.defects) > 1)
         raise type(series.defects[0])(f"{series.defects[0]}{more}")
     slices = series.slices
     count, pixels = len(slices), slices[0].rows * slices[0].columns

@@ -186,16 +186,12 @@ def _looks_like_dataset(start: bytes, size: int) -> bool:
         group, element = struct.unpack(order + "HH", start[:4])
         if group in (0x0002, 0x0008) and element <= 0x0100:
             explicit = start[4:6].isalpha() and start[4:6].isupper()
-            length = struct.unpack(
-                order + ("H" if explicit else "I"), start[6:8] if explicit else start[4:8]
-            )[0]
+            length = struct.unpack(order + ("H" if explicit else "I"), start[6:8] if explicit else start[4:8])[0]
             return length <= size
     return False
 
 
-def _fill_slices(
-    header: FileHeader, dataset: Any, stream: BinaryIO, size: int, name: str, sop_class: str
-) -> None:
+def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, name: str, sop_class: str) -> None:
     drop = series_rules.drop_by_image_type(dataset.get("ImageType") or ())
     if drop:
         header.dropped, header.dropped_images = drop, 1
@@ -210,12 +206,7 @@ def _fill_slices(
     rows, columns = count(dataset, "Rows", name), count(dataset, "Columns", name)
     enhanced = sop_class in series_rules.ENHANCED_CLASSES
     frames = count(dataset, "NumberOfFrames", name) if enhanced or dataset.get("NumberOfFrames") else 1
-    if (
-        rows > MAX_ROWS
-        or columns > MAX_COLUMNS
-        or frames > MAX_SLICES
-        or rows * columns * frames > MAX_VOXELS
-    ):
+    if rows > MAX_ROWS or columns > MAX_COLUMNS or frames > MAX_SLICES or rows * columns * frames > MAX_VOXELS:
         raise OversizeError(
             f"{name} announces {rows}x{columns} pixels in {frames} frames; "
             f"the bounds are {MAX_ROWS}x{MAX_COLUMNS}, {MAX_SLICES} frames and {MAX_VOXELS} pixels in all"
@@ -243,11 +234,7 @@ def _fill_slices(
         pixel_offset=offset,
         big_endian=big_endian,
     )
-    groups = (
-        functional_groups(dataset, frames, name)
-        if enhanced
-        else [(None, dataset, dataset, dataset, dataset, ())]
-    )
+    groups = functional_groups(dataset, frames, name) if enhanced else [(None, dataset, dataset, dataset, dataset, ())]
     for frame, plane, orient, measures, rescale, frame_type in groups:
         where = name if frame is None else f"{name}, frame {frame + 1}"
         orientation = numbers(orient, "ImageOrientationPatient", 6, where)

@@ -106,9 +106,7 @@ def read_words(header: Any, name: str) -> np.ndarray:
             f"{'>' if header.big_endian else '<'}{'i' if header.signed else 'u'}{header.bits_allocated // 8}"
         )
         try:
-            array = np.fromfile(
-                header.path, dtype=words, count=int(np.prod(shape)), offset=header.pixel_offset
-            )
+            array = np.fromfile(header.path, dtype=words, count=int(np.prod(shape)), offset=header.pixel_offset)
         except OSError as error:
             raise PixelDataError(f"{name} cannot be read: {error.strerror}") from error
         if array.size != np.prod(shape):
@@ -165,8 +163,7 @@ def _decode(header: Any, name: str) -> np.ndarray:
         expected = header.frames * header.rows * header.columns * header.bits_allocated // 8
         if len(pixel_data) < expected:
             raise TruncatedFileError(
-                f"{name} is cut short: its pixel data hold {len(pixel_data)} bytes, "
-                f"the header announces {expected}"
+                f"{name} is cut short: its pixel data hold {len(pixel_data)} bytes, the header announces {expected}"
             )
     elif header.transfer_syntax != RLE:
         _check_codestream_end(pixel_data, name)

@@ -11,9 +11,7 @@ def functional_groups(dataset: Any, frames: int, name: str) -> List[tuple]:
     """Enhanced CT: per frame (frame, plane position, orientation, pixel measures, rescale, frame type)."""
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
     if len(per_frame) != frames:
-        raise MissingTagError(
-            f"{name} has {frames} frames and functional groups for {len(per_frame)} of them"
-        )
+        raise MissingTagError(f"{name} has {frames} frames and functional groups for {len(per_frame)} of them")
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
 
     def group(frame: int, keyword: str) -> Any:

@@ -80,9 +80,7 @@ class Geometry:
             ) from error
         numbers = np.concatenate([origin, spacing, direction.ravel()])
         if len(size) != 3 or min(size) < 1 or not np.isfinite(numbers).all() or spacing.min() <= 0:
-            raise GeometryError(
-                "a geometry needs finite numbers, spacing above 0 and three sizes of 1 or more"
-            )
+            raise GeometryError("a geometry needs finite numbers, spacing above 0 and three sizes of 1 or more")
         return cls(
             tuple(origin.tolist()),
             tuple(spacing.tolist()),

@@ -69,9 +69,7 @@ def bit_layout(dataset: Any, name: str) -> Tuple[int, int, int, bool]:
     if representation not in (0, 1):
         raise MissingTagError(f"{name} has no PixelRepresentation of 0 or 1")
     if allocated not in (8, 16) or stored > allocated or not stored - 1 <= high < allocated:
-        raise PixelDataError(
-            f"{name}: {stored} bits stored in {allocated}, high bit {high}, is no CT pixel layout"
-        )
+        raise PixelDataError(f"{name}: {stored} bits stored in {allocated}, high bit {high}, is no CT pixel layout")
     return allocated, stored, high, bool(representation)
 
 

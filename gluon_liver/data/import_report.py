@@ -29,8 +29,7 @@ def build_report(log: Any, splits: Splits) -> Dict[str, Any]:
         "phases": list(log.rules.order),
         "reference_phase": log.rules.reference,
         "taken": [
-            {"case": one.case, "patient": one.patient, "slices": one.slices, "phases": one.phases}
-            for one in taken
+            {"case": one.case, "patient": one.patient, "slices": one.slices, "phases": one.phases} for one in taken
         ],
         "studies_not_taken": [one.case for one in log.studies if not one.taken],
         "rejected": [vars(one) for one in log.scan.rejected],
@@ -95,8 +94,7 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
         f"{labels['background']} background slice(s)"
     )
     lines += [
-        f"  not taken: {one['images']} image(s), {one['boxes']} box(es): {one['reason']}"
-        for one in labels["not_taken"]
+        f"  not taken: {one['images']} image(s), {one['boxes']} box(es): {one['reason']}" for one in labels["not_taken"]
     ]
     lines.append("patients: " + ", ".join(f"{name} {count}" for name, count in report["patients"].items()))
     rejected = [Rejection(**one) for one in report["rejected"]]
@@ -131,10 +129,7 @@ def write_private(log: Any, folder: Path, salt: str, source: Path) -> None:
     write_csv(
         folder / "key.csv",
         ("case", "patient", "study_instance_uid", "folder", "taken"),
-        (
-            (one.case, one.patient, one.study_uid, folders.get(one.study_uid, ""), int(one.taken))
-            for one in log.studies
-        ),
+        ((one.case, one.patient, one.study_uid, folders.get(one.study_uid, ""), int(one.taken)) for one in log.studies),
     )
     write_csv(
         folder / "files.csv",
@@ -160,9 +155,7 @@ def summary_of(title: str, rejections: Iterable[Rejection]) -> List[str]:
         where = members[0].where if len(members) == 1 else f"{members[0].where} and {len(members) - 1} more"
         lines.append(f"{title}: {where} ({images} image(s), {kind}): {text}")
     if len(lines) > MAX_LINES:
-        lines = lines[:MAX_LINES] + [
-            f"{title}: {len(lines) - MAX_LINES} more reasons; see import-report.json"
-        ]
+        lines = lines[:MAX_LINES] + [f"{title}: {len(lines) - MAX_LINES} more reasons; see import-report.json"]
     return lines
 
 

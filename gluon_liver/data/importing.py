@@ -177,9 +177,7 @@ def _choose(uid: str, series: Sequence[SeriesFiles], log: ImportLog) -> PhaseCho
         # A defective series fails with its own reason when it is loaded.
         if one is not fixed and one.slices and fixed.slices:
             try:
-                check_frame_of_reference(
-                    fixed.frame_of_reference, one.frame_of_reference, phase, log.rules.reference
-                )
+                check_frame_of_reference(fixed.frame_of_reference, one.frame_of_reference, phase, log.rules.reference)
             except PhaseError as error:
                 log.quarantined.append(Rejection(one.name, str(error), "frame-of-reference", len(one.slices)))
                 del choice.taken[phase]
@@ -205,9 +203,7 @@ def _import_study(
             try:
                 volumes[phase] = load_series(series, regrid=regrid)
             except DicomError as error:
-                log.quarantined.append(
-                    Rejection(series.name, str(error), type(error).__name__, len(series.slices))
-                )
+                log.quarantined.append(Rejection(series.name, str(error), type(error).__name__, len(series.slices)))
                 if phase == reference:
                     _quarantine_rest(choice, reference, log)
                     break
@@ -235,9 +231,7 @@ def _import_study(
                 "tilt_undone": bool(volume.source_shift.any()),
             }
     counts = {phase: record["images"] for phase, record in result.phases.items()}
-    study = Study(
-        result.case, result.patient, log.rules.order, reference, hu, present, geometry, {"images": counts}
-    )
+    study = Study(result.case, result.patient, log.rules.order, reference, hu, present, geometry, {"images": counts})
     study.save(temporary / "studies" / result.case)
     result.taken, result.slices = True, hu.shape[1]
     result.fingerprint = fingerprint(hu[log.rules.order.index(reference)])
@@ -270,9 +264,7 @@ def _write_data(log: ImportLog, temporary: Path, fractions: Sequence[float], see
     save_annotations(Annotations(CLASSES, log.images), str(temporary / "labels.json"))
     phantoms = sum(one.phantom for one in taken)
     if phantoms:
-        log.notes.append(
-            f"{phantoms} of {len(taken)} studies show a phantom: results say nothing about patients"
-        )
+        log.notes.append(f"{phantoms} of {len(taken)} studies show a phantom: results say nothing about patients")
     report = build_report(log, splits)
     description = {
         "format": FORMAT,

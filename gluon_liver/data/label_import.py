@@ -89,9 +89,7 @@ def match_labels(
     An entry that names nothing in the folder, or a slice of another size, raises AnnotationError. One that
     names something that was not taken is counted in `not_taken`.
     """
-    by_uid = {
-        slice_uid(one): (series, index) for series in scan.series for index, one in enumerate(series.slices)
-    }
+    by_uid = {slice_uid(one): (series, index) for series in scan.series for index, one in enumerate(series.slices)}
     by_uid.update(
         (one.sop_instance_uid, (series, index))
         for series in scan.series
@@ -110,16 +108,13 @@ def match_labels(
             place = item.entry["slice"]
             if series is not None and not 0 <= place < len(series.slices):
                 raise AnnotationError(
-                    f"{where}: key 'slice' is {place}; "
-                    f"its series has {len(series.slices)} slices, counted from 0"
+                    f"{where}: key 'slice' is {place}; its series has {len(series.slices)} slices, counted from 0"
                 )
         elif uid in by_uid:
             series, index = by_uid[uid]
             # place_of is keyed by identity: the parts of a mixed series share every identifier.
             if id(series) not in place_of:
-                place_of[id(series)] = np.argsort(
-                    np.argsort(project_positions(series.slices)[1], kind="stable")
-                )
+                place_of[id(series)] = np.argsort(np.argsort(project_positions(series.slices)[1], kind="stable"))
             place = int(place_of[id(series)][index])
             reason = _why_not_reference(series, choices[series.study_uid], rules)
         elif uid in multi_frame:
@@ -166,9 +161,7 @@ def place_labels(
         kept = _area(boxes) >= MIN_INSIDE * _area(moved)
         if not kept.all():
             # The lesion is there but its box is not: the slice can be neither trained on nor scored.
-            not_taken.add(
-                "undoing the gantry tilt moved a box of the slice out of it", images=1, boxes=len(boxes)
-            )
+            not_taken.add("undoing the gantry tilt moved a box of the slice out of it", images=1, boxes=len(boxes))
             continue
         images[z] = ImageLabel(0, case, phase, z, width, height, boxes, item.labels)
     if exhaustive and by_slice:
@@ -191,9 +184,7 @@ def _series_of_phase(
     if entry["study"] not in choices:
         raise AnnotationError(f"{where}: key 'study' names no study with CT slices in the folder")
     if entry["phase"] not in rules.order:
-        raise AnnotationError(
-            f"{where}: key 'phase' is {entry['phase']!r}; the phases are {', '.join(rules.order)}"
-        )
+        raise AnnotationError(f"{where}: key 'phase' is {entry['phase']!r}; the phases are {', '.join(rules.order)}")
     series = choices[entry["study"]].taken.get(entry["phase"])
     if series is None:
         return None, "its phase was not taken"
@@ -203,11 +194,7 @@ def _series_of_phase(
 def _why_not_reference(series: SeriesFiles, choice: PhaseChoice, rules: PhaseRules) -> str:
     for phase, taken in choice.taken.items():
         if taken is series:
-            return (
-                ""
-                if phase == rules.reference
-                else f"labels belong to the reference phase, this one lies on {phase}"
-            )
+            return "" if phase == rules.reference else f"labels belong to the reference phase, this one lies on {phase}"
     return "its series was not taken"
 
 

@@ -15,8 +15,14 @@ from ..errors import InputError
 LOCK = ".lock"
 REPLACED = "-replaced"
 DATA_ENTRIES = (
-    "dataset.json", "images", "import-report.json", "labels.json", "private", "splits.json", "studies",
-)  # fmt: skip
+    "dataset.json",
+    "images",
+    "import-report.json",
+    "labels.json",
+    "private",
+    "splits.json",
+    "studies",
+)
 
 
 def check_output(out: Path, source: Path, *, overwrite: bool) -> None:
@@ -36,9 +42,7 @@ def check_output(out: Path, source: Path, *, overwrite: bool) -> None:
         if not overwrite:
             raise InputError(f"--out {out} exists; choose another folder, or replace it with --overwrite")
         if any(out.iterdir()) and not (out / "dataset.json").is_file():
-            raise InputError(
-                f"--out {out} is no data folder (it has no dataset.json), so --overwrite leaves it alone"
-            )
+            raise InputError(f"--out {out} is no data folder (it has no dataset.json), so --overwrite leaves it alone")
         foreign = sorted(set(os.listdir(out)) - set(DATA_ENTRIES))
         if foreign:
             raise InputError(

@@ -27,9 +27,7 @@ _START, _END = r"(?<![a-z])", r"(?![a-z])"
 # "W/WO", "with and without": an examination with both, so it says nothing about this series.
 _NOT_BOTH = r"(?<!w/)(?<!w\+)(?<!w )(?<!w-)(?<!w&)(?<!w_)(?<!with/)(?<!with )(?<!and )(?<!& )"
 # The default patterns say nothing about a series of the portal venous phase.
-_NOT_PORTAL = (
-    rf"^(?!.*(?:{_START}port|venous|venosa|veineu|{_START}p\.?v\.?p?\.?{_END}|{_START}ven{_END})).*?"
-)
+_NOT_PORTAL = rf"^(?!.*(?:{_START}port|venous|venosa|veineu|{_START}p\.?v\.?p?\.?{_END}|{_START}ven{_END})).*?"
 
 
 def _words(pattern: str) -> str:
@@ -125,8 +123,7 @@ def _read_record(path: str) -> Dict[str, Any]:
     unknown = sorted(str(key) for key in record if key not in ("order", "reference", "series", "patterns"))
     if unknown:
         raise PhaseError(
-            f"the phase file {path} has the unknown key {unknown[0]!r}; "
-            "it may hold order, reference, series, patterns"
+            f"the phase file {path} has the unknown key {unknown[0]!r}; it may hold order, reference, series, patterns"
         )
     return record
 
@@ -149,9 +146,7 @@ def _series(record: Dict[str, Any], order: Sequence[str], path: str) -> Dict[str
     series = _mapping(record, "series", path)
     for place, (uid, phase) in enumerate(series.items(), 1):
         if not isinstance(uid, str) or not re.fullmatch(r"[0-9.]{1,64}", uid):
-            raise PhaseError(
-                f"{path}: entry {place} of 'series' is no SeriesInstanceUID (write it in quotes)"
-            )
+            raise PhaseError(f"{path}: entry {place} of 'series' is no SeriesInstanceUID (write it in quotes)")
         if phase not in order:
             raise PhaseError(
                 f"{path}: entry {place} of 'series' names the phase {phase!r}; order has {', '.join(order)}"
@@ -236,14 +231,8 @@ def phase_template(series: Sequence[SeriesFiles], rules: PhaseRules) -> str:
 
 def _names(value: Any, path: str) -> Tuple[str, ...]:
     is_list = isinstance(value, list) and value and all(isinstance(name, str) for name in value)
-    if (
-        not is_list
-        or len(set(value)) != len(value)
-        or not all(re.fullmatch(r"[A-Za-z0-9_-]+", n) for n in value)
-    ):
-        raise PhaseError(
-            f"{path}: key 'order' must be a list of different names of letters, digits, '_' and '-'"
-        )
+    if not is_list or len(set(value)) != len(value) or not all(re.fullmatch(r"[A-Za-z0-9_-]+", n) for n in value):
+        raise PhaseError(f"{path}: key 'order' must be a list of different names of letters, digits, '_' and '-'")
     return tuple(value)
 
 
@@ -266,7 +255,5 @@ def _patterns(phase: Any, value: Any, order: Sequence[str], path: str) -> Tuple[
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            raise PhaseError(
-                f"{path}: pattern {place} of {phase} is no regular expression: {error}"
-            ) from error
+            raise PhaseError(f"{path}: pattern {place} of {phase} is no regular expression: {error}") from error
     return tuple(patterns)

@@ -70,9 +70,7 @@ class Scan:
 
 def slice_uid(header: SliceHeader) -> str:
     """The name of a slice in label files: SOPInstanceUID, and "#<frame from 1>" in a multi-frame file."""
-    return (
-        header.sop_instance_uid if header.frame is None else f"{header.sop_instance_uid}#{header.frame + 1}"
-    )
+    return header.sop_instance_uid if header.frame is None else f"{header.sop_instance_uid}#{header.frame + 1}"
 
 
 def without_copies(headers: Sequence[FileHeader], scan: Scan) -> List[FileHeader]:
@@ -104,10 +102,7 @@ def _content(header: FileHeader) -> Any:
     return (
         header.study_uid,
         header.series_uid,
-        [
-            (s.rows, s.columns, s.position, s.orientation, s.pixel_spacing, s.slope, s.intercept)
-            for s in header.slices
-        ],
+        [(s.rows, s.columns, s.position, s.orientation, s.pixel_spacing, s.slope, s.intercept) for s in header.slices],
     )
 
 

@@ -55,9 +55,7 @@ def build_grid(slices: Sequence[SliceHeader], name: str, *, regrid: bool = False
     stands for the series in messages.
     """
     if len(slices) < 2:
-        raise GeometryError(
-            f"{name} has one slice; spacing is taken from positions, so a series needs two or more"
-        )
+        raise GeometryError(f"{name} has one slice; spacing is taken from positions, so a series needs two or more")
     row, column = np.asarray(slices[0].orientation[:3]), np.asarray(slices[0].orientation[3:])
     upward, along = project_positions(slices)
     order = np.argsort(along, kind="stable")
@@ -105,9 +103,7 @@ def build_grid(slices: Sequence[SliceHeader], name: str, *, regrid: bool = False
     else:
         place, count = np.arange(len(files), dtype=np.float64), len(files)
     if count > MAX_SLICES:
-        raise OversizeError(
-            f"{name} would need {count} slices of {spacing:.3f} mm; the bound is {MAX_SLICES}"
-        )
+        raise OversizeError(f"{name} would need {count} slices of {spacing:.3f} mm; the bound is {MAX_SLICES}")
     origin = positions[0] if not tilted else positions[middle] - (along[middle] - along[0]) * upward
     direction = np.stack([row, column, upward], axis=1)
     geometry = Geometry(

@@ -33,9 +33,7 @@ class Splits:
                     shared.append(f"{patient} ({seen[patient]}, {name})")
                 seen[patient] = name
         if shared:
-            raise SplitError(
-                f"patients are in more than one split, or listed twice: {', '.join(sorted(shared))}"
-            )
+            raise SplitError(f"patients are in more than one split, or listed twice: {', '.join(sorted(shared))}")
 
     def of(self, split_name: str) -> Tuple[str, ...]:
         """Patients of "train", "val" or "test"."""
@@ -44,9 +42,7 @@ class Splits:
         return getattr(self, split_name)
 
 
-def make_splits(
-    patients: Iterable[str], *, fractions: Sequence[float] = (0.7, 0.1, 0.2), seed: int = 0
-) -> Splits:
+def make_splits(patients: Iterable[str], *, fractions: Sequence[float] = (0.7, 0.1, 0.2), seed: int = 0) -> Splits:
     """Shuffle the patients with `seed` and cut them by `fractions` (train, val, test).
 
     A split whose fraction is above 0 gets at least one patient while there are enough. Raises SplitError for
@@ -54,9 +50,7 @@ def make_splits(
     """
     share = np.asarray(list(fractions), dtype=np.float64)
     if share.shape != (3,) or not np.isfinite(share).all() or share.min() < 0 or abs(share.sum() - 1) > 1e-6:
-        raise SplitError(
-            f"split fractions must be three numbers of 0 or more that sum to 1, not {list(fractions)}"
-        )
+        raise SplitError(f"split fractions must be three numbers of 0 or more that sum to 1, not {list(fractions)}")
     if not 0 <= seed <= MAX_SEED:
         raise SplitError(f"the split seed is {seed}; it must be a whole number from 0 to {MAX_SEED}")
     names = sorted(set(patients))
@@ -74,9 +68,7 @@ def make_splits(
                 counts[index] = 1
     order = [names[i] for i in np.random.RandomState(seed).permutation(len(names))]
     first, second = int(counts[0]), int(counts[0] + counts[1])
-    return Splits(
-        tuple(sorted(order[:first])), tuple(sorted(order[first:second])), tuple(sorted(order[second:])), seed
-    )
+    return Splits(tuple(sorted(order[:first])), tuple(sorted(order[first:second])), tuple(sorted(order[second:])), seed)
 
 
 def load_splits(path: str) -> Splits:

@@ -28,10 +28,17 @@ LEGACY_PROTOCOL = 1001
 
 # What a storage class of the pickle means. bfloat16 is the upper half of a float32, which NumPy does not know.
 STORAGES = {
-    "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": "bfloat16",
-    "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1",
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
     "BoolStorage": "?",
-}  # fmt: skip
+}
 # Whatever calls or makes something gets it from TensorUnpickler.find_class. Left out are opcodes that protocols 2 to 4
 # do not write, and those that size memory by a number in the file.
 OPCODES = frozenset(

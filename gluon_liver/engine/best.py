@@ -42,6 +42,10 @@ class BestEpoch:
         run.log("score", step=step, epoch=epoch, split=self.split, map=score)
         if self.record is None or score > self.record["map"]:
             self.record = {
-                "checkpoint": checkpoint_name(step), "step": step, "epoch": epoch, "map": score, "split": self.split
+                "checkpoint": checkpoint_name(step),
+                "step": step,
+                "epoch": epoch,
+                "map": score,
+                "split": self.split,
             }
         return score

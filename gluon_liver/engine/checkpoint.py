@@ -77,8 +77,9 @@ def save_checkpoint(
             _fsync(path)
         _put_in_place(partial, target)
     except (OSError, mx.MXNetError) as error:
-        raise RunError("{}: the checkpoint cannot be written: is the disk full? ({})".format(
-            target, str(error).splitlines()[-1])) from error  # MXNet begins with a traceback
+        raise RunError(
+            "{}: the checkpoint cannot be written: is the disk full? ({})".format(target, str(error).splitlines()[-1])
+        ) from error  # MXNet begins with a traceback
     finally:
         shutil.rmtree(str(partial), ignore_errors=True)
     return target
@@ -98,8 +99,11 @@ def chosen_checkpoint(run: Run) -> Path:
         return newest_checkpoint(run.checkpoints)
     path = run.checkpoints / read_best(run)["checkpoint"]
     if not path.is_dir():
-        raise RunError("{} names {}, which is not there: delete it to use the newest checkpoint".format(
-            run.folder / BEST, path.name))
+        raise RunError(
+            "{} names {}, which is not there: delete it to use the newest checkpoint".format(
+                run.folder / BEST, path.name
+            )
+        )
     return path
 
 
@@ -129,12 +133,18 @@ def load_checkpoint(path: Path, detector: RegionDetector) -> Dict[str, Any]:
     parameters = detector.collect_learned()
     if set(saved) != set(parameters):
         odd = sorted(set(saved) ^ set(parameters))
-        raise RunError("{}: {} parameters do not match the configuration's network, the first is {!r}".format(
-            path.name, len(odd), odd[0]))
+        raise RunError(
+            "{}: {} parameters do not match the configuration's network, the first is {!r}".format(
+                path.name, len(odd), odd[0]
+            )
+        )
     for name, parameter in parameters.items():
         if parameter.shape != saved[name].shape:
-            raise RunError("{}: {} has shape {}, the configuration's network wants {}".format(
-                path.name, name, saved[name].shape, parameter.shape))
+            raise RunError(
+                "{}: {} has shape {}, the configuration's network wants {}".format(
+                    path.name, name, saved[name].shape, parameter.shape
+                )
+            )
         if not np.isfinite(saved[name].asnumpy()).all():
             raise RunError("{}: {} holds values that are not finite".format(path.name, name))
     for name, parameter in parameters.items():
@@ -249,8 +259,10 @@ def _set_aside(path: Path) -> Path:
 
 
 def _learned(detector: RegionDetector) -> Dict[str, mx.nd.NDArray]:
-    return {name: parameter.data(parameter.list_ctx()[0]).as_in_context(mx.cpu())
-            for name, parameter in detector.collect_learned().items()}
+    return {
+        name: parameter.data(parameter.list_ctx()[0]).as_in_context(mx.cpu())
+        for name, parameter in detector.collect_learned().items()
+    }
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, mx.nd.NDArray]) -> None:

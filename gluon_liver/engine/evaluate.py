@@ -84,8 +84,11 @@ def run_notes(run: Run, dataset: AnyDataset, split: str) -> List[str]:
         notes.insert(0, "TRAINING patients, so no result at all")
     best = read_best(run)
     if best is not None:
-        notes.append("the best epoch of the run by COCO mAP on the {} split{}".format(
-            best["split"], ", which is scored here: the choice favours it" if best["split"] == split else ""))
+        notes.append(
+            "the best epoch of the run by COCO mAP on the {} split{}".format(
+                best["split"], ", which is scored here: the choice favours it" if best["split"] == split else ""
+            )
+        )
     if run.imported():
         notes.append("the weights were imported: that no scored patient trained them is the word of who imported them")
     done, planned, ended = run.progress()
@@ -160,9 +163,7 @@ def split_labels(run: Run, dataset: Dataset, split: str) -> List[ImageLabel]:
 def overlay_kind(result: ImageResult) -> Optional[str]:
     """What an overlay of this image shows: "miss", "false positive", "hit", or None for a clean background."""
     keep = result.scores >= SCORE_THRESHOLD
-    hits = class_hits(
-        result.boxes[keep], result.scores[keep], result.labels[keep], result.gt_boxes, result.gt_labels
-    )
+    hits = class_hits(result.boxes[keep], result.scores[keep], result.labels[keep], result.gt_boxes, result.gt_labels)
     if not hits.all():
         return "false positive"
     if hits.sum() < len(result.gt_boxes):

@@ -55,7 +55,9 @@ def evaluate_us(
                 "split": split,
                 "checkpoint": checkpoint,
                 "data": {
-                    "phantom": dataset.phantom, "note": note, "fingerprint": dataset.fingerprint,
+                    "phantom": dataset.phantom,
+                    "note": note,
+                    "fingerprint": dataset.fingerprint,
                     "split_by": dataset.split_by,
                 },
                 "detections": kept,
@@ -65,9 +67,13 @@ def evaluate_us(
             },
         )
         text = us_text(
-            summary, model=run.config.model, data_note=note, phantom=dataset.phantom, kept=kept_text(kept),
+            summary,
+            model=run.config.model,
+            data_note=note,
+            phantom=dataset.phantom,
+            kept=kept_text(kept),
             split_by=dataset.split_by,
-        )  # fmt: skip
+        )
         write_us_report(folder)
     return text, run.folder / "report.html"
 
@@ -81,8 +87,11 @@ def kept_detections(config: Config) -> Dict[str, Any]:
 def split_labels(run: Run, dataset: UltrasoundDataset, split: str) -> List[FrameLabel]:
     check_kind(run.config, dataset)
     if list(dataset.classes) != run.environment["classes"]:
-        raise DatasetError("the data have classes {}, the run was trained on {}".format(
-            list(dataset.classes), run.environment["classes"]))
+        raise DatasetError(
+            "the data have classes {}, the run was trained on {}".format(
+                list(dataset.classes), run.environment["classes"]
+            )
+        )
     labels = dataset.labels_of(split)
     if not labels:
         raise DatasetError("no labelled frame in the {} split of {}".format(split, dataset.folder))
@@ -104,9 +113,11 @@ def _refuse_trained(run: Run, dataset: UltrasoundDataset, labels: Sequence[Frame
         prints = set(run.environment["training_studies"])
         seen |= {info.case for info in dataset.cases if info.case in cases and info.fingerprint in prints}
     if seen:
-        raise DatasetError("{} of the {} split were trained on, the first is {}: the split has changed since training, "
-                           "or the data were imported again; score the data of the training, or recordings that were "
-                           "not in it".format(len(seen), split, sorted(seen)[0]))
+        raise DatasetError(
+            "{} of the {} split were trained on, the first is {}: the split has changed since training, "
+            "or the data were imported again; score the data of the training, or recordings that were "
+            "not in it".format(len(seen), split, sorted(seen)[0])
+        )
 
 
 def _write_overlays(
@@ -117,8 +128,14 @@ def _write_overlays(
     for kind, row in overlay_examples(results):
         label, result = labels[row], results[row]
         picture = draw_us(
-            dataset.frames(label.case)[label.row], result.boxes, result.labels, result.scores, dataset.classes,
-            gt_boxes=result.gt_boxes, gt_labels=result.gt_labels, score_threshold=SCORE_THRESHOLD,
+            dataset.frames(label.case)[label.row],
+            result.boxes,
+            result.labels,
+            result.scores,
+            dataset.classes,
+            gt_boxes=result.gt_boxes,
+            gt_labels=result.gt_labels,
+            score_threshold=SCORE_THRESHOLD,
         )
         name = "{}-{}-{:06d}.png".format(kind.replace(" ", "-"), label.case, label.frame)
         save_png(folder / name, picture)

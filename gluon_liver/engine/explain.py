@@ -116,7 +116,12 @@ def write_explanation(
 
 
 def _write_relations(
-    detector: SliceDetector, study: Study, folder: Path, *, loader: SliceLoader, images: np.ndarray,
+    detector: SliceDetector,
+    study: Study,
+    folder: Path,
+    *,
+    loader: SliceLoader,
+    images: np.ndarray,
     lesions: Sequence[Dict[str, Any]],
 ) -> List[Dict[str, Any]]:
     """Fig. 4: a picture for each lesion at its best slice."""
@@ -139,18 +144,29 @@ def _write_relations(
             title="lesion {} of {}, slice {}; window width {:g}, level {:g}".format(
                 number + 1, len(lesions), index, width, level
             ),
-            lesion="{} {:.2f}".format(lesion["class"], lesion["score"]), phase=study.reference_phase,
-            grey=images[study.phases.index(study.reference_phase), index], box=box, inside=inside,
-            norm=relations.norm, others=related, cells=cells,
+            lesion="{} {:.2f}".format(lesion["class"], lesion["score"]),
+            phase=study.reference_phase,
+            grey=images[study.phases.index(study.reference_phase), index],
+            box=box,
+            inside=inside,
+            norm=relations.norm,
+            others=related,
+            cells=cells,
         )
         name = "{}/relation-{:02d}.png".format(FOLDER, number + 1)
         save_png(folder / name, picture)
-        entries.append({
-            "figure": 4, "file": name, "lesion": number + 1, "slice": index, "cells_in_box": int(inside.sum()),
-            "note": "where lesion {} looks in the other phases, slice {}".format(number + 1, index),
-            "map_norm_in_box": round(float(relations.norm[inside].mean()), 4),
-            "phases": [_describe(name, one, inside, cells) for name, one in related.items()],
-        })  # fmt: skip
+        entries.append(
+            {
+                "figure": 4,
+                "file": name,
+                "lesion": number + 1,
+                "slice": index,
+                "cells_in_box": int(inside.sum()),
+                "note": "where lesion {} looks in the other phases, slice {}".format(number + 1, index),
+                "map_norm_in_box": round(float(relations.norm[inside].mean()), 4),
+                "phases": [_describe(name, one, inside, cells) for name, one in related.items()],
+            }
+        )
     return entries
 
 
@@ -189,7 +205,11 @@ def hits_of(found: Detections, label: ImageLabel) -> np.ndarray:
 
 
 def _write_examples(
-    folder: Path, images: np.ndarray, found: Sequence[Detections], labels: Dict[int, ImageLabel], *,
+    folder: Path,
+    images: np.ndarray,
+    found: Sequence[Detections],
+    labels: Dict[int, ImageLabel],
+    *,
     classes: Sequence[str],
 ) -> Dict[str, Any]:
     """Fig. 5: slices without a false positive above, slices with one below; of a study without labels, one row."""
@@ -247,6 +267,12 @@ def _tile(grey: np.ndarray, found: Detections, label: Optional[ImageLabel], *, c
     nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
     truth = nothing if label is None else (label.boxes, label.labels)
     return draw_overlay(
-        grey, boxes=found.boxes, labels=found.labels, scores=found.scores, gt_boxes=truth[0], gt_labels=truth[1],
-        classes=classes, scale=max(1, round(TILE_SIDE / max(grey.shape))),
+        grey,
+        boxes=found.boxes,
+        labels=found.labels,
+        scores=found.scores,
+        gt_boxes=truth[0],
+        gt_labels=truth[1],
+        classes=classes,
+        scale=max(1, round(TILE_SIDE / max(grey.shape))),
     )

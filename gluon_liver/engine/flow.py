@@ -77,7 +77,12 @@ def read_manifest(path: Path) -> Dict[str, Any]:
 
 
 def save_flow(
-    path: Path, manifest_path: Path, arrays: Mapping[str, np.ndarray], *, width: float, source: Mapping[str, Any],
+    path: Path,
+    manifest_path: Path,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    width: float,
+    source: Mapping[str, Any],
     **more: Any,
 ) -> None:
     """Write parameters, read them back, and write the JSON about them: what :func:`find_flow` finds.
@@ -97,10 +102,15 @@ def save_flow(
         if not whole:
             raise InputError(f"{path} cannot be written: does its folder exist, and is the disk full?")
         manifest = {
-            "format": 1, "network": "LiteFlowNet", "width": width,
-            "parameters": sum(array.size for array in arrays.values()), "source": source, "conventions": CONVENTIONS,
-            **more, "output": {"file": path.name, **digest(partial)},
-        }  # fmt: skip
+            "format": 1,
+            "network": "LiteFlowNet",
+            "width": width,
+            "parameters": sum(array.size for array in arrays.values()),
+            "source": source,
+            "conventions": CONVENTIONS,
+            **more,
+            "output": {"file": path.name, **digest(partial)},
+        }
         partial_manifest.write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         os.replace(partial, path)
         os.replace(partial_manifest, manifest_path)

@@ -23,9 +23,10 @@ def score_flow(net: LiteFlowNet, held_out: Mapping[str, Sequence[FlowPair]], *, 
     Means over pairs of means over valid pixels; every method is asked for the same whole pictures.
     """
     methods: Dict[str, Callable[[FlowPair], np.ndarray]] = {
-        "net": lambda pair: net_flow(net, pair, context=context), "zero": lambda pair: np.zeros_like(pair.flow),
+        "net": lambda pair: net_flow(net, pair, context=context),
+        "zero": lambda pair: np.zeros_like(pair.flow),
         "dis": dis_flow,
-    }  # fmt: skip
+    }
     scores: Scores = {}
     for kind, pairs in held_out.items():
         scores[kind] = {"pairs": len(pairs)}

@@ -131,6 +131,7 @@ def training_labels(config: Config, dataset: AnyDataset) -> List[AnyLabel]:
             )
         )
     if most == 0:
-        warnings.warn("none of the {} training slices has a box: training on background alone".format(len(labels)),
-                      stacklevel=2)
+        warnings.warn(
+            "none of the {} training slices has a box: training on background alone".format(len(labels)), stacklevel=2
+        )
     return shuffle_labels(labels, seed=config.train.seed) if config.data.shuffled_labels else labels

@@ -91,9 +91,14 @@ def import_legacy(prefix: str, config: Config, dataset: AnyDataset, out: Path, *
     try:
         with RunLock(run.folder):
             state = TrainingState(
-                step=0, epoch=0, batch=0, seed=config.train.seed, optimizer=config.train.optimizer, update_counts={},
+                step=0,
+                epoch=0,
+                batch=0,
+                seed=config.train.seed,
+                optimizer=config.train.optimizer,
+                update_counts={},
                 arrays={},
-            )  # fmt: skip
+            )
             run.log(IMPORTED, step=0, epoch=0, sha256=digest, module_epoch=epoch)
             saved = save_checkpoint(run.checkpoints, detector, step=0, epoch=0, state=state, config=config)
             run.log("checkpoint", step=0, epoch=0, folder=saved.name)
@@ -137,8 +142,9 @@ def read_legacy_config(path: Path, dataset: AnyDataset) -> Config:
     shown = dataset_config(config, dataset)
     for key in ADDED:
         if plain.get(key) != shown.get(key):
-            raise DatasetError("the network was made for the {} {}, of the data it sees {}".format(
-                key, plain.get(key), shown.get(key)))
+            raise DatasetError(
+                "the network was made for the {} {}, of the data it sees {}".format(key, plain.get(key), shown.get(key))
+            )
     return config
 
 
@@ -170,20 +176,25 @@ def set_parameters(detector: RegionDetector, plain: Dict[str, Any], path: Path) 
     found, learned = read_module_params(path), detector.collect_learned()
     wanted = {file_name(name): parameter.shape for name, parameter in learned.items()}
     known = dict({file_name(name): array.shape for name, array in constants.items()}, **wanted)
-    odd = [_oddity(name, found, known) for name in sorted(set(wanted) | set(found))
-           if name not in found or found[name].shape != known.get(name)]
+    odd = [
+        _oddity(name, found, known)
+        for name in sorted(set(wanted) | set(found))
+        if name not in found or found[name].shape != known.get(name)
+    ]
     if odd:
         more = ", and {} more".format(len(odd) - LISTED) if len(odd) > LISTED else ""
-        raise InputError("{} does not fit the configuration's network: {}{}".format(
-            path, "; ".join(odd[:LISTED]), more))
+        raise InputError(
+            "{} does not fit the configuration's network: {}{}".format(path, "; ".join(odd[:LISTED]), more)
+        )
     broken = [name for name, array in found.items() if not np.isfinite(array).all()]
     if broken:
         raise InputError("{}: {} holds values that are not finite".format(path, broken[0]))
     for name, array in constants.items():
         given = found.get(file_name(name), array)
         if np.abs(given - array).max() > CONSTANT_TOLERANCE * max(1.0, float(np.abs(array).max())):
-            raise InputError("{}: the constant {} differs: the checkpoint was made with another configuration".format(
-                path, name))
+            raise InputError(
+                "{}: the constant {} differs: the checkpoint was made with another configuration".format(path, name)
+            )
     for name, parameter in learned.items():
         parameter.set_data(mx.nd.array(found[file_name(name)]))
 
@@ -202,7 +213,8 @@ def _oddity(name: str, found: Dict[str, np.ndarray], known: Dict[str, Tuple[int,
     if name not in found:
         return "{} {} is missing".format(name, known[name])
     return "{} {} is {}".format(
-        name, found[name].shape, "unknown" if name not in known else "of another shape, wanted {}".format(known[name]))
+        name, found[name].shape, "unknown" if name not in known else "of another shape, wanted {}".format(known[name])
+    )
 
 
 def _test_symbol(plain: Dict[str, Any], batch_size: int) -> str:

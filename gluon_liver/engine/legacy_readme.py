@@ -38,21 +38,36 @@ US = "`data` is (image, frame, red green blue, row, column), grey / 255, the cur
 
 
 def readme(
-    plain: Mapping[str, Any], shapes: Mapping[str, Tuple[int, ...]], *, prefix: str, checkpoint: str,
+    plain: Mapping[str, Any],
+    shapes: Mapping[str, Tuple[int, ...]],
+    *,
+    prefix: str,
+    checkpoint: str,
     manifest: Mapping[str, Any],
-) -> str:  # fmt: skip
+) -> str:
     """Text for the configuration that ``symbols`` takes and the shapes of its inputs."""
     data, row = plain["data"], plain["row"]
     meaning = US
     if "phases" in plain:
         meaning = CT.format(
-            phases=", ".join(plain["phases"]), window=data["window"], mean=GREY_MEAN, std=GREY_STD,
-            storage=", 8-bit JPEG" if data["storage"] == "jpeg" else "", present=PRESENT if "present" in shapes else "",
-        )  # fmt: skip
+            phases=", ".join(plain["phases"]),
+            window=data["window"],
+            mean=GREY_MEAN,
+            std=GREY_STD,
+            storage=", 8-bit JPEG" if data["storage"] == "jpeg" else "",
+            present=PRESENT if "present" in shapes else "",
+        )
     fields: Dict[str, Any] = {
-        "checkpoint": checkpoint, "step": manifest["step"], "epoch": manifest.get("epoch", "?"),
-        "model": plain["model"], "row": " beside row {} of Table 4".format(row) if row else "", "prefix": prefix,
-        "batch": shapes["data"][0], "inputs": ", ".join("`{}` {}".format(name, shapes[name]) for name in shapes),
-        "meaning": meaning, "classes": ", ".join(plain["classes"]), "most": plain["network"]["head"]["max_detections"],
-    }  # fmt: skip
+        "checkpoint": checkpoint,
+        "step": manifest["step"],
+        "epoch": manifest.get("epoch", "?"),
+        "model": plain["model"],
+        "row": " beside row {} of Table 4".format(row) if row else "",
+        "prefix": prefix,
+        "batch": shapes["data"][0],
+        "inputs": ", ".join("`{}` {}".format(name, shapes[name]) for name in shapes),
+        "meaning": meaning,
+        "classes": ", ".join(plain["classes"]),
+        "most": plain["network"]["head"]["max_detections"],
+    }
     return TEXT.format(**fields)

@@ -22,9 +22,12 @@ class DamageError(Exception):
 def write_manifest(folder: Path, *, step: int, epoch: int, classes: Sequence[str]) -> None:
     """List what lies in ``folder``."""
     manifest = {
-        "format": 2, "step": step, "epoch": epoch, "classes": list(classes),
+        "format": 2,
+        "step": step,
+        "epoch": epoch,
+        "classes": list(classes),
         "files": {path.name: digest(path) for path in sorted(folder.iterdir())},
-    }  # fmt: skip
+    }
     manifest["sha256"] = own_digest(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 

@@ -94,10 +94,14 @@ def format_plans(plans: Sequence[MemoryPlan], limit_bytes: int, *, largest: int 
     """Plans of one network side by side, in MiB, with the ``largest`` parts of what backward reads."""
     rows: List[Tuple[str, Sequence[str]]] = [("MiB", ["mirrored" if plan.mirrored else "plain" for plan in plans])]
     parts = [
-        ("parameters", "parameters"), ("gradients", "gradients"), ("optimiser state", "optimizer"),
-        ("running statistics, constants", "constants"), ("batch, gradients of outputs", "batch"),
-        ("maps and their gradients", "maps"), ("total", "total"),
-    ]  # fmt: skip
+        ("parameters", "parameters"),
+        ("gradients", "gradients"),
+        ("optimiser state", "optimizer"),
+        ("running statistics, constants", "constants"),
+        ("batch, gradients of outputs", "batch"),
+        ("maps and their gradients", "maps"),
+        ("total", "total"),
+    ]
     rows += [(label, [_mib(getattr(plan, field)) for plan in plans]) for label, field in parts]
     rows.append(("limit", [_mib(limit_bytes)] * len(plans)))
     rows.append(("", ["fits" if plan.total <= limit_bytes else "TOO LARGE" for plan in plans]))

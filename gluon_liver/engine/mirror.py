@@ -23,9 +23,7 @@ from ..nn.graphs import TrainingNet
 
 INPUTS = ("image", "gt_boxes", "gt_labels", "draws", "present")
 # cheap or large enough to recompute; never random operators, whose second run would differ
-RECOMPUTED = frozenset(
-    "BatchNorm relu elemwise_add Pooling Reshape reshape_like slice_axis Concat stack".split()
-)
+RECOMPUTED = frozenset("BatchNorm relu elemwise_add Pooling Reshape reshape_like slice_axis Concat stack".split())
 VIEWS = frozenset("Reshape reshape_like squeeze expand_dims Flatten BlockGrad _copy".split())
 
 
@@ -59,8 +57,10 @@ class MirroredNet:
     def _bind(self, inputs: Dict[str, mx.nd.NDArray]) -> None:
         symbol = mirror_blocks(training_symbol(self._net, list(inputs)))
         own = self._net.collect_params()
-        arguments = {name: inputs[name].copy() if name in inputs else own[name].data(self._context)
-                     for name in symbol.list_arguments()}
+        arguments = {
+            name: inputs[name].copy() if name in inputs else own[name].data(self._context)
+            for name in symbol.list_arguments()
+        }
         learned = [name for name in arguments if name in own and own[name].grad_req != "null"]
         self._learned = [own[name] for name in learned]
         self._executor = symbol.bind(

@@ -52,8 +52,10 @@ class Worker:
         """Of gluon.Trainer. Every worker updates its own copy, so that optimisers stay out of the servers and their
         state can be saved without pickle; dist_async updates on the servers.
         """
-        options = {"kvstore": parallel.kvstore if self._kvstore is None else self._kvstore,
-                   "update_on_kvstore": self.updates_on_server}
+        options = {
+            "kvstore": parallel.kvstore if self._kvstore is None else self._kvstore,
+            "update_on_kvstore": self.updates_on_server,
+        }
         if parallel.compression is not None:
             options["compression_params"] = {"type": "2bit", "threshold": parallel.compression}
         return options
@@ -108,36 +110,64 @@ def check_parallel(config: Config, contexts: Sequence[mx.Context], *, workers: i
     distributed, asynchronous = parallel.kvstore.startswith("dist"), parallel.kvstore == "dist_async"
     least = train.batch_size // parts
     wrong = [
-        (len(kinds) > 1, "--devices mixes cpu and gpu: gradients would travel through the host at each step; name one "
-                         "kind"),
-        (parallel.kvstore == "nccl" and (kinds == {"cpu"} or not mx.runtime.Features().is_enabled("NCCL")),
-         "kvstore nccl needs GPUs and an MXNet built with NCCL: take device or local"),
-        (distributed and LAUNCHED not in os.environ,
-         "kvstore {} needs servers and workers: start it with `python -m gluon_liver launch`, or take device".format(
-             parallel.kvstore)),
-        (not distributed and LAUNCHED in os.environ,
-         "kvstore {} in a job of `launch`: every worker would train on its own; take dist_sync".format(
-             parallel.kvstore)),
-        (distributed and "PORT" in os.environ,
-         "the environment has PORT={}: MXNet's servers take it for their own and abort; unset it".format(
-             os.environ.get("PORT"))),
-        (parallel.compression is not None and parallel.kvstore != "device",
-         "parallel.compression is for kvstore device: MXNet 1.9.1 has none for {}".format(parallel.kvstore)),
-        (parallel.compression is not None and len(contexts) < 2,
-         "parallel.compression needs two devices or more: a single one exchanges no gradients"),
-        (parallel.amp and kinds == {"cpu"},
-         "--amp needs GPUs: MXNet's float16 operators on CPU are emulated or missing, and slower than float32"),
-        (parallel.amp and train.clip_norm is not None,
-         "train.clip_norm with --amp is not there: gradients are scaled until the update; give one of the two"),
-        (asynchronous and train.clip_norm is not None,
-         "train.clip_norm needs the gradient of all workers, which with kvstore dist_async never is in one place"),
+        (
+            len(kinds) > 1,
+            "--devices mixes cpu and gpu: gradients would travel through the host at each step; name one kind",
+        ),
+        (
+            parallel.kvstore == "nccl" and (kinds == {"cpu"} or not mx.runtime.Features().is_enabled("NCCL")),
+            "kvstore nccl needs GPUs and an MXNet built with NCCL: take device or local",
+        ),
+        (
+            distributed and LAUNCHED not in os.environ,
+            "kvstore {} needs servers and workers: start it with `python -m gluon_liver launch`, or take device".format(
+                parallel.kvstore
+            ),
+        ),
+        (
+            not distributed and LAUNCHED in os.environ,
+            "kvstore {} in a job of `launch`: every worker would train on its own; take dist_sync".format(
+                parallel.kvstore
+            ),
+        ),
+        (
+            distributed and "PORT" in os.environ,
+            "the environment has PORT={}: MXNet's servers take it for their own and abort; unset it".format(
+                os.environ.get("PORT")
+            ),
+        ),
+        (
+            parallel.compression is not None and parallel.kvstore != "device",
+            "parallel.compression is for kvstore device: MXNet 1.9.1 has none for {}".format(parallel.kvstore),
+        ),
+        (
+            parallel.compression is not None and len(contexts) < 2,
+            "parallel.compression needs two devices or more: a single one exchanges no gradients",
+        ),
+        (
+            parallel.amp and kinds == {"cpu"},
+            "--amp needs GPUs: MXNet's float16 operators on CPU are emulated or missing, and slower than float32",
+        ),
+        (
+            parallel.amp and train.clip_norm is not None,
+            "train.clip_norm with --amp is not there: gradients are scaled until the update; give one of the two",
+        ),
+        (
+            asynchronous and train.clip_norm is not None,
+            "train.clip_norm needs the gradient of all workers, which with kvstore dist_async never is in one place",
+        ),
         (asynchronous and parallel.amp, "--amp scales losses from the gradient of all workers: not with dist_async"),
-        (least < 1, "train.batch_size is {}: {} worker(s), {} accumulated part(s) and {} device(s) need {} images at "
-                    "least".format(train.batch_size, workers, parallel.accumulate, len(contexts), parts)),
-        (config.network.batch_norm == "live" and 0 < least < 2,
-         "network.batch_norm is live and some devices would get one image: its statistics need two, so {} images a "
-         "step, or batch_norm frozen with pretrained weights".format(2 * parts)),
-    ]  # fmt: skip
+        (
+            least < 1,
+            "train.batch_size is {}: {} worker(s), {} accumulated part(s) and {} device(s) need {} images at "
+            "least".format(train.batch_size, workers, parallel.accumulate, len(contexts), parts),
+        ),
+        (
+            config.network.batch_norm == "live" and 0 < least < 2,
+            "network.batch_norm is live and some devices would get one image: its statistics need two, so {} images a "
+            "step, or batch_norm frozen with pretrained weights".format(2 * parts),
+        ),
+    ]
     for refused, reason in wrong:
         if refused:
             raise ConfigError(reason)

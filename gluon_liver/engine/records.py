@@ -42,9 +42,11 @@ def write_records(config: Config, dataset: AnyDataset, split: str, out: Path, *,
     if not labels:
         raise DatasetError("no labelled image in the {} split of {}".format(split, dataset.folder))
     head = {
-        "format": FORMAT, "split": split, "config": dataset_config(config, dataset),
+        "format": FORMAT,
+        "split": split,
+        "config": dataset_config(config, dataset),
         "boxes": [len(label.boxes) for label in labels],
-    }  # fmt: skip
+    }
     partial = [path.with_name(path.name + ".partial") for path in (index, out)]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -85,11 +87,17 @@ def _write(
 def _payload(sample: Sample, label: AnyLabel) -> bytes:
     pixels = sample.image.tobytes()
     fields = {
-        "image_id": label.image_id, "case": label.case, "place": _place(label), "width": label.width,
-        "height": label.height, "scale": sample.scale, "shape": list(sample.image.shape),
-        "present": [int(there) for there in sample.present], "boxes": sample.boxes.tolist(),
+        "image_id": label.image_id,
+        "case": label.case,
+        "place": _place(label),
+        "width": label.width,
+        "height": label.height,
+        "scale": sample.scale,
+        "shape": list(sample.image.shape),
+        "present": [int(there) for there in sample.present],
+        "boxes": sample.boxes.tolist(),
         "labels": sample.labels.tolist(),
-    }  # fmt: skip
+    }
     return json.dumps(fields, allow_nan=False).encode("ascii") + b"\n" + pixels
 
 

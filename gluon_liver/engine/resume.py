@@ -19,10 +19,21 @@ AUTO = "auto"
 CHANGEABLE = frozenset(
     "train." + name
     for name in (
-        "learning_rate", "momentum", "weight_decay", "epochs", "decay_epochs", "decay_factor", "warmup_steps",
-        "clip_norm", "mirror", "log_every", "checkpoint_every", "checkpoint_steps", "keep_checkpoints",
+        "learning_rate",
+        "momentum",
+        "weight_decay",
+        "epochs",
+        "decay_epochs",
+        "decay_factor",
+        "warmup_steps",
+        "clip_norm",
+        "mirror",
+        "log_every",
+        "checkpoint_every",
+        "checkpoint_steps",
+        "keep_checkpoints",
     )
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +57,9 @@ def find_resume_point(out: Path, choice: str, config: Config, dataset: AnyDatase
     if choice == AUTO and not has_checkpoint(out):
         return None
     run = Run.open(out)
-    checkpoint, passed_over = (newest_intact(run.checkpoints, resumable=True) if choice == AUTO
-                               else (_chosen(run, choice), []))
+    checkpoint, passed_over = (
+        newest_intact(run.checkpoints, resumable=True) if choice == AUTO else (_chosen(run, choice), [])
+    )
     if checkpoint is None:
         raise RunError("{}: no checkpoint is intact: {}".format(run.checkpoints, "; ".join(passed_over)))
     state = load_state(checkpoint)
@@ -82,10 +94,14 @@ def take_up(point: ResumePoint) -> None:
     elif best.exists():
         best.unlink()
     run.log(
-        "resume", step=state.step, epoch=state.epoch, checkpoint=point.checkpoint.name,
-        passed_over=point.passed_over, changed={key: list(values) for key, values in point.changed.items()},
+        "resume",
+        step=state.step,
+        epoch=state.epoch,
+        checkpoint=point.checkpoint.name,
+        passed_over=point.passed_over,
+        changed={key: list(values) for key, values in point.changed.items()},
         environment=describe_environment(run.config.train.seed),
-    )  # fmt: skip
+    )
 
 
 def end_last_line(path: Path) -> None:

@@ -69,7 +69,8 @@ class Run:
                 "{} exists and is not an empty folder{}".format(
                     folder,
                     ": a run that stopped before its first checkpoint; delete it or give --out another name"
-                    if dead else ": give --out another name",
+                    if dead
+                    else ": give --out another name",
                 )
             )
         data = Path(os.path.realpath(str(dataset.folder)))
@@ -239,8 +240,13 @@ def _revision() -> Optional[str]:
     """The git revision of the code if it runs from a checkout, with ``+`` where files differ from it."""
     root = str(Path(__file__).resolve().parents[2])
     try:
-        top = subprocess.run(["git", "-C", root, "describe", "--always", "--dirty=+", "--exclude=*"],
-                             capture_output=True, text=True, timeout=10, check=False)
+        top = subprocess.run(
+            ["git", "-C", root, "describe", "--always", "--dirty=+", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
     return top.stdout.strip() or None if top.returncode == 0 else None

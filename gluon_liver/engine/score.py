@@ -21,9 +21,7 @@ from .inputs import AnyDataset, AnyLabel, check_kind
 from .run import Run
 
 
-def score_detections(
-    run: Run, dataset: AnyDataset, path: Path, *, split: str = "test", replicates: int = 1000
-) -> str:
+def score_detections(run: Run, dataset: AnyDataset, path: Path, *, split: str = "test", replicates: int = 1000) -> str:
     """The tables of COCO results in ``path``, as ``evaluate`` prints them; the run is left as it is.
 
     Raises :class:`InputError` for a file that holds something else, and what ``evaluate`` raises for data and split.
@@ -35,13 +33,15 @@ def score_detections(
     note = "; ".join(evaluate.run_notes(run, dataset, split))
     if ultrasound:
         scenes = {label.image_id: dataset.scene_of(label).name for label in labels}
-        summary = us_summary(
-            results, scenes=scenes, classes=dataset.classes, score_threshold=evaluate.SCORE_THRESHOLD
-        )
+        summary = us_summary(results, scenes=scenes, classes=dataset.classes, score_threshold=evaluate.SCORE_THRESHOLD)
         return us_text(
-            summary, model=run.config.model, data_note=note, phantom=dataset.phantom, split_by=dataset.split_by,
+            summary,
+            model=run.config.model,
+            data_note=note,
+            phantom=dataset.phantom,
+            split_by=dataset.split_by,
             kept=kept_text(evaluate_us.kept_detections(run.config)),
-        )  # fmt: skip
+        )
     summary = ct_summary(
         results, classes=dataset.classes, score_threshold=evaluate.SCORE_THRESHOLD, replicates=replicates
     )
@@ -58,8 +58,11 @@ def image_results(dataset: AnyDataset, labels: List[AnyLabel], path: Path) -> Li
         for row in rows:
             x, y, width, height = (float(number) for number in row["bbox"])
             found[row["image_id"]].append(
-                {"box": [x, y, x + width, y + height], "score": float(row["score"]),
-                 "label": int(row["category_id"]) - 1}
+                {
+                    "box": [x, y, x + width, y + height],
+                    "score": float(row["score"]),
+                    "label": int(row["category_id"]) - 1,
+                }
             )
     except FileNotFoundError as error:
         raise InputError("{}: no such file of detections".format(path)) from error
@@ -73,8 +76,15 @@ def image_results(dataset: AnyDataset, labels: List[AnyLabel], path: Path) -> Li
     for label in labels:
         rows = found[label.image_id]
         boxes = np.array([row["box"] for row in rows], np.float64).reshape(-1, 4)
-        results.append(ImageResult(
-            image_id=label.image_id, patient=patients[label.case], gt_boxes=label.boxes, gt_labels=label.labels,
-            boxes=boxes, scores=[row["score"] for row in rows], labels=[row["label"] for row in rows],
-        ))  # fmt: skip
+        results.append(
+            ImageResult(
+                image_id=label.image_id,
+                patient=patients[label.case],
+                gt_boxes=label.boxes,
+                gt_labels=label.labels,
+                boxes=boxes,
+                scores=[row["score"] for row in rows],
+                labels=[row["label"] for row in rows],
+            )
+        )
     return results

@@ -78,11 +78,22 @@ def detect_study(
             dataset, case = _import_study(study, scratch, phases=phases, reference=reference, progress=progress)
         run.check_dataset(dataset)
         if reference not in (None, dataset.reference_phase):
-            raise InputError("--reference {}: the reference phase of the prepared study is {}".format(
-                reference, dataset.reference_phase))
+            raise InputError(
+                "--reference {}: the reference phase of the prepared study is {}".format(
+                    reference, dataset.reference_phase
+                )
+            )
         result = _write(
-            detector, dataset, case, folder, checkpoint=checkpoint, score_threshold=score_threshold,
-            every_slice=every_slice, explain=explain, batch_size=batch_size, progress=progress,
+            detector,
+            dataset,
+            case,
+            folder,
+            checkpoint=checkpoint,
+            score_threshold=score_threshold,
+            every_slice=every_slice,
+            explain=explain,
+            batch_size=batch_size,
+            progress=progress,
         )
         shutil.rmtree(str(folder / SCRATCH), ignore_errors=True)
         return result
@@ -104,8 +115,9 @@ def _import_study(
     dataset = Dataset.open(str(scratch))
     if len(dataset.cases) != 1:
         raise DatasetError(
-            "the folder holds {} studies; detect reads one: import the folder, then detect in "
-            "DATA/studies/CASE".format(len(dataset.cases))
+            "the folder holds {} studies; detect reads one: import the folder, then detect in DATA/studies/CASE".format(
+                len(dataset.cases)
+            )
         )
     return dataset, dataset.cases[0].case
 
@@ -118,8 +130,11 @@ def _write(
     loader = detector.loader(dataset, cases=[case], progress=progress)
     found = list(
         detect_samples(
-            detector, (loader.load(case, index) for index in range(count)), shapes=[shape] * count,
-            batch_size=batch_size, progress=progress,
+            detector,
+            (loader.load(case, index) for index in range(count)),
+            shapes=[shape] * count,
+            batch_size=batch_size,
+            progress=progress,
         )
     )
     labels = dataset.annotations.of_case(case)
@@ -144,11 +159,25 @@ def _write(
         "lesions": lesions,
     }
     images = open_images(dataset, case, detector.config.data.window, detector.config.data.storage)
-    _draw(images[dataset.reference_index], found, labels, folder / "overlays",
-          classes=detector.classes, score_threshold=score_threshold, every_slice=every_slice)
+    _draw(
+        images[dataset.reference_index],
+        found,
+        labels,
+        folder / "overlays",
+        classes=detector.classes,
+        score_threshold=score_threshold,
+        every_slice=every_slice,
+    )
     if explain:
         result["explain"] = write_explanation(
-            detector, study, folder, loader=loader, images=images, found=found, lesions=lesions, labels=labels,
+            detector,
+            study,
+            folder,
+            loader=loader,
+            images=images,
+            found=found,
+            lesions=lesions,
+            labels=labels,
             score_threshold=score_threshold,
         )
     write_json(folder / "lesions.json", result)
@@ -175,7 +204,12 @@ def _draw(images, found, labels, folder: Path, *, classes, score_threshold, ever
         if not (every_slice or keep.any() or len(truth[0])):
             continue
         picture = draw_overlay(
-            images[index], boxes=one.boxes[keep], labels=one.labels[keep], scores=one.scores[keep],
-            gt_boxes=truth[0], gt_labels=truth[1], classes=classes,
+            images[index],
+            boxes=one.boxes[keep],
+            labels=one.labels[keep],
+            scores=one.scores[keep],
+            gt_boxes=truth[0],
+            gt_labels=truth[1],
+            classes=classes,
         )
         save_png(folder / "slice-{:03d}.png".format(index), picture)

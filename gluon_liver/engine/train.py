@@ -72,9 +72,17 @@ def train(
             Run.check_new(out, dataset=dataset)
         point = find_resume_point(out, resume, config, dataset) if resume is not None else None
         loop, records = _prepare(
-            config, dataset, inputs, worker, contexts, point=point, pretrained=pretrained, flow=flow, steps=steps,
+            config,
+            dataset,
+            inputs,
+            worker,
+            contexts,
+            point=point,
+            pretrained=pretrained,
+            flow=flow,
+            steps=steps,
             progress=progress,
-        )  # fmt: skip
+        )
         if not worker.leads:
             loop.run(out, point=point)
             return None
@@ -103,11 +111,15 @@ def _prepare(
     """The loop with all weights set, and what a new run records of where they come from, by file."""
     phases = input_phases(config, dataset.phases) if config.is_ct else 1
     trainer = DetectorTrainer(
-        config, classes=dataset.classes, phases=phases, contexts=contexts, worker=worker,
+        config,
+        classes=dataset.classes,
+        phases=phases,
+        contexts=contexts,
+        worker=worker,
         schedule=async_schedule(
             config.train, per_epoch=inputs.steps_per_epoch, worker=worker, step=point.state.step if point else 0
         ),
-    )  # fmt: skip
+    )
     records: Dict[str, Any] = {}
     if point is None:
         records = _start_weights(trainer, config, pretrained, flow, progress=progress and worker.leads)

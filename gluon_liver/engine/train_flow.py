@@ -36,7 +36,7 @@ from .flow_matching import (
     start_decoders,
     start_features,
     start_flows,
-)  # fmt: skip
+)
 from .flow_scores import Scores, score_flow
 from .run import describe_environment, write_json
 
@@ -148,8 +148,13 @@ class FlowTrainer:
         first, second, flow, valid = (np.stack(arrays) for arrays in zip(*pairs))
         return [flow_input(frames, context=self.context) for frames in (first, second)], level_targets(flow, valid)
 
-    def _update(self, optimizer: gluon.Trainer, learned: Sequence[mx.gluon.Parameter],
-                losses: Dict[int, mx.nd.NDArray], rate: float) -> Dict[str, float]:
+    def _update(
+        self,
+        optimizer: gluon.Trainer,
+        learned: Sequence[mx.gluon.Parameter],
+        losses: Dict[int, mx.nd.NDArray],
+        rate: float,
+    ) -> Dict[str, float]:
         values = {f"level{level}": float(loss.asscalar()) for level, loss in losses.items()}
         values["total"] = sum(values.values())
         gradients = [parameter.grad(self.context) for parameter in learned]
@@ -191,7 +196,11 @@ class PairSource:
 
 
 def train_flow(
-    options: FlowTraining, out: Path, *, phantoms: Optional[Path] = None, context: Optional[mx.Context] = None,
+    options: FlowTraining,
+    out: Path,
+    *,
+    phantoms: Optional[Path] = None,
+    context: Optional[mx.Context] = None,
     progress: bool = True,
 ) -> Scores:
     """Train, score on held-out pairs, and leave flow.params, flow.json, results.json and log.jsonl in the folder
@@ -211,9 +220,12 @@ def train_flow(
         seconds = time.monotonic() - started
         scores = score_flow(trainer.net, source.held_out, context=context)
         about = {
-            "options": asdict(options), "flying": asdict(source.shapes), "phantoms": _about_phantoms(source, phantoms),
-            "seconds": round(seconds, 1), "end_point_error": scores,
-        }  # fmt: skip
+            "options": asdict(options),
+            "flying": asdict(source.shapes),
+            "phantoms": _about_phantoms(source, phantoms),
+            "seconds": round(seconds, 1),
+            "end_point_error": scores,
+        }
         write_json(partial / RESULTS, {"format": 1, "kind": "flow", "note": NOTE, **about})
         _save(trainer.net, partial, {**about, "environment": describe_environment(options.seed)})
     return scores
@@ -232,9 +244,11 @@ def _train(trainer: FlowTrainer, source: PairSource, log: TextIO, started: float
         if (place + 1) % options.log_every == 0 or place + 1 in (options.matching_steps, total):
             losses = {name: sum(values[name] for values in meter) / len(meter) for name in meter[0]}
             record = {
-                "event": "matching" if matching else "step", "time": round(time.monotonic() - started, 3),
-                "step": place + 1, "losses": losses,
-            }  # fmt: skip
+                "event": "matching" if matching else "step",
+                "time": round(time.monotonic() - started, 3),
+                "step": place + 1,
+                "losses": losses,
+            }
             log.write(json.dumps(record, allow_nan=False) + "\n")
             meter = []
 

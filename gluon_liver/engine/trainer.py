@@ -58,7 +58,9 @@ class DetectorTrainer:
             for parameter in self._learned:
                 parameter.grad_req = "add"
         self.optimizer = gluon.Trainer(
-            self._learned, config.train.optimizer, _optimizer_options(config.train, schedule),
+            self._learned,
+            config.train.optimizer,
+            _optimizer_options(config.train, schedule),
             **worker.trainer_options(config.parallel),
         )
         if config.parallel.amp:
@@ -105,8 +107,10 @@ class DetectorTrainer:
                 self._backward(totals)
             for net in filter(None, mirrored):
                 net.backward()
-        values = {name: float(sum(one.asnumpy().sum(dtype="float64") for one in parts)) / images
-                  for name, parts in found.items()}
+        values = {
+            name: float(sum(one.asnumpy().sum(dtype="float64") for one in parts)) / images
+            for name, parts in found.items()
+        }
         return dict(values, total=sum(values.values()))
 
     def _backward(self, totals: List[mx.nd.NDArray]) -> None:
@@ -124,14 +128,18 @@ class DetectorTrainer:
         for first in range(0, len(batches), devices):
             yield batches[first : first + devices]
 
-    def _forward(
-        self, batch: Batch, context: mx.Context
-    ) -> Tuple[Mapping[str, mx.nd.NDArray], Optional[MirroredNet]]:
+    def _forward(self, batch: Batch, context: mx.Context) -> Tuple[Mapping[str, mx.nd.NDArray], Optional[MirroredNet]]:
         images, gt_boxes, gt_labels, draws, rpn_labels, rpn_targets = (
             mx.nd.array(array, ctx=context)
-            for array in (batch.images, batch.gt_boxes, batch.gt_labels, batch.draws, batch.rpn_labels,
-                          batch.rpn_targets)
-        )  # fmt: skip
+            for array in (
+                batch.images,
+                batch.gt_boxes,
+                batch.gt_labels,
+                batch.draws,
+                batch.rpn_labels,
+                batch.rpn_targets,
+            )
+        )
         present = [mx.nd.array(batch.present, ctx=context)] if self.detector.phases > 1 else []
         net, mirrored = self._net(len(batch)), None
         if self.config.train.mirror:
@@ -188,9 +196,7 @@ def _length(gradients: List[mx.nd.NDArray]) -> float:
     return math.sqrt(float(squares.asnumpy().sum(dtype="float64")))
 
 
-def _optimizer_options(
-    config: TrainConfig, schedule: Optional[mx.lr_scheduler.LRScheduler]
-) -> Dict[str, Any]:
+def _optimizer_options(config: TrainConfig, schedule: Optional[mx.lr_scheduler.LRScheduler]) -> Dict[str, Any]:
     options: Dict[str, Any] = {"wd": config.weight_decay}
     if config.optimizer == "sgd":
         options["momentum"] = config.momentum

@@ -60,9 +60,12 @@ class TrainingLoop:
         if point is None or self.trainer.step_count < self._total:
             self._log("start", images=len(self.inputs.labels), steps=self._total)
         with StopRequest() as stop, tqdm(
-            total=self._total, initial=self.trainer.step_count, desc="training", unit="step",
+            total=self._total,
+            initial=self.trainer.step_count,
+            desc="training",
+            unit="step",
             disable=not self._progress,
-        ) as bar:  # fmt: skip
+        ) as bar:
             while self.trainer.step_count < self._total:
                 if not self._epoch_of_steps(bar, stop):
                     self._stop(stop)
@@ -82,9 +85,7 @@ class TrainingLoop:
         batches = self.inputs.batches(epoch=self._epoch)
         left = batches[self._batch :][: self._total - trainer.step_count]
         shares = [trainer.share(indices) for indices in left]
-        loaded = self.inputs.stream(
-            shares, epoch=self._epoch, anchors=trainer.anchors, draws=trainer.detector.draws
-        )
+        loaded = self.inputs.stream(shares, epoch=self._epoch, anchors=trainer.anchors, draws=trainer.detector.draws)
         for share, images in zip(shares, map(len, left)):
             if trainer.worker.any(stop.name is not None):
                 return False
@@ -128,9 +129,15 @@ class TrainingLoop:
         if not trainer.worker.updates_on_server:
             counts, arrays = optimizer_state(trainer.optimizer, trainer.detector.collect_learned())
         state = TrainingState(
-            step=trainer.step_count, epoch=self._epoch, batch=self._batch, seed=self.config.train.seed,
-            optimizer=self.config.train.optimizer, update_counts=counts, arrays=arrays, best=best,
-        )  # fmt: skip
+            step=trainer.step_count,
+            epoch=self._epoch,
+            batch=self._batch,
+            seed=self.config.train.seed,
+            optimizer=self.config.train.optimizer,
+            update_counts=counts,
+            arrays=arrays,
+            best=best,
+        )
         path = save_checkpoint(
             run.checkpoints, trainer.detector, step=state.step, epoch=state.epoch, state=state, config=self.config
         )
@@ -139,9 +146,11 @@ class TrainingLoop:
         watchdog.tell(checkpoint=path)
         self._log("checkpoint", folder=path.name)
         prune(
-            run.checkpoints, keep=self.config.train.keep_checkpoints, step=state.step,
+            run.checkpoints,
+            keep=self.config.train.keep_checkpoints,
+            step=state.step,
             spare=[best["checkpoint"]] if best else [],
-        )  # fmt: skip
+        )
 
     def _stop(self, stop: StopRequest) -> None:
         self._save()
@@ -159,7 +168,8 @@ class TrainingLoop:
         labels = [self.inputs.labels[index] for index in indices]
         names = ["{} {}".format(one.case, getattr(one, "slice", getattr(one, "frame", ""))) for one in labels]
         path = self._folder / "failed-step-{:08d}-rank-{}.npz".format(
-            self.trainer.step_count + 1, self.trainer.worker.rank)
+            self.trainer.step_count + 1, self.trainer.worker.rank
+        )
         partial = path.with_name(path.name + ".partial")
         with open(str(partial), "wb") as stream:
             np.savez_compressed(stream, labels=np.array(names), **vars(batch))

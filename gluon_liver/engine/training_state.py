@@ -119,8 +119,11 @@ def _as_mxnet(values: List[mx.nd.NDArray]) -> Any:
 def _check(trainer: Trainer, names: Mapping[str, Parameter], state: TrainingState) -> None:
     mine = _name(trainer)
     if state.optimizer != mine:
-        raise RunError("the checkpoint was trained with {}, not with {}: set train.optimizer to the former".format(
-            state.optimizer, mine))
+        raise RunError(
+            "the checkpoint was trained with {}, not with {}: set train.optimizer to the former".format(
+                state.optimizer, mine
+            )
+        )
     learned = {name: p for name, p in _indexed(trainer, names).values() if p.grad_req != "null"}
     # nothing has a state before the first update (the first step, but for mixed precision), then all that is learned
     updated = set(learned) if state.update_counts or state.arrays else set()
@@ -130,8 +133,7 @@ def _check(trainer: Trainer, names: Mapping[str, Parameter], state: TrainingStat
         parameter = learned[key.split("/", 1)[1]]
         found, wanted = ((value.stype, one.shape, np.dtype(one.dtype).name) for one in (value, parameter))
         if value.stype != "default" or found != wanted:
-            raise RunError("{} of the checkpoint is {} {} {}, not a dense array {} {}".format(
-                key, *found, *wanted[1:]))
+            raise RunError("{} of the checkpoint is {} {} {}, not a dense array {} {}".format(key, *found, *wanted[1:]))
         if not np.isfinite(value.asnumpy()).all():
             raise RunError("{} of the checkpoint holds values that are not finite".format(key))
 
@@ -141,7 +143,9 @@ def _same_names(what: str, found: Set[str], wanted: Set[str]) -> None:
     if odd:
         raise RunError(
             "the checkpoint's {} {} {!r}{}: network, frozen layers or optimiser of the configuration are others".format(
-                what, "have" if odd[0] in found else "lack", odd[0], " and more" if len(odd) > 1 else ""))
+                what, "have" if odd[0] in found else "lack", odd[0], " and more" if len(odd) > 1 else ""
+            )
+        )
 
 
 def _indexed(trainer: Trainer, names: Mapping[str, Parameter]) -> Dict[int, Tuple[str, Parameter]]:

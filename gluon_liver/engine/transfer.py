@@ -78,8 +78,9 @@ def set_flow(detector: RegionDetector, config: Config, path: Optional[Path]) -> 
         )
     file = find_flow(path)
     if file.width != config.flow.width:
-        raise InputError("{} is of a flow net of width {}, flow.width is {}".format(
-            file.path, file.width, config.flow.width))
+        raise InputError(
+            "{} is of a flow net of width {}, flow.width is {}".format(file.path, file.width, config.flow.width)
+        )
     load_flow(detector.flow, file.path)
     return {"sha256": file.sha256, "width": file.width}
 

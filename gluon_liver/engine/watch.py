@@ -84,12 +84,26 @@ def annotated(frame: np.ndarray, result: StreamResult, classes, score_threshold:
     found = result.detections
     scale = max(1, -(-SMALLEST_SIDE // max(frame.shape[:2])))
     picture = draw_us(
-        frame, found.boxes, found.labels, found.scores, classes, score_threshold=score_threshold, scale=scale,
+        frame,
+        found.boxes,
+        found.labels,
+        found.scores,
+        classes,
+        score_threshold=score_threshold,
+        scale=scale,
         legend=False,
     )
     height, width = picture.shape[:2]
-    cv2.putText(picture, "{:.1f} frames/s".format(speed), (6, height - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45,
-                (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.putText(
+        picture,
+        "{:.1f} frames/s".format(speed),
+        (6, height - 8),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        0.45,
+        (255, 255, 255),
+        1,
+        cv2.LINE_AA,
+    )
     if result.flow is not None:
         flow = flow_picture(result.flow.transpose(2, 0, 1))
         picture = np.hstack([picture, cv2.resize(flow, (width, height), interpolation=cv2.INTER_NEAREST)])

@@ -41,9 +41,7 @@ def with_interval(value: Optional[float], replicated: np.ndarray, contributing: 
     defined = replicated[np.isfinite(replicated)]
     undefined = int(len(replicated) - len(defined))
     if contributing < 2:
-        return _without_interval(
-            float(value), undefined, "one patient only: resampling patients changes nothing"
-        )
+        return _without_interval(float(value), undefined, "one patient only: resampling patients changes nothing")
     if len(defined) == 0:
         return _without_interval(float(value), undefined, "the metric is undefined in every replicate")
     tail = 100 * (1 - CONFIDENCE) / 2
@@ -51,9 +49,7 @@ def with_interval(value: Optional[float], replicated: np.ndarray, contributing: 
     return {"value": float(value), "low": float(low), "high": float(high), "undefined": undefined}
 
 
-def ratio_with_interval(
-    numerator: np.ndarray, denominator: np.ndarray, weights: np.ndarray
-) -> Dict[str, Any]:
+def ratio_with_interval(numerator: np.ndarray, denominator: np.ndarray, weights: np.ndarray) -> Dict[str, Any]:
     """with_interval of sum(numerator) / sum(denominator), both counts a patient, (p,).
 
     Adds "n", the denominator over all patients.

@@ -98,9 +98,7 @@ def _coco_precision(results: Sequence[ImageResult], classes: int) -> np.ndarray:
             entry = _annotation(len(detections) + 1, result.image_id, box, label)
             detections.append(dict(entry, score=float(score)))
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports progress by print
-        evaluation = COCOeval(
-            _index(images, categories, truth), _index(images, categories, detections), iouType="bbox"
-        )
+        evaluation = COCOeval(_index(images, categories, truth), _index(images, categories, detections), iouType="bbox")
         evaluation.params.iouThrs = IOU_THRESHOLDS
         evaluation.params.recThrs = RECALL_POINTS
         evaluation.params.maxDets = [max(1, max(len(result.boxes) for result in results))]

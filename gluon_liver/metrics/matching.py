@@ -33,9 +33,7 @@ def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
 
 
-def match_greedily(
-    boxes: np.ndarray, scores: np.ndarray, gt_boxes: np.ndarray, iou_threshold: float
-) -> np.ndarray:
+def match_greedily(boxes: np.ndarray, scores: np.ndarray, gt_boxes: np.ndarray, iou_threshold: float) -> np.ndarray:
     """Match detections of one image and one class to its lesions as pycocotools does.
 
     In descending score (ties in the order given) each detection takes the still free lesion of highest IoU,
@@ -84,9 +82,7 @@ class MatchRecords:
     def at_score(self, threshold: float) -> MatchRecords:
         """The records restricted to detections with score >= threshold."""
         keep = self.scores >= threshold
-        return MatchRecords(
-            self.scores[keep], self.hit[keep], self.patient[keep], self.gt_count, self.image_count
-        )
+        return MatchRecords(self.scores[keep], self.hit[keep], self.patient[keep], self.gt_count, self.image_count)
 
 
 def match_class(results: Sequence[ImageResult], label: int, *, iou_threshold: float = 0.5) -> MatchRecords:

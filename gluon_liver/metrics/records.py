@@ -50,9 +50,7 @@ class ImageResult:
         labels = _labels(self.labels, f"{where}: labels", len(boxes))
         scores = np.array(self.scores, dtype=np.float64).reshape(-1)
         if len(scores) != len(boxes):
-            raise InputError(
-                f"{where}: {len(boxes)} boxes but {len(scores)} scores; one score a box is needed"
-            )
+            raise InputError(f"{where}: {len(boxes)} boxes but {len(scores)} scores; one score a box is needed")
         if not np.isfinite(scores).all():
             raise InputError(f"{where}: scores hold a value that is not finite")
         object.__setattr__(self, "image_id", int(self.image_id))
@@ -78,9 +76,7 @@ class ImageResult:
         """The inverse of :meth:`to_json`; raises InputError when a key is missing."""
         missing = [key for key in _JSON_KEYS if key not in entry]
         if missing:
-            raise InputError(
-                f"image {entry.get('image_id', '?')}: no {', '.join(missing)} in the stored detections"
-            )
+            raise InputError(f"image {entry.get('image_id', '?')}: no {', '.join(missing)} in the stored detections")
         return cls(**{key: entry[key] for key in _JSON_KEYS})
 
 
@@ -93,9 +89,7 @@ def check_results(results: Sequence[ImageResult], classes: Sequence[str]) -> Lis
     ordered = sorted(results, key=lambda result: result.image_id)
     for previous, current in zip(ordered, ordered[1:]):
         if previous.image_id == current.image_id:
-            raise InputError(
-                f"image {current.image_id} occurs twice in the results; evaluate each image once"
-            )
+            raise InputError(f"image {current.image_id} occurs twice in the results; evaluate each image once")
     for result in ordered:
         for name in ("gt_labels", "labels"):
             labels = getattr(result, name)

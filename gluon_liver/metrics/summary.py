@@ -103,9 +103,7 @@ def ct_summary(
     }
 
 
-def ct_curves(
-    results: Sequence[ImageResult], classes: Sequence[str], *, iou_threshold: float = 0.5
-) -> Dict[str, Any]:
+def ct_curves(results: Sequence[ImageResult], classes: Sequence[str], *, iou_threshold: float = 0.5) -> Dict[str, Any]:
     """The curves of an evaluation, thinned to their corners.
 
     Returns:
@@ -134,9 +132,7 @@ def check_summary(summary: Dict[str, Any]) -> None:
                 if name not in summary[key] or not all(_has(entry, fields) for entry in entries):
                     missing.append(f"{key}.{name}")
     if missing:
-        raise InputError(
-            f"the summary has no valid {', '.join(sorted(missing))}; evaluate again with this version"
-        )
+        raise InputError(f"the summary has no valid {', '.join(sorted(missing))}; evaluate again with this version")
 
 
 def _has(entry: Any, fields: Tuple[str, ...]) -> bool:
@@ -146,18 +142,12 @@ def _has(entry: Any, fields: Tuple[str, ...]) -> bool:
 def _check_classes(classes: Sequence[str]) -> None:
     taken = [name for name in classes if name in RESERVED]
     if not classes or taken or len(set(classes)) != len(classes):
-        raise InputError(
-            f"classes are {list(classes)}: at least one, each once, and none called {', '.join(RESERVED)}"
-        )
+        raise InputError(f"classes are {list(classes)}: at least one, each once, and none called {', '.join(RESERVED)}")
 
 
-def _records(
-    ordered: Sequence[ImageResult], classes: Sequence[str], iou_threshold: float
-) -> Dict[str, MatchRecords]:
+def _records(ordered: Sequence[ImageResult], classes: Sequence[str], iou_threshold: float) -> Dict[str, MatchRecords]:
     """Match records of each class and, under "all", pooled."""
-    records = {
-        name: match_class(ordered, label, iou_threshold=iou_threshold) for label, name in enumerate(classes)
-    }
+    records = {name: match_class(ordered, label, iou_threshold=iou_threshold) for label, name in enumerate(classes)}
     records["all"] = pool_classes(list(records.values()))
     return records
 

@@ -20,9 +20,16 @@ from gluon_liver.metrics.sensitivity import (
 
 AP_KEYS = ("ap", "ap50", "ap75")
 _KEYS = {
-    "images": int, "patients": int, "annotated_images": int, "boxes": dict, "scenes": list, "truth": str,
-    "sensitivity": dict, "settings": dict, **dict.fromkeys(AP_KEYS, dict),
-}  # fmt: skip
+    "images": int,
+    "patients": int,
+    "annotated_images": int,
+    "boxes": dict,
+    "scenes": list,
+    "truth": str,
+    "sensitivity": dict,
+    "settings": dict,
+    **dict.fromkeys(AP_KEYS, dict),
+}
 _SETTINGS = {"score_threshold": (int, float), "iou_threshold": (int, float), "sd": str}
 
 
@@ -106,8 +113,7 @@ def check_us_summary(summary: Dict[str, Any]) -> None:
 def _sensitivity(counts: Sequence[SceneCount]) -> Dict[str, Any]:
     mean, sd = mean_and_sd(counts)
     rows = [
-        {"scene": count.scene, "found": count.found, "n": count.n, "sensitivity": count.sensitivity}
-        for count in counts
+        {"scene": count.scene, "found": count.found, "n": count.n, "sensitivity": count.sensitivity} for count in counts
     ]
     return {"mean": mean, "sd": sd, "n": len(rows), "scenes": rows}
 

@@ -58,8 +58,12 @@ class CTDetector(RegionDetector):
                 lateral = scaled(config.fusion_channels // 4, config.width)
                 map_channels, head_channels = 4 * lateral, scaled(DENSE_UNITS, config.width)
                 self.fusion = RegionFusion(
-                    in_channels=channels, strides=(4, 8, config.stride, 2 * config.stride), channels=lateral,
-                    levels=self.strides, size=size, prefix="fusion_",
+                    in_channels=channels,
+                    strides=(4, 8, config.stride, 2 * config.stride),
+                    channels=lateral,
+                    levels=self.strides,
+                    size=size,
+                    prefix="fusion_",
                 )
                 self.dense = DenseHead(map_channels * self.roi_size**2, head_channels)
                 self.add_dropout(head_channels)

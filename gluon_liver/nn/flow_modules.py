@@ -35,9 +35,13 @@ def convolution(channels: int, kernel: Union[int, Tuple[int, int]], *, in_channe
     """A convolution that keeps the size at stride 1; weights start as in the release (He et al., by fan-in)."""
     kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
     return nn.Conv2D(
-        channels, kernel, strides=stride, padding=(kernel[0] // 2, kernel[1] // 2), in_channels=in_channels,
+        channels,
+        kernel,
+        strides=stride,
+        padding=(kernel[0] // 2, kernel[1] // 2),
+        in_channels=in_channels,
         weight_initializer=mx.init.MSRAPrelu("in", slope=0.0),
-    )  # fmt: skip
+    )
 
 
 def chain(channels: Sequence[int], kernel: int, *, in_channels: int, stride: int = 1) -> nn.HybridSequential:
@@ -52,9 +56,15 @@ def chain(channels: Sequence[int], kernel: int, *, in_channels: int, stride: int
 def upsampling(channels: int) -> nn.Conv2DTranspose:
     """Each channel alone to twice the size, bilinear. Not trained, as in the release."""
     layer = nn.Conv2DTranspose(
-        channels, 4, strides=2, padding=1, groups=channels, in_channels=channels, use_bias=False,
+        channels,
+        4,
+        strides=2,
+        padding=1,
+        groups=channels,
+        in_channels=channels,
+        use_bias=False,
         weight_initializer=mx.init.Bilinear(),
-    )  # fmt: skip
+    )
     layer.weight.grad_req = "null"
     return layer
 

@@ -64,9 +64,16 @@ def port_names(name: str) -> Tuple[str, ...]:
         return tuple(f"net{module}.{index}.netFeat.{rest}.{kind}" for module in ("Matching", "Subpixel"))
     module = {"matching": "netMatching", "subpixel": "netSubpixel", "regularization": "netRegularization"}[part]
     theirs = {
-        "upsample_flow": "netUpflow", "upsample_cost": "netUpcorr", "decoder": "netMain", "flow": "netMain.6",
-        "reduce": "netFeat", "guide": "netMain", "distance": "netDist", "sum_x": "netScaleX", "sum_y": "netScaleY",
-    }  # fmt: skip
+        "upsample_flow": "netUpflow",
+        "upsample_cost": "netUpcorr",
+        "decoder": "netMain",
+        "flow": "netMain.6",
+        "reduce": "netFeat",
+        "guide": "netMain",
+        "distance": "netDist",
+        "sum_x": "netScaleX",
+        "sum_y": "netScaleY",
+    }
     head, _, place = rest.partition(".")
     return (".".join([module, str(index), theirs[head]] + ([place] if place else []) + [kind]),)
 

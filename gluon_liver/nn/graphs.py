@@ -38,7 +38,9 @@ class TrainingNet(nn.HybridBlock):
         with self.name_scope():
             self.detector = detector
             self.sampler = RoiSampler(
-                batch_size=batch_size, samples=head.samples, positive_iou=head.positive_iou,
+                batch_size=batch_size,
+                samples=head.samples,
+                positive_iou=head.positive_iou,
                 positive_ratio=head.positive_ratio,
             )
             # as many as the sampler draws at most: every ROI that can be positive gets its box target

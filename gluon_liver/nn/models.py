@@ -14,9 +14,7 @@ def make_detector(config: Config, *, classes: Sequence[str], phases: int = 1, co
     """The initialised detector of a configuration, on one device or several; ``phases`` is of CT."""
     size = config.data.size
     if config.is_ct:
-        detector = CTDetector(
-            config.network, classes=classes, slices=config.data.slices, size=size, phases=phases
-        )
+        detector = CTDetector(config.network, classes=classes, slices=config.data.slices, size=size, phases=phases)
     else:
         flow = config.flow if config.model == "us-flow" else None
         detector = USDetector(config.network, classes=classes, size=size, flow=flow)

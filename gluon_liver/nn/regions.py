@@ -69,8 +69,12 @@ class RegionDetector(nn.HybridBlock):
         self.add_dropout(head_channels)
         with self.name_scope():
             self.rpn = make_rpn(
-                self.config.rpn, levels=self.config.levels(), size=self.size, in_channels=map_channels,
-                train_proposals=self.proposals(training=True), test_proposals=self.proposals(training=False),
+                self.config.rpn,
+                levels=self.config.levels(),
+                size=self.size,
+                in_channels=map_channels,
+                train_proposals=self.proposals(training=True),
+                test_proposals=self.proposals(training=False),
             )
             self.class_predictor = nn.Dense(
                 classes + 1, in_units=head_channels, weight_initializer=mx.init.Normal(0.01), prefix="class_predictor_"

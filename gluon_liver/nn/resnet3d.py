@@ -216,7 +216,7 @@ class ResNet3D(nn.HybridBlock):
         slices: int = 1,
         stride: int = 16,
         frozen_bn: bool = False,
-        **kwargs
+        **kwargs,
     ):
         super().__init__(**kwargs)
         options = {"depth": depth, "width": width, "frozen_bn": frozen_bn}

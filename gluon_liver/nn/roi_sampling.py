@@ -33,8 +33,10 @@ class RoiSampler(nn.HybridBlock):
         what positives leave, then further positives, then proposals to be ignored.
         """
         with autograd.pause():
-            images = [self._draw(F, *(self._image(F, array, index) for array in (rois, scores, gt_boxes, keys)))
-                      for index in range(self._batch_size)]
+            images = [
+                self._draw(F, *(self._image(F, array, index) for array in (rois, scores, gt_boxes, keys)))
+                for index in range(self._batch_size)
+            ]
             return tuple(F.stack(*parts, axis=0) for parts in zip(*images))
 
     def _draw(self, F: Any, rois: Any, scores: Any, gt_boxes: Any, keys: Any) -> Tuple[Any, Any, Any]:

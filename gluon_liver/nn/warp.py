@@ -31,9 +31,15 @@ def correlation(F: Any, first: Any, second: Any, *, stride: int) -> Any:
     """
     reach = MAX_DISPLACEMENT * stride
     return F.Correlation(
-        first, second, kernel_size=1, max_displacement=reach, stride1=stride, stride2=stride, pad_size=reach,
+        first,
+        second,
+        kernel_size=1,
+        max_displacement=reach,
+        stride1=stride,
+        stride2=stride,
+        pad_size=reach,
         is_multiply=True,
-    )  # fmt: skip
+    )
 
 
 def shrink(F: Any, x: Any, factor: int) -> Any:

@@ -225,9 +225,7 @@ def _why_kept(path: Optional[str]) -> str:
     return TRANSITION if layer.group(1) in ("conv", "bn") else NOT_THERE
 
 
-def _fit(
-    value: np.ndarray, path: str, shape: Tuple[int, ...], *, crop: bool, theirs: str
-) -> Tuple[np.ndarray, str]:
+def _fit(value: np.ndarray, path: str, shape: Tuple[int, ...], *, crop: bool, theirs: str) -> Tuple[np.ndarray, str]:
     """Their array in our shape, and what was done to it. Raises InputError when it does not fit."""
     given, steps = value.shape, []
     if path == "stem.conv1.weight" and len(shape) == 5:

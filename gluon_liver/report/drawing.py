@@ -40,10 +40,7 @@ class Rect(NamedTuple):
     def meets(self, other: Rect) -> bool:
         """Whether the two share a pixel."""
         return (
-            self.left < other.right
-            and other.left < self.right
-            and self.top < other.bottom
-            and other.top < self.bottom
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
 
 
@@ -291,9 +288,7 @@ def _text_size(font: ImageFont.FreeTypeFont, text: str) -> Tuple[int, int]:
 @lru_cache(maxsize=4)
 def _font(size: int) -> ImageFont.FreeTypeFont:
     # The font that matplotlib brings along: the same on every machine.
-    return ImageFont.truetype(
-        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size
-    )
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 
 def save_png(path: Path, picture: np.ndarray) -> None:

@@ -61,8 +61,16 @@ class Related(NamedTuple):
 
 
 def draw_relation(
-    *, title: str, lesion: str, phase: str, grey: np.ndarray, box: np.ndarray, inside: np.ndarray, norm: np.ndarray,
-    others: Dict[str, Optional[Related]], cells: Cells,
+    *,
+    title: str,
+    lesion: str,
+    phase: str,
+    grey: np.ndarray,
+    box: np.ndarray,
+    inside: np.ndarray,
+    norm: np.ndarray,
+    others: Dict[str, Optional[Related]],
+    cells: Cells,
 ) -> np.ndarray:
     """Fig. 4 for one lesion: above where it looks in each of the other phases, below what they add at each place.
 
@@ -140,9 +148,7 @@ def _mean_in(values: np.ndarray, inside: np.ndarray) -> str:
     return f"{values[inside].mean():.3g} within the box on average"
 
 
-def _show(
-    axes: Axes, title: str, grey: np.ndarray, box: np.ndarray, *, dashed: bool = False, white: int = 255
-) -> None:
+def _show(axes: Axes, title: str, grey: np.ndarray, box: np.ndarray, *, dashed: bool = False, white: int = 255) -> None:
     """A slice with the lesion's box, dashed where the box was found in another phase."""
     height, width = grey.shape
     extent = (0, width, height, 0)  # pixel edges, as boxes have them
@@ -163,13 +169,18 @@ def _row(axes: Axes, row: np.ndarray, cells: Cells, shape: Tuple[int, int]) -> N
     axes.plot([x], [y], "o", fillstyle="none", color="white", markersize=11, markeredgewidth=0.8)
 
 
-def _heat(
-    axes: Axes, values: np.ndarray, cells: Cells, shape: Tuple[int, int], *, most: float, unit: str
-) -> None:
+def _heat(axes: Axes, values: np.ndarray, cells: Cells, shape: Tuple[int, int], *, most: float, unit: str) -> None:
     """A map over a slice, from 0 to ``most``, with its colour bar; a map of zeros is left out and said to be zero."""
     if most <= 0:
-        axes.text(0.5, 0.02, "zero everywhere", color=_TEXT, fontsize=10, horizontalalignment="center",
-                  transform=axes.transAxes)  # fmt: skip
+        axes.text(
+            0.5,
+            0.02,
+            "zero everywhere",
+            color=_TEXT,
+            fontsize=10,
+            horizontalalignment="center",
+            transform=axes.transAxes,
+        )
         return
     colours = matplotlib.colormaps[_HEAT](np.linspace(0, 1, 256))
     colours[:, 3] = np.linspace(0, _OPACITY, 256)
@@ -184,8 +195,15 @@ def _heat(
 
 
 def _absent(axes: Axes, phase: str) -> None:
-    axes.text(0.5, 0.5, f"{phase}:\nabsent at this slice", color=_FAINT, fontsize=12,
-              horizontalalignment="center", verticalalignment="center")  # fmt: skip
+    axes.text(
+        0.5,
+        0.5,
+        f"{phase}:\nabsent at this slice",
+        color=_FAINT,
+        fontsize=12,
+        horizontalalignment="center",
+        verticalalignment="center",
+    )
     axes.set_axis_off()
 
 

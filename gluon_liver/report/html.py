@@ -41,10 +41,7 @@ def write_report(run_dir: Union[str, Path]) -> Path:
         denominator_warning=tables.DENOMINATOR_WARNING,
         printed=_printed_rows(results["classes"]),
         columns=[tables.COLUMN_OF_CLASS.get(name, name) for name in results["classes"]],
-        ours=[
-            dict(results["summary"]["top1"][name], cell=_top1_cell(results, name))
-            for name in results["classes"]
-        ],
+        ours=[dict(results["summary"]["top1"][name], cell=_top1_cell(results, name)) for name in results["classes"]],
         tables=[tables.detection_table(results["summary"]), tables.froc_table(results["summary"])],
         notes=tables.summary_notes(results["summary"]),
         curves=_curves(results["curves"], run / "results.json"),
@@ -56,9 +53,7 @@ def write_report(run_dir: Union[str, Path]) -> Path:
 def _printed_rows(classes: List[str]) -> Dict[str, List[str]]:
     """Every row of Table 4 with the printed text of each class, "-" for a class that is not in the paper."""
     names = [tables.COLUMN_OF_CLASS.get(name) for name in classes]
-    return {
-        row: [columns[name].text if name else "-" for name in names] for row, columns in tables.TABLE4.items()
-    }
+    return {row: [columns[name].text if name else "-" for name in names] for row, columns in tables.TABLE4.items()}
 
 
 def _top1_cell(results: Dict[str, Any], name: str) -> tables.Cell:
@@ -72,9 +67,7 @@ def _curves(curves: Dict[str, Any], path: Path) -> List[Dict[str, Any]]:
         for label, curve in curves[name].items():
             lengths = {len(curve[axis]) if isinstance(curve.get(axis), list) else -1 for axis in axes}
             if -1 in lengths or len(lengths) != 1:
-                raise RunError(
-                    f"{path}: curves.{name}.{label} needs {axes[0]} and {axes[1]}, lists of equal length"
-                )
+                raise RunError(f"{path}: curves.{name}.{label} needs {axes[0]} and {axes[1]}, lists of equal length")
     return [
         {
             "title": "FROC",

@@ -55,8 +55,6 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise RunError(
-            f"{path}: missing; the report is built from the files of a finished, evaluated run"
-        ) from error
+        raise RunError(f"{path}: missing; the report is built from the files of a finished, evaluated run") from error
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{path}: cannot be read as text ({error.__class__.__name__})") from error

@@ -67,27 +67,19 @@ def embedded_overlays(entries: List[Any], run: Path, kinds: Mapping[str, Tuple[s
         if not isinstance(entry, dict) or not {"file", "caption", "kind"} <= set(entry):
             raise RunError(f"{run / 'results.json'}: an overlay needs file, caption and kind")
         if entry["kind"] not in kinds:
-            raise RunError(
-                f"{run / 'results.json'}: overlay kind {entry['kind']!r} is none of {', '.join(kinds)}"
-            )
+            raise RunError(f"{run / 'results.json'}: overlay kind {entry['kind']!r} is none of {', '.join(kinds)}")
         path = (run / str(entry["file"])).resolve()
         if folder not in path.parents:
-            raise RunError(
-                f"{run / 'results.json'}: overlay {entry['file']!r} lies outside {run / 'overlays'}"
-            )
+            raise RunError(f"{run / 'results.json'}: overlay {entry['file']!r} lies outside {run / 'overlays'}")
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise RunError(
-                f"{run / str(entry['file'])}: cannot be read ({error.__class__.__name__})"
-            ) from error
+            raise RunError(f"{run / str(entry['file'])}: cannot be read ({error.__class__.__name__})") from error
         if not content.startswith(_PNG_SIGNATURE):
             raise RunError(f"{run / str(entry['file'])}: not a PNG image")
         groups[entry["kind"]].append({"caption": str(entry["caption"]), "image": data_uri(content)})
     return [
-        {"title": title, "note": note, "images": groups[kind]}
-        for kind, (title, note) in kinds.items()
-        if groups[kind]
+        {"title": title, "note": note, "images": groups[kind]} for kind, (title, note) in kinds.items() if groups[kind]
     ]
 
 

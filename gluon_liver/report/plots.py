@@ -152,10 +152,7 @@ def _loss_series(records: Sequence[Dict[str, Any]]) -> Dict[str, Tuple[np.ndarra
             for name, value in record.get("losses", {}).items():
                 if value is not None and np.isfinite(value):
                     points.setdefault(name, []).append((record["step"], value))
-    return {
-        name: (np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs]))
-        for name, pairs in points.items()
-    }
+    return {name: (np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])) for name, pairs in points.items()}
 
 
 def _curve_style(name: str, label: int) -> Dict[str, Any]:

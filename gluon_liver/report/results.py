@@ -13,9 +13,7 @@ from gluon_liver.report.log import read_text
 FORMAT = 1
 # what each kind holds beside format, kind and data.phantom and data.note
 KEYS = {
-    "ct": dict(
-        row=(str, type(None)), split=str, data=dict, classes=list, summary=dict, curves=dict, overlays=list
-    ),
+    "ct": dict(row=(str, type(None)), split=str, data=dict, classes=list, summary=dict, curves=dict, overlays=list),
     "us": dict(
         model=str, split=str, checkpoint=str, data=dict, detections=dict, classes=list, summary=dict, overlays=list
     ),
@@ -27,9 +25,7 @@ def parse_object(text: str, path: Path) -> Dict[str, Any]:
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
-        raise RunError(
-            f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from error
+        raise RunError(f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from error
     if not isinstance(found, dict):
         raise RunError(f"{path}: holds a {type(found).__name__}; an object is needed")
     return found

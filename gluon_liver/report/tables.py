@@ -90,13 +90,9 @@ def table4_as_counts() -> List[CellCount]:
             lesions = TABLE1[column].test_lesions
             hundredths = Fraction(printed.text) * 100
             exact = [Fraction(10000 * count, lesions) for count in range(lesions + 1)]
-            possible = any(
-                abs(value - hundredths) <= Fraction(1, 2) or int(value) == hundredths for value in exact
-            )
+            possible = any(abs(value - hundredths) <= Fraction(1, 2) or int(value) == hundredths for value in exact)
             nearest = min(range(lesions + 1), key=lambda count: abs(exact[count] - hundredths))
-            cells.append(
-                CellCount(row, column, printed.text, lesions, nearest, float(exact[nearest]) / 100, possible)
-            )
+            cells.append(CellCount(row, column, printed.text, lesions, nearest, float(exact[nearest]) / 100, possible))
     return cells
 
 
@@ -172,10 +168,7 @@ def froc_table(summary: Dict[str, Any]) -> Table:
     """Sensitivity at each rate of false positives, in percent."""
     check_summary(summary)
     names = [*summary["boxes"], "all"]
-    rows = [
-        (Cell(rate), *(percent(summary["froc"][name][rate]) for name in names))
-        for rate in summary["froc"]["all"]
-    ]
+    rows = [(Cell(rate), *(percent(summary["froc"][name][rate]) for name in names)) for rate in summary["froc"]["all"]]
     return Table("FROC: sensitivity in % at false positives an image", ("FP an image", *names), tuple(rows))
 
 
@@ -202,14 +195,10 @@ def summary_notes(summary: Dict[str, Any]) -> List[str]:
         f"replicates, seed {settings['seed']}"
         + (f"; up to {left_out} replicates, in which a metric is undefined, left out." if left_out else ".")
     )
-    for reason in sorted(
-        {entry["reason"] for entry in entries if "reason" in entry and entry["value"] is not None}
-    ):
+    for reason in sorted({entry["reason"] for entry in entries if "reason" in entry and entry["value"] is not None}):
         notes.append(f"[no interval]: {reason}.")
     if any(entry["low"] is not None and entry["low"] == entry["high"] for entry in entries):
-        notes.append(
-            "An interval without width (all right, or all wrong) is a limit of the bootstrap, no certainty."
-        )
+        notes.append("An interval without width (all right, or all wrong) is a limit of the bootstrap, no certainty.")
     if any(entry["value"] is None for entry in entries):
         notes.append("-: undefined, nothing to count over.")
     return notes
@@ -278,9 +267,7 @@ def as_text(table: Table) -> str:
     lines = [table.header, *(tuple(str(cell) for cell in row) for row in table.rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(table.header))]
     text = [
-        "  ".join(
-            [line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:]))]
-        ).rstrip()
+        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:]))]).rstrip()
         for line in lines
     ]
     return "\n".join([table.title, "", text[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *text[1:]])

@@ -123,9 +123,13 @@ def table2(summary: Dict[str, Any], *, model: str) -> Table:
         ours = summary["sensitivity"][name]
         rows.append((Cell(label_of(name)), *paper, Cell(mean_sd(ours)), Cell(str(ours["n"]))))
     header = (
-        "Label", *(f"paper: {column}" for column in (PROPOSED, BASELINE)), "P value", "t-value", f"this run: {model}",
+        "Label",
+        *(f"paper: {column}" for column in (PROPOSED, BASELINE)),
+        "P value",
+        "t-value",
+        f"this run: {model}",
         "scenes",
-    )  # fmt: skip
+    )
     return Table("Table 2: mean sensitivity per scene, \u00b1 SD over scenes", header, tuple(rows))
 
 
@@ -212,7 +216,7 @@ def us_text(
     """
     if split_by is not None and split_by not in SPLIT_NOTES:
         raise InputError(f"split_by is {split_by!r}; it is one of {', '.join(SPLIT_NOTES)}")
-    beside = f"This run is {model}, {'the' if model == 'us-flow' else 'the baseline'} \"{COLUMN_OF_MODEL.get(model)}\""
+    beside = f'This run is {model}, {"the" if model == "us-flow" else "the baseline"} "{COLUMN_OF_MODEL.get(model)}"'
     blocks = [
         as_text(table1(summary, model=model)),
         as_text(table2(summary, model=model)),

@@ -34,6 +34,8 @@ while step < steps:
     if stop.asscalar():  # all workers see the same sum, so they stop at the same step
         break
     time.sleep(0.01)
-print("rank {} step {} sum {} omp {}".format(
-    store.rank, step, out.asnumpy()[0], os.environ.get("OMP_NUM_THREADS")), flush=True)
+print(
+    "rank {} step {} sum {} omp {}".format(store.rank, step, out.asnumpy()[0], os.environ.get("OMP_NUM_THREADS")),
+    flush=True,
+)
 watchdog.done()

@@ -34,14 +34,32 @@ FAULTS = {
 class Job:
     """A launched job of three workers and one server, once all workers push and pull."""
 
-    def __init__(self, folder, *options, steps=10 ** 9, workers=3, environment=None):
+    def __init__(self, folder, *options, steps=10**9, workers=3, environment=None):
         self.folder, self.workers = Path(folder), workers
-        command = [sys.executable, "-m", "gluon_liver", "launch", "--workers", str(workers), "--servers", "1", *options,
-                   "--", WORKER, str(folder), str(steps)]
+        command = [
+            sys.executable,
+            "-m",
+            "gluon_liver",
+            "launch",
+            "--workers",
+            str(workers),
+            "--servers",
+            "1",
+            *options,
+            "--",
+            WORKER,
+            str(folder),
+            str(steps),
+        ]
         self.output = open(str(self.folder / "output"), "w+")
         self.launcher = subprocess.Popen(
-            command, cwd=str(ROOT), stdout=self.output, stderr=self.output, start_new_session=True,
-            env=dict(os.environ, PYTHONPATH=str(ROOT), **(environment or {})))
+            command,
+            cwd=str(ROOT),
+            stdout=self.output,
+            stderr=self.output,
+            start_new_session=True,
+            env=dict(os.environ, PYTHONPATH=str(ROOT), **(environment or {})),
+        )
 
     def wait_for_ranks(self, seconds=120):
         paths = [self.folder / "rank-{}".format(rank) for rank in range(self.workers)]
@@ -80,8 +98,11 @@ class Job:
         if role == "worker":
             kept = int((self.folder / "rank-1").read_text())
             return kept if whose == role else self.processes()[kept][0]
-        return next(pid for pid, (_, found, command) in self.processes().items()
-                    if found == role and b"-c" in command and b"gluon_liver.cluster.keeper" not in b" ".join(command))
+        return next(
+            pid
+            for pid, (_, found, command) in self.processes().items()
+            if found == role and b"-c" in command and b"gluon_liver.cluster.keeper" not in b" ".join(command)
+        )
 
     def end(self):
         """Leave nothing behind, whatever happened."""
@@ -130,8 +151,10 @@ def main(names):
                 message = next(line for line in job.text().splitlines() if " gone" in line or " killed" in line)
             finally:
                 job.end()
-        print("{:15} {} processes gone after {:5.1f} s, exit code {}\n    {}".format(
-            name, count, seconds, code, message), flush=True)
+        print(
+            "{:15} {} processes gone after {:5.1f} s, exit code {}\n    {}".format(name, count, seconds, code, message),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

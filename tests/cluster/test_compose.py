@@ -35,8 +35,11 @@ def test_services_form_a_job(tmp_path):
                 assert service["entrypoint"][0] == "python"
                 command = service["entrypoint"][1:] + [WORKER, str(tmp_path), "5"]
             processes[name] = subprocess.Popen(
-                [sys.executable] + command, cwd=str(ROOT), env=dict(os.environ, PYTHONPATH=str(ROOT), **given),
-                stdout=subprocess.PIPE)
+                [sys.executable] + command,
+                cwd=str(ROOT),
+                env=dict(os.environ, PYTHONPATH=str(ROOT), **given),
+                stdout=subprocess.PIPE,
+            )
             time.sleep(0.3)
         said = {name: process.communicate(timeout=60)[0].decode() for name, process in processes.items()}
         assert {name: process.returncode for name, process in processes.items()} == dict.fromkeys(services, 0)

@@ -14,8 +14,19 @@ from gluon_liver.errors import ConfigError, InputError
 
 from .faults import FAULTS, ROOT, Job, alive, strike
 
-WORDS = ["train.py", "--set", "train.decay_epochs=[3]", "a b", "", "$HOME", "*", "x;y|z", 'say "hi"', "back\\slash",
-         "é&"]
+WORDS = [
+    "train.py",
+    "--set",
+    "train.decay_epochs=[3]",
+    "a b",
+    "",
+    "$HOME",
+    "*",
+    "x;y|z",
+    'say "hi"',
+    "back\\slash",
+    "é&",
+]
 SHOW = [sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))"]
 
 

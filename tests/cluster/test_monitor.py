@@ -188,15 +188,23 @@ async def keeper(port, *command, role="worker", token=TOKEN):
     environment = dict(os.environ, DMLC_ROLE=role, PYTHONPATH=str(ROOT))
     environment[WATCH] = "127.0.0.1:{}:{}".format(port, token)
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gluon_liver.cluster.keeper", "--", *command, env=environment, cwd=str(ROOT),
-        stderr=asyncio.subprocess.PIPE)
+        sys.executable,
+        "-m",
+        "gluon_liver.cluster.keeper",
+        "--",
+        *command,
+        env=environment,
+        cwd=str(ROOT),
+        stderr=asyncio.subprocess.PIPE,
+    )
 
 
 async def kept(tmp_path, story, body=""):
     """One keeper with a worker that sleeps: runs ``story(monitor, keeper, worker's pid)``."""
     watch = monitor(workers=1, versions=versions())
-    process = await keeper(await watch.serve("127.0.0.1"), sys.executable, "-c", CHILD.format(body),
-                           str(tmp_path / "pid"))
+    process = await keeper(
+        await watch.serve("127.0.0.1"), sys.executable, "-c", CHILD.format(body), str(tmp_path / "pid")
+    )
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text() or watch.checkpoint is None:
         await asyncio.sleep(0.02)
     pid = int((tmp_path / "pid").read_text())
@@ -259,8 +267,13 @@ def test_keeper_of_another_job_is_told_so():
 
 
 def test_environment_of_a_kept_process():
-    given = {"PORT": "8080", WATCH: "h:1:secret", PROCESSES: "64", "DMLC_NODE_HOST": "alias",
-             "DMLC_PS_ROOT_URI": "127.0.0.1"}
+    given = {
+        "PORT": "8080",
+        WATCH: "h:1:secret",
+        PROCESSES: "64",
+        "DMLC_NODE_HOST": "alias",
+        "DMLC_PS_ROOT_URI": "127.0.0.1",
+    }
     found, notes = child_environment(given, address="10.0.0.7")
     assert "PORT" not in found and WATCH not in found and "PORT is dropped" in notes[0]
     assert found["DMLC_NODE_HOST"] == "10.0.0.7" and found["PYTHONUNBUFFERED"] == "1"
@@ -281,5 +294,3 @@ def test_watch_address(tmp_path):
 
 def test_words_for_exit_codes():
     assert ending(-signal.SIGTERM) == "was killed by SIGTERM" and ending(2) == "ended with code 2"
-
-

@@ -31,8 +31,14 @@ def start(out, config, data, *, job=(), options=()):
     settings = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT))
     train = ["train.py", "--config", str(config), "--data", str(data), "--out", str(out), *options]
     launch = ["-m", "gluon_liver", "launch", *job, "--", *train, "--kvstore", "dist_sync"] if job else train
-    return subprocess.Popen([sys.executable, *launch], cwd=str(ROOT), env=settings, stderr=subprocess.PIPE,
-                            stdout=subprocess.DEVNULL, universal_newlines=True)
+    return subprocess.Popen(
+        [sys.executable, *launch],
+        cwd=str(ROOT),
+        env=settings,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        universal_newlines=True,
+    )
 
 
 def parameters(out, step):
@@ -52,8 +58,9 @@ def test_two_workers_train_what_one_process_trains(tmp_path, config, tiny_data):
         assert process.wait() == 0, process.stderr.read()
     found, expected = parameters(job, 6), parameters(alone, 6)
     assert max(np.abs(found[name].asnumpy() - expected[name].asnumpy()).max() for name in expected) <= 1e-6
-    losses = [[record["losses"]["total"] for record in events(out) if record["event"] == "step"]
-              for out in (job, alone)]
+    losses = [
+        [record["losses"]["total"] for record in events(out) if record["event"] == "step"] for out in (job, alone)
+    ]
     assert len(losses[0]) == 6 and np.allclose(*losses, rtol=1e-5)
 
 
@@ -82,8 +89,12 @@ def _is_worker(environ, out):
         variables, command = environ.read_bytes(), (environ.parent / "cmdline").read_bytes()
     except OSError:  # it ended, or belongs to somebody else
         return False
-    return (b"DMLC_ROLE=worker" in variables and b"train.py" in command and out.encode() in command
-            and b"keeper" not in command)
+    return (
+        b"DMLC_ROLE=worker" in variables
+        and b"train.py" in command
+        and out.encode() in command
+        and b"keeper" not in command
+    )
 
 
 def test_a_worker_that_fails_alone_ends_the_job(tmp_path, config, tiny_data):

@@ -88,22 +88,69 @@ def test_bad_input(capsys, place, arguments, message):
 
 def test_training_that_diverges_exits_with_three(capsys, place):
     code, error = run(
-        capsys, "train", "--config", "demo-ct", "--data", place / "data", "--out", place / "new", "--steps", 20,
-        "--set", "train.learning_rate=1e12", "--set", "train.optimizer=sgd", "--set", "train.warmup_steps=0",
-        "--set", "data.size=64", "--set", "network.rpn.train_post_nms=64", "--set", "network.rpn.test_post_nms=20",
+        capsys,
+        "train",
+        "--config",
+        "demo-ct",
+        "--data",
+        place / "data",
+        "--out",
+        place / "new",
+        "--steps",
+        20,
+        "--set",
+        "train.learning_rate=1e12",
+        "--set",
+        "train.optimizer=sgd",
+        "--set",
+        "train.warmup_steps=0",
+        "--set",
+        "data.size=64",
+        "--set",
+        "network.rpn.train_post_nms=64",
+        "--set",
+        "network.rpn.test_post_nms=20",
     )
     assert code == 3 and "not finite; nothing was updated" in error
 
 
 def test_train_evaluate_detect_from_the_command_line(capsys, place):
     small = ["--set", "data.size=64", "--set", "network.rpn.train_post_nms=64", "--set", "network.rpn.test_post_nms=20"]
-    assert run(capsys, "train", "--config", "demo-ct", "--data", place / "data", "--out", place / "new", "--seed", 5,
-               "--steps", 2, *small)[0] == 0
+    assert (
+        run(
+            capsys,
+            "train",
+            "--config",
+            "demo-ct",
+            "--data",
+            place / "data",
+            "--out",
+            place / "new",
+            "--seed",
+            5,
+            "--steps",
+            2,
+            *small,
+        )[0]
+        == 0
+    )
     assert main(["evaluate", "--run", str(place / "new"), "--bootstrap", "10"]) == 0
     printed = capsys.readouterr().out
     assert "as printed" in printed and "report.html" in printed
-    assert main(["detect", str(place / "data" / "studies" / "case-0000000003"), "--run", str(place / "new"),
-                 "--out", str(place / "found"), "--explain"]) == 0
+    assert (
+        main(
+            [
+                "detect",
+                str(place / "data" / "studies" / "case-0000000003"),
+                "--run",
+                str(place / "new"),
+                "--out",
+                str(place / "found"),
+                "--explain",
+            ]
+        )
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "3 slices" in printed and "figure 4: no relation map: the configuration relates no phases" in printed
     assert "explain/examples.png: 0 hits" in printed and (place / "found" / "explain" / "examples.png").is_file()
@@ -119,6 +166,7 @@ def test_every_command_explains_itself(capsys, words):
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
 def test_the_scripts_run_from_anywhere(script, tmp_path):
-    done = subprocess.run([sys.executable, str(ROOT / script), "--help"], cwd=str(tmp_path), capture_output=True,
-                          text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / script), "--help"], cwd=str(tmp_path), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0 and "usage: " + script in done.stdout

@@ -19,9 +19,7 @@ def uid(*numbers):
     return UID_ROOT + ".".join(str(number) for number in numbers)
 
 
-def ct_dataset(
-    *, study=1, series=1, instance=0, z=0.0, pixels=None, patient="P1", description="ARTERIAL", **tags
-):
+def ct_dataset(*, study=1, series=1, instance=0, z=0.0, pixels=None, patient="P1", description="ARTERIAL", **tags):
     """A CT slice; a tag set to None is left out."""
     pixels = np.full((16, 16), instance, np.int16) if pixels is None else pixels
     ds = Dataset()

@@ -38,25 +38,30 @@ def test_flip_moves_boxes_with_the_pixels():
 
 
 def test_scale_and_shift_by_hand():
-    moved = transform(sample_of(np.zeros((1, 1, 1, 100, 100), np.uint8), [[40, 50, 60, 90]]),
-                      scale=0.5, angle=0.0, shift=(10.0, -5.0))
+    moved = transform(
+        sample_of(np.zeros((1, 1, 1, 100, 100), np.uint8), [[40, 50, 60, 90]]), scale=0.5, angle=0.0, shift=(10.0, -5.0)
+    )
     # about (50, 50): half the distances, then the shift
     assert np.allclose(moved.boxes, [[55, 45, 65, 65]])
 
 
 def test_a_quarter_turn_by_hand():
-    moved = transform(sample_of(np.zeros((1, 1, 1, 100, 100), np.uint8), [[60, 45, 90, 55]]),
-                      scale=1.0, angle=90.0, shift=(0.0, 0.0))
+    moved = transform(
+        sample_of(np.zeros((1, 1, 1, 100, 100), np.uint8), [[60, 45, 90, 55]]), scale=1.0, angle=90.0, shift=(0.0, 0.0)
+    )
     # clockwise as seen: what lay to the right lies below
     assert np.allclose(moved.boxes, [[45, 60, 55, 90]], atol=1e-4)
 
 
-@pytest.mark.parametrize("options", [
-    {"scale": 1.3, "angle": 0.0, "shift": (0.0, 0.0)},
-    {"scale": 0.8, "angle": 0.0, "shift": (7.3, -4.6)},
-    {"scale": 1.0, "angle": 20.0, "shift": (0.0, 0.0)},
-    {"scale": 1.15, "angle": -33.0, "shift": (-5.0, 6.0)},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scale": 1.3, "angle": 0.0, "shift": (0.0, 0.0)},
+        {"scale": 0.8, "angle": 0.0, "shift": (7.3, -4.6)},
+        {"scale": 1.0, "angle": 20.0, "shift": (0.0, 0.0)},
+        {"scale": 1.15, "angle": -33.0, "shift": (-5.0, 6.0)},
+    ],
+)
 def test_boxes_are_those_of_the_painted_ellipse_after_the_transform(options):
     for ellipse in ((70, 52, 18, 9), (48, 76, 8, 14), (64, 64, 11, 11)):
         moved = transform(painted(ellipse), **options)

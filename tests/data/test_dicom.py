@@ -98,9 +98,7 @@ def test_spacing_may_vary_by_one_percent_and_no_more(tmp_path):
 def test_regrid_is_linear_between_positions(tmp_path):
     zs = (0, 2.0, 4.4, 6.0)
     for i, z in enumerate(zs):
-        write(
-            ct_dataset(instance=i, z=z, pixels=np.full((4, 4), int(z * 100), np.int16)), tmp_path / f"{i}.dcm"
-        )
+        write(ct_dataset(instance=i, z=z, pixels=np.full((4, 4), int(z * 100), np.int16)), tmp_path / f"{i}.dcm")
     volume = load(tmp_path, regrid=True)
     step = volume.geometry.spacing[0]
     assert step == pytest.approx(2.0)
@@ -155,9 +153,7 @@ def test_other_images_are_dropped_and_said_to_be(tmp_path, tags, kind):
     write_series(tmp_path, series=2, zs=(0, 2), **tags)
     scan = scan_folder(str(tmp_path))
     assert [len(series.slices) for series in scan.series] == [3]
-    assert [(one.kind, one.images, one.where) for one in scan.rejected] == [
-        (kind, 2, "2 files, 0004 to 0005")
-    ]
+    assert [(one.kind, one.images, one.where) for one in scan.rejected] == [(kind, 2, "2 files, 0004 to 0005")]
 
 
 def test_original_secondary_axial_is_kept(tmp_path):
@@ -195,9 +191,7 @@ def test_gantry_tilt_is_detected_and_undone_on_request(tmp_path):
         assert abs(rows.mean() - (21.5 + volume.source_shift[z, 1])) < 0.6
     # The same pixel of the tilted file and its place on the grid are one point of the world.
     world = np.array([-10, -20, 0]) + 21.5 * 0.25 * direction[:, 1]
-    assert volume.geometry.world_to_index(world) == pytest.approx(
-        [0, 21.5 + volume.source_shift[0, 1], 0], abs=1e-4
-    )
+    assert volume.geometry.world_to_index(world) == pytest.approx([0, 21.5 + volume.source_shift[0, 1], 0], abs=1e-4)
 
 
 def test_slices_shifted_against_each_other_are_refused(tmp_path):
@@ -277,9 +271,7 @@ def test_padding_range_and_signed_padding_of_unsigned_pixels(tmp_path):
 def test_padding_beyond_the_stored_bits(tmp_path):
     pixels = np.array([[0xF830, 1000]], np.uint16)
     for i in range(2):
-        ds = ct_dataset(
-            instance=i, z=2.0 * i, pixels=pixels, BitsStored=12, HighBit=11, RescaleIntercept=-1000
-        )
+        ds = ct_dataset(instance=i, z=2.0 * i, pixels=pixels, BitsStored=12, HighBit=11, RescaleIntercept=-1000)
         ds.add_new("PixelPaddingValue", "US", 0xF830)
         write(ds, tmp_path / f"{i}.dcm")
     assert load(tmp_path).hu[0].tolist() == [[-1024, 0]]
@@ -288,9 +280,7 @@ def test_padding_beyond_the_stored_bits(tmp_path):
 def test_overlay_bits_above_the_stored_ones_are_dropped_and_signs_kept(tmp_path):
     pixels = np.array([[0x0FFF | 0x4000, 0x8005]], np.uint16).view(np.int16)
     for i in range(2):
-        write(
-            ct_dataset(instance=i, z=2.0 * i, pixels=pixels, BitsStored=12, HighBit=11), tmp_path / f"{i}.dcm"
-        )
+        write(ct_dataset(instance=i, z=2.0 * i, pixels=pixels, BitsStored=12, HighBit=11), tmp_path / f"{i}.dcm")
     assert load(tmp_path).hu[0].tolist() == [[-1, 5]]
 
 

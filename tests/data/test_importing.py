@@ -71,11 +71,7 @@ def test_a_study_with_three_phases(tmp_path):
     assert report["taken"][0]["phases"]["delayed"]["absent_slices"] == 1
     assert dataset.cases_of("train") == [study.case] and dataset.annotations.images == []
     again = import_ct(tmp_path / "in", tmp_path / "again", salt="s")
-    assert (
-        again["taken"][0]["case"]
-        == study.case
-        != import_ct(tmp_path / "in", tmp_path / "x")["taken"][0]["case"]
-    )
+    assert again["taken"][0]["case"] == study.case != import_ct(tmp_path / "in", tmp_path / "x")["taken"][0]["case"]
 
 
 def test_what_cannot_be_used_is_left_out_and_the_rest_is_taken(tmp_path):
@@ -103,9 +99,7 @@ def test_what_cannot_be_used_is_left_out_and_the_rest_is_taken(tmp_path):
         "no-reference",
     ]
     assert [one["kind"] for one in report["rejected"]] == ["not-dicom"]
-    partial = [
-        one for one in report["taken"] if set(one["phases"]) != {"non_contrast", "arterial", "delayed"}
-    ]
+    partial = [one for one in report["taken"] if set(one["phases"]) != {"non_contrast", "arterial", "delayed"}]
     assert sorted(sorted(one["phases"]) for one in partial) == [["arterial"], ["arterial", "delayed"]]
     for one in partial:
         present = Dataset.open(tmp_path / "data").study(one["case"]).present
@@ -228,9 +222,7 @@ def test_one_slice_named_twice_and_a_wrong_exhaustive(tmp_path):
     with pytest.raises(AnnotationError, match="image 2 is the same slice as image 1"):
         import_ct(tmp_path / "in", tmp_path / "data", labels=label_file(tmp_path / "l.json", same))
     with pytest.raises(AnnotationError, match="key 'exhaustive'"):
-        import_ct(
-            tmp_path / "in", tmp_path / "data", labels=label_file(tmp_path / "l.json", [], exhaustive="yes")
-        )
+        import_ct(tmp_path / "in", tmp_path / "data", labels=label_file(tmp_path / "l.json", [], exhaustive="yes"))
 
 
 def test_bad_folders_and_options(tmp_path):
@@ -309,8 +301,15 @@ def test_file_names_and_order_change_nothing(tmp_path):
         write_study(tmp_path / "a", study, patient=f"P{study}")
         # Two fields of view of three slices each share a series, which nothing but their content tells apart.
         for i in range(6):
-            ds = ct_dataset(study=study, series=9, instance=i, z=2.0 * i, patient=f"P{study}", description="PORTAL",
-                            pixels=np.zeros((16, 16 if i % 2 else 8), np.int16))  # fmt: skip
+            ds = ct_dataset(
+                study=study,
+                series=9,
+                instance=i,
+                z=2.0 * i,
+                patient=f"P{study}",
+                description="PORTAL",
+                pixels=np.zeros((16, 16 if i % 2 else 8), np.int16),
+            )
             write(ds, tmp_path / "a" / f"st{study}" / "se9" / f"{i}.dcm")
     for path in sorted((tmp_path / "a").rglob("*.dcm")):
         names.append(path)
@@ -382,9 +381,7 @@ def test_identifiers_stay_in_the_private_folder(tmp_path, capsys):
         "salt",
         "series.csv",
     ]
-    public = [
-        path for path in (tmp_path / "data").rglob("*") if path.is_file() and private not in path.parents
-    ]
+    public = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and private not in path.parents]
     for text in [printed.out, printed.err] + [path.read_bytes().decode("latin-1") for path in public]:
         assert "SECRET" not in text and uid(1) not in text and "Name" not in text
     assert uid(1) in (private / "key.csv").read_text() and "SECRET" in (private / "files.csv").read_text()

@@ -68,9 +68,7 @@ def test_default_patterns(phase, descriptions):
 
 
 def test_several_phases_and_none_are_left_out_with_the_reason():
-    choice = choose_phases(
-        [series(1, "PRE-CONTRAST ARTERIAL"), series(2, "PORTAL"), series(3, "ART")], PhaseRules()
-    )
+    choice = choose_phases([series(1, "PRE-CONTRAST ARTERIAL"), series(2, "PORTAL"), series(3, "ART")], PhaseRules())
     assert {phase: one.number for phase, one in choice.taken.items()} == {"arterial": 3}
     assert choice.rule["arterial"] == "description pattern 1 of arterial"
     assert [(one.where, one.kind) for one in choice.left_out] == [
@@ -95,17 +93,14 @@ def test_an_exact_name_wins_over_the_description():
 
 
 def test_parts_of_a_mixed_series_compete():
-    choice = choose_phases(
-        [series(1, "ART", 1), series(1, "ART", 2)], PhaseRules(series={"1.2.1": "arterial"})
-    )
+    choice = choose_phases([series(1, "ART", 1), series(1, "ART", 2)], PhaseRules(series={"1.2.1": "arterial"}))
     assert not choice.taken and len(choice.left_out) == 2
 
 
 def test_a_phase_file(tmp_path):
     path = tmp_path / "p.yaml"
     path.write_text(
-        "order: [early, late]\nreference: late\nseries: {'1.2.3': early}\n"
-        "patterns: {late: 'x+', early: [y]}\n"
+        "order: [early, late]\nreference: late\nseries: {'1.2.3': early}\npatterns: {late: 'x+', early: [y]}\n"
     )
     rules = load_phase_rules(str(path))
     assert (rules.order, rules.reference, rules.series) == (("early", "late"), "late", {"1.2.3": "early"})

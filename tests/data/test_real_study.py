@@ -40,9 +40,7 @@ def imported(tmp_path_factory):
         "categories": [{"id": 3, "name": "hcc"}],
     }
     (tmp / "labels.json").write_text(json.dumps(coco))
-    report = import_ct(
-        FOLDER, tmp / "data", phases=tmp / "phases.yaml", labels=tmp / "labels.json", salt="test"
-    )
+    report = import_ct(FOLDER, tmp / "data", phases=tmp / "phases.yaml", labels=tmp / "labels.json", salt="test")
     return report, Dataset.open(tmp / "data"), boxes["boxes"]
 
 

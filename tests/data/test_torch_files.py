@@ -42,11 +42,16 @@ def test_torch_kinds_views_and_order(save, tmp_path):
     shared = Storage("FloatStorage", np.arange(60, dtype=np.float32))
     bfloat16 = (VALUES.view(np.uint32) >> 16).astype(np.uint16)  # these values lose nothing
     tree = {
-        "z": tensor(VALUES), "half": tensor(VALUES, "HalfStorage"), "double": tensor(VALUES, "DoubleStorage"),
-        "bfloat16": tensor(bfloat16, "BFloat16Storage"), "batches": tensor([7], "LongStorage"), "lr": 0.1,
-        "view": Tensor(shared, (4, 3), offset=20, stride=(1, 10)), "scalar": Tensor(shared, (), offset=5),
+        "z": tensor(VALUES),
+        "half": tensor(VALUES, "HalfStorage"),
+        "double": tensor(VALUES, "DoubleStorage"),
+        "bfloat16": tensor(bfloat16, "BFloat16Storage"),
+        "batches": tensor([7], "LongStorage"),
+        "lr": 0.1,
+        "view": Tensor(shared, (4, 3), offset=20, stride=(1, 10)),
+        "scalar": Tensor(shared, (), offset=5),
         "empty": Tensor(shared, (0, 3)),
-    }  # fmt: skip
+    }
     save(tmp_path / "w.pth", tree)
     found = read_weights(tmp_path / "w.pth")
     assert list(found) == ["z", "half", "double", "bfloat16", "view", "scalar", "empty"]  # counters are left out
@@ -58,11 +63,14 @@ def test_torch_kinds_views_and_order(save, tmp_path):
 
 
 @SAVERS
-@pytest.mark.parametrize("wrap", [
-    lambda state: {"epoch": 3, "state_dict": state},
-    lambda state: OrderedDict(model=state, optimizer={"state": {0: tensor([1.0])}}),
-    lambda state: {"model": {"state_dict": {"module." + name: value for name, value in state.items()}}},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"epoch": 3, "state_dict": state},
+        lambda state: OrderedDict(model=state, optimizer={"state": {0: tensor([1.0])}}),
+        lambda state: {"model": {"state_dict": {"module." + name: value for name, value in state.items()}}},
+    ],
+)
 def test_torch_wrappers_and_data_parallel_prefix(save, wrap, tmp_path):
     save(tmp_path / "w.bin", wrap({"a.weight": tensor(VALUES), "a.bias": tensor([1.0])}))
     found = read_weights(str(tmp_path / "w.bin"))
@@ -76,11 +84,14 @@ def test_the_bomb_is_live(tmp_path):
     assert (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("save", [
-    lambda path, bomb: save_zip(path, {"a": tensor(VALUES), "b": bomb}),
-    lambda path, bomb: save_legacy(path, {"a": tensor(VALUES), "b": bomb}),
-    lambda path, bomb: save_legacy(path, {"a": tensor(VALUES)}, system=bomb),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda path, bomb: save_zip(path, {"a": tensor(VALUES), "b": bomb}),
+        lambda path, bomb: save_legacy(path, {"a": tensor(VALUES), "b": bomb}),
+        lambda path, bomb: save_legacy(path, {"a": tensor(VALUES)}, system=bomb),
+    ],
+)
 def test_nothing_of_a_torch_file_runs(save, tmp_path):
     save(tmp_path / "w.pth", Bomb(tmp_path / "ran"))
     assert f"asks for {os.mkdir.__module__}.mkdir; only tensors are read" in refused(tmp_path / "w.pth")

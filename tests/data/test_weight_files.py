@@ -69,10 +69,16 @@ def test_damaged_npz_headers(tmp_path):
 
 def test_safetensors(tmp_path):
     bfloat16 = (VALUES.view(np.uint32) >> 16).astype(np.uint16)
-    save_safetensors(tmp_path / "w.safetensors", {
-        "a": ("F32", VALUES), "b": ("F16", VALUES.astype(np.float16)), "c": ("BF16", bfloat16),
-        "d": ("F64", VALUES.astype(np.float64)), "n": ("I64", np.array([3])),
-    })  # fmt: skip
+    save_safetensors(
+        tmp_path / "w.safetensors",
+        {
+            "a": ("F32", VALUES),
+            "b": ("F16", VALUES.astype(np.float16)),
+            "c": ("BF16", bfloat16),
+            "d": ("F64", VALUES.astype(np.float64)),
+            "n": ("I64", np.array([3])),
+        },
+    )
     found = read_weights(tmp_path / "w.safetensors")
     assert sorted(found) == ["a", "b", "c", "d"]
     for value in found.values():

@@ -12,8 +12,13 @@ from collections import OrderedDict
 
 import numpy as np
 
-KINDS = {"FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": "<u2", "DoubleStorage": "<f8",
-         "LongStorage": "<i8"}  # fmt: skip
+KINDS = {
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": "<u2",
+    "DoubleStorage": "<f8",
+    "LongStorage": "<i8",
+}
 
 
 class Storage:

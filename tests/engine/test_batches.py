@@ -15,9 +15,14 @@ def sample(boxes, labels):
 
 
 def batch(samples, seeds):
-    return make_batch(samples, anchors=ANCHORS, rpn=RPNConfig(samples=8), max_boxes=3,
-                      rngs=[np.random.default_rng(seed) for seed in seeds],
-                      draws=np.zeros((len(samples), 5), np.float32))
+    return make_batch(
+        samples,
+        anchors=ANCHORS,
+        rpn=RPNConfig(samples=8),
+        max_boxes=3,
+        rngs=[np.random.default_rng(seed) for seed in seeds],
+        draws=np.zeros((len(samples), 5), np.float32),
+    )
 
 
 def test_grey_is_normalised_with_imagenets_mean_and_deviation():

@@ -26,14 +26,22 @@ def test_rows_become_stored_boxes():
 
 def test_a_trained_network_finds_what_it_was_trained_on(tiny_dataset, make_config, tmp_path):
     """Targets, sampling, losses, decoding and scaling agree: any one of them wrong, and the boxes do not come back."""
-    config = make_config(**{
-        "train.epochs": 60, "train.batch_size": 3, "train.decay_epochs": [45], "train.learning_rate": 0.001,
-        "data.size": 96, "data.augment": {"flip": True}, "network.head.dropout": 0.0,
-    })
+    config = make_config(
+        **{
+            "train.epochs": 60,
+            "train.batch_size": 3,
+            "train.decay_epochs": [45],
+            "train.learning_rate": 0.001,
+            "data.size": 96,
+            "data.augment": {"flip": True},
+            "network.head.dropout": 0.0,
+        }
+    )
     run = train(config, tiny_dataset, tmp_path / "run", progress=False)
     detector, _ = SliceDetector.from_run(run, context=mx.cpu())
-    results = detect_labelled(detector, tiny_dataset, training_labels(config, tiny_dataset), batch_size=2,
-                              progress=False)
+    results = detect_labelled(
+        detector, tiny_dataset, training_labels(config, tiny_dataset), batch_size=2, progress=False
+    )
     summary = ct_summary(results, classes=tiny_dataset.classes, replicates=2)
     assert summary["ap50"]["mean"]["value"] > 0.9
     assert summary["top1"]["cyst"]["value"] == summary["top1"]["hcc"]["value"] == 1.0

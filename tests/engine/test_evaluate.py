@@ -30,8 +30,9 @@ def image(boxes, labels, scores, gt_boxes, gt_labels):
     def rows(values):
         return np.array(values, np.float32).reshape(-1, 4)
 
-    return ImageResult(1, "p", rows(gt_boxes), np.array(gt_labels, np.int32), rows(boxes), np.array(scores),
-                       np.array(labels, np.int32))
+    return ImageResult(
+        1, "p", rows(gt_boxes), np.array(gt_labels, np.int32), rows(boxes), np.array(scores), np.array(labels, np.int32)
+    )
 
 
 def test_results_and_report(run, tiny_dataset):

@@ -50,18 +50,27 @@ def explain(detector, data, case, folder, *, found=None, lesions=(), labels=None
     loader = detector.loader(data, cases=[case])
     images = open_images(data, case, "liver", "raw")
     return write_explanation(
-        detector, data.study(case), folder, loader=loader, images=images, found=found or [detections()] * 3,
-        lesions=lesions, labels=data.annotations.of_case(case) if labels is None else labels, score_threshold=0.5,
+        detector,
+        data.study(case),
+        folder,
+        loader=loader,
+        images=images,
+        found=found or [detections()] * 3,
+        lesions=lesions,
+        labels=data.annotations.of_case(case) if labels is None else labels,
+        score_threshold=0.5,
     )
 
 
 LESION = {
-    "class": "hcc", "score": 0.9, "boxes": [
+    "class": "hcc",
+    "score": 0.9,
+    "boxes": [
         {"slice": 0, "box_xyxy_px": [0.0, 0.0, 9.0, 9.0], "class": "hcc", "score": 0.6},
         {"slice": 1, "box_xyxy_px": BOX, "class": "hcc", "score": 0.9},
         {"slice": 2, "box_xyxy_px": [0.0, 0.0, 9.0, 9.0], "class": "cyst", "score": 0.95},
     ],
-}  # fmt: skip
+}
 
 
 def test_without_content_a_lesion_looks_at_its_own_place(detector, data, tmp_path):
@@ -100,8 +109,13 @@ def test_an_absent_phase_is_said(detector, data, tmp_path):
 def test_cells_in_a_box():
     cells = Cells(16, 0.5)  # centres on stored pixels 1, 33, 65, 97
     assert np.argwhere(cells_in([0, 30, 70, 66], cells=cells, shape=(4, 4))).tolist() == [
-        [1, 0], [1, 1], [1, 2], [2, 0], [2, 1], [2, 2],
-    ]  # fmt: skip
+        [1, 0],
+        [1, 1],
+        [1, 2],
+        [2, 0],
+        [2, 1],
+        [2, 2],
+    ]
     assert np.argwhere(cells_in([40, 34, 50, 64], cells=cells, shape=(4, 4))).tolist() == [[1, 1]]  # tie: the first
     assert np.argwhere(cells_in([125, 60, 128, 70], cells=cells, shape=(4, 4))).tolist() == [[2, 3]]
 

@@ -24,10 +24,15 @@ def test_what_is_saved_is_found(tmp_path):
     sha256 = hashlib.sha256(content).hexdigest()
     assert find_flow(tmp_path) == (tmp_path / "flow.params", 0.25, sha256)
     assert read_manifest(tmp_path / "flow.json") == {
-        "format": 1, "network": "LiteFlowNet", "width": 0.25, "parameters": 10, "source": {"kind": "test"},
-        "conventions": CONVENTIONS, "tensors": {"a": "x"},
+        "format": 1,
+        "network": "LiteFlowNet",
+        "width": 0.25,
+        "parameters": 10,
+        "source": {"kind": "test"},
+        "conventions": CONVENTIONS,
+        "tensors": {"a": "x"},
         "output": {"file": "flow.params", "bytes": len(content), "sha256": sha256},
-    }  # fmt: skip
+    }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flow.json", "flow.params"]
 
 

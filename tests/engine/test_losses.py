@@ -20,8 +20,9 @@ def test_losses_equal_numpy():
     labels = np.array([[1, 0, -1, 0, 1, -1], [0, 0, 0, -1, -1, -1]], float)
     targets = rng.normal(size=(2, 6, 4))
 
-    outputs = [mx.nd.array(a) for a in (rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets,
-                                        box_masks)]
+    outputs = [
+        mx.nd.array(a) for a in (rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks)
+    ]
     losses = detection_losses(outputs, mx.nd.array(labels), mx.nd.array(targets))
 
     probability = 1 / (1 + np.exp(-rpn_scores[..., 0]))
@@ -38,10 +39,12 @@ def test_losses_equal_numpy():
         box = huber(rpn_boxes[b] - targets[b], RPN_HUBER) * (labels[b] == 1)[:, None]
         head_box = huber(box_deltas[b] - box_targets[b], HEAD_HUBER) * box_masks[b]
         expected = {
-            "rpn_score": entropy[b][sampled].mean(), "rpn_box": box.sum() / sampled.sum(),
-            "rcnn_score": np.mean(picked), "rcnn_box": head_box.sum() / valid.sum(),
+            "rpn_score": entropy[b][sampled].mean(),
+            "rpn_box": box.sum() / sampled.sum(),
+            "rcnn_score": np.mean(picked),
+            "rcnn_box": head_box.sum() / valid.sum(),
             "texture": texture[b][valid].mean(),
-        }  # fmt: skip
+        }
         for name, value in expected.items():
             assert np.isclose(with_texture[name].asnumpy()[b], value, rtol=1e-5), name
         for name in losses:
@@ -56,8 +59,17 @@ def test_an_image_without_samples_loses_nothing():
 
 
 def test_extreme_scores_stay_finite():
-    outputs = [mx.nd.array(a) for a in (np.array([[[1e4], [-1e4]]]), np.zeros((1, 2, 4)), np.zeros((1, 1, 2)),
-                                        np.zeros((1, 1, 1, 4)), np.zeros((1, 1)), np.zeros((1, 1, 1, 4)),
-                                        np.zeros((1, 1, 1, 4)))]
+    outputs = [
+        mx.nd.array(a)
+        for a in (
+            np.array([[[1e4], [-1e4]]]),
+            np.zeros((1, 2, 4)),
+            np.zeros((1, 1, 2)),
+            np.zeros((1, 1, 1, 4)),
+            np.zeros((1, 1)),
+            np.zeros((1, 1, 1, 4)),
+            np.zeros((1, 1, 1, 4)),
+        )
+    ]
     losses = detection_losses(outputs, mx.nd.array([[0, 1]]), mx.nd.zeros((1, 2, 4)))
     assert float(losses["rpn_score"].asscalar()) == 1e4

@@ -98,8 +98,13 @@ def test_all_that_runs_again_is_read(make_config, depth):
     # cuDNN's BatchNorm and the plain Convolution refuse to run for an output that nobody reads
     config = make_config(**{"network.depth": depth, "row": None})
     net = TrainingNet(make_detector(config, classes="abc", phases=2, context=mx.cpu()), batch_size=2)
-    shapes = {"image": (2, 2, 1, 1, 64, 64), "gt_boxes": (2, 4, 4), "gt_labels": (2, 4),
-              "draws": (2, net.detector.draws), "present": (2, 2)}
+    shapes = {
+        "image": (2, 2, 1, 1, 64, 64),
+        "gt_boxes": (2, 4, 4),
+        "gt_labels": (2, 4),
+        "draws": (2, net.detector.draws),
+        "present": (2, 2),
+    }
     graph = mirror_blocks(training_symbol(net, list(shapes))).simple_bind(mx.cpu(), **shapes).debug_str()
     read = set(re.findall(r"^\targ\[\d+\]=(\S+)\(0\)", graph, re.MULTILINE))
     again = re.findall(r"^Op:(?:BatchNorm|Convolution), Name=(\S+_mirror)$", graph, re.MULTILINE)

@@ -38,8 +38,10 @@ for name, array in before.items():
 @pytest.mark.parametrize("mode, onednn", [("live", "0"), ("frozen", "1")])
 def test_mirrored_steps_are_the_plain_steps(mode, onednn):
     """With oneDNN and without, whose operators forgive less: a process each, for MXNet reads the variable once."""
-    settings = dict(os.environ, MXNET_MKLDNN_ENABLED=onednn, PYTHONPATH=str(ROOT),
-                    MXNET_STORAGE_FALLBACK_LOG_VERBOSE="0")
-    done = subprocess.run([sys.executable, "-c", STEPS.format(mode=mode)], env=settings, stderr=subprocess.PIPE,
-                          universal_newlines=True)
+    settings = dict(
+        os.environ, MXNET_MKLDNN_ENABLED=onednn, PYTHONPATH=str(ROOT), MXNET_STORAGE_FALLBACK_LOG_VERBOSE="0"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", STEPS.format(mode=mode)], env=settings, stderr=subprocess.PIPE, universal_newlines=True
+    )
     assert done.returncode == 0, done.stderr

@@ -31,16 +31,28 @@ def steps_of(config, dataset, count=3):
 
 @pytest.mark.parametrize("batch_size", [4, 5])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("parallel", [
-    {"devices": "cpu:4", "kvstore": "device"}, {"devices": "cpu:4", "kvstore": "local"},
-    {"devices": "cpu:2", "accumulate": 2}, {"accumulate": 4},
-], ids=str)
+@pytest.mark.parametrize(
+    "parallel",
+    [
+        {"devices": "cpu:4", "kvstore": "device"},
+        {"devices": "cpu:4", "kvstore": "local"},
+        {"devices": "cpu:2", "accumulate": 2},
+        {"accumulate": 4},
+    ],
+    ids=str,
+)
 def test_devices_and_parts_give_the_step_of_one_device(tiny_dataset, make_config, batch_size, optimizer, parallel):
     """With dropout, sampling and clipping at work; Adam divides by gradients and so amplifies their last bits."""
-    config = make_config(**{
-        "network.batch_norm": "frozen", "train.batch_size": batch_size, "train.optimizer": optimizer,
-        "network.head.dropout": 0.5, "data.augment": {"flip": True}, "train.clip_norm": 1.0,
-    })
+    config = make_config(
+        **{
+            "network.batch_norm": "frozen",
+            "train.batch_size": batch_size,
+            "train.optimizer": optimizer,
+            "network.head.dropout": 0.5,
+            "data.augment": {"flip": True},
+            "train.clip_norm": 1.0,
+        }
+    )
     several = build_config(dict(config.to_dict(), parallel=parallel))
     count = 3 if optimizer == "sgd" else 1
     expected, losses = steps_of(config, tiny_dataset, count)
@@ -58,8 +70,15 @@ def test_devices_and_parts_give_the_step_of_one_device(tiny_dataset, make_config
 
 def test_mirrored_nets_on_two_devices_in_two_parts(tiny_dataset, make_config):
     config = make_config(**{"network.batch_norm": "frozen", "train.batch_size": 4, "train.optimizer": "sgd"})
-    mirrored = make_config(**{"network.batch_norm": "frozen", "train.batch_size": 4, "train.optimizer": "sgd",
-                              "train.mirror": True, "parallel": {"devices": "cpu:2", "accumulate": 2}})
+    mirrored = make_config(
+        **{
+            "network.batch_norm": "frozen",
+            "train.batch_size": 4,
+            "train.optimizer": "sgd",
+            "train.mirror": True,
+            "parallel": {"devices": "cpu:2", "accumulate": 2},
+        }
+    )
     expected, losses = steps_of(config, tiny_dataset)
     found, found_losses = steps_of(mirrored, tiny_dataset)
     assert np.allclose(found_losses, losses, rtol=1e-5)
@@ -77,10 +96,15 @@ def test_live_batch_norm_depends_on_the_devices(tiny_dataset, make_config):
 
 
 def test_two_bit_gradients_are_minus_one_zero_and_one_times_the_threshold(tiny_dataset, make_config):
-    config = make_config(**{
-        "network.batch_norm": "frozen", "train.optimizer": "sgd", "train.momentum": 0.0, "train.weight_decay": 0.0,
-        "parallel": {"devices": "cpu:2", "compression": 0.02},
-    })
+    config = make_config(
+        **{
+            "network.batch_norm": "frozen",
+            "train.optimizer": "sgd",
+            "train.momentum": 0.0,
+            "train.weight_decay": 0.0,
+            "parallel": {"devices": "cpu:2", "compression": 0.02},
+        }
+    )
     before, _ = steps_of(config, tiny_dataset, 0)
     after, _ = steps_of(config, tiny_dataset, 1)
     change = (before["class_predictor.weight"][0] - after["class_predictor.weight"][0]) / 0.01
@@ -92,32 +116,39 @@ def test_devices(text, count):
     assert parse_devices(text) == [mx.cpu(index) for index in range(count)]
 
 
-@pytest.mark.parametrize("text", ["cpu:0", "cpu:-1", "cpu:a", "cpu:0,1", "gpu", "gpu:", "gpu:0,0", "gpu:0,,1", "tpu:0",
-                                  ""])
+@pytest.mark.parametrize(
+    "text", ["cpu:0", "cpu:-1", "cpu:a", "cpu:0,1", "gpu", "gpu:", "gpu:0,0", "gpu:0,,1", "tpu:0", ""]
+)
 def test_devices_that_are_none(text):
     with pytest.raises(ConfigError, match="--devices"):
         parse_devices(text)
 
 
-@pytest.mark.parametrize("changes, reason", [
-    ({"parallel": {"kvstore": "nccl"}}, "NCCL"),
-    ({"parallel": {"kvstore": "dist_sync"}}, "gluon_liver launch"),
-    ({"parallel": {"compression": 0.5, "kvstore": "local", "devices": "cpu:2"}}, "MXNet 1.9.1 has none for local"),
-    ({"parallel": {"compression": 0.5}}, "two devices"),
-    ({"parallel": {"amp": True}}, "--amp needs GPUs"),
-    ({"parallel": {"devices": "cpu:4"}, "train.batch_size": 3, "network.batch_norm": "frozen"}, "need 4 images"),
-    ({"parallel": {"devices": "cpu:2", "accumulate": 2}, "train.batch_size": 6}, "8 images a step"),
-])
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"parallel": {"kvstore": "nccl"}}, "NCCL"),
+        ({"parallel": {"kvstore": "dist_sync"}}, "gluon_liver launch"),
+        ({"parallel": {"compression": 0.5, "kvstore": "local", "devices": "cpu:2"}}, "MXNet 1.9.1 has none for local"),
+        ({"parallel": {"compression": 0.5}}, "two devices"),
+        ({"parallel": {"amp": True}}, "--amp needs GPUs"),
+        ({"parallel": {"devices": "cpu:4"}, "train.batch_size": 3, "network.batch_norm": "frozen"}, "need 4 images"),
+        ({"parallel": {"devices": "cpu:2", "accumulate": 2}, "train.batch_size": 6}, "8 images a step"),
+    ],
+)
 def test_what_mxnet_cannot_do_is_refused_with_the_reason(make_config, changes, reason):
     config = make_config(**changes)
     with pytest.raises(ConfigError, match=reason):
         check_parallel(config, parse_devices(config.parallel.devices))
 
 
-@pytest.mark.parametrize("changes, reason", [
-    ({"parallel.kvstore": "dist_async", "train.clip_norm": 1.0}, "dist_async never is in one place"),
-    ({"parallel.kvstore": "device"}, "every worker would train on its own"),
-])
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"parallel.kvstore": "dist_async", "train.clip_norm": 1.0}, "dist_async never is in one place"),
+        ({"parallel.kvstore": "device"}, "every worker would train on its own"),
+    ],
+)
 def test_what_a_job_cannot_do(make_config, monkeypatch, changes, reason):
     monkeypatch.setenv("DMLC_ROLE", "worker")
     with pytest.raises(ConfigError, match=reason):

@@ -26,8 +26,9 @@ def parameters(run):
 
 
 def same(first, second):
-    return set(first) == set(second) and all(first[name].asnumpy().tobytes() == second[name].asnumpy().tobytes()
-                                             for name in first)
+    return set(first) == set(second) and all(
+        first[name].asnumpy().tobytes() == second[name].asnumpy().tobytes() for name in first
+    )
 
 
 def events(run):
@@ -79,16 +80,22 @@ def test_interrupted_anywhere_it_ends_at_the_same_bytes(
     assert run.progress() == (stop, 10, stop == 10)
     run = train(config, tiny_dataset, tmp_path / "run", resume="auto", progress=False)
     assert same(parameters(run), parameters(reference)) and run.progress() == (10, 10, True)
-    logged, expected = ([r["losses"] for r in read_log(one.folder / "log.jsonl") if r["event"] == "step"]
-                        for one in (run, reference))
+    logged, expected = (
+        [r["losses"] for r in read_log(one.folder / "log.jsonl") if r["event"] == "step"] for one in (run, reference)
+    )
     assert logged == expected
     again = train(config, tiny_dataset, tmp_path / "run", resume="auto", progress=False)  # finished: nothing happens
     assert same(parameters(again), parameters(reference))
 
 
 def test_from_one_device_to_four(tiny_dataset, make_config, tmp_path, stop_after, whole):
-    options = {**HARD, "train.optimizer": "sgd", "network.batch_norm": "frozen", "train.batch_size": 4,
-               "train.epochs": 3}
+    options = {
+        **HARD,
+        "train.optimizer": "sgd",
+        "network.batch_norm": "frozen",
+        "train.batch_size": 4,
+        "train.epochs": 3,
+    }
     config = make_config(**options)
     expected = parameters(whole(config))
     stop_after(4)
@@ -150,8 +157,16 @@ def test_a_changed_rate_takes_effect_and_is_logged(tiny_dataset, make_config, tm
     assert Run.open(run.folder).config == config
 
 
-@pytest.mark.parametrize("change, value", [("network.width", 0.25), ("train.optimizer", "sgd"), ("train.seed", 1),
-                                           ("train.batch_size", 4), ("data.size", 96)])
+@pytest.mark.parametrize(
+    "change, value",
+    [
+        ("network.width", 0.25),
+        ("train.optimizer", "sgd"),
+        ("train.seed", 1),
+        ("train.batch_size", 4),
+        ("data.size", 96),
+    ],
+)
 def test_changes_that_a_run_does_not_survive(tiny_dataset, make_config, tmp_path, change, value):
     run = train(make_config(), tiny_dataset, tmp_path / "run", steps=2, progress=False)
     before = (run.folder / "log.jsonl").read_bytes()
@@ -241,8 +256,14 @@ def test_an_earlier_checkpoint_leaves_the_later_ones_behind(tiny_dataset, make_c
     options = {"train.checkpoint_steps": 2, "train.checkpoint_every": 100, "train.keep_checkpoints": 2}
     run = train(make_config(**options), tiny_dataset, tmp_path / "run", steps=8, progress=False)
     assert {path.name for path in run.checkpoints.iterdir()} == {"step-00000006", "step-00000008"}
-    train(make_config(**options, **{"train.learning_rate": 0.0001}), tiny_dataset, run.folder, resume="step-00000006",
-          steps=7, progress=False)
+    train(
+        make_config(**options, **{"train.learning_rate": 0.0001}),
+        tiny_dataset,
+        run.folder,
+        resume="step-00000006",
+        steps=7,
+        progress=False,
+    )
     assert {path.name for path in run.checkpoints.iterdir()} == {"step-00000006", "step-00000007"}
 
 
@@ -290,5 +311,10 @@ def test_momentum_may_not_come_or_go(tiny_dataset, make_config, tmp_path, before
     options = {"train.optimizer": "sgd", "train.momentum": before}
     train(make_config(**options), tiny_dataset, tmp_path / "run", steps=2, progress=False)
     with pytest.raises(ConfigError, match="train.momentum was {}".format(before)):
-        train(make_config(**{**options, "train.momentum": after}), tiny_dataset, tmp_path / "run", resume="auto",
-              progress=False)
+        train(
+            make_config(**{**options, "train.momentum": after}),
+            tiny_dataset,
+            tmp_path / "run",
+            resume="auto",
+            progress=False,
+        )

@@ -26,7 +26,10 @@ def parameters(run):
 
 def test_a_run_folder_holds_what_it_should(tiny_run):
     assert {path.name for path in tiny_run.folder.iterdir()} >= {
-        "config.yaml", "environment.json", "log.jsonl", "checkpoints",
+        "config.yaml",
+        "environment.json",
+        "log.jsonl",
+        "checkpoints",
     }
     log = records(tiny_run)
     assert [log[0]["event"], log[-1]["event"]] == ["start", "end"]
@@ -41,8 +44,13 @@ def test_a_run_folder_holds_what_it_should(tiny_run):
 
 def test_same_seed_same_parameters_and_another_seed_others(tiny_dataset, make_config, tmp_path):
     runs = [
-        train(make_config(**{"train.seed": seed, "data.augment.flip": True}), tiny_dataset, tmp_path / name,
-              steps=4, progress=False)
+        train(
+            make_config(**{"train.seed": seed, "data.augment.flip": True}),
+            tiny_dataset,
+            tmp_path / name,
+            steps=4,
+            progress=False,
+        )
         for name, seed in (("a", 3), ("b", 3), ("c", 4))
     ]
     first, second, other = map(parameters, runs)
@@ -122,9 +130,14 @@ def test_shuffled_labels_are_the_same_boxes_on_other_images(tiny_dataset, make_c
 
 
 def test_learning_rate_by_hand(make_config):
-    config = make_config(**{
-        "train.learning_rate": 0.01, "train.batch_size": 4, "train.warmup_steps": 10, "train.decay_epochs": [2, 3],
-    }).train
+    config = make_config(
+        **{
+            "train.learning_rate": 0.01,
+            "train.batch_size": 4,
+            "train.warmup_steps": 10,
+            "train.decay_epochs": [2, 3],
+        }
+    ).train
     rates = [learning_rate(config, step=step, per_epoch=20) for step in (0, 5, 10, 39, 40, 60)]
     assert np.allclose(rates, [0.004, 0.022, 0.04, 0.04, 0.004, 0.0004])
 
@@ -140,14 +153,16 @@ def test_epochs_draw_their_own_backgrounds(tiny_dataset, tiny_config):
 
 
 def one_batch(trainer, dataset, config, *, epoch=0, indices=(0, 1)):
-    return TrainingInputs(config, dataset).load(indices, epoch=epoch, anchors=trainer.anchors,
-                                              draws=trainer.detector.draws)
+    return TrainingInputs(config, dataset).load(
+        indices, epoch=epoch, anchors=trainer.anchors, draws=trainer.detector.draws
+    )
 
 
 @pytest.mark.parametrize("clip", [None, 0.01])
 def test_one_step_of_sgd_by_hand(tiny_dataset, make_config, clip):
-    config = make_config(**{"train.optimizer": "sgd", "train.weight_decay": 0.1, "train.momentum": 0.5,
-                            "train.clip_norm": clip})
+    config = make_config(
+        **{"train.optimizer": "sgd", "train.weight_decay": 0.1, "train.momentum": 0.5, "train.clip_norm": clip}
+    )
     trainer = DetectorTrainer(config, classes=tiny_dataset.classes, contexts=[mx.cpu()])
     weight = trainer.detector.class_predictor.weight
     before, velocity = weight.data().asnumpy(), 0
@@ -165,7 +180,8 @@ def test_one_step_of_sgd_by_hand(tiny_dataset, make_config, clip):
 def test_the_seed_draws_the_weights(tiny_dataset, make_config):
     first, again, other = (
         DetectorTrainer(make_config(**{"train.seed": seed}), classes=("a", "b"), contexts=[mx.cpu()])
-        .detector.backbone.stem.conv1.weight.data().asnumpy()
+        .detector.backbone.stem.conv1.weight.data()
+        .asnumpy()
         for seed in (1, 1, 2)
     )
     assert np.array_equal(first, again) and not np.array_equal(first, other)
@@ -207,8 +223,11 @@ def test_every_step_enters_one_record(tiny_dataset, make_config, tmp_path, monke
     """5 steps an epoch, a record every 4: no step is lost between epochs."""
     seen = []
     add = LossMeter.add
-    monkeypatch.setattr(LossMeter, "add", lambda self, losses, images: (seen.append(losses["total"]),
-                                                                      add(self, losses, images=images))[1])
+    monkeypatch.setattr(
+        LossMeter,
+        "add",
+        lambda self, losses, images: (seen.append(losses["total"]), add(self, losses, images=images))[1],
+    )
     run = train(make_config(**{"train.log_every": 4}), tiny_dataset, tmp_path / "run", progress=False)
     means = [(record["step"], record["losses"]["total"]) for record in records(run) if record["event"] == "step"]
     assert [step for step, _ in means] == [4, 8, 10]
@@ -246,8 +265,10 @@ def test_what_others_put_into_a_run_is_left_alone(tiny_dataset, make_config, tmp
 def test_too_many_boxes_are_refused_before_training(tiny_dataset, make_config, tmp_path):
     import dataclasses
 
-    images = [dataclasses.replace(image, boxes=np.tile(image.boxes, (5, 1)), labels=np.tile(image.labels, 5))
-              for image in tiny_dataset.annotations.images]
+    images = [
+        dataclasses.replace(image, boxes=np.tile(image.boxes, (5, 1)), labels=np.tile(image.labels, 5))
+        for image in tiny_dataset.annotations.images
+    ]
     annotations = dataclasses.replace(tiny_dataset.annotations, images=images)
     crowded = dataclasses.replace(tiny_dataset, annotations=annotations)
     with pytest.raises(DatasetError, match="5 boxes, network.head.max_boxes is 4"):

@@ -67,8 +67,9 @@ def test_matching_labels_by_hand():
     target = Target(flow.astype(np.float32), np.array([1, 1, 0.5, 1], np.float32).reshape(1, 1, 1, 4))
     labels, known = matching_labels(target, 4)
     assert known.tolist() == [[[1, 1, 1, 0]]] and np.array_equal(known, within_reach(target, 4))
-    at = [{int(place): labels[0, place, 0, cell] for place in np.flatnonzero(labels[0, :, 0, cell])}
-          for cell in range(3)]
+    at = [
+        {int(place): labels[0, place, 0, cell] for place in np.flatnonzero(labels[0, :, 0, cell])} for cell in range(3)
+    ]
     assert at == [{21 + 4: 1}, {21 + 1: 1}, {21 + 3: 0.5, 21 + 4: 0.5}]
     # level 2 compares every second cell: 4 pixels a step
     labels, known = matching_labels(Target(np.full((1, 2, 2, 2), 4, np.float32), np.ones((1, 1, 2, 2))), 2)
@@ -105,8 +106,9 @@ def test_a_few_steps_lower_the_error_on_the_pairs_that_are_shown():
     trainer = FlowTrainer(options, pairs, context=CPU)
 
     def error():
-        return np.mean([end_point_error(net_flow(trainer.net, pair, context=CPU), pair.flow, pair.valid)
-                        for pair in pairs])
+        return np.mean(
+            [end_point_error(net_flow(trainer.net, pair, context=CPU), pair.flow, pair.valid) for pair in pairs]
+        )
 
     before = error()
     matched = [trainer.match(pairs)["total"] for _ in range(options.matching_steps)]
@@ -152,13 +154,16 @@ def test_the_folder_and_the_network_in_it(trained):
         assert score_flow(load_flow_net(path, context=CPU), {"flying": pairs}, context=CPU) == scores
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda manifest: manifest.update(width="wide"), "width is 'wide'"),
-    (lambda manifest: manifest.update(network="other"), "not about weights"),
-    (lambda manifest: manifest.update(output={}), "SHA-256 of the parameters"),
-    (lambda manifest: manifest["output"].update(sha256="0"), "SHA-256 differs"),
-    (lambda manifest: manifest.update(width=0.25), "wanted is"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda manifest: manifest.update(width="wide"), "width is 'wide'"),
+        (lambda manifest: manifest.update(network="other"), "not about weights"),
+        (lambda manifest: manifest.update(output={}), "SHA-256 of the parameters"),
+        (lambda manifest: manifest["output"].update(sha256="0"), "SHA-256 differs"),
+        (lambda manifest: manifest.update(width=0.25), "wanted is"),
+    ],
+)
 def test_files_that_do_not_belong_together(trained, tmp_path, change, message):
     manifest = json.loads((trained[0] / "flow.json").read_text())
     change(manifest)

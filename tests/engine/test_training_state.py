@@ -47,9 +47,12 @@ class Training:
         name, options = OPTIMIZERS[kind]
         learned = [p for p in self.net.collect_learned().values() if p.grad_req != "null"]
         self.trainer = gluon.Trainer(
-            learned, name, dict(options, learning_rate=rate),
-            kvstore="device" if count > 1 else None, update_on_kvstore=False,
-        )  # fmt: skip
+            learned,
+            name,
+            dict(options, learning_rate=rate),
+            kvstore="device" if count > 1 else None,
+            update_on_kvstore=False,
+        )
         self.name, self.done = name, 0
 
     def steps(self, count):
@@ -114,9 +117,10 @@ def test_adam_without_its_counts_would_not_be_equal(tmp_path):
     state = load_state(path)
     resumed = Training("adam").resume(path)
     restore_optimizer(
-        resumed.trainer, resumed.net.collect_learned(),
+        resumed.trainer,
+        resumed.net.collect_learned(),
         dataclasses.replace(state, update_counts=dict.fromkeys(state.update_counts, 1)),
-    )  # fmt: skip
+    )
     assert not same(whole.values(), resumed.steps(3).values())
 
 

@@ -47,8 +47,17 @@ def test_bad_weights_leave_nothing(tiny_data, tiny_dataset, make_config, tmp_pat
     with pytest.raises(InputError, match="two numbers are needed, the first below the second"):
         train(make_config(), tiny_dataset, tmp_path / "run", pretrained=Pretrained(weights, (5.0, 5.0)), progress=False)
     np.savez(str(tmp_path / "vgg.npz"), **{"features.0.weight": np.zeros((64, 3, 3, 3), np.float32)})
-    arguments = ["--config", "demo-ct", "--set", "data.size=64", "--data", str(tiny_data), "--out",
-                 str(tmp_path / "run"), "--pretrained"]
+    arguments = [
+        "--config",
+        "demo-ct",
+        "--set",
+        "data.size=64",
+        "--data",
+        str(tiny_data),
+        "--out",
+        str(tmp_path / "run"),
+        "--pretrained",
+    ]
     for extra, message in (
         ([str(tmp_path / "vgg.npz")], r"the first tensor is features.0.weight (64, 3, 3, 3)"),
         ([str(tmp_path / "none.params")], "no such file of weights"),
@@ -87,8 +96,15 @@ def test_phases_get_the_weights_too(tmp_path, make_config, weights):
     from tests.conftest import write_dataset
 
     data = Dataset.open(str(write_dataset(tmp_path / "data", phases=("arterial", "delayed"))))
-    config = make_config(**{"row": None, "network.multi_modal": True, "network.depth": 101, "network.fusion": True,
-                            "network.rpn.anchor_sizes": [8, 12, 16, 24, 32]})
+    config = make_config(
+        **{
+            "row": None,
+            "network.multi_modal": True,
+            "network.depth": 101,
+            "network.fusion": True,
+            "network.rpn.anchor_sizes": [8, 12, 16, 24, 32],
+        }
+    )
     run = train(config, data, tmp_path / "run", steps=1, pretrained=Pretrained(weights), progress=False)
     kept = json.loads((run.folder / "pretrained.json").read_text())["not_initialised"]
     reasons = {entry["why"] for entry in kept}

@@ -51,12 +51,27 @@ def data(tmp_path_factory):
         for frame in range(FRAMES):
             x, y = 8 + 3 * frame + number, 12 + 5 * number
             frames[frame, y : y + 18, x : x + 20] = (220, 10)[kind]
-            images.append({"id": len(images), "width": SIZE, "height": SIZE, "video": "{}.dcm".format(number),
-                           "frame": frame, "scene": 1, "patient": str(number)})
-            annotations.append({"id": len(annotations), "image_id": images[-1]["id"], "category_id": kind + 1,
-                                "bbox": [x, y, 20, 18]})
-        write_us(folder / "in" / "{}.dcm".format(number), frames, region=(0, 0, SIZE - 1, SIZE - 1),
-                 number=number + 1, patient=str(number))
+            images.append(
+                {
+                    "id": len(images),
+                    "width": SIZE,
+                    "height": SIZE,
+                    "video": "{}.dcm".format(number),
+                    "frame": frame,
+                    "scene": 1,
+                    "patient": str(number),
+                }
+            )
+            annotations.append(
+                {"id": len(annotations), "image_id": images[-1]["id"], "category_id": kind + 1, "bbox": [x, y, 20, 18]}
+            )
+        write_us(
+            folder / "in" / "{}.dcm".format(number),
+            frames,
+            region=(0, 0, SIZE - 1, SIZE - 1),
+            number=number + 1,
+            patient=str(number),
+        )
     categories = [{"id": 1, "name": "tumor"}, {"id": 2, "name": "vessel"}]
     (folder / "labels.json").write_text(
         json.dumps({"images": images, "annotations": annotations, "categories": categories})
@@ -146,10 +161,11 @@ def runs(data, flow, tmp_path_factory):
     """A trained run of each model."""
     folder = tmp_path_factory.mktemp("us-runs")
     return {
-        model: train(config(model, epochs=4), data, folder / model, progress=False,
-                     flow=flow if model == "us-flow" else None)
+        model: train(
+            config(model, epochs=4), data, folder / model, progress=False, flow=flow if model == "us-flow" else None
+        )
         for model in ("us-faster-rcnn", "us-flow")
-    }  # fmt: skip
+    }
 
 
 def test_both_models_are_scored_and_compared(runs, data, capsys):
@@ -304,6 +320,10 @@ def test_a_file_of_detections_gives_the_tables_of_evaluate(runs, data, capsys):
     scored = score_detections(run, data, file)
     assert scored == text
     for words, code in ((["--bootstrap", "7"], 2), ([], 0)):
-        assert run_command(("score",), ["--run", str(run.folder), "--detections", str(file), *words],
-                           program="gluon_liver") == code
+        assert (
+            run_command(
+                ("score",), ["--run", str(run.folder), "--detections", str(file), *words], program="gluon_liver"
+            )
+            == code
+        )
     assert "--bootstrap is for CT runs" in capsys.readouterr().err

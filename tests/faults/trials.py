@@ -47,15 +47,32 @@ class Bench:
         self._seconds = time.monotonic() - started
         self._expected = self.parameters("reference")
 
-    def train(self, name: str, *options: str, out: Optional[Path] = None, before: Any = None,
-              **environment: str) -> "subprocess.Popen[bytes]":
+    def train(
+        self, name: str, *options: str, out: Optional[Path] = None, before: Any = None, **environment: str
+    ) -> "subprocess.Popen[bytes]":
         """Start ``train.py --resume auto`` on the run ``name``."""
-        arguments = ["train.py", "--config", str(self._config), "--data", str(self._data), "--out",
-                     str(out or self.folder / name), "--resume", "auto", *options]
+        arguments = [
+            "train.py",
+            "--config",
+            str(self._config),
+            "--data",
+            str(self._data),
+            "--out",
+            str(out or self.folder / name),
+            "--resume",
+            "auto",
+            *options,
+        ]
         settings = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT), **environment)
         with open(str(self.folder / (name + ".err")), "wb") as errors:
-            return subprocess.Popen([sys.executable, *arguments], cwd=str(ROOT), env=settings, stderr=errors,
-                                    stdout=subprocess.DEVNULL, preexec_fn=before)
+            return subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=str(ROOT),
+                env=settings,
+                stderr=errors,
+                stdout=subprocess.DEVNULL,
+                preexec_fn=before,
+            )
 
     def errors(self, name: str) -> str:
         """What the last process of ``name`` said on stderr."""
@@ -123,8 +140,10 @@ class Bench:
         self._finish("limit", "full disk, then room")
         mount = self.folder / "small"
         mount.mkdir()
-        if subprocess.call(["mount", "-t", "tmpfs", "-o", "size={}k".format(5 * largest // 2048), "tmpfs", str(mount)],
-                           stderr=subprocess.DEVNULL):
+        if subprocess.call(
+            ["mount", "-t", "tmpfs", "-o", "size={}k".format(5 * largest // 2048), "tmpfs", str(mount)],
+            stderr=subprocess.DEVNULL,
+        ):
             print("full file system: left out, mounting one takes root", flush=True)
             return
         try:
@@ -143,8 +162,11 @@ class Bench:
         first.send_signal(signal.SIGSTOP)  # or it might end before the second begins
         second = self.train("other", out=self.folder / "two")
         code = second.wait()
-        self._count("the second run on a folder is refused", code == 2 and "is in use by process {}".format(first.pid)
-                    in self.errors("other"), "{} {}".format(code, self.errors("other")[-300:]))
+        self._count(
+            "the second run on a folder is refused",
+            code == 2 and "is in use by process {}".format(first.pid) in self.errors("other"),
+            "{} {}".format(code, self.errors("other")[-300:]),
+        )
         first.send_signal(signal.SIGCONT)
         first.wait()
         self._finish("two", "the first of two on a folder")
@@ -193,8 +215,9 @@ class Bench:
         if good and says not in self.errors(name):
             good, reason = False, "it did not say {!r}".format(says)
         self._count(trial, good, reason)
-        leftovers: List[Path] = [path for path in ((out or self.folder / name) / "checkpoints").glob("*")
-                                 if path.suffix]
+        leftovers: List[Path] = [
+            path for path in ((out or self.folder / name) / "checkpoints").glob("*") if path.suffix
+        ]
         if leftovers:
             self._count("nothing half-written is left", False, str(leftovers))
 

@@ -23,9 +23,7 @@ def image(image_id, patient="p0", *, gt=(), found=()) -> ImageResult:
     )
 
 
-def random_results(
-    seed, *, images=40, patients=8, classes=3, most_gt=3, most_found=8, steps=6
-) -> List[ImageResult]:
+def random_results(seed, *, images=40, patients=8, classes=3, most_gt=3, most_found=8, steps=6) -> List[ImageResult]:
     """Random lesions: some found (jittered, scored higher), some twice, some mislabelled; tied scores."""
     rng = np.random.default_rng(seed)
     results = []

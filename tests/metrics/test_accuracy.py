@@ -18,14 +18,10 @@ BOX, FAR, HALF = (0, 0, 10, 10), (50, 50, 60, 60), (0, 0, 10, 5)
 def test_top1_by_hand(make_image, classes):
     results = [
         make_image(1, "a", gt=[(0, BOX)], found=[(0, 0.9, BOX), (1, 0.8, FAR)]),  # right
-        make_image(
-            2, "a", gt=[(0, BOX)], found=[(1, 0.9, BOX), (0, 0.8, BOX)]
-        ),  # best ROI has the wrong class
+        make_image(2, "a", gt=[(0, BOX)], found=[(1, 0.9, BOX), (0, 0.8, BOX)]),  # best ROI has the wrong class
         make_image(3, "b", gt=[(0, BOX)], found=[(0, 0.9, FAR), (0, 0.8, BOX)]),  # best ROI is elsewhere
         make_image(4, "b", gt=[(0, BOX)]),  # no ROI at all: wrong
-        make_image(
-            5, "b", gt=[(1, BOX), (1, FAR)], found=[(1, 0.1, FAR)]
-        ),  # either lesion of the class will do
+        make_image(5, "b", gt=[(1, BOX), (1, FAR)], found=[(1, 0.1, FAR)]),  # either lesion of the class will do
         make_image(6, "c", gt=[(1, BOX)], found=[(1, 0.3, HALF)]),  # IoU exactly 0.5
         make_image(7, "c", gt=[(0, BOX), (2, FAR)], found=[(2, 0.9, FAR), (0, 0.8, BOX)]),  # mixed, right
         make_image(8, "c", gt=[(0, BOX), (2, FAR)], found=[(0, 0.9, FAR)]),  # mixed: the other lesion's class
@@ -88,9 +84,7 @@ def test_precision_and_recall_by_hand(make_image):
 
 def test_precision_recall_curve_by_hand(make_image):
     results = [
-        make_image(
-            1, gt=[(0, BOX), (0, FAR)], found=[(0, 0.9, (30, 30, 40, 40)), (0, 0.8, BOX), (0, 0.6, FAR)]
-        ),
+        make_image(1, gt=[(0, BOX), (0, FAR)], found=[(0, 0.9, (30, 30, 40, 40)), (0, 0.8, BOX), (0, 0.6, FAR)]),
         make_image(2, gt=[(0, BOX), (0, FAR)], found=[(0, 0.6, (30, 30, 40, 40)), (0, 0.1, (30, 0, 40, 10))]),
     ]
     curve = precision_recall_curve(match_class(results, 0))

@@ -19,9 +19,7 @@ def plain_ap50(results, label):
 def test_ap_by_hand(make_image, classes, capsys):
     # cyst: hit, false positive, hit; 4 lesions: precision 1 up to recall 0.25 (26 points), 2/3 up to 0.5 (25)
     results = [
-        make_image(
-            1, gt=[(0, BOX), (0, FAR)], found=[(0, 0.9, BOX), (0, 0.8, (30, 30, 40, 40)), (0, 0.7, FAR)]
-        ),
+        make_image(1, gt=[(0, BOX), (0, FAR)], found=[(0, 0.9, BOX), (0, 0.8, (30, 30, 40, 40)), (0, 0.7, FAR)]),
         make_image(2, gt=[(0, BOX), (0, FAR)]),
         make_image(3, gt=[(1, BOX)], found=[(1, 0.2, HALF)]),  # IoU 0.6
     ]

@@ -63,9 +63,7 @@ def test_score_threshold_moves_precision_and_recall_only(by_hand, classes):
 def test_order_of_images_changes_nothing(make_random_results, classes):
     results = make_random_results(4)
     shuffled = [results[row] for row in np.random.default_rng(0).permutation(len(results))]
-    assert ct_summary(shuffled, classes=classes, replicates=50) == ct_summary(
-        results, classes=classes, replicates=50
-    )
+    assert ct_summary(shuffled, classes=classes, replicates=50) == ct_summary(results, classes=classes, replicates=50)
     assert ct_curves(shuffled, classes) == ct_curves(results, classes)
 
 

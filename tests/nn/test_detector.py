@@ -72,11 +72,21 @@ def test_training_outputs(detector):
     boxes, labels = -np.ones((2, 4, 4)), -np.ones((2, 4))
     boxes[0, 0], labels[0, 0] = [20, 24, 52, 60], 2
     with autograd.record():
-        outputs = net(mx.nd.random.normal(shape=(2, 1, 1, 1, SIZE, SIZE)), mx.nd.array(boxes), mx.nd.array(labels),
-                      draws_of(net, 2))
+        outputs = net(
+            mx.nd.random.normal(shape=(2, 1, 1, 1, SIZE, SIZE)),
+            mx.nd.array(boxes),
+            mx.nd.array(labels),
+            draws_of(net, 2),
+        )
     anchors = 6 * 6 * 2 * 3
     assert [output.shape for output in outputs] == [
-        (2, anchors, 1), (2, anchors, 4), (2, 16, 4), (2, 4, 3, 4), (2, 16), (2, 4, 3, 4), (2, 4, 3, 4),
+        (2, anchors, 1),
+        (2, anchors, 4),
+        (2, 16, 4),
+        (2, 4, 3, 4),
+        (2, 16),
+        (2, 4, 3, 4),
+        (2, 4, 3, 4),
     ]
     targets, masks = outputs[4].asnumpy(), outputs[6].asnumpy()
     assert (targets[0] == 3).sum() >= 1  # hcc is class 3 behind the background; its box is among the ROIs
@@ -234,7 +244,8 @@ def test_thresholds_and_counts_of_the_detections():
     x = mx.nd.random.normal(shape=(1, 1, 1, 1, SIZE, SIZE))
     counts = {}
     for name, head in {
-        "all": {"head__nms_threshold": 0.999}, "suppressed": {"head__nms_threshold": 0.05},
+        "all": {"head__nms_threshold": 0.999},
+        "suppressed": {"head__nms_threshold": 0.05},
         "certain": {"head__nms_threshold": 0.999, "head__score_threshold": 0.9},
         "few": {"head__nms_threshold": 0.999, "head__max_detections": 3},
     }.items():
@@ -269,8 +280,12 @@ def test_batch_norm_mode_reaches_backbone_and_head(mode, moves):
     built = make_detector(batch_norm=mode)
     net = training_net(built, 1)
     with autograd.record():
-        outputs = net(mx.nd.random.normal(shape=(1, 1, 1, 1, SIZE, SIZE)), mx.nd.array([[[20, 24, 52, 60]] * 4]),
-                      mx.nd.zeros((1, 4)), draws_of(net, 1))
+        outputs = net(
+            mx.nd.random.normal(shape=(1, 1, 1, 1, SIZE, SIZE)),
+            mx.nd.array([[[20, 24, 52, 60]] * 4]),
+            mx.nd.zeros((1, 4)),
+            draws_of(net, 1),
+        )
         (outputs[2].sum() + outputs[0].sum()).backward()
     mx.nd.waitall()
     for part in (built.backbone.stem.bn1, built.backbone.block3[0].bn1, built.block4[0].bn1):

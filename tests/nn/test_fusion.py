@@ -47,8 +47,9 @@ def average(plane, stride, cells):
     def window(k):
         return np.clip(k * stride // 2 + steps, 0, last)
 
-    return np.array([[weights @ plane[np.ix_(window(r), window(c))] @ weights for c in range(cells)]
-                     for r in range(cells)])
+    return np.array(
+        [[weights @ plane[np.ix_(window(r), window(c))] @ weights for c in range(cells)] for r in range(cells)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,8 +89,10 @@ def test_a_ramp_keeps_its_place():
     for lateral in net.laterals:
         lateral.weight.set_data(mx.nd.ones(lateral.weight.shape) / lateral.weight.shape[1])
         lateral.bias.set_data(mx.nd.zeros(2))
-    ramps = [mx.nd.array(np.broadcast_to(np.arange(SIZE // s) * s, (1, c, SIZE // s, SIZE // s)))
-             for c, s in zip(CHANNELS, STRIDES)]
+    ramps = [
+        mx.nd.array(np.broadcast_to(np.arange(SIZE // s) * s, (1, c, SIZE // s, SIZE // s)))
+        for c, s in zip(CHANNELS, STRIDES)
+    ]
     for found, level in zip(net(*ramps), LEVELS):
         place = np.arange(SIZE // level) * level
         inside = (place >= level / 2) & (place + level / 2 <= SIZE - 32)

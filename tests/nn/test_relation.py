@@ -25,8 +25,9 @@ def maps(*shape, seed=1, scale=1.0):
 
 def equation_1(net, x, y, reach=None):
     """Loops over images and positions."""
-    theta, phi, g, project = (part.weight.data().asnumpy()[:, :, 0, 0].astype(np.float64)
-                              for part in (net.theta, net.phi, net.g, net.project))
+    theta, phi, g, project = (
+        part.weight.data().asnumpy()[:, :, 0, 0].astype(np.float64) for part in (net.theta, net.phi, net.g, net.project)
+    )
     out = np.zeros(y.shape)
     positions = [(row, column) for row in range(y.shape[2]) for column in range(y.shape[3])]
     for image in range(len(y)):

@@ -56,8 +56,9 @@ def test_feature_sizes_are_the_printed_ones(depth):
 def test_weighted_layers(depth, blocks, classifier):
     """50 counts the classifier, as ResNet-50 does; Table 3's 101 are conv1, 96 and a transition a block without it."""
     net, block4 = ResNet3D(depth=depth), make_block(4, depth=depth)
-    convolutions = [name for name in list(net.collect_params()) + list(block4.collect_params())
-                    if name.endswith("weight")]
+    convolutions = [
+        name for name in list(net.collect_params()) + list(block4.collect_params()) if name.endswith("weight")
+    ]
     skips = 4  # one projection a block, not counted as depth
     assert len(convolutions) - skips + classifier == depth
     assert BLOCKS[depth] == blocks
@@ -104,8 +105,13 @@ def test_parameters_do_not_depend_on_slices(tmp_path):
 def convolution_3d(x, weight, *, stride, pad):
     """An in-plane 2D weight as a 1 x k x k 3D convolution."""
     return mx.nd.Convolution(
-        x, weight.expand_dims(2), no_bias=True, kernel=(1,) + weight.shape[2:], num_filter=weight.shape[0],
-        stride=(1, stride, stride), pad=(0, pad, pad),
+        x,
+        weight.expand_dims(2),
+        no_bias=True,
+        kernel=(1,) + weight.shape[2:],
+        num_filter=weight.shape[0],
+        stride=(1, stride, stride),
+        pad=(0, pad, pad),
     )
 
 
@@ -120,8 +126,15 @@ def forward_3d(net, x):
     """conv1 to Block3 as 5-D layers throughout."""
     stem = net.stem
     x = mx.nd.array(np.pad(x.asnumpy(), ((0, 0), (0, 0), (3, 3), (0, 0), (0, 0)), mode="edge"))
-    x = mx.nd.Convolution(x, stem.conv1.weight.data(), no_bias=True, kernel=(7, 7, 7), stride=(2, 2, 2), pad=(0, 3, 3),
-                          num_filter=stem.conv1.weight.shape[0])
+    x = mx.nd.Convolution(
+        x,
+        stem.conv1.weight.data(),
+        no_bias=True,
+        kernel=(7, 7, 7),
+        stride=(2, 2, 2),
+        pad=(0, 3, 3),
+        num_filter=stem.conv1.weight.shape[0],
+    )
     x = norm(x, stem.bn1).relu()
     x = mx.nd.Pooling(x, kernel=(3, 3, 3), stride=(2, 2, 2), pad=(1, 1, 1), pool_type="max")
     outputs = []
@@ -210,7 +223,7 @@ def test_backward_reaches_every_parameter_with_live_batch_norm():
     net.hybridize()
     with autograd.record():
         _, _, block3 = net(mx.nd.random.normal(shape=(1, 1, 9, 64, 64)))
-        (block3 ** 2).sum().backward()
+        (block3**2).sum().backward()
     for name, parameter in net.collect_params().items():
         if parameter.grad_req != "null" and name.endswith(("weight", "bn3_gamma")):
             gradient = parameter.grad().asnumpy()

@@ -19,14 +19,22 @@ CLASSES = ("tumor", "vessel")
 
 
 def config(model, **network):
-    return build_config({
-        "model": model, "row": None, "data": {"size": SIZE}, "flow": {"width": 0.125},
-        "network": dict({
-            "width": 0.125,
-            "rpn": {"channels": 16, "anchor_sizes": [16, 32], "train_post_nms": 20, "test_post_nms": 10},
-            "head": {"samples": 16, "roi_size": 4, "max_boxes": 4},
-        }, **network),
-    })  # fmt: skip
+    return build_config(
+        {
+            "model": model,
+            "row": None,
+            "data": {"size": SIZE},
+            "flow": {"width": 0.125},
+            "network": dict(
+                {
+                    "width": 0.125,
+                    "rpn": {"channels": 16, "anchor_sizes": [16, 32], "train_post_nms": 20, "test_post_nms": 10},
+                    "head": {"samples": 16, "roi_size": 4, "max_boxes": 4},
+                },
+                **network,
+            ),
+        }
+    )
 
 
 def build(model, **network):
@@ -155,15 +163,17 @@ def test_imagenet_weights_give_gluoncvs_features(model):
 
 def test_flow_may_be_estimated_on_smaller_frames():
     tree = config("us-flow").to_dict()
-    detector = make_detector(build_config(dict(tree, flow={"width": 0.125, "shrink": 2})), classes=CLASSES,
-                             context=mx.cpu())
+    detector = make_detector(
+        build_config(dict(tree, flow={"width": 0.125, "shrink": 2})), classes=CLASSES, context=mx.cpu()
+    )
     frames = [mx.nd.array(frame) for frame in np.moveaxis(pair(), 1, 0)]
     small = [frame.asnumpy().reshape(2, 3, SIZE // 2, 2, SIZE // 2, 2).mean(axis=(3, 5))[:, ::-1] for frame in frames]
     expected = detector.flow(*[mx.nd.array(frame) for frame in small]).asnumpy()
     found = detector.flow_between(mx.nd, *frames).asnumpy()
     assert found.shape == (2, 2, SIZE, SIZE) and np.abs(expected).max() > 1e-3
     # pixels 2k + 1 and 2k + 2 lie a quarter beside the middle of two cells
-    assert np.allclose((found[..., 1:-1:2] + found[..., 2::2])[:, :, 0] / 2,
-                       expected[:, :, 0, :-1] + expected[:, :, 0, 1:], atol=1e-5)
+    assert np.allclose(
+        (found[..., 1:-1:2] + found[..., 2::2])[:, :, 0] / 2, expected[:, :, 0, :-1] + expected[:, :, 0, 1:], atol=1e-5
+    )
     with pytest.raises(ConfigError, match="flow.shrink is 5"):
         build_config(dict(tree, flow={"shrink": 5}))

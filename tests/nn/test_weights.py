@@ -87,9 +87,7 @@ def test_conv1_of_two_dimensions(narrow):
     assert conv1.shape == (8, 1, 7, 7, 7)
     for tap in range(7):
         np.testing.assert_allclose(conv1[:, 0, tap], weights["conv1.weight"].sum(axis=1) / 7, atol=1e-6)
-    assert report.matched[0] == (
-        "backbone.stem.conv1.weight", "conv1.weight", "summed over channels, inflated"
-    )
+    assert report.matched[0] == ("backbone.stem.conv1.weight", "conv1.weight", "summed over channels, inflated")
     grey = source(conv1=(1, 7, 7))
     assert transfer(grey, narrow).matched[0].how == "inflated"
     conv1 = values(narrow)["backbone.stem.conv1.weight"]
@@ -143,10 +141,17 @@ def test_every_parameter_gets_its_own(narrow):
     assert {entry.why for entry in report.not_initialised} == {"the detector's own layer"}
 
 
-@pytest.mark.parametrize("rename", [
-    lambda name: "encode_image.i3_resnet." + name, gluoncv_names, sequential_names, gluoncv_detector_names,
-    lambda name: "backbone." + sequential_names(name), lambda name: name.replace("downsample", "shortcut"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda name: "encode_image.i3_resnet." + name,
+        gluoncv_names,
+        sequential_names,
+        gluoncv_detector_names,
+        lambda name: "backbone." + sequential_names(name),
+        lambda name: name.replace("downsample", "shortcut"),
+    ],
+)
 def test_other_names_and_prefixes(narrow, rename):
     weights = source()
     transfer(weights, narrow)
@@ -167,8 +172,10 @@ def test_depth_101_takes_the_first_bottlenecks_and_lists_the_rest():
     assert theirs == {f"layer{stage}.{unit}" for stage, count in enumerate((3, 8, 12, 3), 1) for unit in range(count)}
 
     kept = [entry for entry in report.not_initialised if entry.name.startswith(("backbone.block", "block4."))]
-    units = {why: {name.replace("backbone.", "").rsplit(".", 2)[0] for name in names}
-             for why, names in by_reason(kept).items()}
+    units = {
+        why: {name.replace("backbone.", "").rsplit(".", 2)[0] for name in names}
+        for why, names in by_reason(kept).items()
+    }
     assert units == {
         "bottleneck that the file lacks": {f"{block}.{unit}" for block in ("block1", "block4") for unit in (3, 4, 5)},
         "transition layer": {"block1.6", "block2.8", "block3.12", "block4.6"},
@@ -192,10 +199,17 @@ def test_source_input_is_taken_up_by_the_stem():
         detector = make(slices=15)
         transfer(weights, detector, source_input=given)
         found = values(detector)
-        y = mx.nd.Convolution(mx.nd.array(stack), mx.nd.array(found["backbone.stem.conv1.weight"]), no_bias=True,
-                              kernel=(7, 7, 7), stride=(2, 2, 2), num_filter=8).asnumpy()  # fmt: skip
-        mean, deviation = (found["backbone.stem.bn1." + name].reshape(1, 8, 1, 1, 1)
-                           for name in ("running_mean", "running_var"))
+        y = mx.nd.Convolution(
+            mx.nd.array(stack),
+            mx.nd.array(found["backbone.stem.conv1.weight"]),
+            no_bias=True,
+            kernel=(7, 7, 7),
+            stride=(2, 2, 2),
+            num_filter=8,
+        ).asnumpy()
+        mean, deviation = (
+            found["backbone.stem.bn1." + name].reshape(1, 8, 1, 1, 1) for name in ("running_mean", "running_var")
+        )
         maps.append((y - mean) / np.sqrt(deviation))
     np.testing.assert_allclose(maps[0], maps[1], atol=1e-4)
     assert maps[0].std() > 0.1
@@ -229,7 +243,7 @@ REFUSED = {
     "not finite": (changed("layer4.1.bn1.bias", 64, np.nan), r"layer4\.1\.bn1\.bias holds values that are not finite"),
     "two nets": (lambda: {q + name: value for q in ("q.", "k.") for name, value in source().items()}, "'k.' and 'q.'"),
     "nothing": (dict, "no weights"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("weights, message", list(REFUSED.values()), ids=list(REFUSED))
@@ -247,9 +261,7 @@ def test_crop_takes_the_first_channels(narrow):
     report = transfer(weights, narrow, crop=True)
     found = values(narrow)
     how = {match.ours: match.how for match in report.matched}
-    np.testing.assert_array_equal(
-        found["backbone.block2.0.conv2.weight"], weights["layer2.0.conv2.weight"][:16, :16]
-    )
+    np.testing.assert_array_equal(found["backbone.block2.0.conv2.weight"], weights["layer2.0.conv2.weight"][:16, :16])
     np.testing.assert_array_equal(found["backbone.block1.1.bn3.gamma"], weights["layer1.1.bn3.weight"][:32])
     np.testing.assert_allclose(
         found["backbone.stem.conv1.weight"][:, 0, 3], weights["conv1.weight"][:8].sum(axis=1) / 7, atol=1e-6
@@ -270,6 +282,8 @@ def test_report(narrow):
     assert "4 bottlenecks" in text and "fc.*" in text and "own layer" in text
     tree = json.loads(json.dumps(report.to_dict()))
     assert tree["matched"][0] == {
-        "ours": "backbone.stem.conv1.weight", "theirs": "conv1.weight", "how": "summed over channels, inflated"
+        "ours": "backbone.stem.conv1.weight",
+        "theirs": "conv1.weight",
+        "how": "summed over channels, inflated",
     }
     assert len(tree["matched"]) == 265 and {"name", "why"} == set(tree["skipped"][0]) == set(tree["not_initialised"][0])

@@ -93,10 +93,15 @@ def evaluate_us(missed=()):
         found = [(label, box) for label, box in truth if (number, label) not in missed]
         results.append(
             ImageResult(
-                number, "patient-1", [box for _, box in truth], [label for label, _ in truth],
-                [box for _, box in found], [0.9 - number / 100] * len(found), [label for label, _ in found],
+                number,
+                "patient-1",
+                [box for _, box in truth],
+                [label for label, _ in truth],
+                [box for _, box in found],
+                [0.9 - number / 100] * len(found),
+                [label for label, _ in found],
             )
-        )  # fmt: skip
+        )
     return results
 
 
@@ -104,11 +109,18 @@ def us_results(missed=(), model="us-flow", scenes=US_SCENES, **entries):
     """What results.json of an ultrasound run holds."""
     summary = us_summary(evaluate_us(missed), scenes=scenes, classes=US_CLASSES)
     results = {
-        "format": 1, "kind": "us", "model": model, "split": "test", "checkpoint": "step-00000400",
+        "format": 1,
+        "kind": "us",
+        "model": model,
+        "split": "test",
+        "checkpoint": "step-00000400",
         "data": {"phantom": True, "note": "generated <script>frames</script>", "fingerprint": "f", "split_by": "scene"},
-        "detections": {"score_threshold": 0.01, "max_detections": 100}, "classes": list(US_CLASSES), "summary": summary,
-        "overlays": [], **entries,
-    }  # fmt: skip
+        "detections": {"score_threshold": 0.01, "max_detections": 100},
+        "classes": list(US_CLASSES),
+        "summary": summary,
+        "overlays": [],
+        **entries,
+    }
     return json.loads(json.dumps(results))
 
 

@@ -6,9 +6,7 @@ import pytest
 from gluon_liver.report.drawing import CLASS_COLOURS, GT_COLOUR, Rect, draw_overlay, montage, place_labels
 
 CLASSES = ("cyst", "hemangioma", "hcc")
-NOTHING = dict(
-    boxes=np.zeros((0, 4)), labels=[], scores=[], gt_boxes=np.zeros((0, 4)), gt_labels=[], classes=CLASSES
-)
+NOTHING = dict(boxes=np.zeros((0, 4)), labels=[], scores=[], gt_boxes=np.zeros((0, 4)), gt_labels=[], classes=CLASSES)
 
 
 def has_colour(image, colour):
@@ -74,9 +72,7 @@ def test_labels_cover_no_box_no_label_and_stay_inside(seed):
 
 def test_a_label_without_room_moves_to_the_legend():
     grey = np.zeros((256, 256), np.uint8)
-    whole = draw_overlay(
-        grey, **dict(NOTHING, boxes=[(0, 0, 256, 256)] * 3, labels=[2, 1, 2], scores=[0.5, 0.6, 0.7])
-    )
+    whole = draw_overlay(grey, **dict(NOTHING, boxes=[(0, 0, 256, 256)] * 3, labels=[2, 1, 2], scores=[0.5, 0.6, 0.7]))
     small = draw_overlay(grey, **dict(NOTHING, boxes=[(99, 99, 120, 120)], labels=[2], scores=[0.5]))
     assert whole.shape[0] > small.shape[0]
     assert (whole[10:758, 10:758] == 0).all()  # no text in the box

@@ -32,8 +32,14 @@ def relation(*, row, grey=None, others=None, norm=None):
     blank = np.zeros((64, 64), np.uint8)
     related = Related(blank if grey is None else grey, row, np.ones((8, 8)))
     return draw_relation(
-        title="lesion 1 of 1", lesion="hcc 0.90", phase="arterial", grey=blank, box=np.array([2.0, 2, 10, 10]),
-        inside=peak(0, 0) > 0, norm=np.ones((8, 8)) if norm is None else norm, cells=Cells(8, 1.0),
+        title="lesion 1 of 1",
+        lesion="hcc 0.90",
+        phase="arterial",
+        grey=blank,
+        box=np.array([2.0, 2, 10, 10]),
+        inside=peak(0, 0) > 0,
+        norm=np.ones((8, 8)) if norm is None else norm,
+        cells=Cells(8, 1.0),
         others={"delayed": related} if others is None else others,
     ).astype(int)
 

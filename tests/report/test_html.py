@@ -120,9 +120,7 @@ def test_a_failed_write_keeps_the_old_report(run, monkeypatch):
     assert not list(run.glob(".report-*"))
 
 
-@pytest.mark.parametrize(
-    "name", ["results.json", "config.yaml", "environment.json", "log.jsonl", "overlays/hit.png"]
-)
+@pytest.mark.parametrize("name", ["results.json", "config.yaml", "environment.json", "log.jsonl", "overlays/hit.png"])
 def test_missing_files_are_named(run, name):
     (run / name).unlink()
     with pytest.raises(RunError, match=name):

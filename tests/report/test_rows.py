@@ -12,20 +12,35 @@ from gluon_liver.report.tables import DENOMINATOR_WARNING, PHANTOM_WARNING
 
 def make(summary, row, *, name="run", seed=0, data="a", split="test", phantom=True):
     results = {
-        "row": row, "split": split, "classes": list(summary["boxes"]), "summary": summary,
+        "row": row,
+        "split": split,
+        "classes": list(summary["boxes"]),
+        "summary": summary,
         "data": {"phantom": phantom, "note": "made up"},
-    }  # fmt: skip
+    }
     return EvaluatedRun(name, seed, data, "192 pixels, width 0.125", results)
 
 
 def test_ours_stand_below_the_printed_row(summary):
-    runs = [make(summary, "R-101 multi-modal", seed=7), make(summary, "R-50", data="b"),
-            make(summary, "R-50", name="again")]
+    runs = [
+        make(summary, "R-101 multi-modal", seed=7),
+        make(summary, "R-50", data="b"),
+        make(summary, "R-50", name="again"),
+    ]
     lines = rows_text(runs).splitlines()
     body = [line for line in lines if line[:4] in ("R-50", "R-10", "    ")]
     names = [line.split("  ")[0] for line in body]
-    assert names == ["R-50", "", "", "R-101", "R-50-2.5D", "R-101 region fusion", "R-50 multi-modal",
-                     "R-101 multi-modal", ""]  # fmt: skip
+    assert names == [
+        "R-50",
+        "",
+        "",
+        "R-101",
+        "R-50-2.5D",
+        "R-101 region fusion",
+        "R-50 multi-modal",
+        "R-101 multi-modal",
+        "",
+    ]
     assert body[0].split()[1:] == ["paper", "69.23", "64.29", "70.96"]
     assert body[1].split()[:5] == ["run,", "seed", "0,", "set", "2"]
     assert body[2].split()[:5] == ["again,", "seed", "0,", "set", "1"]

@@ -109,15 +109,9 @@ def test_text_and_markdown_say_what_a_reader_must_know(summary):
         assert "six generated patients" in flat and "69.23" in flat and "62.5 [" in flat
         assert "95 % percentile bootstrap over patients, 100 replicates" in flat
         assert (
-            max(
-                len(line)
-                for line in table4_text(summary, row="R-50", data_note="x", phantom=True).splitlines()
-            )
-            <= 110
+            max(len(line) for line in table4_text(summary, row="R-50", data_note="x", phantom=True).splitlines()) <= 110
         )
-        assert PHANTOM_WARNING not in write(
-            summary, row="R-50", data_note="a hospital's studies", phantom=False
-        )
+        assert PHANTOM_WARNING not in write(summary, row="R-50", data_note="a hospital's studies", phantom=False)
 
 
 def test_columns_are_aligned(summary):

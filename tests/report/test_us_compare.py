@@ -63,7 +63,8 @@ def test_two_runs_of_one_model_are_not_the_papers_columns(make, model):
 
 def test_what_each_run_keeps(make):
     assert "configuration keeps: score above 0.01, at most 100 a frame." in " ".join(
-        compare_text(make("one"), make("two")).split())  # fmt: skip
+        compare_text(make("one"), make("two")).split()
+    )
     other = make("two", detections={"score_threshold": 0.5, "max_detections": 20})
     flat = " ".join(compare_text(make("one"), other).split())
     assert "keeps: score above 0.01, at most 100 a frame / score above 0.5, at most 20 a frame." in flat

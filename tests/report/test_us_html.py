@@ -21,12 +21,19 @@ def report_of(run):
 def test_the_page_says_what_a_reader_must_know(us_run):
     page = report_of(us_run)
     for wanted in (
-        "Phantom result: says nothing about patients.", "Mean AP 0.549 0.530 0.767", DISAGREEMENT, P_NOTE,
+        "Phantom result: says nothing about patients.",
+        "Mean AP 0.549 0.530 0.767",
+        DISAGREEMENT,
+        P_NOTE,
         "Tumor 0.627±0.390 0.456±0.411 0.003 −2.921 0.667±0.289 3",
-        "Blood vessel 0.558±0.201 0.576±0.202 0.290 −0.559 0.875±0.250 4", "case-0a/scene-003 2 1.000 2 of 2",
-        "“Our model” in the paper's tables", "other scenes of the same recordings", "model: us-flow",
-        '"python": "3.11.7"', "7 steps, epoch 1, last total loss 2",
-    ):  # fmt: skip
+        "Blood vessel 0.558±0.201 0.576±0.202 0.290 −0.559 0.875±0.250 4",
+        "case-0a/scene-003 2 1.000 2 of 2",
+        "“Our model” in the paper's tables",
+        "other scenes of the same recordings",
+        "model: us-flow",
+        '"python": "3.11.7"',
+        "7 steps, epoch 1, last total loss 2",
+    ):
         assert wanted in page.text
     positions = [page.text.index(f"an example of a {kind}") for kind in ("hit", "false positive", "miss")]
     assert positions == sorted(positions)

@@ -76,12 +76,15 @@ def test_this_run_by_hand(us_summary_of):
     # recall 4/6 at precision 1: 67 of 101 recall points; 14/16: 88
     by_label = label_table(summary)
     assert lines(by_label, 5) == [
-        "Tumor 0.663 0.663 0.663 6", "Blood vessel 0.871 0.871 0.871 16", "mean (boxes: all) 0.767 0.767 0.767 22",
-    ]  # fmt: skip
+        "Tumor 0.663 0.663 0.663 6",
+        "Blood vessel 0.871 0.871 0.871 16",
+        "mean (boxes: all) 0.767 0.767 0.767 22",
+    ]
     assert [str(row[3]) for row in table1(summary, model="us-flow").rows] == ["0.767"] * 3
     assert lines(scene_table(summary), 5)[2:] == [
-        "3 case-0a/scene-003 2 1.000 2 of 2 0.500 2 of 4", "4 case-0a/scene-004 2 - 1.000 4 of 4",
-    ]  # fmt: skip
+        "3 case-0a/scene-003 2 1.000 2 of 2 0.500 2 of 4",
+        "4 case-0a/scene-004 2 - 1.000 4 of 4",
+    ]
 
 
 def test_what_is_undefined_has_a_dash(us_summary_of):
@@ -100,11 +103,18 @@ def test_the_text_says_what_a_reader_must_know(us_summary_of, model, column):
     assert max(map(len, text.splitlines())) <= 110
     assert f"this run: {model}" in flat and f'"{column}" of the paper' in flat
     for wanted in (
-        "Data: made up", PHANTOM_WARNING, "patients: 1; scenes: 4; frames: 8, annotated 8; boxes: 6 tumor, 16 vessel",
-        "sample SD over scenes (n - 1)", "IoU 0.5 or more and score 0.5 or more", "one patient with one tumor",
-        DISAGREEMENT, P_NOTE, "configuration keeps: score above 0.05, at most 30 a frame.",
-        "frames next to the evaluated ones", "One patient: the SD",
-    ):  # fmt: skip
+        "Data: made up",
+        PHANTOM_WARNING,
+        "patients: 1; scenes: 4; frames: 8, annotated 8; boxes: 6 tumor, 16 vessel",
+        "sample SD over scenes (n - 1)",
+        "IoU 0.5 or more and score 0.5 or more",
+        "one patient with one tumor",
+        DISAGREEMENT,
+        P_NOTE,
+        "configuration keeps: score above 0.05, at most 30 a frame.",
+        "frames next to the evaluated ones",
+        "One patient: the SD",
+    ):
         assert wanted in flat
     real = us_text(us_summary_of(), model=model, data_note="one hospital", phantom=False, kept=KEPT)
     assert "hantom" not in real and "The split parts" not in real

@@ -16,17 +16,35 @@ from symbols.catalogue import network_of
 from symbols.portable import portable_json
 
 CONFIGS = (
-    "r50", "r101", "r50-2.5d", "r101-fusion", "r50-multimodal", "r101-multimodal", "us-faster-rcnn", "us-flow",
-)  # fmt: skip
+    "r50",
+    "r101",
+    "r50-2.5d",
+    "r101-fusion",
+    "r50-multimodal",
+    "r101-multimodal",
+    "us-faster-rcnn",
+    "us-flow",
+)
 PHASES = ["arterial", "noncontrast", "delayed"]
 SIZE = 64
 TINY = [
-    "data.size={}".format(SIZE), "network.width=0.125", "network.roi_mode=pool", "network.rpn.channels=16",
-    "network.rpn.anchor_sizes=[8, 16, 24, 32]", "network.rpn.test_pre_nms=200", "network.rpn.test_post_nms=20",
-    "network.rpn.train_pre_nms=200", "network.rpn.train_post_nms=30", "network.rpn.samples=32",
-    "network.head.roi_size=4", "network.head.samples=16", "network.head.max_boxes=4",
-    "network.head.score_threshold=0.05", "network.head.max_detections=20", "flow.width=0.25",
-]  # fmt: skip
+    "data.size={}".format(SIZE),
+    "network.width=0.125",
+    "network.roi_mode=pool",
+    "network.rpn.channels=16",
+    "network.rpn.anchor_sizes=[8, 16, 24, 32]",
+    "network.rpn.test_pre_nms=200",
+    "network.rpn.test_post_nms=20",
+    "network.rpn.train_pre_nms=200",
+    "network.rpn.train_post_nms=30",
+    "network.rpn.samples=32",
+    "network.head.roi_size=4",
+    "network.head.samples=16",
+    "network.head.max_boxes=4",
+    "network.head.score_threshold=0.05",
+    "network.head.max_detections=20",
+    "flow.width=0.25",
+]
 BATCH = 2
 SEED = 2  # no two ROIs of it pool the same cells: MXNet 1.9's topk takes equal scores in any order
 
@@ -127,16 +145,26 @@ def seeded_targets(detector, config):
     rpn, anchors = config.network.rpn, detector.anchors()
     assigned = [
         assign_anchors(
-            anchors, boxes[image][labels[image] >= 0], size=(SIZE, SIZE), samples=rpn.samples,
-            positive_ratio=rpn.positive_ratio, positive_iou=rpn.positive_iou, negative_iou=rpn.negative_iou, rng=rng,
+            anchors,
+            boxes[image][labels[image] >= 0],
+            size=(SIZE, SIZE),
+            samples=rpn.samples,
+            positive_ratio=rpn.positive_ratio,
+            positive_iou=rpn.positive_iou,
+            negative_iou=rpn.negative_iou,
+            rng=rng,
         )
         for image in range(BATCH)
-    ]  # fmt: skip
+    ]
     rpn_labels, rpn_targets = (np.stack([one[part] for one in assigned]) for part in (0, 1))
     draws = rng.random((BATCH, detector.draws), np.float32)
     return {
-        "gt_boxes": boxes, "gt_labels": labels, "draws": draws, "rpn_labels": rpn_labels, "rpn_targets": rpn_targets,
-    }  # fmt: skip
+        "gt_boxes": boxes,
+        "gt_labels": labels,
+        "draws": draws,
+        "rpn_labels": rpn_labels,
+        "rpn_targets": rpn_targets,
+    }
 
 
 def gluon_gradients(detector, inputs, targets):

@@ -70,8 +70,16 @@ def exported(tiny_run, tmp_path_factory):
 def to_import(exported, tiny_run, tmp_path):
     """Words of the command, and a copy of the parameters to be broken: name -> NDArray."""
     params = mx.nd.load(str(exported / "detector-0000.params"))
-    words = ["import-legacy", tmp_path / "broken", "--config", exported / "config.json", "--data",
-             tiny_run.data_folder, "--out", tmp_path / "new"]  # fmt: skip
+    words = [
+        "import-legacy",
+        tmp_path / "broken",
+        "--config",
+        exported / "config.json",
+        "--data",
+        tiny_run.data_folder,
+        "--out",
+        tmp_path / "new",
+    ]
     return words, params
 
 
@@ -108,8 +116,11 @@ def test_what_is_written(exported, tiny_run):
     readme = (exported / "README.md").read_text()
     assert newest_checkpoint(tiny_run.checkpoints).name in readme and "`data` (2, 1, 1, 1, 64, 64)" in readme
     nodes = json.loads((exported / "detector-symbol.json").read_text())["nodes"]
-    assert not any("infer_range" in node.get("attrs", {}) or "layout" in node.get("attrs", {}) for node in nodes
-                   if node["op"] in ("_arange", "Pooling"))
+    assert not any(
+        "infer_range" in node.get("attrs", {}) or "layout" in node.get("attrs", {})
+        for node in nodes
+        if node["op"] in ("_arange", "Pooling")
+    )
 
 
 def test_a_module_detects_what_the_run_detects(exported, tiny_run, tiny_data):
@@ -164,8 +175,20 @@ def test_training_goes_on_from_imported_weights(exported, tiny_data, tmp_path, c
     out = tmp_path / "back"
     assert run(capsys, "import-legacy", exported / "detector", "--data", tiny_data, "--out", out)[0] == 0
     before = mx.nd.load(str(newest_checkpoint(out / "checkpoints") / "net.params"))
-    code, error = run(capsys, "train", "--config", out / "config.yaml", "--data", tiny_data, "--out", out, "--resume",
-                      "auto", "--steps", 1)  # fmt: skip
+    code, error = run(
+        capsys,
+        "train",
+        "--config",
+        out / "config.yaml",
+        "--data",
+        tiny_data,
+        "--out",
+        out,
+        "--resume",
+        "auto",
+        "--steps",
+        1,
+    )
     assert code == 0, error
     after = mx.nd.load(str(newest_checkpoint(out / "checkpoints") / "net.params"))
     learned = [name for name in before if ".running_" not in name]
@@ -200,8 +223,13 @@ def test_mxnet_1_0_detects_the_same_and_its_checkpoint_comes_back(which, tiny_ru
     assert main(["export", str(made.folder), "--legacy", "--out", str(out), "--batch-size", "2"]) == 0
     np.savez(str(out / "in.npz"), **inputs)
     for words in (["predict.py", "detector", "in.npz", "out.npz"], ["-c", RESAVE, "detector", "later"]):
-        subprocess.run([os.path.abspath(LEGACY_PYTHON), *words], cwd=str(out), check=True, capture_output=True,
-                       env={"OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]})  # fmt: skip
+        subprocess.run(
+            [os.path.abspath(LEGACY_PYTHON), *words],
+            cwd=str(out),
+            check=True,
+            capture_output=True,
+            env={"OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]},
+        )
     same_rows(np.load(str(out / "out.npz"))["detections"], gluon_rows(made, inputs))
     back = tmp_path / "back"
     words = ["import-legacy", out / "later", "--epoch", 7, "--data", dataset.folder, "--out", back]
@@ -268,8 +296,10 @@ BAD_PARAMETERS = {
     "unknown": (lambda p: dict(p, **{"arg:fc1_weight": mx.nd.ones((2,))}), "arg:fc1_weight (2,) is unknown"),
     "shape": (lambda p: changed(p, "arg:class_predictor.bias", lambda a: a[:3]), "of another shape, wanted (4,)"),
     "auxiliary": (
-        lambda p: dict(without(p, "aux:backbone.stem.bn1.running_var"),
-                       **{"arg:backbone.stem.bn1.running_var": p["aux:backbone.stem.bn1.running_var"]}),
+        lambda p: dict(
+            without(p, "aux:backbone.stem.bn1.running_var"),
+            **{"arg:backbone.stem.bn1.running_var": p["aux:backbone.stem.bn1.running_var"]},
+        ),
         "aux:backbone.stem.bn1.running_var (8,) is missing",
     ),
     "nan": (lambda p: changed(p, "arg:box_predictor.bias", lambda a: a * np.nan), "not finite"),
@@ -277,7 +307,7 @@ BAD_PARAMETERS = {
     "half": (half, "arg:class_predictor.weight is default, float16"),
     "gluon": (lambda p: {name[4:]: array for name, array in p.items()}, "neither arg: nor aux:"),
     "list": (lambda p: list(p.values()), "without names"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", BAD_PARAMETERS)
@@ -313,7 +343,7 @@ def test_options_that_do_not_go_together(to_import, exported, tiny_run, tmp_path
     mx.nd.save(str(tmp_path / "broken-0000.params"), params)
     given = dict(zip(words[2::2], words[3::2]))
     deep = exported.parent / "deep.json"
-    deep.write_text("[" * 10 ** 6)
+    deep.write_text("[" * 10**6)
     for option, value, message in (
         ("--epoch", "-1", "--epoch -1"),
         ("--set", "train.epochs=5", "a config.json says all of it"),

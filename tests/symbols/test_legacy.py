@@ -28,9 +28,12 @@ def run(python, module, *arguments):
     order: a proposal whose rank changes for that gets another random number."""
     result = subprocess.run(
         [python, "-m", "symbols." + module] + [str(argument) for argument in arguments],
-        cwd=str(Path(symbols.__file__).parents[1]), stdout=subprocess.PIPE, universal_newlines=True, check=True,
+        cwd=str(Path(symbols.__file__).parents[1]),
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+        check=True,
         env={"OMP_NUM_THREADS": "1", "MXNET_MKLDNN_ENABLED": "0", "PATH": os.environ["PATH"]},
-    )  # fmt: skip
+    )
     return result.stdout
 
 
@@ -54,10 +57,36 @@ def test_ten_steps_of_a_module_and_its_detections_are_the_same(tiny_run, tiny_da
     parameters, detections = [], []
     for number, python in enumerate((LEGACY_PYTHON, sys.executable)):
         prefix, found = tmp_path / str(number), tmp_path / "{}.json".format(number)
-        run(python, "module_train", "--records", tmp_path / "train.rec", "--prefix", prefix, "--weights", weights,
-            "--epochs", 1, "--epoch-steps", 10, "--lr", 0.002, "--cpus", 2)
-        run(python, "module_test", "--records", tmp_path / "test.rec", "--prefix", prefix, "--load-epoch", 1,
-            "--out", found)
+        run(
+            python,
+            "module_train",
+            "--records",
+            tmp_path / "train.rec",
+            "--prefix",
+            prefix,
+            "--weights",
+            weights,
+            "--epochs",
+            1,
+            "--epoch-steps",
+            10,
+            "--lr",
+            0.002,
+            "--cpus",
+            2,
+        )
+        run(
+            python,
+            "module_test",
+            "--records",
+            tmp_path / "test.rec",
+            "--prefix",
+            prefix,
+            "--load-epoch",
+            1,
+            "--out",
+            found,
+        )
         saved = mx.nd.load("{}-0001.params".format(prefix))
         parameters.append({name: array.asnumpy() for name, array in saved.items()})
         detections.append(json.loads(found.read_text()))

@@ -93,16 +93,36 @@ def test_batches_of_an_epoch(records, make_config):
 def test_a_step_is_the_gradient_of_the_mean_and_decays_all(records, weights, tmp_path):
     path = records()
     data = RecordFile(path)
-    run_train("--records", path, "--prefix", tmp_path / "out/m", "--weights", weights, "--epochs", 1,
-              "--epoch-steps", 1, "--lr", 0.1, "--wd", 0.01, "--momentum", 0)
+    run_train(
+        "--records",
+        path,
+        "--prefix",
+        tmp_path / "out/m",
+        "--weights",
+        weights,
+        "--epochs",
+        1,
+        "--epoch-steps",
+        1,
+        "--lr",
+        0.1,
+        "--wd",
+        0.01,
+        "--momentum",
+        0,
+    )
     start, after = parameters(weights), parameters(tmp_path / "out/m-0001.params")
     batch = arrays_of(RecordIter(data, 2, seed=data.config["train"]["seed"]).next())
     args, aux = split_parameters(mx.nd.load(weights))
     gradients = symbol_gradients(data.config, args, aux, batch)
     assert set(after) == set(start)
     wanted = {name: start[name] * 0.999 - 0.05 * gradients[name[4:]] for name in start if name.startswith("arg:")}
-    assert differences({name: start[name] - after[name] for name in wanted},
-                       {name: start[name] - wanted[name] for name in wanted})["arg:class_predictor.weight"][1] < 1e-3
+    assert (
+        differences(
+            {name: start[name] - after[name] for name in wanted}, {name: start[name] - wanted[name] for name in wanted}
+        )["arg:class_predictor.weight"][1]
+        < 1e-3
+    )
     assert all(np.allclose(after[name], wanted[name], atol=1e-6) for name in wanted)
     assert not np.allclose(after["arg:backbone.stem.bn1.beta"], start["arg:backbone.stem.bn1.beta"], atol=1e-6)
     symbol = mx.sym.load(str(tmp_path / "out/m-symbol.json"))
@@ -112,8 +132,22 @@ def test_a_step_is_the_gradient_of_the_mean_and_decays_all(records, weights, tmp
 def test_two_devices_are_one(records, weights, tmp_path):
     path = records(**{"network.batch_norm": "frozen"})
     for cpus in (1, 2):
-        run_train("--records", path, "--prefix", tmp_path / str(cpus), "--weights", weights, "--epochs", 1, "--cpus",
-                  cpus, "--kv-store", "device", "--lr", 0.02)
+        run_train(
+            "--records",
+            path,
+            "--prefix",
+            tmp_path / str(cpus),
+            "--weights",
+            weights,
+            "--epochs",
+            1,
+            "--cpus",
+            cpus,
+            "--kv-store",
+            "device",
+            "--lr",
+            0.02,
+        )
     one, two = (parameters(tmp_path / "{}-0001.params".format(cpus)) for cpus in (1, 2))
     start = parameters(weights)
     assert max(np.abs(one[name] - start[name]).max() for name in one) > 1e-3
@@ -169,9 +203,11 @@ def test_detections_and_table_are_those_of_evaluate(tiny_run, tiny_dataset, weig
     out = tmp_path / "detections.json"
     path = tmp_path / "test.rec"
     write_records(tiny_run.config, tiny_dataset, "test", path)
-    module_test.detect(module_test.parse_arguments(
-        ["--records", str(path), "--weights", weights, "--batch-size", "2", "--out", str(out)]
-    ))
+    module_test.detect(
+        module_test.parse_arguments(
+            ["--records", str(path), "--weights", weights, "--batch-size", "2", "--out", str(out)]
+        )
+    )
     detector, _ = SliceDetector.from_run(tiny_run)
     wanted = detections_json(detect_labelled(detector, tiny_dataset, tiny_dataset.labels_of("test"), progress=False))
     found = json.loads(out.read_text())
@@ -191,8 +227,11 @@ def test_detections_and_table_are_those_of_evaluate(tiny_run, tiny_dataset, weig
 def test_what_cannot_be_scored_is_told(tiny_run, tmp_path, capsys):
     row = '[{"image_id": 1, "bbox": [0, 0, 1, 1%s], "score": 1, "category_id": %s}]'
     for text, message in (
-        ("{", "holds no COCO results"), ('[{"image_id": 1}]', "holds no COCO results"),
-        ("{}", "a list of them is wanted"), (row % (", 1", 1), "holds no COCO results"), ("[" * 10 ** 6, "no COCO"),
+        ("{", "holds no COCO results"),
+        ('[{"image_id": 1}]', "holds no COCO results"),
+        ("{}", "a list of them is wanted"),
+        (row % (", 1", 1), "holds no COCO results"),
+        ("[" * 10**6, "no COCO"),
         (row % ("", "1e999"), "holds no COCO results"),
         ('[{"image_id": 1, "bbox": [0, 0, 1, 1], "score": 1, "category_id": 1}]', "image 1, which is not in the split"),
     ):

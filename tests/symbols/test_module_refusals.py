@@ -69,7 +69,8 @@ def test_what_is_there_is_not_written_over(records, prefix, weights, monkeypatch
     plain = RecordFile(str(path)).config
     symbol = prefix.with_name("m-symbol.json")
     for text, message in (
-        (portable_json(network_of(plain).get_symbol_test(plain, 1)), "choose another --prefix"), ("{", "no symbol")
+        (portable_json(network_of(plain).get_symbol_test(plain, 1)), "choose another --prefix"),
+        ("{", "no symbol"),
     ):
         symbol.write_text(text)
         with pytest.raises(ValueError, match=message):
@@ -123,12 +124,14 @@ def moved(params, old, new):
 BAD = {
     "list": (lambda p: list(p.values()), "holds .* arrays without names"),
     "gluon": (lambda p: {name[4:]: array for name, array in p.items()}, "begins with neither arg: nor aux:"),
-    "kind": (lambda p: moved(p, "aux:backbone.stem.bn1", "arg:backbone.stem.bn1"),
-             "(?s)4 parameters do not fit.*arg:backbone.stem.bn1.running_mean: .*aux:backbone.*running_var: missing"),
+    "kind": (
+        lambda p: moved(p, "aux:backbone.stem.bn1", "arg:backbone.stem.bn1"),
+        "(?s)4 parameters do not fit.*arg:backbone.stem.bn1.running_mean: .*aux:backbone.*running_var: missing",
+    ),
     "half": (half, "arg:rpn.score.bias is default, float16"),
     "nan": (lambda p: changed(p, "arg:rpn.score.bias", lambda a: a * np.nan), "bias holds values that are not finite"),
     "anchors": (lambda p: dict(p, **{"arg:rpn.anchors": mx.nd.zeros((1, 3, 4))}), "the constant rpn.anchors differs"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", BAD)
@@ -157,8 +160,10 @@ def test_files_that_are_no_parameters(weights, tmp_path):
         mx.nd.save(str(path), arrays)
     numpy_mode = path.read_bytes()
     for content, message in (
-        (b"PK\x03\x04 an archive", "no parameter file of MXNet"), (b"", "no parameter file"),
-        (whole[: len(whole) // 2], "damaged or cut"), (whole[:20], "damaged or cut"),
+        (b"PK\x03\x04 an archive", "no parameter file of MXNet"),
+        (b"", "no parameter file"),
+        (whole[: len(whole) // 2], "damaged or cut"),
+        (whole[:20], "damaged or cut"),
         (numpy_mode, "saved in NumPy mode"),
     ):
         path.write_bytes(content)

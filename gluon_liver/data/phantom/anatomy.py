@@ -24,12 +24,8 @@ class Liver:
         def jitter(values, share=0.05):
             return [scale * value * rng.uniform(1.0 - share, 1.0 + share) for value in values]
 
-        self.right = Ellipsoid(
-            jitter((-72.0, -4.0, 0.0)), jitter((66.0, 80.0, 74.0)), rng.uniform(-0.08, 0.08)
-        )
-        self.inferior = Ellipsoid(
-            jitter((-84.0, 12.0, -38.0)), jitter((48.0, 58.0, 62.0)), rng.uniform(-0.1, 0.1)
-        )
+        self.right = Ellipsoid(jitter((-72.0, -4.0, 0.0)), jitter((66.0, 80.0, 74.0)), rng.uniform(-0.08, 0.08))
+        self.inferior = Ellipsoid(jitter((-84.0, 12.0, -38.0)), jitter((48.0, 58.0, 62.0)), rng.uniform(-0.1, 0.1))
         self.left = Ellipsoid(jitter((-2.0, -52.0, 12.0)), jitter((72.0, 35.0, 58.0)), rng.uniform(0.0, 0.2))
         self.midline = Ellipsoid(jitter((22.0, 36.0, 0.0)), jitter((54.0, 54.0, 400.0)))
         self.hilum = Ellipsoid(jitter((-30.0, 0.0, -48.0)), jitter((34.0, 30.0, 40.0)))
@@ -100,12 +96,8 @@ class Abdomen:
         ]
         self.gallbladder = None
         if rng.random() < 0.6:
-            self.gallbladder = Ellipsoid(
-                at(-42.0, -46.0, -52.0), at(14.0, 24.0, 26.0), rng.uniform(-0.4, 0.4)
-            )
-        self.dome = Ellipsoid(
-            (0.0, 0.0, 6.0 * scale), (self.half_width - 12.0, self.half_depth - 10.0, 82.0 * scale)
-        )
+            self.gallbladder = Ellipsoid(at(-42.0, -46.0, -52.0), at(14.0, 24.0, 26.0), rng.uniform(-0.4, 0.4))
+        self.dome = Ellipsoid((0.0, 0.0, 6.0 * scale), (self.half_width - 12.0, self.half_depth - 10.0, 82.0 * scale))
         self.aorta_centre = at(13.0, 24.0)
         self.aorta_radius = at(10.5)[0]
         self.cava_centre = at(-20.0, 22.0)

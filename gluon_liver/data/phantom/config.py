@@ -70,20 +70,19 @@ class CTPhantomConfig(PhantomOptions):
         for name in (share + "_fraction" for share in fractions):
             self._require(name, 0.0 <= getattr(self, name) <= 1.0, "between 0 and 1")
         for name, low, high in (
-            ("slices", 5, 400), ("lesions", 1, 20), ("diameter_mm", 8.0, 80.0), ("noise_sd_hu", 0.0, 100.0),
+            ("slices", 5, 400),
+            ("lesions", 1, 20),
+            ("diameter_mm", 8.0, 80.0),
+            ("noise_sd_hu", 0.0, 100.0),
             ("steep_vessels", 0, 50),
-        ):  # fmt: skip
+        ):
             pair = getattr(self, name)
             good = len(pair) == 2 and low <= pair[0] <= pair[1] <= high
             self._require(name, good, f"two rising numbers between {low} and {high}")
-        self._require(
-            "matrix", 32 <= self.matrix <= 1024 and self.matrix % 8 == 0, "a multiple of 8 from 32 to 1024"
-        )
+        self._require("matrix", 32 <= self.matrix <= 1024 and self.matrix % 8 == 0, "a multiple of 8 from 32 to 1024")
         spaced = bool(self.spacing_mm) and all(0.5 <= value <= 10.0 for value in self.spacing_mm)
         self._require("spacing_mm", spaced, "one or more distances from 0.5 to 10 mm")
-        weighed = (
-            len(self.class_weights) == 3 and min(self.class_weights) >= 0.0 and sum(self.class_weights) > 0.0
-        )
+        weighed = len(self.class_weights) == 3 and min(self.class_weights) >= 0.0 and sum(self.class_weights) > 0.0
         self._require("class_weights", weighed, "three numbers, none below 0 and not all 0")
         self._require("breathing_mm", 0.0 <= self.breathing_mm <= 20.0, "between 0 and 20 mm")
         self._require("irregularity", 0.0 <= self.irregularity <= 2.0, "between 0 and 2")

@@ -152,10 +152,17 @@ def _draw_patient(config: CTPhantomConfig, seed: int, patient: int) -> _Patient:
     placed = [k for k, site in enumerate(sites) if site is not None]
     steep = int(rng.integers(config.steep_vessels[0], config.steep_vessels[1] + 1))
     return _Patient(
-        abdomen=abdomen, spacing_mm=spacing, slices=slices, thickness_mm=thickness, pixel_mm=pixel,
-        centre_z_mm=centre_z, steep=steep, sites=[sites[k] for k in placed], kinds=[kinds[k] for k in placed],
+        abdomen=abdomen,
+        spacing_mm=spacing,
+        slices=slices,
+        thickness_mm=thickness,
+        pixel_mm=pixel,
+        centre_z_mm=centre_z,
+        steep=steep,
+        sites=[sites[k] for k in placed],
+        kinds=[kinds[k] for k in placed],
         lesion_seed=int(rng.integers(2**31)),
-    )  # fmt: skip
+    )
 
 
 def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomStudy:
@@ -170,9 +177,7 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
     lesions = []
     for (centre, diameter), (label, ambiguous) in zip(patient.sites, patient.kinds):
         shrink = rng.uniform(0.85, 1.0) if visit else 1.0
-        lesions.append(
-            draw_lesion(own, (centre, diameter * shrink), label, ambiguous, tissue, config.irregularity)
-        )
+        lesions.append(draw_lesion(own, (centre, diameter * shrink), label, ambiguous, tissue, config.irregularity))
     plane = Plane(config.matrix, patient.pixel_mm)
     scene = Scene(plane, patient.abdomen, vessels, lesions)
     z_mm = patient.centre_z_mm + (np.arange(patient.slices) - 0.5 * (patient.slices - 1)) * patient.spacing_mm
@@ -184,9 +189,13 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
     volumes, masks, boxes = {}, {}, []
     for phase in PHASES:
         image, masks[phase] = scene.render(
-            tissue[phase], phase, z_mm=z_mm, thickness_mm=patient.thickness_mm,
-            subslices=config.subslices, shift_mm=np.asarray(shifts[phase]),
-        )  # fmt: skip
+            tissue[phase],
+            phase,
+            z_mm=z_mm,
+            thickness_mm=patient.thickness_mm,
+            subslices=config.subslices,
+            shift_mm=np.asarray(shifts[phase]),
+        )
         pixel = (patient.pixel_mm, patient.pixel_mm)
         image += correlated_noise(rng, len(image), image.shape[1:], pixel, noise_sd)
         volume = np.clip(np.rint(image), AIR_HU, HIGHEST_HU).astype(np.int16)
@@ -197,12 +206,23 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
             boxes += [PhantomBox(phase, z, lesion, box, pixels) for z, box, pixels in found]
     digest = hashlib.sha256(json.dumps(config.to_json()).encode()).hexdigest()
     return PhantomStudy(
-        config=config, seed=seed, index=index, patient=number, visit=visit,
-        hu=volumes, geometry={phase: geometry for phase in PHASES},
-        lesions=tuple(lesions), boxes=tuple(boxes), masks=masks, shifts_mm=shifts, world_offset_mm=world,
-        slice_thickness_mm=patient.thickness_mm, noise_sd_hu=noise_sd, padded=padded,
+        config=config,
+        seed=seed,
+        index=index,
+        patient=number,
+        visit=visit,
+        hu=volumes,
+        geometry={phase: geometry for phase in PHASES},
+        lesions=tuple(lesions),
+        boxes=tuple(boxes),
+        masks=masks,
+        shifts_mm=shifts,
+        world_offset_mm=world,
+        slice_thickness_mm=patient.thickness_mm,
+        noise_sd_hu=noise_sd,
+        padded=padded,
         uid_root=f"gluon_liver CT phantom/{digest}/{seed}/{index}",
-    )  # fmt: skip
+    )
 
 
 def _breathing(rng: np.random.Generator, largest_mm: float) -> Dict[str, Tuple[float, float, float]]:

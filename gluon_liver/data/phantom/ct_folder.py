@@ -72,14 +72,14 @@ def write_ct_phantoms(
             dicom = partial / DICOM_FOLDER
             dicom.mkdir()
             tasks = [(str(dicom), config, seed, index) for index in range(studies)]
-            bar = tqdm(
-                _results(tasks, jobs), total=studies, unit="study", desc="phantoms", disable=not progress
-            )
+            bar = tqdm(_results(tasks, jobs), total=studies, unit="study", desc="phantoms", disable=not progress)
             records = sorted(bar, key=lambda record: record["index"])
             labels = coco_labels(
-                records, classes=CLASSES, description="synthetic CT phantoms; boxes from the lesions' own masks",
+                records,
+                classes=CLASSES,
+                description="synthetic CT phantoms; boxes from the lesions' own masks",
                 exhaustive=True,
-            )  # fmt: skip
+            )
             truth = {"format": 1, "kind": "ct-phantoms", "seed": seed, "options": config.to_json()}
             truth["studies"] = [record["truth"] for record in records]
             (partial / LABELS_FILE).write_text(json.dumps(labels), encoding="utf-8")
@@ -125,9 +125,7 @@ def _make_and_write(task: Task) -> Record:
             "study": study.study_uid,
         }
         image.update(phase=phase, slice=z, width=columns, height=rows)
-        images.append(
-            (image, [_annotation(study, box) for box in study.boxes if (box.phase, box.slice) == (phase, z)])
-        )
+        images.append((image, [_annotation(study, box) for box in study.boxes if (box.phase, box.slice) == (phase, z)]))
     classes = [lesion.label for lesion in study.lesions]
     return {
         "index": index,

@@ -68,9 +68,7 @@ def _series_header(study: PhantomStudy, phase: str, intercept: int) -> Dataset:
     header.SpecificCharacterSet = "ISO_IR 100"
     header.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     header.SOPClassUID = CT_IMAGE_STORAGE
-    header.StudyDate = header.SeriesDate = header.AcquisitionDate = header.ContentDate = date.strftime(
-        "%Y%m%d"
-    )
+    header.StudyDate = header.SeriesDate = header.AcquisitionDate = header.ContentDate = date.strftime("%Y%m%d")
     header.StudyTime = SERIES[PHASES[0]][2]
     header.SeriesTime = header.AcquisitionTime = header.ContentTime = time
     header.AccessionNumber = f"PH{study.index:06d}"

@@ -87,17 +87,25 @@ def random_layers(rng: np.random.Generator, config: FlyingConfig) -> List[Layer]
     middle = np.full(2, 0.5 * (config.size - 1))
     grey = rng.random() < 0.5  # ultrasound has no colour
     carried = _translation(rng, config.shift)
-    layers = [Layer(
-        random_texture(rng, 2 * config.size, grey=grey), middle + rng.uniform(-0.5, 0.5, 2), None,
-        _motion(rng, config, middle, carried),
-    )]  # fmt: skip
+    layers = [
+        Layer(
+            random_texture(rng, 2 * config.size, grey=grey),
+            middle + rng.uniform(-0.5, 0.5, 2),
+            None,
+            _motion(rng, config, middle, carried),
+        )
+    ]
     for _ in range(rng.integers(config.shapes[0], config.shapes[1] + 1)):
         centre = rng.uniform(0.0, config.size, 2)
         radius = config.size * rng.uniform(0.08, 0.3)
-        layers.append(Layer(
-            random_texture(rng, int(2 * radius) + 8, grey=grey), centre, centre + radius * random_outline(rng),
-            _motion(rng, config, centre, carried + _translation(rng, config.shift)),
-        ))  # fmt: skip
+        layers.append(
+            Layer(
+                random_texture(rng, int(2 * radius) + 8, grey=grey),
+                centre,
+                centre + radius * random_outline(rng),
+                _motion(rng, config, centre, carried + _translation(rng, config.shift)),
+            )
+        )
     return layers
 
 

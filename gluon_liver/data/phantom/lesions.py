@@ -57,9 +57,7 @@ class Lesion:
         centre, reach = np.asarray(self.centre_mm) + shift, self.reach_mm
         if abs(z - centre[2]) > reach[2] + plane.edge_mm:
             return None
-        return plane.window(
-            centre[0] - reach[0], centre[0] + reach[0], centre[1] - reach[1], centre[1] + reach[1]
-        )
+        return plane.window(centre[0] - reach[0], centre[0] + reach[0], centre[1] - reach[1], centre[1] + reach[1])
 
     def depth(self, x: np.ndarray, y: np.ndarray, z: float) -> Tuple[np.ndarray, np.ndarray]:
         """Relative radius (1 at the surface) and signed distance in mm at offsets from the centre."""
@@ -82,9 +80,7 @@ class Lesion:
             strength = self.mosaic_hu if phase == "arterial" else 0.4 * self.mosaic_hu
             image += np.float32(strength) * np.clip(self.inner.on_plane(x, y, z), -1.5, 1.5)
         if "necrosis" in parts and self.necrosis is not None:
-            far = _far(x, y, z, self.necrosis) - np.float32(0.3 * self.necrosis[3]) * self.inner.on_plane(
-                x, y, z
-            )
+            far = _far(x, y, z, self.necrosis) - np.float32(0.3 * self.necrosis[3]) * self.inner.on_plane(x, y, z)
             image += unit(0.5 - far / 3.0) * (parts["necrosis"] - image)
         if "nodule" in parts:
             uneven = np.float32(0.02 * self.diameter_mm) * self.inner.on_plane(x, y, z)
@@ -128,9 +124,7 @@ def draw_sites(
             low[2], high[2] = max(low[2], z_limits[0]) + reach, min(high[2], z_limits[1]) - reach
             for centre in rng.uniform(low, high, (60, 3)) if low[2] < high[2] else ():
                 shell = centre + (reach + LIVER_MARGIN_MM) * sphere
-                apart = all(
-                    np.linalg.norm(centre - c) > 0.6 * (diameter + d) + LESION_GAP_MM for c, d in taken
-                )
+                apart = all(np.linalg.norm(centre - c) > 0.6 * (diameter + d) + LESION_GAP_MM for c, d in taken)
                 cava = np.linalg.norm(centre[:2] - abdomen.cava_centre) > reach + 14.0
                 whole = np.linalg.norm(liver.fissure_points - centre, axis=1).min() > reach + 5.0
                 if apart and cava and whole and liver.distance_at(shell).max() < 0.0:
@@ -162,14 +156,22 @@ def draw_lesion(
     unfilled, large, dead = rng.uniform(0.25, 0.5), max(0.0, diameter - 20.0), rng.uniform(0.08, 0.2)
     is_hemangioma, is_hcc = label == "hemangioma", label == "hcc"
     return Lesion(
-        label=label, centre_mm=tuple(float(v) for v in centre), diameter_mm=diameter,
-        half_mm=tuple(float(v) for v in half), ambiguous=ambiguous, roughness=roughness,
-        hu=_attenuation(rng, label, ambiguous, tissue), outline=outline, inner=inner, nodules=nodules,
+        label=label,
+        centre_mm=tuple(float(v) for v in centre),
+        diameter_mm=diameter,
+        half_mm=tuple(float(v) for v in half),
+        ambiguous=ambiguous,
+        roughness=roughness,
+        hu=_attenuation(rng, label, ambiguous, tissue),
+        outline=outline,
+        inner=inner,
+        nodules=nodules,
         unfilled=unfilled if is_hemangioma and diameter > UNFILLED_FROM_MM and not ambiguous else 0.0,
         mosaic_hu=min(14.0, 4.0 + 0.4 * large) if is_hcc and not ambiguous else 0.0,
         necrosis=(*(0.14 * diameter * offset / np.linalg.norm(offset)), dead * diameter)
-        if is_hcc and diameter > NECROSIS_FROM_MM and not ambiguous else None,
-    )  # fmt: skip
+        if is_hcc and diameter > NECROSIS_FROM_MM and not ambiguous
+        else None,
+    )
 
 
 def _nodules(rng: np.random.Generator, diameter: float) -> np.ndarray:
@@ -193,11 +195,17 @@ def _attenuation(
     below, ambiguous_below, above, ambiguous_above, ratio, capsule, nodule, pool, cyst = (
         rng.uniform(*limits)
         for limits in (
-            hu.HCC_BELOW_LIVER, hu.AMBIGUOUS_BELOW_LIVER, hu.HCC_ARTERIAL_ABOVE_LIVER,
-            hu.AMBIGUOUS_ARTERIAL_ABOVE_LIVER, hu.HCC_LIVER_TO_LESION, hu.CAPSULE_ABOVE_LIVER,
-            hu.HEMANGIOMA_NODULE_OF_AORTA, hu.HEMANGIOMA_POOL_OF_AORTA, hu.CYST_HU,
+            hu.HCC_BELOW_LIVER,
+            hu.AMBIGUOUS_BELOW_LIVER,
+            hu.HCC_ARTERIAL_ABOVE_LIVER,
+            hu.AMBIGUOUS_ARTERIAL_ABOVE_LIVER,
+            hu.HCC_LIVER_TO_LESION,
+            hu.CAPSULE_ABOVE_LIVER,
+            hu.HEMANGIOMA_NODULE_OF_AORTA,
+            hu.HEMANGIOMA_POOL_OF_AORTA,
+            hu.CYST_HU,
         )
-    )  # fmt: skip
+    )
     encapsulated = rng.random() < 0.8
     plain, arterial, delayed = (tissue[phase] for phase in hu.PHASES)
     if label == "cyst":

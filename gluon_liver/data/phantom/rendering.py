@@ -105,9 +105,7 @@ class Scene:
             self._paint(image, ellipse, 0.0, np.zeros(3), hu)
         return image
 
-    def _paint(
-        self, image, shape: Ellipsoid, z: float, shift, hu: float, *, inset: float = 0.0, walled: bool = False
-    ):
+    def _paint(self, image, shape: Ellipsoid, z: float, shift, hu: float, *, inset: float = 0.0, walled: bool = False):
         window = shape.window(self.plane, z - shift[2], shift)
         if window is None:
             return
@@ -140,17 +138,13 @@ class Scene:
             self._paint(image, abdomen.gallbladder, z, shift, tissue["gut_wall"], walled=True)
             self._paint(image, abdomen.gallbladder, z, shift, tissue["bile"], inset=1.5)
 
-    def _hollow(
-        self, image, shape: Ellipsoid, tissue, z: float, shift, level_y: float, wall_mm: float
-    ) -> None:
+    def _hollow(self, image, shape: Ellipsoid, tissue, z: float, shift, level_y: float, wall_mm: float) -> None:
         """Stomach or bowel: a wall, fluid at the back and gas in front of ``level_y``."""
         window = shape.window(self.plane, z - shift[2], shift)
         if window is None:
             return
         x, y = self.plane.axes(window, shift)
-        distance = np.maximum(
-            shape.distance(x, y, z - shift[2]), self._wall[2][window] + np.float32(WALL_GAP_MM)
-        )
+        distance = np.maximum(shape.distance(x, y, z - shift[2]), self._wall[2][window] + np.float32(WALL_GAP_MM))
         paint(image, window, self.plane.coverage(distance), np.float32(tissue["gut_wall"]))
         gas = self.plane.coverage(y - np.float32(level_y))
         content = np.float32(tissue["gut_content"]) + gas * np.float32(tissue["gas"] - tissue["gut_content"])
@@ -185,9 +179,7 @@ class Scene:
         aorta = Ellipsoid((*abdomen.aorta_centre, z), (abdomen.aorta_radius, abdomen.aorta_radius, 1.0))
         self._paint(image, aorta, z, np.zeros(3), tissue["aorta"])
 
-    def _empty_mask(
-        self, lesion: Lesion, z_mm: Sequence[float], thickness_mm: float, shift: np.ndarray
-    ) -> LesionMask:
+    def _empty_mask(self, lesion: Lesion, z_mm: Sequence[float], thickness_mm: float, shift: np.ndarray) -> LesionMask:
         reach = lesion.reach_mm[2] + 0.5 * thickness_mm + self.plane.edge_mm
         centre = lesion.centre_mm[2] + shift[2]
         touched = [k for k, z in enumerate(z_mm) if abs(z - centre) <= reach]
@@ -196,9 +188,7 @@ class Scene:
         shape = (len(touched), window[0].stop - window[0].start, window[1].stop - window[1].start)
         return LesionMask((first, window[0].start, window[1].start), np.zeros(shape, np.float32))
 
-    def _lesion(
-        self, image, lesion: Lesion, mask: LesionMask, phase: str, index: int, z: float, shift
-    ) -> None:
+    def _lesion(self, image, lesion: Lesion, mask: LesionMask, phase: str, index: int, z: float, shift) -> None:
         row = index - mask.start[0]
         window = lesion.window(self.plane, z, shift)
         if window is None or not 0 <= row < len(mask.coverage):

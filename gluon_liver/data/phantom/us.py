@@ -106,23 +106,30 @@ def make_us_scene(config: USPhantomConfig, *, seed: int, index: int, frames: int
     liver = draw_liver(seed, patient, config)
     rng = _stream(seed, index, _PROBE)
     fan = Fan(
-        rng.uniform(*config.radius_mm), np.deg2rad(rng.uniform(*config.half_angle_deg)), rng.uniform(*config.depth_mm),
+        rng.uniform(*config.radius_mm),
+        np.deg2rad(rng.uniform(*config.half_angle_deg)),
+        rng.uniform(*config.depth_mm),
         config.size,
-    )  # fmt: skip
+    )
     gain, contact = rng.uniform(*config.gain_db), config.contact_db * _smooth(rng)
     poses = draw_sweep(_stream(seed, index, _SWEEP), config, frames, *_aim(rng, liver))
     pictures, sections = render(liver, fan, poses, config, gain_db=gain, contact_db=contact, seed=seed, index=index)
     boxes = [box for k, section in enumerate(sections) for box in boxes_of(section, k, config)]
     motions = tuple(tissue_motion(fan, before, after) for before, after in zip(poses, poses[1:]))
     root = json.dumps(["gluon_liver us phantom", config.to_json(), seed, index, frames])
-    return PhantomScene(
-        config, seed, index, patient, fan, liver, tuple(poses), pictures, tuple(boxes), motions, root
-    )
+    return PhantomScene(config, seed, index, patient, fan, liver, tuple(poses), pictures, tuple(boxes), motions, root)
 
 
 def render(
-    liver: Liver, fan: Fan, poses: Sequence[Pose], config: USPhantomConfig, *, gain_db: float = 0.0,
-    contact_db: np.ndarray = 0.0, seed: int = 0, index: int = 0,
+    liver: Liver,
+    fan: Fan,
+    poses: Sequence[Pose],
+    config: USPhantomConfig,
+    *,
+    gain_db: float = 0.0,
+    contact_db: np.ndarray = 0.0,
+    seed: int = 0,
+    index: int = 0,
 ) -> Tuple[np.ndarray, List[Section]]:
     """Pictures uint8 (k, size, size) and sections of a liver at the given poses."""
     scatterers = Scatterers.fill(

@@ -70,9 +70,11 @@ def write_us_phantoms(
             bar = tqdm(_results(tasks, jobs), total=scenes, unit="scene", desc="phantoms", disable=not progress)
             records = sorted(bar, key=lambda record: record["index"])
             labels = coco_labels(
-                records, classes=CLASSES,
-                description="synthetic ultrasound phantoms; boxes from the shapes' own geometry", phantom=True,
-            )  # fmt: skip
+                records,
+                classes=CLASSES,
+                description="synthetic ultrasound phantoms; boxes from the shapes' own geometry",
+                phantom=True,
+            )
             truth = {"format": 1, "kind": "us-phantoms", "seed": seed, "frames": frames, "options": config.to_json()}
             truth["scenes"] = [record["truth"] for record in records]
             (partial / LABELS_FILE).write_text(json.dumps(labels), encoding="utf-8")
@@ -85,9 +87,11 @@ def write_us_phantoms(
     for annotation in labels["annotations"]:
         counts[annotation["category_id"] - 1] += 1
     return {
-        "scenes": scenes, "patients": len({record["truth"]["patient"] for record in records}),
-        "images": len(labels["images"]), "boxes": dict(zip(CLASSES, counts)),
-    }  # fmt: skip
+        "scenes": scenes,
+        "patients": len({record["truth"]["patient"] for record in records}),
+        "images": len(labels["images"]),
+        "boxes": dict(zip(CLASSES, counts)),
+    }
 
 
 def draw_frame(scene: PhantomScene, frame: int) -> np.ndarray:
@@ -127,9 +131,13 @@ def _make_and_write(task: Task) -> Record:
     images = []
     for frame in range(count):
         image = {
-            "video": scene.name, "frame": frame, "scene": index, "patient": scene.patient_id, "width": size,
+            "video": scene.name,
+            "frame": frame,
+            "scene": index,
+            "patient": scene.patient_id,
+            "width": size,
             "height": size,
-        }  # fmt: skip
+        }
         images.append((image, [_annotation(box) for box in scene.boxes if box.frame == frame]))
     return {"index": index, "images": images, "truth": _truth(scene)}
 
@@ -146,9 +154,11 @@ def _write_video(frames: np.ndarray, path: Path) -> None:
 def _annotation(box) -> Record:
     x1, y1, x2, y2 = box.box
     return {
-        "category_id": CLASSES.index(box.label) + 1, "bbox": [x1, y1, x2 - x1, y2 - y1], "area": box.pixels,
+        "category_id": CLASSES.index(box.label) + 1,
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "area": box.pixels,
         "iscrowd": 0,
-    }  # fmt: skip
+    }
 
 
 def _truth(scene: PhantomScene) -> Record:
@@ -159,9 +169,11 @@ def _truth(scene: PhantomScene) -> Record:
         "scene": scene.name,
         "patient": scene.patient,
         "fan": {
-            "radius_mm": round(scene.fan.radius_mm, 4), "depth_mm": round(scene.fan.depth_mm, 4),
+            "radius_mm": round(scene.fan.radius_mm, 4),
+            "depth_mm": round(scene.fan.depth_mm, 4),
             "half_angle_deg": round(float(np.rad2deg(scene.fan.half_angle)), 4),
-            "pixel_mm": round(float(scene.fan.pixel_mm), 6), "region": list(scene.fan.region),
+            "pixel_mm": round(float(scene.fan.pixel_mm), 6),
+            "region": list(scene.fan.region),
         },
         "tumors": [
             {"kind": one.kind, "centre_mm": rounded(one.centre), "diameter_mm": rounded(2.0 * one.half)}
@@ -171,4 +183,4 @@ def _truth(scene: PhantomScene) -> Record:
             {"position_mm": rounded(pose.position), "axes": [rounded(axis) for axis in pose.axes]}
             for pose in scene.poses
         ],
-    }  # fmt: skip
+    }

@@ -148,9 +148,10 @@ def scatterer_echo(liver: Liver, points: np.ndarray) -> np.ndarray:
     echo[np.abs(surface) < 0.5 * SURFACE_MM] = SURFACE_ECHO
     for tumor in liver.tumors:
         part = np.flatnonzero(
-            (np.abs(x - tumor.centre[0]) < tumor.half.max()) & (np.abs(y - tumor.centre[1]) < tumor.half.max())
+            (np.abs(x - tumor.centre[0]) < tumor.half.max())
+            & (np.abs(y - tumor.centre[1]) < tumor.half.max())
             & (np.abs(z - tumor.centre[2]) < tumor.half.max())
-        )  # fmt: skip
+        )
         distance = tumor.distance(x[part], y[part], z[part])
         inside, rim, _ = TUMOR_LOOK[tumor.kind]
         spots = np.ones(part.size, np.float32)

@@ -102,9 +102,7 @@ def random_crop(pair: FlowPair, size: int, rng: np.random.Generator) -> FlowPair
     rows_step, columns_step = rng.choice((1, -1), 2)
     signs = np.array([columns_step, rows_step], np.float32)[:, None, None]
     mirror = slice(None, None, rows_step), slice(None, None, columns_step)
-    return FlowPair(
-        first[window][mirror], second[window][mirror], (cut * signs)[(slice(None),) + mirror], kept[mirror]
-    )
+    return FlowPair(first[window][mirror], second[window][mirror], (cut * signs)[(slice(None),) + mirror], kept[mirror])
 
 
 def _scenes(folder: Path) -> List[Tuple[str, int]]:

@@ -82,9 +82,7 @@ class Scanner:
         axial = np.exp(-0.5 * (taps / AXIAL_MM) ** 2)
         self._axial = (axial / np.sqrt((axial**2).sum())).astype(np.float32)
 
-    def picture(
-        self, scatterers: Scatterers, pose: Pose, loss: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
+    def picture(self, scatterers: Scatterers, pose: Pose, loss: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """uint8 (size, size), black outside the fan. loss: float32 (size, size), 1/mm, on the same pixels."""
         lateral = (self._ranges + self.fan.radius_mm) * self._step
         power = 2.0 * scatterers.density * lateral * RANGE_MM * self._slice_mm * np.sqrt(np.pi)
@@ -132,9 +130,11 @@ class Scanner:
         cell = (look[kept] * rows + row0) * beams + beam0
         grid = np.zeros((2, LOOKS * rows * beams))
         for offset, share in (
-            (0, (1 - down) * (1 - right)), (1, (1 - down) * right), (beams, down * (1 - right)),
+            (0, (1 - down) * (1 - right)),
+            (1, (1 - down) * right),
+            (beams, down * (1 - right)),
             (beams + 1, down * right),
-        ):  # fmt: skip
+        ):
             for part in range(2):
                 grid[part] += np.bincount(cell + offset, weight[part] * share, grid.shape[1])
         return grid.reshape(2, LOOKS, rows, beams).transpose(1, 0, 2, 3).astype(np.float32)

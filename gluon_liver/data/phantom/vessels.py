@@ -81,9 +81,7 @@ def _twigs(rng: np.random.Generator, parent: Chain) -> List[Chain]:
             continue
         way = rng.standard_normal(3)
         way *= rng.uniform(22.0, 36.0) / np.linalg.norm(way)
-        twigs.append(
-            bend((start, start + 0.5 * way + rng.uniform(-4.0, 4.0, 3), start + way), (radius, 0.9), pieces=3)
-        )
+        twigs.append(bend((start, start + 0.5 * way + rng.uniform(-4.0, 4.0, 3), start + way), (radius, 0.9), pieces=3))
     return twigs
 
 

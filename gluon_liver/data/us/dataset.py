@@ -75,9 +75,15 @@ class UltrasoundDataset:
             if not os.path.isfile(os.path.join(folder, "studies", info.case, "frames.npy")):
                 raise DatasetError(f"{folder}: studies/{info.case}/frames.npy is missing; import the data again")
         dataset = cls(
-            folder, tuple(record["classes"]), cases, labels, scenes_of(labels),
-            load_splits(os.path.join(folder, "splits.json")), record["split_by"], record.get("phantom", False),
-        )  # fmt: skip
+            folder,
+            tuple(record["classes"]),
+            cases,
+            labels,
+            scenes_of(labels),
+            load_splits(os.path.join(folder, "splits.json")),
+            record["split_by"],
+            record.get("phantom", False),
+        )
         dataset._scene_of.update(((scene.case, scene.number), scene) for scene in dataset.scenes)
         dataset._row_of.update(((label.case, label.frame), label.row) for label in labels)
         known = {dataset.unit_of(label) for label in labels}

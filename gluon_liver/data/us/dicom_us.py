@@ -51,9 +51,17 @@ def open_dicom(path: str, name: str) -> FrameSource:
 
     box = region or (0, 0, columns, rows)
     return FrameSource(
-        "dicom", rows, columns, box, whole_frames, identity, region is not None, patient_id=patient, phantom=phantom,
+        "dicom",
+        rows,
+        columns,
+        box,
+        whole_frames,
+        identity,
+        region is not None,
+        patient_id=patient,
+        phantom=phantom,
         frames_per_second=rate,
-    )  # fmt: skip
+    )
 
 
 def frame_rate(header: Any) -> Optional[float]:

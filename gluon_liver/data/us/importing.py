@@ -152,7 +152,12 @@ def crop_boxes(boxes: np.ndarray, region: Box) -> Tuple[np.ndarray, np.ndarray, 
 
 
 def _store(
-    source: FrameSource, result: RecordingResult, images: List[SourceLabel], path: str, log: ImportLog, out: Path,
+    source: FrameSource,
+    result: RecordingResult,
+    images: List[SourceLabel],
+    path: str,
+    log: ImportLog,
+    out: Path,
     salt: str,
 ) -> None:
     """Write the labelled frames of one recording and fill in its result."""
@@ -189,8 +194,10 @@ def _write_frames(
     wanted = {image.frame for image in images}
     digest, seen = hashlib.sha256(), 0
     header = {
-        "descr": "|u1", "fortran_order": False, "shape": (len(wanted), result.height, result.width, 3),
-    }  # fmt: skip
+        "descr": "|u1",
+        "fortran_order": False,
+        "shape": (len(wanted), result.height, result.width, 3),
+    }
     with open(target, "wb") as stream:
         np.lib.format.write_array_header_1_0(stream, header)
         for index, frame in enumerate(source):
@@ -222,10 +229,17 @@ def _place_labels(region: Box, result: RecordingResult, images: List[SourceLabel
         scene = result.scene_names.index(image.scene) + 1
         result.labels.append(
             FrameLabel(
-                first_id + row, result.case, scene, image.frame, row, result.width, result.height, boxes,
+                first_id + row,
+                result.case,
+                scene,
+                image.frame,
+                row,
+                result.width,
+                result.height,
+                boxes,
                 image.labels[kept],
             )
-        )  # fmt: skip
+        )
 
 
 def _write_data(
@@ -238,24 +252,29 @@ def _write_data(
     save_labels(log.labels, str(temporary / "labels.json"))
     report = build_report(log, splits, split_by)
     description = {
-        "format": FORMAT, "kind": KIND, "classes": list(CLASSES), "split_by": split_by,
+        "format": FORMAT,
+        "kind": KIND,
+        "classes": list(CLASSES),
+        "split_by": split_by,
         "phantom": any(one.phantom for one in log.taken),
         "studies": [
             {
-                "case": one.case, "patient": one.patient, "frames": len(one.labels), "height": one.height,
-                "width": one.width, "fingerprint": one.fingerprint,
+                "case": one.case,
+                "patient": one.patient,
+                "frames": len(one.labels),
+                "height": one.height,
+                "width": one.width,
+                "fingerprint": one.fingerprint,
             }
             for one in log.taken
         ],
-    }  # fmt: skip
+    }
     for name, record in (("import-report.json", report), ("dataset.json", description)):
         (temporary / name).write_text(json.dumps(record, indent=1), encoding="utf-8")
     return report
 
 
-def _split(
-    log: ImportLog, split_by: str, fractions: Sequence[float], test_images: Optional[int], seed: int
-) -> Splits:
+def _split(log: ImportLog, split_by: str, fractions: Sequence[float], test_images: Optional[int], seed: int) -> Splits:
     if split_by == "image":
         units = [image_name(label) for label in log.labels]
     elif split_by == "scene":
@@ -278,7 +297,11 @@ def _split(
 
 
 def _check_options(
-    region: Optional[Box], whole_frame: bool, split_by: str, fractions: Sequence[float], test_images: Optional[int],
+    region: Optional[Box],
+    whole_frame: bool,
+    split_by: str,
+    fractions: Sequence[float],
+    test_images: Optional[int],
     seed: int,
 ) -> None:
     if region is not None and whole_frame:

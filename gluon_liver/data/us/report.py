@@ -33,8 +33,14 @@ def build_report(log: Any, splits: Splits, split_by: str) -> Dict[str, Any]:
         "files": {"found": log.found},
         "taken": [
             {
-                "case": one.case, "patient": one.patient, "kind": one.kind, "region": one.region,
-                "frames": len(one.labels), "scenes": len(one.scene_names), "height": one.height, "width": one.width,
+                "case": one.case,
+                "patient": one.patient,
+                "kind": one.kind,
+                "region": one.region,
+                "frames": len(one.labels),
+                "scenes": len(one.scene_names),
+                "height": one.height,
+                "width": one.width,
                 "notes": one.notes,
             }
             for one in log.taken
@@ -57,7 +63,7 @@ def build_report(log: Any, splits: Splits, split_by: str) -> Dict[str, Any]:
         "split_by": split_by,
         "splits": {name: len(splits.of(name)) for name in SPLIT_NAMES},
         "notes": log.notes,
-    }  # fmt: skip
+    }
     _add_notes(log, report)
     return report
 
@@ -75,12 +81,10 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
         f"{labels['background']} of them background",
         f"scenes: {scenes['count']}, {scenes['with_gaps']} with gaps; {scenes['frames_without_previous']} frame(s) "
         "are their own previous frame",
-        f"split by {report['split_by']}: "
-        + ", ".join(f"{name} {count}" for name, count in report["splits"].items()),
+        f"split by {report['split_by']}: " + ", ".join(f"{name} {count}" for name, count in report["splits"].items()),
     ]
     lines += [
-        f"  not taken: {one['images']} image(s), {one['boxes']} box(es): {one['reason']}"
-        for one in labels["not_taken"]
+        f"  not taken: {one['images']} image(s), {one['boxes']} box(es): {one['reason']}" for one in labels["not_taken"]
     ]
     lines += summary_of("quarantined", [Rejection(**one) for one in report["quarantined"]])
     notes = Counter(note for one in taken for note in one["notes"])

@@ -136,19 +136,28 @@ def save_labels(labels: Sequence[FrameLabel], path: str) -> None:
     for label in labels:
         images.append(
             {
-                "id": label.image_id, "file_name": f"{label.case}/{label.frame:06d}", "width": label.width,
-                "height": label.height, "study": label.case, "scene": label.scene, "frame": label.frame,
+                "id": label.image_id,
+                "file_name": f"{label.case}/{label.frame:06d}",
+                "width": label.width,
+                "height": label.height,
+                "study": label.case,
+                "scene": label.scene,
+                "frame": label.frame,
             }
-        )  # fmt: skip
+        )
         for box, category in zip(label.boxes, label.labels):
             x1, y1, x2, y2 = (round(float(edge), 4) for edge in box)
             width, height = round(x2 - x1, 4), round(y2 - y1, 4)
             annotations.append(
                 {
-                    "id": len(annotations) + 1, "image_id": label.image_id, "category_id": int(category) + 1,
-                    "bbox": [x1, y1, width, height], "area": round(width * height, 4), "iscrowd": 0,
+                    "id": len(annotations) + 1,
+                    "image_id": label.image_id,
+                    "category_id": int(category) + 1,
+                    "bbox": [x1, y1, width, height],
+                    "area": round(width * height, 4),
+                    "iscrowd": 0,
                 }
-            )  # fmt: skip
+            )
     categories = [{"id": index + 1, "name": name} for index, name in enumerate(CLASSES)]
     with open(f"{path}.tmp", "w", encoding="utf-8") as stream:
         json.dump({"images": images, "annotations": annotations, "categories": categories}, stream)

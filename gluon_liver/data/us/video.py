@@ -69,9 +69,15 @@ def open_video(path: str, name: str) -> FrameSource:
             notes.append(note)
 
     return FrameSource(
-        "video", height, width, (0, 0, width, height), whole_frames, hash_files([path]), notes=notes,
+        "video",
+        height,
+        width,
+        (0, 0, width, height),
+        whole_frames,
+        hash_files([path]),
+        notes=notes,
         frames_per_second=plausible_rate(rate),
-    )  # fmt: skip
+    )
 
 
 def coded_frames(path: str) -> int:

@@ -73,8 +73,7 @@ def test_hcc_washes_out_below_the_liver(one_class):
     for study in one_class["hcc"]:
         for lesion in study.lesions:
             liver = {
-                phase: TISSUES["liver"][0][0] + TISSUES["liver"][k]
-                for k, phase in ((1, "arterial"), (2, "delayed"))
+                phase: TISSUES["liver"][0][0] + TISSUES["liver"][k] for k, phase in ((1, "arterial"), (2, "delayed"))
             }
             assert lesion.hu["arterial"]["body"] > liver["arterial"] + 30
             assert lesion.hu["delayed"]["body"] < liver["delayed"] - 5
@@ -197,9 +196,7 @@ def test_breathing_moves_the_boxes_with_the_stated_shift():
                 weights = np.array([box.pixels for box in boxes], float)
                 x = np.average([(box.box[0] + box.box[2]) / 2 for box in boxes], weights=weights)
                 y = np.average([(box.box[1] + box.box[3]) / 2 for box in boxes], weights=weights)
-                centres.append(
-                    (x * dx, y * dy, np.average([box.slice for box in boxes], weights=weights) * dz)
-                )
+                centres.append((x * dx, y * dy, np.average([box.slice for box in boxes], weights=weights) * dz))
             assert np.abs(np.subtract(*centres[::-1]) - shift).max() < 0.75 * max(dx, dz)
 
 
@@ -221,15 +218,10 @@ def test_study_index_stands_alone_and_patients_repeat():
     owners = [patient_of(config, 3, index) for index in range(60)]
     assert owners[0] == (0, 0)
     for (patient, visit), (following, next_visit) in zip(owners, owners[1:]):
-        assert (following, next_visit) in ((patient + 1, 0), (patient, 1)) and not (
-            visit == 1 and next_visit == 1
-        )
+        assert (following, next_visit) in ((patient + 1, 0), (patient, 1)) and not (visit == 1 and next_visit == 1)
     repeats = sum(visit for _, visit in owners)
     assert 10 <= repeats <= 28
-    assert all(
-        visit == 0
-        for _, visit in (patient_of(CTPhantomConfig(two_study_fraction=0.0), 3, k) for k in range(9))
-    )
+    assert all(visit == 0 for _, visit in (patient_of(CTPhantomConfig(two_study_fraction=0.0), 3, k) for k in range(9)))
 
 
 def test_second_visit_shows_the_same_patient():

@@ -57,11 +57,7 @@ def test_dicom_reads_back_as_the_study(folder):
     for index in range(6):
         study = make_ct_study(TINY, seed=0, index=index)
         files = [pydicom.dcmread(path) for path in (folder / "dicom" / f"study-{index:04d}").iterdir()]
-        assert (
-            len({file.FrameOfReferenceUID for file in files})
-            == len({file.StudyInstanceUID for file in files})
-            == 1
-        )
+        assert len({file.FrameOfReferenceUID for file in files}) == len({file.StudyInstanceUID for file in files}) == 1
         assert len({file.SOPInstanceUID for file in files}) == len(files)
         described = {file.SeriesDescription: file.SeriesInstanceUID for file in files}
         assert described.keys() == set(DESCRIPTIONS.values())
@@ -78,9 +74,7 @@ def test_dicom_reads_back_as_the_study(folder):
                     geometry.index_to_world(np.array([z, 0, 0])),
                     atol=1e-5,
                 )
-                np.testing.assert_allclose(
-                    np.array(file.PixelSpacing, float), geometry.spacing[1:], atol=1e-6
-                )
+                np.testing.assert_allclose(np.array(file.PixelSpacing, float), geometry.spacing[1:], atol=1e-6)
                 hu = file.pixel_array * float(file.RescaleSlope) + float(file.RescaleIntercept)
                 if "PixelPaddingValue" in file:
                     assert np.array_equal(file.pixel_array == file.PixelPaddingValue, study.padded)
@@ -91,12 +85,8 @@ def test_dicom_reads_back_as_the_study(folder):
     first = files[0]
     assert first.file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRLittleEndian
     assert first.SOPClassUID == first.file_meta.MediaStorageSOPClassUID == pydicom.uid.CTImageStorage
-    assert list(first.ImageType) == ["ORIGINAL", "PRIMARY", "AXIAL"] and first.PatientID.startswith(
-        "PHANTOM-"
-    )
-    assert all(
-        uid.is_valid for uid in (first.StudyInstanceUID, first.SeriesInstanceUID, first.SOPInstanceUID)
-    )
+    assert list(first.ImageType) == ["ORIGINAL", "PRIMARY", "AXIAL"] and first.PatientID.startswith("PHANTOM-")
+    assert all(uid.is_valid for uid in (first.StudyInstanceUID, first.SeriesInstanceUID, first.SOPInstanceUID))
     assert 0 < padded < 18 and orders > 0
 
 
@@ -176,9 +166,17 @@ def test_command_passes_every_option_on(tmp_path, capsys):
     assert phantom_ct.run(parser.parse_args(words)) == 0
     options = json.loads((tmp_path / "out" / "phantom.json").read_text())["options"]
     expected = CTPhantomConfig(
-        matrix=32, slices=(10, 10), spacing_mm=(6.0,), lesions=(2, 2), diameter_mm=(10.0, 20.0),
-        background_fraction=0.0, ambiguous_fraction=1.0, breathing_mm=3.0, noise_sd_hu=(5.0, 5.0),
-        steep_vessels=(1, 2), two_study_fraction=0.5,
-    )  # fmt: skip
+        matrix=32,
+        slices=(10, 10),
+        spacing_mm=(6.0,),
+        lesions=(2, 2),
+        diameter_mm=(10.0, 20.0),
+        background_fraction=0.0,
+        ambiguous_fraction=1.0,
+        breathing_mm=3.0,
+        noise_sd_hu=(5.0, 5.0),
+        steep_vessels=(1, 2),
+        two_study_fraction=0.5,
+    )
     assert options == json.loads(json.dumps(expected.to_json()))
     assert "1 studies of 1 patients, 30 images" in capsys.readouterr().out

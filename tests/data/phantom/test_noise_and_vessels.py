@@ -82,9 +82,7 @@ def test_steep_tubes_run_through_neighbouring_slices():
             low, high = tube.lows[first : first + 5, 2].min(), tube.highs[first : first + 5, 2].max()
             for z in np.arange(low + 5.0, high - 5.0, 4.0):
                 pieces = [index for index in tube.cut_by(z) if first <= index < first + 5]
-                cover = np.max(
-                    [plane.coverage(tube.distance(i, plane.x, plane.y, z)) for i in pieces], axis=0
-                )
+                cover = np.max([plane.coverage(tube.distance(i, plane.x, plane.y, z)) for i in pieces], axis=0)
                 rows, columns = np.nonzero(cover > 0.5)
                 assert 2 <= len(rows) <= 80
                 # cut across it is round, so that one slice cannot tell it from a small lesion

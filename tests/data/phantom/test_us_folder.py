@@ -116,8 +116,11 @@ def test_both_forms_go_through_the_import(folder, tmp_path):
     # boxes on the crop, moved back, are those of the label file
     scene = make_us_scene(CONFIG, seed=4, index=0, frames=FRAMES)
     x1, y1, x2, y2 = scene.fan.region
-    mine = next(info.case for info in dicom_set.cases if np.array_equal(
-        dicom_set.frames(info.case)[0, ..., 0], scene.frames[0, y1:y2, x1:x2]))  # fmt: skip
+    mine = next(
+        info.case
+        for info in dicom_set.cases
+        if np.array_equal(dicom_set.frames(info.case)[0, ..., 0], scene.frames[0, y1:y2, x1:x2])
+    )
     moved = [box + (x1, y1, x1, y1) for label in dicom_set.labels if label.case == mine for box in label.boxes]
     assert np.array_equal(moved, [one.box for one in scene.boxes])
 

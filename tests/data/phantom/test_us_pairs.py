@@ -69,12 +69,19 @@ def test_motion_that_leaves_every_window_is_an_error():
         random_crop(pair._replace(valid=np.zeros((48, 48), bool)), 32, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("break_it, message", [
-    (lambda folder: (folder / "us-phantom.json").write_text("{"), "is no folder of `phantom us`"),
-    (lambda folder: (folder / "flow" / "scene-0001.npz").write_bytes(b"PK"), "cannot be read as flow"),
-    (lambda folder: np.savez(folder / "flow" / "scene-0001.npz", flow=np.zeros((1, 2, 4, 4)),
-                             valid=np.ones((1, 4, 4), bool)), "not of one scene"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "break_it, message",
+    [
+        (lambda folder: (folder / "us-phantom.json").write_text("{"), "is no folder of `phantom us`"),
+        (lambda folder: (folder / "flow" / "scene-0001.npz").write_bytes(b"PK"), "cannot be read as flow"),
+        (
+            lambda folder: np.savez(
+                folder / "flow" / "scene-0001.npz", flow=np.zeros((1, 2, 4, 4)), valid=np.ones((1, 4, 4), bool)
+            ),
+            "not of one scene",
+        ),
+    ],
+)
 def test_damaged_folders(folder, tmp_path, break_it, message):
     copy = shutil.copytree(folder, tmp_path / "copy")
     break_it(copy)

@@ -123,8 +123,10 @@ def write_ivf(path, frames):
 def test_a_size_that_changes_in_vp8_is_refused(tmp_path):
     # the two upper bits ask for scaling
     assert _vp8_size(bytes(3) + b"\x9d\x01\x2a" + struct.pack("<HH", 300 | 1 << 14, 5000 | 3 << 14)) == (300, 5000)
-    parts = [packets(write_video(tmp_path / "part.webm", grey_frames([90] * 3, *size), "VP80"))
-             for size in ((48, 64), (80, 96))]
+    parts = [
+        packets(write_video(tmp_path / "part.webm", grey_frames([90] * 3, *size), "VP80"))
+        for size in ((48, 64), (80, 96))
+    ]
     source = whole(write_ivf(tmp_path / "a.ivf", parts[0]))
     assert len(list(source)) == 3 and not any("cannot be seen" in note for note in source.notes)
     with pytest.raises(InputError, match="change size .64x48, 96x80."):
@@ -176,9 +178,14 @@ def test_the_rate_that_a_recording_tells(tmp_path):
     cv2.imwrite(str(tmp_path / "0.png"), grey_frames([1])[0])
     assert whole(tmp_path).frames_per_second is None
     for tags, rate in (
-        ({"FrameTime": "40"}, 25), ({"FrameTime": "40", "CineRate": "30"}, 25), ({"CineRate": "30"}, 30), ({}, None),
-        ({"FrameTime": "0", "CineRate": "30"}, 30), ({"FrameTime": "0.001"}, None), ({"CineRate": "-3"}, None),
-    ):  # fmt: skip
+        ({"FrameTime": "40"}, 25),
+        ({"FrameTime": "40", "CineRate": "30"}, 25),
+        ({"CineRate": "30"}, 30),
+        ({}, None),
+        ({"FrameTime": "0", "CineRate": "30"}, 30),
+        ({"FrameTime": "0.001"}, None),
+        ({"CineRate": "-3"}, None),
+    ):
         assert whole(write_us(tmp_path / "a.dcm", PIXELS, **tags)).frames_per_second == rate
 
 

@@ -57,8 +57,11 @@ def test_dicom_recordings(tmp_path):
     assert frames.shape == (4, 40, 48, 3) and frames[:, 0, 0, 0].tolist() == [1, 2, 4, 5]
     mine = [label for label in dataset.labels if label.case == case]
     assert [(one.scene, one.frame, one.row, dataset.previous_row(one)) for one in mine] == [
-        (1, 1, 0, 0), (1, 2, 1, 0), (1, 4, 2, 2), (2, 5, 3, 3),
-    ]  # fmt: skip
+        (1, 1, 0, 0),
+        (1, 2, 1, 0),
+        (1, 4, 2, 2),
+        (2, 5, 3, 3),
+    ]
     assert mine[0].boxes.tolist() == [[2, 6, 12, 16], [0, 0, 4, 8]] and mine[0].labels.tolist() == [0, 1]
     assert len(mine[1].boxes) == 0
     assert report["labels"]["clipped"] == 1 and report["labels"]["outside"] == 1
@@ -209,10 +212,15 @@ def test_frames_come_with_the_one_before(data):
 @pytest.mark.parametrize(
     "key, value, message",
     [
-        ("kind", "ct", "kind 'ct'"), ("format", 9, "format 9"), ("classes", ["cyst"], "classes"),
-        ("split_by", "x", "split_by"), ("studies", [], "studies"), ("studies", [{}], "case"), ("phantom", 1, "phantom"),
+        ("kind", "ct", "kind 'ct'"),
+        ("format", 9, "format 9"),
+        ("classes", ["cyst"], "classes"),
+        ("split_by", "x", "split_by"),
+        ("studies", [], "studies"),
+        ("studies", [{}], "case"),
+        ("phantom", 1, "phantom"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_description_is_refused(data, key, value, message):
     record = json.loads((data / "dataset.json").read_text())
     record[key] = value

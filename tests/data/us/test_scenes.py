@@ -50,8 +50,10 @@ def test_labels_come_back_with_their_rows(tmp_path):
     save_labels(given, str(tmp_path / "labels.json"))
     read = load_labels(str(tmp_path / "labels.json"))
     assert [(one.case, one.frame, one.row, one.scene, one.image_id) for one in read] == [
-        ("a", 4, 0, 1, 3), ("a", 30, 1, 1, 2), ("b", 7, 0, 1, 1),
-    ]  # fmt: skip
+        ("a", 4, 0, 1, 3),
+        ("a", 30, 1, 1, 2),
+        ("b", 7, 0, 1, 1),
+    ]
     assert read[0].boxes.tolist() == [[0, 0, 64, 48], [3, 3, 4, 4]] and read[0].labels.tolist() == [0, 1]
     coco = json.loads((tmp_path / "labels.json").read_text())
     assert [one["name"] for one in coco["categories"]] == ["tumor", "vessel"]
@@ -84,8 +86,9 @@ def test_a_label_file_by_itself(tmp_path):
     path = write_labels(tmp_path / "labels.json", images, [(1, 2, (1, 2, 3, 4))], phantom=True)
     read, phantom = load_source_labels(str(path))
     assert [(one.video, one.frame, one.scene, one.patient) for one in read] == [
-        ("a.avi", 2, "liver left", "4"), ("b", 2, "0", ""),
-    ]  # fmt: skip
+        ("a.avi", 2, "liver left", "4"),
+        ("b", 2, "0", ""),
+    ]
     assert read[0].boxes.tolist() == [[1, 2, 4, 6]] and read[0].labels.tolist() == [1] and phantom
     with pytest.raises(AnnotationError, match="same frame"):
         load_source_labels(str(write_labels(path, [images[1], images[1]])))
