@@ -232,28 +232,27 @@ def save_config(config: Config, path: Union[str, Path]) -> None:
 
 def _find(name: Union[str, Path]) -> Path:
     if not isinstance(name, (str, Path)):
-        raise ConfigError("BASE: expected the name of a configuration, found {!r}".format(name))
-    for packaged in (CONFIG_FOLDER / "{}.yaml".format(name), CONFIG_FOLDER / str(name)):
+        raise ConfigError(f"BASE: expected the name of a configuration, found {name!r}")
+    for packaged in (CONFIG_FOLDER / f"{name}.yaml", CONFIG_FOLDER / str(name)):
         if packaged.is_file() and packaged.suffix == ".yaml":
             return packaged
     path = Path(name)
     if path.is_file():
         return path
-    raise ConfigError(
-        "no configuration {!r}: give a path to a YAML file or one of {}".format(str(name), ", ".join(config_names()))
-    )
+    known = ", ".join(config_names())
+    raise ConfigError(f"no configuration {str(name)!r}: give a path to a YAML file or one of {known}")
 
 
 def _read_tree(path: Path, *, seen: Tuple[Path, ...]) -> Dict[str, Any]:
     if path.resolve() in seen:
-        raise ConfigError("{}: BASE refers back to the file itself".format(path.name))
+        raise ConfigError(f"{path.name}: BASE refers back to the file itself")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError("{} is not YAML: {}".format(path.name, error)) from error
+        raise ConfigError(f"{path.name} is not YAML: {error}") from error
     tree = {} if tree is None else tree
     if not isinstance(tree, dict):
-        raise ConfigError("{}: expected keys and values, found a {}".format(path.name, type(tree).__name__))
+        raise ConfigError(f"{path.name}: expected keys and values, found a {type(tree).__name__}")
     base = tree.pop("BASE", None)
     if base is None:
         return tree
@@ -275,29 +274,26 @@ def _merge(base: Dict[str, Any], top: Mapping[str, Any]) -> Dict[str, Any]:
 def _apply_override(tree: Dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise ConfigError("--set {!r}: expected key.subkey=value".format(override))
+        raise ConfigError(f"--set {override!r}: expected key.subkey=value")
     *parents, leaf = key.split(".")
     for parent in parents:
         tree = tree.setdefault(parent, {})
         if not isinstance(tree, dict):
-            raise ConfigError("--set {!r}: {!r} is a value and has no keys".format(override, parent))
+            raise ConfigError(f"--set {override!r}: {parent!r} is a value and has no keys")
     try:
         tree[leaf] = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError("--set {!r}: the value is not YAML".format(override)) from error
+        raise ConfigError(f"--set {override!r}: the value is not YAML") from error
 
 
 def _build(cls: Type[T], tree: Any, *, where: str) -> T:
     if not isinstance(tree, Mapping):
-        raise ConfigError("{}: expected keys, found {!r}".format(where or "configuration", tree))
+        raise ConfigError(f"{where or 'configuration'}: expected keys, found {tree!r}")
     hints = typing.get_type_hints(cls)
     unknown = sorted(set(tree) - set(hints), key=str)
     if unknown:
-        raise ConfigError(
-            "unknown key {}; {} has: {}".format(
-                ", ".join(repr(_join(where, key)) for key in unknown), where or "the top level", ", ".join(hints)
-            )
-        )
+        keys = ", ".join(repr(_join(where, key)) for key in unknown)
+        raise ConfigError(f"unknown key {keys}; {where or 'the top level'} has: {', '.join(hints)}")
     values = {key: _convert(hints[key], value, where=_join(where, key)) for key, value in tree.items()}
     return cls(**values)
 
@@ -310,7 +306,7 @@ def _convert(kind: Any, value: Any, *, where: str) -> Any:
         return None if value is None else _convert(arguments[0], value, where=where)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
-            raise ConfigError("{}: expected a list, found {!r}".format(where, value))
+            raise ConfigError(f"{where}: expected a list, found {value!r}")
         return tuple(_convert(arguments[0], item, where=where) for item in value)
     if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):  # YAML reads 1e-4 as text
         try:
@@ -318,12 +314,12 @@ def _convert(kind: Any, value: Any, *, where: str) -> Any:
         except (ValueError, OverflowError):
             pass
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        raise ConfigError("{}: expected {}, found {!r}".format(where, kind.__name__, value))
+        raise ConfigError(f"{where}: expected {kind.__name__}, found {value!r}")
     return value
 
 
 def _join(where: str, key: Any) -> str:
-    return "{}.{}".format(where, key) if where else str(key)
+    return f"{where}.{key}" if where else str(key)
 
 
 def _plain(value: Any) -> Any:

@@ -39,7 +39,7 @@ def check(config: Config) -> None:
     for section, (values, names) in counts.items():
         for name in names.split():
             value = getattr(values, name)
-            _require("{}.{}".format(section, name), value, value >= 1, "1 or more")
+            _require(f"{section}.{name}", value, value >= 1, "1 or more")
     shares = {
         "network.rpn": (rpn, "nms_threshold positive_ratio positive_iou negative_iou"),
         "network.head": (head, "nms_threshold positive_ratio positive_iou"),
@@ -47,14 +47,14 @@ def check(config: Config) -> None:
     for section, (values, names) in shares.items():
         for name in names.split():
             value = getattr(values, name)
-            _require("{}.{}".format(section, name), value, 0 < value < 1, "between 0 and 1")
+            _require(f"{section}.{name}", value, 0 < value < 1, "between 0 and 1")
     rules = [
-        ("model", config.model, config.model in MODELS, "one of {}".format(", ".join(MODELS))),
+        ("model", config.model, config.model in MODELS, f"one of {', '.join(MODELS)}"),
         ("data.slices", data.slices, data.slices > 0 and data.slices % 2 == 1, "odd, so that one slice is the centre"),
         ("data.size", data.size, 64 <= data.size <= 4096 and data.size % 16 == 0, "a multiple of 16, 64 to 4096"),
         ("data.storage", data.storage, data.storage in ("jpeg", "raw"), "jpeg or raw"),
         ("data.background_ratio", data.background_ratio, 0 <= data.background_ratio <= 1000, "0 to 1000"),
-        ("data.window", data.window, data.window in WINDOWS, "one of {}".format(", ".join(sorted(WINDOWS)))),
+        ("data.window", data.window, data.window in WINDOWS, f"one of {', '.join(sorted(WINDOWS))}"),
         ("data.augment.scale", data.augment.scale, 0 <= data.augment.scale <= 1, "0 to 1"),
         ("data.augment.rotate", data.augment.rotate, 0 <= data.augment.rotate <= 45, "0 to 45 degrees"),
         ("data.augment.shift", data.augment.shift, 0 <= data.augment.shift <= 0.5, "0 to 0.5"),
@@ -116,7 +116,7 @@ def check(config: Config) -> None:
             "parallel.kvstore",
             config.parallel.kvstore,
             config.parallel.kvstore in KVSTORES,
-            "one of {}".format(", ".join(KVSTORES)),
+            f"one of {', '.join(KVSTORES)}",
         ),
         (
             "parallel.compression",
@@ -129,7 +129,7 @@ def check(config: Config) -> None:
             "flow.shrink",
             config.flow.shrink,
             config.flow.shrink >= 1 and data.size % config.flow.shrink == 0,
-            "1 or more, and divide data.size ({})".format(data.size),
+            f"1 or more, and divide data.size ({data.size})",
         ),
         ("train.optimizer", train.optimizer, train.optimizer in ("sgd", "adam"), "sgd or adam"),
         ("train.learning_rate", train.learning_rate, train.learning_rate > 0, "above 0"),
@@ -144,7 +144,7 @@ def check(config: Config) -> None:
             "row",
             config.row,
             config.row is None or ROWS.get(config.row) == _knobs(config),
-            "null, or the row that the network is; the rows are (depth, slices, fusion, multi_modal): {}".format(ROWS),
+            f"null, or the row that the network is; the rows are (depth, slices, fusion, multi_modal): {ROWS}",
         ),
     ]
     for key, value, good, wanted in rules:
@@ -159,7 +159,7 @@ def check(config: Config) -> None:
             "network.texture_head": (network.texture_head, False),
         }
         for key, (value, wanted) in ct_alone.items():
-            _require(key, value, value == wanted, "{!r} with model {}: it is of CT".format(wanted, config.model))
+            _require(key, value, value == wanted, f"{wanted!r} with model {config.model}: it is of CT")
     # these compute with values that the rules above have let through
     proposals = network.proposals(data.size, training=True)
     together = [
@@ -167,25 +167,25 @@ def check(config: Config) -> None:
             "data.size",
             data.size,
             not network.multi_modal or (data.size // network.stride) ** 2 <= MOST_POSITIONS,
-            "small enough for {} positions of a map when network.multi_modal relates them".format(MOST_POSITIONS),
+            f"small enough for {MOST_POSITIONS} positions of a map when network.multi_modal relates them",
         ),
         (
             "network.rpn.anchor_sizes",
             rpn.anchor_sizes,
             min(len(sizes) for _, sizes in network.levels()) > 0,
-            "at least as many sizes as the pyramid of network.fusion has levels ({})".format(len(network.levels())),
+            f"at least as many sizes as the pyramid of network.fusion has levels ({len(network.levels())})",
         ),
         (
             "network.rpn.anchor_sizes",
             rpn.anchor_sizes,
             _smallest_anchor(rpn) <= data.size / 2,
-            "such that an anchor fits half of data.size ({})".format(data.size),
+            f"such that an anchor fits half of data.size ({data.size})",
         ),
         (
             "network.head.samples",
             head.samples,
             head.samples <= proposals + head.max_boxes,
-            "at most the proposals ({}) and network.head.max_boxes together".format(proposals),
+            f"at most the proposals ({proposals}) and network.head.max_boxes together",
         ),
     ]
     for key, value, good, wanted in together:
@@ -198,7 +198,7 @@ def _knobs(config: Config) -> Tuple[int, int, bool, bool]:
 
 def _require(key: str, value: Any, good: bool, wanted: str) -> None:
     if not good:
-        raise ConfigError("{} is {!r}: it must be {}".format(key, value, wanted))
+        raise ConfigError(f"{key} is {value!r}: it must be {wanted}")
 
 
 def _smallest_anchor(rpn: RPNConfig) -> float:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def resident_bytes(pid: int) -> int:
     """VmRSS of a process."""
-    for line in Path("/proc/{}/status".format(pid)).read_text().splitlines():
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return 1024 * int(line.split()[1])
     raise ProcessLookupError(pid)
@@ -70,13 +70,13 @@ def main() -> int:
                     break  # it ended in between
             time.sleep(1.0)
         if process.wait():
-            print("train.py ended with {}".format(process.returncode), file=sys.stderr)
+            print(f"train.py ended with {process.returncode}", file=sys.stderr)
             return 1
     steps, sizes = np.array([pair for pair in found if pair[0] > args.steps / 10], float).T
     for place in np.linspace(0, len(steps) - 1, 10).astype(int):
-        print("step {:>6.0f}  {:>8.1f} MB".format(steps[place], sizes[place] / 1e6))
+        print(f"step {steps[place]:>6.0f}  {sizes[place] / 1e6:>8.1f} MB")
     slope = np.polyfit(steps, sizes, 1)[0]
-    print("slope {:.0f} bytes a step over {:.0f} steps".format(slope, steps[-1] - steps[0]))
+    print(f"slope {slope:.0f} bytes a step over {steps[-1] - steps[0]:.0f} steps")
     return 0
 
 

@@ -45,15 +45,14 @@ def main() -> int:
             for name in CONFIGS
         ]
         sides = [compare(python, folders) for python in (sys.executable, args.legacy_python)]
-    print("| network | MXNet |" + "".join(" {} |".format(column) for column in COLUMNS))
+    print("| network | MXNet |" + "".join(f" {column} |" for column in COLUMNS))
     print("| --- | --- |" + " --- |" * len(COLUMNS))
     for name in CONFIGS:
         for side in sides:
             lines = [line for line in side if line["folder"] == name]
-            print(
-                "| {} | {} |".format(name, lines[0]["mxnet"])
-                + "".join(" {:.0e} / {:.0e} |".format(*worst(lines, parts)) for parts in COLUMNS.values())
-            )
+            pairs = [worst(lines, parts) for parts in COLUMNS.values()]
+            cells = "".join(f" {absolute:.0e} / {relative:.0e} |" for absolute, relative in pairs)
+            print(f"| {name} | {lines[0]['mxnet']} |{cells}")
     return 0
 
 

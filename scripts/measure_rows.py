@@ -104,7 +104,7 @@ def main() -> int:
     args = parser.parse_args()
     overrides = list(args.set)
     if args.batch_size is not None:
-        overrides.append("train.batch_size={}".format(args.batch_size))
+        overrides.append(f"train.batch_size={args.batch_size}")
     if args.batch_size == 1:
         overrides.append("network.batch_norm=frozen")
     if args.here:
@@ -117,7 +117,7 @@ def main() -> int:
             command += ["--set", override]
         finished = subprocess.run(command)
         if finished.returncode:
-            print("{}: ended with {} (-9: the machine had no memory left)".format(name, finished.returncode))
+            print(f"{name}: ended with {finished.returncode} (-9: the machine had no memory left)")
             status = 1
     return status
 

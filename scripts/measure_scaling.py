@@ -48,13 +48,13 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=list(WAYS), default=list(WAYS))
     args, options = parser.parse_known_args()
     reference = None
-    print("{:<36} {:>12} {:>10}".format("way", "difference", "images/s"))
+    print(f"{'way':<36} {'difference':>12} {'images/s':>10}")
     with tempfile.TemporaryDirectory() as folder:
         for name in dict.fromkeys(["1 device", *args.only]):
             found, speed = one_way(name, Path(folder) / name.replace(" ", "-"), args, options)
             reference = found if reference is None else reference
             difference = max(float(np.abs(found[key].asnumpy() - reference[key].asnumpy()).max()) for key in reference)
-            print("{:<36} {:>12.1e} {:>10.2f}".format(name, difference, speed), flush=True)
+            print(f"{name:<36} {difference:>12.1e} {speed:>10.2f}", flush=True)
     return 0
 
 
@@ -76,7 +76,7 @@ def one_way(name: str, out: Path, args: argparse.Namespace, options: list) -> tu
         "--set",
         "train.optimizer=sgd",
         "--set",
-        "train.batch_size={}".format(args.batch_size),
+        f"train.batch_size={args.batch_size}",
         "--set",
         "train.log_every=1",
         *own,
@@ -94,13 +94,13 @@ def one_way(name: str, out: Path, args: argparse.Namespace, options: list) -> tu
         check=False,
     )
     if done.returncode:
-        sys.exit("{} ended with {}:\n{}".format(name, done.returncode, done.stderr[-2000:]))
+        sys.exit(f"{name} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     records = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     steps = [record for record in records if record["event"] == "step"]
     half = steps[len(steps) // 2 :]
     seconds = half[-1]["time"] - half[0]["time"]
     speed = (len(half) - 1) * args.batch_size / seconds
-    return mx.nd.load(str(out / "checkpoints" / "step-{:08d}".format(args.steps) / "net.params")), speed
+    return mx.nd.load(str(out / "checkpoints" / f"step-{args.steps:08d}" / "net.params")), speed
 
 
 if __name__ == "__main__":

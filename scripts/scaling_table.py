@@ -84,7 +84,7 @@ def multiplications(symbol, shapes) -> float:
         node = nodes[entry[0]]
         if node["op"] == "null":
             return shape_of[node["name"]]
-        return shape_of.get(node["name"] + "_output") or shape_of[node["name"] + "_output{}".format(entry[1])]
+        return shape_of.get(node["name"] + "_output") or shape_of[node["name"] + f"_output{entry[1]}"]
 
     total = 0.0
     for index, node in enumerate(nodes):
@@ -126,7 +126,8 @@ def cell(compute: float, exchange: float) -> str:
     """Seconds of a step with nothing overlapped, and its efficiency from there to all overlapped that can be."""
     worst, best = efficiencies(compute, exchange)
     seconds = compute + exchange
-    return "{:.{}f} s, {:.0f} to {:.0f} %".format(seconds, 2 if seconds < 10 else 0, 100 * worst, 100 * best)
+    decimals = 2 if seconds < 10 else 0
+    return f"{seconds:.{decimals}f} s, {100 * worst:.0f} to {100 * best:.0f} %"
 
 
 def main() -> None:
@@ -141,23 +142,15 @@ def main() -> None:
     )
     for load in loads:
         print(
-            "| {} | {} | {:.1f} | {:.0f} | {:.2f} | {:.2f} | {} |".format(
-                load.name,
-                load.images,
-                load.parameters / 1e6,
-                load.bytes / 1e6,
-                load.forward / 1e12,
-                load.seconds(share),
-                cell(load.seconds(share), pcie_seconds(load.bytes)),
-            )
+            f"| {load.name} | {load.images} | {load.parameters / 1e6:.1f} | {load.bytes / 1e6:.0f} "
+            f"| {load.forward / 1e12:.2f} | {load.seconds(share):.2f} "
+            f"| {cell(load.seconds(share), pcie_seconds(load.bytes))} |"
         )
     for shared in (True, False):
         where = "a server on every worker's machine" if shared else "eight servers on machines of their own"
-        print(
-            "\n**One card a worker, {}**\n\n| | Gbit/s | {} |\n| --- | --- |{}".format(
-                where, " | ".join("{:,} workers".format(workers) for workers in WORKERS), " --- |" * len(WORKERS)
-            )
-        )
+        columns = " | ".join(f"{workers:,} workers" for workers in WORKERS)
+        rules = " --- |" * len(WORKERS)
+        print(f"\n**One card a worker, {where}**\n\n| | Gbit/s | {columns} |\n| --- | --- |{rules}")
         for load in loads:
             for gbit in LINKS:
                 times = [
@@ -172,7 +165,7 @@ def main() -> None:
                     for workers in WORKERS
                 ]
                 cells = " | ".join(cell(load.seconds(share), seconds) for seconds in times)
-                print("| {} | {} | {} |".format(load.name, gbit, cells))
+                print(f"| {load.name} | {gbit} | {cells} |")
 
 
 if __name__ == "__main__":

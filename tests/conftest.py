@@ -54,7 +54,7 @@ def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
     rng = np.random.default_rng(0)
     images, studies, names = [], [], []
     for number in range(patients):
-        case, patient = "case-{:010x}".format(number), "patient-{:010x}".format(number)
+        case, patient = f"case-{number:010x}", f"patient-{number:010x}"
         hu = rng.normal(60, 5, (len(phases), SLICES, SIZE, SIZE)).astype(np.int16)
         present = np.ones((len(phases), SLICES), bool)
         if len(phases) > 1 and number == patients - 1:

@@ -40,7 +40,7 @@ def test_base_is_merged_at_every_depth(tmp_path):
 
 def test_a_packaged_base_is_found_from_anywhere(tmp_path):
     for base in ("r50.yaml", "r50"):
-        (tmp_path / "mine.yaml").write_text("BASE: {}\ntrain: {{epochs: 1}}".format(base))
+        (tmp_path / "mine.yaml").write_text(f"BASE: {base}\ntrain: {{epochs: 1}}")
         assert load_config(tmp_path / "mine.yaml").train.epochs == 1
 
 

@@ -99,7 +99,7 @@ class Keeper:
         welcome = await asyncio.wait_for(reader.readline(), CONNECT_SECONDS)
         if not welcome:
             raise InputError(
-                "the monitor at {}:{} closed the connection: it does not know this job's token".format(address, port)
+                f"the monitor at {address}:{port} closed the connection: it does not know this job's token"
             )
         self._take(json.loads(welcome.decode()))
         ours, theirs = socket.socketpair()
@@ -129,7 +129,7 @@ class Keeper:
         environment, notes = child_environment(os.environ, address=address)
         for note in notes:
             self._say(note)
-        environment[FD] = "{}:{}".format(theirs.fileno(), self._silence / BEATS)
+        environment[FD] = f"{theirs.fileno()}:{self._silence / BEATS}"
         die_with_me = _die_with_parent()
         try:
             self._child = subprocess.Popen(
@@ -142,7 +142,7 @@ class Keeper:
             )
         except OSError as error:
             self._send({"end": 127})
-            raise InputError("cannot run {!r}: {}".format(self._command[0], error.strerror)) from error
+            raise InputError(f"cannot run {self._command[0]!r}: {error.strerror}") from error
         theirs.close()
         self._send({"pid": self._child.pid})
 
@@ -161,22 +161,19 @@ class Keeper:
             try:
                 line = await asyncio.wait_for(reader.readline(), self._silence)
             except asyncio.TimeoutError:
-                how, line = "no sign of life for {:g} s".format(self._silence), b""
+                how, line = f"no sign of life for {self._silence:g} s", b""
             except OSError as error:
-                how, line = "connection lost: {}".format(error), b""
+                how, line = f"connection lost: {error}", b""
             if not line and self._ended:
                 return None
             if not line:
                 known = (
                     ""
                     if self._checkpoint is None
-                    else (
-                        " Last good checkpoint: {}; the same command with --resume auto goes on from it.".format(
-                            self._checkpoint
-                        )
-                    )
+                    else f" Last good checkpoint: {self._checkpoint}; the same command with --resume auto goes on from "
+                    "it."
                 )
-                self._say("the launcher is gone ({}), so this process ends.{}".format(how, known))
+                self._say(f"the launcher is gone ({how}), so this process ends.{known}")
                 return LOST
             message = json.loads(line.decode())
             self._take(message)
@@ -197,7 +194,7 @@ class Keeper:
             try:
                 line = await asyncio.wait_for(reader.readline(), limit)
             except asyncio.TimeoutError:
-                self._send({"gone": "is gone (no sign of life for {:g} s: stopped or frozen)".format(self._silence)})
+                self._send({"gone": f"is gone (no sign of life for {self._silence:g} s: stopped or frozen)"})
                 limit = None
                 continue
             if not line:  # it has ended, or closed the link
@@ -247,7 +244,7 @@ class Keeper:
             self._writer.write(json.dumps(message).encode() + b"\n")
 
     def _say(self, text: str) -> None:
-        print("gluon_liver {} {}: {}".format(self._role, os.getpid(), text), file=sys.stderr, flush=True)
+        print(f"gluon_liver {self._role} {os.getpid()}: {text}", file=sys.stderr, flush=True)
 
 
 async def _connected(address: str, port: int) -> Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -259,9 +256,7 @@ async def _connected(address: str, port: int) -> Tuple[asyncio.StreamReader, asy
         except (ConnectionRefusedError, socket.gaierror) as error:
             if time.monotonic() > end:
                 raise InputError(
-                    "no monitor at {}:{} after {:g} s ({}): is the launcher running?".format(
-                        address, port, START_SECONDS, error
-                    )
+                    f"no monitor at {address}:{port} after {START_SECONDS:g} s ({error}): is the launcher running?"
                 ) from error
             await asyncio.sleep(0.2)
 
@@ -285,11 +280,11 @@ def watch_address(setting: str, *, name: str = WATCH) -> Tuple[str, int, str]:
         host, port, token = setting.split(":", 2)
         number = int(port)
     except ValueError:
-        raise InputError("{}: it must be HOST:PORT:TOKEN".format(name)) from None
+        raise InputError(f"{name}: it must be HOST:PORT:TOKEN") from None
     if token.startswith("/"):
         token = Path(token).read_text(encoding="ascii").strip()
     if len(token) < 16:
-        raise InputError("{}: the token has {} characters; 16 are the least".format(WATCH, len(token)))
+        raise InputError(f"{WATCH}: the token has {len(token)} characters; 16 are the least")
     return host, number, token
 
 
@@ -300,7 +295,7 @@ def main(words: Sequence[str]) -> int:
     role = os.environ.get("DMLC_ROLE")
     if role not in ("worker", "server", "scheduler") or WATCH not in os.environ or not words:
         print(
-            "error: this is started by `python -m gluon_liver launch`, with DMLC_ROLE and {} set".format(WATCH),
+            f"error: this is started by `python -m gluon_liver launch`, with DMLC_ROLE and {WATCH} set",
             file=sys.stderr,
         )
         return 2
@@ -311,7 +306,7 @@ def main(words: Sequence[str]) -> int:
         return asyncio.run(Keeper(role, words, host=host).run(*watch_address(os.environ[WATCH])))
     except (InputError, OSError, asyncio.TimeoutError) as error:
         print(
-            "gluon_liver {} {}: error: {}".format(role, os.getpid(), error or "the monitor does not answer"),
+            f"gluon_liver {role} {os.getpid()}: error: {error or 'the monitor does not answer'}",
             file=sys.stderr,
         )
         return 2 if isinstance(error, InputError) else LOST

@@ -55,9 +55,9 @@ def launch(
     Raises :class:`ConfigError` for numbers that cannot work, :class:`InputError` for the hosts file or the command.
     """
     if workers < 1 or servers < 1:
-        raise ConfigError("--workers {} --servers {}: each must be 1 or more".format(workers, servers))
+        raise ConfigError(f"--workers {workers} --servers {servers}: each must be 1 or more")
     if not 1 <= silence <= 25:
-        raise ConfigError("--silence {:g}: it must be 1 to 25 s, so that a lost job ends within 30".format(silence))
+        raise ConfigError(f"--silence {silence:g}: it must be 1 to 25 s, so that a lost job ends within 30")
     count = workers + servers
     names = None if hosts is None else read_hosts(hosts)
     return asyncio.run(
@@ -96,7 +96,7 @@ class _Launch:
         self._loop = asyncio.get_running_loop()
         self._handle_signals()
         if attend is not None:
-            host, port, _ = watch_address("{}:{}".format(attend, token), name="--attend HOST:PORT with the TOKEN")
+            host, port, _ = watch_address(f"{attend}:{token}", name="--attend HOST:PORT with the TOKEN")
             await self._monitor.serve(host, port)
             return await self._monitor.finished()
         tracker_ip = _tracker_ip(host_ip) if self._hosts is not None else "127.0.0.1"
@@ -104,7 +104,7 @@ class _Launch:
         with contextlib.ExitStack() as stack:
             stack.callback(_kill_descendants)
             secret = token if hosts is None else stack.enter_context(_token_file(token))
-            watch = {WATCH: "{}:{}:{}".format(tracker_ip, port, secret), PROCESSES: str(processes)}
+            watch = {WATCH: f"{tracker_ip}:{port}:{secret}", PROCESSES: str(processes)}
             stack.enter_context(_environment(watch, local=hosts is None))
             stack.enter_context(_worked_around(tracker_ip))
             self._hear_of_failures()
@@ -141,10 +141,10 @@ class _Launch:
         self._signals += 1
         name = signal.Signals(number).name
         if self._signals == 1:
-            _say("{}: the workers are asked to stop in order; a second one ends everything at once".format(name))
+            _say(f"{name}: the workers are asked to stop in order; a second one ends everything at once")
             self._monitor.forward(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
         else:
-            self._monitor.abort("a second signal ({}) came".format(name), code=128 + number)
+            self._monitor.abort(f"a second signal ({name}) came", code=128 + number)
 
     def _hear_of_failures(self) -> None:
         """Hear of commands that the tracker's threads could not run, without the environment that they would print.
@@ -156,13 +156,13 @@ class _Launch:
         def failed(info) -> None:
             code = re.match(r"Get nonzero return code=(-?\d+) ", str(info.exc_value))
             if isinstance(info.exc_value, subprocess.CalledProcessError):
-                how = "ended with code {}".format(info.exc_value.returncode)
+                how = f"ended with code {info.exc_value.returncode}"
             elif code:
-                how = "ended with code {}".format(code.group(1))
+                how = f"ended with code {code.group(1)}"
             else:
                 before(info)
-                how = "failed ({})".format(info.exc_type.__name__)
-            how = "a command that the dmlc tracker started {} and did not say why".format(how)
+                how = f"failed ({info.exc_type.__name__})"
+            how = f"a command that the dmlc tracker started {how} and did not say why"
             with contextlib.suppress(RuntimeError):  # the loop is closed: the job is over
                 # a process that came so far tells the monitor itself, and the first reason is the one that counts
                 self._loop.call_soon_threadsafe(self._loop.call_later, 1.0, self._monitor.abort, how)
@@ -176,11 +176,11 @@ def read_hosts(path: Path) -> List[str]:
     for line in lines:
         if not HOST_LINE.fullmatch(line):
             raise InputError(
-                "{}: {!r} is no HOST or HOST:PORT (no user names, no comments, no IPv6; those belong into "
-                "~/.ssh/config)".format(path, line)
+                f"{path}: {line!r} is no HOST or HOST:PORT (no user names, no comments, no IPv6; those belong into "
+                "~/.ssh/config)"
             )
     if not lines:
-        raise InputError("{} names no machine".format(path))
+        raise InputError(f"{path} names no machine")
     return [line.split()[0] for line in lines]
 
 
@@ -192,16 +192,16 @@ def keeper_line(command: Sequence[str], watch: Dict[str, str], *, remote: bool) 
     words = [sys.executable, "-m", "gluon_liver.cluster.keeper", "--"] + list(command)
     if remote:
         passed = dict(watch, **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ})
-        words = ["env"] + ["{}={}".format(name, value) for name, value in passed.items()] + words
+        words = ["env"] + [f"{name}={value}" for name, value in passed.items()] + words
         cwd = os.getcwd()
         if SPECIAL.search(cwd):
             raise InputError(
-                "the tracker cannot change to {!r} on other machines: use a folder without blanks and "
-                "special characters".format(cwd)
+                f"the tracker cannot change to {cwd!r} on other machines: use a folder without blanks and "
+                "special characters"
             )
     for word in words:
         if "\n" in word or (remote and "'" in word):
-            raise InputError("{!r} holds a line break or a single quote, which the tracker cannot pass on".format(word))
+            raise InputError(f"{word!r} holds a line break or a single quote, which the tracker cannot pass on")
     return " ".join(SPECIAL.sub(r"\\\1", word) or '""' for word in words)
 
 
@@ -214,7 +214,7 @@ def _tracker_ip(host_ip: Optional[str]) -> str:
 @contextlib.contextmanager
 def _token_file(token: str) -> Iterator[str]:
     """The token in a file of the (shared) working folder: ssh has only command lines, which everybody can read."""
-    path = Path.cwd() / ".gluon-liver-watch-{}".format(secrets.token_hex(4))
+    path = Path.cwd() / f".gluon-liver-watch-{secrets.token_hex(4)}"
     descriptor = os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as stream:
         stream.write(token)
@@ -293,4 +293,4 @@ def _children(pid: int) -> List[int]:
 
 
 def _say(text: str) -> None:
-    print("gluon_liver launch: {}".format(text), file=sys.stderr, flush=True)
+    print(f"gluon_liver launch: {text}", file=sys.stderr, flush=True)

@@ -37,9 +37,9 @@ class Member:
     code: Optional[int] = None  # exit code, negative for a signal, once it has ended
 
     def __str__(self) -> str:
-        known = "{} of rank {}".format(self.role, self.rank) if self.rank is not None else self.role
+        known = f"{self.role} of rank {self.rank}" if self.rank is not None else self.role
         unknown = "rank not known yet, " if self.role == "worker" and self.rank is None else ""
-        return "{} ({}pid {} on {})".format(known, unknown, self.pid, self.host)
+        return f"{known} ({unknown}pid {self.pid} on {self.host})"
 
 
 class Monitor:
@@ -92,7 +92,7 @@ class Monitor:
                 if now - aborted > grace:
                     break
             elif now - begun > self._start and self._missing():
-                self.abort("{} did not start within {:.0f} s".format(self._missing(), self._start))
+                self.abort(f"{self._missing()} did not start within {self._start:.0f} s")
             else:
                 self._end_idle_servers(now)
             self._send({"beat": True})
@@ -110,12 +110,12 @@ class Monitor:
         known = (
             "No checkpoint of this job is known"
             if self.checkpoint is None
-            else "Last good checkpoint: {}".format(self.checkpoint)
+            else f"Last good checkpoint: {self.checkpoint}"
         )
         resume = "; the same command with --resume auto goes on from it" if self.checkpoint and code == LOST else ""
-        self.reason = "{}; all processes of the job end. {}{}.".format(reason, known, resume)
+        self.reason = f"{reason}; all processes of the job end. {known}{resume}."
         self.code = code
-        print("gluon_liver launch: {}".format(self.reason), file=sys.stderr, flush=True)
+        print(f"gluon_liver launch: {self.reason}", file=sys.stderr, flush=True)
         self._send({"abort": self.reason})
         self._changed.set()
 
@@ -137,9 +137,9 @@ class Monitor:
                 if self._heard(member, json.loads(line.decode())):
                     break
         except asyncio.TimeoutError:
-            self._gone(member, "is gone (no sign of life for {:g} s)".format(self._silence))
+            self._gone(member, f"is gone (no sign of life for {self._silence:g} s)")
         except (OSError, ValueError) as error:  # a reset connection, or what is no JSON
-            self._gone(member, "is gone (connection lost: {})".format(error))
+            self._gone(member, f"is gone (connection lost: {error})")
         finally:
             self._open.pop(member, None)
             self._changed.set()
@@ -162,15 +162,8 @@ class Monitor:
         if self.reason is not None:
             _write(writer, {"abort": self.reason})
         elif other:
-            self.abort(
-                "{} has other versions than the launcher: {}".format(
-                    member,
-                    ", ".join(
-                        "{} {} instead of {}".format(name, found, self._versions.get(name))
-                        for name, found in other.items()
-                    ),
-                )
-            )
+            listed = ", ".join(f"{name} {found} instead of {self._versions.get(name)}" for name, found in other.items())
+            self.abort(f"{member} has other versions than the launcher: {listed}")
         return member
 
     def _heard(self, member: Member, message: Mapping[str, Any]) -> bool:
@@ -196,7 +189,7 @@ class Monitor:
 
     def _gone(self, member: Optional[Member], how: str, *, code: int = LOST) -> None:
         if member is not None:
-            self.abort("{} {}".format(member, how), code=code)
+            self.abort(f"{member} {how}", code=code)
 
     def _over(self) -> bool:
         return not self._open and (self.reason is not None or not self._missing())
@@ -205,9 +198,7 @@ class Monitor:
         """Which of the expected processes have not come, in words; empty when all have."""
         come = {role: sum(member.role == role for member in self.members) for role in self._expected}
         return ", ".join(
-            "{} of {} {}(s)".format(count - come[role], count, role)
-            for role, count in self._expected.items()
-            if come[role] < count
+            f"{count - come[role]} of {count} {role}(s)" for role, count in self._expected.items() if come[role] < count
         )
 
     def _end_idle_servers(self, now: float) -> None:
@@ -233,7 +224,7 @@ class Monitor:
 
 def ending(code: int) -> str:
     """An exit code as subprocess has it, in words."""
-    return "was killed by {}".format(signal.Signals(-code).name) if code < 0 else "ended with code {}".format(code)
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
 def _write(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:

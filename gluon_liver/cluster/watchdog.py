@@ -91,7 +91,7 @@ class _Link:
             with self._lock:
                 self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError as error:  # the kernel ends this process with its keeper; this is for systems without prctl
-            print("gluon_liver: this process ends: its keeper is gone ({})".format(error), file=sys.stderr, flush=True)
+            print(f"gluon_liver: this process ends: its keeper is gone ({error})", file=sys.stderr, flush=True)
             os._exit(LOST)
 
     def _run(self) -> None:

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     if words is None:
         wanted = bool(arguments) and arguments[0] not in ("-h", "--help")
         if wanted:
-            print("error: no command {!r}".format(" ".join(arguments[:2])), file=sys.stderr)
+            print(f"error: no command {' '.join(arguments[:2])!r}", file=sys.stderr)
         print(_usage(), file=sys.stderr if wanted else sys.stdout)
         return 2 if wanted or not arguments else 0
     return run_command(words, arguments[len(words) :], program="python -m gluon_liver " + " ".join(words))
@@ -77,12 +77,12 @@ def run_command(words, arguments: Sequence[str], *, program: str) -> int:
 def _told(error: BaseException) -> Optional[int]:
     """Print what an expected error says; returns its exit code, None for an error that is a defect of the program."""
     if isinstance(error, GluonLiverError):
-        print("error: {}".format(error), file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 3
     if isinstance(error, OSError):
         # the disk, a permission or a path of the user's: no defect of the program
-        where = "{}: ".format(error.filename) if error.filename else ""
-        print("error: {}{}".format(where, error.strerror or error), file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
         return 2
     if isinstance(error, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
@@ -100,5 +100,5 @@ def _command_words(arguments: Sequence[str]) -> Optional[tuple]:
 
 def _usage() -> str:
     lines: List[str] = ["usage: python -m gluon_liver COMMAND ...", "", "commands:"]
-    lines += ["  {:<15}{}".format(" ".join(words), summary) for words, (_, summary) in COMMANDS.items()]
+    lines += [f"  {' '.join(words):<15}{summary}" for words, (_, summary) in COMMANDS.items()]
     return "\n".join(lines + ["", "python -m gluon_liver COMMAND --help tells a command's options."])

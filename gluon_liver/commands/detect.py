@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     from ..errors import InputError
 
     if not 0 < args.score < 1:
-        raise InputError("--score {}: it must lie between 0 and 1".format(args.score))
+        raise InputError(f"--score {args.score}: it must lie between 0 and 1")
     if args.batch_size is not None and args.batch_size < 1:
-        raise InputError("--batch-size {}: it must be 1 or more".format(args.batch_size))
+        raise InputError(f"--batch-size {args.batch_size}: it must be 1 or more")
     result = detect_study(
         Run.open(args.run),
         args.study,
@@ -60,20 +60,15 @@ def run(args: argparse.Namespace) -> int:
         explain=args.explain,
     )
     lesions = result["lesions"]
-    print("{} slices, {} lesions at score {} and above".format(result["slices"], len(lesions), args.score))
+    print(f"{result['slices']} slices, {len(lesions)} lesions at score {args.score} and above")
     for lesion in lesions:
         size = lesion["size_mm"]
         print(
-            "  {:<11} {:.2f}  {:5.1f} mm in plane, {:5.1f} mm through, slices {} to {}".format(
-                lesion["class"],
-                lesion["score"],
-                size["in_plane"],
-                size["through_plane"],
-                lesion["first_slice"],
-                lesion["last_slice"],
-            )
+            f"  {lesion['class']:<11} {lesion['score']:.2f}  {size['in_plane']:5.1f} mm in plane, "
+            f"{size['through_plane']:5.1f} mm through, slices {lesion['first_slice']} to {lesion['last_slice']}"
         )
     for entry in result.get("explain", []):
-        print("  {}: {}".format(entry["file"] or "figure {}".format(entry["figure"]), entry["note"]))
-    print("written: {}".format(args.out))
+        name = entry["file"] or f"figure {entry['figure']}"
+        print(f"  {name}: {entry['note']}")
+    print(f"written: {args.out}")
     return 0

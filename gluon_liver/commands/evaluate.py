@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bootstrap",
         type=int,
         default=SCORING["bootstrap"],
-        help="patient-level bootstrap replicates, of CT runs alone (default {})".format(REPLICATES),
+        help=f"patient-level bootstrap replicates, of CT runs alone (default {REPLICATES})",
     )
     parser.add_argument("--device", default=SCORING["device"], help="cpu (default) or gpu:N")
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--split train scores what the run was trained on: give --allow-train if that is meant")
     for name, value in (("--batch-size", args.batch_size), ("--bootstrap", args.bootstrap)):
         if value is not None and value < 1:
-            raise InputError("{} {}: it must be 1 or more".format(name, value))
+            raise InputError(f"{name} {value}: it must be 1 or more")
     opened = Run.open(args.run)
     check_bootstrap(args.bootstrap, opened)
     dataset = open_dataset(args.data if args.data is not None else opened.data_folder)
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         text, report = evaluate_us(opened, dataset, **options)
     print(text)
-    print("report: {}".format(report))
+    print(f"report: {report}")
     return 0
 
 
@@ -89,8 +89,8 @@ def check_bootstrap(replicates: Optional[int], run: "Run") -> None:
     """Raise :class:`InputError` where an ultrasound run is given ``--bootstrap``."""
     if replicates is not None and not run.config.is_ct:
         raise InputError(
-            "--bootstrap is for CT runs: {} is an ultrasound run, whose tables give SDs over scenes; "
-            "leave it out".format(run.folder)
+            f"--bootstrap is for CT runs: {run.folder} is an ultrasound run, whose tables give SDs over scenes; "
+            "leave it out"
         )
 
 
@@ -100,6 +100,6 @@ def _compare(args: argparse.Namespace) -> int:
     given = [name for name, default in SCORING.items() if getattr(args, name) != default]
     if args.run is not None or given:
         options = ", ".join("--" + name.replace("_", "-") for name in (["run"] if args.run else []) + given)
-        raise InputError("--compare reads what two runs were scored with and takes no {}".format(options))
+        raise InputError(f"--compare reads what two runs were scored with and takes no {options}")
     print(compare_text(*(read_us_run(folder) for folder in args.compare)), end="")
     return 0

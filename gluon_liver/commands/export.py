@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.legacy:
         raise InputError("export writes one format, a Module checkpoint for MXNet 1.0.0: say so with --legacy")
     if not 1 <= args.batch_size <= 256:
-        raise InputError("--batch-size {}: it must be 1 to 256".format(args.batch_size))
+        raise InputError(f"--batch-size {args.batch_size}: it must be 1 to 256")
     checkpoint = export_legacy(Run.open(args.run), args.out, batch_size=args.batch_size)
-    print("{} of {} as {}: README.md there says how to run it".format(checkpoint, args.run, args.out / PREFIX))
+    print(f"{checkpoint} of {args.run} as {args.out / PREFIX}: README.md there says how to run it")
     return 0

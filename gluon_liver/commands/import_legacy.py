@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from ..errors import InputError
 
     if not 0 <= args.epoch <= 9999:
-        raise InputError("--epoch {}: it must be 0 to 9999".format(args.epoch))
+        raise InputError(f"--epoch {args.epoch}: it must be 0 to 9999")
     dataset = open_dataset(args.data)
     if args.config is not None and not args.config.endswith(".json"):
         config = load_config(args.config, overrides=args.set)
@@ -58,5 +58,5 @@ def run(args: argparse.Namespace) -> int:
         path = Path(args.config) if args.config else Path(args.prefix).with_name(CONFIG)
         config = read_legacy_config(path, dataset)
     made = import_legacy(args.prefix, config, dataset, args.out, epoch=args.epoch)
-    print("run: {}".format(made.folder))
+    print(f"run: {made.folder}")
     return 0

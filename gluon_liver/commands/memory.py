@@ -48,16 +48,16 @@ def run(args: argparse.Namespace) -> int:
     from ..errors import ConfigError
 
     if not 0 < args.limit_gb < 1e6:
-        raise ConfigError("--limit-gb {}: it must be above 0 and below a million".format(args.limit_gb))
+        raise ConfigError(f"--limit-gb {args.limit_gb}: it must be above 0 and below a million")
     if args.batch_size is not None and args.batch_size > 256:
-        raise ConfigError("--batch-size {}: at most 256, each image has its part of the graph".format(args.batch_size))
+        raise ConfigError(f"--batch-size {args.batch_size}: at most 256, each image has its part of the graph")
     if not 2 <= args.phases <= 4:
-        raise ConfigError("--phases {}: it must be 2 to 4; one phase is network.multi_modal=false".format(args.phases))
+        raise ConfigError(f"--phases {args.phases}: it must be 2 to 4; one phase is network.multi_modal=false")
     names = args.configs or [name for name in config_names() if not name.startswith(("base-", "on-"))]
     overrides = args.set + _batch_override(args.batch_size)
     configs = [load_config(name, overrides=overrides) for name in names]
     for name, config in zip(names, configs):
-        phases = input_phases(config, ["phase {}".format(number) for number in range(args.phases)])
+        phases = input_phases(config, [f"phase {number}" for number in range(args.phases)])
         plans = [memory_plan(config, phases=phases, mirror=mirror) for mirror in (False, True)]
         print(_headline(name, config, phases))
         print(format_plans(plans, int(args.limit_gb * 1024 * MIB)))
@@ -67,19 +67,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _batch_override(batch_size: Optional[int]) -> List[str]:
-    return [] if batch_size is None else ["train.batch_size={}".format(batch_size)]
+    return [] if batch_size is None else [f"train.batch_size={batch_size}"]
 
 
 def _headline(name: str, config: Config, phases: int) -> str:
     size = config.data.size
-    return "{}: {} x {} phase{} of {}x{}x{} on one device, {}, BatchNorm {}".format(
-        name,
-        config.images_a_device,
-        phases,
-        "s" if phases > 1 else "",
-        size,
-        size,
-        config.data.slices,
-        config.train.optimizer,
-        config.network.batch_norm,
+    return (
+        f"{name}: {config.images_a_device} x {phases} phase{'s' if phases > 1 else ''} of "
+        f"{size}x{size}x{config.data.slices} on one device, {config.train.optimizer}, "
+        f"BatchNorm {config.network.batch_norm}"
     )

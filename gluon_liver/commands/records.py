@@ -47,5 +47,5 @@ def run(args: argparse.Namespace) -> int:
     dataset = open_dataset(folder)
     if args.run is not None and config.is_ct:
         opened.check_dataset(dataset)
-    print("{}: {} images".format(args.out, write_records(config, dataset, args.split, args.out, progress=True)))
+    print(f"{args.out}: {write_records(config, dataset, args.split, args.out, progress=True)} images")
     return 0

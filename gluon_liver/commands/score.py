@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from ..engine.score import score_detections
 
     if args.bootstrap is not None and args.bootstrap < 1:
-        raise InputError("--bootstrap {}: it must be 1 or more".format(args.bootstrap))
+        raise InputError(f"--bootstrap {args.bootstrap}: it must be 1 or more")
     opened = Run.open(args.run)
     check_bootstrap(args.bootstrap, opened)
     dataset = open_dataset(args.data if args.data is not None else opened.data_folder)

@@ -15,9 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         nargs="+",
         metavar="NAME",
-        help="a YAML file, or one of: {}; further ones are laid over it, e.g. on-4-gtx1080".format(
-            ", ".join(config_names())
-        ),
+        help=f"a YAML file, or one of: {', '.join(config_names())}; further ones are laid over it, e.g. on-4-gtx1080",
     )
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="prepared data (see import ct)")
     parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to make")
@@ -78,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         "parallel.kvstore": args.kvstore,
         "parallel.amp": "true" if args.amp else None,
     }
-    overrides = ["{}={}".format(key, value) for key, value in shorthands.items() if value is not None]
+    overrides = [f"{key}={value}" for key, value in shorthands.items() if value is not None]
     config = load_config(*args.config, overrides=args.set + overrides)
     if config.parallel.devices in ("cpu", "cpu:1") and not config.parallel.kvstore.startswith("dist"):
         prefer_synchronous_engine()
@@ -87,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     from ..engine.transfer import Pretrained
 
     if args.steps is not None and args.steps < 1:
-        raise ConfigError("--steps {}: it must be 1 or more".format(args.steps))
+        raise ConfigError(f"--steps {args.steps}: it must be 1 or more")
     if args.pretrained_hu and not args.pretrained:
         raise InputError("--pretrained-hu says what --pretrained FILE takes: give both")
     pretrained = None
@@ -103,5 +101,5 @@ def run(args: argparse.Namespace) -> int:
         resume=args.resume,
     )
     if finished is not None:
-        print("run: {}".format(finished.folder))
+        print(f"run: {finished.folder}")
     return 0

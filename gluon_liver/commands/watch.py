@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fps",
         type=float,
         help="frames a second of the written video (default: what the recording "
-        "tells, {:g} where it tells nothing)".format(FRAMES_PER_SECOND),
+        f"tells, {FRAMES_PER_SECOND:g} where it tells nothing)",
     )
     parser.add_argument(
         "--region",
@@ -52,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
     from ..errors import InputError
 
     if not 0 < args.score < 1:
-        raise InputError("--score {}: it must lie between 0 and 1".format(args.score))
+        raise InputError(f"--score {args.score}: it must lie between 0 and 1")
     if args.fps is not None and not 0 < args.fps <= MAX_RATE:
-        raise InputError("--fps {}: it must be above 0 and at most {:g}".format(args.fps, MAX_RATE))
+        raise InputError(f"--fps {args.fps}: it must be above 0 and at most {MAX_RATE:g}")
     stream, _ = StreamDetector.from_run(Run.open(args.run), context=parse_device(args.device))
     if args.source.isdigit() and not Path(args.source).exists():
         frames, rate = camera(int(args.source)), None
@@ -62,9 +62,10 @@ def run(args: argparse.Namespace) -> int:
         region = tuple(args.region) if args.region else None
         frames = read_frames(args.source, region=region, whole_frame=region is None, name=args.source)
         if region is not None and frames.own_region:
+            own = " ".join(str(edge) for edge in frames.region)
             raise InputError(
-                "--region: {} tells its own tissue region, {} {} {} {}, which is what is shown; leave "
-                "--region out".format(args.source, *frames.region)
+                f"--region: {args.source} tells its own tissue region, {own}, which is what is shown; leave "
+                "--region out"
             )
         rate = frames.frames_per_second
     result = watch(
@@ -76,15 +77,10 @@ def run(args: argparse.Namespace) -> int:
         show=_window() if args.show else None,
     )
     for note in getattr(frames, "notes", []):
-        print("note: {}".format(note))
-    print(
-        "{}{} frames, {:.1f} frames/s in detection: {}".format(
-            "interrupted after " if result.interrupted else "",
-            result.frames,
-            1 / max(result.seconds_per_frame, 1e-9),
-            args.out,
-        )
-    )
+        print(f"note: {note}")
+    begun = "interrupted after " if result.interrupted else ""
+    speed = 1 / max(result.seconds_per_frame, 1e-9)
+    print(f"{begun}{result.frames} frames, {speed:.1f} frames/s in detection: {args.out}")
     return 0
 
 

@@ -85,7 +85,7 @@ class SliceLoader:
         images, present = self._open(case)
         slices = images.shape[1]
         if not 0 <= slice_index < slices:
-            raise DatasetError("{} has slices 0 to {}, not {}".format(case, slices - 1, slice_index))
+            raise DatasetError(f"{case} has slices 0 to {slices - 1}, not {slice_index}")
         there = present[self._phases, slice_index]
         phases = [phase if found else self._phases[0] for phase, found in zip(self._phases, there)]
         stacks = [self._stack(images[phase], present[phase], slice_index) for phase in phases]

@@ -28,9 +28,7 @@ class BestEpoch:
         self._labels = dataset.labels_of(self.split)
         if not self._labels:
             raise DatasetError(
-                "train.best_epoch is true, but the val and test splits of {} have no labelled image".format(
-                    dataset.folder
-                )
+                f"train.best_epoch is true, but the val and test splits of {dataset.folder} have no labelled image"
             )
         self._detector = SliceDetector(detector, config=config, context=context)
         self.record: Optional[Dict[str, Any]] = None  # of the best epoch, as best.json has it

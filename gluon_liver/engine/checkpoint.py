@@ -32,7 +32,7 @@ REMEDY = "delete that folder to use the checkpoint before it, or train again"
 
 def checkpoint_name(step: int) -> str:
     """Of the folder of a checkpoint after ``step`` updates."""
-    return "step-{:08d}".format(step)
+    return f"step-{step:08d}"
 
 
 def save_checkpoint(
@@ -52,13 +52,13 @@ def save_checkpoint(
     target = folder / checkpoint_name(step)
     groups: Dict[str, Mapping[str, mx.nd.NDArray]] = {PARAMETERS: _learned(detector)}
     if state is not None and state.step != step:
-        raise ValueError("the state of step {} in the checkpoint of step {}".format(state.step, step))
+        raise ValueError(f"the state of step {state.step} in the checkpoint of step {step}")
     if state is not None and state.arrays:  # MXNet saves no empty dict
         groups[OPTIMIZER] = state.arrays
     for arrays in groups.values():
         broken = [name for name, value in arrays.items() if not np.isfinite(value.asnumpy()).all()]
         if broken:
-            raise TrainingError("step {}: {} is not finite, so nothing was saved".format(step, broken[0]))
+            raise TrainingError(f"step {step}: {broken[0]} is not finite, so nothing was saved")
     partial = folder / (target.name + PARTIAL)
     try:
         shutil.rmtree(str(partial), ignore_errors=True)
@@ -78,7 +78,7 @@ def save_checkpoint(
         _put_in_place(partial, target)
     except (OSError, mx.MXNetError) as error:
         raise RunError(
-            "{}: the checkpoint cannot be written: is the disk full? ({})".format(target, str(error).splitlines()[-1])
+            f"{target}: the checkpoint cannot be written: is the disk full? ({str(error).splitlines()[-1]})"
         ) from error  # MXNet begins with a traceback
     finally:
         shutil.rmtree(str(partial), ignore_errors=True)
@@ -89,7 +89,7 @@ def newest_checkpoint(folder: Path) -> Path:
     """The last complete checkpoint of a run. Raises :class:`RunError` when there is none."""
     found = _checkpoints(folder)
     if not found:
-        raise RunError("no checkpoint in {}: the run was not trained to its first checkpoint".format(folder))
+        raise RunError(f"no checkpoint in {folder}: the run was not trained to its first checkpoint")
     return found[0]
 
 
@@ -100,9 +100,7 @@ def chosen_checkpoint(run: Run) -> Path:
     path = run.checkpoints / read_best(run)["checkpoint"]
     if not path.is_dir():
         raise RunError(
-            "{} names {}, which is not there: delete it to use the newest checkpoint".format(
-                run.folder / BEST, path.name
-            )
+            f"{run.folder / BEST} names {path.name}, which is not there: delete it to use the newest checkpoint"
         )
     return path
 
@@ -117,7 +115,7 @@ def read_best(run: Run) -> Optional[Dict[str, Any]]:
         if not all(isinstance(best[key], kind) for key, kind in (("checkpoint", str), ("map", float), ("split", str))):
             raise ValueError("checkpoint, map or split are of another kind")
     except (ValueError, LookupError, TypeError) as error:
-        raise RunError("{} is damaged ({}): delete it to use the newest checkpoint".format(path, error)) from error
+        raise RunError(f"{path} is damaged ({error}): delete it to use the newest checkpoint") from error
     return best
 
 
@@ -128,25 +126,22 @@ def load_checkpoint(path: Path, detector: RegionDetector) -> Dict[str, Any]:
     """
     manifest = _manifest(path, PARAMETERS)
     if manifest["classes"] != list(detector.classes):
-        raise RunError("{} has the classes {}, not {}".format(path, manifest["classes"], list(detector.classes)))
+        raise RunError(f"{path} has the classes {manifest['classes']}, not {list(detector.classes)}")
     saved = _load_arrays(path / PARAMETERS)
     parameters = detector.collect_learned()
     if set(saved) != set(parameters):
         odd = sorted(set(saved) ^ set(parameters))
         raise RunError(
-            "{}: {} parameters do not match the configuration's network, the first is {!r}".format(
-                path.name, len(odd), odd[0]
-            )
+            f"{path.name}: {len(odd)} parameters do not match the configuration's network, the first is {odd[0]!r}"
         )
     for name, parameter in parameters.items():
         if parameter.shape != saved[name].shape:
             raise RunError(
-                "{}: {} has shape {}, the configuration's network wants {}".format(
-                    path.name, name, saved[name].shape, parameter.shape
-                )
+                f"{path.name}: {name} has shape {saved[name].shape}, the configuration's network wants "
+                f"{parameter.shape}"
             )
         if not np.isfinite(saved[name].asnumpy()).all():
-            raise RunError("{}: {} holds values that are not finite".format(path.name, name))
+            raise RunError(f"{path.name}: {name} holds values that are not finite")
     for name, parameter in parameters.items():
         parameter.set_data(saved[name])
     return manifest
@@ -159,12 +154,12 @@ def load_state(path: Path) -> TrainingState:
     """
     listed = _manifest(path)["files"]
     if STATE not in listed:
-        raise RunError("{} holds no training state: it can be evaluated, but not resumed from".format(path))
+        raise RunError(f"{path} holds no training state: it can be evaluated, but not resumed from")
     arrays = _load_arrays(path / OPTIMIZER) if OPTIMIZER in listed else {}
     try:
         return TrainingState.from_fields(json.loads((path / STATE).read_text(encoding="utf-8")), arrays)
     except ValueError as error:
-        raise RunError("{} cannot be used: {}; {}".format(path / STATE, error, REMEDY)) from error
+        raise RunError(f"{path / STATE} cannot be used: {error}; {REMEDY}") from error
 
 
 def newest_intact(folder: Path, *, resumable: bool = False) -> Tuple[Optional[Path], List[str]]:
@@ -177,11 +172,11 @@ def newest_intact(folder: Path, *, resumable: bool = False) -> Tuple[Optional[Pa
         try:
             manifest = verified(path)
         except DamageError as damage:
-            passed.append("{}: {}".format(path.name, damage))
+            passed.append(f"{path.name}: {damage}")
             continue
         if not resumable or STATE in manifest["files"]:
             return path, passed
-        passed.append("{}: it holds no training state".format(path.name))
+        passed.append(f"{path.name}: it holds no training state")
     return None, passed
 
 
@@ -206,7 +201,7 @@ def prune(folder: Path, *, keep: int, spare: Collection[str] = (), step: Optiona
             if path.name.endswith((PARTIAL, REMOVED)):
                 shutil.rmtree(str(path))
     except OSError as error:
-        raise RunError("{}: an old checkpoint cannot be removed ({})".format(folder, error)) from error
+        raise RunError(f"{folder}: an old checkpoint cannot be removed ({error})") from error
     return surplus
 
 
@@ -227,7 +222,7 @@ def _manifest(path: Path, *names: str) -> Dict[str, Any]:
     try:
         return verified(path, *names)
     except DamageError as damage:
-        raise RunError("{}: {}; {}".format(path, damage, REMEDY)) from damage
+        raise RunError(f"{path}: {damage}; {REMEDY}") from damage
 
 
 def _is_intact(path: Path) -> bool:
@@ -269,16 +264,16 @@ def _save_arrays(path: Path, arrays: Mapping[str, mx.nd.NDArray]) -> None:
     mx.nd.save(str(path), dict(arrays))
     found = mx.nd.load(str(path))  # MXNet does not notice every failed write
     if not all(np.array_equal(found[name].asnumpy(), value.asnumpy()) for name, value in arrays.items()):
-        raise OSError("{} reads back as something else".format(path.name))
+        raise OSError(f"{path.name} reads back as something else")
 
 
 def _load_arrays(path: Path) -> Dict[str, mx.nd.NDArray]:
     try:
         saved = mx.nd.load(str(path))
     except (mx.MXNetError, ValueError) as error:  # the latter: a name that is not UTF-8
-        raise RunError("{} holds no parameters; {}".format(path, REMEDY)) from error
+        raise RunError(f"{path} holds no parameters; {REMEDY}") from error
     if not isinstance(saved, dict):
-        raise RunError("{} holds arrays without names; {}".format(path, REMEDY))
+        raise RunError(f"{path} holds arrays without names; {REMEDY}")
     return saved
 
 

@@ -17,11 +17,11 @@ def parse_device(text: str) -> mx.Context:
         return mx.cpu()
     match = re.fullmatch(r"gpu:(\d+)", text)
     if not match:
-        raise ConfigError("--device {!r}: expected cpu or gpu:N".format(text))
+        raise ConfigError(f"--device {text!r}: expected cpu or gpu:N")
     index, found = int(match.group(1)), mx.context.num_gpus()
     if index >= found:
         raise ConfigError(
-            "--device {}: MXNet sees {} GPUs; run `python -m gluon_liver doctor` to find out why".format(text, found)
+            f"--device {text}: MXNet sees {found} GPUs; run `python -m gluon_liver doctor` to find out why"
         )
     return mx.gpu(index)
 
@@ -34,7 +34,7 @@ def parse_devices(text: str) -> List[mx.Context]:
     kind, _, numbers = text.partition(":")
     names = numbers.split(",")
     if not re.fullmatch(DEVICES, text) or len(set(names)) < len(names):
-        raise ConfigError("--devices {!r}: expected cpu, cpu:N or gpu:0,1,... with each GPU once".format(text))
+        raise ConfigError(f"--devices {text!r}: expected cpu, cpu:N or gpu:0,1,... with each GPU once")
     if kind == "cpu":
         return [mx.cpu(index) for index in range(int(numbers or 1))]
     return [parse_device("gpu:" + name) for name in names]

@@ -84,16 +84,13 @@ def run_notes(run: Run, dataset: AnyDataset, split: str) -> List[str]:
         notes.insert(0, "TRAINING patients, so no result at all")
     best = read_best(run)
     if best is not None:
-        notes.append(
-            "the best epoch of the run by COCO mAP on the {} split{}".format(
-                best["split"], ", which is scored here: the choice favours it" if best["split"] == split else ""
-            )
-        )
+        favoured = ", which is scored here: the choice favours it" if best["split"] == split else ""
+        notes.append(f"the best epoch of the run by COCO mAP on the {best['split']} split{favoured}")
     if run.imported():
         notes.append("the weights were imported: that no scored patient trained them is the word of who imported them")
     done, planned, ended = run.progress()
     if not ended:
-        notes.append("the run is unfinished: {} of {} steps".format(done, planned))
+        notes.append(f"the run is unfinished: {done} of {planned} steps")
     return notes
 
 
@@ -107,7 +104,7 @@ def evaluation_folder(run: Run) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RunError("{} is being evaluated by another process".format(run.folder)) from error
+            raise RunError(f"{run.folder} is being evaluated by another process") from error
         folder = run.folder / ".evaluating"
         shutil.rmtree(str(folder), ignore_errors=True)
         folder.mkdir()
@@ -151,12 +148,12 @@ def split_labels(run: Run, dataset: Dataset, split: str) -> List[ImageLabel]:
         seen = sorted(info.case for info in scored if info.patient in patients or info.fingerprint in studies)
         if seen:
             raise DatasetError(
-                "{} of {} studies of the {} split were trained on or belong to patients who were, the first is {}: "
-                "the split has changed since training".format(len(seen), len(scored), split, seen[0])
+                f"{len(seen)} of {len(scored)} studies of the {split} split were trained on or belong to patients who "
+                f"were, the first is {seen[0]}: the split has changed since training"
             )
     labels = dataset.labels_of(split)
     if not labels:
-        raise DatasetError("no labelled slice among the {} studies of the {} split".format(len(cases), split))
+        raise DatasetError(f"no labelled slice among the {len(cases)} studies of the {split} split")
     return labels
 
 
@@ -201,8 +198,8 @@ def _write_overlays(
             gt_labels=result.gt_labels,
             classes=dataset.classes,
         )
-        name = "{}-{}-{:03d}.png".format(kind.replace(" ", "-"), label.case, label.slice)
+        name = f"{kind.replace(' ', '-')}-{label.case}-{label.slice:03d}.png"
         save_png(folder / name, picture)
-        caption = "{}, slice {}: {}".format(label.case, label.slice, kind)
+        caption = f"{label.case}, slice {label.slice}: {kind}"
         written.append({"file": "overlays/" + name, "caption": caption, "kind": kind})
     return written

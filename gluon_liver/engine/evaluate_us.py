@@ -88,13 +88,11 @@ def split_labels(run: Run, dataset: UltrasoundDataset, split: str) -> List[Frame
     check_kind(run.config, dataset)
     if list(dataset.classes) != run.environment["classes"]:
         raise DatasetError(
-            "the data have classes {}, the run was trained on {}".format(
-                list(dataset.classes), run.environment["classes"]
-            )
+            f"the data have classes {list(dataset.classes)}, the run was trained on {run.environment['classes']}"
         )
     labels = dataset.labels_of(split)
     if not labels:
-        raise DatasetError("no labelled frame in the {} split of {}".format(split, dataset.folder))
+        raise DatasetError(f"no labelled frame in the {split} split of {dataset.folder}")
     if split != "train":
         _refuse_trained(run, dataset, labels, split)
     return labels
@@ -114,9 +112,9 @@ def _refuse_trained(run: Run, dataset: UltrasoundDataset, labels: Sequence[Frame
         seen |= {info.case for info in dataset.cases if info.case in cases and info.fingerprint in prints}
     if seen:
         raise DatasetError(
-            "{} of the {} split were trained on, the first is {}: the split has changed since training, "
-            "or the data were imported again; score the data of the training, or recordings that were "
-            "not in it".format(len(seen), split, sorted(seen)[0])
+            f"{len(seen)} of the {split} split were trained on, the first is {sorted(seen)[0]}: the split has changed "
+            "since training, or the data were imported again; score the data of the training, or recordings that were "
+            "not in it"
         )
 
 
@@ -137,8 +135,8 @@ def _write_overlays(
             gt_labels=result.gt_labels,
             score_threshold=SCORE_THRESHOLD,
         )
-        name = "{}-{}-{:06d}.png".format(kind.replace(" ", "-"), label.case, label.frame)
+        name = f"{kind.replace(' ', '-')}-{label.case}-{label.frame:06d}.png"
         save_png(folder / name, picture)
-        caption = "{}, scene {}, frame {}: {}".format(label.case, label.scene, label.frame, kind)
+        caption = f"{label.case}, scene {label.scene}, frame {label.frame}: {kind}"
         written.append({"file": "overlays/" + name, "caption": caption, "kind": kind})
     return written

@@ -141,10 +141,8 @@ def _write_relations(
             for name, row, response in zip(others, relations.rows, relations.responses)
         }
         picture = draw_relation(
-            title="lesion {} of {}, slice {}; window width {:g}, level {:g}".format(
-                number + 1, len(lesions), index, width, level
-            ),
-            lesion="{} {:.2f}".format(lesion["class"], lesion["score"]),
+            title=f"lesion {number + 1} of {len(lesions)}, slice {index}; window width {width:g}, level {level:g}",
+            lesion=f"{lesion['class']} {lesion['score']:.2f}",
             phase=study.reference_phase,
             grey=images[study.phases.index(study.reference_phase), index],
             box=box,
@@ -153,7 +151,7 @@ def _write_relations(
             others=related,
             cells=cells,
         )
-        name = "{}/relation-{:02d}.png".format(FOLDER, number + 1)
+        name = f"{FOLDER}/relation-{number + 1:02d}.png"
         save_png(folder / name, picture)
         entries.append(
             {
@@ -162,7 +160,7 @@ def _write_relations(
                 "lesion": number + 1,
                 "slice": index,
                 "cells_in_box": int(inside.sum()),
-                "note": "where lesion {} looks in the other phases, slice {}".format(number + 1, index),
+                "note": f"where lesion {number + 1} looks in the other phases, slice {index}",
                 "map_norm_in_box": round(float(relations.norm[inside].mean()), 4),
                 "phases": [_describe(name, one, inside, cells) for name, one in related.items()],
             }
@@ -217,7 +215,7 @@ def _write_examples(
     if labels:
         good, false, counts = _sort_out(found, labels)
         rows = [
-            ("Good: every detection matches a lesion of its class (IoU {:g} or more)".format(IOU), good),
+            (f"Good: every detection matches a lesion of its class (IoU {IOU:g} or more)", good),
             ("False positives: a detection matches no lesion of its class", false),
         ]
         entry.update(counts)
@@ -225,7 +223,7 @@ def _write_examples(
         entry["note"] = note.format(**counts)
     else:
         best = [(float(one.scores.max()), index) for index, one in enumerate(found) if len(one.scores)]
-        seen = [(score, index, "slice {}: best {:.2f}".format(index, score)) for score, index in best]
+        seen = [(score, index, f"slice {index}: best {score:.2f}") for score, index in best]
         rows = [("Not labelled: nothing here can be called right or wrong", seen)]
         entry["note"] = "detections of a study without labels: nothing can be called right or wrong"
     drawn, entry["rows"] = [], []
@@ -235,7 +233,7 @@ def _write_examples(
             Tile(caption, _tile(images[index], found[index], labels.get(index), classes=classes))
             for _, index, caption in shown
         ]
-        title = "{}. {} of {} slices".format(title, len(shown), len(slices))
+        title = f"{title}. {len(shown)} of {len(slices)} slices"
         drawn.append((title, tiles))
         entry["rows"].append({"title": title, "slices": [index for _, index, _ in shown]})
     save_png(folder / entry["file"], draw_examples(drawn))
@@ -258,7 +256,7 @@ def _sort_out(
         if not len(hits):
             continue
         row, kind, best = (false, "false positive", scores[~hits].max()) if wrong else (good, "hit", scores.max())
-        caption = "slice {}: {} {:.2f}; {} right, {} false, {} missed".format(index, kind, best, right, wrong, missed)
+        caption = f"slice {index}: {kind} {best:.2f}; {right} right, {wrong} false, {missed} missed"
         row.append((float(best), index, caption))
     return good, false, counts
 

@@ -22,7 +22,7 @@ def fault_point(name: str) -> None:
         return
     at, _, count = wanted.partition(":")
     if count and not (count.isdecimal() and int(count) > 0):
-        raise InputError("{}={}: want NAME or NAME:N with N from 1".format(VARIABLE, wanted))
+        raise InputError(f"{VARIABLE}={wanted}: want NAME or NAME:N with N from 1")
     if at == name:
         _passages[name] += 1
         if _passages[name] == int(count or 1):

@@ -109,29 +109,25 @@ def check_kind(config: Config, dataset: AnyDataset) -> None:
     found = "ultrasound" if isinstance(dataset, UltrasoundDataset) else "CT"
     wanted = "CT" if config.is_ct else "ultrasound"
     if found != wanted:
-        raise DatasetError(
-            "{} holds {} data, the model {} takes {}".format(dataset.folder, found, config.model, wanted)
-        )
+        raise DatasetError(f"{dataset.folder} holds {found} data, the model {config.model} takes {wanted}")
 
 
 def training_labels(config: Config, dataset: AnyDataset) -> List[AnyLabel]:
     """Labelled images of the training patients, see :class:`TrainingInputs`."""
     labels = dataset.labels_of("train")
     if not labels:
+        studies = len(dataset.cases_of("train"))
         raise DatasetError(
-            "no labelled slice among the {} training studies of {}: import the studies with --labels".format(
-                len(dataset.cases_of("train")), dataset.folder
-            )
+            f"no labelled slice among the {studies} training studies of {dataset.folder}: import the studies with "
+            "--labels"
         )
     most = max(len(label.boxes) for label in labels)
     if most > config.network.head.max_boxes:
         raise DatasetError(
-            "a training slice has {} boxes, network.head.max_boxes is {}: raise it".format(
-                most, config.network.head.max_boxes
-            )
+            f"a training slice has {most} boxes, network.head.max_boxes is {config.network.head.max_boxes}: raise it"
         )
     if most == 0:
         warnings.warn(
-            "none of the {} training slices has a box: training on background alone".format(len(labels)), stacklevel=2
+            f"none of the {len(labels)} training slices has a box: training on background alone", stacklevel=2
         )
     return shuffle_labels(labels, seed=config.train.seed) if config.data.shuffled_labels else labels

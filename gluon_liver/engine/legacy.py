@@ -45,7 +45,7 @@ def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
     ``symbols`` lacks its network.
     """
     if out.exists():
-        raise InputError("--out {} exists: choose another folder".format(out))
+        raise InputError(f"--out {out} exists: choose another folder")
     check_output(out, run.folder, overwrite=False)
     environment = run.environment
     phases = input_phases(run.config, environment["phases"]) if run.config.is_ct else 1
@@ -59,8 +59,8 @@ def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
     try:
         with whole_folder(out) as folder:
             symbol = _test_symbol(plain, batch_size)
-            (folder / "{}-symbol.json".format(PREFIX)).write_text(symbol, encoding="utf-8")
-            _save(folder / "{}-0000.params".format(PREFIX), arrays)
+            (folder / f"{PREFIX}-symbol.json").write_text(symbol, encoding="utf-8")
+            _save(folder / f"{PREFIX}-0000.params", arrays)
             (folder / CONFIG).write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
             shutil.copyfile(str(Path(symbols.__file__).with_name(SCRIPT)), str(folder / SCRIPT))
             shapes = network_of(plain).inputs(plain, batch_size)
@@ -68,7 +68,7 @@ def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
             (folder / "README.md").write_text(text, encoding="utf-8")
             (folder / CHECKSUMS).write_text(_checksums(folder), encoding="ascii")
     except OSError as error:
-        raise InputError("--out {}: {}".format(out, why_not_written(error))) from error
+        raise InputError(f"--out {out}: {why_not_written(error)}") from error
     return checkpoint.name
 
 
@@ -80,9 +80,9 @@ def import_legacy(prefix: str, config: Config, dataset: AnyDataset, out: Path, *
     ``out`` is taken.
     """
     check_kind(config, dataset)
-    path = Path("{}-{:04d}.params".format(prefix, epoch))
+    path = Path(f"{prefix}-{epoch:04d}.params")
     if not path.is_file():
-        raise InputError("{} is not there: PREFIX-0007.params is read with PREFIX --epoch 7".format(path))
+        raise InputError(f"{path} is not there: PREFIX-0007.params is read with PREFIX --epoch 7")
     phases = input_phases(config, dataset.phases) if config.is_ct else 1
     detector = make_detector(config, classes=dataset.classes, phases=phases, context=mx.cpu())
     set_parameters(detector, dataset_config(config, dataset), path)
@@ -135,15 +135,15 @@ def read_legacy_config(path: Path, dataset: AnyDataset) -> Config:
         plain = json.loads(path.read_text(encoding="utf-8"))
         config = build_config({key: value for key, value in plain.items() if key not in ADDED})
     except FileNotFoundError as error:
-        raise ConfigError("no {}: say with --config what the checkpoint's network is".format(path)) from error
+        raise ConfigError(f"no {path}: say with --config what the checkpoint's network is") from error
     except (AttributeError, ValueError, RecursionError) as error:
-        raise ConfigError("{} is no configuration: {}".format(path, error)) from error
+        raise ConfigError(f"{path} is no configuration: {error}") from error
     check_kind(config, dataset)
     shown = dataset_config(config, dataset)
     for key in ADDED:
         if plain.get(key) != shown.get(key):
             raise DatasetError(
-                "the network was made for the {} {}, of the data it sees {}".format(key, plain.get(key), shown.get(key))
+                f"the network was made for the {key} {plain.get(key)}, of the data it sees {shown.get(key)}"
             )
     return config
 
@@ -160,7 +160,7 @@ def module_arrays(detector: RegionDetector, plain: Dict[str, Any]) -> Dict[str, 
         args = dict({name: array for name, array in learned.items() if not is_auxiliary(name)}, **constants)
         network.check_shapes(plain, args, {name: array for name, array in learned.items() if is_auxiliary(name)})
     except ValueError as error:
-        raise RunError("symbols/ cannot compute what this run computes: {}".format(error)) from error
+        raise RunError(f"symbols/ cannot compute what this run computes: {error}") from error
     return {file_name(name): array for name, array in dict(learned, **constants).items()}
 
 
@@ -182,19 +182,15 @@ def set_parameters(detector: RegionDetector, plain: Dict[str, Any], path: Path) 
         if name not in found or found[name].shape != known.get(name)
     ]
     if odd:
-        more = ", and {} more".format(len(odd) - LISTED) if len(odd) > LISTED else ""
-        raise InputError(
-            "{} does not fit the configuration's network: {}{}".format(path, "; ".join(odd[:LISTED]), more)
-        )
+        more = f", and {len(odd) - LISTED} more" if len(odd) > LISTED else ""
+        raise InputError(f"{path} does not fit the configuration's network: {'; '.join(odd[:LISTED])}{more}")
     broken = [name for name, array in found.items() if not np.isfinite(array).all()]
     if broken:
-        raise InputError("{}: {} holds values that are not finite".format(path, broken[0]))
+        raise InputError(f"{path}: {broken[0]} holds values that are not finite")
     for name, array in constants.items():
         given = found.get(file_name(name), array)
         if np.abs(given - array).max() > CONSTANT_TOLERANCE * max(1.0, float(np.abs(array).max())):
-            raise InputError(
-                "{}: the constant {} differs: the checkpoint was made with another configuration".format(path, name)
-            )
+            raise InputError(f"{path}: the constant {name} differs: the checkpoint was made with another configuration")
     for name, parameter in learned.items():
         parameter.set_data(mx.nd.array(found[file_name(name)]))
 
@@ -211,10 +207,9 @@ def file_name(name: str) -> str:
 
 def _oddity(name: str, found: Dict[str, np.ndarray], known: Dict[str, Tuple[int, ...]]) -> str:
     if name not in found:
-        return "{} {} is missing".format(name, known[name])
-    return "{} {} is {}".format(
-        name, found[name].shape, "unknown" if name not in known else "of another shape, wanted {}".format(known[name])
-    )
+        return f"{name} {known[name]} is missing"
+    what = "unknown" if name not in known else f"of another shape, wanted {known[name]}"
+    return f"{name} {found[name].shape} is {what}"
 
 
 def _test_symbol(plain: Dict[str, Any], batch_size: int) -> str:
@@ -233,12 +228,12 @@ def _save(path: Path, arrays: Dict[str, mx.nd.NDArray]) -> None:
         mx.nd.save(str(path), arrays)
         found = mx.nd.load(str(path))  # MXNet does not notice every failed write
     except mx.MXNetError as error:
-        raise OSError("MXNet cannot write {}: is the disk full?".format(path.name)) from error
+        raise OSError(f"MXNet cannot write {path.name}: is the disk full?") from error
     if not all(np.array_equal(found[name].asnumpy(), array.asnumpy()) for name, array in arrays.items()):
-        raise OSError("{} reads back as something else: is the disk full?".format(path.name))
+        raise OSError(f"{path.name} reads back as something else: is the disk full?")
 
 
 def _checksums(folder: Path) -> str:
     """What ``sha256sum -c`` reads."""
     names: List[str] = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    return "".join("{}  {}\n".format(hashlib.sha256((folder / name).read_bytes()).hexdigest(), name) for name in names)
+    return "".join(f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names)

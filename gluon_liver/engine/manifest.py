@@ -41,16 +41,16 @@ def verified(folder: Path, *names: str) -> Dict[str, Any]:
         manifest = json.loads(_plain(folder / MANIFEST).read_text(encoding="utf-8"))
         listed, known = manifest["files"], FILES[manifest["format"]]
         if manifest["format"] > 1 and manifest["sha256"] != own_digest(manifest):
-            raise ValueError("{} differs from its own SHA-256".format(MANIFEST))
+            raise ValueError(f"{MANIFEST} differs from its own SHA-256")
         if not {PARAMETERS} <= set(listed) <= known:
-            raise ValueError("{} lists {}".format(MANIFEST, sorted(listed)))
+            raise ValueError(f"{MANIFEST} lists {sorted(listed)}")
         if type(manifest["step"]) is not int or not isinstance(manifest["classes"], list):
             raise ValueError("step or classes are of another kind")
         odd = [name for name in names or sorted(listed) if digest(folder / name) != listed[name]]
     except (OSError, LookupError, TypeError, ValueError) as error:
-        raise DamageError("not a complete checkpoint ({!r})".format(error)) from error
+        raise DamageError(f"not a complete checkpoint ({error!r})") from error
     if odd:
-        raise DamageError("{} is damaged: its size or SHA-256 differs from the manifest".format(odd[0]))
+        raise DamageError(f"{odd[0]} is damaged: its size or SHA-256 differs from the manifest")
     return manifest
 
 
@@ -71,5 +71,5 @@ def digest(path: Path) -> Dict[str, Any]:
 
 def _plain(path: Path) -> Path:
     if not path.is_file():
-        raise FileNotFoundError("{} is not there, or no plain file".format(path.name))
+        raise FileNotFoundError(f"{path.name} is not there, or no plain file")
     return path

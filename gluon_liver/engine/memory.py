@@ -111,9 +111,7 @@ def format_plans(plans: Sequence[MemoryPlan], limit_bytes: int, *, largest: int 
     names = list(dict.fromkeys(name for parts in kept for name in list(parts)[:largest]))
     rows += [("  " + name, [_mib(parts.get(name, 0)) for parts in kept]) for name in names]
     width = max(len(label) for label, _ in rows)
-    return "\n".join(
-        "{:<{}}".format(label, width) + "".join("{:>12}".format(cell) for cell in cells) for label, cells in rows
-    )
+    return "\n".join(f"{label:<{width}}" + "".join(f"{cell:>12}" for cell in cells) for label, cells in rows)
 
 
 def memory_plan(
@@ -129,7 +127,7 @@ def memory_plan(
     mirror: recompute the insides of bottlenecks (:func:`mirror_blocks`).
     """
     batch_size = config.images_a_device if batch_size is None else batch_size
-    names = ["class{}".format(number) for number in range(classes)]
+    names = [f"class{number}" for number in range(classes)]
     detector = make_detector(config, classes=names, phases=phases, context=mx.cpu())
     boxes, size = config.network.head.max_boxes, config.data.size
     shapes = {
@@ -213,7 +211,7 @@ def _kept(symbol: mx.sym.Symbol, shapes: Mapping[str, Sequence[int]], graph: str
                 if forward[entry[0]]["op"] != "null" and entry in sizes:
                     # Gluon numbers the nets of a process: detector0_, detector1_, ...
                     short = re.sub(r"^(\w*detector|trainingnet)\d+_", "", entry[0])
-                    kept["{}:{}".format(short, entry[1]) if entry[1] else short] = sizes[entry]
+                    kept[f"{short}:{entry[1]}" if entry[1] else short] = sizes[entry]
     return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -228,4 +226,4 @@ def _bytes(array: mx.nd.NDArray) -> int:
 
 
 def _mib(size: int) -> str:
-    return "{:,.0f}".format(size / MIB)
+    return f"{size / MIB:,.0f}"

@@ -120,25 +120,21 @@ def check_parallel(config: Config, contexts: Sequence[mx.Context], *, workers: i
         ),
         (
             distributed and LAUNCHED not in os.environ,
-            "kvstore {} needs servers and workers: start it with `python -m gluon_liver launch`, or take device".format(
-                parallel.kvstore
-            ),
+            f"kvstore {parallel.kvstore} needs servers and workers: start it with `python -m gluon_liver launch`, or "
+            "take device",
         ),
         (
             not distributed and LAUNCHED in os.environ,
-            "kvstore {} in a job of `launch`: every worker would train on its own; take dist_sync".format(
-                parallel.kvstore
-            ),
+            f"kvstore {parallel.kvstore} in a job of `launch`: every worker would train on its own; take dist_sync",
         ),
         (
             distributed and "PORT" in os.environ,
-            "the environment has PORT={}: MXNet's servers take it for their own and abort; unset it".format(
-                os.environ.get("PORT")
-            ),
+            f"the environment has PORT={os.environ.get('PORT')}: MXNet's servers take it for their own and abort; "
+            "unset it",
         ),
         (
             parallel.compression is not None and parallel.kvstore != "device",
-            "parallel.compression is for kvstore device: MXNet 1.9.1 has none for {}".format(parallel.kvstore),
+            f"parallel.compression is for kvstore device: MXNet 1.9.1 has none for {parallel.kvstore}",
         ),
         (
             parallel.compression is not None and len(contexts) < 2,
@@ -159,13 +155,13 @@ def check_parallel(config: Config, contexts: Sequence[mx.Context], *, workers: i
         (asynchronous and parallel.amp, "--amp scales losses from the gradient of all workers: not with dist_async"),
         (
             least < 1,
-            "train.batch_size is {}: {} worker(s), {} accumulated part(s) and {} device(s) need {} images at "
-            "least".format(train.batch_size, workers, parallel.accumulate, len(contexts), parts),
+            f"train.batch_size is {train.batch_size}: {workers} worker(s), {parallel.accumulate} accumulated part(s) "
+            f"and {len(contexts)} device(s) need {parts} images at least",
         ),
         (
             config.network.batch_norm == "live" and 0 < least < 2,
-            "network.batch_norm is live and some devices would get one image: its statistics need two, so {} images a "
-            "step, or batch_norm frozen with pretrained weights".format(2 * parts),
+            "network.batch_norm is live and some devices would get one image: its statistics need two, so "
+            f"{2 * parts} images a step, or batch_norm frozen with pretrained weights",
         ),
     ]
     for refused, reason in wrong:

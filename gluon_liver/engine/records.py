@@ -33,14 +33,14 @@ def write_records(config: Config, dataset: AnyDataset, split: str, out: Path, *,
     """
     index = out.with_suffix(".idx")
     if out.suffix != ".rec":
-        raise InputError("--out {}: the name of a record file ends in .rec".format(out))
+        raise InputError(f"--out {out}: the name of a record file ends in .rec")
     taken = [path for path in (out, index) if path.exists()]
     if taken:
-        raise InputError("{} exists: choose another name".format(taken[0]))
+        raise InputError(f"{taken[0]} exists: choose another name")
     check_kind(config, dataset)
     labels = training_labels(config, dataset) if split == "train" else dataset.labels_of(split)
     if not labels:
-        raise DatasetError("no labelled image in the {} split of {}".format(split, dataset.folder))
+        raise DatasetError(f"no labelled image in the {split} split of {dataset.folder}")
     head = {
         "format": FORMAT,
         "split": split,
@@ -52,12 +52,12 @@ def write_records(config: Config, dataset: AnyDataset, split: str, out: Path, *,
         out.parent.mkdir(parents=True, exist_ok=True)
         sums = _write(partial, head, config, dataset, labels, progress)
         if _read_sums(partial, len(sums)) != sums:
-            raise DatasetError("{} reads back as something else: is the disk full?".format(out))
+            raise DatasetError(f"{out} reads back as something else: is the disk full?")
         os.replace(str(partial[1]), str(out))
         os.replace(str(partial[0]), str(index))  # last: without it nobody reads the other
     except (mx.MXNetError, OSError) as error:
         reason = str(error).splitlines()[-1]  # MXNet begins with a traceback
-        raise DatasetError("{} cannot be written: {}".format(out, reason)) from error
+        raise DatasetError(f"{out} cannot be written: {reason}") from error
     finally:
         for path in partial:
             if path.exists():

@@ -61,7 +61,7 @@ def find_resume_point(out: Path, choice: str, config: Config, dataset: AnyDatase
         newest_intact(run.checkpoints, resumable=True) if choice == AUTO else (_chosen(run, choice), [])
     )
     if checkpoint is None:
-        raise RunError("{}: no checkpoint is intact: {}".format(run.checkpoints, "; ".join(passed_over)))
+        raise RunError(f"{run.checkpoints}: no checkpoint is intact: {'; '.join(passed_over)}")
     state = load_state(checkpoint)
     _check_data(run, dataset)
     return ResumePoint(run.with_config(config), checkpoint, state, passed_over, changes(run.config, config))
@@ -75,10 +75,10 @@ def changes(before: Config, after: Config) -> Dict[str, Tuple[Any, Any]]:
     if 0 in found.get("train.momentum", ()):
         fixed.append("train.momentum")  # without momentum the optimiser has no state to go on with
     if fixed:
+        was, now = found[fixed[0]]
         raise ConfigError(
-            "--resume: {} was {} when the run was started and is {} now; only parallel.* and {} may change".format(
-                fixed[0], *found[fixed[0]], ", ".join(sorted(CHANGEABLE))
-            )
+            f"--resume: {fixed[0]} was {was} when the run was started and is {now} now; only parallel.* and "
+            f"{', '.join(sorted(CHANGEABLE))} may change"
         )
     return found
 
@@ -115,9 +115,9 @@ def _chosen(run: Run, choice: str) -> Path:
     if not path.is_dir():
         path = run.checkpoints / choice
     if not path.is_dir():
-        raise RunError("--resume {}: neither a folder nor a checkpoint of {}".format(choice, run.folder))
+        raise RunError(f"--resume {choice}: neither a folder nor a checkpoint of {run.folder}")
     if os.path.realpath(str(path.parent)) != os.path.realpath(str(run.checkpoints)):
-        raise RunError("--resume {}: it is not a checkpoint of {}".format(choice, run.folder))
+        raise RunError(f"--resume {choice}: it is not a checkpoint of {run.folder}")
     return path
 
 
@@ -126,9 +126,8 @@ def _check_data(run: Run, dataset: AnyDataset) -> None:
     for key, value in found.items():
         if run.environment.get(key) != value:
             raise DatasetError(
-                "{} differs in {} from what {} was trained on: give the same --data, or start a new run".format(
-                    dataset.folder, key.replace("_", " "), run.folder
-                )
+                f"{dataset.folder} differs in {key.replace('_', ' ')} from what {run.folder} was trained on: give the "
+                "same --data, or start a new run"
             )
 
 

@@ -43,9 +43,7 @@ def input_phases(config: Config, phases: Sequence[str]) -> int:
         return 1
     if not 2 <= len(phases) <= 4:
         raise ConfigError(
-            "network.multi_modal is true: it relates 2 to 4 phases, the data have {}: {}".format(
-                len(phases), ", ".join(phases)
-            )
+            f"network.multi_modal is true: it relates 2 to 4 phases, the data have {len(phases)}: {', '.join(phases)}"
         )
     return len(phases)
 
@@ -65,18 +63,16 @@ class Run:
         """Raise :class:`RunError` when something is in the folder already or it would lie inside the data."""
         if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
             dead = folder.is_dir() and (folder / "config.yaml").exists() and not has_checkpoint(folder)
-            raise RunError(
-                "{} exists and is not an empty folder{}".format(
-                    folder,
-                    ": a run that stopped before its first checkpoint; delete it or give --out another name"
-                    if dead
-                    else ": give --out another name",
-                )
+            advice = (
+                "a run that stopped before its first checkpoint; delete it or give --out another name"
+                if dead
+                else "give --out another name"
             )
+            raise RunError(f"{folder} exists and is not an empty folder: {advice}")
         data = Path(os.path.realpath(str(dataset.folder)))
         real = Path(os.path.realpath(str(folder)))
         if real == data or data in real.parents:
-            raise RunError("--out {} lies inside the data folder: choose a folder outside of it".format(folder))
+            raise RunError(f"--out {folder} lies inside the data folder: choose a folder outside of it")
 
     @classmethod
     def create(
@@ -106,21 +102,21 @@ class Run:
         """Open a run that ``train.py`` wrote. Raises :class:`RunError` naming what is missing."""
         folder = Path(folder)
         if not folder.is_dir():
-            raise RunError("no run folder {}: train.py --out makes one".format(folder))
+            raise RunError(f"no run folder {folder}: train.py --out makes one")
         try:
             tree = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
             config = build_config(tree)
             environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise RunError("{} is not a run folder: it has no {}".format(folder, Path(error.filename).name)) from error
+            raise RunError(f"{folder} is not a run folder: it has no {Path(error.filename).name}") from error
         except (ValueError, yaml.YAMLError, ConfigError) as error:
-            raise RunError("{}: config.yaml or environment.json cannot be read: {}".format(folder, error)) from error
+            raise RunError(f"{folder}: config.yaml or environment.json cannot be read: {error}") from error
         if not isinstance(environment, dict):
-            raise RunError("{}: environment.json holds no object".format(folder))
+            raise RunError(f"{folder}: environment.json holds no object")
         required = dict(REQUIRED, **(REQUIRED_OF_CT if config.is_ct else REQUIRED_OF_US))
         for key, kind in required.items():
             if not isinstance(environment.get(key), kind):
-                raise RunError("{}: environment.json lacks {!r} or has it in another form".format(folder, key))
+                raise RunError(f"{folder}: environment.json lacks {key!r} or has it in another form")
         return cls(folder, config, environment)
 
     def with_config(self, config: Config) -> "Run":
@@ -164,9 +160,7 @@ class Run:
         for name, found in shown.items():
             trained = self.environment[name]
             if found != trained:
-                raise DatasetError(
-                    "the data have {} {}, the run was trained on {}".format(name.replace("_", " "), found, trained)
-                )
+                raise DatasetError(f"the data have {name.replace('_', ' ')} {found}, the run was trained on {trained}")
 
     def log(self, event: str, **values: Any) -> None:
         """Append one JSON object to log.jsonl; ``time`` is seconds since the run was opened."""
@@ -199,8 +193,8 @@ def clear_dead(folder: Path) -> None:
     other = sorted(path.name for path in folder.iterdir() if path.name not in ours)
     if other:
         raise RunError(
-            "{} holds {} and a run that ended before its first checkpoint: nothing can be gone on with; look at it, "
-            "then delete it or give --out another name".format(folder, other[0])
+            f"{folder} holds {other[0]} and a run that ended before its first checkpoint: nothing can be gone on with; "
+            "look at it, then delete it or give --out another name"
         )
     clear(folder, spare=[LOCK])
 

@@ -41,7 +41,7 @@ class RunLock:
                     if self._handle is None:
                         os.close(handle)
         except OSError as error:
-            raise RunError("{} cannot be locked: {}".format(self.path.parent, error)) from error
+            raise RunError(f"{self.path.parent} cannot be locked: {error}") from error
         return self
 
     def _take(self, handle: int) -> None:
@@ -49,14 +49,13 @@ class RunLock:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
+            user = "process " + holder if holder.isdecimal() else "another process"
             raise RunError(
-                "{} is in use by {} ({}): wait until it ends, or give --out another name".format(
-                    self.path.parent, "process " + holder if holder.isdecimal() else "another process", LOCK
-                )
+                f"{self.path.parent} is in use by {user} ({LOCK}): wait until it ends, or give --out another name"
             ) from error
         if self.path.exists() and os.path.samestat(os.fstat(handle), self.path.stat()):
             os.ftruncate(handle, 0)
-            os.pwrite(handle, "{}\n".format(os.getpid()).encode("ascii"), 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
             self._handle = handle
 
     def __exit__(

@@ -54,7 +54,7 @@ def image_results(dataset: AnyDataset, labels: List[AnyLabel], path: Path) -> Li
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(rows, list):
-            raise InputError("{} holds no COCO results: a list of them is wanted".format(path))
+            raise InputError(f"{path} holds no COCO results: a list of them is wanted")
         for row in rows:
             x, y, width, height = (float(number) for number in row["bbox"])
             found[row["image_id"]].append(
@@ -65,12 +65,12 @@ def image_results(dataset: AnyDataset, labels: List[AnyLabel], path: Path) -> Li
                 }
             )
     except FileNotFoundError as error:
-        raise InputError("{}: no such file of detections".format(path)) from error
+        raise InputError(f"{path}: no such file of detections") from error
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
-        raise InputError("{} holds no COCO results: {}".format(path, error)) from error
+        raise InputError(f"{path} holds no COCO results: {error}") from error
     odd = sorted(set(found) - {label.image_id for label in labels})
     if odd:
-        raise InputError("{} has detections in image {}, which is not in the split".format(path, odd[0]))
+        raise InputError(f"{path} has detections in image {odd[0]}, which is not in the split")
     patients = {info.case: info.patient for info in dataset.cases}
     results = []
     for label in labels:

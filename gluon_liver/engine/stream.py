@@ -41,7 +41,7 @@ class StreamDetector:
     def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple["StreamDetector", str]:
         """The checkpoint of a run, and its name. Raises :class:`RunError` for a CT run or one without checkpoint."""
         if run.config.is_ct:
-            raise RunError("{} is a CT run: watch takes runs of us-faster-rcnn and us-flow".format(run.folder))
+            raise RunError(f"{run.folder} is a CT run: watch takes runs of us-faster-rcnn and us-flow")
         context = context or mx.cpu()
         detector, checkpoint = SliceDetector.from_run(run, context=context)
         return cls(detector, context=context), checkpoint

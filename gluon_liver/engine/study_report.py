@@ -57,7 +57,7 @@ def detect_study(
     """
     study, out = Path(study), Path(out)
     if out.exists():
-        raise InputError("--out {} exists: choose another folder".format(out))
+        raise InputError(f"--out {out} exists: choose another folder")
     prepared = (study / "study.json").is_file()
     data = _data_folder(study) if prepared else study
     check_output(out, data, overwrite=False)
@@ -69,9 +69,10 @@ def detect_study(
             dataset, case = Dataset.open(str(data)), Path(os.path.abspath(str(study))).name
         else:
             if phases is None and run.environment["reference_phase"] not in DEFAULT_PATTERNS:
+                trained = ", ".join(run.environment["phases"])
                 raise InputError(
-                    "the run was trained on the phases {}, which no default pattern names: say which series is which "
-                    "with --phases FILE".format(", ".join(run.environment["phases"]))
+                    f"the run was trained on the phases {trained}, which no default pattern names: say which series is "
+                    "which with --phases FILE"
                 )
             reference = reference or (phases and reference_of(phases)) or run.environment["reference_phase"]
             scratch = folder / SCRATCH
@@ -79,9 +80,7 @@ def detect_study(
         run.check_dataset(dataset)
         if reference not in (None, dataset.reference_phase):
             raise InputError(
-                "--reference {}: the reference phase of the prepared study is {}".format(
-                    reference, dataset.reference_phase
-                )
+                f"--reference {reference}: the reference phase of the prepared study is {dataset.reference_phase}"
             )
         result = _write(
             detector,
@@ -103,7 +102,7 @@ def _data_folder(study: Path) -> Path:
     """DATA of DATA/studies/CASE. Raises :class:`InputError` for a case that lies elsewhere."""
     folder = Path(os.path.abspath(str(study)))
     if folder.parent.name != "studies" or not (folder.parents[1] / "dataset.json").is_file():
-        raise InputError("{}: a prepared study is read inside its data folder, DATA/studies/CASE".format(study))
+        raise InputError(f"{study}: a prepared study is read inside its data folder, DATA/studies/CASE")
     return folder.parents[1]
 
 
@@ -115,9 +114,8 @@ def _import_study(
     dataset = Dataset.open(str(scratch))
     if len(dataset.cases) != 1:
         raise DatasetError(
-            "the folder holds {} studies; detect reads one: import the folder, then detect in DATA/studies/CASE".format(
-                len(dataset.cases)
-            )
+            f"the folder holds {len(dataset.cases)} studies; detect reads one: import the folder, then detect in "
+            "DATA/studies/CASE"
         )
     return dataset, dataset.cases[0].case
 
@@ -212,4 +210,4 @@ def _draw(images, found, labels, folder: Path, *, classes, score_threshold, ever
             gt_labels=truth[1],
             classes=classes,
         )
-        save_png(folder / "slice-{:03d}.png".format(index), picture)
+        save_png(folder / f"slice-{index:03d}.png", picture)

@@ -54,7 +54,7 @@ def train(
     # whatever the configuration or the data can break breaks here, before there is a run folder
     for given in (pretrained.path if pretrained else None, flow):
         if given is not None and resume is None and not given.is_file():
-            raise InputError("{}: no such file of weights".format(given))
+            raise InputError(f"{given}: no such file of weights")
     contexts = parse_devices(config.parallel.devices)
     check_parallel(config, contexts)
     worker = Worker.join(config.parallel)
@@ -135,7 +135,7 @@ def _go_on(trainer: DetectorTrainer, point: ResumePoint) -> None:
     """Set parameters and optimiser to what the checkpoint has, and say what it has not."""
     watchdog.tell(checkpoint=point.checkpoint)
     load_checkpoint(point.checkpoint, trainer.detector)
-    notes = ["passed over: {}".format(reason) for reason in point.passed_over]
+    notes = [f"passed over: {reason}" for reason in point.passed_over]
     if not trainer.worker.updates_on_server:
         restore_optimizer(trainer.optimizer, trainer.detector.collect_learned(), point.state)
     if trainer.worker.updates_on_server or (point.state.step and not point.state.update_counts):

@@ -174,10 +174,10 @@ class DetectorTrainer:
         if not math.isfinite(norm):
             broken.append("the gradient")
         if broken:
+            what = " and ".join(broken) + (" is" if len(broken) == 1 else " are")
             raise TrainingError(
-                "step {}: {} not finite; nothing was updated. Lower train.learning_rate or set train.clip_norm".format(
-                    self.step_count + 1, " and ".join(broken) + (" is" if len(broken) == 1 else " are")
-                )
+                f"step {self.step_count + 1}: {what} not finite; nothing was updated. Lower train.learning_rate or set "
+                "train.clip_norm"
             )
 
 

@@ -112,13 +112,13 @@ class TrainingLoop:
             losses = trainer.step(batch, learning_rate=rate)
         except TrainingError as error:
             path = self._keep(batch, share)
-            raise TrainingError("{}. What it was fed is in {}".format(error, path)) from error
+            raise TrainingError(f"{error}. What it was fed is in {path}") from error
         self._meter.add(losses, images=images)
         bar.update(1)
         if trainer.step_count % self.config.train.log_every == 0 or trainer.step_count == self._total:
             record = self._meter.flush()
             self._log("step", learning_rate=rate, **record)
-            bar.set_postfix(loss="{:.3f}".format(record["losses"]["total"]), epoch=self._epoch)
+            bar.set_postfix(loss=f"{record['losses']['total']:.3f}", epoch=self._epoch)
 
     def _save(self) -> None:
         """A checkpoint of the place between two steps; the best and the newest ones are kept."""
@@ -157,19 +157,17 @@ class TrainingLoop:
         self._log("interrupted", signal=stop.name or "another worker's")
         if self._run is not None:
             print(
-                "{}: stopped after step {}; the same command with --resume auto goes on from there".format(
-                    stop.name or "another worker was asked to stop", self.trainer.step_count
-                ),
+                f"{stop.name or 'another worker was asked to stop'}: stopped after step {self.trainer.step_count}; "
+                "the same command with --resume auto goes on from there",
                 file=sys.stderr,
             )
 
     def _keep(self, batch: Batch, indices: List[int]) -> Path:
         """Save what a step was fed: the arrays of the batch, and which image each row is."""
         labels = [self.inputs.labels[index] for index in indices]
-        names = ["{} {}".format(one.case, getattr(one, "slice", getattr(one, "frame", ""))) for one in labels]
-        path = self._folder / "failed-step-{:08d}-rank-{}.npz".format(
-            self.trainer.step_count + 1, self.trainer.worker.rank
-        )
+        numbers = [getattr(one, "slice", getattr(one, "frame", "")) for one in labels]
+        names = [f"{one.case} {number}" for one, number in zip(labels, numbers)]
+        path = self._folder / f"failed-step-{self.trainer.step_count + 1:08d}-rank-{self.trainer.worker.rank}.npz"
         partial = path.with_name(path.name + ".partial")
         with open(str(partial), "wb") as stream:
             np.savez_compressed(stream, labels=np.array(names), **vars(batch))

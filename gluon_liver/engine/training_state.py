@@ -54,7 +54,7 @@ class TrainingState:
     def from_fields(cls, fields: Any, arrays: Arrays) -> "TrainingState":
         """What :meth:`to_fields` gave, with the arrays. Raises :class:`ValueError` where a field is of another kind."""
         if not isinstance(fields, dict) or set(fields) != set(PLAIN) | {"best"}:
-            raise ValueError("it does not hold just {} and best".format(", ".join(PLAIN)))
+            raise ValueError(f"it does not hold just {', '.join(PLAIN)} and best")
         numbers = [fields[name] for name in ("step", "epoch", "batch")]
         # bool is an int to isinstance
         if any(type(fields[name]) is not kind for name, kind in PLAIN.items()) or min(numbers) < 0:
@@ -82,8 +82,8 @@ def optimizer_state(trainer: Trainer, names: Mapping[str, Parameter]) -> Tuple[D
         state = trainer._updaters[0].states[index]
         values = state if isinstance(state, (tuple, list)) else [] if state is None else [state]
         kinds = _kinds(trainer)
-        assert len(values) == len(kinds), "an optimiser state of {} arrays, not {}".format(len(values), len(kinds))
-        arrays.update(("{}/{}".format(kind, name), value.copyto(mx.cpu())) for kind, value in zip(kinds, values))
+        assert len(values) == len(kinds), f"an optimiser state of {len(values)} arrays, not {len(kinds)}"
+        arrays.update((f"{kind}/{name}", value.copyto(mx.cpu())) for kind, value in zip(kinds, values))
     return counts, arrays
 
 
@@ -103,7 +103,7 @@ def restore_optimizer(trainer: Trainer, names: Mapping[str, Parameter], state: T
             index: state.update_counts[name] for index, name in indexed.items()
         }
         updater.states = {
-            index: _as_mxnet([state.arrays["{}/{}".format(kind, name)].copyto(context) for kind in kinds])
+            index: _as_mxnet([state.arrays[f"{kind}/{name}"].copyto(context) for kind in kinds])
             for index, name in indexed.items()
         }
         updater.states_synced = dict.fromkeys(indexed, True)
@@ -120,9 +120,7 @@ def _check(trainer: Trainer, names: Mapping[str, Parameter], state: TrainingStat
     mine = _name(trainer)
     if state.optimizer != mine:
         raise RunError(
-            "the checkpoint was trained with {}, not with {}: set train.optimizer to the former".format(
-                state.optimizer, mine
-            )
+            f"the checkpoint was trained with {state.optimizer}, not with {mine}: set train.optimizer to the former"
         )
     learned = {name: p for name, p in _indexed(trainer, names).values() if p.grad_req != "null"}
     # nothing has a state before the first update (the first step, but for mixed precision), then all that is learned
@@ -133,18 +131,21 @@ def _check(trainer: Trainer, names: Mapping[str, Parameter], state: TrainingStat
         parameter = learned[key.split("/", 1)[1]]
         found, wanted = ((value.stype, one.shape, np.dtype(one.dtype).name) for one in (value, parameter))
         if value.stype != "default" or found != wanted:
-            raise RunError("{} of the checkpoint is {} {} {}, not a dense array {} {}".format(key, *found, *wanted[1:]))
+            raise RunError(
+                f"{key} of the checkpoint is {' '.join(map(str, found))}, not a dense array "
+                f"{' '.join(map(str, wanted[1:]))}"
+            )
         if not np.isfinite(value.asnumpy()).all():
-            raise RunError("{} of the checkpoint holds values that are not finite".format(key))
+            raise RunError(f"{key} of the checkpoint holds values that are not finite")
 
 
 def _same_names(what: str, found: Set[str], wanted: Set[str]) -> None:
     odd = sorted(found ^ wanted)
     if odd:
+        verb, more = "have" if odd[0] in found else "lack", " and more" if len(odd) > 1 else ""
         raise RunError(
-            "the checkpoint's {} {} {!r}{}: network, frozen layers or optimiser of the configuration are others".format(
-                what, "have" if odd[0] in found else "lack", odd[0], " and more" if len(odd) > 1 else ""
-            )
+            f"the checkpoint's {what} {verb} {odd[0]!r}{more}: network, frozen layers or optimiser of the "
+            "configuration are others"
         )
 
 
@@ -165,7 +166,7 @@ def _kinds(trainer: Trainer) -> Tuple[str, ...]:
         return ("mean", "variance")
     if isinstance(optimizer, mx.optimizer.SGD):
         return ("momentum",) if optimizer.momentum != 0 else ()
-    raise NotImplementedError("the state of {} is not known".format(_name(trainer)))
+    raise NotImplementedError(f"the state of {_name(trainer)} is not known")
 
 
 def _refuse_servers(trainer: Trainer) -> None:

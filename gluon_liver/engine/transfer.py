@@ -42,19 +42,19 @@ def load_pretrained(
     narrow = config.network.width < 1
     if narrow and config.network.batch_norm == "frozen":
         raise ConfigError(
-            "network.batch_norm is 'frozen' with network.width {}: the statistics of a pretrained net do not fit a part"
-            " of its channels, it must be live".format(config.network.width)
+            f"network.batch_norm is 'frozen' with network.width {config.network.width}: the statistics of a pretrained "
+            "net do not fit a part of its channels, it must be live"
         )
     if pretrained.input_hu and not config.is_ct:
-        raise ConfigError("--pretrained-hu is for CT; the configuration's model is {}".format(config.model))
+        raise ConfigError(f"--pretrained-hu is for CT; the configuration's model is {config.model}")
     low, high = pretrained.input_hu or (0.0, 1.0)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError("--pretrained-hu {} {}: two numbers are needed, the first below the second".format(low, high))
+        raise InputError(f"--pretrained-hu {low} {high}: two numbers are needed, the first below the second")
     weights = read_weights(pretrained.path)
     try:
         report = transfer(weights, detector, crop=narrow, source_input=_source_input(config, pretrained.input_hu))
     except InputError as error:
-        raise InputError("{}: {}".format(pretrained.path, error)) from error
+        raise InputError(f"{pretrained.path}: {error}") from error
     digest = hashlib.sha256(pretrained.path.read_bytes()).hexdigest()
     record = {"sha256": digest, "input_hu": pretrained.input_hu, "cropped": narrow}
     return report, dict(record, **report.to_dict())
@@ -68,7 +68,7 @@ def set_flow(detector: RegionDetector, config: Config, path: Optional[Path]) -> 
     """
     if config.model != "us-flow":
         if path is not None:
-            raise ConfigError("--flow is for the model us-flow; the configuration's model is {}".format(config.model))
+            raise ConfigError(f"--flow is for the model us-flow; the configuration's model is {config.model}")
         return None
     if path is None:
         if config.flow.train:
@@ -78,9 +78,7 @@ def set_flow(detector: RegionDetector, config: Config, path: Optional[Path]) -> 
         )
     file = find_flow(path)
     if file.width != config.flow.width:
-        raise InputError(
-            "{} is of a flow net of width {}, flow.width is {}".format(file.path, file.width, config.flow.width)
-        )
+        raise InputError(f"{file.path} is of a flow net of width {file.width}, flow.width is {config.flow.width}")
     load_flow(detector.flow, file.path)
     return {"sha256": file.sha256, "width": file.width}
 

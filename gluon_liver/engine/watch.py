@@ -45,10 +45,10 @@ def watch(
     to go on. Raises :class:`InputError` when there is no frame, or the video cannot be written.
     """
     if out.exists():
-        raise InputError("--out {} exists: choose another name".format(out))
+        raise InputError(f"--out {out} exists: choose another name")
     if out.suffix.lower() != ".mp4":
-        raise InputError("--out {}: the annotated video is written as .mp4".format(out))
-    partial = out.with_name(".{}.partial.mp4".format(out.stem))
+        raise InputError(f"--out {out}: the annotated video is written as .mp4")
+    partial = out.with_name(f".{out.stem}.partial.mp4")
     writer, count, seconds, interrupted = None, 0, [], False
     try:
         for frame in frames:
@@ -96,7 +96,7 @@ def annotated(frame: np.ndarray, result: StreamResult, classes, score_threshold:
     height, width = picture.shape[:2]
     cv2.putText(
         picture,
-        "{:.1f} frames/s".format(speed),
+        f"{speed:.1f} frames/s",
         (6, height - 8),
         cv2.FONT_HERSHEY_SIMPLEX,
         0.45,
@@ -115,7 +115,7 @@ def camera(index: int) -> Iterator[np.ndarray]:
     capture = cv2.VideoCapture(index)
     try:
         if not capture.isOpened():
-            raise InputError("camera {} cannot be opened".format(index))
+            raise InputError(f"camera {index} cannot be opened")
         for _ in itertools.count():
             good, frame = capture.read()
             if not good:

@@ -89,14 +89,14 @@ class Features(nn.HybridBlock):
             for level, counts in FEATURES.items():
                 counts = [scaled(count, width) for count in counts]
                 stage = chain(counts, 7 if level == 1 else 3, in_channels=channels, stride=1 if level == 1 else 2)
-                setattr(self, "level{}".format(level), stage)
+                setattr(self, f"level{level}", stage)
                 channels = counts[-1]
 
     def hybrid_forward(self, F: Any, image: Any) -> List[Any]:
         """(B, 3, H, W) -> maps of levels 1 to 6, (B, C_l, H / 2^(l - 1), W / 2^(l - 1))."""
         maps = [self.level1(image)]
         for level in range(2, 7):
-            maps.append(getattr(self, "level{}".format(level))(maps[-1]))
+            maps.append(getattr(self, f"level{level}")(maps[-1]))
         return maps
 
 

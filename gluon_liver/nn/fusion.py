@@ -77,7 +77,7 @@ class RegionFusion(nn.HybridBlock):
                 up = upsampling(-(-size // stride), stride, concat, CONCAT_STRIDE)
                 for level in levels:
                     matrix = averaging(concat, CONCAT_STRIDE, self._cells[level], level) @ up
-                    name = "from{}_to{}".format(stride, level)
+                    name = f"from{stride}_to{level}"
                     setattr(self, name, self.params.get_constant(name, matrix.astype(np.float32)))
 
     def hybrid_forward(self, F: Any, *blocks: Any, **matrices: Any) -> List[Any]:
@@ -86,7 +86,7 @@ class RegionFusion(nn.HybridBlock):
         return [
             F.concat(
                 *(
-                    resample(F, lateral, matrices["from{}_to{}".format(stride, level)], cells)
+                    resample(F, lateral, matrices[f"from{stride}_to{level}"], cells)
                     for lateral, stride in zip(laterals, self._strides)
                 ),
                 dim=1,

@@ -80,7 +80,7 @@ class FlowPyramid(nn.HybridBlock):
             self.second_mean = mean_of(self, "second_mean", SECOND_MEAN)
             self.features = Features(width=width)
             for level in LEVELS:
-                setattr(self, "level{}".format(level), Level(level, width=width))
+                setattr(self, f"level{level}", Level(level, width=width))
 
     def hybrid_forward(self, F: Any, first: Any, second: Any, first_mean: Any, second_mean: Any) -> List[Any]:
         """Images (B, 3, H, W) from 0 to 1, H and W multiples of 32 -> 15 flows in pixels of the input.
@@ -96,7 +96,7 @@ class FlowPyramid(nn.HybridBlock):
             images.append(tuple(shrink(F, image, 2) for image in images[-1]))
         flows: List[Any] = []
         for level in LEVELS:
-            estimate = getattr(self, "level{}".format(level))
+            estimate = getattr(self, f"level{level}")
             above = flows[-1:]  # none at level 6
             flows += estimate(*images[level - 1], first_maps[level - 1], second_maps[level - 1], *above)
         return [flow * FLOW_SCALE for flow in flows]

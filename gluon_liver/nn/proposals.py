@@ -83,7 +83,7 @@ def make_rpn(
     )
     with rpn.name_scope():
         anchors = [
-            CellAnchors(stride, stride, config.anchor_ratios, scale, (count, count), prefix="anchors{}_".format(stride))
+            CellAnchors(stride, stride, config.anchor_ratios, scale, (count, count), prefix=f"anchors{stride}_")
             for (stride, _), scale, count in zip(levels, scales, cells)
         ]
         if pyramid:

@@ -99,7 +99,7 @@ class PhaseRelation(nn.HybridBlock):
         with self.name_scope():
             self.pairs = nn.HybridSequential(prefix="")
             for number in range(1, phases):
-                self.pairs.add(Relation(channels, reach=reach, prefix="phase{}_".format(number)))
+                self.pairs.add(Relation(channels, reach=reach, prefix=f"phase{number}_"))
 
     def hybrid_forward(self, F: Any, maps: Any, present: Any) -> Any:
         """Maps (B, P, C, H, W), the reference phase first, and present (B, P), 1 or 0 -> (B, C, H, W)."""

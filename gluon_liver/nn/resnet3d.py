@@ -108,7 +108,7 @@ def make_block(
         stride = 1 if number == 1 else 2
     channels = scaled(CHANNELS[number - 1], width)
     in_channels = scaled(STEM_CHANNELS if number == 1 else CHANNELS[number - 2], width)
-    block = nn.HybridSequential(prefix="block{}_".format(number))
+    block = nn.HybridSequential(prefix=f"block{number}_")
     with block.name_scope():
         for unit in range(BLOCKS[depth][number - 1]):
             block.add(

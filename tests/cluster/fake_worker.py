@@ -21,7 +21,7 @@ value = mx.nd.ones((16,)) * (store.rank + 1)
 out, stop = mx.nd.zeros((16,)), mx.nd.zeros((1,))
 store.init("sum", mx.nd.zeros((16,)))
 store.init("stop", mx.nd.zeros((1,)))
-(folder / "rank-{}".format(store.rank)).write_text(str(os.getpid()))
+(folder / f"rank-{store.rank}").write_text(str(os.getpid()))
 step = 0
 while step < steps:
     store.push("sum", value.copy())  # a pull overwrites the array that was pushed last
@@ -30,12 +30,12 @@ while step < steps:
     store.pull("stop", out=stop)
     step += 1
     if step % 10 == 0 and store.rank == 0:
-        watchdog.tell(checkpoint=folder / "step-{:08d}".format(step))
+        watchdog.tell(checkpoint=folder / f"step-{step:08d}")
     if stop.asscalar():  # all workers see the same sum, so they stop at the same step
         break
     time.sleep(0.01)
 print(
-    "rank {} step {} sum {} omp {}".format(store.rank, step, out.asnumpy()[0], os.environ.get("OMP_NUM_THREADS")),
+    f"rank {store.rank} step {step} sum {out.asnumpy()[0]} omp {os.environ.get('OMP_NUM_THREADS')}",
     flush=True,
 )
 watchdog.done()

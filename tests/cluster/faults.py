@@ -62,7 +62,7 @@ class Job:
         )
 
     def wait_for_ranks(self, seconds=120):
-        paths = [self.folder / "rank-{}".format(rank) for rank in range(self.workers)]
+        paths = [self.folder / f"rank-{rank}" for rank in range(self.workers)]
         end = time.monotonic() + seconds
         while not all(path.exists() for path in paths):
             if time.monotonic() > end or self.launcher.poll() is not None:
@@ -116,7 +116,7 @@ class Job:
 def alive(pid):
     """Whether a process runs or is stopped; a zombie does neither."""
     try:
-        return Path("/proc/{}/stat".format(pid)).read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
@@ -133,7 +133,7 @@ def strike(job, name, *, limit=60):
         job.launcher.poll()
         if time.monotonic() - begun > limit:
             left = {pid: job.processes().get(pid) for pid in pids if alive(pid)}
-            raise AssertionError("still there after {} s: {}\n{}".format(limit, left, job.text()))
+            raise AssertionError(f"still there after {limit} s: {left}\n{job.text()}")
         time.sleep(0.05)
     return time.monotonic() - begun, len(pids)
 
@@ -152,7 +152,7 @@ def main(names):
             finally:
                 job.end()
         print(
-            "{:15} {} processes gone after {:5.1f} s, exit code {}\n    {}".format(name, count, seconds, code, message),
+            f"{name:15} {count} processes gone after {seconds:5.1f} s, exit code {code}\n    {message}",
             flush=True,
         )
 

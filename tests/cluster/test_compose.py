@@ -25,7 +25,7 @@ def test_services_form_a_job(tmp_path):
         for name, service in reversed(list(services.items())):  # the monitor last: containers start when they will
             words = service["command"]
             given = {key: value.replace("9091", root) for key, value in service["environment"].items()}
-            given["GLUON_LIVER_WATCH"] = "127.0.0.1:{}:{}".format(watch, "0" * 32)
+            given["GLUON_LIVER_WATCH"] = f"127.0.0.1:{watch}:{'0' * 32}"
             given["DMLC_PS_ROOT_URI"] = "localhost"
             if name == "monitor":
                 words = [word.replace("0.0.0.0:9300", "127.0.0.1:" + watch) for word in words]
@@ -43,7 +43,7 @@ def test_services_form_a_job(tmp_path):
             time.sleep(0.3)
         said = {name: process.communicate(timeout=60)[0].decode() for name, process in processes.items()}
         assert {name: process.returncode for name, process in processes.items()} == dict.fromkeys(services, 0)
-        assert all("step 5 sum 3.0" in said["worker-{}".format(number)] for number in range(2))
+        assert all("step 5 sum 3.0" in said[f"worker-{number}"] for number in range(2))
     finally:
         for process in processes.values():
             process.kill()

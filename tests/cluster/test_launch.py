@@ -33,7 +33,7 @@ SHOW = [sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))"]
 def shown(line):
     """The words that a shell line hands to the keeper, with the keeper's module replaced by SHOW's program."""
     show = keeper_line(SHOW, {}, remote=False).split(" -- ", 1)[1]
-    line = line.replace("{} -m gluon_liver.cluster.keeper --".format(sys.executable), show)
+    line = line.replace(f"{sys.executable} -m gluon_liver.cluster.keeper --", show)
     return subprocess.run(line, shell=True, executable="/bin/bash", stdout=subprocess.PIPE, check=True).stdout.decode()
 
 
@@ -44,7 +44,7 @@ def test_words_pass_bash_and_the_quotes_of_the_ssh_launcher(monkeypatch):
     remote = keeper_line(WORDS, {"GLUON_LIVER_WATCH": "h:1:/f"}, remote=True)
     assert remote.startswith("env GLUON_LIVER_WATCH=h:1:/f ")
     # as dmlc_tracker.ssh pastes it: between single quotes, for a shell that starts another shell
-    assert shown("bash -c '{}'".format(remote)).strip() == ascii(WORDS)
+    assert shown(f"bash -c '{remote}'").strip() == ascii(WORDS)
     for word, over in (("it's", True), ("two\nlines", False)):
         with pytest.raises(InputError, match="cannot pass on"):
             keeper_line([word], {}, remote=over)
@@ -62,7 +62,7 @@ def test_hosts_file(tmp_path):
     path.write_text("node-1\n10.0.0.2:2222\n\n node3.lab slots=4\n")
     assert read_hosts(path) == ["node-1", "10.0.0.2:2222", "node3.lab"]
     for wrong in ("# comment", "user@node", "node;reboot", "node -oProxyCommand=x", "-oProxyCommand=x", "::1"):
-        path.write_text("node-1\n{}\n".format(wrong))
+        path.write_text(f"node-1\n{wrong}\n")
         with pytest.raises(InputError, match="is no HOST"):
             read_hosts(path)
     path.write_text("\n")
@@ -114,8 +114,8 @@ def test_a_killed_worker_ends_the_job_and_is_named(tmp_path):
         seconds, count = strike(job, "kill-worker")
         assert seconds < 10 and count == 11 and FAULTS["kill-worker"][1] == signal.SIGKILL
         assert job.launcher.wait(10) == 75
-        said = "worker of rank 1 (pid {} on {}) was killed by SIGKILL".format(victim, os.uname().nodename)
+        said = f"worker of rank 1 (pid {victim} on {os.uname().nodename}) was killed by SIGKILL"
         assert job.text().count(said) == 5  # the launcher, two workers, server and scheduler
-        assert "Last good checkpoint: {}/step-".format(tmp_path) in job.text() and "--resume auto" in job.text()
+        assert f"Last good checkpoint: {tmp_path}/step-" in job.text() and "--resume auto" in job.text()
     finally:
         job.end()

@@ -186,7 +186,7 @@ time.sleep(60)
 
 async def keeper(port, *command, role="worker", token=TOKEN):
     environment = dict(os.environ, DMLC_ROLE=role, PYTHONPATH=str(ROOT))
-    environment[WATCH] = "127.0.0.1:{}:{}".format(port, token)
+    environment[WATCH] = f"127.0.0.1:{port}:{token}"
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -286,7 +286,7 @@ def test_watch_address(tmp_path):
     secret = tmp_path / "token"
     secret.write_text(TOKEN + "\n")
     assert watch_address("host:9300:" + TOKEN) == ("host", 9300, TOKEN)
-    assert watch_address("host:9300:{}".format(secret)) == ("host", 9300, TOKEN)
+    assert watch_address(f"host:9300:{secret}") == ("host", 9300, TOKEN)
     for wrong in ("", "host:9300", "host:x:" + TOKEN, "host:9300:short"):
         with pytest.raises(InputError, match=WATCH):
             watch_address(wrong)

@@ -42,7 +42,7 @@ def start(out, config, data, *, job=(), options=()):
 
 
 def parameters(out, step):
-    return mx.nd.load(str(out / "checkpoints" / "step-{:08d}".format(step) / "net.params"))
+    return mx.nd.load(str(out / "checkpoints" / f"step-{step:08d}" / "net.params"))
 
 
 def events(out):

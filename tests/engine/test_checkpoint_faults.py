@@ -330,7 +330,7 @@ def limited(limit):
     except RunError as error:
         assert "is the disk full?" in str(error) and "\\n" not in str(error) and "Traceback" not in str(error), error
     else:
-        raise AssertionError("no error at {}".format(limit))
+        raise AssertionError(f"no error at {limit}")
 
 folder = root / "full"
 last, _ = save_small(folder, 1)

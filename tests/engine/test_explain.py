@@ -173,6 +173,6 @@ def test_a_multi_modal_run_draws_every_lesion(data, make_config, tmp_path):
     score = plain["lesions"][0]["score"] - 1e-4
     result = detect_study(run, study, tmp_path / "out", score_threshold=score, explain=True, progress=False)
     assert result["lesions"]
-    names = ["explain/relation-{:02d}.png".format(number + 1) for number in range(len(result["lesions"]))]
+    names = [f"explain/relation-{number + 1:02d}.png" for number in range(len(result["lesions"]))]
     assert [entry["file"] for entry in result["explain"]] == names + ["explain/examples.png"]
     assert all((tmp_path / "out" / name).is_file() for name in names)

@@ -21,9 +21,9 @@ def dense_chain():
     """Three dense layers without bias; every map (1024, 1024) and every weight is 4 MiB."""
     y = mx.sym.var("x")
     for number in range(3):
-        y = mx.sym.FullyConnected(y, num_hidden=1024, no_bias=True, name="dense{}".format(number))
+        y = mx.sym.FullyConnected(y, num_hidden=1024, no_bias=True, name=f"dense{number}")
         if number < 2:
-            y = mx.sym.relu(y, name="relu{}".format(number))
+            y = mx.sym.relu(y, name=f"relu{number}")
     return y
 
 
@@ -34,12 +34,12 @@ def bottlenecks(width=8, units=3):
     for unit in range(units):
         inner = y
         for layer in range(2):
-            name = "unit{}_{}".format(unit, layer)
+            name = f"unit{unit}_{layer}"
             inner = mx.sym.Convolution(inner, num_filter=width, kernel=(3, 3), pad=(1, 1), no_bias=True, name=name)
             inner = mx.sym.BatchNorm(inner, fix_gamma=False, name=name + "_bn")
             if layer == 0:
                 inner = mx.sym.relu(inner, name=name + "_relu")
-        y = mx.sym.relu(inner + y, name="unit{}_out".format(unit))
+        y = mx.sym.relu(inner + y, name=f"unit{unit}_out")
     return y
 
 

@@ -53,7 +53,7 @@ def test_a_changed_byte_is_found(tiny_dataset, tiny_config, tmp_path):
     found = RecordFile(str(path))
     assert len(found[1].boxes) == 1
     for index in (0, 8):
-        with pytest.raises(ValueError, match="record {} is damaged".format(index + 1)):
+        with pytest.raises(ValueError, match=f"record {index + 1} is damaged"):
             found[index]
     for old, new in ((b'"learning_rate": 0.0005', b'"learning_rate": 0.0007'), (b'"format"', b'\xffformat"')):
         path.write_bytes(data.replace(old, new, 1))
@@ -75,7 +75,7 @@ def test_a_file_that_was_cut_and_a_changed_index_are_found(tiny_dataset, tiny_co
     path.write_bytes(whole)
     for text, damaged in (("\n".join(lines[:5]) + "\n", 9), ("\n".join(swapped) + "\n", 1), ("0\t0\n1\t12\n", 1)):
         index.write_text(text)
-        with pytest.raises(ValueError, match="record {} is damaged".format(damaged)):
+        with pytest.raises(ValueError, match=f"record {damaged} is damaged"):
             RecordFile(str(path))[damaged - 1]
     index.write_text("0 0\n")
     with pytest.raises(ValueError, match="train.idx is damaged"):

@@ -170,7 +170,7 @@ def test_a_changed_rate_takes_effect_and_is_logged(tiny_dataset, make_config, tm
 def test_changes_that_a_run_does_not_survive(tiny_dataset, make_config, tmp_path, change, value):
     run = train(make_config(), tiny_dataset, tmp_path / "run", steps=2, progress=False)
     before = (run.folder / "log.jsonl").read_bytes()
-    with pytest.raises(ConfigError, match="--resume: {} was".format(change)):
+    with pytest.raises(ConfigError, match=f"--resume: {change} was"):
         train(make_config(**{change: value}), tiny_dataset, tmp_path / "run", resume="auto", progress=False)
     assert (run.folder / "log.jsonl").read_bytes() == before
 
@@ -205,7 +205,7 @@ def test_two_at_once(tiny_dataset, make_config, tmp_path, monkeypatch):
 
     def second(self, batch, *, learning_rate):
         monkeypatch.setattr(DetectorTrainer, "step", step)
-        with pytest.raises(RunError, match="is in use by process {}".format(os.getpid())):
+        with pytest.raises(RunError, match=f"is in use by process {os.getpid()}"):
             train(make_config(), tiny_dataset, run.folder, resume="auto", progress=False)
         return step(self, batch, learning_rate=learning_rate)
 
@@ -310,7 +310,7 @@ def test_the_refused_one_of_two_starts_takes_nothing_away(tiny_dataset, make_con
 def test_momentum_may_not_come_or_go(tiny_dataset, make_config, tmp_path, before, after):
     options = {"train.optimizer": "sgd", "train.momentum": before}
     train(make_config(**options), tiny_dataset, tmp_path / "run", steps=2, progress=False)
-    with pytest.raises(ConfigError, match="train.momentum was {}".format(before)):
+    with pytest.raises(ConfigError, match=f"train.momentum was {before}"):
         train(
             make_config(**{**options, "train.momentum": after}),
             tiny_dataset,

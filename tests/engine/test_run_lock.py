@@ -22,7 +22,7 @@ with RunLock(sys.argv[1]):
 def test_the_second_is_refused_until_the_first_lets_go(tmp_path):
     with RunLock(tmp_path / "runs" / "a") as first:
         assert first.made
-        with pytest.raises(RunError, match=r"runs/a is in use by process {} ".format(os.getpid())):
+        with pytest.raises(RunError, match=rf"runs/a is in use by process {os.getpid()} "):
             with RunLock(tmp_path / "runs" / "a"):
                 pass
         with RunLock(tmp_path / "runs" / "b"):
@@ -36,13 +36,13 @@ def test_a_killed_process_holds_nothing(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE)
     try:
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(RunError, match="in use by process {} ".format(holder.pid)):
+        with pytest.raises(RunError, match=f"in use by process {holder.pid} "):
             with RunLock(tmp_path):
                 pass
         holder.send_signal(signal.SIGKILL)
         holder.wait()
         with RunLock(tmp_path):
-            assert (tmp_path / LOCK).read_text() == "{}\n".format(os.getpid())
+            assert (tmp_path / LOCK).read_text() == f"{os.getpid()}\n"
     finally:
         holder.kill()
         holder.wait()

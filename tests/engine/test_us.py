@@ -56,7 +56,7 @@ def data(tmp_path_factory):
                     "id": len(images),
                     "width": SIZE,
                     "height": SIZE,
-                    "video": "{}.dcm".format(number),
+                    "video": f"{number}.dcm",
                     "frame": frame,
                     "scene": 1,
                     "patient": str(number),
@@ -66,7 +66,7 @@ def data(tmp_path_factory):
                 {"id": len(annotations), "image_id": images[-1]["id"], "category_id": kind + 1, "bbox": [x, y, 20, 18]}
             )
         write_us(
-            folder / "in" / "{}.dcm".format(number),
+            folder / "in" / f"{number}.dcm",
             frames,
             region=(0, 0, SIZE - 1, SIZE - 1),
             number=number + 1,
@@ -101,7 +101,7 @@ def test_both_models_train_and_detect(model, data, flow, tmp_path):
     scores = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
     scores = [record["map"] for record in scores if record["event"] == "score"]
     assert len(scores) == 3 and best["map"] == max(scores) and best["split"] == "test"
-    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-%08d" % step for step in (4, 8, 12)]
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == [f"step-{step:08d}" for step in (4, 8, 12)]
     detector, name = SliceDetector.from_run(run)
     assert name == best["checkpoint"] == chosen_checkpoint(run).name
     results = detect_labelled(detector, data, data.labels_of("test"), progress=False)

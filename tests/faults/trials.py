@@ -43,7 +43,7 @@ class Bench:
         started = time.monotonic()
         code = self.train("reference").wait()
         if code:
-            raise RuntimeError("the run that nothing broke ended with {}".format(code))
+            raise RuntimeError(f"the run that nothing broke ended with {code}")
         self._seconds = time.monotonic() - started
         self._expected = self.parameters("reference")
 
@@ -80,13 +80,13 @@ class Bench:
 
     def parameters(self, name: str, *, out: Optional[Path] = None) -> bytes:
         """The file of parameters after the last step."""
-        return ((out or self.folder / name) / "checkpoints" / "step-{:08d}".format(STEPS) / "net.params").read_bytes()
+        return ((out or self.folder / name) / "checkpoints" / f"step-{STEPS:08d}" / "net.params").read_bytes()
 
     def kills(self, count: int) -> None:
         """SIGKILL at random moments after the start of training, each run as often as it takes to come to its end."""
         done = 0
         while done < count:
-            name = "kill-{}".format(done)
+            name = f"kill-{done}"
             while done < count:
                 process = self.train(name)
                 if not self._wait_for_log(name, process):
@@ -106,7 +106,7 @@ class Bench:
         for point in names:
             code = self.train(point, GLUON_LIVER_FAULT=point + ":3").wait()
             if code != -signal.SIGKILL:
-                self._count("SIGKILL at " + point, False, "ended with {}".format(code))
+                self._count("SIGKILL at " + point, False, f"ended with {code}")
             else:
                 self._finish(point, "SIGKILL at " + point)
 
@@ -116,14 +116,14 @@ class Bench:
         newest = "step-00000016"
         for kind in ("truncated", "bit turned"):
             for file in sorted(path.name for path in (self.folder / "half" / "checkpoints" / newest).iterdir()):
-                name = "damage-{}-{}".format(kind[:3], file)
+                name = f"damage-{kind[:3]}-{file}"
                 shutil.copytree(str(self.folder / "half"), str(self.folder / name))
                 path = self.folder / name / "checkpoints" / newest / file
                 content = bytearray(path.read_bytes())
                 place = self._random.randrange(len(content))
                 content[place] ^= 1 << self._random.randrange(8)
                 path.write_bytes(bytes(content[:place]) if kind == "truncated" else bytes(content))
-                self._finish(name, "{} {}".format(file, kind), says="passed over: " + newest)
+                self._finish(name, f"{file} {kind}", says="passed over: " + newest)
 
     def full_disk(self) -> None:
         """No file may grow beyond half of a checkpoint's largest; then a file system that is too small."""
@@ -141,7 +141,7 @@ class Bench:
         mount = self.folder / "small"
         mount.mkdir()
         if subprocess.call(
-            ["mount", "-t", "tmpfs", "-o", "size={}k".format(5 * largest // 2048), "tmpfs", str(mount)],
+            ["mount", "-t", "tmpfs", "-o", f"size={5 * largest // 2048}k", "tmpfs", str(mount)],
             stderr=subprocess.DEVNULL,
         ):
             print("full file system: left out, mounting one takes root", flush=True)
@@ -150,7 +150,7 @@ class Bench:
             code = self.train("tmpfs", out=mount / "run").wait()
             clear = code == 2 and "is the disk full?" in self.errors("tmpfs")
             self._count("full file system says so", clear, self.errors("tmpfs")[-300:])
-            subprocess.check_call(["mount", "-o", "remount,size={}k".format(100 * largest // 1024), str(mount)])
+            subprocess.check_call(["mount", "-o", f"remount,size={100 * largest // 1024}k", str(mount)])
             self._finish("tmpfs", "full file system, then room", out=mount / "run")
         finally:
             subprocess.check_call(["umount", str(mount)])
@@ -164,8 +164,8 @@ class Bench:
         code = second.wait()
         self._count(
             "the second run on a folder is refused",
-            code == 2 and "is in use by process {}".format(first.pid) in self.errors("other"),
-            "{} {}".format(code, self.errors("other")[-300:]),
+            code == 2 and f"is in use by process {first.pid}" in self.errors("other"),
+            f"{code} {self.errors('other')[-300:]}",
         )
         first.send_signal(signal.SIGCONT)
         first.wait()
@@ -174,7 +174,7 @@ class Bench:
     def asked_to_stop(self) -> None:
         """SIGTERM and SIGINT end a run with code 0 and a checkpoint."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            name = "stop-{}".format(number.name)
+            name = f"stop-{number.name}"
             process = self.train(name)
             self._wait_for_log(name, process)
             time.sleep(self._random.uniform(0.1, 0.3) * self._seconds)
@@ -188,8 +188,8 @@ class Bench:
         lines = []
         for name in {**self.passed, **self.failed}:
             good, bad = self.passed.get(name, 0), self.failed.get(name, 0)
-            lines.append("{:>4} of {:<4} {}".format(good, good + bad, name))
-        landed = ", ".join("{} {}".format(count, name) for name, count in sorted(self._landed.items()))
+            lines.append(f"{good:>4} of {good + bad:<4} {name}")
+        landed = ", ".join(f"{count} {name}" for name, count in sorted(self._landed.items()))
         return "\n".join(lines + ["kills fell: " + landed] if landed else lines)
 
     def _wait_for_log(self, name: str, process: "subprocess.Popen[bytes]") -> bool:
@@ -210,10 +210,10 @@ class Bench:
     def _finish(self, name: str, trial: str, *, says: str = "", out: Optional[Path] = None) -> None:
         """Go on to the end; the trial passes if it ends where the reference did, having said what it must."""
         code = self.train(name, out=out).wait()
-        reason = "ended with {}: {}".format(code, self.errors(name)[-300:])
+        reason = f"ended with {code}: {self.errors(name)[-300:]}"
         good = code == 0 and self.parameters(name, out=out) == self._expected
         if good and says not in self.errors(name):
-            good, reason = False, "it did not say {!r}".format(says)
+            good, reason = False, f"it did not say {says!r}"
         self._count(trial, good, reason)
         leftovers: List[Path] = [
             path for path in ((out or self.folder / name) / "checkpoints").glob("*") if path.suffix
@@ -224,4 +224,4 @@ class Bench:
     def _count(self, trial: str, good: bool, reason: str) -> None:
         counts = self.passed if good else self.failed
         counts[trial] = counts.get(trial, 0) + 1
-        print("{}: {}".format(trial, "as it should be" if good else "FAILED, " + reason), flush=True)
+        print(f"{trial}: {'as it should be' if good else 'FAILED, ' + reason}", flush=True)

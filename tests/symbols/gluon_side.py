@@ -28,7 +28,7 @@ CONFIGS = (
 PHASES = ["arterial", "noncontrast", "delayed"]
 SIZE = 64
 TINY = [
-    "data.size={}".format(SIZE),
+    f"data.size={SIZE}",
     "network.width=0.125",
     "network.roi_mode=pool",
     "network.rpn.channels=16",
@@ -109,7 +109,7 @@ def gluon_parts(detector, inputs):
     """Name -> array of every part that ``Detector.test_parts`` of symbols/ has."""
     F, arrays = mx.nd, [mx.nd.array(inputs[name]) for name in ("data", "present") if name in inputs]
     found = detector.features(F, *arrays)
-    parts = {"map{}".format(stride): level for stride, level in zip(detector.strides, found.maps)}
+    parts = {f"map{stride}": level for stride, level in zip(detector.strides, found.maps)}
     if found.shallow is not None:
         parts["shallow"] = found.shallow
     head = getattr(detector.rpn, "rpn_head", detector.rpn)

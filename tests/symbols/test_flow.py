@@ -12,7 +12,7 @@ from .gluon_side import parameters_of, seeded, tiny
 
 @pytest.mark.parametrize("shrink", [1, 4])  # test_parity has the configuration's 2; 64 / 4 pixels are padded to 32
 def test_flow_is_that_of_gluon(shrink):
-    config, plain = tiny("us-flow", ["flow.shrink={}".format(shrink)])
+    config, plain = tiny("us-flow", [f"flow.shrink={shrink}"])
     detector, inputs = seeded(config, plain)
     frames = [detector.frame(mx.nd, mx.nd.array(inputs["data"]), number) for number in (0, 1)]
     wanted = detector.flow_between(mx.nd, *frames).asnumpy()

@@ -56,7 +56,7 @@ def test_ten_steps_of_a_module_and_its_detections_are_the_same(tiny_run, tiny_da
         write_records(tiny_run.config, tiny_dataset, split, tmp_path / (split + ".rec"))
     parameters, detections = [], []
     for number, python in enumerate((LEGACY_PYTHON, sys.executable)):
-        prefix, found = tmp_path / str(number), tmp_path / "{}.json".format(number)
+        prefix, found = tmp_path / str(number), tmp_path / f"{number}.json"
         run(
             python,
             "module_train",
@@ -87,7 +87,7 @@ def test_ten_steps_of_a_module_and_its_detections_are_the_same(tiny_run, tiny_da
             "--out",
             found,
         )
-        saved = mx.nd.load("{}-0001.params".format(prefix))
+        saved = mx.nd.load(f"{prefix}-0001.params")
         parameters.append({name: array.asnumpy() for name, array in saved.items()})
         detections.append(json.loads(found.read_text()))
     start = {name: array.asnumpy() for name, array in mx.nd.load(weights).items()}

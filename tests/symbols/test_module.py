@@ -25,7 +25,7 @@ from symbols.records import RecordFile
 @pytest.fixture
 def records(tiny_dataset, make_config, tmp_path):
     def write(split="train", **changes):
-        path = tmp_path / "{}-{}.rec".format(split, len(list(tmp_path.iterdir())))
+        path = tmp_path / f"{split}-{len(list(tmp_path.iterdir()))}.rec"
         write_records(make_config(**changes), tiny_dataset, split, path)
         return str(path)
 
@@ -148,7 +148,7 @@ def test_two_devices_are_one(records, weights, tmp_path):
             "--lr",
             0.02,
         )
-    one, two = (parameters(tmp_path / "{}-0001.params".format(cpus)) for cpus in (1, 2))
+    one, two = (parameters(tmp_path / f"{cpus}-0001.params") for cpus in (1, 2))
     start = parameters(weights)
     assert max(np.abs(one[name] - start[name]).max() for name in one) > 1e-3
     assert max(np.abs(one[name] - two[name]).max() for name in one) < 1e-5

@@ -22,7 +22,7 @@ from .gluon_side import tiny
 @pytest.fixture
 def records(tiny_dataset, make_config, tmp_path):
     def write(split="train", **changes):
-        path = tmp_path / "records" / "{}.rec".format(split)
+        path = tmp_path / "records" / f"{split}.rec"
         write_records(make_config(**changes), tiny_dataset, split, path)
         return path
 

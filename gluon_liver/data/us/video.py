@@ -38,7 +38,7 @@ def open_video(path: str, name: str) -> FrameSource:
     _check_length(path, name)
     packets, sizes, has_end, codec, rate = _read_packets(path, name)
     if len(sizes) > 1:
-        listed = ", ".join("{}x{}".format(*size) for size in sorted(sizes))
+        listed = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
         raise InputError(f"{name}: its frames change size ({listed}); cut the video where they do")
     first = next(_decode(path, name), None)
     if first is None:
