@@ -4,7 +4,7 @@ with.
 
 from setuptools import find_packages, setup
 
-# MXNet 1.9.1 uses NumPy names that 1.24 removed. Python 3.12 has no NumPy before 1.26; gluon_liver.runtime
+# MXNet 1.9.1 uses NumPy names that 1.24 removed. Python 3.12 has no NumPy before 1.26; gluon_liver.system.runtime
 # puts the names back there.
 NUMPY = [
     "numpy>=1.23.5,<1.24; python_version < '3.12'",
@@ -32,7 +32,7 @@ setup(
     description="Liver lesion detection in CT and ultrasound with MXNet Gluon: two papers reproduced",
     python_requires=">=3.8,<3.13",
     packages=find_packages(include=["gluon_liver", "gluon_liver.*", "symbols"]),
-    package_data={"gluon_liver": ["configs/*.yaml", "report/templates/*"], "symbols": ["requirements.txt"]},
+    package_data={"gluon_liver": ["config/experiments/*.yaml", "report/templates/*"], "symbols": ["requirements.txt"]},
     install_requires=NUMPY
     + [
         "gluoncv>=0.10.5,<0.11",

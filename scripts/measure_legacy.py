@@ -22,18 +22,19 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from gluon_liver.data.kinds import open_dataset  # noqa: E402
-from gluon_liver.engine.batches import network_input  # noqa: E402
-from gluon_liver.engine.detect import Detections, SliceDetector, detect_labelled, stored_boxes  # noqa: E402
-from gluon_liver.engine.evaluate import SCORE_THRESHOLD  # noqa: E402
-from gluon_liver.engine.evaluate_us import kept_detections  # noqa: E402
-from gluon_liver.engine.legacy import PREFIX, SCRIPT, export_legacy  # noqa: E402
-from gluon_liver.engine.run import Run  # noqa: E402
-from gluon_liver.metrics.records import ImageResult  # noqa: E402
-from gluon_liver.metrics.summary import ct_summary  # noqa: E402
+from gluon_liver.data.network_input import network_input  # noqa: E402
+from gluon_liver.data.open import open_dataset  # noqa: E402
+from gluon_liver.evaluation.run_folder import SCORE_THRESHOLD  # noqa: E402
+from gluon_liver.evaluation.us import kept_detections  # noqa: E402
+from gluon_liver.inference.detector import SliceDetector, detect_labelled, stored_boxes  # noqa: E402
+from gluon_liver.legacy.checkpoints import PREFIX, SCRIPT, export_legacy  # noqa: E402
+from gluon_liver.metrics.ct_summary import ct_summary  # noqa: E402
 from gluon_liver.metrics.us_summary import us_summary  # noqa: E402
-from gluon_liver.report.tables import table4_text  # noqa: E402
+from gluon_liver.report.ct_tables import table4_text  # noqa: E402
 from gluon_liver.report.us_tables import kept_text, us_text  # noqa: E402
+from gluon_liver.runs.run import Run  # noqa: E402
+from gluon_liver.structures.detections import Detections  # noqa: E402
+from gluon_liver.structures.image_result import ImageResult  # noqa: E402
 
 IMAGES = 64  # that are handed over at a time: they lie in memory, and each time another Python starts
 

@@ -20,18 +20,18 @@ import time
 
 def measure(name: str, overrides: list, phases: int) -> dict:
     """Figures of one configuration, in this process."""
-    from gluon_liver.runtime import prefer_synchronous_engine
+    from gluon_liver.system.runtime import prefer_synchronous_engine
 
     prefer_synchronous_engine()
     import mxnet as mx
     import numpy as np
 
-    from gluon_liver.config import load_config
-    from gluon_liver.data.annotation import CLASSES
-    from gluon_liver.data.loader import Sample
-    from gluon_liver.engine.batches import make_batch
-    from gluon_liver.engine.detect import SliceDetector
-    from gluon_liver.engine.trainer import DetectorTrainer
+    from gluon_liver.config.load import load_config
+    from gluon_liver.data.ct_labels import CLASSES
+    from gluon_liver.data.ct_loader import Sample
+    from gluon_liver.inference.detector import SliceDetector
+    from gluon_liver.training.batches import make_batch
+    from gluon_liver.training.trainer import DetectorTrainer
 
     config = load_config(name, overrides=overrides)
     phases = phases if config.network.multi_modal else 1

@@ -47,14 +47,14 @@ class Load:
 
 def load_of(name: str) -> Load:
     """Count a configuration's parameters and the multiplications of its training graph."""
-    from gluon_liver.config import load_config  # first of all: it prepares MXNet's import
+    from gluon_liver.config.load import load_config  # first of all: it prepares MXNet's import
 
     import mxnet as mx  # isort: skip
     import numpy as np  # isort: skip
 
-    from gluon_liver.engine.mirror import training_symbol
-    from gluon_liver.nn.graphs import TrainingNet
-    from gluon_liver.nn.models import make_detector
+    from gluon_liver.nn.build import make_detector
+    from gluon_liver.nn.nets import TrainingNet
+    from gluon_liver.training.mirror import training_symbol
 
     phases, images, passes = ROWS[name]
     config = load_config(name)

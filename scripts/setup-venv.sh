@@ -48,7 +48,7 @@ make_venv() {
 
 # The shared libraries that the wheels expect of the system: bare Debian and Ubuntu images lack some of them.
 install_missing_libraries() {
-    packages=$("$VENV/bin/python" -c 'from gluon_liver.shared_libraries import missing_debian_packages as missing
+    packages=$("$VENV/bin/python" -c 'from gluon_liver.system.shared_libraries import missing_debian_packages as missing
 print(*missing())')
     [ -n "$packages" ] || return 0
     say "shared libraries are missing; they are in the Debian packages: $packages"
@@ -74,8 +74,8 @@ check_import() {
     "$VENV/bin/python" - <<'CHECK'
 import sys
 
-from gluon_liver.doctor import driver_only
-from gluon_liver.shared_libraries import missing_libraries
+from gluon_liver.system.doctor import driver_only
+from gluon_liver.system.shared_libraries import missing_libraries
 
 missing = missing_libraries()
 for library in missing:

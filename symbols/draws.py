@@ -1,5 +1,5 @@
-"""The random numbers of a training pass, an input of the symbol, as gluon_liver.nn.draws hands them out: an image's
-own, the same in every version of MXNet and on any number of devices."""
+"""The random numbers of a training pass, an input of the symbol, as gluon_liver.nn.random_numbers hands them out: an
+image's own, the same in every version of MXNet and on any number of devices."""
 
 from __future__ import division
 

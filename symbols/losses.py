@@ -1,4 +1,4 @@
-"""The losses of Faster R-CNN and of the texture stage, as gluon_liver.engine.losses has them: of each image, (B,), a
+"""The losses of Faster R-CNN and of the texture stage, as gluon_liver.nn.losses has them: of each image, (B,), a
 mean over what is sampled of it."""
 
 from __future__ import division

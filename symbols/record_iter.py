@@ -14,7 +14,7 @@ import numpy as np
 from .anchors import assign_anchors
 from .catalogue import US_NETWORKS, network_of
 
-GREY_MEAN, GREY_STD = 0.449, 0.226  # of ImageNet, as gluon_liver.engine.batches takes them
+GREY_MEAN, GREY_STD = 0.449, 0.226  # of ImageNet, as gluon_liver.training.batches takes them
 ORDER, IMAGE = 0, 1  # what a random number is for
 DATA, LABELS = ("data", "present", "draws"), ("gt_boxes", "gt_labels", "rpn_labels", "rpn_targets")
 

@@ -1,4 +1,4 @@
-"""Operators of LiteFlowNet (Hui, Tang, Loy, CVPR 2018) that have no parameters, as in gluon_liver.nn.warp.
+"""Operators of LiteFlowNet (Hui, Tang, Loy, CVPR 2018) that have no parameters, as in gluon_liver.flow.operators.
 
 A flow is (B, 2, H, W), channel 0 to the right, channel 1 downwards, in cells of the map that it belongs to. Sizes are
 passed on: MXNet 1.0 has no slice_like.

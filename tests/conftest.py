@@ -8,12 +8,12 @@ import resource
 import numpy as np
 import pytest
 
-from gluon_liver.config import build_config
-from gluon_liver.data.annotation import CLASSES, Annotations, ImageLabel, save_annotations
-from gluon_liver.data.dataset import Dataset
-from gluon_liver.data.geometry import Geometry
+from gluon_liver.config.load import build_config
+from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.ct_labels import CLASSES, Annotations, CTLabel, save_annotations
 from gluon_liver.data.splits import Splits, save_splits
 from gluon_liver.data.study import Study
+from gluon_liver.structures.geometry import Geometry
 
 SIZE, SLICES = 64, 3
 # window "liver" shows 5 to 155 HU; the three classes differ in brightness
@@ -67,7 +67,7 @@ def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
                 hu[:, index, y : y + 18, x : x + 20] = CLASS_HU[label]
                 corners = np.array([[x, y, x + 20, y + 18]], np.float32)
                 labels = np.array([label], np.int32)
-            images.append(ImageLabel(len(images) + 1, case, "arterial", index, SIZE, SIZE, corners, labels))
+            images.append(CTLabel(len(images) + 1, case, "arterial", index, SIZE, SIZE, corners, labels))
         geometry = Geometry((0.0, 0.0, 0.0), (5.0, 1.0, 1.0), ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (SLICES, SIZE, SIZE))
         hu[~present] = -1024
         Study(case, patient, tuple(phases), "arterial", hu, present, geometry).save(str(folder / "studies" / case))
@@ -100,7 +100,7 @@ def tiny_data(tmp_path_factory):
 
 @pytest.fixture
 def tiny_dataset(tiny_data):
-    return Dataset.open(str(tiny_data))
+    return CTDataset.open(str(tiny_data))
 
 
 @pytest.fixture
@@ -128,10 +128,10 @@ def make_config():
 @pytest.fixture(scope="session")
 def tiny_run(tiny_data, tmp_path_factory):
     """A run trained for two epochs on the tiny data; do not change it."""
-    from gluon_liver.engine.train import train
+    from gluon_liver.training.train import train
 
     out = tmp_path_factory.mktemp("tiny-run") / "run"
-    return train(build_config(TINY), Dataset.open(str(tiny_data)), out, progress=False)
+    return train(build_config(TINY), CTDataset.open(str(tiny_data)), out, progress=False)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """A distributed job on the dmlc tracker that MXNet's wheel ships (``dmlc_tracker``), with a watchdog around it.
 
 The tracker starts scheduler, servers and workers, on this machine or by ssh on others; here are its faults worked
-around, the monitor run (:mod:`.monitor`), signals handed on, and leftovers removed. Each process runs under a keeper
-(:mod:`.keeper`). MXNet is not imported.
+around, the monitor run (:mod:`.monitor`), signals handed on, and leftovers removed. Each process runs under a
+supervisor (:mod:`.supervisor`). MXNet is not imported.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ import threading
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Set
 
-from .. import RUNTIME
-from ..errors import ConfigError, InputError
-from .keeper import PROCESSES, WATCH, versions, watch_address
+from gluon_liver import RUNTIME
+from gluon_liver.errors import ConfigError, InputError
+
 from .monitor import Monitor
+from .supervisor import PROCESSES, WATCH, versions, watch_address
 
 HOST_LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(:\d{1,5})?(\s+slots=\d+)?")
 # what a shell reads as anything but itself, outside of quotes
@@ -108,7 +109,7 @@ class _Launch:
             stack.enter_context(_environment(watch, local=hosts is None))
             stack.enter_context(_worked_around(tracker_ip))
             self._hear_of_failures()
-            line = keeper_line(self._command, watch, remote=hosts is not None)
+            line = supervisor_line(self._command, watch, remote=hosts is not None)
             threading.Thread(target=self._track, args=(line, hosts, tracker_ip), daemon=True).start()
             return await self._monitor.finished()
 
@@ -184,12 +185,12 @@ def read_hosts(path: Path) -> List[str]:
     return [line.split()[0] for line in lines]
 
 
-def keeper_line(command: Sequence[str], watch: Dict[str, str], *, remote: bool) -> str:
+def supervisor_line(command: Sequence[str], watch: Dict[str, str], *, remote: bool) -> str:
     """The shell command that the tracker runs in every role, here with bash, or between single quotes through ssh.
 
     Raises :class:`InputError` for words that cannot pass.
     """
-    words = [sys.executable, "-m", "gluon_liver.cluster.keeper", "--"] + list(command)
+    words = [sys.executable, "-m", "gluon_liver.cluster.supervisor", "--"] + list(command)
     if remote:
         passed = dict(watch, **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ})
         words = ["env"] + [f"{name}={value}" for name, value in passed.items()] + words
@@ -233,7 +234,7 @@ def _environment(watch: Dict[str, str], *, local: bool) -> Iterator[None]:
     os.environ.pop("DMLC_NUM_ATTEMPT", None)  # the tracker counts with it and fails on a string
     for setting in RUNTIME.settings:
         if setting.set_by != "user":
-            os.environ.pop(setting.name, None)  # right for this process and machine; each keeper finds its own
+            os.environ.pop(setting.name, None)  # right for this process and machine; each supervisor finds its own
     if local:
         os.environ.update(watch)
     try:
@@ -268,7 +269,7 @@ def _worked_around(tracker_ip: str) -> Iterator[None]:
 
 
 def _kill_descendants() -> None:
-    """Kill what is left below this process (a stopped keeper, an ssh that hangs)."""
+    """Kill what is left below this process (a stopped supervisor, an ssh that hangs)."""
     left: List[int] = _children(os.getpid())
     seen: Set[int] = set()
     while left:

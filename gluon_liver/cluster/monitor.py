@@ -1,10 +1,10 @@
 """The launcher's monitor of a distributed job: knows every process, and ends all of them when one is gone.
 
-Every process of the job has a keeper (:mod:`.keeper`) that connects here by TCP and speaks JSON, one object a line. Its
-first line holds the job's token; a connection without it is closed. The keeper says ``beat`` each second, ``pid`` (of
-its process), ``rank`` and ``checkpoint`` (of a worker), ``stop`` (a signal for all workers), ``gone`` (its process is
-silent) and ``end`` (exit code); the monitor says ``beat``, ``checkpoint``, ``signal`` (for a worker's process),
-``abort`` (with the message to print) and ``stop``.
+Every process of the job has a supervisor (:mod:`.supervisor`) that connects here by TCP and speaks JSON, one object a
+line. Its first line holds the job's token; a connection without it is closed. The supervisor says ``beat`` each second,
+``pid`` (of its process), ``rank`` and ``checkpoint`` (of a worker), ``stop`` (a signal for all workers), ``gone`` (its
+process is silent) and ``end`` (exit code); the monitor says ``beat``, ``checkpoint``, ``signal`` (for a worker's
+process), ``abort`` (with the message to print) and ``stop``.
 
 Standard library only.
 """
@@ -19,7 +19,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Awaitable, Dict, List, Mapping, Optional
 
-from .watchdog import LOST
+from .heartbeat import LOST
 
 HELLO_SECONDS = 10.0  # for the first line of a connection
 BEATS = 15  # beats within the limit of silence
@@ -27,7 +27,7 @@ BEATS = 15  # beats within the limit of silence
 
 @dataclass(eq=False)
 class Member:
-    """One process of the job, as its keeper describes it."""
+    """One process of the job, as its supervisor describes it."""
 
     role: str
     pid: int
@@ -47,7 +47,7 @@ class Monitor:
 
     Parameters
     ----------
-    token: what a keeper must show.
+    token: what a supervisor must show.
     versions: package -> version that all hosts must have.
     silence: seconds without a sign of life after which a process is taken for gone.
     start: seconds within which all processes must have come.
@@ -168,7 +168,7 @@ class Monitor:
 
     def _heard(self, member: Member, message: Mapping[str, Any]) -> bool:
         """Take in one message; True when it was the member's last."""
-        if "pid" in message:  # the keeper's own until its process runs
+        if "pid" in message:  # the supervisor's own until its process runs
             member.pid = int(message["pid"])
         if "rank" in message:
             member.rank = int(message["rank"])

@@ -11,8 +11,8 @@ import sys
 import traceback
 from typing import List, Optional, Sequence
 
-from ..cluster import watchdog
-from ..errors import GluonLiverError, InputError
+from gluon_liver.cluster import heartbeat
+from gluon_liver.errors import GluonLiverError, InputError
 
 KEEP_SECONDS = 5.0  # that the others of a job get to write down what ended their training
 
@@ -64,11 +64,11 @@ def run_command(words, arguments: Sequence[str], *, program: str) -> int:
         return module.run(args)
     except BaseException as error:
         code = _told(error)
-        if code is None and watchdog.launched():
+        if code is None and heartbeat.launched():
             traceback.print_exc()
         # Here, while the error still holds the KVStore: where it is freed the other workers abort. They fail together
         # where training fails, and each may keep its batch before the first one ends the job.
-        watchdog.leave(1 if code is None else code, grace=KEEP_SECONDS if code == 3 else 0.0)
+        heartbeat.leave(1 if code is None else code, grace=KEEP_SECONDS if code == 3 else 0.0)
         if code is None:
             raise
         return code

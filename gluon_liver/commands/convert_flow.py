@@ -23,10 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert and print what was written."""
-    from ..data.caffe_files import read_caffemodel
-    from ..engine.flow import digest, save_flow
-    from ..errors import InputError
-    from ..nn.flow_weights import from_caffe, from_port
+    from gluon_liver.errors import InputError
+    from gluon_liver.flow.flow_file import digest, save_flow
+    from gluon_liver.flow.released_weights import from_caffe, from_port
+    from gluon_liver.readers.weights.caffe import read_caffemodel
 
     manifest_path = args.manifest if args.manifest is not None else args.out.with_suffix(".json")
     if manifest_path == args.out:
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.file.suffix == CAFFE_ENDING:
         kind, converted = "Caffe", from_caffe(read_caffemodel(args.file))
     else:
-        from ..data.weight_files import read_weights
+        from gluon_liver.readers.weights.formats import read_weights
 
         kind, converted = "PyTorch port", from_port(read_weights(args.file))
     source = {"kind": kind, "file": args.file.name, **digest(args.file)}

@@ -34,14 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Detect; prints one line a lesion and where the files are."""
-    from ..runtime import prefer_synchronous_engine
+    from gluon_liver.system.runtime import prefer_synchronous_engine
 
     if args.device == "cpu":
         prefer_synchronous_engine()
-    from ..engine.device import parse_device
-    from ..engine.run import Run
-    from ..engine.study_report import detect_study
-    from ..errors import InputError
+    from gluon_liver.errors import InputError
+    from gluon_liver.inference.study import detect_study
+    from gluon_liver.runs.devices import parse_device
+    from gluon_liver.runs.run import Run
 
     if not 0 < args.score < 1:
         raise InputError(f"--score {args.score}: it must lie between 0 and 1")

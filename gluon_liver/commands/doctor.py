@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from gluon_liver.doctor import examine, exit_code, format_rows
+from gluon_liver.system.doctor import examine, exit_code, format_rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

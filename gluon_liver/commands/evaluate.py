@@ -10,10 +10,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from ..errors import InputError
+from gluon_liver.errors import InputError
 
 if TYPE_CHECKING:
-    from ..engine.run import Run
+    from gluon_liver.runs.run import Run
 
 SCORING = {"data": None, "split": "test", "allow_train": False, "batch_size": None, "bootstrap": None, "device": "cpu"}
 REPLICATES = 1000
@@ -55,16 +55,15 @@ def run(args: argparse.Namespace) -> int:
         return _compare(args)
     if args.run is None:
         raise InputError("give --run RUN to score a run, or --compare RUN_A RUN_B to compare two that were scored")
-    from ..runtime import prefer_synchronous_engine
+    from gluon_liver.system.runtime import prefer_synchronous_engine
 
     if args.device == "cpu":
         prefer_synchronous_engine()
-    from ..data.kinds import open_dataset
-    from ..engine.device import parse_device
-    from ..engine.evaluate import evaluate
-    from ..engine.evaluate_us import evaluate_us
-    from ..engine.inputs import check_kind
-    from ..engine.run import Run
+    from gluon_liver.data.open import check_kind, open_dataset
+    from gluon_liver.evaluation.run_folder import evaluate
+    from gluon_liver.evaluation.us import evaluate_us
+    from gluon_liver.runs.devices import parse_device
+    from gluon_liver.runs.run import Run
 
     if args.split == "train" and not args.allow_train:
         raise InputError("--split train scores what the run was trained on: give --allow-train if that is meant")
@@ -95,7 +94,7 @@ def check_bootstrap(replicates: Optional[int], run: "Run") -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from ..report.us_compare import compare_text, read_us_run
+    from gluon_liver.report.us_compare import compare_text, read_us_run
 
     given = [name for name, default in SCORING.items() if getattr(args, name) != default]
     if args.run is not None or given:

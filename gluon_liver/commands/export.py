@@ -22,12 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export; prints what was written."""
-    from ..runtime import prefer_synchronous_engine
+    from gluon_liver.system.runtime import prefer_synchronous_engine
 
     prefer_synchronous_engine()
-    from ..engine.legacy import PREFIX, export_legacy
-    from ..engine.run import Run
-    from ..errors import InputError
+    from gluon_liver.errors import InputError
+    from gluon_liver.legacy.checkpoints import PREFIX, export_legacy
+    from gluon_liver.runs.run import Run
 
     if not args.legacy:
         raise InputError("export writes one format, a Module checkpoint for MXNet 1.0.0: say so with --legacy")

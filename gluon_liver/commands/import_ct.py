@@ -43,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import and print what was taken and what was not."""
-    from ..data.import_report import report_lines
-    from ..data.importing import import_ct, write_phase_template
-    from ..errors import InputError
+    from gluon_liver.errors import InputError
+    from gluon_liver.prepare.ct import import_ct, write_phase_template
+    from gluon_liver.prepare.ct_report import report_lines
 
     if args.list_series is not None:
         if args.out is not None:

@@ -39,13 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import; prints where the run is."""
-    from ..runtime import prefer_synchronous_engine
+    from gluon_liver.system.runtime import prefer_synchronous_engine
 
     prefer_synchronous_engine()
-    from ..config import load_config
-    from ..data.kinds import open_dataset
-    from ..engine.legacy import CONFIG, import_legacy, read_legacy_config
-    from ..errors import InputError
+    from gluon_liver.config.load import load_config
+    from gluon_liver.data.open import open_dataset
+    from gluon_liver.errors import InputError
+    from gluon_liver.legacy.checkpoints import CONFIG, import_legacy, read_legacy_config
 
     if not 0 <= args.epoch <= 9999:
         raise InputError(f"--epoch {args.epoch}: it must be 0 to 9999")

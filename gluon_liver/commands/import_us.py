@@ -49,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import and print what was taken and what was not."""
-    from ..data.us.importing import import_us
-    from ..data.us.report import report_lines
+    from gluon_liver.prepare.us import import_us
+    from gluon_liver.prepare.us_report import report_lines
 
     report = import_us(
         args.source,

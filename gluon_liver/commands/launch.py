@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..errors import InputError
+from gluon_liver.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the job; 0 when every worker ended with 0, a failed worker's own code, 75 when a process was lost."""
-    from ..cluster.launch import launch
+    from gluon_liver.cluster.launch import launch
 
     if bool(args.command) == bool(args.attend):
         raise InputError(

@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 from typing import List, Optional
 
-from ..config import Config, config_names, load_config
+from gluon_liver.config.load import config_names, load_config
+from gluon_liver.config.schema import Config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,9 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print one table a configuration; 0 whether or not they fit."""
-    from ..engine.memory import MIB, NOTES, format_plans, memory_plan
-    from ..engine.run import input_phases
-    from ..errors import ConfigError
+    from gluon_liver.errors import ConfigError
+    from gluon_liver.runs.run import input_phases
+    from gluon_liver.training.memory_plan import MIB, NOTES, format_plans, memory_plan
 
     if not 0 < args.limit_gb < 1e6:
         raise ConfigError(f"--limit-gb {args.limit_gb}: it must be above 0 and below a million")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``phantom ct``."""
-    from gluon_liver.data.phantom.config import CTPhantomConfig
+    from gluon_liver.phantoms.ct.config import CTPhantomConfig
 
     default = CTPhantomConfig()
 
@@ -61,8 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the phantoms and print what was written."""
-    from gluon_liver.data.phantom.config import CTPhantomConfig
-    from gluon_liver.data.phantom.ct_folder import write_ct_phantoms
+    from gluon_liver.phantoms.ct.config import CTPhantomConfig
+    from gluon_liver.phantoms.ct.folder import write_ct_phantoms
 
     config = CTPhantomConfig(
         matrix=args.matrix,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``phantom us``."""
-    from gluon_liver.data.phantom.us_config import USPhantomConfig
+    from gluon_liver.phantoms.us.config import USPhantomConfig
 
     default = USPhantomConfig()
 
@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the phantoms and print what was written."""
-    from gluon_liver.data.phantom.us_config import USPhantomConfig
-    from gluon_liver.data.phantom.us_folder import write_us_phantoms
+    from gluon_liver.phantoms.us.config import USPhantomConfig
+    from gluon_liver.phantoms.us.folder import write_us_phantoms
 
     config = USPhantomConfig(
         size=args.size,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..errors import InputError
+from gluon_liver.errors import InputError
+
 from .evaluate import REPLICATES, check_bootstrap
 
 
@@ -23,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score; prints the tables."""
-    from ..data.kinds import open_dataset
-    from ..engine.run import Run
-    from ..engine.score import score_detections
+    from gluon_liver.data.open import open_dataset
+    from gluon_liver.evaluation.from_file import score_detections
+    from gluon_liver.runs.run import Run
 
     if args.bootstrap is not None and args.bootstrap < 1:
         raise InputError(f"--bootstrap {args.bootstrap}: it must be 1 or more")

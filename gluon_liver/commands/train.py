@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..config import config_names, load_config
+from gluon_liver.config.load import config_names, load_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,11 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; prints where the run is."""
-    from ..cluster import watchdog
-    from ..errors import ConfigError, InputError
-    from ..runtime import prefer_synchronous_engine
+    from gluon_liver.cluster import heartbeat
+    from gluon_liver.errors import ConfigError, InputError
+    from gluon_liver.system.runtime import prefer_synchronous_engine
 
-    watchdog.start()  # before MXNet, in whose code a worker may hang
+    heartbeat.start()  # before MXNet, in whose code a worker may hang
     shorthands = {
         "train.seed": args.seed,
         "parallel.devices": args.devices,
@@ -80,9 +80,9 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(*args.config, overrides=args.set + overrides)
     if config.parallel.devices in ("cpu", "cpu:1") and not config.parallel.kvstore.startswith("dist"):
         prefer_synchronous_engine()
-    from ..data.kinds import open_dataset
-    from ..engine.train import train
-    from ..engine.transfer import Pretrained
+    from gluon_liver.data.open import open_dataset
+    from gluon_liver.training.train import train
+    from gluon_liver.weights.pretrained import Pretrained
 
     if args.steps is not None and args.steps < 1:
         raise ConfigError(f"--steps {args.steps}: it must be 1 or more")

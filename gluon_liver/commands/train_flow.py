@@ -28,13 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; prints the end-point errors and where the files are."""
-    from ..runtime import prefer_synchronous_engine
+    from gluon_liver.system.runtime import prefer_synchronous_engine
 
     if args.device == "cpu":
         prefer_synchronous_engine()
-    from ..engine.device import parse_device
-    from ..engine.flow_scores import score_table
-    from ..engine.train_flow import FlowTraining, train_flow
+    from gluon_liver.flow.scores import score_table
+    from gluon_liver.flow.training import FlowTraining, train_flow
+    from gluon_liver.runs.devices import parse_device
 
     names = ("width", "size", "steps", "matching_steps", "batch_size", "learning_rate", "seed")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}

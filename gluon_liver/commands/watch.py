@@ -40,16 +40,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Watch; prints frames, frames a second and where the video is."""
-    from ..runtime import prefer_synchronous_engine
+    from gluon_liver.system.runtime import prefer_synchronous_engine
 
     if args.device == "cpu":
         prefer_synchronous_engine()
-    from ..data.us.frames import MAX_RATE, read_frames
-    from ..engine.device import parse_device
-    from ..engine.run import Run
-    from ..engine.stream import StreamDetector
-    from ..engine.watch import camera, watch
-    from ..errors import InputError
+    from gluon_liver.errors import InputError
+    from gluon_liver.inference.annotate_video import camera, watch
+    from gluon_liver.inference.stream import StreamDetector
+    from gluon_liver.readers.frames import read_frames
+    from gluon_liver.runs.devices import parse_device
+    from gluon_liver.runs.run import Run
+    from gluon_liver.structures.frame_source import MAX_RATE
 
     if not 0 < args.score < 1:
         raise InputError(f"--score {args.score}: it must lie between 0 and 1")
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 def _window():
     import cv2
 
-    from ..errors import InputError
+    from gluon_liver.errors import InputError
 
     def show(picture) -> bool:
         try:

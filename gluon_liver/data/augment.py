@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from ..config import AugmentConfig
-from .image import Window, window_values
+from gluon_liver.config.schema import AugmentConfig
+from gluon_liver.config.windows import Window, window_values
 
 if TYPE_CHECKING:
-    from .loader import Sample
+    from .ct_loader import Sample
 
 SMALLEST_PART = 0.25  # of a box's area that must stay inside the image for the box to be kept
 

@@ -9,7 +9,7 @@ from typing import Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
 
-from ..errors import SplitError
+from gluon_liver.errors import SplitError
 
 SPLIT_NAMES = ("train", "val", "test")
 MAX_SEED = 2**32 - 1  # of numpy.random.RandomState

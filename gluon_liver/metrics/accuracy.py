@@ -7,9 +7,11 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from gluon_liver.metrics.bootstrap import divide_or_nan
-from gluon_liver.metrics.matching import MatchRecords, box_iou
-from gluon_liver.metrics.records import ImageResult, patient_ids
+from gluon_liver.structures.boxes import box_iou
+from gluon_liver.structures.image_result import ImageResult, patient_ids
+
+from .bootstrap import divide_or_nan
+from .matching import MatchRecords
 
 MIXED = "mixed"
 

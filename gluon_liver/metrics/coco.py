@@ -13,9 +13,10 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from gluon_liver.metrics.bootstrap import divide_or_nan
-from gluon_liver.metrics.matching import MatchRecords
-from gluon_liver.metrics.records import ImageResult
+from gluon_liver.structures.image_result import ImageResult
+
+from .bootstrap import divide_or_nan
+from .matching import MatchRecords
 
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)

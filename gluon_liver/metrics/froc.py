@@ -6,9 +6,9 @@ from typing import Dict, List
 
 import numpy as np
 
-from gluon_liver.metrics.accuracy import threshold_ends
-from gluon_liver.metrics.bootstrap import divide_or_nan
-from gluon_liver.metrics.matching import MatchRecords
+from .accuracy import threshold_ends
+from .bootstrap import divide_or_nan
+from .matching import MatchRecords
 
 FP_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # the customary seven, as in LUNA16
 _REPLICATES_AT_ONCE = 50  # bounds the (replicates, detections) work arrays

@@ -11,26 +11,10 @@ from typing import List, Sequence
 
 import numpy as np
 
-from gluon_liver.metrics.records import ImageResult, patient_ids
+from gluon_liver.structures.boxes import box_iou
+from gluon_liver.structures.image_result import ImageResult, patient_ids
 
 UNMATCHED = -1
-
-
-def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of (n, 4) and (m, 4) boxes (x1, y1, x2, y2 exclusive) -> (n, m) float64.
-
-    A pair whose union is empty has IoU 0.
-    """
-    a = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    b = np.asarray(others, dtype=np.float64).reshape(-1, 4)
-    corner_low = np.maximum(a[:, None, :2], b[None, :, :2])
-    corner_high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    sides = np.clip(corner_high - corner_low, 0.0, None)
-    intersection = sides[..., 0] * sides[..., 1]
-    area_a = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
-    area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
-    union = area_a[:, None] + area_b[None, :] - intersection
-    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
 
 
 def match_greedily(boxes: np.ndarray, scores: np.ndarray, gt_boxes: np.ndarray, iou_threshold: float) -> np.ndarray:

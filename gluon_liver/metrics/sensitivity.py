@@ -15,8 +15,9 @@ import numpy as np
 from scipy import stats
 
 from gluon_liver.errors import InputError
-from gluon_liver.metrics.matching import UNMATCHED, match_greedily
-from gluon_liver.metrics.records import ImageResult
+from gluon_liver.structures.image_result import ImageResult
+
+from .matching import UNMATCHED, match_greedily
 
 SCORE_THRESHOLD = 0.5
 IOU_THRESHOLD = 0.5

@@ -8,15 +8,10 @@ from collections import Counter
 from typing import Any, Dict, List, Mapping, Sequence
 
 from gluon_liver.errors import InputError
-from gluon_liver.metrics.coco import coco_average_precision
-from gluon_liver.metrics.records import ImageResult, check_results, patient_ids
-from gluon_liver.metrics.sensitivity import (
-    IOU_THRESHOLD,
-    SCORE_THRESHOLD,
-    SceneCount,
-    mean_and_sd,
-    scene_counts,
-)
+from gluon_liver.structures.image_result import ImageResult, check_results, patient_ids
+
+from .coco import coco_average_precision
+from .sensitivity import IOU_THRESHOLD, SCORE_THRESHOLD, SceneCount, mean_and_sd, scene_counts
 
 AP_KEYS = ("ap", "ap50", "ap75")
 _KEYS = {

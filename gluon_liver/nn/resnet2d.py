@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from mxnet.gluon import nn
 
-from .resnet3d import STEM_CHANNELS, batch_norm, make_block, scaled
+from gluon_liver.structures.channels import scaled
+
+from .resnet3d import STEM_CHANNELS, batch_norm, make_block
 
 COLOURS = 3
 # of red, green and blue from 0 to 1 over ImageNet, which pretrained weights expect to be taken off and divided by

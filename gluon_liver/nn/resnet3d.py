@@ -13,15 +13,12 @@ from typing import Optional
 import mxnet as mx
 from mxnet.gluon import nn
 
+from gluon_liver.structures.channels import scaled
+
 BLOCKS = {50: (3, 4, 6, 3), 101: (6, 8, 12, 6)}  # bottlenecks of Block1 to Block4 (Tables 2 and 3)
 CHANNELS = (256, 512, 1024, 2048)  # output channels of Block1 to Block4 at width 1
 STEM_CHANNELS = 64
 BN_EPSILON = 1e-5
-
-
-def scaled(channels: int, width: float) -> int:
-    """Channels at a fraction of the paper's width, kept a multiple of 8 so that oneDNN can block them."""
-    return max(8, int(round(channels * width / 8.0)) * 8)
 
 
 def half(depth: int) -> int:
@@ -197,7 +194,7 @@ class Stem(nn.HybridBlock):
 class ResNet3D(nn.HybridBlock):
     """conv1 to Block3 of Tables 2 and 3: the feature extractor before region proposals.
 
-    Block4 is the ROI head (see :mod:`gluon_liver.nn.detector`), made with :func:`make_block`.
+    Block4 is the ROI head (see :mod:`gluon_liver.nn.ct_detector`), made with :func:`make_block`.
 
     Parameters
     ----------

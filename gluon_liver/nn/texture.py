@@ -16,7 +16,7 @@ from typing import Any, Optional
 import mxnet as mx
 from mxnet.gluon import nn
 
-from .draws import dropped
+from .random_numbers import dropped
 
 CHANNELS = 16  # of the map that is described: 16 energies and 256 entries of the Gram matrix
 ENERGY_FLOOR = 1e-4  # keeps the root's gradient finite where a channel is silent

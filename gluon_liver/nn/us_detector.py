@@ -10,13 +10,15 @@ from typing import Any, Optional, Sequence
 import numpy as np
 from mxnet.gluon import nn
 
-from ..config import FlowConfig, NetworkConfig
+from gluon_liver.config.schema import FlowConfig, NetworkConfig
+from gluon_liver.flow.liteflownet import LiteFlowNet
+from gluon_liver.flow.operators import enlarge_flow, shrink
+from gluon_liver.structures.channels import scaled
+
 from .aggregation import Aggregation, FlowCells
-from .liteflownet import LiteFlowNet
-from .regions import Features, RegionDetector
+from .rcnn import Features, RegionDetector
 from .resnet2d import MEAN, STD, ResNet2D
-from .resnet3d import CHANNELS, make_block, scaled
-from .warp import enlarge_flow, shrink
+from .resnet3d import CHANNELS, make_block
 
 
 class USDetector(RegionDetector):

@@ -13,9 +13,10 @@ import jinja2
 import yaml
 
 from gluon_liver.errors import RunError
-from gluon_liver.report import plots
-from gluon_liver.report.log import read_log, read_text
-from gluon_liver.report.results import parse_object
+from gluon_liver.files.json_records import parse_object
+from gluon_liver.runs.log import read_log, read_text
+
+from . import plots
 
 TEMPLATES = Path(__file__).parent / "templates"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

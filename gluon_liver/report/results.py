@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Dict, Sequence
 
 from gluon_liver.errors import InputError, RunError
-from gluon_liver.report import tables, us_tables
-from gluon_liver.report.log import read_text
+from gluon_liver.files.json_records import parse_object
+from gluon_liver.runs.log import read_text
+
+from . import ct_tables, us_tables
 
 FORMAT = 1
 # what each kind holds beside format, kind and data.phantom and data.note
@@ -18,17 +19,6 @@ KEYS = {
         model=str, split=str, checkpoint=str, data=dict, detections=dict, classes=list, summary=dict, overlays=list
     ),
 }
-
-
-def parse_object(text: str, path: Path) -> Dict[str, Any]:
-    """The JSON object of a file's text. Raises :class:`RunError` that names the place."""
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise RunError(f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from error
-    if not isinstance(found, dict):
-        raise RunError(f"{path}: holds a {type(found).__name__}; an object is needed")
-    return found
 
 
 def read_results(path: Path, *, kinds: Sequence[str] = ("ct",)) -> Dict[str, Any]:
@@ -53,7 +43,7 @@ def read_results(path: Path, *, kinds: Sequence[str] = ("ct",)) -> Dict[str, Any
         raise RunError(f"{path}: data must say phantom (true or false) and note (text)")
     try:
         if kind == "ct":
-            tables.comparison_table(results["summary"], row=results["row"])
+            ct_tables.comparison_table(results["summary"], row=results["row"])
         else:
             _check_us(results)
     except InputError as error:

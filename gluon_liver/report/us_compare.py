@@ -8,9 +8,10 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.metrics.sensitivity import PairedTest, check_same_scenes, paired_t_test
 from gluon_liver.metrics.us_summary import sensitivities
-from gluon_liver.report.results import read_results
-from gluon_liver.report.tables import Cell, Table, as_text, wrap
-from gluon_liver.report.us_tables import (
+
+from .ct_tables import Cell, Table, as_text, wrap
+from .results import read_results
+from .us_tables import (
     AP_ROWS,
     BASELINE,
     DISAGREEMENT,

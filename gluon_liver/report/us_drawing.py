@@ -7,7 +7,8 @@ from typing import Optional, Sequence
 import numpy as np
 
 from gluon_liver.errors import InputError
-from gluon_liver.report.drawing import Colour, draw_overlay
+
+from .drawing import Colour, draw_overlay
 
 # Figure S1: "The light blue box indicates the detected tumor. The red box indicates the detected blood vessel."
 US_COLOURS = {"tumor": (105, 205, 255), "vessel": (255, 64, 64)}

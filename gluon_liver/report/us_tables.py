@@ -7,7 +7,8 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.us_summary import check_us_summary
-from gluon_liver.report.tables import PHANTOM_WARNING, Cell, Printed, Table, as_text, wrap
+
+from .ct_tables import PHANTOM_WARNING, Cell, Printed, Table, as_text, wrap
 
 PROPOSED, BASELINE = "Our model", "Faster R-CNN"
 COLUMN_OF_MODEL = {"us-flow": PROPOSED, "us-faster-rcnn": BASELINE}

@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-from gluon_liver.cluster import watchdog
+from gluon_liver.cluster import heartbeat
 
-watchdog.start()
+heartbeat.start()
 
 import mxnet as mx  # noqa: E402
 
@@ -16,7 +16,7 @@ folder, steps = Path(sys.argv[1]), int(sys.argv[2])
 stopping = []
 signal.signal(signal.SIGTERM, lambda number, frame: stopping.append(number))
 store = mx.kv.create("dist_sync")
-watchdog.tell(rank=store.rank)
+heartbeat.tell(rank=store.rank)
 value = mx.nd.ones((16,)) * (store.rank + 1)
 out, stop = mx.nd.zeros((16,)), mx.nd.zeros((1,))
 store.init("sum", mx.nd.zeros((16,)))
@@ -30,7 +30,7 @@ while step < steps:
     store.pull("stop", out=stop)
     step += 1
     if step % 10 == 0 and store.rank == 0:
-        watchdog.tell(checkpoint=folder / f"step-{step:08d}")
+        heartbeat.tell(checkpoint=folder / f"step-{step:08d}")
     if stop.asscalar():  # all workers see the same sum, so they stop at the same step
         break
     time.sleep(0.01)
@@ -38,4 +38,4 @@ print(
     f"rank {store.rank} step {step} sum {out.asnumpy()[0]} omp {os.environ.get('OMP_NUM_THREADS')}",
     flush=True,
 )
-watchdog.done()
+heartbeat.done()

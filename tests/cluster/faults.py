@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = str(Path(__file__).with_name("fake_worker.py"))
 
-# name -> (whose process: the worker of rank 1, a server, the scheduler, the launcher; or its keeper), signal
+# name -> (whose process: the worker of rank 1, a server, the scheduler, the launcher; or its supervisor), signal
 FAULTS = {
     "kill-worker": ("worker", signal.SIGKILL),
     "stop-worker": ("worker", signal.SIGSTOP),
@@ -26,8 +26,8 @@ FAULTS = {
     "kill-scheduler": ("scheduler", signal.SIGKILL),
     "kill-launcher": ("launcher", signal.SIGKILL),
     "stop-launcher": ("launcher", signal.SIGSTOP),
-    "kill-keeper": ("worker's keeper", signal.SIGKILL),
-    "stop-keeper": ("worker's keeper", signal.SIGSTOP),
+    "kill-supervisor": ("worker's supervisor", signal.SIGKILL),
+    "stop-supervisor": ("worker's supervisor", signal.SIGSTOP),
 }
 
 
@@ -101,7 +101,7 @@ class Job:
         return next(
             pid
             for pid, (_, found, command) in self.processes().items()
-            if found == role and b"-c" in command and b"gluon_liver.cluster.keeper" not in b" ".join(command)
+            if found == role and b"-c" in command and b"gluon_liver.cluster.supervisor" not in b" ".join(command)
         )
 
     def end(self):

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from gluon_liver.cluster import watchdog
-from gluon_liver.cluster.launch import keeper_line, launch, read_hosts
+from gluon_liver.cluster import heartbeat
+from gluon_liver.cluster.launch import launch, read_hosts, supervisor_line
 from gluon_liver.commands import main
 from gluon_liver.errors import ConfigError, InputError
 
@@ -31,30 +31,30 @@ SHOW = [sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))"]
 
 
 def shown(line):
-    """The words that a shell line hands to the keeper, with the keeper's module replaced by SHOW's program."""
-    show = keeper_line(SHOW, {}, remote=False).split(" -- ", 1)[1]
-    line = line.replace(f"{sys.executable} -m gluon_liver.cluster.keeper --", show)
+    """The words that a shell line hands to the supervisor, with the supervisor's module replaced by SHOW's program."""
+    show = supervisor_line(SHOW, {}, remote=False).split(" -- ", 1)[1]
+    line = line.replace(f"{sys.executable} -m gluon_liver.cluster.supervisor --", show)
     return subprocess.run(line, shell=True, executable="/bin/bash", stdout=subprocess.PIPE, check=True).stdout.decode()
 
 
 def test_words_pass_bash_and_the_quotes_of_the_ssh_launcher(monkeypatch):
-    local = keeper_line(WORDS + ["it's"], {}, remote=False)
+    local = supervisor_line(WORDS + ["it's"], {}, remote=False)
     assert shown(local).strip() == ascii(WORDS + ["it's"])
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    remote = keeper_line(WORDS, {"GLUON_LIVER_WATCH": "h:1:/f"}, remote=True)
+    remote = supervisor_line(WORDS, {"GLUON_LIVER_WATCH": "h:1:/f"}, remote=True)
     assert remote.startswith("env GLUON_LIVER_WATCH=h:1:/f ")
     # as dmlc_tracker.ssh pastes it: between single quotes, for a shell that starts another shell
     assert shown(f"bash -c '{remote}'").strip() == ascii(WORDS)
     for word, over in (("it's", True), ("two\nlines", False)):
         with pytest.raises(InputError, match="cannot pass on"):
-            keeper_line([word], {}, remote=over)
+            supervisor_line([word], {}, remote=over)
 
 
 def test_folder_that_ssh_cannot_change_to(tmp_path, monkeypatch):
     (tmp_path / "a b").mkdir()
     monkeypatch.chdir(tmp_path / "a b")
     with pytest.raises(InputError, match="a b"):
-        keeper_line(["x"], {}, remote=True)
+        supervisor_line(["x"], {}, remote=True)
 
 
 def test_hosts_file(tmp_path):
@@ -79,15 +79,15 @@ def test_wrong_arguments(capsys):
 
 
 def test_watchdog_outside_of_a_job_does_nothing(monkeypatch):
-    monkeypatch.delenv(watchdog.FD, raising=False)
-    watchdog.start()
-    watchdog.tell(rank=0, checkpoint="x")
-    watchdog.done()
-    assert watchdog._link is None
+    monkeypatch.delenv(heartbeat.FD, raising=False)
+    heartbeat.start()
+    heartbeat.tell(rank=0, checkpoint="x")
+    heartbeat.done()
+    assert heartbeat._link is None
 
 
-def test_importing_what_a_keeper_needs_does_not_import_mxnet():
-    code = "import sys, gluon_liver.cluster.keeper, gluon_liver.cluster.launch; sys.exit('mxnet' in sys.modules)"
+def test_importing_what_a_supervisor_needs_does_not_import_mxnet():
+    code = "import sys, gluon_liver.cluster.supervisor, gluon_liver.cluster.launch; sys.exit('mxnet' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=str(ROOT)).returncode == 0
 
 

@@ -1,4 +1,4 @@
-"""Monitor and keepers without MXNet: real connections and real processes, with a limit of silence below a second."""
+"""Monitor and supervisors without MXNet: real connections, real processes, a limit of silence below a second."""
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from gluon_liver.cluster.keeper import PROCESSES, WATCH, child_environment, versions, watch_address
 from gluon_liver.cluster.monitor import Monitor, ending
+from gluon_liver.cluster.supervisor import PROCESSES, WATCH, child_environment, versions, watch_address
 from gluon_liver.errors import InputError
 
 from .faults import ROOT, alive
@@ -26,7 +26,7 @@ def monitor(**options):
 
 
 class Peer:
-    """A keeper's side of the connection, by hand."""
+    """A supervisor's side of the connection, by hand."""
 
     def __init__(self, role, pid):
         self.role, self.pid = role, pid
@@ -154,7 +154,7 @@ def test_a_signal_goes_to_workers_alone_and_servers_that_nobody_used_are_stopped
         peers = await job(await watch.serve("127.0.0.1"))
         finished = asyncio.ensure_future(watch.finished())
         assert [await peer.hear("silence") for peer in peers] == [0.3] * 4
-        peers[3].say(stop=15)  # one keeper was asked to stop: all workers are
+        peers[3].say(stop=15)  # one supervisor was asked to stop: all workers are
         assert [await peer.hear("signal") for peer in peers[:2]] == [15, 15]
         for peer in peers[:2]:
             peer.say(end=0)
@@ -177,20 +177,20 @@ def test_a_signal_goes_to_workers_alone_and_servers_that_nobody_used_are_stopped
 CHILD = """
 import sys, time, os
 from gluon_liver.cluster import watchdog
-watchdog.start(); watchdog.tell(rank=1, checkpoint="c")
+heartbeat.start(); heartbeat.tell(rank=1, checkpoint="c")
 open(sys.argv[1], "w").write(str(os.getpid()))
 {}
 time.sleep(60)
 """
 
 
-async def keeper(port, *command, role="worker", token=TOKEN):
+async def supervisor(port, *command, role="worker", token=TOKEN):
     environment = dict(os.environ, DMLC_ROLE=role, PYTHONPATH=str(ROOT))
     environment[WATCH] = f"127.0.0.1:{port}:{token}"
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "gluon_liver.cluster.keeper",
+        "gluon_liver.cluster.supervisor",
         "--",
         *command,
         env=environment,
@@ -200,9 +200,9 @@ async def keeper(port, *command, role="worker", token=TOKEN):
 
 
 async def kept(tmp_path, story, body=""):
-    """One keeper with a worker that sleeps: runs ``story(monitor, keeper, worker's pid)``."""
+    """One supervisor with a worker that sleeps: runs ``story(monitor, supervisor, worker's pid)``."""
     watch = monitor(workers=1, versions=versions())
-    process = await keeper(
+    process = await supervisor(
         await watch.serve("127.0.0.1"), sys.executable, "-c", CHILD.format(body), str(tmp_path / "pid")
     )
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text() or watch.checkpoint is None:
@@ -218,7 +218,7 @@ async def kept(tmp_path, story, body=""):
     return process.returncode, said.decode(), watch.reason
 
 
-def test_keeper_ends_a_worker_that_is_stopped(tmp_path):
+def test_supervisor_ends_a_worker_that_is_stopped(tmp_path):
     async def story(watch, process, pid):
         await asyncio.sleep(1.5 * SILENCE)
         assert watch.reason is None  # it beats
@@ -236,15 +236,15 @@ def test_silence_after_done_is_no_fault(tmp_path):
         assert watch.reason is None
         watch.abort("enough")
 
-    code, said, _ = asyncio.run(kept(tmp_path, story, body="watchdog.done()"))
+    code, said, _ = asyncio.run(kept(tmp_path, story, body="heartbeat.done()"))
     assert code == 75 and "enough; all processes of the job end. Last good checkpoint: c;" in said
 
 
-def test_worker_ends_with_its_keeper_and_keeper_with_the_monitor(tmp_path):
-    async def keeper_killed(watch, process, pid):
+def test_worker_ends_with_its_supervisor_and_supervisor_with_the_monitor(tmp_path):
+    async def supervisor_killed(watch, process, pid):
         process.kill()
 
-    code, _, reason = asyncio.run(kept(tmp_path, keeper_killed))
+    code, _, reason = asyncio.run(kept(tmp_path, supervisor_killed))
     assert code == -9 and "worker of rank 1" in reason and "connection lost" in reason
     (tmp_path / "pid").unlink()
 
@@ -256,9 +256,9 @@ def test_worker_ends_with_its_keeper_and_keeper_with_the_monitor(tmp_path):
     assert code == 75 and "the launcher is gone" in said and "Last good checkpoint: c;" in said
 
 
-def test_keeper_of_another_job_is_told_so():
+def test_supervisor_of_another_job_is_told_so():
     async def story():
-        process = await keeper(await monitor().serve("127.0.0.1"), "true", token="f" * 32)
+        process = await supervisor(await monitor().serve("127.0.0.1"), "true", token="f" * 32)
         _, said = await asyncio.wait_for(process.communicate(), 10)
         return process.returncode, said.decode()
 

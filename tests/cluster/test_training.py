@@ -93,7 +93,7 @@ def _is_worker(environ, out):
         b"DMLC_ROLE=worker" in variables
         and b"train.py" in command
         and out.encode() in command
-        and b"keeper" not in command
+        and b"supervisor" not in command
     )
 
 

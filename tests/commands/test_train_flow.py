@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from gluon_liver.commands import main
-from gluon_liver.engine import train_flow
+from gluon_liver.flow import training as train_flow
 
 SMALL = ["--width", "0.125", "--size", "64", "--steps", "1", "--matching-steps", "1", "--batch-size", "1"]
 

@@ -6,10 +6,11 @@ import struct
 import numpy as np
 import pytest
 
-from gluon_liver.data.dicom import Volume
-from gluon_liver.data.geometry import Geometry
-from gluon_liver.data.study import Study, assemble, fingerprint, read_geometry
+from gluon_liver.data.study import Study, fingerprint, read_geometry
 from gluon_liver.errors import DatasetError, PhaseError
+from gluon_liver.prepare.align import assemble
+from gluon_liver.readers.dicom.volume import Volume
+from gluon_liver.structures.geometry import Geometry
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults.trials import Bench
+from .trials import Bench
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.trials import Bench
+from .trials import Bench
 
 
 @pytest.fixture(scope="module")

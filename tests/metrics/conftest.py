@@ -5,7 +5,7 @@ from typing import List
 import numpy as np
 import pytest
 
-from gluon_liver.metrics.records import ImageResult
+from gluon_liver.structures.image_result import ImageResult
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 

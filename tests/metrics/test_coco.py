@@ -6,7 +6,7 @@ import pytest
 from gluon_liver.metrics.bootstrap import draw_patients
 from gluon_liver.metrics.coco import coco_average_precision, weighted_ap
 from gluon_liver.metrics.matching import match_class
-from gluon_liver.metrics.records import ImageResult, patient_ids
+from gluon_liver.structures.image_result import ImageResult, patient_ids
 
 BOX, FAR, HALF = (0, 0, 10, 10), (50, 50, 60, 60), (0, 0, 10, 6)
 

@@ -6,7 +6,7 @@ import pytest
 from gluon_liver.metrics.bootstrap import draw_patients
 from gluon_liver.metrics.froc import FP_RATES, froc_curve, froc_sensitivity
 from gluon_liver.metrics.matching import match_class, pool_classes
-from gluon_liver.metrics.records import ImageResult, patient_ids
+from gluon_liver.structures.image_result import ImageResult, patient_ids
 
 BOX, FAR, ELSE = (0, 0, 10, 10), (50, 50, 60, 60), (30, 30, 40, 40)
 

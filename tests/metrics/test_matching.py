@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gluon_liver.metrics.matching import UNMATCHED, box_iou, match_class, match_greedily, pool_classes
+from gluon_liver.metrics.matching import UNMATCHED, match_class, match_greedily, pool_classes
+from gluon_liver.structures.boxes import box_iou
 
 
 def test_iou_by_hand():

@@ -7,13 +7,7 @@ import pytest
 from scipy import stats
 
 from gluon_liver.errors import InputError
-from gluon_liver.metrics.sensitivity import (
-    PairedTest,
-    SceneCount,
-    mean_and_sd,
-    paired_t_test,
-    scene_counts,
-)
+from gluon_liver.metrics.sensitivity import PairedTest, SceneCount, mean_and_sd, paired_t_test, scene_counts
 
 CLASSES = ("tumor", "vessel")
 A, B, C = (0, 0, 10, 10), (50, 50, 60, 60), (30, 30, 40, 40)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from mxnet import autograd
 
-from gluon_liver.config import build_config
+from gluon_liver.config.load import build_config
 from gluon_liver.errors import ConfigError
 from gluon_liver.nn.aggregation import Aggregation, FlowCells
-from gluon_liver.nn.graphs import DetectionNet, TrainingNet
-from gluon_liver.nn.models import make_detector
+from gluon_liver.nn.build import make_detector
+from gluon_liver.nn.nets import DetectionNet, TrainingNet
 from gluon_liver.nn.resnet2d import MEAN, STD
 
 SIZE = 64
@@ -140,7 +140,7 @@ def test_imagenet_weights_give_gluoncvs_features(model):
     """ResNet-50 v1b of GluonCV with random weights and statistics, at full width, on the same colour image."""
     from gluoncv.model_zoo.resnetv1b import resnet50_v1b
 
-    from gluon_liver.nn.weights import transfer
+    from gluon_liver.weights.resnet import transfer
 
     rng = np.random.default_rng(0)
     theirs = resnet50_v1b(pretrained=False)

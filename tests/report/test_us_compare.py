@@ -8,7 +8,7 @@ import pytest
 
 from gluon_liver.commands import main
 from gluon_liver.errors import RunError
-from gluon_liver.report.tables import PHANTOM_WARNING
+from gluon_liver.report.ct_tables import PHANTOM_WARNING
 from gluon_liver.report.us_compare import EvaluatedUsRun, compare_text, paired_tests, read_us_run
 
 MISSED = {(0, 0), (3, 0), (5, 1)}

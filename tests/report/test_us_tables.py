@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gluon_liver.errors import InputError
-from gluon_liver.report.tables import PHANTOM_WARNING
+from gluon_liver.report.ct_tables import PHANTOM_WARNING
 from gluon_liver.report.us_tables import (
     ABSTRACT,
     DISAGREEMENT,

@@ -6,12 +6,12 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd
 
-from gluon_liver.config import load_config
-from gluon_liver.engine.anchors import assign_anchors
-from gluon_liver.engine.checkpoint import load_checkpoint, newest_checkpoint
-from gluon_liver.engine.losses import detection_losses
-from gluon_liver.nn.graphs import TrainingNet, detect_regions
-from gluon_liver.nn.models import make_detector
+from gluon_liver.config.load import load_config
+from gluon_liver.nn.build import make_detector
+from gluon_liver.nn.losses import detection_losses
+from gluon_liver.nn.nets import TrainingNet, detect_regions
+from gluon_liver.nn.rpn_targets import assign_anchors
+from gluon_liver.runs.checkpoint import load_checkpoint, newest_checkpoint
 from symbols.catalogue import network_of
 from symbols.portable import portable_json
 

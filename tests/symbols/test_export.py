@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from gluon_liver.commands import main
-from gluon_liver.config import build_config
-from gluon_liver.data.dataset import Dataset
-from gluon_liver.engine.batches import network_input
-from gluon_liver.engine.checkpoint import newest_checkpoint, save_checkpoint
-from gluon_liver.engine.detect import SliceDetector
-from gluon_liver.engine.evaluate import evaluate
-from gluon_liver.engine.inputs import make_loader
-from gluon_liver.engine.run import Run
+from gluon_liver.config.load import build_config
+from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.network_input import network_input
+from gluon_liver.data.open import make_loader
+from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.inference.detector import SliceDetector
+from gluon_liver.runs.checkpoint import newest_checkpoint, save_checkpoint
+from gluon_liver.runs.run import Run
 from symbols.predict import load_module, predict
 from symbols.predict import main as predict_file
 from tests.conftest import TINY, write_dataset
@@ -50,7 +50,7 @@ def phases_run(tmp_path_factory):
     """An untrained run of R-101 multi-modal with frozen seeded weights, on data that lack a phase of a study."""
     folder = tmp_path_factory.mktemp("multi")
     data = write_dataset(folder / "data", phases=("noncontrast", "arterial", "delayed"))
-    dataset = Dataset.open(str(data))
+    dataset = CTDataset.open(str(data))
     config, plain = tiny("r101-multimodal", ["data.storage=raw", "network.roi_mode=align"])
     plain["phases"] = ["arterial", "noncontrast", "delayed"]
     detector, _ = seeded(config, plain)
@@ -124,7 +124,7 @@ def test_what_is_written(exported, tiny_run):
 
 
 def test_a_module_detects_what_the_run_detects(exported, tiny_run, tiny_data):
-    inputs = network_inputs(tiny_run, Dataset.open(str(tiny_data)))
+    inputs = network_inputs(tiny_run, CTDataset.open(str(tiny_data)))
     found = predict(load_module(str(exported / "detector")), inputs)  # three images in batches of two
     same_rows(found["detections"], gluon_rows(tiny_run, inputs))
     assert found["check"].shape == (3,) and np.isfinite(found["check"]).all()
@@ -133,7 +133,7 @@ def test_a_module_detects_what_the_run_detects(exported, tiny_run, tiny_data):
 
 
 def test_inputs_that_predict_refuses(exported, tiny_run, tiny_data, phases_run, tmp_path):
-    inputs = network_inputs(tiny_run, Dataset.open(str(tiny_data)))
+    inputs = network_inputs(tiny_run, CTDataset.open(str(tiny_data)))
     module = load_module(str(exported / "detector"))
     with pytest.raises(ValueError, match="input date is unknown: the network takes data"):
         predict(module, dict(inputs, date=inputs["data"]))
@@ -155,7 +155,7 @@ def test_inputs_that_predict_refuses(exported, tiny_run, tiny_data, phases_run, 
 
 
 def test_there_and_back(exported, tiny_run, tiny_data, tmp_path, capsys):
-    dataset, out = Dataset.open(str(tiny_data)), tmp_path / "back"
+    dataset, out = CTDataset.open(str(tiny_data)), tmp_path / "back"
     assert run(capsys, "import-legacy", exported / "detector", "--data", tiny_data, "--out", out)[0] == 0
     back = Run.open(out)
     assert back.config == tiny_run.config
@@ -218,7 +218,7 @@ def test_phases_and_frozen_statistics_there_and_back(phases_run, tmp_path, capsy
 @pytest.mark.skipif(not LEGACY_PYTHON, reason="LEGACY_PYTHON names no Python 2.7 with mxnet 1.0.0")
 @pytest.mark.parametrize("which", ["tiny", "phases"])
 def test_mxnet_1_0_detects_the_same_and_its_checkpoint_comes_back(which, tiny_run, tiny_data, phases_run, tmp_path):
-    made, dataset = (tiny_run, Dataset.open(str(tiny_data))) if which == "tiny" else phases_run
+    made, dataset = (tiny_run, CTDataset.open(str(tiny_data))) if which == "tiny" else phases_run
     out, inputs = tmp_path / "out", network_inputs(made, dataset)
     assert main(["export", str(made.folder), "--legacy", "--out", str(out), "--batch-size", "2"]) == 0
     np.savez(str(out / "in.npz"), **inputs)

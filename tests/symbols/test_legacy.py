@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import symbols
-from gluon_liver.engine.records import write_records
+from gluon_liver.legacy.record_file import write_records
 
 from .gluon_side import CONFIGS, write_folder, write_weights
 

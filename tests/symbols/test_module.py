@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from gluon_liver.commands import main
-from gluon_liver.engine.anchors import assign_anchors
-from gluon_liver.engine.batches import network_input
-from gluon_liver.engine.detect import SliceDetector, detect_labelled
-from gluon_liver.engine.evaluate import detections_json, evaluate
-from gluon_liver.engine.records import write_records
-from gluon_liver.engine.run import Run
+from gluon_liver.data.network_input import network_input
+from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.inference.detector import SliceDetector, detect_labelled
+from gluon_liver.legacy.record_file import write_records
+from gluon_liver.nn.rpn_targets import assign_anchors
+from gluon_liver.runs.run import Run
+from gluon_liver.structures.detections import detections_json
 from symbols import anchors as symbol_anchors
 from symbols import module_test, module_train
 from symbols.catalogue import network_of

@@ -8,7 +8,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.engine.records import write_records
+from gluon_liver.legacy.record_file import write_records
 from symbols import module_test, module_train
 from symbols.catalogue import network_of
 from symbols.portable import portable_json

@@ -6,8 +6,8 @@ import pytest
 from mxnet import autograd
 
 from gluon_liver.errors import ConfigError
-from gluon_liver.nn.graphs import DetectionNet, TrainingNet
-from gluon_liver.nn.rois import ROI_MODES, roi_rows
+from gluon_liver.nn.nets import DetectionNet, TrainingNet
+from gluon_liver.nn.roi_align import ROI_MODES, roi_rows
 from symbols import rois as symbol_rois
 
 from .gluon_side import BATCH, seeded, seeded_targets, tiny

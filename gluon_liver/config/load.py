@@ -1,0 +1,148 @@
+"""YAML files to a checked :class:`Config`: names, ``BASE:`` inheritance, overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import typing
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Sequence, Tuple, Type, TypeVar, Union
+
+import yaml
+
+from gluon_liver.config.rules import check
+from gluon_liver.config.schema import Config
+from gluon_liver.errors import ConfigError
+
+CONFIG_FOLDER = Path(__file__).parent / "experiments"
+
+
+T = TypeVar("T")
+
+
+def config_names() -> List[str]:
+    """Names that ``--config`` takes beside paths: the YAML files of the package."""
+    return sorted(path.stem for path in CONFIG_FOLDER.glob("*.yaml"))
+
+
+def load_config(name: Union[str, Path], *fragments: Union[str, Path], overrides: Sequence[str] = ()) -> Config:
+    """Read a packaged configuration by name, or a YAML file by path.
+
+    Each of the ``fragments`` is laid over what is before it; ``overrides`` are ``key.subkey=value`` strings, values in
+    YAML. Raises :class:`ConfigError` for an unknown name or key, a value of the wrong type, or a combination that
+    cannot work.
+    """
+    tree = _read_tree(_find(name), seen=())
+    for fragment in fragments:
+        tree = _merge(tree, _read_tree(_find(fragment), seen=()))
+    for override in overrides:
+        _apply_override(tree, override)
+    return build_config(tree)
+
+
+def build_config(tree: Mapping[str, Any]) -> Config:
+    """A checked :class:`Config` from nested mappings."""
+    config = _build(Config, tree, where="")
+    check(config)
+    return config
+
+
+def save_config(config: Config, path: Union[str, Path]) -> None:
+    """Write every key, defaults included, as YAML, whole or not at all."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding="utf-8")
+    os.replace(str(partial), str(path))
+
+
+def _find(name: Union[str, Path]) -> Path:
+    if not isinstance(name, (str, Path)):
+        raise ConfigError(f"BASE: expected the name of a configuration, found {name!r}")
+    for packaged in (CONFIG_FOLDER / f"{name}.yaml", CONFIG_FOLDER / str(name)):
+        if packaged.is_file() and packaged.suffix == ".yaml":
+            return packaged
+    path = Path(name)
+    if path.is_file():
+        return path
+    known = ", ".join(config_names())
+    raise ConfigError(f"no configuration {str(name)!r}: give a path to a YAML file or one of {known}")
+
+
+def _read_tree(path: Path, *, seen: Tuple[Path, ...]) -> Dict[str, Any]:
+    if path.resolve() in seen:
+        raise ConfigError(f"{path.name}: BASE refers back to the file itself")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path.name} is not YAML: {error}") from error
+    tree = {} if tree is None else tree
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path.name}: expected keys and values, found a {type(tree).__name__}")
+    base = tree.pop("BASE", None)
+    if base is None:
+        return tree
+    beside = path.parent / str(base)
+    base_path = beside if beside.is_file() else _find(base)
+    return _merge(_read_tree(base_path, seen=seen + (path.resolve(),)), tree)
+
+
+def _merge(base: Dict[str, Any], top: Mapping[str, Any]) -> Dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _apply_override(tree: Dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override!r}: expected key.subkey=value")
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} is a value and has no keys")
+    try:
+        tree[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override!r}: the value is not YAML") from error
+
+
+def _build(cls: Type[T], tree: Any, *, where: str) -> T:
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{where or 'configuration'}: expected keys, found {tree!r}")
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(tree) - set(hints), key=str)
+    if unknown:
+        keys = ", ".join(repr(_join(where, key)) for key in unknown)
+        raise ConfigError(f"unknown key {keys}; {where or 'the top level'} has: {', '.join(hints)}")
+    values = {key: _convert(hints[key], value, where=_join(where, key)) for key, value in tree.items()}
+    return cls(**values)
+
+
+def _convert(kind: Any, value: Any, *, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _build(kind, value, where=where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Union:  # Optional[kind]
+        return None if value is None else _convert(arguments[0], value, where=where)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{where}: expected a list, found {value!r}")
+        return tuple(_convert(arguments[0], item, where=where) for item in value)
+    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):  # YAML reads 1e-4 as text
+        try:
+            value = float(value)
+        except (ValueError, OverflowError):
+            pass
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+        raise ConfigError(f"{where}: expected {kind.__name__}, found {value!r}")
+    return value
+
+
+def _join(where: str, key: Any) -> str:
+    return f"{where}.{key}" if where else str(key)

@@ -1,0 +1,31 @@
+"""HU windows by name: which HU become black and which white."""
+
+from __future__ import annotations
+
+from typing import Dict, Tuple, Union
+
+import numpy as np
+
+from gluon_liver.errors import ConfigError
+
+# name -> (width, level) in HU. "paper" is as printed and blackens unenhanced liver; "liver" has the two
+# numbers swapped.
+WINDOWS: Dict[str, Tuple[float, float]] = {"paper": (80.0, 150.0), "liver": (150.0, 80.0)}
+
+
+Window = Union[str, Tuple[float, float]]
+
+
+def window_values(window: Window) -> Tuple[float, float]:
+    """(width, level) in HU of a preset name or a pair. Raises ConfigError."""
+    if isinstance(window, str):
+        if window not in WINDOWS:
+            raise ConfigError(f"there is no window {window!r}; the presets are {', '.join(sorted(WINDOWS))}")
+        return WINDOWS[window]
+    try:
+        width, level = (float(value) for value in window)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"a window is a preset name or (width, level), not {window!r}") from error
+    if not (np.isfinite([width, level]).all() and width > 0):
+        raise ConfigError(f"a window needs a finite level and a width above 0, not {window!r}")
+    return width, level

@@ -1,0 +1,60 @@
+"""HU slices -> what the network sees: window, 8 bit, square resize, slice stack.
+
+The CT paper windows with width 80 and level 150, stores 8-bit images and resizes to 800x800 (bicubic).
+"""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import cv2
+import numpy as np
+
+from gluon_liver.config.windows import Window, window_values
+from gluon_liver.errors import ConfigError
+
+
+def to_grey(hu: np.ndarray, window: Window) -> np.ndarray:
+    """HU of any shape -> uint8: round(255 * clip((hu - (level - width/2)) / width, 0, 1))."""
+    width, level = window_values(window)
+    low = level - width / 2
+    if np.asarray(hu).dtype == np.int16:
+        # One table of all int16 values: four times as fast as arithmetic on a volume.
+        table = np.arange(-32768, 32768, dtype=np.float64)
+        table = np.rint(255 * np.clip((table - low) / width, 0, 1)).astype(np.uint8)
+        return table[np.asarray(hu).astype(np.int32) + 32768]
+    return np.rint(255 * np.clip((np.asarray(hu, dtype=np.float64) - low) / width, 0, 1)).astype(np.uint8)
+
+
+def resize_square(image: np.ndarray, size: int) -> Tuple[np.ndarray, float]:
+    """uint8 (..., H, W) -> ((..., size, size), scale): one scale size / max(H, W), zeros below and to the
+    right.
+
+    Bicubic when enlarging (paper), by area when shrinking.
+    """
+    height, width = image.shape[-2:]
+    if size < 1 or height < 1 or width < 1:
+        raise ConfigError(f"cannot resize an image of {height}x{width} pixels to {size}")
+    scale = size / max(height, width)
+    if scale == 1.0 and height == width:
+        return image, scale
+    new_height, new_width = max(int(round(height * scale)), 1), max(int(round(width * scale)), 1)
+    how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    planes = image.reshape((-1, height, width))
+    result = np.zeros((len(planes), size, size), dtype=image.dtype)
+    for target, plane in zip(result, planes):
+        target[:new_height, :new_width] = cv2.resize(plane, (new_width, new_height), interpolation=how)
+    return result.reshape(image.shape[:-2] + (size, size)), scale
+
+
+def slice_stack(volume: np.ndarray, centre: int, depth: int) -> np.ndarray:
+    """`depth` neighbouring slices of (Z, Y, X) around `centre` -> (depth, Y, X); edge slices repeat.
+
+    The CT paper fuses "the adjacent 9 slices" of the data (2.5D). Raises ConfigError unless depth is odd.
+    """
+    if depth < 1 or depth % 2 == 0:
+        raise ConfigError(f"a slice stack needs an odd depth of 1 or more, not {depth}")
+    if not 0 <= centre < len(volume):
+        raise ConfigError(f"slice {centre} is outside the volume of {len(volume)} slices")
+    around = np.clip(np.arange(centre - depth // 2, centre + depth // 2 + 1), 0, len(volume) - 1)
+    return np.asarray(volume[around])

@@ -1,1 +1,0 @@
-"""Ultrasound: recordings, scenes of labelled frames, and the prepared data folder."""

@@ -1,0 +1,187 @@
+"""Scenes of labelled frames: COCO JSON on disk, with recording, frame and scene of each image.
+
+A scene is a run of frames of one recording that belong together. The class order is tumor, vessel.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any, Dict, List, Sequence, Tuple
+
+import numpy as np
+
+from gluon_liver.errors import AnnotationError, DatasetError
+
+from .ct_labels import coco_images, read_json, required
+
+CLASSES = ("tumor", "vessel")
+
+
+@dataclass(frozen=True)
+class USLabel:
+    """The labels of one frame; without boxes it is background.
+
+    case: the recording. scene: number in the recording, from 1. frame: 0-based place in the recording. row: place in
+    the case's stored frames. boxes: float32 (n, 4) corners in pixels of the stored (cropped) frame, x2 and y2
+    exclusive. labels: int32 (n,) indices into the classes.
+    """
+
+    image_id: int
+    case: str
+    scene: int
+    frame: int
+    row: int
+    width: int
+    height: int
+    boxes: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scene:
+    """frames: rising places in the recording; gaps are allowed."""
+
+    case: str
+    number: int
+    frames: Tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """case/number, the name of the scene in splits.json."""
+        return f"{self.case}/scene-{self.number:03d}"
+
+    @property
+    def consecutive(self) -> bool:
+        return self.frames[-1] - self.frames[0] == len(self.frames) - 1
+
+
+@dataclass(frozen=True)
+class SourceLabel:
+    """One image of a label file that comes with recordings.
+
+    video: the recording by its path below the imported folder. scene: as the file names it. patient: "" where the
+    file tells none. width, height, boxes: of the whole frame.
+    """
+
+    image_id: int
+    video: str
+    frame: int
+    scene: str
+    patient: str
+    width: int
+    height: int
+    boxes: np.ndarray
+    labels: np.ndarray
+
+
+def previous_frame(scene: Scene, frame: int) -> int:
+    """The frame of the recording just before ``frame`` if it is in the same scene, else ``frame`` itself.
+
+    So the first frame of a scene is its own previous frame, and so is a frame after a gap: a frame from longer ago
+    would show another motion than the network is meant to see. Raises DatasetError for a frame of another scene.
+    """
+    if frame not in scene.frames:
+        raise DatasetError(f"frame {frame} is not in {scene.name}")
+    return frame - 1 if frame - 1 in scene.frames else frame
+
+
+def scenes_of(labels: Sequence[USLabel]) -> List[Scene]:
+    """The scenes of labelled frames, by case and number."""
+    frames: Dict[Tuple[str, int], List[int]] = {}
+    for label in labels:
+        frames.setdefault((label.case, label.scene), []).append(label.frame)
+    return [Scene(case, number, tuple(sorted(frames[case, number]))) for case, number in sorted(frames)]
+
+
+def load_source_labels(path: str) -> Tuple[List[SourceLabel], bool]:
+    """A label file of recordings -> (its images, whether it says that they show a phantom).
+
+    Raises AnnotationError that names the image and the key: 'video' (or 'file'), 'frame' and 'scene' are required.
+    """
+    coco = read_json(path, "label file")
+    result: List[SourceLabel] = []
+    seen: Dict[Tuple[str, int], int] = {}
+    for entry, boxes, labels in coco_images(coco, CLASSES, path):
+        where = f"{path}: image {entry['id']}"
+        video = required(entry, "video" if "video" in entry or "file" not in entry else "file", str, where)
+        frame = required(entry, "frame", int, where)
+        if frame < 0:
+            raise AnnotationError(f"{where}: key 'frame' is {frame}; frames count from 0")
+        scene = entry.get("scene")
+        if isinstance(scene, bool) or not isinstance(scene, (int, str)) or scene == "":
+            raise AnnotationError(
+                f"{where} (frame {frame}): key 'scene' must name the scene of the frame, a whole number or a text"
+                + ("" if "scene" in entry else "; it is absent")
+            )
+        patient = entry.get("patient", "")
+        if isinstance(patient, bool) or not isinstance(patient, (int, str)):
+            raise AnnotationError(f"{where}: key 'patient' must be a whole number or a text")
+        if (video, frame) in seen:
+            raise AnnotationError(f"{where} is the same frame as image {seen[video, frame]}")
+        seen[video, frame] = entry["id"]
+        size = entry["width"], entry["height"]
+        result.append(SourceLabel(entry["id"], video, frame, str(scene), str(patient), *size, boxes, labels))
+    phantom = coco.get("phantom", False)
+    if not isinstance(phantom, bool):
+        raise AnnotationError(f"{path}: key 'phantom' must be true or false")
+    if not result:
+        raise AnnotationError(f"{path} lists no image; a frame without boxes must be listed too")
+    return result, phantom
+
+
+def save_labels(labels: Sequence[USLabel], path: str) -> None:
+    """Write DATA/labels.json through a temporary sibling; category_id is the class index + 1."""
+    images, annotations = [], []
+    for label in labels:
+        images.append(
+            {
+                "id": label.image_id,
+                "file_name": f"{label.case}/{label.frame:06d}",
+                "width": label.width,
+                "height": label.height,
+                "study": label.case,
+                "scene": label.scene,
+                "frame": label.frame,
+            }
+        )
+        for box, category in zip(label.boxes, label.labels):
+            x1, y1, x2, y2 = (round(float(edge), 4) for edge in box)
+            width, height = round(x2 - x1, 4), round(y2 - y1, 4)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": label.image_id,
+                    "category_id": int(category) + 1,
+                    "bbox": [x1, y1, width, height],
+                    "area": round(width * height, 4),
+                    "iscrowd": 0,
+                }
+            )
+    categories = [{"id": index + 1, "name": name} for index, name in enumerate(CLASSES)]
+    with open(f"{path}.tmp", "w", encoding="utf-8") as stream:
+        json.dump({"images": images, "annotations": annotations, "categories": categories}, stream)
+    os.replace(f"{path}.tmp", path)
+
+
+def load_labels(path: str) -> List[USLabel]:
+    """Read DATA/labels.json, ordered by case and frame. Raises AnnotationError that names the image and the key."""
+    found: List[Tuple[Dict[str, Any], np.ndarray, np.ndarray]] = []
+    for entry, boxes, labels in coco_images(read_json(path, "label file"), CLASSES, path):
+        where = f"{path}: image {entry['id']}"
+        required(entry, "study", str, where)
+        for key in ("scene", "frame"):
+            if required(entry, key, int, where) < 0:
+                raise AnnotationError(f"{where}: key {key!r} is {entry[key]}; it must be 0 or more")
+        found.append((entry, boxes, labels))
+    found.sort(key=lambda item: (item[0]["study"], item[0]["frame"]))
+    result: List[USLabel] = []
+    for entry, boxes, labels in found:
+        case, frame = entry["study"], entry["frame"]
+        row = result[-1].row + 1 if result and result[-1].case == case else 0
+        if row and result[-1].frame == frame:
+            raise AnnotationError(f"{path}: image {entry['id']} is the same frame as image {result[-1].image_id}")
+        size = entry["width"], entry["height"]
+        result.append(USLabel(entry["id"], case, entry["scene"], frame, row, *size, boxes, labels))
+    return result

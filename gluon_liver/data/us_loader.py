@@ -1,0 +1,48 @@
+"""From a prepared ultrasound dataset to what a network sees: the previous and the current frame, and boxes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Tuple
+
+import numpy as np
+
+from gluon_liver.structures.boxes import scale_boxes
+
+from .ct_loader import OPEN_MAPS, Sample
+from .images import resize_square
+from .us_dataset import USDataset
+from .us_labels import USLabel
+
+
+class USLoader:
+    """Loads labelled frames, ``size`` pixels square, with ``frames`` 2 behind their previous frames."""
+
+    def __init__(self, dataset: USDataset, *, size: int, frames: int):
+        self._dataset, self._size, self._frames = dataset, size, frames
+        self._maps: "OrderedDict[str, np.ndarray]" = OrderedDict()
+
+    def labelled(self, label: USLabel) -> Sample:
+        """Frames (frames, 3, size, size), the current one last, and its boxes.
+
+        The first frame of a scene is its own previous frame (:func:`gluon_liver.data.us_labels.previous_frame`).
+        """
+        rows = [self._dataset.previous_row(label), label.row][-self._frames :]
+        image, scale = network_frames(self._open(label.case)[rows], self._size)
+        return Sample(image, scale_boxes(label.boxes, scale), label.labels, scale)
+
+    def _open(self, case: str) -> np.ndarray:
+        if case not in self._maps:
+            self._maps[case] = self._dataset.frames(case)
+            if len(self._maps) > OPEN_MAPS:
+                self._maps.popitem(last=False)
+        self._maps.move_to_end(case)
+        return self._maps[case]
+
+
+def network_frames(frames: np.ndarray, size: int) -> Tuple[np.ndarray, float]:
+    """uint8 (n, H, W, 3) RGB -> (uint8 (n, 3, size, size), network pixels per pixel).
+
+    The aspect is kept, zeros lie below and to the right; bicubic when enlarging, else by area.
+    """
+    return resize_square(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)), size)

@@ -1,0 +1,109 @@
+"""8-bit images of a data set, windowed once and read by memory map:
+DATA/images/<window>-<storage>/<case>.npy.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Optional, Sequence
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from gluon_liver.config.windows import Window, window_values
+from gluon_liver.errors import ConfigError, DatasetError
+from gluon_liver.files.output_folder import why_not_written
+
+from .ct_dataset import CTDataset
+from .images import to_grey
+from .study import open_array
+
+STORAGES = ("raw", "jpeg")
+JPEG_QUALITY = 95
+
+
+def images_folder(dataset: CTDataset, window: Window, storage: str) -> str:
+    """The folder of one window and storage. Raises ConfigError for an unknown one."""
+    if storage not in STORAGES:
+        raise ConfigError(f"there is no image storage {storage!r}; it is one of {', '.join(STORAGES)}")
+    width, level = window_values(window)
+    name = window if isinstance(window, str) else f"w{width:g}l{level:g}"
+    return os.path.join(dataset.folder, "images", f"{name}-{storage}")
+
+
+def prepare_images(
+    dataset: CTDataset,
+    *,
+    window: Window,
+    storage: str = "raw",
+    cases: Optional[Sequence[str]] = None,
+    progress: bool = False,
+) -> str:
+    """Write uint8 (P, Z, Y, X) at stored size for `cases` (default: all), and return the folder.
+
+    "jpeg" passes each slice through a JPEG of quality 95 (the paper stored JPEG), "raw" does not.
+    A file that is there, fits the volume and is not older than it is kept. Each file appears whole or not at
+    all.
+    """
+    folder = images_folder(dataset, window, storage)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be made: {error.strerror}") from error
+    wanted = [info.case for info in dataset.cases] if cases is None else cases
+    for case in tqdm(wanted, desc="images", unit="study", disable=None if progress else True):
+        path = os.path.join(folder, f"{case}.npy")
+        source = os.path.join(dataset.folder, "studies", case, "volume.npy")
+        study = dataset.study(case)
+        if _is_current(path, source, study.hu.shape):
+            continue
+        images = to_grey(study.hu, window)
+        if storage == "jpeg":
+            for phase in images:
+                for plane in phase:
+                    plane[...] = _through_jpeg(plane)
+        temporary = f"{path}.{os.getpid()}.tmp"
+        try:
+            with open(temporary, "wb") as stream:
+                np.save(stream, images)
+            os.replace(temporary, path)
+        except OSError as error:
+            raise DatasetError(f"the images of {case} cannot be written: {why_not_written(error)}") from error
+        finally:
+            if os.path.exists(temporary):
+                os.remove(temporary)
+    return folder
+
+
+def open_images(dataset: CTDataset, case: str, window: Window, storage: str = "raw") -> np.ndarray:
+    """uint8 (P, Z, Y, X) memory map of one case. Raises DatasetError unless `prepare_images` has been run."""
+    path = os.path.join(images_folder(dataset, window, storage), f"{case}.npy")
+    try:
+        return open_array(path)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path} is missing; prepare the images again") from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be opened: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DatasetError(f"{path} is damaged; delete it and prepare the images again") from error
+
+
+def _is_current(path: str, source: str, shape: Any) -> bool:
+    if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(source):
+        return False
+    try:
+        stored = open_array(path)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be opened: {error.strerror or error}") from error
+    except ValueError:
+        # A damaged file is written again: it holds nothing that the volume does not.
+        return False
+    return stored.shape == tuple(shape) and stored.dtype == np.uint8
+
+
+def _through_jpeg(plane: np.ndarray) -> np.ndarray:
+    done, code = cv2.imencode(".jpg", plane, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not done:
+        raise DatasetError("a slice could not be written as JPEG")
+    return cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)

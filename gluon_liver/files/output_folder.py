@@ -1,0 +1,128 @@
+"""An output folder that appears whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from gluon_liver.errors import InputError
+
+LOCK = ".lock"
+REPLACED = "-replaced"
+DATA_ENTRIES = (
+    "dataset.json",
+    "images",
+    "import-report.json",
+    "labels.json",
+    "private",
+    "splits.json",
+    "studies",
+)
+
+
+def check_output(out: Path, source: Path, *, overwrite: bool) -> None:
+    """Raise InputError unless `out` can be made and does not overlap `source`.
+
+    With `overwrite`, an existing folder is replaced only if it is empty or a data folder (it has a
+    dataset.json) in which nothing else was put: everything in it would be deleted.
+    """
+    real_out, real_source = Path(os.path.realpath(out)), Path(os.path.realpath(source))
+    if real_out == real_source or real_source in real_out.parents:
+        raise InputError(f"--out {out} lies inside the folder that is read; choose a folder outside of it")
+    if real_out in real_source.parents:
+        raise InputError(f"--out {out} contains the folder that is read; choose another folder")
+    if os.path.lexists(out):
+        if not out.is_dir():
+            raise InputError(f"--out {out} exists and is no folder")
+        if not overwrite:
+            raise InputError(f"--out {out} exists; choose another folder, or replace it with --overwrite")
+        if any(out.iterdir()) and not (out / "dataset.json").is_file():
+            raise InputError(f"--out {out} is no data folder (it has no dataset.json), so --overwrite leaves it alone")
+        foreign = sorted(set(os.listdir(out)) - set(DATA_ENTRIES))
+        if foreign:
+            raise InputError(
+                f"--out {out} holds {foreign[0]!r}, which no import wrote, so --overwrite leaves the folder alone; "
+                "move it elsewhere first"
+            )
+    elif not real_out.parent.is_dir():
+        raise InputError(f"--out {out}: its parent folder does not exist")
+    if not os.access(real_out.parent, os.W_OK | os.X_OK):
+        raise InputError(f"--out {out}: its parent folder is not writable")
+
+
+def check_replaced(out: Path, mark: str, entries: str) -> None:
+    """Raise InputError when a folder that is there would lose something: it has no file `mark`, or holds what
+    does not match `entries`, a regular expression of paths below it.
+    """
+    if not os.path.lexists(out):
+        return
+    if not (out / mark).is_file():
+        raise InputError(f"{out} has no {mark}, so no phantom command wrote it; it is not overwritten")
+    paths = sorted(path.relative_to(out).as_posix() for path in out.rglob("*"))
+    foreign = [path for path in paths if not re.fullmatch(entries, path)]
+    if foreign:
+        raise InputError(
+            f"{out} holds {foreign[0]!r}, which this command does not write; it is not overwritten: move that elsewhere"
+        )
+
+
+def why_not_written(error: OSError) -> str:
+    """The reason in words. NumPy reports a full disk as two counts, without an errno."""
+    if error.strerror:
+        return error.strerror
+    if re.search(r"\d+ requested and \d+ written", str(error)):
+        return f"writing stopped in the middle ({error}); the disk is probably full"
+    return str(error)
+
+
+@contextmanager
+def whole_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yield a temporary sibling of `out`, which takes its name at the end; on an error it is removed.
+
+    A kill leaves the sibling `.<name>.importing-*` behind. Its lock dies with the process, so that the next
+    import tells it from one that is at work, and removes it.
+    """
+    out = Path(os.path.realpath(out))
+    prefix = f".{out.name}.importing-"
+    for sibling in sorted(out.parent.iterdir()):
+        if sibling.name.startswith(prefix):
+            _remove_if_stale(sibling, out)
+    temporary = out.parent / f"{prefix}{os.getpid()}"
+    os.mkdir(temporary)
+    lock = open(temporary / LOCK, "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield temporary
+        os.remove(temporary / LOCK)
+        if os.path.lexists(out) and not replace:
+            raise InputError(f"{out} has come into being meanwhile; choose another --out")
+        if out.exists():
+            replaced = out.parent / f"{prefix}{os.getpid()}{REPLACED}"
+            os.rename(out, replaced)
+            os.rename(temporary, out)
+            shutil.rmtree(replaced)
+        else:
+            os.rename(temporary, out)
+    finally:
+        lock.close()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_if_stale(folder: Path, out: Path) -> None:
+    if folder.name.endswith(REPLACED) and not out.exists():
+        # A kill fell between the two renames of an overwrite: the old data are still whole.
+        os.rename(folder, out)
+        return
+    try:
+        with open(folder / LOCK, "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+    except OSError:
+        # Locked: another import is writing there. Anything else hinders that folder's owner only, not this
+        # import.
+        return

@@ -1,0 +1,133 @@
+"""Optical flow for detectors: the network from the files of ``train-flow`` or ``convert-flow``, and its input."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Dict, Mapping, NamedTuple, Union
+
+import mxnet as mx
+import numpy as np
+
+from gluon_liver.errors import InputError
+from gluon_liver.files.json_records import parse_object
+
+from .liteflownet import LiteFlowNet
+from .released_weights import load_flow
+
+PARAMETERS, MANIFEST = "flow.params", "flow.json"
+REMEDY = "make both with train-flow or convert-flow"
+CONVENTIONS = {
+    "images": "(B, 3, H, W), blue, green, red, 0 to 1; the network subtracts the means",
+    "flow": "(B, 2, H, W), pixels, channel 0 right, channel 1 down; first[y, x] = second[y + dy, x + dx]",
+}
+WIDEST = 4.0  # no file is of such a network; a damaged width must not ask for all memory
+
+
+class FlowFile(NamedTuple):
+    """Parameters of LiteFlowNet on disk, found to be those that the JSON beside them was written for."""
+
+    path: Path
+    width: float
+    sha256: str
+
+
+def find_flow(path: Union[str, os.PathLike]) -> FlowFile:
+    """A folder of ``train-flow``, or a file of parameters with its JSON beside it.
+
+    Raises :class:`InputError` when one of the two is missing or the parameters are not those of the JSON.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / PARAMETERS
+    manifest_path = path.with_suffix(".json")
+    manifest = read_manifest(manifest_path)
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); {REMEDY}") from error
+    if found != manifest["output"]["sha256"]:
+        raise InputError(f"{path} is not the file that {manifest_path} was written for: its SHA-256 differs; {REMEDY}")
+    return FlowFile(path, float(manifest["width"]), found)
+
+
+def load_flow_net(path: Union[str, os.PathLike], *, context: mx.Context) -> LiteFlowNet:
+    """The network of what :func:`find_flow` finds. Raises as it does, and for parameters of another network."""
+    file = find_flow(path)
+    net = LiteFlowNet(width=file.width)
+    load_flow(net, file.path, ctx=context)
+    return net
+
+
+def read_manifest(path: Path) -> Dict[str, Any]:
+    """What stands beside a file of flow parameters, with a ``width`` and an ``output`` that can be used."""
+    try:
+        manifest = parse_object(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}, which tells the network's width, cannot be read ({error}); {REMEDY}") from error
+    width, output = manifest.get("width"), manifest.get("output")
+    if manifest.get("format") != 1 or manifest.get("network") != "LiteFlowNet":
+        raise InputError(f"{path} is not about weights of LiteFlowNet in format 1; {REMEDY}")
+    if isinstance(width, bool) or not isinstance(width, (int, float)) or not 0.0 < width <= WIDEST:
+        raise InputError(f"{path}: width is {width!r}; it must be a number above 0, at most {WIDEST:g}; {REMEDY}")
+    if not isinstance(output, dict) or not isinstance(output.get("sha256"), str):
+        raise InputError(f"{path} does not tell the SHA-256 of the parameters; {REMEDY}")
+    return manifest
+
+
+def save_flow(
+    path: Path,
+    manifest_path: Path,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    width: float,
+    source: Mapping[str, Any],
+    **more: Any,
+) -> None:
+    """Write parameters, read them back, and write the JSON about them: what :func:`find_flow` finds.
+
+    arrays: float32 by name. source: where they come from. more: further entries of the JSON. Both files appear when
+    both are whole. Raises :class:`InputError` when the disk did not take them, OSError.
+    """
+    partial, partial_manifest = (one.with_name(one.name + ".partial") for one in (path, manifest_path))
+    try:
+        try:
+            mx.nd.save(str(partial), {name: mx.nd.array(array) for name, array in arrays.items()})
+            found = mx.nd.load(str(partial))  # MXNet does not notice every failed write
+            whole = set(found) == set(arrays)
+            whole = whole and all(np.array_equal(found[name].asnumpy(), array) for name, array in arrays.items())
+        except mx.MXNetError:
+            whole = False
+        if not whole:
+            raise InputError(f"{path} cannot be written: does its folder exist, and is the disk full?")
+        manifest = {
+            "format": 1,
+            "network": "LiteFlowNet",
+            "width": width,
+            "parameters": sum(array.size for array in arrays.values()),
+            "source": source,
+            "conventions": CONVENTIONS,
+            **more,
+            "output": {"file": path.name, **digest(partial)},
+        }
+        partial_manifest.write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(partial, path)
+        os.replace(partial_manifest, manifest_path)
+    finally:
+        for one in (partial, partial_manifest):
+            if one.exists():
+                one.unlink()
+
+
+def digest(path: Path) -> Dict[str, Any]:
+    """Size and SHA-256 of a file."""
+    content = path.read_bytes()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def flow_input(frames: np.ndarray, *, context: mx.Context) -> mx.nd.NDArray:
+    """uint8 (B, H, W, 3) RGB -> (B, 3, H, W), blue, green, red, 0 to 1, as :class:`LiteFlowNet` takes it."""
+    planes = np.ascontiguousarray(np.moveaxis(frames[..., ::-1], -1, 1), np.float32) / np.float32(255.0)
+    return mx.nd.array(planes, ctx=context)

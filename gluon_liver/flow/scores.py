@@ -1,0 +1,61 @@
+"""How good flow is on pairs with known motion, beside no flow at all and OpenCV's DIS."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Mapping, Sequence
+
+import cv2
+import mxnet as mx
+import numpy as np
+
+from gluon_liver.metrics.end_point_error import end_point_error
+from gluon_liver.phantoms.flow.flying_shapes import FlowPair
+
+from .flow_file import flow_input
+from .liteflownet import LiteFlowNet
+
+METHODS = ("net", "zero", "dis")
+Scores = Dict[str, Dict[str, float]]
+
+
+def score_flow(net: LiteFlowNet, held_out: Mapping[str, Sequence[FlowPair]], *, context: mx.Context) -> Scores:
+    """Of each kind of pairs: ``pairs``, and the end-point error in pixels of ``net``, ``zero`` and ``dis``.
+
+    Means over pairs of means over valid pixels; every method is asked for the same whole pictures.
+    """
+    methods: Dict[str, Callable[[FlowPair], np.ndarray]] = {
+        "net": lambda pair: net_flow(net, pair, context=context),
+        "zero": lambda pair: np.zeros_like(pair.flow),
+        "dis": dis_flow,
+    }
+    scores: Scores = {}
+    for kind, pairs in held_out.items():
+        scores[kind] = {"pairs": len(pairs)}
+        for name in METHODS:
+            errors = [end_point_error(methods[name](pair), pair.flow, pair.valid) for pair in pairs]
+            scores[kind][name] = float(np.mean(errors))
+    return scores
+
+
+def net_flow(net: LiteFlowNet, pair: FlowPair, *, context: mx.Context) -> np.ndarray:
+    """The network's flow of one pair, float32 (2, H, W)."""
+    return net(*(flow_input(image[None], context=context) for image in (pair.first, pair.second)))[0].asnumpy()
+
+
+def dis_flow(pair: FlowPair) -> np.ndarray:
+    """Dense Inverse Search (Kroeger et al., ECCV 2016) with OpenCV's preset "medium", on grey: float32 (2, H, W)."""
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    grey = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (pair.first, pair.second))
+    return np.moveaxis(search.calc(*grey, None), -1, 0)
+
+
+def score_table(scores: Scores) -> str:
+    """One line a kind of pairs; pixels, and how many times smaller the network's error is than that of no flow."""
+    head = f"{'held-out pairs':<16}{'pairs':>6}{'net':>9}{'zero flow':>11}{'DIS':>9}{'zero / net':>12}"
+    lines: List[str] = [head]
+    for kind, found in scores.items():
+        ratio = f"{found['zero'] / found['net']:.1f}" if found["net"] > 0 else "-"
+        lines.append(
+            f"{kind:<16}{found['pairs']:>6}{found['net']:>9.3f}{found['zero']:>11.3f}{found['dis']:>9.3f}{ratio:>12}"
+        )
+    return "\n".join(lines)

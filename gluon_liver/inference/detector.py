@@ -1,0 +1,151 @@
+"""Inference: a trained run, slices of a study in, boxes in stored-image pixels out."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+from tqdm import tqdm
+
+from gluon_liver.config.schema import Config
+from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.ct_loader import CTLoader, Sample
+from gluon_liver.data.network_input import network_input
+from gluon_liver.data.open import AnyDataset, AnyLabel, make_loader
+from gluon_liver.errors import RunError
+from gluon_liver.nn.build import make_detector
+from gluon_liver.nn.nets import DetectionNet
+from gluon_liver.nn.rcnn import RegionDetector
+from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
+from gluon_liver.runs.run import Run, input_phases
+from gluon_liver.structures.detections import Detections
+from gluon_liver.structures.image_result import ImageResult
+
+
+class SliceDetector:
+    """A trained detector that maps network inputs to boxes."""
+
+    def __init__(self, detector: RegionDetector, *, config: Config, context: mx.Context):
+        self.config = config
+        self.classes = detector.classes
+        self.network = detector
+        self._context = context
+        self._net = DetectionNet(detector)
+        self._net.hybridize(static_alloc=True, static_shape=True)
+
+    def batch_size(self) -> int:
+        """Slices at a time by default: 8 of 256x256, fewer of larger ones and of several phases, for memory."""
+        return max(1, 8 * 256**2 // self.config.data.size**2 // self.network.phases)
+
+    @classmethod
+    def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple["SliceDetector", str]:
+        """The newest checkpoint of a run, and its name.
+
+        Raises :class:`RunError` when there is none or it does not fit.
+        """
+        context = context or mx.cpu()
+        config = run.config
+        phases = input_phases(config, run.environment["phases"]) if config.is_ct else 1
+        detector = make_detector(config, classes=run.environment["classes"], phases=phases, context=context)
+        checkpoint = chosen_checkpoint(run)
+        load_checkpoint(checkpoint, detector)
+        return cls(detector, config=config, context=context), checkpoint.name
+
+    def loader(self, dataset: CTDataset, *, cases: Sequence[str], progress: bool = False) -> CTLoader:
+        """Loads what the network takes of some cases."""
+        return make_loader(self.config, dataset, cases=cases, progress=progress)
+
+    def detect(
+        self, images: np.ndarray, present: np.ndarray, *, scales: Sequence[float], shapes: Sequence[Tuple[int, int]]
+    ) -> List[Detections]:
+        """Detect in a batch.
+
+        Parameters
+        ----------
+        images: uint8, of several :class:`gluon_liver.data.ct_loader.Sample`.
+        present: bool (B, phase), which phases are there.
+        scales: network pixels per stored pixel of each image.
+        shapes: (height, width) of each stored image, to which boxes are clipped.
+
+        Raises :class:`RunError` when the network computes no numbers.
+        """
+        rows, check = (out.asnumpy() for out in self._net(*self.inputs(images, present)))
+        if not np.isfinite(check).all():
+            raise RunError("the network's scores are not finite: its training diverged, so it cannot detect anything")
+        return [stored_boxes(found, scale, shape) for found, scale, shape in zip(rows, scales, shapes)]
+
+    def inputs(self, images: np.ndarray, present: np.ndarray) -> List[mx.nd.NDArray]:
+        """What the graphs take of ``images`` and ``present`` (see :meth:`detect`)."""
+        inputs = [network_input(self.config)(images)]
+        if self.network.phases > 1:
+            inputs.append(present.astype(np.float32))
+        return [mx.nd.array(part, ctx=self._context) for part in inputs]
+
+
+def stored_boxes(rows: np.ndarray, scale: float, shape: Tuple[int, int]) -> Detections:
+    """Rows (K, 6) of :class:`DetectionNet` as boxes of the stored image.
+
+    ``scale`` is network pixels per stored pixel, ``shape`` the stored (height, width) that boxes are clipped to; boxes
+    that nothing is left of are dropped.
+    """
+    rows = rows[rows[:, 0] >= 0]
+    rows = rows[np.argsort(-rows[:, 1], kind="stable")]
+    height, width = shape
+    boxes = np.clip(rows[:, 2:] / scale, 0, np.array([width, height, width, height], np.float32))
+    keep = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    return Detections(boxes[keep].astype(np.float32), rows[keep, 1], rows[keep, 0].astype(np.int32))
+
+
+def detect_samples(
+    detector: SliceDetector,
+    samples: Iterable[Sample],
+    *,
+    shapes: Sequence[Tuple[int, int]],
+    batch_size: Optional[int] = None,
+    progress: bool = True,
+) -> Iterator[Detections]:
+    """Detections of samples in their order. ``shapes`` are the stored (height, width) of each."""
+    batch_size = detector.batch_size() if batch_size is None else batch_size
+    samples = iter(samples)
+    with tqdm(total=len(shapes), desc="detecting", unit="image", disable=not progress) as bar:
+        for first in range(0, len(shapes), batch_size):
+            part = list(itertools.islice(samples, batch_size))
+            found = detector.detect(
+                np.stack([sample.image for sample in part]),
+                np.stack([sample.present for sample in part]),
+                scales=[sample.scale for sample in part],
+                shapes=shapes[first : first + batch_size],
+            )
+            bar.update(len(part))
+            yield from found
+
+
+def detect_labelled(
+    detector: SliceDetector,
+    dataset: AnyDataset,
+    labels: Sequence[AnyLabel],
+    *,
+    batch_size: Optional[int] = None,
+    progress: bool = True,
+) -> List[ImageResult]:
+    """Detections beside the ground truth, for the metrics."""
+    loader = make_loader(detector.config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
+    patients = {info.case: info.patient for info in dataset.cases}
+    shapes = [(label.height, label.width) for label in labels]
+    found = detect_samples(
+        detector, (loader.labelled(label) for label in labels), shapes=shapes, batch_size=batch_size, progress=progress
+    )
+    return [
+        ImageResult(
+            image_id=label.image_id,
+            patient=patients[label.case],
+            gt_boxes=label.boxes,
+            gt_labels=label.labels,
+            boxes=detections.boxes,
+            scores=detections.scores,
+            labels=detections.labels,
+        )
+        for label, detections in zip(labels, found)
+    ]

@@ -1,0 +1,278 @@
+"""What detections rest on, as pictures: the CT paper's Fig. 4 (the relation) and Fig. 5 (hits and false positives)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from gluon_liver.config.windows import window_values
+from gluon_liver.data.ct_labels import CTLabel
+from gluon_liver.data.ct_loader import CTLoader, Sample
+from gluon_liver.data.study import Study
+from gluon_liver.metrics.matching import class_hits
+from gluon_liver.nn.relation_map import RelationNet
+from gluon_liver.report.drawing import draw_overlay, save_png
+from gluon_liver.report.paper_figures import Cells, Related, Tile, draw_examples, draw_relation
+from gluon_liver.structures.detections import Detections
+
+from .detector import SliceDetector
+
+FOLDER = "explain"
+RELATIONS = 20  # lesions that get a picture of Fig. 4 at most, the best scores first
+TILES = 6  # of a row of Fig. 5 at most
+TILE_SIDE = 512  # pixels that small slices are enlarged to about
+IOU = 0.5  # of a hit, as in the metrics
+NO_RELATION = "no relation map: the configuration relates no phases (network.multi_modal is false)"
+NO_LESION = "no relation map: no lesion at score {} and above"
+
+
+class SliceRelations(NamedTuple):
+    """What the relation says at one slice, on the (h, w) cells of Block3's map.
+
+    Attributes
+    ----------
+    norm: (h, w), L2 norm over the channels of the reference phase's map, before anything is added.
+    rows: for each of the other phases f / C of Equation 1, (h * w, h * w), a row for each reference cell; None if
+        the phase is absent.
+    responses: for each of the other phases (h, w), L2 norm of what is added; None if the phase is absent.
+    """
+
+    norm: np.ndarray
+    rows: List[Optional[np.ndarray]]
+    responses: List[Optional[np.ndarray]]
+
+
+class RelationReader:
+    """Reads the relation of a trained detector, slice by slice. The detector has several phases."""
+
+    def __init__(self, detector: SliceDetector):
+        self._detector = detector
+        self._net = RelationNet(detector.network)
+        self._net.hybridize()
+
+    def read(self, sample: Sample) -> SliceRelations:
+        """The relations of one network input."""
+        inputs = self._detector.inputs(sample.image[None], sample.present[None])
+        reference, rows, responses = self._net(*inputs)
+        there = sample.present[1:]
+        return SliceRelations(
+            _norm(reference),
+            [row.asnumpy()[0] if present else None for row, present in zip(rows, there)],
+            [_norm(response) if present else None for response, present in zip(responses, there)],
+        )
+
+
+def _norm(maps: Any) -> np.ndarray:
+    """(1, C, h, w) of MXNet -> (h, w)."""
+    return np.linalg.norm(maps.asnumpy()[0], axis=0)
+
+
+def cells_in(box: np.ndarray, *, cells: Cells, shape: Tuple[int, int]) -> np.ndarray:
+    """Which of a map's (h, w) cells are centred in a box of stored-image pixels, bool (h, w).
+
+    A box that lies between two rows or columns of centres has the nearest: every lesion looks from somewhere.
+    """
+    inside = []
+    for low, high, count in ((box[1], box[3], shape[0]), (box[0], box[2], shape[1])):
+        centres = (cells.stride * np.arange(count) + 0.5) / cells.scale
+        here = (centres >= low) & (centres < high)
+        here[np.abs(centres - (low + high) / 2).argmin()] |= not here.any()
+        inside.append(here)
+    return np.outer(*inside)
+
+
+def write_explanation(
+    detector: SliceDetector,
+    study: Study,
+    folder: Path,
+    *,
+    loader: CTLoader,
+    images: np.ndarray,
+    found: Sequence[Detections],
+    lesions: Sequence[Dict[str, Any]],
+    labels: Dict[int, CTLabel],
+    score_threshold: float,
+) -> List[Dict[str, Any]]:
+    """Write ``folder``/explain/*.png and return what lesions.json says of them.
+
+    Parameters
+    ----------
+    images: uint8 (P, Z, Y, X), the study's windowed phases in its own order. found: of all slices, in their order.
+    lesions: as :func:`describe_lesion` has them. labels: of the slices that are labelled.
+
+    Each entry has ``figure`` (4 or 5, of the paper), ``file`` below ``folder`` or None where there is nothing to
+    draw, and ``note``, a sentence.
+    """
+    (folder / FOLDER).mkdir()
+    if detector.network.phases < 2:
+        entries = [{"figure": 4, "file": None, "note": NO_RELATION}]
+    elif not lesions:
+        entries = [{"figure": 4, "file": None, "note": NO_LESION.format(score_threshold)}]
+    else:
+        entries = _write_relations(detector, study, folder, loader=loader, images=images, lesions=lesions)
+    reference = images[study.phases.index(study.reference_phase)]
+    keep = [_at_score(one, score_threshold) for one in found]
+    return entries + [_write_examples(folder, reference, keep, labels, classes=detector.classes)]
+
+
+def _write_relations(
+    detector: SliceDetector,
+    study: Study,
+    folder: Path,
+    *,
+    loader: CTLoader,
+    images: np.ndarray,
+    lesions: Sequence[Dict[str, Any]],
+) -> List[Dict[str, Any]]:
+    """Fig. 4: a picture for each lesion at its best slice."""
+    reader = RelationReader(detector)
+    others = [name for name in study.phases if name != study.reference_phase]  # the order of the loader
+    width, level = window_values(detector.config.data.window)
+    entries = []
+    for number, lesion in enumerate(lesions[:RELATIONS]):
+        best = max((box for box in lesion["boxes"] if box["class"] == lesion["class"]), key=lambda box: box["score"])
+        box, index = np.array(best["box_xyxy_px"]), best["slice"]
+        sample = loader.load(study.case, index)
+        relations = reader.read(sample)
+        cells = Cells(detector.network.config.stride, sample.scale)
+        inside = cells_in(box, cells=cells, shape=relations.norm.shape)
+        related = {
+            name: _related(images[study.phases.index(name), index], row, response, inside)
+            for name, row, response in zip(others, relations.rows, relations.responses)
+        }
+        picture = draw_relation(
+            title=f"lesion {number + 1} of {len(lesions)}, slice {index}; window width {width:g}, level {level:g}",
+            lesion=f"{lesion['class']} {lesion['score']:.2f}",
+            phase=study.reference_phase,
+            grey=images[study.phases.index(study.reference_phase), index],
+            box=box,
+            inside=inside,
+            norm=relations.norm,
+            others=related,
+            cells=cells,
+        )
+        name = f"{FOLDER}/relation-{number + 1:02d}.png"
+        save_png(folder / name, picture)
+        entries.append(
+            {
+                "figure": 4,
+                "file": name,
+                "lesion": number + 1,
+                "slice": index,
+                "cells_in_box": int(inside.sum()),
+                "note": f"where lesion {number + 1} looks in the other phases, slice {index}",
+                "map_norm_in_box": round(float(relations.norm[inside].mean()), 4),
+                "phases": [_describe(name, one, inside, cells) for name, one in related.items()],
+            }
+        )
+    return entries
+
+
+def _related(
+    grey: np.ndarray, rows: Optional[np.ndarray], response: Optional[np.ndarray], inside: np.ndarray
+) -> Optional[Related]:
+    """The rows of the cells inside a box, averaged; None for an absent phase."""
+    if rows is None or response is None:
+        return None
+    return Related(grey, rows[inside.ravel()].mean(axis=0).reshape(inside.shape), response)
+
+
+def _describe(phase: str, one: Optional[Related], inside: np.ndarray, cells: Cells) -> Dict[str, Any]:
+    if one is None:
+        return {"phase": phase, "present": False}
+    row, column = np.unravel_index(one.row.argmax(), one.row.shape)
+    return {
+        "phase": phase,
+        "present": True,
+        "peak_share": round(float(one.row[row, column]), 6),
+        "even_share": round(1 / one.row.size, 6),
+        "peak_xy_px": [round(float(edge), 1) for edge in cells.pixel(row, column)],
+        "share_in_box": round(float(one.row[inside].sum()), 4),
+        "response_norm_in_box": round(float(one.response[inside].mean()), 4),
+    }
+
+
+def _at_score(found: Detections, threshold: float) -> Detections:
+    keep = found.scores >= threshold
+    return Detections(found.boxes[keep], found.scores[keep], found.labels[keep])
+
+
+def hits_of(found: Detections, label: CTLabel) -> np.ndarray:
+    """Which detections of a slice lie on a lesion of their class, one each, bool (m,)."""
+    return class_hits(found.boxes, found.scores, found.labels, label.boxes, label.labels, iou_threshold=IOU)
+
+
+def _write_examples(
+    folder: Path,
+    images: np.ndarray,
+    found: Sequence[Detections],
+    labels: Dict[int, CTLabel],
+    *,
+    classes: Sequence[str],
+) -> Dict[str, Any]:
+    """Fig. 5: slices without a false positive above, slices with one below; of a study without labels, one row."""
+    entry: Dict[str, Any] = {"figure": 5, "file": FOLDER + "/examples.png", "labelled": bool(labels)}
+    if labels:
+        good, false, counts = _sort_out(found, labels)
+        rows = [
+            (f"Good: every detection matches a lesion of its class (IoU {IOU:g} or more)", good),
+            ("False positives: a detection matches no lesion of its class", false),
+        ]
+        entry.update(counts)
+        note = "{hits} hits, {false_positives} false positives, {misses} misses on {labelled_slices} labelled slices"
+        entry["note"] = note.format(**counts)
+    else:
+        best = [(float(one.scores.max()), index) for index, one in enumerate(found) if len(one.scores)]
+        seen = [(score, index, f"slice {index}: best {score:.2f}") for score, index in best]
+        rows = [("Not labelled: nothing here can be called right or wrong", seen)]
+        entry["note"] = "detections of a study without labels: nothing can be called right or wrong"
+    drawn, entry["rows"] = [], []
+    for title, slices in rows:
+        shown = sorted(slices, key=lambda item: (-item[0], item[1]))[:TILES]
+        tiles = [
+            Tile(caption, _tile(images[index], found[index], labels.get(index), classes=classes))
+            for _, index, caption in shown
+        ]
+        title = f"{title}. {len(shown)} of {len(slices)} slices"
+        drawn.append((title, tiles))
+        entry["rows"].append({"title": title, "slices": [index for _, index, _ in shown]})
+    save_png(folder / entry["file"], draw_examples(drawn))
+    return entry
+
+
+def _sort_out(
+    found: Sequence[Detections], labels: Dict[int, CTLabel]
+) -> Tuple[List[Tuple[float, int, str]], List[Tuple[float, int, str]], Dict[str, int]]:
+    """Labelled slices with hits alone, those with false positives, as (best score, slice, caption), and counts."""
+    good, false = [], []
+    counts = {"labelled_slices": len(labels), "hits": 0, "false_positives": 0, "misses": 0}
+    for index, label in sorted(labels.items()):
+        hits, scores = hits_of(found[index], label), found[index].scores
+        right, wrong = int(hits.sum()), int((~hits).sum())
+        missed = len(label.boxes) - right
+        counts["hits"] += right
+        counts["false_positives"] += wrong
+        counts["misses"] += missed
+        if not len(hits):
+            continue
+        row, kind, best = (false, "false positive", scores[~hits].max()) if wrong else (good, "hit", scores.max())
+        caption = f"slice {index}: {kind} {best:.2f}; {right} right, {wrong} false, {missed} missed"
+        row.append((float(best), index, caption))
+    return good, false, counts
+
+
+def _tile(grey: np.ndarray, found: Detections, label: Optional[CTLabel], *, classes: Sequence[str]) -> np.ndarray:
+    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
+    truth = nothing if label is None else (label.boxes, label.labels)
+    return draw_overlay(
+        grey,
+        boxes=found.boxes,
+        labels=found.labels,
+        scores=found.scores,
+        gt_boxes=truth[0],
+        gt_labels=truth[1],
+        classes=classes,
+        scale=max(1, round(TILE_SIDE / max(grey.shape))),
+    )

@@ -1,0 +1,81 @@
+"""A trained ultrasound run on a stream of frames."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple, Optional, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from gluon_liver.data.network_input import unit_range
+from gluon_liver.data.us_loader import network_frames
+from gluon_liver.errors import RunError
+from gluon_liver.nn.streaming import FrameNet, StreamNet
+from gluon_liver.runs.run import Run
+from gluon_liver.structures.detections import Detections
+
+from .detector import SliceDetector, stored_boxes
+
+
+class StreamResult(NamedTuple):
+    """Detections of a frame, and for us-flow the flow (h, w, 2) from the frame before, both in pixels of the frame."""
+
+    detections: Detections
+    flow: Optional[np.ndarray]
+
+
+class StreamDetector:
+    """Detects in one frame after the other; keeps the frame before and its features.
+
+    The first frame, and the first one after :meth:`restart`, is its own previous frame.
+    """
+
+    def __init__(self, detector: SliceDetector, *, context: mx.Context):
+        self.classes = detector.classes
+        self._context, self._network, self._size = context, detector.network, detector.config.data.size
+        self._frame_net, self._stream_net = FrameNet(detector.network), StreamNet(detector.network)
+        for net in (self._frame_net, self._stream_net):
+            net.hybridize(static_alloc=True, static_shape=True)
+        self.restart()
+
+    @classmethod
+    def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple["StreamDetector", str]:
+        """The checkpoint of a run, and its name. Raises :class:`RunError` for a CT run or one without checkpoint."""
+        if run.config.is_ct:
+            raise RunError(f"{run.folder} is a CT run: watch takes runs of us-faster-rcnn and us-flow")
+        context = context or mx.cpu()
+        detector, checkpoint = SliceDetector.from_run(run, context=context)
+        return cls(detector, context=context), checkpoint
+
+    def restart(self) -> None:
+        """Forget the frame before: another scene begins."""
+        self._previous: Optional[Tuple[mx.nd.NDArray, mx.nd.NDArray]] = None
+
+    def detect(self, frame: np.ndarray) -> StreamResult:
+        """uint8 (H, W, 3) RGB -> boxes in pixels of the frame. Raises :class:`RunError` when no numbers come out."""
+        image, scale = network_frames(frame[None], self._size)
+        current = mx.nd.array(unit_range(image), ctx=self._context)
+        with warnings.catch_warnings():
+            # each of the two nets is a part of the detector and leaves the other's parameters alone
+            warnings.filterwarnings("ignore", message=".* not used by any computation", category=UserWarning)
+            rows, check, flow = self._forward(current)
+        if not np.isfinite(check.asnumpy()).all():
+            raise RunError("the network's scores are not finite: its training diverged, so it cannot detect anything")
+        detections = stored_boxes(rows.asnumpy()[0], scale, frame.shape[:2])
+        return StreamResult(detections, None if flow is None else _stored_flow(flow, scale, frame.shape[:2]))
+
+    def _forward(self, current: mx.nd.NDArray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray, Optional[mx.nd.NDArray]]:
+        # A precaution: the CPU gives each output memory of its own (MXNet 1.9.1), static_alloc promises it nowhere.
+        frame_map = self._frame_net(current).copy()
+        if self._network.flow is None:
+            return (*self._stream_net(current, frame_map), None)
+        previous, previous_map = self._previous or (current, frame_map)
+        self._previous = current, frame_map
+        return self._stream_net(current, frame_map, previous, previous_map)
+
+
+def _stored_flow(flow: mx.nd.NDArray, scale: float, shape: Tuple[int, int]) -> np.ndarray:
+    """(1, 2, size, size) in network pixels -> (h, w, 2) in pixels of the frame, at the network's resolution."""
+    height, width = (min(flow.shape[2], int(round(side * scale))) for side in shape)
+    return flow.asnumpy()[0, :, :height, :width].transpose(1, 2, 0) / scale

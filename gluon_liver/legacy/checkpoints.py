@@ -1,0 +1,240 @@
+"""Runs as Module checkpoints that MXNet 1.0.0 loads, and Module checkpoints as runs.
+
+The networks of :mod:`symbols` name their parameters as the Gluon networks do, so values pass unchanged either way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+
+import symbols
+from gluon_liver.config.load import build_config
+from gluon_liver.config.schema import Config
+from gluon_liver.data.open import AnyDataset, check_kind
+from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
+from gluon_liver.files.lock import RunLock
+from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
+from gluon_liver.nn.build import make_detector
+from gluon_liver.nn.rcnn import RegionDetector
+from gluon_liver.readers.weights.formats import read_module_params
+from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint, save_checkpoint
+from gluon_liver.runs.run import IMPORTED, Run, input_phases
+from gluon_liver.runs.training_state import TrainingState
+from symbols.catalogue import network_of
+from symbols.module_params import CONSTANT_TOLERANCE
+from symbols.portable import portable_json
+
+from .readme import readme
+
+PREFIX = "detector"
+CONFIG, CHECKSUMS, SCRIPT = "config.json", "SHA256SUMS", "predict.py"
+ADDED = ("classes", "phases")  # keys of config.json that a configuration does not have
+LISTED = 5  # names that an error shows
+
+
+def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
+    """Write the run's checkpoint to the new folder ``out``, whole or not at all; returns the checkpoint's name.
+
+    Raises :class:`InputError` when ``out`` is taken, and :class:`RunError` when the run has no intact checkpoint or
+    ``symbols`` lacks its network.
+    """
+    if out.exists():
+        raise InputError(f"--out {out} exists: choose another folder")
+    check_output(out, run.folder, overwrite=False)
+    environment = run.environment
+    phases = input_phases(run.config, environment["phases"]) if run.config.is_ct else 1
+    checkpoint = chosen_checkpoint(run)
+    detector = make_detector(run.config, classes=environment["classes"], phases=phases, context=mx.cpu())
+    manifest = load_checkpoint(checkpoint, detector)
+    plain = plain_config(
+        run.config, environment["classes"], environment.get("phases"), environment.get("reference_phase")
+    )
+    arrays = module_arrays(detector, plain)
+    try:
+        with whole_folder(out) as folder:
+            symbol = _test_symbol(plain, batch_size)
+            (folder / f"{PREFIX}-symbol.json").write_text(symbol, encoding="utf-8")
+            _save(folder / f"{PREFIX}-0000.params", arrays)
+            (folder / CONFIG).write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+            shutil.copyfile(str(Path(symbols.__file__).with_name(SCRIPT)), str(folder / SCRIPT))
+            shapes = network_of(plain).inputs(plain, batch_size)
+            text = readme(plain, shapes, prefix=PREFIX, checkpoint=checkpoint.name, manifest=manifest)
+            (folder / "README.md").write_text(text, encoding="utf-8")
+            (folder / CHECKSUMS).write_text(_checksums(folder), encoding="ascii")
+    except OSError as error:
+        raise InputError(f"--out {out}: {why_not_written(error)}") from error
+    return checkpoint.name
+
+
+def import_legacy(prefix: str, config: Config, dataset: AnyDataset, out: Path, *, epoch: int) -> Run:
+    """A run of the parameters in ``prefix``-0000.params (of ``epoch``), trained on the dataset's training patients.
+
+    Its only checkpoint is of step 0, from which training can go on. Raises :class:`InputError` that lists what does
+    not fit the configuration's network, :class:`DatasetError` for data of another kind, :class:`RunError` when
+    ``out`` is taken.
+    """
+    check_kind(config, dataset)
+    path = Path(f"{prefix}-{epoch:04d}.params")
+    if not path.is_file():
+        raise InputError(f"{path} is not there: PREFIX-0007.params is read with PREFIX --epoch 7")
+    phases = input_phases(config, dataset.phases) if config.is_ct else 1
+    detector = make_detector(config, classes=dataset.classes, phases=phases, context=mx.cpu())
+    set_parameters(detector, dataset_config(config, dataset), path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    run = Run.create(out, config, dataset=dataset)
+    try:
+        with RunLock(run.folder):
+            state = TrainingState(
+                step=0,
+                epoch=0,
+                batch=0,
+                seed=config.train.seed,
+                optimizer=config.train.optimizer,
+                update_counts={},
+                arrays={},
+            )
+            run.log(IMPORTED, step=0, epoch=0, sha256=digest, module_epoch=epoch)
+            saved = save_checkpoint(run.checkpoints, detector, step=0, epoch=0, state=state, config=config)
+            run.log("checkpoint", step=0, epoch=0, folder=saved.name)
+            run.log("end", step=0, epoch=0)
+    except BaseException:
+        run.discard()
+        raise
+    return run
+
+
+def plain_config(
+    config: Config, classes: Sequence[str], phases: Optional[Sequence[str]], reference: Optional[str]
+) -> Dict[str, Any]:
+    """A configuration as :mod:`symbols` takes it; ``phases`` and ``reference`` are of CT data."""
+    plain = dict(config.to_dict(), classes=list(classes))
+    if config.is_ct:
+        others = [name for name in phases if name != reference] if config.network.multi_modal else []
+        plain["phases"] = [reference] + others
+    return plain
+
+
+def dataset_config(config: Config, dataset: AnyDataset) -> Dict[str, Any]:
+    """:func:`plain_config` of what a network sees of a dataset."""
+    phases, reference = (dataset.phases, dataset.reference_phase) if config.is_ct else (None, None)
+    return plain_config(config, dataset.classes, phases, reference)
+
+
+def read_legacy_config(path: Path, dataset: AnyDataset) -> Config:
+    """The configuration in an export's config.json.
+
+    Raises :class:`ConfigError` when it is none, and :class:`DatasetError` when the data have other classes or phases.
+    """
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        config = build_config({key: value for key, value in plain.items() if key not in ADDED})
+    except FileNotFoundError as error:
+        raise ConfigError(f"no {path}: say with --config what the checkpoint's network is") from error
+    except (AttributeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is no configuration: {error}") from error
+    check_kind(config, dataset)
+    shown = dataset_config(config, dataset)
+    for key in ADDED:
+        if plain.get(key) != shown.get(key):
+            raise DatasetError(
+                f"the network was made for the {key} {plain.get(key)}, of the data it sees {shown.get(key)}"
+            )
+    return config
+
+
+def module_arrays(detector: RegionDetector, plain: Dict[str, Any]) -> Dict[str, mx.nd.NDArray]:
+    """Everything that a Module of the network takes, by the names of its parameter file.
+
+    Raises :class:`RunError` when :mod:`symbols` has no such network.
+    """
+    learned = {name: parameter.data() for name, parameter in detector.collect_learned().items()}
+    try:
+        network = network_of(plain)
+        constants = {name: mx.nd.array(array) for name, array in network.constants(plain).items()}
+        args = dict({name: array for name, array in learned.items() if not is_auxiliary(name)}, **constants)
+        network.check_shapes(plain, args, {name: array for name, array in learned.items() if is_auxiliary(name)})
+    except ValueError as error:
+        raise RunError(f"symbols/ cannot compute what this run computes: {error}") from error
+    return {file_name(name): array for name, array in dict(learned, **constants).items()}
+
+
+def set_parameters(detector: RegionDetector, plain: Dict[str, Any], path: Path) -> None:
+    """Set a detector from a Module's parameter file; the constants in it must be those of the configuration.
+
+    Raises :class:`InputError` that lists what is missing, unknown, or of another shape, and names what is not finite.
+    """
+    try:
+        constants = network_of(plain).constants(plain)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    found, learned = read_module_params(path), detector.collect_learned()
+    wanted = {file_name(name): parameter.shape for name, parameter in learned.items()}
+    known = dict({file_name(name): array.shape for name, array in constants.items()}, **wanted)
+    odd = [
+        _oddity(name, found, known)
+        for name in sorted(set(wanted) | set(found))
+        if name not in found or found[name].shape != known.get(name)
+    ]
+    if odd:
+        more = f", and {len(odd) - LISTED} more" if len(odd) > LISTED else ""
+        raise InputError(f"{path} does not fit the configuration's network: {'; '.join(odd[:LISTED])}{more}")
+    broken = [name for name, array in found.items() if not np.isfinite(array).all()]
+    if broken:
+        raise InputError(f"{path}: {broken[0]} holds values that are not finite")
+    for name, array in constants.items():
+        given = found.get(file_name(name), array)
+        if np.abs(given - array).max() > CONSTANT_TOLERANCE * max(1.0, float(np.abs(array).max())):
+            raise InputError(f"{path}: the constant {name} differs: the checkpoint was made with another configuration")
+    for name, parameter in learned.items():
+        parameter.set_data(mx.nd.array(found[file_name(name)]))
+
+
+def is_auxiliary(name: str) -> bool:
+    """Whether a Module keeps a parameter among its auxiliary states."""
+    return ".running_" in name
+
+
+def file_name(name: str) -> str:
+    """The name of a parameter in a Module's parameter file."""
+    return ("aux:" if is_auxiliary(name) else "arg:") + name
+
+
+def _oddity(name: str, found: Dict[str, np.ndarray], known: Dict[str, Tuple[int, ...]]) -> str:
+    if name not in found:
+        return f"{name} {known[name]} is missing"
+    what = "unknown" if name not in known else f"of another shape, wanted {known[name]}"
+    return f"{name} {found[name].shape} is {what}"
+
+
+def _test_symbol(plain: Dict[str, Any], batch_size: int) -> str:
+    """The JSON of the network for inference, with the shapes of its inputs on them: a symbol is of one batch size."""
+    network = network_of(plain)
+    tree = json.loads(portable_json(network.get_symbol_test(plain, batch_size)))
+    shapes = network.inputs(plain, batch_size)
+    for node in tree["nodes"]:
+        if node["op"] == "null" and node["name"] in shapes:
+            node.setdefault("attrs", {})["__shape__"] = str(tuple(shapes[node["name"]]))
+    return json.dumps(tree, indent=1, sort_keys=True)
+
+
+def _save(path: Path, arrays: Dict[str, mx.nd.NDArray]) -> None:
+    try:
+        mx.nd.save(str(path), arrays)
+        found = mx.nd.load(str(path))  # MXNet does not notice every failed write
+    except mx.MXNetError as error:
+        raise OSError(f"MXNet cannot write {path.name}: is the disk full?") from error
+    if not all(np.array_equal(found[name].asnumpy(), array.asnumpy()) for name, array in arrays.items()):
+        raise OSError(f"{path.name} reads back as something else: is the disk full?")
+
+
+def _checksums(folder: Path) -> str:
+    """What ``sha256sum -c`` reads."""
+    names: List[str] = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    return "".join(f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names)

@@ -1,0 +1,73 @@
+"""The README.md of an exported Module checkpoint."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Tuple
+
+from gluon_liver.data.network_input import GREY_MEAN, GREY_STD
+
+TEXT = """# A liver lesion detector as a Module checkpoint
+
+Exported by gluon_liver from {checkpoint} (step {step}, epoch {epoch}) of a run of {model}{row}.
+For MXNet 1.0.0 on Python 2.7; MXNet 1.9.1 loads it too. Research software, not a medical device, not for diagnosis.
+
+| file | |
+| --- | --- |
+| {prefix}-symbol.json | the network for inference, batches of {batch} |
+| {prefix}-0000.params | parameters (`arg:`, `aux:`), the constants of the configuration among them |
+| config.json | the configuration, classes and phases, as `symbols/` of gluon_liver takes them |
+| predict.py | runs the checkpoint on saved inputs; needs mxnet and numpy alone |
+| SHA256SUMS | `sha256sum -c SHA256SUMS` |
+
+    pip install mxnet==1.0.0.post4 numpy==1.13.3        # Python 2.7
+    OMP_NUM_THREADS=1 python predict.py {prefix} INPUTS.npz OUTPUTS.npz
+
+Inputs, float32: {inputs}. {meaning}
+
+Outputs: `detections` (images, {most}, 6), rows of class, score, x1, y1, x2, y2, best first, class -1 for no box; the
+corners are in pixels of the input, unclipped. Classes: {classes}. `check` (images,) is finite where the scores are.
+
+Back into a run of gluon_liver: `python -m gluon_liver import-legacy {prefix} --data DATA --out RUN`.
+"""
+CT = (
+    "`data` is (image, phase, 1, slice, row, column), phases {phases}, the annotated slice in the middle: HU in the "
+    "window `{window}`{storage}, resized, (grey / 255 - {mean}) / {std}.{present}"
+)
+PRESENT = " `present` (image, phase) is 1; 0 for a phase that is not there, with the reference phase's slices instead."
+US = "`data` is (image, frame, red green blue, row, column), grey / 255, the current frame last."
+
+
+def readme(
+    plain: Mapping[str, Any],
+    shapes: Mapping[str, Tuple[int, ...]],
+    *,
+    prefix: str,
+    checkpoint: str,
+    manifest: Mapping[str, Any],
+) -> str:
+    """Text for the configuration that ``symbols`` takes and the shapes of its inputs."""
+    data, row = plain["data"], plain["row"]
+    meaning = US
+    if "phases" in plain:
+        meaning = CT.format(
+            phases=", ".join(plain["phases"]),
+            window=data["window"],
+            mean=GREY_MEAN,
+            std=GREY_STD,
+            storage=", 8-bit JPEG" if data["storage"] == "jpeg" else "",
+            present=PRESENT if "present" in shapes else "",
+        )
+    fields: Dict[str, Any] = {
+        "checkpoint": checkpoint,
+        "step": manifest["step"],
+        "epoch": manifest.get("epoch", "?"),
+        "model": plain["model"],
+        "row": f" beside row {row} of Table 4" if row else "",
+        "prefix": prefix,
+        "batch": shapes["data"][0],
+        "inputs": ", ".join(f"`{name}` {shapes[name]}" for name in shapes),
+        "meaning": meaning,
+        "classes": ", ".join(plain["classes"]),
+        "most": plain["network"]["head"]["max_detections"],
+    }
+    return TEXT.format(**fields)

@@ -1,0 +1,116 @@
+"""A split of prepared data as one record file, which MXNet 1.0 on Python 2.7 reads too (``symbols/records.py``).
+
+NAME.rec is MXNet's RecordIO, NAME.idx says where each record begins. Record 0 is JSON: format, split, configuration,
+and the number of boxes of each image. Every other record is an image: one line of JSON, then its uint8 pixels as the
+network takes them, row by row. The header of each holds its number and the CRC-32 of the rest. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any, Dict, List
+
+import mxnet as mx
+from tqdm import tqdm
+
+from gluon_liver.config.schema import Config
+from gluon_liver.data.ct_loader import Sample
+from gluon_liver.data.open import AnyDataset, AnyLabel, check_kind, make_loader
+from gluon_liver.errors import DatasetError, InputError
+from gluon_liver.training.inputs import training_labels
+
+from .checkpoints import dataset_config
+
+FORMAT = 2
+
+
+def write_records(config: Config, dataset: AnyDataset, split: str, out: Path, *, progress: bool = False) -> int:
+    """Write the labelled images of a split to ``out`` (NAME.rec, beside it NAME.idx); returns how many.
+
+    The files are read back before they bear their names. Raises :class:`InputError` for another name or where there is
+    something, :class:`DatasetError` when the data do not fit the configuration or the disk is full.
+    """
+    index = out.with_suffix(".idx")
+    if out.suffix != ".rec":
+        raise InputError(f"--out {out}: the name of a record file ends in .rec")
+    taken = [path for path in (out, index) if path.exists()]
+    if taken:
+        raise InputError(f"{taken[0]} exists: choose another name")
+    check_kind(config, dataset)
+    labels = training_labels(config, dataset) if split == "train" else dataset.labels_of(split)
+    if not labels:
+        raise DatasetError(f"no labelled image in the {split} split of {dataset.folder}")
+    head = {
+        "format": FORMAT,
+        "split": split,
+        "config": dataset_config(config, dataset),
+        "boxes": [len(label.boxes) for label in labels],
+    }
+    partial = [path.with_name(path.name + ".partial") for path in (index, out)]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        sums = _write(partial, head, config, dataset, labels, progress)
+        if _read_sums(partial, len(sums)) != sums:
+            raise DatasetError(f"{out} reads back as something else: is the disk full?")
+        os.replace(str(partial[1]), str(out))
+        os.replace(str(partial[0]), str(index))  # last: without it nobody reads the other
+    except (mx.MXNetError, OSError) as error:
+        reason = str(error).splitlines()[-1]  # MXNet begins with a traceback
+        raise DatasetError(f"{out} cannot be written: {reason}") from error
+    finally:
+        for path in partial:
+            if path.exists():
+                path.unlink()
+    return len(labels)
+
+
+def _write(
+    paths: List[Path], head: Dict[str, Any], config: Config, dataset: AnyDataset, labels: List[AnyLabel], progress: bool
+) -> List[int]:
+    """CRC-32 of what each record holds."""
+    loader = make_loader(config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
+    writer = mx.recordio.MXIndexedRecordIO(str(paths[0]), str(paths[1]), "w")
+    sums = []
+    try:
+        for number in tqdm(range(len(labels) + 1), desc="writing", unit="record", disable=not progress):
+            payload = json.dumps(head).encode("ascii")
+            if number:
+                payload = _payload(loader.labelled(labels[number - 1]), labels[number - 1])
+            sums.append(zlib.crc32(payload))
+            writer.write_idx(number, mx.recordio.pack(mx.recordio.IRHeader(0, 0.0, number, sums[-1]), payload))
+    finally:
+        writer.close()
+    return sums
+
+
+def _payload(sample: Sample, label: AnyLabel) -> bytes:
+    pixels = sample.image.tobytes()
+    fields = {
+        "image_id": label.image_id,
+        "case": label.case,
+        "place": _place(label),
+        "width": label.width,
+        "height": label.height,
+        "scale": sample.scale,
+        "shape": list(sample.image.shape),
+        "present": [int(there) for there in sample.present],
+        "boxes": sample.boxes.tolist(),
+        "labels": sample.labels.tolist(),
+    }
+    return json.dumps(fields, allow_nan=False).encode("ascii") + b"\n" + pixels
+
+
+def _place(label: AnyLabel) -> int:
+    """Its slice or frame."""
+    return label.slice if hasattr(label, "slice") else label.frame
+
+
+def _read_sums(paths: List[Path], count: int) -> List[int]:
+    reader = mx.recordio.MXIndexedRecordIO(str(paths[0]), str(paths[1]), "r")
+    try:
+        return [zlib.crc32(mx.recordio.unpack(reader.read_idx(number))[1]) for number in range(count)]
+    finally:
+        reader.close()

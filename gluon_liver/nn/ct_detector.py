@@ -1,0 +1,154 @@
+"""The detector of the CT paper.
+
+Without fusion, proposals and ROIAlign read Block3's map and Block4 is the ROI head; with fusion they read the pyramid
+that is fused from the maps of all four blocks, and the head is two dense layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Sequence, Tuple
+
+from mxnet.gluon import nn
+
+from gluon_liver.config.schema import NetworkConfig
+from gluon_liver.structures.channels import scaled
+
+from .fusion import RegionFusion
+from .random_numbers import Draws, dropped
+from .rcnn import Features, HeadOutput, RegionDetector
+from .relation import PhaseRelation
+from .resnet3d import CHANNELS, ResNet3D, make_block
+from .roi_align import ROI_MODES, roi_rows
+from .texture import TextureHead
+
+DENSE_UNITS = 1024  # of each dense layer of the fusion head, as in Lin et al. 2017
+
+
+class CTDetector(RegionDetector):
+    """Backbone, relation and fusion; texture stage of the head.
+
+    Parameters
+    ----------
+    config, classes, size: see :class:`RegionDetector`.
+    slices: odd depth of the input stack.
+    phases: contrast phases of the input; more than one are related to the first, the reference (Equation 1).
+    """
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        *,
+        classes: Sequence[str],
+        slices: int,
+        size: int,
+        phases: int = 1,
+        **kwargs,
+    ):
+        super().__init__(config, classes=classes, size=size, **kwargs)
+        self.phases = phases
+        options = {"depth": config.depth, "width": config.width, "frozen_bn": config.batch_norm == "frozen"}
+        channels = [scaled(count, config.width) for count in CHANNELS]
+        with self.name_scope():
+            self.backbone = ResNet3D(slices=slices, stride=config.stride, prefix="backbone_", **options)
+            if phases > 1:
+                self.relation = PhaseRelation(
+                    channels[2], phases=phases, reach=config.relation_reach, prefix="relation_"
+                )
+            self.block4 = make_block(4, **options)
+            map_channels, head_channels = channels[2], channels[3]
+            if config.fusion:
+                lateral = scaled(config.fusion_channels // 4, config.width)
+                map_channels, head_channels = 4 * lateral, scaled(DENSE_UNITS, config.width)
+                self.fusion = RegionFusion(
+                    in_channels=channels,
+                    strides=(4, 8, config.stride, 2 * config.stride),
+                    channels=lateral,
+                    levels=self.strides,
+                    size=size,
+                    prefix="fusion_",
+                )
+                self.dense = DenseHead(map_channels * self.roi_size**2, head_channels)
+                self.add_dropout(head_channels)
+            if config.texture_head:
+                self.texture = TextureHead(in_channels=channels[0], prefix="texture_")
+                self.add_dropout(self.texture.hidden)
+        self.add_regions(map_channels=map_channels, head_channels=head_channels)
+
+    @property
+    def roi_size(self) -> int:
+        """Cells of a pooled ROI: what Block4 halves, or with fusion that half."""
+        return max(1, self.config.head.roi_size // 2) if self.config.fusion else self.config.head.roi_size
+
+    def features(self, F: Any, x: Any, present: Any = None) -> Features:
+        """(B, P, 1, D, H, W) -> the maps that proposals and ROIs read.
+
+        With several phases ``present`` (B, P) is 1 or 0, and the others are related to the reference phase at Block3's
+        map; Block4 sees the related map.
+        """
+        image = F.slice_axis(F.slice_axis(x, axis=3, begin=0, end=1), axis=1, begin=0, end=1)
+        image = F.reshape(image, (-3, 1, -3, -2))
+        block1, block2, block3 = self.blocks(F, x)
+        slices1, slices2, _ = self.backbone.slices_out
+        if self.phases > 1:
+            block3 = self.relation(self.by_phase(F, block3), present)
+        maps, shallow = [block3], None
+        if self.config.fusion or self.config.texture_head:
+            block1 = self._reference(F, block1, slices1)
+        if self.config.fusion:
+            maps = self.fusion(block1, self._reference(F, block2, slices2), block3, self.block4(block3))
+        if self.config.texture_head:
+            shallow = self.texture.reduce(block1)
+        return Features(image, maps, shallow)
+
+    def blocks(self, F: Any, x: Any) -> Tuple[Any, Any, Any]:
+        """(B, P, 1, D, H, W) -> maps of Block1 and Block2 (B * P * slices, C, h, w) and of Block3 (B * P, C, h, w).
+
+        All phases go through Block1 to Block3 of one backbone; the reference phase comes first. Depth collapses by
+        the mean over the slices that pool2 leaves, of each block's map.
+        """
+        block1, block2, block3 = self.backbone(F.reshape(x, (-3, 0, 0, 0, 0)))
+        slices = self.backbone.slices_out[2]
+        if slices > 1:
+            block3 = F.mean(F.reshape(block3, (-4, -1, slices, 0, 0, 0)), axis=1)
+        return block1, block2, block3
+
+    def by_phase(self, F: Any, block3: Any) -> Any:
+        """(B * P, C, h, w) -> (B, P, C, h, w)."""
+        return F.reshape(block3, (-4, -1, self.phases, 0, 0, 0))
+
+    def _reference(self, F: Any, block: Any, slices: int) -> Any:
+        """(B * P * slices, C, h, w) -> the reference phase's mean over slices, (B, C, h, w)."""
+        if self.phases * slices == 1:
+            return block
+        stacks = F.reshape(block, (-4, -1, self.phases * slices, 0, 0, 0))
+        return F.mean(F.slice_axis(stacks, axis=1, begin=0, end=slices), axis=1)
+
+    def abstract(self, F: Any, pooled: Any, draws: Optional[Draws] = None) -> Any:
+        """Pooled ROIs -> features (N, F), by Block4 or two dense layers with dropout between them."""
+        if not self.config.fusion:
+            return super().abstract(F, pooled)
+        return self.dense(pooled, self.kept(draws, self.dense.units))
+
+    def head(self, F: Any, features: Features, rois: Any, draws: Optional[Draws] = None) -> HeadOutput:
+        """ROIs (B, R, 4) in pixels of the input -> abstract features and what the texture stage says."""
+        output = super().head(F, features, rois, draws)
+        if not self.config.texture_head:
+            return output
+        size, pool = self.config.head.roi_size, ROI_MODES[self.config.roi_mode]
+        pooled = pool(F, features.shallow, *roi_rows(F, rois), stride=4, size=size)
+        return output._replace(abnormal=self.texture(pooled, self.kept(draws, self.texture.hidden)))
+
+
+class DenseHead(nn.HybridBlock):
+    """Two dense layers with dropout between them, on pooled ROIs of the fused map."""
+
+    def __init__(self, in_units: int, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        with self.name_scope():
+            self.first = nn.Dense(units, in_units=in_units, activation="relu")
+            self.second = nn.Dense(units, in_units=units, activation="relu")
+
+    def hybrid_forward(self, F, pooled, kept=None):
+        """(N, C, h, w), and in training what dropout multiplies (N, units) with -> (N, units)."""
+        return self.second(dropped(self.first(pooled), kept))

@@ -1,0 +1,142 @@
+"""What detectors of both papers share: proposals from maps, ROI features, predictors (Ren et al. 2015).
+
+Proposal network and target encoder are GluonCV's. A detector says how its maps come about; the two graphs
+over its parts are in :mod:`gluon_liver.nn.nets`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
+
+import mxnet as mx
+import numpy as np
+from mxnet.gluon import Constant, Parameter, nn
+
+from gluon_liver.config.schema import NetworkConfig
+
+from .random_numbers import Draws, dropped
+from .roi_align import pyramid_align, roi_rows
+from .rpn import anchors_of, make_rpn
+
+Contexts = Union[mx.Context, Sequence[mx.Context]]
+
+
+class Features(NamedTuple):
+    """What the backbone says of a batch of images.
+
+    Attributes
+    ----------
+    image: (B, any, H, W), the image that boxes refer to; its size alone is read.
+    maps: (B, C, H / stride, W / stride) for each level of :meth:`NetworkConfig.levels`.
+    shallow: (B, 16, H / 4, W / 4), Block1's map as the texture stage reads it, or None.
+    """
+
+    image: Any
+    maps: List[Any]
+    shallow: Optional[Any] = None
+
+
+class HeadOutput(NamedTuple):
+    """``abstract`` features (B * R, F), and stage one's score (B * R, 1), above 0 for abnormal, or None."""
+
+    abstract: Any
+    abnormal: Optional[Any] = None
+
+
+class RegionDetector(nn.HybridBlock):
+    """Proposals, ROI head and predictors over maps that a subclass makes in ``features``.
+
+    Parameters
+    ----------
+    config: the ``network`` section of a configuration.
+    classes: names of the foreground classes.
+    size: side of the square input in pixels.
+    """
+
+    phases = 1  # of the input; more than one come with an array that says which are present
+
+    def __init__(self, config: NetworkConfig, *, classes: Sequence[str], size: int, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config
+        self.classes = tuple(classes)
+        self.size = size
+        self.strides = tuple(stride for stride, _ in config.levels())
+        self._dropped_units = 0  # of all layers of the head that are followed by dropout
+
+    def add_regions(self, *, map_channels: int, head_channels: int) -> None:
+        """Make the parts that read maps of ``map_channels`` and predict from ``head_channels`` features."""
+        classes = len(self.classes)
+        self._head_channels = head_channels
+        self.add_dropout(head_channels)
+        with self.name_scope():
+            self.rpn = make_rpn(
+                self.config.rpn,
+                levels=self.config.levels(),
+                size=self.size,
+                in_channels=map_channels,
+                train_proposals=self.proposals(training=True),
+                test_proposals=self.proposals(training=False),
+            )
+            self.class_predictor = nn.Dense(
+                classes + 1, in_units=head_channels, weight_initializer=mx.init.Normal(0.01), prefix="class_predictor_"
+            )
+            self.box_predictor = nn.Dense(
+                classes * 4, in_units=head_channels, weight_initializer=mx.init.Normal(0.001), prefix="box_predictor_"
+            )
+
+    def features(self, F: Any, x: Any, present: Any = None) -> Features:
+        """The network's input -> the maps that proposals and ROIs read."""
+        raise NotImplementedError
+
+    def add_dropout(self, units: int) -> None:
+        """Count a layer of ``units`` that :meth:`kept` is asked for in training."""
+        self._dropped_units += units if self.config.head.dropout > 0 else 0
+
+    @property
+    def draws(self) -> int:
+        """Random numbers of an image in training: keys of the ROI sampler, then what dropout takes."""
+        head = self.config.head
+        return self.proposals(training=True) + head.max_boxes + head.samples * self._dropped_units
+
+    def kept(self, draws: Optional[Draws], units: int) -> Any:
+        """What dropout multiplies ``units`` features of each sampled ROI with in training, else None."""
+        head = self.config.head
+        if draws is None or head.dropout == 0:
+            return None
+        return draws.dropout(head.dropout, rows=head.samples, units=units)
+
+    def abstract(self, F: Any, pooled: Any, draws: Optional[Draws] = None) -> Any:
+        """Pooled ROIs (N, C, roi_size, roi_size) -> features (N, F): Block4, mean over the ROI."""
+        return F.mean(self.block4(pooled), axis=(2, 3))
+
+    @property
+    def roi_size(self) -> int:
+        """Cells of a pooled ROI."""
+        return self.config.head.roi_size
+
+    def head(self, F: Any, features: Features, rois: Any, draws: Optional[Draws] = None) -> HeadOutput:
+        """ROIs (B, R, 4) in pixels of the input -> what the predictors read of them; ``draws`` in training."""
+        images, rois = roi_rows(F, rois)
+        pooled = pyramid_align(
+            F, features.maps, images, rois, strides=self.strides, size=self.roi_size, mode=self.config.roi_mode
+        )
+        features = self.abstract(F, pooled, draws)
+        return HeadOutput(dropped(features, self.kept(draws, self._head_channels)))
+
+    def proposals(self, *, training: bool) -> int:
+        """Proposals an image that the graphs carry on, never more than there are anchors."""
+        return self.config.proposals(self.size, training=training)
+
+    def anchors(self) -> np.ndarray:
+        """(A, 4) corners of all anchors in pixels of the input, in the order of the proposal scores."""
+        return anchors_of(self.rpn)
+
+    def collect_learned(self) -> Dict[str, Parameter]:
+        """Parameters and running statistics by structural name, without constants of the config (anchors)."""
+        named = self._collect_params_with_prefix()
+        return {name: parameter for name, parameter in named.items() if not isinstance(parameter, Constant)}
+
+
+def initialize(detector: RegionDetector, context: Contexts) -> None:
+    """He initialisation (He et al. 2015) of all weights that do not name their own, from MXNet's seeded generator."""
+    detector.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2), ctx=context)

@@ -1,0 +1,108 @@
+"""Region proposals on GluonCV's RPN: exact anchors at this backbone's cell centres, over one map or a pyramid."""
+
+from __future__ import annotations
+
+from typing import Any, Sequence, Tuple
+
+import numpy as np
+from gluoncv.model_zoo.rcnn.rpn import RPN, RPNAnchorGenerator, RPNProposal
+from mxnet.gluon import nn
+
+from gluon_liver.config.schema import RPNConfig
+
+SIZE_LIMIT = float(np.log(1000.0 / 16.0))  # largest log change of a size: keeps exp() of an untrained prediction finite
+
+
+class CellAnchors(RPNAnchorGenerator):
+    """GluonCV's anchor generator with exact sizes and this backbone's cell centres.
+
+    All strided layers pad by half their kernel, so cell k of the map is centred on pixel stride * k: the edge
+    coordinate stride * k + 0.5, not the middle of a stride-sized tile.
+    """
+
+    def _generate_anchors(self, stride, base_size, ratios, scales, alloc_size):
+        """(1, 1, rows, columns, A * 4) corners; scales rise fastest, height / width is the ratio."""
+        shape = np.array([[base_size * s / np.sqrt(r), base_size * s * np.sqrt(r)] for r in ratios for s in scales])
+        base = np.concatenate([-shape / 2, shape / 2], axis=1) + 0.5
+        y, x = np.meshgrid(*(np.arange(cells) * stride for cells in alloc_size), indexing="ij")
+        offsets = np.stack([x, y, x, y], axis=-1)[:, :, None]
+        return (offsets + base).reshape((1, 1) + tuple(alloc_size) + (-1,)).astype(np.float32)
+
+
+class NumberProposal(RPNProposal):
+    """GluonCV's proposals with NaN taken out first.
+
+    MXNet's sort and ROIAlign end the process on NaN; a network that diverged must reach its loss instead, where
+    training stops with a message.
+    """
+
+    def hybrid_forward(self, F, anchor, score, bbox_pred, img):
+        return super().hybrid_forward(F, anchor, without_nan(F, score, -1.0), without_nan(F, bbox_pred, 0.0), img)
+
+
+def without_nan(F: Any, x: Any, value: float) -> Any:
+    """x with ``value`` in place of NaN."""
+    return F.where(x == x, x, F.ones_like(x) * value)
+
+
+def make_rpn(
+    config: RPNConfig,
+    *,
+    levels: Sequence[Tuple[int, Tuple[float, ...]]],
+    size: int,
+    in_channels: int,
+    train_proposals: int,
+    test_proposals: int,
+) -> RPN:
+    """GluonCV's proposal network over maps of ``in_channels`` with every shape known before the first batch.
+
+    Parameters
+    ----------
+    levels: (stride, anchor sizes in pixels) of each map, finest first; every map has as many sizes.
+    size: side of the square network input in pixels.
+    """
+    cells = [-(-size // stride) for stride, _ in levels]
+    scales = [tuple(side / stride for side in sides) for stride, sides in levels]
+    pyramid = len(levels) > 1
+    rpn = RPN(
+        channels=config.channels,
+        strides=tuple(stride for stride, _ in levels) if pyramid else levels[0][0],
+        base_size=levels[0][0],
+        scales=scales if pyramid else scales[0],
+        ratios=config.anchor_ratios,
+        alloc_size=(cells[0], cells[0]),
+        clip=SIZE_LIMIT,
+        nms_thresh=config.nms_threshold,
+        train_pre_nms=config.train_pre_nms,
+        train_post_nms=train_proposals,
+        test_pre_nms=config.test_pre_nms,
+        test_post_nms=test_proposals,
+        min_size=config.min_size,
+        multi_level=pyramid,
+        prefix="rpn_",
+    )
+    with rpn.name_scope():
+        anchors = [
+            CellAnchors(stride, stride, config.anchor_ratios, scale, (count, count), prefix=f"anchors{stride}_")
+            for (stride, _), scale, count in zip(levels, scales, cells)
+        ]
+        if pyramid:
+            rpn.anchor_generator = nn.HybridSequential(prefix="anchors_")
+            rpn.anchor_generator.add(*anchors)
+        else:
+            rpn.anchor_generator = anchors[0]
+        # GluonCV counts a width as x2 - x1 + 1
+        rpn.region_proposer = NumberProposal(SIZE_LIMIT, config.min_size + 1, stds=(1.0, 1.0, 1.0, 1.0))
+    # GluonCV leaves its input channels open
+    head = rpn.rpn_head if pyramid else rpn
+    for layer, channels in ((head.conv1[0], in_channels), (head.score, config.channels), (head.loc, config.channels)):
+        layer.weight.shape = (layer.weight.shape[0], channels) + layer.weight.shape[2:]
+    return rpn
+
+
+def anchors_of(rpn: RPN) -> np.ndarray:
+    """(A, 4) corners of all anchors in pixels of the input, in the order of the proposal scores."""
+    generators = rpn.anchor_generator
+    generators = [generators] if isinstance(generators, CellAnchors) else list(generators)
+    constants = [generator.anchors for generator in generators]
+    return np.concatenate([one.data(one.list_ctx()[0]).asnumpy().reshape(-1, 4) for one in constants])

@@ -1,0 +1,230 @@
+"""Cysts, hemangiomas and HCCs: where they lie, how large they are, and their CT numbers in each phase.
+
+Nothing but the CT numbers (and the roughness of the outline) depends on the class: sizes and positions are
+drawn before it, from distributions that all classes share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional, Tuple
+
+import numpy as np
+
+from gluon_liver.phantoms.shapes import Plane, Texture, Window, unit
+
+from . import attenuation as hu
+from .anatomy import Abdomen
+
+CLASSES = ("cyst", "hemangioma", "hcc")
+ROUGHNESS = {"cyst": 0.02, "hemangioma": 0.08, "hcc": 0.06}
+LIVER_MARGIN_MM = 2.0
+LESION_GAP_MM = 4.0
+CAPSULE_MM = 1.8
+NECROSIS_FROM_MM = 35.0
+UNFILLED_FROM_MM = 25.0
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One lesion of one study.
+
+    label: class name. centre_mm: (x, y, z) in the patient frame (x left, y back, z head), arterial phase.
+    diameter_mm: of the sphere of equal volume, before roughness. half_mm: semi-axes (x, y, z).
+    ambiguous: shows the even, early enhancement that hemangioma and HCC share.
+    hu: CT numbers by phase and part ("body", where it applies "nodule", "capsule", "necrosis", "unfilled").
+    """
+
+    label: str
+    centre_mm: Tuple[float, float, float]
+    diameter_mm: float
+    half_mm: Tuple[float, float, float]
+    ambiguous: bool
+    roughness: float
+    hu: Dict[str, Dict[str, float]]
+    outline: Texture = field(repr=False, compare=False)
+    inner: Texture = field(repr=False, compare=False)
+    nodules: np.ndarray = field(repr=False, compare=False)  # (n, 4): x, y, z from the centre and radius, mm
+    unfilled: float = 0.0  # share of the radius that contrast medium has not reached in the delayed phase
+    mosaic_hu: float = 0.0
+    necrosis: Optional[Tuple[float, float, float, float]] = None  # x, y, z from the centre and radius, mm
+
+    @property
+    def reach_mm(self) -> np.ndarray:
+        """Largest distance of the surface from the centre along x, y, z."""
+        return np.asarray(self.half_mm) * (1.0 + 2.0 * self.roughness)
+
+    def window(self, plane: Plane, z: float, shift: np.ndarray) -> Optional[Window]:
+        centre, reach = np.asarray(self.centre_mm) + shift, self.reach_mm
+        if abs(z - centre[2]) > reach[2] + plane.edge_mm:
+            return None
+        return plane.window(centre[0] - reach[0], centre[0] + reach[0], centre[1] - reach[1], centre[1] + reach[1])
+
+    def depth(self, x: np.ndarray, y: np.ndarray, z: float) -> Tuple[np.ndarray, np.ndarray]:
+        """Relative radius (1 at the surface) and signed distance in mm at offsets from the centre."""
+        a, b, c = (np.float32(value) for value in self.half_mm)
+        radius = np.sqrt((x / a) ** 2 + (y / b) ** 2 + np.float32((z / c) ** 2))
+        if self.roughness > 0.0:
+            bumps = np.clip(self.outline.on_plane(x, y, z), -2.0, 2.0)
+            radius = radius / (np.float32(1.0) + np.float32(self.roughness) * bumps)
+        return radius, (radius - np.float32(1.0)) * np.float32(0.5 * self.diameter_mm)
+
+    def values(
+        self, phase: str, x: np.ndarray, y: np.ndarray, z: float, edge_mm: float
+    ) -> Tuple[np.ndarray, np.ndarray]:
+        """Coverage (0 to 1) and HU at offsets (mm) from the centre in one plane."""
+        radius, distance = self.depth(x, y, z)
+        cover = unit(np.float32(0.5) - distance / np.float32(edge_mm))
+        parts = self.hu[phase]
+        image = np.full(radius.shape, parts["body"], np.float32)
+        if self.mosaic_hu > 0.0 and phase != "non_contrast":
+            strength = self.mosaic_hu if phase == "arterial" else 0.4 * self.mosaic_hu
+            image += np.float32(strength) * np.clip(self.inner.on_plane(x, y, z), -1.5, 1.5)
+        if "necrosis" in parts and self.necrosis is not None:
+            far = _far(x, y, z, self.necrosis) - np.float32(0.3 * self.necrosis[3]) * self.inner.on_plane(x, y, z)
+            image += unit(0.5 - far / 3.0) * (parts["necrosis"] - image)
+        if "nodule" in parts:
+            uneven = np.float32(0.02 * self.diameter_mm) * self.inner.on_plane(x, y, z)
+            far = np.min([_far(x, y, z, nodule) for nodule in self.nodules], axis=0) - uneven
+            image += unit(0.5 - far / 2.0) * (parts["nodule"] - image)
+        if "unfilled" in parts and self.unfilled > 0.0:
+            front = radius + 0.12 * self.inner.on_plane(x, y, z) - np.float32(self.unfilled)
+            image += unit(0.5 - front * (0.5 * self.diameter_mm / 4.0)) * (parts["unfilled"] - image)
+        if "capsule" in parts:
+            image += unit(0.5 + (distance + CAPSULE_MM) / 1.2) * (parts["capsule"] - image)
+        return cover, image
+
+
+def _far(x: np.ndarray, y: np.ndarray, z: float, ball) -> np.ndarray:
+    """Signed distance (mm) of a plane's points to a ball (x, y, z, radius)."""
+    cx, cy, cz, radius = (np.float32(value) for value in ball)
+    return np.sqrt((x - cx) ** 2 + (y - cy) ** 2 + (np.float32(z) - cz) ** 2) - radius
+
+
+Site = Tuple[np.ndarray, float]
+
+
+def draw_sites(
+    rng: np.random.Generator, abdomen: Abdomen, diameters: List[float], z_limits: Tuple[float, float]
+) -> List[Optional[Site]]:
+    """Centres (mm) and diameters of spheres inside the liver that neither touch nor leave ``z_limits``.
+
+    One entry a diameter. The largest are placed first. One that fits nowhere in 60 tries shrinks by a fifth
+    until it does; below 8 mm it is left out (None).
+    """
+    liver, sites = abdomen.liver, [None] * len(diameters)
+    steps = np.arange(48) + 0.5
+    height, turn = 1.0 - 2.0 * steps / 48.0, np.pi * (1.0 + 5.0**0.5) * steps
+    flat = np.sqrt(1.0 - height**2)
+    sphere = np.stack([flat * np.cos(turn), flat * np.sin(turn), height], axis=1)
+    for index in np.argsort(diameters, kind="stable")[::-1]:
+        diameter, found, taken = diameters[index], None, [site for site in sites if site is not None]
+        while found is None and diameter >= 8.0:
+            reach = 0.6 * diameter
+            low, high = liver.lows.copy(), liver.highs.copy()
+            low[2], high[2] = max(low[2], z_limits[0]) + reach, min(high[2], z_limits[1]) - reach
+            for centre in rng.uniform(low, high, (60, 3)) if low[2] < high[2] else ():
+                shell = centre + (reach + LIVER_MARGIN_MM) * sphere
+                apart = all(np.linalg.norm(centre - c) > 0.6 * (diameter + d) + LESION_GAP_MM for c, d in taken)
+                cava = np.linalg.norm(centre[:2] - abdomen.cava_centre) > reach + 14.0
+                whole = np.linalg.norm(liver.fissure_points - centre, axis=1).min() > reach + 5.0
+                if apart and cava and whole and liver.distance_at(shell).max() < 0.0:
+                    found = centre
+                    break
+            else:
+                diameter *= 0.8
+        if found is not None:
+            sites[index] = (found, float(diameter))
+    return sites
+
+
+def draw_lesion(
+    rng: np.random.Generator,
+    site: Site,
+    label: str,
+    ambiguous: bool,
+    tissue: hu.Attenuation,
+    irregularity: float,
+) -> Lesion:
+    """A lesion of class ``label`` at ``site``; ``tissue`` gives the study's liver and blood, ``irregularity``
+    scales roughness and ellipticity (0: a sphere)."""
+    centre, diameter = site
+    roughness = irregularity * (0.05 if ambiguous else ROUGHNESS[label])
+    stretch = np.exp(irregularity * rng.uniform(-0.08, 0.08, 3))
+    half = 0.5 * diameter * stretch / stretch.prod() ** (1.0 / 3.0)
+    outline, inner = Texture(rng, 0.75 * diameter), Texture(rng, max(6.0, 0.35 * diameter))
+    nodules, offset = _nodules(rng, diameter), rng.standard_normal(3)
+    unfilled, large, dead = rng.uniform(0.25, 0.5), max(0.0, diameter - 20.0), rng.uniform(0.08, 0.2)
+    is_hemangioma, is_hcc = label == "hemangioma", label == "hcc"
+    return Lesion(
+        label=label,
+        centre_mm=tuple(float(v) for v in centre),
+        diameter_mm=diameter,
+        half_mm=tuple(float(v) for v in half),
+        ambiguous=ambiguous,
+        roughness=roughness,
+        hu=_attenuation(rng, label, ambiguous, tissue),
+        outline=outline,
+        inner=inner,
+        nodules=nodules,
+        unfilled=unfilled if is_hemangioma and diameter > UNFILLED_FROM_MM and not ambiguous else 0.0,
+        mosaic_hu=min(14.0, 4.0 + 0.4 * large) if is_hcc and not ambiguous else 0.0,
+        necrosis=(*(0.14 * diameter * offset / np.linalg.norm(offset)), dead * diameter)
+        if is_hcc and diameter > NECROSIS_FROM_MM and not ambiguous
+        else None,
+    )
+
+
+def _nodules(rng: np.random.Generator, diameter: float) -> np.ndarray:
+    """Globules on the rim, apart from one another (discontinuous), at least 2.4 mm in radius."""
+    radius, count, found = 0.5 * diameter, int(rng.integers(7, 12)), []
+    for direction in rng.standard_normal((60, 3)):
+        direction /= np.linalg.norm(direction)
+        size = max(2.4, radius * rng.uniform(0.22, 0.42))
+        centre = direction * max(0.0, radius - 0.5 * size)
+        if all(np.linalg.norm(centre - other[:3]) > size + other[3] + 0.05 * radius for other in found):
+            found.append(np.append(centre, size))
+        if len(found) == count:
+            break
+    return np.array(found)
+
+
+def _attenuation(
+    rng: np.random.Generator, label: str, ambiguous: bool, tissue: hu.Attenuation
+) -> Dict[str, Dict[str, float]]:
+    """CT numbers by phase and part, from the ranges of :mod:`attenuation`."""
+    below, ambiguous_below, above, ambiguous_above, ratio, capsule, nodule, pool, cyst = (
+        rng.uniform(*limits)
+        for limits in (
+            hu.HCC_BELOW_LIVER,
+            hu.AMBIGUOUS_BELOW_LIVER,
+            hu.HCC_ARTERIAL_ABOVE_LIVER,
+            hu.AMBIGUOUS_ARTERIAL_ABOVE_LIVER,
+            hu.HCC_LIVER_TO_LESION,
+            hu.CAPSULE_ABOVE_LIVER,
+            hu.HEMANGIOMA_NODULE_OF_AORTA,
+            hu.HEMANGIOMA_POOL_OF_AORTA,
+            hu.CYST_HU,
+        )
+    )
+    encapsulated = rng.random() < 0.8
+    plain, arterial, delayed = (tissue[phase] for phase in hu.PHASES)
+    if label == "cyst":
+        return {phase: {"body": cyst} for phase in hu.PHASES}
+    early = {"body": arterial["liver"] + ambiguous_above}
+    before = {"body": plain["liver"] - ambiguous_below}
+    if label == "hemangioma":
+        late = {"body": pool * delayed["aorta"]}
+        if not ambiguous:
+            before = {"body": plain["aorta"]}
+            early = {"body": arterial["hepatic"] - 4.0, "nodule": nodule * arterial["aorta"]}
+            late["unfilled"] = plain["aorta"] + 16.0
+        return {"non_contrast": before, "arterial": early, "delayed": late}
+    late = {"body": delayed["liver"] / ratio}
+    if encapsulated:
+        late["capsule"] = delayed["liver"] + capsule
+    if not ambiguous:
+        before = {"body": plain["liver"] - below, "necrosis": 28.0}
+        early = {"body": arterial["liver"] + above, "necrosis": 32.0}
+        late["necrosis"] = 34.0
+    return {"non_contrast": before, "arterial": early, "delayed": late}

@@ -1,0 +1,251 @@
+"""Seeded three-phase CT phantoms of the upper abdomen with cysts, hemangiomas and HCCs.
+
+The CT paper's data are not public. These phantoms carry the information it uses: a lesion is a body that
+neighbouring slices show and a vessel cut across is not, and the change between non-contrast, arterial and
+delayed phase tells the classes apart. Anatomy is analytic, CT numbers follow published ranges (see
+:mod:`.attenuation`), noise has the spectrum of filtered back projection. **Results on them are phantom
+results**: they show that the software works and what an ablation does under known conditions; they say
+nothing about accuracy in patients.
+
+The class of a lesion is independent of its size, its position and of everything else that a study shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Dict, List, Tuple
+
+import numpy as np
+
+from gluon_liver.phantoms.shapes import Plane
+from gluon_liver.structures.geometry import Geometry
+
+from .anatomy import Abdomen
+from .attenuation import PHASES, draw_attenuation
+from .config import CTPhantomConfig
+from .lesions import CLASSES, Lesion, draw_lesion, draw_sites
+from .noise import correlated_noise
+from .rendering import LesionMask, Scene
+from .vessels import draw_vessels
+
+AIR_HU, HIGHEST_HU = -1024, 3071
+AMBIGUOUS_LARGEST_MM = 25.0
+_PATIENT, _STUDY, _VISITS = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class PhantomBox:
+    """A lesion on one slice. box: x1, y1, x2, y2, the last two exclusive. pixels: at least half lesion."""
+
+    phase: str
+    slice: int
+    lesion: int
+    box: Tuple[int, int, int, int]
+    pixels: int
+
+
+@dataclass(frozen=True)
+class PhantomStudy:
+    """One study in memory.
+
+    patient counts from 0, visit is 0 or 1.
+    hu: int16 (z, y, x) by phase, z rising towards the head. geometry: by phase. masks: one a lesion.
+    lesions: in the patient frame, whose origin lies at ``world_offset_mm`` in DICOM coordinates.
+    shifts_mm: (x, y, z) displacement of the organs by phase, zero in the arterial one.
+    padded: pixels (y, x) outside the reconstruction circle. uid_root: what every UID is derived from.
+    """
+
+    config: CTPhantomConfig
+    seed: int
+    index: int
+    patient: int
+    visit: int
+    hu: Dict[str, np.ndarray]
+    geometry: Dict[str, Geometry]
+    lesions: Tuple[Lesion, ...]
+    boxes: Tuple[PhantomBox, ...]
+    masks: Dict[str, List[LesionMask]]
+    shifts_mm: Dict[str, Tuple[float, float, float]]
+    world_offset_mm: Tuple[float, float, float]
+    slice_thickness_mm: float
+    noise_sd_hu: float
+    padded: np.ndarray
+    uid_root: str
+
+    def uid(self, *names: object) -> str:
+        """A DICOM UID under the root 2.25 (PS3.5 B.2), told by options, seed, study and names."""
+        return "2.25." + str(uuid.uuid5(uuid.NAMESPACE_OID, "/".join([self.uid_root, *map(str, names)])).int)
+
+    @property
+    def study_uid(self) -> str:
+        return self.uid("study")
+
+
+def patient_of(config: CTPhantomConfig, seed: int, index: int) -> Tuple[int, int]:
+    """(patient, visit) of study ``index``; the second study of a patient follows the first."""
+    patient = visit = 0
+    for _ in range(index):
+        rng = np.random.default_rng(np.random.SeedSequence([seed, _VISITS, patient]))
+        if visit == 0 and rng.random() < config.two_study_fraction:
+            visit = 1
+        else:
+            patient, visit = patient + 1, 0
+    return patient, visit
+
+
+def boxes_of_mask(mask: LesionMask, min_pixels: int) -> List[Tuple[int, Tuple[int, int, int, int], int]]:
+    """(slice, (x1, y1, x2, y2), pixels) of the slices with ``min_pixels`` or more voxels that
+    the mask covers by half or more."""
+    found = []
+    for row, covered in enumerate(mask.coverage >= 0.5):
+        y, x = np.nonzero(covered)
+        if len(y) >= min_pixels:
+            z0, y0, x0 = mask.start
+            box = (x0 + int(x.min()), y0 + int(y.min()), x0 + int(x.max()) + 1, y0 + int(y.max()) + 1)
+            found.append((z0 + row, box, len(y)))
+    return found
+
+
+@dataclass(frozen=True)
+class _Patient:
+    """What the studies of a patient share."""
+
+    abdomen: Abdomen
+    spacing_mm: float
+    slices: int
+    thickness_mm: float
+    pixel_mm: float
+    centre_z_mm: float
+    steep: int
+    sites: List[Tuple[np.ndarray, float]]
+    kinds: List[Tuple[str, bool]]
+    lesion_seed: int
+
+
+def _draw_patient(config: CTPhantomConfig, seed: int, patient: int) -> _Patient:
+    rng = np.random.default_rng(np.random.SeedSequence([seed, _PATIENT, patient]))
+    abdomen = Abdomen(rng)
+    spacing = float(rng.choice(config.spacing_mm))
+    slices = int(rng.integers(config.slices[0], config.slices[1] + 1))
+    thickness = round(spacing * float(rng.choice((1.0, 1.0, 1.25))), 3)
+    pixel = round(2.0 * abdomen.half_width * rng.uniform(1.05, 1.14) / config.matrix, 6)
+    centre_z = -10.0 + rng.uniform(-6.0, 6.0)
+    reach = 0.5 * spacing * slices - spacing - config.breathing_mm
+    count = int(rng.integers(config.lesions[0], config.lesions[1] + 1))
+    if rng.random() < config.background_fraction:
+        count = 0
+    smallest, largest = config.diameter_mm
+    diameters, flash = [], []
+    for _ in range(count):
+        flash.append(bool(rng.random() < config.ambiguous_fraction))
+        limit = max(smallest, min(largest, AMBIGUOUS_LARGEST_MM)) if flash[-1] else largest
+        # many small and few large ones, on a logarithmic scale
+        diameters.append(float(smallest * (limit / smallest) ** rng.beta(1.3, 1.9)))
+    sites = draw_sites(rng, abdomen, diameters, (centre_z - reach, centre_z + reach))
+    weights = np.asarray(config.class_weights, np.float64)
+    labels = [CLASSES[int(k)] for k in rng.choice(3, size=count, p=weights / weights.sum())]
+    if rng.random() < config.one_class_fraction:
+        labels = labels[:1] * count
+    kinds = [(label, early and label != "cyst") for label, early in zip(labels, flash)]
+    placed = [k for k, site in enumerate(sites) if site is not None]
+    steep = int(rng.integers(config.steep_vessels[0], config.steep_vessels[1] + 1))
+    return _Patient(
+        abdomen=abdomen,
+        spacing_mm=spacing,
+        slices=slices,
+        thickness_mm=thickness,
+        pixel_mm=pixel,
+        centre_z_mm=centre_z,
+        steep=steep,
+        sites=[sites[k] for k in placed],
+        kinds=[kinds[k] for k in placed],
+        lesion_seed=int(rng.integers(2**31)),
+    )
+
+
+def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomStudy:
+    """Study ``index`` (from 0) of the set of ``config`` and ``seed``, whichever others are made."""
+    number, visit = patient_of(config, seed, index)
+    patient = _draw_patient(config, seed, number)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, _STUDY, index]))
+    tissue = draw_attenuation(rng)
+    # per-patient stream, so that the second visit shows the same vessels and the same lesions
+    own = np.random.default_rng(np.random.SeedSequence([seed, _PATIENT, number, patient.lesion_seed]))
+    vessels = draw_vessels(own, patient.abdomen, patient.steep)
+    lesions = []
+    for (centre, diameter), (label, ambiguous) in zip(patient.sites, patient.kinds):
+        shrink = rng.uniform(0.85, 1.0) if visit else 1.0
+        lesions.append(draw_lesion(own, (centre, diameter * shrink), label, ambiguous, tissue, config.irregularity))
+    plane = Plane(config.matrix, patient.pixel_mm)
+    scene = Scene(plane, patient.abdomen, vessels, lesions)
+    z_mm = patient.centre_z_mm + (np.arange(patient.slices) - 0.5 * (patient.slices - 1)) * patient.spacing_mm
+    shifts = _breathing(rng, config.breathing_mm)
+    noise_sd = float(rng.uniform(*config.noise_sd_hu))
+    padded = _corners(config.matrix) & (rng.random() < config.padding_fraction)
+    world = tuple(round(float(v), 2) for v in (*rng.uniform(-12.0, 12.0, 2), rng.uniform(-400.0, -100.0)))
+    geometry = _geometry(patient, config.matrix, world)
+    volumes, masks, boxes = {}, {}, []
+    for phase in PHASES:
+        image, masks[phase] = scene.render(
+            tissue[phase],
+            phase,
+            z_mm=z_mm,
+            thickness_mm=patient.thickness_mm,
+            subslices=config.subslices,
+            shift_mm=np.asarray(shifts[phase]),
+        )
+        pixel = (patient.pixel_mm, patient.pixel_mm)
+        image += correlated_noise(rng, len(image), image.shape[1:], pixel, noise_sd)
+        volume = np.clip(np.rint(image), AIR_HU, HIGHEST_HU).astype(np.int16)
+        volume[:, padded] = AIR_HU
+        volumes[phase] = volume
+        for lesion, mask in enumerate(masks[phase]):
+            found = boxes_of_mask(mask, config.min_box_pixels)
+            boxes += [PhantomBox(phase, z, lesion, box, pixels) for z, box, pixels in found]
+    digest = hashlib.sha256(json.dumps(config.to_json()).encode()).hexdigest()
+    return PhantomStudy(
+        config=config,
+        seed=seed,
+        index=index,
+        patient=number,
+        visit=visit,
+        hu=volumes,
+        geometry={phase: geometry for phase in PHASES},
+        lesions=tuple(lesions),
+        boxes=tuple(boxes),
+        masks=masks,
+        shifts_mm=shifts,
+        world_offset_mm=world,
+        slice_thickness_mm=patient.thickness_mm,
+        noise_sd_hu=noise_sd,
+        padded=padded,
+        uid_root=f"gluon_liver CT phantom/{digest}/{seed}/{index}",
+    )
+
+
+def _breathing(rng: np.random.Generator, largest_mm: float) -> Dict[str, Tuple[float, float, float]]:
+    limits = largest_mm * np.array([0.3, 0.4, 1.0])
+    moves = {phase: rng.uniform(-limits, limits) for phase in PHASES}
+    moves["arterial"] = np.zeros(3)
+    return {phase: tuple(float(v) for v in move) for phase, move in moves.items()}
+
+
+def _corners(matrix: int) -> np.ndarray:
+    """Pixels outside the circle that touches the image's edges."""
+    axis = (np.arange(matrix) - (matrix - 1) / 2.0) / (matrix / 2.0)
+    return axis[None, :] ** 2 + axis[:, None] ** 2 > 1.0
+
+
+def _geometry(patient: _Patient, matrix: int, world: Tuple[float, float, float]) -> Geometry:
+    """The grid in DICOM coordinates, rounded to what the DICOM files hold."""
+    edge = -0.5 * (matrix - 1) * patient.pixel_mm
+    first = patient.centre_z_mm - 0.5 * (patient.slices - 1) * patient.spacing_mm + world[2]
+    return Geometry(
+        origin=(round(world[0] + edge, 4), round(world[1] + edge, 4), round(first, 4)),
+        spacing=(patient.spacing_mm, patient.pixel_mm, patient.pixel_mm),
+        direction=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+        size=(patient.slices, matrix, matrix),
+    )

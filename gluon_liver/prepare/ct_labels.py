@@ -1,0 +1,212 @@
+"""Label files that come with a folder of DICOM -> labels of prepared studies.
+
+A label file is COCO JSON whose images name a slice by `sop_instance_uid`, or by `study` (StudyInstanceUID),
+`phase` and `slice` (0-based in that phase's own series, z rising to the head). Messages name image ids, never
+identifiers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+import numpy as np
+
+from gluon_liver.data.ct_labels import CLASSES, CTLabel, coco_images, read_json, required
+from gluon_liver.errors import AnnotationError
+from gluon_liver.readers.dicom.series import Scan, SeriesFiles, slice_uid
+from gluon_liver.readers.dicom.slice_grid import project_positions
+from gluon_liver.readers.dicom.volume import Volume
+
+from .phases import PhaseChoice, PhaseRules
+
+# A box keeps its label after a gantry tilt was undone while this much of it is still inside the image.
+MIN_INSIDE = 0.5
+
+
+@dataclass(frozen=True)
+class LabelEntry:
+    """One image of a label file: its COCO entry, boxes (n, 4) xyxy float32 and labels (n,) int32."""
+
+    entry: Dict[str, Any]
+    boxes: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """exhaustive: slices of a named study's reference phase that are not listed are background."""
+
+    path: str
+    entries: Tuple[LabelEntry, ...]
+    exhaustive: bool
+
+
+class NotTaken:
+    """Counts labels that were not taken, by reason."""
+
+    def __init__(self) -> None:
+        self.images: Counter = Counter()
+        self.boxes: Counter = Counter()
+
+    def add(self, reason: str, *, images: int = 0, boxes: int = 0) -> None:
+        self.images[reason] += images
+        self.boxes[reason] += boxes
+
+    def to_json(self) -> List[Dict[str, Any]]:
+        return [
+            {"reason": reason, "images": self.images[reason], "boxes": self.boxes[reason]}
+            for reason in sorted(self.images)
+        ]
+
+
+def load_label_file(path: str, *, classes: Sequence[str] = CLASSES) -> LabelFile:
+    """Read and check a label file by itself. Raises AnnotationError that names the entry and the key."""
+    coco = read_json(path, "label file")
+    images = coco_images(coco, classes, path)
+    exhaustive = coco.get("exhaustive", False)
+    if not isinstance(exhaustive, bool):
+        raise AnnotationError(f"{path}: key 'exhaustive' must be true or false")
+    entries = []
+    for entry, boxes, labels in images:
+        where = f"{path}: image {entry['id']}"
+        if "sop_instance_uid" in entry:
+            required(entry, "sop_instance_uid", str, where)
+        elif not all(key in entry for key in ("study", "phase", "slice")):
+            raise AnnotationError(f"{where} needs 'sop_instance_uid', or 'study', 'phase' and 'slice'")
+        else:
+            for key, kind in (("study", str), ("phase", str), ("slice", int)):
+                required(entry, key, kind, where)
+        entries.append(LabelEntry(entry, boxes, labels))
+    return LabelFile(path, tuple(entries), exhaustive)
+
+
+def match_labels(
+    labels: LabelFile, scan: Scan, choices: Mapping[str, PhaseChoice], rules: PhaseRules, not_taken: NotTaken
+) -> Dict[str, Dict[int, LabelEntry]]:
+    """StudyInstanceUID -> slice of the reference series in z order -> entry.
+
+    An entry that names nothing in the folder, or a slice of another size, raises AnnotationError. One that
+    names something that was not taken is counted in `not_taken`.
+    """
+    by_uid = {slice_uid(one): (series, index) for series in scan.series for index, one in enumerate(series.slices)}
+    by_uid.update(
+        (one.sop_instance_uid, (series, index))
+        for series in scan.series
+        for index, one in enumerate(series.slices)
+        if one.frames == 1
+    )
+    multi_frame = {one.sop_instance_uid for series in scan.series for one in series.slices if one.frames > 1}
+    found: Dict[str, Dict[int, LabelEntry]] = {}
+    place_of: Dict[int, np.ndarray] = {}
+    for item in labels.entries:
+        where = f"{labels.path}: image {item.entry['id']}"
+        reason, series, place = "", None, -1
+        uid = item.entry.get("sop_instance_uid")
+        if uid is None:
+            series, reason = _series_of_phase(item.entry, scan, choices, rules, where)
+            place = item.entry["slice"]
+            if series is not None and not 0 <= place < len(series.slices):
+                raise AnnotationError(
+                    f"{where}: key 'slice' is {place}; its series has {len(series.slices)} slices, counted from 0"
+                )
+        elif uid in by_uid:
+            series, index = by_uid[uid]
+            # place_of is keyed by identity: the parts of a mixed series share every identifier.
+            if id(series) not in place_of:
+                place_of[id(series)] = np.argsort(np.argsort(project_positions(series.slices)[1], kind="stable"))
+            place = int(place_of[id(series)][index])
+            reason = _why_not_reference(series, choices[series.study_uid], rules)
+        elif uid in multi_frame:
+            raise AnnotationError(
+                f"{where}: key 'sop_instance_uid' names a multi-frame file; add '#' and the frame, from 1"
+            )
+        elif uid in scan.unused:
+            reason = f"its image was left out: {scan.unused[uid]}"
+        else:
+            raise AnnotationError(f"{where}: key 'sop_instance_uid' names no image of the folder")
+        if series is not None and series.slices:
+            _check_size(item.entry, series, where)
+        if reason or series is None:
+            not_taken.add(reason, images=1, boxes=len(item.boxes))
+            continue
+        of_study = found.setdefault(series.study_uid, {})
+        if place in of_study:
+            raise AnnotationError(f"{where} is the same slice as image {of_study[place].entry['id']}")
+        of_study[place] = item
+    return found
+
+
+def place_labels(
+    by_slice: Mapping[int, LabelEntry],
+    volume: Volume,
+    case: str,
+    phase: str,
+    *,
+    exhaustive: bool,
+    first_id: int,
+    not_taken: NotTaken,
+) -> List[CTLabel]:
+    """Labels on the slices of the imported reference volume, moved along where a tilt was undone."""
+    height, width = volume.hu.shape[1:]
+    images: Dict[int, CTLabel] = {}
+    for place, item in sorted(by_slice.items()):
+        z = int(volume.source_slice[place])
+        if z < 0:
+            not_taken.add("--regrid left no slice at its position", images=1, boxes=len(item.boxes))
+            continue
+        shift = np.tile(volume.source_shift[place], 2).astype(np.float32)
+        moved = item.boxes + shift
+        boxes = np.clip(moved, 0, np.array([width, height, width, height], dtype=np.float32))
+        kept = _area(boxes) >= MIN_INSIDE * _area(moved)
+        if not kept.all():
+            # The lesion is there but its box is not: the slice can be neither trained on nor scored.
+            not_taken.add("undoing the gantry tilt moved a box of the slice out of it", images=1, boxes=len(boxes))
+            continue
+        images[z] = CTLabel(0, case, phase, z, width, height, boxes, item.labels)
+    if exhaustive and by_slice:
+        listed = {int(volume.source_slice[place]) for place in by_slice}
+        for z, uid in enumerate(volume.sop_instance_uids):
+            # Slices that --regrid interpolated show no single image that someone looked at.
+            if uid and z not in listed:
+                empty = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
+                images[z] = CTLabel(0, case, phase, z, width, height, *empty)
+    ordered = [images[z] for z in sorted(images)]
+    return [
+        CTLabel(first_id + i, one.case, one.phase, one.slice, one.width, one.height, one.boxes, one.labels)
+        for i, one in enumerate(ordered)
+    ]
+
+
+def _series_of_phase(
+    entry: Dict[str, Any], scan: Scan, choices: Mapping[str, PhaseChoice], rules: PhaseRules, where: str
+) -> Tuple[Any, str]:
+    if entry["study"] not in choices:
+        raise AnnotationError(f"{where}: key 'study' names no study with CT slices in the folder")
+    if entry["phase"] not in rules.order:
+        raise AnnotationError(f"{where}: key 'phase' is {entry['phase']!r}; the phases are {', '.join(rules.order)}")
+    series = choices[entry["study"]].taken.get(entry["phase"])
+    if series is None:
+        return None, "its phase was not taken"
+    return series, _why_not_reference(series, choices[entry["study"]], rules)
+
+
+def _why_not_reference(series: SeriesFiles, choice: PhaseChoice, rules: PhaseRules) -> str:
+    for phase, taken in choice.taken.items():
+        if taken is series:
+            return "" if phase == rules.reference else f"labels belong to the reference phase, this one lies on {phase}"
+    return "its series was not taken"
+
+
+def _check_size(entry: Dict[str, Any], series: SeriesFiles, where: str) -> None:
+    first = series.slices[0]
+    if (entry["width"], entry["height"]) != (first.columns, first.rows):
+        raise AnnotationError(
+            f"{where}: 'width' and 'height' are {entry['width']} and {entry['height']}, "
+            f"its slice has {first.columns} columns and {first.rows} rows"
+        )
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

@@ -1,0 +1,259 @@
+"""Which series of a study is which contrast phase. Nothing is guessed: what cannot be told is left out, with
+the reason.
+
+DICOM has no tag that names the phase, so it is told by SeriesInstanceUID (exact, from a phase file) or by
+patterns searched in SeriesDescription. The defaults know the three phases of the CT paper (non-contrast,
+arterial, delayed); a portal venous series is a fourth phase and matches none of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import yaml
+
+from gluon_liver.errors import PhaseError
+from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
+
+DEFAULT_ORDER = ("non_contrast", "arterial", "delayed")
+DEFAULT_REFERENCE = "arterial"
+NAME_IT = "name it under 'series' of a phase file"
+
+# Word borders that also hold at "_" and digits, which descriptions use as separators.
+_START, _END = r"(?<![a-z])", r"(?![a-z])"
+# "W/WO", "with and without": an examination with both, so it says nothing about this series.
+_NOT_BOTH = r"(?<!w/)(?<!w\+)(?<!w )(?<!w-)(?<!w&)(?<!w_)(?<!with/)(?<!with )(?<!and )(?<!& )"
+# The default patterns say nothing about a series of the portal venous phase.
+_NOT_PORTAL = rf"^(?!.*(?:{_START}port|venous|venosa|veineu|{_START}p\.?v\.?p?\.?{_END}|{_START}ven{_END})).*?"
+
+
+def _words(pattern: str) -> str:
+    return f"{_NOT_PORTAL}{_START}(?:{pattern}){_END}"
+
+
+DEFAULT_PATTERNS: Dict[str, Tuple[str, ...]] = {
+    "non_contrast": (
+        _words(r"(non|no|un|pre)[ _-]*(iv[ _-]*)?(contrast|con|enhanced|enh|inj(ected|ection)?|ce|c)"),
+        f"{_NOT_PORTAL}{_NOT_BOTH}{_START}(w/o|wo|without|sans|ohne){_END}",
+        _words("plain|nativ(e|o|a)?|ncct|nect|nc"),
+    ),
+    "arterial": (_words("(e|l)?(art|arterial|arteriell|art[e\u00e9]rielle?|arteriosa|hap)"),),
+    "delayed": (
+        _words("delay(s|ed)?|del|dly|equilibrium|equil|tardi(f|ve|vo|va)|sp\u00e4t(phase)?"),
+        # Two minutes or more; one minute is the portal venous phase.
+        rf"{_NOT_PORTAL}(?<![\d.])([2-9]|[1-9]\d)[ _-]*min(s|ute|utes)?{_END}",
+        rf"{_NOT_PORTAL}{_START}late{_END}(?![ _-]*(art|hap))",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class PhaseRules:
+    """phases in order, the reference phase, exact SeriesInstanceUID -> phase, and phase -> regular
+    expressions.
+    """
+
+    order: Tuple[str, ...] = DEFAULT_ORDER
+    reference: str = DEFAULT_REFERENCE
+    series: Mapping[str, str] = field(default_factory=dict)
+    patterns: Mapping[str, Tuple[str, ...]] = field(default_factory=lambda: dict(DEFAULT_PATTERNS))
+
+    def with_reference(self, reference: Optional[str]) -> "PhaseRules":
+        """The same rules with another reference phase. Raises PhaseError where it is not in the order."""
+        if reference is None:
+            return self
+        if reference not in self.order:
+            raise PhaseError(f"--reference {reference}: the phases are {', '.join(self.order)}")
+        return PhaseRules(self.order, reference, self.series, self.patterns)
+
+
+@dataclass
+class PhaseChoice:
+    """The series taken for each phase and by which rule, and the series left out."""
+
+    taken: Dict[str, SeriesFiles]
+    rule: Dict[str, str]
+    left_out: List[Rejection]
+
+
+def load_phase_rules(path: str, *, reference: Optional[str] = None) -> PhaseRules:
+    """Read a phase file (YAML: order, reference, series, patterns). Raises PhaseError that names the key.
+
+    reference: counts instead of the file's own reference.
+    """
+    record = _read_record(path)
+    order, named = _order(record, path), _reference(record, path)
+    if reference is None and named is None and DEFAULT_REFERENCE not in order:
+        raise PhaseError(
+            f"{path}: key 'reference' is absent, and the default {DEFAULT_REFERENCE!r} is not one of "
+            f"{', '.join(order)}: name the reference phase"
+        )
+    series, patterns = _series(record, order, path), _all_patterns(record, order, path)
+    if not series and not patterns:
+        raise PhaseError(f"the phase file {path} maps nothing: give 'series', 'patterns' or both")
+    return PhaseRules(order, named or DEFAULT_REFERENCE, series, patterns).with_reference(reference)
+
+
+def reference_of(path: str) -> Optional[str]:
+    """The reference phase that a phase file names, None where it names none (the default does not count).
+
+    Raises PhaseError where the file cannot be read and where its reference is not in its order.
+    """
+    return _reference(_read_record(path), path)
+
+
+def _read_record(path: str) -> Dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            record = yaml.safe_load(stream)
+    except OSError as error:
+        raise PhaseError(f"the phase file {path} cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise PhaseError(f"the phase file {path} is nested too deeply to be read") from error
+    except (yaml.YAMLError, ValueError) as error:
+        # ValueError: bytes that are no UTF-8, and words that look like a date or a number but are none.
+        mark = getattr(error, "problem_mark", None)
+        place = f" (line {mark.line + 1})" if mark else ""
+        raise PhaseError(f"the phase file {path} is not YAML{place}") from error
+    if not isinstance(record, dict):
+        raise PhaseError(f"the phase file {path} must hold the keys order, reference, series, patterns")
+    unknown = sorted(str(key) for key in record if key not in ("order", "reference", "series", "patterns"))
+    if unknown:
+        raise PhaseError(
+            f"the phase file {path} has the unknown key {unknown[0]!r}; it may hold order, reference, series, patterns"
+        )
+    return record
+
+
+def _order(record: Dict[str, Any], path: str) -> Tuple[str, ...]:
+    return _names(record.get("order", list(DEFAULT_ORDER)), path)
+
+
+def _reference(record: Dict[str, Any], path: str) -> Optional[str]:
+    """The reference phase that the file names, None where it has no such key."""
+    if "reference" not in record:
+        return None
+    order, reference = _order(record, path), record["reference"]
+    if reference not in order:
+        raise PhaseError(f"{path}: key 'reference' is {reference!r}; it must be one of {', '.join(order)}")
+    return reference
+
+
+def _series(record: Dict[str, Any], order: Sequence[str], path: str) -> Dict[str, str]:
+    series = _mapping(record, "series", path)
+    for place, (uid, phase) in enumerate(series.items(), 1):
+        if not isinstance(uid, str) or not re.fullmatch(r"[0-9.]{1,64}", uid):
+            raise PhaseError(f"{path}: entry {place} of 'series' is no SeriesInstanceUID (write it in quotes)")
+        if phase not in order:
+            raise PhaseError(
+                f"{path}: entry {place} of 'series' names the phase {phase!r}; order has {', '.join(order)}"
+            )
+    return series
+
+
+def _all_patterns(record: Dict[str, Any], order: Sequence[str], path: str) -> Dict[str, Tuple[str, ...]]:
+    given = _mapping(record, "patterns", path)
+    return {phase: _patterns(phase, value, order, path) for phase, value in given.items()}
+
+
+def choose_phases(series: Sequence[SeriesFiles], rules: PhaseRules) -> PhaseChoice:
+    """One series for each phase of one study.
+
+    A series named in `rules.series` wins over patterns. A series that matches no phase or several, and series
+    that compete for one phase, are left out with the reason and what to do.
+    """
+    candidates: Dict[str, List[Tuple[SeriesFiles, str]]] = defaultdict(list)
+    left_out: List[Rejection] = []
+    for one in series:
+        exact = rules.series.get(one.series_uid)
+        matches = {exact: "named in the phase file"} if exact else match_description(one.description, rules)
+        if len(matches) == 1:
+            ((phase, rule),) = matches.items()
+            candidates[phase].append((one, rule))
+        elif matches:
+            several = ", ".join(matches)
+            reason = f"its description matches several phases ({several}); {NAME_IT}"
+            left_out.append(Rejection(one.name, reason, "several-phases", len(one.slices)))
+        else:
+            reason = f"no rule says which phase it is; if it is needed, {NAME_IT}"
+            left_out.append(Rejection(one.name, reason, "no-phase", len(one.slices)))
+    choice = PhaseChoice({}, {}, left_out)
+    for phase in rules.order:
+        named = [pair for pair in candidates[phase] if pair[0].series_uid in rules.series]
+        rivals = named or candidates[phase]
+        for one, _ in candidates[phase]:
+            if named and all(one is not other for other, _ in named):
+                reason = f"the phase file names another series for {phase}"
+                left_out.append(Rejection(one.name, reason, "other-series-named", len(one.slices)))
+        if len(rivals) == 1:
+            choice.taken[phase], choice.rule[phase] = rivals[0]
+        for one, _ in rivals if len(rivals) > 1 else ():
+            others = ", ".join(other.name for other, _ in rivals if other is not one)
+            reason = f"it competes with {others} for {phase}; name one of them under 'series' of a phase file"
+            left_out.append(Rejection(one.name, reason, "competing-series", len(one.slices)))
+    return choice
+
+
+def match_description(description: str, rules: PhaseRules) -> Dict[str, str]:
+    """phase -> the rule by which a SeriesDescription matches it."""
+    found = {}
+    for phase, patterns in rules.patterns.items():
+        for number, pattern in enumerate(patterns, 1):
+            if re.search(pattern, description, re.IGNORECASE):
+                found[phase] = f"description pattern {number} of {phase}"
+                break
+    return found
+
+
+def phase_template(series: Sequence[SeriesFiles], rules: PhaseRules) -> str:
+    """A phase file to fill in: every series with its number of images and what the present rules make of it.
+
+    It holds identifiers and descriptions, so it belongs in a private place.
+    """
+    lines = [
+        "# Fill in a phase for each series that is to be taken; delete the other lines.",
+        f"order: [{', '.join(rules.order)}]",
+        f"reference: {rules.reference}",
+        "series:",
+    ]
+    for one in series:
+        named = rules.series.get(one.series_uid)
+        matches = [named] if named else list(match_description(one.description, rules))
+        description = " ".join(one.description.split())
+        lines.append(f"  # {one.name}: {len(one.slices)} images, described as {description!r}")
+        line = f"  '{one.series_uid}': {matches[0] if len(matches) == 1 else ''}".rstrip()
+        lines.append(line if len(matches) == 1 else "  #" + line[1:])
+    return "\n".join(lines) + "\n"
+
+
+def _names(value: Any, path: str) -> Tuple[str, ...]:
+    is_list = isinstance(value, list) and value and all(isinstance(name, str) for name in value)
+    if not is_list or len(set(value)) != len(value) or not all(re.fullmatch(r"[A-Za-z0-9_-]+", n) for n in value):
+        raise PhaseError(f"{path}: key 'order' must be a list of different names of letters, digits, '_' and '-'")
+    return tuple(value)
+
+
+def _mapping(record: Dict[str, Any], key: str, path: str) -> Dict[Any, Any]:
+    value = record.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise PhaseError(f"{path}: key {key!r} must be a mapping")
+    return value
+
+
+def _patterns(phase: Any, value: Any, order: Sequence[str], path: str) -> Tuple[str, ...]:
+    if phase not in order:
+        raise PhaseError(f"{path}: 'patterns' names the phase {phase!r}; order has {', '.join(order)}")
+    patterns = [value] if isinstance(value, str) else value
+    if not isinstance(patterns, list) or not patterns or not all(isinstance(one, str) for one in patterns):
+        raise PhaseError(f"{path}: 'patterns' of {phase} must be a list of regular expressions")
+    for place, pattern in enumerate(patterns, 1):
+        try:
+            re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise PhaseError(f"{path}: pattern {place} of {phase} is no regular expression: {error}") from error
+    return tuple(patterns)

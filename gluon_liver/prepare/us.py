@@ -1,0 +1,315 @@
+"""Recordings and a label file -> a prepared data folder: every step of `python -m gluon_liver import us`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from tqdm import tqdm
+
+from gluon_liver.data.splits import Splits, make_splits, save_splits
+from gluon_liver.data.us_dataset import FORMAT, KIND, SPLIT_BY, image_name
+from gluon_liver.data.us_labels import CLASSES, SourceLabel, USLabel, load_source_labels, save_labels, scenes_of
+from gluon_liver.errors import AnnotationError, InputError, SplitError
+from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
+from gluon_liver.readers.dicom.series import Rejection
+from gluon_liver.readers.frames import read_frames
+from gluon_liver.structures.frame_source import Box, FrameSource
+
+from .ct import SHORT_SALT, check_salt, salted_hash
+from .ct_labels import NotTaken
+from .us_recordings import list_recordings, match_recordings
+from .us_report import build_report, explain_nothing, write_private
+
+PathLike = Union[str, Path]
+MIN_SIDE = 1.0  # pixels that a clipped box must keep in both directions
+
+
+@dataclass
+class RecordingResult:
+    """What became of one recording. scene_names: number in the output -> name in the label file (private)."""
+
+    name: str
+    path: str
+    case: str = ""
+    patient: str = ""
+    kind: str = ""
+    region: str = ""
+    height: int = 0
+    width: int = 0
+    fingerprint: str = ""
+    phantom: bool = False
+    named_patient: bool = False
+    scene_names: List[str] = field(default_factory=list)
+    labels: List[USLabel] = field(default_factory=list)
+    notes: List[str] = field(default_factory=list)
+
+
+@dataclass
+class ImportLog:
+    """Everything that an import found, for the report. clipped, outside: boxes cut by the region's edge, and lost."""
+
+    found: int
+    taken: List[RecordingResult] = field(default_factory=list)
+    quarantined: List[Rejection] = field(default_factory=list)
+    labels_not_taken: NotTaken = field(default_factory=NotTaken)
+    clipped: int = 0
+    outside: int = 0
+    notes: List[str] = field(default_factory=list)
+
+    @property
+    def labels(self) -> List[USLabel]:
+        return [label for one in self.taken for label in one.labels]
+
+
+def import_us(
+    source: PathLike,
+    out: PathLike,
+    *,
+    labels: PathLike,
+    region: Optional[Box] = None,
+    whole_frame: bool = False,
+    split_by: str = "patient",
+    fractions: Sequence[float] = (0.7, 0.1, 0.2),
+    test_images: Optional[int] = None,
+    seed: int = 0,
+    salt: Optional[str] = None,
+    overwrite: bool = False,
+    private: bool = True,
+    progress: bool = False,
+) -> Dict[str, Any]:
+    """Store the labelled frames of the recordings in ``source`` in the new data folder ``out``; returns the report.
+
+    source: one recording, or a folder that is searched at every depth; a folder with images directly in it is one
+    recording. labels: COCO JSON (see :func:`load_source_labels`) that names recordings by their path below
+    ``source``, with or without ending; other recordings are not read. region, whole_frame: for recordings that do not
+    tell where the picture lies. test_images: with split_by "image", how many images go to "test", the others to
+    "train"; fractions then do not count. A recording that cannot be read is quarantined with its reason. Raises
+    InputError, and writes nothing, where none is taken, where the label file does not fit, and for wrong options.
+    """
+    source, out = Path(source), Path(out)
+    _check_options(region, whole_frame, split_by, fractions, test_images, seed)
+    salt = secrets.token_hex(16) if salt is None else check_salt(salt)
+    images, phantom = load_source_labels(str(labels))
+    recordings = list_recordings(source)
+    check_output(out, source, overwrite=overwrite)
+    matched = match_recordings(images, list(recordings), str(labels))
+    log = ImportLog(len(recordings))
+    if len(salt) < SHORT_SALT:
+        log.notes.append(
+            f"the salt is shorter than {SHORT_SALT} characters: who guesses it can link case ids to patients. "
+            "That is harmless for phantoms only"
+        )
+    numbers = {name: number for number, name in enumerate(recordings, 1)}
+    try:
+        with whole_folder(out, replace=overwrite) as temporary:
+            for video in tqdm(sorted(matched), desc="recordings", disable=None if progress else True):
+                result = RecordingResult(f"file {numbers[video]:04d} of {len(recordings):04d}", recordings[video])
+                try:
+                    opened = read_frames(result.path, region=region, whole_frame=whole_frame, name=result.name)
+                    _store(opened, result, matched[video], str(labels), log, temporary, salt)
+                except AnnotationError:
+                    raise
+                except InputError as error:
+                    if result.case:
+                        shutil.rmtree(temporary / "studies" / result.case, ignore_errors=True)
+                    log.quarantined.append(
+                        Rejection(result.name, str(error), type(error).__name__, len(matched[video]))
+                    )
+                    boxes = sum(len(item.boxes) for item in matched[video])
+                    log.labels_not_taken.add("its recording was not taken", images=len(matched[video]), boxes=boxes)
+                    continue
+                result.phantom = result.phantom or phantom
+                log.taken.append(result)
+            if not log.taken:
+                raise InputError(explain_nothing(log))
+            report = _write_data(log, temporary, split_by, fractions, test_images, seed)
+            if private:
+                write_private(log, temporary / "private", salt, source)
+            if overwrite:
+                # Something may have been put into the old folder meanwhile.
+                check_output(out, source, overwrite=True)
+    except OSError as error:
+        raise InputError(f"--out {out} cannot be written: {why_not_written(error)}") from error
+    return report
+
+
+def crop_boxes(boxes: np.ndarray, region: Box) -> Tuple[np.ndarray, np.ndarray, int]:
+    """Boxes (n, 4) of the whole frame -> (those of the region's crop, kept (n,) bool, how many were clipped).
+
+    A box of which less than a pixel is left in one direction lies outside.
+    """
+    x1, y1, x2, y2 = region
+    moved = boxes - np.array([x1, y1, x1, y1], np.float32)
+    inside = np.clip(moved, 0, np.array([x2 - x1, y2 - y1] * 2, np.float32))
+    kept = (inside[:, 2:] - inside[:, :2] >= MIN_SIDE).all(axis=1)
+    return inside[kept], kept, int((np.abs(inside - moved).max(axis=1, initial=0)[kept] > 0).sum())
+
+
+def _store(
+    source: FrameSource,
+    result: RecordingResult,
+    images: List[SourceLabel],
+    path: str,
+    log: ImportLog,
+    out: Path,
+    salt: str,
+) -> None:
+    """Write the labelled frames of one recording and fill in its result."""
+    x1, y1, x2, y2 = source.region
+    for image in images:
+        if (image.width, image.height) != (source.width, source.height):
+            raise AnnotationError(
+                f"{path}: image {image.image_id}: 'width' and 'height' are {image.width} and {image.height}, the "
+                f"frames of its recording ({result.name}) have {source.width} columns and {source.height} rows"
+            )
+    result.case, result.kind = salted_hash("case", salt, source.identity), source.kind
+    twin = next((one.name for one in log.taken if one.case == result.case), None)
+    if twin:
+        raise AnnotationError(f"{path}: {result.name} is a copy of {twin}, and both have labels; remove one")
+    patients = sorted({image.patient for image in images} - {""})
+    if len(patients) > 1:
+        raise AnnotationError(f"{path}: the images of one recording ({result.name}) name {len(patients)} patients")
+    result.named_patient = bool(source.patient_id or patients)
+    result.patient = salted_hash("patient", salt, source.patient_id or "".join(patients) or source.identity)
+    result.phantom = source.phantom
+    whole = (x1, y1, x2, y2) == (0, 0, source.width, source.height)
+    result.region = "of the file" if source.own_region else "whole frame" if whole else "as given"
+    result.height, result.width = y2 - y1, x2 - x1
+    os.makedirs(out / "studies" / result.case)
+    _write_frames(source, result, images, path, out / "studies" / result.case / "frames.npy")
+    result.notes = list(source.notes)
+    _place_labels(source.region, result, images, log)
+
+
+def _write_frames(
+    source: FrameSource, result: RecordingResult, images: List[SourceLabel], path: str, target: Path
+) -> None:
+    """Stream the wanted frames to an .npy file: a long recording need not fit into memory."""
+    wanted = {image.frame for image in images}
+    digest, seen = hashlib.sha256(), 0
+    header = {
+        "descr": "|u1",
+        "fortran_order": False,
+        "shape": (len(wanted), result.height, result.width, 3),
+    }
+    with open(target, "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for index, frame in enumerate(source):
+            seen = index + 1
+            if index in wanted:
+                content = np.ascontiguousarray(frame).tobytes()
+                digest.update(content)
+                stream.write(content)
+                if index == images[-1].frame:
+                    break
+    missing = next((image for image in images if image.frame >= seen), None)
+    if missing is not None:
+        why = "".join(f"; {note}" for note in source.notes)
+        raise AnnotationError(
+            f"{path}: image {missing.image_id}: key 'frame' is {missing.frame}; its recording ({result.name}) has "
+            f"{seen} frames, counted from 0{why}"
+        )
+    result.fingerprint = digest.hexdigest()
+
+
+def _place_labels(region: Box, result: RecordingResult, images: List[SourceLabel], log: ImportLog) -> None:
+    # Scenes are numbered by their first frame: their names may hold anything.
+    result.scene_names = list(dict.fromkeys(image.scene for image in images))
+    first_id = len(log.labels) + 1
+    for row, image in enumerate(images):
+        boxes, kept, clipped = crop_boxes(image.boxes, region)
+        log.clipped += clipped
+        log.outside += int((~kept).sum())
+        scene = result.scene_names.index(image.scene) + 1
+        result.labels.append(
+            USLabel(
+                first_id + row,
+                result.case,
+                scene,
+                image.frame,
+                row,
+                result.width,
+                result.height,
+                boxes,
+                image.labels[kept],
+            )
+        )
+
+
+def _write_data(
+    log: ImportLog, temporary: Path, split_by: str, fractions: Sequence[float], test_images: Optional[int], seed: int
+) -> Dict[str, Any]:
+    """Everything of the data folder beside studies/ and private/."""
+    log.taken.sort(key=lambda one: one.case)
+    splits = _split(log, split_by, fractions, test_images, seed)
+    save_splits(splits, str(temporary / "splits.json"))
+    save_labels(log.labels, str(temporary / "labels.json"))
+    report = build_report(log, splits, split_by)
+    description = {
+        "format": FORMAT,
+        "kind": KIND,
+        "classes": list(CLASSES),
+        "split_by": split_by,
+        "phantom": any(one.phantom for one in log.taken),
+        "studies": [
+            {
+                "case": one.case,
+                "patient": one.patient,
+                "frames": len(one.labels),
+                "height": one.height,
+                "width": one.width,
+                "fingerprint": one.fingerprint,
+            }
+            for one in log.taken
+        ],
+    }
+    for name, record in (("import-report.json", report), ("dataset.json", description)):
+        (temporary / name).write_text(json.dumps(record, indent=1), encoding="utf-8")
+    return report
+
+
+def _split(log: ImportLog, split_by: str, fractions: Sequence[float], test_images: Optional[int], seed: int) -> Splits:
+    if split_by == "image":
+        units = [image_name(label) for label in log.labels]
+    elif split_by == "scene":
+        units = [scene.name for scene in scenes_of(log.labels)]
+    else:
+        units = [one.patient for one in log.taken]
+    count = len(set(units))
+    if test_images is not None:
+        if test_images >= count:
+            raise SplitError(f"--test-images {test_images} leaves none of the {count} images for training")
+        fractions = ((count - test_images) / count, 0.0, test_images / count)
+    parts = sum(share > 0 for share in fractions)
+    if count < parts:
+        finer = {"patient": "scene", "scene": "image"}.get(split_by)
+        advice = f"split by {finer} (--split-by {finer}; the report says what that means), or " if finer else ""
+        raise SplitError(
+            f"there are {count} {split_by}(s) for {parts} splits: {advice}set the fractions of the others to 0"
+        )
+    return make_splits(units, fractions=fractions, seed=seed)
+
+
+def _check_options(
+    region: Optional[Box],
+    whole_frame: bool,
+    split_by: str,
+    fractions: Sequence[float],
+    test_images: Optional[int],
+    seed: int,
+) -> None:
+    if region is not None and whole_frame:
+        raise InputError("--region and --whole-frame exclude each other")
+    if split_by not in SPLIT_BY:
+        raise InputError(f"--split-by is {split_by!r}; it is one of {', '.join(SPLIT_BY)}")
+    if test_images is not None and (split_by != "image" or test_images < 1):
+        raise InputError("--test-images takes a number of 1 or more and needs --split-by image")
+    make_splits(["any"], fractions=fractions, seed=seed)

@@ -1,0 +1,264 @@
+"""One DICOM file -> the headers of its CT slices, without decoding a pixel.
+
+Everything that later steps need (geometry, rescale, padding, place of the pixel data) is taken in this one
+pass, so that no file is parsed twice.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any, BinaryIO, List, Optional, Tuple
+
+import pydicom
+
+from gluon_liver.errors import (
+    DicomError,
+    GeometryError,
+    MissingTagError,
+    OversizeError,
+    PixelDataError,
+    TruncatedFileError,
+)
+
+from . import rules
+from .enhanced import functional_groups
+from .pixels import DEFLATED, MAX_INFLATED_BYTES, inflated_size, locate_pixels
+from .tags import bit_layout, check_cosines, count, numbers, padding_range, text
+
+MAX_ROWS = MAX_COLUMNS = 4096
+MAX_SLICES = 4000
+MAX_VOXELS = 2**31
+SERIES_INSTANCE_UID = 0x0020000E
+
+# What pydicom raises on a damaged or hostile file. Its own messages may quote tag values, so they are not
+# passed on.
+PARSE_ERRORS = (
+    EOFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    OverflowError,
+    RecursionError,
+    LookupError,
+    struct.error,
+    zlib.error,
+    pydicom.errors.InvalidDicomError,
+    pydicom.errors.BytesLengthException,
+)
+
+
+class NotDicom(Exception):
+    """The file is no DICOM file: left out, not a failure."""
+
+
+@dataclass(frozen=True)
+class SliceHeader:
+    """What one slice's header says. `frame` is its 0-based place in a multi-frame file, None for a single
+    image.
+
+    position (x, y, z) mm of the centre of the first pixel. orientation: six cosines, row direction, then
+    column direction. pixel_spacing (dy, dx) mm, between rows and between columns. padding: lowest and highest
+    stored value of padding, or None. pixel_offset: byte at which native pixel data start; None where
+    pydicom has to find them (compressed, deflated).
+    """
+
+    file: int
+    path: str
+    frame: Optional[int]
+    frames: int
+    sop_instance_uid: str
+    frame_of_reference: str
+    rows: int
+    columns: int
+    position: Tuple[float, ...]
+    orientation: Tuple[float, ...]
+    pixel_spacing: Tuple[float, ...]
+    slope: float
+    intercept: float
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    padding: Optional[Tuple[int, int]]
+    transfer_syntax: str
+    pixel_offset: Optional[int]
+    big_endian: bool
+
+
+@dataclass
+class FileHeader:
+    """One DICOM file: whose it is, its slices, what was dropped from it, and what is wrong with it."""
+
+    file: int
+    path: str
+    patient_id: str
+    study_uid: str
+    series_uid: str
+    sop_instance_uid: str
+    description: str
+    slices: List[SliceHeader]
+    dropped: Optional[rules.Drop] = None
+    dropped_images: int = 0
+    defect: Optional[DicomError] = None
+    phantom: bool = False
+
+
+def read_header(path: str, number: int, name: str) -> FileHeader:
+    """Read the header of the file at `path`; `name` ("file 0037 of 0243") stands for it in messages.
+
+    A CT image whose header is unusable comes back with `defect` set: it belongs to a series, which cannot be
+    loaded without it. Raises NotDicom for other files, TruncatedFileError or DicomError for a file too
+    damaged to tell its series.
+    """
+    if not os.path.isfile(path):
+        raise NotDicom("not a regular file")
+    try:
+        with open(path, "rb") as stream:
+            return _read_open_file(stream, path, number, name)
+    except OSError as error:
+        raise DicomError(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _read_open_file(stream: BinaryIO, path: str, number: int, name: str) -> FileHeader:
+    size = os.fstat(stream.fileno()).st_size
+    start = stream.read(144)
+    has_preamble = start[128:132] == b"DICM"
+    if not has_preamble and not _looks_like_dataset(start, size):
+        raise NotDicom("not a DICOM file")
+    stream.seek(0)
+    try:
+        if has_preamble:
+            inflated = inflated_size(stream)
+            if inflated > MAX_INFLATED_BYTES:
+                raise OversizeError(f"{name} inflates to more than {MAX_INFLATED_BYTES} bytes")
+            stream.seek(0)
+        dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=not has_preamble)
+        sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
+        header = FileHeader(
+            file=number,
+            path=path,
+            patient_id=text(dataset, "PatientID"),
+            study_uid=text(dataset, "StudyInstanceUID"),
+            series_uid=text(dataset, "SeriesInstanceUID"),
+            sop_instance_uid=text(dataset, "SOPInstanceUID"),
+            description=text(dataset, "SeriesDescription"),
+            slices=[],
+            phantom=text(dataset, "QualityControlImage").upper() == "YES",
+        )
+        modality = text(dataset, "Modality")
+    except PARSE_ERRORS as error:
+        if not has_preamble:
+            raise NotDicom("not a DICOM file") from error
+        raise TruncatedFileError(f"{name} is cut short or damaged: its header cannot be parsed") from error
+    if not sop_class:
+        if not has_preamble:
+            raise NotDicom("not a DICOM file")
+        raise TruncatedFileError(f"{name} has no SOPClassUID: it is cut short, or no image")
+    header.dropped = rules.drop_by_class(sop_class, modality)
+    if header.dropped:
+        header.dropped_images = 1
+        return header
+    if stream.tell() >= size and max(dataset.keys(), default=0) <= SERIES_INSTANCE_UID:
+        # The last value of a cut header may be cut itself, and half a SeriesInstanceUID names another series.
+        raise TruncatedFileError(f"{name} is cut short: it ends before its series is known")
+    if not (header.series_uid and header.study_uid):
+        raise MissingTagError(f"{name} has no StudyInstanceUID or no SeriesInstanceUID")
+    try:
+        _fill_slices(header, dataset, stream, size, name, sop_class)
+    except DicomError as error:
+        header.defect = error
+        header.slices = []
+    except PARSE_ERRORS as error:
+        # A value is converted on access, so a damaged value shows here: the file's series is known by now.
+        header.defect = DicomError(f"{name}: a header value cannot be read ({type(error).__name__})")
+        header.slices = []
+    return header
+
+
+def _looks_like_dataset(start: bytes, size: int) -> bool:
+    """Whether a file without preamble starts with a plausible element of group 0002 or 0008."""
+    if len(start) < 16 or size < 64:
+        return False
+    for order in ("<", ">"):
+        group, element = struct.unpack(order + "HH", start[:4])
+        if group in (0x0002, 0x0008) and element <= 0x0100:
+            explicit = start[4:6].isalpha() and start[4:6].isupper()
+            length = struct.unpack(order + ("H" if explicit else "I"), start[6:8] if explicit else start[4:8])[0]
+            return length <= size
+    return False
+
+
+def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, name: str, sop_class: str) -> None:
+    drop = rules.drop_by_image_type(dataset.get("ImageType") or ())
+    if drop:
+        header.dropped, header.dropped_images = drop, 1
+        return
+    if not header.sop_instance_uid:
+        raise MissingTagError(f"{name} has no SOPInstanceUID")
+    transfer_syntax = text(getattr(dataset, "file_meta", {}), "TransferSyntaxUID")
+    tag_place = stream.tell()
+    # A cut in the header leaves later tags out: say "cut short", not "tag missing".
+    if transfer_syntax != DEFLATED and tag_place >= size:
+        raise TruncatedFileError(f"{name} ends before its pixel data")
+    rows, columns = count(dataset, "Rows", name), count(dataset, "Columns", name)
+    enhanced = sop_class in rules.ENHANCED_CLASSES
+    frames = count(dataset, "NumberOfFrames", name) if enhanced or dataset.get("NumberOfFrames") else 1
+    if rows > MAX_ROWS or columns > MAX_COLUMNS or frames > MAX_SLICES or rows * columns * frames > MAX_VOXELS:
+        raise OversizeError(
+            f"{name} announces {rows}x{columns} pixels in {frames} frames; "
+            f"the bounds are {MAX_ROWS}x{MAX_COLUMNS}, {MAX_SLICES} frames and {MAX_VOXELS} pixels in all"
+        )
+    if not enhanced and frames != 1:
+        raise PixelDataError(f"{name} is a CT image with {frames} frames; only Enhanced CT may have several")
+    bits_allocated, bits_stored, high_bit, signed = bit_layout(dataset, name)
+    offset, big_endian = locate_pixels(
+        stream, size, name, transfer_syntax, rows * columns * frames * bits_allocated // 8, bits_allocated
+    )
+    common = dict(
+        file=header.file,
+        path=header.path,
+        frames=frames,
+        sop_instance_uid=header.sop_instance_uid,
+        frame_of_reference=text(dataset, "FrameOfReferenceUID"),
+        rows=rows,
+        columns=columns,
+        bits_allocated=bits_allocated,
+        bits_stored=bits_stored,
+        high_bit=high_bit,
+        signed=signed,
+        padding=padding_range(dataset, bits_allocated, signed, name),
+        transfer_syntax=transfer_syntax,
+        pixel_offset=offset,
+        big_endian=big_endian,
+    )
+    groups = functional_groups(dataset, frames, name) if enhanced else [(None, dataset, dataset, dataset, dataset, ())]
+    for frame, plane, orient, measures, rescale, frame_type in groups:
+        where = name if frame is None else f"{name}, frame {frame + 1}"
+        orientation = numbers(orient, "ImageOrientationPatient", 6, where)
+        drop = rules.drop_by_image_type(frame_type) or rules.drop_by_orientation(orientation)
+        if drop:
+            header.dropped = drop
+            header.dropped_images += 1
+            continue
+        check_cosines(orientation, where)
+        spacing = numbers(measures, "PixelSpacing", 2, where)
+        if min(spacing) <= 0:
+            raise GeometryError(f"{where}: PixelSpacing must be above 0")
+        slope = numbers(rescale, "RescaleSlope", 1, where)[0]
+        if slope == 0:
+            raise DicomError(f"{where}: RescaleSlope is 0")
+        header.slices.append(
+            SliceHeader(
+                frame=frame,
+                position=numbers(plane, "ImagePositionPatient", 3, where),
+                orientation=orientation,
+                pixel_spacing=spacing,
+                slope=slope,
+                intercept=numbers(rescale, "RescaleIntercept", 1, where)[0],
+                **common,
+            )
+        )

@@ -1,0 +1,158 @@
+"""DICOM headers -> series: one file for each image, one size and orientation for each series."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Sequence, Tuple
+
+import numpy as np
+
+from gluon_liver.errors import DicomError
+
+from .header import FileHeader, SliceHeader
+
+MIN_PART_SLICES = 3
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Something that was not taken: where ("file 0037", "series 03"), why, a machine-readable kind, how many
+    images.
+    """
+
+    where: str
+    reason: str
+    kind: str
+    images: int = 1
+
+
+@dataclass(frozen=True)
+class SeriesFiles:
+    """The axial CT slices of one series. `defects` are files of the series that cannot be used.
+
+    phantom: the files say QualityControlImage YES, which DICOM defines for images of a phantom.
+
+    The identifiers are patient data: they may be compared and written to the private folder, never shown.
+    """
+
+    number: int
+    part: int
+    patient_id: str
+    study_uid: str
+    series_uid: str
+    description: str
+    slices: Tuple[SliceHeader, ...]
+    defects: Tuple[DicomError, ...] = ()
+    phantom: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"series {self.number:02d}" + (f" part {self.part}" if self.part else "")
+
+    @property
+    def frame_of_reference(self) -> str:
+        return self.slices[0].frame_of_reference if self.slices else ""
+
+
+@dataclass
+class Scan:
+    """What a folder holds. paths: file number - 1 -> path, for the private listing only.
+
+    unused: SOPInstanceUID -> why images of this folder belong to no series (dropped, damaged, doubled).
+    """
+
+    series: List[SeriesFiles]
+    rejected: List[Rejection]
+    paths: List[str] = field(default_factory=list)
+    unused: Dict[str, str] = field(default_factory=dict)
+    dicom_files: int = 0
+
+
+def slice_uid(header: SliceHeader) -> str:
+    """The name of a slice in label files: SOPInstanceUID, and "#<frame from 1>" in a multi-frame file."""
+    return header.sop_instance_uid if header.frame is None else f"{header.sop_instance_uid}#{header.frame + 1}"
+
+
+def without_copies(headers: Sequence[FileHeader], scan: Scan) -> List[FileHeader]:
+    """One file for each SOPInstanceUID: an intact copy where there is one.
+
+    Copies that disagree about where the slice lies are both unusable: nothing says which is right.
+    """
+    by_uid: Dict[str, List[FileHeader]] = defaultdict(list)
+    for header in headers:
+        by_uid[header.sop_instance_uid or f"file {header.file}"].append(header)
+    kept = []
+    for copies in by_uid.values():
+        intact = [header for header in copies if header.slices] or copies[:1]
+        first = intact[0]
+        if any(_content(header) != _content(first) for header in intact[1:]):
+            first.defect = DicomError(
+                f"{file_range(intact)} share a SOPInstanceUID but differ in series, size or position"
+            )
+            first.slices = []
+        kept.append(first)
+        for header in copies:
+            if header is not first:
+                reason = f"another copy of file {first.file:04d} (same SOPInstanceUID)"
+                scan.rejected.append(Rejection(f"file {header.file:04d}", reason, "duplicate"))
+    return kept
+
+
+def _content(header: FileHeader) -> Any:
+    return (
+        header.study_uid,
+        header.series_uid,
+        [(s.rows, s.columns, s.position, s.orientation, s.pixel_spacing, s.slope, s.intercept) for s in header.slices],
+    )
+
+
+def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[SeriesFiles]:
+    """One SeriesFiles for each size, orientation, pixel spacing and frame of reference found in the series.
+
+    A part of one or two images beside a longer one is a stray image (an unmarked localizer): rejected. Nothing
+    depends on the order of `files`, which is that of their names.
+    """
+    first = min(files, key=lambda header: (header.sop_instance_uid, header.description, header.patient_id))
+    parts: Dict[Tuple, List[SliceHeader]] = defaultdict(list)
+    for header in files:
+        for one in header.slices:
+            look = tuple(np.round(one.orientation, 3) + 0.0) + tuple(np.round(one.pixel_spacing, 4))
+            parts[(one.rows, one.columns, one.frame_of_reference) + look].append(one)
+    for group in parts.values():
+        group.sort(key=lambda one: (one.sop_instance_uid, one.frame or 0))
+    groups = [parts[look] for look in sorted(parts, key=lambda look: (-len(parts[look]), look))] or [[]]
+    for stray in [group for group in groups[1:] if len(group) < MIN_PART_SLICES]:
+        groups.remove(stray)
+        reason = (
+            f"{len(stray)} image(s) of series {number:02d} differ from its {len(groups[0])} others "
+            "in size, orientation, pixel spacing or frame of reference"
+        )
+        scan.rejected.append(Rejection(file_range(stray), reason, "mixed-series", len(stray)))
+        scan.unused.update((slice_uid(one), "it differs from the rest of its series") for one in stray)
+    defects = tuple(header.defect for header in files if header.defect)
+    scan.unused.update((header.sop_instance_uid, "its file is unusable") for header in files if header.defect)
+    patients = Counter(header.patient_id for header in files)
+    if len(patients) > 1:
+        defects += (DicomError(f"series {number:02d} carries {len(patients)} different PatientIDs"),)
+    return [
+        SeriesFiles(
+            number=number,
+            part=part if len(groups) > 1 else 0,
+            patient_id=first.patient_id,
+            study_uid=first.study_uid,
+            series_uid=first.series_uid,
+            description=first.description,
+            slices=tuple(group),
+            defects=defects,
+            phantom=any(header.phantom for header in files),
+        )
+        for part, group in enumerate(groups, 1)
+    ]
+
+
+def file_range(files: Sequence[Any]) -> str:
+    numbers = sorted({one.file for one in files})
+    if len(numbers) == 1:
+        return f"file {numbers[0]:04d}"
+    return f"{len(numbers)} files, {numbers[0]:04d} to {numbers[-1]:04d}"

@@ -1,0 +1,172 @@
+"""The slices of one series -> one regular grid, by positions alone.
+
+InstanceNumber, SliceThickness, SliceLocation and SpacingBetweenSlices are not read: scanners and archives get
+them wrong. Slices are ordered by their position projected on the slice normal; spacing is the distance of
+positions.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import List, Sequence, Tuple, Type
+
+import numpy as np
+
+from gluon_liver.errors import (
+    DuplicateSliceError,
+    GantryTiltError,
+    GeometryError,
+    OversizeError,
+    SliceGapError,
+    SliceSpacingError,
+)
+from gluon_liver.structures.geometry import Geometry
+
+from .header import MAX_SLICES, SliceHeader
+
+SAME_POSITION_MM = 1e-3
+SPACING_TOLERANCE = 0.01
+GAP_FACTOR = 1.5
+MAX_DRIFT_PIXELS = 0.5
+MAX_LISTED = 8
+
+
+@dataclass(frozen=True)
+class SliceGrid:
+    """Slices in z order and the grid they make.
+
+    order: indices into the given slices, z rising to the head. place: (n,) place of each ordered slice on the
+    grid in slices (whole numbers unless the series is regridded). shift: (n, 2) pixels (dx, dy) by which each
+    ordered slice has to move to undo a gantry tilt, zeros otherwise.
+    """
+
+    geometry: Geometry
+    order: Tuple[int, ...]
+    place: np.ndarray
+    shift: np.ndarray
+
+
+def build_grid(slices: Sequence[SliceHeader], name: str, *, regrid: bool = False) -> SliceGrid:
+    """Order `slices` (one size, orientation and pixel spacing) and check that they make a regular grid.
+
+    Raises DuplicateSliceError, SliceGapError, SliceSpacingError and GantryTiltError, each listing what it
+    found. With `regrid`, gaps and uneven spacing get a grid of the median spacing and tilt gets in-plane
+    shifts; slices that share a position are refused all the same, for nothing says which one is right. `name`
+    stands for the series in messages.
+    """
+    if len(slices) < 2:
+        raise GeometryError(f"{name} has one slice; spacing is taken from positions, so a series needs two or more")
+    row, column = np.asarray(slices[0].orientation[:3]), np.asarray(slices[0].orientation[3:])
+    upward, along = project_positions(slices)
+    order = np.argsort(along, kind="stable")
+    along, positions = along[order], np.array([header.position for header in slices])[order]
+    files = [slices[i] for i in order]
+    steps = np.diff(along)
+
+    same = steps < SAME_POSITION_MM
+    usual = statistics.median_low(steps[~same].tolist() or [0.0])
+    if same.any():
+        hint = "Nothing says which is right: several phases may share the series; split it or remove one set"
+        _refuse(
+            DuplicateSliceError,
+            f"{name} has different slices at one position:",
+            files,
+            same,
+            steps,
+            usual,
+            hint,
+        )
+    wide = steps > GAP_FACTOR * usual
+    if wide.any() and not regrid:
+        hint = "Add the missing files, or import with --regrid to interpolate between positions"
+        _refuse(SliceGapError, f"{name} lacks slices", files, wide, steps, usual, hint)
+    spacing = float(along[-1] - along[0]) / len(steps)
+    uneven = np.abs(steps - spacing) > SPACING_TOLERANCE * spacing
+    if uneven.any() and not regrid:
+        # List against the usual step, which most slices keep; the mean moves with the outliers.
+        off = np.abs(steps - usual) > SPACING_TOLERANCE * usual
+        off = off if off.any() else uneven
+        hint = "Import with --regrid to interpolate between positions"
+        _refuse(SliceSpacingError, f"{name} is unevenly spaced (over 1 %)", files, off, steps, usual, hint)
+
+    pixel_spacing = np.asarray(slices[0].pixel_spacing)
+    middle = len(files) // 2
+    in_plane = np.stack([positions @ row / pixel_spacing[1], positions @ column / pixel_spacing[0]], axis=1)
+    drift = in_plane - in_plane[middle]
+    tilted = np.ptp(drift, axis=0).max() > MAX_DRIFT_PIXELS
+    if tilted and not regrid:
+        raise GantryTiltError(_describe_drift(name, positions, upward, drift))
+    if uneven.any():
+        place = (along - along[0]) / usual
+        count = int(np.floor(place[-1] + 0.5)) + 1
+        spacing = usual
+    else:
+        place, count = np.arange(len(files), dtype=np.float64), len(files)
+    if count > MAX_SLICES:
+        raise OversizeError(f"{name} would need {count} slices of {spacing:.3f} mm; the bound is {MAX_SLICES}")
+    origin = positions[0] if not tilted else positions[middle] - (along[middle] - along[0]) * upward
+    direction = np.stack([row, column, upward], axis=1)
+    geometry = Geometry(
+        tuple(origin.tolist()),
+        (spacing, float(pixel_spacing[0]), float(pixel_spacing[1])),
+        tuple(tuple(line) for line in direction.tolist()),
+        (count, slices[0].rows, slices[0].columns),
+    )
+    shift = drift if tilted else np.zeros_like(drift)
+    return SliceGrid(geometry, tuple(int(i) for i in order), place, shift)
+
+
+def project_positions(slices: Sequence[SliceHeader]) -> Tuple[np.ndarray, np.ndarray]:
+    """(unit slice normal that points to the head, (n,) mm of each slice along it).
+
+    z rises to the head whatever the direction in which rows and columns run.
+    """
+    orientation = slices[0].orientation
+    normal = np.cross(orientation[:3], orientation[3:])
+    normal /= np.linalg.norm(normal) * (1 if normal[2] >= 0 else -1)
+    return normal, np.array([header.position for header in slices]) @ normal
+
+
+def _refuse(
+    error: Type[GeometryError],
+    what: str,
+    files: List[SliceHeader],
+    where: np.ndarray,
+    steps: np.ndarray,
+    usual: float,
+    hint: str,
+) -> None:
+    """Raise `error`, listing the pairs of neighbours at which `where` is true."""
+    found = np.flatnonzero(where)
+    pairs = [
+        f"{_label(files[i])} and {_label(files[i + 1])} ({steps[i]:.3f} mm instead of {usual:.3f} mm)"
+        for i in found[:MAX_LISTED]
+    ]
+    if len(found) > MAX_LISTED:
+        pairs.append(f"{len(found) - MAX_LISTED} more")
+    raise error(f"{what} between {'; '.join(pairs)}. {hint}.")
+
+
+def _label(header: SliceHeader) -> str:
+    return f"file {header.file:04d}" + ("" if header.frame is None else f" frame {header.frame + 1}")
+
+
+def _describe_drift(name: str, positions: np.ndarray, upward: np.ndarray, drift: np.ndarray) -> str:
+    """A straight drift is a tilted gantry; any other means slices with different fields of view in one
+    series.
+    """
+    way = positions[-1] - positions[0]
+    angle = np.degrees(np.arccos(np.clip(way @ upward / np.linalg.norm(way), -1, 1)))
+    line = np.linspace(0, 1, len(drift))[:, None] * (drift[-1] - drift[0]) + drift[0]
+    if np.abs(drift - line).max() > MAX_DRIFT_PIXELS:
+        return (
+            f"{name}: its slices are shifted against each other in their plane by up to "
+            f"{np.ptp(drift, axis=0).max():.1f} pixels, not along one line. To go on, import with --regrid, "
+            "which shifts every slice back."
+        )
+    return (
+        f"{name}: the gantry was tilted by {angle:.1f} degrees "
+        f"(the slices drift by {np.ptp(drift, axis=0).max():.1f} pixels over the stack). "
+        "To go on, import with --regrid, which shears the slices back."
+    )

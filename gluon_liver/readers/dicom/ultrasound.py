@@ -1,0 +1,258 @@
+"""DICOM ultrasound, one frame or many: colour to RGB, and the region of the tissue picture.
+
+Text burned in around the picture often names the patient, so the region is cropped before anything else sees a frame.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from typing import Any, Iterator, Optional, Tuple
+
+import numpy as np
+import pydicom
+
+from gluon_liver.errors import DicomError, MissingTagError, OversizeError, PixelDataError, TruncatedFileError
+from gluon_liver.structures.frame_source import Box, FrameSource, plausible_rate
+
+from .header import MAX_COLUMNS, MAX_ROWS, MAX_SLICES, MAX_VOXELS, PARSE_ERRORS
+from .pixels import DECODE_ERRORS, DEFLATED, MAX_INFLATED_BYTES, RLE, inflated_size, locate_pixels
+from .tags import count, text
+from .volume import quiet_pydicom
+
+# PS3.4 B.5: Ultrasound Image and Multi-frame Image Storage, and their retired forms
+US_CLASSES = tuple("1.2.840.10008.5.1.4.1.1." + number for number in ("6.1", "3.1", "6", "3"))
+SAMPLES = {"MONOCHROME2": 1, "PALETTE COLOR": 1, "RGB": 3, "YBR_FULL": 3, "YBR_FULL_422": 3, "YBR_ICT": 3, "YBR_RCT": 3}
+FORMAT_2D, DATA_TISSUE = 1, 1  # PS3.3 C.8.5.5.1.1 and C.8.5.5.1.2
+
+
+def open_dicom(path: str, name: str) -> FrameSource:
+    """A DICOM ultrasound file. Raises DicomError: cut short, oversize, no ultrasound, a pixel layout not read here."""
+    with quiet_pydicom():
+        header, offset = _read_header(path, name)
+    try:
+        region = tissue_region(header, name)
+        rows, columns = int(header.Rows), int(header.Columns)
+        identity, rate = text(header, "SOPInstanceUID"), frame_rate(header)
+        patient, phantom = text(header, "PatientID"), text(header, "QualityControlImage").upper() == "YES"
+    except PARSE_ERRORS as error:
+        raise DicomError(f"{name}: a header value cannot be read ({type(error).__name__})") from error
+    if not identity:
+        raise MissingTagError(f"{name} has no SOPInstanceUID")
+
+    def whole_frames() -> Iterator[np.ndarray]:
+        samples = _native(path, header, offset, name) if _is_native(header) else _compressed(path, header, name)
+        while True:
+            # not held across the yield: it changes filters of the whole process
+            with quiet_pydicom():
+                found = next(samples, None)
+            if found is None:
+                return
+            yield to_rgb(*found, header, name)
+
+    box = region or (0, 0, columns, rows)
+    return FrameSource(
+        "dicom",
+        rows,
+        columns,
+        box,
+        whole_frames,
+        identity,
+        region is not None,
+        patient_id=patient,
+        phantom=phantom,
+        frames_per_second=rate,
+    )
+
+
+def frame_rate(header: Any) -> Optional[float]:
+    """Frames a second by FrameTime (milliseconds) or else CineRate (PS3.3 C.7.6.5); None where none is plausible."""
+    time = float(header.get("FrameTime") or 0)
+    return (plausible_rate(1000 / time) if time > 0 else None) or plausible_rate(float(header.get("CineRate") or 0))
+
+
+def tissue_region(header: Any, name: str) -> Optional[Box]:
+    """(x1, y1, x2, y2) of the largest region with 2D format and tissue data, None where the file lists no region.
+
+    The tags give the first and last pixel, both inside. Raises DicomError where regions are listed but none shows
+    tissue in 2D, and where the region does not lie in the frame.
+    """
+    regions = header.get("SequenceOfUltrasoundRegions")
+    if not regions:
+        return None
+    boxes = []
+    for item in regions:
+        if (item.get("RegionSpatialFormat"), item.get("RegionDataType")) == (FORMAT_2D, DATA_TISSUE):
+            edges = [item.get("RegionLocation" + edge) for edge in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
+            if not all(isinstance(edge, int) for edge in edges):
+                raise MissingTagError(f"{name}: a tissue region lacks one of its four RegionLocation values")
+            boxes.append((edges[0], edges[1], edges[2] + 1, edges[3] + 1))
+    if not boxes:
+        raise DicomError(f"{name} lists {len(regions)} region(s) and none is 2D tissue: it shows no B-mode picture")
+    best = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
+    if not (0 <= best[0] < best[2] <= header.Columns and 0 <= best[1] < best[3] <= header.Rows):
+        raise DicomError(f"{name}: its tissue region {best} does not lie in its {header.Columns}x{header.Rows} pixels")
+    return best
+
+
+def to_rgb(stored: np.ndarray, photometric: str, header: Any, name: str) -> np.ndarray:
+    """Stored samples uint8 (rows, columns, samples) -> RGB uint8 (rows, columns, 3).
+
+    YBR_ICT and YBR_RCT are undone by every JPEG 2000 decoder, so their samples are RGB already.
+    """
+    if photometric == "MONOCHROME2":
+        return np.repeat(stored, 3, axis=2)
+    if photometric == "PALETTE COLOR":
+        return _apply_palette(stored[..., 0], header, name)
+    if photometric in ("YBR_FULL", "YBR_FULL_422"):
+        return ybr_to_rgb(stored)
+    return stored
+
+
+def ybr_to_rgb(ybr: np.ndarray) -> np.ndarray:
+    """YBR_FULL uint8 (..., 3) -> RGB, by the inverse of PS3.3 C.7.6.3.1.2 (ITU-R BT.601, full range)."""
+    y, blue, red = (ybr[..., channel].astype(np.float32) for channel in range(3))
+    blue, red = blue - 128, red - 128
+    rgb = np.stack([y + 1.402 * red, y - 0.344136 * blue - 0.714136 * red, y + 1.772 * blue], axis=-1)
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+
+
+def _read_header(path: str, name: str) -> Tuple[Any, Optional[int]]:
+    """The checked header, and the byte at which native pixels start (None: pydicom has to find them)."""
+    size = os.path.getsize(path)
+    try:
+        with open(path, "rb") as stream:
+            if inflated_size(stream) > MAX_INFLATED_BYTES:
+                raise OversizeError(f"{name} inflates to more than {MAX_INFLATED_BYTES} bytes")
+            stream.seek(0)
+            header = pydicom.dcmread(stream, stop_before_pixels=True)
+            syntax = text(header.file_meta, "TransferSyntaxUID")
+            if text(header, "SOPClassUID") not in US_CLASSES and text(header, "Modality") != "US":
+                raise DicomError(f"{name} is a DICOM file, but no ultrasound")
+            if syntax != DEFLATED and stream.tell() >= size:
+                raise TruncatedFileError(f"{name} ends before its pixel data")
+            expected = _check_layout(header, name)
+            return header, locate_pixels(stream, size, name, syntax, expected, 8)[0]
+    except PARSE_ERRORS as error:
+        raise TruncatedFileError(f"{name} is cut short or damaged: its header cannot be parsed") from error
+
+
+def _check_layout(header: Any, name: str) -> int:
+    """Bytes of the native pixel data. Raises DicomError for sizes out of bounds and layouts that are not read."""
+    rows, columns = count(header, "Rows", name), count(header, "Columns", name)
+    frames = count(header, "NumberOfFrames", name) if header.get("NumberOfFrames") else 1
+    photometric = text(header, "PhotometricInterpretation")
+    samples = count(header, "SamplesPerPixel", name)
+    total = rows * columns * frames * samples
+    if rows > MAX_ROWS or columns > MAX_COLUMNS or frames > MAX_SLICES or total > MAX_VOXELS:
+        raise OversizeError(
+            f"{name} announces {frames} frames of {rows}x{columns} pixels with {samples} sample(s); the bounds are "
+            f"{MAX_ROWS}x{MAX_COLUMNS}, {MAX_SLICES} frames and {MAX_VOXELS} samples in all"
+        )
+    if SAMPLES.get(photometric) != samples:
+        raise PixelDataError(
+            f"{name}: {samples} sample(s) a pixel with this PhotometricInterpretation are not read; "
+            f"what is read: {', '.join(f'{kind} ({number})' for kind, number in SAMPLES.items())}"
+        )
+    if (header.get("BitsAllocated"), header.get("BitsStored")) != (8, 8) or header.get("PixelRepresentation"):
+        raise PixelDataError(f"{name} does not hold unsigned samples of 8 bits; convert it to 8 bits")
+    if photometric == "YBR_FULL_422" and _is_native(header):
+        if columns % 2 or header.get("PlanarConfiguration"):
+            raise PixelDataError(f"{name}: YBR_FULL_422 needs an even number of columns and PlanarConfiguration 0")
+        return rows * columns * frames * 2
+    return total
+
+
+def _is_native(header: Any) -> bool:
+    return not pydicom.uid.UID(text(header.file_meta, "TransferSyntaxUID")).is_compressed or _is_deflated(header)
+
+
+def _is_deflated(header: Any) -> bool:
+    return text(header.file_meta, "TransferSyntaxUID") == DEFLATED
+
+
+def _native(path: str, header: Any, offset: Optional[int], name: str) -> Iterator[Tuple[np.ndarray, str]]:
+    """Frames as stored uint8 (rows, columns, samples) with their photometric interpretation."""
+    frames, photometric = int(header.get("NumberOfFrames") or 1), text(header, "PhotometricInterpretation")
+    expected = _check_layout(header, name)
+    length = expected // frames
+    inflated = b""
+    if offset is None:
+        try:
+            inflated = pydicom.dcmread(path).get("PixelData") or b""
+        except (zlib.error,) + PARSE_ERRORS as error:
+            raise TruncatedFileError(f"{name} is cut short or damaged: its pixel data cannot be read") from error
+        if len(inflated) < expected:
+            raise TruncatedFileError(f"{name} is cut short: {len(inflated)} of {expected} bytes of pixels are there")
+    for index in range(frames):
+        if offset is None:
+            raw = np.frombuffer(inflated, np.uint8, length, index * length)
+        else:
+            raw = np.fromfile(path, np.uint8, length, offset=offset + index * length)
+            if raw.size != length:
+                raise TruncatedFileError(f"{name} is cut short: it lost pixels since its header was read")
+        yield _arrange(raw, header, photometric), photometric
+
+
+def _arrange(raw: np.ndarray, header: Any, photometric: str) -> np.ndarray:
+    rows, columns, samples = int(header.Rows), int(header.Columns), SAMPLES[photometric]
+    if photometric == "YBR_FULL_422":
+        # two pixels in four bytes: Y1 Y2 Cb Cr (PS3.3 C.7.6.3.1.2)
+        groups = raw.reshape(rows, columns // 2, 4)
+        colour = np.repeat(groups[..., 2:], 2, axis=1)
+        return np.dstack([groups[..., :2].reshape(rows, columns), colour])
+    if samples == 3 and header.get("PlanarConfiguration"):
+        return raw.reshape(samples, rows, columns).transpose(1, 2, 0)
+    return raw.reshape(rows, columns, samples)
+
+
+def _compressed(path: str, header: Any, name: str) -> Iterator[Tuple[np.ndarray, str]]:
+    """Frames of compressed files by pydicom's decoders, without any colour conversion of theirs."""
+    try:
+        dataset = pydicom.dcmread(path)
+        data = dataset.get("PixelData") or b""
+    except (EOFError, zlib.error, pydicom.errors.BytesLengthException) + DECODE_ERRORS as error:
+        raise TruncatedFileError(f"{name} is cut short or damaged: its pixel data cannot be read") from error
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not data or (syntax != RLE and b"\xff\xd9" not in data[-64:]):
+        raise TruncatedFileError(f"{name} is cut short: its compressed frames have no end")
+    frames, shape = int(header.get("NumberOfFrames") or 1), (int(header.Rows), int(header.Columns), -1)
+    found = 0
+    try:
+        for stored, photometric in _decoded(dataset, frames):
+            found += 1
+            yield np.ascontiguousarray(stored.reshape(shape)).astype(np.uint8, copy=False), photometric
+    except DECODE_ERRORS as error:
+        raise PixelDataError(
+            f"{name}, frame {found}: its pixel data ({syntax.name}) cannot be decoded: they are damaged, or a decoder "
+            "is missing; install pylibjpeg, pylibjpeg-libjpeg and pylibjpeg-openjpeg, or convert the file to Explicit "
+            "VR Little Endian"
+        ) from error
+    if found != frames:
+        raise TruncatedFileError(f"{name}: {found} frames were decoded, the header announces {frames}")
+
+
+def _decoded(dataset: Any, frames: int) -> Iterator[Tuple[np.ndarray, str]]:
+    if pydicom.__version__.startswith("2."):
+        # pydicom 2.4 changes PhotometricInterpretation where its decoder gives RGB
+        array = dataset.pixel_array
+        for stored in array if frames > 1 else array[None]:
+            yield stored, text(dataset, "PhotometricInterpretation")
+        return
+    from pydicom.pixels import get_decoder
+
+    for stored, properties in get_decoder(dataset.file_meta.TransferSyntaxUID).iter_array(dataset, raw=True):
+        yield stored, str(properties["photometric_interpretation"])
+
+
+def _apply_palette(indices: np.ndarray, header: Any, name: str) -> np.ndarray:
+    try:
+        if pydicom.__version__.startswith("2."):
+            from pydicom.pixel_data_handlers.util import apply_color_lut
+        else:
+            from pydicom.pixels import apply_color_lut
+        colours = apply_color_lut(indices, header)
+    except DECODE_ERRORS as error:
+        raise PixelDataError(f"{name}: its palette cannot be read") from error
+    # palettes of 16 bits give words; their upper byte is the colour
+    return (colours >> 8 if colours.dtype == np.uint16 else colours)[..., :3].astype(np.uint8)

@@ -1,0 +1,183 @@
+"""A folder of files -> CT series -> volumes in HU on regular grids."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Dict, Iterator, List, Tuple
+
+import numpy as np
+from scipy import ndimage
+from tqdm import tqdm
+
+from gluon_liver.errors import DicomError, InputError, OversizeError
+from gluon_liver.structures.geometry import Geometry
+
+from .header import MAX_SLICES, MAX_VOXELS, FileHeader, NotDicom, read_header
+from .pixels import AIR_HU, hounsfield, read_words
+from .series import Rejection, Scan, SeriesFiles, file_range, slice_uid, split_series, without_copies
+from .slice_grid import SliceGrid, build_grid
+
+
+@dataclass(frozen=True)
+class Volume:
+    """hu: int16 (z, y, x), z rising to the head, never below -1024.
+
+    sop_instance_uids: one for each slice in z order, "" where --regrid interpolated it; frames of a
+    multi-frame file are "<uid>#<frame from 1>". source_slice: (n,) slice of the volume for each slice of the
+    series in z order, -1 where --regrid left none within a quarter of the spacing. source_shift: (n, 2)
+    pixels (dx, dy) by which that slice was moved to undo a gantry tilt.
+    """
+
+    hu: np.ndarray
+    geometry: Geometry
+    sop_instance_uids: Tuple[str, ...]
+    frame_of_reference: str
+    source_slice: np.ndarray
+    source_shift: np.ndarray
+
+
+def scan_folder(folder: str, *, progress: bool = False) -> Scan:
+    """Read the header of every file below `folder` once and sort the CT slices into series.
+
+    Files are numbered from 1 in the order of their relative paths, series in that of their identifiers. Files
+    that are not DICOM, or not axial CT images, are rejections; a damaged CT image is a defect of its series.
+    Raises InputError where `folder` is no folder or is empty.
+    """
+    paths = _list_files(folder)
+    scan = Scan(series=[], rejected=[], paths=paths)
+    headers: List[FileHeader] = []
+    dropped: Dict[Tuple[str, str, str], List[FileHeader]] = defaultdict(list)
+    with quiet_pydicom():
+        for number, path in enumerate(tqdm(paths, desc="headers", unit="file", disable=None if progress else True), 1):
+            name = f"file {number:04d} of {len(paths):04d}"
+            try:
+                header = read_header(path, number, name)
+            except NotDicom as reason:
+                scan.rejected.append(Rejection(f"file {number:04d}", str(reason), "not-dicom"))
+                continue
+            except DicomError as error:
+                scan.dicom_files += 1
+                scan.rejected.append(Rejection(f"file {number:04d}", str(error), type(error).__name__))
+                continue
+            scan.dicom_files += 1
+            if header.dropped:
+                dropped[(header.series_uid,) + header.dropped].append(header)
+                scan.unused[header.sop_instance_uid] = header.dropped[1]
+            if header.slices or header.defect:
+                headers.append(header)
+    for (_, kind, reason), files in dropped.items():
+        images = sum(header.dropped_images for header in files)
+        scan.rejected.append(Rejection(file_range(files), f"{images} image(s): {reason}", kind, images))
+    by_series: Dict[Tuple[str, str], List[FileHeader]] = defaultdict(list)
+    for header in without_copies(headers, scan):
+        by_series[header.series_uid, header.study_uid].append(header)
+    for number, uids in enumerate(sorted(by_series), 1):
+        scan.series.extend(split_series(by_series[uids], number, scan))
+    return scan
+
+
+def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
+    """Decode one series to HU on a regular grid.
+
+    Raises the typed DicomError of the first defect (a truncated file, a missing tag), or that of `build_grid`
+    for slices that make no regular grid; `regrid` interpolates linearly between positions and shears tilted
+    slices back.
+    """
+    if series.defects:
+        more = f" ({len(series.defects) - 1} more files of {series.name} are unusable)" * (len(series.defects) > 1)
+        raise type(series.defects[0])(f"{series.defects[0]}{more}")
+    slices = series.slices
+    count, pixels = len(slices), slices[0].rows * slices[0].columns
+    if count > MAX_SLICES or count * pixels > MAX_VOXELS:
+        raise OversizeError(
+            f"{series.name} has {count} slices of {pixels} pixels; "
+            f"the bounds are {MAX_SLICES} slices and {MAX_VOXELS} pixels in all"
+        )
+    grid = build_grid(slices, series.name, regrid=regrid)
+    stack = np.empty((count, slices[0].rows, slices[0].columns), dtype=np.int16)
+    place = {index: z for z, index in enumerate(grid.order)}
+    with quiet_pydicom():
+        opened = (None, None)
+        for index, header in sorted(enumerate(slices), key=lambda item: (item[1].file, item[1].frame or 0)):
+            if opened[0] != header.file:
+                opened = (header.file, read_words(header, f"file {header.file:04d} ({series.name})"))
+            stack[place[index]] = hounsfield(opened[1][header.frame or 0], header)
+    uids = tuple(slice_uid(slices[index]) for index in grid.order)
+    if grid.shift.any():
+        stack = np.stack([_shift_slice(plane, shift) for plane, shift in zip(stack, grid.shift)])
+    source_slice = np.arange(count)
+    if not np.array_equal(grid.place, source_slice):
+        stack, uids, source_slice = _interpolate_slices(stack, uids, grid)
+    return Volume(stack, grid.geometry, uids, slices[0].frame_of_reference, source_slice, grid.shift)
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Keep pydicom's warnings off the screen: they quote tag values.
+
+    What matters for the pixels is checked here and raised as typed errors.
+    """
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _list_files(folder: str) -> List[str]:
+    if not os.path.exists(folder):
+        raise InputError(f"{folder}: there is no such folder")
+    if not os.path.isdir(folder):
+        raise InputError(f"{folder} is a file; give the folder that holds the DICOM files")
+
+    def fail(error: OSError) -> None:
+        raise InputError(f"a folder below {folder} cannot be read: {error.strerror}") from error
+
+    paths = []
+    for root, folders, names in os.walk(folder, onerror=fail):
+        folders.sort()
+        paths.extend(os.path.join(root, name) for name in names)
+    if not paths:
+        raise InputError(f"{folder} is empty: there is no file in it or below it")
+    return sorted(paths, key=lambda path: os.path.relpath(path, folder))
+
+
+def _shift_slice(plane: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Move one slice by (dx, dy) pixels, linear, -1024 HU where nothing is known."""
+    moved = ndimage.shift(plane.astype(np.float32), shift[::-1], order=1, mode="constant", cval=AIR_HU)
+    return np.rint(moved).astype(np.int16)
+
+
+def _interpolate_slices(
+    stack: np.ndarray, uids: Tuple[str, ...], grid: SliceGrid
+) -> Tuple[np.ndarray, Tuple, np.ndarray]:
+    """Linear in z between the positions of the slices, onto the even grid."""
+    nz = grid.geometry.size[0]
+    result = np.empty((nz,) + stack.shape[1:], dtype=np.int16)
+    for z in range(nz):
+        upper = int(np.clip(np.searchsorted(grid.place, z), 1, len(stack) - 1))
+        lower = upper - 1
+        weight = np.clip((z - grid.place[lower]) / (grid.place[upper] - grid.place[lower]), 0.0, 1.0)
+        result[z] = np.rint(stack[lower] * (1 - weight) + stack[upper] * weight)
+    nearest = np.clip(np.rint(grid.place).astype(int), 0, nz - 1)
+    distance = np.abs(grid.place - nearest)
+    source_slice = np.full(len(stack), -1)
+    grid_uids = [""] * nz
+    for source in np.argsort(-distance, kind="stable"):
+        if distance[source] <= 0.25:
+            source_slice[source] = nearest[source]
+    for z in set(source_slice.tolist()) - {-1}:
+        owners = np.flatnonzero(source_slice == z)
+        best = owners[np.argmin(distance[owners])]
+        source_slice[owners[owners != best]] = -1
+        grid_uids[z] = uids[best]
+    return result, tuple(grid_uids), source_slice

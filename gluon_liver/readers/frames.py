@@ -1,0 +1,61 @@
+"""One recording -> its frames: a video file, a DICOM ultrasound file or a folder of numbered images.
+
+Frames are uint8 (H, W, 3) RGB and are read in order only: no video index can be trusted to seek by.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Optional, Union
+
+from gluon_liver.errors import InputError
+from gluon_liver.readers.image_folder import IMAGE_ENDINGS, open_image_folder
+from gluon_liver.structures.frame_source import Box, FrameSource, check_region
+
+
+def read_frames(
+    path: Union[str, Path], *, region: Optional[Box] = None, whole_frame: bool = False, name: str = "the recording"
+) -> FrameSource:
+    """Open the recording at ``path``: a folder of images, a DICOM file (by its magic bytes), or else a video file.
+
+    The region of DICOM ultrasound is its 2D tissue region. A recording that tells none needs ``region`` or
+    ``whole_frame``: what is burned in around the picture often names the patient. ``name`` stands for the path in
+    messages. Raises InputError (DicomError for DICOM, TruncatedFileError for files that end early); iterating raises
+    the same for what shows only in decoding.
+    """
+    path = str(path)
+    try:
+        if os.path.isdir(path):
+            source = open_image_folder(path, name)
+        elif not os.path.isfile(path):
+            raise InputError(f"{name}: there is no such file or folder")
+        elif path.lower().endswith(IMAGE_ENDINGS):
+            raise InputError(f"{name} is one image; give the folder that holds the frames")
+        elif _is_dicom(path):
+            from gluon_liver.readers.dicom.ultrasound import open_dicom
+
+            source = open_dicom(path, name)
+        else:
+            from .video import open_video
+
+            source = open_video(path, name)
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
+    if not source.own_region:
+        if region is None and not whole_frame:
+            raise InputError(
+                f"{name} does not tell where the ultrasound picture lies in its frames of {source.width}x"
+                f"{source.height} pixels, and text around it may name the patient: give the box with "
+                "--region X1 Y1 X2 Y2, or take everything with --whole-frame"
+            )
+        if region is not None:
+            source.region = check_region(region, source.height, source.width, f"{name}: --region")
+        else:
+            source.notes.append("whole frames were taken: text burned into them stays, patient names too")
+    return source
+
+
+def _is_dicom(path: str) -> bool:
+    with open(path, "rb") as stream:
+        return stream.read(132)[128:] == b"DICM"

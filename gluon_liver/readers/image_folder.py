@@ -1,0 +1,78 @@
+"""A folder of numbered images as a recording."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import Iterator, List, Tuple
+
+import cv2
+import numpy as np
+
+from gluon_liver.errors import InputError, OversizeError, TruncatedFileError
+from gluon_liver.structures.frame_source import MAX_SIDE, FrameSource
+
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
+
+
+JPEG_START, JPEG_END, PNG_START, PNG_END = b"\xff\xd8", b"\xff\xd9", b"\x89PNG", b"IEND"
+
+
+def numeric_order(file_name: str) -> Tuple:
+    """Sort key by which frame2 comes before frame10."""
+    parts = re.split(r"([0-9]+)", file_name)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part)
+
+
+def list_images(folder: str) -> List[str]:
+    """Paths of the images directly in a folder, in numeric order of their names."""
+    names = [name for name in os.listdir(folder) if name.lower().endswith(IMAGE_ENDINGS) and name[0] != "."]
+    return [os.path.join(folder, name) for name in sorted(names, key=numeric_order)]
+
+
+def hash_files(paths: List[str]) -> str:
+    """SHA-256 (hex) over the content of files: the identity of a recording that carries no identifier."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as stream:
+            while piece := stream.read(1 << 20):
+                digest.update(piece)
+    return digest.hexdigest()
+
+
+def open_image_folder(folder: str, name: str) -> FrameSource:
+    paths = list_images(folder)
+    if not paths:
+        raise InputError(f"{name} is a folder without PNG or JPEG images")
+    height, width = _read_image(paths[0], f"{name}, frame 0").shape[:2]
+
+    def whole_frames() -> Iterator[np.ndarray]:
+        for index, path in enumerate(paths):
+            frame = _read_image(path, f"{name}, frame {index}")
+            if frame.shape[:2] != (height, width):
+                raise InputError(
+                    f"{name}, frame {index} has {frame.shape[1]}x{frame.shape[0]} pixels, the first {width}x{height}; "
+                    "give recordings of different sizes as folders of their own"
+                )
+            yield frame
+
+    return FrameSource("folder", height, width, (0, 0, width, height), whole_frames, hash_files(paths))
+
+
+def _read_image(path: str, where: str) -> np.ndarray:
+    with open(path, "rb") as stream:
+        code = stream.read()
+    # OpenCV fills what is missing of a cut JPEG with grey and says nothing.
+    for start, end in ((JPEG_START, JPEG_END), (PNG_START, PNG_END)):
+        if code.startswith(start) and end not in code[-64:]:
+            raise TruncatedFileError(f"{where} is cut short: its image has no end")
+    try:
+        image = cv2.imdecode(np.frombuffer(code, np.uint8), cv2.IMREAD_COLOR) if code else None
+    except cv2.error as error:
+        raise OversizeError(f"{where} is an image that OpenCV refuses, for it announces too many pixels") from error
+    if image is None:
+        raise InputError(f"{where} is no image that can be decoded")
+    if max(image.shape[:2]) > MAX_SIDE:
+        raise OversizeError(f"{where} has {image.shape[1]}x{image.shape[0]} pixels; the bound is {MAX_SIDE} a side")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,218 @@
+"""Video files by OpenCV's FFmpeg, with the checks that OpenCV lacks.
+
+OpenCV gives a half-grey last frame of a cut file, and where the size changes in a stream it repeats the last frame or
+paints over a corner of it, without a word. So the container is measured first, then the packets are read without
+decoding: their number and, where the codec writes it in plain sight, the size in each.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import BinaryIO, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+import cv2
+import numpy as np
+
+from gluon_liver.errors import InputError, OversizeError, TruncatedFileError
+from gluon_liver.structures.frame_source import MAX_SIDE, FrameSource, plausible_rate
+
+from .image_folder import JPEG_END, hash_files
+
+# start codes of MPEG program streams (ISO/IEC 13818-1 2.5.3): the prefix of all, of a pack, of the end
+START_CODE, PACK, PROGRAM_END = b"\x00\x00\x01", 0xBA, 0xB9
+MPEG_SEQUENCE_HEADER = b"\x00\x00\x01\xb3"
+VP8_KEY_FRAME = b"\x9d\x01\x2a"
+# start-of-frame markers of JPEG that carry height and width (baseline, extended, progressive)
+JPEG_FRAME_MARKERS = (0xC0, 0xC1, 0xC2)
+
+
+def open_video(path: str, name: str) -> FrameSource:
+    """A video file. Its frame count is known once it has been decoded; no header is believed.
+
+    Raises TruncatedFileError for an AVI or MP4 file or an MPEG program stream shorter than it says, and InputError for
+    files that FFmpeg cannot decode, without a frame, or (MPEG-1, MPEG-2, Motion JPEG and VP8) of which the size
+    changes; of other codecs a note says that it would not be seen. Where the last packet has no end (Motion JPEG), or
+    fewer frames can be decoded than the file holds packets, the last decoded frame is left out, for it may be half
+    grey; a note says so. What has no container (MPEG elementary streams), a transport stream, and a program stream cut
+    between two packets cannot be told from whole ones.
+    """
+    _check_length(path, name)
+    packets, sizes, has_end, codec, rate = _read_packets(path, name)
+    if len(sizes) > 1:
+        listed = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
+        raise InputError(f"{name}: its frames change size ({listed}); cut the video where they do")
+    first = next(_decode(path, name), None)
+    if first is None:
+        raise InputError(f"{name} is a video of which no frame can be decoded")
+    height, width = first.shape[:2]
+    if max(height, width) > MAX_SIDE:
+        raise OversizeError(f"{name} has frames of {width}x{height} pixels; the bound is {MAX_SIDE} a side")
+    notes: List[str] = []
+    if codec not in SIZE_OF:
+        known = codec.decode("ascii", "replace")
+        known = known if known.isalnum() else "unknown"
+        notes.append(f"a change of the frame size inside the video cannot be seen in its codec ({known})")
+
+    def whole_frames() -> Iterator[np.ndarray]:
+        held, count = None, 0
+        for frame in _decode(path, name):
+            if frame.shape[:2] != (height, width):
+                raise InputError(f"{name}, frame {count} has another size than the first")
+            if held is not None:
+                yield held
+            held, count = frame, count + 1
+        if count >= packets and has_end and held is not None:
+            yield held
+            return
+        why = f"{count} of {packets} coded frames could be decoded" if has_end else "the recording is cut short"
+        note = f"{why}; the last decoded frame was left out, for it may be damaged"
+        if note not in notes:
+            notes.append(note)
+
+    return FrameSource(
+        "video",
+        height,
+        width,
+        (0, 0, width, height),
+        whole_frames,
+        hash_files([path]),
+        notes=notes,
+        frames_per_second=plausible_rate(rate),
+    )
+
+
+def coded_frames(path: str) -> int:
+    """How many frames a video file holds, without decoding them; 0 where it is cut short or cannot be opened."""
+    try:
+        _check_length(path, path)
+        return _read_packets(path, path).count
+    except (InputError, FileNotFoundError):
+        return 0
+
+
+def _decode(path: str, name: str) -> Iterator[np.ndarray]:
+    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
+    try:
+        if not capture.isOpened():
+            raise InputError(f"{name} cannot be opened as a video: it is damaged, or its codec is unknown to OpenCV")
+        while True:
+            found, frame = capture.read()
+            if not found:
+                return
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+    finally:
+        capture.release()
+
+
+class _Packets(NamedTuple):
+    """Coded frames: their number, the sizes (width, height) that they state, whether the last one has its end, the
+    codec (four lower-case characters) and frames a second as OpenCV has them."""
+
+    count: int
+    sizes: Set[Tuple[int, int]]
+    has_end: bool
+    codec: bytes
+    rate: float
+
+
+def _read_packets(path: str, name: str) -> _Packets:
+    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+    try:
+        if not capture.isOpened():
+            raise InputError(f"{name} cannot be opened as a video: it is damaged, or its codec is unknown to OpenCV")
+        codec = struct.pack("<I", int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).lower()
+        rate, size_of = capture.get(cv2.CAP_PROP_FPS), SIZE_OF.get(codec)
+        count, sizes, end = 0, set(), JPEG_END
+        while True:
+            found, packet = capture.read()
+            if not found:
+                return _Packets(count, sizes, codec != b"mjpg" or JPEG_END in end, codec, rate)
+            count, end = count + 1, packet.tobytes()[-64:]
+            size = size_of(packet.tobytes()) if size_of else None
+            if size:
+                sizes.add(size)
+    finally:
+        capture.release()
+
+
+def _mpeg_size(packet: bytes) -> Optional[Tuple[int, int]]:
+    """Width and height, 12 bits each, after a sequence header code (ISO/IEC 11172-2 2.4.2.3, 13818-2 6.2.2.1)."""
+    place = packet.find(MPEG_SEQUENCE_HEADER)
+    if place < 0 or len(packet) < place + 7:
+        return None
+    a, b, c = packet[place + 4 : place + 7]
+    return (a << 4) | (b >> 4), ((b & 15) << 8) | c
+
+
+def _jpeg_size(packet: bytes) -> Optional[Tuple[int, int]]:
+    """Width and height of the frame header of a JPEG image (ITU-T T.81 B.2.2)."""
+    place = 2
+    while place + 9 <= len(packet) and packet[place] == 0xFF:
+        marker, length = packet[place + 1], struct.unpack(">H", packet[place + 2 : place + 4])[0]
+        if marker in JPEG_FRAME_MARKERS:
+            height, width = struct.unpack(">HH", packet[place + 5 : place + 9])
+            return width, height
+        place += 2 + length
+    return None
+
+
+def _vp8_size(packet: bytes) -> Optional[Tuple[int, int]]:
+    """Width and height, 14 bits each, of a key frame after its tag of 3 bytes and start code (RFC 6386 9.1)."""
+    if len(packet) < 10 or packet[0] & 1 or packet[3:6] != VP8_KEY_FRAME:
+        return None
+    width, height = struct.unpack("<HH", packet[6:10])
+    return width & 0x3FFF, height & 0x3FFF
+
+
+# codecs that write the size in plain sight
+SIZE_OF = {b"mpg1": _mpeg_size, b"mpg2": _mpeg_size, b"mjpg": _jpeg_size, b"vp80": _vp8_size}
+
+
+def _check_length(path: str, name: str) -> None:
+    """Raise TruncatedFileError where a part that states its length overruns the file: the RIFF chunk of an AVI, a
+    top-level box of an MP4 (ISO/IEC 14496-12 4.2), a packet of an MPEG program stream.
+    """
+    size = os.path.getsize(path)
+    with open(path, "rb") as stream:
+        start = stream.read(12)
+        announced = 0
+        if start[:4] == b"RIFF" and len(start) == 12:
+            announced = 8 + struct.unpack("<I", start[4:8])[0]
+        elif start[:4] == START_CODE + bytes([PACK]):
+            announced = _program_stream_length(stream, size)
+        elif start[4:8] == b"ftyp":
+            while announced < size:
+                stream.seek(announced)
+                head = stream.read(16)
+                length = struct.unpack(">I", head[:4])[0] if len(head) >= 8 else size
+                if length == 1 and len(head) == 16:
+                    length = struct.unpack(">Q", head[8:])[0]
+                # 0 means "to the end of the file"; less than a header is damage, which the decoder will meet
+                if length < 8:
+                    return
+                announced += length
+    if announced > size:
+        raise TruncatedFileError(f"{name} is cut short: it has {size} bytes, its container announces {announced}")
+
+
+def _program_stream_length(stream: BinaryIO, size: int) -> int:
+    """Where the last packet of an MPEG program stream ends (ISO/IEC 11172-1 2.4.3, 13818-1 2.5.3).
+
+    0 where something else than a start code follows a packet: that is damage, which the decoder will meet.
+    """
+    place = 0
+    while place < size:
+        stream.seek(place)
+        head = stream.read(14)
+        if not START_CODE.startswith(head[:3]):
+            return 0
+        # zeros in place of what is cut off never make a header shorter than it is
+        head = head.ljust(14, b"\0")
+        if head[3] == PROGRAM_END:
+            place += 4
+        elif head[3] == PACK:
+            place += 12 if head[4] >> 4 == 2 else 14 + (head[13] & 7)  # MPEG-1 or MPEG-2
+        else:
+            place += 6 + struct.unpack(">H", head[4:6])[0]
+    return place

@@ -1,0 +1,178 @@
+"""Files of trained weights of several frameworks as named arrays. Nothing in a file is run.
+
+The format is told by the content, so the name of the file does not matter.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+import tokenize
+import zipfile
+import zlib
+from typing import Any, Dict, Union
+
+import numpy as np
+import safetensors
+
+from gluon_liver.errors import InputError
+
+from .torch_save import LEGACY_MAGIC, from_bfloat16, pickles_of, read_legacy, read_zip
+
+MXNET_MAGIC = struct.pack("<QQ", 0x112, 0)  # src/ndarray/ndarray.cc: kMXAPINDArrayListMagic, reserved
+MXNET_NP_ARRAY = struct.pack("<I", 0xF993FACA)  # NDARRAY_V3_MAGIC: saved in NumPy mode
+NPZ_LIMIT = 16 * 2**30  # bytes unpacked; large ResNets are below 1 GB
+SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+PARALLEL = "module."
+# what zipfile, pickle and NumPy raise on damaged or forged content
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+FORMATS = "MXNet .params, .npz, .safetensors, or torch.save's .pth/.pt/.bin"
+
+
+def read_weights(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
+    """Arrays of a weight file by name, float32, C-contiguous, in the order of the file.
+
+    Read are MXNet's ``.params`` (``arg:`` and ``aux:`` are taken off), ``.npz``, ``.safetensors``, and both layouts
+    of ``torch.save`` (see :mod:`.torch_save`), where the state dict may lie under a key such as
+    ``state_dict`` or ``model``. ``module.`` before every name (PyTorch's data parallel) is taken off. Arrays that are
+    not floating point, such as ``num_batches_tracked``, are left out.
+
+    Raises :class:`InputError`, naming the file and what was found, when it cannot be read, is damaged or cut, asks
+    for anything but tensors, or holds no floating-point array.
+    """
+    try:
+        found = _read(os.fspath(path))
+    except InputError as error:
+        raise InputError(f"{path} cannot be read as weights: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    floats = {name: array for name, array in found.items() if np.issubdtype(array.dtype, np.floating)}
+    if not floats:
+        raise InputError(f"{path} holds {len(found)} arrays, none of them floating point: weights are expected")
+    if all(name.startswith(PARALLEL) for name in floats):
+        floats = {name[len(PARALLEL) :]: array for name, array in floats.items()}
+    # always a copy: the arrays may be views of one large buffer
+    return {name: np.array(array, dtype=np.float32, order="C") for name, array in floats.items()}
+
+
+def read_module_params(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
+    """Arrays of a Module checkpoint's ``.params``, by names that begin with ``arg:`` or ``aux:``, float32.
+
+    Raises :class:`InputError` that names the file and what was found, when it is no such file, is damaged or cut, was
+    saved in NumPy mode, or holds arrays that are sparse or of another type.
+    """
+    path = os.fspath(path)
+    with open(path, "rb") as file:
+        head = file.read(32)
+    if not head.startswith(MXNET_MAGIC):
+        raise InputError(f"{path} is no parameter file of MXNet: it begins with {head[:16]!r}")
+    if head[24:28] == MXNET_NP_ARRAY:
+        raise InputError(
+            f"{path} was saved in NumPy mode, which MXNet 1.0 cannot read: load it under mxnet.util.np_shape(True) and "
+            "save it again without"
+        )
+    try:
+        found = _load_params(path, np_mode=False)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    for name, array in found.items():
+        if not name.startswith(("arg:", "aux:")):
+            raise InputError(
+                f"{path}: {name!r} begins with neither arg: nor aux:, so no Module saved it; Gluon's save_parameters "
+                "writes such files"
+            )
+        if array.stype != "default" or array.dtype != np.float32:
+            raise InputError(f"{path}: {name} is {array.stype}, {np.dtype(array.dtype).name}; dense float32 is wanted")
+    return {name: array.asnumpy() for name, array in found.items()}
+
+
+def _read(path: str) -> Dict[str, np.ndarray]:
+    with open(path, "rb") as file:
+        head = file.read(32)
+    try:
+        if zipfile.is_zipfile(path):
+            return _read_archive(path)
+        if head.startswith(LEGACY_MAGIC):
+            with open(path, "rb") as file:
+                return read_legacy(file.read())
+    except DAMAGE as error:
+        raise InputError(f"it is damaged or forged ({type(error).__name__}: {error})") from error
+    if head.startswith(MXNET_MAGIC):
+        return _read_params(path, np_mode=head[24:28] == MXNET_NP_ARRAY)
+    if head[8:9] == b"{":
+        return _read_safetensors(path)
+    if head.startswith(b"PK\x03\x04"):
+        raise InputError("it is a zip archive (.npz, .pth) that was cut: the directory at its end is missing")
+    raise InputError(f"it begins with {head[:16]!r}, which none of {FORMATS} does")
+
+
+def _read_archive(path: str) -> Dict[str, np.ndarray]:
+    with zipfile.ZipFile(path) as archive:
+        pickles = pickles_of(archive)
+        if len(pickles) == 1:
+            return read_zip(archive)
+        entries = archive.infolist()
+    others = [entry.filename for entry in entries if not entry.filename.endswith(".npy")]
+    if others or not entries:
+        raise InputError(f"the zip archive holds {(others or ['nothing'])[0]}, neither torch.save's data.pkl nor .npy")
+    if sum(entry.file_size for entry in entries) > NPZ_LIMIT:
+        raise InputError(f"it unpacks to more than {NPZ_LIMIT} bytes")
+    with np.load(path, allow_pickle=False) as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    broken = [name for name, array in found.items() if not isinstance(array, np.ndarray)]  # NumPy gives bytes then
+    if broken:
+        raise InputError(f"its entry {broken[0]}.npy is not an array")
+    return found
+
+
+def _read_params(path: str, *, np_mode: bool) -> Dict[str, np.ndarray]:
+    found = _load_params(path, np_mode=np_mode)
+    return {(name[4:] if name.startswith(("arg:", "aux:")) else name): array.asnumpy() for name, array in found.items()}
+
+
+def _load_params(path: str, *, np_mode: bool) -> Dict[str, Any]:
+    """NDArrays by the names of the file."""
+    import mxnet as mx  # here, because nothing else in this room needs it
+
+    try:
+        with mx.util.np_shape(np_mode):
+            found = mx.nd.load(path)
+    except (mx.MXNetError, ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"MXNet finds it damaged or cut ({str(error).strip().splitlines()[-1]})") from error
+    if not isinstance(found, dict):
+        raise InputError(f"it holds {len(found)} arrays without names")
+    return found
+
+
+def _read_safetensors(path: str) -> Dict[str, np.ndarray]:
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        found = safetensors.deserialize(content)
+    except safetensors.SafetensorError as error:
+        raise InputError(f"safetensors finds it damaged ({error})") from error
+    arrays = {}
+    for name, tensor in found:
+        if tensor["dtype"] in SAFETENSORS:
+            array = np.frombuffer(tensor["data"], SAFETENSORS[tensor["dtype"]]).reshape(tensor["shape"])
+            arrays[name] = from_bfloat16(array) if tensor["dtype"] == "BF16" else array
+    if not arrays:
+        kinds = sorted({tensor["dtype"] for _, tensor in found})
+        raise InputError(f"its arrays are of {', '.join(kinds) or 'no'} kind; {', '.join(SAFETENSORS)} are read")
+    return arrays

@@ -1,0 +1,284 @@
+"""The paper's printed numbers, and ours beside them as text or Markdown.
+
+The tables are built once as :class:`Table` and rendered three times: here as text and as Markdown, and in the
+report's template as HTML.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from fractions import Fraction
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+from gluon_liver.errors import InputError
+from gluon_liver.metrics.ct_summary import check_summary
+
+COLUMNS = ("Liver Cyst", "Hemangiomas", "HCCs")
+COLUMN_OF_CLASS = {"cyst": "Liver Cyst", "hemangioma": "Hemangiomas", "hcc": "HCCs"}
+
+
+class TestSet(NamedTuple):
+    """One line of Table 1."""
+
+    __test__ = False  # not a pytest class
+
+    training_patients: int
+    training_lesions: int
+    test_patients: int
+    test_lesions: int
+
+
+class Printed(NamedTuple):
+    """A number as the paper prints it and as a float."""
+
+    text: str
+    value: float
+
+
+# Table 1: "Diagnostic Details for Each Category of Liver Mass".
+TABLE1: Dict[str, TestSet] = {
+    "Liver Cyst": TestSet(178, 910, 20, 98),
+    "Hemangiomas": TestSet(353, 495, 20, 38),
+    "HCCs": TestSet(90, 173, 20, 30),
+}
+
+
+def _printed(*texts: str) -> Dict[str, Printed]:
+    return {column: Printed(text, float(text)) for column, text in zip(COLUMNS, texts)}
+
+
+# Table 4: "The predictive accuracy of different frameworks", in percent.
+TABLE4: Dict[str, Dict[str, Printed]] = {
+    "R-50": _printed("69.23", "64.29", "70.96"),
+    "R-101": _printed("78.26", "72.91", "76.93"),
+    "R-50-2.5D": _printed("72.71", "66.23", "71.56"),
+    "R-101 region fusion": _printed("83.33", "78.35", "76.15"),
+    "R-50 multi-modal": _printed("72.47", "68.43", "72.14"),
+    "R-101 multi-modal": _printed("82.76", "78.98", "77.78"),
+}
+
+PHANTOM_WARNING = "phantom result: says nothing about patients"
+DENOMINATOR_WARNING = (
+    "The paper does not say what its percentages are percentages of: none of Table 4's 18 cells is a count "
+    "over the 98, 38 and 30 test lesions of Table 1, rounded or cut to two decimals. Its rows and ours may "
+    "count different things."
+)
+
+
+class CellCount(NamedTuple):
+    """Whether a cell of Table 4 can be a count over the test lesions of its column."""
+
+    row: str
+    column: str
+    printed: str
+    lesions: int
+    nearest: int
+    nearest_percent: float
+    possible: bool
+
+
+def table4_as_counts() -> List[CellCount]:
+    """Try every count k of the n test lesions (Table 1) for every cell of Table 4.
+
+    A cell is possible when 100 k/n, rounded (halves either way) or cut to two decimals, is the printed
+    number. The arithmetic is exact. None of the 18 cells is possible. (Always rounding up would admit one:
+    26/38 = 68.4211 for the printed 68.43.)
+    """
+    cells = []
+    for row, columns in TABLE4.items():
+        for column, printed in columns.items():
+            lesions = TABLE1[column].test_lesions
+            hundredths = Fraction(printed.text) * 100
+            exact = [Fraction(10000 * count, lesions) for count in range(lesions + 1)]
+            possible = any(abs(value - hundredths) <= Fraction(1, 2) or int(value) == hundredths for value in exact)
+            nearest = min(range(lesions + 1), key=lambda count: abs(exact[count] - hundredths))
+            cells.append(CellCount(row, column, printed.text, lesions, nearest, float(exact[nearest]) / 100, possible))
+    return cells
+
+
+class Cell(NamedTuple):
+    """A value with its interval and counts, as text; empty parts are not shown."""
+
+    value: str
+    interval: str = ""
+    counts: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in self if part)
+
+
+class Table(NamedTuple):
+    """A table of texts: the first cell of each row names it."""
+
+    title: str
+    header: Tuple[str, ...]
+    rows: Tuple[Tuple[Cell, ...], ...]
+
+
+def comparison_table(summary: Dict[str, Any], *, row: Optional[str]) -> Table:
+    """Our top-1 accuracy beside the printed row of Table 4, in percent.
+
+    Args:
+        summary: of ct_summary.
+        row: a key of TABLE4, or None for a configuration that is no row of it (only ours is shown).
+
+    Raises:
+        InputError: an unknown row, or not a ct_summary.
+    """
+    check_summary(summary)
+    if row is not None and row not in TABLE4:
+        raise InputError(f"Table 4 has no row {row!r}; its rows are {', '.join(TABLE4)} (none: null)")
+    classes = list(summary["boxes"])
+    ours = [summary["top1"][name] for name in classes]
+    rows = [
+        (Cell("this run, top-1"), *(percent(entry) for entry in ours)),
+        (Cell("slices right / n"), *(Cell(f"{entry['right']} / {entry['n']}") for entry in ours)),
+    ]
+    if row is not None:
+        printed = [TABLE4[row].get(COLUMN_OF_CLASS.get(name, "")) for name in classes]
+        rows.insert(0, (Cell("paper, as printed"), *(Cell(cell.text if cell else "-") for cell in printed)))
+    title = f"Table 4, row {row}: accuracy in %" if row else "Top-1 accuracy in % (no row of Table 4)"
+    return Table(title, ("", *(COLUMN_OF_CLASS.get(name, name) for name in classes)), tuple(rows))
+
+
+def detection_table(summary: Dict[str, Any]) -> Table:
+    """Precision, recall and average precision by class, in percent."""
+    check_summary(summary)
+    settings = summary["settings"]
+    rows = []
+    for name in [*summary["boxes"], "all"]:
+        mean = "mean" if name == "all" else name
+        precision, recall, ap50 = summary["precision"][name], summary["recall"][name], summary["ap50"][mean]
+        rows.append(
+            (
+                Cell("all (AP: mean)" if name == "all" else name),
+                percent(precision)._replace(counts=f"n {precision['n']}"),
+                percent(recall)._replace(counts=f"n {recall['n']}"),
+                percent(ap50),
+                Cell(_percent(summary["ap75"][mean])),
+                Cell(_percent(summary["ap"][mean])),
+            )
+        )
+    title = f"Detection in %, IoU {settings['iou_threshold']:g}; precision and recall at score "
+    title += f"{settings['score_threshold']:g}; n detections, n lesions"
+    return Table(title, ("class", "precision", "recall", "AP50", "AP75", "AP"), tuple(rows))
+
+
+def froc_table(summary: Dict[str, Any]) -> Table:
+    """Sensitivity at each rate of false positives, in percent."""
+    check_summary(summary)
+    names = [*summary["boxes"], "all"]
+    rows = [(Cell(rate), *(percent(summary["froc"][name][rate]) for name in names)) for rate in summary["froc"]["all"]]
+    return Table("FROC: sensitivity in % at false positives an image", ("FP an image", *names), tuple(rows))
+
+
+def summary_notes(summary: Dict[str, Any]) -> List[str]:
+    """What a reader needs beside the tables: the evaluated set, mixed slices, how intervals were made."""
+    check_summary(summary)
+    settings, mixed = summary["settings"], summary["top1"]["mixed"]
+    boxes = ", ".join(f"{count} {name}" for name, count in summary["boxes"].items())
+    notes = [
+        f"Evaluated: patients: {summary['patients']}; slices: {summary['images']}, annotated "
+        f"{summary['annotated_images']}; lesion boxes: {boxes}.",
+        "Top-1: over slices annotated with one class, how often the single best-scoring ROI overlaps a "
+        f"lesion by IoU {settings['iou_threshold']:g} or more and names its class.",
+    ]
+    if mixed["n"]:
+        notes.append(
+            f"Slices annotated with several classes are counted apart: {mixed['right']} / {mixed['n']} "
+            f"right, {percent(mixed)} %."
+        )
+    entries = list(_entries(summary))
+    left_out = max((entry["undefined"] for entry in entries if entry["value"] is not None), default=0)
+    notes.append(
+        f"[low, high]: {100 * settings['confidence']:g} % {settings['interval']}, {settings['replicates']} "
+        f"replicates, seed {settings['seed']}"
+        + (f"; up to {left_out} replicates, in which a metric is undefined, left out." if left_out else ".")
+    )
+    for reason in sorted({entry["reason"] for entry in entries if "reason" in entry and entry["value"] is not None}):
+        notes.append(f"[no interval]: {reason}.")
+    if any(entry["low"] is not None and entry["low"] == entry["high"] for entry in entries):
+        notes.append("An interval without width (all right, or all wrong) is a limit of the bootstrap, no certainty.")
+    if any(entry["value"] is None for entry in entries):
+        notes.append("-: undefined, nothing to count over.")
+    return notes
+
+
+def table4_text(summary: Dict[str, Any], *, row: Optional[str], data_note: str, phantom: bool) -> str:
+    """The comparison with Table 4 and the other metrics as plain text, at most 110 columns.
+
+    Args:
+        summary: of ct_summary. row: of TABLE4, or None.
+        data_note: what the data are. phantom: whether they are generated; the text then says what that is
+            worth.
+
+    Raises:
+        InputError: an unknown row, or not a ct_summary.
+    """
+    blocks = [as_text(comparison_table(summary, row=row)), wrap(_data_statement(data_note, phantom))]
+    if row is not None:
+        blocks.append(wrap(DENOMINATOR_WARNING))
+    blocks += [as_text(detection_table(summary)), as_text(froc_table(summary))]
+    blocks.append("\n".join(wrap(note) for note in summary_notes(summary)))
+    return "\n\n".join(blocks) + "\n"
+
+
+def table4_markdown(summary: Dict[str, Any], *, row: Optional[str], data_note: str, phantom: bool) -> str:
+    """The same as table4_text, as Markdown."""
+    blocks = [_as_markdown(comparison_table(summary, row=row)), _escape(_data_statement(data_note, phantom))]
+    if row is not None:
+        blocks.append(DENOMINATOR_WARNING)
+    blocks += [_as_markdown(detection_table(summary)), _as_markdown(froc_table(summary))]
+    blocks.append("\n".join(f"- {_escape(note)}" for note in summary_notes(summary)))
+    return "\n\n".join(blocks) + "\n"
+
+
+def percent(entry: Dict[str, Any]) -> Cell:
+    """A metric entry in percent with one decimal: "66.7 [50.0, 83.3]"."""
+    if entry["value"] is None:
+        return Cell("-")
+    if entry["low"] is None:
+        return Cell(_percent(entry["value"]), "[no interval]")
+    return Cell(_percent(entry["value"]), f"[{_percent(entry['low'])}, {_percent(entry['high'])}]")
+
+
+def _entries(summary: Dict[str, Any]) -> Iterable[Dict[str, Any]]:
+    for key in ("top1", "precision", "recall", "ap50"):
+        yield from summary[key].values()
+    for rates in summary["froc"].values():
+        yield from rates.values()
+
+
+def _percent(value: Optional[float]) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _data_statement(data_note: str, phantom: bool) -> str:
+    return f"Data: {data_note}" + (f"\n{PHANTOM_WARNING}" if phantom else "")
+
+
+def wrap(text: str) -> str:
+    """The text in lines of at most 110 characters."""
+    return "\n".join(textwrap.fill(line, 110, break_on_hyphens=False) for line in text.splitlines())
+
+
+def as_text(table: Table) -> str:
+    """The table in columns of plain text."""
+    lines = [table.header, *(tuple(str(cell) for cell in row) for row in table.rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(table.header))]
+    text = [
+        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:]))]).rstrip()
+        for line in lines
+    ]
+    return "\n".join([table.title, "", text[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *text[1:]])
+
+
+def _as_markdown(table: Table) -> str:
+    lines: List[Sequence[str]] = [table.header, ["---"] + ["---:"] * (len(table.header) - 1)]
+    lines += [[str(cell) for cell in row] for row in table.rows]
+    rendered = ["| " + " | ".join(_escape(cell) for cell in line) + " |" for line in lines]
+    return "\n".join([f"**{_escape(table.title)}**", "", *rendered])
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,116 @@
+"""Table 4 whole: several evaluated runs beside the six printed rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Sequence
+
+import yaml
+
+from gluon_liver.errors import RunError
+from gluon_liver.files.json_records import parse_object
+from gluon_liver.runs.log import read_text
+
+from . import ct_tables
+from .ct_tables import Cell, Table, percent
+from .results import read_results
+
+
+class EvaluatedRun(NamedTuple):
+    """An evaluated run: its folder's name, seed and training studies, the network's size, and results.json."""
+
+    name: str
+    seed: int
+    data: str
+    network: str
+    results: Dict[str, Any]
+
+
+def read_run(folder: Path) -> EvaluatedRun:
+    """Raises :class:`RunError` for a folder that holds no evaluated run, or one that was trained on shuffled labels."""
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such run folder; a run is what training writes to its output folder")
+    environment = parse_object(read_text(folder / "environment.json"), folder / "environment.json")
+    results = read_results(folder / "results.json")
+    for key, kind in (("seed", int), ("training_studies", list)):
+        if not isinstance(environment.get(key), kind):
+            raise RunError(f"{folder / 'environment.json'}: {key} is missing: not a run of this version")
+    # runs that trained on the same studies come from the same data and split
+    data = json.dumps(sorted(environment["training_studies"]))
+    config = yaml.safe_load(read_text(folder / "config.yaml"))
+    try:
+        shuffled, size, width = config["data"]["shuffled_labels"], config["data"]["size"], config["network"]["width"]
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{folder / 'config.yaml'}: {error} is missing: not a run of this version") from error
+    if shuffled:
+        raise RunError(f"{folder}: trained on shuffled labels, the control experiment; it is no row of Table 4")
+    return EvaluatedRun(folder.name, environment["seed"], data, f"{size} pixels, width {width:g}", results)
+
+
+def rows_text(runs: Sequence[EvaluatedRun]) -> str:
+    """Table 4's rows as printed, each with our runs of it below, and what both are worth, at most 110 columns.
+
+    Raises :class:`RunError` when a run is no row of Table 4, was not scored on test patients, or has other classes
+    than the first.
+    """
+    classes = runs[0].results["classes"]
+    twice = [run.name for place, run in enumerate(runs) if run in runs[:place]]
+    if twice:
+        raise RunError(f"{twice[0]} is given twice")
+    for run in runs:
+        if run.results["row"] is None:
+            raise RunError(f"{run.name}: its configuration is no row of Table 4 (row: null)")
+        if run.results["split"] != "test":
+            raise RunError(f"{run.name}: scored on the {run.results['split']} patients; evaluate it on --split test")
+        if _settings(run) != _settings(runs[0]):
+            raise RunError(f"{run.name}: scored with {_settings(run)}, the first run with {_settings(runs[0])}")
+        if run.results["classes"] != classes:
+            raise RunError(f"{run.name}: has the classes {run.results['classes']}, the first run has {classes}")
+    sets = sorted({run.data for run in runs}, key=[run.data for run in runs].index)
+    blocks = [ct_tables.as_text(_table(runs, classes, sets)), _legend(runs, len(sets))]
+    blocks.append(ct_tables.wrap(ct_tables.DENOMINATOR_WARNING))
+    notes = sorted({run.results["data"]["note"] for run in runs})
+    blocks.append(ct_tables.wrap("\n".join("Data: " + note for note in notes)))
+    if any(run.results["data"]["phantom"] for run in runs):
+        blocks.append(ct_tables.PHANTOM_WARNING)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table(runs: Sequence[EvaluatedRun], classes: Sequence[str], sets: Sequence[str]) -> Table:
+    columns = [ct_tables.COLUMN_OF_CLASS.get(name, name) for name in classes]
+    rows: List[Sequence[Cell]] = []
+    for row, printed in ct_tables.TABLE4.items():
+        cells = [printed.get(column) for column in columns]
+        blank = [Cell("")] * 3
+        rows.append([Cell(row), Cell("paper"), *(Cell(cell.text if cell else "-") for cell in cells), *blank])
+        for run in runs:
+            if run.results["row"] != row:
+                continue
+            summary = run.results["summary"]
+            name = f"{run.name}, seed {run.seed}" + (f", set {sets.index(run.data) + 1}" if len(sets) > 1 else "")
+            overall = [summary["ap50"]["mean"], summary["precision"]["all"], summary["recall"]["all"]]
+            rows.append(
+                [Cell(""), Cell(name), *(percent(summary["top1"][one]) for one in classes)]
+                + [percent(entry)._replace(interval="") for entry in overall]
+            )
+    header = ("row", "source", *columns, "AP50", "precision", "recall")
+    return Table("Table 4: accuracy in %", header, tuple(tuple(row) for row in rows))
+
+
+def _settings(run: EvaluatedRun) -> Dict[str, Any]:
+    settings = run.results["summary"]["settings"]
+    return {key: settings[key] for key in ("iou_threshold", "score_threshold", "confidence", "interval")}
+
+
+def _legend(runs: Sequence[EvaluatedRun], sets: int) -> str:
+    settings = runs[0].results["summary"]["settings"]
+    text = (
+        "paper: as printed. Ours, in the same three columns: top-1, the share of annotated slices whose best ROI is "
+        f"right, [low, high] {100 * settings['confidence']:g} % {settings['interval']}. AP50: mean over classes; "
+        f"precision and recall: all classes, score {settings['score_threshold']:g}, IoU {settings['iou_threshold']:g}."
+    )
+    text += " Ours are at " + "; ".join(sorted({run.network for run in runs})) + "."
+    if sets > 1:
+        text += f" set: runs of one set share their training studies; there are {sets} sets."
+    return ct_tables.wrap(text)

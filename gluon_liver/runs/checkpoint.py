@@ -1,0 +1,286 @@
+"""Checkpoints: folders of parameters, training state and a manifest of sizes and SHA-256, written whole or not at all.
+
+Nothing in it is pickled, and what the manifest does not list is never opened. Anchors are constants of the
+configuration and are not saved. A folder is written as NAME.partial and taken away as NAME.removed, so what bears a
+checkpoint's name is complete whenever the process is killed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from gluon_liver.config.schema import Config
+from gluon_liver.config.load import save_config
+from gluon_liver.errors import RunError, TrainingError
+from gluon_liver.nn.rcnn import RegionDetector
+from .fault_points import fault_point
+from .manifest import (CONFIG, MANIFEST, OPTIMIZER, PARAMETERS, STATE, DamageError, verified, write_manifest)
+from .run import CHECKPOINT, Run
+from .training_state import TrainingState
+
+PARTIAL, REMOVED = ".partial", ".removed"
+BEST = "best.json"  # of a run folder: which checkpoint is the best
+REMEDY = "delete that folder to use the checkpoint before it, or train again"
+
+
+def checkpoint_name(step: int) -> str:
+    """Of the folder of a checkpoint after ``step`` updates."""
+    return f"step-{step:08d}"
+
+
+def save_checkpoint(
+    folder: Path,
+    detector: RegionDetector,
+    *,
+    step: int,
+    epoch: int,
+    state: Optional[TrainingState] = None,
+    config: Optional[Config] = None,
+) -> Path:
+    """Write ``folder``/step-00000000, fsynced and renamed into place; returns its path.
+
+    With ``state`` training can go on from it. A checkpoint of the same step is replaced. Raises
+    :class:`TrainingError` when a value is not finite and :class:`RunError` when the disk is full.
+    """
+    target = folder / checkpoint_name(step)
+    groups: Dict[str, Mapping[str, mx.nd.NDArray]] = {PARAMETERS: _learned(detector)}
+    if state is not None and state.step != step:
+        raise ValueError(f"the state of step {state.step} in the checkpoint of step {step}")
+    if state is not None and state.arrays:  # MXNet saves no empty dict
+        groups[OPTIMIZER] = state.arrays
+    for arrays in groups.values():
+        broken = [name for name, value in arrays.items() if not np.isfinite(value.asnumpy()).all()]
+        if broken:
+            raise TrainingError(f"step {step}: {broken[0]} is not finite, so nothing was saved")
+    partial = folder / (target.name + PARTIAL)
+    try:
+        shutil.rmtree(str(partial), ignore_errors=True)
+        partial.mkdir(parents=True)
+        fault_point("checkpoint.begun")
+        for name, arrays in groups.items():
+            _save_arrays(partial / name, arrays)
+        fault_point("checkpoint.parameters")
+        if state is not None:
+            (partial / STATE).write_text(json.dumps(state.to_fields(), indent=1, allow_nan=False), encoding="utf-8")
+        if config is not None:
+            save_config(config, partial / CONFIG)
+        write_manifest(partial, step=step, epoch=epoch, classes=detector.classes)
+        fault_point("checkpoint.manifest")
+        for path in (*partial.iterdir(), partial):
+            _fsync(path)
+        _put_in_place(partial, target)
+    except (OSError, mx.MXNetError) as error:
+        raise RunError(
+            f"{target}: the checkpoint cannot be written: is the disk full? ({str(error).splitlines()[-1]})"
+        ) from error  # MXNet begins with a traceback
+    finally:
+        shutil.rmtree(str(partial), ignore_errors=True)
+    return target
+
+
+def newest_checkpoint(folder: Path) -> Path:
+    """The last complete checkpoint of a run. Raises :class:`RunError` when there is none."""
+    found = _checkpoints(folder)
+    if not found:
+        raise RunError(f"no checkpoint in {folder}: the run was not trained to its first checkpoint")
+    return found[0]
+
+
+def chosen_checkpoint(run: Run) -> Path:
+    """The best checkpoint of a run that chose one, else the newest. Raises :class:`RunError` when there is none."""
+    if not (run.folder / BEST).exists():
+        return newest_checkpoint(run.checkpoints)
+    path = run.checkpoints / read_best(run)["checkpoint"]
+    if not path.is_dir():
+        raise RunError(
+            f"{run.folder / BEST} names {path.name}, which is not there: delete it to use the newest checkpoint"
+        )
+    return path
+
+
+def read_best(run: Run) -> Optional[Dict[str, Any]]:
+    """What best.json of a run says, None where it has none. Raises :class:`RunError` when it is damaged."""
+    path = run.folder / BEST
+    if not path.exists():
+        return None
+    try:
+        best = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(best[key], kind) for key, kind in (("checkpoint", str), ("map", float), ("split", str))):
+            raise ValueError("checkpoint, map or split are of another kind")
+    except (ValueError, LookupError, TypeError) as error:
+        raise RunError(f"{path} is damaged ({error}): delete it to use the newest checkpoint") from error
+    return best
+
+
+def load_checkpoint(path: Path, detector: RegionDetector) -> Dict[str, Any]:
+    """Set the detector's parameters on all its devices; returns the manifest. Reads no other file of the folder.
+
+    Raises :class:`RunError` when a file is missing, differs from the manifest, or holds another architecture.
+    """
+    manifest = _manifest(path, PARAMETERS)
+    if manifest["classes"] != list(detector.classes):
+        raise RunError(f"{path} has the classes {manifest['classes']}, not {list(detector.classes)}")
+    saved = _load_arrays(path / PARAMETERS)
+    parameters = detector.collect_learned()
+    if set(saved) != set(parameters):
+        odd = sorted(set(saved) ^ set(parameters))
+        raise RunError(
+            f"{path.name}: {len(odd)} parameters do not match the configuration's network, the first is {odd[0]!r}"
+        )
+    for name, parameter in parameters.items():
+        if parameter.shape != saved[name].shape:
+            raise RunError(
+                f"{path.name}: {name} has shape {saved[name].shape}, the configuration's network wants "
+                f"{parameter.shape}"
+            )
+        if not np.isfinite(saved[name].asnumpy()).all():
+            raise RunError(f"{path.name}: {name} holds values that are not finite")
+    for name, parameter in parameters.items():
+        parameter.set_data(saved[name])
+    return manifest
+
+
+def load_state(path: Path) -> TrainingState:
+    """The training state of a checkpoint all of whose files are what its manifest says.
+
+    Raises :class:`RunError` when a file is missing or damaged, or the checkpoint was saved without a state.
+    """
+    listed = _manifest(path)["files"]
+    if STATE not in listed:
+        raise RunError(f"{path} holds no training state: it can be evaluated, but not resumed from")
+    arrays = _load_arrays(path / OPTIMIZER) if OPTIMIZER in listed else {}
+    try:
+        return TrainingState.from_fields(json.loads((path / STATE).read_text(encoding="utf-8")), arrays)
+    except ValueError as error:
+        raise RunError(f"{path / STATE} cannot be used: {error}; {REMEDY}") from error
+
+
+def newest_intact(folder: Path, *, resumable: bool = False) -> Tuple[Optional[Path], List[str]]:
+    """The newest checkpoint whose files are what its manifest says, or None; and why newer ones were passed over.
+
+    With ``resumable``, those without a training state are passed over too.
+    """
+    passed = []
+    for path in _checkpoints(folder):
+        try:
+            manifest = verified(path)
+        except DamageError as damage:
+            passed.append(f"{path.name}: {damage}")
+            continue
+        if not resumable or STATE in manifest["files"]:
+            return path, passed
+        passed.append(f"{path.name}: it holds no training state")
+    return None, passed
+
+
+def prune(folder: Path, *, keep: int, spare: Collection[str] = (), step: Optional[int] = None) -> List[Path]:
+    """Remove all checkpoints but the newest ``keep`` intact ones and those named in ``spare``; returns the removed.
+
+    With ``step``, which the run is at, later ones go too: they are of a part of the run that was left for an earlier
+    checkpoint.
+
+    Also clears away what a killed process left half-written or half-removed. Reads ``keep`` checkpoints whole: a
+    damaged one must not crowd out a good one. Raises :class:`RunError` when one cannot be removed.
+    """
+    found = _checkpoints(folder)
+    standing = [path for path in found if step is None or path.name <= checkpoint_name(step)]
+    intact = list(itertools.islice(filter(_is_intact, standing), keep))
+    # where none is intact, a disk that cannot be read just now is likelier than that all are lost
+    surplus = [path for path in found if path not in intact and path.name not in spare] if intact else []
+    try:
+        for path in surplus:
+            remove_checkpoint(path)
+        for path in folder.glob("step-*"):
+            if path.name.endswith((PARTIAL, REMOVED)):
+                shutil.rmtree(str(path))
+    except OSError as error:
+        raise RunError(f"{folder}: an old checkpoint cannot be removed ({error})") from error
+    return surplus
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint; whatever stops that half-way, nothing incomplete bears its name."""
+    aside = _set_aside(path)
+    _fsync(path.parent)
+    fault_point("checkpoint.pruned")
+    shutil.rmtree(str(aside))
+
+
+def _checkpoints(folder: Path) -> List[Path]:
+    """Newest first."""
+    return sorted((path for path in folder.glob("*") if CHECKPOINT.fullmatch(path.name)), reverse=True)
+
+
+def _manifest(path: Path, *names: str) -> Dict[str, Any]:
+    try:
+        return verified(path, *names)
+    except DamageError as damage:
+        raise RunError(f"{path}: {damage}; {REMEDY}") from damage
+
+
+def _is_intact(path: Path) -> bool:
+    try:
+        return bool(verified(path))
+    except DamageError:
+        return False
+
+
+def _put_in_place(partial: Path, target: Path) -> None:
+    before = None
+    if target.exists():
+        # nothing to gain, and between two renames the name would be gone for a moment
+        if _is_intact(target) and (target / MANIFEST).read_bytes() == (partial / MANIFEST).read_bytes():
+            return
+        before = _set_aside(target)
+    os.rename(str(partial), str(target))
+    fault_point("checkpoint.renamed")
+    _fsync(target.parent)
+    if before is not None:
+        shutil.rmtree(str(before))
+
+
+def _set_aside(path: Path) -> Path:
+    aside = path.with_name(path.name + REMOVED)
+    shutil.rmtree(str(aside), ignore_errors=True)
+    os.rename(str(path), str(aside))
+    return aside
+
+
+def _learned(detector: RegionDetector) -> Dict[str, mx.nd.NDArray]:
+    return {
+        name: parameter.data(parameter.list_ctx()[0]).as_in_context(mx.cpu())
+        for name, parameter in detector.collect_learned().items()
+    }
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, mx.nd.NDArray]) -> None:
+    mx.nd.save(str(path), dict(arrays))
+    found = mx.nd.load(str(path))  # MXNet does not notice every failed write
+    if not all(np.array_equal(found[name].asnumpy(), value.asnumpy()) for name, value in arrays.items()):
+        raise OSError(f"{path.name} reads back as something else")
+
+
+def _load_arrays(path: Path) -> Dict[str, mx.nd.NDArray]:
+    try:
+        saved = mx.nd.load(str(path))
+    except (mx.MXNetError, ValueError) as error:  # the latter: a name that is not UTF-8
+        raise RunError(f"{path} holds no parameters; {REMEDY}") from error
+    if not isinstance(saved, dict):
+        raise RunError(f"{path} holds arrays without names; {REMEDY}")
+    return saved
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(str(path), os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

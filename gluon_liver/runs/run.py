@@ -1,0 +1,214 @@
+"""The run folder: config.yaml, environment.json, log.jsonl, checkpoints/, later results.json and report.html."""
+
+from __future__ import annotations
+from gluon_liver.system.environment import describe_environment
+from gluon_liver.files.atomic import write_json
+
+import contextlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Collection, Dict, Optional, Sequence, Tuple, Union
+
+import yaml
+
+from gluon_liver.config.schema import Config
+from gluon_liver.config.load import build_config, save_config
+from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.errors import ConfigError, DatasetError, RunError
+from .log import read_log
+from gluon_liver.files.lock import LOCK
+
+# keys of environment.json that a run cannot be used without
+REQUIRED = {"data": str, "classes": list, "training_patients": list, "training_studies": list}
+REQUIRED_OF_CT = {"phases": list, "reference_phase": str}
+REQUIRED_OF_US = {"training_units": list}
+CHECKPOINT = re.compile(r"step-\d{8}")
+IMPORTED = "imported"  # event of the log: the weights were trained elsewhere
+
+# by training
+WRITTEN = ("config.yaml", "environment.json", "log.jsonl", "pretrained.json", "flow.json", "best.json", LOCK)
+
+
+def input_phases(config: Config, phases: Sequence[str]) -> int:
+    """How many phases a configuration's network takes of data that have ``phases``.
+
+    Raises :class:`ConfigError` when there is nothing to relate, or more than the network was made for.
+    """
+    if not config.network.multi_modal:
+        return 1
+    if not 2 <= len(phases) <= 4:
+        raise ConfigError(
+            f"network.multi_modal is true: it relates 2 to 4 phases, the data have {len(phases)}: {', '.join(phases)}"
+        )
+    return len(phases)
+
+
+class Run:
+    """A run folder on disk."""
+
+    def __init__(self, folder: Path, config: Config, environment: Dict[str, Any], *, made: bool = False):
+        self.folder = folder
+        self._made = made
+        self.config = config
+        self.environment = environment
+        self._started = time.monotonic()
+
+    @staticmethod
+    def check_new(folder: Path, *, dataset: CTDataset) -> None:
+        """Raise :class:`RunError` when something is in the folder already or it would lie inside the data."""
+        if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
+            dead = folder.is_dir() and (folder / "config.yaml").exists() and not has_checkpoint(folder)
+            advice = (
+                "a run that stopped before its first checkpoint; delete it or give --out another name"
+                if dead
+                else "give --out another name"
+            )
+            raise RunError(f"{folder} exists and is not an empty folder: {advice}")
+        data = Path(os.path.realpath(str(dataset.folder)))
+        real = Path(os.path.realpath(str(folder)))
+        if real == data or data in real.parents:
+            raise RunError(f"--out {folder} lies inside the data folder: choose a folder outside of it")
+
+    @classmethod
+    def create(
+        cls, folder: Union[str, Path], config: Config, *, dataset: CTDataset, made: Optional[bool] = None
+    ) -> "Run":
+        """Make a new run folder; ``made`` says whether it was made for this run already. Raises as ``check_new``."""
+        folder = Path(folder)
+        cls.check_new(folder, dataset=dataset)
+        made = not folder.exists() if made is None else made
+        folder.mkdir(parents=True, exist_ok=True)
+        data, real = (os.path.realpath(str(path)) for path in (dataset.folder, folder))
+        environment = describe_environment(config.train.seed)
+        environment["data"] = os.path.relpath(data, real)
+        environment["classes"] = list(dataset.classes)
+        environment.update(dataset.training_record())
+        run = cls(folder, config, environment, made=made)
+        try:
+            write_json(folder / "environment.json", environment)
+            save_config(config, folder / "config.yaml")
+        except OSError:
+            run.discard()
+            raise
+        return run
+
+    @classmethod
+    def open(cls, folder: Union[str, Path]) -> "Run":
+        """Open a run that ``train.py`` wrote. Raises :class:`RunError` naming what is missing."""
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise RunError(f"no run folder {folder}: train.py --out makes one")
+        try:
+            tree = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+            config = build_config(tree)
+            environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunError(f"{folder} is not a run folder: it has no {Path(error.filename).name}") from error
+        except (ValueError, yaml.YAMLError, ConfigError) as error:
+            raise RunError(f"{folder}: config.yaml or environment.json cannot be read: {error}") from error
+        if not isinstance(environment, dict):
+            raise RunError(f"{folder}: environment.json holds no object")
+        required = dict(REQUIRED, **(REQUIRED_OF_CT if config.is_ct else REQUIRED_OF_US))
+        for key, kind in required.items():
+            if not isinstance(environment.get(key), kind):
+                raise RunError(f"{folder}: environment.json lacks {key!r} or has it in another form")
+        return cls(folder, config, environment)
+
+    def with_config(self, config: Config) -> "Run":
+        """The same run with another configuration, which is written when the run is gone on with."""
+        return Run(self.folder, config, self.environment)
+
+    def discard(self) -> None:
+        """Take back what training wrote, and the folder if it made it and nothing else lies in it."""
+        clear(self.folder)
+        if self._made and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    @property
+    def data_folder(self) -> Path:
+        """The prepared data that the run was trained on."""
+        return Path(os.path.normpath(os.path.join(os.path.realpath(str(self.folder)), self.environment["data"])))
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.folder / "checkpoints"
+
+    def progress(self) -> Tuple[int, int, bool]:
+        """Steps of the newest checkpoint, steps that were planned, and whether training came to its end."""
+        done, planned, ended = 0, 0, False
+        for record in read_log(self.folder / "log.jsonl"):
+            planned = record.get("steps", planned)
+            done = record.get("step", done) if record["event"] == "checkpoint" else done
+            ended = ended or record["event"] == "end"
+        return done, planned, ended
+
+    def imported(self) -> bool:
+        """Whether the run began with another program's weights."""
+        return any(record["event"] == IMPORTED for record in read_log(self.folder / "log.jsonl"))
+
+    def check_dataset(self, dataset: CTDataset) -> None:
+        """Raise :class:`DatasetError` unless the data show what the run was trained on: its classes and phases."""
+        shown = {"classes": list(dataset.classes), "reference_phase": dataset.reference_phase}
+        if self.config.network.multi_modal:
+            shown["phases"] = list(dataset.phases)
+        for name, found in shown.items():
+            trained = self.environment[name]
+            if found != trained:
+                raise DatasetError(f"the data have {name.replace('_', ' ')} {found}, the run was trained on {trained}")
+
+    def log(self, event: str, **values: Any) -> None:
+        """Append one JSON object to log.jsonl; ``time`` is seconds since the run was opened."""
+        record = {"event": event, "time": round(time.monotonic() - self._started, 3)}
+        record.update(values)
+        with open(str(self.folder / "log.jsonl"), "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record, allow_nan=False) + "\n")
+
+
+def clear(folder: Path, *, spare: Collection[str] = ()) -> None:
+    """Remove what training wrote into a folder, but for the files named in ``spare``."""
+    shutil.rmtree(str(folder / "checkpoints"), ignore_errors=True)
+    for name in set(WRITTEN) - set(spare):
+        for path in (folder / name, folder / (name + ".partial")):
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+
+
+def begun(folder: Path) -> bool:
+    """Whether training wrote into a folder, however little."""
+    return any((folder / name).exists() for name in (*WRITTEN, "checkpoints") if name != LOCK)
+
+
+def clear_dead(folder: Path) -> None:
+    """Make room for a new run where one died before its first checkpoint; the caller holds its lock.
+
+    Raises :class:`RunError` when other files lie there too: the batch that ended it, say.
+    """
+    ours = {name + end for name in WRITTEN for end in ("", ".partial")} | {"checkpoints"}
+    other = sorted(path.name for path in folder.iterdir() if path.name not in ours)
+    if other:
+        raise RunError(
+            f"{folder} holds {other[0]} and a run that ended before its first checkpoint: nothing can be gone on with; "
+            "look at it, then delete it or give --out another name"
+        )
+    clear(folder, spare=[LOCK])
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run folder holds a complete checkpoint."""
+    return any(CHECKPOINT.fullmatch(path.name) for path in (folder / "checkpoints").glob("*"))
+
+
+
+
+
+
+
+

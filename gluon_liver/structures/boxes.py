@@ -1,0 +1,37 @@
+"""Boxes (x1, y1, x2, y2), x2 and y2 exclusive: overlap, scale, offsets from anchors. Pure functions on arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def scale_boxes(boxes: np.ndarray, scale: float) -> np.ndarray:
+    """Boxes (n, 4) in pixels of the stored image -> pixels of the resized one. Edges, so no half-pixel
+    offset.
+    """
+    return (np.asarray(boxes, dtype=np.float32) * np.float32(scale)).reshape(-1, 4)
+
+
+def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of (n, 4) and (m, 4) boxes (x1, y1, x2, y2 exclusive) -> (n, m) float64.
+
+    A pair whose union is empty has IoU 0.
+    """
+    a = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    b = np.asarray(others, dtype=np.float64).reshape(-1, 4)
+    corner_low = np.maximum(a[:, None, :2], b[None, :, :2])
+    corner_high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides = np.clip(corner_high - corner_low, 0.0, None)
+    intersection = sides[..., 0] * sides[..., 1]
+    area_a = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
+    area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
+    union = area_a[:, None] + area_b[None, :] - intersection
+    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+
+
+def encode_boxes(anchors: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """(dx, dy, log dw, log dh) that turn each anchor into its box; (n, 4) and (n, 4) -> (n, 4)."""
+    sizes = anchors[:, 2:] - anchors[:, :2]
+    box_sizes = boxes[:, 2:] - boxes[:, :2]
+    shift = (boxes[:, :2] + boxes[:, 2:] - anchors[:, :2] - anchors[:, 2:]) / 2
+    return np.concatenate([shift / sizes, np.log(box_sizes / sizes)], axis=1)

@@ -1,0 +1,169 @@
+"""Devices and workers that train together, and what MXNet cannot do with them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+import mxnet as mx
+
+from gluon_liver.config.schema import Config, ParallelConfig, TrainConfig
+from gluon_liver.errors import ConfigError
+
+FIRST_KEY = 1000000  # of the workers' own numbers; those of parameters count from 0
+LAUNCHED = "DMLC_ROLE"  # set in processes that `launch` started
+
+
+def even_parts(items: Sequence[Any], count: int) -> List[List[Any]]:
+    """Consecutive parts whose lengths differ by one at most, longer ones first."""
+    least, longer = divmod(len(items), count)
+    ends = [least * place + min(place, longer) for place in range(count + 1)]
+    return [list(items[first:end]) for first, end in zip(ends, ends[1:])]
+
+
+class Worker:
+    """This process among those that train together.
+
+    Attributes
+    ----------
+    rank: from 0; the first one keeps the log and the checkpoints. count: of all workers.
+    """
+
+    def __init__(self, kvstore: Optional[mx.kvstore.KVStoreBase] = None):
+        self._kvstore = kvstore
+        self.rank = kvstore.rank if kvstore is not None else 0
+        self.count = kvstore.num_workers if kvstore is not None else 1
+        self.updates_on_server = kvstore is not None and "async" in kvstore.type
+        self._keys: Dict[int, Any] = {}
+
+    @classmethod
+    def join(cls, parallel: ParallelConfig) -> "Worker":
+        """Meet the other workers where the kvstore is distributed; blocks until all are there."""
+        if not parallel.kvstore.startswith("dist"):
+            return ALONE
+        return cls(mx.kv.create(parallel.kvstore))
+
+    @property
+    def leads(self) -> bool:
+        """Whether this worker writes what the run leaves."""
+        return self.rank == 0
+
+    def trainer_options(self, parallel: ParallelConfig) -> Dict[str, Any]:
+        """Of gluon.Trainer. Every worker updates its own copy, so that optimisers stay out of the servers and their
+        state can be saved without pickle; dist_async updates on the servers.
+        """
+        options = {
+            "kvstore": parallel.kvstore if self._kvstore is None else self._kvstore,
+            "update_on_kvstore": self.updates_on_server,
+        }
+        if parallel.compression is not None:
+            options["compression_params"] = {"type": "2bit", "threshold": parallel.compression}
+        return options
+
+    def total(self, values: Mapping[str, float]) -> Dict[str, float]:
+        """Sums over the workers, each of which must call this in the same order; own values with dist_async."""
+        if self._kvstore is None or self.updates_on_server:
+            return dict(values)
+        sent = mx.nd.array(list(values.values()))  # float32
+        key = FIRST_KEY + len(values)
+        if key not in self._keys:
+            self._keys[key] = mx.nd.zeros_like(sent)
+            self._kvstore.init(key, self._keys[key])
+        received = self._keys[key]
+        self._kvstore.pushpull(key, sent, out=received)
+        return dict(zip(values, (float(value) for value in received.asnumpy())))
+
+    def any(self, flag: bool) -> bool:
+        """Whether any worker says so; each of them must ask. With dist_async each decides for itself."""
+        return self.total({"flag": float(flag)})["flag"] > 0
+
+
+ALONE = Worker()
+
+
+def async_schedule(
+    config: TrainConfig, *, per_epoch: int, worker: Worker, step: int = 0
+) -> Optional[mx.lr_scheduler.LRScheduler]:
+    """The recipe's rates from ``step`` on as servers of dist_async apply them; None for all other kvstores.
+
+    Servers get their rates from the scheduler alone and count the updates of all workers from 0: an epoch is as many
+    updates as workers times steps. The scheduler is one of MXNet's own, for it travels pickled.
+    """
+    if not worker.updates_on_server:
+        return None
+    ends = [int(round(epoch * per_epoch)) for epoch in config.decay_epochs]
+    rate = config.learning_rate * config.batch_size * config.decay_factor ** sum(end <= step for end in ends)
+    warmup = max(0, config.warmup_steps - step)
+    begin = rate * (0.1 + 0.9 * step / config.warmup_steps) if warmup else rate
+    options = {"base_lr": rate, "warmup_steps": warmup * worker.count, "warmup_begin_lr": begin}
+    left = [(end - step) * worker.count for end in ends if end > step]
+    if not left:
+        return mx.lr_scheduler.FactorScheduler(step=2**31, factor=1.0, **options)
+    return mx.lr_scheduler.MultiFactorScheduler(step=left, factor=config.decay_factor, **options)
+
+
+def check_parallel(config: Config, contexts: Sequence[mx.Context], *, workers: int = 1) -> None:
+    """Raise :class:`ConfigError` with the reason for what MXNet 1.9.1 cannot do."""
+    parallel, train = config.parallel, config.train
+    kinds = {context.device_type for context in contexts}
+    parts = workers * parallel.accumulate * len(contexts)
+    distributed, asynchronous = parallel.kvstore.startswith("dist"), parallel.kvstore == "dist_async"
+    least = train.batch_size // parts
+    wrong = [
+        (
+            len(kinds) > 1,
+            "--devices mixes cpu and gpu: gradients would travel through the host at each step; name one kind",
+        ),
+        (
+            parallel.kvstore == "nccl" and (kinds == {"cpu"} or not mx.runtime.Features().is_enabled("NCCL")),
+            "kvstore nccl needs GPUs and an MXNet built with NCCL: take device or local",
+        ),
+        (
+            distributed and LAUNCHED not in os.environ,
+            f"kvstore {parallel.kvstore} needs servers and workers: start it with `python -m gluon_liver launch`, or "
+            "take device",
+        ),
+        (
+            not distributed and LAUNCHED in os.environ,
+            f"kvstore {parallel.kvstore} in a job of `launch`: every worker would train on its own; take dist_sync",
+        ),
+        (
+            distributed and "PORT" in os.environ,
+            f"the environment has PORT={os.environ.get('PORT')}: MXNet's servers take it for their own and abort; "
+            "unset it",
+        ),
+        (
+            parallel.compression is not None and parallel.kvstore != "device",
+            f"parallel.compression is for kvstore device: MXNet 1.9.1 has none for {parallel.kvstore}",
+        ),
+        (
+            parallel.compression is not None and len(contexts) < 2,
+            "parallel.compression needs two devices or more: a single one exchanges no gradients",
+        ),
+        (
+            parallel.amp and kinds == {"cpu"},
+            "--amp needs GPUs: MXNet's float16 operators on CPU are emulated or missing, and slower than float32",
+        ),
+        (
+            parallel.amp and train.clip_norm is not None,
+            "train.clip_norm with --amp is not there: gradients are scaled until the update; give one of the two",
+        ),
+        (
+            asynchronous and train.clip_norm is not None,
+            "train.clip_norm needs the gradient of all workers, which with kvstore dist_async never is in one place",
+        ),
+        (asynchronous and parallel.amp, "--amp scales losses from the gradient of all workers: not with dist_async"),
+        (
+            least < 1,
+            f"train.batch_size is {train.batch_size}: {workers} worker(s), {parallel.accumulate} accumulated part(s) "
+            f"and {len(contexts)} device(s) need {parts} images at least",
+        ),
+        (
+            config.network.batch_norm == "live" and 0 < least < 2,
+            "network.batch_norm is live and some devices would get one image: its statistics need two, so "
+            f"{2 * parts} images a step, or batch_norm frozen with pretrained weights",
+        ),
+    ]
+    for refused, reason in wrong:
+        if refused:
+            raise ConfigError(reason)

@@ -1,0 +1,118 @@
+"""From prepared data of either kind to batches: what is trained on, in which order, and what of it the network sees."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Iterator, List, Optional, Sequence
+
+import numpy as np
+
+from gluon_liver.config.schema import Config
+from gluon_liver.data.augment import augment, grey_per_hu
+from gluon_liver.data.ct_loader import (
+    AUGMENT,
+    DRAWS,
+    TARGETS,
+    Sample,
+    epoch_order,
+    generator,
+    shuffle_labels,
+)
+from gluon_liver.data.network_input import network_input
+from gluon_liver.data.open import AnyDataset, AnyLabel, check_kind, make_loader
+from gluon_liver.errors import DatasetError
+
+from .batches import Batch, make_batch
+
+
+class TrainingInputs:
+    """The training patients' labelled images, as batches.
+
+    Raises :class:`DatasetError` when the data are of another kind than the model's, there is no labelled image, or
+    one with more boxes than ``network.head.max_boxes``. Warns when none of them has a box.
+    """
+
+    def __init__(self, config: Config, dataset: AnyDataset, *, progress: bool = False):
+        check_kind(config, dataset)
+        self.config = config
+        self.labels = training_labels(config, dataset)
+        cases = sorted({label.case for label in self.labels})
+        self._loader = make_loader(config, dataset, cases=cases, progress=progress)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch, the last one filled."""
+        return len(self.batches(epoch=0))
+
+    def batches(self, *, epoch: int) -> List[List[int]]:
+        """Indices into ``labels`` of an epoch's batches, the last one filled from the epoch's beginning.
+
+        The graph has a fixed batch.
+        """
+        config = self.config
+        order = epoch_order(
+            self.labels, background_ratio=config.data.background_ratio, seed=config.train.seed, epoch=epoch
+        )
+        size = config.train.batch_size
+        order = [order[place % len(order)] for place in range(-(-len(order) // size) * size)]
+        return [order[first : first + size] for first in range(0, len(order), size)]
+
+    def load(self, indices: Sequence[int], *, epoch: int, anchors: np.ndarray, draws: int) -> Batch:
+        """The batch of some labels, augmented, with targets and ``draws`` numbers each, as ``epoch`` draws them."""
+        config = self.config
+        seed = config.train.seed
+        numbers = [generator(seed, DRAWS, epoch, index).random(draws, np.float32) for index in indices]
+        return make_batch(
+            [self._sample(index, epoch=epoch) for index in indices],
+            anchors=anchors,
+            rpn=config.network.rpn,
+            max_boxes=config.network.head.max_boxes,
+            rngs=[generator(seed, TARGETS, epoch, index) for index in indices],
+            draws=np.stack(numbers),
+            to_input=network_input(config),
+        )
+
+    def stream(
+        self, batches: Sequence[Sequence[int]], *, epoch: int, anchors: np.ndarray, draws: int
+    ) -> Iterator[Batch]:
+        """:meth:`load` of each of the batches, the next one in a thread while one is trained on."""
+        with ThreadPoolExecutor(1) as pool:
+            waiting: Optional[Future] = None
+            for indices in batches:
+                coming = pool.submit(self.load, indices, epoch=epoch, anchors=anchors, draws=draws)
+                if waiting is not None:
+                    yield waiting.result()
+                waiting = coming
+            if waiting is not None:
+                yield waiting.result()
+
+    def _sample(self, index: int, *, epoch: int) -> Sample:
+        data = self.config.data
+        return augment(
+            self._loader.labelled(self.labels[index]),
+            data.augment,
+            grey_per_noise=grey_per_hu(data.window) if self.config.is_ct else 1.0,
+            rng=generator(self.config.train.seed, AUGMENT, epoch, index),
+        )
+
+
+def training_labels(config: Config, dataset: AnyDataset) -> List[AnyLabel]:
+    """Labelled images of the training patients, see :class:`TrainingInputs`."""
+    labels = dataset.labels_of("train")
+    if not labels:
+        studies = len(dataset.cases_of("train"))
+        raise DatasetError(
+            f"no labelled slice among the {studies} training studies of {dataset.folder}: import the studies with "
+            "--labels"
+        )
+    most = max(len(label.boxes) for label in labels)
+    if most > config.network.head.max_boxes:
+        raise DatasetError(
+            f"a training slice has {most} boxes, network.head.max_boxes is {config.network.head.max_boxes}: raise it"
+        )
+    if most == 0:
+        warnings.warn(
+            f"none of the {len(labels)} training slices has a box: training on background alone", stacklevel=2
+        )
+    return shuffle_labels(labels, seed=config.train.seed) if config.data.shuffled_labels else labels

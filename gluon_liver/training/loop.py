@@ -1,0 +1,209 @@
+"""Steps over epochs, what is logged and saved between them, and what ends them early."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+from tqdm import tqdm
+
+from gluon_liver.cluster import heartbeat
+from gluon_liver.errors import TrainingError
+from gluon_liver.files.atomic import write_json
+from gluon_liver.runs.checkpoint import BEST, prune, save_checkpoint
+from gluon_liver.runs.run import Run
+from gluon_liver.runs.training_state import TrainingState, optimizer_state
+
+from .batches import Batch
+from .best_epoch import BestEpoch
+from .inputs import TrainingInputs
+from .resume import ResumePoint
+from .signals import StopRequest
+from .trainer import DetectorTrainer, learning_rate
+
+
+class TrainingLoop:
+    """Trains from one place of the sampler to the end.
+
+    Parameters
+    ----------
+    best: scores epochs, in the worker that leads. steps: where to end instead of after the configured epochs.
+    """
+
+    def __init__(
+        self,
+        trainer: DetectorTrainer,
+        inputs: TrainingInputs,
+        *,
+        best: Optional[BestEpoch] = None,
+        steps: Optional[int] = None,
+        progress: bool = True,
+    ):
+        self.trainer, self.inputs, self.config = trainer, inputs, trainer.config
+        self._best, self._per_epoch = best, inputs.steps_per_epoch
+        self._total = steps if steps is not None else self.config.train.epochs * self._per_epoch
+        self._progress = progress and trainer.worker.leads
+        self._epoch = self._batch = 0
+        self._meter = LossMeter()
+        self._run: Optional[Run] = None
+
+    def run(self, folder: Path, *, run: Optional[Run] = None, point: Optional[ResumePoint] = None) -> None:
+        """All steps that are left. ``run`` is written to where it is given, in the worker that leads.
+
+        Raises :class:`TrainingError` when a loss is not finite; the batch is then in the folder.
+        """
+        self._folder, self._run = folder, run
+        if point is not None:
+            self._go_on(point)
+        if point is None or self.trainer.step_count < self._total:
+            self._log("start", images=len(self.inputs.labels), steps=self._total)
+        with StopRequest() as stop, tqdm(
+            total=self._total,
+            initial=self.trainer.step_count,
+            desc="training",
+            unit="step",
+            disable=not self._progress,
+        ) as bar:
+            while self.trainer.step_count < self._total:
+                if not self._epoch_of_steps(bar, stop):
+                    self._stop(stop)
+                    return
+        if self._run is not None and not self._run.progress()[2]:
+            self._log("end")
+
+    def _go_on(self, point: ResumePoint) -> None:
+        state = point.state
+        self.trainer.step_count, self._epoch, self._batch = state.step, state.epoch, state.batch
+        if self._best is not None:
+            self._best.record = state.best
+
+    def _epoch_of_steps(self, bar: tqdm, stop: StopRequest) -> bool:
+        """Whether the epoch, or what was left of it, came to its end, or training to its own."""
+        trainer, train = self.trainer, self.config.train
+        batches = self.inputs.batches(epoch=self._epoch)
+        left = batches[self._batch :][: self._total - trainer.step_count]
+        shares = [trainer.share(indices) for indices in left]
+        loaded = self.inputs.stream(shares, epoch=self._epoch, anchors=trainer.anchors, draws=trainer.detector.draws)
+        for share, images in zip(shares, map(len, left)):
+            if trainer.worker.any(stop.name is not None):
+                return False
+            self._step(next(loaded), share, images, bar)
+            self._batch += 1
+            ended = self._batch == len(batches) or trainer.step_count == self._total
+            if not ended and train.checkpoint_steps and trainer.step_count % train.checkpoint_steps == 0:
+                self._save()
+        if self._batch == len(batches):  # --steps may end inside an epoch
+            self._epoch, self._batch = self._epoch + 1, 0
+        if self._epoch % train.checkpoint_every == 0 or trainer.step_count == self._total:
+            if self._best is not None and self._run is not None:
+                self._best.score(self._run, step=trainer.step_count, epoch=self._epoch)
+            self._save()
+        elif train.checkpoint_steps and trainer.step_count % train.checkpoint_steps == 0:
+            self._save()
+        return True
+
+    def _step(self, batch: Batch, share: List[int], images: int, bar: tqdm) -> None:
+        """``batch`` holds this worker's ``share`` of the step's ``images``."""
+        trainer = self.trainer
+        rate = learning_rate(self.config.train, step=trainer.step_count, per_epoch=self._per_epoch)
+        try:
+            losses = trainer.step(batch, learning_rate=rate)
+        except TrainingError as error:
+            path = self._keep(batch, share)
+            raise TrainingError(f"{error}. What it was fed is in {path}") from error
+        self._meter.add(losses, images=images)
+        bar.update(1)
+        if trainer.step_count % self.config.train.log_every == 0 or trainer.step_count == self._total:
+            record = self._meter.flush()
+            self._log("step", learning_rate=rate, **record)
+            bar.set_postfix(loss=f"{record['losses']['total']:.3f}", epoch=self._epoch)
+
+    def _save(self) -> None:
+        """A checkpoint of the place between two steps; the best and the newest ones are kept."""
+        if self._run is None:
+            return
+        run, trainer, best = self._run, self.trainer, self._best.record if self._best is not None else None
+        counts, arrays = {}, {}
+        if not trainer.worker.updates_on_server:
+            counts, arrays = optimizer_state(trainer.optimizer, trainer.detector.collect_learned())
+        state = TrainingState(
+            step=trainer.step_count,
+            epoch=self._epoch,
+            batch=self._batch,
+            seed=self.config.train.seed,
+            optimizer=self.config.train.optimizer,
+            update_counts=counts,
+            arrays=arrays,
+            best=best,
+        )
+        path = save_checkpoint(
+            run.checkpoints, trainer.detector, step=state.step, epoch=state.epoch, state=state, config=self.config
+        )
+        if best is not None and best["step"] == state.step:
+            write_json(run.folder / BEST, best)
+        heartbeat.tell(checkpoint=path)
+        self._log("checkpoint", folder=path.name)
+        prune(
+            run.checkpoints,
+            keep=self.config.train.keep_checkpoints,
+            step=state.step,
+            spare=[best["checkpoint"]] if best else [],
+        )
+
+    def _stop(self, stop: StopRequest) -> None:
+        self._save()
+        self._log("interrupted", signal=stop.name or "another worker's")
+        if self._run is not None:
+            print(
+                f"{stop.name or 'another worker was asked to stop'}: stopped after step {self.trainer.step_count}; "
+                "the same command with --resume auto goes on from there",
+                file=sys.stderr,
+            )
+
+    def _keep(self, batch: Batch, indices: List[int]) -> Path:
+        """Save what a step was fed: the arrays of the batch, and which image each row is."""
+        labels = [self.inputs.labels[index] for index in indices]
+        numbers = [getattr(one, "slice", getattr(one, "frame", "")) for one in labels]
+        names = [f"{one.case} {number}" for one, number in zip(labels, numbers)]
+        path = self._folder / f"failed-step-{self.trainer.step_count + 1:08d}-rank-{self.trainer.worker.rank}.npz"
+        partial = path.with_name(path.name + ".partial")
+        with open(str(partial), "wb") as stream:
+            np.savez_compressed(stream, labels=np.array(names), **vars(batch))
+        os.replace(str(partial), str(path))
+        return path
+
+    def _log(self, event: str, **values: Any) -> None:
+        if self._run is not None:
+            self._run.log(event, step=self.trainer.step_count, epoch=self._epoch, **values)
+
+
+class LossMeter:
+    """Means of what the steps since the last record lost."""
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self._sums: Dict[str, float] = {}
+        self._steps, self._images, self._since = 0, 0, time.monotonic()
+
+    def add(self, losses: Dict[str, float], *, images: int) -> None:
+        """One step."""
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._steps += 1
+        self._images += images
+
+    def flush(self) -> Dict[str, Any]:
+        """``losses`` (means over the steps) and ``images_per_second``; starts anew."""
+        speed = self._images / max(time.monotonic() - self._since, 1e-9)
+        record = {
+            "losses": {name: value / self._steps for name, value in self._sums.items()},
+            "images_per_second": round(speed, 3),
+        }
+        self._start()
+        return record

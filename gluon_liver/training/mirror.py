@@ -1,0 +1,122 @@
+"""Training that keeps less: the insides of bottlenecks run again in the backward pass instead of being kept.
+
+In MXNet 1.9.1
+
+- Gluon's CachedOp never mirrors (its ``CreateBackwardGraph`` passes no mirror function), only the executor does;
+- ``MXNET_BACKWARD_DO_MIRROR=1`` leaves convolutions out, which then keep their inputs: it saves 4 % here at best and
+  costs 5 % at worst. With cuDNN it also stops the running statistics of live BatchNorms (they share one lock, which
+  the first of them sets; read in the source, not run);
+- the attribute ``__force_mirroring__`` of a node works for convolutions too. :func:`mirror_blocks` sets it.
+
+:class:`MirroredNet` therefore binds the training graph of a Gluon net to MXNet's executor, over the net's own arrays.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Mapping, Sequence
+
+import mxnet as mx
+from mxnet import autograd
+
+from gluon_liver.nn.nets import TrainingNet
+
+INPUTS = ("image", "gt_boxes", "gt_labels", "draws", "present")
+# cheap or large enough to recompute; never random operators, whose second run would differ
+RECOMPUTED = frozenset("BatchNorm relu elemwise_add Pooling Reshape reshape_like slice_axis Concat stack".split())
+VIEWS = frozenset("Reshape reshape_like squeeze expand_dims Flatten BlockGrad _copy".split())
+
+
+class MirroredNet:
+    """A TrainingNet in MXNet's executor: called like the net inside ``autograd.record()``, then :meth:`backward`.
+
+    It reads and writes the net's own parameters, gradients and running statistics on ``context``. Bound at the first
+    batch, whose shapes all others must have.
+    """
+
+    def __init__(self, net: TrainingNet, *, context: mx.Context):
+        self._net, self._context, self._executor = net, context, None
+
+    def __call__(self, *inputs: mx.nd.NDArray) -> List[mx.nd.NDArray]:
+        """What the net returns, as arrays with a gradient that :meth:`backward` takes from."""
+        if self._executor is None:
+            self._bind(dict(zip(INPUTS, inputs)))
+        with autograd.pause():
+            outputs = self._executor.forward(is_train=True, **dict(zip(INPUTS, inputs)))
+            self._outputs = [output.copy() for output in outputs]
+        for output in self._outputs:
+            output.attach_grad()
+        return self._outputs
+
+    def backward(self) -> None:
+        """Gradients of the parameters, after ``backward()`` of a loss of the outputs."""
+        self._executor.backward([output.grad for output in self._outputs])
+        for parameter in self._learned:
+            parameter.data(self._context)._fresh_grad = True  # what autograd would note, and Trainer asks for
+
+    def _bind(self, inputs: Dict[str, mx.nd.NDArray]) -> None:
+        symbol = mirror_blocks(training_symbol(self._net, list(inputs)))
+        own = self._net.collect_params()
+        arguments = {
+            name: inputs[name].copy() if name in inputs else own[name].data(self._context)
+            for name in symbol.list_arguments()
+        }
+        learned = [name for name in arguments if name in own and own[name].grad_req != "null"]
+        self._learned = [own[name] for name in learned]
+        self._executor = symbol.bind(
+            self._context,
+            arguments,
+            args_grad={name: own[name].grad(self._context) for name in learned},
+            grad_req={name: own[name].grad_req if name in learned else "null" for name in arguments},
+            aux_states={name: own[name].data(self._context) for name in symbol.list_auxiliary_states()},
+        )
+
+
+def training_symbol(net: TrainingNet, inputs: Sequence[str]) -> mx.sym.Symbol:
+    """The graph that hybridize() would trace in training, all outputs grouped."""
+    with autograd.train_mode():
+        return mx.sym.Group(list(net(*[mx.sym.var(name) for name in inputs])))
+
+
+def mirror_blocks(symbol: mx.sym.Symbol) -> mx.sym.Symbol:
+    """A symbol of the same values and gradients whose executor keeps of each bottleneck only its output.
+
+    The insides (convolution, BatchNorm, ReLU; the stem and the pools over slices too) run again in the backward pass,
+    a second forward pass of the backbone. A copy after each ReLU of a sum is what is kept, and shares its input's
+    memory. Were the ReLU itself kept, nobody would read the output of the BatchNorm before the sum when that runs
+    again for its statistics, and cuDNN's BatchNorm refuses to run for an output that is not asked for
+    (cudnn_batch_norm-inl.h); so do convolutions without oneDNN and cuDNN.
+
+    Live BatchNorm on cuDNN updates its running statistics in forward, so twice a step (read in the source, not run).
+    """
+    graph = json.loads(symbol.tojson())
+    nodes: List[Dict[str, Any]] = graph["nodes"]
+    readers: Dict[int, List[int]] = {}
+    for place, node in enumerate(nodes):
+        for source in node["inputs"]:
+            readers.setdefault(source[0], []).append(place)
+    rebuilt: List[Dict[str, Any]] = []
+    moved: Dict[int, int] = {}  # place of a node -> where its readers find it now
+    for place, node in enumerate(nodes):
+        ends_block = node["op"] == "relu" and nodes[node["inputs"][0][0]]["op"] == "elemwise_add"
+        node = dict(node, inputs=[[moved[source], *rest] for source, *rest in node["inputs"]])
+        if node["op"] in RECOMPUTED or (node["op"] == "Convolution" and _normalised(nodes, readers, place)):
+            node["attrs"] = dict(node.get("attrs", {}), __force_mirroring__="True")
+        rebuilt.append(node)
+        if ends_block:
+            rebuilt.append({"op": "_copy", "name": node["name"] + "_kept", "inputs": [[len(rebuilt) - 1, 0, 0]]})
+        moved[place] = len(rebuilt) - 1
+    graph["heads"] = [[moved[source], *rest] for source, *rest in graph["heads"]]
+    graph["arg_nodes"] = [place for place, node in enumerate(rebuilt) if node["op"] == "null"]
+    graph["nodes"] = rebuilt
+    graph.pop("node_row_ptr", None)  # an index that loading makes anew
+    return mx.sym.load_json(json.dumps(graph))
+
+
+def _normalised(nodes: Sequence[Mapping[str, Any]], readers: Mapping[int, Sequence[int]], place: int) -> bool:
+    """Whether a BatchNorm reads the output: then its backward pass does too, which mirroring demands."""
+    following = readers.get(place, ())
+    return any(
+        nodes[reader]["op"] == "BatchNorm" or (nodes[reader]["op"] in VIEWS and _normalised(nodes, readers, reader))
+        for reader in following
+    )

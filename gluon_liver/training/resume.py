@@ -1,0 +1,141 @@
+"""Going on with a run: which checkpoint, and whether configuration and data are still those of the run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from gluon_liver.config.load import save_config
+from gluon_liver.config.schema import Config
+from gluon_liver.data.open import AnyDataset
+from gluon_liver.errors import ConfigError, DatasetError, RunError
+from gluon_liver.files.atomic import write_json
+from gluon_liver.runs.checkpoint import BEST, load_state, newest_intact
+from gluon_liver.runs.run import Run, has_checkpoint
+from gluon_liver.runs.training_state import TrainingState
+from gluon_liver.system.environment import describe_environment
+
+AUTO = "auto"
+# what may change from one part of a run to the next
+CHANGEABLE = frozenset(
+    "train." + name
+    for name in (
+        "learning_rate",
+        "momentum",
+        "weight_decay",
+        "epochs",
+        "decay_epochs",
+        "decay_factor",
+        "warmup_steps",
+        "clip_norm",
+        "mirror",
+        "log_every",
+        "checkpoint_every",
+        "checkpoint_steps",
+        "keep_checkpoints",
+    )
+)
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """A run, the checkpoint to go on from, what was passed over, and which values of the configuration changed."""
+
+    run: Run
+    checkpoint: Path
+    state: TrainingState
+    passed_over: List[str]
+    changed: Dict[str, Tuple[Any, Any]]
+
+
+def find_resume_point(out: Path, choice: str, config: Config, dataset: AnyDataset) -> Optional[ResumePoint]:
+    """Where to go on: ``choice`` is ``auto`` or a checkpoint of the run ``out``; None where auto finds no run.
+
+    With auto the newest checkpoint that agrees with its manifest is taken. Raises :class:`RunError` when none does,
+    or the chosen one is damaged; :class:`ConfigError` for changes that the parameters do not survive and
+    :class:`DatasetError` for other training data.
+    """
+    if choice == AUTO and not has_checkpoint(out):
+        return None
+    run = Run.open(out)
+    checkpoint, passed_over = (
+        newest_intact(run.checkpoints, resumable=True) if choice == AUTO else (_chosen(run, choice), [])
+    )
+    if checkpoint is None:
+        raise RunError(f"{run.checkpoints}: no checkpoint is intact: {'; '.join(passed_over)}")
+    state = load_state(checkpoint)
+    _check_data(run, dataset)
+    return ResumePoint(run.with_config(config), checkpoint, state, passed_over, changes(run.config, config))
+
+
+def changes(before: Config, after: Config) -> Dict[str, Tuple[Any, Any]]:
+    """Keys that differ, with both values. Raises :class:`ConfigError` for those that may not."""
+    old, new = _flat(before.to_dict()), _flat(after.to_dict())
+    found = {key: (old.get(key), new.get(key)) for key in sorted(set(old) | set(new)) if old.get(key) != new.get(key)}
+    fixed = [key for key in found if key not in CHANGEABLE and not key.startswith("parallel.")]
+    if 0 in found.get("train.momentum", ()):
+        fixed.append("train.momentum")  # without momentum the optimiser has no state to go on with
+    if fixed:
+        was, now = found[fixed[0]]
+        raise ConfigError(
+            f"--resume: {fixed[0]} was {was} when the run was started and is {now} now; only parallel.* and "
+            f"{', '.join(sorted(CHANGEABLE))} may change"
+        )
+    return found
+
+
+def take_up(point: ResumePoint) -> None:
+    """Make the run folder say what it said at the checkpoint, and log where and with what it goes on."""
+    run, state = point.run, point.state
+    save_config(run.config, run.folder / "config.yaml")
+    end_last_line(run.folder / "log.jsonl")
+    best = run.folder / BEST
+    if state.best is not None and (run.checkpoints / state.best["checkpoint"]).is_dir():
+        write_json(best, state.best)
+    elif best.exists():
+        best.unlink()
+    run.log(
+        "resume",
+        step=state.step,
+        epoch=state.epoch,
+        checkpoint=point.checkpoint.name,
+        passed_over=point.passed_over,
+        changed={key: list(values) for key, values in point.changed.items()},
+        environment=describe_environment(run.config.train.seed),
+    )
+
+
+def end_last_line(path: Path) -> None:
+    """Cut off a record that a kill or a full disk left without its end: the next one would be written behind it."""
+    if path.exists():
+        os.truncate(str(path), path.read_bytes().rfind(b"\n") + 1)
+
+
+def _chosen(run: Run, choice: str) -> Path:
+    path = Path(choice)
+    if not path.is_dir():
+        path = run.checkpoints / choice
+    if not path.is_dir():
+        raise RunError(f"--resume {choice}: neither a folder nor a checkpoint of {run.folder}")
+    if os.path.realpath(str(path.parent)) != os.path.realpath(str(run.checkpoints)):
+        raise RunError(f"--resume {choice}: it is not a checkpoint of {run.folder}")
+    return path
+
+
+def _check_data(run: Run, dataset: AnyDataset) -> None:
+    found = dict(dataset.training_record(), classes=list(dataset.classes))
+    for key, value in found.items():
+        if run.environment.get(key) != value:
+            raise DatasetError(
+                f"{dataset.folder} differs in {key.replace('_', ' ')} from what {run.folder} was trained on: give the "
+                "same --data, or start a new run"
+            )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:
+    flat: Dict[str, Any] = {}
+    for key, value in tree.items():
+        flat.update(_flat(value, prefix + key + ".") if isinstance(value, Mapping) else {prefix + key: value})
+    return flat

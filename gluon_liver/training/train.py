@@ -1,0 +1,179 @@
+"""Training: a run from its first step, or from a checkpoint, to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence, Tuple
+
+import mxnet as mx
+
+from gluon_liver.cluster import heartbeat
+from gluon_liver.config.schema import Config
+from gluon_liver.data.open import AnyDataset
+from gluon_liver.errors import InputError, TrainingError
+from gluon_liver.files.atomic import write_json
+from gluon_liver.files.lock import RunLock
+from gluon_liver.runs.checkpoint import load_checkpoint
+from gluon_liver.runs.devices import parse_devices
+from gluon_liver.runs.run import Run, begun, clear_dead, has_checkpoint, input_phases
+from gluon_liver.runs.training_state import restore_optimizer
+from gluon_liver.weights.pretrained import Pretrained, load_pretrained, set_flow
+
+from .best_epoch import BestEpoch
+from .distributed import Worker, async_schedule, check_parallel
+from .inputs import TrainingInputs
+from .loop import TrainingLoop
+from .resume import AUTO, ResumePoint, find_resume_point, take_up
+from .trainer import DetectorTrainer
+
+
+def train(
+    config: Config,
+    dataset: AnyDataset,
+    out: Path,
+    *,
+    steps: Optional[int] = None,
+    pretrained: Optional[Pretrained] = None,
+    flow: Optional[Path] = None,
+    resume: Optional[str] = None,
+    progress: bool = True,
+) -> Optional[Run]:
+    """Train on the dataset's training patients and leave a run folder; in a worker that does not lead return None.
+
+    Parameters
+    ----------
+    steps: stop after this many steps instead of after the configured epochs.
+    pretrained: weights to start backbone and Block4 from; what was done with them goes to pretrained.json.
+    flow: parameters of LiteFlowNet for the model us-flow, as convert-flow or train-flow leave them.
+    resume: "auto" to go on from the newest intact checkpoint of ``out``, or to start where there is none; or a
+        checkpoint of ``out``. Pretrained weights and flow are then not read again.
+
+    Raises :class:`DatasetError` when nothing can be trained on, :class:`ConfigError` for devices and kvstores that do
+    not go together or changes that a run does not survive, :class:`RunError` when ``out`` is taken or no checkpoint is
+    intact, and :class:`TrainingError` with the step when a loss is not finite.
+    """
+    # whatever the configuration or the data can break breaks here, before there is a run folder
+    for given in (pretrained.path if pretrained else None, flow):
+        if given is not None and resume is None and not given.is_file():
+            raise InputError(f"{given}: no such file of weights")
+    contexts = parse_devices(config.parallel.devices)
+    check_parallel(config, contexts)
+    worker = Worker.join(config.parallel)
+    heartbeat.tell(rank=worker.rank)
+    check_parallel(config, contexts, workers=worker.count)
+    inputs = TrainingInputs(config, dataset, progress=progress and worker.leads)
+    with contextlib.ExitStack() as held:
+        going_on = resume is not None and begun(out)
+        lock = RunLock(out)
+        if worker.leads and going_on:
+            held.enter_context(lock)
+            if resume == AUTO and not has_checkpoint(out):
+                clear_dead(out)
+        elif worker.leads:
+            Run.check_new(out, dataset=dataset)
+        point = find_resume_point(out, resume, config, dataset) if resume is not None else None
+        loop, records = _prepare(
+            config,
+            dataset,
+            inputs,
+            worker,
+            contexts,
+            point=point,
+            pretrained=pretrained,
+            flow=flow,
+            steps=steps,
+            progress=progress,
+        )
+        if not worker.leads:
+            loop.run(out, point=point)
+            return None
+        if point is not None:
+            take_up(point)
+            loop.run(out, run=point.run, point=point)
+            return point.run
+        if not going_on:
+            held.enter_context(lock)  # it makes the folder, so whatever can break has to break before
+        return _new_run(loop, Run.create(out, config, dataset=dataset, made=lock.made), records)
+
+
+def _prepare(
+    config: Config,
+    dataset: AnyDataset,
+    inputs: TrainingInputs,
+    worker: Worker,
+    contexts: Sequence[mx.Context],
+    *,
+    point: Optional[ResumePoint],
+    pretrained: Optional[Pretrained],
+    flow: Optional[Path],
+    steps: Optional[int],
+    progress: bool,
+) -> Tuple[TrainingLoop, Dict[str, Any]]:
+    """The loop with all weights set, and what a new run records of where they come from, by file."""
+    phases = input_phases(config, dataset.phases) if config.is_ct else 1
+    trainer = DetectorTrainer(
+        config,
+        classes=dataset.classes,
+        phases=phases,
+        contexts=contexts,
+        worker=worker,
+        schedule=async_schedule(
+            config.train, per_epoch=inputs.steps_per_epoch, worker=worker, step=point.state.step if point else 0
+        ),
+    )
+    records: Dict[str, Any] = {}
+    if point is None:
+        records = _start_weights(trainer, config, pretrained, flow, progress=progress and worker.leads)
+    else:
+        _go_on(trainer, point)
+    best = None
+    if config.train.best_epoch and worker.leads:
+        best = BestEpoch(config, dataset, trainer.detector, context=contexts[0])
+    return TrainingLoop(trainer, inputs, best=best, steps=steps, progress=progress), records
+
+
+def _go_on(trainer: DetectorTrainer, point: ResumePoint) -> None:
+    """Set parameters and optimiser to what the checkpoint has, and say what it has not."""
+    heartbeat.tell(checkpoint=point.checkpoint)
+    load_checkpoint(point.checkpoint, trainer.detector)
+    notes = [f"passed over: {reason}" for reason in point.passed_over]
+    if not trainer.worker.updates_on_server:
+        restore_optimizer(trainer.optimizer, trainer.detector.collect_learned(), point.state)
+    if trainer.worker.updates_on_server or (point.state.step and not point.state.update_counts):
+        notes.append("the optimiser's state starts anew: with dist_async it stays on the servers")
+    if trainer.config.parallel.compression is not None:
+        notes.append("what 2-bit compression left of gradients is not in a checkpoint and starts at zero")
+    if trainer.worker.leads:
+        for note in notes:
+            print(note, file=sys.stderr)
+
+
+def _new_run(loop: TrainingLoop, run: Run, records: Dict[str, Any]) -> Run:
+    try:
+        for name, record in records.items():
+            write_json(run.folder / name, record)
+        loop.run(run.folder, run=run)
+    except TrainingError:
+        raise  # the log shows how it diverged
+    except BaseException:
+        if not has_checkpoint(run.folder):
+            run.discard()
+        raise
+    return run
+
+
+def _start_weights(
+    trainer: DetectorTrainer, config: Config, pretrained: Optional[Pretrained], flow: Optional[Path], *, progress: bool
+) -> Dict[str, Any]:
+    """Set what the run does not start at random; returns what it records of that, by file."""
+    records = {}
+    flow_record = set_flow(trainer.detector, config, flow)
+    if flow_record is not None:
+        records["flow.json"] = flow_record
+    if pretrained is not None:
+        report, records["pretrained.json"] = load_pretrained(trainer.detector, config, pretrained)
+        if progress:
+            print(report.text(), file=sys.stderr)
+    return records

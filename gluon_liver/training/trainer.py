@@ -1,0 +1,206 @@
+"""The network, its optimiser and one update of both, on one device or several, in one process or several.
+
+A step's images are parted evenly among the workers, then among the parts of an accumulated step, then among the
+devices of the process. Every loss is a mean over what is sampled of one image, random numbers belong to the image
+(:mod:`gluon_liver.nn.random_numbers`), and gradients are summed over all and divided by the images of the whole step:
+with frozen BatchNorm it does not matter how the step was parted. Live BatchNorm sees the images of one device alone.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+import mxnet as mx
+from mxnet import autograd, gluon
+from mxnet.contrib import amp
+
+from gluon_liver.config.schema import Config, TrainConfig
+from gluon_liver.errors import TrainingError
+from gluon_liver.nn.build import make_detector
+from gluon_liver.nn.losses import detection_losses
+from gluon_liver.nn.nets import TrainingNet
+
+from .batches import Batch
+from .distributed import ALONE, Worker, even_parts
+from .mirror import MirroredNet
+
+
+class DetectorTrainer:
+    """A detector that learns.
+
+    Parameters
+    ----------
+    contexts: the devices of this process, one image or more of each part on each.
+    worker: this process among those that train together.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        classes: Sequence[str],
+        phases: int = 1,
+        contexts: Sequence[mx.Context],
+        worker: Worker = ALONE,
+        schedule: Optional[mx.lr_scheduler.LRScheduler] = None,
+    ):
+        mx.random.seed(config.train.seed)
+        if config.parallel.amp:
+            amp.init()
+        self.config, self.contexts, self.worker = config, list(contexts), worker
+        self.step_count = 0
+        self.detector = make_detector(config, classes=classes, phases=phases, context=self.contexts)
+        self.anchors = self.detector.anchors()
+        self._nets: Dict[int, TrainingNet] = {}
+        self._mirrored: Dict[Tuple[int, mx.Context], MirroredNet] = {}
+        self._learned = [p for p in self.detector.collect_learned().values() if p.grad_req != "null"]
+        if config.parallel.accumulate > 1:
+            for parameter in self._learned:
+                parameter.grad_req = "add"
+        self.optimizer = gluon.Trainer(
+            self._learned,
+            config.train.optimizer,
+            _optimizer_options(config.train, schedule),
+            **worker.trainer_options(config.parallel),
+        )
+        if config.parallel.amp:
+            amp.init_trainer(self.optimizer)
+
+    def share(self, indices: Sequence[int]) -> List[int]:
+        """Those of a step's images that this worker takes."""
+        return even_parts(indices, self.worker.count)[self.worker.rank]
+
+    def step(self, batch: Batch, *, learning_rate: float) -> Dict[str, float]:
+        """One update from this worker's images; returns the losses, means over the images of all workers.
+
+        Raises :class:`TrainingError`, in all workers and before the update, when a loss or the gradient is not finite.
+        """
+        losses = self._gradients(batch)
+        if self.worker.updates_on_server:
+            self._require_finite(losses, 0.0)
+            self.optimizer.step(1)
+        else:
+            self.optimizer.allreduce_grads()
+            losses = self.worker.total(losses)
+            self._require_finite(losses, self._clip())
+            self.optimizer.set_learning_rate(learning_rate)
+            self.optimizer.update(1)  # gradients are those of a mean over images already
+        if self.config.parallel.accumulate > 1:
+            for parameter in self._learned:
+                parameter.zero_grad()
+        self.step_count += 1
+        return losses
+
+    def _gradients(self, batch: Batch) -> Dict[str, float]:
+        """Leave the gradients of this worker's images on its devices; returns its share of the losses."""
+        images = self.config.train.batch_size
+        found: Dict[str, List[mx.nd.NDArray]] = {}
+        for parts in self._parts(batch):
+            totals, mirrored = [], []
+            with autograd.record():
+                for context, part in zip(self.contexts, parts):
+                    losses, net = self._forward(part, context)
+                    for name, values in losses.items():
+                        found.setdefault(name, []).append(values)
+                    totals.append(mx.nd.add_n(*losses.values()).sum() / images)
+                    mirrored.append(net)
+                self._backward(totals)
+            for net in filter(None, mirrored):
+                net.backward()
+        values = {
+            name: float(sum(one.asnumpy().sum(dtype="float64") for one in parts)) / images
+            for name, parts in found.items()
+        }
+        return dict(values, total=sum(values.values()))
+
+    def _backward(self, totals: List[mx.nd.NDArray]) -> None:
+        if self.config.parallel.amp:
+            with amp.scale_loss(totals, self.optimizer) as scaled:
+                autograd.backward(scaled)
+        else:
+            autograd.backward(totals)
+
+    def _parts(self, batch: Batch) -> Iterator[List[Batch]]:
+        """For each accumulated part the batches of the devices."""
+        devices = len(self.contexts)
+        pieces = even_parts(range(len(batch)), self.config.parallel.accumulate * devices)
+        batches = [batch.part(piece[0], piece[-1] + 1) for piece in pieces]
+        for first in range(0, len(batches), devices):
+            yield batches[first : first + devices]
+
+    def _forward(self, batch: Batch, context: mx.Context) -> Tuple[Mapping[str, mx.nd.NDArray], Optional[MirroredNet]]:
+        images, gt_boxes, gt_labels, draws, rpn_labels, rpn_targets = (
+            mx.nd.array(array, ctx=context)
+            for array in (
+                batch.images,
+                batch.gt_boxes,
+                batch.gt_labels,
+                batch.draws,
+                batch.rpn_labels,
+                batch.rpn_targets,
+            )
+        )
+        present = [mx.nd.array(batch.present, ctx=context)] if self.detector.phases > 1 else []
+        net, mirrored = self._net(len(batch)), None
+        if self.config.train.mirror:
+            key = len(batch), context
+            mirrored = self._mirrored.setdefault(key, MirroredNet(net, context=context))
+        outputs = (mirrored or net)(images, gt_boxes, gt_labels, draws, *present)
+        return detection_losses(outputs, rpn_labels, rpn_targets), mirrored
+
+    def _net(self, size: int) -> TrainingNet:
+        """The training graph for a number of images on a device; the parameters are the same in all."""
+        if size not in self._nets:
+            net = TrainingNet(self.detector, batch_size=size)
+            net.targets.initialize(ctx=self.contexts)
+            net.hybridize(static_alloc=True, static_shape=True)
+            self._nets[size] = net
+        return self._nets[size]
+
+    def _clip(self) -> float:
+        """Scale the gradient, on all devices, to ``train.clip_norm`` at most; returns its length before."""
+        if self.config.parallel.amp:
+            return 0.0  # not finite in steps that the loss scaler leaves out
+        norm = _length([parameter.grad(self.contexts[0]) for parameter in self._learned])
+        limit = self.config.train.clip_norm
+        if limit is not None and limit < norm < math.inf:
+            for parameter in self._learned:
+                for gradient in parameter.list_grad():
+                    gradient *= limit / norm
+        return norm
+
+    def _require_finite(self, losses: Mapping[str, float], norm: float) -> None:
+        broken = ["the loss " + name for name, value in losses.items() if not math.isfinite(value) and name != "total"]
+        if not math.isfinite(norm):
+            broken.append("the gradient")
+        if broken:
+            what = " and ".join(broken) + (" is" if len(broken) == 1 else " are")
+            raise TrainingError(
+                f"step {self.step_count + 1}: {what} not finite; nothing was updated. Lower train.learning_rate or set "
+                "train.clip_norm"
+            )
+
+
+def learning_rate(config: TrainConfig, *, step: int, per_epoch: int) -> float:
+    """The rate of ``step`` (from 0): per image times batch, warm-up from a tenth, decay at the given epochs."""
+    rate = config.learning_rate * config.batch_size
+    rate *= config.decay_factor ** sum(step >= epoch * per_epoch for epoch in config.decay_epochs)
+    if step < config.warmup_steps:
+        rate *= 0.1 + 0.9 * step / config.warmup_steps
+    return rate
+
+
+def _length(gradients: List[mx.nd.NDArray]) -> float:
+    """Of all gradients together, in double precision over the arrays."""
+    squares = mx.nd.multi_sum_sq(*gradients, num_arrays=len(gradients))
+    return math.sqrt(float(squares.asnumpy().sum(dtype="float64")))
+
+
+def _optimizer_options(config: TrainConfig, schedule: Optional[mx.lr_scheduler.LRScheduler]) -> Dict[str, Any]:
+    options: Dict[str, Any] = {"wd": config.weight_decay}
+    if config.optimizer == "sgd":
+        options["momentum"] = config.momentum
+    if schedule is not None:
+        options["lr_scheduler"] = schedule
+    return options

@@ -1,0 +1,94 @@
+"""Transfer learning: a file of trained weights into a fresh detector, and a record of it for the run."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+
+from gluon_liver.config.schema import Config
+from gluon_liver.config.windows import window_values
+from gluon_liver.data.network_input import GREY_MEAN, GREY_STD
+from gluon_liver.errors import ConfigError, InputError
+from gluon_liver.flow.flow_file import find_flow
+from gluon_liver.flow.released_weights import load_flow
+from gluon_liver.nn.rcnn import RegionDetector
+from gluon_liver.readers.weights.formats import read_weights
+
+from .resnet import TransferReport, transfer
+
+
+class Pretrained(NamedTuple):
+    """A file of ResNet weights (see :func:`gluon_liver.readers.weights.formats.read_weights`).
+
+    ``input_hu``: what the source net takes as 0 and as 1, in HU, for nets trained on CT; None for one that takes what
+    ours takes (grey or RGB normalised by ImageNet's mean and deviation).
+    """
+
+    path: Path
+    input_hu: Optional[Tuple[float, float]] = None
+
+
+def load_pretrained(
+    detector: RegionDetector, config: Config, pretrained: Pretrained
+) -> Tuple[TransferReport, Dict[str, Any]]:
+    """Set the detector's backbone and Block4; returns the report and what a run records of it.
+
+    A detector with ``network.width`` below 1 takes the first channels of each layer.
+
+    Raises :class:`InputError` that names file, key and shapes when the weights are another architecture's, and
+    :class:`ConfigError` when BatchNorm is frozen on statistics that cropped channels do not have.
+    """
+    narrow = config.network.width < 1
+    if narrow and config.network.batch_norm == "frozen":
+        raise ConfigError(
+            f"network.batch_norm is 'frozen' with network.width {config.network.width}: the statistics of a pretrained "
+            "net do not fit a part of its channels, it must be live"
+        )
+    if pretrained.input_hu and not config.is_ct:
+        raise ConfigError(f"--pretrained-hu is for CT; the configuration's model is {config.model}")
+    low, high = pretrained.input_hu or (0.0, 1.0)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"--pretrained-hu {low} {high}: two numbers are needed, the first below the second")
+    weights = read_weights(pretrained.path)
+    try:
+        report = transfer(weights, detector, crop=narrow, source_input=_source_input(config, pretrained.input_hu))
+    except InputError as error:
+        raise InputError(f"{pretrained.path}: {error}") from error
+    digest = hashlib.sha256(pretrained.path.read_bytes()).hexdigest()
+    record = {"sha256": digest, "input_hu": pretrained.input_hu, "cropped": narrow}
+    return report, dict(record, **report.to_dict())
+
+
+def set_flow(detector: RegionDetector, config: Config, path: Optional[Path]) -> Optional[Dict[str, Any]]:
+    """Set the optical flow of a ``us-flow`` detector from a file; returns what a run records of it.
+
+    Raises :class:`ConfigError` when the model has no flow to set, or needs one and none is given, and
+    :class:`InputError` for a file that is not of LiteFlowNet at ``flow.width``.
+    """
+    if config.model != "us-flow":
+        if path is not None:
+            raise ConfigError(f"--flow is for the model us-flow; the configuration's model is {config.model}")
+        return None
+    if path is None:
+        if config.flow.train:
+            return None
+        raise ConfigError(
+            "the model us-flow needs --flow FILE, made by convert-flow or train-flow, or flow.train true to learn it"
+        )
+    file = find_flow(path)
+    if file.width != config.flow.width:
+        raise InputError(f"{file.path} is of a flow net of width {file.width}, flow.width is {config.flow.width}")
+    load_flow(detector.flow, file.path)
+    return {"sha256": file.sha256, "width": file.width}
+
+
+def _source_input(config: Config, input_hu: Optional[Tuple[float, float]]) -> Tuple[float, float]:
+    """(scale, shift) from our network's input to the source's, both linear in HU inside our window."""
+    if input_hu is None:
+        return 1.0, 0.0
+    width, level = window_values(config.data.window)
+    low, span = input_hu[0], input_hu[1] - input_hu[0]
+    darkest = level - width / 2.0
+    return GREY_STD * width / span, (darkest + GREY_MEAN * width - low) / span

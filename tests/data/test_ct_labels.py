@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from gluon_liver.data.ct_labels import CLASSES, Annotations, CTLabel, load_annotations, save_annotations
+from gluon_liver.errors import AnnotationError
+
+GOOD = {
+    "images": [
+        {"id": 4, "study": "case-a", "phase": "arterial", "slice": 2, "width": 64, "height": 32},
+        {"id": 5, "study": "case-a", "phase": "arterial", "slice": 3, "width": 64, "height": 32},
+    ],
+    "annotations": [{"id": 1, "image_id": 4, "category_id": 30, "bbox": [10, 20, 5.5, 12]}],
+    "categories": [{"id": 30, "name": "HCC"}, {"id": 10, "name": "cyst"}],
+}
+
+
+def load(record, tmp_path):
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(record))
+    return load_annotations(str(path))
+
+
+def test_boxes_become_corners_and_categories_go_by_name(tmp_path):
+    annotations = load(GOOD, tmp_path)
+    first, background = annotations.images
+    assert first.boxes.tolist() == [[10, 20, 15.5, 32]] and first.labels.tolist() == [2]
+    assert (first.boxes.dtype, first.labels.dtype) == (np.float32, np.int32)
+    assert background.boxes.shape == (0, 4) and annotations.of_case("case-a")[3] is background
+
+
+def test_what_is_saved_comes_back(tmp_path):
+    boxes = np.array([[0, 0, 1.25, 2], [3.3, 4, 64, 32]], np.float32)
+    image = CTLabel(7, "case-b", "delayed", 0, 64, 32, boxes, np.array([0, 2], np.int32))
+    path = str(tmp_path / "out.json")
+    save_annotations(Annotations(CLASSES, [image]), path)
+    (back,) = load_annotations(path).images
+    assert back.boxes == pytest.approx(boxes, abs=1e-4) and back.labels.tolist() == [0, 2]
+    coco = json.loads(open(path).read())
+    assert [category["name"] for category in coco["categories"]] == list(CLASSES)
+    assert coco["annotations"][1]["category_id"] == 3 and coco["annotations"][0]["area"] == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize(
+    "place, value, found",
+    [
+        (("images",), {}, "key 'images' must be a list"),
+        (("images", 0, "id"), "4", "entry 0 of images: key 'id'"),
+        (("images", 1, "id"), 4, "image 4: the id is used twice"),
+        (("images", 0, "width"), 0, "image 4: key 'width' is 0"),
+        (("images", 0, "slice"), -1, "image 4: key 'slice' is -1"),
+        (("images", 0, "slice"), 2.5, "image 4: key 'slice' must be a whole number"),
+        (("images", 0, "slice"), True, "image 4: key 'slice'"),
+        (("images", 1, "slice"), 2, "image 5 is the same slice as image 4"),
+        (("images", 0, "study"), 3, "image 4: key 'study' must be a text"),
+        (("annotations", 0, "image_id"), 6, "annotation 1: key 'image_id' names image 6"),
+        (("annotations", 0, "category_id"), 3, "annotation 1: key 'category_id' is 3"),
+        (("annotations", 0, "iscrowd"), 1, "annotation 1: key 'iscrowd'"),
+        (("annotations", 0, "bbox"), [1, 2, 3], "annotation 1: key 'bbox' must be four"),
+        (("annotations", 0, "bbox"), [1, 2, 3, float("nan")], "annotation 1: key 'bbox' must be four finite"),
+        (("annotations", 0, "bbox"), [1, 2, 3, 10**400], "annotation 1: key 'bbox' must be four finite"),
+        (("annotations", 0, "bbox"), [1, 2, 0, 3], "annotation 1: key 'bbox' has width 0"),
+        (("annotations", 0, "bbox"), [1, 2, 3, -1], "annotation 1: key 'bbox' has width 3 and height -1"),
+        (("annotations", 0, "bbox"), [60, 2, 5, 3], "annotation 1: key 'bbox' .* leaves image 4 of 64x32"),
+        (("annotations", 0, "bbox"), [-1, 2, 5, 3], "annotation 1: key 'bbox' .* leaves"),
+        (("categories", 0, "name"), "metastasis", "entry 0 of categories: key 'name' is 'metastasis'"),
+        (("categories", 1, "id"), 30, "id 30 is used twice"),
+    ],
+)
+def test_wrong_entries_are_named_with_their_key(tmp_path, place, value, found):
+    record = copy.deepcopy(GOOD)
+    target = record
+    for step in place[:-1]:
+        target = target[step]
+    target[place[-1]] = value
+    with pytest.raises(AnnotationError, match=found):
+        load(record, tmp_path)
+
+
+def test_a_box_may_leave_the_image_by_rounding_only(tmp_path):
+    record = copy.deepcopy(GOOD)
+    record["annotations"][0]["bbox"] = [60, 20, 4.000001, 12]
+    assert load(record, tmp_path).images[0].boxes.tolist() == [[60, 20, 64, 32]]
+
+
+def test_broken_files(tmp_path):
+    (tmp_path / "broken.json").write_text('{"images": [')
+    with pytest.raises(AnnotationError, match="not JSON"):
+        load_annotations(str(tmp_path / "broken.json"))
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(AnnotationError, match="nested too deeply"):
+        load_annotations(str(tmp_path / "deep.json"))
+    with pytest.raises(AnnotationError, match="cannot be read"):
+        load_annotations(str(tmp_path / "absent.json"))
+    with pytest.raises(AnnotationError, match="must hold an object"):
+        load([], tmp_path)

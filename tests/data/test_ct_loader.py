@@ -1,0 +1,58 @@
+"""Slices to network inputs, by hand."""
+
+import numpy as np
+import pytest
+
+from gluon_liver.config.load import build_config
+from gluon_liver.data.ct_loader import CTLoader, epoch_order, shuffle_labels
+from gluon_liver.errors import DatasetError
+
+CASE = "case-0000000000"
+
+
+def loader(dataset, **data):
+    options = dict({"window": "liver", "size": 64, "storage": "raw"}, **data)
+    return CTLoader(dataset, build_config({"row": None, "data": options}).data, cases=[CASE])
+
+
+def test_the_image_is_the_windowed_slice(tiny_dataset):
+    sample = loader(tiny_dataset).load(CASE, 1)
+    hu = tiny_dataset.study(CASE).hu[0, 1].astype(float)
+    expected = np.rint(255 * np.clip((hu - 5) / 150, 0, 1))  # width 150, level 80: 5 to 155 HU
+    assert sample.image.shape == (1, 1, 1, 64, 64) and sample.image.dtype == np.uint8
+    assert np.abs(sample.image[0, 0, 0] - expected).max() <= 1
+    assert len(sample.boxes) == 0
+
+
+def test_boxes_scale_with_the_image(tiny_dataset):
+    label = tiny_dataset.annotations.of_case(CASE)[0]
+    sample = loader(tiny_dataset, size=128).load(CASE, 0, label=label)
+    assert sample.scale == 2 and np.allclose(sample.boxes, label.boxes * 2)
+    # the square (10 HU in liver of 60) lies inside its box in the enlarged image too
+    x1, y1, x2, y2 = sample.boxes[0].astype(int)
+    plane = sample.image[0, 0, 0]
+    assert plane[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2].mean() < 20
+    assert plane[y1 - 6 : y1 - 2, x1:x2].mean() > 70
+
+
+def test_a_stack_is_centred_and_repeats_at_the_ends(tiny_dataset):
+    stack = loader(tiny_dataset, slices=5).load(CASE, 0).image[0, 0]
+    alone = [loader(tiny_dataset).load(CASE, index).image[0, 0, 0] for index in range(3)]
+    for plane, expected in zip(stack, (0, 0, 0, 1, 2)):
+        assert np.array_equal(plane, alone[expected])
+
+
+def test_a_slice_that_is_not_there(tiny_dataset):
+    with pytest.raises(DatasetError, match="slices 0 to 2, not 3"):
+        loader(tiny_dataset).load(CASE, 3)
+
+
+def test_an_epoch_without_foreground_uses_all_backgrounds(tiny_dataset):
+    labels = [label for label in tiny_dataset.annotations.images if not len(label.boxes)]
+    assert sorted(epoch_order(labels, background_ratio=0.5, seed=0, epoch=0)) == list(range(len(labels)))
+
+
+def test_shuffled_labels_repeat(tiny_dataset):
+    labels = tiny_dataset.annotations.images
+    first, second = (shuffle_labels(labels, seed=3) for _ in range(2))
+    assert all(np.array_equal(a.boxes, b.boxes) for a, b in zip(first, second))

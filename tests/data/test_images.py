@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gluon_liver.config.windows import WINDOWS
+from gluon_liver.data.images import resize_square, slice_stack, to_grey
+from gluon_liver.errors import ConfigError
+from gluon_liver.structures.boxes import scale_boxes
+
+
+def test_the_printed_window_maps_110_to_190_hu():
+    assert WINDOWS["paper"] == (80.0, 150.0)
+    hu = np.array([-1024, 109, 110, 150, 190, 191, 3000], np.int16)
+    assert to_grey(hu, "paper").tolist() == [0, 0, 0, 128, 255, 255, 255]
+    # 55 HU, unenhanced liver, is black in one preset and grey in the other.
+    assert to_grey(np.array([55], np.int16), "paper")[0] == 0
+    assert to_grey(np.array([55], np.int16), "liver")[0] == round(255 * 50 / 150)
+
+
+def test_integers_and_floats_give_the_same_grey():
+    hu = np.arange(-200, 400, dtype=np.int16)
+    expected = np.rint(255 * np.clip((hu - (80 - 75)) / 150.0, 0, 1)).astype(np.uint8)
+    for window in ("liver", (150, 80)):
+        assert np.array_equal(to_grey(hu, window), expected)
+        assert np.array_equal(to_grey(hu.astype(np.float32), window), expected)
+
+
+@pytest.mark.parametrize("window", ["bone", (0, 10), (float("nan"), 1), 5, ("a", "b")])
+def test_wrong_windows(window):
+    with pytest.raises(ConfigError, match="window"):
+        to_grey(np.zeros(1), window)
+
+
+def test_resize_keeps_the_aspect_and_pads_below_and_right():
+    image = np.full((2, 10, 20), 200, np.uint8)
+    out, scale = resize_square(image, 40)
+    assert out.shape == (2, 40, 40) and scale == 2.0
+    assert (out[:, :20] == 200).all() and (out[:, 20:] == 0).all()
+    shrunk, scale = resize_square(np.tile(np.array([[0, 100]], np.uint8), (4, 2)), 2)
+    assert scale == 0.5 and shrunk.tolist() == [[50, 50], [50, 50]]
+
+
+def test_boxes_scale_with_the_image():
+    image = np.zeros((16, 16), np.uint8)
+    image[4:8, 2:6] = 255
+    out, scale = resize_square(image, 64)
+    (box,) = scale_boxes(np.array([[2, 4, 6, 8]]), scale)
+    rows, columns = np.where(out > 127)
+    assert box.tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    assert scale_boxes(np.zeros((0, 4)), 2.0).shape == (0, 4)
+
+
+def test_slice_stack_repeats_edges():
+    volume = np.arange(5, dtype=np.uint8)[:, None, None]
+    assert slice_stack(volume, 0, 5)[:, 0, 0].tolist() == [0, 0, 0, 1, 2]
+    assert slice_stack(volume, 3, 3)[:, 0, 0].tolist() == [2, 3, 4]
+    assert slice_stack(volume, 4, 1)[:, 0, 0].tolist() == [4]
+    for depth in (0, 2, -1):
+        with pytest.raises(ConfigError, match="odd depth"):
+            slice_stack(volume, 0, depth)
+    with pytest.raises(ConfigError, match="slice 5 is outside"):
+        slice_stack(volume, 5, 1)

@@ -1,0 +1,95 @@
+"""Scenes, previous frames, and label files."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from gluon_liver.data.us_labels import (
+    Scene,
+    USLabel,
+    load_labels,
+    load_source_labels,
+    previous_frame,
+    save_labels,
+    scenes_of,
+)
+from gluon_liver.errors import AnnotationError, DatasetError
+from tests.readers.us_writer import write_labels
+
+
+def label(case, scene, frame, row, boxes=(), labels=(), image_id=None):
+    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+    return USLabel(image_id or frame + 1, case, scene, frame, row, 64, 48, boxes, np.asarray(labels, np.int32))
+
+
+def test_the_previous_frame():
+    scene = Scene("a", 1, (4, 5, 6, 9, 10))
+    assert [previous_frame(scene, frame) for frame in scene.frames] == [4, 4, 5, 9, 9]
+    assert not scene.consecutive and Scene("a", 1, (4, 5)).consecutive
+    # 6 is the frame before 7, but of another scene
+    assert previous_frame(Scene("a", 2, (7, 8)), 7) == 7
+    with pytest.raises(DatasetError, match="frame 7 is not in a/scene-001"):
+        previous_frame(scene, 7)
+
+
+def test_scenes_are_gathered_by_case():
+    labels = [label("b", 1, 0, 0), label("a", 2, 9, 2), label("a", 1, 5, 1), label("a", 1, 4, 0)]
+    assert scenes_of(labels) == [Scene("a", 1, (4, 5)), Scene("a", 2, (9,)), Scene("b", 1, (0,))]
+
+
+def test_labels_come_back_with_their_rows(tmp_path):
+    given = [
+        label("b", 1, 7, 0, [[1, 2, 5, 8.5]], [1], 1),
+        label("a", 1, 30, 1, image_id=2),
+        label("a", 1, 4, 0, [[0, 0, 64, 48], [3, 3, 4, 4]], [0, 1], 3),
+    ]
+    save_labels(given, str(tmp_path / "labels.json"))
+    read = load_labels(str(tmp_path / "labels.json"))
+    assert [(one.case, one.frame, one.row, one.scene, one.image_id) for one in read] == [
+        ("a", 4, 0, 1, 3),
+        ("a", 30, 1, 1, 2),
+        ("b", 7, 0, 1, 1),
+    ]
+    assert read[0].boxes.tolist() == [[0, 0, 64, 48], [3, 3, 4, 4]] and read[0].labels.tolist() == [0, 1]
+    coco = json.loads((tmp_path / "labels.json").read_text())
+    assert [one["name"] for one in coco["categories"]] == ["tumor", "vessel"]
+    coco["images"].append(dict(coco["images"][0], id=9))
+    (tmp_path / "labels.json").write_text(json.dumps(coco))
+    with pytest.raises(AnnotationError, match="image 9 is the same frame as image 1"):
+        load_labels(str(tmp_path / "labels.json"))
+
+
+@pytest.mark.parametrize(
+    "entry, message",
+    [
+        ({"video": "a.avi", "frame": 3}, r"image 1 \(frame 3\): key 'scene' .* absent"),
+        ({"video": "a.avi", "frame": 3, "scene": 1.5}, "key 'scene'"),
+        ({"video": "a.avi", "scene": 1}, "key 'frame' must be a whole number; it is absent"),
+        ({"video": "a.avi", "frame": -1, "scene": 1}, "frames count from 0"),
+        ({"frame": 0, "scene": 1}, "key 'video' must be a text; it is absent"),
+        ({"video": "a.avi", "frame": 0, "scene": 1, "patient": []}, "key 'patient'"),
+    ],
+)
+def test_a_label_file_names_what_is_wrong(tmp_path, entry, message):
+    path = write_labels(tmp_path / "labels.json", [entry])
+    with pytest.raises(AnnotationError, match=message):
+        load_source_labels(str(path))
+
+
+def test_a_label_file_by_itself(tmp_path):
+    images = [{"file": "a.avi", "frame": 2, "scene": "liver left", "patient": 4}]
+    images.append({"video": "b", "frame": 2, "scene": 0})
+    path = write_labels(tmp_path / "labels.json", images, [(1, 2, (1, 2, 3, 4))], phantom=True)
+    read, phantom = load_source_labels(str(path))
+    assert [(one.video, one.frame, one.scene, one.patient) for one in read] == [
+        ("a.avi", 2, "liver left", "4"),
+        ("b", 2, "0", ""),
+    ]
+    assert read[0].boxes.tolist() == [[1, 2, 4, 6]] and read[0].labels.tolist() == [1] and phantom
+    with pytest.raises(AnnotationError, match="same frame"):
+        load_source_labels(str(write_labels(path, [images[1], images[1]])))
+    with pytest.raises(AnnotationError, match="lists no image"):
+        load_source_labels(str(write_labels(path, [])))

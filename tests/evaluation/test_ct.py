@@ -1,0 +1,200 @@
+"""Evaluation: what is scored, what is refused, what is written."""
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.splits import Splits, save_splits
+from gluon_liver.errors import DatasetError, RunError
+from gluon_liver.evaluation.run_folder import evaluate, overlay_kind
+from gluon_liver.runs.checkpoint import newest_checkpoint
+from gluon_liver.runs.run import Run
+from gluon_liver.structures.detections import detections_json
+from gluon_liver.structures.image_result import ImageResult
+from tests.runs.test_checkpoint import rewrite_manifest
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    shutil.copytree(str(tiny_run.folder), str(tmp_path / "run"))
+    return Run.open(tmp_path / "run")
+
+
+def image(boxes, labels, scores, gt_boxes, gt_labels):
+    def rows(values):
+        return np.array(values, np.float32).reshape(-1, 4)
+
+    return ImageResult(
+        1, "p", rows(gt_boxes), np.array(gt_labels, np.int32), rows(boxes), np.array(scores), np.array(labels, np.int32)
+    )
+
+
+def test_results_and_report(run, tiny_dataset):
+    text, report = evaluate(run, tiny_dataset, replicates=20, progress=False)
+    results = json.loads((run.folder / "results.json").read_text())
+    assert results["split"] == "test" and results["data"]["phantom"] is True
+    assert results["summary"]["images"] == 3 and results["summary"]["patients"] == 1
+    assert "phantom" in text and "69.23" in text  # the printed cell of row R-50 stands beside ours
+    page = report.read_text(encoding="utf-8")
+    assert "phantom" in page and "<html" in page
+    for overlay in results["overlays"]:
+        assert (run.folder / overlay["file"]).is_file()
+    assert not list(run.folder.glob("*.partial")) and not (run.folder / ".evaluating").exists()
+
+
+def test_evaluation_repeats(run, tiny_dataset):
+    for _ in range(2):
+        evaluate(run, tiny_dataset, replicates=5, progress=False)
+        detections = (run.folder / "detections.json").read_bytes()
+    evaluate(run, tiny_dataset, replicates=5, batch_size=1, progress=False)
+    one_by_one = json.loads((run.folder / "detections.json").read_text())
+    together = json.loads(detections)
+    assert [row["category_id"] for row in one_by_one] == [row["category_id"] for row in together]
+    assert np.allclose([row["score"] for row in one_by_one], [row["score"] for row in together], atol=1e-3)
+
+
+def test_patients_that_were_trained_on_are_refused(run, tiny_dataset):
+    splits = tiny_dataset.splits
+    moved = Splits((splits.train[0],), (), splits.train[1:] + splits.test, 0)
+    with pytest.raises(DatasetError, match="2 of 3 studies of the test split were trained on"):
+        evaluate(run, dataclasses.replace(tiny_dataset, splits=moved), progress=False)
+
+
+def test_trained_studies_are_known_under_other_names(run, tiny_dataset):
+    """The same studies imported with another salt: other cases and patients, the same images."""
+    cases = [dataclasses.replace(info, patient="new-" + info.patient) for info in tiny_dataset.cases]
+    names = tuple(info.patient for info in cases)
+    renamed = dataclasses.replace(tiny_dataset, cases=cases, splits=Splits((), (), names, 0))
+    with pytest.raises(DatasetError, match="3 of 4 studies of the test split were trained on"):
+        evaluate(run, renamed, progress=False)
+
+
+def test_another_reference_phase_is_refused(run, tiny_dataset):
+    with pytest.raises(DatasetError, match="reference phase delayed, the run was trained on arterial"):
+        evaluate(run, dataclasses.replace(tiny_dataset, reference_phase="delayed"), progress=False)
+
+
+def test_an_unfinished_run_says_so(run, tiny_dataset):
+    lines = (run.folder / "log.jsonl").read_text().splitlines()
+    # killed in the second epoch, in the middle of a line
+    kept = lines[: 1 + next(i for i, line in enumerate(lines) if '"checkpoint"' in line)]
+    (run.folder / "log.jsonl").write_text("\n".join(kept) + "\n" + lines[-1][:20])
+    text, report = evaluate(run, tiny_dataset, replicates=5, progress=False)
+    assert "unfinished: 5 of 10 steps" in text and "unfinished: 5 of 10 steps" in report.read_text(encoding="utf-8")
+
+
+def test_a_failed_evaluation_leaves_the_last_one(run, tiny_dataset, monkeypatch):
+    evaluate(run, tiny_dataset, replicates=5, progress=False)
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()}
+
+    def fail(folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gluon_liver.evaluation.run_folder.write_report", fail)
+    with pytest.raises(OSError, match="No space"):
+        evaluate(run, tiny_dataset, replicates=7, progress=False)
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()} == before
+    assert not (run.folder / ".evaluating").exists()
+
+
+def test_a_swap_that_is_cut_off_reads_as_not_evaluated(run, tiny_dataset, monkeypatch):
+    evaluate(run, tiny_dataset, replicates=5, progress=False)
+    rename, moved = os.rename, []
+
+    def fail_late(source, target):
+        moved.append(target)
+        if len(moved) == 6:
+            raise OSError(5, "Input/output error")
+        rename(source, target)
+
+    monkeypatch.setattr("gluon_liver.evaluation.run_folder.os.rename", fail_late)
+    with pytest.raises(OSError, match="Input/output"):
+        evaluate(run, tiny_dataset, replicates=5, progress=False)
+    assert not (run.folder / "results.json").exists()
+    monkeypatch.undo()
+    evaluate(run, tiny_dataset, replicates=5, progress=False)
+    assert (run.folder / "results.json").is_file()
+
+
+@pytest.mark.parametrize("line", ["no JSON", "{}", "[]"])
+def test_a_damaged_log_is_named(run, tiny_dataset, line):
+    with open(str(run.folder / "log.jsonl"), "a") as stream:
+        stream.write(line + "\n")
+    with pytest.raises(RunError, match="log.jsonl: line"):
+        evaluate(run, tiny_dataset, replicates=5, progress=False)
+
+
+def test_blank_lines_in_the_log_do_no_harm(run, tiny_dataset):
+    with open(str(run.folder / "log.jsonl"), "a") as stream:
+        stream.write('\n{"event": "checkpoint"}\n')
+    evaluate(run, tiny_dataset, replicates=5, progress=False)
+
+
+def test_two_evaluations_at_once(run, tiny_dataset):
+    with open(str(run.folder / ".evaluating.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RunError, match="by another process"):
+            evaluate(run, tiny_dataset, progress=False)
+
+
+def test_a_network_that_diverged_is_an_error(run, tiny_dataset):
+    """Finite parameters whose scores overflow: no detections would look like a healthy liver."""
+    path = newest_checkpoint(run.checkpoints)
+    parameters = mx.nd.load(str(path / "net.params"))
+    parameters["class_predictor.weight"][:] = 3e38
+    mx.nd.save(str(path / "net.params"), parameters)
+    rewrite_manifest(path)
+    with pytest.raises(RunError, match="scores are not finite"):
+        evaluate(run, tiny_dataset, progress=False)
+
+
+def test_an_empty_split_is_refused(run, tiny_dataset):
+    with pytest.raises(DatasetError, match="val split"):
+        evaluate(run, tiny_dataset, split="val", progress=False)
+
+
+def test_other_classes_are_refused(run, tiny_dataset):
+    other = dataclasses.replace(tiny_dataset, classes=("cyst", "hcc"))
+    with pytest.raises(DatasetError, match="classes .* the run was trained on"):
+        evaluate(run, other, progress=False)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "environment.json"])
+def test_a_run_without_its_files_is_refused(run, name):
+    (run.folder / name).unlink()
+    with pytest.raises(RunError, match=name):
+        Run.open(run.folder)
+
+
+def test_overlay_kinds_by_hand():
+    box, far = [0, 0, 10, 10], [30, 30, 40, 40]
+    assert overlay_kind(image([box], [0], [0.9], [box], [0])) == "hit"
+    assert overlay_kind(image([box], [1], [0.9], [box], [0])) == "false positive"
+    assert overlay_kind(image([box], [0], [0.4], [box], [0])) == "miss"
+    assert overlay_kind(image([box, far], [0, 0], [0.9, 0.9], [box], [0])) == "false positive"
+    assert overlay_kind(image([], [], [], [], [])) is None
+
+
+def test_detections_are_coco_results():
+    rows = detections_json([image([[1, 2, 4, 8]], [2], [0.25], [], [])])
+    assert rows == [{"image_id": 1, "category_id": 3, "bbox": [1.0, 2.0, 3.0, 6.0], "score": 0.25}]
+
+
+def test_the_splits_of_the_fixture_are_disjoint(tiny_data, tmp_path):
+    """The check that evaluate relies on: a split file with a shared patient does not load."""
+    folder = tmp_path / "data"
+    shutil.copytree(str(tiny_data), str(folder))
+    raw = json.loads((folder / "splits.json").read_text())
+    raw["test"] = raw["train"]
+    (folder / "splits.json").write_text(json.dumps(raw))
+    with pytest.raises(Exception, match="patient"):
+        CTDataset.open(str(folder))
+    save_splits(Splits(tuple(raw["train"]), (), (), 0), str(folder / "splits.json"))
+    CTDataset.open(str(folder))

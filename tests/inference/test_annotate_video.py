@@ -1,0 +1,173 @@
+"""The annotated stream: what is written, and what becomes of it when it is cut off."""
+
+import cv2
+import numpy as np
+import pytest
+
+from gluon_liver.commands import main
+from gluon_liver.errors import InputError, RunError
+from gluon_liver.inference import annotate_video as watch_module
+from gluon_liver.inference import stream as stream_module
+from gluon_liver.inference.annotate_video import annotated, watch
+from gluon_liver.inference.stream import StreamResult
+from gluon_liver.readers.video_writer import open_writer
+from gluon_liver.runs.run import Run
+from gluon_liver.structures.detections import Detections
+from tests.readers.us_writer import write_us, write_video
+
+CLASSES = ("tumor", "vessel")
+
+
+class FakeStream:
+    """Finds one tumor in every frame and a flow that points to the right."""
+
+    classes = CLASSES
+
+    def __init__(self, flow=True, fail_at=None, interrupt_at=None):
+        self.flow, self.fail_at, self.interrupt_at, self.count = flow, fail_at, interrupt_at, 0
+
+    def detect(self, frame):
+        self.count += 1
+        if self.count == self.interrupt_at:
+            raise KeyboardInterrupt
+        if self.count == self.fail_at:
+            raise RunError("no numbers")
+        found = Detections(np.array([[20, 30, 60, 70]], np.float32), np.array([0.9]), np.array([0]))
+        flow = np.zeros((16, 20, 2)) + np.array([40.0, 0.0]) if self.flow else None
+        return StreamResult(found, flow)
+
+
+def frames(count=5):
+    return [np.full((120, 150, 3), 10 * number, np.uint8) for number in range(count)]
+
+
+def read(path):
+    capture = cv2.VideoCapture(str(path))
+    found = []
+    while True:
+        good, frame = capture.read()
+        if not good:
+            return found
+        found.append(frame[..., ::-1])
+
+
+def test_every_frame_is_written_with_its_box_and_flow(tmp_path):
+    result = watch(frames(), FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
+    assert (result.frames, result.interrupted) == (5, False)
+    pictures = read(tmp_path / "a.mp4")
+    assert len(pictures) == 5
+    height, width = pictures[0].shape[:2]
+    assert height >= 320 / 150 * 120 and width % 2 == 0
+    right = pictures[2][:, width // 2 + 20 :].astype(int)
+    assert np.abs(right.mean(axis=(0, 1)) - [151, 111, 111]).max() < 6  # red 111 + 40
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_boxes_are_light_blue_where_they_are():
+    stream = FakeStream(flow=False)
+    picture = annotated(frames()[0], stream.detect(None), CLASSES, 0.5, 12.5)
+    scale = picture.shape[1] // 150
+    assert picture.shape[:2] == (120 * scale, 150 * scale)
+    around = slice(20 * scale - 4, 20 * scale + 5)  # the box's left side
+    edge = picture[50 * scale, around].astype(int)
+    assert edge[:, 2].max() > 200 and edge[:, 1].max() > 120
+    hidden = annotated(frames()[0], stream.detect(None), CLASSES, 0.95, 12.5)
+    assert not np.array_equal(picture, hidden) and hidden[50 * scale, around].max() < 50
+
+
+def test_an_interrupted_stream_keeps_what_it_has(tmp_path):
+    result = watch(frames(), FakeStream(interrupt_at=4), tmp_path / "a.mp4", frames_per_second=10)
+    assert result.interrupted and result.frames == 3 and len(read(tmp_path / "a.mp4")) == 3
+
+
+@pytest.mark.parametrize(
+    "given, stream, name, error, message",
+    [
+        (frames(), FakeStream(fail_at=3), "a.mp4", RunError, "no numbers"),
+        ([], FakeStream(), "a.mp4", InputError, "no frame"),
+        (frames(), FakeStream(interrupt_at=1), "a.mp4", InputError, "before the first frame"),
+        (frames(), FakeStream(), "a.avi", InputError, "written as .mp4"),
+        (frames(), FakeStream(), "no/folder/a.mp4", InputError, "cannot be written"),
+    ],
+)
+def test_nothing_is_left_of_a_stream_that_fails(tmp_path, given, stream, name, error, message):
+    with pytest.raises(error, match=message):
+        watch(given, stream, tmp_path / name, frames_per_second=10)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_file_is_left_alone(tmp_path):
+    (tmp_path / "a.mp4").write_text("mine")
+    with pytest.raises(InputError, match="exists"):
+        watch(frames(), FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
+    assert (tmp_path / "a.mp4").read_text() == "mine"
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, full_disk):
+    noise = np.random.default_rng(0).integers(0, 255, (20, 120, 150, 3)).astype(np.uint8)
+    with full_disk(50_000):
+        with pytest.raises(InputError, match="a.mp4: 0 of 20 frames could be written: is the disk full"):
+            watch(noise, FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Interrupting:
+    """A writer that Ctrl-C meets right after its last frame was taken."""
+
+    def __init__(self, writer, last):
+        self.writer, self.left = writer, last
+
+    def write(self, picture):
+        self.writer.write(picture)
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+    def release(self):
+        self.writer.release()
+
+
+def test_an_interrupt_between_a_frame_and_its_count_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch_module, "open_writer", lambda *a, **k: Interrupting(open_writer(*a, **k), 3))
+    result = watch(frames(), FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
+    assert result.interrupted and len(read(tmp_path / "a.mp4")) == 3
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """command(source, *options): exit code of watch with a run that finds one tumor in every frame, into a.mp4."""
+    monkeypatch.setattr(Run, "open", staticmethod(lambda folder: None))
+    monkeypatch.setattr(stream_module.StreamDetector, "from_run", lambda run, context: (FakeStream(), "step"))
+    return lambda source, *options: main(
+        ["watch", str(source), "--run", "RUN", "--out", str(tmp_path / "a.mp4"), *map(str, options)]
+    )
+
+
+def test_a_region_is_refused_where_the_file_tells_its_own(tmp_path, command, capsys):
+    pixels = np.zeros((2, 40, 60, 3), np.uint8)
+    region = "--region", 0, 0, 16, 16
+    own = write_us(tmp_path / "own.dcm", pixels, region=(8, 4, 55, 35))
+    assert command(own, *region) == 2 and "its own tissue region, 8 4 56 36" in capsys.readouterr().err
+    assert not (tmp_path / "a.mp4").exists()
+    assert command(write_us(tmp_path / "none.dcm", pixels), *region) == 0
+
+
+def rate_of(path):
+    return cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS)
+
+
+def test_the_rate_is_the_recordings_unless_given(tmp_path, command):
+    pixels = np.zeros((3, 40, 60, 3), np.uint8)
+    video = write_video(tmp_path / "v.avi", pixels)
+    dicom = write_us(tmp_path / "d.dcm", pixels, FrameTime="80")
+    silent = write_us(tmp_path / "s.dcm", pixels)
+    for source, options, rate in ((video, (), 10), (dicom, (), 12.5), (silent, (), 25), (video, ("--fps", 8), 8)):
+        assert command(source, *options) == 0
+        assert rate_of(tmp_path / "a.mp4") == pytest.approx(rate)
+        (tmp_path / "a.mp4").unlink()
+    assert command(video, "--fps", 0) == 2
+
+
+def test_a_codec_that_hides_its_size_is_told(tmp_path, command, capsys):
+    assert command(write_video(tmp_path / "v.mp4", np.zeros((3, 48, 64, 3), np.uint8), "mp4v")) == 0
+    assert "note: a change of the frame size inside the video cannot be seen in its codec" in capsys.readouterr().out

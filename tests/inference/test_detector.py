@@ -1,0 +1,47 @@
+"""From the network's rows to boxes of the stored image, by hand; and a network that has learned finds its boxes."""
+
+import mxnet as mx
+import numpy as np
+
+from gluon_liver.inference.detector import SliceDetector, detect_labelled, stored_boxes
+from gluon_liver.metrics.ct_summary import ct_summary
+from gluon_liver.training.inputs import training_labels
+from gluon_liver.training.train import train
+
+
+def test_rows_become_stored_boxes():
+    rows = np.array(
+        [
+            [-1, -1, -1, -1, -1, -1],
+            [2, 0.4, 10, 20, 30, 40],
+            [0, 0.9, -8, 4, 1000, 60],
+            [1, 0.5, 500, 4, 600, 8],  # outside of the stored image
+        ],
+        np.float32,
+    )
+    found = stored_boxes(rows, scale=2.0, shape=(20, 100))
+    assert found.boxes.tolist() == [[0, 2, 100, 20], [5, 10, 15, 20]]
+    assert np.allclose(found.scores, [0.9, 0.4]) and found.labels.tolist() == [0, 2]
+
+
+def test_a_trained_network_finds_what_it_was_trained_on(tiny_dataset, make_config, tmp_path):
+    """Targets, sampling, losses, decoding and scaling agree: any one of them wrong, and the boxes do not come back."""
+    config = make_config(
+        **{
+            "train.epochs": 60,
+            "train.batch_size": 3,
+            "train.decay_epochs": [45],
+            "train.learning_rate": 0.001,
+            "data.size": 96,
+            "data.augment": {"flip": True},
+            "network.head.dropout": 0.0,
+        }
+    )
+    run = train(config, tiny_dataset, tmp_path / "run", progress=False)
+    detector, _ = SliceDetector.from_run(run, context=mx.cpu())
+    results = detect_labelled(
+        detector, tiny_dataset, training_labels(config, tiny_dataset), batch_size=2, progress=False
+    )
+    summary = ct_summary(results, classes=tiny_dataset.classes, replicates=2)
+    assert summary["ap50"]["mean"]["value"] > 0.9
+    assert summary["top1"]["cyst"]["value"] == summary["top1"]["hcc"]["value"] == 1.0

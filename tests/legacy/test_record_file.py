@@ -1,0 +1,126 @@
+"""Record files: what is written is what the Gluon side loads, damage is found, and nothing is written over."""
+
+import json
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from gluon_liver.commands import main
+from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.open import make_loader
+from gluon_liver.errors import DatasetError, InputError
+from gluon_liver.legacy import record_file
+from gluon_liver.legacy.record_file import write_records
+from symbols.records import RecordFile
+from tests.conftest import write_dataset
+
+
+@pytest.fixture(scope="module")
+def phases(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("records") / "data"
+    return CTDataset.open(str(write_dataset(folder, phases=("non_contrast", "arterial", "delayed"))))
+
+
+def test_images_boxes_and_what_they_belong_to(phases, make_config, tmp_path):
+    config = make_config(**{"row": None, "network.multi_modal": True, "data.size": 96})
+    assert write_records(config, phases, "test", tmp_path / "test.rec") == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"test.rec", "test.idx"}
+    found = RecordFile(str(tmp_path / "test.rec"))
+    assert found.config["phases"] == ["arterial", "non_contrast", "delayed"] and found.split == "test"
+    assert found.config["network"]["width"] == config.network.width and found.boxes == [1, 1, 0]
+    labels = phases.labels_of("test")
+    loader = make_loader(config, phases, cases=[labels[0].case])
+    for record, label in zip(found, labels):
+        sample = loader.labelled(label)
+        for name in ("image", "boxes", "labels"):
+            assert np.array_equal(getattr(record, name), getattr(sample, name)), name
+            assert getattr(record, name).dtype == getattr(sample, name).dtype
+        assert record.image.shape == (3, 1, 1, 96, 96) and record.present.tolist() == [1, 1, 0]
+        assert (record.image_id, record.case, record.place) == (label.image_id, label.case, label.slice)
+        assert (record.scale, record.width, record.height) == (1.5, 64, 64)
+    with pytest.raises(IndexError):
+        found[3]
+
+
+def test_a_changed_byte_is_found(tiny_dataset, tiny_config, tmp_path):
+    path = tmp_path / "train.rec"
+    write_records(tiny_config, tiny_dataset, "train", path)
+    data = bytearray(path.read_bytes())
+    data[-100] ^= 1
+    data[data.index(b'"boxes": [[') + 11] ^= 1  # a digit of the first box
+    path.write_bytes(data)
+    found = RecordFile(str(path))
+    assert len(found[1].boxes) == 1
+    for index in (0, 8):
+        with pytest.raises(ValueError, match=f"record {index + 1} is damaged"):
+            found[index]
+    for old, new in ((b'"learning_rate": 0.0005', b'"learning_rate": 0.0007'), (b'"format"', b'\xffformat"')):
+        path.write_bytes(data.replace(old, new, 1))
+        with pytest.raises(ValueError, match="record 0 is damaged"):
+            RecordFile(str(path))
+
+
+def test_a_file_that_was_cut_and_a_changed_index_are_found(tiny_dataset, tiny_config, tmp_path):
+    path, index = tmp_path / "train.rec", tmp_path / "train.idx"
+    write_records(tiny_config, tiny_dataset, "train", path)
+    whole, places = path.read_bytes(), index.read_text()
+    path.write_bytes(whole[: len(whole) // 2])
+    found = RecordFile(str(path))
+    assert found[0].image_id == 1
+    with pytest.raises(ValueError, match="record 9 is damaged"):
+        found[8]
+    lines = places.splitlines()
+    swapped = lines[:1] + [lines[1].replace("1\t", "2\t"), lines[2].replace("2\t", "1\t")]
+    path.write_bytes(whole)
+    for text, damaged in (("\n".join(lines[:5]) + "\n", 9), ("\n".join(swapped) + "\n", 1), ("0\t0\n1\t12\n", 1)):
+        index.write_text(text)
+        with pytest.raises(ValueError, match=f"record {damaged} is damaged"):
+            RecordFile(str(path))[damaged - 1]
+    index.write_text("0 0\n")
+    with pytest.raises(ValueError, match="train.idx is damaged"):
+        RecordFile(str(path))
+    index.write_text("")
+    with pytest.raises(ValueError, match="record 0 is damaged"):
+        RecordFile(str(path))
+    index.write_text(places)
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="record 0 is damaged"):
+        RecordFile(str(path))
+
+
+def test_what_does_not_read_back_gets_no_name(tiny_dataset, tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(record_file, "_read_sums", lambda paths, count: [0] * count)
+    with pytest.raises(DatasetError, match="disk full"):
+        write_records(tiny_config, tiny_dataset, "test", tmp_path / "a.rec")
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_and_splits_that_cannot_be(tiny_dataset, tiny_config, tmp_path):
+    with pytest.raises(InputError, match="ends in .rec"):
+        write_records(tiny_config, tiny_dataset, "test", tmp_path / "a.txt")
+    (tmp_path / "a.idx").touch()
+    with pytest.raises(InputError, match="a.idx exists"):
+        write_records(tiny_config, tiny_dataset, "test", tmp_path / "a.rec")
+    with pytest.raises(DatasetError, match="no labelled image in the val split"):
+        write_records(tiny_config, tiny_dataset, "val", tmp_path / "b.rec")
+    with pytest.raises(ValueError, match="no such file"):
+        RecordFile(str(tmp_path / "b.rec"))
+    writer = mx.recordio.MXIndexedRecordIO(str(tmp_path / "c.idx"), str(tmp_path / "c.rec"), "w")
+    writer.write_idx(0, mx.recordio.pack(mx.recordio.IRHeader(0, 0.0, 0, 0), json.dumps({"format": 1}).encode()))
+    writer.close()
+    with pytest.raises(ValueError, match="has format 1, this reads 2"):
+        RecordFile(str(tmp_path / "c.rec"))
+
+
+def test_the_command(tiny_run, tiny_data, tmp_path, capsys):
+    out = tmp_path / "sub" / "train.rec"
+    assert main(["records", "--run", str(tiny_run.folder), "--split", "train", "--out", str(out)]) == 0
+    assert "train.rec: 9 images" in capsys.readouterr().out
+    config = RecordFile(str(out)).config
+    assert config["classes"] == ["cyst", "hemangioma", "hcc"] and config["phases"] == ["arterial"]
+    arguments = ["--data", str(tiny_data), "--config", "demo-r101", "--set", "data.size=64", "--split", "test"]
+    assert main(["records", *arguments, "--out", str(tmp_path / "b.rec")]) == 0
+    assert RecordFile(str(tmp_path / "b.rec")).config["network"]["depth"] == 101
+    assert main(["records", "--config", "demo-r101", "--split", "test", "--out", str(tmp_path / "c.rec")]) == 2
+    assert "give --run RUN, or --config NAME and --data DIR" in capsys.readouterr().err

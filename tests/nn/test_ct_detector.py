@@ -1,0 +1,349 @@
+"""The detector's graphs: shapes, decoding, ROI features, background images."""
+
+import dataclasses
+import json
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import autograd
+
+from gluon_liver.config.load import build_config
+from gluon_liver.nn.ct_detector import CTDetector
+from gluon_liver.nn.nets import DetectionNet, TrainingNet
+from gluon_liver.nn.rcnn import Features, initialize
+from gluon_liver.nn.resnet3d import ResNet3D
+from gluon_liver.nn.roi_align import BOX_STDS, decode_boxes, roi_align, roi_rows
+from gluon_liver.structures.boxes import encode_boxes
+
+SIZE = 96
+TINY = {
+    "data": {"size": SIZE},
+    "network": {
+        "width": 0.125,
+        "rpn": {"channels": 16, "anchor_sizes": [16, 32], "train_post_nms": 40, "test_post_nms": 20},
+        "head": {"samples": 16, "roi_size": 4, "max_boxes": 4},
+    },
+}
+
+
+def make_detector(*, slices=1, **changes):
+    """The tiny detector with keys of ``network`` changed; ``head__x`` is the head's x, ``rpn__x`` the RPN's."""
+    tree = json.loads(json.dumps(TINY))
+    for key, value in changes.items():
+        section, _, name = key.rpartition("__")
+        (tree["network"][section] if section else tree["network"])[name] = value
+    config = build_config(dict(tree, row=None)).network
+    mx.random.seed(0)
+    built = CTDetector(config, classes=("cyst", "hemangioma", "hcc"), slices=slices, size=SIZE)
+    initialize(built, mx.cpu())
+    return built
+
+
+@pytest.fixture
+def detector():
+    return make_detector()
+
+
+def rows_of(net, x):
+    """The detections of a batch; the network's numbers are finite."""
+    rows, check = net(x)
+    assert np.isfinite(check.asnumpy()).all()
+    return rows.asnumpy()
+
+
+def head_features(detector, maps, rois):
+    return detector.head(mx.nd, Features(None, [maps], None), rois).abstract.asnumpy()
+
+
+def training_net(detector, batch_size):
+    net = TrainingNet(detector, batch_size=batch_size)
+    net.targets.initialize()
+    net.hybridize()
+    return net
+
+
+def draws_of(net, batch_size):
+    return mx.nd.random.uniform(shape=(batch_size, net.detector.draws))
+
+
+def test_training_outputs(detector):
+    net = training_net(detector, 2)
+    boxes, labels = -np.ones((2, 4, 4)), -np.ones((2, 4))
+    boxes[0, 0], labels[0, 0] = [20, 24, 52, 60], 2
+    with autograd.record():
+        outputs = net(
+            mx.nd.random.normal(shape=(2, 1, 1, 1, SIZE, SIZE)),
+            mx.nd.array(boxes),
+            mx.nd.array(labels),
+            draws_of(net, 2),
+        )
+    anchors = 6 * 6 * 2 * 3
+    assert [output.shape for output in outputs] == [
+        (2, anchors, 1),
+        (2, anchors, 4),
+        (2, 16, 4),
+        (2, 4, 3, 4),
+        (2, 16),
+        (2, 4, 3, 4),
+        (2, 4, 3, 4),
+    ]
+    targets, masks = outputs[4].asnumpy(), outputs[6].asnumpy()
+    assert (targets[0] == 3).sum() >= 1  # hcc is class 3 behind the background; its box is among the ROIs
+    assert masks[0, :, :2].sum() == 0 and masks[0, :, 2].sum() == 4 * (targets[0] == 3).sum()
+    # an image without boxes: background only, nothing to regress
+    assert set(np.unique(targets[1])) <= {-1.0, 0.0} and masks[1].sum() == 0
+    assert detector.anchors().shape == (anchors, 4)
+
+
+def test_two_graphs_share_parameters_and_refuse_the_other_mode(detector):
+    train, detect = training_net(detector, 1), DetectionNet(detector)
+    x = mx.nd.zeros((1, 1, 1, 1, SIZE, SIZE))
+    with pytest.raises(RuntimeError, match="DetectionNet"):
+        train(x, -mx.nd.ones((1, 4, 4)), -mx.nd.ones((1, 4)))
+    with autograd.record(), pytest.raises(RuntimeError, match="TrainingNet"):
+        detect(x)
+    before = rows_of(detect, x)
+    detector.class_predictor.bias.data()[:] = mx.nd.array([0, 5, 0, 0])
+    after = rows_of(detect, x)
+    assert after[0, 0, 0] == 0 and after[0, 0, 1] > before[0, 0, 1]
+
+
+def test_a_batch_is_its_images_one_by_one(detector):
+    net = DetectionNet(detector)
+    net.hybridize()
+    x = mx.nd.random.normal(shape=(3, 1, 1, 1, SIZE, SIZE))
+    together = rows_of(net, x)
+    for index in range(3):
+        alone = rows_of(net, x[index : index + 1])[0]
+        assert np.allclose(together[index], alone, atol=1e-3)
+
+
+def test_decoding_inverts_the_encoding_by_hand():
+    rois = mx.nd.array([[[0, 0, 10, 20]]])
+    # centre moves by (1, 0.25) sizes, width doubles, height halves: the box of the anchor test
+    deltas = np.array([1.0, 0.25, np.log(2), -np.log(2)]) / np.array(BOX_STDS)
+    boxes = decode_boxes(mx.nd, rois, mx.nd.array(deltas.reshape(1, 1, 1, 4)))
+    assert np.allclose(boxes.asnumpy().ravel(), [5, 10, 25, 20], atol=1e-4)
+
+
+def test_roi_features_follow_their_image(detector):
+    """ROIs of image i are pooled from map i."""
+    maps = mx.nd.concat(mx.nd.zeros((1, 128, 6, 6)), mx.nd.random.normal(shape=(1, 128, 6, 6)), dim=0)
+    rois = mx.nd.tile(mx.nd.array([[8, 8, 72, 72]]), (2, 3, 1))
+    features = head_features(detector, maps, rois).reshape(2, 3, -1)
+    zero = head_features(detector, mx.nd.zeros((1, 128, 6, 6)), rois[:1])
+    assert np.allclose(features[0], zero, atol=1e-6)
+    assert not np.allclose(features[1], zero[:1], atol=1e-3)
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+def test_roi_pool_reads_cells_where_the_backbone_puts_them(stride):
+    """A map whose cell k holds its centre's coordinate, stride * k + 0.5, pools to the middle of every bin."""
+    x = np.arange(SIZE // stride) * stride + 0.5
+    maps = np.stack([np.broadcast_to(x, (len(x),) * 2), np.broadcast_to(x[:, None], (len(x),) * 2)])
+    rois = mx.nd.array([[[20.5, 30.5, 52.5, 46.5]]])
+    pooled = roi_align(mx.nd, mx.nd.array(maps[None]), *roi_rows(mx.nd, rois), stride=stride, size=4).asnumpy()[0]
+    assert np.allclose(pooled[0], 20.5 + 32 * (np.arange(4) + 0.5) / 4, atol=1e-3)
+    assert np.allclose(pooled[1], (30.5 + 16 * (np.arange(4) + 0.5) / 4)[:, None], atol=1e-3)
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+def test_the_backbone_centres_cell_k_on_pixel_stride_times_k(stride):
+    """Where Block3's cells look: all weights positive, one bright column at a time, the centroid of the response."""
+    size, net = 128, ResNet3D(width=0.125, stride=stride, frozen_bn=True)
+    net.initialize(mx.init.One())
+    for name, parameter in net.collect_params().items():
+        if name.endswith("weight"):
+            parameter.set_data(mx.nd.ones(parameter.shape) / np.prod(parameter.shape[1:]))
+    images = np.zeros((size, 1, 1, size, size), np.float32)
+    images[np.arange(size), 0, 0, :, np.arange(size)] = 1
+    response = net(mx.nd.array(images))[2].asnumpy()[:, 0, 64 // stride, 64 // stride]
+    centre = (response * np.arange(size)).sum() / response.sum()
+    assert abs(centre - 64) < 0.5  # the middle of a stride-sized tile would be 64 + stride / 2 - 0.5
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+def test_anchors_by_hand(stride):
+    built = make_detector(stride=stride, rpn__anchor_sizes=[16], rpn__anchor_ratios=[1, 4])
+    anchors = built.anchors().reshape(SIZE // stride, SIZE // stride, 2, 4)
+    # square of 16, and height = 4 * width of the same area: 8 x 32, around (0.5, 0.5) of cell 0
+    assert np.allclose(anchors[0, 0], [[-7.5, -7.5, 8.5, 8.5], [-3.5, -15.5, 4.5, 16.5]])
+    assert np.allclose(anchors[2, 1] - anchors[0, 0], [stride, 2 * stride, stride, 2 * stride])
+
+
+def test_proposals_decode_the_encoding_of_the_targets(detector):
+    """Scores and offsets set by hand come out as the boxes that the offsets were encoded from, best first."""
+    anchors = detector.anchors()
+    chosen = [200, 88]
+    boxes = np.array([[20, 30, 44, 50], [50, 20, 70, 60]], float)
+    scores = np.full((1, len(anchors), 1), 0.01)
+    offsets = np.zeros((1, len(anchors), 4))
+    scores[0, chosen, 0] = [0.9, 0.8]
+    offsets[0, chosen] = encode_boxes(anchors[chosen], boxes)
+    rows = detector.rpn.region_proposer(
+        mx.nd.array(anchors[None]), mx.nd.array(scores), mx.nd.array(offsets), mx.nd.zeros((1, 1, SIZE, SIZE))
+    ).asnumpy()[0]
+    assert np.allclose(rows[chosen], np.column_stack([[0.9, 0.8], boxes]), atol=1e-3)
+
+
+@pytest.mark.parametrize("side, kept", [(3.9, False), (4.1, True)])
+def test_proposals_below_the_smallest_size_are_dropped(side, kept):
+    built = make_detector(rpn__min_size=4)
+    anchor = mx.nd.array([[[20, 20, 20 + side, 40]]])
+    row = built.rpn.region_proposer(
+        anchor, mx.nd.ones((1, 1, 1)), mx.nd.zeros((1, 1, 4)), mx.nd.zeros((1, 1, SIZE, SIZE))
+    )
+    assert (row.asnumpy()[0, 0, 0] > 0) == kept
+
+
+def test_each_graph_has_its_own_number_of_proposals(detector):
+    image, maps = mx.nd.zeros((1, 1, SIZE, SIZE)), mx.nd.random.normal(shape=(1, 128, 6, 6))
+    with autograd.record():
+        assert detector.rpn(image, maps)[1].shape == (1, 40, 4)
+    assert detector.rpn(image, maps)[1].shape == (1, 20, 4)
+
+
+def test_head_targets_decode_to_the_ground_truth(detector):
+    """What the head is trained to say of an ROI, decoded at inference, is the box."""
+    net = training_net(detector, 1)
+    boxes, labels = -np.ones((1, 4, 4)), -np.ones((1, 4))
+    boxes[0, 0], labels[0, 0] = [20, 24, 52, 60], 2
+    rois = np.array([[[18, 20, 50, 64], [22, 26, 48, 58]] + [[60, 60, 90, 90]] * 4], float)
+    samples, matches = mx.nd.array([[1, 1, -1, -1, -1, -1]]), mx.nd.zeros((1, 6))
+    arrays = [mx.nd.array(array) for array in (rois, labels, boxes)]
+    targets, deltas, masks, positives = net.targets(arrays[0], samples, matches, arrays[1], arrays[2])
+    assert targets.asnumpy().tolist() == [[3, 3, 0, 0, 0, 0]]
+    for row, roi in enumerate(positives.asnumpy()[0].astype(int)):
+        if roi < 2:
+            decoded = decode_boxes(mx.nd, arrays[0][:, roi : roi + 1], deltas[:, row : row + 1]).asnumpy()[0, 0]
+            assert np.allclose(decoded[2], boxes[0, 0], atol=1e-3)
+            assert masks.asnumpy()[0, row].sum(axis=1).tolist() == [0, 0, 4]
+
+
+def test_a_class_moves_its_own_boxes_alone(detector):
+    """Class 1's dx raised: its boxes move right, the others stay."""
+    x = mx.nd.random.normal(shape=(1, 1, 1, 1, SIZE, SIZE))
+    detector.config = dataclasses.replace(
+        detector.config, head=dataclasses.replace(detector.config.head, nms_threshold=0.999, max_detections=60)
+    )
+    before = rows_of(DetectionNet(detector), x)[0]
+    bias = np.zeros(12)
+    bias[4] = 5.0  # class 1, dx
+    detector.box_predictor.bias.data()[:] = mx.nd.array(bias)
+    after = rows_of(DetectionNet(detector), x)[0]
+    for label in range(3):
+        first, second = (rows[rows[:, 0] == label][:, 1:] for rows in (before, after))
+        assert len(first) == len(second) > 0
+        moved = second[:, 1] - first[:, 1]
+        assert (moved > 1).all() if label == 1 else np.abs(moved).max() < 1e-3
+        assert np.allclose(second[:, [2, 4]], first[:, [2, 4]], atol=1e-3)
+
+
+def test_thresholds_and_counts_of_the_detections():
+    x = mx.nd.random.normal(shape=(1, 1, 1, 1, SIZE, SIZE))
+    counts = {}
+    for name, head in {
+        "all": {"head__nms_threshold": 0.999},
+        "suppressed": {"head__nms_threshold": 0.05},
+        "certain": {"head__nms_threshold": 0.999, "head__score_threshold": 0.9},
+        "few": {"head__nms_threshold": 0.999, "head__max_detections": 3},
+    }.items():
+        mx.random.seed(0)
+        counts[name] = (rows_of(DetectionNet(make_detector(**head)), x)[0][:, 0] >= 0).sum()
+    assert counts["certain"] == 0 and counts["few"] == 3
+    assert 0 < counts["suppressed"] < counts["all"]
+
+
+def test_dropout_follows_the_images_numbers_and_works_in_training_alone():
+    """Features of the head with all numbers high, and with every second one below the rate."""
+    arguments = mx.nd.ones((1, 1, 1, 1, SIZE, SIZE)), mx.nd.array([[[20, 24, 52, 60]] * 4]), mx.nd.zeros((1, 4))
+    scores = {}
+    for rate in (0.0, 0.5):
+        mx.random.seed(0)
+        net = training_net(make_detector(head__dropout=rate), 1)
+        net.detector.class_predictor.weight.set_data(mx.nd.ones_like(net.detector.class_predictor.weight.data()))
+        draws = np.full((1, net.detector.draws), 0.75, np.float32)
+        with autograd.record():
+            scores[rate, "all"] = net(*arguments, mx.nd.array(draws))[2].asnumpy()
+        if rate:
+            draws[:, -16 * 256 :] = 0.25  # 16 sampled ROIs of 256 features
+            with autograd.record():
+                scores[rate, "none"] = net(*arguments, mx.nd.array(draws))[2].asnumpy()
+    assert np.abs(scores[0.0, "all"]).max() > 0.1
+    assert np.allclose(scores[0.5, "all"], 2 * scores[0.0, "all"], rtol=1e-4)
+    assert not scores[0.5, "none"].any()
+
+
+@pytest.mark.parametrize("mode, moves", [("live", True), ("frozen", False)])
+def test_batch_norm_mode_reaches_backbone_and_head(mode, moves):
+    built = make_detector(batch_norm=mode)
+    net = training_net(built, 1)
+    with autograd.record():
+        outputs = net(
+            mx.nd.random.normal(shape=(1, 1, 1, 1, SIZE, SIZE)),
+            mx.nd.array([[[20, 24, 52, 60]] * 4]),
+            mx.nd.zeros((1, 4)),
+            draws_of(net, 1),
+        )
+        (outputs[2].sum() + outputs[0].sum()).backward()
+    mx.nd.waitall()
+    for part in (built.backbone.stem.bn1, built.backbone.block3[0].bn1, built.block4[0].bn1):
+        assert bool(np.abs(part.running_mean.data().asnumpy()).max() > 0) == moves
+
+
+def test_nine_slices_are_averaged_within_their_own_image():
+    built = make_detector(slices=9)
+    x = mx.nd.random.normal(shape=(2, 1, 1, 9, SIZE, SIZE))
+    (together,) = built.features(mx.nd, x).maps
+    for index in range(2):
+        (alone,) = built.features(mx.nd, x[index : index + 1]).maps
+        assert np.allclose(together.asnumpy()[index], alone.asnumpy()[0], atol=1e-4)
+    folded = built.backbone(x[0])[2].asnumpy()
+    assert folded.shape[0] == 2 and np.allclose(together.asnumpy()[0], folded.mean(axis=0), atol=1e-4)
+
+
+def test_initialisation():
+    built = make_detector()
+    first = built.backbone.block1[0]
+    assert (first.bn3.gamma.data().asnumpy() == 0).all() and (first.bn1.gamma.data().asnumpy() == 1).all()
+    weight = built.backbone.block3[1].conv2.weight.data().asnumpy()
+    assert np.isclose(weight.std(), np.sqrt(2 / (weight.shape[1] * 9)), rtol=0.1)
+    assert first.bn1._kwargs["eps"] == 1e-5
+
+
+def test_rois_without_area_are_harmless(detector):
+    """MXNet's aligned ROIAlign ends the process on them, and suppressed proposals are (-1, -1, -1, -1)."""
+    rois = mx.nd.array([[[-1, -1, -1, -1], [5, 5, 5, 9], [SIZE, SIZE, SIZE, SIZE]]])
+    assert np.isfinite(head_features(detector, mx.nd.ones((1, 128, 6, 6)), rois)).all()
+
+
+def test_a_network_of_nan_does_not_crash_and_says_so(detector):
+    for parameter in detector.collect_learned().values():
+        parameter.set_data(parameter.data() * float("nan"))
+    _, check = DetectionNet(detector)(mx.nd.ones((1, 1, 1, 1, SIZE, SIZE)))
+    assert not np.isfinite(check.asnumpy()).any()
+
+
+def test_suppressed_proposals_detect_nothing(detector):
+    """With the head sure of class 0 everywhere, no box may lie on the (-1, -1, -1, -1) of an empty proposal."""
+    detector.class_predictor.bias.data()[:] = mx.nd.array([0, 50, 0, 0])
+    detector.rpn.score.bias.data()[:] = 1.0
+    rows = rows_of(DetectionNet(detector), mx.nd.zeros((1, 1, 1, 1, SIZE, SIZE)))[0]
+    kept = rows[rows[:, 0] >= 0]
+    assert len(kept) > 0
+    assert (kept[:, 4:] - kept[:, 2:4]).min() > 1
+
+
+def test_a_class_scores_what_both_stages_give_it():
+    """Stage one sure of normal: nothing is left; undecided: half of stage two's scores."""
+    x = mx.nd.random.normal(shape=(1, 1, 1, 1, SIZE, SIZE))
+    built = make_detector(texture_head=True, head__nms_threshold=0.999, head__score_threshold=0.0)
+    rows = {}
+    for name, bias in {"abnormal": 50.0, "undecided": 0.0, "normal": -50.0}.items():
+        built.texture.score.weight.set_data(mx.nd.zeros((1, 64)))
+        built.texture.score.bias.set_data(mx.nd.array([bias]))
+        rows[name] = rows_of(DetectionNet(built), x)[0]
+    assert rows["abnormal"][:, 1].max() > 0.1
+    assert np.allclose(rows["undecided"][:, 1], rows["abnormal"][:, 1] / 2, atol=1e-5)
+    assert rows["normal"][:, 1].max() < 1e-6

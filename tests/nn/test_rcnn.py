@@ -1,0 +1,146 @@
+"""That the parts of a detector are joined rightly: levels, phases, ROIs."""
+
+import json
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import autograd
+
+from gluon_liver.config.load import build_config
+from gluon_liver.config.schema import NetworkConfig, RPNConfig
+from gluon_liver.nn.ct_detector import CTDetector
+from gluon_liver.nn.nets import DetectionNet, detect_regions
+from gluon_liver.nn.rcnn import Features, HeadOutput, initialize
+from gluon_liver.nn.texture import CHANNELS, TextureHead
+
+SIZE = 96
+TINY = {
+    "row": None,
+    "data": {"size": SIZE},
+    "network": {
+        "width": 0.125,
+        "rpn": {"channels": 16, "anchor_sizes": [8, 16, 32, 48, 64], "train_post_nms": 60, "test_post_nms": 20},
+        "head": {"samples": 16, "roi_size": 4, "max_boxes": 4},
+    },
+}
+
+
+def build(*, slices=1, phases=1, **network):
+    tree = json.loads(json.dumps(TINY))
+    for key, value in network.items():
+        section, _, name = key.rpartition("__")
+        (tree["network"][section] if section else tree["network"])[name] = value
+    mx.random.seed(0)
+    config = build_config(tree).network
+    built = CTDetector(config, classes=("a", "b", "c"), slices=slices, size=SIZE, phases=phases)
+    initialize(built, mx.cpu())
+    return built
+
+
+@pytest.mark.parametrize(
+    "stride, sizes, levels",
+    [
+        (16, (64, 8, 16, 32), ((4, (8,)), (8, (16,)), (16, (32,)), (32, (64,)))),
+        (16, (16, 32, 64, 128, 256), ((4, (16, 32)), (8, (32, 64)), (16, (64, 128)), (32, (128, 256)))),
+        (8, (8, 16, 32, 64), ((4, (8, 16)), (8, (16, 32)), (16, (32, 64)))),
+    ],
+)
+def test_levels_by_hand(stride, sizes, levels):
+    assert NetworkConfig(stride=stride, fusion=True, rpn=RPNConfig(anchor_sizes=sizes)).levels() == levels
+    assert NetworkConfig(stride=stride, rpn=RPNConfig(anchor_sizes=sizes)).levels() == ((stride, tuple(sorted(sizes))),)
+
+
+@pytest.mark.parametrize("fusion", [False, True])
+def test_scores_are_of_the_anchors_in_their_order(fusion):
+    """Without offsets the best proposal is the anchor with the best raw score, clipped to the image."""
+    built = build(fusion=fusion, rpn__min_size=4)
+    loc = built.rpn.rpn_head.loc if fusion else built.rpn.loc
+    loc.weight.set_data(mx.nd.zeros(loc.weight.shape))
+    anchors = np.clip(built.anchors(), 0, SIZE - 1)  # GluonCV clips to the last pixel
+    for seed in range(3):
+        x = mx.nd.array(np.random.default_rng(seed).normal(size=(1, 1, 1, 1, SIZE, SIZE)))
+        found = built.features(mx.nd, x)
+        with autograd.record():
+            _, proposals, raw, _, _ = built.rpn(found.image, *found.maps)
+        assert len(anchors) == raw.shape[1]
+        kept = ((anchors[:, 2:] - anchors[:, :2]) >= 5).all(axis=1)  # what the border cuts small is dropped
+        best = np.where(kept, raw.asnumpy()[0, :, 0], -np.inf).argmax()
+        assert np.allclose(np.clip(proposals.asnumpy()[0, 0], 0, SIZE - 1), anchors[best], atol=1e-3)
+
+
+@pytest.mark.parametrize("slices", [1, 9])
+def test_shallow_maps_are_of_the_reference_phase(slices):
+    """While the relations are zero nothing that is read depends on the other phases."""
+    built = build(fusion=True, texture_head=True, slices=slices, phases=3)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 3, 1, slices, SIZE, SIZE))
+    other = x.copy()
+    other[:, 1:] = rng.normal(size=other[:, 1:].shape)
+    present = mx.nd.ones((2, 3))
+    first, second = (built.features(mx.nd, mx.nd.array(part), present) for part in (x, other))
+    for one, two in zip([*first.maps, first.shallow], [*second.maps, second.shallow]):
+        assert np.allclose(one.asnumpy(), two.asnumpy(), atol=1e-5) and one.asnumpy().std() > 1e-4
+    other[:, 0] = x[:, 1]
+    third = built.features(mx.nd, mx.nd.array(other), present)
+    assert np.abs(third.maps[0].asnumpy() - first.maps[0].asnumpy()).max() > 1e-3
+
+
+class Seen(TextureHead):
+    """A texture stage that keeps what it is given."""
+
+    def forward(self, pooled, kept=None):
+        self.pooled = pooled.asnumpy()
+        return super().forward(pooled)
+
+
+def test_the_texture_stage_reads_the_roi_from_the_shallow_map():
+    built = build(texture_head=True)
+    built.texture = Seen(in_channels=32)
+    built.texture.initialize()
+    ramp = np.broadcast_to(np.arange(SIZE // 4) * 4 + 0.5, (1, CHANNELS, SIZE // 4, SIZE // 4))  # cells hold their x
+    rois = mx.nd.array([[[20.5, 30.5, 52.5, 46.5]]])
+    built.head(mx.nd, Features(None, [mx.nd.ones((1, 128, 6, 6))], mx.nd.array(ramp)), rois)
+    assert np.allclose(built.texture.pooled[0, 0], 20.5 + 32 * (np.arange(4) + 0.5) / 4, atol=1e-3)
+
+
+def test_each_roi_keeps_its_own_score_of_stage_one(monkeypatch):
+    built = build(texture_head=True, head__nms_threshold=0.999, head__score_threshold=0.0, head__max_detections=60)
+    for part in (built.class_predictor, built.box_predictor):
+        part.weight.set_data(mx.nd.zeros(part.weight.shape))
+    seen = {}
+
+    def head(F, features, rois):
+        seen["rois"] = rois.asnumpy()[0]
+        abnormal = mx.nd.arange(rois.shape[1]).reshape((-1, 1)) / 10
+        return HeadOutput(mx.nd.zeros((rois.shape[1], 256)), abnormal)
+
+    monkeypatch.setattr(built, "head", head)
+    x = mx.nd.array(np.random.default_rng(0).normal(size=(1, 1, 1, 1, SIZE, SIZE)))
+    rows, _ = detect_regions(mx.nd, built, built.features(mx.nd, x))
+    rows = rows.asnumpy()[0]
+    kept, checked = rows[(rows[:, 0] >= 0) & (rows[:, 1] > 0)], 0
+    for row in kept:
+        (roi,) = np.flatnonzero(np.abs(seen["rois"] - row[2:]).max(axis=1) < 1e-3)[:1]
+        assert np.isclose(row[1], 0.25 / (1 + np.exp(-roi / 10)), atol=1e-5)
+        checked += 1
+    assert checked >= 10
+
+
+def test_block3_learns_through_block4_under_fusion():
+    built = build(fusion=True)
+    for lateral in list(built.fusion.laterals)[:3]:
+        lateral.weight.set_data(mx.nd.zeros(lateral.weight.shape))
+    with autograd.record():
+        maps = built.features(mx.nd, mx.nd.random.normal(shape=(2, 1, 1, 1, SIZE, SIZE))).maps
+        sum((one**2).sum() for one in maps).backward()
+    assert np.abs(built.backbone.block3[0].bn3.gamma.grad().asnumpy()).max() > 0
+
+
+@pytest.mark.parametrize("part", ["texture.score.bias", "box_predictor.bias", "class_predictor.bias"])
+def test_numbers_that_are_none_are_told(part):
+    built = build(texture_head=True)
+    parameter = built.collect_learned()[part]
+    parameter.set_data(parameter.data() * float("nan"))
+    _, check = DetectionNet(built)(mx.nd.ones((1, 1, 1, 1, SIZE, SIZE)))
+    assert not np.isfinite(check.asnumpy()).any()

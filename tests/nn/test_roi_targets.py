@@ -1,0 +1,68 @@
+"""The draw of ROIs and the numbers it uses, against plain NumPy."""
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from gluon_liver.nn.random_numbers import Draws, dropped
+from gluon_liver.nn.roi_targets import RoiSampler
+
+
+def overlap(a, b):
+    width, height = (min(a[2 + i], b[2 + i]) - max(a[i], b[i]) for i in (0, 1))
+    shared = max(width, 0) * max(height, 0)
+    area = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return shared / (area - shared)
+
+
+def drawn(rois, scores, boxes, keys, samples, most):
+    """Rows of (candidate, sample, box) in the order of the draw."""
+    candidates = list(rois) + list(boxes)
+    there = [score >= 0 for score in scores] + [box[2] > box[0] for box in boxes]
+    real = [box for box in boxes if box[2] > box[0]]
+    best = [max([overlap(one, box) for box in real] or [0]) if ok else 0 for one, ok in zip(candidates, there)]
+    kind = [0 if not ok else (1 if iou >= 0.5 else -1) for ok, iou in zip(there, best)]
+    order = sorted(range(len(candidates)), key=lambda i: (-{1: 2, -1: 1, 0: 0}[kind[i]], -keys[i]))
+    rest = sorted(order[most:], key=lambda i: (-{-1: 2, 1: 1, 0: 0}[kind[i]], -keys[i]))
+    return [(i, kind[i]) for i in order[:most] + rest[: samples - most]]
+
+
+@pytest.mark.parametrize("boxes, scored", [(2, 9), (2, 12), (0, 12), (3, 2)])
+def test_the_draw_is_numpys(boxes, scored):
+    rng = np.random.default_rng(boxes)
+    corners = rng.uniform(0, 40, (2, 12, 2))
+    rois = np.concatenate([corners, corners + rng.uniform(8, 40, (2, 12, 2))], axis=-1)
+    truth = -np.ones((2, 3, 4))
+    truth[:, :boxes] = rois[:, :boxes] + 1  # some proposals fit
+    scores = np.where(np.arange(12) < scored, 0.5, -1.0)[None, :, None].repeat(2, axis=0)
+    keys = rng.uniform(size=(2, 15)).astype(np.float32)
+    sampler = RoiSampler(batch_size=2, samples=8, positive_iou=0.5, positive_ratio=0.25)
+    found = [out.asnumpy() for out in sampler(*(mx.nd.array(array) for array in (rois, scores, truth, keys)))]
+    for image in range(2):
+        expected = drawn(rois[image], scores[image, :, 0], truth[image], keys[image], 8, 2)
+        candidates = np.concatenate([rois[image], truth[image]])
+        assert np.allclose(found[0][image], candidates[[index for index, _ in expected]], atol=1e-5)
+        assert found[1][image].tolist() == [kind for _, kind in expected]
+        for row, (index, kind) in enumerate(expected):
+            if kind == 1:
+                fits = [overlap(candidates[index], box) if box[2] > box[0] else -1 for box in truth[image]]
+                assert found[2][image, row] == np.argmax(fits)
+    assert len({tuple(row) for row in found[0][0]}) == 8 or scored < 8 or boxes == 0
+
+
+def test_no_candidate_is_drawn_twice():
+    rois = np.arange(40.0).reshape(1, 10, 4) * [1, 1, 1.5, 1.5]
+    sampler = RoiSampler(batch_size=1, samples=10, positive_iou=0.5, positive_ratio=0.5)
+    arrays = rois, np.ones((1, 10, 1)), -np.ones((1, 2, 4)), np.random.default_rng(0).uniform(size=(1, 12))
+    found = sampler(*map(mx.nd.array, arrays))[0].asnumpy()[0]
+    assert sorted(map(tuple, found)) == sorted(map(tuple, rois[0]))
+
+
+def test_numbers_are_handed_out_one_after_the_other():
+    numbers = np.random.default_rng(0).uniform(size=(2, 20)).astype(np.float32)
+    draws = Draws(mx.nd, mx.nd.array(numbers))
+    assert np.array_equal(draws.take(4).asnumpy(), numbers[:, :4])
+    kept = draws.dropout(0.25, rows=5, units=3).asnumpy()
+    assert np.allclose(kept, np.where(numbers[:, 4:19].reshape(10, 3) >= 0.25, 4 / 3, 0))
+    features = mx.nd.ones((10, 3))
+    assert np.array_equal(dropped(features, mx.nd.array(kept)).asnumpy(), kept) and dropped(features, None) is features

@@ -1,0 +1,83 @@
+"""Targets of the proposal network against cases worked out by hand."""
+
+import numpy as np
+
+from gluon_liver.nn.rpn_targets import assign_anchors
+from gluon_liver.structures.boxes import encode_boxes
+
+ANCHORS = np.array(
+    [[0, 0, 10, 10], [10, 0, 20, 10], [0, 10, 10, 20], [10, 10, 20, 20], [-5, 0, 5, 10], [12, 12, 28, 28]], np.float64
+)
+OPTIONS = {"size": (20, 20), "samples": 8, "positive_ratio": 0.5, "positive_iou": 0.7, "negative_iou": 0.3}
+
+
+def assign(boxes, **changes):
+    options = dict(OPTIONS, rng=np.random.default_rng(0))
+    options.update(changes)
+    return assign_anchors(ANCHORS, np.array(boxes, np.float64).reshape(-1, 4), **options)
+
+
+def test_exact_box_is_positive_and_border_anchors_are_ignored():
+    labels, targets, matches = assign([[10, 0, 20, 10]])
+    assert labels.tolist() == [0, 1, 0, 0, -1, -1]
+    assert np.all(targets == 0) and matches[1] == 0
+
+
+def test_closest_anchor_is_claimed_below_the_threshold():
+    # overlap 8 x 10 of 12 x 10 with the first anchor (IoU 2/3 < 0.7): the best there is, so positive
+    labels, targets, _ = assign([[2, 0, 12, 10]])
+    assert labels.tolist() == [1, 0, 0, 0, -1, -1]
+    assert np.allclose(targets[0], [0.2, 0, 0, 0])
+
+
+def test_without_boxes_everything_inside_is_background():
+    labels, targets, _ = assign([])
+    assert labels.tolist() == [0, 0, 0, 0, -1, -1]
+    assert not targets.any()
+
+
+def test_a_box_that_no_anchor_overlaps_makes_no_positive():
+    labels, _, _ = assign([[20, 20, 20.5, 20.5]])
+    assert (labels == 1).sum() == 0
+
+
+def test_sampling_keeps_the_counts():
+    labels, _, _ = assign([], samples=2)
+    assert (labels == 0).sum() == 2
+    boxes = [[0, 0, 10, 10], [10, 0, 20, 10], [0, 10, 10, 20], [10, 10, 20, 20]]
+    labels, _, _ = assign(boxes, samples=4)
+    assert (labels == 1).sum() == 2 and (labels == 0).sum() == 0
+
+
+def test_same_generator_same_sample():
+    first, second = (assign([], samples=2, rng=np.random.default_rng(7))[0] for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_encoding_by_hand():
+    anchor, box = np.array([[0, 0, 10, 20]], float), np.array([[5, 10, 25, 20]], float)
+    # centres (5, 10) and (15, 15); sizes (10, 20) and (20, 10)
+    assert np.allclose(encode_boxes(anchor, box), [[1.0, 0.25, np.log(2), -np.log(2)]])
+
+
+def test_between_the_thresholds_is_ignored():
+    # overlaps with [0, 0, 20, 14]: anchors 0 and 1 each 100 / 280 and the rows below each 40 / 340
+    labels, _, _ = assign([[0, 0, 20, 14], [0, 0, 10, 10]], negative_iou=0.1)
+    assert labels[0] == 1  # the second box exactly
+    assert labels[1] == 1  # the closest that the first box has, with anchor 0
+    assert labels[2] == labels[3] == -1  # 0.12: neither below 0.1 nor the closest
+    assert assign([[0, 0, 10, 10]], negative_iou=0.1)[0].tolist() == [1, 0, 0, 0, -1, -1]
+
+
+def test_an_anchor_claimed_by_a_box_regresses_to_that_box():
+    # the first anchor overlaps both; the second box has no better anchor, the first box fits another one exactly
+    boxes = [[10, 0, 20, 10], [4, 0, 9, 5]]
+    labels, targets, matches = assign(boxes)
+    assert labels[0] == 1 and matches[0] == 1
+    assert np.allclose(targets[0], [0.15, -0.25, np.log(0.5), np.log(0.5)])
+
+
+def test_width_and_height_bound_their_own_axis():
+    labels, _, _ = assign([], size=(28, 28))
+    assert labels[5] == 0
+    assert assign([], size=(28, 20))[0][5] == -1 and assign([], size=(20, 28))[0][5] == -1

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from gluon_liver.errors import PhaseError
+from gluon_liver.prepare.phases import (
+    PhaseRules,
+    choose_phases,
+    load_phase_rules,
+    match_description,
+    phase_template,
+    reference_of,
+)
+from gluon_liver.readers.dicom.volume import SeriesFiles
+
+
+def series(number, description, part=0):
+    return SeriesFiles(number, part, "P", "1.2", f"1.2.{number}", description, ())
+
+
+@pytest.mark.parametrize(
+    "phase, descriptions",
+    [
+        (
+            "non_contrast",
+            [
+                "NON CONTRAST",
+                "LIVER W/O",
+                "unenhanced",
+                "plain",
+                "native",
+                "Nativ 5.0",
+                "NONCON",
+                "ABD WO CONTRAST",
+                "pre-contrast 5mm",
+                "NC",
+                "non_contrast",
+            ],
+        ),
+        ("arterial", ["ART", "LIVER_ART_2.5", "Arterial Phase", "EARLY ARTERIAL", "LATE ART", "W+WO ART"]),
+        ("delayed", ["delayed", "5 MIN DELAY", "equilibrium", "3min", "10 minutes", "LATE PHASE"]),
+        (
+            None,
+            [
+                "PORTAL VENOUS",
+                "PV 70s",
+                "PVP",
+                "VENOUS",
+                "DELAYED PORTAL",
+                "W/WO CONTRAST",
+                "ABD W WO",
+                "with and without",
+                "3 PHASE LIVER (ABD)",
+                "MAR artifact",
+                "POST CONTRAST",
+                "1 MIN",
+                "",
+                "minimal",
+                "plain portal",
+            ],
+        ),
+    ],
+)
+def test_default_patterns(phase, descriptions):
+    for description in descriptions:
+        assert list(match_description(description, PhaseRules())) == ([phase] if phase else []), description
+
+
+def test_several_phases_and_none_are_left_out_with_the_reason():
+    choice = choose_phases([series(1, "PRE-CONTRAST ARTERIAL"), series(2, "PORTAL"), series(3, "ART")], PhaseRules())
+    assert {phase: one.number for phase, one in choice.taken.items()} == {"arterial": 3}
+    assert choice.rule["arterial"] == "description pattern 1 of arterial"
+    assert [(one.where, one.kind) for one in choice.left_out] == [
+        ("series 01", "several-phases"),
+        ("series 02", "no-phase"),
+    ]
+
+
+def test_two_series_for_one_phase_are_both_left_out_until_one_is_named():
+    pair = [series(1, "ART 2mm"), series(2, "ART 5mm")]
+    choice = choose_phases(pair, PhaseRules())
+    assert not choice.taken and [one.kind for one in choice.left_out] == ["competing-series"] * 2
+    assert "competes with series 02" in choice.left_out[0].reason
+    choice = choose_phases(pair, PhaseRules(series={"1.2.2": "arterial"}))
+    assert choice.taken["arterial"].number == 2 and choice.rule["arterial"] == "named in the phase file"
+    assert [one.kind for one in choice.left_out] == ["other-series-named"]
+
+
+def test_an_exact_name_wins_over_the_description():
+    choice = choose_phases([series(1, "ART")], PhaseRules(series={"1.2.1": "delayed"}))
+    assert list(choice.taken) == ["delayed"]
+
+
+def test_parts_of_a_mixed_series_compete():
+    choice = choose_phases([series(1, "ART", 1), series(1, "ART", 2)], PhaseRules(series={"1.2.1": "arterial"}))
+    assert not choice.taken and len(choice.left_out) == 2
+
+
+def test_a_phase_file(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        "order: [early, late]\nreference: late\nseries: {'1.2.3': early}\npatterns: {late: 'x+', early: [y]}\n"
+    )
+    rules = load_phase_rules(str(path))
+    assert (rules.order, rules.reference, rules.series) == (("early", "late"), "late", {"1.2.3": "early"})
+    assert match_description("axX", rules) == {"late": "description pattern 1 of late"}
+    assert rules.with_reference("early").reference == "early" and rules.with_reference(None) is rules
+    with pytest.raises(PhaseError, match="--reference delayed"):
+        rules.with_reference("delayed")
+
+
+def test_the_reference_that_a_phase_file_names(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text("order: [early, late]\nreference: late\npatterns: {late: x}\n")
+    assert reference_of(str(path)) == "late"
+    path.write_text("patterns: {arterial: x}\n")
+    assert reference_of(str(path)) is None and load_phase_rules(str(path)).reference == "arterial"
+    path.write_text("reference: arterial\npatterns: {arterial: x}\n")
+    assert reference_of(str(path)) == "arterial"
+    path.write_text("order: [early, late]\npatterns: {late: x}\n")
+    assert reference_of(str(path)) is None
+    assert load_phase_rules(str(path), reference="early").reference == "early"
+    with pytest.raises(PhaseError, match="--reference venous: the phases are early, late"):
+        load_phase_rules(str(path), reference="venous")
+    path.write_text("reference: venous\n")
+    with pytest.raises(PhaseError, match="key 'reference' is 'venous'"):
+        reference_of(str(path))
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("a: [", "is not YAML"),
+        ("- 1", "must hold the keys"),
+        ("{}", "maps nothing"),
+        ("phases: {}", "unknown key 'phases'"),
+        ("order: []", "key 'order'"),
+        ("order: [a, a]", "key 'order'"),
+        ("order: ['a/../b']", "key 'order'"),
+        ("order: [a]", "key 'reference' is absent, and the default 'arterial' is not one of a"),
+        ("order: [a]\nreference: b", "key 'reference' is 'b'; it must be one of a"),
+        ("reference:", "key 'reference' is None"),
+        ("a: " + "[" * 5000, "nested too deeply"),
+        ("reference: 2020-13-45", "is not YAML"),
+        ("patterns: {arterial: ['a{99999999999999999999}']}", "pattern 1 of arterial is no regular expression"),
+        ("series: [1]", "key 'series' must be a mapping"),
+        ("series: {1.2: arterial}", "entry 1 of 'series' is no SeriesInstanceUID"),
+        ("series: {'1.2.3': venous}", "entry 1 of 'series' names the phase 'venous'"),
+        ("patterns: {venous: x}", "'patterns' names the phase 'venous'"),
+        ("patterns: {arterial: []}", "must be a list of regular"),
+        ("patterns: {arterial: ['(']}", "pattern 1 of arterial is no regular expression"),
+    ],
+)
+def test_wrong_phase_files(tmp_path, text, found):
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    with pytest.raises(PhaseError, match=found):
+        load_phase_rules(str(path))
+    with pytest.raises(PhaseError, match="cannot be read"):
+        load_phase_rules(str(tmp_path / "absent.yaml"))
+
+
+def test_the_template_is_a_phase_file_as_far_as_it_is_filled_in(tmp_path):
+    text = phase_template([series(1, "ART: 'x'\n#"), series(2, "PORTAL")], PhaseRules())
+    assert yaml.safe_load(text)["series"] == {"1.2.1": "arterial"} and "'1.2.2':" in text
+    (tmp_path / "t.yaml").write_text(text)
+    assert load_phase_rules(str(tmp_path / "t.yaml")).series == {"1.2.1": "arterial"}

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from gluon_liver.errors import RunError
+from gluon_liver.report import page
+from gluon_liver.report.ct_page import write_report
+
+
+class Page(HTMLParser):
+    """Text, images and references of a page; fails on tags that do not close."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.words, self.images, self.links, self.tags = [], [], [], [], set()
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        if tag not in ("meta", "img", "link", "br"):
+            self.open.append(tag)
+        for name, value in attributes:
+            if name in ("src", "href"):
+                (self.images if tag == "img" else self.links).append(value)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def change(path, **entries):
+    found = json.loads(path.read_text(encoding="utf-8"))
+    found.update(entries)
+    path.write_text(json.dumps(found), encoding="utf-8")
+
+
+def report_of(run):
+    return Page(write_report(run).read_text(encoding="utf-8"))
+
+
+def test_the_page_says_what_a_reader_must_know(run):
+    page = report_of(run)
+    assert "Phantom result: says nothing about patients." in page.text
+    assert "none of Table 4's 18 cells is a count" in page.text
+    assert "R-50 as printed 69.23 64.29 70.96 this run, top-1 62.5" in page.text
+    assert "5 of 8 slices" in page.text
+    assert "95 % percentile bootstrap over patients" in page.text
+    assert "depth: 50" in page.text and '"python": "3.11.7"' in page.text
+    assert "7 steps, epoch 1, last total loss 2" in page.text
+    positions = [page.text.index(f"an example of a {kind}") for kind in ("hit", "false positive", "miss")]
+    assert positions == sorted(positions)
+
+
+def test_the_page_needs_nothing_else(run):
+    text = write_report(run).read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.links == [] and "script" not in page.tags and "link" not in page.tags
+    assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", text)
+    assert len(page.images) == 6  # FROC, precision-recall, three overlays, losses
+    for image in page.images:
+        head, content = image.split(",", 1)
+        assert head == "data:image/png;base64"
+        assert base64.b64decode(content, validate=True).startswith(b"\x89PNG")
+
+
+def test_strings_are_escaped(run):
+    change(run / "results.json", overlays=[])
+    (run / "config.yaml").write_text("note: '</pre><script>x</script>'\n", encoding="utf-8")
+    text = write_report(run).read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "No overlay was drawn." in text
+
+
+def test_real_data_and_no_row(run):
+    change(run / "results.json", row=None, data={"phantom": False, "note": "one hospital"})
+    page = report_of(run)
+    assert "hantom" not in page.text
+    assert "They hold for the 6 patients evaluated here." in page.text
+    assert "no row of Table 4" in page.text
+    assert page.text.index("this run, top-1") < page.text.index("R-50 as printed")
+
+
+def test_a_run_without_steps(run):
+    (run / "log.jsonl").write_text('{"event": "start", "step": 0}\n\n', encoding="utf-8")
+    assert "The log holds no training step." in report_of(run).text
+
+
+def test_equal_runs_give_equal_pages_and_leave_nothing_behind(run):
+    before = sorted(path.name for path in run.iterdir())
+    first = write_report(run).read_bytes()
+    assert write_report(run).read_bytes() == first
+    assert sorted(path.name for path in run.iterdir()) == sorted([*before, "report.html"])
+
+
+def test_a_failed_write_keeps_the_old_report(run, monkeypatch):
+    first = write_report(run).read_bytes()
+
+    def full(*arguments):
+        raise OSError("No space left on device")
+
+    change(run / "results.json", split="val")
+    monkeypatch.setattr(page.os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write_report(run)
+    assert (run / "report.html").read_bytes() == first
+    assert not list(run.glob(".report-*"))
+
+
+@pytest.mark.parametrize("name", ["results.json", "config.yaml", "environment.json", "log.jsonl", "overlays/hit.png"])
+def test_missing_files_are_named(run, name):
+    (run / name).unlink()
+    with pytest.raises(RunError, match=name):
+        write_report(run)
+    assert not (run / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("results.json", "{", "line 1"),
+        ("results.json", "[]", "list"),
+        ("config.yaml", "a: [", "not YAML"),
+        ("config.yaml", "text", "mapping"),
+        ("environment.json", "nonsense", "not JSON"),
+        ("log.jsonl", '{"event": "start"}\n{"event": "st\n', "line 2"),
+        ("log.jsonl", "[1]\n", "line 1"),
+        ("log.jsonl", '{"event": "step"}\n', "line 1"),
+        ("log.jsonl", '{"event": "step", "step": 1, "losses": {"total": "low"}}\n', "line 1"),
+        ("overlays/miss.png", "GIF89a", "not a PNG"),
+    ],
+)
+def test_invalid_files_are_named(run, name, content, message):
+    (run / name).write_text(content, encoding="utf-8")
+    with pytest.raises(RunError, match=message) as caught:
+        write_report(run)
+    assert name in str(caught.value)
+
+
+def test_binary_where_text_is_expected(run):
+    (run / "config.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RunError, match="config.yaml: cannot be read as text"):
+        write_report(run)
+
+
+@pytest.mark.parametrize(
+    "entries, message",
+    [
+        ({"format": 2}, "format 2"),
+        ({"kind": "us"}, "kind 'us'"),
+        ({"row": "R-18"}, "no row 'R-18'"),
+        ({"row": 3}, "row is missing or of the wrong type"),
+        ({"split": None}, "split"),
+        ({"data": {"note": "x"}}, "phantom"),
+        ({"summary": {}}, "summary has no valid annotated_images, ap,"),
+        ({"classes": ["cyst"]}, "classes"),
+        ({"curves": {}}, "curves.froc"),
+        ({"curves": {"froc": {"all": {"fp": [1], "sensitivity": []}}, "pr": {}}}, "curves.froc.all"),
+        ({"overlays": [{"file": "overlays/hit.png"}]}, "needs file, caption and kind"),
+        ({"overlays": [{"file": "overlays/hit.png", "caption": "", "kind": "x"}]}, "kind 'x'"),
+        ({"overlays": [{"file": "../secret.png", "caption": "", "kind": "hit"}]}, "outside"),
+        ({"overlays": [{"file": "/etc/passwd", "caption": "", "kind": "hit"}]}, "outside"),
+    ],
+)
+def test_results_that_contradict_the_format(run, entries, message):
+    change(run / "results.json", **entries)
+    with pytest.raises(RunError, match=message) as caught:
+        write_report(run)
+    assert "results.json" in str(caught.value)
+
+
+def test_no_run_folder(tmp_path):
+    with pytest.raises(RunError, match="no such run folder"):
+        write_report(tmp_path / "absent")

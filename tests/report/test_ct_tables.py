@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gluon_liver.errors import InputError
+from gluon_liver.metrics import ct_summary
+from gluon_liver.report.ct_tables import (
+    COLUMNS,
+    PHANTOM_WARNING,
+    TABLE1,
+    TABLE4,
+    comparison_table,
+    detection_table,
+    froc_table,
+    percent,
+    table4_as_counts,
+    table4_markdown,
+    table4_text,
+)
+
+CLASSES = ("cyst", "hemangioma", "hcc")
+
+
+def test_printed_numbers():
+    assert sum(line.training_patients for line in TABLE1.values()) == 621  # the paper's text below Table 1
+    assert sum(line.test_patients for line in TABLE1.values()) == 60
+    assert [line.test_lesions for line in TABLE1.values()] == [98, 38, 30]
+    assert len(TABLE4) == 6 and all(tuple(columns) == COLUMNS for columns in TABLE4.values())
+    assert [cell.text for cell in TABLE4["R-101 multi-modal"].values()] == ["82.76", "78.98", "77.78"]
+    assert TABLE4["R-50"]["HCCs"] == ("70.96", 70.96)
+    # Effectiveness of the depth: deeper is better in every column
+    assert all(TABLE4["R-101"][column].value > TABLE4["R-50"][column].value for column in COLUMNS)
+
+
+def test_no_cell_of_table4_is_a_count_over_the_test_lesions():
+    cells = table4_as_counts()
+    assert len(cells) == 18
+    assert not any(cell.possible for cell in cells)
+    # again with decimal strings instead of fractions: every printable percentage of every count
+    for cell in cells:
+        printable = set()
+        for count in range(cell.lesions + 1):
+            printable.add(f"{100 * count / cell.lesions:.2f}")
+            printable.add(f"{10000 * count // cell.lesions / 100:.2f}")
+        assert cell.printed not in printable
+    nearest = {(cell.row, cell.column): (cell.nearest, round(cell.nearest_percent, 4)) for cell in cells}
+    assert nearest["R-50 multi-modal", "Hemangiomas"] == (26, 68.4211)  # printed 68.43: off by a hundredth
+    assert nearest["R-50", "Liver Cyst"] == (68, 69.3878)
+
+
+def test_the_enumeration_can_say_yes(monkeypatch):
+    # 25 / 30 = 83.333 is printed 83.33; 20 / 30 = 66.667 is 66.67 rounded and 66.66 cut
+    from gluon_liver.report import ct_tables
+
+    for text, possible in (
+        ("83.33", True),
+        ("66.67", True),
+        ("66.66", True),
+        ("66.68", False),
+        ("83.34", False),
+    ):
+        monkeypatch.setattr(ct_tables, "TABLE4", {"R-50": {"HCCs": ct_tables.Printed(text, float(text))}})
+        assert [cell.possible for cell in table4_as_counts()] == [possible]
+
+
+def test_comparison_by_hand(summary):
+    # slices 0..23, class = number % 3; those with (number // 3) % 3 == 0 found nothing: 0-2, 9-11, 18-20
+    table = comparison_table(summary, row="R-50")
+    assert table.header == ("", *COLUMNS)
+    printed, ours, counts = table.rows
+    assert [str(cell) for cell in printed] == ["paper, as printed", "69.23", "64.29", "70.96"]
+    assert [cell.value for cell in ours[1:]] == ["62.5"] * 3
+    assert [str(cell) for cell in counts[1:]] == ["5 / 8"] * 3
+
+
+def test_a_configuration_of_no_row(summary):
+    table = comparison_table(summary, row=None)
+    assert [str(row[0]) for row in table.rows] == ["this run, top-1", "slices right / n"]
+    with pytest.raises(InputError, match="Table 4 has no row 'R-18'.*R-50"):
+        comparison_table(summary, row="R-18")
+
+
+def test_percent():
+    assert str(percent({"value": 2 / 3, "low": 0.5, "high": 1.0})) == "66.7 [50.0, 100.0]"
+    assert str(percent({"value": 0.25, "low": None, "high": None})) == "25.0 [no interval]"
+    assert str(percent({"value": None, "low": None, "high": None})) == "-"
+
+
+def test_metric_tables_carry_the_summary(summary):
+    detection = detection_table(summary)
+    assert [row[0].value for row in detection.rows] == ["cyst", "hemangioma", "hcc", "all (AP: mean)"]
+    recall = summary["recall"]["all"]
+    assert recall["n"] == 24
+    assert detection.rows[-1][2].value == f"{100 * recall['value']:.1f}"
+    assert detection.rows[-1][2].counts == "n 24"
+    froc = froc_table(summary)
+    assert [row[0].value for row in froc.rows] == ["0.125", "0.25", "0.5", "1", "2", "4", "8"]
+    assert froc.rows[-1][-1].value == "62.5"
+
+
+def test_text_and_markdown_say_what_a_reader_must_know(summary):
+    for write in (table4_text, table4_markdown):
+        text = write(summary, row="R-50", data_note="six generated patients", phantom=True)
+        flat = " ".join(text.split())
+        assert PHANTOM_WARNING in flat
+        assert "none of Table 4's 18 cells is a count over the 98, 38 and 30 test lesions" in flat
+        assert "six generated patients" in flat and "69.23" in flat and "62.5 [" in flat
+        assert "95 % percentile bootstrap over patients, 100 replicates" in flat
+        assert (
+            max(len(line) for line in table4_text(summary, row="R-50", data_note="x", phantom=True).splitlines()) <= 110
+        )
+        assert PHANTOM_WARNING not in write(summary, row="R-50", data_note="a hospital's studies", phantom=False)
+
+
+def test_columns_are_aligned(summary):
+    lines = table4_text(summary, row="R-50", data_note="x", phantom=False).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("---"))
+    assert {len(line) for line in lines[start - 1 : start + 4]} == {len(lines[start])}
+
+
+def test_markdown_escapes(summary):
+    text = table4_markdown(summary, row=None, data_note="a | b <b>", phantom=False)
+    assert "a \\| b &lt;b>" in text
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_little_or_no_data(results, count):
+    summary = ct_summary(results[4 : 4 + count], classes=CLASSES, replicates=10)
+    text = table4_text(json.loads(json.dumps(summary)), row="R-50", data_note="x", phantom=False)
+    assert "-: undefined" in text
+    assert ("[no interval]: one patient only" in text) == (count == 1)
+    assert "nan" not in text.lower().replace("hemangioma", "") and "None" not in text
+
+
+def test_an_incomplete_summary_is_refused(summary):
+    del summary["froc"]["hcc"], summary["top1"]["mixed"], summary["recall"]["cyst"]["low"]
+    with pytest.raises(InputError, match="froc.hcc, recall.cyst, top1.mixed"):
+        table4_text(summary, row="R-50", data_note="x", phantom=False)
+    with pytest.raises(InputError, match="no valid .*settings"):
+        froc_table({"boxes": {}})
+    with pytest.raises(InputError, match="list"):
+        froc_table([])

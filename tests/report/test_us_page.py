@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import base64
+import re
+
+import pytest
+
+from gluon_liver.errors import RunError
+from gluon_liver.report.ct_page import write_report
+from gluon_liver.report.plots import plot_scene_sensitivity
+from gluon_liver.report.us_page import write_us_report
+from gluon_liver.report.us_tables import DISAGREEMENT, P_NOTE
+
+from .test_ct_page import Page, change
+
+
+def report_of(run):
+    return Page(write_us_report(run).read_text(encoding="utf-8"))
+
+
+def test_the_page_says_what_a_reader_must_know(us_run):
+    page = report_of(us_run)
+    for wanted in (
+        "Phantom result: says nothing about patients.",
+        "Mean AP 0.549 0.530 0.767",
+        DISAGREEMENT,
+        P_NOTE,
+        "Tumor 0.627±0.390 0.456±0.411 0.003 −2.921 0.667±0.289 3",
+        "Blood vessel 0.558±0.201 0.576±0.202 0.290 −0.559 0.875±0.250 4",
+        "case-0a/scene-003 2 1.000 2 of 2",
+        "“Our model” in the paper's tables",
+        "other scenes of the same recordings",
+        "model: us-flow",
+        '"python": "3.11.7"',
+        "7 steps, epoch 1, last total loss 2",
+    ):
+        assert wanted in page.text
+    positions = [page.text.index(f"an example of a {kind}") for kind in ("hit", "false positive", "miss")]
+    assert positions == sorted(positions)
+
+
+def test_the_page_needs_nothing_else_and_escapes(us_run):
+    text = write_us_report(us_run).read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.links == [] and "script" not in page.tags and "&lt;script&gt;frames" in text
+    assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", text)
+    assert len(page.images) == 5  # sensitivities, three overlays, losses
+    for image in page.images:
+        assert base64.b64decode(image.split(",", 1)[1], validate=True).startswith(b"\x89PNG")
+
+
+def test_real_data(us_run):
+    data = {"phantom": False, "note": "one hospital", "fingerprint": "f", "split_by": "patient"}
+    change(us_run / "results.json", data=data, overlays=[])
+    page = report_of(us_run)
+    assert "hantom" not in page.text and "They hold for the scenes evaluated here (patients: 1)" in page.text
+    assert "No overlay was drawn." in page.text
+
+
+@pytest.mark.parametrize(
+    "entries, message",
+    [
+        ({"model": "us-new"}, "no model 'us-new'"),
+        ({"model": None}, "model is missing or of the wrong type"),
+        ({"checkpoint": 3}, "checkpoint is missing"),
+        ({"detections": None}, "detections is missing"),
+        ({"detections": {"score_threshold": "0.01", "max_detections": 9}}, "must say score_threshold"),
+        ({"data": {"phantom": True, "note": "x", "split_by": "scene"}}, "must say fingerprint"),
+        ({"data": {"phantom": True, "note": "x", "fingerprint": "f", "split_by": []}}, "split_by"),
+        ({"summary": {}}, "summary has no valid annotated_images, ap,"),
+        ({"classes": ["tumor"]}, "classes"),
+        ({"kind": "ct"}, "kind 'ct'; needed is format 1 of kind 'us'"),
+        ({"overlays": [{"file": "../x.png", "caption": "", "kind": "hit"}]}, "outside"),
+    ],
+)
+def test_results_that_contradict_the_format(us_run, entries, message):
+    change(us_run / "results.json", **entries)
+    with pytest.raises(RunError, match=message) as caught:
+        write_us_report(us_run)
+    assert "results.json" in str(caught.value)
+    assert not (us_run / "report.html").exists()
+
+
+def test_the_ct_page_refuses_an_ultrasound_run(us_run):
+    with pytest.raises(RunError, match="kind 'us'; needed is format 1 of kind 'ct'. This is a run of the other paper"):
+        write_report(us_run)
+
+
+def test_missing_log_is_named(us_run):
+    (us_run / "log.jsonl").unlink()
+    with pytest.raises(RunError, match="log.jsonl"):
+        write_us_report(us_run)
+
+
+@pytest.mark.parametrize("count", [1, 2, 120])
+def test_the_plot_takes_few_and_many_scenes(count):
+    scenes = [f"s{number}" for number in range(count)]
+    values = {scene: number % 3 / 2 for number, scene in enumerate(scenes)}
+    first = plot_scene_sensitivity(scenes, {"Tumor": {}, "Blood vessel": values})
+    assert first.startswith(b"\x89PNG")
+    assert plot_scene_sensitivity(scenes, {"Tumor": values, "Blood vessel": values}) != first

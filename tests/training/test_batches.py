@@ -1,0 +1,53 @@
+"""Samples to arrays, by hand."""
+
+import numpy as np
+
+from gluon_liver.config.schema import RPNConfig
+from gluon_liver.data.ct_loader import Sample
+from gluon_liver.data.network_input import normalise
+from gluon_liver.training.batches import make_batch
+
+ANCHORS = np.array([[x, y, x + 16, y + 16] for x in range(0, 48, 4) for y in range(0, 48, 4)], np.float32)
+
+
+def sample(boxes, labels):
+    image = np.full((2, 1, 3, 64, 64), 51, np.uint8)
+    return Sample(image, np.array(boxes, np.float32).reshape(-1, 4), np.array(labels), 1.0)
+
+
+def batch(samples, seeds):
+    return make_batch(
+        samples,
+        anchors=ANCHORS,
+        rpn=RPNConfig(samples=8),
+        max_boxes=3,
+        rngs=[np.random.default_rng(seed) for seed in seeds],
+        draws=np.zeros((len(samples), 5), np.float32),
+    )
+
+
+def test_grey_is_normalised_with_imagenets_mean_and_deviation():
+    grey = normalise(np.array([0, 255], np.uint8))
+    assert grey.dtype == np.float32
+    assert np.allclose(grey, [-0.449 / 0.226, 0.551 / 0.226])
+
+
+def test_boxes_are_padded_with_minus_one():
+    made = batch([sample([[0, 0, 16, 16], [32, 32, 48, 48]], [2, 0]), sample([], [])], (0, 1))
+    assert made.images.shape == (2, 2, 1, 3, 64, 64)
+    assert made.gt_boxes[0].tolist() == [[0, 0, 16, 16], [32, 32, 48, 48], [-1] * 4]
+    assert made.gt_labels.tolist() == [[2, 0, -1], [-1, -1, -1]]
+    assert (made.gt_boxes[1] == -1).all()
+
+
+def test_targets_belong_to_their_image():
+    made = batch([sample([[0, 0, 16, 16]], [1]), sample([], [])], (0, 0))
+    positive = np.flatnonzero(made.rpn_labels[0] == 1)
+    assert 0 in positive and (made.rpn_labels[1] != 1).all()
+    assert (made.rpn_labels >= 0).sum(axis=1).tolist() == [8, 8]
+
+
+def test_each_sample_draws_with_its_own_generator():
+    same, other = batch([sample([], [])] * 2, (5, 5)), batch([sample([], [])] * 2, (5, 6))
+    assert np.array_equal(same.rpn_labels[0], same.rpn_labels[1])
+    assert not np.array_equal(other.rpn_labels[0], other.rpn_labels[1])

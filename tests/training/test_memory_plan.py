@@ -1,0 +1,151 @@
+"""The memory plan against arrays counted by hand, and mirroring against the gradients of the plain graph."""
+
+import re
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from gluon_liver.commands import main
+from gluon_liver.nn.build import make_detector
+from gluon_liver.nn.nets import TrainingNet
+from gluon_liver.training.memory_plan import MIB, MemoryPlan, memory_plan, plan_symbol
+from gluon_liver.training.mirror import mirror_blocks, training_symbol
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAN = MemoryPlan(parameters=MIB, gradients=MIB, optimizer=MIB, constants=0, batch=MIB, maps=6 * MIB, kept={"rpn_x": 7})
+
+
+def dense_chain():
+    """Three dense layers without bias; every map (1024, 1024) and every weight is 4 MiB."""
+    y = mx.sym.var("x")
+    for number in range(3):
+        y = mx.sym.FullyConnected(y, num_hidden=1024, no_bias=True, name=f"dense{number}")
+        if number < 2:
+            y = mx.sym.relu(y, name=f"relu{number}")
+    return y
+
+
+def bottlenecks(width=8, units=3):
+    """A convolution and two-layer residual units, the parts that mirror_blocks knows."""
+    y = mx.sym.Convolution(mx.sym.var("x"), num_filter=width, kernel=(1, 1), no_bias=True, name="stem")
+    y = mx.sym.relu(mx.sym.BatchNorm(y, fix_gamma=False, name="stem_bn"), name="stem_relu")
+    for unit in range(units):
+        inner = y
+        for layer in range(2):
+            name = f"unit{unit}_{layer}"
+            inner = mx.sym.Convolution(inner, num_filter=width, kernel=(3, 3), pad=(1, 1), no_bias=True, name=name)
+            inner = mx.sym.BatchNorm(inner, fix_gamma=False, name=name + "_bn")
+            if layer == 0:
+                inner = mx.sym.relu(inner, name=name + "_relu")
+        y = mx.sym.relu(inner + y, name=f"unit{unit}_out")
+    return y
+
+
+def learned_of(symbol):
+    return [name for name in symbol.list_arguments() if name != "x"]
+
+
+def test_plan_of_three_dense_layers_is_what_one_counts():
+    symbol = dense_chain()
+    plan = plan_symbol(symbol, {"x": (1024, 1024)}, learned=learned_of(symbol), optimizer_states=2)
+    assert plan.parameters == plan.gradients == 3 * 4 * MIB
+    assert plan.optimizer == 6 * 4 * MIB and plan.constants == 0
+    assert plan.batch == 2 * 4 * MIB  # x, and the gradient of the output
+    # both hidden layers (ReLU in place), the output, the executor's copy of its gradient, and one more gradient:
+    # from there on gradients take over maps that were freed
+    assert plan.maps == 5 * 4 * MIB
+    assert plan.kept == {"relu0": 4 * MIB, "relu1": 4 * MIB}
+    assert plan.total == (12 + 12 + 24 + 8 + 20) * MIB
+
+
+def test_mirroring_keeps_the_output_of_each_unit_alone():
+    symbol, shapes = bottlenecks(), {"x": (4, 8, 256, 256)}  # 8 MiB a map
+    plain = plan_symbol(symbol, shapes, learned=learned_of(symbol))
+    mirrored = plan_symbol(symbol, shapes, learned=learned_of(symbol), mirror=True)
+    # plain: the stem's two maps, and of each unit two convolutions and two ReLUs
+    assert sum(plain.kept.values()) == (2 + 3 * 4) * 8 * MIB
+    assert mirrored.kept == {"unit0_out": 8 * MIB, "unit1_out": 8 * MIB}
+    assert mirrored.maps < 0.7 * plain.maps
+    assert (mirrored.parameters, mirrored.gradients) == (plain.parameters, plain.gradients)
+
+
+def gradients(symbol, arrays):
+    executor = symbol.simple_bind(mx.cpu(), x=arrays["x"].shape)
+    executor.copy_params_from({name: mx.nd.array(array) for name, array in arrays.items()})
+    (output,) = executor.forward(is_train=True)
+    executor.backward(mx.nd.cos(output))
+    found = {name: array.asnumpy() for name, array in executor.grad_dict.items()}
+    found.update((name, array.asnumpy()) for name, array in executor.aux_dict.items())
+    return found
+
+
+def test_mirrored_gradients_and_running_statistics_are_those_of_the_plain_graph():
+    symbol = bottlenecks()
+    rng = np.random.default_rng(0)
+    shapes, _, _ = symbol.infer_shape(x=(2, 8, 9, 9))
+    arrays = {name: rng.normal(0, 0.5, shape).astype("f") for name, shape in zip(symbol.list_arguments(), shapes)}
+    plain, mirrored = gradients(symbol, arrays), gradients(mirror_blocks(symbol), arrays)
+    assert plain.keys() == mirrored.keys()
+    for name, array in plain.items():
+        np.testing.assert_allclose(mirrored[name], array, rtol=1e-5, atol=1e-6, err_msg=name)
+    assert any(np.abs(array).max() > 0.1 for name, array in plain.items() if name.startswith("unit0"))
+
+
+@pytest.mark.parametrize("depth", [50, 101])
+def test_all_that_runs_again_is_read(make_config, depth):
+    # cuDNN's BatchNorm and the plain Convolution refuse to run for an output that nobody reads
+    config = make_config(**{"network.depth": depth, "row": None})
+    net = TrainingNet(make_detector(config, classes="abc", phases=2, context=mx.cpu()), batch_size=2)
+    shapes = {
+        "image": (2, 2, 1, 1, 64, 64),
+        "gt_boxes": (2, 4, 4),
+        "gt_labels": (2, 4),
+        "draws": (2, net.detector.draws),
+        "present": (2, 2),
+    }
+    graph = mirror_blocks(training_symbol(net, list(shapes))).simple_bind(mx.cpu(), **shapes).debug_str()
+    read = set(re.findall(r"^\targ\[\d+\]=(\S+)\(0\)", graph, re.MULTILINE))
+    again = re.findall(r"^Op:(?:BatchNorm|Convolution), Name=(\S+_mirror)$", graph, re.MULTILINE)
+    assert len(again) > 90 and set(again) <= read
+
+
+def test_plan_of_a_detector_grows_with_its_input(make_config, monkeypatch):
+    small = memory_plan(make_config())
+    large = memory_plan(make_config(**{"data.size": 128}))
+    assert 0 < small.maps < large.maps and small.parameters == large.parameters
+    assert small == memory_plan(make_config())
+    assert small.optimizer == 2 * small.parameters  # Adam
+    assert memory_plan(make_config(**{"train.optimizer": "sgd", "train.momentum": 0.0})).optimizer == 0
+    assert memory_plan(make_config(), batch_size=4).batch > 1.9 * small.batch
+    assert memory_plan(make_config(**{"data.size": 128}), mirror=True).maps < large.maps
+    monkeypatch.setenv("MXNET_BACKWARD_DO_MIRROR", "1")
+    assert memory_plan(make_config()) == small
+
+
+def test_text_says_by_how_much_a_plan_does_not_fit():
+    assert PLAN.total == 10 * MIB
+    lines = PLAN.text(8 * MIB).splitlines()
+    assert any("TOO LARGE" in line for line in lines)
+    assert [line.split()[-1] for line in lines if line.startswith("left, or exceeded")] == ["-2"]
+    assert "fits" in PLAN.text(10 * MIB) and "TOO LARGE" not in PLAN.text(10 * MIB)
+
+
+def test_command_prints_both_plans_and_what_they_leave_out(capsys):
+    assert main(["memory", "demo-ct", "--set", "data.size=64", "--limit-gb", "0.001"]) == 0
+    printed = capsys.readouterr().out
+    for words in ("demo-ct: 4 x 1 phase of 64x64x1", "plain", "mirrored", "TOO LARGE", "workspace", "CUDA context"):
+        assert words in printed
+    arguments = ["--set", "network.multi_modal=true", "--set", "row=null", "--set", "data.size=64", "--phases", "2"]
+    assert main(["memory", "demo-ct", *arguments]) == 0
+    assert "2 phases" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["no-such-config"], ["r50", "--batch-size", "1"], ["r50", "--phases", "5"], ["r50", "--limit-gb", "0"]],
+)
+def test_command_refuses_what_it_cannot_plan(capsys, arguments):
+    assert main(["memory", *arguments]) == 2
+    assert capsys.readouterr().err.startswith("error: ")

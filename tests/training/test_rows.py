@@ -1,0 +1,104 @@
+"""The six rows of Table 4: what differs between their configurations, and that all of each network learns."""
+
+import dataclasses
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from gluon_liver.config.load import load_config
+from gluon_liver.config.rules import ROWS
+from gluon_liver.data.ct_loader import Sample
+from gluon_liver.inference.detector import SliceDetector
+from gluon_liver.training.batches import make_batch
+from gluon_liver.training.trainer import DetectorTrainer
+
+CLASSES = ("cyst", "hemangioma", "hcc")
+ROW_CONFIGS = {
+    "R-50": "r50",
+    "R-101": "r101",
+    "R-50-2.5D": "r50-2.5d",
+    "R-101 region fusion": "r101-fusion",
+    "R-50 multi-modal": "r50-multimodal",
+    "R-101 multi-modal": "r101-multimodal",
+}
+DEMO_CONFIGS = {row: "demo-ct" if name == "r50" else "demo-" + name for row, name in ROW_CONFIGS.items()}
+
+
+@pytest.mark.parametrize("names", [ROW_CONFIGS, DEMO_CONFIGS])
+def test_rows_differ_in_the_four_knobs_alone(names):
+    assert list(names) == list(ROWS)
+    plain = set()
+    for row, name in names.items():
+        config = load_config(name)
+        assert config.row == row
+        knobs = (config.network.depth, config.data.slices, config.network.fusion, config.network.multi_modal)
+        assert knobs == ROWS[row]
+        network = dataclasses.replace(config.network, depth=50, fusion=False, multi_modal=False)
+        data = dataclasses.replace(config.data, slices=1)
+        plain.add(dataclasses.replace(config, row=None, network=network, data=data))
+    assert len(plain) == 1
+
+
+def trainer_of(row):
+    """The row's demo at 64x64 with fewer proposals."""
+    config = load_config(
+        DEMO_CONFIGS[row],
+        overrides=[
+            "data.size=64",
+            "network.rpn.channels=16",
+            "network.rpn.train_post_nms=60",
+            "network.rpn.test_post_nms=30",
+            "network.head.samples=16",
+            "train.batch_size=2",
+            "network.head.dropout=0.0",
+            "network.rpn.min_size=2",
+            "network.head.score_threshold=0.0",
+        ],
+    )
+    phases = 3 if config.network.multi_modal else 1
+    return DetectorTrainer(config, classes=CLASSES, phases=phases, contexts=[mx.cpu()]), phases
+
+
+def batch_of(trainer, phases):
+    rng = np.random.default_rng(0)
+    config = trainer.config
+    samples = [
+        Sample(
+            rng.integers(0, 256, (phases, 1, config.data.slices, 64, 64)).astype(np.uint8),
+            np.array([[10, 12, 30, 34], [36, 30, 60, 48], [5, 40, 20, 60]], np.float32),
+            np.array([0, 1, 2], np.int32),
+            1.0,
+            np.ones(phases, bool),
+        )
+        for _ in range(2)
+    ]
+    return samples, make_batch(
+        samples,
+        anchors=trainer.anchors,
+        rpn=config.network.rpn,
+        max_boxes=config.network.head.max_boxes,
+        rngs=[np.random.default_rng(seed) for seed in range(2)],
+        draws=rng.random((2, trainer.detector.draws), np.float32),
+    )
+
+
+@pytest.mark.parametrize("row", list(ROWS))
+def test_every_parameter_of_a_row_gets_a_gradient(row):
+    trainer, phases = trainer_of(row)
+    samples, batch = batch_of(trainer, phases)
+    losses = [trainer.step(batch, learning_rate=1e-3)["total"] for _ in range(8)]
+    assert np.isfinite(losses).all() and losses[-1] < losses[0]
+    learned = trainer.detector.collect_learned()
+    fixed = {name for name, parameter in learned.items() if parameter.grad_req == "null"}
+    assert {name.rpartition(".")[2] for name in fixed} == {"running_mean", "running_var"}
+    # after the first steps: what lies behind a weight that starts at zero has no gradient in the first
+    without = [name for name in set(learned) - fixed if not np.abs(learned[name].grad().asnumpy()).max() > 0]
+    assert without == []
+    parts = {name.split(".")[0] for name in learned}
+    assert parts == {"backbone", "block4", "rpn", "texture", "class_predictor", "box_predictor"} | (
+        {"fusion", "dense"} if trainer.config.network.fusion else set()
+    ) | ({"relation"} if phases > 1 else set())
+    detector = SliceDetector(trainer.detector, config=trainer.config, context=mx.cpu())
+    (found,) = detector.detect(samples[0].image[None], samples[0].present[None], scales=[1.0], shapes=[(64, 64)])
+    assert np.isfinite(found.scores).all() and found.scores.max() <= 1 and len(found.scores) > 0
