@@ -57,6 +57,13 @@ setup(
     extras_require={
         "cpu": ["mxnet==1.9.1"],
         "cu112": ["mxnet-cu112==1.9.1"] + CUDA,
-        "test": ["pytest>=8.3.5,<10", "ruff>=0.17.6,<0.18"],
+        "test": [
+            "coverage[toml]>=7.6.1,<8",
+            "mypy>=1.14.1,<3",
+            "pytest>=8.3.5,<10",
+            "ruff>=0.17.6,<0.18",
+            "types-PyYAML>=6.0.12",
+            "types-tqdm>=4.66",
+        ],
     },
 )
