@@ -17,12 +17,13 @@ from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple
 import mxnet as mx
 import numpy as np
 
-from gluon_liver.config.schema import Config
 from gluon_liver.config.load import save_config
+from gluon_liver.config.schema import Config
 from gluon_liver.errors import RunError, TrainingError
 from gluon_liver.nn.rcnn import RegionDetector
+
 from .fault_points import fault_point
-from .manifest import (CONFIG, MANIFEST, OPTIMIZER, PARAMETERS, STATE, DamageError, verified, write_manifest)
+from .manifest import CONFIG, MANIFEST, OPTIMIZER, PARAMETERS, STATE, DamageError, verified, write_manifest
 from .run import CHECKPOINT, Run
 from .training_state import TrainingState
 

@@ -1,29 +1,27 @@
 """The run folder: config.yaml, environment.json, log.jsonl, checkpoints/, later results.json and report.html."""
 
 from __future__ import annotations
-from gluon_liver.system.environment import describe_environment
-from gluon_liver.files.atomic import write_json
 
 import contextlib
 import json
 import os
-import platform
 import re
 import shutil
-import subprocess
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Collection, Dict, Optional, Sequence, Tuple, Union
 
 import yaml
 
-from gluon_liver.config.schema import Config
 from gluon_liver.config.load import build_config, save_config
+from gluon_liver.config.schema import Config
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import ConfigError, DatasetError, RunError
-from .log import read_log
+from gluon_liver.files.atomic import write_json
 from gluon_liver.files.lock import LOCK
+from gluon_liver.system.environment import describe_environment
+
+from .log import read_log
 
 # keys of environment.json that a run cannot be used without
 REQUIRED = {"data": str, "classes": list, "training_patients": list, "training_studies": list}
@@ -204,11 +202,3 @@ def clear_dead(folder: Path) -> None:
 def has_checkpoint(folder: Path) -> bool:
     """Whether a run folder holds a complete checkpoint."""
     return any(CHECKPOINT.fullmatch(path.name) for path in (folder / "checkpoints").glob("*"))
-
-
-
-
-
-
-
-

@@ -8,11 +8,11 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.runs.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
-from gluon_liver.runs.manifest import own_digest
 from gluon_liver.errors import RunError, TrainingError
 from gluon_liver.nn.ct_detector import CTDetector
 from gluon_liver.nn.rcnn import initialize
+from gluon_liver.runs.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
+from gluon_liver.runs.manifest import own_digest
 
 
 def detector_of(config):

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from mxnet.gluon import nn
 
+from gluon_liver.errors import RunError, TrainingError
 from gluon_liver.runs.checkpoint import load_checkpoint, load_state, newest_intact, prune, save_checkpoint
 from gluon_liver.runs.manifest import DamageError, verified
 from gluon_liver.runs.training_state import TrainingState
-from gluon_liver.errors import RunError, TrainingError
+
 from .test_checkpoint import rewrite_manifest
 
 FILES = ("net.params", "optimizer.params", "state.json", "config.yaml", "manifest.json")

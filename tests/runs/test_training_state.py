@@ -8,9 +8,9 @@ import pytest
 from mxnet import autograd, gluon
 from mxnet.gluon import nn
 
+from gluon_liver.errors import RunError
 from gluon_liver.runs.checkpoint import load_checkpoint, load_state, save_checkpoint
 from gluon_liver.runs.training_state import TrainingState, optimizer_state, restore_optimizer
-from gluon_liver.errors import RunError
 
 OPTIMIZERS = {
     "momentum": ("sgd", {"momentum": 0.9, "wd": 0.01}),
