@@ -5,16 +5,14 @@ A scene is a run of frames of one recording that belong together. The class orde
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
 from gluon_liver.errors import AnnotationError, DatasetError
 
-from .ct_labels import coco_images, read_json, required
+from .coco import CocoImage, coco_images, read_json, required, save_coco
 
 CLASSES = ("tumor", "vessel")
 
@@ -100,7 +98,7 @@ def load_source_labels(path: str) -> Tuple[List[SourceLabel], bool]:
 
     Raises AnnotationError that names the image and the key: 'video' (or 'file'), 'frame' and 'scene' are required.
     """
-    coco = read_json(path, "label file")
+    coco = read_json(path)
     result: List[SourceLabel] = []
     seen: Dict[Tuple[str, int], int] = {}
     for entry, boxes, labels in coco_images(coco, CLASSES, path):
@@ -132,10 +130,9 @@ def load_source_labels(path: str) -> Tuple[List[SourceLabel], bool]:
 
 
 def save_labels(labels: Sequence[USLabel], path: str) -> None:
-    """Write DATA/labels.json through a temporary sibling; category_id is the class index + 1."""
-    images, annotations = [], []
-    for label in labels:
-        images.append(
+    """Write DATA/labels.json."""
+    images = (
+        (
             {
                 "id": label.image_id,
                 "file_name": f"{label.case}/{label.frame:06d}",
@@ -144,40 +141,28 @@ def save_labels(labels: Sequence[USLabel], path: str) -> None:
                 "study": label.case,
                 "scene": label.scene,
                 "frame": label.frame,
-            }
+            },
+            label.boxes,
+            label.labels,
         )
-        for box, category in zip(label.boxes, label.labels):
-            x1, y1, x2, y2 = (round(float(edge), 4) for edge in box)
-            width, height = round(x2 - x1, 4), round(y2 - y1, 4)
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": label.image_id,
-                    "category_id": int(category) + 1,
-                    "bbox": [x1, y1, width, height],
-                    "area": round(width * height, 4),
-                    "iscrowd": 0,
-                }
-            )
-    categories = [{"id": index + 1, "name": name} for index, name in enumerate(CLASSES)]
-    with open(f"{path}.tmp", "w", encoding="utf-8") as stream:
-        json.dump({"images": images, "annotations": annotations, "categories": categories}, stream)
-    os.replace(f"{path}.tmp", path)
+        for label in labels
+    )
+    save_coco(images, CLASSES, path)
 
 
 def load_labels(path: str) -> List[USLabel]:
     """Read DATA/labels.json, ordered by case and frame. Raises AnnotationError that names the image and the key."""
-    found: List[Tuple[Dict[str, Any], np.ndarray, np.ndarray]] = []
-    for entry, boxes, labels in coco_images(read_json(path, "label file"), CLASSES, path):
+    images: List[CocoImage] = []
+    for entry, boxes, labels in coco_images(read_json(path), CLASSES, path):
         where = f"{path}: image {entry['id']}"
         required(entry, "study", str, where)
         for key in ("scene", "frame"):
             if required(entry, key, int, where) < 0:
                 raise AnnotationError(f"{where}: key {key!r} is {entry[key]}; it must be 0 or more")
-        found.append((entry, boxes, labels))
-    found.sort(key=lambda item: (item[0]["study"], item[0]["frame"]))
+        images.append((entry, boxes, labels))
+    images.sort(key=lambda item: (item[0]["study"], item[0]["frame"]))
     result: List[USLabel] = []
-    for entry, boxes, labels in found:
+    for entry, boxes, labels in images:
         case, frame = entry["study"], entry["frame"]
         row = result[-1].row + 1 if result and result[-1].case == case else 0
         if row and result[-1].frame == frame:

@@ -13,7 +13,8 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from gluon_liver.data.ct_labels import CLASSES, CTLabel, coco_images, read_json, required
+from gluon_liver.data.coco import coco_images, read_json, required
+from gluon_liver.data.ct_labels import CLASSES, CTLabel
 from gluon_liver.errors import AnnotationError
 from gluon_liver.readers.dicom.series import Scan, SeriesFiles, slice_uid
 from gluon_liver.readers.dicom.slice_grid import project_positions
@@ -63,7 +64,7 @@ class NotTaken:
 
 def load_label_file(path: str, *, classes: Sequence[str] = CLASSES) -> LabelFile:
     """Read and check a label file by itself. Raises AnnotationError that names the entry and the key."""
-    coco = read_json(path, "label file")
+    coco = read_json(path)
     images = coco_images(coco, classes, path)
     exhaustive = coco.get("exhaustive", False)
     if not isinstance(exhaustive, bool):

@@ -46,7 +46,7 @@ def test_what_is_saved_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "place, value, found",
+    "place, value, message",
     [
         (("images",), {}, "key 'images' must be a list"),
         (("images", 0, "id"), "4", "entry 0 of images: key 'id'"),
@@ -71,13 +71,13 @@ def test_what_is_saved_comes_back(tmp_path):
         (("categories", 1, "id"), 30, "id 30 is used twice"),
     ],
 )
-def test_wrong_entries_are_named_with_their_key(tmp_path, place, value, found):
+def test_wrong_entries_are_named_with_their_key(tmp_path, place, value, message):
     record = copy.deepcopy(GOOD)
     target = record
     for step in place[:-1]:
         target = target[step]
     target[place[-1]] = value
-    with pytest.raises(AnnotationError, match=found):
+    with pytest.raises(AnnotationError, match=message):
         load(record, tmp_path)
 
 
