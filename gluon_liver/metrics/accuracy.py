@@ -7,10 +7,10 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from gluon_liver.structures.arrays import FloatArray, IntArray
 from gluon_liver.structures.boxes import box_iou
 from gluon_liver.structures.image_result import ImageResult, patient_ids
 
-from .bootstrap import divide_or_nan
 from .matching import MatchRecords
 
 MIXED = "mixed"
@@ -18,10 +18,10 @@ MIXED = "mixed"
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Right answers and opportunities of each patient, in the order of patient_ids: (p,) int64 each."""
+    """Right answers and opportunities of each patient, in the order of :func:`patient_ids`: (p,) int64 each."""
 
-    right: np.ndarray
-    n: np.ndarray
+    right: IntArray
+    n: IntArray
 
     @property
     def value(self) -> Optional[float]:
@@ -31,11 +31,10 @@ class Counts:
 
 
 def top1_is_right(result: ImageResult, *, iou_threshold: float = 0.5) -> bool:
-    """Whether the best-scoring ROI over all classes overlaps a lesion of its class by IoU >= iou_threshold.
+    """Whether the best-scoring ROI over all classes overlaps a lesion of its class by ``iou_threshold``.
 
-    The paper: "we took the ROI with the highest probability as the output of the model" (Classification
-    Recognition). Of ROIs tied for the best score the first listed is the output; without any ROI the answer
-    is wrong.
+    The paper: "we took the ROI with the highest probability as the output of the model" (Classification Recognition).
+    Of ROIs tied for the best score the first listed is the output; without any ROI the answer is wrong.
     """
     if len(result.scores) == 0:
         return False
@@ -47,13 +46,10 @@ def top1_is_right(result: ImageResult, *, iou_threshold: float = 0.5) -> bool:
 def top1_counts(
     results: Sequence[ImageResult], classes: Sequence[str], *, iou_threshold: float = 0.5
 ) -> Dict[str, Counts]:
-    """Top-1 counts over annotated slices, a class at a time.
+    """Top-1 counts over annotated slices: {class: counts, ..., "mixed": counts}.
 
-    A slice whose lesions are all of one class counts for that class. A slice with lesions of several classes
-    cannot be right for all of them with a single output, so such slices are counted apart, under "mixed".
-
-    Returns:
-        {class: Counts, ..., "mixed": Counts}. Slices without lesions are not counted.
+    A slice whose lesions are all of one class counts for that class. A slice with lesions of several classes cannot be
+    right for all of them with a single output, so such slices are counted apart. Those without lesions are not counted.
     """
     row_of = {patient: row for row, patient in enumerate(patient_ids(results))}
     right = np.zeros((len(classes) + 1, len(row_of)), dtype=np.int64)
@@ -72,7 +68,7 @@ def top1_counts(
 def top1_accuracy(
     results: Sequence[ImageResult], classes: Sequence[str], *, iou_threshold: float = 0.5
 ) -> Dict[str, Optional[float]]:
-    """Top-1 accuracy by class and of mixed slices; None where there is no such slice. See top1_counts."""
+    """Top-1 accuracy by class and of mixed slices; None where there is no such slice. See :func:`top1_counts`."""
     counts = top1_counts(results, classes, iou_threshold=iou_threshold)
     return {name: count.value for name, count in counts.items()}
 
@@ -86,32 +82,33 @@ def precision_recall_counts(records: MatchRecords) -> Tuple[Counts, Counts]:
 
 
 def precision_recall_curve(records: MatchRecords) -> Dict[str, List[float]]:
-    """Precision over recall as the score threshold falls, one point for each recall reached.
+    """Precision over recall as the score threshold falls, one point for each recall reached, recall rising.
 
-    Tied scores form one point (a threshold cannot part them). Points that add false positives only are left
-    out, save the last. Empty lists when there is no lesion.
-
-    Returns:
-        {"recall": [...], "precision": [...], "score": [...]}, recall rising; score is the threshold of the
-        point.
+    Lists of equal length under "recall", "precision" and "score", the threshold of the point; empty when there is no
+    lesion. Tied scores form one point (a threshold cannot part them). Points that add false positives only are left
+    out, save the last.
     """
     lesions = int(records.gt_count.sum())
     if lesions == 0:
         return {"recall": [], "precision": [], "score": []}
-    ends = threshold_ends(records.scores)
-    hits = np.cumsum(records.hit)[ends]
-    precision = divide_or_nan(hits, ends + 1)
-    keep = np.flatnonzero(np.diff(hits, prepend=0) > 0)
-    if len(ends) and (len(keep) == 0 or keep[-1] != len(ends) - 1):
-        keep = np.append(keep, len(ends) - 1)
+    ends, hits = corners(records)
     return {
-        "recall": (hits[keep] / lesions).tolist(),
-        "precision": precision[keep].tolist(),
-        "score": records.scores[ends[keep]].tolist(),
+        "recall": (hits / lesions).tolist(),
+        "precision": (hits / (ends + 1)).tolist(),
+        "score": records.scores[ends].tolist(),
     }
 
 
-def threshold_ends(scores: np.ndarray) -> np.ndarray:
+def corners(records: MatchRecords) -> Tuple[IntArray, IntArray]:
+    """Where a curve over thresholds bends: rows at which a new hit is reached, and the last; hits down to each."""
+    ends = threshold_ends(records.scores)
+    hits = np.cumsum(records.hit)[ends]
+    bends = np.diff(hits, prepend=0) > 0
+    bends[-1:] = True
+    return ends[bends], hits[bends]
+
+
+def threshold_ends(scores: FloatArray) -> IntArray:
     """Last index of each run of equal, descending scores: the cuts that a score threshold can make."""
     if len(scores) == 0:
         return np.zeros(0, dtype=np.int64)

@@ -1,8 +1,7 @@
 """Patient-level percentile bootstrap.
 
-Slices of one patient are not independent, so whole patients are drawn with replacement. A replicate is a row
-of counts, how often each patient was drawn; metrics take the counts as weights, which equals evaluating the
-copies.
+Slices of one patient are not independent, so whole patients are drawn with replacement. A replicate is a row of
+counts, how often each patient was drawn; metrics take the counts as weights, which equals evaluating the copies.
 """
 
 from __future__ import annotations
@@ -11,11 +10,13 @@ from typing import Any, Dict, Optional
 
 import numpy as np
 
+from gluon_liver.structures.arrays import Array, FloatArray, IntArray
+
 CONFIDENCE = 0.95
 
 
-def draw_patients(patients: int, *, replicates: int = 1000, seed: int = 0) -> np.ndarray:
-    """How often each patient is drawn: (replicates, patients) int64, every row sums to patients."""
+def draw_patients(patients: int, *, replicates: int = 1000, seed: int = 0) -> IntArray:
+    """How often each patient is drawn: (replicates, patients) int64, every row sums to ``patients``."""
     if patients == 0:
         return np.zeros((replicates, 0), dtype=np.int64)
     drawn = np.random.default_rng(seed).integers(0, patients, size=(replicates, patients))
@@ -23,18 +24,15 @@ def draw_patients(patients: int, *, replicates: int = 1000, seed: int = 0) -> np
     return np.bincount(flat.ravel(), minlength=replicates * patients).reshape(replicates, patients)
 
 
-def with_interval(value: Optional[float], replicated: np.ndarray, contributing: int) -> Dict[str, Any]:
-    """A metric with its percentile interval.
+def with_interval(value: Optional[float], replicated: FloatArray, contributing: int) -> Dict[str, Any]:
+    """A metric with its percentile interval: {"value", "low", "high", "undefined"}.
 
-    Args:
-        value: the metric on all patients, None (or NaN) when it is undefined.
-        replicated: (replicates,) the metric in each replicate, NaN where it is undefined.
-        contributing: patients the metric rests on (those with lesions, say). Below two, resampling cannot
-            change the metric, and an interval of no width would pass for certainty: there is none.
+    "undefined" counts the replicates left out. Where there is no interval, low and high are None and "reason" says why.
 
-    Returns:
-        {"value", "low", "high", "undefined"}: undefined counts the replicates left out. Where there is no
-        interval, low and high are None and "reason" says why.
+    value: the metric on all patients, None (or NaN) when it is undefined.
+    replicated: (replicates,) the metric in each replicate, NaN where it is undefined.
+    contributing: patients the metric rests on (those with lesions, say). Below two, resampling cannot change the
+    metric, and an interval of no width would pass for certainty: there is none.
     """
     if value is None or not np.isfinite(value):
         return _without_interval(None, len(replicated), "the metric is undefined: nothing to count over")
@@ -49,8 +47,8 @@ def with_interval(value: Optional[float], replicated: np.ndarray, contributing: 
     return {"value": float(value), "low": float(low), "high": float(high), "undefined": undefined}
 
 
-def ratio_with_interval(numerator: np.ndarray, denominator: np.ndarray, weights: np.ndarray) -> Dict[str, Any]:
-    """with_interval of sum(numerator) / sum(denominator), both counts a patient, (p,).
+def ratio_with_interval(numerator: IntArray, denominator: IntArray, weights: IntArray) -> Dict[str, Any]:
+    """:func:`with_interval` of sum(numerator) / sum(denominator), both counts a patient, (p,).
 
     Adds "n", the denominator over all patients.
     """
@@ -63,12 +61,12 @@ def ratio_with_interval(numerator: np.ndarray, denominator: np.ndarray, weights:
     return entry
 
 
-def divide_or_nan(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+def divide_or_nan(numerator: Array, denominator: Array) -> FloatArray:
     """Elementwise quotient as float64, NaN where the denominator is 0."""
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
-    return np.divide(
-        numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator != 0, casting="unsafe"
-    )
+    nan = np.full(numerator.shape, np.nan)
+    quotient: FloatArray = np.divide(numerator, denominator, out=nan, where=denominator != 0)
+    return quotient
 
 
 def _without_interval(value: Optional[float], undefined: int, reason: str) -> Dict[str, Any]:

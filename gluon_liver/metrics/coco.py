@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from gluon_liver.structures.arrays import Array, FloatArray, IntArray
 from gluon_liver.structures.image_result import ImageResult
 
 from .bootstrap import divide_or_nan
@@ -26,11 +27,10 @@ _REPLICATES_AT_ONCE = 50  # bounds the (replicates, detections) work arrays
 def coco_average_precision(
     results: Sequence[ImageResult], classes: Sequence[str]
 ) -> Dict[str, Dict[str, Optional[float]]]:
-    """Average precision by pycocotools: IoU 0.50:0.95 ("ap"), 0.5 ("ap50") and 0.75 ("ap75").
+    """Average precision by pycocotools: {"ap" | "ap50" | "ap75": {class: value, ..., "mean": value}}.
 
-    Returns:
-        {"ap" | "ap50" | "ap75": {class: value, ..., "mean": value}}. A class without lesions is None
-        (pycocotools says -1) and does not enter the mean.
+    "ap" is at IoU 0.50:0.95, "ap50" at 0.5 and "ap75" at 0.75. A class without lesions is None (pycocotools says -1)
+    and does not enter the mean.
     """
     chosen = {"ap": slice(None), "ap50": slice(0, 1), "ap75": slice(5, 6)}
     if not results:
@@ -48,27 +48,22 @@ def coco_average_precision(
     return table
 
 
-def weighted_ap(records: MatchRecords, weights: np.ndarray) -> np.ndarray:
+def weighted_ap(records: MatchRecords, weights: IntArray) -> FloatArray:
     """101-point interpolated average precision in each bootstrap replicate.
 
-    With all weights 1 this is pycocotools' AP at the IoU the records were matched at. A copy of a detection
-    right behind the original cannot change the interpolated precision, so integer weights equal evaluating
-    the copies.
+    With all weights 1 this is pycocotools' AP at the IoU the records were matched at. A copy of a detection right
+    behind the original cannot change the interpolated precision, so integer weights equal evaluating the copies.
+    Returns float64 (replicates,), NaN where the replicate holds no lesion of the class.
 
-    Args:
-        records: matched detections of one class.
-        weights: (replicates, patients) int64, how often each patient counts.
-
-    Returns:
-        (replicates,) float64, NaN where the replicate holds no lesion of the class.
+    records: matched detections of one class.
+    weights: (replicates, patients) int64, how often each patient counts.
     """
-    found = [np.zeros(0)]
-    for start in range(0, len(weights), _REPLICATES_AT_ONCE):
-        found.append(_average_precision(records, weights[start : start + _REPLICATES_AT_ONCE]))
-    return np.concatenate(found)
+    starts = range(0, len(weights), _REPLICATES_AT_ONCE)
+    blocks = [_average_precision(records, weights[start : start + _REPLICATES_AT_ONCE]) for start in starts]
+    return np.concatenate([np.zeros(0), *blocks])
 
 
-def _average_precision(records: MatchRecords, weights: np.ndarray) -> np.ndarray:
+def _average_precision(records: MatchRecords, weights: IntArray) -> FloatArray:
     # Precision is highest, for the recall it belongs to, right at a hit: the envelope needs the hits only.
     at_hit = np.flatnonzero(records.hit)
     weight = weights[:, records.patient].astype(np.float64)  # (r, d)
@@ -78,20 +73,20 @@ def _average_precision(records: MatchRecords, weights: np.ndarray) -> np.ndarray
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     lesions = weights @ records.gt_count
     recall = divide_or_nan(hits, lesions[:, None])
-    found = np.full(len(weights), np.nan)
+    average = np.full(len(weights), np.nan)
     for row in np.flatnonzero(lesions > 0):
         index = np.searchsorted(recall[row], RECALL_POINTS, side="left")
         reached = index < len(at_hit)
-        found[row] = envelope[row, index[reached]].sum() / len(RECALL_POINTS)
-    return found
+        average[row] = envelope[row, index[reached]].sum() / len(RECALL_POINTS)
+    return average
 
 
-def _coco_precision(results: Sequence[ImageResult], classes: int) -> np.ndarray:
+def _coco_precision(results: Sequence[ImageResult], classes: int) -> FloatArray:
     """pycocotools' precision[IoU, recall point, class, area range, detection limit]; -1 where undefined."""
     images = [{"id": result.image_id} for result in results]
     categories = [{"id": label + 1} for label in range(classes)]
-    truth: List[dict] = []
-    detections: List[dict] = []
+    truth: List[Dict[str, Any]] = []
+    detections: List[Dict[str, Any]] = []
     for result in results:
         for box, label in zip(result.gt_boxes, result.gt_labels):
             truth.append(_annotation(len(truth) + 1, result.image_id, box, label))
@@ -107,10 +102,11 @@ def _coco_precision(results: Sequence[ImageResult], classes: int) -> np.ndarray:
         evaluation.params.areaRngLbl = ["all"]
         evaluation.evaluate()
         evaluation.accumulate()
-    return evaluation.eval["precision"]
+    precision: FloatArray = evaluation.eval["precision"]
+    return precision
 
 
-def _annotation(number: int, image_id: int, box: np.ndarray, label: int) -> dict:
+def _annotation(number: int, image_id: int, box: Array, label: int) -> Dict[str, Any]:
     # Numbers start at 1: pycocotools marks "unmatched" with 0.
     x1, y1, x2, y2 = (float(value) for value in box)
     width, height = x2 - x1, y2 - y1
@@ -124,7 +120,7 @@ def _annotation(number: int, image_id: int, box: np.ndarray, label: int) -> dict
     }
 
 
-def _index(images: List[dict], categories: List[dict], annotations: List[dict]) -> COCO:
+def _index(images: List[Dict[str, Any]], categories: List[Dict[str, Any]], annotations: List[Dict[str, Any]]) -> COCO:
     # Built by hand because COCO.loadRes fails on an empty list of detections.
     coco = COCO()
     coco.dataset = {"images": images, "categories": categories, "annotations": annotations}

@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 
 from gluon_liver.errors import InputError
+from gluon_liver.structures.arrays import FloatArray, IntArray
 from gluon_liver.structures.image_result import ImageResult, check_results, patient_ids
 
 from .accuracy import MIXED, precision_recall_counts, precision_recall_curve, top1_counts
@@ -45,19 +46,15 @@ def ct_summary(
 ) -> Dict[str, Any]:
     """Top-1 accuracy, precision, recall, average precision and FROC with patient-level intervals.
 
-    Values are fractions, 0 to 1; None where a metric is undefined, never NaN. Entries with an interval hold
-    "value", "low", "high", "undefined" (replicates left out), usually "n", and "reason" where there is no
-    interval.
+    Values are fractions, 0 to 1; None where a metric is undefined, never NaN. Entries with an interval hold "value",
+    "low", "high", "undefined" (replicates left out), usually "n", and "reason" where there is no interval. Raises
+    :class:`InputError` when the results contradict themselves or the classes.
 
-    Args:
-        results: one record a slice; slices without lesions belong in it, they can hold false positives.
-        classes: names by label index.
-        score_threshold: the working point of precision and recall (the only metrics that use it).
-        iou_threshold: overlap that counts as found, in all but ap, ap50 and ap75, whose overlaps are fixed.
-        replicates, seed: of the bootstrap; all metrics share its draws.
-
-    Raises:
-        InputError: the results contradict themselves or the classes.
+    results: one record a slice; slices without lesions belong in it, they can hold false positives.
+    classes: names by label index.
+    score_threshold: the working point of precision and recall (the only metrics that use it).
+    iou_threshold: overlap of a hit, in all but ap, ap50 and ap75, whose overlaps are fixed.
+    replicates, seed: of the bootstrap; all metrics share its replicates.
     """
     _check_classes(classes)
     ordered = check_results(results, classes)
@@ -67,9 +64,9 @@ def ct_summary(
     precision: Dict[str, Any] = {}
     recall: Dict[str, Any] = {}
     for name, record in records.items():
-        detected, found = precision_recall_counts(record.at_score(score_threshold))
-        precision[name] = ratio_with_interval(detected.right, detected.n, weights)
-        recall[name] = ratio_with_interval(found.right, found.n, weights)
+        hits, recalled = precision_recall_counts(record.at_score(score_threshold))
+        precision[name] = ratio_with_interval(hits.right, hits.n, weights)
+        recall[name] = ratio_with_interval(recalled.right, recalled.n, weights)
     average = coco_average_precision(ordered, classes)
     return {
         "images": len(ordered),
@@ -97,9 +94,8 @@ def ct_summary(
 def ct_curves(results: Sequence[ImageResult], classes: Sequence[str], *, iou_threshold: float = 0.5) -> Dict[str, Any]:
     """The curves of an evaluation, thinned to their corners.
 
-    Returns:
-        {"froc": {"all" and each class: {"fp", "sensitivity", "score"}}, "pr": {class: {"recall", "precision",
-        "score"}}}, lists of equal length, empty for a class without lesions.
+    Returns {"froc": {"all" and each class: {"fp", "sensitivity", "score"}}, "pr": {class: {"recall", "precision",
+    "score"}}}, lists of equal length, empty for a class without lesions.
     """
     _check_classes(classes)
     records = _records(check_results(results, classes), classes, iou_threshold)
@@ -110,7 +106,7 @@ def ct_curves(results: Sequence[ImageResult], classes: Sequence[str], *, iou_thr
 
 
 def check_summary(summary: Dict[str, Any]) -> None:
-    """Raise InputError unless the dictionary has the entries of ct_summary (it may come from a file)."""
+    """Raise :class:`InputError` unless the dictionary (of a file, say) has the entries of :func:`ct_summary`."""
     if not isinstance(summary, dict):
         raise InputError(f"the summary is a {type(summary).__name__}, not the result of an evaluation")
     missing = [key for key, kind in _SUMMARY_KEYS.items() if not isinstance(summary.get(key), kind)]
@@ -144,7 +140,7 @@ def _records(ordered: Sequence[ImageResult], classes: Sequence[str], iou_thresho
 
 
 def _top1(
-    ordered: Sequence[ImageResult], classes: Sequence[str], iou_threshold: float, weights: np.ndarray
+    ordered: Sequence[ImageResult], classes: Sequence[str], iou_threshold: float, weights: IntArray
 ) -> Dict[str, Any]:
     table: Dict[str, Any] = {}
     for name, counts in top1_counts(ordered, classes, iou_threshold=iou_threshold).items():
@@ -154,10 +150,10 @@ def _top1(
 
 
 def _ap50(
-    ordered: Sequence[ImageResult], classes: Sequence[str], values: Dict[str, Any], weights: np.ndarray
+    ordered: Sequence[ImageResult], classes: Sequence[str], values: Dict[str, Any], weights: IntArray
 ) -> Dict[str, Any]:
     table: Dict[str, Any] = {}
-    replicated: List[np.ndarray] = []
+    replicated: List[FloatArray] = []
     with_lesions = np.zeros(weights.shape[1], dtype=bool)
     for label, name in enumerate(classes):
         record = match_class(ordered, label, iou_threshold=0.5)
@@ -174,7 +170,7 @@ def _ap50(
     return table
 
 
-def _froc(record: MatchRecords, weights: np.ndarray) -> Dict[str, Any]:
+def _froc(record: MatchRecords, weights: IntArray) -> Dict[str, Any]:
     plain = froc_sensitivity(record, np.ones((1, weights.shape[1]), dtype=np.int64))[0]
     replicated = froc_sensitivity(record, weights)
     contributing = int((record.gt_count > 0).sum())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from gluon_liver.errors import InputError
+from gluon_liver.structures.arrays import BoolArray, FloatArray
 
 
-def end_point_error(flow: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> float:
+def end_point_error(flow: FloatArray, truth: FloatArray, valid: BoolArray) -> float:
     """Mean length in pixels of the difference of two flows, (2, H, W) each, over the pixels of ``valid``, bool (H, W).
 
     Raises :class:`InputError` when no pixel is valid, or a flow is not finite at one that is.

@@ -6,7 +6,9 @@ from typing import Dict, List
 
 import numpy as np
 
-from .accuracy import threshold_ends
+from gluon_liver.structures.arrays import FloatArray, IntArray
+
+from .accuracy import corners, threshold_ends
 from .bootstrap import divide_or_nan
 from .matching import MatchRecords
 
@@ -14,53 +16,45 @@ FP_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # the customary seven, as in 
 _REPLICATES_AT_ONCE = 50  # bounds the (replicates, detections) work arrays
 
 
-def froc_sensitivity(records: MatchRecords, weights: np.ndarray) -> np.ndarray:
-    """Sensitivity at each of FP_RATES false positives an image, in each bootstrap replicate.
+def froc_sensitivity(records: MatchRecords, weights: IntArray) -> FloatArray:
+    """Sensitivity at each of ``FP_RATES`` false positives an image, in each bootstrap replicate.
 
-    Step convention: the largest sensitivity of any score threshold whose false positives an image do not
-    exceed the rate; nothing is interpolated. Detections of one score enter together. Every evaluated image
-    counts, those without lesions included.
+    Step convention: the largest sensitivity of any score threshold whose false positives an image do not exceed the
+    rate; nothing is interpolated. Detections of one score enter together. Every evaluated image counts, those without
+    lesions included. Returns float64 (replicates, 7), NaN where the replicate holds no lesion.
 
-    Args:
-        records: matched detections of one class, or pooled.
-        weights: (replicates, patients) int64, how often each patient counts; ones give the plain value.
-
-    Returns:
-        (replicates, 7) float64, NaN where the replicate holds no lesion.
+    records: matched detections of one class, or pooled.
+    weights: (replicates, patients) int64, how often each patient counts; ones give the plain value.
     """
     ends = threshold_ends(records.scores)
     images = weights @ records.image_count
     lesions = weights @ records.gt_count
-    found = np.zeros((len(weights), len(FP_RATES)))
+    reached = np.zeros((len(weights), len(FP_RATES)))
     for start in range(0, len(weights), _REPLICATES_AT_ONCE):
         rows = slice(start, start + _REPLICATES_AT_ONCE)
         weight = weights[rows][:, records.patient]
         hits = np.cumsum(weight * records.hit, axis=1)[:, ends]
         false_positives = np.cumsum(weight * ~records.hit, axis=1)[:, ends]
-        # The first column is a threshold above all scores: nothing is found.
+        # The first column is a threshold above all scores: nothing is hit.
         hits = np.concatenate([np.zeros((len(weight), 1), hits.dtype), hits], axis=1)
         for column, rate in enumerate(FP_RATES):
             within = (false_positives <= rate * images[rows, None]).sum(axis=1)
-            found[rows, column] = hits[np.arange(len(weight)), within]
-    return divide_or_nan(found, lesions[:, None])
+            reached[rows, column] = hits[np.arange(len(weight)), within]
+    return divide_or_nan(reached, lesions[:, None])
 
 
 def froc_curve(records: MatchRecords) -> Dict[str, List[float]]:
     """The whole step curve: each sensitivity reached, at the fewest false positives an image it takes.
 
-    Returns:
-        {"fp": [...], "sensitivity": [...], "score": [...]}, all rising but score, the threshold of the point.
-        The last point is that of all detections. Empty lists when there is no lesion or no detection.
+    Lists of equal length under "fp", "sensitivity", both rising, and "score", the threshold of the point. The last
+    point is that of all detections. Empty lists when there is no lesion or no detection.
     """
     lesions = int(records.gt_count.sum())
-    ends = threshold_ends(records.scores)
-    if lesions == 0 or len(ends) == 0:
+    if lesions == 0:
         return {"fp": [], "sensitivity": [], "score": []}
-    hits = np.cumsum(records.hit)[ends]
-    false_positives = ends + 1 - hits
-    keep = np.union1d(np.flatnonzero(np.diff(hits, prepend=0) > 0), [len(ends) - 1])
+    ends, hits = corners(records)
     return {
-        "fp": (false_positives[keep] / records.image_count.sum()).tolist(),
-        "sensitivity": (hits[keep] / lesions).tolist(),
-        "score": records.scores[ends[keep]].tolist(),
+        "fp": ((ends + 1 - hits) / records.image_count.sum()).tolist(),
+        "sensitivity": (hits / lesions).tolist(),
+        "score": records.scores[ends].tolist(),
     }

@@ -1,7 +1,7 @@
-"""Which detection finds which lesion: IoU and the greedy matching of the COCO evaluation.
+"""Which detection finds which lesion: the greedy matching of the COCO evaluation.
 
-Matching runs in descending score, so what a detection matches never depends on detections scored lower: one
-pass serves every score threshold (precision, recall, average precision, FROC).
+Matching runs in descending score, so what a detection matches never depends on detections scored lower: one pass
+serves every score threshold (precision, recall, average precision, FROC).
 """
 
 from __future__ import annotations
@@ -11,25 +11,24 @@ from typing import List, Sequence
 
 import numpy as np
 
+from gluon_liver.structures.arrays import Array, BoolArray, FloatArray, IntArray
 from gluon_liver.structures.boxes import box_iou
 from gluon_liver.structures.image_result import ImageResult, patient_ids
 
 UNMATCHED = -1
 
 
-def match_greedily(boxes: np.ndarray, scores: np.ndarray, gt_boxes: np.ndarray, iou_threshold: float) -> np.ndarray:
+def match_greedily(boxes: Array, scores: Array, gt_boxes: Array, iou_threshold: float) -> IntArray:
     """Match detections of one image and one class to its lesions as pycocotools does.
 
-    In descending score (ties in the order given) each detection takes the still free lesion of highest IoU,
-    if that IoU reaches the threshold; of lesions at equal IoU the last listed wins, as in
-    ``COCOeval.evaluateImg``.
+    In descending score (ties in the order given) each detection takes the still free lesion of highest IoU, if that
+    IoU reaches the threshold; of lesions at equal IoU the last listed wins, as in ``COCOeval.evaluateImg``. Returns
+    int64 (m,): the matched row of ``gt_boxes``, or ``UNMATCHED`` for a false positive.
 
-    Args:
-        boxes: (m, 4) detections. scores: (m,). gt_boxes: (n, 4) lesions.
-        iou_threshold: a detection at exactly this IoU matches.
-
-    Returns:
-        (m,) int64: the matched row of gt_boxes, or UNMATCHED (-1) for a false positive.
+    boxes: (m, 4) detections.
+    scores: (m,).
+    gt_boxes: (n, 4) lesions.
+    iou_threshold: a detection at exactly this IoU matches.
     """
     matched = np.full(len(boxes), UNMATCHED, dtype=np.int64)
     if len(boxes) == 0 or len(gt_boxes) == 0:
@@ -49,34 +48,33 @@ def match_greedily(boxes: np.ndarray, scores: np.ndarray, gt_boxes: np.ndarray, 
 class MatchRecords:
     """Every detection of one class (or of several, pooled) over an evaluation, with what a resampling needs.
 
-    Attributes:
-        scores: (d,) float64, descending; ties in the order of image ids.
-        hit: (d,) bool, True for a detection that found a lesion.
-        patient: (d,) int64, row of the patient in the sorted list of patients.
-        gt_count: (p,) int64, lesions of each patient.
-        image_count: (p,) int64, evaluated images of each patient, background included.
+    scores: (d,) float64, descending; ties in the order of image ids.
+    hit: (d,) bool, True for a detection that lies on a lesion.
+    patient: (d,) int64, row of the patient in the sorted list of patients.
+    gt_count: (p,) int64, lesions of each patient.
+    image_count: (p,) int64, evaluated images of each patient, background included.
     """
 
-    scores: np.ndarray
-    hit: np.ndarray
-    patient: np.ndarray
-    gt_count: np.ndarray
-    image_count: np.ndarray
+    scores: FloatArray
+    hit: BoolArray
+    patient: IntArray
+    gt_count: IntArray
+    image_count: IntArray
 
     def at_score(self, threshold: float) -> MatchRecords:
-        """The records restricted to detections with score >= threshold."""
+        """The detections at ``threshold`` and above."""
         keep = self.scores >= threshold
         return MatchRecords(self.scores[keep], self.hit[keep], self.patient[keep], self.gt_count, self.image_count)
 
 
 def match_class(results: Sequence[ImageResult], label: int, *, iou_threshold: float = 0.5) -> MatchRecords:
-    """Match the detections of one class over images sorted by id (see check_results)."""
+    """Match the detections of one class over images sorted by id (see :func:`check_results`)."""
     row_of = {patient: row for row, patient in enumerate(patient_ids(results))}
     gt_count = np.zeros(len(row_of), dtype=np.int64)
     image_count = np.zeros(len(row_of), dtype=np.int64)
-    scores: List[np.ndarray] = [np.zeros(0)]
-    hits: List[np.ndarray] = [np.zeros(0, dtype=bool)]
-    rows: List[np.ndarray] = [np.zeros(0, dtype=np.int64)]
+    scores: List[FloatArray] = [np.zeros(0)]
+    hits: List[BoolArray] = [np.zeros(0, dtype=bool)]
+    rows: List[IntArray] = [np.zeros(0, dtype=np.int64)]
     for result in results:
         row = row_of[result.patient]
         chosen = result.labels == label
@@ -93,9 +91,7 @@ def match_class(results: Sequence[ImageResult], label: int, *, iou_threshold: fl
 
 
 def pool_classes(records: Sequence[MatchRecords]) -> MatchRecords:
-    """One set of records over several classes of the same images; a hit still needs the right class."""
-    if not records:
-        raise ValueError("no classes to pool")
+    """One set of records over one class or more of the same images; a hit still needs the right class."""
     return _in_descending_score(
         np.concatenate([record.scores for record in records]),
         np.concatenate([record.hit for record in records]),
@@ -106,25 +102,25 @@ def pool_classes(records: Sequence[MatchRecords]) -> MatchRecords:
 
 
 def _in_descending_score(
-    scores: np.ndarray, hit: np.ndarray, patient: np.ndarray, gt_count: np.ndarray, image_count: np.ndarray
+    scores: FloatArray, hit: BoolArray, patient: IntArray, gt_count: IntArray, image_count: IntArray
 ) -> MatchRecords:
     order = np.argsort(-scores, kind="stable")
     return MatchRecords(scores[order], hit[order], patient[order], gt_count, image_count)
 
 
 def class_hits(
-    boxes: np.ndarray,
-    scores: np.ndarray,
-    labels: np.ndarray,
-    gt_boxes: np.ndarray,
-    gt_labels: np.ndarray,
+    boxes: FloatArray,
+    scores: FloatArray,
+    labels: IntArray,
+    gt_boxes: FloatArray,
+    gt_labels: IntArray,
     *,
     iou_threshold: float = 0.5,
-) -> np.ndarray:
+) -> BoolArray:
     """Which detections of an image lie on an object of their class, one each: bool (m,)."""
     hits = np.zeros(len(boxes), bool)
     for kind in np.unique(labels):
         chosen = labels == kind
         matched = match_greedily(boxes[chosen], scores[chosen], gt_boxes[gt_labels == kind], iou_threshold)
-        hits[chosen] = np.asarray(matched) != UNMATCHED
+        hits[chosen] = matched != UNMATCHED
     return hits

@@ -27,7 +27,7 @@ _NAMED = 5  # scenes or images that a message lists
 
 @dataclass(frozen=True)
 class SceneCount:
-    """Boxes of one label in the frames of one scene: found of n, n is 1 or more."""
+    """Boxes of one label in the frames of one scene: ``found`` of ``n``, which is 1 or more."""
 
     scene: str
     found: int
@@ -42,8 +42,9 @@ class SceneCount:
 class PairedTest:
     """Two-sided paired t-test of a - b over scenes.
 
-    n: scenes. difference: mean of a - b, None without a scene. t, p: None where the test is undefined; reason then
-    says why.
+    n: scenes.
+    difference: mean of a - b, None without a scene.
+    t, p: None where the test is undefined; ``reason`` then says why.
     """
 
     n: int
@@ -61,25 +62,22 @@ def scene_counts(
     score_threshold: float = SCORE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
 ) -> Dict[str, List[SceneCount]]:
-    """Found and all boxes of each label and scene: {class: [one SceneCount a scene, by name]}.
+    """Found and all boxes of each label and scene: {class: [one count a scene, by name]}.
 
-    A scene without a box of a label has no sensitivity for it and is not in that label's list. Detections with
-    score >= score_threshold and IoU >= iou_threshold count.
+    A scene without a box of a label has no sensitivity for it and is not in that label's list. Detections at or above
+    both thresholds count.
 
-    Args:
-        results: one record a frame. scenes: scene name by image id, of exactly these frames.
-
-    Raises:
-        InputError: scenes are not those of the results.
+    results: one record a frame.
+    scenes: scene name by image id. Raises :class:`InputError` unless they are those of the results.
     """
     check_scenes(results, scenes)
     counts: Dict[str, List[SceneCount]] = {}
     for label, name in enumerate(classes):
         totals: Dict[str, Tuple[int, int]] = {}
         for result in results:
-            found, n = _count(result, label, score_threshold, iou_threshold)
+            hits, n = _count(result, label, score_threshold, iou_threshold)
             before = totals.get(scenes[result.image_id], (0, 0))
-            totals[scenes[result.image_id]] = before[0] + found, before[1] + n
+            totals[scenes[result.image_id]] = before[0] + hits, before[1] + n
         counts[name] = [SceneCount(scene, *totals[scene]) for scene in sorted(totals) if totals[scene][1]]
     return counts
 
@@ -97,16 +95,13 @@ def mean_and_sd(counts: Sequence[SceneCount]) -> Tuple[Optional[float], Optional
 
 
 def paired_t_test(a: Mapping[str, float], b: Mapping[str, float]) -> PairedTest:
-    """Compare two runs over the same scenes, two-sided (scipy.stats.ttest_rel); t > 0 where a is better.
+    """Compare two runs over the same scenes, two-sided (``scipy.stats.ttest_rel``); t > 0 where a is better.
 
     Undefined, so t and p are None, with fewer than two scenes and where a - b is the same in every scene (0 or not):
-    the variance that the test divides by is zero.
+    the variance that the test divides by is zero. Raises :class:`InputError` when a scene is in one run only (the
+    message names it), or a value is not finite.
 
-    Args:
-        a, b: sensitivity of one label by scene.
-
-    Raises:
-        InputError: a scene is in one run only (the message names it), or a value is not finite.
+    a, b: sensitivity of one label by scene.
     """
     check_same_scenes(a, b)
     names = sorted(a)
@@ -129,7 +124,7 @@ def paired_t_test(a: Mapping[str, float], b: Mapping[str, float]) -> PairedTest:
 
 
 def check_scenes(results: Sequence[ImageResult], scenes: Mapping[int, str]) -> None:
-    """Raise InputError unless every result has a scene and every image of a scene has a result."""
+    """Raise :class:`InputError` unless every result has a scene and every image of a scene has a result."""
     evaluated = {result.image_id for result in results}
     for what, images in (
         ("have no scene", evaluated - set(scenes)),
@@ -145,7 +140,7 @@ def check_scenes(results: Sequence[ImageResult], scenes: Mapping[int, str]) -> N
 
 
 def check_same_scenes(a: Mapping[str, object], b: Mapping[str, object]) -> None:
-    """Raise InputError that names the scenes which only one of two runs has."""
+    """Raise :class:`InputError` that names the scenes which only one of two runs has."""
     missing = [
         f"the {ordinal} run lacks {_some(sorted(absent))}"
         for ordinal, absent in (("first", set(b) - set(a)), ("second", set(a) - set(b)))

@@ -14,7 +14,7 @@ from .coco import coco_average_precision
 from .sensitivity import IOU_THRESHOLD, SCORE_THRESHOLD, SceneCount, mean_and_sd, scene_counts
 
 AP_KEYS = ("ap", "ap50", "ap75")
-_KEYS = {
+_KEYS: Dict[str, type] = {
     "images": int,
     "patients": int,
     "annotated_images": int,
@@ -25,7 +25,7 @@ _KEYS = {
     "settings": dict,
     **dict.fromkeys(AP_KEYS, dict),
 }
-_SETTINGS = {"score_threshold": (int, float), "iou_threshold": (int, float), "sd": str}
+_SETTINGS: Dict[str, Any] = {"score_threshold": (int, float), "iou_threshold": (int, float), "sd": str}
 
 
 def us_summary(
@@ -38,23 +38,16 @@ def us_summary(
 ) -> Dict[str, Any]:
     """COCO average precision and the sensitivities a scene: what the paper's Tables 1 and 2 need.
 
-    Values are fractions, 0 to 1; None where a metric is undefined, never NaN.
+    Values are fractions, 0 to 1; None where a metric is undefined, never NaN. Raises :class:`InputError` when the
+    results contradict themselves, the classes or the scenes. Returns {"images", "patients", "annotated_images": counts,
+    "boxes": {class: count}, "scenes": [{"scene", "images"}], "truth": SHA-256 (hex) over scenes and annotated boxes,
+    "ap" (IoU 0.50:0.95), "ap50", "ap75": {class or "mean": value}, "sensitivity": {class: {"mean", "sd" (sample SD over
+    scenes), "n" (scenes with a box of the class), "scenes": [{"scene", "found", "n", "sensitivity"}]}}, "settings"}.
 
-    Args:
-        results: one record a frame; frames without boxes belong in it, they can hold false positives.
-        scenes: scene name by image id, of exactly these frames.
-        classes: names by label index.
-        score_threshold, iou_threshold: of the sensitivities. Average precision uses every detection and its own
-            overlaps.
-
-    Returns:
-        {"images", "patients", "annotated_images": counts, "boxes": {class: count}, "scenes": [{"scene", "images"}],
-        "truth": SHA-256 (hex) over scenes and annotated boxes, "ap" (IoU 0.50:0.95), "ap50", "ap75": {class or
-        "mean": value}, "sensitivity": {class: {"mean", "sd" (sample SD over scenes), "n" (scenes with a box of the
-        class), "scenes": [{"scene", "found", "n", "sensitivity"}]}}, "settings"}
-
-    Raises:
-        InputError: the results contradict themselves, the classes or the scenes.
+    results: one record a frame; frames without boxes belong in it, they can hold false positives.
+    scenes: scene name by image id, of exactly these frames.
+    classes: names by label index.
+    score_threshold, iou_threshold: of the sensitivities. Average precision uses every detection and its own overlaps.
     """
     if not classes or "mean" in classes or len(set(classes)) != len(classes):
         raise InputError(f"classes are {list(classes)}: at least one, each once, and none called mean")
@@ -86,7 +79,7 @@ def sensitivities(summary: Dict[str, Any], name: str) -> Dict[str, float]:
 
 
 def check_us_summary(summary: Dict[str, Any]) -> None:
-    """Raise InputError unless the dictionary has the entries of us_summary (it may come from a file)."""
+    """Raise :class:`InputError` unless the dictionary (of a file, say) has the entries of :func:`us_summary`."""
     if not isinstance(summary, dict):
         raise InputError(f"the summary is a {type(summary).__name__}, not the result of an evaluation")
     missing = [key for key, kind in _KEYS.items() if not isinstance(summary.get(key), kind)]

@@ -11,7 +11,7 @@ from typing import Optional, Union
 
 from gluon_liver.errors import InputError
 from gluon_liver.readers.image_folder import IMAGE_ENDINGS, open_image_folder
-from gluon_liver.structures.frame_source import Box, FrameSource, check_region
+from gluon_liver.structures.frame_source import Box, FrameSource
 
 
 def read_frames(
@@ -50,7 +50,10 @@ def read_frames(
                 "--region X1 Y1 X2 Y2, or take everything with --whole-frame"
             )
         if region is not None:
-            source.region = check_region(region, source.height, source.width, f"{name}: --region")
+            x1, y1, x2, y2 = source.region = region
+            if not (0 <= x1 < x2 <= source.width and 0 <= y1 < y2 <= source.height):
+                size = f"{source.width}x{source.height} pixels"
+                raise InputError(f"{name}: --region {x1} {y1} {x2} {y2} is no box inside its frames of {size}")
         else:
             source.notes.append("whole frames were taken: text burned into them stays, patient names too")
     return source

@@ -1,18 +1,21 @@
-"""Boxes (x1, y1, x2, y2), x2 and y2 exclusive: overlap, scale, offsets from anchors. Pure functions on arrays."""
+"""Boxes (x1, y1, x2, y2), x2 and y2 exclusive: scale, overlap, offsets from anchors."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from .arrays import Array, FloatArray
 
-def scale_boxes(boxes: np.ndarray, scale: float) -> np.ndarray:
-    """Boxes (n, 4) in pixels of the stored image -> pixels of the resized one. Edges, so no half-pixel
-    offset.
+
+def scale_boxes(boxes: Array, scale: float) -> FloatArray:
+    """Boxes (n, 4) in pixels of the stored image -> float32 (n, 4) in pixels of the resized one.
+
+    Corners are edges of pixels, so that there is no offset of half a pixel.
     """
     return (np.asarray(boxes, dtype=np.float32) * np.float32(scale)).reshape(-1, 4)
 
 
-def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+def box_iou(boxes: Array, others: Array) -> FloatArray:
     """Intersection over union of (n, 4) and (m, 4) boxes (x1, y1, x2, y2 exclusive) -> (n, m) float64.
 
     A pair whose union is empty has IoU 0.
@@ -26,10 +29,11 @@ def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     area_a = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
     area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
     union = area_a[:, None] + area_b[None, :] - intersection
-    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+    overlap: FloatArray = np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+    return overlap
 
 
-def encode_boxes(anchors: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def encode_boxes(anchors: Array, boxes: Array) -> FloatArray:
     """(dx, dy, log dw, log dh) that turn each anchor into its box; (n, 4) and (n, 4) -> (n, 4)."""
     sizes = anchors[:, 2:] - anchors[:, :2]
     box_sizes = boxes[:, 2:] - boxes[:, :2]

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Iterable, Tuple
 
 import numpy as np
 
 from gluon_liver.errors import GeometryError
 
+from .arrays import Array, FloatArray
+
 Triple = Tuple[float, float, float]
+
+
+def triple(values: Iterable[float]) -> Triple:
+    """Three numbers of any sequence or array as plain floats."""
+    first, second, third = values
+    return float(first), float(second), float(third)
 
 
 @dataclass(frozen=True)
 class Geometry:
     """A regular grid of voxels.
 
-    World coordinates are DICOM patient coordinates in mm: x to the patient's left, y to the back, z to the
-    head. An index names a voxel centre; the edge coordinate e of a box is the voxel index e - 0.5.
+    World coordinates are DICOM patient coordinates in mm: x to the patient's left, y to the back, z to the head. An
+    index names a voxel centre; the edge coordinate e of a box is the voxel index e - 0.5.
 
     origin: (x, y, z) mm of the centre of voxel (0, 0, 0).
     spacing: (dz, dy, dx) mm.
-    direction: 3x3, its COLUMNS are the unit world vectors of the index axes x, y, z (the order of SimpleITK).
+    direction: (3, 3), its COLUMNS are the unit world vectors of the index axes x, y, z (the order of SimpleITK).
     size: (nz, ny, nx) voxels.
     """
 
@@ -30,18 +38,20 @@ class Geometry:
     direction: Tuple[Triple, Triple, Triple]
     size: Tuple[int, int, int]
 
-    def index_to_world(self, zyx: np.ndarray) -> np.ndarray:
+    def index_to_world(self, zyx: Array) -> FloatArray:
         """(..., 3) indices (z, y, x), fractions allowed -> (..., 3) world (x, y, z) in mm."""
         xyz = np.asarray(zyx, dtype=np.float64)[..., ::-1] * np.asarray(self.spacing[::-1])
-        return np.asarray(self.origin) + xyz @ np.asarray(self.direction).T
+        world: FloatArray = np.asarray(self.origin) + xyz @ np.asarray(self.direction).T
+        return world
 
-    def world_to_index(self, xyz: np.ndarray) -> np.ndarray:
+    def world_to_index(self, xyz: Array) -> FloatArray:
         """(..., 3) world (x, y, z) in mm -> (..., 3) indices (z, y, x), fractions."""
         offset = np.asarray(xyz, dtype=np.float64) - np.asarray(self.origin)
         along_axes = offset @ np.linalg.inv(np.asarray(self.direction)).T
-        return (along_axes / np.asarray(self.spacing[::-1]))[..., ::-1]
+        index: FloatArray = (along_axes / np.asarray(self.spacing[::-1]))[..., ::-1]
+        return index
 
-    def slice_centres(self) -> np.ndarray:
+    def slice_centres(self) -> FloatArray:
         """(nz, 3) world points in mm at the middle of every slice."""
         nz, ny, nx = self.size
         index = np.empty((nz, 3), dtype=np.float64)
@@ -50,7 +60,7 @@ class Geometry:
         return self.index_to_world(index)
 
     def same_grid(self, other: "Geometry", *, tolerance: float = 1e-3) -> bool:
-        """Whether both grids put every voxel at the same place, within `tolerance` voxels at the corners."""
+        """Whether both grids put every voxel at the same place, within ``tolerance`` voxels at the corners."""
         if self.size != other.size:
             return False
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size])).reshape(3, -1).T
@@ -58,6 +68,7 @@ class Geometry:
         return bool(np.abs(moved - corners).max() <= tolerance)
 
     def to_json(self) -> Dict[str, Any]:
+        """The fields as lists, for :func:`json.dumps`."""
         return {
             "origin": list(self.origin),
             "spacing": list(self.spacing),
@@ -67,34 +78,30 @@ class Geometry:
 
     @classmethod
     def from_json(cls, record: Any) -> "Geometry":
-        """The inverse of :meth:`to_json`. Raises GeometryError on anything else."""
+        """The inverse of :meth:`to_json`. Raises :class:`GeometryError` on anything else."""
         try:
             origin = np.asarray(record["origin"], dtype=np.float64).reshape(3)
             spacing = np.asarray(record["spacing"], dtype=np.float64).reshape(3)
             direction = np.asarray(record["direction"], dtype=np.float64).reshape(3, 3)
-            size = tuple(int(n) for n in record["size"])
+            nz, ny, nx = (int(n) for n in record["size"])
         except (KeyError, TypeError, ValueError) as error:
             raise GeometryError(
                 "a geometry needs origin (3), spacing (3), direction (3x3) and size (3): "
                 f"{type(error).__name__} while reading it"
             ) from error
         numbers = np.concatenate([origin, spacing, direction.ravel()])
-        if len(size) != 3 or min(size) < 1 or not np.isfinite(numbers).all() or spacing.min() <= 0:
+        if min(nz, ny, nx) < 1 or not np.isfinite(numbers).all() or spacing.min() <= 0:
             raise GeometryError("a geometry needs finite numbers, spacing above 0 and three sizes of 1 or more")
-        return cls(
-            tuple(origin.tolist()),
-            tuple(spacing.tolist()),
-            tuple(tuple(row) for row in direction.tolist()),
-            size,
-        )
+        x_row, y_row, z_row = (triple(row) for row in direction)
+        return cls(triple(origin), triple(spacing), (x_row, y_row, z_row), (nz, ny, nx))
 
-    def to_sitk(self, array: np.ndarray) -> Any:
-        """`array` (z, y, x) as a SimpleITK image on this grid."""
+    def to_sitk(self, array: Array) -> Any:
+        """``array`` (z, y, x) as a SimpleITK image on this grid. Raises :class:`GeometryError` for another shape."""
         import SimpleITK as sitk
 
-        if tuple(array.shape) != tuple(self.size):
-            raise GeometryError(f"the array has shape {tuple(array.shape)}, the grid {tuple(self.size)}")
-        image = sitk.GetImageFromArray(array)
+        if array.shape != self.size:
+            raise GeometryError(f"the array has shape {array.shape}, the grid {self.size}")
+        image: Any = sitk.GetImageFromArray(array)
         image.SetOrigin(self.origin)
         image.SetSpacing(self.spacing[::-1])
         image.SetDirection(np.asarray(self.direction).ravel().tolist())

@@ -9,6 +9,8 @@ import numpy as np
 
 from gluon_liver.errors import InputError
 
+from .arrays import Array, FloatArray, IntArray
+
 _JSON_KEYS = ("image_id", "patient", "gt_boxes", "gt_labels", "boxes", "scores", "labels")
 
 
@@ -16,35 +18,32 @@ _JSON_KEYS = ("image_id", "patient", "gt_boxes", "gt_labels", "boxes", "scores",
 class ImageResult:
     """Ground truth and detections of one evaluated slice.
 
-    Boxes are (x1, y1, x2, y2) in pixels of one frame, the same for both; x2 and y2 are exclusive. Arrays are
-    copied and made read-only. An image without ground truth (background) or without detections is valid.
+    Boxes are (x1, y1, x2, y2) in pixels of one frame, the same for both; x2 and y2 are exclusive. Arrays are copied
+    and made read-only. An image without ground truth (background) or without detections is valid. Raises
+    :class:`InputError` when a shape, a coordinate, a score or a label is not as described.
 
-    Attributes:
-        image_id: unique within an evaluation; ties between images are broken by it.
-        patient: salted patient id, the unit of the bootstrap.
-        gt_boxes: (n, 4) float32, of positive width and height.
-        gt_labels: (n,) int32, index into the class list.
-        boxes: (m, 4) float32, x2 >= x1 and y2 >= y1 (an empty box is valid and matches nothing).
-        scores: (m,) float64, finite; only their order and the score threshold matter.
-        labels: (m,) int32. Padding rows (label -1) must be dropped first.
-
-    Raises:
-        InputError: a shape, a coordinate, a score or a label is not as described.
+    image_id: unique within an evaluation; ties between images are broken by it.
+    patient: salted patient id, the unit of the bootstrap.
+    gt_boxes: (n, 4) float32, of positive width and height.
+    gt_labels: (n,) int32, index into the class list.
+    boxes: (m, 4) float32, x2 >= x1 and y2 >= y1 (an empty box is valid and matches nothing).
+    scores: (m,) float64, finite; only their order and the score threshold matter.
+    labels: (m,) int32. Padding rows (label -1) must be dropped first.
     """
 
     image_id: int
     patient: str
-    gt_boxes: np.ndarray
-    gt_labels: np.ndarray
-    boxes: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
+    gt_boxes: FloatArray
+    gt_labels: IntArray
+    boxes: FloatArray
+    scores: FloatArray
+    labels: IntArray
 
     def __post_init__(self) -> None:
         where = f"image {self.image_id}"
         if not isinstance(self.patient, str) or not self.patient:
             raise InputError(f"{where}: the patient id must be a non-empty string, found {self.patient!r}")
-        gt_boxes = _boxes(self.gt_boxes, f"{where}: gt_boxes", least_side=np.finfo(np.float32).tiny)
+        gt_boxes = _boxes(self.gt_boxes, f"{where}: gt_boxes", least_side=float(np.finfo(np.float32).tiny))
         boxes = _boxes(self.boxes, f"{where}: boxes", least_side=0.0)
         gt_labels = _labels(self.gt_labels, f"{where}: gt_labels", len(gt_boxes))
         labels = _labels(self.labels, f"{where}: labels", len(boxes))
@@ -54,26 +53,21 @@ class ImageResult:
         if not np.isfinite(scores).all():
             raise InputError(f"{where}: scores hold a value that is not finite")
         object.__setattr__(self, "image_id", int(self.image_id))
-        arrays = dict(gt_boxes=gt_boxes, gt_labels=gt_labels, boxes=boxes, scores=scores, labels=labels)
+        arrays: Dict[str, Array] = dict(
+            gt_boxes=gt_boxes, gt_labels=gt_labels, boxes=boxes, scores=scores, labels=labels
+        )
         for name, array in arrays.items():
             array.setflags(write=False)
             object.__setattr__(self, name, array)
 
     def to_json(self) -> Dict[str, Any]:
         """Plain numbers and lists, for :func:`json.dumps`."""
-        return {
-            "image_id": self.image_id,
-            "patient": self.patient,
-            "gt_boxes": self.gt_boxes.tolist(),
-            "gt_labels": self.gt_labels.tolist(),
-            "boxes": self.boxes.tolist(),
-            "scores": self.scores.tolist(),
-            "labels": self.labels.tolist(),
-        }
+        values = {key: getattr(self, key) for key in _JSON_KEYS}
+        return {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in values.items()}
 
     @classmethod
     def from_json(cls, entry: Dict[str, Any]) -> ImageResult:
-        """The inverse of :meth:`to_json`; raises InputError when a key is missing."""
+        """The inverse of :meth:`to_json`; raises :class:`InputError` when a key is missing."""
         missing = [key for key in _JSON_KEYS if key not in entry]
         if missing:
             raise InputError(f"image {entry.get('image_id', '?')}: no {', '.join(missing)} in the stored detections")
@@ -81,10 +75,9 @@ class ImageResult:
 
 
 def check_results(results: Sequence[ImageResult], classes: Sequence[str]) -> List[ImageResult]:
-    """The results sorted by image id, after checking that ids are unique and that labels name a class.
+    """The results sorted by image id.
 
-    Raises:
-        InputError: an image id occurs twice, or a label has no class.
+    Raises :class:`InputError` when an image id occurs twice, or a label has no class.
     """
     ordered = sorted(results, key=lambda result: result.image_id)
     for previous, current in zip(ordered, ordered[1:]):
@@ -106,7 +99,7 @@ def patient_ids(results: Sequence[ImageResult]) -> List[str]:
     return sorted({result.patient for result in results})
 
 
-def _boxes(values: Any, where: str, *, least_side: float) -> np.ndarray:
+def _boxes(values: Any, where: str, *, least_side: float) -> FloatArray:
     boxes = np.array(values, dtype=np.float32)
     if boxes.size == 0:
         return np.zeros((0, 4), np.float32)
@@ -121,12 +114,12 @@ def _boxes(values: Any, where: str, *, least_side: float) -> np.ndarray:
     return boxes
 
 
-def _labels(values: Any, where: str, count: int) -> np.ndarray:
-    found = np.array(values).reshape(-1)
-    labels = found.astype(np.int32)
+def _labels(values: Any, where: str, count: int) -> IntArray:
+    given = np.array(values).reshape(-1)
+    labels = given.astype(np.int32)
     if len(labels) != count:
         raise InputError(f"{where}: {len(labels)} labels for {count} boxes; one label a box is needed")
-    if (labels != found).any():
+    if (labels != given).any():
         raise InputError(f"{where} holds a value that is not a whole number")
     if (labels < 0).any():
         raise InputError(f"{where} holds {labels.min()}; drop padding rows (label -1) before evaluating")
