@@ -46,6 +46,7 @@ setup(
         # CVE-2026-32711 (in FileSet, which is not used here) is fixed in releases that need Python 3.10.
         "pydicom>=2.4.4,<2.5; python_version < '3.10'",
         "pydicom>=3.0.2,<3.1; python_version >= '3.10'",
+        "pyelftools>=0.31,<0.33",
         "PyYAML>=6.0.3,<6.1",
         "safetensors>=0.5.3,<0.9",
         "scipy>=1.10.1,<1.18",

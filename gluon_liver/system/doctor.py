@@ -1,8 +1,6 @@
-"""Checks of the machine for ``python -m gluon_liver doctor``: each gives rows of what was found and what to
-do.
+"""Checks of the machine for ``python -m gluon_liver doctor``: each gives rows of what is there and what to do.
 
-Nothing here imports MXNet: a child process does, so that a missing library or a crash is a row and not an
-end.
+Nothing here imports MXNet: a child process does, so that a missing library or a crash is a row and not an end.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from importlib import metadata
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import gluon_liver
 
@@ -44,23 +42,23 @@ print(json.dumps({"version": mxnet.__version__, "features": features, "gpus": gp
 
 
 class Row(NamedTuple):
-    """One line of the doctor's report; `advice` is empty where there is nothing to do."""
+    """One line of the doctor's report; ``advice`` is empty where there is nothing to do."""
 
     check: str
     status: str  # OK, NOTE or PROBLEM
-    found: str
+    finding: str
     advice: str = ""
 
 
 class Probe(NamedTuple):
     """What a child process said of MXNet: the fields of PROBE's JSON, or its last error line."""
 
-    answer: Optional[Mapping[str, object]]
+    answer: Optional[Mapping[str, Any]]
     error: str
 
 
 class Gpu(NamedTuple):
-    """One GPU as nvidia-smi describes it; `capability` is None where nvidia-smi is too old to tell."""
+    """One GPU as nvidia-smi describes it; ``capability`` is None where nvidia-smi is too old to tell."""
 
     name: str
     driver: str
@@ -94,18 +92,18 @@ def installed_versions() -> Dict[str, str]:
 
 
 def mxnet_builds(versions: Mapping[str, str]) -> List[str]:
-    """The distributions among `versions` that hold MXNet."""
+    """The distributions among ``versions`` that hold MXNet."""
     return [name for name in ("mxnet", "mxnet-cu112") if name in versions]
 
 
 def python_row(version: Tuple[int, int], machine: str) -> Row:
     """Is this a Python, and a processor, that MXNet's wheels run on?"""
-    found = f"{version[0]}.{version[1]} on {machine}"
+    finding = f"{version[0]}.{version[1]} on {machine}"
     if machine not in ("x86_64", "AMD64"):
-        return Row("Python", PROBLEM, found, "MXNet 1.9.1 has wheels for x86-64 only: use such a machine")
+        return Row("Python", PROBLEM, finding, "MXNet 1.9.1 has wheels for x86-64 only: use such a machine")
     if not OLDEST_PYTHON <= version <= NEWEST_PYTHON:
-        return Row("Python", PROBLEM, found, "use Python 3.8 to 3.12, best 3.11: make setup PYTHON=python3.11")
-    return Row("Python", OK, found)
+        return Row("Python", PROBLEM, finding, "use Python 3.8 to 3.12, best 3.11: make setup PYTHON=python3.11")
+    return Row("Python", OK, finding)
 
 
 def package_rows(versions: Mapping[str, str]) -> List[Row]:
@@ -165,17 +163,17 @@ def mxnet_rows(versions: Mapping[str, str], missing: Sequence[MissingLibrary], p
     builds = mxnet_builds(versions)
     if not builds:
         return [Row("MXNet", PROBLEM, "not installed", "make setup (or EXTRAS=cu112,test for NVIDIA GPUs)")]
-    found = " and ".join(f"{name} {versions[name]}" for name in builds)
+    finding = " and ".join(f"{name} {versions[name]}" for name in builds)
     if len(builds) > 1:
         advice = "they overwrite each other: make clean-venv, then make setup EXTRAS=... with one of them"
-        return [Row("MXNet", PROBLEM, found, advice)]
+        return [Row("MXNet", PROBLEM, finding, advice)]
     if probe is None:
         names = ", ".join(lib.name for lib in missing)
-        return [Row("MXNet", PROBLEM, f"{found} cannot be imported without {names}", "install them as above")]
+        return [Row("MXNet", PROBLEM, f"{finding} cannot be imported without {names}", "install them as above")]
     if probe.answer is None:
         advice = f"{sys.executable} -c 'import gluon_liver, mxnet' shows the whole error; then make setup"
-        return [Row("MXNet", PROBLEM, f"{found} cannot be imported: {probe.error}", advice)]
-    rows = [Row("MXNet", OK, found), Row("features", OK, " ".join(probe.answer["features"]))]
+        return [Row("MXNet", PROBLEM, f"{finding} cannot be imported: {probe.error}", advice)]
+    rows = [Row("MXNet", OK, finding), Row("features", OK, " ".join(probe.answer["features"]))]
     if probe.answer["gpu_error"] is not None:
         advice = "the driver does not work: nvidia-smi should list the GPUs"
         rows.append(Row("GPUs", PROBLEM, str(probe.answer["gpu_error"]), advice))
@@ -185,16 +183,14 @@ def mxnet_rows(versions: Mapping[str, str], missing: Sequence[MissingLibrary], p
 
 
 def thread_rows(runtime: Runtime, environ: Mapping[str, str]) -> List[Row]:
-    """The thread and BLAS settings that MXNet sees, who set them and why; CUDA wheels that could not be
-    loaded.
-    """
+    """The thread and BLAS settings that MXNet sees, who set them and why; CUDA wheels that could not be loaded."""
     rows = [
         Row("threads", OK, f"{setting.name}={setting.value} (set by {setting.set_by}: {setting.reason})")
         for setting in runtime.settings
     ]
     if environ.get("OMP_WAIT_POLICY", "").upper() == "ACTIVE":
-        found = "OMP_WAIT_POLICY=ACTIVE: idle threads spin and take time from other processes"
-        rows.append(Row("threads", NOTE, found, "unset OMP_WAIT_POLICY"))
+        finding = "OMP_WAIT_POLICY=ACTIVE: idle threads spin and take time from other processes"
+        rows.append(Row("threads", NOTE, finding, "unset OMP_WAIT_POLICY"))
     for preload in runtime.preloads:
         if preload.error is not None:
             advice = "pip install --force-reinstall the nvidia-*-cu11 wheel that holds it, as pinned in setup.py"
@@ -203,14 +199,12 @@ def thread_rows(runtime: Runtime, environ: Mapping[str, str]) -> List[Row]:
 
 
 def load_row(load: float, threads: int) -> Row:
-    """Are the cores free for `threads` threads? `load` is the mean number of running processes of the last
-    minute.
-    """
-    found = f"{load:.1f} running processes on average in the last minute"
+    """Are the cores free for ``threads`` threads? ``load`` is the last minute's mean number of running processes."""
+    finding = f"{load:.1f} running processes on average in the last minute"
     if threads > 1 and load > 0.5 * threads:
         advice = "MXNet's threads wait for each other: while others use the cores, OMP_NUM_THREADS=1 may be faster"
-        return Row("load", NOTE, found, advice)
-    return Row("load", OK, found)
+        return Row("load", NOTE, finding, advice)
+    return Row("load", OK, finding)
 
 
 def query_gpus() -> Optional[List[Gpu]]:
@@ -248,9 +242,7 @@ def gpu_rows(gpus: Optional[Sequence[Gpu]], *, cuda_build: bool) -> List[Row]:
 
 
 def gpu_row(gpu: Gpu) -> Row:
-    """One GPU against GPU_CODE: machine code runs on GPUs of the same major and the same or a higher minor
-    number.
-    """
+    """One GPU against GPU_CODE: code runs on GPUs of the same major and the same or a higher minor number."""
     if tuple(int(part) for part in gpu.driver.split(".")[:2]) < OLDEST_DRIVER:
         advice = "CUDA 11 needs driver 450.80 or newer: update it"
         return Row("nvidia-smi", PROBLEM, f"{gpu.name}, driver {gpu.driver}", advice)
@@ -258,15 +250,15 @@ def gpu_row(gpu: Gpu) -> Row:
         advice = "mxnet-cu112 runs on compute capability 5.0 to 8.9: look yours up on NVIDIA's list"
         return Row("nvidia-smi", NOTE, f"{gpu.name}, compute capability unknown", advice)
     major, minor = gpu.capability
-    found = f"{gpu.name}, compute capability {major}.{minor}"
+    finding = f"{gpu.name}, compute capability {major}.{minor}"
     code = [have for have in GPU_CODE if have[0] == major and have[1] <= minor]
     if code:
-        return Row("nvidia-smi", OK, f"{found}: runs the sm_{code[-1][0]}{code[-1][1]} code of mxnet-cu112")
+        return Row("nvidia-smi", OK, f"{finding}: runs the sm_{code[-1][0]}{code[-1][1]} code of mxnet-cu112")
     advice = (
         "mxnet-cu112 holds machine code for sm_50, 60, 70, 80 and 86 and no PTX, so this GPU cannot run it "
         "(Hopper and newer never can): use a GPU of capability 5.0 to 8.9, or the CPU"
     )
-    return Row("nvidia-smi", PROBLEM, found, advice)
+    return Row("nvidia-smi", PROBLEM, finding, advice)
 
 
 def driver_only(missing: Sequence[MissingLibrary]) -> bool:
@@ -279,7 +271,7 @@ def format_rows(rows: Sequence[Row]) -> str:
     width = max(len(row.check) for row in rows)
     lines = []
     for row in rows:
-        lines.append(f"{row.status:<7}  {row.check:<{width}}  {row.found}")
+        lines.append(f"{row.status:<7}  {row.check:<{width}}  {row.finding}")
         if row.advice:
             lines.append(f"{'':<7}  {'':<{width}}  -> {row.advice}")
     return "\n".join(lines)

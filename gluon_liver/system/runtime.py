@@ -1,8 +1,7 @@
 """What must be in place before MXNet 1.9.1 is imported: threads, BLAS kernels, NumPy names, CUDA libraries.
 
-MXNet reads all of it once, while its library is loaded, so ``gluon_liver/__init__.py`` calls
-:func:`prepare_mxnet`. Nothing here overrides what the user has set, and nothing here imports MXNet.
-Standard library only.
+MXNet reads all of it once, while its library is loaded, so ``gluon_liver/__init__.py`` calls :func:`prepare_mxnet`.
+Nothing here overrides what the user has set, and nothing here imports MXNet. Standard library only.
 """
 
 from __future__ import annotations
@@ -16,9 +15,8 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import FrozenSet, List, MutableMapping, NamedTuple, Optional, Tuple
 
-# soname -> (wheel, its folder below site-packages/nvidia), in the order in which they depend on each other.
-# These are the libraries that libmxnet.so of mxnet-cu112 1.9.1 names, and cuBLASLt and cuSPARSE, which the
-# others name.
+# soname -> (wheel, its folder below site-packages/nvidia), in the order in which they depend on each other. These are
+# the libraries that libmxnet.so of mxnet-cu112 1.9.1 names, and cuBLASLt and cuSPARSE, which the others name.
 CUDA_WHEELS = {
     "libcudart.so.11.0": ("nvidia-cuda-runtime-cu11", "cuda_runtime"),
     "libcublasLt.so.11": ("nvidia-cublas-cu11", "cublas"),
@@ -50,7 +48,7 @@ class Setting(NamedTuple):
 
 
 class Preload(NamedTuple):
-    """One CUDA library of a wheel; `error` is the dynamic loader's message, or None when it was loaded."""
+    """One CUDA library of a wheel; ``error`` is the dynamic loader's message, or None when it was loaded."""
 
     library: str
     path: str
@@ -89,12 +87,11 @@ def set_thread_defaults(
     proc: Path = Path("/proc"),
     sys_folder: Path = Path("/sys"),
 ) -> List[Setting]:
-    """Set OMP_NUM_THREADS and OPENBLAS_CORETYPE in `environ` where they are not set, and say why.
+    """Set OMP_NUM_THREADS and OPENBLAS_CORETYPE in ``environ`` where they are not set, and say why.
 
-    Measured on 2 idle cores with AVX-512, against MXNet's own choice: batch_dot 4.4 times as fast, a
-    convolution 1.8 times. On cores that other processes keep busy, more than one thread is slower than one
-    (2 to 3 times, same cores). OMP_WAIT_POLICY stays as it is: spinning threads gain nothing and take time
-    from other processes.
+    Measured on 2 idle cores with AVX-512, against MXNet's own choice: batch_dot 4.4 times as fast, a convolution 1.8
+    times. On cores that other processes keep busy, more than one thread is slower than one (2 to 3 times, same cores).
+    OMP_WAIT_POLICY stays as it is: spinning threads gain nothing and take time from other processes.
     """
     environ = os.environ if environ is None else environ
     cores, why_cores = usable_cores(proc=proc, sys_folder=sys_folder)
@@ -132,9 +129,7 @@ def prefer_synchronous_engine(*, environ: Optional[MutableMapping[str, str]] = N
 
 
 def usable_cores(*, proc: Path = Path("/proc"), sys_folder: Path = Path("/sys")) -> Tuple[int, str]:
-    """The physical cores that this process may use (affinity mask and cgroup quota), and how they were
-    counted.
-    """
+    """The physical cores that this process may use (affinity mask and cgroup quota), and how they were counted."""
     if hasattr(os, "sched_getaffinity"):
         cpus = sorted(os.sched_getaffinity(0))
     else:
@@ -148,18 +143,15 @@ def usable_cores(*, proc: Path = Path("/proc"), sys_folder: Path = Path("/sys"))
 
 
 def _hyperthread_siblings(cpu: int, sys_folder: Path) -> str:
-    """The CPUs on the same core as `cpu`, as the kernel lists them; `cpu` alone where the kernel does not
-    tell.
-    """
+    """The CPUs on the same core as ``cpu``, as the kernel lists them; ``cpu`` alone where it does not tell."""
     path = sys_folder / "devices" / "system" / "cpu" / f"cpu{cpu}" / "topology" / "thread_siblings_list"
     return _read(path) or str(cpu)
 
 
 def cgroup_cpu_quota(*, proc: Path = Path("/proc"), sys_folder: Path = Path("/sys")) -> Optional[float]:
-    """The smallest CPU quota, in CPUs, on the way from this process's cgroup to the root (v1 and v2), or
-    None.
-    """
+    """The smallest CPU quota, in CPUs, from this process's cgroup up to the root (v1 and v2), or None."""
     quotas = []
+    names: Tuple[str, ...]
     root = sys_folder / "fs" / "cgroup"
     for line in (_read(proc / "self" / "cgroup") or "").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -190,8 +182,7 @@ def cpu_flags(*, proc: Path = Path("/proc")) -> FrozenSet[str]:
 def openblas_core_type(flags: FrozenSet[str]) -> Tuple[Optional[str], str]:
     """The OPENBLAS_CORETYPE for these CPU flags (None: leave it alone), and why.
 
-    The OpenBLAS inside the MXNet wheel is older than today's CPUs and runs kernels of 2004 on those it does
-    not know.
+    The OpenBLAS inside the MXNet wheel is older than today's CPUs and runs kernels of 2004 on those it does not know.
     """
     unknown = "the OpenBLAS inside MXNet does not recognise newer CPUs"
     if flags >= SKYLAKEX_FLAGS:
@@ -220,12 +211,10 @@ def restore_numpy_aliases() -> List[str]:
 
 
 def preload_cuda_wheels(*, site_packages: Optional[Path] = None) -> List[Preload]:
-    """Load the CUDA libraries of the nvidia-*-cu11 wheels when mxnet-cu112 is installed, so that it finds
-    them.
+    """Load the CUDA libraries of the nvidia-*-cu11 wheels for mxnet-cu112, when that is installed.
 
-    A library that is loaded satisfies every later request for its name, so LD_LIBRARY_PATH is not needed.
-    Checked with a stub driver only, never on a GPU. Libraries that are not installed as wheels are left to
-    the system.
+    A library that is loaded satisfies every later request for its name, so LD_LIBRARY_PATH is not needed. Checked with
+    a stub driver only, never on a GPU. Libraries that are not installed as wheels are left to the system.
     """
     if site_packages is None:
         try:

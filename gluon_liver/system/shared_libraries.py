@@ -1,18 +1,17 @@
-"""Which shared libraries an extension module needs and this machine lacks, found without importing the
-module.
+"""Which shared libraries an extension module needs and this machine lacks, told without importing the module.
 
-Reads the dynamic section of ELF files (System V gABI, chapters 4 and 5) the way the dynamic loader does.
-Standard library only: this must work where MXNet and OpenCV do not.
+Reads the dynamic sections of ELF files as the dynamic loader does; this must work where MXNet and OpenCV do not.
 """
 
 from __future__ import annotations
 
 import ctypes
-import mmap
-import struct
 from importlib import util
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
 
 from .runtime import CUDA_WHEELS
 
@@ -31,14 +30,9 @@ DRIVER_LIBRARIES = ("libcuda.so.1",)
 # import name -> the file patterns of its native code, below the package's folder
 NATIVE_MODULES = {"mxnet": "libmxnet.so", "cv2": "cv2*.so"}
 
-PT_LOAD, PT_DYNAMIC = 1, 2
-DT_NEEDED, DT_STRTAB, DT_RPATH, DT_RUNPATH = 1, 5, 15, 29
-
 
 class Dynamic(NamedTuple):
-    """The part of an ELF file's dynamic section that says which libraries it needs and where it looks for
-    them.
-    """
+    """What an ELF file's dynamic section says of the libraries that it needs and where it looks for them."""
 
     needed: Tuple[str, ...]
     search: Tuple[Path, ...]
@@ -62,21 +56,17 @@ class MissingLibrary(NamedTuple):
 
 
 def missing_libraries() -> List[MissingLibrary]:
-    """The missing libraries of every installed module of NATIVE_MODULES, each once, in the order of
-    discovery.
-    """
-    found: Dict[str, MissingLibrary] = {}
+    """The missing libraries of every installed module of NATIVE_MODULES, each once, in the order of discovery."""
+    missing: Dict[str, MissingLibrary] = {}
     for module in NATIVE_MODULES:
         for path in native_files(module):
             for name in missing_for(path):
-                found.setdefault(name, MissingLibrary(name, module))
-    return list(found.values())
+                missing.setdefault(name, MissingLibrary(name, module))
+    return list(missing.values())
 
 
 def missing_debian_packages() -> List[str]:
-    """The Debian packages that hold the missing libraries, sorted; libraries of no known package are left
-    out.
-    """
+    """The Debian packages that hold the missing libraries, sorted; libraries of no known package are left out."""
     return sorted({DEBIAN_PACKAGES[lib.name] for lib in missing_libraries() if lib.name in DEBIAN_PACKAGES})
 
 
@@ -90,13 +80,11 @@ def native_files(module: str) -> List[Path]:
 
 
 def missing_for(path: Path) -> List[str]:
-    """The names of the libraries that `path` needs, directly or through libraries in its own search path,
-    and that are not there.
+    """The libraries that ``path`` needs, directly or through libraries in its own search path, and that are not there.
 
     A library in the file's search path is read in turn; any other is tried with the dynamic loader itself.
 
-    Raises:
-        ValueError: `path` is not a 64-bit little-endian ELF file.
+    Raises :class:`ValueError` when ``path`` is not a 64-bit little-endian ELF file.
     """
     missing: List[str] = []
     seen = set()
@@ -120,9 +108,7 @@ def missing_for(path: Path) -> List[str]:
 
 
 def _absent_library(name: str) -> Optional[str]:
-    """None when the dynamic loader can load `name`, else the library that is absent: `name` or one that it
-    needs.
-    """
+    """None when the dynamic loader can load ``name``, else what is absent: ``name`` or a library that it needs."""
     try:
         ctypes.CDLL(name)
     except OSError as error:
@@ -134,45 +120,23 @@ def _absent_library(name: str) -> Optional[str]:
 def read_dynamic(path: Path) -> Dynamic:
     """DT_NEEDED, and DT_RPATH or DT_RUNPATH with $ORIGIN resolved, of a 64-bit little-endian ELF file.
 
-    Raises:
-        ValueError: `path` is another kind of file, or cut short.
+    Raises :class:`ValueError` for another kind of file, or one that is cut short.
     """
-    with open(path, "rb") as file:
-        if file.read(6) != b"\x7fELF\x02\x01":
-            raise ValueError(f"{path.name} is not a 64-bit little-endian ELF file")
-        # The libraries are up to gigabytes long and their string tables lie anywhere in them.
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            try:
-                return _parse_dynamic(data, origin=path.resolve().parent)
-            except struct.error as error:
-                raise ValueError(f"{path.name} is cut short: {error}") from error
-
-
-def _parse_dynamic(data: mmap.mmap, *, origin: Path) -> Dynamic:
-    (header_offset,) = struct.unpack_from("<Q", data, 32)
-    header_size, header_count = struct.unpack_from("<HH", data, 54)
-    loads, entries = [], []
-    for index in range(header_count):
-        kind, _, offset, address, _, size = struct.unpack_from("<IIQQQQ", data, header_offset + index * header_size)
-        if kind == PT_LOAD:
-            loads.append((address, offset, size))
-        elif kind == PT_DYNAMIC:
-            entries = [struct.unpack_from("<qQ", data, offset + at) for at in range(0, size, 16)]
-    table_addresses = [value for tag, value in entries if tag == DT_STRTAB]
-    if not table_addresses:
-        return Dynamic((), ())
-    address = table_addresses[0]
-    tables = [offset + address - start for start, offset, size in loads if start <= address < start + size]
-    if not tables:
-        raise ValueError("the string table of the dynamic section lies in no segment")
-    table = tables[0]
-
-    def text(value: int) -> str:
-        return data[table + value : data.find(b"\0", table + value)].decode()
-
-    needed = tuple(text(value) for tag, value in entries if tag == DT_NEEDED)
-    folders = [
-        folder for tag, value in entries if tag in (DT_RPATH, DT_RUNPATH) for folder in text(value).split(":") if folder
-    ]
-    resolved = (folder.replace("${ORIGIN}", str(origin)).replace("$ORIGIN", str(origin)) for folder in folders)
-    return Dynamic(needed, tuple(Path(folder) for folder in resolved))
+    origin = str(path.resolve().parent)
+    needed: List[str] = []
+    folders: List[str] = []
+    with path.open("rb") as stream:
+        try:
+            elf = ELFFile(stream)
+            if elf.elfclass != 64 or not elf.little_endian:
+                raise ELFError("another class or byte order")
+            # by segments, as the loader does: sections may be stripped
+            for tag in (tag for segment in elf.iter_segments("PT_DYNAMIC") for tag in segment.iter_tags()):
+                if tag.entry.d_tag == "DT_NEEDED":
+                    needed.append(tag.needed)
+                elif tag.entry.d_tag in ("DT_RPATH", "DT_RUNPATH"):
+                    folders += (tag.rpath if tag.entry.d_tag == "DT_RPATH" else tag.runpath).split(":")
+        except ELFError as error:
+            raise ValueError(f"{path.name} is not a 64-bit little-endian ELF file, or is cut short: {error}") from error
+    resolved = (folder.replace("${ORIGIN}", origin).replace("$ORIGIN", origin) for folder in folders if folder)
+    return Dynamic(tuple(needed), tuple(map(Path, resolved)))

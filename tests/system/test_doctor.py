@@ -40,7 +40,7 @@ def test_numpy(version, status):
 def test_absent_packages_are_named():
     rows = doctor.package_rows({"numpy": "1.23.5"})
     assert rows[0].status == PROBLEM
-    assert "gluoncv" in rows[0].found and "numpy" not in rows[0].found
+    assert "gluoncv" in rows[0].finding and "numpy" not in rows[0].finding
     assert rows[0].advice == "make setup"
 
 
@@ -57,14 +57,14 @@ def test_absent_packages_are_named():
 def test_each_missing_library_has_its_advice(name, advice):
     (row,) = doctor.library_rows([MissingLibrary(name, "mxnet")])
     assert row.status == PROBLEM
-    assert name in row.found and advice in row.advice
+    assert name in row.finding and advice in row.advice
 
 
 def test_mxnet_works():
     rows = doctor.mxnet_rows({"mxnet": "1.9.1"}, [], Probe(ANSWER, ""))
     assert [row.status for row in rows] == [OK, OK, OK]
-    assert rows[1].found == "MKLDNN OPENMP"
-    assert rows[2].found == "MXNet sees 0"
+    assert rows[1].finding == "MKLDNN OPENMP"
+    assert rows[2].finding == "MXNet sees 0"
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,12 @@ def test_mxnet_works():
 def test_mxnet_does_not_work(versions, missing, probe, words):
     (row,) = doctor.mxnet_rows(versions, missing, probe)
     assert row.status == PROBLEM and row.advice
-    assert words in row.found
+    assert words in row.finding
 
 
 def test_a_driver_that_fails_is_a_problem():
     rows = doctor.mxnet_rows({"mxnet-cu112": "1.9.1"}, [], Probe({**ANSWER, "gpu_error": "CUDA: no"}, ""))
-    assert rows[-1].status == PROBLEM and rows[-1].found == "CUDA: no"
+    assert rows[-1].status == PROBLEM and rows[-1].finding == "CUDA: no"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_active_waiting_and_failed_preloads_are_told():
     runtime = Runtime((), (), (Preload("libcudnn.so.8", "/x", "no such symbol"), Preload("libnccl.so.2", "/y", None)))
     rows = doctor.thread_rows(runtime, {"OMP_WAIT_POLICY": "active"})
     assert [(row.check, row.status) for row in rows] == [("threads", NOTE), ("CUDA", PROBLEM)]
-    assert "no such symbol" in rows[1].found
+    assert "no such symbol" in rows[1].finding
 
 
 @pytest.mark.parametrize(("load", "threads", "status"), [(0.2, 2, OK), (1.5, 2, NOTE), (1.5, 8, OK), (3.0, 1, OK)])
@@ -161,7 +161,7 @@ def test_lines_of_nvidia_smi(line, gpu):
 )
 def test_which_gpus_can_run_it(capability, driver, status, words):
     row = doctor.gpu_row(Gpu("GPU", driver, capability))
-    assert row.status == status and words in row.found
+    assert row.status == status and words in row.finding
     assert bool(row.advice) == (status != OK)
 
 

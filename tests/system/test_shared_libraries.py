@@ -76,8 +76,8 @@ def test_installed_modules_are_examined_without_being_imported(tmp_path, monkeyp
         (tmp_path / name / "__init__.py").write_text("raise OSError('imported')")
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    found = [(lib.name, lib.module) for lib in shared_libraries.missing_libraries()]
-    assert found == [("libquadmath.so.0-gone", "mxnet"), ("libmxnet.so.1", "mxnet"), ("libcv2.so.1", "cv2")]
+    missing = [(lib.name, lib.module) for lib in shared_libraries.missing_libraries()]
+    assert missing == [("libquadmath.so.0-gone", "mxnet"), ("libmxnet.so.1", "mxnet"), ("libcv2.so.1", "cv2")]
 
 
 def test_debian_packages_are_named_once(monkeypatch):
