@@ -2,61 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import secrets
 from collections import defaultdict
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Union
 
 from tqdm import tqdm
 
 from gluon_liver.data.ct_dataset import FORMAT, KIND
-from gluon_liver.data.ct_labels import CLASSES, Annotations, CTLabel, save_annotations
-from gluon_liver.data.splits import make_splits, save_splits
+from gluon_liver.data.ct_labels import CLASSES, Annotations, save_annotations
+from gluon_liver.data.splits import make_splits
 from gluon_liver.data.study import Study, fingerprint
 from gluon_liver.errors import DicomError, InputError, PhaseError
-from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
-from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
+from gluon_liver.files.output_folder import check_output, why_not_written
+from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
 from gluon_liver.readers.dicom.volume import Volume, load_series, scan_folder
 
 from .align import assemble, check_frame_of_reference
-from .ct_labels import LabelEntry, LabelFile, NotTaken, load_label_file, match_labels, place_labels
-from .ct_report import build_report, explain_nothing, note_oddities, write_private
+from .ct_labels import LabelEntry, LabelFile, load_label_file, match_labels, place_labels
+from .ct_report import CTImportLog, StudyResult, build_report, explain_nothing, note_oddities, write_private
+from .folder import prepared_folder, write_records
 from .phases import PhaseChoice, PhaseRules, choose_phases, load_phase_rules, phase_template
+from .pseudonyms import salt_notes, salt_or_random, salted_hash
 
 PathLike = Union[str, Path]
-SHORT_SALT = 8
-
-
-@dataclass
-class StudyResult:
-    """What became of one study. `phases`: phase -> what was taken for it, counts and rules only."""
-
-    case: str
-    patient: str
-    study_uid: str
-    taken: bool = False
-    slices: int = 0
-    fingerprint: str = ""
-    phantom: bool = False
-    phases: Dict[str, Dict[str, Any]] = field(default_factory=dict)
-
-
-@dataclass
-class ImportLog:
-    """Everything that an import found, for the report."""
-
-    scan: Scan
-    rules: PhaseRules
-    choices: Dict[str, PhaseChoice] = field(default_factory=dict)
-    studies: List[StudyResult] = field(default_factory=list)
-    quarantined: List[Rejection] = field(default_factory=list)
-    labels_not_taken: NotTaken = field(default_factory=NotTaken)
-    images: List[CTLabel] = field(default_factory=list)
-    notes: List[str] = field(default_factory=list)
 
 
 def import_ct(
@@ -85,7 +54,7 @@ def import_ct(
     """
     folder, out = Path(folder), Path(out)
     make_splits(["any"], fractions=fractions, seed=seed)
-    salt = secrets.token_hex(16) if salt is None else check_salt(salt)
+    salt = salt_or_random(salt)
     if phases:
         rules = load_phase_rules(str(phases), reference=reference)
     else:
@@ -93,36 +62,26 @@ def import_ct(
     label_file = load_label_file(str(labels)) if labels else LabelFile("", (), False)
     if folder.is_dir():
         check_output(out, folder, overwrite=overwrite)
-    log = ImportLog(scan_folder(str(folder), progress=progress), rules)
+    log = CTImportLog(scan_folder(str(folder), progress=progress), rules)
     studies = _group_studies(log)
     for uid, series in studies.items():
         log.choices[uid] = _choose(uid, series, log)
     matched = match_labels(label_file, log.scan, log.choices, rules, log.labels_not_taken)
     note_oddities(log)
-    if len(salt) < SHORT_SALT:
-        log.notes.append(
-            f"the salt is shorter than {SHORT_SALT} characters: who guesses it can link case ids to patients. "
-            "That is harmless for phantoms only"
-        )
+    log.notes += salt_notes(salt)
     log.studies = [
         StudyResult(salted_hash("case", salt, uid), _patient(series, uid, salt), uid) for uid, series in studies.items()
     ]
     log.studies.sort(key=lambda result: (result.case, result.study_uid))
-    try:
-        with whole_folder(out, replace=overwrite) as temporary:
-            for result in tqdm(log.studies, desc="studies", unit="study", disable=None if progress else True):
-                labels_of = matched.get(result.study_uid, {})
-                _import_study(result, labels_of, label_file.exhaustive, log, temporary, regrid)
-            if not any(result.taken for result in log.studies):
-                raise InputError(explain_nothing(log))
-            report = _write_data(log, temporary, fractions, seed)
-            if private:
-                write_private(log, temporary / "private", salt, folder)
-            if overwrite:
-                # Something may have been put into the old folder meanwhile.
-                check_output(out, folder, overwrite=True)
-    except OSError as error:
-        raise InputError(f"--out {out} cannot be written: {why_not_written(error)}") from error
+    with prepared_folder(out, folder, overwrite=overwrite) as temporary:
+        for result in tqdm(log.studies, desc="studies", unit="study", disable=None if progress else True):
+            labels_of = matched.get(result.study_uid, {})
+            _import_study(result, labels_of, label_file.exhaustive, log, temporary, regrid)
+        if not log.taken:
+            raise InputError(explain_nothing(log))
+        report = _write_data(log, temporary, fractions, seed)
+        if private:
+            write_private(log, temporary / "private", salt, folder)
     return report
 
 
@@ -137,7 +96,7 @@ def write_phase_template(
     if os.path.lexists(path):
         raise InputError(f"--list-series {path} exists; choose another name")
     rules = load_phase_rules(str(phases)) if phases else PhaseRules()
-    log = ImportLog(scan_folder(str(folder), progress=progress), rules)
+    log = CTImportLog(scan_folder(str(folder), progress=progress), rules)
     if not log.scan.series:
         raise InputError(explain_nothing(log))
     try:
@@ -149,14 +108,14 @@ def write_phase_template(
     return len(log.scan.series)
 
 
-def _group_studies(log: ImportLog) -> Dict[str, List[SeriesFiles]]:
+def _group_studies(log: CTImportLog) -> Dict[str, List[SeriesFiles]]:
     studies: Dict[str, List[SeriesFiles]] = defaultdict(list)
     for series in log.scan.series:
         studies[series.study_uid].append(series)
     return studies
 
 
-def _choose(uid: str, series: Sequence[SeriesFiles], log: ImportLog) -> PhaseChoice:
+def _choose(uid: str, series: Sequence[SeriesFiles], log: CTImportLog) -> PhaseChoice:
     """Series of the phases of one study that share the reference's frame of reference."""
     if len({one.patient_id for one in series}) > 1:
         log.quarantined.extend(
@@ -190,7 +149,7 @@ def _import_study(
     result: StudyResult,
     by_slice: Dict[int, LabelEntry],
     exhaustive: bool,
-    log: ImportLog,
+    log: CTImportLog,
     temporary: Path,
     regrid: bool,
 ) -> None:
@@ -251,22 +210,19 @@ def _import_study(
     )
 
 
-def _quarantine_rest(choice: PhaseChoice, reference: str, log: ImportLog) -> None:
+def _quarantine_rest(choice: PhaseChoice, reference: str, log: CTImportLog) -> None:
     for phase, series in choice.taken.items():
         if phase != reference:
             reason = f"the reference phase {reference} of its study cannot be used"
             log.quarantined.append(Rejection(series.name, reason, "no-reference", len(series.slices)))
 
 
-def _write_data(log: ImportLog, temporary: Path, fractions: Sequence[float], seed: int) -> Dict[str, Any]:
+def _write_data(log: CTImportLog, temporary: Path, fractions: Sequence[float], seed: int) -> Dict[str, Any]:
     """Everything of the data folder beside studies/ and private/."""
-    taken = sorted((result for result in log.studies if result.taken), key=lambda result: result.case)
+    taken = log.taken
     splits = make_splits([result.patient for result in taken], fractions=fractions, seed=seed)
-    save_splits(splits, str(temporary / "splits.json"))
     save_annotations(Annotations(CLASSES, log.images), str(temporary / "labels.json"))
-    phantoms = sum(one.phantom for one in taken)
-    if phantoms:
-        log.notes.append(f"{phantoms} of {len(taken)} studies show a phantom: results say nothing about patients")
+    log.note_phantoms([one.phantom for one in taken], "studies")
     report = build_report(log, splits)
     description = {
         "format": FORMAT,
@@ -280,24 +236,9 @@ def _write_data(log: ImportLog, temporary: Path, fractions: Sequence[float], see
             for one in taken
         ],
     }
-    for name, record in (("import-report.json", report), ("dataset.json", description)):
-        (temporary / name).write_text(json.dumps(record, indent=1), encoding="utf-8")
+    write_records(temporary, splits, report, description)
     return report
 
 
 def _patient(series: Sequence[SeriesFiles], study_uid: str, salt: str) -> str:
     return salted_hash("patient", salt, series[0].patient_id or study_uid)
-
-
-def check_salt(salt: str) -> str:
-    """Raise InputError for a salt that hides nothing."""
-    if not salt.strip():
-        raise InputError("--salt is empty: give a text that nobody can guess, or leave --salt out for a random one")
-    if any("\ud800" <= character <= "\udfff" for character in salt):
-        raise InputError("--salt holds bytes that are no text in this terminal's encoding; give another text")
-    return salt
-
-
-def salted_hash(kind: str, salt: str, value: str) -> str:
-    """ "case-" or "patient-" and 10 hex digits of SHA-256 over salt and tag value."""
-    return f"{kind}-{hashlib.sha256((salt + value).encode('utf-8')).hexdigest()[:10]}"

@@ -7,7 +7,6 @@ identifiers.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
@@ -21,6 +20,7 @@ from gluon_liver.readers.dicom.slice_grid import project_positions
 from gluon_liver.readers.dicom.volume import Volume
 
 from .phases import PhaseChoice, PhaseRules
+from .report import NotTaken
 
 # A box keeps its label after a gantry tilt was undone while this much of it is still inside the image.
 MIN_INSIDE = 0.5
@@ -42,24 +42,6 @@ class LabelFile:
     path: str
     entries: Tuple[LabelEntry, ...]
     exhaustive: bool
-
-
-class NotTaken:
-    """Counts labels that were not taken, by reason."""
-
-    def __init__(self) -> None:
-        self.images: Counter = Counter()
-        self.boxes: Counter = Counter()
-
-    def add(self, reason: str, *, images: int = 0, boxes: int = 0) -> None:
-        self.images[reason] += images
-        self.boxes[reason] += boxes
-
-    def to_json(self) -> List[Dict[str, Any]]:
-        return [
-            {"reason": reason, "images": self.images[reason], "boxes": self.boxes[reason]}
-            for reason in sorted(self.images)
-        ]
 
 
 def load_label_file(path: str, *, classes: Sequence[str] = CLASSES) -> LabelFile:

@@ -3,70 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import secrets
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from tqdm import tqdm
 
-from gluon_liver.data.splits import Splits, make_splits, save_splits
+from gluon_liver.data.splits import Splits, make_splits
 from gluon_liver.data.us_dataset import FORMAT, KIND, SPLIT_BY, image_name
 from gluon_liver.data.us_labels import CLASSES, SourceLabel, USLabel, load_source_labels, save_labels, scenes_of
 from gluon_liver.errors import AnnotationError, InputError, SplitError
-from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
+from gluon_liver.files.output_folder import check_output
 from gluon_liver.readers.dicom.series import Rejection
 from gluon_liver.readers.frames import read_frames
 from gluon_liver.structures.frame_source import Box, FrameSource
 
-from .ct import SHORT_SALT, check_salt, salted_hash
-from .ct_labels import NotTaken
+from .folder import prepared_folder, write_records
+from .pseudonyms import salt_notes, salt_or_random, salted_hash
 from .us_recordings import list_recordings, match_recordings
-from .us_report import build_report, explain_nothing, write_private
+from .us_report import RecordingResult, USImportLog, build_report, write_private
 
 PathLike = Union[str, Path]
 MIN_SIDE = 1.0  # pixels that a clipped box must keep in both directions
-
-
-@dataclass
-class RecordingResult:
-    """What became of one recording. scene_names: number in the output -> name in the label file (private)."""
-
-    name: str
-    path: str
-    case: str = ""
-    patient: str = ""
-    kind: str = ""
-    region: str = ""
-    height: int = 0
-    width: int = 0
-    fingerprint: str = ""
-    phantom: bool = False
-    named_patient: bool = False
-    scene_names: List[str] = field(default_factory=list)
-    labels: List[USLabel] = field(default_factory=list)
-    notes: List[str] = field(default_factory=list)
-
-
-@dataclass
-class ImportLog:
-    """Everything that an import found, for the report. clipped, outside: boxes cut by the region's edge, and lost."""
-
-    found: int
-    taken: List[RecordingResult] = field(default_factory=list)
-    quarantined: List[Rejection] = field(default_factory=list)
-    labels_not_taken: NotTaken = field(default_factory=NotTaken)
-    clipped: int = 0
-    outside: int = 0
-    notes: List[str] = field(default_factory=list)
-
-    @property
-    def labels(self) -> List[USLabel]:
-        return [label for one in self.taken for label in one.labels]
 
 
 def import_us(
@@ -96,61 +55,49 @@ def import_us(
     """
     source, out = Path(source), Path(out)
     _check_options(region, whole_frame, split_by, fractions, test_images, seed)
-    salt = secrets.token_hex(16) if salt is None else check_salt(salt)
+    salt = salt_or_random(salt)
     images, phantom = load_source_labels(str(labels))
     recordings = list_recordings(source)
     check_output(out, source, overwrite=overwrite)
     matched = match_recordings(images, list(recordings), str(labels))
-    log = ImportLog(len(recordings))
-    if len(salt) < SHORT_SALT:
-        log.notes.append(
-            f"the salt is shorter than {SHORT_SALT} characters: who guesses it can link case ids to patients. "
-            "That is harmless for phantoms only"
-        )
+    log = USImportLog(files=len(recordings))
+    log.notes += salt_notes(salt)
     numbers = {name: number for number, name in enumerate(recordings, 1)}
-    try:
-        with whole_folder(out, replace=overwrite) as temporary:
-            for video in tqdm(sorted(matched), desc="recordings", disable=None if progress else True):
-                result = RecordingResult(f"file {numbers[video]:04d} of {len(recordings):04d}", recordings[video])
-                try:
-                    opened = read_frames(result.path, region=region, whole_frame=whole_frame, name=result.name)
-                    _store(opened, result, matched[video], str(labels), log, temporary, salt)
-                except AnnotationError:
-                    raise
-                except InputError as error:
-                    if result.case:
-                        shutil.rmtree(temporary / "studies" / result.case, ignore_errors=True)
-                    log.quarantined.append(
-                        Rejection(result.name, str(error), type(error).__name__, len(matched[video]))
-                    )
-                    boxes = sum(len(item.boxes) for item in matched[video])
-                    log.labels_not_taken.add("its recording was not taken", images=len(matched[video]), boxes=boxes)
-                    continue
-                result.phantom = result.phantom or phantom
-                log.taken.append(result)
-            if not log.taken:
-                raise InputError(explain_nothing(log))
-            report = _write_data(log, temporary, split_by, fractions, test_images, seed)
-            if private:
-                write_private(log, temporary / "private", salt, source)
-            if overwrite:
-                # Something may have been put into the old folder meanwhile.
-                check_output(out, source, overwrite=True)
-    except OSError as error:
-        raise InputError(f"--out {out} cannot be written: {why_not_written(error)}") from error
+    with prepared_folder(out, source, overwrite=overwrite) as temporary:
+        for video in tqdm(sorted(matched), desc="recordings", disable=None if progress else True):
+            result = RecordingResult(f"file {numbers[video]:04d} of {len(recordings):04d}", recordings[video])
+            try:
+                opened = read_frames(result.path, region=region, whole_frame=whole_frame, name=result.name)
+                _store(opened, result, matched[video], str(labels), log, temporary, salt)
+            except AnnotationError:
+                raise
+            except InputError as error:
+                if result.case:
+                    shutil.rmtree(temporary / "studies" / result.case, ignore_errors=True)
+                log.quarantined.append(Rejection(result.name, str(error), type(error).__name__, len(matched[video])))
+                boxes = sum(len(item.boxes) for item in matched[video])
+                log.labels_not_taken.add("its recording was not taken", images=len(matched[video]), boxes=boxes)
+                continue
+            result.phantom = result.phantom or phantom
+            log.taken.append(result)
+        if not log.taken:
+            raise InputError(log.explain_nothing(f"no recording was taken of {log.files} file(s)"))
+        report = _write_data(log, temporary, split_by, fractions, test_images, seed)
+        if private:
+            write_private(log, temporary / "private", salt, source)
     return report
 
 
 def crop_boxes(boxes: np.ndarray, region: Box) -> Tuple[np.ndarray, np.ndarray, int]:
-    """Boxes (n, 4) of the whole frame -> (those of the region's crop, kept (n,) bool, how many were clipped).
+    """Boxes (n, 4) of the whole frame -> (those of the region's crop, inside (n,) bool, how many were clipped).
 
     A box of which less than a pixel is left in one direction lies outside.
     """
     x1, y1, x2, y2 = region
-    moved = boxes - np.array([x1, y1, x1, y1], np.float32)
-    inside = np.clip(moved, 0, np.array([x2 - x1, y2 - y1] * 2, np.float32))
-    kept = (inside[:, 2:] - inside[:, :2] >= MIN_SIDE).all(axis=1)
-    return inside[kept], kept, int((np.abs(inside - moved).max(axis=1, initial=0)[kept] > 0).sum())
+    moved: np.ndarray = boxes - np.array([x1, y1, x1, y1], np.float32)
+    clipped: np.ndarray = np.clip(moved, 0, np.array([x2 - x1, y2 - y1] * 2, np.float32))
+    inside = (clipped[:, 2:] - clipped[:, :2] >= MIN_SIDE).all(axis=1)
+    return clipped[inside], inside, int((np.abs(clipped - moved).max(axis=1, initial=0)[inside] > 0).sum())
 
 
 def _store(
@@ -158,7 +105,7 @@ def _store(
     result: RecordingResult,
     images: List[SourceLabel],
     path: str,
-    log: ImportLog,
+    log: USImportLog,
     out: Path,
     salt: str,
 ) -> None:
@@ -183,8 +130,9 @@ def _store(
     whole = (x1, y1, x2, y2) == (0, 0, source.width, source.height)
     result.region = "of the file" if source.own_region else "whole frame" if whole else "as given"
     result.height, result.width = y2 - y1, x2 - x1
-    os.makedirs(out / "studies" / result.case)
-    _write_frames(source, result, images, path, out / "studies" / result.case / "frames.npy")
+    folder = out / "studies" / result.case
+    folder.mkdir(parents=True)
+    _write_frames(source, result, images, path, folder / "frames.npy")
     result.notes = list(source.notes)
     _place_labels(source.region, result, images, log)
 
@@ -220,14 +168,14 @@ def _write_frames(
     result.fingerprint = digest.hexdigest()
 
 
-def _place_labels(region: Box, result: RecordingResult, images: List[SourceLabel], log: ImportLog) -> None:
+def _place_labels(region: Box, result: RecordingResult, images: List[SourceLabel], log: USImportLog) -> None:
     # Scenes are numbered by their first frame: their names may hold anything.
     result.scene_names = list(dict.fromkeys(image.scene for image in images))
     first_id = len(log.labels) + 1
     for row, image in enumerate(images):
-        boxes, kept, clipped = crop_boxes(image.boxes, region)
+        boxes, inside, clipped = crop_boxes(image.boxes, region)
         log.clipped += clipped
-        log.outside += int((~kept).sum())
+        log.outside += int((~inside).sum())
         scene = result.scene_names.index(image.scene) + 1
         result.labels.append(
             USLabel(
@@ -239,18 +187,17 @@ def _place_labels(region: Box, result: RecordingResult, images: List[SourceLabel
                 result.width,
                 result.height,
                 boxes,
-                image.labels[kept],
+                image.labels[inside],
             )
         )
 
 
 def _write_data(
-    log: ImportLog, temporary: Path, split_by: str, fractions: Sequence[float], test_images: Optional[int], seed: int
+    log: USImportLog, temporary: Path, split_by: str, fractions: Sequence[float], test_images: Optional[int], seed: int
 ) -> Dict[str, Any]:
     """Everything of the data folder beside studies/ and private/."""
     log.taken.sort(key=lambda one: one.case)
     splits = _split(log, split_by, fractions, test_images, seed)
-    save_splits(splits, str(temporary / "splits.json"))
     save_labels(log.labels, str(temporary / "labels.json"))
     report = build_report(log, splits, split_by)
     description = {
@@ -271,12 +218,13 @@ def _write_data(
             for one in log.taken
         ],
     }
-    for name, record in (("import-report.json", report), ("dataset.json", description)):
-        (temporary / name).write_text(json.dumps(record, indent=1), encoding="utf-8")
+    write_records(temporary, splits, report, description)
     return report
 
 
-def _split(log: ImportLog, split_by: str, fractions: Sequence[float], test_images: Optional[int], seed: int) -> Splits:
+def _split(
+    log: USImportLog, split_by: str, fractions: Sequence[float], test_images: Optional[int], seed: int
+) -> Splits:
     if split_by == "image":
         units = [image_name(label) for label in log.labels]
     elif split_by == "scene":

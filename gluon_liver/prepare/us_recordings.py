@@ -25,23 +25,23 @@ def list_recordings(source: Path) -> Dict[str, str]:
     def fail(error: OSError) -> None:
         raise InputError(f"a folder below {source} cannot be read: {error.strerror}") from error
 
-    found: Dict[str, str] = {}
+    recordings: Dict[str, str] = {}
     for root, _, names in os.walk(source, onerror=fail):
         below = Path(root).relative_to(source)
         if any(name.lower().endswith(IMAGE_ENDINGS) for name in names):
-            found[below.as_posix() if below.parts else source.resolve().name] = root
+            recordings[below.as_posix() if below.parts else source.resolve().name] = root
         else:
-            found.update(((below / name).as_posix(), os.path.join(root, name)) for name in names)
-    if not found:
+            recordings.update(((below / name).as_posix(), os.path.join(root, name)) for name in names)
+    if not recordings:
         raise InputError(f"{source} is empty: there is no file in it or below it")
-    return dict(sorted(found.items()))
+    return dict(sorted(recordings.items()))
 
 
 def match_recordings(images: Sequence[SourceLabel], names: List[str], path: str) -> Dict[str, List[SourceLabel]]:
     """Recording -> its images by frame. Raises AnnotationError where 'video' names none, or more than one."""
     by_stem: Dict[str, List[str]] = defaultdict(list)
     for name in names:
-        by_stem[os.path.splitext(name)[0]].append(name)
+        by_stem[Path(name).with_suffix("").as_posix()].append(name)
     matched: Dict[str, Dict[int, SourceLabel]] = defaultdict(dict)
     for image in images:
         wanted = Path(image.video.replace("\\", "/")).as_posix()

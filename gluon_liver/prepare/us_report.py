@@ -1,20 +1,25 @@
-"""What an ultrasound import took and what it left out: for the screen, for import-report.json, and in private.
-
-Report and screen carry numbers and reasons only. Paths and names of scenes go to the private folder.
-"""
+"""What an ultrasound import took and what it left out, beside what :mod:`.report` says of every import."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List
 
-from gluon_liver.data.splits import SPLIT_NAMES, Splits
-from gluon_liver.data.us_labels import CLASSES, previous_frame, scenes_of
-from gluon_liver.readers.dicom.series import Rejection
+from gluon_liver.data.splits import Splits
+from gluon_liver.data.us_labels import CLASSES, USLabel, previous_frame, scenes_of
 
-from .ct_report import summary_of, write_csv, write_text
+from .report import (
+    ImportLog,
+    label_counts,
+    not_taken_lines,
+    sizes_line,
+    split_sizes,
+    summary_of,
+    write_private_folder,
+)
 
 LEAKS = {
     "image": "images were split one by one, as in the paper: frames of one scene, fractions of a second apart, are in "
@@ -24,14 +29,48 @@ LEAKS = {
 }
 
 
-def build_report(log: Any, splits: Splits, split_by: str) -> Dict[str, Any]:
+@dataclass
+class RecordingResult:
+    """What became of one recording. scene_names: number in the output -> name in the label file (private)."""
+
+    name: str
+    path: str
+    case: str = ""
+    patient: str = ""
+    kind: str = ""
+    region: str = ""
+    height: int = 0
+    width: int = 0
+    fingerprint: str = ""
+    phantom: bool = False
+    named_patient: bool = False
+    scene_names: List[str] = field(default_factory=list)
+    labels: List[USLabel] = field(default_factory=list)
+    notes: List[str] = field(default_factory=list)
+
+
+@dataclass
+class USImportLog(ImportLog):
+    """Everything that an import saw, for the report. clipped, outside: boxes cut by the region's edge, and lost."""
+
+    files: int = 0
+    taken: List[RecordingResult] = field(default_factory=list)
+    clipped: int = 0
+    outside: int = 0
+
+    @property
+    def labels(self) -> List[USLabel]:
+        return [label for one in self.taken for label in one.labels]
+
+
+def build_report(log: USImportLog, splits: Splits, split_by: str) -> Dict[str, Any]:
     """The JSON-able content of import-report.json."""
     labels, scenes = log.labels, scenes_of(log.labels)
-    per_class = Counter(int(category) for label in labels for category in label.labels)
+    counts, per_class = label_counts([label.labels for label in labels])
     alone = sum(previous_frame(scene, frame) == frame for scene in scenes for frame in scene.frames)
     report = {
         "format": 1,
-        "files": {"found": log.found},
+        "files": {"found": log.files},
         "taken": [
             {
                 "case": one.case,
@@ -48,9 +87,7 @@ def build_report(log: Any, splits: Splits, split_by: str) -> Dict[str, Any]:
         ],
         "quarantined": [vars(one) for one in log.quarantined],
         "labels": {
-            "images": len(labels),
-            "boxes": sum(per_class.values()),
-            "background": sum(not len(label.labels) for label in labels),
+            **counts,
             "boxes_by_class": {name: per_class[index] for index, name in enumerate(CLASSES)},
             "clipped": log.clipped,
             "outside": log.outside,
@@ -62,7 +99,7 @@ def build_report(log: Any, splits: Splits, split_by: str) -> Dict[str, Any]:
             "frames_without_previous": alone,
         },
         "split_by": split_by,
-        "splits": {name: len(splits.of(name)) for name in SPLIT_NAMES},
+        "splits": split_sizes(splits),
         "notes": log.notes,
     }
     _add_notes(log, report)
@@ -82,46 +119,31 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
         f"{labels['background']} of them background",
         f"scenes: {scenes['count']}, {scenes['with_gaps']} with gaps; {scenes['frames_without_previous']} frame(s) "
         "are their own previous frame",
-        f"split by {report['split_by']}: " + ", ".join(f"{name} {count}" for name, count in report["splits"].items()),
+        sizes_line(f"split by {report['split_by']}", report["splits"]),
     ]
-    lines += [
-        f"  not taken: {one['images']} image(s), {one['boxes']} box(es): {one['reason']}" for one in labels["not_taken"]
-    ]
-    lines += summary_of("quarantined", [Rejection(**one) for one in report["quarantined"]])
+    lines += not_taken_lines(report) + summary_of("quarantined", report["quarantined"])
     notes = Counter(note for one in taken for note in one["notes"])
     lines += [f"note: {count} recording(s): {note}" for note, count in notes.items()]
     return lines + [f"note: {note}" for note in report["notes"]]
 
 
-def explain_nothing(log: Any) -> str:
-    """Why no recording was taken, for the error message."""
-    return "\n".join([f"no recording was taken of {log.found} file(s)"] + summary_of("quarantined", log.quarantined))
-
-
-def write_private(log: Any, folder: Path, salt: str, source: Path) -> None:
-    """The listing that leads back to patients: mode 0700, for its owner only."""
-    os.mkdir(folder, 0o700)
-    os.chmod(folder, 0o700)
-    write_text(folder / "salt", salt + "\n")
+def write_private(log: USImportLog, folder: Path, salt: str, source: Path) -> None:
+    """The listing that leads back to patients."""
     root = source if source.is_dir() else source.parent
-    write_csv(
-        folder / "key.csv",
-        ("case", "patient", "recording"),
-        ((one.case, one.patient, os.path.relpath(one.path, root)) for one in log.taken),
-    )
-    write_csv(
-        folder / "scenes.csv",
-        ("case", "scene", "name"),
-        ((one.case, number, name) for one in log.taken for number, name in enumerate(one.scene_names, 1)),
+    key = ((one.case, one.patient, os.path.relpath(one.path, root)) for one in log.taken)
+    scenes = ((one.case, number, name) for one in log.taken for number, name in enumerate(one.scene_names, 1))
+    write_private_folder(
+        folder,
+        salt,
+        {
+            "key.csv": (("case", "patient", "recording"), key),
+            "scenes.csv": (("case", "scene", "name"), scenes),
+        },
     )
 
 
-def _add_notes(log: Any, report: Dict[str, Any]) -> None:
-    phantoms = sum(one.phantom for one in log.taken)
-    if phantoms:
-        log.notes.append(
-            f"{phantoms} of {len(log.taken)} recordings show a phantom: results say nothing about patients"
-        )
+def _add_notes(log: USImportLog, report: Dict[str, Any]) -> None:
+    log.note_phantoms([one.phantom for one in log.taken], "recordings")
     nameless = sum(not one.named_patient for one in log.taken)
     if nameless:
         log.notes.append(

@@ -1,0 +1,34 @@
+"""The prepared data folder that every import writes: whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Dict, Iterator
+
+from gluon_liver.data.splits import Splits, save_splits
+from gluon_liver.errors import InputError
+from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
+
+
+@contextmanager
+def prepared_folder(out: Path, source: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary folder that becomes ``out``, a data folder made of ``source``, when the block ends.
+
+    Raises :class:`InputError` where it cannot be written, and where something was put into the old folder meanwhile.
+    """
+    try:
+        with whole_folder(out, replace=overwrite) as temporary:
+            yield temporary
+            if overwrite:
+                check_output(out, source, overwrite=True)
+    except OSError as error:
+        raise InputError(f"--out {out} cannot be written: {why_not_written(error)}") from error
+
+
+def write_records(folder: Path, splits: Splits, report: Dict[str, Any], description: Dict[str, Any]) -> None:
+    """Write splits.json, import-report.json and dataset.json."""
+    save_splits(splits, str(folder / "splits.json"))
+    for name, record in (("import-report.json", report), ("dataset.json", description)):
+        (folder / name).write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -1,0 +1,37 @@
+"""Case and patient ids: salted hashes, which nobody without the salt can lead back to a patient."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import List, Optional
+
+from gluon_liver.errors import InputError
+
+SHORT_SALT = 8
+
+
+def salt_or_random(salt: Optional[str]) -> str:
+    """The given salt, a random one for None. Raises :class:`InputError` for a salt that hides nothing."""
+    if salt is None:
+        return secrets.token_hex(16)
+    if not salt.strip():
+        raise InputError("--salt is empty: give a text that nobody can guess, or leave --salt out for a random one")
+    if any("\ud800" <= character <= "\udfff" for character in salt):
+        raise InputError("--salt holds bytes that are no text in this terminal's encoding; give another text")
+    return salt
+
+
+def salted_hash(kind: str, salt: str, value: str) -> str:
+    """ "case-" or "patient-" and 10 hex digits of SHA-256 over salt and tag value."""
+    return f"{kind}-{hashlib.sha256((salt + value).encode('utf-8')).hexdigest()[:10]}"
+
+
+def salt_notes(salt: str) -> List[str]:
+    """What a reader of an import's report should know of its salt."""
+    if len(salt) >= SHORT_SALT:
+        return []
+    return [
+        f"the salt is shorter than {SHORT_SALT} characters: who guesses it can link case ids to patients. "
+        "That is harmless for phantoms only"
+    ]

@@ -1,0 +1,119 @@
+"""What every import says of what it took and left out: for the screen, for import-report.json, and in private.
+
+Report and screen carry numbers, rules and reasons only. Identifiers, descriptions, names and paths go to the private
+folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
+
+import numpy as np
+
+from gluon_liver.data.splits import SPLIT_NAMES, Splits
+from gluon_liver.readers.dicom.series import Rejection
+
+MAX_LINES = 20
+Table = Tuple[Tuple[str, ...], Iterable[Tuple[Any, ...]]]  # header and rows of a CSV file
+
+
+class NotTaken:
+    """Counts labels that were not taken, by reason."""
+
+    def __init__(self) -> None:
+        self.images: Counter[str] = Counter()
+        self.boxes: Counter[str] = Counter()
+
+    def add(self, reason: str, *, images: int = 0, boxes: int = 0) -> None:
+        self.images[reason] += images
+        self.boxes[reason] += boxes
+
+    def to_json(self) -> List[Dict[str, Any]]:
+        return [
+            {"reason": reason, "images": self.images[reason], "boxes": self.boxes[reason]}
+            for reason in sorted(self.images)
+        ]
+
+
+@dataclass
+class ImportLog:
+    """What an import left out, and what a reader of its report should know."""
+
+    quarantined: List[Rejection] = field(default_factory=list)
+    labels_not_taken: NotTaken = field(default_factory=NotTaken)
+    notes: List[str] = field(default_factory=list)
+
+    def note_phantoms(self, phantoms: Sequence[bool], what: str) -> None:
+        """phantoms: of each study or recording that was taken, whether it shows one."""
+        if any(phantoms):
+            self.notes.append(
+                f"{sum(phantoms)} of {len(phantoms)} {what} show a phantom: results say nothing about patients"
+            )
+
+    def explain_nothing(self, first: str, rejected: Iterable[Rejection] = ()) -> str:
+        """Why nothing was taken, for the error message."""
+        lines = summary_of("left out", map(vars, rejected)) + summary_of("quarantined", map(vars, self.quarantined))
+        return "\n".join([first, *lines])
+
+
+def label_counts(labels: Sequence[np.ndarray]) -> Tuple[Dict[str, Any], Counter[int]]:
+    """For the report, from the labels (n,) of each image: counts of images, boxes and background; boxes by class."""
+    per_class = Counter(int(label) for image in labels for label in image)
+    background = sum(not len(image) for image in labels)
+    return {"images": len(labels), "boxes": sum(per_class.values()), "background": background}, per_class
+
+
+def split_sizes(splits: Splits) -> Dict[str, int]:
+    """How many patients, scenes or images each split has."""
+    return {name: len(splits.of(name)) for name in SPLIT_NAMES}
+
+
+def sizes_line(title: str, sizes: Mapping[str, int]) -> str:
+    """One line for the screen of :func:`split_sizes`."""
+    return f"{title}: " + ", ".join(f"{name} {count}" for name, count in sizes.items())
+
+
+def not_taken_lines(report: Mapping[str, Any]) -> List[str]:
+    """One line for the screen for each reason why labels were not taken."""
+    return [
+        f"  not taken: {one['images']} image(s), {one['boxes']} box(es): {one['reason']}"
+        for one in report["labels"]["not_taken"]
+    ]
+
+
+def summary_of(title: str, rejections: Iterable[Mapping[str, Any]]) -> List[str]:
+    """One line for each kind of plain rejection, one for each reason that is particular; of the report's entries."""
+    groups: Dict[Tuple[str, str], List[Mapping[str, Any]]] = {}
+    for one in rejections:
+        # without the count in front, equal reasons fall together
+        head, separator, tail = one["reason"].partition(" image(s): ")
+        reason = tail if separator and head.isdigit() else one["reason"]
+        groups.setdefault((one["kind"], reason), []).append(one)
+    lines = []
+    for (kind, reason), members in groups.items():
+        images = sum(one["images"] for one in members)
+        more = f" and {len(members) - 1} more" if len(members) > 1 else ""
+        lines.append(f"{title}: {members[0]['where']}{more} ({images} image(s), {kind}): {reason}")
+    if len(lines) > MAX_LINES:
+        lines = lines[:MAX_LINES] + [f"{title}: {len(lines) - MAX_LINES} more reasons; see import-report.json"]
+    return lines
+
+
+def write_private_folder(folder: Path, salt: str, tables: Mapping[str, Table], texts: Mapping[str, str] = {}) -> None:
+    """The listing that leads back to patients: a folder of CSV files and texts by name, for its owner only."""
+    folder.mkdir()
+    folder.chmod(0o700)
+    for name, text in {"salt": salt + "\n", **texts}.items():
+        with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+            stream.write(text)
+    for name, (header, rows) in tables.items():
+        descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(header)
+            writer.writerows(rows)
