@@ -176,7 +176,7 @@ def test_a_signal_goes_to_workers_alone_and_servers_that_nobody_used_are_stopped
 
 CHILD = """
 import sys, time, os
-from gluon_liver.cluster import watchdog
+from gluon_liver.cluster import heartbeat
 heartbeat.start(); heartbeat.tell(rank=1, checkpoint="c")
 open(sys.argv[1], "w").write(str(os.getpid()))
 {}
