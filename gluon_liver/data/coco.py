@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
 
 from gluon_liver.errors import AnnotationError
+from gluon_liver.files.atomic import write_json
 
 # Boxes drawn in other software come back from float arithmetic: this much beyond the border is rounding.
 BORDER_TOLERANCE = 1e-2
@@ -31,7 +31,7 @@ def read_json(path: str) -> Any:
 
 
 def save_coco(images: Iterable[CocoImage], classes: Sequence[str], path: str) -> None:
-    """Write COCO JSON through a temporary sibling; category_id is the class index + 1."""
+    """Write COCO JSON whole or not at all; category_id is the class index + 1."""
     entries: List[Dict[str, Any]] = []
     annotations: List[Dict[str, Any]] = []
     for entry, boxes, labels in images:
@@ -50,9 +50,7 @@ def save_coco(images: Iterable[CocoImage], classes: Sequence[str], path: str) ->
                 }
             )
     categories = [{"id": index + 1, "name": name} for index, name in enumerate(classes)]
-    with open(f"{path}.tmp", "w", encoding="utf-8") as stream:
-        json.dump({"images": entries, "annotations": annotations, "categories": categories}, stream)
-    os.replace(f"{path}.tmp", path)
+    write_json(path, {"images": entries, "annotations": annotations, "categories": categories}, indent=None)
 
 
 def coco_images(coco: Any, classes: Sequence[str], path: str) -> List[CocoImage]:

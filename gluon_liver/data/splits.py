@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
 
 from gluon_liver.errors import SplitError
+from gluon_liver.files.atomic import write_json
 
 SPLIT_NAMES = ("train", "val", "test")
 MAX_SEED = 2**32 - 1  # of numpy.random.RandomState
@@ -99,9 +99,5 @@ def load_splits(path: str) -> Splits:
 
 
 def save_splits(splits: Splits, path: str) -> None:
-    """Write a split file through a temporary sibling."""
-    record = {"seed": splits.seed, **{name: list(splits.of(name)) for name in SPLIT_NAMES}}
-    temporary = f"{path}.tmp"
-    with open(temporary, "w", encoding="utf-8") as stream:
-        json.dump(record, stream, indent=1)
-    os.replace(temporary, path)
+    """Write a split file whole or not at all."""
+    write_json(path, {"seed": splits.seed, **{name: list(splits.of(name)) for name in SPLIT_NAMES}})

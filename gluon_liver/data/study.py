@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, Tuple, Union
 import numpy as np
 
 from gluon_liver.errors import DatasetError, GeometryError
+from gluon_liver.files.atomic import whole_file, write_json
 from gluon_liver.structures.geometry import Geometry
 
 
@@ -31,7 +32,8 @@ class Study:
 
     def save(self, folder: Union[str, Path]) -> None:
         """Write volume.npy and study.json into `folder`, which is made."""
-        os.makedirs(folder, exist_ok=True)
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         record = {
             "case": self.case,
             "patient": self.patient,
@@ -41,14 +43,9 @@ class Study:
             "geometry": self.geometry.to_json(),
             "source": self.source,
         }
-        for name, write in (
-            ("volume.npy", lambda stream: np.save(stream, np.ascontiguousarray(self.hu, dtype=np.int16))),
-            ("study.json", lambda stream: stream.write(json.dumps(record).encode("utf-8"))),
-        ):
-            path = os.path.join(folder, name)
-            with open(f"{path}.tmp", "wb") as stream:
-                write(stream)
-            os.replace(f"{path}.tmp", path)
+        with whole_file(folder / "volume.npy", "wb") as stream:
+            np.save(stream, np.ascontiguousarray(self.hu, dtype=np.int16))
+        write_json(folder / "study.json", record, indent=None)
 
     @classmethod
     def load(cls, folder: Union[str, Path]) -> "Study":

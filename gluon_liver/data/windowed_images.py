@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from gluon_liver.config.windows import Window, window_values
 from gluon_liver.errors import ConfigError, DatasetError
+from gluon_liver.files.atomic import PARTIAL, whole_file
 from gluon_liver.files.output_folder import why_not_written
 
 from .ct_dataset import CTDataset
@@ -63,16 +64,12 @@ def prepare_images(
             for phase in images:
                 for plane in phase:
                     plane[...] = _through_jpeg(plane)
-        temporary = f"{path}.{os.getpid()}.tmp"
         try:
-            with open(temporary, "wb") as stream:
+            # two trainings may prepare the same images
+            with whole_file(path, "wb", ending=f".{os.getpid()}{PARTIAL}") as stream:
                 np.save(stream, images)
-            os.replace(temporary, path)
         except OSError as error:
             raise DatasetError(f"the images of {case} cannot be written: {why_not_written(error)}") from error
-        finally:
-            if os.path.exists(temporary):
-                os.remove(temporary)
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 from pathlib import Path
@@ -17,8 +16,9 @@ from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.open import AnyDataset
 from gluon_liver.data.windowed_images import open_images
-from gluon_liver.errors import DatasetError, RunError
+from gluon_liver.errors import DatasetError
 from gluon_liver.files.atomic import write_json
+from gluon_liver.files.lock import file_lock
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.metrics.ct_summary import ct_curves, ct_summary
 from gluon_liver.metrics.matching import class_hits
@@ -102,11 +102,7 @@ def evaluation_folder(run: Run) -> Iterator[Path]:
 
     Raises :class:`RunError` when another process evaluates the run.
     """
-    with open(str(run.folder / ".evaluating.lock"), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"{run.folder} is being evaluated by another process") from error
+    with file_lock(run.folder / ".evaluating.lock", busy=f"{run.folder} is being evaluated by {{user}}"):
         folder = run.folder / ".evaluating"
         shutil.rmtree(str(folder), ignore_errors=True)
         folder.mkdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -10,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from gluon_liver.errors import InputError
+from gluon_liver.errors import InputError, RunError
 
-LOCK = ".lock"
+from .lock import LOCK, file_lock
+
 REPLACED = "-replaced"
 DATA_ENTRIES = (
     "dataset.json",
@@ -94,22 +94,20 @@ def whole_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
             _remove_if_stale(sibling, out)
     temporary = out.parent / f"{prefix}{os.getpid()}"
     os.mkdir(temporary)
-    lock = open(temporary / LOCK, "w")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield temporary
-        os.remove(temporary / LOCK)
-        if os.path.lexists(out) and not replace:
-            raise InputError(f"{out} has come into being meanwhile; choose another --out")
-        if out.exists():
-            replaced = out.parent / f"{prefix}{os.getpid()}{REPLACED}"
-            os.rename(out, replaced)
-            os.rename(temporary, out)
-            shutil.rmtree(replaced)
-        else:
-            os.rename(temporary, out)
+        with file_lock(temporary / LOCK, busy=f"{out} is being written by {{user}}"):
+            yield temporary
+            os.remove(temporary / LOCK)
+            if os.path.lexists(out) and not replace:
+                raise InputError(f"{out} has come into being meanwhile; choose another --out")
+            if out.exists():
+                replaced = out.parent / f"{prefix}{os.getpid()}{REPLACED}"
+                os.rename(out, replaced)
+                os.rename(temporary, out)
+                shutil.rmtree(replaced)
+            else:
+                os.rename(temporary, out)
     finally:
-        lock.close()
         shutil.rmtree(temporary, ignore_errors=True)
 
 
@@ -119,10 +117,9 @@ def _remove_if_stale(folder: Path, out: Path) -> None:
         os.rename(folder, out)
         return
     try:
-        with open(folder / LOCK, "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with file_lock(folder / LOCK, busy=f"{folder} is being written by {{user}}"):
             shutil.rmtree(folder)
-    except OSError:
+    except (OSError, RunError):
         # Locked: another import is writing there. Anything else hinders that folder's owner only, not this
         # import.
         return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any, Dict, Mapping, NamedTuple, Union
@@ -12,6 +10,8 @@ import mxnet as mx
 import numpy as np
 
 from gluon_liver.errors import InputError
+from gluon_liver.files.atomic import whole_path, write_json
+from gluon_liver.files.digest import digest, hash_file
 from gluon_liver.files.json_records import parse_object
 
 from .liteflownet import LiteFlowNet
@@ -45,7 +45,7 @@ def find_flow(path: Union[str, os.PathLike]) -> FlowFile:
     manifest_path = path.with_suffix(".json")
     manifest = read_manifest(manifest_path)
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = hash_file(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); {REMEDY}") from error
     if found != manifest["output"]["sha256"]:
@@ -91,8 +91,7 @@ def save_flow(
     arrays: float32 by name. source: where they come from. more: further entries of the JSON. Both files appear when
     both are whole. Raises :class:`InputError` when the disk did not take them, OSError.
     """
-    partial, partial_manifest = (one.with_name(one.name + ".partial") for one in (path, manifest_path))
-    try:
+    with whole_path(manifest_path) as partial_manifest, whole_path(path) as partial:
         try:
             mx.nd.save(str(partial), {name: mx.nd.array(array) for name, array in arrays.items()})
             found = mx.nd.load(str(partial))  # MXNet does not notice every failed write
@@ -112,19 +111,7 @@ def save_flow(
             **more,
             "output": {"file": path.name, **digest(partial)},
         }
-        partial_manifest.write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-        os.replace(partial_manifest, manifest_path)
-    finally:
-        for one in (partial, partial_manifest):
-            if one.exists():
-                one.unlink()
-
-
-def digest(path: Path) -> Dict[str, Any]:
-    """Size and SHA-256 of a file."""
-    content = path.read_bytes()
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        write_json(partial_manifest, manifest)
 
 
 def flow_input(frames: np.ndarray, *, context: mx.Context) -> mx.nd.NDArray:

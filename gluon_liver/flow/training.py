@@ -5,7 +5,6 @@ The paper trains its levels one after the other on FlyingChairs and FlyingThings
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from gluon_liver.data.splits import MAX_SEED
 from gluon_liver.errors import ConfigError, InputError, TrainingError
 from gluon_liver.files.atomic import write_json
+from gluon_liver.files.digest import hash_file
 from gluon_liver.files.output_folder import whole_folder
 from gluon_liver.phantoms.flow.flying_shapes import FlowPair, FlyingConfig, flying_pair
 from gluon_liver.phantoms.flow.us_pairs import PhantomPairs, random_crop, read_pairs
@@ -257,11 +257,14 @@ def _train(trainer: FlowTrainer, source: PairSource, log: TextIO, started: float
 
 def _about_phantoms(source: PairSource, folder: Optional[Path]) -> Optional[Dict[str, Any]]:
     pairs = source.phantoms
-    if pairs is None:
+    if pairs is None or folder is None:
         return None
-    truth = hashlib.sha256((Path(folder) / TRUTH_FILE).read_bytes()).hexdigest()
     counts = {"train": len(pairs.train), "held_out": len(pairs.held_out)}
-    return {"truth_sha256": truth, "scenes": dict(zip(counts, pairs.scenes)), "pairs": counts}
+    return {
+        "truth_sha256": hash_file(folder / TRUTH_FILE),
+        "scenes": dict(zip(counts, pairs.scenes)),
+        "pairs": counts,
+    }
 
 
 def _check_out(out: Path, phantoms: Optional[Path]) -> None:

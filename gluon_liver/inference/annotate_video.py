@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, NamedTuple, Optional
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 
 from gluon_liver.errors import InputError
+from gluon_liver.files.atomic import whole_path
 from gluon_liver.readers.video_writer import check_written, open_writer
 from gluon_liver.report.flow_picture import flow_picture
 from gluon_liver.report.us_drawing import draw_us
@@ -49,32 +49,31 @@ def watch(
         raise InputError(f"--out {out} exists: choose another name")
     if out.suffix.lower() != ".mp4":
         raise InputError(f"--out {out}: the annotated video is written as .mp4")
-    partial = out.with_name(f".{out.stem}.partial.mp4")
     writer, count, seconds, interrupted = None, 0, [], False
-    try:
-        for frame in frames:
-            start = time.monotonic()
-            result = stream.detect(frame)
-            seconds.append(time.monotonic() - start)
-            recent = seconds[-SPEED_OVER:]
-            picture = annotated(frame, result, stream.classes, score_threshold, len(recent) / max(sum(recent), 1e-9))
-            if writer is None:
-                height, width = picture.shape[:2]
-                writer = open_writer(partial, width=width, height=height, frames_per_second=frames_per_second)
-            writer.write(np.ascontiguousarray(picture[..., ::-1]))
-            count += 1
-            if show is not None and not show(picture):
-                break
-    except KeyboardInterrupt:
-        interrupted = True
-    except BaseException:
-        _close(writer, partial, keep=False)
-        raise
-    _close(writer, partial, keep=count > 0)
-    if count == 0:
-        raise InputError("interrupted before the first frame" if interrupted else "the recording has no frame")
-    check_written(partial, count, name=str(out))
-    os.replace(str(partial), str(out))
+    with whole_path(out, ending=".partial.mp4") as partial:
+        try:
+            for frame in frames:
+                start = time.monotonic()
+                result = stream.detect(frame)
+                seconds.append(time.monotonic() - start)
+                recent = seconds[-SPEED_OVER:]
+                speed = len(recent) / max(sum(recent), 1e-9)
+                picture = annotated(frame, result, stream.classes, score_threshold, speed)
+                if writer is None:
+                    height, width = picture.shape[:2]
+                    writer = open_writer(partial, width=width, height=height, frames_per_second=frames_per_second)
+                writer.write(np.ascontiguousarray(picture[..., ::-1]))
+                count += 1
+                if show is not None and not show(picture):
+                    break
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            if writer is not None:
+                writer.release()
+        if count == 0:
+            raise InputError("interrupted before the first frame" if interrupted else "the recording has no frame")
+        check_written(partial, count, name=str(out))
     # the first frame plans the graphs
     timed = seconds[1:] or seconds
     return Watched(count, sum(timed) / len(timed), interrupted)
@@ -124,10 +123,3 @@ def camera(index: int) -> Iterator[np.ndarray]:
             yield frame[..., ::-1]
     finally:
         capture.release()
-
-
-def _close(writer: Optional[cv2.VideoWriter], partial: Path, *, keep: bool) -> None:
-    if writer is not None:
-        writer.release()
-    if not keep and partial.exists():
-        partial.unlink()

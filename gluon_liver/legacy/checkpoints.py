@@ -5,7 +5,6 @@ The networks of :mod:`symbols` name their parameters as the Gluon networks do, s
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -19,7 +18,8 @@ from gluon_liver.config.load import build_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data.open import AnyDataset, check_kind
 from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
-from gluon_liver.files.lock import RunLock
+from gluon_liver.files.digest import hash_file
+from gluon_liver.files.lock import run_lock
 from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.rcnn import RegionDetector
@@ -87,10 +87,9 @@ def import_legacy(prefix: str, config: Config, dataset: AnyDataset, out: Path, *
     phases = input_phases(config, dataset.phases) if config.is_ct else 1
     detector = make_detector(config, classes=dataset.classes, phases=phases, context=mx.cpu())
     set_parameters(detector, dataset_config(config, dataset), path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     run = Run.create(out, config, dataset=dataset)
     try:
-        with RunLock(run.folder):
+        with run_lock(run.folder):
             state = TrainingState(
                 step=0,
                 epoch=0,
@@ -100,7 +99,7 @@ def import_legacy(prefix: str, config: Config, dataset: AnyDataset, out: Path, *
                 update_counts={},
                 arrays={},
             )
-            run.log(IMPORTED, step=0, epoch=0, sha256=digest, module_epoch=epoch)
+            run.log(IMPORTED, step=0, epoch=0, sha256=hash_file(path), module_epoch=epoch)
             saved = save_checkpoint(run.checkpoints, detector, step=0, epoch=0, state=state, config=config)
             run.log("checkpoint", step=0, epoch=0, folder=saved.name)
             run.log("end", step=0, epoch=0)
@@ -237,4 +236,4 @@ def _save(path: Path, arrays: Dict[str, mx.nd.NDArray]) -> None:
 def _checksums(folder: Path) -> str:
     """What ``sha256sum -c`` reads."""
     names: List[str] = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    return "".join(f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
+    return "".join(f"{hash_file(folder / name)}  {name}\n" for name in names)

@@ -8,7 +8,6 @@ network takes them, row by row. The header of each holds its number and the CRC-
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from pathlib import Path
 from typing import Any, Dict, List
@@ -20,6 +19,7 @@ from gluon_liver.config.schema import Config
 from gluon_liver.data.ct_loader import Sample
 from gluon_liver.data.open import AnyDataset, AnyLabel, check_kind, make_loader
 from gluon_liver.errors import DatasetError, InputError
+from gluon_liver.files.atomic import whole_path
 from gluon_liver.training.inputs import training_labels
 
 from .checkpoints import dataset_config
@@ -49,21 +49,17 @@ def write_records(config: Config, dataset: AnyDataset, split: str, out: Path, *,
         "config": dataset_config(config, dataset),
         "boxes": [len(label.boxes) for label in labels],
     }
-    partial = [path.with_name(path.name + ".partial") for path in (index, out)]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        sums = _write(partial, head, config, dataset, labels, progress)
-        if _read_sums(partial, len(sums)) != sums:
-            raise DatasetError(f"{out} reads back as something else: is the disk full?")
-        os.replace(str(partial[1]), str(out))
-        os.replace(str(partial[0]), str(index))  # last: without it nobody reads the other
+        # the index takes its name last: without it nobody reads the other
+        with whole_path(index) as partial_index, whole_path(out) as partial:
+            paths = [partial_index, partial]
+            sums = _write(paths, head, config, dataset, labels, progress)
+            if _read_sums(paths, len(sums)) != sums:
+                raise DatasetError(f"{out} reads back as something else: is the disk full?")
     except (mx.MXNetError, OSError) as error:
         reason = str(error).splitlines()[-1]  # MXNet begins with a traceback
         raise DatasetError(f"{out} cannot be written: {reason}") from error
-    finally:
-        for path in partial:
-            if path.exists():
-                path.unlink()
     return len(labels)
 
 

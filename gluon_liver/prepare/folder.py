@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
 from gluon_liver.data.splits import Splits, save_splits
 from gluon_liver.errors import InputError
+from gluon_liver.files.atomic import write_json
 from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
 
 
@@ -31,4 +31,4 @@ def write_records(folder: Path, splits: Splits, report: Dict[str, Any], descript
     """Write splits.json, import-report.json and dataset.json."""
     save_splits(splits, str(folder / "splits.json"))
     for name, record in (("import-report.json", report), ("dataset.json", description)):
-        (folder / name).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        write_json(folder / name, record)

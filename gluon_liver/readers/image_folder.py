@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from typing import Iterator, List, Tuple
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 
 from gluon_liver.errors import InputError, OversizeError, TruncatedFileError
+from gluon_liver.files.digest import hash_files
 from gluon_liver.structures.frame_source import MAX_SIDE, FrameSource
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
@@ -29,16 +29,6 @@ def list_images(folder: str) -> List[str]:
     """Paths of the images directly in a folder, in numeric order of their names."""
     names = [name for name in os.listdir(folder) if name.lower().endswith(IMAGE_ENDINGS) and name[0] != "."]
     return [os.path.join(folder, name) for name in sorted(names, key=numeric_order)]
-
-
-def hash_files(paths: List[str]) -> str:
-    """SHA-256 (hex) over the content of files: the identity of a recording that carries no identifier."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with open(path, "rb") as stream:
-            while piece := stream.read(1 << 20):
-                digest.update(piece)
-    return digest.hexdigest()
 
 
 def open_image_folder(folder: str, name: str) -> FrameSource:

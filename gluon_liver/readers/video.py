@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 
 from gluon_liver.errors import InputError, OversizeError, TruncatedFileError
+from gluon_liver.files.digest import hash_file
 from gluon_liver.structures.frame_source import MAX_SIDE, FrameSource, plausible_rate
 
-from .image_folder import JPEG_END, hash_files
+from .image_folder import JPEG_END
 
 # start codes of MPEG program streams (ISO/IEC 13818-1 2.5.3): the prefix of all, of a pack, of the end
 START_CODE, PACK, PROGRAM_END = b"\x00\x00\x01", 0xBA, 0xB9
@@ -76,7 +77,7 @@ def open_video(path: str, name: str) -> FrameSource:
         width,
         (0, 0, width, height),
         whole_frames,
-        hash_files([path]),
+        hash_file(path),
         notes=notes,
         frames_per_second=plausible_rate(rate),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Union
 
 from gluon_liver.errors import RunError
+from gluon_liver.files.atomic import write_text
 
 from . import ct_tables, page, plots
 from .results import read_results
@@ -48,7 +49,8 @@ def write_report(run_dir: Union[str, Path]) -> Path:
         curves=_curves(results["curves"], run / "results.json"),
         overlays=page.embedded_overlays(results["overlays"], run, KINDS),
     )
-    return page.write_atomically(run / "report.html", page.render("report.html.j2", values))
+    write_text(run / "report.html", page.render("report.html.j2", values))
+    return run / "report.html"
 
 
 def _printed_rows(classes: List[str]) -> Dict[str, List[str]]:

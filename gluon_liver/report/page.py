@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
@@ -87,22 +85,6 @@ def embedded_overlays(entries: List[Any], run: Path, kinds: Mapping[str, Tuple[s
 def data_uri(png: Optional[bytes]) -> Optional[str]:
     """PNG bytes as the source of an image that needs no file."""
     return None if png is None else "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def write_atomically(path: Path, text: str) -> Path:
-    """Write a page to a temporary sibling and move it into place, so that a page that exists is whole."""
-    descriptor, temporary = tempfile.mkstemp(prefix=".report-", suffix=".html", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    return path
 
 
 def _parse_config(text: str, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Union
 
+from gluon_liver.files.atomic import write_text
 from gluon_liver.metrics.us_summary import sensitivities
 
 from . import page, plots, us_tables
@@ -55,4 +56,5 @@ def write_us_report(run_dir: Union[str, Path]) -> Path:
         ),
         overlays=page.embedded_overlays(results["overlays"], run, KINDS),
     )
-    return page.write_atomically(run / "report.html", page.render("us_report.html.j2", values))
+    write_text(run / "report.html", page.render("us_report.html.j2", values))
+    return run / "report.html"

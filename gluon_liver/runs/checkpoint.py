@@ -20,6 +20,7 @@ import numpy as np
 from gluon_liver.config.load import save_config
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import RunError, TrainingError
+from gluon_liver.files.atomic import PARTIAL, sync
 from gluon_liver.nn.rcnn import RegionDetector
 
 from .fault_points import fault_point
@@ -27,7 +28,7 @@ from .manifest import CONFIG, MANIFEST, OPTIMIZER, PARAMETERS, STATE, DamageErro
 from .run import CHECKPOINT, Run
 from .training_state import TrainingState
 
-PARTIAL, REMOVED = ".partial", ".removed"
+REMOVED = ".removed"
 BEST = "best.json"  # of a run folder: which checkpoint is the best
 REMEDY = "delete that folder to use the checkpoint before it, or train again"
 
@@ -76,7 +77,7 @@ def save_checkpoint(
         write_manifest(partial, step=step, epoch=epoch, classes=detector.classes)
         fault_point("checkpoint.manifest")
         for path in (*partial.iterdir(), partial):
-            _fsync(path)
+            sync(path)
         _put_in_place(partial, target)
     except (OSError, mx.MXNetError) as error:
         raise RunError(
@@ -210,7 +211,7 @@ def prune(folder: Path, *, keep: int, spare: Collection[str] = (), step: Optiona
 def remove_checkpoint(path: Path) -> None:
     """Remove a checkpoint; whatever stops that half-way, nothing incomplete bears its name."""
     aside = _set_aside(path)
-    _fsync(path.parent)
+    sync(path.parent)
     fault_point("checkpoint.pruned")
     shutil.rmtree(str(aside))
 
@@ -243,7 +244,7 @@ def _put_in_place(partial: Path, target: Path) -> None:
         before = _set_aside(target)
     os.rename(str(partial), str(target))
     fault_point("checkpoint.renamed")
-    _fsync(target.parent)
+    sync(target.parent)
     if before is not None:
         shutil.rmtree(str(before))
 
@@ -277,11 +278,3 @@ def _load_arrays(path: Path) -> Dict[str, mx.nd.NDArray]:
     if not isinstance(saved, dict):
         raise RunError(f"{path} holds arrays without names; {REMEDY}")
     return saved
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(str(path), os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any, Dict, Mapping, Sequence
 
+from gluon_liver.files.digest import digest, plain_file
+
 PARAMETERS, OPTIMIZER, STATE, CONFIG = "net.params", "optimizer.params", "state.json", "config.yaml"
 MANIFEST = "manifest.json"
 FILES = {1: {PARAMETERS}, 2: {PARAMETERS, OPTIMIZER, STATE, CONFIG}}  # what each format may list
@@ -38,7 +40,7 @@ def verified(folder: Path, *names: str) -> Dict[str, Any]:
     Files that it does not list are not looked at. Raises :class:`DamageError`.
     """
     try:
-        manifest = json.loads(_plain(folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads(plain_file(folder / MANIFEST).read_text(encoding="utf-8"))
         listed, known = manifest["files"], FILES[manifest["format"]]
         if manifest["format"] > 1 and manifest["sha256"] != own_digest(manifest):
             raise ValueError(f"{MANIFEST} differs from its own SHA-256")
@@ -58,18 +60,3 @@ def own_digest(manifest: Mapping[str, Any]) -> str:
     """SHA-256 of all that a manifest says but for the field ``sha256``."""
     said = {name: value for name, value in manifest.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode("ascii")).hexdigest()
-
-
-def digest(path: Path) -> Dict[str, Any]:
-    """``bytes`` and ``sha256`` of a plain file."""
-    content = hashlib.sha256()
-    with open(str(_plain(path)), "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            content.update(block)
-        return {"bytes": stream.tell(), "sha256": content.hexdigest()}
-
-
-def _plain(path: Path) -> Path:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is not there, or no plain file")
-    return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from gluon_liver.cluster import heartbeat
 from gluon_liver.errors import TrainingError
-from gluon_liver.files.atomic import write_json
+from gluon_liver.files.atomic import whole_file, write_json
 from gluon_liver.runs.checkpoint import BEST, prune, save_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.runs.training_state import TrainingState, optimizer_state
@@ -170,10 +169,8 @@ class TrainingLoop:
         numbers = [getattr(one, "slice", getattr(one, "frame", "")) for one in labels]
         names = [f"{one.case} {number}" for one, number in zip(labels, numbers)]
         path = self._folder / f"failed-step-{self.trainer.step_count + 1:08d}-rank-{self.trainer.worker.rank}.npz"
-        partial = path.with_name(path.name + ".partial")
-        with open(str(partial), "wb") as stream:
+        with whole_file(path, "wb") as stream:
             np.savez_compressed(stream, labels=np.array(names), **vars(batch))
-        os.replace(str(partial), str(path))
         return path
 
     def _log(self, event: str, **values: Any) -> None:

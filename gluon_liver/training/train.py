@@ -14,7 +14,7 @@ from gluon_liver.config.schema import Config
 from gluon_liver.data.open import AnyDataset
 from gluon_liver.errors import InputError, TrainingError
 from gluon_liver.files.atomic import write_json
-from gluon_liver.files.lock import RunLock
+from gluon_liver.files.lock import run_lock
 from gluon_liver.runs.checkpoint import load_checkpoint
 from gluon_liver.runs.devices import parse_devices
 from gluon_liver.runs.run import Run, begun, clear_dead, has_checkpoint, input_phases
@@ -66,9 +66,8 @@ def train(
     inputs = TrainingInputs(config, dataset, progress=progress and worker.leads)
     with contextlib.ExitStack() as held:
         going_on = resume is not None and begun(out)
-        lock = RunLock(out)
         if worker.leads and going_on:
-            held.enter_context(lock)
+            held.enter_context(run_lock(out))
             if resume == AUTO and not has_checkpoint(out):
                 clear_dead(out)
         elif worker.leads:
@@ -93,9 +92,9 @@ def train(
             take_up(point)
             loop.run(out, run=point.run, point=point)
             return point.run
-        if not going_on:
-            held.enter_context(lock)  # it makes the folder, so whatever can break has to break before
-        return _new_run(loop, Run.create(out, config, dataset=dataset, made=lock.made), records)
+        # it makes the folder, so whatever can break has to break before
+        made = not going_on and held.enter_context(run_lock(out))
+        return _new_run(loop, Run.create(out, config, dataset=dataset, made=made), records)
 
 
 def _prepare(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Tuple
@@ -11,6 +10,7 @@ from gluon_liver.config.schema import Config
 from gluon_liver.config.windows import window_values
 from gluon_liver.data.network_input import GREY_MEAN, GREY_STD
 from gluon_liver.errors import ConfigError, InputError
+from gluon_liver.files.digest import hash_file
 from gluon_liver.flow.flow_file import find_flow
 from gluon_liver.flow.released_weights import load_flow
 from gluon_liver.nn.rcnn import RegionDetector
@@ -56,8 +56,7 @@ def load_pretrained(
         report = transfer(weights, detector, crop=narrow, source_input=_source_input(config, pretrained.input_hu))
     except InputError as error:
         raise InputError(f"{pretrained.path}: {error}") from error
-    digest = hashlib.sha256(pretrained.path.read_bytes()).hexdigest()
-    record = {"sha256": digest, "input_hu": pretrained.input_hu, "cropped": narrow}
+    record = {"sha256": hash_file(pretrained.path), "input_hu": pretrained.input_hu, "cropped": narrow}
     return report, dict(record, **report.to_dict())
 
 

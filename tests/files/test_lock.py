@@ -8,27 +8,28 @@ import sys
 import pytest
 
 from gluon_liver.errors import RunError
-from gluon_liver.files.lock import LOCK, RunLock
+from gluon_liver.files.lock import LOCK, file_lock, run_lock
 
 HOLDER = """
 import sys, time
-from gluon_liver.files.lock import RunLock
-with RunLock(sys.argv[1]):
+from pathlib import Path
+from gluon_liver.files.lock import run_lock
+with run_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
 
 
 def test_the_second_is_refused_until_the_first_lets_go(tmp_path):
-    with RunLock(tmp_path / "runs" / "a") as first:
-        assert first.made
+    with run_lock(tmp_path / "runs" / "a") as made:
+        assert made
         with pytest.raises(RunError, match=rf"runs/a is in use by process {os.getpid()} "):
-            with RunLock(tmp_path / "runs" / "a"):
+            with run_lock(tmp_path / "runs" / "a"):
                 pass
-        with RunLock(tmp_path / "runs" / "b"):
+        with run_lock(tmp_path / "runs" / "b"):
             pass
-    with RunLock(tmp_path / "runs" / "a") as second:
-        assert not second.made
+    with run_lock(tmp_path / "runs" / "a") as made:
+        assert not made
     assert (tmp_path / "runs" / "a" / LOCK).exists()
 
 
@@ -37,11 +38,11 @@ def test_a_killed_process_holds_nothing(tmp_path):
     try:
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(RunError, match=f"in use by process {holder.pid} "):
-            with RunLock(tmp_path):
+            with run_lock(tmp_path):
                 pass
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-        with RunLock(tmp_path):
+        with run_lock(tmp_path):
             assert (tmp_path / LOCK).read_text() == f"{os.getpid()}\n"
     finally:
         holder.kill()
@@ -50,19 +51,19 @@ def test_a_killed_process_holds_nothing(tmp_path):
 
 
 def test_a_lock_file_that_says_nothing_of_use(tmp_path):
-    with RunLock(tmp_path):
+    with run_lock(tmp_path):
         for text in ("", "garbage", "\xff" * 100):
             (tmp_path / LOCK).write_text(text)
             with pytest.raises(RunError, match="in use by another process"):
-                with RunLock(tmp_path):
+                with run_lock(tmp_path):
                     pass
 
 
 def test_an_error_inside_lets_go(tmp_path):
     with pytest.raises(KeyError):
-        with RunLock(tmp_path):
+        with run_lock(tmp_path):
             raise KeyError
-    with RunLock(tmp_path):
+    with run_lock(tmp_path):
         pass
 
 
@@ -77,14 +78,24 @@ def test_a_lock_on_a_file_that_was_deleted_is_taken_again(tmp_path, monkeypatch)
         return handle
 
     monkeypatch.setattr(os, "open", open_and_lose)
-    with RunLock(tmp_path):
+    with run_lock(tmp_path):
         with pytest.raises(RunError, match="in use"):
-            with RunLock(tmp_path):
+            with run_lock(tmp_path):
                 pass
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be locked"):
-        with RunLock(tmp_path / "file" / "run"):
+        with run_lock(tmp_path / "file" / "run"):
+            pass
+
+
+def test_a_lock_of_any_file_says_what_it_is_told(tmp_path):
+    with file_lock(tmp_path / "a.lock", busy="never"):
+        with pytest.raises(RunError, match=rf"^somewhere is evaluated by process {os.getpid()}$"):
+            with file_lock(tmp_path / "a.lock", busy="somewhere is evaluated by {user}"):
+                pass
+    with pytest.raises(FileNotFoundError):
+        with file_lock(tmp_path / "nowhere" / "a.lock", busy="never"):
             pass

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 from html.parser import HTMLParser
 
 import pytest
 
 from gluon_liver.errors import RunError
-from gluon_liver.report import page
 from gluon_liver.report.ct_page import write_report
 
 
@@ -113,11 +113,11 @@ def test_a_failed_write_keeps_the_old_report(run, monkeypatch):
         raise OSError("No space left on device")
 
     change(run / "results.json", split="val")
-    monkeypatch.setattr(page.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space"):
         write_report(run)
     assert (run / "report.html").read_bytes() == first
-    assert not list(run.glob(".report-*"))
+    assert not list(run.glob("*.partial"))
 
 
 @pytest.mark.parametrize("name", ["results.json", "config.yaml", "environment.json", "log.jsonl", "overlays/hit.png"])

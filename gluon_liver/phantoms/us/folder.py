@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from gluon_liver.data.splits import MAX_SEED
 from gluon_liver.errors import InputError
+from gluon_liver.files.atomic import write_json
 from gluon_liver.files.output_folder import check_replaced, whole_folder, why_not_written
 from gluon_liver.phantoms.ct.folder import coco_labels, usable_cores
 from gluon_liver.readers.video_writer import check_written, open_writer
@@ -78,8 +78,8 @@ def write_us_phantoms(
             )
             truth = {"format": 1, "kind": "us-phantoms", "seed": seed, "frames": frames, "options": config.to_json()}
             truth["scenes"] = [record["truth"] for record in records]
-            (partial / LABELS_FILE).write_text(json.dumps(labels), encoding="utf-8")
-            (partial / TRUTH_FILE).write_text(json.dumps(truth, indent=1), encoding="utf-8")
+            write_json(partial / LABELS_FILE, labels, indent=None)
+            write_json(partial / TRUTH_FILE, truth)
             # something may have been put into the old folder meanwhile
             check_replaced(out, TRUTH_FILE, ENTRIES)
     except OSError as error:
