@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import os
-import typing
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Dict, List, Mapping, Sequence, Tuple, Union
 
 import yaml
 
-from gluon_liver.config.rules import check
-from gluon_liver.config.schema import Config
 from gluon_liver.errors import ConfigError
+from gluon_liver.files.typed import build
+
+from .schema import Config
 
 CONFIG_FOLDER = Path(__file__).parent / "experiments"
-
-
-T = TypeVar("T")
 
 
 def config_names() -> List[str]:
@@ -43,9 +38,7 @@ def load_config(name: Union[str, Path], *fragments: Union[str, Path], overrides:
 
 def build_config(tree: Mapping[str, Any]) -> Config:
     """A checked :class:`Config` from nested mappings."""
-    config = _build(Config, tree, where="")
-    check(config)
-    return config
+    return build(Config, tree, error=ConfigError, refuse_unknown=True, text_numbers=True)
 
 
 def save_config(config: Config, path: Union[str, Path]) -> None:
@@ -110,39 +103,3 @@ def _apply_override(tree: Dict[str, Any], override: str) -> None:
         tree[leaf] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override!r}: the value is not YAML") from error
-
-
-def _build(cls: Type[T], tree: Any, *, where: str) -> T:
-    if not isinstance(tree, Mapping):
-        raise ConfigError(f"{where or 'configuration'}: expected keys, found {tree!r}")
-    hints = typing.get_type_hints(cls)
-    unknown = sorted(set(tree) - set(hints), key=str)
-    if unknown:
-        keys = ", ".join(repr(_join(where, key)) for key in unknown)
-        raise ConfigError(f"unknown key {keys}; {where or 'the top level'} has: {', '.join(hints)}")
-    values = {key: _convert(hints[key], value, where=_join(where, key)) for key, value in tree.items()}
-    return cls(**values)
-
-
-def _convert(kind: Any, value: Any, *, where: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        return _build(kind, value, where=where)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Union:  # Optional[kind]
-        return None if value is None else _convert(arguments[0], value, where=where)
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise ConfigError(f"{where}: expected a list, found {value!r}")
-        return tuple(_convert(arguments[0], item, where=where) for item in value)
-    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):  # YAML reads 1e-4 as text
-        try:
-            value = float(value)
-        except (ValueError, OverflowError):
-            pass
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        raise ConfigError(f"{where}: expected {kind.__name__}, found {value!r}")
-    return value
-
-
-def _join(where: str, key: Any) -> str:
-    return f"{where}.{key}" if where else str(key)

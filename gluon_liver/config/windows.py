@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from typing import Dict, Tuple, Union
-
-import numpy as np
 
 from gluon_liver.errors import ConfigError
 
@@ -26,6 +25,6 @@ def window_values(window: Window) -> Tuple[float, float]:
         width, level = (float(value) for value in window)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"a window is a preset name or (width, level), not {window!r}") from error
-    if not (np.isfinite([width, level]).all() and width > 0):
+    if not (math.isfinite(level) and 0 < width < math.inf):
         raise ConfigError(f"a window needs a finite level and a width above 0, not {window!r}")
     return width, level

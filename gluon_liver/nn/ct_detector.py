@@ -10,7 +10,7 @@ from typing import Any, Optional, Sequence, Tuple
 
 from mxnet.gluon import nn
 
-from gluon_liver.config.schema import NetworkConfig
+from gluon_liver.config.network import NetworkConfig
 from gluon_liver.structures.channels import scaled
 
 from .fusion import RegionFusion

@@ -12,7 +12,7 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon import Constant, Parameter, nn
 
-from gluon_liver.config.schema import NetworkConfig
+from gluon_liver.config.network import NetworkConfig
 
 from .random_numbers import Draws, dropped
 from .roi_align import pyramid_align, roi_rows

@@ -8,7 +8,7 @@ import numpy as np
 from gluoncv.model_zoo.rcnn.rpn import RPN, RPNAnchorGenerator, RPNProposal
 from mxnet.gluon import nn
 
-from gluon_liver.config.schema import RPNConfig
+from gluon_liver.config.network import RPNConfig
 
 SIZE_LIMIT = float(np.log(1000.0 / 16.0))  # largest log change of a size: keeps exp() of an untrained prediction finite
 

@@ -10,7 +10,8 @@ from typing import Any, Optional, Sequence
 import numpy as np
 from mxnet.gluon import nn
 
-from gluon_liver.config.schema import FlowConfig, NetworkConfig
+from gluon_liver.config.network import NetworkConfig
+from gluon_liver.config.schema import FlowConfig
 from gluon_liver.flow.liteflownet import LiteFlowNet
 from gluon_liver.flow.operators import enlarge_flow, shrink
 from gluon_liver.structures.channels import scaled

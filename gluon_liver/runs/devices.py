@@ -7,7 +7,7 @@ from typing import List
 
 import mxnet as mx
 
-from gluon_liver.config.rules import DEVICES
+from gluon_liver.config.schema import DEVICES
 from gluon_liver.errors import ConfigError
 
 

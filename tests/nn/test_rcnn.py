@@ -8,7 +8,7 @@ import pytest
 from mxnet import autograd
 
 from gluon_liver.config.load import build_config
-from gluon_liver.config.schema import NetworkConfig, RPNConfig
+from gluon_liver.config.network import NetworkConfig, RPNConfig
 from gluon_liver.nn.ct_detector import CTDetector
 from gluon_liver.nn.nets import DetectionNet, detect_regions
 from gluon_liver.nn.rcnn import Features, HeadOutput, initialize

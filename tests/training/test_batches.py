@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gluon_liver.config.schema import RPNConfig
+from gluon_liver.config.network import RPNConfig
 from gluon_liver.data.ct_loader import Sample
 from gluon_liver.data.network_input import normalise
 from gluon_liver.training.batches import make_batch

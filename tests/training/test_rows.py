@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.load import load_config
-from gluon_liver.config.rules import ROWS
+from gluon_liver.config.schema import ROWS
 from gluon_liver.data.ct_loader import Sample
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.training.batches import make_batch

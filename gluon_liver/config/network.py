@@ -1,0 +1,110 @@
+"""Configuration of the detectors' network: Table 4's knobs, region proposals, ROI head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional, Tuple
+
+from gluon_liver.files.typed import (
+    Rules,
+    above,
+    at_least,
+    at_most,
+    below,
+    between,
+    each,
+    limited,
+    multiple_of,
+    one_of,
+)
+
+
+@dataclass(frozen=True)
+class RPNConfig:
+    """Region proposals; counts are per image, sizes in pixels of the network input."""
+
+    channels: int = limited(512, at_least(1))
+    anchor_sizes: Tuple[float, ...] = limited((16.0, 32.0, 64.0, 128.0, 256.0), each(above(0, "pixels"), least=1))
+    anchor_ratios: Tuple[float, ...] = limited((0.5, 1.0, 2.0), each(above(0), least=1))
+    min_size: int = limited(4, at_least(1))
+    nms_threshold: float = limited(0.7, between(0, 1))
+    train_pre_nms: int = limited(6000, at_least(1))
+    train_post_nms: int = limited(1000, at_least(1))
+    test_pre_nms: int = limited(3000, at_least(1))
+    test_post_nms: int = limited(100, at_least(1))
+    samples: int = limited(256, at_least(1))
+    positive_ratio: float = limited(0.5, between(0, 1))
+    positive_iou: float = limited(0.7, between(0, 1))
+    negative_iou: float = limited(0.3, between(0, 1))
+
+    def rules(self) -> Rules:
+        yield "negative_iou", self.negative_iou <= self.positive_iou, "at most network.rpn.positive_iou"
+
+    @property
+    def smallest_anchor(self) -> float:
+        """The longer side of the smallest anchor, in pixels."""
+        stretch: float = min(max(ratio, 1 / ratio) for ratio in self.anchor_ratios) ** 0.5
+        return min(self.anchor_sizes) * stretch
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """The ROI head: Block4, or two dense layers with fusion, then one layer for classes and one for boxes."""
+
+    roi_size: int = limited(14, at_least(1))  # cells of a pooled ROI, which Block4 halves; fusion pools to that half
+    samples: int = 128
+    positive_ratio: float = limited(0.25, between(0, 1))
+    positive_iou: float = limited(0.5, between(0, 1))
+    max_boxes: int = limited(32, at_least(1))  # ground-truth boxes an image at most
+    dropout: float = limited(0.5, at_least(0) & below(1))
+    nms_threshold: float = limited(0.3, between(0, 1))
+    score_threshold: float = limited(0.01, at_least(0) & below(1))
+    max_detections: int = limited(100, at_least(1))
+
+    def rules(self) -> Rules:
+        enough = 1 <= round(self.samples * self.positive_ratio) < self.samples
+        yield "samples", enough, "enough for a positive and a negative ROI at network.head.positive_ratio"
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The four knobs of Table 4's rows live here and in ``data.slices``."""
+
+    depth: int = limited(50, one_of(50, 101))  # Table 2 (50) or Table 3 (101)
+    width: float = limited(1.0, above(0) & at_most(1))  # share of the paper's channels; below 1 for CPU-sized demos
+    stride: int = limited(16, one_of(8, 16))  # of Block3's map, which proposals and ROIs read; Tables 2, 3: 16
+    fusion: bool = False  # a pyramid fused from all four blocks feeds proposals and ROIs (Fig. 3)
+    multi_modal: bool = False  # relate the data's other phases to the reference phase (Equation 1)
+    texture_head: bool = False  # stage one of the head: normal or abnormal by texture
+    fusion_channels: int = limited(256, multiple_of(4))  # of the fused map at width 1, a quarter from each block
+    # cells that a relation looks around, as an SD; null: by content alone
+    relation_reach: Optional[float] = limited(1.0, at_least(0.25, "cells"))
+    roi_mode: str = limited("align", one_of("align", "pool"))  # or the ROIPooling of MXNet 1.0, as in symbols/
+    # "live" from scratch; "frozen" (running statistics only) with pretrained weights
+    batch_norm: str = limited("live", one_of("live", "frozen"))
+    rpn: RPNConfig = field(default_factory=RPNConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+
+    def rules(self) -> Rules:
+        levels = self.levels()
+        enough = min(len(sizes) for _, sizes in levels) > 0
+        yield "rpn.anchor_sizes", enough, f"at least as many sizes as the pyramid has levels ({len(levels)})"
+
+    def levels(self) -> Tuple[Tuple[int, Tuple[float, ...]], ...]:
+        """(stride, anchor sizes) of each map that proposals are read from, finest first.
+
+        Without fusion the map of Block3 has all sizes. With fusion strides run from 4 to that of Block4, and each
+        level has a window of the sizes, one further than the level before: as many on each level, all of them used.
+        """
+        sizes = tuple(sorted(self.rpn.anchor_sizes))
+        if not self.fusion:
+            return ((self.stride, sizes),)
+        strides = [stride for stride in (4, 8, 16, 32) if stride <= 2 * self.stride]
+        each = len(sizes) - len(strides) + 1
+        return tuple((stride, sizes[first : first + each]) for first, stride in enumerate(strides))
+
+    def proposals(self, size: int, *, training: bool) -> int:
+        """Proposals of an image of side ``size`` that the graphs carry on, never more than there are anchors."""
+        anchors = sum((-(-size // stride)) ** 2 * len(sizes) for stride, sizes in self.levels())
+        most = self.rpn.train_post_nms if training else self.rpn.test_post_nms
+        return min(most, anchors * len(self.rpn.anchor_ratios))

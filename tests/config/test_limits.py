@@ -1,0 +1,149 @@
+"""Every limit of the schema at its edge, and the rules that combine keys."""
+
+import dataclasses
+import typing
+
+import pytest
+
+from gluon_liver.config.load import build_config
+from gluon_liver.config.schema import Config
+from gluon_liver.errors import ConfigError
+from gluon_liver.files.typed import limits
+
+NEARLY = 1 - 1e-9
+COUNT = ([1], [0, -1])
+SHARE = ([1e-9, NEARLY], [0.0, 1.0])
+WIDTH = ([1e-9, 1.0], [0.0, 1.001])
+FROM_0_BELOW_1 = ([0.0, NEARLY], [-1e-9, 1.0])
+EDGES = {  # key -> values just inside, values just outside
+    "model": (["ct-faster-rcnn", "us-faster-rcnn", "us-flow"], ["ct", ""]),
+    "data.window": (["paper", "liver"], ["bone"]),
+    "data.size": ([64, 80, 4096], [48, 63, 100, 4112]),
+    "data.slices": ([1, 3, 9], [-1, 0, 2]),
+    "data.storage": (["jpeg", "raw"], ["png"]),
+    "data.background_ratio": ([0.0, 1000.0], [-1e-9, 1000.1]),
+    "data.augment.scale": ([0.0, 1.0], [-1e-9, 1.001]),
+    "data.augment.rotate": ([0.0, 45.0], [-1e-9, 45.1]),
+    "data.augment.shift": ([0.0, 0.5], [-1e-9, 0.501]),
+    "data.augment.noise": ([0.0], [-1e-9]),
+    "data.augment.erase": ([0.0, 1.0], [-1e-9, 1.001]),
+    "network.depth": ([50, 101], [34, 152]),
+    "network.width": WIDTH,
+    "network.stride": ([8, 16], [4, 32]),
+    "network.fusion_channels": ([4, 256], [0, -4, 6]),
+    "network.relation_reach": ([0.25], [0.249]),
+    "network.roi_mode": (["align", "pool"], ["crop"]),
+    "network.batch_norm": (["live", "frozen"], ["sync"]),
+    "network.rpn.channels": COUNT,
+    "network.rpn.anchor_sizes": ([(1e-9,)], [(), (16.0, 0.0)]),
+    "network.rpn.anchor_ratios": ([(1e-9,)], [(), (1.0, 0.0)]),
+    "network.rpn.min_size": COUNT,
+    "network.rpn.nms_threshold": SHARE,
+    "network.rpn.train_pre_nms": COUNT,
+    "network.rpn.train_post_nms": COUNT,
+    "network.rpn.test_pre_nms": COUNT,
+    "network.rpn.test_post_nms": COUNT,
+    "network.rpn.samples": COUNT,
+    "network.rpn.positive_ratio": SHARE,
+    "network.rpn.positive_iou": SHARE,
+    "network.rpn.negative_iou": SHARE,
+    "network.head.roi_size": COUNT,
+    "network.head.positive_ratio": SHARE,
+    "network.head.positive_iou": SHARE,
+    "network.head.max_boxes": COUNT,
+    "network.head.dropout": FROM_0_BELOW_1,
+    "network.head.nms_threshold": SHARE,
+    "network.head.score_threshold": FROM_0_BELOW_1,
+    "network.head.max_detections": COUNT,
+    "flow.width": WIDTH,
+    "flow.shrink": COUNT,
+    "train.optimizer": (["sgd", "adam"], ["lion"]),
+    "train.learning_rate": ([1e-9], [0.0]),
+    "train.momentum": FROM_0_BELOW_1,
+    "train.weight_decay": ([0.0], [-1e-9]),
+    "train.batch_size": COUNT,
+    "train.epochs": COUNT,
+    "train.decay_epochs": ([(), (1e-9,)], [(1.0, 0.0)]),
+    "train.decay_factor": WIDTH,
+    "train.warmup_steps": ([0], [-1]),
+    "train.clip_norm": ([1e-9], [0.0]),
+    "train.seed": ([0, 2**31 - 1], [-1, 2**31]),
+    "train.log_every": COUNT,
+    "train.checkpoint_every": COUNT,
+    "train.checkpoint_steps": COUNT,
+    "train.keep_checkpoints": COUNT,
+    "parallel.devices": (["cpu", "cpu:2", "gpu:0", "gpu:0,1"], ["cpu:0", "gpu", "gpu:0,", "cuda:0"]),
+    "parallel.kvstore": (["local", "device", "nccl", "dist_sync", "dist_device_sync", "dist_async"], ["dist"]),
+    "parallel.accumulate": COUNT,
+    "parallel.compression": ([1e-9], [0.0]),
+}
+
+
+def _limits(cls, prefix=""):
+    edges = {prefix + name: limit for name, limit in limits(cls).items()}
+    for name, kind in typing.get_type_hints(cls).items():
+        if dataclasses.is_dataclass(kind):
+            edges.update(_limits(kind, f"{prefix}{name}."))
+    return edges
+
+
+LIMITS = _limits(Config)
+
+
+def _tree(values):
+    tree = {}
+    for key, value in values.items():
+        *parents, leaf = key.split(".")
+        branch = tree
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+        branch[leaf] = value
+    return tree
+
+
+def test_every_limit_is_in_the_table():
+    assert set(EDGES) == set(LIMITS)
+
+
+@pytest.mark.parametrize("key", EDGES)
+def test_values_at_the_edge_of_a_limit(key):
+    inside, outside = EDGES[key]
+    assert all(LIMITS[key].holds(value) for value in inside)
+    for value in outside:
+        with pytest.raises(ConfigError) as caught:
+            build_config(_tree({key: value}))
+        assert str(caught.value).startswith(f"{key} is {value!r}: it must be {LIMITS[key].wanted}")
+
+
+US = {"model": "us-faster-rcnn", "row": None}
+LIVE = {"train.batch_size": 1, "network.batch_norm": "live"}
+FUSION = {"row": None, "network.fusion": True, "network.rpn.anchor_sizes": [16, 32, 64, 128]}
+PHASES = {"row": "R-50 multi-modal", "data.slices": 9, "network.multi_modal": True}
+
+
+@pytest.mark.parametrize(
+    "fits, change, message",
+    [
+        ({"row": None}, {"row": "R-101"}, "row is 'R-101': it must be null, or the row that the network is"),
+        (US, {"row": "R-50"}, "row is 'R-50': it must be None with model us-faster-rcnn"),
+        (US, {"data.slices": 9}, "data.slices is 9: it must be 1 with"),
+        (US, {"network.depth": 101}, "network.depth is 101: it must be 50 with"),
+        (US, {"network.fusion": True}, "network.fusion is True: it must be False with"),
+        (US, {"network.multi_modal": True}, "network.multi_modal is True: it must be False with"),
+        (US, {"network.texture_head": True}, "network.texture_head is True: it must be False with"),
+        ({**LIVE, "network.batch_norm": "frozen"}, LIVE, "train.batch_size is 1: it must be 2 or more with"),
+        ({"flow.shrink": 2}, {"flow.shrink": 3}, "flow.shrink is 3: it must be a divisor of data.size (800)"),
+        ({"network.rpn.min_size": 400}, {"network.rpn.min_size": 401}, "network.rpn.min_size is 401: it must be"),
+        ({"network.rpn.negative_iou": 0.7}, {"network.rpn.negative_iou": 0.71}, "network.rpn.negative_iou is 0.71"),
+        ({"network.head.samples": 3}, {"network.head.samples": 1}, "network.head.samples is 1: it must be enough for"),
+        ({"network.head.samples": 1032}, {"network.head.samples": 1033}, "it must be at most the proposals (1000) and"),
+        (FUSION, {"network.rpn.anchor_sizes": [16, 32, 64]}, "as many sizes as the pyramid has levels (4)"),
+        ({"network.rpn.anchor_sizes": [400]}, {"network.rpn.anchor_sizes": [401]}, "anchor_sizes is (401.0,)"),
+        ({**PHASES, "data.size": 1600}, {"data.size": 1616}, "data.size is 1616: it must be small enough for 10000"),
+    ],
+)
+def test_rules_that_combine_keys(fits, change, message):
+    build_config(_tree(fits))
+    with pytest.raises(ConfigError) as caught:
+        build_config(_tree({**fits, **change}))
+    assert message in str(caught.value)
