@@ -25,7 +25,7 @@ COMMANDS = {
     ("import", "us"): ("import_us", "turn ultrasound recordings and labels into prepared data"),
     ("train",): ("train", "train a configuration on prepared data"),
     ("evaluate",): ("evaluate", "score a run on held-out patients and write its report"),
-    ("records",): ("records", "write a split of prepared data as a record file for symbols/"),
+    ("records",): ("record_file", "write a split of prepared data as a record file for symbols/"),
     ("score",): ("score", "print the tables of detections that are in a file, as evaluate does"),
     ("watch",): ("watch", "annotate an ultrasound video frame by frame"),
     ("convert-flow",): ("convert_flow", "convert released weights of LiteFlowNet to MXNet parameters"),
