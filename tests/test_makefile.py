@@ -241,7 +241,9 @@ def test_offline_the_error_is_pips_and_the_next_try_starts_anew(machine):
 
 
 def test_an_interrupted_setup_is_not_taken_for_finished(machine):
-    machine.add_python("python3.11", (3, 11), make_venv=f': > "{machine.folder}/started"; sleep 30')
+    # not sleep: a signal that comes between a shell's fork and its exec may be lost
+    sleep = f"import time; open('{machine.folder}/started', 'w').close(); time.sleep(30)"
+    machine.add_python("python3.11", (3, 11), make_venv=f'{sys.executable} -c "{sleep}"')
     command = [str(machine.bin / "make"), "setup"]
     child = subprocess.Popen(
         command,
