@@ -6,9 +6,12 @@ import subprocess
 import sys
 import time
 
+import pytest
 import yaml
 
 from .faults import ROOT, WORKER
+
+pytestmark = pytest.mark.slow
 
 
 def free_port():

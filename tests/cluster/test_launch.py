@@ -14,6 +14,8 @@ from gluon_liver.errors import ConfigError, InputError
 
 from .faults import FAULTS, ROOT, Job, alive, strike
 
+pytestmark = pytest.mark.slow
+
 WORDS = [
     "train.py",
     "--set",

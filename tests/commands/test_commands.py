@@ -86,6 +86,7 @@ def test_bad_input(capsys, place, arguments, message):
     assert left_behind(place / "taken") == ["mine.txt"] and left_behind(place / "empty") == []
 
 
+@pytest.mark.slow
 def test_training_that_diverges_exits_with_three(capsys, place):
     code, error = run(
         capsys,
@@ -114,6 +115,7 @@ def test_training_that_diverges_exits_with_three(capsys, place):
     assert code == 3 and "not finite; nothing was updated" in error
 
 
+@pytest.mark.slow
 def test_train_evaluate_detect_from_the_command_line(capsys, place):
     small = ["--set", "data.size=64", "--set", "network.rpn.train_post_nms=64", "--set", "network.rpn.test_post_nms=20"]
     assert (

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from gluon_liver.commands import main
 from gluon_liver.flow import training as train_flow
+
+pytestmark = pytest.mark.slow
 
 SMALL = ["--width", "0.125", "--size", "64", "--steps", "1", "--matching-steps", "1", "--batch-size", "1"]
 

@@ -99,6 +99,7 @@ def test_matching_learns_the_features_through_both_images():
     assert abs((values[0] - values[1]) / 2e-4 - np.abs(slope).sum()) < 0.1 * np.abs(slope).sum()
 
 
+@pytest.mark.slow
 def test_a_few_steps_lower_the_error_on_the_pairs_that_are_shown():
     options = FlowTraining(width=0.125, size=64, steps=15, matching_steps=25, batch_size=2, learning_rate=3e-3)
     config = FlyingConfig(size=64, shapes=(0, 0), turn_deg=0.0, zoom=0.0)

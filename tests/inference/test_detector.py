@@ -2,6 +2,7 @@
 
 import mxnet as mx
 import numpy as np
+import pytest
 
 from gluon_liver.inference.detector import SliceDetector, detect_labelled, stored_boxes
 from gluon_liver.metrics.ct_summary import ct_summary
@@ -24,6 +25,7 @@ def test_rows_become_stored_boxes():
     assert np.allclose(found.scores, [0.9, 0.4]) and found.labels.tolist() == [0, 2]
 
 
+@pytest.mark.slow
 def test_a_trained_network_finds_what_it_was_trained_on(tiny_dataset, make_config, tmp_path):
     """Targets, sampling, losses, decoding and scaling agree: any one of them wrong, and the boxes do not come back."""
     config = make_config(

@@ -22,6 +22,8 @@ from gluon_liver.runs.training_state import TrainingState
 
 from .test_checkpoint import rewrite_manifest
 
+pytestmark = pytest.mark.slow
+
 FILES = ("net.params", "optimizer.params", "state.json", "config.yaml", "manifest.json")
 
 

@@ -11,6 +11,8 @@ from gluon_liver.training.distributed import Worker, async_schedule, check_paral
 from gluon_liver.training.inputs import TrainingInputs
 from gluon_liver.training.trainer import DetectorTrainer, learning_rate
 
+pytestmark = pytest.mark.slow
+
 
 def test_even_parts():
     assert even_parts(range(10), 4) == [[0, 1, 2], [3, 4, 5], [6, 7], [8, 9]]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 # three steps of the same trainer with and without mirroring: losses, parameters, running statistics
 STEPS = """

@@ -20,6 +20,8 @@ from gluon_liver.training.train import train
 from gluon_liver.training.trainer import DetectorTrainer
 from tests.conftest import write_dataset
 
+pytestmark = pytest.mark.slow
+
 PHASES = ("non_contrast", "arterial", "delayed")
 CASE, LACKING = "case-0000000000", "case-0000000003"
 

@@ -18,6 +18,8 @@ from gluon_liver.training.train import train
 from gluon_liver.training.trainer import DetectorTrainer
 from tests.conftest import write_dataset
 
+pytestmark = pytest.mark.slow
+
 HARD = {"data.augment": {"flip": True, "scale": 0.2, "noise": 5.0}, "network.head.dropout": 0.5}  # 10 steps, 5 an epoch
 
 

@@ -13,6 +13,8 @@ from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.training.batches import make_batch
 from gluon_liver.training.trainer import DetectorTrainer
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("cyst", "hemangioma", "hcc")
 ROW_CONFIGS = {
     "R-50": "r50",

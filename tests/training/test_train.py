@@ -42,6 +42,7 @@ def test_a_run_folder_holds_what_it_should(tiny_run):
     assert len(environment["training_patients"]) == 3
 
 
+@pytest.mark.slow
 def test_same_seed_same_parameters_and_another_seed_others(tiny_dataset, make_config, tmp_path):
     runs = [
         train(
@@ -58,12 +59,14 @@ def test_same_seed_same_parameters_and_another_seed_others(tiny_dataset, make_co
     assert not np.array_equal(first["class_predictor.weight"].asnumpy(), other["class_predictor.weight"].asnumpy())
 
 
+@pytest.mark.slow
 def test_the_loss_falls(tiny_dataset, make_config, tmp_path):
     run = train(make_config(**{"train.epochs": 8}), tiny_dataset, tmp_path / "run", progress=False)
     totals = [record["losses"]["total"] for record in records(run) if record["event"] == "step"]
     assert np.mean(totals[-5:]) < 0.7 * np.mean(totals[:5])
 
 
+@pytest.mark.slow
 def test_every_parameter_learns(tiny_dataset, make_config, tmp_path):
     """After some steps no trained parameter is where initialisation left it."""
     config = make_config(**{"train.weight_decay": 0.0})
@@ -219,6 +222,7 @@ def test_the_meter_averages_since_the_last_record():
     assert meter.flush()["losses"] == {"total": 5.0}
 
 
+@pytest.mark.slow
 def test_every_step_enters_one_record(tiny_dataset, make_config, tmp_path, monkeypatch):
     """5 steps an epoch, a record every 4: no step is lost between epochs."""
     seen = []

@@ -27,6 +27,8 @@ from symbols.records import RecordFile
 from tests.conftest import TINY
 from tests.readers.us_writer import write_us
 
+pytestmark = pytest.mark.slow
+
 SIZE, FRAMES = 64, 4
 
 
