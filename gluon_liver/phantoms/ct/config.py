@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Dict, Tuple
+from dataclasses import dataclass
+from typing import Tuple
 
-from gluon_liver.errors import ConfigError
+from gluon_liver.phantoms.options import PhantomOptions
 
 Pair = Tuple[float, float]
-
-
-class PhantomOptions:
-    """What the options of all phantoms can do; a base of dataclasses."""
-
-    def _require(self, name: str, good: bool, rule: str) -> None:
-        if not good:
-            raise ConfigError(f"phantom option {name} is {getattr(self, name)!r}; it must be {rule}")
-
-    def to_json(self) -> Dict[str, Any]:
-        """All options as JSON values, in order."""
-        values = asdict(self)
-        return {entry.name: values[entry.name] for entry in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -66,27 +53,29 @@ class CTPhantomConfig(PhantomOptions):
 
     def __post_init__(self) -> None:
         """Raises ConfigError that names the option, its value and what it must be."""
-        fractions = ("one_class", "background", "two_study", "ambiguous", "padding")
-        for name in (share + "_fraction" for share in fractions):
-            self._require(name, 0.0 <= getattr(self, name) <= 1.0, "between 0 and 1")
-        for name, low, high in (
-            ("slices", 5, 400),
-            ("lesions", 1, 20),
-            ("diameter_mm", 8.0, 80.0),
-            ("noise_sd_hu", 0.0, 100.0),
-            ("steep_vessels", 0, 50),
-        ):
-            pair = getattr(self, name)
-            good = len(pair) == 2 and low <= pair[0] <= pair[1] <= high
-            self._require(name, good, f"two rising numbers between {low} and {high}")
+        self._require_fractions(
+            "one_class_fraction",
+            "background_fraction",
+            "two_study_fraction",
+            "ambiguous_fraction",
+            "padding_fraction",
+        )
+        self._require_ranges(
+            {
+                "slices": (5, 400),
+                "lesions": (1, 20),
+                "diameter_mm": (8.0, 80.0),
+                "noise_sd_hu": (0.0, 100.0),
+                "steep_vessels": (0, 50),
+            }
+        )
         self._require("matrix", 32 <= self.matrix <= 1024 and self.matrix % 8 == 0, "a multiple of 8 from 32 to 1024")
         spaced = bool(self.spacing_mm) and all(0.5 <= value <= 10.0 for value in self.spacing_mm)
         self._require("spacing_mm", spaced, "one or more distances from 0.5 to 10 mm")
         weighed = len(self.class_weights) == 3 and min(self.class_weights) >= 0.0 and sum(self.class_weights) > 0.0
         self._require("class_weights", weighed, "three numbers, none below 0 and not all 0")
-        self._require("breathing_mm", 0.0 <= self.breathing_mm <= 20.0, "between 0 and 20 mm")
-        self._require("irregularity", 0.0 <= self.irregularity <= 2.0, "between 0 and 2")
-        self._require("subslices", 1 <= self.subslices <= 9, "between 1 and 9")
+        self._require_between({"breathing_mm": (0, 20)}, " mm")
+        self._require_between({"irregularity": (0, 2), "subslices": (1, 9)})
         self._require("min_box_pixels", self.min_box_pixels >= 1, "1 or more")
         height = min(self.spacing_mm) * self.slices[0]
         needed = 2.0 * (self.breathing_mm + min(self.spacing_mm)) + 1.5 * self.diameter_mm[0]

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Dict, Tuple
 
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomFileLike
-from pydicom.filewriter import write_dataset, write_file_meta_info
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
+
+from gluon_liver.phantoms.dicom_file import write_file
 
 from .attenuation import PHASES
 from .study import PhantomStudy
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
-IMPLEMENTATION_UID = "2.25.302014859273648201745528190463625187401"
 SERIES = {
     # phase: (SeriesDescription, SeriesNumber, time of the scan, contrast medium)
     "non_contrast": ("ABDOMEN NON CONTRAST", 2, "100000", False),
@@ -133,19 +131,3 @@ def _decimal(value: float) -> str:
     """A decimal string of at most 16 characters (PS3.5 6.2), a tenth of a micrometre precise or better."""
     text = f"{value:.6f}".rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
-
-
-def write_file(header: Dataset, path: Path) -> None:
-    """One DICOM file (PS3.10), written the same way by pydicom 2.4 and 3."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = header.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_UID
-    meta.ImplementationVersionName = "GLUON_LIVER"
-    with open(path, "wb") as raw:
-        target = DicomFileLike(raw)
-        target.is_little_endian, target.is_implicit_VR = True, False
-        target.write(b"\0" * 128 + b"DICM")
-        write_file_meta_info(target, meta, enforce_standard=True)
-        write_dataset(target, header)

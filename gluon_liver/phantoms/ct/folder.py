@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Optional
 
-from tqdm import tqdm
-
-from gluon_liver.data.splits import MAX_SEED
-from gluon_liver.errors import InputError
-from gluon_liver.files.atomic import write_json
-from gluon_liver.files.output_folder import check_replaced, whole_folder, why_not_written
+from gluon_liver.phantoms.folder import DICOM_FOLDER, Record, annotation, coco_labels, write_phantoms
 
 from .attenuation import PHASES
 from .config import CTPhantomConfig
@@ -20,17 +14,9 @@ from .dicom_writer import write_study
 from .lesions import CLASSES
 from .study import PhantomStudy, make_ct_study
 
-DICOM_FOLDER, LABELS_FILE, TRUTH_FILE = "dicom", "labels.json", "phantom.json"
+TRUTH_FILE = "phantom.json"
 ENTRIES = r"(dicom(/study-\d+(/\d+\.dcm)?)?|labels\.json|phantom\.json)"
-Record = Dict[str, Any]
-Task = Tuple[str, CTPhantomConfig, int, int]
-
-
-def usable_cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+DESCRIPTION = "synthetic CT phantoms; boxes from the lesions' own masks"
 
 
 def write_ct_phantoms(
@@ -50,45 +36,26 @@ def write_ct_phantoms(
     out/phantom.json: options, and per study its patient and lesions (class, centre in DICOM mm, diameter in
     mm).
 
-    The files depend on ``config`` and ``seed`` alone, not on ``jobs`` (processes; default: usable cores), and
-    study k
+    The files depend on ``config`` and ``seed`` alone, not on ``jobs`` (processes; default: usable cores), and study k
     is the same however many are made. Processes are spawned: a script that calls this with jobs > 1 needs the
-    usual ``if __name__ == "__main__"``. Everything is written next to ``out`` first and then renamed.
-
-    Raises InputError: a number out of range, ``out`` exists and ``overwrite`` is not given, it holds
-    something that this does not write, or it cannot be written.
+    usual ``if __name__ == "__main__"``. Raises InputError as :func:`write_phantoms`.
     """
-    out, jobs = Path(out), usable_cores() if jobs is None else jobs
-    for name, value, least in (("studies", studies, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
-        if value < least:
-            raise InputError(f"{name} is {value}; it must be {least} or more")
-    if seed > MAX_SEED:
-        raise InputError(f"seed is {seed}; it must be {MAX_SEED} or less")
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} exists already; choose another folder or ask for it to be overwritten")
-    check_replaced(out, TRUTH_FILE, ENTRIES)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with whole_folder(out, replace=overwrite) as partial:
-            dicom = partial / DICOM_FOLDER
-            dicom.mkdir()
-            tasks = [(str(dicom), config, seed, index) for index in range(studies)]
-            bar = tqdm(_results(tasks, jobs), total=studies, unit="study", desc="phantoms", disable=not progress)
-            records = sorted(bar, key=lambda record: record["index"])
-            labels = coco_labels(
-                records,
-                classes=CLASSES,
-                description="synthetic CT phantoms; boxes from the lesions' own masks",
-                exhaustive=True,
-            )
-            truth = {"format": 1, "kind": "ct-phantoms", "seed": seed, "options": config.to_json()}
-            truth["studies"] = [record["truth"] for record in records]
-            write_json(partial / LABELS_FILE, labels, indent=None)
-            write_json(partial / TRUTH_FILE, truth)
-            # something may have been put into the old folder meanwhile
-            check_replaced(out, TRUTH_FILE, ENTRIES)
-    except OSError as error:
-        raise InputError(f"phantoms cannot be written to {out}: {why_not_written(error)}") from error
+    records, labels = write_phantoms(
+        out,
+        partial(_write_study, config, seed),
+        unit="study",
+        units="studies",
+        numbers={"studies": studies},
+        seed=seed,
+        folders=(DICOM_FOLDER,),
+        entries=ENTRIES,
+        labels=partial(coco_labels, classes=CLASSES, description=DESCRIPTION, exhaustive=True),
+        truth_file=TRUTH_FILE,
+        truth={"kind": "ct-phantoms", "seed": seed, "options": config.to_json()},
+        jobs=jobs,
+        progress=progress,
+        overwrite=overwrite,
+    )
     return {
         "studies": studies,
         "patients": len({record["truth"]["patient"] for record in records}),
@@ -98,19 +65,10 @@ def write_ct_phantoms(
     }
 
 
-def _results(tasks: List[Task], jobs: int) -> Iterator[Record]:
-    if min(jobs, len(tasks)) == 1:
-        yield from map(_make_and_write, tasks)
-        return
-    with multiprocessing.get_context("spawn").Pool(min(jobs, len(tasks))) as pool:
-        yield from pool.imap_unordered(_make_and_write, tasks)
-
-
-def _make_and_write(task: Task) -> Record:
+def _write_study(config: CTPhantomConfig, seed: int, out: Path, index: int) -> Record:
     """One study to disk; runs in a worker process."""
-    parent, config, seed, index = task
     study = make_ct_study(config, seed=seed, index=index)
-    folder = Path(parent) / f"study-{index:04d}"
+    folder = out / DICOM_FOLDER / f"study-{index:04d}"
     folder.mkdir()
     written = write_study(study, folder)
     boxed = {(box.phase, box.slice) for box in study.boxes}
@@ -124,29 +82,19 @@ def _make_and_write(task: Task) -> Record:
             "file_name": f"{DICOM_FOLDER}/{folder.name}/{name}",
             "sop_instance_uid": uid,
             "study": study.study_uid,
+            "phase": phase,
+            "slice": z,
+            "width": columns,
+            "height": rows,
         }
-        image.update(phase=phase, slice=z, width=columns, height=rows)
-        images.append((image, [_annotation(study, box) for box in study.boxes if (box.phase, box.slice) == (phase, z)]))
+        boxes = [
+            annotation(CLASSES.index(study.lesions[one.lesion].label), one.box, one.pixels, lesion=one.lesion)
+            for one in study.boxes
+            if (one.phase, one.slice) == (phase, z)
+        ]
+        images.append((image, boxes))
     classes = [lesion.label for lesion in study.lesions]
-    return {
-        "index": index,
-        "images": images,
-        "files": len(written),
-        "classes": classes,
-        "truth": _truth(study),
-    }
-
-
-def _annotation(study: PhantomStudy, box) -> Record:
-    x1, y1, x2, y2 = box.box
-    category = CLASSES.index(study.lesions[box.lesion].label) + 1
-    return {
-        "category_id": category,
-        "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "area": box.pixels,
-        "iscrowd": 0,
-        "lesion": box.lesion,
-    }
+    return {"images": images, "files": len(written), "classes": classes, "truth": _truth(study)}
 
 
 def _truth(study: PhantomStudy) -> Record:
@@ -167,21 +115,4 @@ def _truth(study: PhantomStudy) -> Record:
         "noise_sd_hu": round(study.noise_sd_hu, 2),
         "breathing_mm": shifts,
         "lesions": lesions,
-    }
-
-
-def coco_labels(records: List[Record], *, classes: Sequence[str], description: str, **flags: bool) -> Record:
-    """COCO of the images and boxes of all records, numbered from 1, with ``flags`` at the top level."""
-    images, annotations = [], []
-    for record in records:
-        for image, boxes in record["images"]:
-            images.append({"id": len(images) + 1, **image})
-            for box in boxes:
-                annotations.append({"id": len(annotations) + 1, "image_id": len(images), **box})
-    return {
-        "info": {"description": description},
-        **flags,
-        "categories": [{"id": index + 1, "name": name} for index, name in enumerate(classes)],
-        "images": images,
-        "annotations": annotations,
     }

@@ -118,8 +118,8 @@ def draw_sites(
     flat = np.sqrt(1.0 - height**2)
     sphere = np.stack([flat * np.cos(turn), flat * np.sin(turn), height], axis=1)
     for index in np.argsort(diameters, kind="stable")[::-1]:
-        diameter, found, taken = diameters[index], None, [site for site in sites if site is not None]
-        while found is None and diameter >= 8.0:
+        diameter, place, taken = diameters[index], None, [site for site in sites if site is not None]
+        while place is None and diameter >= 8.0:
             reach = 0.6 * diameter
             low, high = liver.lows.copy(), liver.highs.copy()
             low[2], high[2] = max(low[2], z_limits[0]) + reach, min(high[2], z_limits[1]) - reach
@@ -129,12 +129,12 @@ def draw_sites(
                 cava = np.linalg.norm(centre[:2] - abdomen.cava_centre) > reach + 14.0
                 whole = np.linalg.norm(liver.fissure_points - centre, axis=1).min() > reach + 5.0
                 if apart and cava and whole and liver.distance_at(shell).max() < 0.0:
-                    found = centre
+                    place = centre
                     break
             else:
                 diameter *= 0.8
-        if found is not None:
-            sites[index] = (found, float(diameter))
+        if place is not None:
+            sites[index] = (place, float(diameter))
     return sites
 
 
@@ -177,16 +177,16 @@ def draw_lesion(
 
 def _nodules(rng: np.random.Generator, diameter: float) -> np.ndarray:
     """Globules on the rim, apart from one another (discontinuous), at least 2.4 mm in radius."""
-    radius, count, found = 0.5 * diameter, int(rng.integers(7, 12)), []
+    radius, count, nodules = 0.5 * diameter, int(rng.integers(7, 12)), []
     for direction in rng.standard_normal((60, 3)):
         direction /= np.linalg.norm(direction)
         size = max(2.4, radius * rng.uniform(0.22, 0.42))
         centre = direction * max(0.0, radius - 0.5 * size)
-        if all(np.linalg.norm(centre - other[:3]) > size + other[3] + 0.05 * radius for other in found):
-            found.append(np.append(centre, size))
-        if len(found) == count:
+        if all(np.linalg.norm(centre - other[:3]) > size + other[3] + 0.05 * radius for other in nodules):
+            nodules.append(np.append(centre, size))
+        if len(nodules) == count:
             break
-    return np.array(found)
+    return np.array(nodules)
 
 
 def _attenuation(

@@ -99,14 +99,14 @@ def patient_of(config: CTPhantomConfig, seed: int, index: int) -> Tuple[int, int
 def boxes_of_mask(mask: LesionMask, min_pixels: int) -> List[Tuple[int, Tuple[int, int, int, int], int]]:
     """(slice, (x1, y1, x2, y2), pixels) of the slices with ``min_pixels`` or more voxels that
     the mask covers by half or more."""
-    found = []
+    boxes = []
     for row, covered in enumerate(mask.coverage >= 0.5):
         y, x = np.nonzero(covered)
         if len(y) >= min_pixels:
             z0, y0, x0 = mask.start
             box = (x0 + int(x.min()), y0 + int(y.min()), x0 + int(x.max()) + 1, y0 + int(y.max()) + 1)
-            found.append((z0 + row, box, len(y)))
-    return found
+            boxes.append((z0 + row, box, len(y)))
+    return boxes
 
 
 @dataclass(frozen=True)
@@ -203,8 +203,8 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
         volume[:, padded] = AIR_HU
         volumes[phase] = volume
         for lesion, mask in enumerate(masks[phase]):
-            found = boxes_of_mask(mask, config.min_box_pixels)
-            boxes += [PhantomBox(phase, z, lesion, box, pixels) for z, box, pixels in found]
+            on_slices = boxes_of_mask(mask, config.min_box_pixels)
+            boxes += [PhantomBox(phase, z, lesion, box, pixels) for z, box, pixels in on_slices]
     digest = hashlib.sha256(json.dumps(config.to_json()).encode()).hexdigest()
     return PhantomStudy(
         config=config,

@@ -10,7 +10,8 @@ from typing import Dict, List, NamedTuple, Tuple
 import numpy as np
 
 from gluon_liver.errors import DatasetError
-from gluon_liver.phantoms.us.folder import DICOM_FOLDER, FLOW_FOLDER, TRUTH_FILE
+from gluon_liver.phantoms.folder import DICOM_FOLDER
+from gluon_liver.phantoms.us.folder import FLOW_FOLDER, TRUTH_FILE
 from gluon_liver.readers.frames import read_frames
 
 from .flying_shapes import FlowPair
@@ -91,8 +92,8 @@ def random_crop(pair: FlowPair, size: int, rng: np.random.Generator) -> FlowPair
         window = slice(top, top + size), slice(left, left + size)
         cut = flow[(slice(None),) + window]
         y, x = np.mgrid[:size, :size] + cut[::-1]
-        kept = valid[window] & (x >= 0) & (x <= size - 1) & (y >= 0) & (y <= size - 1)
-        if kept.any():
+        seen = valid[window] & (x >= 0) & (x <= size - 1) & (y >= 0) & (y <= size - 1)
+        if seen.any():
             break
     else:
         length = float(np.hypot(*pair.flow)[pair.valid].mean()) if pair.valid.any() else 0.0
@@ -103,7 +104,7 @@ def random_crop(pair: FlowPair, size: int, rng: np.random.Generator) -> FlowPair
     rows_step, columns_step = rng.choice((1, -1), 2)
     signs = np.array([columns_step, rows_step], np.float32)[:, None, None]
     mirror = slice(None, None, rows_step), slice(None, None, columns_step)
-    return FlowPair(first[window][mirror], second[window][mirror], (cut * signs)[(slice(None),) + mirror], kept[mirror])
+    return FlowPair(first[window][mirror], second[window][mirror], (cut * signs)[(slice(None),) + mirror], seen[mirror])
 
 
 def _scenes(folder: Path) -> List[Tuple[str, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Tuple
 
-from gluon_liver.phantoms.ct.config import PhantomOptions
+from gluon_liver.phantoms.options import PhantomOptions
 
 Pair = Tuple[float, float]
 
@@ -52,31 +52,30 @@ class USPhantomConfig(PhantomOptions):
 
     def __post_init__(self) -> None:
         """Raises ConfigError that names the option, its value and what it must be."""
-        for name, low, high in (
-            ("depth_mm", 30.0, 200.0),
-            ("radius_mm", 5.0, 80.0),
-            ("half_angle_deg", 10.0, 45.0),
-            ("tumors", 1, 6),
-            ("tumor_mm", 5.0, 80.0),
-            ("vessels", 0, 40),
-            ("gain_db", -30.0, 30.0),
-        ):
-            pair = getattr(self, name)
-            good = len(pair) == 2 and low <= pair[0] <= pair[1] <= high
-            self._require(name, good, f"two rising numbers between {low} and {high}")
-        for name in ("background_fraction", "rib_fraction"):
-            self._require(name, 0.0 <= getattr(self, name) <= 1.0, "between 0 and 1")
-        for name, low, high in (
-            ("scenes_per_patient", 1, 1000),
-            ("in_plane_mm", 0.0, 10.0),
-            ("elevation_mm", 0.0, 5.0),
-            ("turn_deg", 0.0, 5.0),
-            ("slice_mm", 0.2, 5.0),
-            ("density", 0.01, 4.0),
-            ("dynamic_range_db", 20.0, 100.0),
-            ("contact_db", 0.0, 20.0),
-            ("min_box_pixels", 1, 10000),
-            ("min_box_depth_mm", 0.0, 10.0),
-        ):
-            self._require(name, low <= getattr(self, name) <= high, f"between {low} and {high}")
+        self._require_ranges(
+            {
+                "depth_mm": (30.0, 200.0),
+                "radius_mm": (5.0, 80.0),
+                "half_angle_deg": (10.0, 45.0),
+                "tumors": (1, 6),
+                "tumor_mm": (5.0, 80.0),
+                "vessels": (0, 40),
+                "gain_db": (-30.0, 30.0),
+            }
+        )
+        self._require_fractions("background_fraction", "rib_fraction")
+        self._require_between(
+            {
+                "scenes_per_patient": (1, 1000),
+                "in_plane_mm": (0.0, 10.0),
+                "elevation_mm": (0.0, 5.0),
+                "turn_deg": (0.0, 5.0),
+                "slice_mm": (0.2, 5.0),
+                "density": (0.01, 4.0),
+                "dynamic_range_db": (20.0, 100.0),
+                "contact_db": (0.0, 20.0),
+                "min_box_pixels": (1, 10000),
+                "min_box_depth_mm": (0.0, 10.0),
+            }
+        )
         self._require("size", 64 <= self.size <= 1024 and self.size % 8 == 0, "a multiple of 8 from 64 to 1024")

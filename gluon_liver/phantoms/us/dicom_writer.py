@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
-from gluon_liver.phantoms.ct.dicom_writer import write_file
+from gluon_liver.phantoms.dicom_file import write_file
 
 from .sweep import PhantomScene
 

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import multiprocessing
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import List, Optional
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
-from gluon_liver.data.splits import MAX_SEED
-from gluon_liver.errors import InputError
-from gluon_liver.files.atomic import write_json
-from gluon_liver.files.output_folder import check_replaced, whole_folder, why_not_written
-from gluon_liver.phantoms.ct.folder import coco_labels, usable_cores
+from gluon_liver.phantoms.folder import DICOM_FOLDER, Record, annotation, coco_labels, write_phantoms
 from gluon_liver.readers.video_writer import check_written, open_writer
 
 from .config import USPhantomConfig
 from .dicom_writer import write_us_dicom
 from .sweep import CLASSES, PhantomScene, make_us_scene
 
-DICOM_FOLDER, VIDEO_FOLDER, FLOW_FOLDER = "dicom", "video", "flow"
-LABELS_FILE, TRUTH_FILE = "labels.json", "us-phantom.json"
+VIDEO_FOLDER, FLOW_FOLDER, TRUTH_FILE = "video", "flow", "us-phantom.json"
 ENTRIES = r"(dicom(/scene-\d+\.dcm)?|video(/scene-\d+\.mp4)?|flow(/scene-\d+\.npz)?|labels\.json|us-phantom\.json)"
+DESCRIPTION = "synthetic ultrasound phantoms; boxes from the shapes' own geometry"
 FRAMES_PER_SECOND = 20
-Record = Dict[str, Any]
-Task = Tuple[str, USPhantomConfig, int, int, int]
 
 
 def write_us_phantoms(
@@ -50,48 +43,30 @@ def write_us_phantoms(
     scene its fan, poses and tumors.
 
     The files depend on ``config``, ``frames`` and ``seed`` alone, not on ``jobs`` (processes; default: usable cores),
-    and scene k is the same however many are made. Raises InputError: a number out of range, ``out`` exists and
-    ``overwrite`` is not given, it holds something that this does not write, or it cannot be written.
+    and scene k is the same however many are made. Raises InputError as :func:`write_phantoms`.
     """
-    out, jobs = Path(out), usable_cores() if jobs is None else jobs
-    for name, value, least in (("scenes", scenes, 1), ("frames", frames, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
-        if value < least:
-            raise InputError(f"{name} is {value}; it must be {least} or more")
-    if seed > MAX_SEED:
-        raise InputError(f"seed is {seed}; it must be {MAX_SEED} or less")
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} exists already; choose another folder or ask for it to be overwritten")
-    check_replaced(out, TRUTH_FILE, ENTRIES)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with whole_folder(out, replace=overwrite) as partial:
-            for name in (DICOM_FOLDER, VIDEO_FOLDER, FLOW_FOLDER):
-                (partial / name).mkdir()
-            tasks = [(str(partial), config, seed, index, frames) for index in range(scenes)]
-            bar = tqdm(_results(tasks, jobs), total=scenes, unit="scene", desc="phantoms", disable=not progress)
-            records = sorted(bar, key=lambda record: record["index"])
-            labels = coco_labels(
-                records,
-                classes=CLASSES,
-                description="synthetic ultrasound phantoms; boxes from the shapes' own geometry",
-                phantom=True,
-            )
-            truth = {"format": 1, "kind": "us-phantoms", "seed": seed, "frames": frames, "options": config.to_json()}
-            truth["scenes"] = [record["truth"] for record in records]
-            write_json(partial / LABELS_FILE, labels, indent=None)
-            write_json(partial / TRUTH_FILE, truth)
-            # something may have been put into the old folder meanwhile
-            check_replaced(out, TRUTH_FILE, ENTRIES)
-    except OSError as error:
-        raise InputError(f"phantoms cannot be written to {out}: {why_not_written(error)}") from error
-    counts = [0] * len(CLASSES)
-    for annotation in labels["annotations"]:
-        counts[annotation["category_id"] - 1] += 1
+    records, labels = write_phantoms(
+        out,
+        partial(_write_scene, config, seed, frames),
+        unit="scene",
+        units="scenes",
+        numbers={"scenes": scenes, "frames": frames},
+        seed=seed,
+        folders=(DICOM_FOLDER, VIDEO_FOLDER, FLOW_FOLDER),
+        entries=ENTRIES,
+        labels=partial(coco_labels, classes=CLASSES, description=DESCRIPTION, phantom=True),
+        truth_file=TRUTH_FILE,
+        truth={"kind": "us-phantoms", "seed": seed, "frames": frames, "options": config.to_json()},
+        jobs=jobs,
+        progress=progress,
+        overwrite=overwrite,
+    )
+    categories = [box["category_id"] for box in labels["annotations"]]
     return {
         "scenes": scenes,
         "patients": len({record["truth"]["patient"] for record in records}),
         "images": len(labels["images"]),
-        "boxes": dict(zip(CLASSES, counts)),
+        "boxes": {name: categories.count(index) for index, name in enumerate(CLASSES, 1)},
     }
 
 
@@ -105,19 +80,8 @@ def draw_frame(scene: PhantomScene, frame: int) -> np.ndarray:
     return image
 
 
-def _results(tasks: List[Task], jobs: int) -> Iterator[Record]:
-    if min(jobs, len(tasks)) == 1:
-        yield from map(_make_and_write, tasks)
-        return
-    # one process a core: OpenCV's own threads would only compete
-    with multiprocessing.get_context("spawn").Pool(min(jobs, len(tasks)), cv2.setNumThreads, (1,)) as pool:
-        yield from pool.imap_unordered(_make_and_write, tasks)
-
-
-def _make_and_write(task: Task) -> Record:
+def _write_scene(config: USPhantomConfig, seed: int, count: int, folder: Path, index: int) -> Record:
     """One scene to disk; runs in a worker process."""
-    parent, config, seed, index, count = task
-    folder = Path(parent)
     scene = make_us_scene(config, seed=seed, index=index, frames=count)
     frames = np.stack([draw_frame(scene, frame) for frame in range(count)])
     write_us_dicom(scene, frames, folder / DICOM_FOLDER / f"{scene.name}.dcm")
@@ -139,8 +103,9 @@ def _make_and_write(task: Task) -> Record:
             "width": size,
             "height": size,
         }
-        images.append((image, [_annotation(box) for box in scene.boxes if box.frame == frame]))
-    return {"index": index, "images": images, "truth": _truth(scene)}
+        shown = (box for box in scene.boxes if box.frame == frame)
+        images.append((image, [annotation(CLASSES.index(box.label), box.box, box.pixels) for box in shown]))
+    return {"images": images, "truth": _truth(scene)}
 
 
 def _write_video(frames: np.ndarray, path: Path) -> None:
@@ -150,16 +115,6 @@ def _write_video(frames: np.ndarray, path: Path) -> None:
         writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
     writer.release()
     check_written(path, len(frames), name=path.name)
-
-
-def _annotation(box) -> Record:
-    x1, y1, x2, y2 = box.box
-    return {
-        "category_id": CLASSES.index(box.label) + 1,
-        "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "area": box.pixels,
-        "iscrowd": 0,
-    }
 
 
 def _truth(scene: PhantomScene) -> Record:

@@ -122,12 +122,12 @@ class Scanner:
         row = distance / np.float32(RANGE_MM) + PAD
         beam = (angle + np.float32(self.fan.half_angle)) / np.float32(self._step) + PAD
         rows, beams = self.shape[0] + 2 * PAD, self.shape[1] + 2 * PAD
-        kept = (row >= 0) & (row < rows - 1) & (beam >= 0) & (beam < beams - 1)
-        row, beam = row[kept], beam[kept]
-        weight = amplitude[:, kept] * np.exp(-0.5 * (across[kept] / np.float32(self._slice_mm)) ** 2)
+        inside = (row >= 0) & (row < rows - 1) & (beam >= 0) & (beam < beams - 1)
+        row, beam = row[inside], beam[inside]
+        weight = amplitude[:, inside] * np.exp(-0.5 * (across[inside] / np.float32(self._slice_mm)) ** 2)
         row0, beam0 = row.astype(np.int32), beam.astype(np.int32)
         down, right = row - row0, beam - beam0
-        cell = (look[kept] * rows + row0) * beams + beam0
+        cell = (look[inside] * rows + row0) * beams + beam0
         grid = np.zeros((2, LOOKS * rows * beams))
         for offset, share in (
             (0, (1 - down) * (1 - right)),

@@ -195,11 +195,11 @@ def tube_distance(chains: Sequence[Chain], fan: Fan, pose: Pose, grow: float) ->
 
 def boxes_of(section: Section, frame: int, config: USPhantomConfig) -> List[PhantomBox]:
     """One box a tumor, and one for each connected piece of lumen, but for what is too small or only grazed."""
-    found = [("tumor", depth) for depth in section.tumors]
+    shapes = [("tumor", depth) for depth in section.tumors]
     pieces, count = ndimage.label(section.vessels > 0, structure=np.ones((3, 3)))
-    found += [("vessel", section.vessels * (pieces == number)) for number in range(1, count + 1)]
+    shapes += [("vessel", section.vessels * (pieces == number)) for number in range(1, count + 1)]
     boxes = []
-    for label, depth in found:
+    for label, depth in shapes:
         pixels = int((depth > 0).sum())
         if pixels >= config.min_box_pixels and depth.max() >= config.min_box_depth_mm:
             rows, columns = (np.flatnonzero((depth > 0).any(axis=axis)) for axis in (1, 0))

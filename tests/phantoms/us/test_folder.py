@@ -152,11 +152,11 @@ def test_overwriting_deletes_nothing_foreign(folder, tmp_path, name):
 def test_what_is_put_there_meanwhile_survives(folder, tmp_path, monkeypatch):
     copy = shutil.copytree(folder, tmp_path / "copy")
 
-    def results(tasks, jobs):
+    def made(make, count, jobs):
         (copy / "mine").mkdir()
-        return map(module._make_and_write, tasks)
+        return map(make, range(count))
 
-    monkeypatch.setattr(module, "_results", results)
+    monkeypatch.setattr("gluon_liver.phantoms.folder._made", made)
     with pytest.raises(InputError, match="holds 'mine'"):
         write(copy, overwrite=True, scenes=1, frames=1)
     assert (copy / "mine").is_dir() and [path.name for path in tmp_path.iterdir()] == ["copy"]
