@@ -1,5 +1,6 @@
 # make setup   the environment .venv alone          make test   the environment, then the tests
-# make lint    ruff                                 make demo   phantoms -> import -> train -> evaluate -> report
+# make lint    ruff and mypy                        make demo   phantoms -> import -> train -> evaluate -> report
+# make test-fast  tests that train nothing, within a minute      make coverage  all tests, and which lines they reach
 # make rows    all six rows of the CT paper's Table 4 on one set of phantoms, about an hour; SEED=2 for another set
 # make demo-us ultrasound phantoms -> flow net, both models of the ultrasound paper -> comparison; SEED=2 for others
 # make legacy  Python 2.7 with MXNet 1.0.0 in .venv-legacy, then the tests of symbols/ in both; see docs/legacy.md
@@ -21,7 +22,7 @@ VENV27 ?= .venv-legacy
 STAMP27 := $(VENV27)/setup.stamp
 export PYTHON LEGACY_PYTHON27
 
-.PHONY: setup test lint legacy find-python27 demo demo-us rows clean clean-venv
+.PHONY: setup test test-fast coverage lint legacy find-python27 demo demo-us rows clean clean-venv
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -31,6 +32,16 @@ $(STAMP): setup.py pyproject.toml scripts/setup-venv.sh
 
 test: $(STAMP)
 	$(PY) -m pytest -q
+
+test-fast: $(STAMP)
+	$(PY) -m pytest -q -m "not slow"
+
+coverage: $(STAMP)
+	$(PY) -m coverage erase
+	$(PY) -m coverage run -m pytest -q
+	$(PY) -m coverage combine -q
+	$(PY) -m coverage report
+	$(PY) -m coverage html -q
 
 lint: $(STAMP)
 	$(PY) -m ruff check .
@@ -132,7 +143,8 @@ $(DEMO_US)/%/report.html: | $(DEMO_US)/%.trained
 	$(PY) evaluate.py --run $(DEMO_US)/$*
 
 clean:
-	rm -rf $(DEMO) rows demo-us build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(DEMO) rows demo-us build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache \
+		coverage .coverage .coverage.*
 	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(VENV27)/*' -prune -exec rm -rf {} +
 
 clean-venv:

@@ -1,6 +1,6 @@
-"""Package metadata. Every range below runs from the oldest to the newest version that the tests passed
-with.
-"""
+"""Package metadata. Every range below runs from the oldest to the newest version that the tests passed with."""
+
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
@@ -30,9 +30,28 @@ setup(
     name="gluon_liver",
     version="0.1.0",
     description="Liver lesion detection in CT and ultrasound with MXNet Gluon: two papers reproduced",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The gluon_liver authors",
+    license="Apache-2.0",
+    keywords="liver lesion detection CT ultrasound Faster R-CNN MXNet GluonCV",
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: Apache Software License",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        *[f"Programming Language :: Python :: 3.{minor}" for minor in range(8, 13)],
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Medical Science Apps.",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.8,<3.13",
     packages=find_packages(include=["gluon_liver", "gluon_liver.*", "symbols"]),
-    package_data={"gluon_liver": ["config/experiments/*.yaml", "report/templates/*"], "symbols": ["requirements.txt"]},
+    package_data={
+        "gluon_liver": ["py.typed", "config/experiments/*.yaml", "report/templates/*"],
+        "symbols": ["requirements.txt"],
+    },
     install_requires=NUMPY
     + [
         "gluoncv>=0.10.5,<0.11",

@@ -78,3 +78,9 @@ def test_configuration_loads_no_heavy_library(module):
     code = f"import sys, {module}; sys.exit(' '.join({{'cv2', 'mxnet', 'gluoncv', 'scipy'}} & sys.modules.keys()) or 0)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, universal_newlines=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/fidelity.md"])
+def test_files_that_a_page_names_exist(page):
+    names = re.findall(r"`([a-z_]+(?:/[a-z_0-9]+)+\.(?:py|md))`", (ROOT / page).read_text(encoding="utf-8"))
+    assert names and not [name for name in names if not any((base / name).exists() for base in (PACKAGE, ROOT))]
