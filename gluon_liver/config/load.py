@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence, Tuple, Union
 
 import yaml
 
 from gluon_liver.errors import ConfigError
+from gluon_liver.files.atomic import write_text
 from gluon_liver.files.typed import build
 
 from .schema import Config
@@ -43,10 +43,7 @@ def build_config(tree: Mapping[str, Any]) -> Config:
 
 def save_config(config: Config, path: Union[str, Path]) -> None:
     """Write every key, defaults included, as YAML, whole or not at all."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding="utf-8")
-    os.replace(str(partial), str(path))
+    write_text(path, yaml.safe_dump(config.to_dict(), sort_keys=False))
 
 
 def _find(name: Union[str, Path]) -> Path:

@@ -8,6 +8,7 @@ misspelt knob never passes as its default.
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Dict, Optional, Tuple
@@ -181,12 +182,5 @@ class Config:
 
     def to_dict(self) -> Dict[str, Any]:
         """Plain mappings and lists, as written to a run's ``config.yaml``."""
-        return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+        plain: Dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))  # tuples become lists
+        return plain
