@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Tuple, Union
 
@@ -12,7 +12,7 @@ from gluon_liver.errors import AnnotationError, DatasetError, SplitError
 
 from .ct_labels import Annotations, CTLabel, load_annotations
 from .splits import Splits, load_splits
-from .study import Study, read_geometry
+from .study import Study, StudyRecord
 
 FORMAT = 1
 KIND = "ct"
@@ -46,6 +46,7 @@ class CTDataset:
     annotations: Annotations
     splits: Splits
     phantom: bool = False
+    _records: Dict[str, StudyRecord] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Union[str, Path]) -> "CTDataset":
@@ -62,26 +63,29 @@ class CTDataset:
                 if not os.path.isfile(os.path.join(folder, "studies", case.case, name)):
                     raise DatasetError(f"{folder}: studies/{case.case}/{name} is missing; import the data again")
         annotations = load_annotations(os.path.join(folder, "labels.json"), classes=classes)
-        sizes: Dict[str, Tuple[int, ...]] = {}
+        records: Dict[str, StudyRecord] = {}
         for image in annotations.images:
             _check_image(image, known, record["reference_phase"])
-            if image.case not in sizes:
-                sizes[image.case] = read_geometry(os.path.join(folder, "studies", image.case)).size
-            _check_size(image, sizes[image.case])
+            if image.case not in records:
+                records[image.case] = StudyRecord.load(folder / "studies" / image.case)
+            _check_size(image, records[image.case].geometry.size)
         splits = load_splits(os.path.join(folder, "splits.json"))
         patients = {case.patient for case in cases}
         unknown = sorted(set(splits.train + splits.val + splits.test) - patients)
         if unknown:
             raise SplitError(f"{folder}/splits.json names patients that are not in the data: {', '.join(unknown[:5])}")
         phantom = record.get("phantom", False)
-        return cls(folder, phases, record["reference_phase"], classes, cases, annotations, splits, phantom)
+        return cls(folder, phases, record["reference_phase"], classes, cases, annotations, splits, phantom, records)
 
     def study(self, case: str) -> Study:
-        """Load one study; its volume is a memory map. Raises DatasetError."""
+        """One study, its volume a memory map; study.json is read once. Raises DatasetError."""
         info = next((info for info in self.cases if info.case == case), None)
         if info is None:
             raise DatasetError(f"{self.folder} has no case {case!r}")
-        study = Study.load(os.path.join(self.folder, "studies", case))
+        folder = self.folder / "studies" / case
+        if case not in self._records:
+            self._records[case] = StudyRecord.load(folder)
+        study = Study.load(folder, record=self._records[case])
         if (study.case, study.patient, len(study.hu[0])) != (info.case, info.patient, info.slices):
             raise DatasetError(f"studies/{case}/study.json and dataset.json disagree; import the data again")
         if study.phases != self.phases or study.reference_phase != self.reference_phase:

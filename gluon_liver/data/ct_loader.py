@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence
 
 import numpy as np
 
@@ -20,9 +20,10 @@ from gluon_liver.structures.boxes import scale_boxes
 from .ct_dataset import CTDataset
 from .ct_labels import CTLabel
 from .images import resize_square, slice_stack
-from .windowed_images import open_images, prepare_images
+from .study import Study
+from .windowed_images import open_images, prepare_images, windowed
 
-OPEN_MAPS = 64  # each holds a file descriptor, of which a process has about a thousand
+OPEN_MAPS = 64  # cases; each holds two file descriptors, of which a process has about a thousand
 # what a random number is for; part of its seed, so that no two purposes share a stream
 ORDER, AUGMENT, SHUFFLE, TARGETS, DRAWS = range(5)
 
@@ -54,12 +55,47 @@ class Sample:
     present: np.ndarray = field(default_factory=lambda: np.ones(1, bool))
 
 
-class CTLoader:
-    """Loads slices of a dataset as the ``data`` section of a configuration says.
+@dataclass(frozen=True)
+class OpenCase:
+    """A study and its windowed images, uint8 (P, Z, Y, X) at stored size, in memory or as memory maps."""
 
-    The reference phase alone, or with ``multi_modal`` all phases of the data, the reference phase first and the
-    others in the data's order.
+    study: Study
+    images: np.ndarray
+
+    @classmethod
+    def in_memory(cls, study: Study, config: DataConfig) -> OpenCase:
+        """A study that is not part of prepared data: its images are windowed here and stored nowhere."""
+        return cls(study, windowed(study.hu, config.window, config.storage))
+
+
+def ct_sample(
+    case: OpenCase, slice_index: int, config: DataConfig, *, multi_modal: bool = False, label: Optional[CTLabel] = None
+) -> Sample:
+    """The stack around a slice as the ``data`` section of a configuration says, with the boxes of ``label`` if given.
+
+    The reference phase alone, or with ``multi_modal`` all phases, the reference phase first and the others in the
+    study's order. Raises :class:`DatasetError` for a slice that the study has not.
     """
+    study, slices = case.study, case.images.shape[1]
+    if not 0 <= slice_index < slices:
+        raise DatasetError(f"{study.case} has slices 0 to {slices - 1}, not {slice_index}")
+    reference = study.reference_index
+    others = [index for index in range(len(study.phases)) if index != reference] if multi_modal else []
+    phases = np.array([reference, *others])
+    there = study.present[phases, slice_index]
+    stacks = []
+    for phase in np.where(there, phases, reference):
+        # the ends of the phase's own stack repeat, not those of the reference phase
+        first, last = np.flatnonzero(study.present[phase])[[0, -1]]
+        stacks.append(slice_stack(case.images[phase, first : last + 1], slice_index - first, config.slices))
+    stack, scale = resize_square(np.stack(stacks), config.size)
+    boxes = np.zeros((0, 4), np.float32) if label is None else scale_boxes(label.boxes, scale)
+    labels = np.zeros(0, np.int32) if label is None else label.labels
+    return Sample(stack[:, None], boxes, labels, scale, there)
+
+
+class CTLoader:
+    """Loads labelled slices of a dataset for a network, see :func:`ct_sample`."""
 
     def __init__(
         self,
@@ -70,45 +106,24 @@ class CTLoader:
         multi_modal: bool = False,
         progress: bool = False,
     ):
-        self._dataset = dataset
-        self._config = config
-        others = [name for name in dataset.phases if name != dataset.reference_phase] if multi_modal else []
-        self._phases = [dataset.reference_index] + [dataset.phases.index(name) for name in others]
-        # open memory maps and the presence of phases (P, Z), the latest used last
-        self._images: "OrderedDict[str, Tuple[np.ndarray, np.ndarray]]" = OrderedDict()
+        self._dataset, self._config, self._multi_modal = dataset, config, multi_modal
+        self._cases: OrderedDict[str, OpenCase] = OrderedDict()  # the latest used last
         prepare_images(dataset, window=config.window, storage=config.storage, cases=cases, progress=progress)
 
     def labelled(self, label: CTLabel) -> Sample:
         """The input of a labelled slice, with its boxes."""
-        return self.load(label.case, label.slice, label=label)
+        case = self.open(label.case)
+        return ct_sample(case, label.slice, self._config, multi_modal=self._multi_modal, label=label)
 
-    def load(self, case: str, slice_index: int, *, label: Optional[CTLabel] = None) -> Sample:
-        """The stack around ``slice_index`` of ``case``, with the boxes of ``label`` if given."""
-        images, present = self._open(case)
-        slices = images.shape[1]
-        if not 0 <= slice_index < slices:
-            raise DatasetError(f"{case} has slices 0 to {slices - 1}, not {slice_index}")
-        there = present[self._phases, slice_index]
-        phases = [phase if found else self._phases[0] for phase, found in zip(self._phases, there)]
-        stacks = [self._stack(images[phase], present[phase], slice_index) for phase in phases]
-        stack, scale = resize_square(np.stack(stacks), self._config.size)
-        boxes = np.zeros((0, 4), np.float32) if label is None else scale_boxes(label.boxes, scale)
-        labels = np.zeros(0, np.int32) if label is None else label.labels
-        return Sample(stack[:, None], boxes, labels, scale, there)
-
-    def _stack(self, volume: np.ndarray, present: np.ndarray, slice_index: int) -> np.ndarray:
-        """The slices around one, the ends of the phase's own stack repeated."""
-        first, last = np.flatnonzero(present)[[0, -1]]
-        return slice_stack(volume[first : last + 1], slice_index - first, self._config.slices)
-
-    def _open(self, case: str) -> Tuple[np.ndarray, np.ndarray]:
-        if case not in self._images:
+    def open(self, case: str) -> OpenCase:
+        """One of the cases with its stored images."""
+        if case not in self._cases:
             images = open_images(self._dataset, case, self._config.window, self._config.storage)
-            self._images[case] = images, self._dataset.study(case).present
-            if len(self._images) > OPEN_MAPS:
-                self._images.popitem(last=False)
-        self._images.move_to_end(case)
-        return self._images[case]
+            self._cases[case] = OpenCase(self._dataset.study(case), images)
+            if len(self._cases) > OPEN_MAPS:
+                self._cases.popitem(last=False)
+        self._cases.move_to_end(case)
+        return self._cases[case]
 
 
 def epoch_order(labels: Sequence[CTLabel], *, background_ratio: float, seed: int, epoch: int) -> List[int]:

@@ -59,11 +59,7 @@ def prepare_images(
         study = dataset.study(case)
         if _is_current(path, source, study.hu.shape):
             continue
-        images = to_grey(study.hu, window)
-        if storage == "jpeg":
-            for phase in images:
-                for plane in phase:
-                    plane[...] = _through_jpeg(plane)
+        images = windowed(study.hu, window, storage)
         try:
             # two trainings may prepare the same images
             with whole_file(path, "wb", ending=f".{os.getpid()}{PARTIAL}") as stream:
@@ -71,6 +67,16 @@ def prepare_images(
         except OSError as error:
             raise DatasetError(f"the images of {case} cannot be written: {why_not_written(error)}") from error
     return folder
+
+
+def windowed(hu: np.ndarray, window: Window, storage: str) -> np.ndarray:
+    """HU (P, Z, Y, X) -> uint8 of the same shape, as :func:`prepare_images` stores it."""
+    images = np.empty(hu.shape, np.uint8)
+    for volume, phase in zip(images, hu):
+        volume[...] = to_grey(phase, window)
+        for plane in volume if storage == "jpeg" else ():
+            plane[...] = _through_jpeg(plane)
+    return images
 
 
 def open_images(dataset: CTDataset, case: str, window: Window, storage: str = "raw") -> np.ndarray:

@@ -10,8 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gluon_liver.config.schema import Config
-from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.ct_loader import CTLoader, Sample
+from gluon_liver.data.ct_loader import OpenCase, Sample, ct_sample
 from gluon_liver.data.network_input import network_input
 from gluon_liver.data.open import AnyDataset, AnyLabel, make_loader
 from gluon_liver.errors import RunError
@@ -53,9 +52,9 @@ class SliceDetector:
         load_checkpoint(checkpoint, detector)
         return cls(detector, config=config, context=context), checkpoint.name
 
-    def loader(self, dataset: CTDataset, *, cases: Sequence[str], progress: bool = False) -> CTLoader:
-        """Loads what the network takes of some cases."""
-        return make_loader(self.config, dataset, cases=cases, progress=progress)
+    def sample(self, case: OpenCase, slice_index: int) -> Sample:
+        """What the network takes of one slice of a CT study."""
+        return ct_sample(case, slice_index, self.config.data, multi_modal=self.config.network.multi_modal)
 
     def detect(
         self, images: np.ndarray, present: np.ndarray, *, scales: Sequence[float], shapes: Sequence[Tuple[int, int]]
@@ -120,6 +119,15 @@ def detect_samples(
             )
             bar.update(len(part))
             yield from found
+
+
+def detect_slices(
+    detector: SliceDetector, case: OpenCase, *, batch_size: Optional[int] = None, progress: bool = True
+) -> List[Detections]:
+    """Detections in every slice of a CT study, in pixels of its stored images."""
+    count, shape = case.images.shape[1], case.images.shape[2:]
+    samples = (detector.sample(case, index) for index in range(count))
+    return list(detect_samples(detector, samples, shapes=[shape] * count, batch_size=batch_size, progress=progress))
 
 
 def detect_labelled(

@@ -9,8 +9,7 @@ import numpy as np
 
 from gluon_liver.config.windows import window_values
 from gluon_liver.data.ct_labels import CTLabel
-from gluon_liver.data.ct_loader import CTLoader, Sample
-from gluon_liver.data.study import Study
+from gluon_liver.data.ct_loader import OpenCase, Sample
 from gluon_liver.metrics.matching import class_hits
 from gluon_liver.nn.relation_map import RelationNet
 from gluon_liver.report.drawing import draw_overlay, save_png
@@ -18,6 +17,7 @@ from gluon_liver.report.paper_figures import Cells, Related, Tile, draw_examples
 from gluon_liver.structures.detections import Detections
 
 from .detector import SliceDetector
+from .lesions import Lesion
 
 FOLDER = "explain"
 RELATIONS = 20  # lesions that get a picture of Fig. 4 at most, the best scores first
@@ -85,13 +85,11 @@ def cells_in(box: np.ndarray, *, cells: Cells, shape: Tuple[int, int]) -> np.nda
 
 def write_explanation(
     detector: SliceDetector,
-    study: Study,
+    case: OpenCase,
     folder: Path,
     *,
-    loader: CTLoader,
-    images: np.ndarray,
-    found: Sequence[Detections],
-    lesions: Sequence[Dict[str, Any]],
+    detections: Sequence[Detections],
+    lesions: Sequence[Lesion],
     labels: Dict[int, CTLabel],
     score_threshold: float,
 ) -> List[Dict[str, Any]]:
@@ -99,8 +97,8 @@ def write_explanation(
 
     Parameters
     ----------
-    images: uint8 (P, Z, Y, X), the study's windowed phases in its own order. found: of all slices, in their order.
-    lesions: as :func:`describe_lesion` has them. labels: of the slices that are labelled.
+    detections: of all slices, in their order. lesions: what those at ``score_threshold`` and above were joined to.
+    labels: of the slices that are labelled.
 
     Each entry has ``figure`` (4 or 5, of the paper), ``file`` below ``folder`` or None where there is nothing to
     draw, and ``note``, a sentence.
@@ -111,42 +109,38 @@ def write_explanation(
     elif not lesions:
         entries = [{"figure": 4, "file": None, "note": NO_LESION.format(score_threshold)}]
     else:
-        entries = _write_relations(detector, study, folder, loader=loader, images=images, lesions=lesions)
-    reference = images[study.phases.index(study.reference_phase)]
-    keep = [_at_score(one, score_threshold) for one in found]
-    return entries + [_write_examples(folder, reference, keep, labels, classes=detector.classes)]
+        entries = _write_relations(detector, case, folder, lesions)
+    reference = case.images[case.study.reference_index]
+    shown = [one.at_score(score_threshold) for one in detections]
+    return entries + [_write_examples(folder, reference, shown, labels, classes=detector.classes)]
 
 
 def _write_relations(
-    detector: SliceDetector,
-    study: Study,
-    folder: Path,
-    *,
-    loader: CTLoader,
-    images: np.ndarray,
-    lesions: Sequence[Dict[str, Any]],
+    detector: SliceDetector, case: OpenCase, folder: Path, lesions: Sequence[Lesion]
 ) -> List[Dict[str, Any]]:
     """Fig. 4: a picture for each lesion at its best slice."""
-    reader = RelationReader(detector)
-    others = [name for name in study.phases if name != study.reference_phase]  # the order of the loader
+    reader, study = RelationReader(detector), case.study
+    others = [name for name in study.phases if name != study.reference_phase]  # the order of the samples
     width, level = window_values(detector.config.data.window)
     entries = []
     for number, lesion in enumerate(lesions[:RELATIONS]):
-        best = max((box for box in lesion["boxes"] if box["class"] == lesion["class"]), key=lambda box: box["score"])
+        # to the digits of lesions.json, so that the picture shows what can be read there
+        boxes = [box.to_json() for box in lesion.boxes if box.class_name == lesion.class_name]
+        best = max(boxes, key=lambda box: box["score"])
         box, index = np.array(best["box_xyxy_px"]), best["slice"]
-        sample = loader.load(study.case, index)
+        sample = detector.sample(case, index)
         relations = reader.read(sample)
         cells = Cells(detector.network.config.stride, sample.scale)
         inside = cells_in(box, cells=cells, shape=relations.norm.shape)
         related = {
-            name: _related(images[study.phases.index(name), index], row, response, inside)
+            name: _related(case.images[study.phases.index(name), index], row, response, inside)
             for name, row, response in zip(others, relations.rows, relations.responses)
         }
         picture = draw_relation(
             title=f"lesion {number + 1} of {len(lesions)}, slice {index}; window width {width:g}, level {level:g}",
-            lesion=f"{lesion['class']} {lesion['score']:.2f}",
+            lesion=f"{lesion.class_name} {round(lesion.score, 4):.2f}",
             phase=study.reference_phase,
-            grey=images[study.phases.index(study.reference_phase), index],
+            grey=case.images[study.reference_index, index],
             box=box,
             inside=inside,
             norm=relations.norm,
@@ -192,11 +186,6 @@ def _describe(phase: str, one: Optional[Related], inside: np.ndarray, cells: Cel
         "share_in_box": round(float(one.row[inside].sum()), 4),
         "response_norm_in_box": round(float(one.response[inside].mean()), 4),
     }
-
-
-def _at_score(found: Detections, threshold: float) -> Detections:
-    keep = found.scores >= threshold
-    return Detections(found.boxes[keep], found.scores[keep], found.labels[keep])
 
 
 def hits_of(found: Detections, label: CTLabel) -> np.ndarray:

@@ -3,22 +3,91 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from gluon_liver.structures.boxes import box_iou
+from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.geometry import Geometry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SliceBox:
-    """One box of one slice; corners in stored-image pixels, class index, score 0 to 1."""
+    """One box of one slice; box: (4,) float32 corners x1, y1, x2, y2 in stored-image pixels; score 0 to 1."""
 
     slice: int
     box: np.ndarray
-    label: int
+    class_name: str
     score: float
+
+    def to_json(self) -> Dict[str, Any]:
+        """An entry under ``boxes`` of lesions.json, rounded."""
+        return {
+            "slice": self.slice,
+            "box_xyxy_px": [round(float(edge), 1) for edge in self.box],
+            "class": self.class_name,
+            "score": round(self.score, 4),
+        }
+
+
+class LesionSize(NamedTuple):
+    """mm: the longer side of the largest box, and the slices that the lesion spans times their spacing."""
+
+    in_plane: float
+    through_plane: float
+
+
+@dataclass(frozen=True, eq=False)
+class Lesion:
+    """Boxes of neighbouring slices that show one thing.
+
+    Attributes
+    ----------
+    class_name: the class with the largest sum of scores over the slices.
+    score: the largest score of that class, 0 to 1.
+    size_mm: :class:`LesionSize`.
+    centre_lps_mm: (x, y, z) in the patient's LPS frame, mm.
+    first_slice, last_slice: both included, counted from 0 at the feet.
+    boxes: one a slice at most, slices rising.
+    """
+
+    class_name: str
+    score: float
+    size_mm: LesionSize
+    centre_lps_mm: Tuple[float, float, float]
+    first_slice: int
+    last_slice: int
+    boxes: Tuple[SliceBox, ...]
+
+    def to_json(self) -> Dict[str, Any]:
+        """An entry of lesions.json: scores with four digits, mm and pixels with one."""
+        return {
+            "class": self.class_name,
+            "score": round(self.score, 4),
+            "size_mm": {name: round(size, 1) for name, size in self.size_mm._asdict().items()},
+            "centre_lps_mm": [round(value, 1) for value in self.centre_lps_mm],
+            "first_slice": self.first_slice,
+            "last_slice": self.last_slice,
+            "boxes": [box.to_json() for box in self.boxes],
+        }
+
+
+def find_lesions(
+    detections: Sequence[Detections], *, geometry: Geometry, classes: Sequence[str], score_threshold: float
+) -> List[Lesion]:
+    """The lesions of a study from the detections of all its slices, the best score first.
+
+    Detections below ``score_threshold`` are left out.
+    """
+    boxes = [
+        SliceBox(index, box, classes[label], float(score))
+        for index, one in enumerate(found.at_score(score_threshold) for found in detections)
+        for box, score, label in zip(one.boxes, one.scores, one.labels)
+    ]
+    lesions = [describe_lesion(lesion, geometry=geometry, classes=classes) for lesion in join_slices(boxes)]
+    # lesions whose scores read alike stay in the order of their slices
+    return sorted(lesions, key=lambda lesion: -round(lesion.score, 4))
 
 
 def join_slices(
@@ -38,41 +107,26 @@ def join_slices(
     return lesions
 
 
-def describe_lesion(lesion: Sequence[SliceBox], *, geometry: Geometry, classes: Sequence[str]) -> Dict[str, Any]:
-    """Class, score, extent and place of one lesion.
-
-    The class is the one with the largest sum of scores over the slices, the score that class's largest. Sizes are
-    mm: ``in_plane`` the longer side of the largest box, ``through_plane`` the slices it is seen on times their
-    spacing. The centre is in the patient's LPS frame, mm.
-    """
-    votes = {label: sum(box.score for box in lesion if box.label == label) for label in {box.label for box in lesion}}
-    label = max(sorted(votes), key=lambda key: votes[key])
+def describe_lesion(lesion: Sequence[SliceBox], *, geometry: Geometry, classes: Sequence[str]) -> Lesion:
+    """Class, score, extent and place of boxes that :func:`join_slices` joined; ties go to the first of the classes."""
+    votes = {name: sum(box.score for box in lesion if box.class_name == name) for name in classes}
+    name = max(classes, key=lambda key: votes[key])
     dz, dy, dx = geometry.spacing
     sides = np.array([[(b.box[2] - b.box[0]) * dx, (b.box[3] - b.box[1]) * dy] for b in lesion])
     low, high = lesion[0].slice, lesion[-1].slice
     middle = max(lesion, key=lambda b: float(np.prod(b.box[2:] - b.box[:2])))
     # an edge coordinate e lies half a pixel before voxel index e
     centre = [(low + high) / 2, middle.box[[1, 3]].mean() - 0.5, middle.box[[0, 2]].mean() - 0.5]
-    return {
-        "class": classes[label],
-        "score": round(max(b.score for b in lesion if b.label == label), 4),
-        "size_mm": {
-            "in_plane": round(float(sides.max()), 1),
-            "through_plane": round((high - low + 1) * dz, 1),
-        },
-        "centre_lps_mm": [round(float(value), 1) for value in geometry.index_to_world(np.array(centre))],
-        "first_slice": low,
-        "last_slice": high,
-        "boxes": [
-            {
-                "slice": b.slice,
-                "box_xyxy_px": [round(float(edge), 1) for edge in b.box],
-                "class": classes[b.label],
-                "score": round(b.score, 4),
-            }
-            for b in lesion
-        ],
-    }
+    x, y, z = geometry.index_to_world(np.array(centre)).tolist()
+    return Lesion(
+        class_name=name,
+        score=max(b.score for b in lesion if b.class_name == name),
+        size_mm=LesionSize(float(sides.max()), (high - low + 1) * dz),
+        centre_lps_mm=(x, y, z),
+        first_slice=low,
+        last_slice=high,
+        boxes=tuple(lesion),
+    )
 
 
 def _without_duplicates(boxes: List[SliceBox], iou: float) -> List[SliceBox]:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, Optional, Sequence, Union
 
 from tqdm import tqdm
 
 from gluon_liver.data.ct_dataset import FORMAT, KIND
 from gluon_liver.data.ct_labels import CLASSES, Annotations, save_annotations
 from gluon_liver.data.splits import make_splits
-from gluon_liver.data.study import Study, fingerprint
-from gluon_liver.errors import DicomError, InputError, PhaseError
+from gluon_liver.data.study import fingerprint
+from gluon_liver.errors import InputError
 from gluon_liver.files.output_folder import check_output, why_not_written
-from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
-from gluon_liver.readers.dicom.volume import Volume, load_series, scan_folder
+from gluon_liver.readers.dicom.volume import scan_folder
 
-from .align import assemble, check_frame_of_reference
 from .ct_labels import LabelEntry, LabelFile, load_label_file, match_labels, place_labels
 from .ct_report import CTImportLog, StudyResult, build_report, explain_nothing, note_oddities, write_private
+from .ct_study import choose_series, group_studies, load_study, patient_of
 from .folder import prepared_folder, write_records
-from .phases import PhaseChoice, PhaseRules, choose_phases, load_phase_rules, phase_template
+from .phases import load_phase_rules, phase_template
 from .pseudonyms import salt_notes, salt_or_random, salted_hash
 
 PathLike = Union[str, Path]
@@ -55,22 +53,19 @@ def import_ct(
     folder, out = Path(folder), Path(out)
     make_splits(["any"], fractions=fractions, seed=seed)
     salt = salt_or_random(salt)
-    if phases:
-        rules = load_phase_rules(str(phases), reference=reference)
-    else:
-        rules = PhaseRules().with_reference(reference)
+    rules = load_phase_rules(phases, reference=reference)
     label_file = load_label_file(str(labels)) if labels else LabelFile("", (), False)
     if folder.is_dir():
         check_output(out, folder, overwrite=overwrite)
     log = CTImportLog(scan_folder(str(folder), progress=progress), rules)
-    studies = _group_studies(log)
+    studies = group_studies(log.scan)
     for uid, series in studies.items():
-        log.choices[uid] = _choose(uid, series, log)
+        log.choices[uid] = choose_series(series, rules, log.quarantined)
     matched = match_labels(label_file, log.scan, log.choices, rules, log.labels_not_taken)
     note_oddities(log)
     log.notes += salt_notes(salt)
     log.studies = [
-        StudyResult(salted_hash("case", salt, uid), _patient(series, uid, salt), uid) for uid, series in studies.items()
+        StudyResult(salted_hash("case", salt, uid), patient_of(series, salt), uid) for uid, series in studies.items()
     ]
     log.studies.sort(key=lambda result: (result.case, result.study_uid))
     with prepared_folder(out, folder, overwrite=overwrite) as temporary:
@@ -95,7 +90,7 @@ def write_phase_template(
     """
     if os.path.lexists(path):
         raise InputError(f"--list-series {path} exists; choose another name")
-    rules = load_phase_rules(str(phases)) if phases else PhaseRules()
+    rules = load_phase_rules(phases)
     log = CTImportLog(scan_folder(str(folder), progress=progress), rules)
     if not log.scan.series:
         raise InputError(explain_nothing(log))
@@ -108,43 +103,6 @@ def write_phase_template(
     return len(log.scan.series)
 
 
-def _group_studies(log: CTImportLog) -> Dict[str, List[SeriesFiles]]:
-    studies: Dict[str, List[SeriesFiles]] = defaultdict(list)
-    for series in log.scan.series:
-        studies[series.study_uid].append(series)
-    return studies
-
-
-def _choose(uid: str, series: Sequence[SeriesFiles], log: CTImportLog) -> PhaseChoice:
-    """Series of the phases of one study that share the reference's frame of reference."""
-    if len({one.patient_id for one in series}) > 1:
-        log.quarantined.extend(
-            Rejection(one.name, "its study carries several PatientIDs", "patient-conflict", len(one.slices))
-            for one in series
-        )
-        return PhaseChoice({}, {}, [])
-    choice = choose_phases(series, log.rules)
-    log.quarantined.extend(choice.left_out)
-    fixed = choice.taken.get(log.rules.reference)
-    if fixed is None:
-        for phase, one in choice.taken.items():
-            reason = f"its study has no series for the reference phase {log.rules.reference}"
-            log.quarantined.append(
-                Rejection(one.name, f"{reason} (this one is {phase})", "no-reference", len(one.slices))
-            )
-        choice.taken.clear()
-        return choice
-    for phase, one in list(choice.taken.items()):
-        # A defective series fails with its own reason when it is loaded.
-        if one is not fixed and one.slices and fixed.slices:
-            try:
-                check_frame_of_reference(fixed.frame_of_reference, one.frame_of_reference, phase, log.rules.reference)
-            except PhaseError as error:
-                log.quarantined.append(Rejection(one.name, str(error), "frame-of-reference", len(one.slices)))
-                del choice.taken[phase]
-    return choice
-
-
 def _import_study(
     result: StudyResult,
     by_slice: Dict[int, LabelEntry],
@@ -153,68 +111,42 @@ def _import_study(
     temporary: Path,
     regrid: bool,
 ) -> None:
-    """Load, align and save one study. What fails is quarantined; the study lives as long as its reference
-    phase does.
-    """
-    choice, reference = log.choices[result.study_uid], log.rules.reference
-    volumes: Dict[str, Volume] = {}
-    if reference in choice.taken:
-        for phase in sorted(choice.taken, key=lambda phase: phase != reference):
-            series = choice.taken[phase]
-            try:
-                volumes[phase] = load_series(series, regrid=regrid)
-            except DicomError as error:
-                log.quarantined.append(Rejection(series.name, str(error), type(error).__name__, len(series.slices)))
-                if phase == reference:
-                    _quarantine_rest(choice, reference, log)
-                    break
-    if reference not in volumes:
+    """Load and save one study, place its labels and write down in ``result`` what became of it."""
+    choice, rules = log.choices[result.study_uid], log.rules
+    loaded = load_study(choice, rules, log.quarantined, case=result.case, patient=result.patient, regrid=regrid)
+    if loaded is None:
         if by_slice:
             boxes = sum(len(item.boxes) for item in by_slice.values())
             log.labels_not_taken.add("its study was not taken", images=len(by_slice), boxes=boxes)
         return
-    hu, present, geometry = assemble(volumes, log.rules.order, reference)
-    for index, phase in enumerate(log.rules.order):
-        if phase in volumes and not present[index].any():
-            series = choice.taken[phase]
-            reason = f"no slice of {phase} overlaps the reference phase {reference}"
-            log.quarantined.append(Rejection(series.name, reason, "no-overlap", len(series.slices)))
-            del volumes[phase]
-        elif phase in volumes:
+    study, volumes = loaded.study, loaded.volumes
+    for phase, present in zip(study.phases, study.present):
+        if phase in volumes:
             volume = volumes[phase]
             result.phases[phase] = {
                 "series": choice.taken[phase].name,
                 "rule": choice.rule[phase],
                 "images": len(choice.taken[phase].slices),
-                "absent_slices": int((~present[index]).sum()),
-                "resampled": not volume.geometry.same_grid(geometry),
+                "absent_slices": int((~present).sum()),
+                "resampled": not volume.geometry.same_grid(study.geometry),
                 "interpolated_slices": sum(not uid for uid in volume.sop_instance_uids),
                 "tilt_undone": bool(volume.source_shift.any()),
             }
-    counts = {phase: record["images"] for phase, record in result.phases.items()}
-    study = Study(result.case, result.patient, log.rules.order, reference, hu, present, geometry, {"images": counts})
     study.save(temporary / "studies" / result.case)
-    result.taken, result.slices = True, hu.shape[1]
-    result.fingerprint = fingerprint(hu[log.rules.order.index(reference)])
+    result.taken, result.slices = True, study.hu.shape[1]
+    result.fingerprint = fingerprint(study.hu[study.reference_index])
     result.phantom = any(choice.taken[phase].phantom for phase in volumes)
     log.images.extend(
         place_labels(
             by_slice,
-            volumes[reference],
+            volumes[rules.reference],
             result.case,
-            reference,
+            rules.reference,
             exhaustive=exhaustive,
             first_id=len(log.images) + 1,
             not_taken=log.labels_not_taken,
         )
     )
-
-
-def _quarantine_rest(choice: PhaseChoice, reference: str, log: CTImportLog) -> None:
-    for phase, series in choice.taken.items():
-        if phase != reference:
-            reason = f"the reference phase {reference} of its study cannot be used"
-            log.quarantined.append(Rejection(series.name, reason, "no-reference", len(series.slices)))
 
 
 def _write_data(log: CTImportLog, temporary: Path, fractions: Sequence[float], seed: int) -> Dict[str, Any]:
@@ -238,7 +170,3 @@ def _write_data(log: CTImportLog, temporary: Path, fractions: Sequence[float], s
     }
     write_records(temporary, splits, report, description)
     return report
-
-
-def _patient(series: Sequence[SeriesFiles], study_uid: str, salt: str) -> str:
-    return salted_hash("patient", salt, series[0].patient_id or study_uid)

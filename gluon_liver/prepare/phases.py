@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import yaml
 
@@ -79,11 +80,14 @@ class PhaseChoice:
     left_out: List[Rejection]
 
 
-def load_phase_rules(path: str, *, reference: Optional[str] = None) -> PhaseRules:
-    """Read a phase file (YAML: order, reference, series, patterns). Raises PhaseError that names the key.
+def load_phase_rules(path: Optional[Union[str, Path]], *, reference: Optional[str] = None) -> PhaseRules:
+    """Read a phase file (YAML: order, reference, series, patterns); None gives the defaults.
 
-    reference: counts instead of the file's own reference.
+    reference: counts instead of the file's own reference. Raises PhaseError that names the key.
     """
+    if path is None:
+        return PhaseRules().with_reference(reference)
+    path = str(path)
     record = _read_record(path)
     order, named = _order(record, path), _reference(record, path)
     if reference is None and named is None and DEFAULT_REFERENCE not in order:
@@ -97,12 +101,12 @@ def load_phase_rules(path: str, *, reference: Optional[str] = None) -> PhaseRule
     return PhaseRules(order, named or DEFAULT_REFERENCE, series, patterns).with_reference(reference)
 
 
-def reference_of(path: str) -> Optional[str]:
+def reference_of(path: Union[str, Path]) -> Optional[str]:
     """The reference phase that a phase file names, None where it names none (the default does not count).
 
     Raises PhaseError where the file cannot be read and where its reference is not in its order.
     """
-    return _reference(_read_record(path), path)
+    return _reference(_read_record(str(path)), str(path))
 
 
 def _read_record(path: str) -> Dict[str, Any]:

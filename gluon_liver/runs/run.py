@@ -154,13 +154,19 @@ class Run:
 
     def check_dataset(self, dataset: CTDataset) -> None:
         """Raise :class:`DatasetError` unless the data show what the run was trained on: its classes and phases."""
-        shown = {"classes": list(dataset.classes), "reference_phase": dataset.reference_phase}
+        self._check_same("classes", list(dataset.classes))
+        self.check_phases(dataset.phases, dataset.reference_phase)
+
+    def check_phases(self, phases: Sequence[str], reference_phase: str) -> None:
+        """Raise :class:`DatasetError` unless the phases of a study are what the run was trained on."""
+        self._check_same("reference_phase", reference_phase)
         if self.config.network.multi_modal:
-            shown["phases"] = list(dataset.phases)
-        for name, found in shown.items():
-            trained = self.environment[name]
-            if found != trained:
-                raise DatasetError(f"the data have {name.replace('_', ' ')} {found}, the run was trained on {trained}")
+            self._check_same("phases", list(phases))
+
+    def _check_same(self, name: str, shown: Any) -> None:
+        trained = self.environment[name]
+        if shown != trained:
+            raise DatasetError(f"the data have {name.replace('_', ' ')} {shown}, the run was trained on {trained}")
 
     def log(self, event: str, **values: Any) -> None:
         """Append one JSON object to log.jsonl; ``time`` is seconds since the run was opened."""

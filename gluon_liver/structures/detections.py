@@ -10,13 +10,43 @@ import numpy as np
 from gluon_liver.structures.image_result import ImageResult
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detections:
-    """Boxes of one slice, best first: corners in stored-image pixels, float32; scores 0 to 1; class indices."""
+    """What a network says of one image.
+
+    Attributes
+    ----------
+    boxes: (n, 4) float32 corners x1, y1, x2, y2 in pixels of the stored image, x2 and y2 exclusive.
+    scores: (n,) 0 to 1; a detector gives the best first.
+    labels: (n,) whole numbers, indices of the classes.
+    """
 
     boxes: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def at_score(self, threshold: float) -> Detections:
+        """Those with a score of ``threshold`` or more."""
+        keep = self.scores >= threshold
+        return Detections(self.boxes[keep], self.scores[keep], self.labels[keep])
+
+    def to_coco(self, image_id: int) -> List[Dict[str, Any]]:
+        """COCO results: image_id, category_id (class index + 1), bbox (x, y, width, height), score."""
+        rows = []
+        for box, score, label in zip(self.boxes, self.scores, self.labels):
+            x1, y1, x2, y2 = (round(float(edge), 2) for edge in box)
+            rows.append(
+                {
+                    "image_id": image_id,
+                    "category_id": int(label) + 1,
+                    "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
+                    "score": round(float(score), 5),
+                }
+            )
+        return rows
 
 
 def detections_json(results: Sequence[ImageResult]) -> List[Dict[str, Any]]:

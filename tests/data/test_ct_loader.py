@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.load import build_config
-from gluon_liver.data.ct_loader import CTLoader, epoch_order, shuffle_labels
+from gluon_liver.data.ct_loader import CTLoader, ct_sample, epoch_order, shuffle_labels
 from gluon_liver.errors import DatasetError
 
 CASE = "case-0000000000"
 
 
-def loader(dataset, **data):
-    options = dict({"window": "liver", "size": 64, "storage": "raw"}, **data)
-    return CTLoader(dataset, build_config({"row": None, "data": options}).data, cases=[CASE])
+def load(dataset, slice_index, *, label=None, **data):
+    config = build_config({"row": None, "data": {"window": "liver", "size": 64, "storage": "raw", **data}}).data
+    return ct_sample(CTLoader(dataset, config, cases=[CASE]).open(CASE), slice_index, config, label=label)
 
 
 def test_the_image_is_the_windowed_slice(tiny_dataset):
-    sample = loader(tiny_dataset).load(CASE, 1)
+    sample = load(tiny_dataset, 1)
     hu = tiny_dataset.study(CASE).hu[0, 1].astype(float)
     expected = np.rint(255 * np.clip((hu - 5) / 150, 0, 1))  # width 150, level 80: 5 to 155 HU
     assert sample.image.shape == (1, 1, 1, 64, 64) and sample.image.dtype == np.uint8
@@ -26,7 +26,7 @@ def test_the_image_is_the_windowed_slice(tiny_dataset):
 
 def test_boxes_scale_with_the_image(tiny_dataset):
     label = tiny_dataset.annotations.of_case(CASE)[0]
-    sample = loader(tiny_dataset, size=128).load(CASE, 0, label=label)
+    sample = load(tiny_dataset, 0, label=label, size=128)
     assert sample.scale == 2 and np.allclose(sample.boxes, label.boxes * 2)
     # the square (10 HU in liver of 60) lies inside its box in the enlarged image too
     x1, y1, x2, y2 = sample.boxes[0].astype(int)
@@ -36,15 +36,15 @@ def test_boxes_scale_with_the_image(tiny_dataset):
 
 
 def test_a_stack_is_centred_and_repeats_at_the_ends(tiny_dataset):
-    stack = loader(tiny_dataset, slices=5).load(CASE, 0).image[0, 0]
-    alone = [loader(tiny_dataset).load(CASE, index).image[0, 0, 0] for index in range(3)]
+    stack = load(tiny_dataset, 0, slices=5).image[0, 0]
+    alone = [load(tiny_dataset, index).image[0, 0, 0] for index in range(3)]
     for plane, expected in zip(stack, (0, 0, 0, 1, 2)):
         assert np.array_equal(plane, alone[expected])
 
 
 def test_a_slice_that_is_not_there(tiny_dataset):
     with pytest.raises(DatasetError, match="slices 0 to 2, not 3"):
-        loader(tiny_dataset).load(CASE, 3)
+        load(tiny_dataset, 3)
 
 
 def test_an_epoch_without_foreground_uses_all_backgrounds(tiny_dataset):

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from gluon_liver.data.study import Study, fingerprint, read_geometry
+from gluon_liver.data.study import Study, StudyRecord, fingerprint
 from gluon_liver.errors import DatasetError, PhaseError
 from gluon_liver.prepare.align import assemble
 from gluon_liver.readers.dicom.volume import Volume
@@ -103,13 +103,13 @@ def test_a_study_comes_back_and_a_damaged_one_is_refused(tmp_path):
     np.save(folder / "volume.npy", hu[:1])
     with pytest.raises(DatasetError, match=r"describes int16 \(2, 3, 4, 4\)"):
         Study.load(folder)
-    assert read_geometry(folder) == geometry
+    assert StudyRecord.load(folder).geometry == geometry
     for text in ("{}", "[]", "{", "[" * 100_000):
         (folder / "study.json").write_text(text)
         with pytest.raises(DatasetError, match="study case-1 is damaged"):
             Study.load(folder)
         with pytest.raises(DatasetError, match="study case-1 is damaged"):
-            read_geometry(folder)
+            StudyRecord.load(folder)
 
 
 def test_a_fingerprint_is_the_hash_of_the_voxels_in_c_order():

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.windowed_images import open_images
+from gluon_liver.data.ct_loader import OpenCase
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.inference.explanation import NO_RELATION, RelationReader, cells_in, hits_of, write_explanation
+from gluon_liver.inference.lesions import Lesion, LesionSize, SliceBox
 from gluon_liver.inference.study import detect_study
 from gluon_liver.nn.build import make_detector
 from gluon_liver.report.paper_figures import Cells
@@ -48,30 +49,30 @@ def detections(*entries):
 
 def explain(detector, data, case, folder, *, found=None, lesions=(), labels=None):
     folder.mkdir()
-    loader = detector.loader(data, cases=[case])
-    images = open_images(data, case, "liver", "raw")
     return write_explanation(
         detector,
-        data.study(case),
+        OpenCase.in_memory(data.study(case), detector.config.data),
         folder,
-        loader=loader,
-        images=images,
-        found=found or [detections()] * 3,
+        detections=found or [detections()] * 3,
         lesions=lesions,
         labels=data.annotations.of_case(case) if labels is None else labels,
         score_threshold=0.5,
     )
 
 
-LESION = {
-    "class": "hcc",
-    "score": 0.9,
-    "boxes": [
-        {"slice": 0, "box_xyxy_px": [0.0, 0.0, 9.0, 9.0], "class": "hcc", "score": 0.6},
-        {"slice": 1, "box_xyxy_px": BOX, "class": "hcc", "score": 0.9},
-        {"slice": 2, "box_xyxy_px": [0.0, 0.0, 9.0, 9.0], "class": "cyst", "score": 0.95},
-    ],
-}
+LESION = Lesion(
+    class_name="hcc",
+    score=0.9,
+    size_mm=LesionSize(24.0, 15.0),
+    centre_lps_mm=(0.0, 0.0, 0.0),
+    first_slice=0,
+    last_slice=2,
+    boxes=(
+        SliceBox(0, np.array([0.0, 0.0, 9.0, 9.0]), "hcc", 0.6),
+        SliceBox(1, np.array(BOX), "hcc", 0.9),
+        SliceBox(2, np.array([0.0, 0.0, 9.0, 9.0]), "cyst", 0.95),
+    ),
+)
 
 
 def test_without_content_a_lesion_looks_at_its_own_place(detector, data, tmp_path):
@@ -94,8 +95,8 @@ def test_without_content_a_lesion_looks_at_its_own_place(detector, data, tmp_pat
 
 
 def test_the_reader_takes_absent_phases_out(detector, data):
-    loader = detector.loader(data, cases=[LACKING])
-    relations = RelationReader(detector).read(loader.load(LACKING, 1))
+    case = OpenCase.in_memory(data.study(LACKING), detector.config.data)
+    relations = RelationReader(detector).read(detector.sample(case, 1))
     assert relations.norm.shape == (8, 8) and relations.norm.min() >= 0
     assert relations.rows[0].shape == (64, 64) and relations.responses[0].shape == (8, 8)
     assert relations.rows[1] is None and relations.responses[1] is None

@@ -15,7 +15,7 @@ GEOMETRY = Geometry(
 
 
 def box(index, corners, label=0, score=0.9):
-    return SliceBox(index, np.array(corners, np.float32), label, score)
+    return SliceBox(index, np.array(corners, np.float32), CLASSES[label], score)
 
 
 def slices_of(lesions):
@@ -34,7 +34,7 @@ def test_one_empty_slice_is_bridged_and_two_are_not():
 
 def test_the_better_of_two_boxes_on_one_thing_is_kept():
     lesions = join_slices([box(3, [0, 0, 10, 10], 0, 0.4), box(3, [1, 0, 11, 10], 2, 0.8)])
-    assert [[(item.label, item.score) for item in lesion] for lesion in lesions] == [[(2, 0.8)]]
+    assert [[(item.class_name, item.score) for item in lesion] for lesion in lesions] == [[("hcc", 0.8)]]
 
 
 def test_each_lesion_takes_one_box_a_slice():
@@ -48,7 +48,7 @@ def test_nothing_in_nothing_out():
 
 def test_size_place_and_class():
     lesion = [box(3, [10, 20, 30, 40], 2, 0.5), box(4, [10, 20, 40, 40], 2, 0.6), box(5, [10, 20, 30, 40], 1, 0.9)]
-    found = describe_lesion(lesion, geometry=GEOMETRY, classes=CLASSES)
+    found = describe_lesion(lesion, geometry=GEOMETRY, classes=CLASSES).to_json()
     assert found["class"] == "hcc" and found["score"] == 0.6  # 1.1 against 0.9
     assert found["size_mm"] == {"in_plane": 24.0, "through_plane": 15.0}  # 30 px of 0.8 mm; 3 slices of 5 mm
     # x: -100 + (25 - 0.5) * 0.8; y: -90 + (30 - 0.5) * 1.0; z: 50 + 4 * 5

@@ -447,9 +447,9 @@ def test_a_kill_leaves_no_data_and_the_next_import_cleans_up(tmp_path):
     write_study(tmp_path / "in")
     script = (
         "import sys, time\n"
-        "import gluon_liver.prepare.ct as importing\n"
-        "importing.assemble = lambda *a: (print('in the middle', flush=True), time.sleep(60))\n"
-        f"importing.import_ct({str(tmp_path / 'in')!r}, {str(tmp_path / 'data')!r})\n"
+        "from gluon_liver.prepare import ct, ct_study\n"
+        "ct_study.assemble = lambda *a: (print('in the middle', flush=True), time.sleep(60))\n"
+        f"ct.import_ct({str(tmp_path / 'in')!r}, {str(tmp_path / 'data')!r})\n"
     )
     root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=str(root))

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.ct_loader import CTLoader
-from gluon_liver.data.windowed_images import prepare_images
+from gluon_liver.data.ct_loader import CTLoader, OpenCase, ct_sample
 from gluon_liver.errors import ConfigError, DatasetError
 from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.inference.detector import SliceDetector
@@ -40,16 +39,17 @@ def multi(make_config):
 
 
 def test_the_reference_phase_comes_first_and_absence_is_told(data, multi):
-    loader = CTLoader(data, multi().data, cases=[CASE, LACKING], multi_modal=True)
-    sample = loader.load(CASE, 1)
+    config = multi().data
+    loader = CTLoader(data, config, cases=[CASE, LACKING], multi_modal=True)
+    sample = ct_sample(loader.open(CASE), 1, config, multi_modal=True)
     assert sample.image.shape == (3, 1, 1, 64, 64) and sample.present.tolist() == [True, True, True]
     hu = data.study(CASE).hu[:, 1].astype(float)
     for plane, phase in zip(sample.image[:, 0, 0], (1, 0, 2)):  # arterial, non_contrast, delayed
         assert np.abs(plane - np.rint(255 * np.clip((hu[phase] - 5) / 150, 0, 1))).max() <= 1
-    lacking = loader.load(LACKING, 1)
+    lacking = ct_sample(loader.open(LACKING), 1, config, multi_modal=True)
     assert lacking.present.tolist() == [True, True, False]
     assert np.array_equal(lacking.image[2], lacking.image[0])  # nothing foreign for BatchNorm
-    alone = CTLoader(data, multi().data, cases=[CASE]).load(CASE, 1)
+    alone = ct_sample(loader.open(CASE), 1, config)
     assert np.array_equal(alone.image[0], sample.image[0]) and alone.present.tolist() == [True]
 
 
@@ -64,8 +64,9 @@ def test_a_stack_repeats_the_ends_of_its_own_phase(tmp_path, multi):
     volume[2, 2] = -1024
     np.save(str(study / "volume.npy"), volume)
     data = CTDataset.open(str(folder))
-    loader = CTLoader(data, multi(**{"data.slices": 3}).data, cases=[CASE], multi_modal=True)
-    at_end, beyond = loader.load(CASE, 1), loader.load(CASE, 2)
+    config = multi(**{"data.slices": 3}).data
+    case = CTLoader(data, config, cases=[CASE]).open(CASE)
+    at_end, beyond = (ct_sample(case, index, config, multi_modal=True) for index in (1, 2))
     assert at_end.present.tolist() == [True, True, True]
     assert np.array_equal(at_end.image[2, 0, 2], at_end.image[2, 0, 1])
     assert beyond.present.tolist() == [True, True, False]
@@ -114,8 +115,7 @@ def test_evaluate_and_detect_take_all_phases(run, data, tmp_path):
 
 def test_what_lies_where_a_phase_is_absent_does_not_matter(run, data):
     detector, _ = SliceDetector.from_run(run)
-    prepare_images(data, window="liver", storage="raw", cases=[LACKING])
-    sample = detector.loader(data, cases=[LACKING]).load(LACKING, 1)
+    sample = detector.sample(OpenCase.in_memory(data.study(LACKING), run.config.data), 1)
     images = np.stack([sample.image, sample.image])
     images[1, 2] = 200
     options = {"scales": [1.0, 1.0], "shapes": [(64, 64)] * 2}

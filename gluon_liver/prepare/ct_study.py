@@ -1,0 +1,147 @@
+"""One CT study: from its DICOM series to all phases on one grid."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Union
+
+from gluon_liver.data.study import Study
+from gluon_liver.errors import DatasetError, DicomError, InputError, PhaseError
+from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
+from gluon_liver.readers.dicom.volume import Volume, load_series, scan_folder
+
+from .align import assemble, check_frame_of_reference
+from .ct_report import CTImportLog, explain_nothing
+from .phases import PhaseChoice, PhaseRules, choose_phases, load_phase_rules
+from .pseudonyms import salt_or_random, salted_hash
+
+
+@dataclass(frozen=True)
+class LoadedStudy:
+    """A study with the volumes, by phase, that it was put together from."""
+
+    study: Study
+    volumes: Dict[str, Volume]
+
+
+def read_study(
+    folder: Union[str, Path],
+    *,
+    phases: Optional[Union[str, Path]] = None,
+    reference: Optional[str] = None,
+    regrid: bool = False,
+    progress: bool = False,
+) -> Study:
+    """The one study in a folder of DICOM files, with random ids in place of its identifiers; nothing is written.
+
+    Parameters
+    ----------
+    folder: searched at every depth; files that are no CT and series that no phase is told of are left out.
+    phases: a phase file (see docs/data.md); by default phases are told by patterns on the series description.
+    reference: the phase whose grid the others are put on, instead of the phase file's.
+    regrid: interpolate uneven slices and undo gantry tilt instead of refusing the series.
+    progress: show bars.
+
+    Raises :class:`InputError` where no study can be used, with the reasons; :class:`DatasetError` where there are
+    several, and what a wrong phase file raises.
+    """
+    rules = load_phase_rules(phases, reference=reference)
+    log = CTImportLog(scan_folder(str(folder), progress=progress), rules)
+    salt, studies = salt_or_random(None), []
+    for uid, series in group_studies(log.scan).items():
+        choice = choose_series(series, rules, log.quarantined)
+        case, patient = salted_hash("case", salt, uid), patient_of(series, salt)
+        loaded = load_study(choice, rules, log.quarantined, case=case, patient=patient, regrid=regrid)
+        if loaded is not None:
+            studies.append(loaded.study)
+    if not studies:
+        raise InputError(explain_nothing(log))
+    if len(studies) > 1:
+        raise DatasetError(
+            f"the folder holds {len(studies)} studies; detect reads one: import the folder, then detect in "
+            "DATA/studies/CASE"
+        )
+    return studies[0]
+
+
+def group_studies(scan: Scan) -> Dict[str, List[SeriesFiles]]:
+    """StudyInstanceUID -> its series."""
+    studies: Dict[str, List[SeriesFiles]] = defaultdict(list)
+    for series in scan.series:
+        studies[series.study_uid].append(series)
+    return studies
+
+
+def patient_of(series: Sequence[SeriesFiles], salt: str) -> str:
+    """The salted patient id of a study's series; a study without PatientID is a patient of its own."""
+    return salted_hash("patient", salt, series[0].patient_id or series[0].study_uid)
+
+
+def choose_series(series: Sequence[SeriesFiles], rules: PhaseRules, left_out: List[Rejection]) -> PhaseChoice:
+    """Series of the phases of one study that share the reference's frame of reference.
+
+    Series that are not taken are added to ``left_out`` with the reason.
+    """
+    if len({one.patient_id for one in series}) > 1:
+        left_out.extend(
+            Rejection(one.name, "its study carries several PatientIDs", "patient-conflict", len(one.slices))
+            for one in series
+        )
+        return PhaseChoice({}, {}, [])
+    choice = choose_phases(series, rules)
+    left_out.extend(choice.left_out)
+    fixed = choice.taken.get(rules.reference)
+    if fixed is None:
+        for phase, one in choice.taken.items():
+            reason = f"its study has no series for the reference phase {rules.reference} (this one is {phase})"
+            left_out.append(Rejection(one.name, reason, "no-reference", len(one.slices)))
+        choice.taken.clear()
+        return choice
+    for phase, one in list(choice.taken.items()):
+        # A defective series fails with its own reason when it is loaded.
+        if one is not fixed and one.slices and fixed.slices:
+            try:
+                check_frame_of_reference(fixed.frame_of_reference, one.frame_of_reference, phase, rules.reference)
+            except PhaseError as error:
+                left_out.append(Rejection(one.name, str(error), "frame-of-reference", len(one.slices)))
+                del choice.taken[phase]
+    return choice
+
+
+def load_study(
+    choice: PhaseChoice, rules: PhaseRules, left_out: List[Rejection], *, case: str, patient: str, regrid: bool
+) -> Optional[LoadedStudy]:
+    """Decode the chosen series and put them on one grid; None where the reference phase cannot be used.
+
+    Series that fail are added to ``left_out`` with the reason; the study lives as long as its reference phase does.
+    """
+    reference = rules.reference
+    volumes: Dict[str, Volume] = {}
+    for phase in sorted(choice.taken, key=lambda phase: phase != reference):
+        series = choice.taken[phase]
+        try:
+            volumes[phase] = load_series(series, regrid=regrid)
+        except DicomError as error:
+            left_out.append(Rejection(series.name, str(error), type(error).__name__, len(series.slices)))
+            if phase == reference:
+                reason = f"the reference phase {reference} of its study cannot be used"
+                left_out.extend(
+                    Rejection(other.name, reason, "no-reference", len(other.slices))
+                    for name, other in choice.taken.items()
+                    if name != reference
+                )
+                break
+    if reference not in volumes:
+        return None
+    hu, present, geometry = assemble(volumes, rules.order, reference)
+    for index, phase in enumerate(rules.order):
+        if phase in volumes and not present[index].any():
+            series = choice.taken[phase]
+            reason = f"no slice of {phase} overlaps the reference phase {reference}"
+            left_out.append(Rejection(series.name, reason, "no-overlap", len(series.slices)))
+            del volumes[phase]
+    counts = {phase: len(choice.taken[phase].slices) for phase in rules.order if phase in volumes}
+    study = Study(case, patient, rules.order, reference, hu, present, geometry, {"images": counts})
+    return LoadedStudy(study, volumes)
