@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from typing import Any, Optional
+from typing import Any, Mapping, Optional
 
 FD = "GLUON_LIVER_SUPERVISOR"  # "descriptor:seconds between beats", set by the supervisor
 LEAVE_SECONDS = 2.0
@@ -84,9 +84,9 @@ class _Link:
         self._socket, self._beat = connection, beat
         self._lock, self._never = threading.Lock(), threading.Event()
         self.send({"beat": True})
-        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+        threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
 
-    def send(self, message: dict) -> None:
+    def send(self, message: Mapping[str, Any]) -> None:
         try:
             with self._lock:
                 self._socket.sendall(json.dumps(message).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""A distributed job on the dmlc tracker that MXNet's wheel ships (``dmlc_tracker``), with a watchdog around it.
+"""A distributed job on the dmlc tracker that MXNet's wheel ships (``dmlc_tracker``), under supervisors.
 
 The tracker starts scheduler, servers and workers, on this machine or by ssh on others; here are its faults worked
 around, the monitor run (:mod:`.monitor`), signals handed on, and leftovers removed. Each process runs under a
@@ -118,16 +118,9 @@ class _Launch:
         from dmlc_tracker import local, opts, ssh
 
         cluster = "local" if hosts is None else "ssh"
-        options = [
-            "--cluster",
-            cluster,
-            "--num-workers",
-            str(self._workers),
-            "--num-servers",
-            str(self._servers),
-            "--host-ip",
-            tracker_ip,
-        ] + ([] if hosts is None else ["--host-file", str(hosts)])
+        options = ["--cluster", cluster, "--host-ip", tracker_ip]
+        options += ["--num-workers", str(self._workers), "--num-servers", str(self._servers)]
+        options += [] if hosts is None else ["--host-file", str(hosts)]
         # get_opts would take options of the command for its own, so the command is set afterwards
         arguments = opts.get_opts(options + ["command"])
         arguments.command = [line]
@@ -154,7 +147,7 @@ class _Launch:
         """
         before = threading.excepthook
 
-        def failed(info) -> None:
+        def failed(info: threading.ExceptHookArgs) -> None:
             code = re.match(r"Get nonzero return code=(-?\d+) ", str(info.exc_value))
             if isinstance(info.exc_value, subprocess.CalledProcessError):
                 how = f"ended with code {info.exc_value.returncode}"
@@ -166,7 +159,7 @@ class _Launch:
             how = f"a command that the dmlc tracker started {how} and did not say why"
             with contextlib.suppress(RuntimeError):  # the loop is closed: the job is over
                 # a process that came so far tells the monitor itself, and the first reason is the one that counts
-                self._loop.call_soon_threadsafe(self._loop.call_later, 1.0, self._monitor.abort, how)
+                self._loop.call_soon_threadsafe(lambda: self._loop.call_later(1.0, self._monitor.abort, how))
 
         threading.excepthook = failed
 
@@ -255,7 +248,7 @@ def _worked_around(tracker_ip: str) -> Iterator[None]:
     from dmlc_tracker import tracker
 
     if not hasattr(threading.Thread, "isAlive"):
-        threading.Thread.isAlive = threading.Thread.is_alive
+        threading.Thread.isAlive = threading.Thread.is_alive  # type: ignore[attr-defined]
     before = tracker.get_host_ip, tracker.PSTracker
     first, last = SCHEDULER_PORTS
     tracker.get_host_ip = lambda hostIP=None: tracker_ip
@@ -284,13 +277,13 @@ def _kill_descendants() -> None:
 
 def _children(pid: int) -> List[int]:
     """The processes whose parent is ``pid``, by /proc."""
-    found = []
+    children = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # ended in the meantime
             state, parent = path.read_text(errors="replace").rpartition(")")[2].split()[:2]
             if int(parent) == pid and state != "Z":
-                found.append(int(path.parent.name))
-    return found
+                children.append(int(path.parent.name))
+    return children
 
 
 def _say(text: str) -> None:

@@ -107,13 +107,11 @@ class Monitor:
         """End all processes of the job. The first reason is the one that is told."""
         if self.reason is not None:
             return
-        known = (
-            "No checkpoint of this job is known"
-            if self.checkpoint is None
-            else f"Last good checkpoint: {self.checkpoint}"
-        )
-        resume = "; the same command with --resume auto goes on from it" if self.checkpoint and code == LOST else ""
-        self.reason = f"{reason}; all processes of the job end. {known}{resume}."
+        known = "No checkpoint of this job is known"
+        if self.checkpoint is not None:
+            known = f"Last good checkpoint: {self.checkpoint}"
+            known += "; the same command with --resume auto goes on from it" if code == LOST else ""
+        self.reason = f"{reason}; all processes of the job end. {known}."
         self.code = code
         print(f"gluon_liver launch: {self.reason}", file=sys.stderr, flush=True)
         self._send({"abort": self.reason})
@@ -141,7 +139,8 @@ class Monitor:
         except (OSError, ValueError) as error:  # a reset connection, or what is no JSON
             self._gone(member, f"is gone (connection lost: {error})")
         finally:
-            self._open.pop(member, None)
+            if member is not None:
+                self._open.pop(member, None)
             self._changed.set()
             writer.close()
 
@@ -158,11 +157,12 @@ class Monitor:
         self.members.append(member)
         self._open[member] = writer
         _write(writer, {"silence": self._silence, "checkpoint": self.checkpoint})
-        other = {name: found for name, found in hello.get("versions", {}).items() if found != self._versions.get(name)}
+        versions: Mapping[str, Any] = hello.get("versions", {})
+        other = [name for name, version in versions.items() if version != self._versions.get(name)]
         if self.reason is not None:
             _write(writer, {"abort": self.reason})
         elif other:
-            listed = ", ".join(f"{name} {found} instead of {self._versions.get(name)}" for name, found in other.items())
+            listed = ", ".join(f"{name} {versions[name]} instead of {self._versions.get(name)}" for name in other)
             self.abort(f"{member} has other versions than the launcher: {listed}")
         return member
 
@@ -232,7 +232,7 @@ def _write(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:
         writer.write(json.dumps(message).encode() + b"\n")
 
 
-async def _within(awaitable: Awaitable, seconds: float) -> Any:
+async def _within(awaitable: Awaitable[Any], seconds: float) -> Any:
     """The result, or None when it does not come in time."""
     try:
         return await asyncio.wait_for(awaitable, seconds)

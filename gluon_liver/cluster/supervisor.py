@@ -23,12 +23,12 @@ import socket
 import subprocess
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from gluon_liver import RUNTIME
 from gluon_liver.errors import InputError
+from gluon_liver.system.environment import installed_version
 from gluon_liver.system.runtime import usable_cores
 
 from .heartbeat import FD, LOST
@@ -44,13 +44,8 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 def versions() -> Dict[str, Optional[str]]:
     """What has to be the same on all hosts of a job."""
-    found: Dict[str, Optional[str]] = {"python": ".".join(str(part) for part in sys.version_info[:2])}
-    for name in ("mxnet", "mxnet-cu112", "numpy", "gluon_liver"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+    packages = {name: installed_version(name) for name in ("mxnet", "mxnet-cu112", "numpy", "gluon_liver")}
+    return {"python": ".".join(str(part) for part in sys.version_info[:2]), **packages}
 
 
 def role_command(role: str, command: Sequence[str]) -> List[str]:
@@ -61,7 +56,7 @@ def role_command(role: str, command: Sequence[str]) -> List[str]:
 
 
 def child_environment(environ: Mapping[str, str], *, address: str) -> Tuple[Dict[str, str], List[str]]:
-    """The environment of the kept process, and notes about what was dropped of it.
+    """The environment of the supervised process, and notes about what was dropped of it.
 
     ``address`` is this host's as the monitor's host sees it. ps-lite listens at ``DMLC_NODE_HOST`` and, in the
     scheduler, at ``DMLC_PS_ROOT_URI``, and ZeroMQ takes numbers alone there; the tracker's ssh launcher sets names.
@@ -84,13 +79,13 @@ def child_environment(environ: Mapping[str, str], *, address: str) -> Tuple[Dict
 
 
 class Supervisor:
-    """Keeps one process. :meth:`run` returns the exit code."""
+    """Supervises one process. :meth:`run` returns the exit code."""
 
     def __init__(self, role: str, command: Sequence[str], *, host: str):
         self._role, self._command, self._host = role, command, host
         self._checkpoint: Optional[str] = None
         self._silence = 15.0
-        self._child: Optional[subprocess.Popen] = None
+        self._child: subprocess.Popen[bytes]
         self._ended = False  # reported to the monitor, which then closes the connection
 
     async def run(self, address: str, port: int, token: str) -> int:
@@ -104,54 +99,50 @@ class Supervisor:
             )
         self._take(json.loads(welcome.decode()))
         ours, theirs = socket.socketpair()
-        with ours, theirs:
+        with ours, theirs, contextlib.closing(self._writer):
+            self._child = self._start(theirs)
             try:
-                self._start(theirs)
                 for number in (signal.SIGTERM, signal.SIGINT):
                     asyncio.get_running_loop().add_signal_handler(number, self._stop_all, number)
                 child_reader, _ = await asyncio.open_connection(sock=ours)
                 # A future and not the first task that ends: before Python 3.12 wait_for may lose a cancellation, so
                 # that tasks which wait for it would stay for ever.
                 self._outcome = asyncio.get_running_loop().create_future()
-                for task in (
-                    self._follow_monitor(reader),
-                    self._follow_child(child_reader),
-                    self._beat(),
-                    self._wait(),
-                ):
+                tasks = (self._follow_monitor(reader), self._follow_child(child_reader), self._beat(), self._wait())
+                for task in tasks:
                     asyncio.ensure_future(task).add_done_callback(self._task_ended)
                 return await self._outcome
             finally:
                 self._kill()
-                self._writer.close()
 
-    def _start(self, theirs: socket.socket) -> None:
+    def _start(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         address = self._writer.get_extra_info("sockname")[0]
         environment, notes = child_environment(os.environ, address=address)
         for note in notes:
             self._say(note)
         environment[FD] = f"{theirs.fileno()}:{self._silence / BEATS}"
-        die_with_me = _die_with_parent()
         try:
-            self._child = subprocess.Popen(
+            child = subprocess.Popen(
                 role_command(self._role, self._command),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                preexec_fn=die_with_me,
+                preexec_fn=_die_with_parent(),
             )
         except OSError as error:
             self._send({"end": 127})
             raise InputError(f"cannot run {self._command[0]!r}: {error.strerror}") from error
         theirs.close()
-        self._send({"pid": self._child.pid})
+        self._send({"pid": child.pid})
+        return child
 
-    def _task_ended(self, task: asyncio.Future) -> None:
+    def _task_ended(self, task: asyncio.Future[Optional[int]]) -> None:
         if self._outcome.done() or task.cancelled():
             return
-        if task.exception() is not None:
-            self._outcome.set_exception(task.exception())
+        error = task.exception()
+        if error is not None:
+            self._outcome.set_exception(error)
         elif task.result() is not None:
             self._outcome.set_result(task.result())
 
@@ -168,13 +159,11 @@ class Supervisor:
             if not line and self._ended:
                 return None
             if not line:
-                known = (
-                    ""
-                    if self._checkpoint is None
-                    else f" Last good checkpoint: {self._checkpoint}; the same command with --resume auto goes on from "
-                    "it."
-                )
-                self._say(f"the launcher is gone ({how}), so this process ends.{known}")
+                text = f"the launcher is gone ({how}), so this process ends."
+                if self._checkpoint is not None:
+                    resume = "the same command with --resume auto goes on from it"
+                    text += f" Last good checkpoint: {self._checkpoint}; {resume}."
+                self._say(text)
                 return LOST
             message = json.loads(line.decode())
             self._take(message)
@@ -190,7 +179,7 @@ class Supervisor:
 
     async def _follow_child(self, reader: asyncio.StreamReader) -> None:
         """Pass on what the process tells, and report when it falls silent before it said that it is done."""
-        limit, over = None, False  # no limit until the first beat: not every command knows the watchdog
+        limit, over = None, False  # no limit until the first beat: not every command sends any
         while True:
             try:
                 line = await asyncio.wait_for(reader.readline(), limit)
@@ -233,8 +222,6 @@ class Supervisor:
 
     def _kill(self) -> None:
         """Kill the process and what it started, also when it is stopped or hangs."""
-        if self._child is None:
-            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):  # in the kernel's hands: it cannot be waited for
@@ -262,7 +249,7 @@ async def _connected(address: str, port: int) -> Tuple[asyncio.StreamReader, asy
             await asyncio.sleep(0.2)
 
 
-def _die_with_parent():
+def _die_with_parent() -> Callable[[], None]:
     """A function for the new process that lets the kernel kill it when the supervisor ends."""
     libc = ctypes.CDLL(None)  # loaded here: between fork and exec as little as possible should happen
 
@@ -290,15 +277,13 @@ def watch_address(setting: str, *, name: str = WATCH) -> Tuple[str, int, str]:
 
 
 def main(words: Sequence[str]) -> int:
-    """Keep one process; the command line of this module."""
+    """Supervise one process; the command line of this module."""
     if words[:1] == ["--"]:
         words = words[1:]
     role = os.environ.get("DMLC_ROLE")
     if role not in ("worker", "server", "scheduler") or WATCH not in os.environ or not words:
-        print(
-            f"error: this is started by `python -m gluon_liver launch`, with DMLC_ROLE and {WATCH} set",
-            file=sys.stderr,
-        )
+        needed = f"DMLC_ROLE and {WATCH}"
+        print(f"error: this is started by `python -m gluon_liver launch`, with {needed} set", file=sys.stderr)
         return 2
     if os.getpid() != os.getsid(0):
         os.setpgid(0, 0)  # Ctrl-C in the terminal is for the launcher, which hands it on to the workers alone
@@ -306,10 +291,8 @@ def main(words: Sequence[str]) -> int:
     try:
         return asyncio.run(Supervisor(role, words, host=host).run(*watch_address(os.environ[WATCH])))
     except (InputError, OSError, asyncio.TimeoutError) as error:
-        print(
-            f"gluon_liver {role} {os.getpid()}: error: {error or 'the monitor does not answer'}",
-            file=sys.stderr,
-        )
+        reason = str(error) or "the monitor does not answer"
+        print(f"gluon_liver {role} {os.getpid()}: error: {reason}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else LOST
 
 

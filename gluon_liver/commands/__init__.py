@@ -30,7 +30,7 @@ COMMANDS = {
     ("watch",): ("watch", "annotate an ultrasound video frame by frame"),
     ("convert-flow",): ("convert_flow", "convert released weights of LiteFlowNet to MXNet parameters"),
     ("train-flow",): ("train_flow", "train LiteFlowNet on pairs with exact motion"),
-    ("launch",): ("launch", "run a command as workers of a distributed job, with servers and a watchdog"),
+    ("launch",): ("launch", "run a command as workers of a distributed job, with servers, ended as a whole"),
     ("memory",): ("memory", "print what a training step takes of a device's memory"),
     ("table",): ("table", "print Table 4 with evaluated runs beside the printed rows"),
     ("detect",): ("detect", "find lesions in every slice of a study"),

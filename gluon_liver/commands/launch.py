@@ -1,4 +1,4 @@
-"""Run a command as the workers of a distributed job, with MXNet's parameter servers and a watchdog.
+"""Run a command as the workers of a distributed job, with MXNet's parameter servers and a supervisor of each process.
 
     python -m gluon_liver launch --workers 3 --servers 1 -- train.py --config r50 --kvstore dist_sync ...
 

@@ -11,11 +11,11 @@ import platform
 import shutil
 import subprocess
 import sys
-from importlib import metadata
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import gluon_liver
 
+from .environment import installed_version
 from .runtime import Runtime, usable_cores
 from .shared_libraries import DRIVER_LIBRARIES, MissingLibrary, missing_libraries
 
@@ -82,13 +82,8 @@ def examine() -> List[Row]:
 
 def installed_versions() -> Dict[str, str]:
     """Version by distribution name, of those in WHEELS and of the builds of MXNet that are installed."""
-    versions = {}
-    for name in [*WHEELS, "mxnet", "mxnet-cu112"]:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    versions = {name: installed_version(name) for name in (*WHEELS, "mxnet", "mxnet-cu112")}
+    return {name: version for name, version in versions.items() if version is not None}
 
 
 def mxnet_builds(versions: Mapping[str, str]) -> List[str]:

@@ -16,7 +16,7 @@ def describe_environment(seed: int) -> Dict[str, Any]:
     """Packages, code revision and machine, without the machine's or anybody's name."""
     return {
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES for version in [_version(name)] if version},
+        "packages": {name: version for name in PACKAGES for version in [installed_version(name)] if version},
         "revision": _revision(),
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
         "threads": os.environ.get("OMP_NUM_THREADS"),
@@ -24,7 +24,8 @@ def describe_environment(seed: int) -> Dict[str, Any]:
     }
 
 
-def _version(package: str) -> Optional[str]:
+def installed_version(package: str) -> Optional[str]:
+    """The version of an installed distribution, None where it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -96,12 +96,12 @@ class Job:
             return self.launcher.pid
         role = whose.split("'")[0]
         if role == "worker":
-            kept = int((self.folder / "rank-1").read_text())
-            return kept if whose == role else self.processes()[kept][0]
+            worker = int((self.folder / "rank-1").read_text())
+            return worker if whose == role else self.processes()[worker][0]
         return next(
             pid
-            for pid, (_, found, command) in self.processes().items()
-            if found == role and b"-c" in command and b"gluon_liver.cluster.supervisor" not in b" ".join(command)
+            for pid, (_, whose_role, command) in self.processes().items()
+            if whose_role == role and b"-c" in command and b"gluon_liver.cluster.supervisor" not in b" ".join(command)
         )
 
     def end(self):

@@ -80,7 +80,7 @@ def test_wrong_arguments(capsys):
     assert main(["launch", "--workers", "2", "--host-ip", "10.0.0.1", "--", "true"]) == 2
 
 
-def test_watchdog_outside_of_a_job_does_nothing(monkeypatch):
+def test_heartbeat_outside_of_a_job_does_nothing(monkeypatch):
     monkeypatch.delenv(heartbeat.FD, raising=False)
     heartbeat.start()
     heartbeat.tell(rank=0, checkpoint="x")

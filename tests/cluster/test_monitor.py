@@ -93,6 +93,7 @@ def test_a_failed_worker_is_named_to_all_with_rank_and_checkpoint(code, exit_cod
     assert capfd.readouterr().err.count(texts[0]) == 1
 
 
+@pytest.mark.slow
 def test_a_silent_peer_is_gone_and_a_lost_connection_is():
     async def story(silent):
         watch = monitor()
@@ -199,7 +200,7 @@ async def supervisor(port, *command, role="worker", token=TOKEN):
     )
 
 
-async def kept(tmp_path, story, body=""):
+async def supervised(tmp_path, story, body=""):
     """One supervisor with a worker that sleeps: runs ``story(monitor, supervisor, worker's pid)``."""
     watch = monitor(workers=1, versions=versions())
     process = await supervisor(
@@ -218,16 +219,18 @@ async def kept(tmp_path, story, body=""):
     return process.returncode, said.decode(), watch.reason
 
 
+@pytest.mark.slow
 def test_supervisor_ends_a_worker_that_is_stopped(tmp_path):
     async def story(watch, process, pid):
         await asyncio.sleep(1.5 * SILENCE)
         assert watch.reason is None  # it beats
         os.kill(pid, signal.SIGSTOP)
 
-    code, said, reason = asyncio.run(kept(tmp_path, story))
+    code, said, reason = asyncio.run(supervised(tmp_path, story))
     assert code == 75 and "worker of rank 1" in reason and "stopped or frozen" in reason and reason in said
 
 
+@pytest.mark.slow
 def test_silence_after_done_is_no_fault(tmp_path):
     async def story(watch, process, pid):
         await asyncio.sleep(0.3)
@@ -236,15 +239,16 @@ def test_silence_after_done_is_no_fault(tmp_path):
         assert watch.reason is None
         watch.abort("enough")
 
-    code, said, _ = asyncio.run(kept(tmp_path, story, body="heartbeat.done()"))
+    code, said, _ = asyncio.run(supervised(tmp_path, story, body="heartbeat.done()"))
     assert code == 75 and "enough; all processes of the job end. Last good checkpoint: c;" in said
 
 
+@pytest.mark.slow
 def test_worker_ends_with_its_supervisor_and_supervisor_with_the_monitor(tmp_path):
     async def supervisor_killed(watch, process, pid):
         process.kill()
 
-    code, _, reason = asyncio.run(kept(tmp_path, supervisor_killed))
+    code, _, reason = asyncio.run(supervised(tmp_path, supervisor_killed))
     assert code == -9 and "worker of rank 1" in reason and "connection lost" in reason
     (tmp_path / "pid").unlink()
 
@@ -252,7 +256,7 @@ def test_worker_ends_with_its_supervisor_and_supervisor_with_the_monitor(tmp_pat
         for member in watch.members:
             member.writer.transport.abort()
 
-    code, said, _ = asyncio.run(kept(tmp_path, monitor_gone))
+    code, said, _ = asyncio.run(supervised(tmp_path, monitor_gone))
     assert code == 75 and "the launcher is gone" in said and "Last good checkpoint: c;" in said
 
 
@@ -266,7 +270,7 @@ def test_supervisor_of_another_job_is_told_so():
     assert code == 2 and "does not know this job's token" in said
 
 
-def test_environment_of_a_kept_process():
+def test_environment_of_a_supervised_process():
     given = {
         "PORT": "8080",
         WATCH: "h:1:secret",
@@ -274,11 +278,11 @@ def test_environment_of_a_kept_process():
         "DMLC_NODE_HOST": "alias",
         "DMLC_PS_ROOT_URI": "127.0.0.1",
     }
-    found, notes = child_environment(given, address="10.0.0.7")
-    assert "PORT" not in found and WATCH not in found and "PORT is dropped" in notes[0]
-    assert found["DMLC_NODE_HOST"] == "10.0.0.7" and found["PYTHONUNBUFFERED"] == "1"
-    found, notes = child_environment(dict(given, DMLC_INTERFACE="ib0", PORT=""), address="10.0.0.7")
-    assert "DMLC_NODE_HOST" not in found and found["DMLC_INTERFACE"] == "ib0" and notes
+    environment, notes = child_environment(given, address="10.0.0.7")
+    assert "PORT" not in environment and WATCH not in environment and "PORT is dropped" in notes[0]
+    assert environment["DMLC_NODE_HOST"] == "10.0.0.7" and environment["PYTHONUNBUFFERED"] == "1"
+    environment, notes = child_environment(dict(given, DMLC_INTERFACE="ib0", PORT=""), address="10.0.0.7")
+    assert "DMLC_NODE_HOST" not in environment and environment["DMLC_INTERFACE"] == "ib0" and notes
     assert child_environment({}, address="10.0.0.7")[1] == []
 
 

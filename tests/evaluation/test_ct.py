@@ -20,6 +20,8 @@ from gluon_liver.structures.detections import detections_json
 from gluon_liver.structures.image_result import ImageResult
 from tests.runs.test_checkpoint import rewrite_manifest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(tiny_run, tmp_path):

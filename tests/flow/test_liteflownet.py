@@ -259,6 +259,7 @@ def test_levels_hand_their_flow_on(net):
             assert np.abs((ours - theirs).asnumpy()).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_trained_parameter():
     net = FlowPyramid(width=NARROW)
     net.initialize()

@@ -166,6 +166,7 @@ def test_a_run_without_relation_says_so(tiny_run, tiny_data, tmp_path):
     assert json.loads((out / "lesions.json").read_text()) == result
 
 
+@pytest.mark.slow
 def test_a_multi_modal_run_draws_every_lesion(data, make_config, tmp_path):
     config = make_config(**{"row": None, "network.multi_modal": True})
     run = train(config, data, tmp_path / "run", steps=1, progress=False)

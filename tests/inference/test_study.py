@@ -87,6 +87,7 @@ def test_an_output_inside_the_data_is_refused(tiny_run, study):
         detect_study(tiny_run, study, study.parent / "out", progress=False)
 
 
+@pytest.mark.slow
 def test_a_folder_of_dicom_gives_the_boxes_of_the_prepared_study(tiny_run, tmp_path):
     """The same series, once imported and once read by detect; identifiers stay in neither output."""
     config = CTPhantomConfig(matrix=64, slices=(20, 20), lesions=(1, 1), two_study_fraction=0.0)

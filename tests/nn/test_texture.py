@@ -56,6 +56,7 @@ def accuracy_of(net, features, seed):
     return ((net(features(test)).asnumpy()[:, 0] > 0) == test_labels).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_equal_means_are_told_apart_by_texture_alone(seed):
     class OnMap(gluon.nn.HybridSequential):

@@ -26,6 +26,8 @@ from tests.conftest import TINY, write_dataset
 from .gluon_side import seeded, tiny
 from .test_legacy import LEGACY_PYTHON
 
+pytestmark = pytest.mark.slow
+
 FILES = ["README.md", "SHA256SUMS", "config.json", "detector-0000.params", "detector-symbol.json", "predict.py"]
 RESAVE = """
 import sys

@@ -22,6 +22,8 @@ from symbols.parity import differences, split_parameters, symbol_gradients
 from symbols.record_iter import RecordIter, left_out
 from symbols.records import RecordFile
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def records(tiny_dataset, make_config, tmp_path):

@@ -9,6 +9,8 @@ from symbols.parity import differences, distance, split_parameters, symbol_gradi
 
 from .gluon_side import CONFIGS, gluon_gradients, gluon_parts, parameters_of, seeded, seeded_targets, tiny
 
+pytestmark = pytest.mark.slow
+
 GOAL = 1e-4  # of the largest value of an array
 
 

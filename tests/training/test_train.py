@@ -78,6 +78,7 @@ def test_every_parameter_learns(tiny_dataset, make_config, tmp_path):
             assert not np.array_equal(saved[name].asnumpy(), parameter.data().asnumpy()), name
 
 
+@pytest.mark.slow
 def test_background_alone_trains(make_config, tmp_path):
     from gluon_liver.data.ct_dataset import CTDataset
 
@@ -88,11 +89,13 @@ def test_background_alone_trains(make_config, tmp_path):
     assert all(loss["rpn_box"] == 0 and loss["rcnn_box"] == 0 for loss in losses)
 
 
+@pytest.mark.slow
 def test_a_batch_larger_than_the_data_trains(tiny_dataset, make_config, tmp_path):
     run = train(make_config(**{"train.batch_size": 16}), tiny_dataset, tmp_path / "run", steps=2, progress=False)
     assert records(run)[-1]["event"] == "end"
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_with_the_step(tiny_dataset, make_config, tmp_path):
     config = make_config(**{"train.learning_rate": 1e12, "train.optimizer": "sgd"})
     with pytest.raises(TrainingError, match=r"step \d+: the .* not finite"):

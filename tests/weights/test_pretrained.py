@@ -15,6 +15,8 @@ from gluon_liver.readers.weights.formats import read_weights
 from gluon_liver.training.train import train
 from gluon_liver.weights.pretrained import Pretrained, _source_input
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):

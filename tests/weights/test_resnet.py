@@ -15,6 +15,8 @@ from gluon_liver.weights.resnet import transfer
 
 from .weight_source import STAGES_152, gluoncv_detector_names, gluoncv_names, make, sequential_names, source, values
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def narrow():

@@ -14,6 +14,8 @@ from gluon_liver.commands import phantom_ct
 from gluon_liver.errors import InputError
 from gluon_liver.phantoms import CTPhantomConfig, make_ct_study, write_ct_phantoms
 
+pytestmark = pytest.mark.slow
+
 TINY = CTPhantomConfig(
     matrix=32,
     slices=(10, 12),

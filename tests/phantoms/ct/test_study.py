@@ -258,6 +258,7 @@ def test_bad_options_are_named(options, named):
     assert issubclass(ConfigError, InputError)
 
 
+@pytest.mark.slow
 def test_one_class_a_patient():
     config = CTPhantomConfig(matrix=64, lesions=(3, 3), background_fraction=0.0, one_class_fraction=1.0)
     studies = [make_ct_study(config, seed=4, index=index) for index in range(8)]
