@@ -95,14 +95,14 @@ def test_gdcm_returns_stored_values_although_the_file_has_a_rescale(tmp_path, na
 
 
 def test_deflated_ct(tmp_path):
-    pixels = np.arange(-128, 128, dtype=np.int16).reshape(16, 16)
+    values = np.arange(-128, 128, dtype=np.int16).reshape(16, 16)
     for i in range(2):
         write(
-            ct_dataset(instance=i, z=2.0 * i, pixels=pixels),
+            ct_dataset(instance=i, z=2.0 * i, pixels=values),
             tmp_path / f"{i}.dcm",
             syntax=pixels.DEFLATED,
         )
-    assert np.array_equal(load(tmp_path).hu[0], pixels)
+    assert np.array_equal(load(tmp_path).hu[0], values)
 
 
 def test_a_deflated_file_that_inflates_too_far_is_refused(tmp_path, monkeypatch):
