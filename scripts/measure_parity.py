@@ -62,7 +62,7 @@ def compare(python: str, folders: List[Path]) -> List[Dict]:
         [python, "-m", "symbols.parity"] + [str(folder) for folder in folders],
         cwd=str(ROOT),
         stdout=subprocess.PIPE,
-        universal_newlines=True,
+        text=True,
         check=True,
         env={"OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]},
     )

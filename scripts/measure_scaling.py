@@ -90,7 +90,7 @@ def one_way(name: str, out: Path, args: argparse.Namespace, options: list) -> tu
         env=settings,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        universal_newlines=True,
+        text=True,
         check=False,
     )
     if done.returncode:

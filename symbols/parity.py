@@ -77,7 +77,7 @@ def ordered(found, wanted):
     for image, (rows, targets) in enumerate(zip(found, wanted)):
         left = list(range(len(rows)))
         for place, target in enumerate(targets):
-            nearest = min(left, key=lambda row: np.abs(rows[row] - target).max())  # noqa: B023
+            nearest = min(left, key=lambda row: np.abs(rows[row] - target).max())
             left.remove(nearest)
             result[image, place] = rows[nearest]
     return result

@@ -76,7 +76,7 @@ def test_no_room_is_too_big():
 @pytest.mark.parametrize("module", ["gluon_liver", "gluon_liver.config.load", "gluon_liver.config.schema"])
 def test_configuration_loads_no_heavy_library(module):
     code = f"import sys, {module}; sys.exit(' '.join({{'cv2', 'mxnet', 'gluoncv', 'scipy'}} & sys.modules.keys()) or 0)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, universal_newlines=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -23,7 +23,7 @@ FD = "GLUON_LIVER_SUPERVISOR"  # "descriptor:seconds between beats", set by the 
 LEAVE_SECONDS = 2.0
 LOST = 75  # exit code of a process whose job is lost (EX_TEMPFAIL of sysexits.h: try again)
 
-_link: Optional["_Link"] = None
+_link: Optional[_Link] = None
 
 
 def start() -> None:

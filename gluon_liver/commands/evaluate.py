@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def check_bootstrap(replicates: Optional[int], run: "Run") -> None:
+def check_bootstrap(replicates: Optional[int], run: Run) -> None:
     """Raise :class:`InputError` where an ultrasound run is given ``--bootstrap``."""
     if replicates is not None and not run.config.is_ct:
         raise InputError(

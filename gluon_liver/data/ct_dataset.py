@@ -49,7 +49,7 @@ class CTDataset:
     _records: Dict[str, StudyRecord] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def open(cls, folder: Union[str, Path]) -> "CTDataset":
+    def open(cls, folder: Union[str, Path]) -> CTDataset:
         """Open DATA. Raises DatasetError (AnnotationError, SplitError) that names the file and the key."""
         folder = Path(folder)
         record = _read_description(folder)

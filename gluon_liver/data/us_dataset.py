@@ -63,7 +63,7 @@ class USDataset:
     _row_of: Dict[Tuple[str, int], int] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def open(cls, folder: Union[str, Path]) -> "USDataset":
+    def open(cls, folder: Union[str, Path]) -> USDataset:
         """Open DATA. Raises DatasetError (AnnotationError, SplitError) that names the file and the key."""
         folder = Path(folder)
         record = _read_description(folder)

@@ -20,7 +20,7 @@ class USLoader:
 
     def __init__(self, dataset: USDataset, *, size: int, frames: int):
         self._dataset, self._size, self._frames = dataset, size, frames
-        self._maps: "OrderedDict[str, np.ndarray]" = OrderedDict()
+        self._maps: OrderedDict[str, np.ndarray] = OrderedDict()
 
     def labelled(self, label: USLabel) -> Sample:
         """Frames (frames, 3, size, size), the current one last, and its boxes.

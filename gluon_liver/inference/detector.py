@@ -39,7 +39,7 @@ class SliceDetector:
         return max(1, 8 * 256**2 // self.config.data.size**2 // self.network.phases)
 
     @classmethod
-    def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple["SliceDetector", str]:
+    def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple[SliceDetector, str]:
         """The newest checkpoint of a run, and its name.
 
         Raises :class:`RunError` when there is none or it does not fit.

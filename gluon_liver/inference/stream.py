@@ -40,7 +40,7 @@ class StreamDetector:
         self.restart()
 
     @classmethod
-    def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple["StreamDetector", str]:
+    def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple[StreamDetector, str]:
         """The checkpoint of a run, and its name. Raises :class:`RunError` for a CT run or one without checkpoint."""
         if run.config.is_ct:
             raise RunError(f"{run.folder} is a CT run: watch takes runs of us-faster-rcnn and us-flow")

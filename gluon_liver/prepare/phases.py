@@ -62,7 +62,7 @@ class PhaseRules:
     series: Mapping[str, str] = field(default_factory=dict)
     patterns: Mapping[str, Tuple[str, ...]] = field(default_factory=lambda: dict(DEFAULT_PATTERNS))
 
-    def with_reference(self, reference: Optional[str]) -> "PhaseRules":
+    def with_reference(self, reference: Optional[str]) -> PhaseRules:
         """The same rules with another reference phase. Raises PhaseError where it is not in the order."""
         if reference is None:
             return self

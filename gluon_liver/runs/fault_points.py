@@ -9,7 +9,7 @@ from collections import Counter
 from gluon_liver.errors import InputError
 
 VARIABLE = "GLUON_LIVER_FAULT"
-_passages: "Counter[str]" = Counter()
+_passages: Counter[str] = Counter()
 
 
 def fault_point(name: str) -> None:

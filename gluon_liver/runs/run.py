@@ -77,7 +77,7 @@ class Run:
     @classmethod
     def create(
         cls, folder: Union[str, Path], config: Config, *, dataset: CTDataset, made: Optional[bool] = None
-    ) -> "Run":
+    ) -> Run:
         """Make a new run folder; ``made`` says whether it was made for this run already. Raises as ``check_new``."""
         folder = Path(folder)
         cls.check_new(folder, dataset=dataset)
@@ -98,7 +98,7 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, folder: Union[str, Path]) -> "Run":
+    def open(cls, folder: Union[str, Path]) -> Run:
         """Open a run that ``train.py`` wrote. Raises :class:`RunError` naming what is missing."""
         folder = Path(folder)
         if not folder.is_dir():
@@ -119,7 +119,7 @@ class Run:
                 raise RunError(f"{folder}: environment.json lacks {key!r} or has it in another form")
         return cls(folder, config, environment)
 
-    def with_config(self, config: Config) -> "Run":
+    def with_config(self, config: Config) -> Run:
         """The same run with another configuration, which is written when the run is gone on with."""
         return Run(self.folder, config, self.environment)
 

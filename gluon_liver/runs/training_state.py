@@ -51,7 +51,7 @@ class TrainingState:
         return {name: getattr(self, name) for name in names}
 
     @classmethod
-    def from_fields(cls, fields: Any, arrays: Arrays) -> "TrainingState":
+    def from_fields(cls, fields: Any, arrays: Arrays) -> TrainingState:
         """What :meth:`to_fields` gave, with the arrays. Raises :class:`ValueError` where a field is of another kind."""
         if not isinstance(fields, dict) or set(fields) != set(PLAIN) | {"best"}:
             raise ValueError(f"it does not hold just {', '.join(PLAIN)} and best")

@@ -59,7 +59,7 @@ class Geometry:
         index[:, 1:] = ((ny - 1) / 2, (nx - 1) / 2)
         return self.index_to_world(index)
 
-    def same_grid(self, other: "Geometry", *, tolerance: float = 1e-3) -> bool:
+    def same_grid(self, other: Geometry, *, tolerance: float = 1e-3) -> bool:
         """Whether both grids put every voxel at the same place, within ``tolerance`` voxels at the corners."""
         if self.size != other.size:
             return False
@@ -77,7 +77,7 @@ class Geometry:
         }
 
     @classmethod
-    def from_json(cls, record: Any) -> "Geometry":
+    def from_json(cls, record: Any) -> Geometry:
         """The inverse of :meth:`to_json`. Raises :class:`GeometryError` on anything else."""
         try:
             origin = np.asarray(record["origin"], dtype=np.float64).reshape(3)

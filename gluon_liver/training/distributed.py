@@ -37,7 +37,7 @@ class Worker:
         self._keys: Dict[int, Any] = {}
 
     @classmethod
-    def join(cls, parallel: ParallelConfig) -> "Worker":
+    def join(cls, parallel: ParallelConfig) -> Worker:
         """Meet the other workers where the kvstore is distributed; blocks until all are there."""
         if not parallel.kvstore.startswith("dist"):
             return ALONE

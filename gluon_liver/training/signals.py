@@ -24,7 +24,7 @@ class StopRequest:
         self._at = 0.0
         self._before: Dict[int, Any] = {}
 
-    def __enter__(self) -> "StopRequest":
+    def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._asked) for number in self.SIGNALS}
         return self

@@ -49,7 +49,7 @@ class Bench:
 
     def train(
         self, name: str, *options: str, out: Optional[Path] = None, before: Any = None, **environment: str
-    ) -> "subprocess.Popen[bytes]":
+    ) -> subprocess.Popen[bytes]:
         """Start ``train.py --resume auto`` on the run ``name``."""
         arguments = [
             "train.py",
@@ -192,7 +192,7 @@ class Bench:
         landed = ", ".join(f"{count} {name}" for name, count in sorted(self._landed.items()))
         return "\n".join(lines + ["kills fell: " + landed] if landed else lines)
 
-    def _wait_for_log(self, name: str, process: "subprocess.Popen[bytes]") -> bool:
+    def _wait_for_log(self, name: str, process: subprocess.Popen[bytes]) -> bool:
         """Whether this start of the run wrote to its log before it ended."""
         log = self.folder / name / "log.jsonl"
         before = log.stat().st_size if log.exists() else 0

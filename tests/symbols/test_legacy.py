@@ -30,7 +30,7 @@ def run(python, module, *arguments):
         [python, "-m", "symbols." + module] + [str(argument) for argument in arguments],
         cwd=str(Path(symbols.__file__).parents[1]),
         stdout=subprocess.PIPE,
-        universal_newlines=True,
+        text=True,
         check=True,
         env={"OMP_NUM_THREADS": "1", "MXNET_MKLDNN_ENABLED": "0", "PATH": os.environ["PATH"]},
     )

@@ -1,6 +1,5 @@
 """What module_train and module_test refuse before they compute anything, and what they leave on the disk."""
 
-import io
 import json
 import os
 
@@ -154,7 +153,7 @@ def test_constants_of_another_configuration(weights, records, tmp_path):
 
 def test_files_that_are_no_parameters(weights, tmp_path):
     path = tmp_path / "bad.params"
-    whole = io.open(weights, "rb").read()
+    whole = open(weights, "rb").read()
     arrays = mx.nd.load(weights)
     with mx.util.np_shape(True):
         mx.nd.save(str(path), arrays)

@@ -44,6 +44,6 @@ def test_mirrored_steps_are_the_plain_steps(mode, onednn):
         os.environ, MXNET_MKLDNN_ENABLED=onednn, PYTHONPATH=str(ROOT), MXNET_STORAGE_FALLBACK_LOG_VERBOSE="0"
     )
     done = subprocess.run(
-        [sys.executable, "-c", STEPS.format(mode=mode)], env=settings, stderr=subprocess.PIPE, universal_newlines=True
+        [sys.executable, "-c", STEPS.format(mode=mode)], env=settings, stderr=subprocess.PIPE, text=True
     )
     assert done.returncode == 0, done.stderr

@@ -85,7 +85,7 @@ class Pose:
     axes: np.ndarray
 
     @classmethod
-    def of(cls, position, turns=(0.0, 0.0, 0.0)) -> "Pose":
+    def of(cls, position, turns=(0.0, 0.0, 0.0)) -> Pose:
         """turns: radians about the picture's x (tilt across it), y (twist) and z (rock within it), in that order."""
         (ca, cb, cc), (sa, sb, sc) = np.cos(turns), np.sin(turns)
         about_x = np.array([[1, 0, 0], [0, ca, sa], [0, -sa, ca]])

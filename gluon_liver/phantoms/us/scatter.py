@@ -39,7 +39,7 @@ class Scatterers:
     @classmethod
     def fill(
         cls, rng: np.random.Generator, fan: Fan, poses: Sequence[Pose], *, density: float, slice_mm: float
-    ) -> "Scatterers":
+    ) -> Scatterers:
         """Uniformly in the box around everything that the poses can see."""
         corners = np.concatenate([_outline(fan, pose) for pose in poses], axis=1)
         low, high = corners.min(axis=1) - REACH * slice_mm - 3.0, corners.max(axis=1) + REACH * slice_mm + 3.0
