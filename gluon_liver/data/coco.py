@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
@@ -15,19 +14,6 @@ from gluon_liver.files.atomic import write_json
 BORDER_TOLERANCE = 1e-2
 # an image's entry, its boxes (n, 4) xyxy float32 and its labels (n,) int32, indices into the classes
 CocoImage = Tuple[Dict[str, Any], np.ndarray, np.ndarray]
-
-
-def read_json(path: str) -> Any:
-    """The JSON value of a label file. Raises AnnotationError."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
-    except OSError as error:
-        raise AnnotationError(f"the label file {path} cannot be read: {error.strerror}") from error
-    except RecursionError as error:
-        raise AnnotationError(f"the label file {path} is nested too deeply to be read") from error
-    except ValueError as error:
-        raise AnnotationError(f"the label file {path} is not JSON: {error}") from error
 
 
 def save_coco(images: Iterable[CocoImage], classes: Sequence[str], path: str) -> None:

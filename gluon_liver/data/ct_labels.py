@@ -8,8 +8,9 @@ from typing import Dict, List, Sequence, Tuple
 import numpy as np
 
 from gluon_liver.errors import AnnotationError
+from gluon_liver.files.json_records import read_json
 
-from .coco import coco_images, read_json, required, save_coco
+from .coco import coco_images, required, save_coco
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 
@@ -46,8 +47,7 @@ class Annotations:
 
 def load_annotations(path: str, *, classes: Sequence[str] = CLASSES) -> Annotations:
     """Read DATA/labels.json. Raises AnnotationError, which names the image or annotation id and the key."""
-    coco = read_json(path)
-    images = coco_images(coco, classes, path)
+    images = coco_images(read_json(path, error=AnnotationError), classes, path)
     result = Annotations(classes=tuple(classes))
     seen: Dict[Tuple[str, str, int], int] = {}
     for entry, boxes, labels in images:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
 
 from gluon_liver.errors import SplitError
 from gluon_liver.files.atomic import write_json
+from gluon_liver.files.json_records import read_record
 
 SPLIT_NAMES = ("train", "val", "test")
 MAX_SEED = 2**32 - 1  # of numpy.random.RandomState
@@ -22,7 +22,7 @@ class Splits:
     train: Tuple[str, ...]
     val: Tuple[str, ...]
     test: Tuple[str, ...]
-    seed: int
+    seed: int = 0
 
     def __post_init__(self) -> None:
         seen: Dict[str, str] = {}
@@ -73,31 +73,12 @@ def make_splits(patients: Iterable[str], *, fractions: Sequence[float] = (0.7, 0
 
 def load_splits(path: str) -> Splits:
     """Read a split file: {"seed": int, "train": [...], "val": [...], "test": [...]}. Raises SplitError."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            record = json.load(stream)
-    except OSError as error:
-        raise SplitError(f"the split file {path} cannot be read: {error.strerror}") from error
-    except RecursionError as error:
-        raise SplitError(f"the split file {path} is nested too deeply to be read") from error
-    except ValueError as error:
-        raise SplitError(f"the split file {path} is not JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise SplitError(f"the split file {path} must hold an object with the lists {', '.join(SPLIT_NAMES)}")
-    lists = []
-    for name in SPLIT_NAMES:
-        value = record.get(name)
-        if not isinstance(value, list) or not all(isinstance(patient, str) for patient in value):
-            raise SplitError(f"the split file {path}: key {name!r} must be a list of patient ids")
-        lists.append(tuple(value))
-    if not any(lists):
-        raise SplitError(f"the split file {path} names no patient")
-    seed = record.get("seed", 0)
-    if not isinstance(seed, int) or isinstance(seed, bool):
-        raise SplitError(f"the split file {path}: key 'seed' must be a whole number")
-    return Splits(*lists, seed=seed)
+    splits = read_record(Splits, path, error=SplitError)
+    if not splits.train + splits.val + splits.test:
+        raise SplitError(f"{path} names no patient")
+    return splits
 
 
 def save_splits(splits: Splits, path: str) -> None:
     """Write a split file whole or not at all."""
-    write_json(path, {"seed": splits.seed, **{name: list(splits.of(name)) for name in SPLIT_NAMES}})
+    write_json(path, asdict(splits))

@@ -11,8 +11,9 @@ from typing import Dict, List, Sequence, Tuple
 import numpy as np
 
 from gluon_liver.errors import AnnotationError, DatasetError
+from gluon_liver.files.json_records import read_json
 
-from .coco import CocoImage, coco_images, read_json, required, save_coco
+from .coco import CocoImage, coco_images, required, save_coco
 
 CLASSES = ("tumor", "vessel")
 
@@ -98,7 +99,7 @@ def load_source_labels(path: str) -> Tuple[List[SourceLabel], bool]:
 
     Raises AnnotationError that names the image and the key: 'video' (or 'file'), 'frame' and 'scene' are required.
     """
-    coco = read_json(path)
+    coco = read_json(path, error=AnnotationError)
     result: List[SourceLabel] = []
     seen: Dict[Tuple[str, int], int] = {}
     for entry, boxes, labels in coco_images(coco, CLASSES, path):
@@ -153,7 +154,7 @@ def save_labels(labels: Sequence[USLabel], path: str) -> None:
 def load_labels(path: str) -> List[USLabel]:
     """Read DATA/labels.json, ordered by case and frame. Raises AnnotationError that names the image and the key."""
     images: List[CocoImage] = []
-    for entry, boxes, labels in coco_images(read_json(path), CLASSES, path):
+    for entry, boxes, labels in coco_images(read_json(path, error=AnnotationError), CLASSES, path):
         where = f"{path}: image {entry['id']}"
         required(entry, "study", str, where)
         for key in ("scene", "frame"):

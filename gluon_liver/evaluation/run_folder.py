@@ -86,8 +86,8 @@ def run_notes(run: Run, dataset: AnyDataset, split: str) -> List[str]:
         notes.insert(0, "TRAINING patients, so no result at all")
     best = read_best(run)
     if best is not None:
-        favoured = ", which is scored here: the choice favours it" if best["split"] == split else ""
-        notes.append(f"the best epoch of the run by COCO mAP on the {best['split']} split{favoured}")
+        favoured = ", which is scored here: the choice favours it" if best.split == split else ""
+        notes.append(f"the best epoch of the run by COCO mAP on the {best.split} split{favoured}")
     if run.imported():
         notes.append("the weights were imported: that no scored patient trained them is the word of who imported them")
     done, planned, ended = run.progress()

@@ -1,20 +1,54 @@
-"""JSON files that this package writes, read back with errors that name the place."""
+"""Files of text and JSON, read with errors that name the file, the key in it, and what to do."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Type, TypeVar, Union
 
-from gluon_liver.errors import RunError
+from gluon_liver.errors import GluonLiverError, InputError
+
+from .typed import build
+
+T = TypeVar("T")
 
 
-def parse_object(text: str, path: Path) -> Dict[str, Any]:
-    """The JSON object of a file's text. Raises :class:`RunError` that names the place."""
+def read_text(path: Union[str, Path], *, error: Type[GluonLiverError] = InputError, remedy: str = "") -> str:
+    """The text of a UTF-8 file. Raises ``error`` where it cannot be read; ``remedy`` says what to do then."""
     try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise RunError(f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from error
-    if not isinstance(found, dict):
-        raise RunError(f"{path}: holds a {type(found).__name__}; an object is needed")
-    return found
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as problem:
+        raise error(_message(f"{path} cannot be read: {problem.strerror}", remedy)) from problem
+    except UnicodeDecodeError as problem:
+        raise error(_message(f"{path} cannot be read: it is not text", remedy)) from problem
+
+
+def read_json(path: Union[str, Path], *, error: Type[GluonLiverError] = InputError, remedy: str = "") -> Any:
+    """The value of a JSON file. Raises as :func:`read_text`, and names line and column of what is not JSON."""
+    text = read_text(path, error=error, remedy=remedy)
+    try:
+        return json.loads(text)
+    except ValueError as problem:
+        raise error(_message(f"{path} cannot be read: it is not JSON: {problem}", remedy)) from problem
+    except RecursionError as problem:
+        raise error(_message(f"{path} cannot be read: it is nested too deeply", remedy)) from problem
+
+
+def read_record(
+    cls: Type[T],
+    path: Union[str, Path],
+    *,
+    error: Type[GluonLiverError] = InputError,
+    remedy: str = "",
+    refuse_unknown: bool = False,
+) -> T:
+    """A dataclass from a JSON file, by :func:`build`. Raises as :func:`read_json`, and names the key at fault."""
+    value = read_json(path, error=error, remedy=remedy)
+    try:
+        return build(cls, value, where=str(path), error=error, refuse_unknown=refuse_unknown)
+    except error as problem:
+        raise error(_message(str(problem), remedy)) from problem
+
+
+def _message(text: str, remedy: str) -> str:
+    return f"{text}; {remedy}" if remedy else text

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping, NamedTuple, Union
+from typing import Any, Literal, Mapping, NamedTuple, Union
 
 import mxnet as mx
 import numpy as np
 
 from gluon_liver.errors import InputError
+from gluon_liver.files.arrays import save_arrays
 from gluon_liver.files.atomic import whole_path, write_json
 from gluon_liver.files.digest import digest, hash_file
-from gluon_liver.files.json_records import parse_object
+from gluon_liver.files.json_records import read_record
+from gluon_liver.files.typed import above, at_most, required
 
 from .liteflownet import LiteFlowNet
 from .released_weights import load_flow
@@ -24,6 +27,23 @@ CONVENTIONS = {
     "flow": "(B, 2, H, W), pixels, channel 0 right, channel 1 down; first[y, x] = second[y + dy, x + dx]",
 }
 WIDEST = 4.0  # no file is of such a network; a damaged width must not ask for all memory
+
+
+@dataclass(frozen=True)
+class FlowOutput:
+    """The file of parameters as it was written."""
+
+    sha256: str
+
+
+@dataclass(frozen=True)
+class FlowManifest:
+    """The JSON beside a file of flow parameters, as far as it is read back."""
+
+    format: Literal[1]
+    network: Literal["LiteFlowNet"]
+    output: FlowOutput
+    width: float = required(above(0) & at_most(WIDEST))
 
 
 class FlowFile(NamedTuple):
@@ -43,14 +63,14 @@ def find_flow(path: Union[str, os.PathLike]) -> FlowFile:
     if path.is_dir():
         path = path / PARAMETERS
     manifest_path = path.with_suffix(".json")
-    manifest = read_manifest(manifest_path)
+    manifest = read_record(FlowManifest, manifest_path, remedy=REMEDY)
     try:
         found = hash_file(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); {REMEDY}") from error
-    if found != manifest["output"]["sha256"]:
+    if found != manifest.output.sha256:
         raise InputError(f"{path} is not the file that {manifest_path} was written for: its SHA-256 differs; {REMEDY}")
-    return FlowFile(path, float(manifest["width"]), found)
+    return FlowFile(path, manifest.width, found)
 
 
 def load_flow_net(path: Union[str, os.PathLike], *, context: mx.Context) -> LiteFlowNet:
@@ -59,22 +79,6 @@ def load_flow_net(path: Union[str, os.PathLike], *, context: mx.Context) -> Lite
     net = LiteFlowNet(width=file.width)
     load_flow(net, file.path, ctx=context)
     return net
-
-
-def read_manifest(path: Path) -> Dict[str, Any]:
-    """What stands beside a file of flow parameters, with a ``width`` and an ``output`` that can be used."""
-    try:
-        manifest = parse_object(path.read_text(encoding="utf-8"), path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}, which tells the network's width, cannot be read ({error}); {REMEDY}") from error
-    width, output = manifest.get("width"), manifest.get("output")
-    if manifest.get("format") != 1 or manifest.get("network") != "LiteFlowNet":
-        raise InputError(f"{path} is not about weights of LiteFlowNet in format 1; {REMEDY}")
-    if isinstance(width, bool) or not isinstance(width, (int, float)) or not 0.0 < width <= WIDEST:
-        raise InputError(f"{path}: width is {width!r}; it must be a number above 0, at most {WIDEST:g}; {REMEDY}")
-    if not isinstance(output, dict) or not isinstance(output.get("sha256"), str):
-        raise InputError(f"{path} does not tell the SHA-256 of the parameters; {REMEDY}")
-    return manifest
 
 
 def save_flow(
@@ -93,14 +97,9 @@ def save_flow(
     """
     with whole_path(manifest_path) as partial_manifest, whole_path(path) as partial:
         try:
-            mx.nd.save(str(partial), {name: mx.nd.array(array) for name, array in arrays.items()})
-            found = mx.nd.load(str(partial))  # MXNet does not notice every failed write
-            whole = set(found) == set(arrays)
-            whole = whole and all(np.array_equal(found[name].asnumpy(), array) for name, array in arrays.items())
-        except mx.MXNetError:
-            whole = False
-        if not whole:
-            raise InputError(f"{path} cannot be written: does its folder exist, and is the disk full?")
+            save_arrays(partial, {name: mx.nd.array(array) for name, array in arrays.items()})
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: does its folder exist, and is the disk full?") from error
         manifest = {
             "format": 1,
             "network": "LiteFlowNet",

@@ -18,6 +18,7 @@ from gluon_liver.config.load import build_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data.open import AnyDataset, check_kind
 from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
+from gluon_liver.files.arrays import save_arrays
 from gluon_liver.files.digest import hash_file
 from gluon_liver.files.lock import run_lock
 from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
@@ -61,7 +62,7 @@ def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
         with whole_folder(out) as folder:
             symbol = _test_symbol(plain, batch_size)
             (folder / f"{PREFIX}-symbol.json").write_text(symbol, encoding="utf-8")
-            _save(folder / f"{PREFIX}-0000.params", arrays)
+            save_arrays(folder / f"{PREFIX}-0000.params", arrays)
             (folder / CONFIG).write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
             shutil.copyfile(str(Path(symbols.__file__).with_name(SCRIPT)), str(folder / SCRIPT))
             shapes = network_of(plain).inputs(plain, batch_size)
@@ -221,16 +222,6 @@ def _test_symbol(plain: Dict[str, Any], batch_size: int) -> str:
         if node["op"] == "null" and node["name"] in shapes:
             node.setdefault("attrs", {})["__shape__"] = str(tuple(shapes[node["name"]]))
     return json.dumps(tree, indent=1, sort_keys=True)
-
-
-def _save(path: Path, arrays: Dict[str, mx.nd.NDArray]) -> None:
-    try:
-        mx.nd.save(str(path), arrays)
-        found = mx.nd.load(str(path))  # MXNet does not notice every failed write
-    except mx.MXNetError as error:
-        raise OSError(f"MXNet cannot write {path.name}: is the disk full?") from error
-    if not all(np.array_equal(found[name].asnumpy(), array.asnumpy()) for name, array in arrays.items()):
-        raise OSError(f"{path.name} reads back as something else: is the disk full?")
 
 
 def _checksums(folder: Path) -> str:

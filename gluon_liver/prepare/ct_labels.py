@@ -12,9 +12,10 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from gluon_liver.data.coco import coco_images, read_json, required
+from gluon_liver.data.coco import coco_images, required
 from gluon_liver.data.ct_labels import CLASSES, CTLabel
 from gluon_liver.errors import AnnotationError
+from gluon_liver.files.json_records import read_json
 from gluon_liver.readers.dicom.series import Scan, SeriesFiles, slice_uid
 from gluon_liver.readers.dicom.slice_grid import project_positions
 from gluon_liver.readers.dicom.volume import Volume
@@ -46,7 +47,7 @@ class LabelFile:
 
 def load_label_file(path: str, *, classes: Sequence[str] = CLASSES) -> LabelFile:
     """Read and check a label file by itself. Raises AnnotationError that names the entry and the key."""
-    coco = read_json(path)
+    coco = read_json(path, error=AnnotationError)
     images = coco_images(coco, classes, path)
     exhaustive = coco.get("exhaustive", False)
     if not isinstance(exhaustive, bool):

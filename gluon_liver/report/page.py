@@ -11,10 +11,11 @@ import jinja2
 import yaml
 
 from gluon_liver.errors import RunError
-from gluon_liver.files.json_records import parse_object
-from gluon_liver.runs.log import read_log, read_text
+from gluon_liver.files.json_records import read_json, read_text
+from gluon_liver.runs.log import read_log
 
 from . import plots
+from .results import REMEDY
 
 TEMPLATES = Path(__file__).parent / "templates"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -30,9 +31,9 @@ def run_folder(folder: Union[str, Path]) -> Path:
 
 def shared_values(run: Path) -> Dict[str, Any]:
     """What base.html.j2 shows of config.yaml, environment.json and log.jsonl. Raises :class:`RunError`."""
-    config_text = read_text(run / "config.yaml")
+    config_text = read_text(run / "config.yaml", error=RunError, remedy=REMEDY)
     _parse_config(config_text, run / "config.yaml")
-    environment = parse_object(read_text(run / "environment.json"), run / "environment.json")
+    environment = read_json(run / "environment.json", error=RunError, remedy=REMEDY)
     log = read_log(run / "log.jsonl")
     return {
         "losses": data_uri(plots.plot_losses(log)),
@@ -57,26 +58,23 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 def embedded_overlays(entries: List[Any], run: Path, kinds: Mapping[str, Tuple[str, str]]) -> List[Dict[str, Any]]:
     """Overlay groups in the order of kinds, {kind: (heading, explanation)}; empty groups are left out.
 
-    Raises :class:`RunError` for an entry without file, caption and kind, and for a file outside RUN/overlays or that is
-    no PNG.
+    Raises :class:`RunError` for another kind, and for a file outside RUN/overlays or that is no PNG.
     """
     groups: Dict[str, List[Dict[str, Optional[str]]]] = {kind: [] for kind in kinds}
     folder = (run / "overlays").resolve()
     for entry in entries:
-        if not isinstance(entry, dict) or not {"file", "caption", "kind"} <= set(entry):
-            raise RunError(f"{run / 'results.json'}: an overlay needs file, caption and kind")
         if entry["kind"] not in kinds:
             raise RunError(f"{run / 'results.json'}: overlay kind {entry['kind']!r} is none of {', '.join(kinds)}")
-        path = (run / str(entry["file"])).resolve()
+        path = (run / entry["file"]).resolve()
         if folder not in path.parents:
             raise RunError(f"{run / 'results.json'}: overlay {entry['file']!r} lies outside {run / 'overlays'}")
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise RunError(f"{run / str(entry['file'])}: cannot be read ({error.__class__.__name__})") from error
+            raise RunError(f"{run / entry['file']}: cannot be read ({error.__class__.__name__})") from error
         if not content.startswith(_PNG_SIGNATURE):
-            raise RunError(f"{run / str(entry['file'])}: not a PNG image")
-        groups[entry["kind"]].append({"caption": str(entry["caption"]), "image": data_uri(content)})
+            raise RunError(f"{run / entry['file']}: not a PNG image")
+        groups[entry["kind"]].append({"caption": entry["caption"], "image": data_uri(content)})
     return [
         {"title": title, "note": note, "images": groups[kind]} for kind, (title, note) in kinds.items() if groups[kind]
     ]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence
 
 import yaml
 
 from gluon_liver.errors import RunError
-from gluon_liver.files.json_records import parse_object
-from gluon_liver.runs.log import read_text
+from gluon_liver.files.json_records import read_record, read_text
 
 from . import ct_tables
 from .ct_tables import Cell, Table, percent
-from .results import read_results
+from .results import REMEDY, read_results
 
 
 class EvaluatedRun(NamedTuple):
@@ -27,25 +27,30 @@ class EvaluatedRun(NamedTuple):
     results: Dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Training:
+    """What environment.json says of how a run was trained."""
+
+    seed: int
+    training_studies: List[str]
+
+
 def read_run(folder: Path) -> EvaluatedRun:
     """Raises :class:`RunError` for a folder that holds no evaluated run, or one that was trained on shuffled labels."""
     if not folder.is_dir():
         raise RunError(f"{folder}: no such run folder; a run is what training writes to its output folder")
-    environment = parse_object(read_text(folder / "environment.json"), folder / "environment.json")
+    environment = read_record(_Training, folder / "environment.json", error=RunError, remedy=REMEDY)
     results = read_results(folder / "results.json")
-    for key, kind in (("seed", int), ("training_studies", list)):
-        if not isinstance(environment.get(key), kind):
-            raise RunError(f"{folder / 'environment.json'}: {key} is missing: not a run of this version")
     # runs that trained on the same studies come from the same data and split
-    data = json.dumps(sorted(environment["training_studies"]))
-    config = yaml.safe_load(read_text(folder / "config.yaml"))
+    data = json.dumps(sorted(environment.training_studies))
+    config = yaml.safe_load(read_text(folder / "config.yaml", error=RunError, remedy=REMEDY))
     try:
         shuffled, size, width = config["data"]["shuffled_labels"], config["data"]["size"], config["network"]["width"]
     except (KeyError, TypeError) as error:
         raise RunError(f"{folder / 'config.yaml'}: {error} is missing: not a run of this version") from error
     if shuffled:
         raise RunError(f"{folder}: trained on shuffled labels, the control experiment; it is no row of Table 4")
-    return EvaluatedRun(folder.name, environment["seed"], data, f"{size} pixels, width {width:g}", results)
+    return EvaluatedRun(folder.name, environment.seed, data, f"{size} pixels, width {width:g}", results)
 
 
 def rows_text(runs: Sequence[EvaluatedRun]) -> str:

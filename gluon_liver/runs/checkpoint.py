@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple
 
@@ -20,7 +21,9 @@ import numpy as np
 from gluon_liver.config.load import save_config
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import RunError, TrainingError
+from gluon_liver.files.arrays import save_arrays
 from gluon_liver.files.atomic import PARTIAL, sync
+from gluon_liver.files.json_records import read_record
 from gluon_liver.nn.rcnn import RegionDetector
 
 from .fault_points import fault_point
@@ -31,6 +34,15 @@ from .training_state import TrainingState
 REMOVED = ".removed"
 BEST = "best.json"  # of a run folder: which checkpoint is the best
 REMEDY = "delete that folder to use the checkpoint before it, or train again"
+
+
+@dataclass(frozen=True)
+class Best:
+    """What best.json says: the checkpoint by name, its COCO mAP, and the split that was scored."""
+
+    checkpoint: str
+    map: float
+    split: str
 
 
 def checkpoint_name(step: int) -> str:
@@ -68,7 +80,7 @@ def save_checkpoint(
         partial.mkdir(parents=True)
         fault_point("checkpoint.begun")
         for name, arrays in groups.items():
-            _save_arrays(partial / name, arrays)
+            save_arrays(partial / name, arrays)
         fault_point("checkpoint.parameters")
         if state is not None:
             (partial / STATE).write_text(json.dumps(state.to_fields(), indent=1, allow_nan=False), encoding="utf-8")
@@ -79,10 +91,8 @@ def save_checkpoint(
         for path in (*partial.iterdir(), partial):
             sync(path)
         _put_in_place(partial, target)
-    except (OSError, mx.MXNetError) as error:
-        raise RunError(
-            f"{target}: the checkpoint cannot be written: is the disk full? ({str(error).splitlines()[-1]})"
-        ) from error  # MXNet begins with a traceback
+    except OSError as error:
+        raise RunError(f"{target}: the checkpoint cannot be written: is the disk full? ({error})") from error
     finally:
         shutil.rmtree(str(partial), ignore_errors=True)
     return target
@@ -98,9 +108,10 @@ def newest_checkpoint(folder: Path) -> Path:
 
 def chosen_checkpoint(run: Run) -> Path:
     """The best checkpoint of a run that chose one, else the newest. Raises :class:`RunError` when there is none."""
-    if not (run.folder / BEST).exists():
+    best = read_best(run)
+    if best is None:
         return newest_checkpoint(run.checkpoints)
-    path = run.checkpoints / read_best(run)["checkpoint"]
+    path = run.checkpoints / best.checkpoint
     if not path.is_dir():
         raise RunError(
             f"{run.folder / BEST} names {path.name}, which is not there: delete it to use the newest checkpoint"
@@ -108,18 +119,12 @@ def chosen_checkpoint(run: Run) -> Path:
     return path
 
 
-def read_best(run: Run) -> Optional[Dict[str, Any]]:
+def read_best(run: Run) -> Optional[Best]:
     """What best.json of a run says, None where it has none. Raises :class:`RunError` when it is damaged."""
     path = run.folder / BEST
     if not path.exists():
         return None
-    try:
-        best = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(best[key], kind) for key, kind in (("checkpoint", str), ("map", float), ("split", str))):
-            raise ValueError("checkpoint, map or split are of another kind")
-    except (ValueError, LookupError, TypeError) as error:
-        raise RunError(f"{path} is damaged ({error}): delete it to use the newest checkpoint") from error
-    return best
+    return read_record(Best, path, error=RunError, remedy="delete it to use the newest checkpoint")
 
 
 def load_checkpoint(path: Path, detector: RegionDetector) -> Dict[str, Any]:
@@ -158,11 +163,9 @@ def load_state(path: Path) -> TrainingState:
     listed = _manifest(path)["files"]
     if STATE not in listed:
         raise RunError(f"{path} holds no training state: it can be evaluated, but not resumed from")
-    arrays = _load_arrays(path / OPTIMIZER) if OPTIMIZER in listed else {}
-    try:
-        return TrainingState.from_fields(json.loads((path / STATE).read_text(encoding="utf-8")), arrays)
-    except ValueError as error:
-        raise RunError(f"{path / STATE} cannot be used: {error}; {REMEDY}") from error
+    state = read_record(TrainingState, path / STATE, error=RunError, remedy=REMEDY, refuse_unknown=True)
+    state.arrays = _load_arrays(path / OPTIMIZER) if OPTIMIZER in listed else {}
+    return state
 
 
 def newest_intact(folder: Path, *, resumable: bool = False) -> Tuple[Optional[Path], List[str]]:
@@ -261,13 +264,6 @@ def _learned(detector: RegionDetector) -> Dict[str, mx.nd.NDArray]:
         name: parameter.data(parameter.list_ctx()[0]).as_in_context(mx.cpu())
         for name, parameter in detector.collect_learned().items()
     }
-
-
-def _save_arrays(path: Path, arrays: Mapping[str, mx.nd.NDArray]) -> None:
-    mx.nd.save(str(path), dict(arrays))
-    found = mx.nd.load(str(path))  # MXNet does not notice every failed write
-    if not all(np.array_equal(found[name].asnumpy(), value.asnumpy()) for name, value in arrays.items()):
-        raise OSError(f"{path.name} reads back as something else")
 
 
 def _load_arrays(path: Path) -> Dict[str, mx.nd.NDArray]:

@@ -6,8 +6,7 @@ brings back the old learning rate; nothing here touches the learning rate.
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 import mxnet as mx
@@ -15,9 +14,10 @@ import numpy as np
 from mxnet.gluon import Parameter, Trainer
 
 from gluon_liver.errors import RunError
+from gluon_liver.files.typed import Limit, at_least, one_of, required
 
 Arrays = Dict[str, mx.nd.NDArray]
-PLAIN = {"step": int, "epoch": int, "batch": int, "seed": int, "optimizer": str, "update_counts": dict}
+COUNTS = Limit(lambda counts: all(count >= 1 for count in counts.values()), "numbers of 1 or more")
 
 
 @dataclass
@@ -36,34 +36,18 @@ class TrainingState:
     best: what best.json says, or None.
     """
 
-    step: int
-    epoch: int
-    batch: int
-    seed: int
-    optimizer: str
-    update_counts: Dict[str, int]
-    arrays: Arrays
+    step: int = required(at_least(0))
+    epoch: int = required(at_least(0))
+    batch: int = required(at_least(0))
+    seed: int = required(at_least(0))
+    optimizer: str = required(one_of("sgd", "adam"))
+    update_counts: Dict[str, int] = required(COUNTS)
+    arrays: Arrays = field(default_factory=dict)
     best: Optional[Dict[str, Any]] = None
 
     def to_fields(self) -> Dict[str, Any]:
         """All but the arrays, for JSON."""
-        names = [one.name for one in dataclasses.fields(self) if one.name != "arrays"]
-        return {name: getattr(self, name) for name in names}
-
-    @classmethod
-    def from_fields(cls, fields: Any, arrays: Arrays) -> TrainingState:
-        """What :meth:`to_fields` gave, with the arrays. Raises :class:`ValueError` where a field is of another kind."""
-        if not isinstance(fields, dict) or set(fields) != set(PLAIN) | {"best"}:
-            raise ValueError(f"it does not hold just {', '.join(PLAIN)} and best")
-        numbers = [fields[name] for name in ("step", "epoch", "batch")]
-        # bool is an int to isinstance
-        if any(type(fields[name]) is not kind for name, kind in PLAIN.items()) or min(numbers) < 0:
-            raise ValueError("a field is of another kind, or negative")
-        if any(type(count) is not int or count < 1 for count in fields["update_counts"].values()):
-            raise ValueError("update_counts holds something that is not a number from 1")
-        if not isinstance(fields["best"], (dict, type(None))):
-            raise ValueError("best is neither an object nor null")
-        return cls(arrays=arrays, **fields)
+        return {name: value for name, value in vars(self).items() if name != "arrays"}
 
 
 def optimizer_state(trainer: Trainer, names: Mapping[str, Parameter]) -> Tuple[Dict[str, int], Arrays]:
@@ -73,7 +57,8 @@ def optimizer_state(trainer: Trainer, names: Mapping[str, Parameter]) -> Tuple[D
     the process and differ from run to run. Raises :class:`RunError` when the state lies on a server.
     """
     _refuse_servers(trainer)
-    counts, arrays = {}, {}
+    counts: Dict[str, int] = {}
+    arrays: Arrays = {}
     found = trainer._optimizer._all_index_update_counts.get(trainer._contexts[0].device_id, {})
     for index, (name, _) in _indexed(trainer, names).items():
         if index not in found:

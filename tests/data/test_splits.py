@@ -54,10 +54,10 @@ def test_overlap_is_refused_by_name_and_a_file_comes_back(tmp_path):
     [
         ("{", "not JSON"),
         ("[" * 100_000, "nested too deeply"),
-        ("[]", "must hold an object"),
-        ('{"train": []}', "key 'val'"),
+        ("[]", r"s.json: the top level: expected keys, found \[\]"),
+        ('{"train": []}', "s.json: val is missing"),
         ('{"train": [], "val": [], "test": []}', "names no patient"),
-        ('{"train": ["a"], "val": [], "test": [], "seed": "x"}', "key 'seed'"),
+        ('{"train": ["a"], "val": [], "test": [], "seed": "x"}', "s.json: seed: expected int, found 'x'"),
     ],
 )
 def test_wrong_files(tmp_path, text, found):

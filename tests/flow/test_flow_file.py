@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.errors import InputError
-from gluon_liver.flow.flow_file import CONVENTIONS, find_flow, read_manifest, save_flow
+from gluon_liver.flow.flow_file import CONVENTIONS, find_flow, save_flow
 
 ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(4, np.float32)}
 
@@ -23,7 +23,7 @@ def test_what_is_saved_is_found(tmp_path):
     content = (tmp_path / "flow.params").read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     assert find_flow(tmp_path) == (tmp_path / "flow.params", 0.25, sha256)
-    assert read_manifest(tmp_path / "flow.json") == {
+    assert json.loads((tmp_path / "flow.json").read_text()) == {
         "format": 1,
         "network": "LiteFlowNet",
         "width": 0.25,

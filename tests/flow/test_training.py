@@ -158,9 +158,9 @@ def test_the_folder_and_the_network_in_it(trained):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda manifest: manifest.update(width="wide"), "width is 'wide'"),
-        (lambda manifest: manifest.update(network="other"), "not about weights"),
-        (lambda manifest: manifest.update(output={}), "SHA-256 of the parameters"),
+        (lambda manifest: manifest.update(width="wide"), "flow.json: width: expected float, found 'wide'"),
+        (lambda manifest: manifest.update(network="other"), "network is 'other': it must be one of LiteFlowNet"),
+        (lambda manifest: manifest.update(output={}), "output.sha256 is missing"),
         (lambda manifest: manifest["output"].update(sha256="0"), "SHA-256 differs"),
         (lambda manifest: manifest.update(width=0.25), "wanted is"),
     ],
@@ -175,7 +175,7 @@ def test_files_that_do_not_belong_together(trained, tmp_path, change, message):
 
 
 def test_missing_files(trained, tmp_path):
-    with pytest.raises(InputError, match="which tells the network's width"):
+    with pytest.raises(InputError, match="flow.json cannot be read: No such file.*; make both with"):
         load_flow_net(tmp_path / "flow.params", context=CPU)
     (tmp_path / "flow.json").write_bytes((trained[0] / "flow.json").read_bytes())
     with pytest.raises(InputError, match="flow.params cannot be read"):

@@ -132,14 +132,14 @@ def test_missing_files_are_named(run, name):
     "name, content, message",
     [
         ("results.json", "{", "line 1"),
-        ("results.json", "[]", "list"),
+        ("results.json", "[]", r"expected keys, found \[\]"),
         ("config.yaml", "a: [", "not YAML"),
         ("config.yaml", "text", "mapping"),
         ("environment.json", "nonsense", "not JSON"),
         ("log.jsonl", '{"event": "start"}\n{"event": "st\n', "line 2"),
         ("log.jsonl", "[1]\n", "line 1"),
-        ("log.jsonl", '{"event": "step"}\n', "line 1"),
-        ("log.jsonl", '{"event": "step", "step": 1, "losses": {"total": "low"}}\n', "line 1"),
+        ("log.jsonl", '{"event": "step"}\n', "line 1: step is missing"),
+        ("log.jsonl", '{"event": "step", "step": 1, "losses": {"total": "low"}}\n', "line 1: losses.total: expected"),
         ("overlays/miss.png", "GIF89a", "not a PNG"),
     ],
 )
@@ -152,7 +152,7 @@ def test_invalid_files_are_named(run, name, content, message):
 
 def test_binary_where_text_is_expected(run):
     (run / "config.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RunError, match="config.yaml: cannot be read as text"):
+    with pytest.raises(RunError, match="config.yaml cannot be read: it is not text"):
         write_report(run)
 
 
@@ -162,14 +162,14 @@ def test_binary_where_text_is_expected(run):
         ({"format": 2}, "format 2"),
         ({"kind": "us"}, "kind 'us'"),
         ({"row": "R-18"}, "no row 'R-18'"),
-        ({"row": 3}, "row is missing or of the wrong type"),
+        ({"row": 3}, "row: expected str, found 3"),
         ({"split": None}, "split"),
-        ({"data": {"note": "x"}}, "phantom"),
+        ({"data": {"note": "x"}}, "data.phantom is missing"),
         ({"summary": {}}, "summary has no valid annotated_images, ap,"),
         ({"classes": ["cyst"]}, "classes"),
         ({"curves": {}}, "curves.froc"),
         ({"curves": {"froc": {"all": {"fp": [1], "sensitivity": []}}, "pr": {}}}, "curves.froc.all"),
-        ({"overlays": [{"file": "overlays/hit.png"}]}, "needs file, caption and kind"),
+        ({"overlays": [{"file": "overlays/hit.png"}]}, r"overlays\[0\].caption is missing"),
         ({"overlays": [{"file": "overlays/hit.png", "caption": "", "kind": "x"}]}, "kind 'x'"),
         ({"overlays": [{"file": "../secret.png", "caption": "", "kind": "hit"}]}, "outside"),
         ({"overlays": [{"file": "/etc/passwd", "caption": "", "kind": "hit"}]}, "outside"),

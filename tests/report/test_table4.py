@@ -74,7 +74,7 @@ def test_runs_that_cannot_stand_beside_the_paper_are_refused(summary, change, me
 def test_run_folders_are_read(tiny_run, tmp_path, summary):
     folder = tmp_path / "run"
     shutil.copytree(str(tiny_run.folder), str(folder))
-    with pytest.raises(RunError, match="results.json: missing"):
+    with pytest.raises(RunError, match="results.json cannot be read: No such file"):
         read_run(folder)
     results = make(summary, "R-50").results
     results.update(format=1, kind="ct", curves={}, overlays=[], checkpoint="x")

@@ -121,7 +121,7 @@ def test_evaluate_compares_from_the_command_line(us_run, make_us_results, tmp_pa
         ("--compare {us} {us} --run {us} --split val", "takes no --run, --split"),
         ("--compare {us} {us} --bootstrap 5 --data x", "takes no --data, --bootstrap"),
         ("--compare {us} {us}/nowhere", "no run folder"),
-        ("--compare {us}/overlays {us}", "results.json: missing"),
+        ("--compare {us}/overlays {us}", "results.json cannot be read: No such file"),
         ("--compare {us} {us} --device gpu:0", "takes no --device"),
     ],
 )

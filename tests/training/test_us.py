@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_refused(data, flow, tiny_dataset, tiny_config, tmp
 def test_a_damaged_choice_of_the_best_is_told(data, tmp_path):
     run = train(config("us-faster-rcnn", best_epoch=True, epochs=1), data, tmp_path / "run", progress=False)
     gone = json.dumps({"checkpoint": "step-9", "map": 0.1, "split": "x"})
-    for text, message in (("{", "best.json is damaged"), (gone, "step-9")):
+    for text, message in (("{", "best.json cannot be read: it is not JSON.*; delete it"), (gone, "step-9")):
         (run.folder / "best.json").write_text(text)
         with pytest.raises(RunError, match=message):
             SliceDetector.from_run(run)

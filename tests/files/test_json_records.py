@@ -1,0 +1,62 @@
+"""Every way in which a file can be no record, and what the message then names."""
+
+import os
+from dataclasses import dataclass
+
+import pytest
+
+from gluon_liver.errors import RunError
+from gluon_liver.files.json_records import read_json, read_record, read_text
+from gluon_liver.files.typed import at_least, required
+
+
+@dataclass(frozen=True)
+class Epoch:
+    name: str
+    step: int = required(at_least(1))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "epoch.json"
+
+
+def refused(path, **options):
+    with pytest.raises(RunError) as caught:
+        read_record(Epoch, path, error=RunError, **options)
+    assert str(caught.value).startswith(str(path))
+    return str(caught.value)[len(str(path)) :]
+
+
+def test_a_record_comes_back(path):
+    path.write_text('{"name": "ü", "step": 3, "of a later version": 1}', encoding="utf-8")
+    assert read_record(Epoch, str(path)) == Epoch("ü", 3)
+    assert read_json(path)["step"] == 3 and read_text(path).startswith("{")
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"\xff\xfe", " cannot be read: it is not text"),
+        (b'{\n"name": }', " cannot be read: it is not JSON: Expecting value: line 2 column 9 (char 10)"),
+        (b"[" * 100_000, " cannot be read: it is nested too deeply"),
+        (b"[]", ": the top level: expected keys, found []"),
+        (b"{}", ": name is missing"),
+        (b'{"name": "a", "step": 0}', ": step is 0: it must be 1 or more"),
+    ],
+)
+def test_what_is_wrong_is_named_and_what_to_do(path, content, message):
+    path.write_bytes(content)
+    assert refused(path) == message
+    assert refused(path, remedy="train again") == f"{message}; train again"
+
+
+def test_a_file_that_is_not_there(path):
+    assert refused(path, remedy="train") == f" cannot be read: {os.strerror(2)}; train"
+    path.mkdir()
+    assert refused(path) == f" cannot be read: {os.strerror(21)}"
+
+
+def test_unknown_keys_are_refused_where_that_is_asked_for(path):
+    path.write_text('{"name": "a", "step": 1, "more": 0}')
+    assert refused(path, refuse_unknown=True) == ": unknown key 'more'; the top level has: name, step"
