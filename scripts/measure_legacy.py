@@ -22,16 +22,11 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from gluon_liver.data.network_input import network_input  # noqa: E402
-from gluon_liver.data.open import open_dataset  # noqa: E402
-from gluon_liver.evaluation.run_folder import SCORE_THRESHOLD  # noqa: E402
-from gluon_liver.evaluation.us import kept_detections  # noqa: E402
+from gluon_liver.data.open import DATASETS, open_dataset  # noqa: E402
+from gluon_liver.evaluation.task import REPLICATES, Scored  # noqa: E402
+from gluon_liver.evaluation.tasks import TASKS  # noqa: E402
 from gluon_liver.inference.detector import SliceDetector, detect_labelled, stored_boxes  # noqa: E402
 from gluon_liver.legacy.checkpoints import PREFIX, SCRIPT, export_legacy  # noqa: E402
-from gluon_liver.metrics.ct_summary import ct_summary  # noqa: E402
-from gluon_liver.metrics.us_summary import us_summary  # noqa: E402
-from gluon_liver.report.ct_tables import table4_text  # noqa: E402
-from gluon_liver.report.us_tables import kept_text, us_text  # noqa: E402
 from gluon_liver.runs.run import Run  # noqa: E402
 from gluon_liver.structures.detections import Detections  # noqa: E402
 from gluon_liver.structures.image_result import ImageResult  # noqa: E402
@@ -46,7 +41,7 @@ class LegacyDetector:
         self.config, self._python, self._folder = run.config, os.path.abspath(python), folder
 
     def detect(self, images, present, *, scales: Sequence[float], shapes) -> List[Detections]:
-        inputs = {"data": network_input(self.config)(images)}
+        inputs = {"data": DATASETS[self.config.task].network_input(images)}
         if self.config.network.multi_modal:
             inputs["present"] = present.astype(np.float32)
         np.savez(str(self._folder / "inputs.npz"), **inputs)
@@ -101,28 +96,11 @@ def main() -> int:
         there = detect_labelled(
             LegacyDetector(args.legacy_python, out, run), dataset, labels, batch_size=IMAGES, progress=False
         )
-    if run.config.is_ct:
-        summaries = [ct_summary(one, classes=dataset.classes, score_threshold=SCORE_THRESHOLD) for one in (here, there)]
-        texts = [
-            table4_text(one, row=run.config.row, data_note="test split", phantom=dataset.phantom) for one in summaries
-        ]
-    else:
-        scenes = {label.image_id: dataset.scene_of(label).name for label in labels}
-        summaries = [
-            us_summary(one, scenes=scenes, classes=dataset.classes, score_threshold=SCORE_THRESHOLD)
-            for one in (here, there)
-        ]
-        texts = [
-            us_text(
-                one,
-                model=run.config.model,
-                data_note="test split",
-                phantom=dataset.phantom,
-                kept=kept_text(kept_detections(run.config)),
-                split_by=dataset.split_by,
-            )
-            for one in summaries
-        ]
+    task = TASKS[dataset.task]
+    texts = []
+    for results in (here, there):
+        scored = Scored(run.config, dataset, "test", labels, results, "test split")
+        texts.append(task.text(scored, task.summary(scored, replicates=REPLICATES)))
     print(texts[0] if texts[0] == texts[1] else "\n".join(texts))
     alone, score, corner = apart(here, there)
     print(

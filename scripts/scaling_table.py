@@ -58,10 +58,10 @@ def load_of(name: str) -> Load:
 
     phases, images, passes = ROWS[name]
     config = load_config(name)
-    classes = ("cyst", "hemangioma", "hcc") if config.is_ct else ("tumor", "vessel")
+    classes = ("cyst", "hemangioma", "hcc") if config.task == "ct" else ("tumor", "vessel")
     detector = make_detector(config, classes=classes, phases=phases, context=mx.cpu())
     size, boxes = config.data.size, config.network.head.max_boxes
-    image = (1, phases, 1, config.data.slices, size, size) if config.is_ct else (1, 2, 3, size, size)
+    image = (1, phases, 1, config.data.slices, size, size) if config.task == "ct" else (1, 2, 3, size, size)
     shapes = {"image": image, "gt_boxes": (1, boxes, 4), "gt_labels": (1, boxes)}
     if phases > 1:
         shapes["present"] = (1, phases)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .options import add_batch_size, add_device, add_run, check_at_least_one, prepare_device
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m gluon_liver detect``."""
@@ -17,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STUDY_DIR",
         help="DATA/studies/CASE of prepared data, or a folder of DICOM files with one study",
     )
-    parser.add_argument("--run", required=True, type=Path, metavar="RUN", help="run folder that train.py made")
+    add_run(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to make")
     parser.add_argument("--phases", type=Path, metavar="FILE", help="which series is which phase (see import ct)")
     parser.add_argument("--reference", metavar="PHASE", help="phase to read; the run's reference phase by default")
@@ -28,16 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="draw where lesions look in the other phases (multi-modal runs), hits and false positives",
     )
-    parser.add_argument("--batch-size", type=int, help="slices at a time (default: fewer the larger they are)")
-    parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
+    add_batch_size(parser)
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Detect; prints one line a lesion and where the files are."""
-    from gluon_liver.system.runtime import prefer_synchronous_engine
-
-    if args.device == "cpu":
-        prefer_synchronous_engine()
+    prepare_device(args)
     from gluon_liver.errors import InputError
     from gluon_liver.inference.study import detect_study
     from gluon_liver.runs.devices import parse_device
@@ -45,8 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     if not 0 < args.score < 1:
         raise InputError(f"--score {args.score}: it must lie between 0 and 1")
-    if args.batch_size is not None and args.batch_size < 1:
-        raise InputError(f"--batch-size {args.batch_size}: it must be 1 or more")
+    check_at_least_one(args, "batch_size")
     result = detect_study(
         Run.open(args.run),
         args.study,

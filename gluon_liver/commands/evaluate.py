@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
 
 from gluon_liver.errors import InputError
 
-if TYPE_CHECKING:
-    from gluon_liver.runs.run import Run
+from .options import (
+    add_batch_size,
+    add_bootstrap,
+    add_data,
+    add_device,
+    add_run,
+    check_at_least_one,
+    open_run,
+    prepare_device,
+    replicates,
+)
 
 SCORING = {"data": None, "split": "test", "allow_train": False, "batch_size": None, "bootstrap": None, "device": "cpu"}
-REPLICATES = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``evaluate.py``."""
-    parser.add_argument("--run", type=Path, metavar="RUN", help="run folder that train.py made")
+    add_run(parser, required=False)
     parser.add_argument(
         "--compare",
         type=Path,
@@ -29,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("RUN_A", "RUN_B"),
         help="compare two ultrasound runs that were scored already; stands alone",
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="prepared data; the run's own by default")
+    add_data(parser)
     parser.add_argument(
         "--split",
         choices=("test", "val", "train"),
@@ -39,14 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-train", action="store_true", help="score the training patients; the report says so, it is no result"
     )
-    parser.add_argument("--batch-size", type=int, help="slices at a time (default: fewer the larger they are)")
-    parser.add_argument(
-        "--bootstrap",
-        type=int,
-        default=SCORING["bootstrap"],
-        help=f"patient-level bootstrap replicates, of CT runs alone (default {REPLICATES})",
-    )
-    parser.add_argument("--device", default=SCORING["device"], help="cpu (default) or gpu:N")
+    add_batch_size(parser)
+    add_bootstrap(parser)
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,42 +57,25 @@ def run(args: argparse.Namespace) -> int:
         return _compare(args)
     if args.run is None:
         raise InputError("give --run RUN to score a run, or --compare RUN_A RUN_B to compare two that were scored")
-    from gluon_liver.system.runtime import prefer_synchronous_engine
-
-    if args.device == "cpu":
-        prefer_synchronous_engine()
-    from gluon_liver.data.open import check_kind, open_dataset
+    prepare_device(args)
     from gluon_liver.evaluation.run_folder import evaluate
-    from gluon_liver.evaluation.us import evaluate_us
     from gluon_liver.runs.devices import parse_device
-    from gluon_liver.runs.run import Run
 
     if args.split == "train" and not args.allow_train:
         raise InputError("--split train scores what the run was trained on: give --allow-train if that is meant")
-    for name, value in (("--batch-size", args.batch_size), ("--bootstrap", args.bootstrap)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} {value}: it must be 1 or more")
-    opened = Run.open(args.run)
-    check_bootstrap(args.bootstrap, opened)
-    dataset = open_dataset(args.data if args.data is not None else opened.data_folder)
-    check_kind(opened.config, dataset)
-    options = {"split": args.split, "context": parse_device(args.device), "batch_size": args.batch_size}
-    if opened.config.is_ct:
-        text, report = evaluate(opened, dataset, replicates=args.bootstrap or REPLICATES, **options)
-    else:
-        text, report = evaluate_us(opened, dataset, **options)
+    check_at_least_one(args, "batch_size")
+    opened, dataset = open_run(args)
+    text, report = evaluate(
+        opened,
+        dataset,
+        split=args.split,
+        context=parse_device(args.device),
+        batch_size=args.batch_size,
+        replicates=replicates(args, opened),
+    )
     print(text)
     print(f"report: {report}")
     return 0
-
-
-def check_bootstrap(replicates: Optional[int], run: Run) -> None:
-    """Raise :class:`InputError` where an ultrasound run is given ``--bootstrap``."""
-    if replicates is not None and not run.config.is_ct:
-        raise InputError(
-            f"--bootstrap is for CT runs: {run.folder} is an ultrasound run, whose tables give SDs over scenes; "
-            "leave it out"
-        )
 
 
 def _compare(args: argparse.Namespace) -> int:

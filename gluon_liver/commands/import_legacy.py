@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .options import add_set
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m gluon_liver import-legacy``."""
@@ -20,13 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="config.json of an export (default: the one beside PREFIX), or a configuration as train.py takes it",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one key of a configuration that is no config.json; may be repeated",
-    )
+    add_set(parser, "a configuration that is no config.json")
     parser.add_argument(
         "--data",
         required=True,

@@ -11,6 +11,8 @@ from typing import List, Optional
 from gluon_liver.config.load import config_names, load_config
 from gluon_liver.config.schema import Config
 
+from .options import add_set
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
@@ -20,13 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CONFIG",
         help="YAML files or names of configurations; by default all but the bases",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one key of every configuration, e.g. network.batch_norm=frozen; may be repeated",
-    )
+    add_set(parser, "every configuration")
     parser.add_argument(
         "--phases",
         type=int,
@@ -44,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print one table a configuration; 0 whether or not they fit."""
+    from gluon_liver.data.ct_dataset import input_phases
     from gluon_liver.errors import ConfigError
-    from gluon_liver.runs.run import input_phases
     from gluon_liver.training.memory_plan import MIB, NOTES, format_plans, memory_plan
 
     if not 0 < args.limit_gb < 1e6:

@@ -10,20 +10,15 @@ from pathlib import Path
 
 from gluon_liver.errors import InputError
 
+from .options import add_data, add_set, open_run
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``records``."""
     parser.add_argument("--run", type=Path, metavar="RUN", help="take configuration and data of a run folder")
     parser.add_argument("--config", help="a packaged configuration or a YAML file; with --data instead of --run")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="change one key of --config; may be repeated",
-    )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="prepared data; the run's own by default")
+    add_set(parser, "--config")
+    add_data(parser)
     parser.add_argument("--split", choices=("train", "val", "test"), required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="NAME.rec")
 
@@ -33,19 +28,16 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.config.load import load_config
     from gluon_liver.data.open import open_dataset
     from gluon_liver.legacy.record_file import write_records
-    from gluon_liver.runs.run import Run
 
     if (args.run is None) == (args.config is None) or (args.config is not None and args.data is None):
         raise InputError("give --run RUN, or --config NAME and --data DIR")
     if args.run is not None:
-        if args.overrides:
+        if args.set:
             raise InputError("--set changes --config: a run's configuration stays as it is")
-        opened = Run.open(args.run)
-        config, folder = opened.config, args.data if args.data is not None else opened.data_folder
-    else:
-        config, folder = load_config(args.config, overrides=args.overrides), args.data
-    dataset = open_dataset(folder)
-    if args.run is not None and config.is_ct:
+        opened, dataset = open_run(args)
         opened.check_dataset(dataset)
+        config = opened.config
+    else:
+        config, dataset = load_config(args.config, overrides=args.set), open_dataset(args.data)
     print(f"{args.out}: {write_records(config, dataset, args.split, args.out, progress=True)} images")
     return 0

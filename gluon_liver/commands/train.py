@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gluon_liver.config.load import config_names, load_config
 
+from .options import add_set, check_at_least_one
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``train.py``."""
@@ -19,13 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="prepared data (see import ct)")
     parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to make")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one key of the configuration, e.g. train.epochs=5; may be repeated",
-    )
+    add_set(parser)
     parser.add_argument("--seed", type=int, help="shorthand for --set train.seed=SEED")
     parser.add_argument("--steps", type=int, help="stop after this many steps instead of after the epochs")
     parser.add_argument(
@@ -66,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; prints where the run is."""
     from gluon_liver.cluster import heartbeat
-    from gluon_liver.errors import ConfigError, InputError
+    from gluon_liver.errors import InputError
     from gluon_liver.system.runtime import prefer_synchronous_engine
 
     heartbeat.start()  # before MXNet, in whose code a worker may hang
@@ -84,8 +80,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.training.train import train
     from gluon_liver.weights.pretrained import Pretrained
 
-    if args.steps is not None and args.steps < 1:
-        raise ConfigError(f"--steps {args.steps}: it must be 1 or more")
+    check_at_least_one(args, "steps")
     if args.pretrained_hu and not args.pretrained:
         raise InputError("--pretrained-hu says what --pretrained FILE takes: give both")
     pretrained = None

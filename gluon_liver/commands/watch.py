@@ -11,13 +11,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .options import add_device, add_run, prepare_device
+
 FRAMES_PER_SECOND = 25.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m gluon_liver watch``."""
     parser.add_argument("source", metavar="VIDEO", help="a video, DICOM file or folder of frames, or a camera's number")
-    parser.add_argument("--run", required=True, type=Path, metavar="RUN", help="ultrasound run that train.py made")
+    add_run(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.mp4", help="annotated video to write")
     parser.add_argument("--score", type=float, default=0.5, help="lowest probability that is drawn (default 0.5)")
     parser.add_argument(
@@ -35,15 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "not for DICOM that tells its tissue region, which is taken",
     )
     parser.add_argument("--show", action="store_true", help="show the pictures in a window too; q ends it")
-    parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Watch; prints frames, frames a second and where the video is."""
-    from gluon_liver.system.runtime import prefer_synchronous_engine
-
-    if args.device == "cpu":
-        prefer_synchronous_engine()
+    prepare_device(args)
     from gluon_liver.errors import InputError
     from gluon_liver.inference.annotate_video import camera, watch
     from gluon_liver.inference.stream import StreamDetector

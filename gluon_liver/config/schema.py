@@ -171,11 +171,6 @@ class Config:
         return MODELS[self.model]
 
     @property
-    def is_ct(self) -> bool:
-        """Whether the model reads CT, not ultrasound."""
-        return self.model == "ct-faster-rcnn"
-
-    @property
     def images_a_device(self) -> int:
         """The most images that a device of one process computes at once."""
         return -(-self.train.batch_size // (self.parallel.device_count * self.parallel.accumulate))

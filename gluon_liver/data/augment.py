@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 
 from gluon_liver.config.schema import AugmentConfig
-from gluon_liver.config.windows import Window, window_values
 
 if TYPE_CHECKING:
     from .ct_loader import Sample
@@ -28,7 +27,7 @@ ERASED_SHARE, ERASED_ASPECT = (0.02, 0.2), (0.3, 1 / 0.3)  # of the image's area
 def augment(sample: Sample, config: AugmentConfig, *, grey_per_noise: float, rng: np.random.Generator) -> Sample:
     """Flip, then scale, rotate and shift about the centre, then erase, then add noise, as far as ``config`` says.
 
-    ``grey_per_noise``: grey values for one unit of ``config.noise`` (see :func:`grey_per_hu`; 1 for ultrasound).
+    ``grey_per_noise``: grey values for one unit of ``config.noise`` (:meth:`Dataset.grey_per_noise`).
     """
     if config.flip and rng.random() < 0.5:
         sample = flip(sample)
@@ -42,11 +41,6 @@ def augment(sample: Sample, config: AugmentConfig, *, grey_per_noise: float, rng
     if config.noise:
         sample = add_noise(sample, sd=config.noise * grey_per_noise, rng=rng)
     return sample
-
-
-def grey_per_hu(window: Window) -> float:
-    """Grey values of one HU inside a window."""
-    return 255.0 / window_values(window)[0]
 
 
 def flip(sample: Sample) -> Sample:

@@ -17,11 +17,7 @@ CLASSES = ("cyst", "hemangioma", "hcc")
 
 @dataclass(frozen=True)
 class CTLabel:
-    """The labels of one slice; without boxes it is background.
-
-    boxes: (n, 4) float32 (x1, y1, x2, y2), pixels of the stored slice, origin at its top-left corner, x2 and
-    y2 exclusive. labels: (n,) int32 indices into the classes.
-    """
+    """A :class:`gluon_liver.data.dataset.Label` of one slice of a phase."""
 
     image_id: int
     case: str
@@ -31,6 +27,18 @@ class CTLabel:
     height: int
     boxes: np.ndarray
     labels: np.ndarray
+
+    @property
+    def place(self) -> int:
+        return self.slice
+
+    @property
+    def title(self) -> str:
+        return f"{self.case}, slice {self.slice}"
+
+    @property
+    def file_stem(self) -> str:
+        return f"{self.case}-{self.slice:03d}"
 
 
 @dataclass

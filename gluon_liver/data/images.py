@@ -26,6 +26,11 @@ def to_grey(hu: np.ndarray, window: Window) -> np.ndarray:
     return np.rint(255 * np.clip((np.asarray(hu, dtype=np.float64) - low) / width, 0, 1)).astype(np.uint8)
 
 
+def grey_per_hu(window: Window) -> float:
+    """Grey values of one HU inside a window."""
+    return 255.0 / window_values(window)[0]
+
+
 def resize_square(image: np.ndarray, size: int) -> Tuple[np.ndarray, float]:
     """uint8 (..., H, W) -> ((..., size, size), scale): one scale size / max(H, W), zeros below and to the
     right.

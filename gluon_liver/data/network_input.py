@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
-
 import numpy as np
-
-from gluon_liver.config.schema import Config
 
 # mean and standard deviation of ImageNet in grey, so that transferred weights see what they were trained on
 GREY_MEAN, GREY_STD = 0.449, 0.226
@@ -20,8 +16,3 @@ def normalise(images: np.ndarray) -> np.ndarray:
 def unit_range(images: np.ndarray) -> np.ndarray:
     """uint8 -> float32 from 0 to 1, as the ultrasound networks take it."""
     return images.astype(np.float32) / np.float32(255.0)
-
-
-def network_input(config: Config) -> Callable[[np.ndarray], np.ndarray]:
-    """What turns the uint8 images of samples into the input of a configuration's model."""
-    return normalise if config.is_ct else unit_range

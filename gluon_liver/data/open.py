@@ -1,53 +1,54 @@
-"""Prepared data of either kind, opened by what its dataset.json says."""
+"""The tasks' datasets and loaders by name, and prepared data opened by what their dataset.json says."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Sequence, Union
+from typing import Any, Callable, Dict, Protocol, Sequence, Type, Union
 
 from gluon_liver.config.schema import Config
-from gluon_liver.data.ct_labels import CTLabel
-from gluon_liver.data.ct_loader import (
-    CTLoader,
-)
-from gluon_liver.data.us_labels import USLabel
-from gluon_liver.data.us_loader import USLoader
 from gluon_liver.errors import DatasetError
 
 from .ct_dataset import CTDataset
-from .us_dataset import KIND, USDataset
+from .ct_loader import CTLoader, Sample
+from .dataset import Dataset, read_description
+from .us_dataset import USDataset
+from .us_loader import USLoader
 
 
-def open_dataset(folder: Union[str, Path]) -> Union[CTDataset, USDataset]:
-    """CT or ultrasound data. Raises DatasetError as their ``open`` does."""
-    try:
-        record = json.loads((Path(folder) / "dataset.json").read_text(encoding="utf-8"))
-        ultrasound = isinstance(record, dict) and record.get("kind") == KIND
-    except (OSError, ValueError):
-        ultrasound = False  # CTDataset.open says what is wrong
-    return USDataset.open(folder) if ultrasound else CTDataset.open(folder)
+class Loader(Protocol):
+    """Loads labelled images as a configuration's network takes them."""
+
+    def labelled(self, label: Any) -> Sample:
+        """The network's input and the boxes of an image."""
 
 
-AnyDataset = Union[CTDataset, USDataset]
-
-
-AnyLabel = Union[CTLabel, USLabel]
-
-
-def make_loader(
-    config: Config, dataset: AnyDataset, *, cases: Sequence[str], progress: bool = False
-) -> Union[CTLoader, USLoader]:
-    """Loads labelled images of some cases as the configuration's network takes them."""
-    if isinstance(dataset, USDataset):
-        return USLoader(dataset, size=config.data.size, frames=2 if config.model == "us-flow" else 1)
+def _ct_loader(config: Config, dataset: CTDataset, *, cases: Sequence[str], progress: bool) -> Loader:
     multi_modal = config.network.multi_modal
     return CTLoader(dataset, config.data, cases=cases, multi_modal=multi_modal, progress=progress)
 
 
-def check_kind(config: Config, dataset: AnyDataset) -> None:
-    """Raise :class:`DatasetError` for CT data with an ultrasound model, or the other way round."""
-    found = "ultrasound" if isinstance(dataset, USDataset) else "CT"
-    wanted = "CT" if config.is_ct else "ultrasound"
-    if found != wanted:
-        raise DatasetError(f"{dataset.folder} holds {found} data, the model {config.model} takes {wanted}")
+def _us_loader(config: Config, dataset: USDataset, *, cases: Sequence[str], progress: bool) -> Loader:
+    return USLoader(dataset, size=config.data.size, frames=2 if config.model == "us-flow" else 1)
+
+
+DATASETS: Dict[str, Type[Dataset]] = {"ct": CTDataset, "us": USDataset}
+LOADERS: Dict[str, Callable[..., Loader]] = {"ct": _ct_loader, "us": _us_loader}
+
+
+def open_dataset(folder: Union[str, Path]) -> Dataset:
+    """Data of any task. Raises DatasetError as :meth:`Dataset.open` does."""
+    record = read_description(Path(folder), kinds=list(DATASETS))
+    return DATASETS[record["kind"]].open(folder)
+
+
+def make_loader(config: Config, dataset: Dataset, *, cases: Sequence[str], progress: bool = False) -> Loader:
+    """Loads labelled images of some cases as the configuration's network takes them."""
+    return LOADERS[dataset.task](config, dataset, cases=cases, progress=progress)
+
+
+def check_task(config: Config, dataset: Dataset) -> None:
+    """Raise :class:`DatasetError` for data of another task than the model's."""
+    if dataset.task != config.task:
+        raise DatasetError(
+            f"{dataset.folder} holds {dataset.title} data, the model {config.model} takes {DATASETS[config.task].title}"
+        )

@@ -20,11 +20,10 @@ CLASSES = ("tumor", "vessel")
 
 @dataclass(frozen=True)
 class USLabel:
-    """The labels of one frame; without boxes it is background.
+    """A :class:`gluon_liver.data.dataset.Label` of one frame, in pixels of the stored (cropped) frame.
 
     case: the recording. scene: number in the recording, from 1. frame: 0-based place in the recording. row: place in
-    the case's stored frames. boxes: float32 (n, 4) corners in pixels of the stored (cropped) frame, x2 and y2
-    exclusive. labels: int32 (n,) indices into the classes.
+    the case's stored frames.
     """
 
     image_id: int
@@ -36,6 +35,18 @@ class USLabel:
     height: int
     boxes: np.ndarray
     labels: np.ndarray
+
+    @property
+    def place(self) -> int:
+        return self.frame
+
+    @property
+    def title(self) -> str:
+        return f"{self.case}, scene {self.scene}, frame {self.frame}"
+
+    @property
+    def file_stem(self) -> str:
+        return f"{self.case}-{self.frame:06d}"
 
 
 @dataclass(frozen=True)

@@ -6,80 +6,70 @@ import contextlib
 import os
 import shutil
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 import mxnet as mx
-import numpy as np
 
-from gluon_liver.config.schema import Config
-from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.ct_labels import CTLabel
-from gluon_liver.data.open import AnyDataset
-from gluon_liver.data.windowed_images import open_images
+from gluon_liver.data.dataset import Dataset, Label
 from gluon_liver.errors import DatasetError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.lock import file_lock
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
-from gluon_liver.metrics.ct_summary import ct_curves, ct_summary
-from gluon_liver.metrics.matching import class_hits
-from gluon_liver.report.ct_page import write_report
-from gluon_liver.report.ct_tables import table4_text
-from gluon_liver.report.drawing import draw_overlay, save_png
 from gluon_liver.runs.checkpoint import read_best
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import detections_json
-from gluon_liver.structures.image_result import ImageResult
 
-SCORE_THRESHOLD = 0.5  # of precision and recall, and of what overlays draw
-OVERLAYS_A_KIND = 4
+from .overlays import write_overlays
+from .task import REPLICATES, Scored
+from .tasks import TASKS
+
 PHANTOM_NOTE = "phantom studies that this package generated"
 REAL_NOTE = "patients of the given data; not the paper's patients, which are not public"
 
 
 def evaluate(
     run: Run,
-    dataset: CTDataset,
+    dataset: Dataset,
     *,
     split: str = "test",
     context: Optional[mx.Context] = None,
     batch_size: Optional[int] = None,
-    replicates: int = 1000,
+    replicates: int = REPLICATES,
     progress: bool = True,
 ) -> Tuple[str, Path]:
-    """Score a run; returns the printed table and the path of report.html.
+    """Score a run; returns the printed tables and the path of report.html.
 
-    Raises :class:`DatasetError` when the split has no labelled slice, the data's classes or reference phase are not
-    the run's, or patients or studies of the split were trained on; :class:`RunError` for a run that cannot be used.
+    Raises :class:`DatasetError` when the data are of another task, the split has no labelled image, the data's classes
+    or phases are not the run's, or something of the split was trained on; :class:`RunError` for a run that cannot be
+    used.
     """
-    labels = split_labels(run, dataset, split)
-    notes = run_notes(run, dataset, split)
+    labels, note, task = split_labels(run, dataset, split), run_note(run, dataset, split), TASKS[dataset.task]
     with evaluation_folder(run) as folder:
         detector, checkpoint = SliceDetector.from_run(run, context=context)
         results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
-        summary = ct_summary(results, classes=dataset.classes, score_threshold=SCORE_THRESHOLD, replicates=replicates)
-        note = "; ".join(notes)
+        scored = Scored(run.config, dataset, split, labels, results, note)
+        summary = task.summary(scored, replicates=replicates)
+        overlays = write_overlays(folder / "overlays", task, scored)
+        record = task.record(scored, summary, checkpoint=checkpoint, overlays=overlays)
         write_json(folder / "detections.json", detections_json(results))
-        write_json(
-            folder / "results.json",
-            {
-                "format": 1,
-                "kind": "ct",
-                "row": run.config.row,
-                "split": split,
-                "checkpoint": checkpoint,
-                "data": {"phantom": dataset.phantom, "note": note, "studies": len(dataset.cases_of(split))},
-                "classes": list(dataset.classes),
-                "summary": summary,
-                "curves": ct_curves(results, classes=dataset.classes),
-                "overlays": _write_overlays(folder / "overlays", run.config, dataset, labels, results),
-            },
-        )
-        text = table4_text(summary, row=run.config.row, data_note=note, phantom=dataset.phantom)
-        write_report(folder)
+        write_json(folder / "results.json", {"format": 1, "kind": dataset.task, **record})
+        text = task.text(scored, summary)
+        task.write_report(folder)
     return text, run.folder / "report.html"
 
 
-def run_notes(run: Run, dataset: AnyDataset, split: str) -> List[str]:
+def split_labels(run: Run, dataset: Dataset, split: str) -> List[Label]:
+    """What is scored. Raises :class:`DatasetError` as :func:`evaluate` does."""
+    run.check_dataset(dataset)
+    if split != "train":
+        dataset.refuse_trained(run.environment, split)
+    labels = dataset.labels_of(split)
+    if not labels:
+        raise DatasetError(f"no labelled image in the {split} split of {dataset.folder}")
+    return labels
+
+
+def run_note(run: Run, dataset: Dataset, split: str) -> str:
     """What a reader must know of the numbers."""
     notes = [PHANTOM_NOTE if dataset.phantom else REAL_NOTE]
     if split == "train":
@@ -93,7 +83,7 @@ def run_notes(run: Run, dataset: AnyDataset, split: str) -> List[str]:
     done, planned, ended = run.progress()
     if not ended:
         notes.append(f"the run is unfinished: {done} of {planned} steps")
-    return notes
+    return "; ".join(notes)
 
 
 @contextlib.contextmanager
@@ -118,69 +108,3 @@ def evaluation_folder(run: Run) -> Iterator[Path]:
                 os.rename(str(folder / name), str(run.folder / name))
         finally:
             shutil.rmtree(str(folder), ignore_errors=True)
-
-
-def split_labels(run: Run, dataset: CTDataset, split: str) -> List[CTLabel]:
-    run.check_dataset(dataset)
-    cases = set(dataset.cases_of(split))
-    if split != "train":
-        scored = [info for info in dataset.cases if info.case in cases]
-        patients, studies = (set(run.environment["training_" + name]) for name in ("patients", "studies"))
-        seen = sorted(info.case for info in scored if info.patient in patients or info.fingerprint in studies)
-        if seen:
-            raise DatasetError(
-                f"{len(seen)} of {len(scored)} studies of the {split} split were trained on or belong to patients who "
-                f"were, the first is {seen[0]}: the split has changed since training"
-            )
-    labels = dataset.labels_of(split)
-    if not labels:
-        raise DatasetError(f"no labelled slice among the {len(cases)} studies of the {split} split")
-    return labels
-
-
-def overlay_kind(result: ImageResult) -> Optional[str]:
-    """What an overlay of this image shows: "miss", "false positive", "hit", or None for a clean background."""
-    keep = result.scores >= SCORE_THRESHOLD
-    hits = class_hits(result.boxes[keep], result.scores[keep], result.labels[keep], result.gt_boxes, result.gt_labels)
-    if not hits.all():
-        return "false positive"
-    if hits.sum() < len(result.gt_boxes):
-        return "miss"
-    return "hit" if len(hits) else None
-
-
-def overlay_examples(results: Sequence[ImageResult]) -> List[Tuple[str, int]]:
-    """(kind, index) of a few hits, false positives and misses, spread over the results."""
-    kinds = [overlay_kind(result) for result in results]
-    chosen = []
-    for kind in ("hit", "false positive", "miss"):
-        rows = [row for row, found in enumerate(kinds) if found == kind]
-        places = np.unique(np.linspace(0, len(rows) - 1, OVERLAYS_A_KIND).astype(int)) if rows else []
-        chosen += [(kind, rows[place]) for place in places]
-    return chosen
-
-
-def _write_overlays(
-    folder: Path, config: Config, dataset: CTDataset, labels: Sequence[CTLabel], results: Sequence[ImageResult]
-) -> List[Dict[str, str]]:
-    """PNG overlays of some results, as the paper's Fig. 5."""
-    folder.mkdir()
-    written = []
-    for kind, row in overlay_examples(results):
-        label, result = labels[row], results[row]
-        keep = result.scores >= SCORE_THRESHOLD
-        volume = open_images(dataset, label.case, config.data.window, config.data.storage)
-        picture = draw_overlay(
-            volume[dataset.reference_index, label.slice],
-            boxes=result.boxes[keep],
-            labels=result.labels[keep],
-            scores=result.scores[keep],
-            gt_boxes=result.gt_boxes,
-            gt_labels=result.gt_labels,
-            classes=dataset.classes,
-        )
-        name = f"{kind.replace(' ', '-')}-{label.case}-{label.slice:03d}.png"
-        save_png(folder / name, picture)
-        caption = f"{label.case}, slice {label.slice}: {kind}"
-        written.append({"file": "overlays/" + name, "caption": caption, "kind": kind})
-    return written

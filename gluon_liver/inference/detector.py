@@ -11,14 +11,14 @@ from tqdm import tqdm
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.ct_loader import OpenCase, Sample, ct_sample
-from gluon_liver.data.network_input import network_input
-from gluon_liver.data.open import AnyDataset, AnyLabel, make_loader
+from gluon_liver.data.dataset import Dataset, Label
+from gluon_liver.data.open import DATASETS, make_loader
 from gluon_liver.errors import RunError
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.nets import DetectionNet
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
-from gluon_liver.runs.run import Run, input_phases
+from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult
 
@@ -46,8 +46,7 @@ class SliceDetector:
         """
         context = context or mx.cpu()
         config = run.config
-        phases = input_phases(config, run.environment["phases"]) if config.is_ct else 1
-        detector = make_detector(config, classes=run.environment["classes"], phases=phases, context=context)
+        detector = make_detector(config, classes=run.environment["classes"], phases=run.input_phases, context=context)
         checkpoint = chosen_checkpoint(run)
         load_checkpoint(checkpoint, detector)
         return cls(detector, config=config, context=context), checkpoint.name
@@ -77,7 +76,7 @@ class SliceDetector:
 
     def inputs(self, images: np.ndarray, present: np.ndarray) -> List[mx.nd.NDArray]:
         """What the graphs take of ``images`` and ``present`` (see :meth:`detect`)."""
-        inputs = [network_input(self.config)(images)]
+        inputs = [DATASETS[self.config.task].network_input(images)]
         if self.network.phases > 1:
             inputs.append(present.astype(np.float32))
         return [mx.nd.array(part, ctx=self._context) for part in inputs]
@@ -132,28 +131,16 @@ def detect_slices(
 
 def detect_labelled(
     detector: SliceDetector,
-    dataset: AnyDataset,
-    labels: Sequence[AnyLabel],
+    dataset: Dataset,
+    labels: Sequence[Label],
     *,
     batch_size: Optional[int] = None,
     progress: bool = True,
 ) -> List[ImageResult]:
     """Detections beside the ground truth, for the metrics."""
     loader = make_loader(detector.config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
-    patients = {info.case: info.patient for info in dataset.cases}
     shapes = [(label.height, label.width) for label in labels]
     found = detect_samples(
         detector, (loader.labelled(label) for label in labels), shapes=shapes, batch_size=batch_size, progress=progress
     )
-    return [
-        ImageResult(
-            image_id=label.image_id,
-            patient=patients[label.case],
-            gt_boxes=label.boxes,
-            gt_labels=label.labels,
-            boxes=detections.boxes,
-            scores=detections.scores,
-            labels=detections.labels,
-        )
-        for label, detections in zip(labels, found)
-    ]
+    return [dataset.result(label, detections) for label, detections in zip(labels, found)]

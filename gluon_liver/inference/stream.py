@@ -9,6 +9,7 @@ import mxnet as mx
 import numpy as np
 
 from gluon_liver.data.network_input import unit_range
+from gluon_liver.data.us_dataset import USDataset
 from gluon_liver.data.us_loader import network_frames
 from gluon_liver.errors import RunError
 from gluon_liver.nn.streaming import FrameNet, StreamNet
@@ -42,7 +43,7 @@ class StreamDetector:
     @classmethod
     def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple[StreamDetector, str]:
         """The checkpoint of a run, and its name. Raises :class:`RunError` for a CT run or one without checkpoint."""
-        if run.config.is_ct:
+        if run.config.task != USDataset.task:
             raise RunError(f"{run.folder} is a CT run: watch takes runs of us-faster-rcnn and us-flow")
         context = context or mx.cpu()
         detector, checkpoint = SliceDetector.from_run(run, context=context)

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 import mxnet as mx
 import numpy as np
 
-from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.ct_dataset import CTDataset, shown_phases
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.ct_loader import CTLoader, OpenCase
 from gluon_liver.errors import InputError
@@ -121,7 +121,7 @@ def _read_dicom(
         )
     reference = reference or (phases and reference_of(phases)) or run.environment["reference_phase"]
     study = read_study(folder, phases=phases, reference=reference, progress=progress)
-    run.check_phases(study.phases, study.reference_phase)
+    run.check_shown(shown_phases(run.config, study.phases, study.reference_phase))
     return OpenCase.in_memory(study, run.config.data)
 
 

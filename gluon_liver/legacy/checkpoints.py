@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -16,7 +16,8 @@ import numpy as np
 import symbols
 from gluon_liver.config.load import build_config
 from gluon_liver.config.schema import Config
-from gluon_liver.data.open import AnyDataset, check_kind
+from gluon_liver.data.dataset import Dataset
+from gluon_liver.data.open import check_task
 from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
 from gluon_liver.files.arrays import save_arrays
 from gluon_liver.files.digest import hash_file
@@ -26,7 +27,7 @@ from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.readers.weights.formats import read_module_params
 from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint, save_checkpoint
-from gluon_liver.runs.run import IMPORTED, Run, input_phases
+from gluon_liver.runs.run import IMPORTED, Run
 from gluon_liver.runs.training_state import TrainingState
 from symbols.catalogue import network_of
 from symbols.module_params import CONSTANT_TOLERANCE
@@ -49,14 +50,10 @@ def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
     if out.exists():
         raise InputError(f"--out {out} exists: choose another folder")
     check_output(out, run.folder, overwrite=False)
-    environment = run.environment
-    phases = input_phases(run.config, environment["phases"]) if run.config.is_ct else 1
     checkpoint = chosen_checkpoint(run)
-    detector = make_detector(run.config, classes=environment["classes"], phases=phases, context=mx.cpu())
+    detector = make_detector(run.config, classes=run.environment["classes"], phases=run.input_phases, context=mx.cpu())
     manifest = load_checkpoint(checkpoint, detector)
-    plain = plain_config(
-        run.config, environment["classes"], environment.get("phases"), environment.get("reference_phase")
-    )
+    plain = plain_config(run.config, run.environment)
     arrays = module_arrays(detector, plain)
     try:
         with whole_folder(out) as folder:
@@ -74,20 +71,19 @@ def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
     return checkpoint.name
 
 
-def import_legacy(prefix: str, config: Config, dataset: AnyDataset, out: Path, *, epoch: int) -> Run:
+def import_legacy(prefix: str, config: Config, dataset: Dataset, out: Path, *, epoch: int) -> Run:
     """A run of the parameters in ``prefix``-0000.params (of ``epoch``), trained on the dataset's training patients.
 
     Its only checkpoint is of step 0, from which training can go on. Raises :class:`InputError` that lists what does
     not fit the configuration's network, :class:`DatasetError` for data of another kind, :class:`RunError` when
     ``out`` is taken.
     """
-    check_kind(config, dataset)
+    check_task(config, dataset)
     path = Path(f"{prefix}-{epoch:04d}.params")
     if not path.is_file():
         raise InputError(f"{path} is not there: PREFIX-0007.params is read with PREFIX --epoch 7")
-    phases = input_phases(config, dataset.phases) if config.is_ct else 1
-    detector = make_detector(config, classes=dataset.classes, phases=phases, context=mx.cpu())
-    set_parameters(detector, dataset_config(config, dataset), path)
+    detector = make_detector(config, classes=dataset.classes, phases=dataset.input_phases(config), context=mx.cpu())
+    set_parameters(detector, plain_config(config, dataset.training_record()), path)
     run = Run.create(out, config, dataset=dataset)
     try:
         with run_lock(run.folder):
@@ -110,24 +106,17 @@ def import_legacy(prefix: str, config: Config, dataset: AnyDataset, out: Path, *
     return run
 
 
-def plain_config(
-    config: Config, classes: Sequence[str], phases: Optional[Sequence[str]], reference: Optional[str]
-) -> Dict[str, Any]:
-    """A configuration as :mod:`symbols` takes it; ``phases`` and ``reference`` are of CT data."""
-    plain = dict(config.to_dict(), classes=list(classes))
-    if config.is_ct:
-        others = [name for name in phases if name != reference] if config.network.multi_modal else []
-        plain["phases"] = [reference] + others
+def plain_config(config: Config, record: Mapping[str, Any]) -> Dict[str, Any]:
+    """A configuration as :mod:`symbols` takes it; ``record`` is of a run or :meth:`Dataset.training_record`."""
+    plain = dict(config.to_dict(), classes=list(record["classes"]))
+    if "phases" in record:
+        reference = record["reference_phase"]
+        others = [name for name in record["phases"] if name != reference] if config.network.multi_modal else []
+        plain["phases"] = [reference, *others]
     return plain
 
 
-def dataset_config(config: Config, dataset: AnyDataset) -> Dict[str, Any]:
-    """:func:`plain_config` of what a network sees of a dataset."""
-    phases, reference = (dataset.phases, dataset.reference_phase) if config.is_ct else (None, None)
-    return plain_config(config, dataset.classes, phases, reference)
-
-
-def read_legacy_config(path: Path, dataset: AnyDataset) -> Config:
+def read_legacy_config(path: Path, dataset: Dataset) -> Config:
     """The configuration in an export's config.json.
 
     Raises :class:`ConfigError` when it is none, and :class:`DatasetError` when the data have other classes or phases.
@@ -139,8 +128,8 @@ def read_legacy_config(path: Path, dataset: AnyDataset) -> Config:
         raise ConfigError(f"no {path}: say with --config what the checkpoint's network is") from error
     except (AttributeError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is no configuration: {error}") from error
-    check_kind(config, dataset)
-    shown = dataset_config(config, dataset)
+    check_task(config, dataset)
+    shown = plain_config(config, dataset.training_record())
     for key in ADDED:
         if plain.get(key) != shown.get(key):
             raise DatasetError(

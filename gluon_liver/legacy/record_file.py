@@ -10,24 +10,25 @@ from __future__ import annotations
 import json
 import zlib
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 import mxnet as mx
 from tqdm import tqdm
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.ct_loader import Sample
-from gluon_liver.data.open import AnyDataset, AnyLabel, check_kind, make_loader
+from gluon_liver.data.dataset import Dataset, Label
+from gluon_liver.data.open import check_task, make_loader
 from gluon_liver.errors import DatasetError, InputError
 from gluon_liver.files.atomic import whole_path
 from gluon_liver.training.inputs import training_labels
 
-from .checkpoints import dataset_config
+from .checkpoints import plain_config
 
 FORMAT = 2
 
 
-def write_records(config: Config, dataset: AnyDataset, split: str, out: Path, *, progress: bool = False) -> int:
+def write_records(config: Config, dataset: Dataset, split: str, out: Path, *, progress: bool = False) -> int:
     """Write the labelled images of a split to ``out`` (NAME.rec, beside it NAME.idx); returns how many.
 
     The files are read back before they bear their names. Raises :class:`InputError` for another name or where there is
@@ -39,14 +40,14 @@ def write_records(config: Config, dataset: AnyDataset, split: str, out: Path, *,
     taken = [path for path in (out, index) if path.exists()]
     if taken:
         raise InputError(f"{taken[0]} exists: choose another name")
-    check_kind(config, dataset)
+    check_task(config, dataset)
     labels = training_labels(config, dataset) if split == "train" else dataset.labels_of(split)
     if not labels:
         raise DatasetError(f"no labelled image in the {split} split of {dataset.folder}")
     head = {
         "format": FORMAT,
         "split": split,
-        "config": dataset_config(config, dataset),
+        "config": plain_config(config, dataset.training_record()),
         "boxes": [len(label.boxes) for label in labels],
     }
     try:
@@ -64,7 +65,12 @@ def write_records(config: Config, dataset: AnyDataset, split: str, out: Path, *,
 
 
 def _write(
-    paths: List[Path], head: Dict[str, Any], config: Config, dataset: AnyDataset, labels: List[AnyLabel], progress: bool
+    paths: List[Path],
+    head: Dict[str, Any],
+    config: Config,
+    dataset: Dataset,
+    labels: Sequence[Label],
+    progress: bool,
 ) -> List[int]:
     """CRC-32 of what each record holds."""
     loader = make_loader(config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
@@ -82,12 +88,12 @@ def _write(
     return sums
 
 
-def _payload(sample: Sample, label: AnyLabel) -> bytes:
+def _payload(sample: Sample, label: Label) -> bytes:
     pixels = sample.image.tobytes()
     fields = {
         "image_id": label.image_id,
         "case": label.case,
-        "place": _place(label),
+        "place": label.place,
         "width": label.width,
         "height": label.height,
         "scale": sample.scale,
@@ -97,11 +103,6 @@ def _payload(sample: Sample, label: AnyLabel) -> bytes:
         "labels": sample.labels.tolist(),
     }
     return json.dumps(fields, allow_nan=False).encode("ascii") + b"\n" + pixels
-
-
-def _place(label: AnyLabel) -> int:
-    """Its slice or frame."""
-    return label.slice if hasattr(label, "slice") else label.frame
 
 
 def _read_sums(paths: List[Path], count: int) -> List[int]:

@@ -8,8 +8,9 @@ from typing import Any, Dict, Optional, Sequence, Union
 
 from tqdm import tqdm
 
-from gluon_liver.data.ct_dataset import FORMAT, KIND
+from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.ct_labels import CLASSES, Annotations, save_annotations
+from gluon_liver.data.dataset import FORMAT
 from gluon_liver.data.splits import make_splits
 from gluon_liver.data.study import fingerprint
 from gluon_liver.errors import InputError
@@ -158,7 +159,7 @@ def _write_data(log: CTImportLog, temporary: Path, fractions: Sequence[float], s
     report = build_report(log, splits)
     description = {
         "format": FORMAT,
-        "kind": KIND,
+        "kind": CTDataset.task,
         "phases": list(log.rules.order),
         "reference_phase": log.rules.reference,
         "classes": list(CLASSES),

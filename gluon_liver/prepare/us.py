@@ -10,8 +10,9 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 import numpy as np
 from tqdm import tqdm
 
+from gluon_liver.data.dataset import FORMAT
 from gluon_liver.data.splits import Splits, make_splits
-from gluon_liver.data.us_dataset import FORMAT, KIND, SPLIT_BY, image_name
+from gluon_liver.data.us_dataset import SPLIT_BY, USDataset, image_name
 from gluon_liver.data.us_labels import CLASSES, SourceLabel, USLabel, load_source_labels, save_labels, scenes_of
 from gluon_liver.errors import AnnotationError, InputError, SplitError
 from gluon_liver.files.output_folder import check_output
@@ -202,7 +203,7 @@ def _write_data(
     report = build_report(log, splits, split_by)
     description = {
         "format": FORMAT,
-        "kind": KIND,
+        "kind": USDataset.task,
         "classes": list(CLASSES),
         "split_by": split_by,
         "phantom": any(one.phantom for one in log.taken),

@@ -9,13 +9,15 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Collection, Dict, Optional, Sequence, Tuple, Union
+from typing import Any, Collection, Dict, Mapping, Optional, Tuple, Union
 
 import yaml
 
 from gluon_liver.config.load import build_config, save_config
 from gluon_liver.config.schema import Config
-from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.ct_dataset import input_phases
+from gluon_liver.data.dataset import Dataset
+from gluon_liver.data.open import DATASETS, check_task
 from gluon_liver.errors import ConfigError, DatasetError, RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.lock import LOCK
@@ -23,29 +25,11 @@ from gluon_liver.system.environment import describe_environment
 
 from .log import read_log
 
-# keys of environment.json that a run cannot be used without
-REQUIRED = {"data": str, "classes": list, "training_patients": list, "training_studies": list}
-REQUIRED_OF_CT = {"phases": list, "reference_phase": str}
-REQUIRED_OF_US = {"training_units": list}
 CHECKPOINT = re.compile(r"step-\d{8}")
 IMPORTED = "imported"  # event of the log: the weights were trained elsewhere
 
 # by training
 WRITTEN = ("config.yaml", "environment.json", "log.jsonl", "pretrained.json", "flow.json", "best.json", LOCK)
-
-
-def input_phases(config: Config, phases: Sequence[str]) -> int:
-    """How many phases a configuration's network takes of data that have ``phases``.
-
-    Raises :class:`ConfigError` when there is nothing to relate, or more than the network was made for.
-    """
-    if not config.network.multi_modal:
-        return 1
-    if not 2 <= len(phases) <= 4:
-        raise ConfigError(
-            f"network.multi_modal is true: it relates 2 to 4 phases, the data have {len(phases)}: {', '.join(phases)}"
-        )
-    return len(phases)
 
 
 class Run:
@@ -59,7 +43,7 @@ class Run:
         self._started = time.monotonic()
 
     @staticmethod
-    def check_new(folder: Path, *, dataset: CTDataset) -> None:
+    def check_new(folder: Path, *, dataset: Dataset) -> None:
         """Raise :class:`RunError` when something is in the folder already or it would lie inside the data."""
         if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
             dead = folder.is_dir() and (folder / "config.yaml").exists() and not has_checkpoint(folder)
@@ -75,9 +59,7 @@ class Run:
             raise RunError(f"--out {folder} lies inside the data folder: choose a folder outside of it")
 
     @classmethod
-    def create(
-        cls, folder: Union[str, Path], config: Config, *, dataset: CTDataset, made: Optional[bool] = None
-    ) -> Run:
+    def create(cls, folder: Union[str, Path], config: Config, *, dataset: Dataset, made: Optional[bool] = None) -> Run:
         """Make a new run folder; ``made`` says whether it was made for this run already. Raises as ``check_new``."""
         folder = Path(folder)
         cls.check_new(folder, dataset=dataset)
@@ -86,7 +68,6 @@ class Run:
         data, real = (os.path.realpath(str(path)) for path in (dataset.folder, folder))
         environment = describe_environment(config.train.seed)
         environment["data"] = os.path.relpath(data, real)
-        environment["classes"] = list(dataset.classes)
         environment.update(dataset.training_record())
         run = cls(folder, config, environment, made=made)
         try:
@@ -113,8 +94,7 @@ class Run:
             raise RunError(f"{folder}: config.yaml or environment.json cannot be read: {error}") from error
         if not isinstance(environment, dict):
             raise RunError(f"{folder}: environment.json holds no object")
-        required = dict(REQUIRED, **(REQUIRED_OF_CT if config.is_ct else REQUIRED_OF_US))
-        for key, kind in required.items():
+        for key, kind in {"data": str, **DATASETS[config.task].run_record}.items():
             if not isinstance(environment.get(key), kind):
                 raise RunError(f"{folder}: environment.json lacks {key!r} or has it in another form")
         return cls(folder, config, environment)
@@ -135,6 +115,11 @@ class Run:
         return Path(os.path.normpath(os.path.join(os.path.realpath(str(self.folder)), self.environment["data"])))
 
     @property
+    def input_phases(self) -> int:
+        """How many phases of an image the network takes."""
+        return input_phases(self.config, self.environment.get("phases", ()))
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
         return self.folder / "checkpoints"
@@ -152,21 +137,17 @@ class Run:
         """Whether the run began with another program's weights."""
         return any(record["event"] == IMPORTED for record in read_log(self.folder / "log.jsonl"))
 
-    def check_dataset(self, dataset: CTDataset) -> None:
-        """Raise :class:`DatasetError` unless the data show what the run was trained on: its classes and phases."""
-        self._check_same("classes", list(dataset.classes))
-        self.check_phases(dataset.phases, dataset.reference_phase)
+    def check_dataset(self, dataset: Dataset) -> None:
+        """Raise :class:`DatasetError` unless the data are of the run's task and show what it was trained on."""
+        check_task(self.config, dataset)
+        self.check_shown(dataset.shown(self.config))
 
-    def check_phases(self, phases: Sequence[str], reference_phase: str) -> None:
-        """Raise :class:`DatasetError` unless the phases of a study are what the run was trained on."""
-        self._check_same("reference_phase", reference_phase)
-        if self.config.network.multi_modal:
-            self._check_same("phases", list(phases))
-
-    def _check_same(self, name: str, shown: Any) -> None:
-        trained = self.environment[name]
-        if shown != trained:
-            raise DatasetError(f"the data have {name.replace('_', ' ')} {shown}, the run was trained on {trained}")
+    def check_shown(self, shown: Mapping[str, Any]) -> None:
+        """Raise :class:`DatasetError` unless the run was trained with ``shown``, see :meth:`Dataset.shown`."""
+        for name, value in shown.items():
+            trained = self.environment[name]
+            if value != trained:
+                raise DatasetError(f"the data have {name.replace('_', ' ')} {value}, the run was trained on {trained}")
 
     def log(self, event: str, **values: Any) -> None:
         """Append one JSON object to log.jsonl; ``time`` is seconds since the run was opened."""

@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional
 import mxnet as mx
 
 from gluon_liver.config.schema import Config
-from gluon_liver.data.open import AnyDataset
+from gluon_liver.data.dataset import Dataset
 from gluon_liver.errors import DatasetError
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.metrics.coco import coco_average_precision
@@ -22,7 +22,7 @@ class BestEpoch:
     Raises :class:`DatasetError` when neither split has a labelled image.
     """
 
-    def __init__(self, config: Config, dataset: AnyDataset, detector: RegionDetector, *, context: mx.Context):
+    def __init__(self, config: Config, dataset: Dataset, detector: RegionDetector, *, context: mx.Context):
         self._dataset = dataset
         self.split = "val" if dataset.labels_of("val") else "test"
         self._labels = dataset.labels_of(self.split)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Iterator, List, Optional, Sequence
+from typing import Any, Iterator, List, Optional, Sequence
 
 import numpy as np
 
 from gluon_liver.config.schema import Config
-from gluon_liver.data.augment import augment, grey_per_hu
+from gluon_liver.data.augment import augment
 from gluon_liver.data.ct_loader import (
     AUGMENT,
     DRAWS,
@@ -19,8 +19,8 @@ from gluon_liver.data.ct_loader import (
     generator,
     shuffle_labels,
 )
-from gluon_liver.data.network_input import network_input
-from gluon_liver.data.open import AnyDataset, AnyLabel, check_kind, make_loader
+from gluon_liver.data.dataset import Dataset
+from gluon_liver.data.open import check_task, make_loader
 from gluon_liver.errors import DatasetError
 
 from .batches import Batch, make_batch
@@ -33,9 +33,10 @@ class TrainingInputs:
     one with more boxes than ``network.head.max_boxes``. Warns when none of them has a box.
     """
 
-    def __init__(self, config: Config, dataset: AnyDataset, *, progress: bool = False):
-        check_kind(config, dataset)
+    def __init__(self, config: Config, dataset: Dataset, *, progress: bool = False):
+        check_task(config, dataset)
         self.config = config
+        self._dataset = dataset
         self.labels = training_labels(config, dataset)
         cases = sorted({label.case for label in self.labels})
         self._loader = make_loader(config, dataset, cases=cases, progress=progress)
@@ -70,7 +71,7 @@ class TrainingInputs:
             max_boxes=config.network.head.max_boxes,
             rngs=[generator(seed, TARGETS, epoch, index) for index in indices],
             draws=np.stack(numbers),
-            to_input=network_input(config),
+            to_input=self._dataset.network_input,
         )
 
     def stream(
@@ -92,12 +93,12 @@ class TrainingInputs:
         return augment(
             self._loader.labelled(self.labels[index]),
             data.augment,
-            grey_per_noise=grey_per_hu(data.window) if self.config.is_ct else 1.0,
+            grey_per_noise=self._dataset.grey_per_noise(self.config),
             rng=generator(self.config.train.seed, AUGMENT, epoch, index),
         )
 
 
-def training_labels(config: Config, dataset: AnyDataset) -> List[AnyLabel]:
+def training_labels(config: Config, dataset: Dataset) -> List[Any]:
     """Labelled images of the training patients, see :class:`TrainingInputs`."""
     labels = dataset.labels_of("train")
     if not labels:

@@ -166,8 +166,7 @@ class TrainingLoop:
     def _keep(self, batch: Batch, indices: List[int]) -> Path:
         """Save what a step was fed: the arrays of the batch, and which image each row is."""
         labels = [self.inputs.labels[index] for index in indices]
-        numbers = [getattr(one, "slice", getattr(one, "frame", "")) for one in labels]
-        names = [f"{one.case} {number}" for one, number in zip(labels, numbers)]
+        names = [f"{one.case} {one.place}" for one in labels]
         path = self._folder / f"failed-step-{self.trainer.step_count + 1:08d}-rank-{self.trainer.worker.rank}.npz"
         with whole_file(path, "wb") as stream:
             np.savez_compressed(stream, labels=np.array(names), **vars(batch))

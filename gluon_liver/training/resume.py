@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from gluon_liver.config.load import save_config
 from gluon_liver.config.schema import Config
-from gluon_liver.data.open import AnyDataset
+from gluon_liver.data.dataset import Dataset
 from gluon_liver.errors import ConfigError, DatasetError, RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.runs.checkpoint import BEST, load_state, newest_intact
@@ -50,7 +50,7 @@ class ResumePoint:
     changed: Dict[str, Tuple[Any, Any]]
 
 
-def find_resume_point(out: Path, choice: str, config: Config, dataset: AnyDataset) -> Optional[ResumePoint]:
+def find_resume_point(out: Path, choice: str, config: Config, dataset: Dataset) -> Optional[ResumePoint]:
     """Where to go on: ``choice`` is ``auto`` or a checkpoint of the run ``out``; None where auto finds no run.
 
     With auto the newest checkpoint that agrees with its manifest is taken. Raises :class:`RunError` when none does,
@@ -124,9 +124,8 @@ def _chosen(run: Run, choice: str) -> Path:
     return path
 
 
-def _check_data(run: Run, dataset: AnyDataset) -> None:
-    found = dict(dataset.training_record(), classes=list(dataset.classes))
-    for key, value in found.items():
+def _check_data(run: Run, dataset: Dataset) -> None:
+    for key, value in dataset.training_record().items():
         if run.environment.get(key) != value:
             raise DatasetError(
                 f"{dataset.folder} differs in {key.replace('_', ' ')} from what {run.folder} was trained on: give the "

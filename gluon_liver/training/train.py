@@ -11,13 +11,13 @@ import mxnet as mx
 
 from gluon_liver.cluster import heartbeat
 from gluon_liver.config.schema import Config
-from gluon_liver.data.open import AnyDataset
+from gluon_liver.data.dataset import Dataset
 from gluon_liver.errors import InputError, TrainingError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.lock import run_lock
 from gluon_liver.runs.checkpoint import load_checkpoint
 from gluon_liver.runs.devices import parse_devices
-from gluon_liver.runs.run import Run, begun, clear_dead, has_checkpoint, input_phases
+from gluon_liver.runs.run import Run, begun, clear_dead, has_checkpoint
 from gluon_liver.runs.training_state import restore_optimizer
 from gluon_liver.weights.pretrained import Pretrained, load_pretrained, set_flow
 
@@ -31,7 +31,7 @@ from .trainer import DetectorTrainer
 
 def train(
     config: Config,
-    dataset: AnyDataset,
+    dataset: Dataset,
     out: Path,
     *,
     steps: Optional[int] = None,
@@ -99,7 +99,7 @@ def train(
 
 def _prepare(
     config: Config,
-    dataset: AnyDataset,
+    dataset: Dataset,
     inputs: TrainingInputs,
     worker: Worker,
     contexts: Sequence[mx.Context],
@@ -111,11 +111,10 @@ def _prepare(
     progress: bool,
 ) -> Tuple[TrainingLoop, Dict[str, Any]]:
     """The loop with all weights set, and what a new run records of where they come from, by file."""
-    phases = input_phases(config, dataset.phases) if config.is_ct else 1
     trainer = DetectorTrainer(
         config,
         classes=dataset.classes,
-        phases=phases,
+        phases=dataset.input_phases(config),
         contexts=contexts,
         worker=worker,
         schedule=async_schedule(

@@ -46,7 +46,7 @@ def load_pretrained(
             f"network.batch_norm is 'frozen' with network.width {config.network.width}: the statistics of a pretrained "
             "net do not fit a part of its channels, it must be live"
         )
-    if pretrained.input_hu and not config.is_ct:
+    if pretrained.input_hu and config.task != "ct":
         raise ConfigError(f"--pretrained-hu is for CT; the configuration's model is {config.model}")
     low, high = pretrained.input_hu or (0.0, 1.0)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):

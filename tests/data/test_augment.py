@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.schema import AugmentConfig
-from gluon_liver.data.augment import add_noise, augment, erase, flip, grey_per_hu, transform
+from gluon_liver.data.augment import add_noise, augment, erase, flip, transform
 from gluon_liver.data.ct_loader import AUGMENT, Sample, generator
+from gluon_liver.data.images import grey_per_hu
 
 
 def sample_of(image, boxes=()):

@@ -13,7 +13,8 @@ import pytest
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.splits import Splits, save_splits
 from gluon_liver.errors import DatasetError, RunError
-from gluon_liver.evaluation.run_folder import evaluate, overlay_kind
+from gluon_liver.evaluation.overlays import overlay_kind
+from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import detections_json
@@ -99,7 +100,7 @@ def test_a_failed_evaluation_leaves_the_last_one(run, tiny_dataset, monkeypatch)
     def fail(folder):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gluon_liver.evaluation.run_folder.write_report", fail)
+    monkeypatch.setattr("gluon_liver.evaluation.ct.write_report", fail)
     with pytest.raises(OSError, match="No space"):
         evaluate(run, tiny_dataset, replicates=7, progress=False)
     assert {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()} == before

@@ -53,7 +53,7 @@ def tiny(name, overrides=()):
     """A configuration's network at a width and size that runs in a second: the Gluon object and the plain one."""
     config = load_config(name, overrides=TINY + list(overrides))
     plain = config.to_dict()
-    plain["classes"] = ["cyst", "hemangioma", "hcc"] if config.is_ct else ["tumor", "vessel"]
+    plain["classes"] = ["cyst", "hemangioma", "hcc"] if config.task == "ct" else ["tumor", "vessel"]
     plain["phases"] = PHASES if config.network.multi_modal else PHASES[:1]
     return config, plain
 
@@ -79,7 +79,7 @@ def seeded(config, plain, *, batch_size=BATCH, seed=SEED):
         parameter.set_data(mx.nd.array(value))
     size = config.data.size
     shape = (batch_size, phases, 1, config.data.slices, size, size)
-    if not config.is_ct:
+    if config.task != "ct":
         shape = (batch_size, detector.frames, 3, size, size)
     coarse = rng.uniform(0, 1, shape[:-2] + (size // 8, size // 8))  # smooth, so that frames have a flow
     x = coarse.repeat(8, axis=-1).repeat(8, axis=-2) + rng.normal(0, 0.05, shape)

@@ -7,14 +7,13 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.ct_dataset import CTDataset, input_phases
 from gluon_liver.data.ct_loader import CTLoader, OpenCase, ct_sample
 from gluon_liver.errors import ConfigError, DatasetError
 from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.inference.study import detect_study
 from gluon_liver.nn.nets import DetectionNet
-from gluon_liver.runs.run import input_phases
 from gluon_liver.training.train import train
 from gluon_liver.training.trainer import DetectorTrainer
 from tests.conftest import write_dataset

@@ -12,7 +12,7 @@ from gluon_liver.config.load import build_config
 from gluon_liver.data.open import make_loader, open_dataset
 from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
 from gluon_liver.evaluation.from_file import score_detections
-from gluon_liver.evaluation.us import evaluate_us
+from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.flow.liteflownet import LiteFlowNet
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.inference.stream import StreamDetector
@@ -172,7 +172,7 @@ def runs(data, flow, tmp_path_factory):
 
 def test_both_models_are_scored_and_compared(runs, data, capsys):
     for model, run in runs.items():
-        text, report = evaluate_us(run, data, progress=False)
+        text, report = evaluate(run, data, progress=False)
         results = json.loads((run.folder / "results.json").read_text())
         assert "Table 1" in text and report.is_file() and results["model"] == model
         assert results["detections"] == {"score_threshold": 0.0, "max_detections": 100}
@@ -189,7 +189,7 @@ def test_what_was_trained_on_is_not_scored(runs, data):
     run = Run.open(runs["us-faster-rcnn"].folder)
     run.environment["training_units"] = [data.unit_of(label) for label in data.labels_of("test")]
     with pytest.raises(DatasetError, match="were trained on"):
-        evaluate_us(run, data, progress=False)
+        evaluate(run, data, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -213,20 +213,20 @@ def test_what_was_trained_on_is_not_scored_in_another_import(data, imports, tmp_
         assert prints(again, "test") & prints(data, "train")
         assert not {again.unit_of(label) for label in again.labels} & set(run.environment["training_units"])
         with pytest.raises(DatasetError, match="were trained on.*imported again"):
-            evaluate_us(run, again, progress=False)
+            evaluate(run, again, progress=False)
     assert not (run.folder / "results.json").exists()
-    evaluate_us(run, data, progress=False)
+    evaluate(run, data, progress=False)
 
 
 def test_parts_of_a_recording_are_scored_in_the_import_of_the_training_alone(data, imports, runs):
     run = Run.open(runs["us-faster-rcnn"].folder)
     run.environment.update(imports["image"].training_record())
     assert prints(imports["image"], "test") & prints(imports["image"], "train")
-    evaluate_us(run, imports["image"], progress=False)
+    evaluate(run, imports["image"], progress=False)
     for name in ("scene", "patient"):
         assert prints(imports[name], "test") & prints(imports["image"], "train")
         with pytest.raises(DatasetError, match="were trained on"):
-            evaluate_us(run, imports[name], progress=False)
+            evaluate(run, imports[name], progress=False)
 
 
 def test_the_bootstrap_is_of_ct_runs(runs, capsys):
@@ -317,7 +317,7 @@ def test_a_record_file_holds_both_frames(data, tmp_path):
 
 def test_a_file_of_detections_gives_the_tables_of_evaluate(runs, data, capsys):
     run = runs["us-flow"]
-    text, _ = evaluate_us(run, data, progress=False)
+    text, _ = evaluate(run, data, progress=False)
     file = run.folder / "detections.json"
     scored = score_detections(run, data, file)
     assert scored == text

@@ -1,0 +1,92 @@
+"""Options that several commands have, and what their values must be."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Tuple
+
+from gluon_liver.errors import InputError
+
+if TYPE_CHECKING:
+    from gluon_liver.data.dataset import Dataset
+    from gluon_liver.runs.run import Run
+
+
+def add_run(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """``--run``."""
+    parser.add_argument("--run", type=Path, required=required, metavar="RUN", help="run folder that train.py made")
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """``--data``, which :func:`open_run` reads."""
+    parser.add_argument("--data", type=Path, metavar="DIR", help="prepared data; the run's own by default")
+
+
+def add_set(parser: argparse.ArgumentParser, what: str = "the configuration") -> None:
+    """``--set``, overrides of a configuration."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"change one key of {what}, e.g. train.epochs=5; may be repeated",
+    )
+
+
+def add_batch_size(parser: argparse.ArgumentParser) -> None:
+    """``--batch-size`` of detection."""
+    parser.add_argument("--batch-size", type=int, help="images at a time (default: fewer the larger they are)")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """``--device``, of which :func:`prepare_device` has to know before MXNet is imported."""
+    parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
+
+
+def add_bootstrap(parser: argparse.ArgumentParser) -> None:
+    """``--bootstrap``, which :func:`replicates` reads."""
+    parser.add_argument(
+        "--bootstrap", type=int, help="patient-level bootstrap replicates, of CT runs alone (default 1000)"
+    )
+
+
+def prepare_device(args: argparse.Namespace) -> None:
+    """Called before MXNet is imported: see :func:`gluon_liver.system.runtime.prefer_synchronous_engine`."""
+    from gluon_liver.system.runtime import prefer_synchronous_engine
+
+    if args.device == "cpu":
+        prefer_synchronous_engine()
+
+
+def check_at_least_one(args: argparse.Namespace, *names: str) -> None:
+    """Raise :class:`InputError` for a number below 1; options that were not given are None."""
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name.replace('_', '-')} {value}: it must be 1 or more")
+
+
+def open_run(args: argparse.Namespace) -> Tuple[Run, Dataset]:
+    """``--run`` and the data of ``--data``, the run's own by default."""
+    from gluon_liver.data.open import open_dataset
+    from gluon_liver.runs.run import Run
+
+    run = Run.open(args.run)
+    return run, open_dataset(run.data_folder if args.data is None else args.data)
+
+
+def replicates(args: argparse.Namespace, run: Run) -> int:
+    """What ``--bootstrap`` says. Raises :class:`InputError` for a run whose task has no bootstrap."""
+    from gluon_liver.data.open import DATASETS
+    from gluon_liver.evaluation.task import REPLICATES
+    from gluon_liver.evaluation.tasks import TASKS
+
+    check_at_least_one(args, "bootstrap")
+    if args.bootstrap is None:
+        return REPLICATES
+    why_not = TASKS[run.config.task].no_bootstrap
+    if why_not:
+        titles = " and ".join(DATASETS[name].title for name, task in TASKS.items() if not task.no_bootstrap)
+        raise InputError(f"--bootstrap is for {titles} runs: {run.folder} is {why_not}; leave it out")
+    return args.bootstrap

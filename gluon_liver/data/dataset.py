@@ -1,0 +1,289 @@
+"""The contract of prepared data: what a dataset of any task is to training, detection and evaluation.
+
+A third task adds a subclass of :class:`Dataset` here in data/, a loader of its labelled images, both under its name in
+:mod:`gluon_liver.data.open`, and how it is scored in :mod:`gluon_liver.evaluation.tasks`.
+"""
+
+from __future__ import annotations
+
+import abc
+import json
+import os
+import typing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Dict, Generic, List, Mapping, Protocol, Sequence, Set, Tuple, Type, TypeVar, Union
+
+import numpy as np
+
+from gluon_liver.config.schema import Config
+from gluon_liver.errors import DatasetError, SplitError
+from gluon_liver.structures.detections import Detections
+from gluon_liver.structures.image_result import ImageResult
+
+from .splits import Splits, load_splits
+
+FORMAT = 1  # of dataset.json
+
+
+class Label(Protocol):
+    """The labels of one image; without boxes it is background.
+
+    boxes: float32 (n, 4) corners (x1, y1, x2, y2) in pixels of the stored image, the origin at its top-left corner, x2
+    and y2 exclusive. labels: int32 (n,) indices into the classes. height, width: of the stored image.
+    """
+
+    @property
+    def image_id(self) -> int: ...
+
+    @property
+    def case(self) -> str: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def boxes(self) -> np.ndarray: ...
+
+    @property
+    def labels(self) -> np.ndarray: ...
+
+    @property
+    def place(self) -> int:
+        """Where the image lies in its case, from 0: the slice, or the frame."""
+
+    @property
+    def title(self) -> str:
+        """Case and place in words, as under a picture."""
+
+    @property
+    def file_stem(self) -> str:
+        """Case and place in the name of a file."""
+
+
+L = TypeVar("L", bound=Label)
+D = TypeVar("D", bound="Dataset")
+
+
+@dataclass(frozen=True)
+class CaseInfo:
+    """What dataset.json says of one case; a task adds fields, whole numbers and texts, that an entry must have.
+
+    fingerprint: SHA-256 (hex) of the stored pixels, without salt: equal for one case in two imports.
+    """
+
+    case: str
+    patient: str
+    fingerprint: str
+
+
+C = TypeVar("C", bound=CaseInfo)
+
+
+@dataclass(frozen=True)
+class Dataset(abc.ABC, Generic[L, C]):
+    """A folder of prepared data, opened and checked; pixels are read case by case.
+
+    Class attributes
+    ----------------
+    task: its name, the ``kind`` of dataset.json and what :attr:`gluon_liver.config.schema.Config.task` gives.
+    title: the task in messages.
+    files: what each folder studies/<case> must hold.
+    case_info: the entries of ``studies`` in dataset.json.
+    run_record: keys of :meth:`training_record`, with their types, that a run of the task cannot be used without.
+
+    Attributes
+    ----------
+    labels: all labelled images, those of a case together with rising places.
+    split_by: what no two splits share: "patient", or what a task has below it.
+    phantom: a case of it or more shows a phantom, so results on it say nothing about patients.
+    """
+
+    task: ClassVar[str]
+    title: ClassVar[str]
+    files: ClassVar[Tuple[str, ...]]
+    case_info: ClassVar[Type[CaseInfo]]
+    run_record: ClassVar[Mapping[str, type]] = {"classes": list, "training_patients": list, "training_studies": list}
+
+    folder: Path
+    classes: Tuple[str, ...]
+    cases: Sequence[C]
+    labels: Sequence[L]
+    splits: Splits
+    split_by: str
+    phantom: bool
+
+    @classmethod
+    def open(cls: Type[D], folder: Union[str, Path]) -> D:
+        """Open DATA. Raises DatasetError (AnnotationError, SplitError) that names the file and the key."""
+        folder = Path(folder)
+        record = read_description(folder, kinds=(cls.task,))
+        cases = [_case_info(entry, place, cls.case_info) for place, entry in enumerate(record["studies"])]
+        if len({info.case for info in cases}) != len(cases):
+            raise DatasetError(f"{folder}/dataset.json lists a case twice")
+        for info in cases:
+            for name in cls.files:
+                if not (folder / "studies" / info.case / name).is_file():
+                    raise DatasetError(f"{folder}: studies/{info.case}/{name} is missing; import the data again")
+        splits = load_splits(str(folder / "splits.json"))
+        dataset = cls._read(record, folder=folder, cases=cases, splits=splits, phantom=record.get("phantom", False))
+        known: Set[str] = set().union(*(dataset.units_of(info) for info in cases))
+        unknown = sorted(set(splits.train + splits.val + splits.test) - known)
+        if unknown:
+            names = ", ".join(unknown[:5])
+            raise SplitError(f"{folder}/splits.json names what is no {dataset.split_by} of the data: {names}")
+        return dataset
+
+    @classmethod
+    @abc.abstractmethod
+    def _read(cls: Type[D], record: Mapping[str, Any], **common: Any) -> D:
+        """The dataset of a dataset.json and the fields in ``common``; it adds classes, labels and split_by.
+
+        Raises DatasetError for keys of the task alone, AnnotationError for labels that do not fit the cases.
+        """
+
+    # what the splits part
+
+    def unit_of(self, label: L) -> str:
+        """The name in splits.json that ``label`` belongs to: its patient, where a task says nothing else."""
+        return self.info(label.case).patient
+
+    def units_of(self, info: C) -> Set[str]:
+        """The names in splits.json that a case has a part in."""
+        return {info.patient}
+
+    def cases_of(self, split_name: str) -> List[str]:
+        """Case ids with a part in "train", "val" or "test", in the order of dataset.json."""
+        wanted = set(self.splits.of(split_name))
+        return [info.case for info in self.cases if not wanted.isdisjoint(self.units_of(info))]
+
+    def labels_of(self, split_name: str) -> List[L]:
+        """Labelled images of "train", "val" or "test", in their order."""
+        wanted = set(self.splits.of(split_name))
+        return [label for label in self.labels if self.unit_of(label) in wanted]
+
+    @cached_property
+    def _info_of(self) -> Dict[str, C]:
+        return {info.case: info for info in self.cases}
+
+    def info(self, case: str) -> C:
+        """What dataset.json says of a case. Raises DatasetError for one that is not in the data."""
+        if case not in self._info_of:
+            raise DatasetError(f"{self.folder} has no case {case!r}")
+        return self._info_of[case]
+
+    # what a run was trained on
+
+    def training_record(self) -> Dict[str, Any]:
+        """What a run records of its training data, so that nothing of it is ever scored as held out."""
+        cases = set(self.cases_of("train"))
+        trained = [info for info in self.cases if info.case in cases]
+        return {
+            "classes": list(self.classes),
+            **self._task_record(),
+            "training_patients": sorted({info.patient for info in trained}),
+            "training_studies": sorted(info.fingerprint for info in trained),
+        }
+
+    def _task_record(self) -> Dict[str, Any]:
+        """What the task adds to :meth:`training_record`."""
+        return {}
+
+    def shown(self, config: Config) -> Dict[str, Any]:
+        """The part of :meth:`training_record` that a network must have been trained with to be used on these data."""
+        return {"classes": list(self.classes)}
+
+    def refuse_trained(self, trained: Mapping[str, Any], split_name: str) -> None:
+        """Raise DatasetError when something in a split was trained on.
+
+        ``trained`` is :meth:`training_record` of the training data, which these may be another import of.
+        """
+        cases = set(self.cases_of(split_name))
+        scored = [info for info in self.cases if info.case in cases]
+        patients, prints = (set(trained[f"training_{name}"]) for name in ("patients", "studies"))
+        seen = sorted(info.case for info in scored if info.patient in patients or info.fingerprint in prints)
+        if seen:
+            raise DatasetError(
+                f"{len(seen)} of {len(scored)} studies of the {split_name} split were trained on or belong to patients "
+                f"who were, the first is {seen[0]}: the split has changed since training"
+            )
+
+    # what a network takes
+
+    def input_phases(self, config: Config) -> int:
+        """How many phases of an image a configuration's network takes."""
+        return 1
+
+    @staticmethod
+    @abc.abstractmethod
+    def network_input(images: np.ndarray) -> np.ndarray:
+        """uint8 images of samples -> float32 as the task's networks take them."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def grey_per_noise(config: Config) -> float:
+        """Grey values for one unit of ``data.augment.noise``."""
+
+    def result(self, label: L, detections: Detections) -> ImageResult:
+        """Detections beside the ground truth of an image, for the metrics."""
+        return ImageResult(
+            image_id=label.image_id,
+            patient=self.info(label.case).patient,
+            gt_boxes=label.boxes,
+            gt_labels=label.labels,
+            boxes=detections.boxes,
+            scores=detections.scores,
+            labels=detections.labels,
+        )
+
+
+def read_description(folder: Path, *, kinds: Sequence[str]) -> Dict[str, Any]:
+    """dataset.json of data of one of ``kinds``, checked as far as the tasks share it. Raises DatasetError."""
+    path = folder / "dataset.json"
+    make_one = f"make one with `python -m gluon_liver import {' or '.join(kinds)}`"
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: there is no such data folder; {make_one}")
+    if not path.is_file():
+        raise DatasetError(f"{folder} has no dataset.json; {make_one}")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{path} cannot be read: {error}") from error
+    kind = record.get("kind") if isinstance(record, dict) else None
+    if kind not in kinds:
+        raise DatasetError(f"{path} describes data of kind {kind!r}; this needs {' or '.join(map(repr, kinds))}")
+    if record.get("format") != FORMAT:
+        raise DatasetError(f"{path} has format {record.get('format')!r}, this version reads {FORMAT}; import again")
+    if not is_names(record.get("classes")):
+        raise DatasetError(f"{path}: key 'classes' must be a list of names")
+    if not isinstance(record.get("phantom", False), bool):
+        raise DatasetError(f"{path}: key 'phantom' must be true or false")
+    if not isinstance(record.get("studies"), list) or not record["studies"]:
+        raise DatasetError(f"{path}: key 'studies' must be a list with one case or more")
+    return record
+
+
+def is_names(value: Any) -> bool:
+    """Whether a value of a JSON file is a list of texts with one or more."""
+    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+
+
+def _case_info(entry: Any, place: int, kind: Type[CaseInfo]) -> CaseInfo:
+    where, types = f"dataset.json: entry {place} of studies", typing.get_type_hints(kind)
+    if not isinstance(entry, dict):
+        raise DatasetError(f"{where} must be an object with {', '.join(types)}")
+    for key, wanted in types.items():
+        if key not in entry:
+            raise DatasetError(f"{where} has no key {key!r}; import the data again")
+        if type(entry[key]) is not wanted:
+            raise DatasetError(f"{where}: key {key!r} must be {'a whole number' if wanted is int else 'a text'}")
+    info = kind(**{key: entry[key] for key in types})
+    if info.case != os.path.basename(info.case) or info.case in ("", ".", ".."):
+        raise DatasetError(f"{where}: key 'case' is no plain name")
+    return info

@@ -1,0 +1,68 @@
+"""CT: accuracy, precision, recall and FROC with bootstrap intervals beside the paper's Table 4."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy as np
+
+from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.ct_labels import CTLabel
+from gluon_liver.data.windowed_images import open_images
+from gluon_liver.metrics.ct_summary import ct_curves, ct_summary
+from gluon_liver.report.ct_page import write_report
+from gluon_liver.report.ct_tables import table4_text
+from gluon_liver.report.drawing import draw_overlay
+
+from .task import SCORE_THRESHOLD, Scored, Task
+
+
+class CT(Task[CTDataset, CTLabel]):
+    """See :class:`Task`."""
+
+    def summary(self, scored: Scored[CTDataset, CTLabel], *, replicates: int) -> Dict[str, Any]:
+        classes = scored.dataset.classes
+        return ct_summary(scored.results, classes=classes, score_threshold=SCORE_THRESHOLD, replicates=replicates)
+
+    def text(self, scored: Scored[CTDataset, CTLabel], summary: Dict[str, Any]) -> str:
+        phantom = scored.dataset.phantom
+        return table4_text(summary, row=scored.config.row, data_note=scored.note, phantom=phantom)
+
+    def draw(self, scored: Scored[CTDataset, CTLabel], number: int) -> np.ndarray:
+        dataset, data, label = scored.dataset, scored.config.data, scored.labels[number]
+        result = scored.results[number]
+        keep = result.scores >= SCORE_THRESHOLD
+        volume = open_images(dataset, label.case, data.window, data.storage)
+        return draw_overlay(
+            volume[dataset.reference_index, label.place],
+            boxes=result.boxes[keep],
+            labels=result.labels[keep],
+            scores=result.scores[keep],
+            gt_boxes=result.gt_boxes,
+            gt_labels=result.gt_labels,
+            classes=dataset.classes,
+        )
+
+    def record(
+        self,
+        scored: Scored[CTDataset, CTLabel],
+        summary: Dict[str, Any],
+        *,
+        checkpoint: str,
+        overlays: List[Dict[str, str]],
+    ) -> Dict[str, Any]:
+        dataset, split = scored.dataset, scored.split
+        return {
+            "row": scored.config.row,
+            "split": split,
+            "checkpoint": checkpoint,
+            "data": {"phantom": dataset.phantom, "note": scored.note, "studies": len(dataset.cases_of(split))},
+            "classes": list(dataset.classes),
+            "summary": summary,
+            "curves": ct_curves(scored.results, classes=dataset.classes),
+            "overlays": overlays,
+        }
+
+    def write_report(self, folder: Path) -> None:
+        write_report(folder)

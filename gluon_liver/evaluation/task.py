@@ -1,0 +1,72 @@
+"""The contract of a task in evaluation: how detections are scored, tabulated and drawn."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Dict, Generic, List, Sequence, TypeVar
+
+import numpy as np
+
+from gluon_liver.config.schema import Config
+from gluon_liver.data.dataset import Dataset, Label
+from gluon_liver.structures.image_result import ImageResult
+
+SCORE_THRESHOLD = 0.5  # of precision, recall and sensitivity, and of what overlays draw
+REPLICATES = 1000  # of the bootstrap
+
+D = TypeVar("D", bound=Dataset)
+L = TypeVar("L", bound=Label)
+
+
+@dataclass(frozen=True)
+class Scored(Generic[D, L]):
+    """What a network of ``config`` detected in a split: an :class:`ImageResult` for each of ``labels``.
+
+    note: what a reader must know of the numbers.
+    """
+
+    config: Config
+    dataset: D
+    split: str
+    labels: Sequence[L]
+    results: Sequence[ImageResult]
+    note: str
+
+
+class Task(abc.ABC, Generic[D, L]):
+    """How evaluation treats one task: a third one adds a subclass here and its name to :data:`..tasks.TASKS`.
+
+    Its methods are called in this order, and everything about an image reaches them as a :class:`Scored`, whose
+    ``dataset`` is the task's own. What they return goes to the printed text, to results.json and from there, by
+    :meth:`write_report`, to the page; nothing is detected twice.
+    """
+
+    no_bootstrap: ClassVar[str] = ""  # why runs of the task take no --bootstrap, after "RUN is "; "" where they do
+
+    @abc.abstractmethod
+    def summary(self, scored: Scored[D, L], *, replicates: int) -> Dict[str, Any]:
+        """The metrics, as plain JSON values; ``replicates`` of a bootstrap where the task has one."""
+
+    @abc.abstractmethod
+    def text(self, scored: Scored[D, L], summary: Dict[str, Any]) -> str:
+        """The printed tables of a summary, beside the paper's."""
+
+    @abc.abstractmethod
+    def draw(self, scored: Scored[D, L], number: int) -> np.ndarray:
+        """Image ``number`` with detections at :data:`SCORE_THRESHOLD` and ground truth, (h, w, 3) uint8 RGB."""
+
+    @abc.abstractmethod
+    def record(
+        self, scored: Scored[D, L], summary: Dict[str, Any], *, checkpoint: str, overlays: List[Dict[str, str]]
+    ) -> Dict[str, Any]:
+        """What results.json holds after ``format`` and ``kind``, in its order.
+
+        That is split, checkpoint, data (with phantom and note), classes, summary, overlays, and what
+        :mod:`gluon_liver.report.results` requires of the task's kind.
+        """
+
+    @abc.abstractmethod
+    def write_report(self, folder: Path) -> None:
+        """Write report.html from results.json and the other files of the folder."""
