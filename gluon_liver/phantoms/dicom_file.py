@@ -7,7 +7,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomFileLike
 from pydicom.filewriter import write_dataset, write_file_meta_info
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 IMPLEMENTATION_UID = "2.25.302014859273648201745528190463625187401"
 
@@ -18,9 +18,9 @@ def write_file(header: Dataset, path: Path) -> None:
     meta.MediaStorageSOPClassUID = header.SOPClassUID
     meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_UID
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
     meta.ImplementationVersionName = "GLUON_LIVER"
-    with open(path, "wb") as raw:
+    with path.open("wb") as raw:
         target = DicomFileLike(raw)
         target.is_little_endian, target.is_implicit_VR = True, False
         target.write(b"\0" * 128 + b"DICM")

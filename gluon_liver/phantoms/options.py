@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Dict, Tuple
 
 from gluon_liver.errors import ConfigError
+from gluon_liver.files.typed import Limit, Rules, limits
 
-Limits = Dict[str, Tuple[float, float]]
+Pair = Tuple[float, float]
 
 
+def inclusive(low: float, high: float) -> Limit:
+    """A number within limits, both included."""
+    return Limit(lambda value: low <= value <= high, f"between {low} and {high}")
+
+
+def rising(low: float, high: float) -> Limit:
+    """A range: two numbers within limits, the second not below the first."""
+    return Limit(
+        lambda pair: len(pair) == 2 and low <= pair[0] <= pair[1] <= high,
+        f"two rising numbers between {low} and {high}",
+    )
+
+
+@dataclass(frozen=True)
 class PhantomOptions:
-    """A base of dataclasses. Every check raises :class:`ConfigError` that names the option, its value and the rule."""
+    """A base of dataclasses whose fields have limits.
 
-    def _require(self, name: str, good: bool, rule: str) -> None:
-        if not good:
-            raise ConfigError(f"phantom option {name} is {getattr(self, name)!r}; it must be {rule}")
+    Raises :class:`ConfigError` that names the option, its value and what it must be.
+    """
 
-    def _require_fractions(self, *names: str) -> None:
-        for name in names:
-            self._require(name, 0.0 <= getattr(self, name) <= 1.0, "between 0 and 1")
+    def __post_init__(self) -> None:
+        for name, limit in limits(type(self)).items():
+            self._require(name, limit.holds(getattr(self, name)), limit.wanted)
+        for name, holds, wanted in self.rules():
+            self._require(name, holds, wanted)
 
-    def _require_ranges(self, limits: Limits) -> None:
-        """limits: name of a pair -> what both its numbers lie between."""
-        for name, (low, high) in limits.items():
-            pair = getattr(self, name)
-            good = len(pair) == 2 and low <= pair[0] <= pair[1] <= high
-            self._require(name, good, f"two rising numbers between {low} and {high}")
+    def rules(self) -> Rules:
+        """What options must be together: name, whether it holds, what it must be."""
+        yield from ()
 
-    def _require_between(self, limits: Limits, unit: str = "") -> None:
-        for name, (low, high) in limits.items():
-            self._require(name, low <= getattr(self, name) <= high, f"between {low} and {high}{unit}")
+    def _require(self, name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise ConfigError(f"phantom option {name} is {getattr(self, name)!r}; it must be {wanted}")
 
     def to_json(self) -> Dict[str, Any]:
         """All options as JSON values, in order."""
-        values = asdict(self)  # type: ignore[call-overload]
-        return {entry.name: values[entry.name] for entry in fields(self)}  # type: ignore[arg-type]
+        return asdict(self)

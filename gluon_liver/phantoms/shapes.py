@@ -1,18 +1,20 @@
 """Analytic shapes, painted plane by plane with soft edges.
 
-Coordinates are patient millimetres: x to the patient's left, y to the back, z to the head, origin on the body
-axis. A shape gives a signed distance in mm (negative inside); ``coverage`` turns it into the share of a pixel
-that it covers.
+Coordinates are patient millimetres: x to the patient's left, y to the back, z to the head, origin on the body axis. A
+shape gives a signed distance in mm (negative inside); ``coverage`` turns it into the share of a pixel that it covers.
 """
 
 from __future__ import annotations
 
-from typing import Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from gluon_liver.structures.arrays import Array
+
 Window = Tuple[slice, slice]
-Chain = Tuple[np.ndarray, np.ndarray]  # points (n, 3) mm, radii (n,) mm
+Offset = Union[Sequence[float], Array]  # mm along x, y (and z)
+Chain = Tuple[Array, Array]  # points (n, 3) mm, radii (n,) mm
 
 
 class Plane:
@@ -41,28 +43,32 @@ class Plane:
             limits.append(slice(first, last))
         return limits[0], limits[1]
 
-    def axes(self, window: Window, shift: Sequence[float] = (0.0, 0.0)) -> Tuple[np.ndarray, np.ndarray]:
+    def axes(self, window: Window, shift: Offset = (0.0, 0.0)) -> Tuple[Array, Array]:
         """x (1, n) and y (m, 1) of a window, seen from an organ that has moved by ``shift`` (x, y) mm."""
         return self.x[:, window[1]] - np.float32(shift[0]), self.y[window[0]] - np.float32(shift[1])
 
-    def coverage(self, distance: np.ndarray) -> np.ndarray:
+    def coverage(self, distance: Array) -> Array:
         """Share of each pixel inside a shape, 0 to 1, exactly 0.5 where ``distance`` (mm) is 0."""
         return unit(np.float32(0.5) - distance / np.float32(self.edge_mm))
 
 
-def unit(values: np.ndarray) -> np.ndarray:
+def unit(values: Array) -> Array:
     """``values`` limited to 0 .. 1 (np.clip costs three times as much on small arrays)."""
     return np.minimum(np.maximum(values, np.float32(0.0)), np.float32(1.0))
 
 
-def paint(image: np.ndarray, window: Window, coverage: np.ndarray, hu) -> None:
+def paint(image: Array, window: Window, coverage: Array, hu: Union[float, np.floating[Any], Array]) -> None:
     """Blend ``hu`` (number or array of the window's shape) into ``image`` in place."""
     view = image[window]
     view += coverage * (hu - view)
 
 
 class Ellipsoid:
-    """``half``: semi-axes in mm; ``angle``: radians by which it is turned in the plane, from x towards y."""
+    """An ellipsoid, turned in the plane.
+
+    half: semi-axes in mm.
+    angle: radians, from x towards y.
+    """
 
     def __init__(self, centre: Sequence[float], half: Sequence[float], angle: float = 0.0):
         self.centre = tuple(float(value) for value in centre)
@@ -74,7 +80,7 @@ class Ellipsoid:
             self.half[2],
         )
 
-    def distance(self, x: np.ndarray, y: np.ndarray, z) -> np.ndarray:
+    def distance(self, x: Array, y: Array, z: Union[float, Array]) -> Array:
         """First-order distance k (k - 1) / |grad|: exact at the surface, right in sign everywhere."""
         dx, dy = x - np.float32(self.centre[0]), y - np.float32(self.centre[1])
         u = dx * np.float32(self.cos) + dy * np.float32(self.sin)
@@ -87,7 +93,8 @@ class Ellipsoid:
         norm = np.sqrt(level)
         return norm * (norm - np.float32(1.0)) / np.sqrt(slope + np.float32(1e-12))
 
-    def window(self, plane: Plane, z: float, shift: Sequence[float] = (0.0, 0.0)) -> Optional[Window]:
+    def window(self, plane: Plane, z: float, shift: Offset = (0.0, 0.0)) -> Optional[Window]:
+        """Where the plane at ``z`` may show the shape, moved by ``shift`` (x, y) mm; None where it cannot."""
         rest = 1.0 - ((z - self.centre[2]) / self.half[2]) ** 2
         if rest <= 0.0:
             return None
@@ -103,23 +110,17 @@ class Tubes:
     def __init__(self, chains: Sequence[Chain]):
         points = [np.asarray(points, np.float64) for points, _ in chains]
         radii = [np.asarray(radii, np.float64) for _, radii in chains]
-        self.starts, self.ends = (
-            np.concatenate([p[:-1] for p in points]),
-            np.concatenate([p[1:] for p in points]),
-        )
-        self.first, self.last = (
-            np.concatenate([r[:-1] for r in radii]),
-            np.concatenate([r[1:] for r in radii]),
-        )
+        self.starts, self.first = (np.concatenate([values[:-1] for values in group]) for group in (points, radii))
+        self.ends, self.last = (np.concatenate([values[1:] for values in group]) for group in (points, radii))
         largest = np.maximum(self.first, self.last)[:, None]
         self.lows = np.minimum(self.starts, self.ends) - largest
         self.highs = np.maximum(self.starts, self.ends) + largest
 
-    def cut_by(self, z: float) -> np.ndarray:
+    def cut_by(self, z: float) -> Array:
         """Indices of the capsules that a plane at ``z`` may cut."""
         return np.flatnonzero((self.lows[:, 2] <= z) & (z <= self.highs[:, 2]))
 
-    def distance(self, index: int, x: np.ndarray, y: np.ndarray, z: float) -> np.ndarray:
+    def distance(self, index: int, x: Array, y: Array, z: float) -> Array:
         """Signed distance (mm) to the lateral surface of one capsule."""
         start, way = self.starts[index], self.ends[index] - self.starts[index]
         wx, wy, wz = (np.float32(value) for value in way)
@@ -130,14 +131,14 @@ class Tubes:
         return np.sqrt(ex * ex + ey * ey + ez * ez) - radius
 
 
-def smooth_union(first: np.ndarray, second: np.ndarray, width_mm: float) -> np.ndarray:
+def smooth_union(first: Array, second: Array, width_mm: float) -> Array:
     """Union of two distance fields whose crease is rounded over ``width_mm`` (polynomial smooth minimum)."""
     width = np.float32(width_mm)
     blend = unit(np.float32(0.5) + np.float32(0.5 / width_mm) * (second - first))
     return second + blend * (first - second) - width * blend * (np.float32(1.0) - blend)
 
 
-def smooth_cut(shape: np.ndarray, tool: np.ndarray, width_mm: float) -> np.ndarray:
+def smooth_cut(shape: Array, tool: Array, width_mm: float) -> Array:
     """``shape`` without ``tool``, with a rounded edge."""
     return -smooth_union(-shape, tool, width_mm)
 
@@ -152,7 +153,7 @@ class Texture:
         self.wave = (2.0 * np.pi * direction / length).astype(np.float32)
         self.offset = rng.uniform(0.0, 2.0 * np.pi, waves).astype(np.float32)
 
-    def on_plane(self, x: np.ndarray, y: np.ndarray, z: float) -> np.ndarray:
+    def on_plane(self, x: Array, y: Array, z: float) -> Array:
         """Values at x (1, n), y (m, 1) and one z: float32 (m, n).
 
         cos(ax + b) = cos(ax) cos(b) - sin(ax) sin(b) makes it a product of two thin matrices. einsum instead
@@ -165,13 +166,13 @@ class Texture:
         scale = np.float32(np.sqrt(2.0 / len(self.offset)))
         return np.einsum("yk,kx->yx", left, right) * scale
 
-    def at(self, points: np.ndarray) -> np.ndarray:
+    def at(self, points: Array) -> Array:
         """Values at ``points`` (n, 3) mm: float32 (n,)."""
         phase = (points.astype(np.float32)[:, None, :] * self.wave).sum(axis=2) + self.offset
         return np.cos(phase).sum(axis=1) * np.float32(np.sqrt(2.0 / len(self.offset)))
 
 
-def bend(points: Sequence[Sequence[float]], radii: Tuple[float, float], *, pieces: int = 5) -> Chain:
+def bend(points: Sequence[Offset], radii: Tuple[float, float], *, pieces: int = 5) -> Chain:
     """A chain along the quadratic curve of a start, a control point and an end, tapering."""
     start, control, end = (np.asarray(point, np.float64) for point in points)
     t = np.linspace(0.0, 1.0, pieces + 1)[:, None]

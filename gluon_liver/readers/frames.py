@@ -5,13 +5,13 @@ Frames are uint8 (H, W, 3) RGB and are read in order only: no video index can be
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Optional, Union
 
 from gluon_liver.errors import InputError
-from gluon_liver.readers.image_folder import IMAGE_ENDINGS, open_image_folder
 from gluon_liver.structures.frame_source import Box, FrameSource
+
+from .image_folder import IMAGE_ENDINGS, open_image_folder
 
 
 def read_frames(
@@ -21,19 +21,19 @@ def read_frames(
 
     The region of DICOM ultrasound is its 2D tissue region. A recording that tells none needs ``region`` or
     ``whole_frame``: what is burned in around the picture often names the patient. ``name`` stands for the path in
-    messages. Raises InputError (DicomError for DICOM, TruncatedFileError for files that end early); iterating raises
-    the same for what shows only in decoding.
+    messages. Raises :class:`InputError` (:class:`DicomError` for DICOM, :class:`TruncatedFileError` for files that end
+    early); iterating raises the same for what shows only in decoding.
     """
-    path = str(path)
+    path = Path(path)
     try:
-        if os.path.isdir(path):
+        if path.is_dir():
             source = open_image_folder(path, name)
-        elif not os.path.isfile(path):
+        elif not path.is_file():
             raise InputError(f"{name}: there is no such file or folder")
-        elif path.lower().endswith(IMAGE_ENDINGS):
+        elif path.suffix.lower() in IMAGE_ENDINGS:
             raise InputError(f"{name} is one image; give the folder that holds the frames")
         elif _is_dicom(path):
-            from gluon_liver.readers.dicom.ultrasound import open_dicom
+            from .dicom.ultrasound import open_dicom
 
             source = open_dicom(path, name)
         else:
@@ -59,6 +59,6 @@ def read_frames(
     return source
 
 
-def _is_dicom(path: str) -> bool:
-    with open(path, "rb") as stream:
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as stream:
         return stream.read(132)[128:] == b"DICM"

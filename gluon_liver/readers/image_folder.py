@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import re
-from typing import Iterator, List, Tuple
+from pathlib import Path
+from typing import Any, Iterator, List, Tuple
 
 import cv2
 import numpy as np
 
 from gluon_liver.errors import InputError, OversizeError, TruncatedFileError
 from gluon_liver.files.digest import hash_files
+from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.frame_source import MAX_SIDE, FrameSource
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
-
-
 JPEG_START, JPEG_END, PNG_START, PNG_END = b"\xff\xd8", b"\xff\xd9", b"\x89PNG", b"IEND"
 
 
-def numeric_order(file_name: str) -> Tuple:
+def numeric_order(file_name: str) -> Tuple[Any, ...]:
     """Sort key by which frame2 comes before frame10."""
     parts = re.split(r"([0-9]+)", file_name)
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part)
 
 
-def list_images(folder: str) -> List[str]:
+def list_images(folder: Path) -> List[Path]:
     """Paths of the images directly in a folder, in numeric order of their names."""
-    names = [name for name in os.listdir(folder) if name.lower().endswith(IMAGE_ENDINGS) and name[0] != "."]
-    return [os.path.join(folder, name) for name in sorted(names, key=numeric_order)]
+    paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != "."]
+    return sorted(paths, key=lambda path: numeric_order(path.name))
 
 
-def open_image_folder(folder: str, name: str) -> FrameSource:
+def open_image_folder(folder: Path, name: str) -> FrameSource:
+    """The PNG and JPEG images of a folder. Raises :class:`InputError` for none, or one that cannot be read."""
     paths = list_images(folder)
     if not paths:
         raise InputError(f"{name} is a folder without PNG or JPEG images")
     height, width = _read_image(paths[0], f"{name}, frame 0").shape[:2]
 
-    def whole_frames() -> Iterator[np.ndarray]:
+    def whole_frames() -> Iterator[Array]:
         for index, path in enumerate(paths):
             frame = _read_image(path, f"{name}, frame {index}")
             if frame.shape[:2] != (height, width):
@@ -50,9 +50,8 @@ def open_image_folder(folder: str, name: str) -> FrameSource:
     return FrameSource("folder", height, width, (0, 0, width, height), whole_frames, hash_files(paths))
 
 
-def _read_image(path: str, where: str) -> np.ndarray:
-    with open(path, "rb") as stream:
-        code = stream.read()
+def _read_image(path: Path, where: str) -> Array:
+    code = path.read_bytes()
     # OpenCV fills what is missing of a cut JPEG with grey and says nothing.
     for start, end in ((JPEG_START, JPEG_END), (PNG_START, PNG_END)):
         if code.startswith(start) and end not in code[-64:]:

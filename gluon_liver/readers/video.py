@@ -7,15 +7,16 @@ decoding: their number and, where the codec writes it in plain sight, the size i
 
 from __future__ import annotations
 
-import os
 import struct
+from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import cv2
-import numpy as np
 
 from gluon_liver.errors import InputError, OversizeError, TruncatedFileError
 from gluon_liver.files.digest import hash_file
+from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.frame_source import MAX_SIDE, FrameSource, plausible_rate
 
 from .image_folder import JPEG_END
@@ -28,15 +29,15 @@ VP8_KEY_FRAME = b"\x9d\x01\x2a"
 JPEG_FRAME_MARKERS = (0xC0, 0xC1, 0xC2)
 
 
-def open_video(path: str, name: str) -> FrameSource:
+def open_video(path: Path, name: str) -> FrameSource:
     """A video file. Its frame count is known once it has been decoded; no header is believed.
 
-    Raises TruncatedFileError for an AVI or MP4 file or an MPEG program stream shorter than it says, and InputError for
-    files that FFmpeg cannot decode, without a frame, or (MPEG-1, MPEG-2, Motion JPEG and VP8) of which the size
-    changes; of other codecs a note says that it would not be seen. Where the last packet has no end (Motion JPEG), or
-    fewer frames can be decoded than the file holds packets, the last decoded frame is left out, for it may be half
-    grey; a note says so. What has no container (MPEG elementary streams), a transport stream, and a program stream cut
-    between two packets cannot be told from whole ones.
+    Raises :class:`TruncatedFileError` for an AVI or MP4 file or an MPEG program stream shorter than it says, and
+    :class:`InputError` for files that FFmpeg cannot decode, without a frame, or (MPEG-1, MPEG-2, Motion JPEG and VP8)
+    of which the size changes; of other codecs a note says that it would not be seen. Where the last packet has no end
+    (Motion JPEG), or fewer frames can be decoded than the file holds packets, the last decoded frame is left out, for
+    it may be half grey; a note says so. What has no container (MPEG elementary streams), a transport stream, and a
+    program stream cut between two packets cannot be told from whole ones.
     """
     _check_length(path, name)
     packets, sizes, has_end, codec, rate = _read_packets(path, name)
@@ -55,16 +56,16 @@ def open_video(path: str, name: str) -> FrameSource:
         known = known if known.isalnum() else "unknown"
         notes.append(f"a change of the frame size inside the video cannot be seen in its codec ({known})")
 
-    def whole_frames() -> Iterator[np.ndarray]:
-        held, count = None, 0
-        for frame in _decode(path, name):
+    def whole_frames() -> Iterator[Array]:
+        last, count = first, 0
+        for count, frame in enumerate(_decode(path, name), 1):
             if frame.shape[:2] != (height, width):
-                raise InputError(f"{name}, frame {count} has another size than the first")
-            if held is not None:
-                yield held
-            held, count = frame, count + 1
-        if count >= packets and has_end and held is not None:
-            yield held
+                raise InputError(f"{name}, frame {count - 1} has another size than the first")
+            if count > 1:
+                yield last
+            last = frame
+        if count >= packets and has_end:
+            yield last
             return
         why = f"{count} of {packets} coded frames could be decoded" if has_end else "the recording is cut short"
         note = f"{why}; the last decoded frame was left out, for it may be damaged"
@@ -83,58 +84,68 @@ def open_video(path: str, name: str) -> FrameSource:
     )
 
 
-def coded_frames(path: str) -> int:
+def coded_frames(path: Path) -> int:
     """How many frames a video file holds, without decoding them; 0 where it is cut short or cannot be opened."""
     try:
-        _check_length(path, path)
-        return _read_packets(path, path).count
+        _check_length(path, path.name)
+        return _read_packets(path, path.name).frames
     except (InputError, FileNotFoundError):
         return 0
 
 
-def _decode(path: str, name: str) -> Iterator[np.ndarray]:
-    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
+def _decode(path: Path, name: str) -> Iterator[Array]:
+    with _opened(path, name) as capture:
+        for frame in _images(capture):
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+
+@contextmanager
+def _opened(path: Path, name: str, *options: int) -> Iterator[cv2.VideoCapture]:
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG, list(options))
     try:
         if not capture.isOpened():
             raise InputError(f"{name} cannot be opened as a video: it is damaged, or its codec is unknown to OpenCV")
-        while True:
-            found, frame = capture.read()
-            if not found:
-                return
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        yield capture
     finally:
         capture.release()
 
 
-class _Packets(NamedTuple):
-    """Coded frames: their number, the sizes (width, height) that they state, whether the last one has its end, the
-    codec (four lower-case characters) and frames a second as OpenCV has them."""
+def _images(capture: cv2.VideoCapture) -> Iterator[Array]:
+    while True:
+        there, image = capture.read()
+        if not there:
+            return
+        yield image
 
-    count: int
+
+class _Packets(NamedTuple):
+    """What the coded frames of a video say.
+
+    frames: how many there are.
+    sizes: (width, height) that they state.
+    has_end: of the last one.
+    codec: four lower-case characters.
+    rate: frames a second as OpenCV has them.
+    """
+
+    frames: int
     sizes: Set[Tuple[int, int]]
     has_end: bool
     codec: bytes
     rate: float
 
 
-def _read_packets(path: str, name: str) -> _Packets:
-    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
-    try:
-        if not capture.isOpened():
-            raise InputError(f"{name} cannot be opened as a video: it is damaged, or its codec is unknown to OpenCV")
+def _read_packets(path: Path, name: str) -> _Packets:
+    with _opened(path, name, cv2.CAP_PROP_FORMAT, -1) as capture:
         codec = struct.pack("<I", int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).lower()
         rate, size_of = capture.get(cv2.CAP_PROP_FPS), SIZE_OF.get(codec)
-        count, sizes, end = 0, set(), JPEG_END
-        while True:
-            found, packet = capture.read()
-            if not found:
-                return _Packets(count, sizes, codec != b"mjpg" or JPEG_END in end, codec, rate)
-            count, end = count + 1, packet.tobytes()[-64:]
-            size = size_of(packet.tobytes()) if size_of else None
-            if size:
-                sizes.add(size)
-    finally:
-        capture.release()
+        frames, packet = 0, JPEG_END
+        sizes: Set[Optional[Tuple[int, int]]] = set()
+        for image in _images(capture):
+            frames, packet = frames + 1, image.tobytes()
+            sizes.add(size_of(packet) if size_of else None)
+    stated = {size for size in sizes if size is not None}
+    return _Packets(frames, stated, codec != b"mjpg" or JPEG_END in packet[-64:], codec, rate)
 
 
 def _mpeg_size(packet: bytes) -> Optional[Tuple[int, int]]:
@@ -170,12 +181,14 @@ def _vp8_size(packet: bytes) -> Optional[Tuple[int, int]]:
 SIZE_OF = {b"mpg1": _mpeg_size, b"mpg2": _mpeg_size, b"mjpg": _jpeg_size, b"vp80": _vp8_size}
 
 
-def _check_length(path: str, name: str) -> None:
-    """Raise TruncatedFileError where a part that states its length overruns the file: the RIFF chunk of an AVI, a
-    top-level box of an MP4 (ISO/IEC 14496-12 4.2), a packet of an MPEG program stream.
+def _check_length(path: Path, name: str) -> None:
+    """Raise :class:`TruncatedFileError` where a part that states its length overruns the file.
+
+    That is the RIFF chunk of an AVI, a top-level box of an MP4 (ISO/IEC 14496-12 4.2), a packet of an MPEG program
+    stream.
     """
-    size = os.path.getsize(path)
-    with open(path, "rb") as stream:
+    size = path.stat().st_size
+    with path.open("rb") as stream:
         start = stream.read(12)
         announced = 0
         if start[:4] == b"RIFF" and len(start) == 12:

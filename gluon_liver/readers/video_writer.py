@@ -12,8 +12,11 @@ from .video import coded_frames
 
 
 def open_writer(path: Path, *, width: int, height: int, frames_per_second: float) -> cv2.VideoWriter:
-    """A writer of frames (height, width, 3) BGR to an MP4 file (MPEG-4). Raises InputError where none can be made."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), frames_per_second, (width, height))
+    """A writer of frames (height, width, 3) BGR to an MP4 file (MPEG-4).
+
+    Raises :class:`InputError` where none can be made.
+    """
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), frames_per_second, (width, height))
     if not writer.isOpened():
         raise InputError(
             f"a video cannot be written to {path.parent}: is the folder there and writable, and has this OpenCV an "
@@ -23,11 +26,11 @@ def open_writer(path: Path, *, width: int, height: int, frames_per_second: float
 
 
 def check_written(path: Path, frames: int, *, name: str) -> None:
-    """Raise InputError, and remove the file, where it holds less than ``frames`` frames.
+    """Raise :class:`InputError`, and remove the file, where it holds less than ``frames`` frames.
 
     Release the writer first. ``name`` stands for the file in the message.
     """
-    written = coded_frames(str(path))
+    written = coded_frames(path)
     if written < frames:
         if path.exists():
             path.unlink()

@@ -5,25 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Sequence
 
-import numpy as np
-
-from gluon_liver.structures.image_result import ImageResult
+from .arrays import FloatArray, IntArray
+from .image_result import ImageResult
 
 
 @dataclass(frozen=True, eq=False)
 class Detections:
     """What a network says of one image.
 
-    Attributes
-    ----------
     boxes: (n, 4) float32 corners x1, y1, x2, y2 in pixels of the stored image, x2 and y2 exclusive.
     scores: (n,) 0 to 1; a detector gives the best first.
     labels: (n,) whole numbers, indices of the classes.
     """
 
-    boxes: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
+    boxes: FloatArray
+    scores: FloatArray
+    labels: IntArray
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -158,12 +158,12 @@ def test_a_program_stream_ends_where_its_last_packet_does(tmp_path, version):
     for length in range(4, len(content) + 1):
         path.write_bytes(content[:length])
         if length in ends:
-            _check_length(str(path), "a")
+            _check_length(path, "a")
         else:
             with pytest.raises(TruncatedFileError, match=f"it has {length} bytes, its container announces"):
-                _check_length(str(path), "a")
+                _check_length(path, "a")
     path.write_bytes(content + bytes(5))  # what follows the last packet and starts none has no length
-    _check_length(str(path), "a")
+    _check_length(path, "a")
 
 
 def test_a_cut_program_stream_is_refused(tmp_path):

@@ -1,16 +1,17 @@
 """The abdomen without lesions: body wall, skeleton, liver and the organs around it.
 
-Sizes are those of an adult lying on the back: liver on the patient's right (low x), spine at the back (high
-y), aorta to the left of the midline in front of it, cava to the right.
+Sizes are those of an adult lying on the back: liver on the patient's right (low x), spine at the back (high y), aorta
+to the left of the midline in front of it, cava to the right.
 """
 
 from __future__ import annotations
 
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from gluon_liver.phantoms.shapes import Ellipsoid, Plane, Texture, smooth_cut, smooth_union
+from gluon_liver.phantoms.shapes import Ellipsoid, Offset, Plane, Texture, Window, smooth_cut, smooth_union
+from gluon_liver.structures.arrays import Array
 
 SPINE_Y = 55.0
 RIB_PITCH_MM = 27.0
@@ -21,7 +22,7 @@ class Liver:
     """Right lobe, its inferior part and left lobe, smoothly joined; cut by spine, hilum, kidney, fissure."""
 
     def __init__(self, rng: np.random.Generator, scale: float):
-        def jitter(values, share=0.05):
+        def jitter(values: Sequence[float], share: float = 0.05) -> List[float]:
             return [scale * value * rng.uniform(1.0 - share, 1.0 + share) for value in values]
 
         self.right = Ellipsoid(jitter((-72.0, -4.0, 0.0)), jitter((66.0, 80.0, 74.0)), rng.uniform(-0.08, 0.08))
@@ -41,7 +42,8 @@ class Liver:
         self.lows = np.array([-165.0, -110.0, -110.0]) * scale
         self.highs = np.array([90.0, 100.0, 85.0]) * scale
 
-    def window(self, plane: Plane, z: float, shift: Sequence[float]):
+    def window(self, plane: Plane, z: float, shift: Offset) -> Optional[Window]:
+        """Where the plane at ``z`` may show the organ, moved by ``shift`` (x, y) mm; None where it cannot."""
         if not self.lows[2] < z < self.highs[2]:
             return None
         return plane.window(
@@ -51,7 +53,7 @@ class Liver:
             self.highs[1] + shift[1],
         )
 
-    def distance(self, x: np.ndarray, y: np.ndarray, z, surface: np.ndarray) -> np.ndarray:
+    def distance(self, x: Array, y: Array, z: Union[float, Array], surface: Array) -> Array:
         """mm, negative inside. ``surface``: ``self.surface`` at the points, which makes it uneven."""
         shape = smooth_union(self.right.distance(x, y, z), self.inferior.distance(x, y, z), 20.0)
         shape = smooth_union(shape, self.left.distance(x, y, z), 26.0)
@@ -62,7 +64,7 @@ class Liver:
                 shape = smooth_cut(shape, tool.distance(x, y, z), width)
         return shape
 
-    def distance_at(self, points: np.ndarray) -> np.ndarray:
+    def distance_at(self, points: Array) -> Array:
         """The same at ``points`` (n, 3) mm."""
         x, y, z = (points[:, axis].astype(np.float32) for axis in range(3))
         return self.distance(x, y, z, self.surface.at(points))
@@ -81,7 +83,7 @@ class Abdomen:
         self.spine_offset = rng.uniform(0.0, VERTEBRA_PITCH_MM)
         self.rib_offset = rng.uniform(0.0, RIB_PITCH_MM)
 
-        def at(*values):
+        def at(*values: float) -> List[float]:
             return [scale * value * rng.uniform(0.97, 1.03) for value in values]
 
         self.spleen = Ellipsoid(at(106.0, 30.0, 12.0), at(28.0, 46.0, 52.0), rng.uniform(-0.35, -0.1))
@@ -94,7 +96,7 @@ class Abdomen:
             Ellipsoid(at(-60.0, 60.0, -66.0), at(26.0, 30.0, 52.0), 0.5),
             Ellipsoid(at(64.0, 58.0, -46.0), at(26.0, 30.0, 54.0), -0.5),
         ]
-        self.gallbladder = None
+        self.gallbladder: Optional[Ellipsoid] = None
         if rng.random() < 0.6:
             self.gallbladder = Ellipsoid(at(-42.0, -46.0, -52.0), at(14.0, 24.0, 26.0), rng.uniform(-0.4, 0.4))
         self.dome = Ellipsoid((0.0, 0.0, 6.0 * scale), (self.half_width - 12.0, self.half_depth - 10.0, 82.0 * scale))
@@ -103,10 +105,10 @@ class Abdomen:
         self.cava_centre = at(-20.0, 22.0)
         self.cava_half = at(12.5, 9.0)
 
-    def wall_distances(self, plane: Plane) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def wall_distances(self, plane: Plane) -> Tuple[Array, Array, Array]:
         """Distances (mm) of a plane's pixels to the skin and to both sides of the muscle wall."""
 
-        def flattened(inset):
+        def flattened(inset: float) -> Array:
             a, b = self.half_width - inset, self.half_depth - inset
             u, v = np.abs(plane.x / np.float32(a)), np.abs(plane.y / np.float32(b))
             norm = (u**2.4 + v**2.4) ** np.float32(1.0 / 2.4)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Tuple
 
-from gluon_liver.phantoms.options import PhantomOptions
+from gluon_liver.files.typed import Limit, Rules, at_least, each, limited, multiple_of
+from gluon_liver.phantoms.options import Pair, PhantomOptions, inclusive, rising
 
-Pair = Tuple[float, float]
+FRACTION = inclusive(0, 1)
+ODDS = Limit(
+    lambda odds: len(odds) == 3 and min(odds) >= 0.0 and sum(odds) > 0.0, "three numbers, none below 0 and not all 0"
+)
 
 
 @dataclass(frozen=True)
@@ -33,50 +37,25 @@ class CTPhantomConfig(PhantomOptions):
     padding_fraction: share of studies whose corners outside the reconstruction circle hold PixelPaddingValue.
     """
 
-    matrix: int = 256
-    slices: Tuple[int, int] = (20, 24)
-    spacing_mm: Tuple[float, ...] = (2.5, 3.0, 4.0, 5.0, 6.0)
-    lesions: Tuple[int, int] = (1, 4)
-    diameter_mm: Pair = (8.0, 60.0)
-    class_weights: Tuple[float, float, float] = (1.0, 1.0, 1.0)
-    one_class_fraction: float = 0.0
-    background_fraction: float = 0.15
-    two_study_fraction: float = 0.2
-    ambiguous_fraction: float = 0.0
-    breathing_mm: float = 6.0
-    noise_sd_hu: Pair = (8.0, 14.0)
-    steep_vessels: Tuple[int, int] = (4, 8)
-    irregularity: float = 1.0
-    subslices: int = 3
-    min_box_pixels: int = 4
-    padding_fraction: float = 0.25
+    matrix: int = limited(256, multiple_of(8) & inclusive(32, 1024))
+    slices: Tuple[int, int] = limited((20, 24), rising(5, 400))
+    spacing_mm: Tuple[float, ...] = limited((2.5, 3.0, 4.0, 5.0, 6.0), each(inclusive(0.5, 10), least=1))
+    lesions: Tuple[int, int] = limited((1, 4), rising(1, 20))
+    diameter_mm: Pair = limited((8.0, 60.0), rising(8.0, 80.0))
+    class_weights: Tuple[float, float, float] = limited((1.0, 1.0, 1.0), ODDS)
+    one_class_fraction: float = limited(0.0, FRACTION)
+    background_fraction: float = limited(0.15, FRACTION)
+    two_study_fraction: float = limited(0.2, FRACTION)
+    ambiguous_fraction: float = limited(0.0, FRACTION)
+    breathing_mm: float = limited(6.0, inclusive(0, 20))
+    noise_sd_hu: Pair = limited((8.0, 14.0), rising(0.0, 100.0))
+    steep_vessels: Tuple[int, int] = limited((4, 8), rising(0, 50))
+    irregularity: float = limited(1.0, inclusive(0, 2))
+    subslices: int = limited(3, inclusive(1, 9))
+    min_box_pixels: int = limited(4, at_least(1))
+    padding_fraction: float = limited(0.25, FRACTION)
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError that names the option, its value and what it must be."""
-        self._require_fractions(
-            "one_class_fraction",
-            "background_fraction",
-            "two_study_fraction",
-            "ambiguous_fraction",
-            "padding_fraction",
-        )
-        self._require_ranges(
-            {
-                "slices": (5, 400),
-                "lesions": (1, 20),
-                "diameter_mm": (8.0, 80.0),
-                "noise_sd_hu": (0.0, 100.0),
-                "steep_vessels": (0, 50),
-            }
-        )
-        self._require("matrix", 32 <= self.matrix <= 1024 and self.matrix % 8 == 0, "a multiple of 8 from 32 to 1024")
-        spaced = bool(self.spacing_mm) and all(0.5 <= value <= 10.0 for value in self.spacing_mm)
-        self._require("spacing_mm", spaced, "one or more distances from 0.5 to 10 mm")
-        weighed = len(self.class_weights) == 3 and min(self.class_weights) >= 0.0 and sum(self.class_weights) > 0.0
-        self._require("class_weights", weighed, "three numbers, none below 0 and not all 0")
-        self._require_between({"breathing_mm": (0, 20)}, " mm")
-        self._require_between({"irregularity": (0, 2), "subslices": (1, 9)})
-        self._require("min_box_pixels", self.min_box_pixels >= 1, "1 or more")
+    def rules(self) -> Rules:
         height = min(self.spacing_mm) * self.slices[0]
         needed = 2.0 * (self.breathing_mm + min(self.spacing_mm)) + 1.5 * self.diameter_mm[0]
-        self._require("slices", height >= needed, f"enough to span {needed:.0f} mm at the smallest spacing")
+        yield "slices", height >= needed, f"enough to span {needed:.0f} mm at the smallest spacing"

@@ -11,7 +11,9 @@ from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
-from gluon_liver.phantoms.shapes import Plane, Texture, Window, unit
+from gluon_liver.phantoms.shapes import Offset, Plane, Texture, Window, unit
+from gluon_liver.structures.arrays import Array
+from gluon_liver.structures.geometry import Triple, triple
 
 from . import attenuation as hu
 from .anatomy import Abdomen
@@ -36,31 +38,31 @@ class Lesion:
     """
 
     label: str
-    centre_mm: Tuple[float, float, float]
+    centre_mm: Triple
     diameter_mm: float
-    half_mm: Tuple[float, float, float]
+    half_mm: Triple
     ambiguous: bool
     roughness: float
     hu: Dict[str, Dict[str, float]]
     outline: Texture = field(repr=False, compare=False)
     inner: Texture = field(repr=False, compare=False)
-    nodules: np.ndarray = field(repr=False, compare=False)  # (n, 4): x, y, z from the centre and radius, mm
+    nodules: Array = field(repr=False, compare=False)  # (n, 4): x, y, z from the centre and radius, mm
     unfilled: float = 0.0  # share of the radius that contrast medium has not reached in the delayed phase
     mosaic_hu: float = 0.0
     necrosis: Optional[Tuple[float, float, float, float]] = None  # x, y, z from the centre and radius, mm
 
     @property
-    def reach_mm(self) -> np.ndarray:
+    def reach_mm(self) -> Array:
         """Largest distance of the surface from the centre along x, y, z."""
         return np.asarray(self.half_mm) * (1.0 + 2.0 * self.roughness)
 
-    def window(self, plane: Plane, z: float, shift: np.ndarray) -> Optional[Window]:
+    def window(self, plane: Plane, z: float, shift: Array) -> Optional[Window]:
         centre, reach = np.asarray(self.centre_mm) + shift, self.reach_mm
         if abs(z - centre[2]) > reach[2] + plane.edge_mm:
             return None
         return plane.window(centre[0] - reach[0], centre[0] + reach[0], centre[1] - reach[1], centre[1] + reach[1])
 
-    def depth(self, x: np.ndarray, y: np.ndarray, z: float) -> Tuple[np.ndarray, np.ndarray]:
+    def depth(self, x: Array, y: Array, z: float) -> Tuple[Array, Array]:
         """Relative radius (1 at the surface) and signed distance in mm at offsets from the centre."""
         a, b, c = (np.float32(value) for value in self.half_mm)
         radius = np.sqrt((x / a) ** 2 + (y / b) ** 2 + np.float32((z / c) ** 2))
@@ -69,9 +71,7 @@ class Lesion:
             radius = radius / (np.float32(1.0) + np.float32(self.roughness) * bumps)
         return radius, (radius - np.float32(1.0)) * np.float32(0.5 * self.diameter_mm)
 
-    def values(
-        self, phase: str, x: np.ndarray, y: np.ndarray, z: float, edge_mm: float
-    ) -> Tuple[np.ndarray, np.ndarray]:
+    def values(self, phase: str, x: Array, y: Array, z: float, edge_mm: float) -> Tuple[Array, Array]:
         """Coverage (0 to 1) and HU at offsets (mm) from the centre in one plane."""
         radius, distance = self.depth(x, y, z)
         cover = unit(np.float32(0.5) - distance / np.float32(edge_mm))
@@ -95,13 +95,13 @@ class Lesion:
         return cover, image
 
 
-def _far(x: np.ndarray, y: np.ndarray, z: float, ball) -> np.ndarray:
+def _far(x: Array, y: Array, z: float, ball: Offset) -> Array:
     """Signed distance (mm) of a plane's points to a ball (x, y, z, radius)."""
     cx, cy, cz, radius = (np.float32(value) for value in ball)
     return np.sqrt((x - cx) ** 2 + (y - cy) ** 2 + (np.float32(z) - cz) ** 2) - radius
 
 
-Site = Tuple[np.ndarray, float]
+Site = Tuple[Array, float]
 
 
 def draw_sites(
@@ -112,14 +112,15 @@ def draw_sites(
     One entry a diameter. The largest are placed first. One that fits nowhere in 60 tries shrinks by a fifth
     until it does; below 8 mm it is left out (None).
     """
-    liver, sites = abdomen.liver, [None] * len(diameters)
+    liver = abdomen.liver
+    sites: List[Optional[Site]] = [None] * len(diameters)
     steps = np.arange(48) + 0.5
     height, turn = 1.0 - 2.0 * steps / 48.0, np.pi * (1.0 + 5.0**0.5) * steps
     flat = np.sqrt(1.0 - height**2)
     sphere = np.stack([flat * np.cos(turn), flat * np.sin(turn), height], axis=1)
     for index in np.argsort(diameters, kind="stable")[::-1]:
-        diameter, place, taken = diameters[index], None, [site for site in sites if site is not None]
-        while place is None and diameter >= 8.0:
+        diameter, taken = diameters[index], [site for site in sites if site is not None]
+        while sites[index] is None and diameter >= 8.0:
             reach = 0.6 * diameter
             low, high = liver.lows.copy(), liver.highs.copy()
             low[2], high[2] = max(low[2], z_limits[0]) + reach, min(high[2], z_limits[1]) - reach
@@ -129,12 +130,10 @@ def draw_sites(
                 cava = np.linalg.norm(centre[:2] - abdomen.cava_centre) > reach + 14.0
                 whole = np.linalg.norm(liver.fissure_points - centre, axis=1).min() > reach + 5.0
                 if apart and cava and whole and liver.distance_at(shell).max() < 0.0:
-                    place = centre
+                    sites[index] = (centre, float(diameter))
                     break
             else:
                 diameter *= 0.8
-        if place is not None:
-            sites[index] = (place, float(diameter))
     return sites
 
 
@@ -158,9 +157,9 @@ def draw_lesion(
     is_hemangioma, is_hcc = label == "hemangioma", label == "hcc"
     return Lesion(
         label=label,
-        centre_mm=tuple(float(v) for v in centre),
+        centre_mm=triple(centre),
         diameter_mm=diameter,
-        half_mm=tuple(float(v) for v in half),
+        half_mm=triple(half),
         ambiguous=ambiguous,
         roughness=roughness,
         hu=_attenuation(rng, label, ambiguous, tissue),
@@ -175,18 +174,19 @@ def draw_lesion(
     )
 
 
-def _nodules(rng: np.random.Generator, diameter: float) -> np.ndarray:
+def _nodules(rng: np.random.Generator, diameter: float) -> Array:
     """Globules on the rim, apart from one another (discontinuous), at least 2.4 mm in radius."""
-    radius, count, nodules = 0.5 * diameter, int(rng.integers(7, 12)), []
+    radius, count = 0.5 * diameter, int(rng.integers(7, 12))
+    globules: List[Array] = []
     for direction in rng.standard_normal((60, 3)):
         direction /= np.linalg.norm(direction)
         size = max(2.4, radius * rng.uniform(0.22, 0.42))
         centre = direction * max(0.0, radius - 0.5 * size)
-        if all(np.linalg.norm(centre - other[:3]) > size + other[3] + 0.05 * radius for other in nodules):
-            nodules.append(np.append(centre, size))
-        if len(nodules) == count:
+        if all(np.linalg.norm(centre - other[:3]) > size + other[3] + 0.05 * radius for other in globules):
+            globules.append(np.append(centre, size))
+        if len(globules) == count:
             break
-    return np.array(nodules)
+    return np.array(globules)
 
 
 def _attenuation(

@@ -7,6 +7,8 @@ from typing import Tuple
 import numpy as np
 from scipy import fft
 
+from gluon_liver.structures.arrays import Array
+
 # Spectrum f * exp(-(f / CUTOFF)^2): a ramp (Riederer, Pelc and Chesler, Phys Med Biol 1978) apodised as by a
 # smooth body kernel; it peaks at CUTOFF / sqrt(2) = 0.11 per mm. A small floor at zero frequency stands for
 # aliasing (Kijewski and Judy, Phys Med Biol 1987).
@@ -14,7 +16,7 @@ CUTOFF_PER_MM = 0.16
 FLOOR_PER_MM = 0.01
 
 
-def noise_filter(shape: Tuple[int, int], pixel_mm: Tuple[float, float]) -> np.ndarray:
+def noise_filter(shape: Tuple[int, int], pixel_mm: Tuple[float, float]) -> Array:
     """Amplitude filter for ``scipy.fft.rfft2``, normalised so that white noise of SD 1 keeps SD 1.
 
     shape: (rows, columns); pixel_mm: (row spacing, column spacing). Returns float32 (rows, columns // 2 + 1).
@@ -30,9 +32,8 @@ def noise_filter(shape: Tuple[int, int], pixel_mm: Tuple[float, float]) -> np.nd
 
 def correlated_noise(
     rng: np.random.Generator, slices: int, shape: Tuple[int, int], pixel_mm: Tuple[float, float], sd_hu: float
-) -> np.ndarray:
-    """Noise in HU, float32 (slices, rows, columns): SD ``sd_hu``, correlated in-plane, independent between
-    slices."""
+) -> Array:
+    """Noise in HU, float32 (slices, rows, columns): SD ``sd_hu``, correlated in-plane, independent between slices."""
     amplitude = noise_filter(shape, pixel_mm) * np.float32(sd_hu)
     noise = np.empty((slices,) + tuple(shape), np.float32)
     for plane in noise:

@@ -8,6 +8,7 @@ from typing import Dict, List, Sequence, Tuple
 import numpy as np
 
 from gluon_liver.phantoms.shapes import Ellipsoid, Plane, paint
+from gluon_liver.structures.arrays import Array
 
 from .anatomy import SPINE_Y, Abdomen
 from .lesions import Lesion
@@ -19,11 +20,14 @@ WALL_GAP_MM = 1.5
 
 @dataclass
 class LesionMask:
-    """Share of each voxel that a lesion covers: ``coverage`` (slices, rows, columns) in 0 to 1, whose first
-    voxel is voxel ``start`` (z, y, x) of the series."""
+    """Share of each voxel that a lesion covers.
+
+    start: voxel (z, y, x) of the series that is the first of ``coverage``.
+    coverage: float32 (slices, rows, columns), 0 to 1.
+    """
 
     start: Tuple[int, int, int]
-    coverage: np.ndarray
+    coverage: Array
 
 
 @dataclass
@@ -34,8 +38,8 @@ class Scene:
     abdomen: Abdomen
     vessels: Vessels
     lesions: Sequence[Lesion]
-    _wall: Tuple[np.ndarray, ...] = field(init=False, repr=False)
-    _beside_spine: np.ndarray = field(init=False, repr=False)
+    _wall: Tuple[Array, ...] = field(init=False, repr=False)
+    _beside_spine: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._wall = self.abdomen.wall_distances(self.plane)
@@ -47,11 +51,11 @@ class Scene:
         tissue: Dict[str, float],
         phase: str,
         *,
-        z_mm: Sequence[float],
+        z_mm: Array,
         thickness_mm: float,
         subslices: int,
-        shift_mm: np.ndarray,
-    ) -> Tuple[np.ndarray, List[LesionMask]]:
+        shift_mm: Array,
+    ) -> Tuple[Array, List[LesionMask]]:
         """Noise-free HU, float32 (slices, rows, columns), and one mask per lesion.
 
         A slice is the mean of ``subslices`` thin planes spread evenly over its thickness.
@@ -77,7 +81,7 @@ class Scene:
             mask.coverage /= np.float32(subslices)
         return image, masks
 
-    def _base(self, tissue: Dict[str, float], vertebra: bool) -> np.ndarray:
+    def _base(self, tissue: Dict[str, float], vertebra: bool) -> Array:
         """Air, skin fat, muscle wall, fat of the cavity and the spine: what many planes have in common."""
         plane, scale = self.plane, self.abdomen.scale
         everything = (slice(None), slice(None))
@@ -106,7 +110,17 @@ class Scene:
             self._paint(image, ellipse, 0.0, np.zeros(3), hu)
         return image
 
-    def _paint(self, image, shape: Ellipsoid, z: float, shift, hu: float, *, inset: float = 0.0, walled: bool = False):
+    def _paint(
+        self,
+        image: Array,
+        shape: Ellipsoid,
+        z: float,
+        shift: Array,
+        hu: float,
+        *,
+        inset: float = 0.0,
+        walled: bool = False,
+    ) -> None:
         window = shape.window(self.plane, z - shift[2], shift)
         if window is None:
             return
@@ -116,7 +130,7 @@ class Scene:
             distance = np.maximum(distance, self._wall[2][window] + np.float32(WALL_GAP_MM))
         paint(image, window, self.plane.coverage(distance), np.float32(hu))
 
-    def _organs(self, image: np.ndarray, tissue: Dict[str, float], z: float, shift: np.ndarray) -> None:
+    def _organs(self, image: Array, tissue: Dict[str, float], z: float, shift: Array) -> None:
         abdomen, plane = self.abdomen, self.plane
         if z - shift[2] > abdomen.dome.centre[2]:
             x, y = plane.axes((slice(None), slice(None)), shift)
@@ -139,7 +153,16 @@ class Scene:
             self._paint(image, abdomen.gallbladder, z, shift, tissue["gut_wall"], walled=True)
             self._paint(image, abdomen.gallbladder, z, shift, tissue["bile"], inset=1.5)
 
-    def _hollow(self, image, shape: Ellipsoid, tissue, z: float, shift, level_y: float, wall_mm: float) -> None:
+    def _hollow(
+        self,
+        image: Array,
+        shape: Ellipsoid,
+        tissue: Dict[str, float],
+        z: float,
+        shift: Array,
+        level_y: float,
+        wall_mm: float,
+    ) -> None:
         """Stomach or bowel: a wall, fluid at the back and gas in front of ``level_y``."""
         window = shape.window(self.plane, z - shift[2], shift)
         if window is None:
@@ -151,7 +174,7 @@ class Scene:
         content = np.float32(tissue["gut_content"]) + gas * np.float32(tissue["gas"] - tissue["gut_content"])
         paint(image, window, self.plane.coverage(distance + np.float32(wall_mm)), content)
 
-    def _liver(self, image: np.ndarray, tissue: Dict[str, float], z: float, shift: np.ndarray) -> None:
+    def _liver(self, image: Array, tissue: Dict[str, float], z: float, shift: Array) -> None:
         liver, plane, z_organ = self.abdomen.liver, self.plane, z - float(shift[2])
         window = liver.window(plane, z_organ, shift)
         if window is None:
@@ -173,23 +196,25 @@ class Scene:
                     share = plane.coverage(tubes.distance(index, *plane.axes(spot, shift), z_organ))
                     paint(image, spot, share if kind == "trunk" else share * inside[spot], hu)
 
-    def _great_vessels(self, image: np.ndarray, tissue: Dict[str, float], z: float) -> None:
+    def _great_vessels(self, image: Array, tissue: Dict[str, float], z: float) -> None:
         abdomen = self.abdomen
         cava = Ellipsoid((*abdomen.cava_centre, z), (*abdomen.cava_half, 1.0))
         self._paint(image, cava, z, np.zeros(3), tissue["cava"])
         aorta = Ellipsoid((*abdomen.aorta_centre, z), (abdomen.aorta_radius, abdomen.aorta_radius, 1.0))
         self._paint(image, aorta, z, np.zeros(3), tissue["aorta"])
 
-    def _empty_mask(self, lesion: Lesion, z_mm: Sequence[float], thickness_mm: float, shift: np.ndarray) -> LesionMask:
+    def _empty_mask(self, lesion: Lesion, z_mm: Array, thickness_mm: float, shift: Array) -> LesionMask:
         reach = lesion.reach_mm[2] + 0.5 * thickness_mm + self.plane.edge_mm
         centre = lesion.centre_mm[2] + shift[2]
         touched = [k for k, z in enumerate(z_mm) if abs(z - centre) <= reach]
-        window = lesion.window(self.plane, centre, shift)
+        rows, columns = lesion.window(self.plane, centre, shift) or (slice(0, 0), slice(0, 0))
         first = touched[0] if touched else 0
-        shape = (len(touched), window[0].stop - window[0].start, window[1].stop - window[1].start)
-        return LesionMask((first, window[0].start, window[1].start), np.zeros(shape, np.float32))
+        shape = (len(touched), rows.stop - rows.start, columns.stop - columns.start)
+        return LesionMask((first, rows.start, columns.start), np.zeros(shape, np.float32))
 
-    def _lesion(self, image, lesion: Lesion, mask: LesionMask, phase: str, index: int, z: float, shift) -> None:
+    def _lesion(
+        self, image: Array, lesion: Lesion, mask: LesionMask, phase: str, index: int, z: float, shift: Array
+    ) -> None:
         row = index - mask.start[0]
         window = lesion.window(self.plane, z, shift)
         if window is None or not 0 <= row < len(mask.coverage):

@@ -1,11 +1,10 @@
 """Seeded three-phase CT phantoms of the upper abdomen with cysts, hemangiomas and HCCs.
 
-The CT paper's data are not public. These phantoms carry the information it uses: a lesion is a body that
-neighbouring slices show and a vessel cut across is not, and the change between non-contrast, arterial and
-delayed phase tells the classes apart. Anatomy is analytic, CT numbers follow published ranges (see
-:mod:`.attenuation`), noise has the spectrum of filtered back projection. **Results on them are phantom
-results**: they show that the software works and what an ablation does under known conditions; they say
-nothing about accuracy in patients.
+The CT paper's data are not public. These phantoms carry the information it uses: a lesion is a body that neighbouring
+slices show and a vessel cut across is not, and the change between non-contrast, arterial and delayed phase tells the
+classes apart. Anatomy is analytic, CT numbers follow published ranges (see :mod:`.attenuation`), noise has the spectrum
+of filtered back projection. **Results on them are phantom results**: they show that the software works and what an
+ablation does under known conditions; they say nothing about accuracy in patients.
 
 The class of a lesion is independent of its size, its position and of everything else that a study shows.
 """
@@ -21,12 +20,13 @@ from typing import Dict, List, Tuple
 import numpy as np
 
 from gluon_liver.phantoms.shapes import Plane
-from gluon_liver.structures.geometry import Geometry
+from gluon_liver.structures.arrays import Array
+from gluon_liver.structures.geometry import Geometry, Triple, triple
 
 from .anatomy import Abdomen
 from .attenuation import PHASES, draw_attenuation
 from .config import CTPhantomConfig
-from .lesions import CLASSES, Lesion, draw_lesion, draw_sites
+from .lesions import CLASSES, Lesion, Site, draw_lesion, draw_sites
 from .noise import correlated_noise
 from .rendering import LesionMask, Scene
 from .vessels import draw_vessels
@@ -63,16 +63,16 @@ class PhantomStudy:
     index: int
     patient: int
     visit: int
-    hu: Dict[str, np.ndarray]
+    hu: Dict[str, Array]
     geometry: Dict[str, Geometry]
     lesions: Tuple[Lesion, ...]
     boxes: Tuple[PhantomBox, ...]
     masks: Dict[str, List[LesionMask]]
-    shifts_mm: Dict[str, Tuple[float, float, float]]
-    world_offset_mm: Tuple[float, float, float]
+    shifts_mm: Dict[str, Triple]
+    world_offset_mm: Triple
     slice_thickness_mm: float
     noise_sd_hu: float
-    padded: np.ndarray
+    padded: Array
     uid_root: str
 
     def uid(self, *names: object) -> str:
@@ -97,8 +97,7 @@ def patient_of(config: CTPhantomConfig, seed: int, index: int) -> Tuple[int, int
 
 
 def boxes_of_mask(mask: LesionMask, min_pixels: int) -> List[Tuple[int, Tuple[int, int, int, int], int]]:
-    """(slice, (x1, y1, x2, y2), pixels) of the slices with ``min_pixels`` or more voxels that
-    the mask covers by half or more."""
+    """(slice, (x1, y1, x2, y2), pixels) of the slices of which it covers ``min_pixels`` voxels by half or more."""
     boxes = []
     for row, covered in enumerate(mask.coverage >= 0.5):
         y, x = np.nonzero(covered)
@@ -120,7 +119,7 @@ class _Patient:
     pixel_mm: float
     centre_z_mm: float
     steep: int
-    sites: List[Tuple[np.ndarray, float]]
+    sites: List[Site]
     kinds: List[Tuple[str, bool]]
     lesion_seed: int
 
@@ -150,7 +149,7 @@ def _draw_patient(config: CTPhantomConfig, seed: int, patient: int) -> _Patient:
     if rng.random() < config.one_class_fraction:
         labels = labels[:1] * count
     kinds = [(label, early and label != "cyst") for label, early in zip(labels, flash)]
-    placed = [k for k, site in enumerate(sites) if site is not None]
+    placed = [(site, kind) for site, kind in zip(sites, kinds) if site is not None]
     steep = int(rng.integers(config.steep_vessels[0], config.steep_vessels[1] + 1))
     return _Patient(
         abdomen=abdomen,
@@ -160,8 +159,8 @@ def _draw_patient(config: CTPhantomConfig, seed: int, patient: int) -> _Patient:
         pixel_mm=pixel,
         centre_z_mm=centre_z,
         steep=steep,
-        sites=[sites[k] for k in placed],
-        kinds=[kinds[k] for k in placed],
+        sites=[site for site, _ in placed],
+        kinds=[kind for _, kind in placed],
         lesion_seed=int(rng.integers(2**31)),
     )
 
@@ -185,7 +184,7 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
     shifts = _breathing(rng, config.breathing_mm)
     noise_sd = float(rng.uniform(*config.noise_sd_hu))
     padded = _corners(config.matrix) & (rng.random() < config.padding_fraction)
-    world = tuple(round(float(v), 2) for v in (*rng.uniform(-12.0, 12.0, 2), rng.uniform(-400.0, -100.0)))
+    world = triple(round(float(v), 2) for v in (*rng.uniform(-12.0, 12.0, 2), rng.uniform(-400.0, -100.0)))
     geometry = _geometry(patient, config.matrix, world)
     volumes, masks, boxes = {}, {}, []
     for phase in PHASES:
@@ -197,14 +196,14 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
             subslices=config.subslices,
             shift_mm=np.asarray(shifts[phase]),
         )
-        pixel = (patient.pixel_mm, patient.pixel_mm)
-        image += correlated_noise(rng, len(image), image.shape[1:], pixel, noise_sd)
+        size, pixel = (config.matrix, config.matrix), (patient.pixel_mm, patient.pixel_mm)
+        image += correlated_noise(rng, len(image), size, pixel, noise_sd)
         volume = np.clip(np.rint(image), AIR_HU, HIGHEST_HU).astype(np.int16)
         volume[:, padded] = AIR_HU
         volumes[phase] = volume
         for lesion, mask in enumerate(masks[phase]):
-            on_slices = boxes_of_mask(mask, config.min_box_pixels)
-            boxes += [PhantomBox(phase, z, lesion, box, pixels) for z, box, pixels in on_slices]
+            parts = boxes_of_mask(mask, config.min_box_pixels)
+            boxes += [PhantomBox(phase, z, lesion, box, pixels) for z, box, pixels in parts]
     digest = hashlib.sha256(json.dumps(config.to_json()).encode()).hexdigest()
     return PhantomStudy(
         config=config,
@@ -226,20 +225,20 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
     )
 
 
-def _breathing(rng: np.random.Generator, largest_mm: float) -> Dict[str, Tuple[float, float, float]]:
+def _breathing(rng: np.random.Generator, largest_mm: float) -> Dict[str, Triple]:
     limits = largest_mm * np.array([0.3, 0.4, 1.0])
     moves = {phase: rng.uniform(-limits, limits) for phase in PHASES}
     moves["arterial"] = np.zeros(3)
-    return {phase: tuple(float(v) for v in move) for phase, move in moves.items()}
+    return {phase: triple(move) for phase, move in moves.items()}
 
 
-def _corners(matrix: int) -> np.ndarray:
+def _corners(matrix: int) -> Array:
     """Pixels outside the circle that touches the image's edges."""
     axis = (np.arange(matrix) - (matrix - 1) / 2.0) / (matrix / 2.0)
     return axis[None, :] ** 2 + axis[:, None] ** 2 > 1.0
 
 
-def _geometry(patient: _Patient, matrix: int, world: Tuple[float, float, float]) -> Geometry:
+def _geometry(patient: _Patient, matrix: int, world: Triple) -> Geometry:
     """The grid in DICOM coordinates, rounded to what the DICOM files hold."""
     edge = -0.5 * (matrix - 1) * patient.pixel_mm
     first = patient.centre_z_mm - 0.5 * (patient.slices - 1) * patient.spacing_mm + world[2]

@@ -7,11 +7,12 @@ neighbouring slices tell them apart.
 
 from __future__ import annotations
 
-from typing import Dict, List, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
 from gluon_liver.phantoms.shapes import Chain, Tubes, bend
+from gluon_liver.structures.arrays import Array
 
 from .anatomy import Abdomen
 
@@ -46,11 +47,11 @@ def draw_vessels(rng: np.random.Generator, abdomen: Abdomen, steep: int) -> Vess
     """
     scale = abdomen.scale
 
-    def place(point, spread=5.0):
+    def place(point: Sequence[float], spread: float = 5.0) -> Array:
         return np.asarray(point) * scale + rng.uniform(-spread, spread, 3)
 
     hilum = place(HILUM, 2.0)
-    ends: List[np.ndarray] = []
+    ends: List[Array] = []
     portal: List[Chain] = []
     arteries: List[Chain] = []
     for (control, end, radii), root in zip(PORTAL_BRANCHES, PORTAL_ROOTS):
@@ -87,7 +88,8 @@ def _twigs(rng: np.random.Generator, parent: Chain) -> List[Chain]:
 
 
 def _steep_tubes(rng: np.random.Generator, abdomen: Abdomen, count: int) -> List[Tuple[str, Chain]]:
-    liver, tubes = abdomen.liver, []
+    liver = abdomen.liver
+    tubes: List[Tuple[str, Chain]] = []
     for _ in range(count):
         for _attempt in range(50):
             centre = rng.uniform(0.7 * liver.lows, 0.7 * liver.highs)

@@ -13,7 +13,8 @@ from typing import List, NamedTuple, Optional, Tuple
 import cv2
 import numpy as np
 
-from gluon_liver.errors import ConfigError
+from gluon_liver.files.typed import Rules, at_least, limited
+from gluon_liver.phantoms.options import PhantomOptions, inclusive, rising
 
 CELLS = (3.0, 6.0, 12.0, 24.0)  # pixels between the knots of a texture's octaves
 FINER = 4  # the outlines are drawn this much larger and averaged, so that edges move by parts of a pixel
@@ -24,9 +25,10 @@ _PURPOSE = 3  # of these random numbers; the ultrasound phantoms use 2
 class FlowPair(NamedTuple):
     """Two pictures and the motion from the first to the second.
 
-    first, second: uint8 (H, W, 3) RGB. flow: float32 (2, H, W), (dx, dy) in pixels for each pixel of the FIRST picture,
-    right and down: first[y, x] shows what second[y + dy, x + dx] shows. valid: bool (H, W), where the flow is known
-    and what moves is seen in both pictures.
+    first, second: uint8 (H, W, 3) RGB.
+    flow: float32 (2, H, W), (dx, dy) in pixels for each pixel of the FIRST picture, right and down: ``first[y, x]``
+    shows what ``second[y + dy, x + dx]`` shows.
+    valid: bool (H, W), where the flow is known and what moves is seen in both pictures.
     """
 
     first: np.ndarray
@@ -36,37 +38,32 @@ class FlowPair(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FlyingConfig:
+class FlyingConfig(PhantomOptions):
     """Options of :func:`flying_pair`.
 
-    size: side of the pictures in pixels. shapes: how many move over the background, from and to. shift: largest
-    translation of the background, and of each shape against it, in pixels; short ones are drawn more often (the square
-    of a uniform number). turn_deg, zoom: largest turn and change of scale of each layer, about its middle.
+    size: side of the pictures in pixels.
+    shapes: how many move over the background, from and to.
+    shift: largest translation of the background, and of each shape against it, in pixels; short ones come more often
+    (the square of a uniform number).
+    turn_deg, zoom: largest turn and change of scale of each layer, about its middle.
     """
 
-    size: int = 128
-    shapes: Tuple[int, int] = (2, 5)
-    shift: float = 8.0
-    turn_deg: float = 4.0
-    zoom: float = 0.04
+    size: int = limited(128, inclusive(16, 2048))
+    shapes: Tuple[int, int] = limited((2, 5), rising(0, 100))
+    shift: float = limited(8.0, at_least(0))
+    turn_deg: float = limited(4.0, inclusive(0, 90))
+    zoom: float = limited(0.04, inclusive(0, 0.5))
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError that names the option, its value and what it must be."""
-        low, high = self.shapes
-        for name, good, rule in (
-            ("size", 16 <= self.size <= 2048, "between 16 and 2048"),
-            ("shapes", 0 <= low <= high <= 100, "two rising numbers between 0 and 100"),
-            ("shift", 0.0 <= self.shift <= self.size, "between 0 and the size"),
-            ("turn_deg", 0.0 <= self.turn_deg <= 90.0, "between 0 and 90"),
-            ("zoom", 0.0 <= self.zoom <= 0.5, "between 0 and 0.5"),
-        ):
-            if not good:
-                raise ConfigError(f"flying shapes: {name} is {getattr(self, name)!r}; it must be {rule}")
+    def rules(self) -> Rules:
+        yield "shift", self.shift <= self.size, "at most the size"
 
 
 class Layer(NamedTuple):
-    """texture: float32 (side, side, 3); its middle lies at ``origin``, (x, y) pixels of the first picture, and beyond
-    its border it is mirrored. outline: float64 (n, 2), (x, y) in the first picture, or None for the background.
+    """What moves as one: the background or a shape.
+
+    texture: float32 (side, side, 3), mirrored beyond its border.
+    origin: (x, y) pixels of the first picture at which the texture's middle lies.
+    outline: float64 (n, 2), (x, y) in the first picture, or None for the background.
     motion: float64 (2, 3): q = motion @ (x, y, 1) is where the second picture shows what the first one shows at (x, y).
     """
 
@@ -130,8 +127,8 @@ def draw_pair(layers: List[Layer], size: int) -> FlowPair:
     target = moved.astype(np.float32)
     for index, cover in enumerate(covers):
         hidden |= (index > owner) & (cv2.remap(cover, target[0], target[1], cv2.INTER_LINEAR) >= 0.5)
-    pictures = (np.rint(np.clip(picture, 0.0, 255.0)).astype(np.uint8) for picture in (first, second))
-    return FlowPair(*pictures, (moved - np.stack([x, y])).astype(np.float32), inside & ~hidden)
+    first, second = (np.rint(np.clip(picture, 0.0, 255.0)).astype(np.uint8) for picture in (first, second))
+    return FlowPair(first, second, (moved - np.stack([x, y])).astype(np.float32), inside & ~hidden)
 
 
 def random_texture(rng: np.random.Generator, side: int, *, grey: bool) -> np.ndarray:
@@ -189,8 +186,8 @@ def _paint(picture: np.ndarray, layer: Layer, cover: np.ndarray, x: np.ndarray, 
         return
     part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     middle = 0.5 * (layer.texture.shape[0] - 1)
-    places = ((axis[part] - origin + middle).astype(np.float32) for axis, origin in zip((x, y), layer.origin))
-    shown = cv2.remap(layer.texture, *places, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    column, row = ((axis[part] - origin + middle).astype(np.float32) for axis, origin in zip((x, y), layer.origin))
+    shown = cv2.remap(layer.texture, column, row, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     picture[part] += cover[part][..., None] * (shown - picture[part])
 
 
@@ -200,5 +197,5 @@ def _cover(outline: Optional[np.ndarray], size: int) -> np.ndarray:
         return np.ones((size, size), np.float32)
     canvas = np.zeros((FINER * size, FINER * size), np.uint8)
     points = np.rint(((outline + 0.5) * FINER - 0.5) * 2**BITS).astype(np.int32)
-    cv2.fillPoly(canvas, [points], 255, shift=BITS)
+    cv2.fillPoly(canvas, [points], (255,), shift=BITS)
     return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0

@@ -92,8 +92,8 @@ def random_crop(pair: FlowPair, size: int, rng: np.random.Generator) -> FlowPair
         window = slice(top, top + size), slice(left, left + size)
         cut = flow[(slice(None),) + window]
         y, x = np.mgrid[:size, :size] + cut[::-1]
-        seen = valid[window] & (x >= 0) & (x <= size - 1) & (y >= 0) & (y <= size - 1)
-        if seen.any():
+        in_sight = valid[window] & (x >= 0) & (x <= size - 1) & (y >= 0) & (y <= size - 1)
+        if in_sight.any():
             break
     else:
         length = float(np.hypot(*pair.flow)[pair.valid].mean()) if pair.valid.any() else 0.0
@@ -104,7 +104,9 @@ def random_crop(pair: FlowPair, size: int, rng: np.random.Generator) -> FlowPair
     rows_step, columns_step = rng.choice((1, -1), 2)
     signs = np.array([columns_step, rows_step], np.float32)[:, None, None]
     mirror = slice(None, None, rows_step), slice(None, None, columns_step)
-    return FlowPair(first[window][mirror], second[window][mirror], (cut * signs)[(slice(None),) + mirror], seen[mirror])
+    return FlowPair(
+        first[window][mirror], second[window][mirror], (cut * signs)[(slice(None),) + mirror], in_sight[mirror]
+    )
 
 
 def _scenes(folder: Path) -> List[Tuple[str, int]]:

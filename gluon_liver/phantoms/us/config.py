@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Tuple
 
-from gluon_liver.phantoms.options import PhantomOptions
-
-Pair = Tuple[float, float]
+from gluon_liver.files.typed import limited, multiple_of
+from gluon_liver.phantoms.options import Pair, PhantomOptions, inclusive, rising
 
 
 @dataclass(frozen=True)
@@ -29,53 +28,23 @@ class USPhantomConfig(PhantomOptions):
     below the surface of its shape: the slice is thick, and what it only grazes cannot be seen.
     """
 
-    size: int = 256
-    depth_mm: Pair = (90.0, 125.0)
-    radius_mm: Pair = (30.0, 50.0)
-    half_angle_deg: Pair = (28.0, 36.0)
-    tumors: Tuple[int, int] = (1, 2)
-    tumor_mm: Pair = (12.0, 40.0)
-    background_fraction: float = 0.1
-    vessels: Tuple[int, int] = (8, 14)
-    rib_fraction: float = 0.2
-    scenes_per_patient: int = 1
-    in_plane_mm: float = 2.5
-    elevation_mm: float = 0.4
-    turn_deg: float = 0.4
-    slice_mm: float = 1.5
-    density: float = 0.5
-    dynamic_range_db: float = 60.0
-    gain_db: Pair = (-4.0, 5.0)
-    contact_db: float = 3.0
-    min_box_pixels: int = 30
-    min_box_depth_mm: float = 1.5
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError that names the option, its value and what it must be."""
-        self._require_ranges(
-            {
-                "depth_mm": (30.0, 200.0),
-                "radius_mm": (5.0, 80.0),
-                "half_angle_deg": (10.0, 45.0),
-                "tumors": (1, 6),
-                "tumor_mm": (5.0, 80.0),
-                "vessels": (0, 40),
-                "gain_db": (-30.0, 30.0),
-            }
-        )
-        self._require_fractions("background_fraction", "rib_fraction")
-        self._require_between(
-            {
-                "scenes_per_patient": (1, 1000),
-                "in_plane_mm": (0.0, 10.0),
-                "elevation_mm": (0.0, 5.0),
-                "turn_deg": (0.0, 5.0),
-                "slice_mm": (0.2, 5.0),
-                "density": (0.01, 4.0),
-                "dynamic_range_db": (20.0, 100.0),
-                "contact_db": (0.0, 20.0),
-                "min_box_pixels": (1, 10000),
-                "min_box_depth_mm": (0.0, 10.0),
-            }
-        )
-        self._require("size", 64 <= self.size <= 1024 and self.size % 8 == 0, "a multiple of 8 from 64 to 1024")
+    size: int = limited(256, multiple_of(8) & inclusive(64, 1024))
+    depth_mm: Pair = limited((90.0, 125.0), rising(30.0, 200.0))
+    radius_mm: Pair = limited((30.0, 50.0), rising(5.0, 80.0))
+    half_angle_deg: Pair = limited((28.0, 36.0), rising(10.0, 45.0))
+    tumors: Tuple[int, int] = limited((1, 2), rising(1, 6))
+    tumor_mm: Pair = limited((12.0, 40.0), rising(5.0, 80.0))
+    background_fraction: float = limited(0.1, inclusive(0, 1))
+    vessels: Tuple[int, int] = limited((8, 14), rising(0, 40))
+    rib_fraction: float = limited(0.2, inclusive(0, 1))
+    scenes_per_patient: int = limited(1, inclusive(1, 1000))
+    in_plane_mm: float = limited(2.5, inclusive(0, 10))
+    elevation_mm: float = limited(0.4, inclusive(0, 5))
+    turn_deg: float = limited(0.4, inclusive(0, 5))
+    slice_mm: float = limited(1.5, inclusive(0.2, 5))
+    density: float = limited(0.5, inclusive(0.01, 4))
+    dynamic_range_db: float = limited(60.0, inclusive(20, 100))
+    gain_db: Pair = limited((-4.0, 5.0), rising(-30.0, 30.0))
+    contact_db: float = limited(3.0, inclusive(0, 20))
+    min_box_pixels: int = limited(30, inclusive(1, 10000))
+    min_box_depth_mm: float = limited(1.5, inclusive(0, 10))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from pydicom.dataset import Dataset
 
 from gluon_liver.phantoms.dicom_file import write_file
+from gluon_liver.structures.arrays import Array
 
 from .sweep import PhantomScene
 
@@ -15,8 +15,8 @@ US_MULTI_FRAME_STORAGE = "1.2.840.10008.5.1.4.1.1.3.1"
 CENTIMETRES = 3  # PS3.3 C.8.5.5.1.15: unit of PhysicalDelta
 
 
-def write_us_dicom(scene: PhantomScene, frames: np.ndarray, path: Path) -> None:
-    """frames: uint8 (k, rows, columns), MONOCHROME2, with whatever is burned in."""
+def write_us_dicom(scene: PhantomScene, frames: Array, path: Path) -> None:
+    """Write ``frames``, uint8 (k, rows, columns), with whatever is burned in."""
     header = Dataset()
     header.SpecificCharacterSet = "ISO_IR 100"
     header.ImageType = ["ORIGINAL", "PRIMARY", "ABDOMINAL", "0001"]

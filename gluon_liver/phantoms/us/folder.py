@@ -76,7 +76,7 @@ def draw_frame(scene: PhantomScene, frame: int) -> np.ndarray:
     text = f"PHANTOM^US^{scene.patient:04d}", f"{frame:04d}  {scene.fan.depth_mm / 10:.1f} cm"
     for line, place in zip(text, ((0.02, 0.07), (0.02, 0.98))):
         origin = int(place[0] * size), int(place[1] * size)
-        cv2.putText(image, line, origin, cv2.FONT_HERSHEY_SIMPLEX, size / 640.0, 200, 1, cv2.LINE_8)
+        cv2.putText(image, line, origin, cv2.FONT_HERSHEY_SIMPLEX, size / 640.0, (200,), 1, cv2.LINE_8)
     return image
 
 

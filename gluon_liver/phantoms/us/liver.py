@@ -1,6 +1,6 @@
 """The liver under the probe: parenchyma, vessels, tumors, the surface behind it, a rib; all analytic and rigid.
 
-Coordinates are those of the liver frame in mm (see :mod:`.us_probe`): the probe's face lies near y = 0. Echo is the
+Coordinates are those of the liver frame in mm (see :mod:`.probe`): the probe's face lies near y = 0. Echo is the
 amplitude of a scatterer relative to parenchyma; loss is what a mm of tissue takes of the amplitude behind it (1/mm,
 beyond that of parenchyma; below zero: enhancement behind fluid).
 """
@@ -8,11 +8,12 @@ beyond that of parenchyma; below zero: enhancement behind fluid).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import List, Tuple
+from typing import Iterator, List, Tuple
 
 import numpy as np
 
 from gluon_liver.phantoms.shapes import Chain, Texture, Tubes, bend
+from gluon_liver.structures.arrays import Array
 
 from .config import USPhantomConfig
 
@@ -31,14 +32,19 @@ _SHAPES, _KINDS, _VESSELS, _BACKGROUND, _TEXTURE = range(5)
 
 @dataclass(frozen=True)
 class Tumor:
-    """An ellipsoid: centre (3,) mm, semi-axes ``half`` (3,) mm along the rows of ``axes``; kind: how it looks."""
+    """An ellipsoid.
 
-    centre: np.ndarray
-    half: np.ndarray
-    axes: np.ndarray
+    centre: (3,) mm.
+    half: semi-axes, (3,) mm, along the rows of ``axes`` (3, 3).
+    kind: how it looks.
+    """
+
+    centre: Array
+    half: Array
+    axes: Array
     kind: str
 
-    def distance(self, x, y, z) -> np.ndarray:
+    def distance(self, x: Array, y: Array, z: Array) -> Array:
         """First-order signed distance in mm: its zero is exact."""
         dx, dy, dz = x - self.centre[0], y - self.centre[1], z - self.centre[2]
         # the small numbers make the middle, where there is no gradient, as deep as the longest axis
@@ -52,7 +58,7 @@ class Tumor:
 
 @dataclass(frozen=True)
 class Liver:
-    """Everything that scatters. vessels: kind -> tubes; surface: (centre (3,), half (3,)) of the organ's ellipsoid."""
+    """Everything that scatters. surface: (centre (3,), half (3,)) of the organ's ellipsoid."""
 
     tumors: Tuple[Tumor, ...] = ()
     portal: List[Chain] = field(default_factory=list)
@@ -61,7 +67,7 @@ class Liver:
     surface: Tuple[Tuple[float, ...], Tuple[float, ...]] = ((0.0, 20.0, 0.0), (500.0, 500.0, 500.0))
     textures: Tuple[Texture, ...] = ()
 
-    def surface_distance(self, x, y, z) -> np.ndarray:
+    def surface_distance(self, x: Array, y: Array, z: Array) -> Array:
         """Signed mm to the organ's surface, negative inside."""
         centre, half = self.surface
         return Tumor(np.array(centre), np.array(half), np.eye(3), "").distance(x, y, z)
@@ -74,7 +80,7 @@ def draw_liver(seed: int, patient: int, config: USPhantomConfig) -> Liver:
         return np.random.default_rng(np.random.SeedSequence([seed, 1, patient, purpose]))
 
     rng = stream(_SHAPES)
-    shapes: List[Tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    shapes: List[Tuple[Array, Array, Array]] = []
     wanted = int(rng.integers(config.tumors[0], config.tumors[1] + 1))
     for _ in range(50 * wanted):
         centre, half, axes = _draw_shape(rng, config)
@@ -87,7 +93,8 @@ def draw_liver(seed: int, patient: int, config: USPhantomConfig) -> Liver:
     looks = stream(_KINDS)
     tumors = tuple(Tumor(*shape, KINDS[int(looks.integers(len(KINDS)))]) for shape in shapes)
     rng = stream(_VESSELS)
-    portal, hepatic = [], []
+    portal: List[Chain] = []
+    hepatic: List[Chain] = []
     for index in range(int(rng.integers(config.vessels[0], config.vessels[1] + 1))):
         (portal if index % 2 else hepatic).extend(_draw_tree(rng))
     rng = stream(_BACKGROUND)
@@ -101,7 +108,7 @@ def draw_liver(seed: int, patient: int, config: USPhantomConfig) -> Liver:
     return Liver(tumors, portal, hepatic, ribs, surface, (Texture(rng, 25.0), Texture(rng, 5.0)))
 
 
-def _draw_shape(rng: np.random.Generator, config: USPhantomConfig):
+def _draw_shape(rng: np.random.Generator, config: USPhantomConfig) -> Tuple[Array, Array, Array]:
     """Centre, semi-axes and axes of a tumor."""
     diameter = np.exp(rng.uniform(*np.log(config.tumor_mm)))
     shape = np.exp(rng.normal(0.0, 0.15, 3))
@@ -131,7 +138,7 @@ def _draw_tree(rng: np.random.Generator) -> List[Chain]:
     return tree
 
 
-def scatterer_echo(liver: Liver, points: np.ndarray) -> np.ndarray:
+def scatterer_echo(liver: Liver, points: Array) -> Array:
     """Echo of scatterers at ``points`` (3, n) mm, which rise in z: float32 (n,)."""
     x, y, z = points
     echo = np.ones(x.size, np.float32)
@@ -165,7 +172,7 @@ def scatterer_echo(liver: Liver, points: np.ndarray) -> np.ndarray:
     return np.maximum(echo, np.float32(0.0))
 
 
-def _near_tubes(chains: List[Chain], points: np.ndarray, grow: float):
+def _near_tubes(chains: List[Chain], points: Array, grow: float) -> Iterator[Tuple[Array, Array]]:
     """(indices of points, distance in mm) of the points around each capsule; ``points`` rise in z."""
     if not chains:
         return
@@ -179,7 +186,7 @@ def _near_tubes(chains: List[Chain], points: np.ndarray, grow: float):
         yield part, tubes.distance(index, x[part], y[part], z[part])
 
 
-def _texture_at(texture: Texture, points: np.ndarray) -> np.ndarray:
+def _texture_at(texture: Texture, points: Array) -> Array:
     """Texture.at without its (n, waves, 3) array, which a million scatterers would make large."""
     total = np.zeros(points.shape[1], np.float32)
     for wave, offset in zip(texture.wave[:8], texture.offset):

@@ -8,9 +8,12 @@ coordinates as for boxes: the centre of pixel (row i, column j) is (j + 0.5, i +
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Tuple
+from typing import Any, List, Tuple
 
 import numpy as np
+
+from gluon_liver.phantoms.shapes import Offset
+from gluon_liver.structures.arrays import Array
 
 from .config import USPhantomConfig
 
@@ -22,7 +25,9 @@ TOP = 0.11  # rows above the fan, for text
 class Fan:
     """The picture of a convex probe.
 
-    radius_mm: of the probe's face, about the apex at (0, -radius_mm). half_angle: radians. depth_mm: from the face.
+    radius_mm: of the probe's face, about the apex at (0, -radius_mm).
+    half_angle: radians.
+    depth_mm: from the face.
     size: side of the frame in pixels.
     """
 
@@ -52,25 +57,25 @@ class Fan:
         right, bottom = self.to_pixels(0.5 * self.width_mm, self.depth_mm)
         return int(np.floor(left)), int(np.floor(top)), int(np.ceil(right)), int(np.ceil(bottom))
 
-    def to_pixels(self, x, y):
+    def to_pixels(self, x: Any, y: Any) -> Tuple[Any, Any]:
         """Plane mm -> (column, row) edge coordinates."""
         return x / self.pixel_mm + 0.5 * self.size, (y - self.top_mm) / self.pixel_mm + round(TOP * self.size)
 
-    def to_plane(self, column, row):
+    def to_plane(self, column: Any, row: Any) -> Tuple[Any, Any]:
         """(column, row) edge coordinates -> plane mm."""
         return (column - 0.5 * self.size) * self.pixel_mm, (row - round(TOP * self.size)) * self.pixel_mm + self.top_mm
 
-    def grid(self) -> Tuple[np.ndarray, np.ndarray]:
+    def grid(self) -> Tuple[Array, Array]:
         """Plane mm of the pixel centres: x (1, size), y (size, 1), float32."""
         centres = np.arange(self.size) + 0.5
         x, y = self.to_plane(centres, centres)
         return x[None].astype(np.float32), y[:, None].astype(np.float32)
 
-    def polar(self, x, y):
+    def polar(self, x: Array, y: Array) -> Tuple[Array, Array]:
         """Plane mm -> (range from the face in mm, angle in radians)."""
         return np.hypot(x, y + self.radius_mm) - self.radius_mm, np.arctan2(x, y + self.radius_mm)
 
-    def contains(self, x, y) -> np.ndarray:
+    def contains(self, x: Array, y: Array) -> Array:
         """Whether plane points lie in the picture."""
         distance, angle = self.polar(x, y)
         return (distance >= 0) & (distance <= self.depth_mm) & (np.abs(angle) <= self.half_angle)
@@ -78,14 +83,17 @@ class Fan:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the probe is in the liver: ``position`` (3,) mm of its face's middle; rows of ``axes`` (3, 3) are its
-    x, y and z."""
+    """Where the probe is in the liver.
 
-    position: np.ndarray
-    axes: np.ndarray
+    position: (3,) mm of its face's middle.
+    axes: (3, 3), its rows are the probe's x, y and z.
+    """
+
+    position: Array
+    axes: Array
 
     @classmethod
-    def of(cls, position, turns=(0.0, 0.0, 0.0)) -> Pose:
+    def of(cls, position: Offset, turns: Offset = (0.0, 0.0, 0.0)) -> Pose:
         """turns: radians about the picture's x (tilt across it), y (twist) and z (rock within it), in that order."""
         (ca, cb, cc), (sa, sb, sc) = np.cos(turns), np.sin(turns)
         about_x = np.array([[1, 0, 0], [0, ca, sa], [0, -sa, ca]])
@@ -95,16 +103,18 @@ class Pose:
         axes = np.einsum("ij,jk,kl->il", about_z, about_y, about_x)
         return cls(np.asarray(position, np.float64), axes)
 
-    def to_liver(self, x, y, z=0.0) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def to_liver(self, x: Any, y: Any, z: Any = 0.0) -> Tuple[Array, Array, Array]:
         """Plane mm (arrays that broadcast) -> liver mm, one array a coordinate."""
         a, p = self.axes, self.position
-        return tuple(p[i] + x * a[0, i] + y * a[1, i] + z * a[2, i] for i in range(3))
+        first, second, third = (p[i] + x * a[0, i] + y * a[1, i] + z * a[2, i] for i in range(3))
+        return first, second, third
 
-    def to_probe(self, x, y, z) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def to_probe(self, x: Any, y: Any, z: Any) -> Tuple[Array, Array, Array]:
         """Liver mm -> plane mm, the last coordinate across the picture."""
         a, (px, py, pz) = self.axes, self.position
         dx, dy, dz = x - px, y - py, z - pz
-        return tuple(dx * a[i, 0] + dy * a[i, 1] + dz * a[i, 2] for i in range(3))
+        first, second, third = (dx * a[i, 0] + dy * a[i, 1] + dz * a[i, 2] for i in range(3))
+        return first, second, third
 
 
 @dataclass(frozen=True)
@@ -112,13 +122,14 @@ class TissueMotion:
     """Where tissue seen in the previous frame lies in the current one.
 
     flow: float32 (2, size, size), (dx, dy) in pixels for each pixel centre of the PREVIOUS frame; 0 where not valid.
-    valid: bool (size, size): in the fan of both frames. elevation_mm: float32 (size, size), how far the tissue has
-    left the picture's plane; the flow is that of its projection.
+    valid: bool (size, size), in the fan of both frames.
+    elevation_mm: float32 (size, size), how far the tissue has left the picture's plane; the flow is that of its
+    projection.
     """
 
-    flow: np.ndarray
-    valid: np.ndarray
-    elevation_mm: np.ndarray
+    flow: Array
+    valid: Array
+    elevation_mm: Array
 
 
 def tissue_motion(fan: Fan, previous: Pose, current: Pose) -> TissueMotion:
@@ -134,7 +145,7 @@ def tissue_motion(fan: Fan, previous: Pose, current: Pose) -> TissueMotion:
 
 
 def draw_sweep(
-    rng: np.random.Generator, config: USPhantomConfig, frames: int, middle: np.ndarray, turns: np.ndarray
+    rng: np.random.Generator, config: USPhantomConfig, frames: int, middle: Array, turns: Array
 ) -> List[Pose]:
     """Smooth motion about a pose: every coordinate swings by itself and never changes faster than ``config`` says.
 

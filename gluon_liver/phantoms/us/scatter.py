@@ -10,10 +10,12 @@ scatterers are dealt to a few looks of which the powers are averaged, as compoun
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Sequence, Union
 
 import cv2
 import numpy as np
+
+from gluon_liver.structures.arrays import Array
 
 from .probe import Fan, Pose
 
@@ -28,9 +30,14 @@ REACH = 2.5  # slice profile: SDs that count
 
 
 class Scatterers:
-    """points: float32 (3, n) mm in the liver frame, rising in z; amplitude: float32 (2, n), real and imaginary part."""
+    """Points that echo.
 
-    def __init__(self, points: np.ndarray, amplitude: np.ndarray, density: float):
+    points: float32 (3, n) mm in the liver frame, rising in z.
+    amplitude: float32 (2, n), real and imaginary part.
+    density: of them in a cubic mm.
+    """
+
+    def __init__(self, points: Array, amplitude: Array, density: float):
         order = np.argsort(points[2], kind="stable")
         self.points = np.ascontiguousarray(points[:, order])
         self.amplitude = np.ascontiguousarray(amplitude[:, order])
@@ -52,12 +59,20 @@ class Scatterers:
 class Scanner:
     """Turns scatterers into pictures of one fan.
 
-    gain_db: brightness; dynamic_range_db: from black to white; slice_mm: SD of the slice profile; contact_db: what
-    each beam loses at the skin, float (BEAMS,) or a number.
+    slice_mm: SD of the slice profile.
+    dynamic_range_db: from black to white.
+    gain_db: brightness.
+    contact_db: what each beam loses at the skin, float (BEAMS,) or a number.
     """
 
     def __init__(
-        self, fan: Fan, *, slice_mm: float, dynamic_range_db: float, gain_db: float, contact_db: np.ndarray = 0.0
+        self,
+        fan: Fan,
+        *,
+        slice_mm: float,
+        dynamic_range_db: float,
+        gain_db: float,
+        contact_db: Union[float, Array] = 0.0,
     ):
         self.fan, self._slice_mm = fan, slice_mm
         self._range_db, self._gain_db = dynamic_range_db, gain_db
@@ -82,7 +97,7 @@ class Scanner:
         axial = np.exp(-0.5 * (taps / AXIAL_MM) ** 2)
         self._axial = (axial / np.sqrt((axial**2).sum())).astype(np.float32)
 
-    def picture(self, scatterers: Scatterers, pose: Pose, loss: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def picture(self, scatterers: Scatterers, pose: Pose, loss: Array, rng: np.random.Generator) -> Array:
         """uint8 (size, size), black outside the fan. loss: float32 (size, size), 1/mm, on the same pixels."""
         lateral = (self._ranges + self.fan.radius_mm) * self._step
         power = 2.0 * scatterers.density * lateral * RANGE_MM * self._slice_mm * np.sqrt(np.pi)
@@ -101,11 +116,11 @@ class Scanner:
         image = cv2.remap(grey, *self._to_pixels, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.rint(image * self.inside).astype(np.uint8)
 
-    def left_over(self, loss: np.ndarray) -> np.ndarray:
+    def left_over(self, loss: Array) -> Array:
         """Share of the amplitude that nearer tissue leaves, on the frame's pixels: float32 (size, size)."""
         return cv2.remap(self._transmission(loss), *self._to_pixels, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
-    def _splat(self, scatterers: Scatterers, pose: Pose) -> np.ndarray:
+    def _splat(self, scatterers: Scatterers, pose: Pose) -> Array:
         """Slice-weighted amplitudes on the padded polar grid: float32 (LOOKS, 2, rows + 2 PAD, BEAMS + 2 PAD)."""
         edge = REACH * self._slice_mm
         heights = _outline(self.fan, pose)[2]
@@ -139,7 +154,7 @@ class Scanner:
                 grid[part] += np.bincount(cell + offset, weight[part] * share, grid.shape[1])
         return grid.reshape(2, LOOKS, rows, beams).transpose(1, 0, 2, 3).astype(np.float32)
 
-    def _blurred(self, part: np.ndarray) -> np.ndarray:
+    def _blurred(self, part: Array) -> Array:
         """Convolved with the point-spread function and without its padding: float32 (rows, BEAMS)."""
         part = cv2.sepFilter2D(part, -1, np.ones(1, np.float32), self._axial)[PAD:-PAD]
         total = np.zeros(self.shape, np.float32)
@@ -147,7 +162,7 @@ class Scanner:
             total += self._lateral[:, tap, None] * part[:, tap : tap + BEAMS]
         return total
 
-    def _lateral_kernels(self) -> np.ndarray:
+    def _lateral_kernels(self) -> Array:
         """float32 (rows, 2 PAD + 1), each of unit energy."""
         spread = np.hypot(LATERAL_MM, SPREAD * (self._ranges - FOCUS_MM))
         in_beams = spread / ((self._ranges + self.fan.radius_mm) * self._step)
@@ -155,20 +170,20 @@ class Scanner:
         kernels = np.exp(-0.5 * (taps[None] / in_beams[:, None]) ** 2)
         return (kernels / np.sqrt((kernels**2).sum(axis=1, keepdims=True))).astype(np.float32)
 
-    def _transmission(self, loss: np.ndarray) -> np.ndarray:
+    def _transmission(self, loss: Array) -> Array:
         """Share of the amplitude that is left behind everything nearer to the face, float32 (rows, BEAMS)."""
         polar = cv2.remap(loss.astype(np.float32), *self._to_polar, cv2.INTER_LINEAR)
         # the aperture sees round small things
         polar = cv2.blur(polar, (5, 1))
         return np.exp(-(np.cumsum(polar, axis=0) - polar) * np.float32(RANGE_MM))
 
-    def _ringing(self) -> np.ndarray:
+    def _ringing(self) -> Array:
         """Echoes between probe and skin: bright bands that stay with the probe."""
         bands = 1.0 + np.cos(2.0 * np.pi * self._ranges / 1.6)
         return (1.2 * bands * np.exp(-self._ranges / 1.8))[:, None].astype(np.float32)
 
 
-def _outline(fan: Fan, pose: Pose) -> np.ndarray:
+def _outline(fan: Fan, pose: Pose) -> Array:
     """Liver mm (3, n) of points of which the convex hull holds the fan."""
     width, top = 0.5 * fan.width_mm + 3.0, fan.top_mm - 3.0
     x = np.array([-width, width, -width, width])

@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple
+from typing import List, Sequence, Tuple, Union
 
 import numpy as np
 from scipy import ndimage
 
 from gluon_liver.phantoms.shapes import Chain, Tubes
+from gluon_liver.structures.arrays import Array
 
 from .config import USPhantomConfig
 from .liver import (
@@ -58,19 +59,25 @@ class PhantomBox:
 class Section:
     """What the plane of a pose cuts, on the frame's pixels: float32 (size, size) each.
 
-    tumors: one map each, and vessels: a map of all lumens outside of tumors; mm below the shape's surface, 0 outside of
-    the shape, of the organ and of the fan. :func:`render` also sets to 0 what lies in a deep shadow. loss: 1/mm.
+    tumors: one map each, of mm below the shape's surface, 0 outside of the shape, of the organ and of the fan.
+    :func:`render` also sets to 0 what lies in a deep shadow.
+    vessels: such a map of all lumens outside of tumors.
+    loss: 1/mm.
     """
 
-    tumors: Tuple[np.ndarray, ...]
-    vessels: np.ndarray
-    loss: np.ndarray
+    tumors: Tuple[Array, ...]
+    vessels: Array
+    loss: Array
 
 
 @dataclass(frozen=True)
 class PhantomScene:
-    """One sweep in memory. frames: uint8 (k, size, size), black outside the fan. motions: k - 1, from each frame to
-    the next. uid_root: what every UID is derived from."""
+    """One sweep in memory.
+
+    frames: uint8 (k, size, size), black outside the fan.
+    motions: k - 1, from each frame to the next.
+    uid_root: what every UID is derived from.
+    """
 
     config: USPhantomConfig
     seed: int
@@ -79,7 +86,7 @@ class PhantomScene:
     fan: Fan
     liver: Liver
     poses: Tuple[Pose, ...]
-    frames: np.ndarray
+    frames: Array
     boxes: Tuple[PhantomBox, ...]
     motions: Tuple[TissueMotion, ...]
     uid_root: str
@@ -98,10 +105,10 @@ class PhantomScene:
 
 
 def make_us_scene(config: USPhantomConfig, *, seed: int, index: int, frames: int) -> PhantomScene:
-    """Scene ``index``, from (config, seed, index) alone, ``frames`` long. Frames before the last do not depend on
-    ``frames`` but for their speckle, which fills the box around the whole sweep.
+    """Scene ``index``, from (config, seed, index) alone, ``frames`` long.
 
-    Scenes of one patient (index // scenes_per_patient) sweep through the same liver.
+    Frames before the last do not depend on ``frames`` but for their speckle, which fills the box around the whole
+    sweep. Scenes of one patient (index // scenes_per_patient) sweep through the same liver.
     """
     patient = index // config.scenes_per_patient
     liver = draw_liver(seed, patient, config)
@@ -128,10 +135,10 @@ def render(
     config: USPhantomConfig,
     *,
     gain_db: float = 0.0,
-    contact_db: np.ndarray = 0.0,
+    contact_db: Union[float, Array] = 0.0,
     seed: int = 0,
     index: int = 0,
-) -> Tuple[np.ndarray, List[Section]]:
+) -> Tuple[Array, List[Section]]:
     """Pictures uint8 (k, size, size) and sections of a liver at the given poses."""
     scatterers = Scatterers.fill(
         _stream(seed, index, _SCATTER), fan, poses, density=config.density, slice_mm=config.slice_mm
@@ -176,7 +183,7 @@ def cut(liver: Liver, fan: Fan, pose: Pose) -> Section:
     return Section(tuple(tumors), vessels, loss)
 
 
-def tube_distance(chains: Sequence[Chain], fan: Fan, pose: Pose, grow: float) -> np.ndarray:
+def tube_distance(chains: Sequence[Chain], fan: Fan, pose: Pose, grow: float) -> Array:
     """Signed mm to the nearest tube on the frame's pixels, float32 (size, size); far where none is within ``grow``."""
     field = np.full((fan.size, fan.size), FAR_MM, np.float32)
     if not chains:
@@ -208,7 +215,7 @@ def boxes_of(section: Section, frame: int, config: USPhantomConfig) -> List[Phan
     return boxes
 
 
-def _aim(rng: np.random.Generator, liver: Liver) -> Tuple[np.ndarray, np.ndarray]:
+def _aim(rng: np.random.Generator, liver: Liver) -> Tuple[Array, Array]:
     """Middle of a sweep, and the turns there: the plane passes through a tumor where there is one."""
     turns = np.deg2rad(rng.uniform((-12.0, -20.0, -8.0), (12.0, 20.0, 8.0)))
     middle = np.array([rng.uniform(-10.0, 10.0), rng.uniform(-1.0, 1.0), rng.uniform(-8.0, 8.0)])
@@ -221,7 +228,7 @@ def _aim(rng: np.random.Generator, liver: Liver) -> Tuple[np.ndarray, np.ndarray
     return middle, turns
 
 
-def _smooth(rng: np.random.Generator) -> np.ndarray:
+def _smooth(rng: np.random.Generator) -> Array:
     """A smooth curve over the beams with SD 1 before it is limited to 0 and above."""
     place = np.linspace(0.0, np.pi, BEAMS)[None] * np.arange(1, 7)[:, None]
     curve = (rng.standard_normal((6, 1)) * np.cos(place)).sum(axis=0) / np.sqrt(3.0)

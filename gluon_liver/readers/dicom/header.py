@@ -1,129 +1,50 @@
 """One DICOM file -> the headers of its CT slices, without decoding a pixel.
 
-Everything that later steps need (geometry, rescale, padding, place of the pixel data) is taken in this one
-pass, so that no file is parsed twice.
+Everything that later steps need (geometry, rescale, padding, place of the pixel data) is taken in this one pass, so
+that no file is parsed twice.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-import zlib
-from dataclasses import dataclass
-from typing import Any, BinaryIO, List, Optional, Tuple
+from pathlib import Path
+from typing import Any, BinaryIO, Dict
 
 import pydicom
 
-from gluon_liver.errors import (
-    DicomError,
-    GeometryError,
-    MissingTagError,
-    OversizeError,
-    PixelDataError,
-    TruncatedFileError,
-)
+from gluon_liver.errors import DicomError, GeometryError, MissingTagError, PixelDataError, TruncatedFileError
 
 from . import rules
 from .enhanced import functional_groups
-from .pixels import DEFLATED, MAX_INFLATED_BYTES, inflated_size, locate_pixels
-from .tags import bit_layout, check_cosines, count, numbers, padding_range, text
+from .file_header import FileHeader, SliceHeader
+from .pixels import DEFLATED, PARSE_ERRORS, check_inflated, locate_pixels
+from .tags import bit_layout, check_cosines, image_size, is_phantom, numbers, padding_range, text
 
-MAX_ROWS = MAX_COLUMNS = 4096
-MAX_SLICES = 4000
-MAX_VOXELS = 2**31
 SERIES_INSTANCE_UID = 0x0020000E
-
-# What pydicom raises on a damaged or hostile file. Its own messages may quote tag values, so they are not
-# passed on.
-PARSE_ERRORS = (
-    EOFError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    OverflowError,
-    RecursionError,
-    LookupError,
-    struct.error,
-    zlib.error,
-    pydicom.errors.InvalidDicomError,
-    pydicom.errors.BytesLengthException,
-)
 
 
 class NotDicom(Exception):
     """The file is no DICOM file: left out, not a failure."""
 
 
-@dataclass(frozen=True)
-class SliceHeader:
-    """What one slice's header says. `frame` is its 0-based place in a multi-frame file, None for a single
-    image.
+def read_header(path: Path, number: int, name: str) -> FileHeader:
+    """The header of a file; ``name`` ("file 0037 of 0243") stands for it in messages.
 
-    position (x, y, z) mm of the centre of the first pixel. orientation: six cosines, row direction, then
-    column direction. pixel_spacing (dy, dx) mm, between rows and between columns. padding: lowest and highest
-    stored value of padding, or None. pixel_offset: byte at which native pixel data start; None where
-    pydicom has to find them (compressed, deflated).
+    A CT image whose header is unusable comes back with ``defect`` set: it belongs to a series, which cannot be loaded
+    without it. Raises :class:`NotDicom` for other files, :class:`TruncatedFileError` or :class:`DicomError` for a file
+    too damaged to tell its series.
     """
-
-    file: int
-    path: str
-    frame: Optional[int]
-    frames: int
-    sop_instance_uid: str
-    frame_of_reference: str
-    rows: int
-    columns: int
-    position: Tuple[float, ...]
-    orientation: Tuple[float, ...]
-    pixel_spacing: Tuple[float, ...]
-    slope: float
-    intercept: float
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    signed: bool
-    padding: Optional[Tuple[int, int]]
-    transfer_syntax: str
-    pixel_offset: Optional[int]
-    big_endian: bool
-
-
-@dataclass
-class FileHeader:
-    """One DICOM file: whose it is, its slices, what was dropped from it, and what is wrong with it."""
-
-    file: int
-    path: str
-    patient_id: str
-    study_uid: str
-    series_uid: str
-    sop_instance_uid: str
-    description: str
-    slices: List[SliceHeader]
-    dropped: Optional[rules.Drop] = None
-    dropped_images: int = 0
-    defect: Optional[DicomError] = None
-    phantom: bool = False
-
-
-def read_header(path: str, number: int, name: str) -> FileHeader:
-    """Read the header of the file at `path`; `name` ("file 0037 of 0243") stands for it in messages.
-
-    A CT image whose header is unusable comes back with `defect` set: it belongs to a series, which cannot be
-    loaded without it. Raises NotDicom for other files, TruncatedFileError or DicomError for a file too
-    damaged to tell its series.
-    """
-    if not os.path.isfile(path):
+    if not path.is_file():
         raise NotDicom("not a regular file")
     try:
-        with open(path, "rb") as stream:
+        with path.open("rb") as stream:
             return _read_open_file(stream, path, number, name)
     except OSError as error:
         raise DicomError(f"{name} cannot be read: {error.strerror}") from error
 
 
-def _read_open_file(stream: BinaryIO, path: str, number: int, name: str) -> FileHeader:
+def _read_open_file(stream: BinaryIO, path: Path, number: int, name: str) -> FileHeader:
     size = os.fstat(stream.fileno()).st_size
     start = stream.read(144)
     has_preamble = start[128:132] == b"DICM"
@@ -132,10 +53,7 @@ def _read_open_file(stream: BinaryIO, path: str, number: int, name: str) -> File
     stream.seek(0)
     try:
         if has_preamble:
-            inflated = inflated_size(stream)
-            if inflated > MAX_INFLATED_BYTES:
-                raise OversizeError(f"{name} inflates to more than {MAX_INFLATED_BYTES} bytes")
-            stream.seek(0)
+            check_inflated(stream, name)
         dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=not has_preamble)
         sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
         header = FileHeader(
@@ -147,7 +65,7 @@ def _read_open_file(stream: BinaryIO, path: str, number: int, name: str) -> File
             sop_instance_uid=text(dataset, "SOPInstanceUID"),
             description=text(dataset, "SeriesDescription"),
             slices=[],
-            phantom=text(dataset, "QualityControlImage").upper() == "YES",
+            phantom=is_phantom(dataset),
         )
         modality = text(dataset, "Modality")
     except PARSE_ERRORS as error:
@@ -169,14 +87,15 @@ def _read_open_file(stream: BinaryIO, path: str, number: int, name: str) -> File
         raise MissingTagError(f"{name} has no StudyInstanceUID or no SeriesInstanceUID")
     try:
         _fill_slices(header, dataset, stream, size, name, sop_class)
-    except DicomError as error:
-        header.defect = error
-        header.slices = []
-    except PARSE_ERRORS as error:
+    except (DicomError,) + PARSE_ERRORS as error:
         # A value is converted on access, so a damaged value shows here: the file's series is known by now.
-        header.defect = DicomError(f"{name}: a header value cannot be read ({type(error).__name__})")
-        header.slices = []
+        header.slices, header.defect = [], error if isinstance(error, DicomError) else unreadable(name, error)
     return header
+
+
+def unreadable(name: str, error: Exception) -> DicomError:
+    """The error for a header value that pydicom cannot convert."""
+    return DicomError(f"{name}: a header value cannot be read ({type(error).__name__})")
 
 
 def _looks_like_dataset(start: bytes, size: int) -> bool:
@@ -204,21 +123,14 @@ def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, 
     # A cut in the header leaves later tags out: say "cut short", not "tag missing".
     if transfer_syntax != DEFLATED and tag_place >= size:
         raise TruncatedFileError(f"{name} ends before its pixel data")
-    rows, columns = count(dataset, "Rows", name), count(dataset, "Columns", name)
     enhanced = sop_class in rules.ENHANCED_CLASSES
-    frames = count(dataset, "NumberOfFrames", name) if enhanced or dataset.get("NumberOfFrames") else 1
-    if rows > MAX_ROWS or columns > MAX_COLUMNS or frames > MAX_SLICES or rows * columns * frames > MAX_VOXELS:
-        raise OversizeError(
-            f"{name} announces {rows}x{columns} pixels in {frames} frames; "
-            f"the bounds are {MAX_ROWS}x{MAX_COLUMNS}, {MAX_SLICES} frames and {MAX_VOXELS} pixels in all"
-        )
+    frames, rows, columns = image_size(dataset, name, multi_frame=enhanced)
     if not enhanced and frames != 1:
         raise PixelDataError(f"{name} is a CT image with {frames} frames; only Enhanced CT may have several")
-    bits_allocated, bits_stored, high_bit, signed = bit_layout(dataset, name)
-    offset, big_endian = locate_pixels(
-        stream, size, name, transfer_syntax, rows * columns * frames * bits_allocated // 8, bits_allocated
-    )
-    common = dict(
+    layout = bit_layout(dataset, name)
+    expected = rows * columns * frames * layout.bits_allocated // 8
+    offset, big_endian = locate_pixels(stream, size, name, transfer_syntax, expected, layout.bits_allocated)
+    common: Dict[str, Any] = dict(
         file=header.file,
         path=header.path,
         frames=frames,
@@ -226,11 +138,8 @@ def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, 
         frame_of_reference=text(dataset, "FrameOfReferenceUID"),
         rows=rows,
         columns=columns,
-        bits_allocated=bits_allocated,
-        bits_stored=bits_stored,
-        high_bit=high_bit,
-        signed=signed,
-        padding=padding_range(dataset, bits_allocated, signed, name),
+        layout=layout,
+        padding=padding_range(dataset, layout, name),
         transfer_syntax=transfer_syntax,
         pixel_offset=offset,
         big_endian=big_endian,

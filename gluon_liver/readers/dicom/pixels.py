@@ -1,22 +1,26 @@
 """The pixel data of a DICOM file: where they are, what their bits mean, and HU from them.
 
-Native pixels are read straight from their place in the file. Compressed and deflated files go through
-pydicom's decoders; where pydicom has none for the transfer syntax, through the GDCM that SimpleITK carries.
+Native pixels are read straight from their place in the file. Compressed and deflated files go through pydicom's
+decoders; where pydicom has none for the transfer syntax, through the GDCM that SimpleITK carries.
 """
 
 from __future__ import annotations
 
-import os
 import struct
 import tempfile
 import zlib
+from pathlib import Path
 from typing import Any, BinaryIO, Optional, Tuple
 
 import numpy as np
 import pydicom
 import SimpleITK as sitk
 
-from gluon_liver.errors import PixelDataError, TruncatedFileError
+from gluon_liver.errors import OversizeError, PixelDataError, TruncatedFileError
+from gluon_liver.structures.arrays import Array
+
+from .file_header import SliceHeader
+from .tags import BitLayout, text
 
 AIR_HU = -1024
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -24,18 +28,25 @@ RLE = "1.2.840.10008.1.2.5"
 MAX_INFLATED_BYTES = 2**31
 UNDEFINED_LENGTH = 0xFFFFFFFF
 SECONDARY_CAPTURE_WORD = "1.2.840.10008.5.1.4.1.1.7.3"
-# What the decoders of pydicom 2.4 and 3.0 raise: no plugin, or a codestream that a plugin refuses.
-DECODE_ERRORS = (
-    RuntimeError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    KeyError,
-    IndexError,
-    OSError,
-    struct.error,
+# What pydicom (2.4 and 3.0) and its decoders raise on damaged or hostile files: no plugin, or content that one refuses.
+# The messages may quote tag values, so they are not passed on.
+PARSE_ERRORS = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
+    *(struct.error, zlib.error, pydicom.errors.InvalidDicomError, pydicom.errors.BytesLengthException),
 )
+DECODE_ERRORS = PARSE_ERRORS + (OSError,)
+# What describes pixels, for GDCM.
+DESCRIPTION = (
+    "SamplesPerPixel PhotometricInterpretation Rows Columns NumberOfFrames BitsAllocated BitsStored HighBit "
+    "PixelRepresentation PixelData"
+).split()
+
+
+def check_inflated(stream: BinaryIO, name: str) -> None:
+    """Raise :class:`OversizeError` for a deflated file that inflates too far; the stream is at its start afterwards."""
+    if inflated_size(stream) > MAX_INFLATED_BYTES:
+        raise OversizeError(f"{name} inflates to more than {MAX_INFLATED_BYTES} bytes")
+    stream.seek(0)
 
 
 def inflated_size(stream: BinaryIO) -> int:
@@ -62,10 +73,9 @@ def locate_pixels(
 ) -> Tuple[Optional[int], bool]:
     """(byte at which native pixel data start, big-endian); (None, False) for compressed or deflated data.
 
-    pydicom leaves `stream` at the tag of the pixel data. The bytes there tell the byte order and, by the
-    presence of a value representation, explicit or implicit coding. `size` is the length of the file and
-    `expected` that of the pixel data by the header, both in bytes: a file that holds less raises
-    TruncatedFileError.
+    pydicom leaves ``stream`` at the tag of the pixel data. The bytes there tell the byte order and, by the presence of
+    a value representation, explicit or implicit coding. ``size`` is the length of the file and ``expected`` that of the
+    pixel data by the header, both in bytes: a file that holds less raises :class:`TruncatedFileError`.
     """
     if transfer_syntax == DEFLATED:
         return None, False
@@ -74,20 +84,13 @@ def locate_pixels(
     if len(element) < 12 or element[:4] not in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10"):
         raise PixelDataError(f"{name} has no integer PixelData after its header")
     big_endian = element[:1] == b"\x7f"
-    order = ">" if big_endian else "<"
-    if element[4:6] in (b"OW", b"OB", b"UN"):
-        length, offset = struct.unpack(order + "I", element[8:12])[0], place + 12
-    else:
-        length, offset = struct.unpack(order + "I", element[4:8])[0], place + 8
+    begin = 8 if element[4:6] in (b"OW", b"OB", b"UN") else 4
+    (length,), offset = struct.unpack((">" if big_endian else "<") + "I", element[begin : begin + 4]), place + begin + 4
     if length == UNDEFINED_LENGTH:
         if not transfer_syntax:
             raise PixelDataError(f"{name} holds compressed pixels but no transfer syntax")
         return None, False
-    available = max(min(length, size - offset), 0)
-    if available < expected:
-        raise TruncatedFileError(
-            f"{name} is cut short: its pixel data hold {available} bytes, the header announces {expected}"
-        )
+    check_length(max(min(length, size - offset), 0), expected, name)
     # The element is padded to an even length; anything longer is not the image that the header describes.
     if length > expected + expected % 2:
         raise PixelDataError(f"{name}: its pixel data hold {length} bytes, the header announces {expected}")
@@ -96,129 +99,133 @@ def locate_pixels(
     return offset, big_endian
 
 
-def read_words(header: Any, name: str) -> np.ndarray:
-    """All frames of one file as stored words, (frames, rows, columns), signed or unsigned as the header
-    says.
-    """
-    shape = (header.frames, header.rows, header.columns)
-    if header.pixel_offset is not None:
-        words = np.dtype(
-            f"{'>' if header.big_endian else '<'}{'i' if header.signed else 'u'}{header.bits_allocated // 8}"
+def check_length(available: int, expected: int, name: str) -> None:
+    """Raise :class:`TruncatedFileError` where fewer bytes of pixels are there than the header announces."""
+    if available < expected:
+        raise TruncatedFileError(
+            f"{name} is cut short: its pixel data hold {available} bytes, the header announces {expected}"
         )
-        try:
-            array = np.fromfile(header.path, dtype=words, count=int(np.prod(shape)), offset=header.pixel_offset)
-        except OSError as error:
-            raise PixelDataError(f"{name} cannot be read: {error.strerror}") from error
-        if array.size != np.prod(shape):
-            raise TruncatedFileError(f"{name} is cut short: it lost pixels since its header was read")
-        return array.reshape(shape)
-    array = _decode(header, name)
-    if array.size != np.prod(shape):
+
+
+def read_native(path: Path, kind: str, pixels: int, offset: int, name: str) -> Array:
+    """``pixels`` numbers of NumPy's type ``kind`` at a byte of the file."""
+    try:
+        array = np.fromfile(path, dtype=kind, count=pixels, offset=offset)
+    except OSError as error:
+        raise PixelDataError(f"{name} cannot be read: {error.strerror}") from error
+    if array.size != pixels:
+        raise TruncatedFileError(f"{name} is cut short: it lost pixels since its header was read")
+    return array
+
+
+def read_encoded(path: Path, name: str) -> Tuple[Any, bytes]:
+    """The whole dataset of a compressed or deflated file, and its pixel data.
+
+    Raises :class:`TruncatedFileError` where they have no end: decoders fill what is missing with grey.
+    """
+    try:
+        dataset = pydicom.dcmread(path)
+        data = dataset.get("PixelData") or b""
+    except DECODE_ERRORS as error:
+        raise TruncatedFileError(f"{name} is cut short or damaged: its pixel data cannot be read") from error
+    if not data:
+        raise TruncatedFileError(f"{name} ends inside its pixel data")
+    syntax = text(dataset.file_meta, "TransferSyntaxUID")
+    # JPEG, JPEG-LS and JPEG 2000 streams all end with the marker FFD9.
+    if is_compressed(syntax) and syntax != RLE and b"\xff\xd9" not in data[-64:]:
+        raise TruncatedFileError(f"{name} is cut short: its compressed image has no end")
+    return dataset, data
+
+
+def is_compressed(transfer_syntax: str) -> bool:
+    """Whether a decoder is needed, as for no deflated file; an unknown syntax tells nothing."""
+    syntax = pydicom.uid.UID(transfer_syntax)
+    return syntax in pydicom.uid.AllTransferSyntaxes and syntax.is_compressed
+
+
+def not_decoded(transfer_syntax: str, name: str) -> PixelDataError:
+    """The error for pixel data that no decoder takes."""
+    return PixelDataError(
+        f"{name}: its pixel data ({pydicom.uid.UID(transfer_syntax).name}) cannot be decoded: they are damaged, or a "
+        "decoder is missing; install pylibjpeg, pylibjpeg-libjpeg and pylibjpeg-openjpeg, or convert the file to "
+        "Explicit VR Little Endian"
+    )
+
+
+def read_words(header: SliceHeader, name: str) -> Array:
+    """All frames of one file as stored words, (frames, rows, columns), signed or unsigned as the header says."""
+    shape = (header.frames, header.rows, header.columns)
+    pixels = header.frames * header.rows * header.columns
+    if header.pixel_offset is not None:
+        order, sign = ">" if header.big_endian else "<", "i" if header.layout.signed else "u"
+        kind = f"{order}{sign}{header.layout.bits_allocated // 8}"
+        return read_native(header.path, kind, pixels, header.pixel_offset, name).reshape(shape)
+    array = _decode(header, pixels, name)
+    if array.size != pixels:
         raise PixelDataError(f"{name}: {array.size} pixels were decoded, the header announces {shape}")
     return array.reshape(shape)
 
 
-def hounsfield(words: np.ndarray, header: Any) -> np.ndarray:
-    """Stored words of one slice (rows, columns) -> HU int16; padding and everything below -1024 become
-    -1024.
-    """
-    stored = _stored_values(words, header)
+def hounsfield(words: Array, header: SliceHeader) -> Array:
+    """HU, int16, of the stored words of one slice (rows, columns); padding and everything below -1024 become -1024."""
+    stored = _stored_values(words, header.layout)
     hu = stored * np.float64(header.slope) + header.intercept
     if header.padding is not None:
         low, high = header.padding
         padded = (stored >= low) & (stored <= high)
-        if stored is not words:
-            # Some writers fill all allocated bits of padding, beyond the stored ones.
-            padded |= (words >= low) & (words <= high)
+        # Some writers fill all allocated bits of padding, beyond the stored ones.
+        padded |= (words >= low) & (words <= high)
         hu[padded] = AIR_HU
     return np.clip(np.rint(hu), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
 
 
-def _stored_values(words: np.ndarray, header: Any) -> np.ndarray:
+def _stored_values(words: Array, layout: BitLayout) -> Array:
     """Drop the bits outside BitsStored (old files keep overlays there), keeping the sign."""
-    if header.bits_stored == header.bits_allocated:
+    if layout.bits_stored == layout.bits_allocated:
         return words
-    values = words.astype(np.int32) >> (header.high_bit + 1 - header.bits_stored)
-    values &= (1 << header.bits_stored) - 1
-    if header.signed:
-        values -= (values >> (header.bits_stored - 1)) << header.bits_stored
+    values = words.astype(np.int32) >> (layout.high_bit + 1 - layout.bits_stored)
+    values &= (1 << layout.bits_stored) - 1
+    if layout.signed:
+        values -= (values >> (layout.bits_stored - 1)) << layout.bits_stored
     return values
 
 
-def _decode(header: Any, name: str) -> np.ndarray:
+def _decode(header: SliceHeader, pixels: int, name: str) -> Array:
     """Compressed or deflated pixel data -> stored words, by pydicom or else by GDCM."""
-    try:
-        dataset = pydicom.dcmread(header.path)
-        pixel_data = dataset.get("PixelData")
-    except (EOFError, zlib.error, pydicom.errors.BytesLengthException) + DECODE_ERRORS as error:
-        raise TruncatedFileError(f"{name} is cut short or damaged: its pixel data cannot be read") from error
-    if not pixel_data:
-        raise TruncatedFileError(f"{name} ends inside its pixel data")
+    dataset, data = read_encoded(header.path, name)
     syntax = pydicom.uid.UID(header.transfer_syntax)
-    if syntax.is_private or syntax not in pydicom.uid.AllTransferSyntaxes:
+    if syntax not in pydicom.uid.AllTransferSyntaxes:
         raise PixelDataError(
             f"{name} uses a private or unknown transfer syntax; convert it to Explicit VR Little Endian"
         )
-    if not syntax.is_compressed or header.transfer_syntax == DEFLATED:
-        expected = header.frames * header.rows * header.columns * header.bits_allocated // 8
-        if len(pixel_data) < expected:
-            raise TruncatedFileError(
-                f"{name} is cut short: its pixel data hold {len(pixel_data)} bytes, the header announces {expected}"
-            )
-    elif header.transfer_syntax != RLE:
-        _check_codestream_end(pixel_data, name)
+    if not is_compressed(syntax):
+        check_length(len(data), pixels * header.layout.bits_allocated // 8, name)
     try:
         return dataset.pixel_array
     except DECODE_ERRORS as no_decoder:
-        if header.transfer_syntax in (RLE, DEFLATED):
+        if syntax in (RLE, DEFLATED):
             raise PixelDataError(f"{name}: its pixel data ({syntax.name}) are damaged") from no_decoder
         try:
-            return _decode_with_gdcm(dataset, header)
+            return _decode_with_gdcm(dataset, syntax)
         except RuntimeError as error:
-            raise PixelDataError(
-                f"{name}: its pixel data ({syntax.name}) cannot be decoded: they are damaged, "
-                "or a decoder is missing; install pylibjpeg, pylibjpeg-libjpeg and pylibjpeg-openjpeg, "
-                "or convert the series to Explicit VR Little Endian"
-            ) from error
+            raise not_decoded(syntax, name) from error
 
 
-def _check_codestream_end(pixel_data: bytes, name: str) -> None:
-    """JPEG, JPEG-LS and JPEG 2000 streams all end with the marker FFD9; decoders fill a missing end with
-    grey.
-    """
-    if b"\xff\xd9" not in pixel_data[-64:]:
-        raise TruncatedFileError(f"{name} is cut short: its compressed image has no end")
-
-
-def _decode_with_gdcm(dataset: Any, header: Any) -> np.ndarray:
+def _decode_with_gdcm(dataset: Any, transfer_syntax: str) -> Array:
     """Stored words by SimpleITK's GDCM.
 
-    GDCM applies the rescale of the file by itself, and for Enhanced CT that of the first frame to all of
-    them. It is therefore given a copy with the pixel description only, so that it returns stored values.
+    GDCM applies the rescale of the file by itself, and for Enhanced CT that of the first frame to all of them. It is
+    therefore given a copy with the pixel description only, so that it returns stored values.
     """
     copy = pydicom.Dataset()
-    for keyword in (
-        "SamplesPerPixel",
-        "PhotometricInterpretation",
-        "Rows",
-        "Columns",
-        "NumberOfFrames",
-        "BitsAllocated",
-        "BitsStored",
-        "HighBit",
-        "PixelRepresentation",
-        "PixelData",
-    ):
-        if keyword in dataset:
-            copy[keyword] = dataset[keyword]
-    copy.SOPClassUID = SECONDARY_CAPTURE_WORD
-    copy.SOPInstanceUID = pydicom.uid.generate_uid()
+    copy.update({dataset[keyword].tag: dataset[keyword] for keyword in DESCRIPTION if keyword in dataset})
+    copy.SOPClassUID, copy.SOPInstanceUID = SECONDARY_CAPTURE_WORD, pydicom.uid.generate_uid()
     copy.file_meta = pydicom.dataset.FileMetaDataset()
-    copy.file_meta.TransferSyntaxUID = pydicom.uid.UID(header.transfer_syntax)
+    copy.file_meta.TransferSyntaxUID = pydicom.uid.UID(transfer_syntax)
     copy.file_meta.MediaStorageSOPClassUID = copy.SOPClassUID
     copy.file_meta.MediaStorageSOPInstanceUID = copy.SOPInstanceUID
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "image.dcm")
+        path = str(Path(folder, "image.dcm"))
         if pydicom.__version__.startswith("2."):
             copy.is_little_endian, copy.is_implicit_VR = True, False
             copy.save_as(path, write_like_original=False)

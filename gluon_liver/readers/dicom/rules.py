@@ -59,8 +59,7 @@ def drop_by_image_type(image_type: Sequence[str]) -> Optional[Drop]:
 def drop_by_orientation(orientation: Sequence[float]) -> Optional[Drop]:
     """(kind, reason) unless the slice normal points mostly along the body; a tilted gantry stays axial.
 
-    orientation: the six cosines of ImageOrientationPatient, first the row direction, then the column
-    direction.
+    orientation: the six cosines of ImageOrientationPatient, first the row direction, then the column direction.
     """
     normal = np.abs(np.cross(orientation[:3], orientation[3:]))
     if normal[2] < normal[:2].max():

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Sequence, Tuple
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple, Union
 
 import numpy as np
 
 from gluon_liver.errors import DicomError
 
-from .header import FileHeader, SliceHeader
+from .file_header import FileHeader, SliceHeader
 
 MIN_PART_SLICES = 3
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """Something that was not taken: where ("file 0037", "series 03"), why, a machine-readable kind, how many
-    images.
-    """
+    """Something that was not taken: where ("file 0037", "series 03"), why, a machine-readable kind, how many images."""
 
     where: str
     reason: str
@@ -29,9 +28,10 @@ class Rejection:
 
 @dataclass(frozen=True)
 class SeriesFiles:
-    """The axial CT slices of one series. `defects` are files of the series that cannot be used.
+    """The axial CT slices of one series.
 
-    phantom: the files say QualityControlImage YES, which DICOM defines for images of a phantom.
+    defects: what is wrong with files of the series that cannot be used.
+    phantom: the files say that they show one.
 
     The identifiers are patient data: they may be compared and written to the private folder, never shown.
     """
@@ -57,14 +57,15 @@ class SeriesFiles:
 
 @dataclass
 class Scan:
-    """What a folder holds. paths: file number - 1 -> path, for the private listing only.
+    """What a folder holds.
 
+    paths: file number - 1 -> path, for the private listing only.
     unused: SOPInstanceUID -> why images of this folder belong to no series (dropped, damaged, doubled).
     """
 
     series: List[SeriesFiles]
     rejected: List[Rejection]
-    paths: List[str] = field(default_factory=list)
+    paths: List[Path] = field(default_factory=list)
     unused: Dict[str, str] = field(default_factory=dict)
     dicom_files: int = 0
 
@@ -82,7 +83,7 @@ def without_copies(headers: Sequence[FileHeader], scan: Scan) -> List[FileHeader
     by_uid: Dict[str, List[FileHeader]] = defaultdict(list)
     for header in headers:
         by_uid[header.sop_instance_uid or f"file {header.file}"].append(header)
-    kept = []
+    files = []
     for copies in by_uid.values():
         intact = [header for header in copies if header.slices] or copies[:1]
         first = intact[0]
@@ -91,12 +92,12 @@ def without_copies(headers: Sequence[FileHeader], scan: Scan) -> List[FileHeader
                 f"{file_range(intact)} share a SOPInstanceUID but differ in series, size or position"
             )
             first.slices = []
-        kept.append(first)
+        files.append(first)
         for header in copies:
             if header is not first:
                 reason = f"another copy of file {first.file:04d} (same SOPInstanceUID)"
                 scan.rejected.append(Rejection(f"file {header.file:04d}", reason, "duplicate"))
-    return kept
+    return files
 
 
 def _content(header: FileHeader) -> Any:
@@ -108,13 +109,13 @@ def _content(header: FileHeader) -> Any:
 
 
 def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[SeriesFiles]:
-    """One SeriesFiles for each size, orientation, pixel spacing and frame of reference found in the series.
+    """The files of a series by size, orientation, pixel spacing and frame of reference.
 
     A part of one or two images beside a longer one is a stray image (an unmarked localizer): rejected. Nothing
-    depends on the order of `files`, which is that of their names.
+    depends on the order of ``files``, which is that of their names.
     """
     first = min(files, key=lambda header: (header.sop_instance_uid, header.description, header.patient_id))
-    parts: Dict[Tuple, List[SliceHeader]] = defaultdict(list)
+    parts: Dict[Tuple[Any, ...], List[SliceHeader]] = defaultdict(list)
     for header in files:
         for one in header.slices:
             look = tuple(np.round(one.orientation, 3) + 0.0) + tuple(np.round(one.pixel_spacing, 4))
@@ -151,7 +152,8 @@ def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[S
     ]
 
 
-def file_range(files: Sequence[Any]) -> str:
+def file_range(files: Sequence[Union[FileHeader, SliceHeader]]) -> str:
+    """``file 0037``, or how many files and the first and last number."""
     numbers = sorted({one.file for one in files})
     if len(numbers) == 1:
         return f"file {numbers[0]:04d}"

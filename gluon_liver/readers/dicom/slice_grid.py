@@ -1,8 +1,7 @@
 """The slices of one series -> one regular grid, by positions alone.
 
-InstanceNumber, SliceThickness, SliceLocation and SpacingBetweenSlices are not read: scanners and archives get
-them wrong. Slices are ordered by their position projected on the slice normal; spacing is the distance of
-positions.
+InstanceNumber, SliceThickness, SliceLocation and SpacingBetweenSlices are not read: scanners and archives get them
+wrong. Slices are ordered by their position projected on the slice normal; spacing is the distance of positions.
 """
 
 from __future__ import annotations
@@ -21,9 +20,11 @@ from gluon_liver.errors import (
     SliceGapError,
     SliceSpacingError,
 )
-from gluon_liver.structures.geometry import Geometry
+from gluon_liver.structures.arrays import BoolArray, FloatArray
+from gluon_liver.structures.geometry import Geometry, triple
 
-from .header import MAX_SLICES, SliceHeader
+from .file_header import SliceHeader
+from .tags import MAX_SLICES
 
 SAME_POSITION_MM = 1e-3
 SPACING_TOLERANCE = 0.01
@@ -36,24 +37,24 @@ MAX_LISTED = 8
 class SliceGrid:
     """Slices in z order and the grid they make.
 
-    order: indices into the given slices, z rising to the head. place: (n,) place of each ordered slice on the
-    grid in slices (whole numbers unless the series is regridded). shift: (n, 2) pixels (dx, dy) by which each
-    ordered slice has to move to undo a gantry tilt, zeros otherwise.
+    order: indices into the given slices, z rising to the head.
+    place: (n,) place of each ordered slice on the grid in slices (whole numbers unless the series is regridded).
+    shift: (n, 2) pixels (dx, dy) by which each ordered slice has to move to undo a gantry tilt, zeros otherwise.
     """
 
     geometry: Geometry
     order: Tuple[int, ...]
-    place: np.ndarray
-    shift: np.ndarray
+    place: FloatArray
+    shift: FloatArray
 
 
 def build_grid(slices: Sequence[SliceHeader], name: str, *, regrid: bool = False) -> SliceGrid:
-    """Order `slices` (one size, orientation and pixel spacing) and check that they make a regular grid.
+    """Order slices of one size, orientation and pixel spacing, and check that they make a regular grid.
 
-    Raises DuplicateSliceError, SliceGapError, SliceSpacingError and GantryTiltError, each listing what it
-    found. With `regrid`, gaps and uneven spacing get a grid of the median spacing and tilt gets in-plane
-    shifts; slices that share a position are refused all the same, for nothing says which one is right. `name`
-    stands for the series in messages.
+    Raises :class:`DuplicateSliceError`, :class:`SliceGapError`, :class:`SliceSpacingError` and
+    :class:`GantryTiltError`, each listing the slices at fault. With ``regrid``, gaps and uneven spacing get a grid of
+    the median spacing and tilt gets in-plane shifts; slices that share a position are refused all the same, for nothing
+    says which one is right. ``name`` stands for the series in messages.
     """
     if len(slices) < 2:
         raise GeometryError(f"{name} has one slice; spacing is taken from positions, so a series needs two or more")
@@ -68,15 +69,7 @@ def build_grid(slices: Sequence[SliceHeader], name: str, *, regrid: bool = False
     usual = statistics.median_low(steps[~same].tolist() or [0.0])
     if same.any():
         hint = "Nothing says which is right: several phases may share the series; split it or remove one set"
-        _refuse(
-            DuplicateSliceError,
-            f"{name} has different slices at one position:",
-            files,
-            same,
-            steps,
-            usual,
-            hint,
-        )
+        _refuse(DuplicateSliceError, f"{name} has different slices at one position:", files, same, steps, usual, hint)
     wide = steps > GAP_FACTOR * usual
     if wide.any() and not regrid:
         hint = "Add the missing files, or import with --regrid to interpolate between positions"
@@ -106,18 +99,14 @@ def build_grid(slices: Sequence[SliceHeader], name: str, *, regrid: bool = False
     if count > MAX_SLICES:
         raise OversizeError(f"{name} would need {count} slices of {spacing:.3f} mm; the bound is {MAX_SLICES}")
     origin = positions[0] if not tilted else positions[middle] - (along[middle] - along[0]) * upward
-    direction = np.stack([row, column, upward], axis=1)
-    geometry = Geometry(
-        tuple(origin.tolist()),
-        (spacing, float(pixel_spacing[0]), float(pixel_spacing[1])),
-        tuple(tuple(line) for line in direction.tolist()),
-        (count, slices[0].rows, slices[0].columns),
-    )
+    x_row, y_row, z_row = (triple(line) for line in np.stack([row, column, upward], axis=1))
+    size = (count, slices[0].rows, slices[0].columns)
+    geometry = Geometry(triple(origin), triple((spacing, *pixel_spacing)), (x_row, y_row, z_row), size)
     shift = drift if tilted else np.zeros_like(drift)
     return SliceGrid(geometry, tuple(int(i) for i in order), place, shift)
 
 
-def project_positions(slices: Sequence[SliceHeader]) -> Tuple[np.ndarray, np.ndarray]:
+def project_positions(slices: Sequence[SliceHeader]) -> Tuple[FloatArray, FloatArray]:
     """(unit slice normal that points to the head, (n,) mm of each slice along it).
 
     z rises to the head whatever the direction in which rows and columns run.
@@ -132,19 +121,18 @@ def _refuse(
     error: Type[GeometryError],
     what: str,
     files: List[SliceHeader],
-    where: np.ndarray,
-    steps: np.ndarray,
+    where: BoolArray,
+    steps: FloatArray,
     usual: float,
     hint: str,
 ) -> None:
-    """Raise `error`, listing the pairs of neighbours at which `where` is true."""
-    found = np.flatnonzero(where)
+    """Raise ``error``, listing the pairs of neighbours at which ``where`` is true."""
     pairs = [
         f"{_label(files[i])} and {_label(files[i + 1])} ({steps[i]:.3f} mm instead of {usual:.3f} mm)"
-        for i in found[:MAX_LISTED]
+        for i in np.flatnonzero(where)
     ]
-    if len(found) > MAX_LISTED:
-        pairs.append(f"{len(found) - MAX_LISTED} more")
+    if len(pairs) > MAX_LISTED:
+        pairs[MAX_LISTED:] = [f"{len(pairs) - MAX_LISTED} more"]
     raise error(f"{what} between {'; '.join(pairs)}. {hint}.")
 
 
@@ -152,21 +140,18 @@ def _label(header: SliceHeader) -> str:
     return f"file {header.file:04d}" + ("" if header.frame is None else f" frame {header.frame + 1}")
 
 
-def _describe_drift(name: str, positions: np.ndarray, upward: np.ndarray, drift: np.ndarray) -> str:
-    """A straight drift is a tilted gantry; any other means slices with different fields of view in one
-    series.
-    """
+def _describe_drift(name: str, positions: FloatArray, upward: FloatArray, drift: FloatArray) -> str:
+    """A straight drift is a tilted gantry; any other means slices with different fields of view in one series."""
     way = positions[-1] - positions[0]
     angle = np.degrees(np.arccos(np.clip(way @ upward / np.linalg.norm(way), -1, 1)))
     line = np.linspace(0, 1, len(drift))[:, None] * (drift[-1] - drift[0]) + drift[0]
+    largest = f"{np.ptp(drift, axis=0).max():.1f} pixels"
     if np.abs(drift - line).max() > MAX_DRIFT_PIXELS:
         return (
-            f"{name}: its slices are shifted against each other in their plane by up to "
-            f"{np.ptp(drift, axis=0).max():.1f} pixels, not along one line. To go on, import with --regrid, "
-            "which shifts every slice back."
+            f"{name}: its slices are shifted against each other in their plane by up to {largest}, not along one line. "
+            "To go on, import with --regrid, which shifts every slice back."
         )
     return (
-        f"{name}: the gantry was tilted by {angle:.1f} degrees "
-        f"(the slices drift by {np.ptp(drift, axis=0).max():.1f} pixels over the stack). "
-        "To go on, import with --regrid, which shears the slices back."
+        f"{name}: the gantry was tilted by {angle:.1f} degrees (the slices drift by {largest} over the stack). To go "
+        "on, import with --regrid, which shears the slices back."
     )

@@ -1,25 +1,25 @@
-"""Values of a DICOM header with their checks: present, of the right number, finite, above 0."""
+"""Values of a DICOM header with their checks: present, of the right number, finite, above 0, within bounds."""
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from gluon_liver.errors import DicomError, GeometryError, MissingTagError, PixelDataError
+from gluon_liver.errors import DicomError, GeometryError, MissingTagError, OversizeError, PixelDataError
+
+MAX_SIDE = 4096
+MAX_SLICES = 4000
+MAX_VOXELS = 2**31
 
 
-def as_signed(value: int, bits: int) -> int:
-    """The `bits` lowest bits of `value`, read as two's complement."""
-    value %= 1 << bits
-    return value - (1 << bits) if value >= 1 << (bits - 1) else value
+class BitLayout(NamedTuple):
+    """How the words of a grey image are to be read."""
 
-
-def check_cosines(orientation: Tuple[float, ...], where: str) -> None:
-    """Raise GeometryError unless the six cosines are two perpendicular unit vectors."""
-    row, column = np.asarray(orientation[:3]), np.asarray(orientation[3:])
-    if max(abs(row @ row - 1), abs(column @ column - 1), abs(row @ column)) > 1e-3:
-        raise GeometryError(f"{where}: ImageOrientationPatient is not two perpendicular unit vectors")
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
 
 
 def text(dataset: Any, keyword: str) -> str:
@@ -27,25 +27,30 @@ def text(dataset: Any, keyword: str) -> str:
     return str(dataset.get(keyword) or "").strip()
 
 
-def count(dataset: Any, keyword: str, name: str) -> int:
-    """A whole number of 1 or more. Raises MissingTagError where it is absent, DicomError where it is not
-    one.
-    """
+def is_phantom(dataset: Any) -> bool:
+    """Whether the file says QualityControlImage YES, which DICOM defines for images of a phantom."""
+    return text(dataset, "QualityControlImage").upper() == "YES"
+
+
+def present(dataset: Any, keyword: str, where: str) -> Any:
+    """The value. Raises :class:`MissingTagError` where it is absent or empty."""
     value = dataset.get(keyword)
     if value is None or value == "":
-        raise MissingTagError(f"{name} has no {keyword}")
+        raise MissingTagError(f"{where} has no {keyword}")
+    return value
+
+
+def count(dataset: Any, keyword: str, where: str) -> int:
+    """A whole number of 1 or more. Raises :class:`DicomError` where it is none."""
+    value = present(dataset, keyword, where)
     if not isinstance(value, int) or value < 1:
-        raise DicomError(f"{name}: {keyword} is not a whole number of 1 or more")
+        raise DicomError(f"{where}: {keyword} is not a whole number of 1 or more")
     return int(value)
 
 
 def numbers(dataset: Any, keyword: str, length: int, where: str) -> Tuple[float, ...]:
-    """`length` finite numbers. Raises MissingTagError where the tag is absent or empty, DicomError where it
-    differs.
-    """
-    value = dataset.get(keyword)
-    if value is None or value == "":
-        raise MissingTagError(f"{where} has no {keyword}")
+    """``length`` finite numbers. Raises :class:`DicomError` where they are none, or of another number."""
+    value = present(dataset, keyword, where)
     try:
         result = tuple(float(v) for v in (value if length > 1 else [value]))
     except (TypeError, ValueError) as error:
@@ -55,14 +60,33 @@ def numbers(dataset: Any, keyword: str, length: int, where: str) -> Tuple[float,
     return result
 
 
-def bit_layout(dataset: Any, name: str) -> Tuple[int, int, int, bool]:
-    """(bits allocated, bits stored, high bit, signed) of a grey image; PixelDataError for a layout no CT
-    has.
+def check_cosines(orientation: Tuple[float, ...], where: str) -> None:
+    """Raise :class:`GeometryError` unless the six cosines are two perpendicular unit vectors."""
+    row, column = np.asarray(orientation[:3]), np.asarray(orientation[3:])
+    if max(abs(row @ row - 1), abs(column @ column - 1), abs(row @ column)) > 1e-3:
+        raise GeometryError(f"{where}: ImageOrientationPatient is not two perpendicular unit vectors")
+
+
+def image_size(dataset: Any, name: str, *, multi_frame: bool = False, samples: int = 1) -> Tuple[int, int, int]:
+    """(frames, rows, columns); one frame where the file tells none, unless it is ``multi_frame`` and has to.
+
+    Raises :class:`OversizeError` for more than this package reads.
     """
+    rows, columns = count(dataset, "Rows", name), count(dataset, "Columns", name)
+    frames = count(dataset, "NumberOfFrames", name) if multi_frame or dataset.get("NumberOfFrames") else 1
+    if max(rows, columns) > MAX_SIDE or frames > MAX_SLICES or rows * columns * frames * samples > MAX_VOXELS:
+        raise OversizeError(
+            f"{name} announces {frames} frames of {rows}x{columns} pixels with {samples} sample(s); the bounds are "
+            f"{MAX_SIDE} a side, {MAX_SLICES} frames and {MAX_VOXELS} samples in all"
+        )
+    return frames, rows, columns
+
+
+def bit_layout(dataset: Any, name: str) -> BitLayout:
+    """The words of a grey image. Raises :class:`PixelDataError` for a layout that no CT has."""
     if dataset.get("SamplesPerPixel", 1) != 1:
         raise PixelDataError(f"{name} is a colour image; a CT slice has one sample per pixel")
-    allocated = count(dataset, "BitsAllocated", name)
-    stored = count(dataset, "BitsStored", name)
+    allocated, stored = count(dataset, "BitsAllocated", name), count(dataset, "BitsStored", name)
     high = dataset.get("HighBit")
     high = stored - 1 if high is None else int(high)
     representation = dataset.get("PixelRepresentation")
@@ -70,21 +94,21 @@ def bit_layout(dataset: Any, name: str) -> Tuple[int, int, int, bool]:
         raise MissingTagError(f"{name} has no PixelRepresentation of 0 or 1")
     if allocated not in (8, 16) or stored > allocated or not stored - 1 <= high < allocated:
         raise PixelDataError(f"{name}: {stored} bits stored in {allocated}, high bit {high}, is no CT pixel layout")
-    return allocated, stored, high, bool(representation)
+    return BitLayout(allocated, stored, high, bool(representation))
 
 
-def padding_range(dataset: Any, bits_allocated: int, signed: bool, name: str) -> Optional[Tuple[int, int]]:
-    """Lowest and highest stored value of padding.
+def padding_range(dataset: Any, layout: BitLayout, name: str) -> Optional[Tuple[int, int]]:
+    """Lowest and highest stored value of padding, None where the file has none.
 
-    Writers store a negative padding value as unsigned (63536 for -2000), and the reverse: the 16 bits count,
-    read with the signedness of the pixels.
+    Writers store a negative padding value as unsigned (63536 for -2000), and the reverse: the bits count, read with
+    the signedness of the pixels.
     """
-    first = dataset.get("PixelPaddingValue")
-    if first is None or first == "":
+    values = [dataset.get(keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    if values[0] in (None, ""):
         return None
-    limit = dataset.get("PixelPaddingRangeLimit")
-    values = [first] if limit is None or limit == "" else [first, limit]
+    values = [value for value in values if value not in (None, "")]
     if not all(isinstance(value, int) for value in values):
         raise DicomError(f"{name}: PixelPaddingValue is not one whole number")
-    read = [as_signed(value, bits_allocated) if signed else value % (1 << bits_allocated) for value in values]
+    half = 1 << (layout.bits_allocated - 1) if layout.signed else 0
+    read = [(value + half) % (1 << layout.bits_allocated) - half for value in values]
     return min(read), max(read)

@@ -5,19 +5,30 @@ Text burned in around the picture often names the patient, so the region is crop
 
 from __future__ import annotations
 
-import os
-import zlib
-from typing import Any, Iterator, Optional, Tuple
+from pathlib import Path
+from typing import Any, Iterator, List, Optional, Tuple
 
 import numpy as np
 import pydicom
 
-from gluon_liver.errors import DicomError, MissingTagError, OversizeError, PixelDataError, TruncatedFileError
+from gluon_liver.errors import DicomError, MissingTagError, PixelDataError, TruncatedFileError
+from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.frame_source import Box, FrameSource, plausible_rate
 
-from .header import MAX_COLUMNS, MAX_ROWS, MAX_SLICES, MAX_VOXELS, PARSE_ERRORS
-from .pixels import DECODE_ERRORS, DEFLATED, MAX_INFLATED_BYTES, RLE, inflated_size, locate_pixels
-from .tags import count, text
+from .header import unreadable
+from .pixels import (
+    DECODE_ERRORS,
+    DEFLATED,
+    PARSE_ERRORS,
+    check_inflated,
+    check_length,
+    is_compressed,
+    locate_pixels,
+    not_decoded,
+    read_encoded,
+    read_native,
+)
+from .tags import count, image_size, is_phantom, text
 from .volume import quiet_pydicom
 
 # PS3.4 B.5: Ultrasound Image and Multi-frame Image Storage, and their retired forms
@@ -26,39 +37,42 @@ SAMPLES = {"MONOCHROME2": 1, "PALETTE COLOR": 1, "RGB": 3, "YBR_FULL": 3, "YBR_F
 FORMAT_2D, DATA_TISSUE = 1, 1  # PS3.3 C.8.5.5.1.1 and C.8.5.5.1.2
 
 
-def open_dicom(path: str, name: str) -> FrameSource:
-    """A DICOM ultrasound file. Raises DicomError: cut short, oversize, no ultrasound, a pixel layout not read here."""
+def open_dicom(path: Path, name: str) -> FrameSource:
+    """A DICOM ultrasound file.
+
+    Raises :class:`DicomError` when it is cut short, oversize, no ultrasound, or of a pixel layout that is not read.
+    """
     with quiet_pydicom():
         header, offset = _read_header(path, name)
     try:
         region = tissue_region(header, name)
         rows, columns = int(header.Rows), int(header.Columns)
         identity, rate = text(header, "SOPInstanceUID"), frame_rate(header)
-        patient, phantom = text(header, "PatientID"), text(header, "QualityControlImage").upper() == "YES"
+        patient, phantom = text(header, "PatientID"), is_phantom(header)
     except PARSE_ERRORS as error:
-        raise DicomError(f"{name}: a header value cannot be read ({type(error).__name__})") from error
+        raise unreadable(name, error) from error
     if not identity:
         raise MissingTagError(f"{name} has no SOPInstanceUID")
 
-    def whole_frames() -> Iterator[np.ndarray]:
-        samples = _native(path, header, offset, name) if _is_native(header) else _compressed(path, header, name)
+    def whole_frames() -> Iterator[Array]:
+        native = offset is not None or text(header.file_meta, "TransferSyntaxUID") == DEFLATED
+        samples = _native(path, header, offset, name) if native else _compressed(path, header, name)
         while True:
             # not held across the yield: it changes filters of the whole process
             with quiet_pydicom():
-                found = next(samples, None)
-            if found is None:
+                frame = next(samples, None)
+            if frame is None:
                 return
-            yield to_rgb(*found, header, name)
+            yield to_rgb(*frame, header, name)
 
-    box = region or (0, 0, columns, rows)
     return FrameSource(
         "dicom",
         rows,
         columns,
-        box,
+        region or (0, 0, columns, rows),
         whole_frames,
         identity,
-        region is not None,
+        own_region=region is not None,
         patient_id=patient,
         phantom=phantom,
         frames_per_second=rate,
@@ -74,13 +88,13 @@ def frame_rate(header: Any) -> Optional[float]:
 def tissue_region(header: Any, name: str) -> Optional[Box]:
     """(x1, y1, x2, y2) of the largest region with 2D format and tissue data, None where the file lists no region.
 
-    The tags give the first and last pixel, both inside. Raises DicomError where regions are listed but none shows
-    tissue in 2D, and where the region does not lie in the frame.
+    The tags give the first and last pixel, both inside. Raises :class:`DicomError` where regions are listed but none
+    shows tissue in 2D, and where the region does not lie in the frame.
     """
     regions = header.get("SequenceOfUltrasoundRegions")
     if not regions:
         return None
-    boxes = []
+    boxes: List[Box] = []
     for item in regions:
         if (item.get("RegionSpatialFormat"), item.get("RegionDataType")) == (FORMAT_2D, DATA_TISSUE):
             edges = [item.get("RegionLocation" + edge) for edge in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
@@ -95,7 +109,7 @@ def tissue_region(header: Any, name: str) -> Optional[Box]:
     return best
 
 
-def to_rgb(stored: np.ndarray, photometric: str, header: Any, name: str) -> np.ndarray:
+def to_rgb(stored: Array, photometric: str, header: Any, name: str) -> Array:
     """Stored samples uint8 (rows, columns, samples) -> RGB uint8 (rows, columns, 3).
 
     YBR_ICT and YBR_RCT are undone by every JPEG 2000 decoder, so their samples are RGB already.
@@ -109,7 +123,7 @@ def to_rgb(stored: np.ndarray, photometric: str, header: Any, name: str) -> np.n
     return stored
 
 
-def ybr_to_rgb(ybr: np.ndarray) -> np.ndarray:
+def ybr_to_rgb(ybr: Array) -> Array:
     """YBR_FULL uint8 (..., 3) -> RGB, by the inverse of PS3.3 C.7.6.3.1.2 (ITU-R BT.601, full range)."""
     y, blue, red = (ybr[..., channel].astype(np.float32) for channel in range(3))
     blue, red = blue - 128, red - 128
@@ -117,38 +131,32 @@ def ybr_to_rgb(ybr: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
 
 
-def _read_header(path: str, name: str) -> Tuple[Any, Optional[int]]:
+def _read_header(path: Path, name: str) -> Tuple[Any, Optional[int]]:
     """The checked header, and the byte at which native pixels start (None: pydicom has to find them)."""
-    size = os.path.getsize(path)
+    size = path.stat().st_size
     try:
-        with open(path, "rb") as stream:
-            if inflated_size(stream) > MAX_INFLATED_BYTES:
-                raise OversizeError(f"{name} inflates to more than {MAX_INFLATED_BYTES} bytes")
-            stream.seek(0)
+        with path.open("rb") as stream:
+            check_inflated(stream, name)
             header = pydicom.dcmread(stream, stop_before_pixels=True)
             syntax = text(header.file_meta, "TransferSyntaxUID")
             if text(header, "SOPClassUID") not in US_CLASSES and text(header, "Modality") != "US":
                 raise DicomError(f"{name} is a DICOM file, but no ultrasound")
             if syntax != DEFLATED and stream.tell() >= size:
                 raise TruncatedFileError(f"{name} ends before its pixel data")
-            expected = _check_layout(header, name)
-            return header, locate_pixels(stream, size, name, syntax, expected, 8)[0]
+            frames, frame_bytes = _check_layout(header, name)
+            return header, locate_pixels(stream, size, name, syntax, frames * frame_bytes, 8)[0]
     except PARSE_ERRORS as error:
         raise TruncatedFileError(f"{name} is cut short or damaged: its header cannot be parsed") from error
 
 
-def _check_layout(header: Any, name: str) -> int:
-    """Bytes of the native pixel data. Raises DicomError for sizes out of bounds and layouts that are not read."""
-    rows, columns = count(header, "Rows", name), count(header, "Columns", name)
-    frames = count(header, "NumberOfFrames", name) if header.get("NumberOfFrames") else 1
-    photometric = text(header, "PhotometricInterpretation")
+def _check_layout(header: Any, name: str) -> Tuple[int, int]:
+    """(frames, bytes of one in native pixel data).
+
+    Raises :class:`DicomError` for sizes out of bounds and layouts that are not read.
+    """
     samples = count(header, "SamplesPerPixel", name)
-    total = rows * columns * frames * samples
-    if rows > MAX_ROWS or columns > MAX_COLUMNS or frames > MAX_SLICES or total > MAX_VOXELS:
-        raise OversizeError(
-            f"{name} announces {frames} frames of {rows}x{columns} pixels with {samples} sample(s); the bounds are "
-            f"{MAX_ROWS}x{MAX_COLUMNS}, {MAX_SLICES} frames and {MAX_VOXELS} samples in all"
-        )
+    frames, rows, columns = image_size(header, name, samples=samples)
+    photometric = text(header, "PhotometricInterpretation")
     if SAMPLES.get(photometric) != samples:
         raise PixelDataError(
             f"{name}: {samples} sample(s) a pixel with this PhotometricInterpretation are not read; "
@@ -156,45 +164,30 @@ def _check_layout(header: Any, name: str) -> int:
         )
     if (header.get("BitsAllocated"), header.get("BitsStored")) != (8, 8) or header.get("PixelRepresentation"):
         raise PixelDataError(f"{name} does not hold unsigned samples of 8 bits; convert it to 8 bits")
-    if photometric == "YBR_FULL_422" and _is_native(header):
+    if photometric == "YBR_FULL_422" and not is_compressed(text(header.file_meta, "TransferSyntaxUID")):
         if columns % 2 or header.get("PlanarConfiguration"):
             raise PixelDataError(f"{name}: YBR_FULL_422 needs an even number of columns and PlanarConfiguration 0")
-        return rows * columns * frames * 2
-    return total
+        samples = 2
+    return frames, rows * columns * samples
 
 
-def _is_native(header: Any) -> bool:
-    return not pydicom.uid.UID(text(header.file_meta, "TransferSyntaxUID")).is_compressed or _is_deflated(header)
-
-
-def _is_deflated(header: Any) -> bool:
-    return text(header.file_meta, "TransferSyntaxUID") == DEFLATED
-
-
-def _native(path: str, header: Any, offset: Optional[int], name: str) -> Iterator[Tuple[np.ndarray, str]]:
+def _native(path: Path, header: Any, offset: Optional[int], name: str) -> Iterator[Tuple[Array, str]]:
     """Frames as stored uint8 (rows, columns, samples) with their photometric interpretation."""
-    frames, photometric = int(header.get("NumberOfFrames") or 1), text(header, "PhotometricInterpretation")
-    expected = _check_layout(header, name)
-    length = expected // frames
+    photometric = text(header, "PhotometricInterpretation")
+    frames, length = _check_layout(header, name)
     inflated = b""
     if offset is None:
-        try:
-            inflated = pydicom.dcmread(path).get("PixelData") or b""
-        except (zlib.error,) + PARSE_ERRORS as error:
-            raise TruncatedFileError(f"{name} is cut short or damaged: its pixel data cannot be read") from error
-        if len(inflated) < expected:
-            raise TruncatedFileError(f"{name} is cut short: {len(inflated)} of {expected} bytes of pixels are there")
-    for index in range(frames):
+        _, inflated = read_encoded(path, name)
+        check_length(len(inflated), frames * length, name)
+    for begin in range(0, frames * length, length):
         if offset is None:
-            raw = np.frombuffer(inflated, np.uint8, length, index * length)
+            raw: Array = np.frombuffer(inflated, np.uint8, length, begin)
         else:
-            raw = np.fromfile(path, np.uint8, length, offset=offset + index * length)
-            if raw.size != length:
-                raise TruncatedFileError(f"{name} is cut short: it lost pixels since its header was read")
+            raw = read_native(path, "u1", length, offset + begin, name)
         yield _arrange(raw, header, photometric), photometric
 
 
-def _arrange(raw: np.ndarray, header: Any, photometric: str) -> np.ndarray:
+def _arrange(raw: Array, header: Any, photometric: str) -> Array:
     rows, columns, samples = int(header.Rows), int(header.Columns), SAMPLES[photometric]
     if photometric == "YBR_FULL_422":
         # two pixels in four bytes: Y1 Y2 Cb Cr (PS3.3 C.7.6.3.1.2)
@@ -206,33 +199,22 @@ def _arrange(raw: np.ndarray, header: Any, photometric: str) -> np.ndarray:
     return raw.reshape(rows, columns, samples)
 
 
-def _compressed(path: str, header: Any, name: str) -> Iterator[Tuple[np.ndarray, str]]:
+def _compressed(path: Path, header: Any, name: str) -> Iterator[Tuple[Array, str]]:
     """Frames of compressed files by pydicom's decoders, without any colour conversion of theirs."""
+    dataset, _ = read_encoded(path, name)
+    announced, shape = int(header.get("NumberOfFrames") or 1), (int(header.Rows), int(header.Columns), -1)
+    decoded = 0
     try:
-        dataset = pydicom.dcmread(path)
-        data = dataset.get("PixelData") or b""
-    except (EOFError, zlib.error, pydicom.errors.BytesLengthException) + DECODE_ERRORS as error:
-        raise TruncatedFileError(f"{name} is cut short or damaged: its pixel data cannot be read") from error
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if not data or (syntax != RLE and b"\xff\xd9" not in data[-64:]):
-        raise TruncatedFileError(f"{name} is cut short: its compressed frames have no end")
-    frames, shape = int(header.get("NumberOfFrames") or 1), (int(header.Rows), int(header.Columns), -1)
-    found = 0
-    try:
-        for stored, photometric in _decoded(dataset, frames):
-            found += 1
+        for stored, photometric in _decoded(dataset, announced):
+            decoded += 1
             yield np.ascontiguousarray(stored.reshape(shape)).astype(np.uint8, copy=False), photometric
     except DECODE_ERRORS as error:
-        raise PixelDataError(
-            f"{name}, frame {found}: its pixel data ({syntax.name}) cannot be decoded: they are damaged, or a decoder "
-            "is missing; install pylibjpeg, pylibjpeg-libjpeg and pylibjpeg-openjpeg, or convert the file to Explicit "
-            "VR Little Endian"
-        ) from error
-    if found != frames:
-        raise TruncatedFileError(f"{name}: {found} frames were decoded, the header announces {frames}")
+        raise not_decoded(text(dataset.file_meta, "TransferSyntaxUID"), f"{name}, frame {decoded}") from error
+    if decoded != announced:
+        raise TruncatedFileError(f"{name}: {decoded} frames were decoded, the header announces {announced}")
 
 
-def _decoded(dataset: Any, frames: int) -> Iterator[Tuple[np.ndarray, str]]:
+def _decoded(dataset: Any, frames: int) -> Iterator[Tuple[Array, str]]:
     if pydicom.__version__.startswith("2."):
         # pydicom 2.4 changes PhotometricInterpretation where its decoder gives RGB
         array = dataset.pixel_array
@@ -245,7 +227,7 @@ def _decoded(dataset: Any, frames: int) -> Iterator[Tuple[np.ndarray, str]]:
         yield stored, str(properties["photometric_interpretation"])
 
 
-def _apply_palette(indices: np.ndarray, header: Any, name: str) -> np.ndarray:
+def _apply_palette(indices: Array, header: Any, name: str) -> Array:
     try:
         if pydicom.__version__.startswith("2."):
             from pydicom.pixel_data_handlers.util import apply_color_lut

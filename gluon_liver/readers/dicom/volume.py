@@ -8,47 +8,53 @@ import warnings
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Tuple
+from pathlib import Path
+from typing import Dict, Iterator, List, Tuple, Union
 
 import numpy as np
 from scipy import ndimage
 from tqdm import tqdm
 
 from gluon_liver.errors import DicomError, InputError, OversizeError
+from gluon_liver.structures.arrays import Array, FloatArray, IntArray
 from gluon_liver.structures.geometry import Geometry
 
-from .header import MAX_SLICES, MAX_VOXELS, FileHeader, NotDicom, read_header
+from .file_header import FileHeader
+from .header import NotDicom, read_header
 from .pixels import AIR_HU, hounsfield, read_words
 from .series import Rejection, Scan, SeriesFiles, file_range, slice_uid, split_series, without_copies
 from .slice_grid import SliceGrid, build_grid
+from .tags import MAX_SLICES, MAX_VOXELS
 
 
 @dataclass(frozen=True)
 class Volume:
-    """hu: int16 (z, y, x), z rising to the head, never below -1024.
+    """A series in HU on a regular grid.
 
-    sop_instance_uids: one for each slice in z order, "" where --regrid interpolated it; frames of a
-    multi-frame file are "<uid>#<frame from 1>". source_slice: (n,) slice of the volume for each slice of the
-    series in z order, -1 where --regrid left none within a quarter of the spacing. source_shift: (n, 2)
-    pixels (dx, dy) by which that slice was moved to undo a gantry tilt.
+    hu: int16 (z, y, x), z rising to the head, never below -1024.
+    sop_instance_uids: one for each slice in z order, "" where --regrid interpolated it; frames of a multi-frame file
+    are "<uid>#<frame from 1>".
+    source_slice: (n,) slice of the volume for each slice of the series in z order, -1 where --regrid left none within a
+    quarter of the spacing.
+    source_shift: (n, 2) pixels (dx, dy) by which that slice was moved to undo a gantry tilt.
     """
 
-    hu: np.ndarray
+    hu: Array
     geometry: Geometry
     sop_instance_uids: Tuple[str, ...]
     frame_of_reference: str
-    source_slice: np.ndarray
-    source_shift: np.ndarray
+    source_slice: IntArray
+    source_shift: FloatArray
 
 
-def scan_folder(folder: str, *, progress: bool = False) -> Scan:
-    """Read the header of every file below `folder` once and sort the CT slices into series.
+def scan_folder(folder: Union[str, Path], *, progress: bool = False) -> Scan:
+    """Read the header of every file below ``folder`` once and sort the CT slices into series.
 
-    Files are numbered from 1 in the order of their relative paths, series in that of their identifiers. Files
-    that are not DICOM, or not axial CT images, are rejections; a damaged CT image is a defect of its series.
-    Raises InputError where `folder` is no folder or is empty.
+    Files are numbered from 1 in the order of their paths, series in that of their identifiers. Files that are not
+    DICOM, or not axial CT images, are rejections; a damaged CT image is a defect of its series. Raises
+    :class:`InputError` where ``folder`` is no folder or is empty.
     """
-    paths = _list_files(folder)
+    paths = _list_files(Path(folder))
     scan = Scan(series=[], rejected=[], paths=paths)
     headers: List[FileHeader] = []
     dropped: Dict[Tuple[str, str, str], List[FileHeader]] = defaultdict(list)
@@ -57,8 +63,8 @@ def scan_folder(folder: str, *, progress: bool = False) -> Scan:
             name = f"file {number:04d} of {len(paths):04d}"
             try:
                 header = read_header(path, number, name)
-            except NotDicom as reason:
-                scan.rejected.append(Rejection(f"file {number:04d}", str(reason), "not-dicom"))
+            except NotDicom as error:
+                scan.rejected.append(Rejection(f"file {number:04d}", str(error), "not-dicom"))
                 continue
             except DicomError as error:
                 scan.dicom_files += 1
@@ -84,9 +90,9 @@ def scan_folder(folder: str, *, progress: bool = False) -> Scan:
 def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
     """Decode one series to HU on a regular grid.
 
-    Raises the typed DicomError of the first defect (a truncated file, a missing tag), or that of `build_grid`
-    for slices that make no regular grid; `regrid` interpolates linearly between positions and shears tilted
-    slices back.
+    Raises the :class:`DicomError` of the first defect (a truncated file, a missing tag), or that of
+    :func:`build_grid` for slices that make no regular grid; ``regrid`` interpolates linearly between positions and
+    shears tilted slices back.
     """
     if series.defects:
         more = f" ({len(series.defects) - 1} more files of {series.name} are unusable)" * (len(series.defects) > 1)
@@ -100,17 +106,19 @@ def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
         )
     grid = build_grid(slices, series.name, regrid=regrid)
     stack = np.empty((count, slices[0].rows, slices[0].columns), dtype=np.int16)
-    place = {index: z for z, index in enumerate(grid.order)}
+    place = np.argsort(grid.order)
+    by_file: Dict[int, List[int]] = defaultdict(list)
+    for index, header in enumerate(slices):
+        by_file[header.file].append(index)
     with quiet_pydicom():
-        opened = (None, None)
-        for index, header in sorted(enumerate(slices), key=lambda item: (item[1].file, item[1].frame or 0)):
-            if opened[0] != header.file:
-                opened = (header.file, read_words(header, f"file {header.file:04d} ({series.name})"))
-            stack[place[index]] = hounsfield(opened[1][header.frame or 0], header)
+        for file, frames in sorted(by_file.items()):
+            words = read_words(slices[frames[0]], f"file {file:04d} ({series.name})")
+            for index in frames:
+                stack[place[index]] = hounsfield(words[slices[index].frame or 0], slices[index])
     uids = tuple(slice_uid(slices[index]) for index in grid.order)
     if grid.shift.any():
         stack = np.stack([_shift_slice(plane, shift) for plane, shift in zip(stack, grid.shift)])
-    source_slice = np.arange(count)
+    source_slice: IntArray = np.arange(count)
     if not np.array_equal(grid.place, source_slice):
         stack, uids, source_slice = _interpolate_slices(stack, uids, grid)
     return Volume(stack, grid.geometry, uids, slices[0].frame_of_reference, source_slice, grid.shift)
@@ -133,33 +141,30 @@ def quiet_pydicom() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _list_files(folder: str) -> List[str]:
-    if not os.path.exists(folder):
+def _list_files(folder: Path) -> List[Path]:
+    if not folder.exists():
         raise InputError(f"{folder}: there is no such folder")
-    if not os.path.isdir(folder):
+    if not folder.is_dir():
         raise InputError(f"{folder} is a file; give the folder that holds the DICOM files")
 
     def fail(error: OSError) -> None:
         raise InputError(f"a folder below {folder} cannot be read: {error.strerror}") from error
 
-    paths = []
-    for root, folders, names in os.walk(folder, onerror=fail):
-        folders.sort()
-        paths.extend(os.path.join(root, name) for name in names)
+    paths = [Path(root, name) for root, _, names in os.walk(folder, onerror=fail) for name in names]
     if not paths:
         raise InputError(f"{folder} is empty: there is no file in it or below it")
-    return sorted(paths, key=lambda path: os.path.relpath(path, folder))
+    return sorted(paths, key=str)
 
 
-def _shift_slice(plane: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def _shift_slice(plane: Array, shift: Array) -> Array:
     """Move one slice by (dx, dy) pixels, linear, -1024 HU where nothing is known."""
     moved = ndimage.shift(plane.astype(np.float32), shift[::-1], order=1, mode="constant", cval=AIR_HU)
     return np.rint(moved).astype(np.int16)
 
 
 def _interpolate_slices(
-    stack: np.ndarray, uids: Tuple[str, ...], grid: SliceGrid
-) -> Tuple[np.ndarray, Tuple, np.ndarray]:
+    stack: Array, uids: Tuple[str, ...], grid: SliceGrid
+) -> Tuple[Array, Tuple[str, ...], IntArray]:
     """Linear in z between the positions of the slices, onto the even grid."""
     nz = grid.geometry.size[0]
     result = np.empty((nz,) + stack.shape[1:], dtype=np.int16)
@@ -172,12 +177,9 @@ def _interpolate_slices(
     distance = np.abs(grid.place - nearest)
     source_slice = np.full(len(stack), -1)
     grid_uids = [""] * nz
-    for source in np.argsort(-distance, kind="stable"):
-        if distance[source] <= 0.25:
-            source_slice[source] = nearest[source]
-    for z in set(source_slice.tolist()) - {-1}:
-        owners = np.flatnonzero(source_slice == z)
-        best = owners[np.argmin(distance[owners])]
-        source_slice[owners[owners != best]] = -1
-        grid_uids[z] = uids[best]
+    # a place within reach of several slices belongs to the nearest
+    for source in np.argsort(distance, kind="stable"):
+        z = nearest[source]
+        if distance[source] <= 0.25 and z not in source_slice:
+            source_slice[source], grid_uids[z] = z, uids[source]
     return result, tuple(grid_uids), source_slice

@@ -8,12 +8,13 @@ blobs 6; a blob has shape 7, or num, channels, height and width 1 to 4, and data
 from __future__ import annotations
 
 import math
-import os
+from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple, Union
 
 import numpy as np
 
 from gluon_liver.errors import InputError
+from gluon_liver.structures.arrays import Array
 
 LAYERS = {100: (1, 7), 2: (4, 6)}  # field of the net -> the layer's fields name and blobs
 SHAPE, DIMENSION = 7, 1
@@ -24,7 +25,7 @@ VARINT, LENGTH = 0, 2
 FIXED = {1: 8, 5: 4}  # wire type -> bytes
 
 
-def read_caffemodel(path: Union[str, os.PathLike]) -> Dict[str, List[np.ndarray]]:
+def read_caffemodel(path: Union[str, Path]) -> Dict[str, List[Array]]:
     """The blobs of each layer that has any, float32, by the layer's name in the order of the file.
 
     Shapes are the file's: a bias is (N,), or (1, 1, 1, N) in old files. Gradients in the file are left out.
@@ -33,16 +34,15 @@ def read_caffemodel(path: Union[str, os.PathLike]) -> Dict[str, List[np.ndarray]
     no Caffe model.
     """
     try:
-        with open(path, "rb") as file:
-            return _net(memoryview(file.read()))
+        return _net(memoryview(Path(path).read_bytes()))
     except InputError as error:
         raise InputError(f"{path} cannot be read as a Caffe model: {error}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _net(message: memoryview) -> Dict[str, List[np.ndarray]]:
-    layers: Dict[str, List[np.ndarray]] = {}
+def _net(message: memoryview) -> Dict[str, List[Array]]:
+    layers: Dict[str, List[Array]] = {}
     for number, wire, value in _fields(message):
         if number not in LAYERS or wire != LENGTH:
             continue
@@ -56,7 +56,7 @@ def _net(message: memoryview) -> Dict[str, List[np.ndarray]]:
     return layers
 
 
-def _layer(message: memoryview, name_field: int, blobs_field: int) -> Tuple[str, List[np.ndarray]]:
+def _layer(message: memoryview, name_field: int, blobs_field: int) -> Tuple[str, List[Array]]:
     name, blobs = "", []
     for number, wire, value in _fields(message):
         if number == name_field and wire == LENGTH:
@@ -66,10 +66,10 @@ def _layer(message: memoryview, name_field: int, blobs_field: int) -> Tuple[str,
     return name, [_blob(blob, f"blob {place} of layer {name!r}") for place, blob in enumerate(blobs)]
 
 
-def _blob(message: memoryview, what: str) -> np.ndarray:
+def _blob(message: memoryview, what: str) -> Array:
     shape: List[int] = []
     legacy: Dict[int, int] = {}
-    chunks: List[np.ndarray] = []
+    chunks: List[Array] = []
     for number, wire, value in _fields(message):
         if number == SHAPE and wire == LENGTH:
             shape += _dimensions(value)
@@ -82,9 +82,9 @@ def _blob(message: memoryview, what: str) -> np.ndarray:
             chunks.append(np.frombuffer(value, kind))
     if not shape and legacy:
         shape = [legacy.get(number, 1) for number in LEGACY_SHAPE]
-    found = sum(len(chunk) for chunk in chunks)
-    if len(shape) > MOST_DIMENSIONS or found != math.prod(shape) or not chunks:
-        raise InputError(f"{what} has the shape {tuple(shape)[:MOST_DIMENSIONS]} but {found} numbers")
+    numbers = sum(len(chunk) for chunk in chunks)
+    if len(shape) > MOST_DIMENSIONS or numbers != math.prod(shape) or not chunks:
+        raise InputError(f"{what} has the shape {tuple(shape)[:MOST_DIMENSIONS]} but {numbers} numbers")
     return np.concatenate(chunks).astype(np.float32).reshape(shape)
 
 

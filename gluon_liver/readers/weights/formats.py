@@ -5,18 +5,19 @@ The format is told by the content, so the name of the file does not matter.
 
 from __future__ import annotations
 
-import os
 import pickle
 import struct
 import tokenize
 import zipfile
 import zlib
+from pathlib import Path
 from typing import Any, Dict, Union
 
 import numpy as np
 import safetensors
 
 from gluon_liver.errors import InputError
+from gluon_liver.structures.arrays import Array
 
 from .torch_save import LEGACY_MAGIC, from_bfloat16, pickles_of, read_legacy, read_zip
 
@@ -45,7 +46,7 @@ DAMAGE = (
 FORMATS = "MXNet .params, .npz, .safetensors, or torch.save's .pth/.pt/.bin"
 
 
-def read_weights(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
+def read_weights(path: Union[str, Path]) -> Dict[str, Array]:
     """Arrays of a weight file by name, float32, C-contiguous, in the order of the file.
 
     Read are MXNet's ``.params`` (``arg:`` and ``aux:`` are taken off), ``.npz``, ``.safetensors``, and both layouts
@@ -57,29 +58,28 @@ def read_weights(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
     for anything but tensors, or holds no floating-point array.
     """
     try:
-        found = _read(os.fspath(path))
+        arrays = _read(Path(path))
     except InputError as error:
         raise InputError(f"{path} cannot be read as weights: {error}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    floats = {name: array for name, array in found.items() if np.issubdtype(array.dtype, np.floating)}
+    floats = {name: array for name, array in arrays.items() if np.issubdtype(array.dtype, np.floating)}
     if not floats:
-        raise InputError(f"{path} holds {len(found)} arrays, none of them floating point: weights are expected")
+        raise InputError(f"{path} holds {len(arrays)} arrays, none of them floating point: weights are expected")
     if all(name.startswith(PARALLEL) for name in floats):
         floats = {name[len(PARALLEL) :]: array for name, array in floats.items()}
     # always a copy: the arrays may be views of one large buffer
     return {name: np.array(array, dtype=np.float32, order="C") for name, array in floats.items()}
 
 
-def read_module_params(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
+def read_module_params(path: Union[str, Path]) -> Dict[str, Array]:
     """Arrays of a Module checkpoint's ``.params``, by names that begin with ``arg:`` or ``aux:``, float32.
 
     Raises :class:`InputError` that names the file and what was found, when it is no such file, is damaged or cut, was
     saved in NumPy mode, or holds arrays that are sparse or of another type.
     """
-    path = os.fspath(path)
-    with open(path, "rb") as file:
-        head = file.read(32)
+    path = Path(path)
+    head = _head(path)
     if not head.startswith(MXNET_MAGIC):
         raise InputError(f"{path} is no parameter file of MXNet: it begins with {head[:16]!r}")
     if head[24:28] == MXNET_NP_ARRAY:
@@ -88,10 +88,10 @@ def read_module_params(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
             "save it again without"
         )
     try:
-        found = _load_params(path, np_mode=False)
+        arrays = _load_params(path, np_mode=False)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    for name, array in found.items():
+    for name, array in arrays.items():
         if not name.startswith(("arg:", "aux:")):
             raise InputError(
                 f"{path}: {name!r} begins with neither arg: nor aux:, so no Module saved it; Gluon's save_parameters "
@@ -99,18 +99,21 @@ def read_module_params(path: Union[str, os.PathLike]) -> Dict[str, np.ndarray]:
             )
         if array.stype != "default" or array.dtype != np.float32:
             raise InputError(f"{path}: {name} is {array.stype}, {np.dtype(array.dtype).name}; dense float32 is wanted")
-    return {name: array.asnumpy() for name, array in found.items()}
+    return {name: array.asnumpy() for name, array in arrays.items()}
 
 
-def _read(path: str) -> Dict[str, np.ndarray]:
-    with open(path, "rb") as file:
-        head = file.read(32)
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(32)
+
+
+def _read(path: Path) -> Dict[str, Array]:
+    head = _head(path)
     try:
         if zipfile.is_zipfile(path):
             return _read_archive(path)
         if head.startswith(LEGACY_MAGIC):
-            with open(path, "rb") as file:
-                return read_legacy(file.read())
+            return read_legacy(path.read_bytes())
     except DAMAGE as error:
         raise InputError(f"it is damaged or forged ({type(error).__name__}: {error})") from error
     if head.startswith(MXNET_MAGIC):
@@ -122,57 +125,55 @@ def _read(path: str) -> Dict[str, np.ndarray]:
     raise InputError(f"it begins with {head[:16]!r}, which none of {FORMATS} does")
 
 
-def _read_archive(path: str) -> Dict[str, np.ndarray]:
+def _read_archive(path: Path) -> Dict[str, Array]:
     with zipfile.ZipFile(path) as archive:
         pickles = pickles_of(archive)
         if len(pickles) == 1:
-            return read_zip(archive)
+            return read_zip(archive, file_bytes=path.stat().st_size)
         entries = archive.infolist()
     others = [entry.filename for entry in entries if not entry.filename.endswith(".npy")]
     if others or not entries:
         raise InputError(f"the zip archive holds {(others or ['nothing'])[0]}, neither torch.save's data.pkl nor .npy")
     if sum(entry.file_size for entry in entries) > NPZ_LIMIT:
         raise InputError(f"it unpacks to more than {NPZ_LIMIT} bytes")
-    with np.load(path, allow_pickle=False) as arrays:
-        found = {name: arrays[name] for name in arrays.files}
-    broken = [name for name, array in found.items() if not isinstance(array, np.ndarray)]  # NumPy gives bytes then
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    broken = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]  # NumPy gives bytes then
     if broken:
         raise InputError(f"its entry {broken[0]}.npy is not an array")
-    return found
+    return arrays
 
 
-def _read_params(path: str, *, np_mode: bool) -> Dict[str, np.ndarray]:
-    found = _load_params(path, np_mode=np_mode)
-    return {(name[4:] if name.startswith(("arg:", "aux:")) else name): array.asnumpy() for name, array in found.items()}
+def _read_params(path: Path, *, np_mode: bool) -> Dict[str, Array]:
+    arrays = _load_params(path, np_mode=np_mode).items()
+    return {(name[4:] if name.startswith(("arg:", "aux:")) else name): array.asnumpy() for name, array in arrays}
 
 
-def _load_params(path: str, *, np_mode: bool) -> Dict[str, Any]:
+def _load_params(path: Path, *, np_mode: bool) -> Dict[str, Any]:
     """NDArrays by the names of the file."""
     import mxnet as mx  # here, because nothing else in this room needs it
 
     try:
         with mx.util.np_shape(np_mode):
-            found = mx.nd.load(path)
+            arrays = mx.nd.load(str(path))
     except (mx.MXNetError, ValueError, UnicodeDecodeError) as error:
         raise InputError(f"MXNet finds it damaged or cut ({str(error).strip().splitlines()[-1]})") from error
-    if not isinstance(found, dict):
-        raise InputError(f"it holds {len(found)} arrays without names")
-    return found
+    if not isinstance(arrays, dict):
+        raise InputError(f"it holds {len(arrays)} arrays without names")
+    return arrays
 
 
-def _read_safetensors(path: str) -> Dict[str, np.ndarray]:
-    with open(path, "rb") as file:
-        content = file.read()
+def _read_safetensors(path: Path) -> Dict[str, Array]:
     try:
-        found = safetensors.deserialize(content)
+        tensors = safetensors.deserialize(path.read_bytes())
     except safetensors.SafetensorError as error:
         raise InputError(f"safetensors finds it damaged ({error})") from error
     arrays = {}
-    for name, tensor in found:
+    for name, tensor in tensors:
         if tensor["dtype"] in SAFETENSORS:
             array = np.frombuffer(tensor["data"], SAFETENSORS[tensor["dtype"]]).reshape(tensor["shape"])
             arrays[name] = from_bfloat16(array) if tensor["dtype"] == "BF16" else array
     if not arrays:
-        kinds = sorted({tensor["dtype"] for _, tensor in found})
+        kinds = sorted({tensor["dtype"] for _, tensor in tensors})
         raise InputError(f"its arrays are of {', '.join(kinds) or 'no'} kind; {', '.join(SAFETENSORS)} are read")
     return arrays

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import pickle
 import pickletools
 import struct
@@ -21,6 +20,7 @@ from typing import Any, BinaryIO, Callable, Dict, Mapping, NamedTuple, Tuple
 import numpy as np
 
 from gluon_liver.errors import InputError
+from gluon_liver.structures.arrays import Array
 
 # torch/serialization.py: the first pickle of the old layout holds this number, the second the protocol version
 LEGACY_MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
@@ -57,7 +57,7 @@ class Storage(NamedTuple):
 
     key: str
     kind: str
-    count: int
+    numbers: int
 
 
 class Tensor(NamedTuple):
@@ -125,7 +125,7 @@ def read_pickle(stream: BinaryIO) -> Tuple[Any, Dict[str, Storage]]:
         if opcode.name not in OPCODES:
             raise InputError(f"its pickle has the opcode {opcode.name}; only tensors are read: {REMEDY}")
         if opcode.name.endswith("BINPUT"):
-            puts, largest = puts + 1, max(largest, argument)
+            puts, largest = puts + 1, max(largest, int(argument or 0))
     if largest > puts:  # the unpickler keeps an array as long as the largest index
         raise InputError("its pickle numbers its parts as torch.save never does")
     end = stream.tell()
@@ -134,8 +134,8 @@ def read_pickle(stream: BinaryIO) -> Tuple[Any, Dict[str, Storage]]:
     return unpickler.load(), unpickler.storages
 
 
-def read_zip(archive: zipfile.ZipFile) -> Dict[str, np.ndarray]:
-    """Tensors of an open zip archive of ``torch.save``, by name. Raises InputError, or zipfile.BadZipFile."""
+def read_zip(archive: zipfile.ZipFile, *, file_bytes: int) -> Dict[str, Array]:
+    """Tensors of an open zip archive of ``torch.save``, by name. Raises :class:`InputError`, or ``BadZipFile``."""
     (name,) = pickles_of(archive)
     root = name[: -len("data.pkl")]
     entries = {entry.filename: entry for entry in archive.infolist()}
@@ -150,11 +150,7 @@ def read_zip(archive: zipfile.ZipFile) -> Dict[str, np.ndarray]:
     if root + "byteorder" in entries and content(root + "byteorder") != b"little":
         raise InputError("its numbers are big-endian: save it on a little-endian machine")
     tree, _ = read_pickle(io.BytesIO(content(name)))
-    return arrays(
-        tree,
-        lambda storage: memoryview(content(f"{root}data/{storage.key}")),
-        file_bytes=os.path.getsize(archive.filename),
-    )
+    return arrays(tree, lambda key: memoryview(content(f"{root}data/{key}")), file_bytes=file_bytes)
 
 
 def pickles_of(archive: zipfile.ZipFile) -> Tuple[str, ...]:
@@ -162,8 +158,11 @@ def pickles_of(archive: zipfile.ZipFile) -> Tuple[str, ...]:
     return tuple(name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1)
 
 
-def read_legacy(content: bytes) -> Dict[str, np.ndarray]:
-    """Tensors of a file in the layout before PyTorch 1.6, by name. Raises InputError, or ValueError when it is cut."""
+def read_legacy(content: bytes) -> Dict[str, Array]:
+    """Tensors of a file in the layout before PyTorch 1.6, by name.
+
+    Raises :class:`InputError`, or ``ValueError`` when it is cut.
+    """
     stream = io.BytesIO(content)
     stream.seek(len(LEGACY_MAGIC))
     (protocol, _), (system, _) = read_pickle(stream), read_pickle(stream)
@@ -180,14 +179,14 @@ def read_legacy(content: bytes) -> Dict[str, np.ndarray]:
             raise InputError(f"its storage {key} announces {count} numbers, more than the file still holds: it is cut")
         raw[key] = memoryview(content)[begin : begin + size]
         stream.seek(begin + size)
-    return arrays(tree, lambda storage: raw[storage.key], file_bytes=len(content))
+    return arrays(tree, raw.__getitem__, file_bytes=len(content))
 
 
 def item_size(kind: str) -> int:
     return 2 if kind == "bfloat16" else np.dtype(kind).itemsize
 
 
-def arrays(tree: Any, raw: Callable[[Storage], memoryview], *, file_bytes: int) -> Dict[str, np.ndarray]:
+def arrays(tree: Any, raw: Callable[[str], memoryview], *, file_bytes: int) -> Dict[str, Array]:
     """The named tensors of a state dict as arrays; bfloat16 becomes float32, other kinds stay.
 
     A tensor may not be larger than its storage, nor may all storages and tensors together be more than EXPANSION
@@ -199,16 +198,21 @@ def arrays(tree: Any, raw: Callable[[Storage], memoryview], *, file_bytes: int) 
     for name, tensor in named.items():
         storage = tensor.storage
         if storage.key not in cache:
-            cache[storage.key] = raw(storage)
+            cache[storage.key] = raw(storage.key)
             total += len(cache[storage.key])
         item = item_size(storage.kind)
-        held = min(storage.count, len(cache[storage.key]) // item)
+        available = min(storage.numbers, len(cache[storage.key]) // item)
         count = math.prod(tensor.size)
         last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.size, tensor.stride))
-        if len(tensor.size) != len(tensor.stride) or len(tensor.size) > 8 or count > held or (count and last >= held):
+        if (
+            len(tensor.size) != len(tensor.stride)
+            or len(tensor.size) > 8
+            or count > available
+            or (count and last >= available)
+        ):
             raise InputError(
                 f"{name} {tensor.size} (offset {tensor.offset}, strides {tensor.stride}) does not fit its storage "
-                f"of {held} numbers: the file is damaged or forged"
+                f"of {available} numbers: the file is damaged or forged"
             )
         total += count * item
         if total > EXPANSION * file_bytes:
@@ -220,7 +224,7 @@ def arrays(tree: Any, raw: Callable[[Storage], memoryview], *, file_bytes: int) 
 def state_dict(tree: Any) -> Mapping[str, Tensor]:
     """The mapping of names to tensors in what was saved: itself, or under one of WRAPPERS.
 
-    Entries that are not tensors are left out. Raises InputError when there is no tensor.
+    Entries that are not tensors are left out. Raises :class:`InputError` when there is no tensor.
     """
     for _ in range(len(WRAPPERS) + 1):
         if not isinstance(tree, dict):
@@ -236,7 +240,7 @@ def state_dict(tree: Any) -> Mapping[str, Tensor]:
     raise InputError(f"it holds a {type(tree).__name__}, not a mapping of names to tensors: {REMEDY}")
 
 
-def _view(raw: memoryview, tensor: Tensor) -> np.ndarray:
+def _view(raw: memoryview, tensor: Tensor) -> Array:
     kind = tensor.storage.kind
     numbers = np.frombuffer(raw[: len(raw) - len(raw) % item_size(kind)], "<u2" if kind == "bfloat16" else kind)
     strides = tuple(step * numbers.itemsize for step in tensor.stride)
@@ -244,6 +248,6 @@ def _view(raw: memoryview, tensor: Tensor) -> np.ndarray:
     return from_bfloat16(view) if kind == "bfloat16" else view
 
 
-def from_bfloat16(halves: np.ndarray) -> np.ndarray:
+def from_bfloat16(halves: Array) -> Array:
     """uint16 bit patterns of bfloat16 -> float32, exactly."""
     return (halves.astype(np.uint32) << 16).view(np.float32)
