@@ -145,22 +145,28 @@ class FakeMachine:
 
 
 @pytest.fixture
-def machine(tmp_path):
+def bare_machine(tmp_path):
     return FakeMachine(tmp_path)
 
 
-def test_the_preferred_python_makes_the_environment(machine):
+@pytest.fixture
+def machine(bare_machine):
+    """A machine with Python 3.11."""
+    bare_machine.add_python("python3.11", (3, 11))
+    return bare_machine
+
+
+def test_the_preferred_python_makes_the_environment(bare_machine):
     for name, version in (("python3", (3, 12)), ("python3.12", (3, 12)), ("python3.10", (3, 10))):
-        machine.add_python(name, version)
-    done = machine.make("setup")
+        bare_machine.add_python(name, version)
+    done = bare_machine.make("setup")
     assert done.returncode == 0, done.stderr
-    assert machine.made_with() == ["python3.10"]
-    assert machine.stamps() == ["setup-cpu,test.stamp"]
-    assert "pip install --only-binary=:all: --editable .[cpu,test]" in machine.log.read_text()
+    assert bare_machine.made_with() == ["python3.10"]
+    assert bare_machine.stamps() == ["setup-cpu,test.stamp"]
+    assert "pip install --only-binary=:all: --editable .[cpu,test]" in bare_machine.log.read_text()
 
 
 def test_a_second_setup_does_nothing_until_setup_py_changes(machine):
-    machine.add_python("python3.11", (3, 11))
     assert machine.make("setup").returncode == 0
     machine.log.write_text("")
     assert machine.make("setup").returncode == 0
@@ -171,11 +177,11 @@ def test_a_second_setup_does_nothing_until_setup_py_changes(machine):
     assert machine.made_with() == []
 
 
-def test_shims_that_fail_are_passed_over(machine):
-    machine.script("python3.11", "echo 'pyenv: python3.11: command not found' >&2; exit 127")
-    machine.add_python("python3.8", (3, 8))
-    assert machine.make("setup").returncode == 0
-    assert machine.made_with() == ["python3.8"]
+def test_shims_that_fail_are_passed_over(bare_machine):
+    bare_machine.script("python3.11", "echo 'pyenv: python3.11: command not found' >&2; exit 127")
+    bare_machine.add_python("python3.8", (3, 8))
+    assert bare_machine.make("setup").returncode == 0
+    assert bare_machine.made_with() == ["python3.8"]
 
 
 @pytest.mark.parametrize(
@@ -187,27 +193,26 @@ def test_shims_that_fail_are_passed_over(machine):
         ("python3.11", (3, 11), "sys.modules['venv'] = None"),
     ],
 )
-def test_without_a_usable_python_the_error_names_those_that_work(machine, name, version, spoil):
-    machine.add_python(name, version, spoil=spoil)
-    done = machine.make("setup")
+def test_without_a_usable_python_the_error_names_those_that_work(bare_machine, name, version, spoil):
+    bare_machine.add_python(name, version, spoil=spoil)
+    done = bare_machine.make("setup")
     assert done.returncode != 0
     for words in ("3.8", "3.11 (best)", "3.12", "apt-get install python3-venv", "uv", "PYTHON="):
         assert words in done.stderr
-    assert not machine.venv.exists()
+    assert not bare_machine.venv.exists()
 
 
-def test_uv_brings_a_python_where_none_is_usable(machine):
-    machine.add_python("python3", (3, 13))
-    machine.add_python("real-uv", (3, 11))
-    machine.script("uv", f'echo "uv $*" >> "{machine.log}"; for last; do :; done; real-uv -m venv "$last"')
-    done = machine.make("setup")
+def test_uv_brings_a_python_where_none_is_usable(bare_machine):
+    bare_machine.add_python("python3", (3, 13))
+    bare_machine.add_python("real-uv", (3, 11))
+    bare_machine.script("uv", f'echo "uv $*" >> "{bare_machine.log}"; for last; do :; done; real-uv -m venv "$last"')
+    done = bare_machine.make("setup")
     assert done.returncode == 0, done.stderr
-    assert "uv venv --python 3.11 --seed .venv" in machine.log.read_text()
-    assert machine.stamps() == ["setup-cpu,test.stamp"]
+    assert "uv venv --python 3.11 --seed .venv" in bare_machine.log.read_text()
+    assert bare_machine.stamps() == ["setup-cpu,test.stamp"]
 
 
 def test_the_users_python_is_taken_or_refused_and_not_replaced_by_another(machine):
-    machine.add_python("python3.11", (3, 11))
     machine.add_python("my-python", (3, 13))
     done = machine.make("setup", "PYTHON=my-python")
     assert done.returncode != 0
@@ -219,7 +224,6 @@ def test_the_users_python_is_taken_or_refused_and_not_replaced_by_another(machin
 
 
 def test_other_processors_are_told(machine):
-    machine.add_python("python3.11", (3, 11))
     machine.script("uname", "echo aarch64")
     done = machine.make("setup")
     assert done.returncode != 0
@@ -227,7 +231,6 @@ def test_other_processors_are_told(machine):
 
 
 def test_offline_the_error_is_pips_and_the_next_try_starts_anew(machine):
-    machine.add_python("python3.11", (3, 11))
     (machine.folder / "offline").write_text("")
     done = machine.make("setup")
     assert done.returncode != 0
@@ -240,32 +243,31 @@ def test_offline_the_error_is_pips_and_the_next_try_starts_anew(machine):
     assert not (machine.venv / "left-over").exists()
 
 
-def test_an_interrupted_setup_is_not_taken_for_finished(machine):
+def test_an_interrupted_setup_is_not_taken_for_finished(bare_machine):
     # not sleep: a signal that comes between a shell's fork and its exec may be lost
-    sleep = f"import time; open('{machine.folder}/started', 'w').close(); time.sleep(30)"
-    machine.add_python("python3.11", (3, 11), make_venv=f'{sys.executable} -c "{sleep}"')
-    command = [str(machine.bin / "make"), "setup"]
+    sleep = f"import time; open('{bare_machine.folder}/started', 'w').close(); time.sleep(30)"
+    bare_machine.add_python("python3.11", (3, 11), make_venv=f'{sys.executable} -c "{sleep}"')
+    command = [str(bare_machine.bin / "make"), "setup"]
     child = subprocess.Popen(
         command,
-        cwd=machine.checkout,
-        env=machine.environ(),
+        cwd=bare_machine.checkout,
+        env=bare_machine.environ(),
         start_new_session=True,
         stderr=subprocess.DEVNULL,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # nohup lets its children ignore it
     )
     deadline = time.monotonic() + 20
-    while not (machine.folder / "started").exists() and time.monotonic() < deadline:
+    while not (bare_machine.folder / "started").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(child.pid, signal.SIGINT)
     assert child.wait(timeout=20) != 0
-    assert machine.stamps() == []
-    machine.add_python("python3.11", (3, 11))
-    assert machine.make("setup").returncode == 0
-    assert machine.stamps() == ["setup-cpu,test.stamp"]
+    assert bare_machine.stamps() == []
+    bare_machine.add_python("python3.11", (3, 11))
+    assert bare_machine.make("setup").returncode == 0
+    assert bare_machine.stamps() == ["setup-cpu,test.stamp"]
 
 
 def test_a_folder_that_is_no_environment_is_left_alone(machine):
-    machine.add_python("python3.11", (3, 11))
     (machine.checkout / "precious").mkdir()
     (machine.checkout / "precious" / "thesis.tex").write_text("x")
     done = machine.make("setup", "VENV=precious")
@@ -275,7 +277,6 @@ def test_a_folder_that_is_no_environment_is_left_alone(machine):
 
 
 def test_other_extras_stay_until_they_are_changed(machine):
-    machine.add_python("python3.11", (3, 11))
     assert machine.make("setup", "EXTRAS=cu112,test").returncode == 0
     machine.log.write_text("")
     assert machine.make("setup").returncode == 0
@@ -292,7 +293,6 @@ def test_other_extras_stay_until_they_are_changed(machine):
     "rights", [("id", "echo 0"), ("sudo", 'if [ "$1" = -n ]; then exit 0; fi; SUDO=1 exec "$@"')], ids=["root", "sudo"]
 )
 def test_missing_libraries_are_installed_by_who_may(machine, rights):
-    machine.add_python("python3.11", (3, 11))
     (machine.folder / "missing").write_text("libgl1 libgomp1\n")
     machine.script(*rights)
     machine.script("apt-get", f'echo "apt-get $*" >> "{machine.log}"')
@@ -304,7 +304,6 @@ def test_missing_libraries_are_installed_by_who_may(machine, rights):
 
 @pytest.mark.parametrize("sudo", ["exit 1", None])
 def test_without_rights_the_command_to_run_is_told(machine, sudo):
-    machine.add_python("python3.11", (3, 11))
     (machine.folder / "missing").write_text("libgl1 libgomp1\n")
     machine.script("apt-get", f'echo "apt-get $*" >> "{machine.log}"')
     if sudo is not None:
@@ -317,7 +316,6 @@ def test_without_rights_the_command_to_run_is_told(machine, sudo):
 
 
 def test_without_apt_the_libraries_are_named(machine):
-    machine.add_python("python3.11", (3, 11))
     (machine.folder / "missing").write_text("libgl1\n")
     done = machine.make("setup")
     assert done.returncode != 0
@@ -326,20 +324,17 @@ def test_without_apt_the_libraries_are_named(machine):
 
 
 def test_an_environment_that_cannot_be_imported_is_not_finished(machine):
-    machine.add_python("python3.11", (3, 11))
     (machine.folder / "import-fails").write_text("")
     assert machine.make("setup").returncode != 0
     assert machine.stamps() == []
 
 
 def test_make_test_makes_the_environment_first(machine):
-    machine.add_python("python3.11", (3, 11))
     assert machine.make("test").returncode == 0
     assert machine.log.read_text().splitlines()[-1] == "venv -m pytest -q"
 
 
 def test_make_legacy_makes_both_environments_and_tests_in_both(machine):
-    machine.add_python("python3.11", (3, 11))
     machine.add_python27()
     done = machine.make("legacy")
     assert done.returncode == 0, done.stderr
@@ -356,7 +351,6 @@ def test_make_legacy_makes_both_environments_and_tests_in_both(machine):
 
 
 def test_without_python_2_7_it_is_told_where_to_get_one_before_anything_is_made(machine):
-    machine.add_python("python3.11", (3, 11))
     machine.add_python("python2", (3, 11))
     done = machine.make("legacy")
     assert done.returncode != 0
@@ -368,7 +362,6 @@ def test_without_python_2_7_it_is_told_where_to_get_one_before_anything_is_made(
 
 
 def test_a_chosen_python_must_be_2_7(machine):
-    machine.add_python("python3.11", (3, 11))
     machine.add_python27("mine")
     done = machine.make("legacy", "LEGACY_PYTHON27=python3.11")
     assert done.returncode != 0 and "LEGACY_PYTHON27=python3.11 is not a Python 2.7" in done.stderr
@@ -377,7 +370,6 @@ def test_a_chosen_python_must_be_2_7(machine):
 
 
 def test_a_failed_legacy_environment_is_made_anew(machine):
-    machine.add_python("python3.11", (3, 11))
     machine.add_python27()
     (machine.folder / "no-wheel").write_text("")
     assert machine.make("legacy").returncode != 0
@@ -388,7 +380,6 @@ def test_a_failed_legacy_environment_is_made_anew(machine):
 
 @pytest.mark.parametrize("folder", ["precious", ".venv"])
 def test_what_is_no_environment_of_python_2_7_is_left_alone(machine, folder):
-    machine.add_python("python3.11", (3, 11))
     machine.add_python27()
     (machine.checkout / "precious").mkdir()
     (machine.checkout / "precious" / "thesis.tex").write_text("x")
@@ -398,7 +389,6 @@ def test_what_is_no_environment_of_python_2_7_is_left_alone(machine, folder):
 
 
 def test_the_demo_runs_its_steps_in_order_and_once(machine):
-    machine.add_python("python3.11", (3, 11))
     assert machine.make("demo").returncode == 0
     steps = ("phantom ct", "import ct", "train.py", "evaluate.py")
     assert [next(step for step in steps if step in call) for call in machine.calls()] == list(steps)
@@ -413,7 +403,6 @@ def test_the_demo_runs_its_steps_in_order_and_once(machine):
 
 
 def test_the_rows_are_trained_on_one_set_and_printed_together(machine):
-    machine.add_python("python3.11", (3, 11))
     assert machine.make("rows", "SEED=7").returncode == 0
     lines = machine.calls()
     assert sum("phantom ct" in line and "--seed 7" in line for line in lines) == 1
