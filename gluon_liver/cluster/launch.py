@@ -248,7 +248,7 @@ def _worked_around(tracker_ip: str) -> Iterator[None]:
     from dmlc_tracker import tracker
 
     if not hasattr(threading.Thread, "isAlive"):
-        threading.Thread.isAlive = threading.Thread.is_alive  # type: ignore[attr-defined]
+        threading.Thread.isAlive = threading.Thread.is_alive  # type: ignore[attr-defined,method-assign,unused-ignore]
     before = tracker.get_host_ip, tracker.PSTracker
     first, last = SCHEDULER_PORTS
     tracker.get_host_ip = lambda hostIP=None: tracker_ip

@@ -211,6 +211,7 @@ def images(*size, seed=0):
     return [mx.nd.array(generator.random((2, 3) + size)) for _ in range(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(64, 96), (45, 33), (20, 20)])
 def test_any_size_and_hybrid_equals_imperative(net, size):
     first, second = images(*size)
@@ -230,6 +231,7 @@ def test_padded_flow_is_that_of_the_padded_images_cut(net):
     assert np.abs(net(first, second).asnumpy() - net(*wide).asnumpy()[:, :, :40, :50]).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_the_flow_is_level_2_of_the_pyramid_at_twice_the_size(net):
     first, second = images(64, 96)
     flows = net.pyramid(first, second)
@@ -242,6 +244,7 @@ def test_the_flow_is_level_2_of_the_pyramid_at_twice_the_size(net):
     assert np.allclose(found[:, :, 1:-1:2, 1:-1:2], expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_levels_hand_their_flow_on(net):
     """Each level, called with what the levels before it gave, gives what the pyramid gives."""
     pyramid = net.pyramid

@@ -122,6 +122,7 @@ def test_class_names_that_would_collide_are_refused(names):
         ct_summary([], classes=names)
 
 
+@pytest.mark.slow
 def test_five_hundred_images_take_seconds(make_random_results, classes):
     results = make_random_results(0, images=500, patients=60, most_found=40, steps=10**6)
     assert sum(len(result.boxes) for result in results) > 9000

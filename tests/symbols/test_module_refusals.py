@@ -17,6 +17,8 @@ from symbols.whole_files import write_whole
 
 from .gluon_side import tiny
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def records(tiny_dataset, make_config, tmp_path):

@@ -110,6 +110,7 @@ def test_a_probe_that_hangs_ends(monkeypatch):
     assert doctor.probe_mxnet(timeout=0.2) == Probe(None, "no answer within 0.2 s")
 
 
+@pytest.mark.slow
 def test_the_real_probe():
     probe = doctor.probe_mxnet()
     assert probe.error == ""
@@ -221,6 +222,7 @@ def test_the_command_exits_with_one_when_there_is_a_problem(monkeypatch, capsys)
     assert command.run(None) == 0
 
 
+@pytest.mark.slow
 def test_the_command_runs_here():
     child = subprocess.run([sys.executable, "-m", "gluon_liver", "doctor"], capture_output=True, text=True)
     assert "Traceback" not in child.stderr

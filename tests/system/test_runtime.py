@@ -152,6 +152,7 @@ def run_python(code, **environ):
     )
 
 
+@pytest.mark.slow
 def test_mxnet_sees_the_thread_count_of_the_import():
     child = run_python(
         "import os, gluon_liver, mxnet; from gluon_liver.system.runtime import usable_cores; "

@@ -111,6 +111,7 @@ def test_all_that_runs_again_is_read(make_config, depth):
     assert len(again) > 90 and set(again) <= read
 
 
+@pytest.mark.slow
 def test_plan_of_a_detector_grows_with_its_input(make_config, monkeypatch):
     small = memory_plan(make_config())
     large = memory_plan(make_config(**{"data.size": 128}))
@@ -132,6 +133,7 @@ def test_text_says_by_how_much_a_plan_does_not_fit():
     assert "fits" in PLAN.text(10 * MIB) and "TOO LARGE" not in PLAN.text(10 * MIB)
 
 
+@pytest.mark.slow
 def test_command_prints_both_plans_and_what_they_leave_out(capsys):
     assert main(["memory", "demo-ct", "--set", "data.size=64", "--limit-gb", "0.001"]) == 0
     printed = capsys.readouterr().out

@@ -81,6 +81,7 @@ def test_hcc_washes_out_below_the_liver(one_class):
                 assert lesion.hu["delayed"]["capsule"] > liver["delayed"] + 5
 
 
+@pytest.mark.slow
 def test_ambiguous_lesions_differ_in_the_delayed_phase_only():
     config = CTPhantomConfig(
         **dict(SMALL, matrix=32, class_weights=(0.0, 1.0, 1.0), ambiguous_fraction=1.0, lesions=(4, 4))
@@ -99,6 +100,7 @@ def test_ambiguous_lesions_differ_in_the_delayed_phase_only():
     assert abs(gap[0]) < 4.0 and abs(gap[1]) < 8.0 and gap[2] > 35.0
 
 
+@pytest.mark.slow
 def test_class_does_not_follow_from_size_or_position():
     config = CTPhantomConfig(lesions=(2, 4), background_fraction=0.0)
     rows = []

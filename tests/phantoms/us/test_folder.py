@@ -38,6 +38,7 @@ def folder(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_same_seed_same_files_and_scenes_do_not_depend_on_each_other(folder, tmp_path):
     write(tmp_path / "one", scenes=2, jobs=2)
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").glob("*/*"))

@@ -207,6 +207,7 @@ def test_the_sweep_keeps_its_bounds():
         assert turn <= 2.0 * SMALL.turn_deg
 
 
+@pytest.mark.slow
 def test_how_a_tumor_looks_tells_nothing_of_its_size_and_place():
     config = USPhantomConfig(background_fraction=0.0)
     tumors = [tumor for patient in range(300) for tumor in draw_liver(7, patient, config).tumors]
