@@ -52,6 +52,7 @@ setup(
         "gluon_liver": ["py.typed", "config/experiments/*.yaml", "report/templates/*"],
         "symbols": ["requirements.txt"],
     },
+    entry_points={"console_scripts": ["gluon-liver = gluon_liver.commands:console"]},
     install_requires=NUMPY
     + [
         "gluoncv>=0.10.5,<0.11",

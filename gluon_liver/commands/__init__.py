@@ -39,6 +39,11 @@ COMMANDS = {
 }
 
 
+def console() -> int:
+    """The console script ``gluon-liver``, and ``python -m gluon_liver``."""
+    return main(sys.argv[1:])
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command that ``arguments`` name; returns the exit code (2 bad input, 3 training failed)."""
     words = _command_words(arguments)

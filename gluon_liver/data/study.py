@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Sequence, Tuple, Union
 
@@ -133,6 +133,16 @@ class Study:
         if hu.dtype != np.int16 or hu.min(initial=0) < AIR_HU:
             hu = np.clip(np.rint(hu), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
         return cls("study", "patient", phases, reference_phase, hu, present, Geometry.from_json(geometry))
+
+    def in_phases(self, phases: Sequence[str]) -> Study:
+        """The same study with its phases in the order of ``phases``; those that it lacks are absent."""
+        hu = np.full((len(phases), *self.hu.shape[1:]), AIR_HU, np.int16)
+        present = np.zeros(hu.shape[:2], bool)
+        for index, phase in enumerate(phases):
+            if phase in self.phases:
+                hu[index] = self.hu[self.phases.index(phase)]
+                present[index] = self.present[self.phases.index(phase)]
+        return replace(self, phases=tuple(phases), hu=hu, present=present)
 
     def save(self, folder: Union[str, Path]) -> None:
         """Write volume.npy and study.json into ``folder``, which is made."""

@@ -38,7 +38,8 @@ def read_study(
 
     Parameters
     ----------
-    folder: searched at every depth; files that are no CT and series that no phase is told of are left out.
+    folder: searched at every depth; files that are no CT and series that no phase is told of are left out. Or
+        ``DATA/studies/<case>`` of prepared data, which takes no further options.
     phases: a phase file (see docs/data.md); by default phases are told by patterns on the series description.
     reference: the phase whose grid the others are put on, instead of the phase file's.
     regrid: interpolate uneven slices and undo gantry tilt instead of refusing the series.
@@ -47,6 +48,12 @@ def read_study(
     Raises :class:`InputError` where no study can be used, with the reasons; :class:`DatasetError` where there are
     several, and what a wrong phase file raises.
     """
+    if (Path(folder) / "study.json").is_file():
+        if phases is not None or reference is not None or regrid:
+            raise InputError(
+                "phases, reference and regrid are for a folder of DICOM files; a prepared study has its own"
+            )
+        return Study.load(folder)
     rules = load_phase_rules(phases, reference=reference)
     log = CTImportLog(scan_folder(str(folder), progress=progress), rules)
     salt, studies = salt_or_random(None), []
@@ -60,7 +67,7 @@ def read_study(
         raise InputError(explain_nothing(log))
     if len(studies) > 1:
         raise DatasetError(
-            f"the folder holds {len(studies)} studies; detect reads one: import the folder, then detect in "
+            f"the folder holds {len(studies)} studies; one is read at a time: import the folder, then take "
             "DATA/studies/CASE"
         )
     return studies[0]

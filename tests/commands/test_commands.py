@@ -1,5 +1,7 @@
 """The command line: bad input gets one line that helps, exit code 2 and nothing half-written."""
 
+import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -172,3 +174,10 @@ def test_the_scripts_run_from_anywhere(script, tmp_path):
         [sys.executable, str(ROOT / script), "--help"], cwd=str(tmp_path), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and "usage: " + script in done.stdout
+
+
+def test_the_console_script_is_the_command_line(capsys, monkeypatch):
+    module, name = re.search(r"gluon-liver = ([\w.]+):(\w+)", (ROOT / "setup.py").read_text(encoding="utf-8")).groups()
+    monkeypatch.setattr(sys, "argv", ["gluon-liver", "--help"])
+    assert getattr(importlib.import_module(module), name)() == 0
+    assert capsys.readouterr().out.startswith("usage: python -m gluon_liver COMMAND")

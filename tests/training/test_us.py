@@ -17,6 +17,7 @@ from gluon_liver.flow.liteflownet import LiteFlowNet
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.inference.stream import StreamDetector
 from gluon_liver.legacy.record_file import write_records
+from gluon_liver.library import load_detector
 from gluon_liver.prepare.us import import_us
 from gluon_liver.runs.checkpoint import chosen_checkpoint
 from gluon_liver.runs.run import Run
@@ -272,6 +273,21 @@ def test_a_stream_uses_the_frame_before(runs, data):
     stream.restart()
     alone = stream.detect(data.frames(case)[labels[-1].row]).detections
     assert not np.allclose(alone.scores, found.scores, atol=1e-3)
+
+
+def test_the_library_takes_frames_and_no_volumes(runs, data):
+    detector, (stream, _) = load_detector(runs["us-flow"].folder), StreamDetector.from_run(runs["us-flow"])
+    frames = data.frames(data.labels_of("test")[0].case)
+    for frame in frames[:2]:
+        found, expected = detector.detect_frame(frame), stream.detect(frame).detections
+        assert np.array_equal(found.boxes, expected.boxes) and np.array_equal(found.scores, expected.scores)
+    detector.restart()
+    stream.restart()
+    assert np.array_equal(detector.detect_frame(frames[0]).scores, stream.detect(frames[0]).detections.scores)
+    with pytest.raises(RunError, match="is an ultrasound run"):
+        detector.detect_volume(np.zeros((2, 8, 8)), spacing=(1, 1, 1))
+    with pytest.raises(InputError, match="uint8 .H, W, 3. is needed"):
+        detector.detect_frame(np.zeros((8, 8), np.uint8))
 
 
 def test_larger_frames_give_larger_boxes_and_flow(runs, data):

@@ -1,0 +1,175 @@
+"""The package as a library: trained detectors on arrays, and networks. Importing this module loads MXNet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Optional, Sequence, Union
+
+import numpy as np
+
+from gluon_liver.config.load import load_config
+from gluon_liver.config.schema import Config
+from gluon_liver.data import ct_labels, us_labels
+from gluon_liver.data.ct_loader import OpenCase
+from gluon_liver.data.study import Study
+from gluon_liver.errors import InputError, RunError
+from gluon_liver.inference.detector import SliceDetector, detect_slices
+from gluon_liver.inference.lesions import Lesion, find_lesions
+from gluon_liver.inference.stream import StreamDetector
+from gluon_liver.nn.build import make_detector
+from gluon_liver.nn.nets import DetectionNet
+from gluon_liver.prepare.phases import DEFAULT_ORDER
+from gluon_liver.runs.devices import parse_device
+from gluon_liver.runs.run import Run, input_phases
+from gluon_liver.structures.detections import Detections
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeResult:
+    """What a detector says of a CT study.
+
+    Attributes
+    ----------
+    detections: one :class:`Detections` for each slice, from the feet up, whatever their scores.
+    lesions: boxes of neighbouring slices joined, the best score first.
+    """
+
+    detections: List[Detections]
+    lesions: List[Lesion]
+
+
+class Detector:
+    """A trained run, ready to detect; made by :func:`load_detector`.
+
+    Attributes
+    ----------
+    classes: names by label.
+    checkpoint: the name of the checkpoint that was read.
+    """
+
+    def __init__(self, run: Run, *, device: str = "cpu"):
+        context = parse_device(device)
+        self._run = run
+        self._detector, self.checkpoint = SliceDetector.from_run(run, context=context)
+        self.classes = tuple(self._detector.classes)
+        self._stream = None if run.config.task == "ct" else StreamDetector(self._detector, context=context)
+
+    def detect_volume(
+        self,
+        hu: np.ndarray,
+        *,
+        spacing: Sequence[float],
+        phases: Optional[Sequence[str]] = None,
+        present: Optional[np.ndarray] = None,
+        origin: Sequence[float] = (0.0, 0.0, 0.0),
+        direction: Optional[np.ndarray] = None,
+        score_threshold: float = 0.5,
+    ) -> VolumeResult:
+        """Boxes in every slice of a CT volume, and the lesions that they join to.
+
+        Parameters
+        ----------
+        hu: (Z, Y, X) of the run's reference phase, or (P, Z, Y, X) of several phases on one grid; HU, z rising to the
+            head, rows to the back, columns to the patient's left.
+        spacing: (dz, dy, dx) in mm.
+        phases: the names of the P phases in their order, the run's reference phase among them; a run that relates
+            phases takes those that are not given as absent.
+        present: bool (P, Z), which slices a phase has; all by default.
+        origin, direction: where the volume lies in the patient (see :meth:`Study.from_arrays`), for the centres of
+            lesions.
+        score_threshold: of boxes that lesions are made of.
+
+        Boxes are in pixels of the slices. Raises :class:`RunError` for a run on ultrasound and for a network that
+        computes no numbers, :class:`InputError` for arrays that do not fit together, and :class:`DatasetError` for
+        phases that the run was not trained on.
+        """
+        reference = self._reference_phase()
+        study = Study.from_arrays(
+            hu,
+            spacing=spacing,
+            phases=(reference,) if phases is None else phases,
+            reference_phase=reference,
+            present=present,
+            origin=origin,
+            direction=direction,
+        )
+        trained = self._run.environment["phases"]
+        if self._run.config.network.multi_modal and set(study.phases) <= set(trained):
+            study = study.in_phases(trained)
+        return self.detect_study(study, score_threshold=score_threshold)
+
+    def detect_study(self, study: Study, *, score_threshold: float = 0.5) -> VolumeResult:
+        """:meth:`detect_volume` of a study, as :func:`gluon_liver.read_study` gives it."""
+        self._reference_phase()
+        self._run.check_phases(study.phases, study.reference_phase)
+        case = OpenCase.in_memory(study, self._run.config.data)
+        detections = detect_slices(self._detector, case, progress=False)
+        lesions = find_lesions(
+            detections, geometry=study.geometry, classes=self.classes, score_threshold=score_threshold
+        )
+        return VolumeResult(detections, lesions)
+
+    def detect_frame(self, frame: np.ndarray) -> Detections:
+        """Boxes in the next frame of an ultrasound recording, in pixels of the frame.
+
+        ``frame`` is uint8 (H, W, 3) RGB. A network with optical flow also reads the frame of the call before; call
+        :meth:`restart` where another scene begins. Raises :class:`RunError` for a run on CT and for a network that
+        computes no numbers, :class:`InputError` for another array.
+        """
+        stream = self._open_stream()
+        frame = np.asarray(frame)
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+            raise InputError(f"the frame is {frame.dtype} {frame.shape}; uint8 (H, W, 3) is needed")
+        return stream.detect(frame).detections
+
+    def restart(self) -> None:
+        """Forget the frame before. Raises :class:`RunError` for a run on CT."""
+        self._open_stream().restart()
+
+    def _reference_phase(self) -> str:
+        if self._stream is not None:
+            raise RunError(f"{self._run.folder} is an ultrasound run: it reads frames, with detect_frame")
+        return self._run.environment["reference_phase"]
+
+    def _open_stream(self) -> StreamDetector:
+        if self._stream is None:
+            raise RunError(f"{self._run.folder} is a CT run: it reads volumes, with detect_volume and detect_study")
+        return self._stream
+
+
+def load_detector(run: Union[str, Path], *, device: str = "cpu") -> Detector:
+    """The best or else the newest checkpoint of a run folder, on ``cpu`` or ``gpu:N``.
+
+    Raises :class:`RunError` for a folder that is no run or has no checkpoint, :class:`ConfigError` for a device that
+    is not there.
+    """
+    return Detector(Run.open(run), device=device)
+
+
+def build_network(
+    config: Union[str, Path, Config],
+    *,
+    classes: Optional[Sequence[str]] = None,
+    phases: Sequence[str] = DEFAULT_ORDER,
+    device: str = "cpu",
+) -> DetectionNet:
+    """The network of a configuration, a HybridBlock with random weights.
+
+    Parameters
+    ----------
+    config: a configuration, the name of one of the package, ``r101-fusion`` say, or a path to a YAML file.
+    classes: names by label; those of the papers by default.
+    phases: the CT phases of the data, of which a network with ``network.multi_modal`` takes all and others one.
+    device: ``cpu`` or ``gpu:N``.
+
+    The network takes float32 (B, P, 1, D, H, W) of a CT configuration, as :func:`data.network_input.normalise` makes
+    it, or (B, F, 3, H, W) from 0 to 1 of frames, and gives rows (B, K, 6) of class, score and box and a check value,
+    see :class:`DetectionNet`. Its parts are ``network.detector``. Raises :class:`ConfigError` for an unknown
+    configuration and for phases that it cannot relate.
+    """
+    config = config if isinstance(config, Config) else load_config(config)
+    if classes is None:
+        classes = ct_labels.CLASSES if config.task == "ct" else us_labels.CLASSES
+    detector = make_detector(config, classes=classes, phases=input_phases(config, phases), context=parse_device(device))
+    return DetectionNet(detector)
