@@ -22,16 +22,8 @@ def convolution(x, name, channels, kernel, stride=1, bias=False, shared=None):
     shared: variables of :func:`parameters`, where other layers have them too.
     """
     kernel = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-    return mx.sym.Convolution(
-        x,
-        name=name,
-        num_filter=channels,
-        kernel=kernel,
-        stride=(stride, stride),
-        no_bias=not bias,
-        pad=(kernel[0] // 2, kernel[1] // 2),
-        **(shared or parameters(name, bias)),
-    )
+    options = dict(shared or parameters(name, bias), kernel=kernel, pad=(kernel[0] // 2, kernel[1] // 2))
+    return mx.sym.Convolution(x, name=name, num_filter=channels, stride=(stride, stride), no_bias=not bias, **options)
 
 
 def dense(x, name, units):

@@ -60,7 +60,12 @@ class RecordFile(object):
             boxes=np.array(fields["boxes"], np.float32).reshape(-1, 4),
             labels=np.array(fields["labels"], np.int32),
             present=np.array(fields["present"], np.float32),
-            **{name: fields[name] for name in ("scale", "height", "width", "image_id", "case", "place")},
+            scale=fields["scale"],
+            height=fields["height"],
+            width=fields["width"],
+            image_id=fields["image_id"],
+            case=fields["case"],
+            place=fields["place"],
         )
 
     def _head(self):

@@ -2,7 +2,6 @@
 
 from __future__ import division
 
-import io
 import os
 from contextlib import contextmanager
 
@@ -22,8 +21,8 @@ def whole_file(path):
 def write_whole(path, text):
     """UTF-8 text as a whole file."""
     with whole_file(path) as partial:
-        with io.open(partial, "w", encoding="utf-8") as handle:
-            handle.write("{}".format(text))
+        with open(partial, "wb") as handle:
+            handle.write(text.encode("utf-8"))
 
 
 def check_place(option, path):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # three steps of the same trainer with and without mirroring: losses, parameters, running statistics
 STEPS = """
 import numpy as np, mxnet as mx
-from gluon_liver.config import build_config
+from gluon_liver.config.load import build_config
 from gluon_liver.training.trainer import DetectorTrainer
 from tests.conftest import TINY
 from tests.training.test_rows import batch_of

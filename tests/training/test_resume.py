@@ -124,7 +124,7 @@ def test_the_best_epoch_is_remembered(tiny_data, make_config, tmp_path, stop_aft
     # the checkpoint of the stop is lost: the one before it is the best one, of the first epoch
     (tmp_path / "run" / "checkpoints" / "step-00000012" / "net.params").write_bytes(b"")
     run = train(config, dataset, tmp_path / "run", resume="auto", progress=False)
-    chosen = json.loads((run.folder / "best_epoch.json").read_text())
+    chosen = json.loads((run.folder / "best.json").read_text())
     assert chosen["step"] == 5 and chosen["map"] == 0.5
     # a damaged one is no reason to remove a good one, and goes itself
     assert {path.name for path in run.checkpoints.iterdir()} == {"step-00000005", "step-00000020"}
