@@ -50,7 +50,7 @@ def measure(name: str, overrides: list, phases: int) -> dict:
         rpn=config.network.rpn,
         max_boxes=config.network.head.max_boxes,
         rngs=[np.random.default_rng(i) for i in range(batch_size)],
-        draws=rng.random((batch_size, trainer.detector.draws), np.float32),
+        random_numbers=rng.random((batch_size, trainer.detector.random_number_count), np.float32),
     )
     seconds, losses, without = [], [], []
     for _ in range(3):

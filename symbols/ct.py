@@ -36,15 +36,15 @@ class CTDetector(Detector):
             shapes["present"] = (batch_size, phases)
         return shapes
 
-    def dropped_units(self, config):
-        return super(CTDetector, self).dropped_units(config) + HIDDEN * config["network"]["texture_head"]
+    def dropout_units(self, config):
+        return super(CTDetector, self).dropout_units(config) + HIDDEN * config["network"]["texture_head"]
 
-    def abnormal(self, config, shallow, rois, count, batch_size, draws=None):
+    def abnormal(self, config, shallow, rois, count, batch_size, numbers=None):
         if shallow is None:
             return None
         head, read = config["network"]["head"], ROI_MODES[config["network"]["roi_mode"]]
         pooled = read(shallow, rois, count, batch_size, 4, head["roi_size"], config["data"]["size"])
-        return texture_score(pooled, head["roi_size"], draws)
+        return texture_score(pooled, head["roi_size"], numbers)
 
 
 def knobs(config):

@@ -6,10 +6,11 @@ from collections import OrderedDict, namedtuple
 
 import mxnet as mx
 
-from .draws import Draws, dropped
+from . import random_numbers
 from .initialization import new_weight
 from .layers import dense
 from .losses import HEAD_HUBER, RPN_HUBER, binary_loss, box_loss, class_loss
+from .random_numbers import RandomNumbers, apply_dropout
 from .rcnn import detections
 from .resnet import CHANNELS, scaled
 from .rois import pyramid_rois, with_area
@@ -37,27 +38,27 @@ class Detector(object):
         """:class:`Features` of the network's input."""
         raise NotImplementedError
 
-    def abstract(self, config, pooled, draws=None):
-        """Pooled ROIs (N, C, h, w) -> features (N, F); ``draws`` in training."""
+    def abstract(self, config, pooled, numbers=None):
+        """Pooled ROIs (N, C, h, w) -> features (N, F); ``numbers`` in training."""
         raise NotImplementedError
 
     def head_units(self, config):
         """F of :meth:`abstract`."""
         return scaled(CHANNELS[3], config["network"]["width"])
 
-    def abnormal(self, config, shallow, rois, count, batch_size, draws=None):
+    def abnormal(self, config, shallow, rois, count, batch_size, numbers=None):
         """Stage one's score of each ROI, (B * R, 1), or None without a texture stage."""
         return None
 
-    def dropped_units(self, config):
+    def dropout_units(self, config):
         """Of all layers of the head that are followed by dropout."""
         return self.head_units(config)
 
-    def count_draws(self, config):
+    def random_number_count(self, config):
         """Random numbers of an image in training: keys of the ROI sampler, then what dropout takes."""
         network, head = config["network"], config["network"]["head"]
         keys = count_proposals(network, config["data"]["size"], training=True) + head["max_boxes"]
-        return keys + (head["samples"] * self.dropped_units(config) if head["dropout"] else 0)
+        return keys + (head["samples"] * self.dropout_units(config) if head["dropout"] else 0)
 
     def roi_size(self, config):
         """Cells of a pooled ROI."""
@@ -111,12 +112,13 @@ class Detector(object):
         return OrderedDict((name, named(part, name)) for name, part in parts.items() if part is not None)
 
     def train_inputs(self, config, batch_size):
-        """:meth:`inputs`; ``draws``, uniform from 0 to below 1; and the targets, all padded with -1: ground-truth
+        """:meth:`inputs`; random numbers, uniform from 0 to below 1; and the targets, all padded with -1: ground-truth
         corners in pixels and classes from 0, labels of anchors (1, 0, -1 for ignored) and offsets to the boxes of
         those that are 1."""
         network, boxes = config["network"], config["network"]["head"]["max_boxes"]
         anchors = count_anchors(network, config["data"]["size"])
-        shapes = dict(self.inputs(config, batch_size), draws=(batch_size, self.count_draws(config)))
+        shapes = dict(self.inputs(config, batch_size))
+        shapes[random_numbers.INPUT] = (batch_size, self.random_number_count(config))
         shapes.update(gt_boxes=(batch_size, boxes, 4), gt_labels=(batch_size, boxes))
         shapes.update(rpn_labels=(batch_size, anchors), rpn_targets=(batch_size, anchors, 4))
         return shapes
@@ -132,14 +134,14 @@ class Detector(object):
         network, head, size = config["network"], config["network"]["head"], config["data"]["size"]
         samples, classes = head["samples"], len(config["classes"])
         proposals, most = count_proposals(network, size, training=True), most_positives(head)
-        draws = Draws(mx.sym.Variable("draws"), head)
-        keys = draws.take(proposals + head["max_boxes"])
+        numbers = RandomNumbers(mx.sym.Variable(random_numbers.INPUT), head)
+        keys = numbers.take(proposals + head["max_boxes"])
         found = self.features(config, batch_size)
         rpn_scores, rpn_offsets = rpn_head(found.maps, network)
         scores, rois = propose(rpn_scores, rpn_offsets, network, size, batch_size, training=True)
         boxes, labels = mx.sym.Variable("gt_boxes"), mx.sym.Variable("gt_labels")
         rois, targets, boxes = sample_rois(scores, rois, boxes, labels, keys, proposals, head, batch_size)
-        abstract, abnormal = self.head(config, found, rois, samples, batch_size, draws)
+        abstract, abnormal = self.head(config, found, rois, samples, batch_size, numbers)
         class_scores = dense(abstract, "class_predictor", classes + 1)
         # boxes are predicted for the ROIs that can be positive only
         abstract = mx.sym.reshape(abstract, shape=(batch_size, samples, -1))
@@ -155,10 +157,10 @@ class Detector(object):
             losses.append(("texture", binary_loss(mx.sym.reshape(abnormal, shape=(batch_size, samples)), targets)))
         return mx.sym.Group([mx.sym.MakeLoss(loss, name=name) for name, loss in losses])
 
-    def head(self, config, found, rois, count, batch_size, draws=None):
+    def head(self, config, found, rois, count, batch_size, numbers=None):
         """ROIs (B, R, 4) in pixels -> abstract features (B * R, F), and stage one's score (B * R, 1) or None.
 
-        With ``draws``, in training, dropout takes from them layer by layer.
+        With ``numbers``, in training, dropout takes from them layer by layer.
         """
         rois = with_area(rois)
         strides = [stride for stride, _ in levels_of(config["network"])]
@@ -172,8 +174,8 @@ class Detector(object):
             config["data"]["size"],
             config["network"]["roi_mode"],
         )
-        abstract = dropped(self.abstract(config, pooled, draws), self.head_units(config), draws)
-        return abstract, self.abnormal(config, found.shallow, rois, count, batch_size, draws)
+        abstract = apply_dropout(self.abstract(config, pooled, numbers), self.head_units(config), numbers)
+        return abstract, self.abnormal(config, found.shallow, rois, count, batch_size, numbers)
 
     def require(self, config):
         """ValueError for a configuration that is not this network's."""

@@ -6,7 +6,7 @@ The record file says which network (:mod:`symbols.records`). Leaves PREFIX-symbo
 one file an epoch. With --kv-store dist_sync it is one worker of a job, as MXNet's tools/launch.py starts them. Several
 CPU contexts of MXNet 1.0 want OMP_NUM_THREADS=1.
 
-Both versions make the same batches and draw the same samples as long as no two scores or random numbers are equal: the
+Both versions make the same batches and take the same samples as long as no two scores or random numbers are equal: the
 sort of 1.9.1 takes equal values in any order, that of 1.0 the first one first. Going on from a checkpoint starts with
 no momentum, as it is not saved: MXNet pickles it.
 """

@@ -36,11 +36,11 @@ class R101Fusion(CTDetector):
         maps = region_fusion(blocks, fusion_channels(network), size, strides, network)
         return Features(maps, texture_map(block1, network))
 
-    def abstract(self, config, pooled, draws=None):
-        return dense_head(pooled, config["network"], draws)
+    def abstract(self, config, pooled, numbers=None):
+        return dense_head(pooled, config["network"], numbers)
 
     def head_units(self, config):
         return scaled(DENSE_UNITS, config["network"]["width"])
 
-    def dropped_units(self, config):
-        return super(R101Fusion, self).dropped_units(config) + self.head_units(config)  # between the dense layers
+    def dropout_units(self, config):
+        return super(R101Fusion, self).dropout_units(config) + self.head_units(config)  # between the dense layers

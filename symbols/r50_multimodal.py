@@ -15,5 +15,5 @@ class R50MultiModal(CTDetector):
         block1, _, block3 = ct_blocks(config)
         return Features([related(block3, config, batch_size)], texture_map(block1, config["network"]))
 
-    def abstract(self, config, pooled, draws=None):
+    def abstract(self, config, pooled, numbers=None):
         return block4_head(pooled, config["network"])

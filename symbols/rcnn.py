@@ -4,8 +4,8 @@ from __future__ import division
 
 import mxnet as mx
 
-from .draws import dropped
 from .layers import dense, relu
+from .random_numbers import apply_dropout
 from .resnet import scaled, stage
 from .rois import decode_boxes
 from .suppression import best, suppress
@@ -18,10 +18,10 @@ def block4_head(pooled, network):
     return mx.sym.mean(stage(pooled, "block4", 4, network), axis=(2, 3))
 
 
-def dense_head(pooled, network, draws=None):
+def dense_head(pooled, network, numbers=None):
     """Pooled ROIs of the fused map (N, C, h, w) -> (N, F): two dense layers, in training with dropout between them."""
     units = scaled(DENSE_UNITS, network["width"])
-    first = dropped(relu(dense(pooled, "dense.first", units)), units, draws)
+    first = apply_dropout(relu(dense(pooled, "dense.first", units)), units, numbers)
     return relu(dense(first, "dense.second", units))
 
 

@@ -11,12 +11,13 @@ from __future__ import division
 import mxnet as mx
 import numpy as np
 
+from . import random_numbers
 from .anchors import assign_anchors
 from .catalogue import US_NETWORKS, network_of
 
 GREY_MEAN, GREY_STD = 0.449, 0.226  # of ImageNet, as gluon_liver.training.batches takes them
 ORDER, IMAGE = 0, 1  # what a random number is for
-DATA, LABELS = ("data", "present", "draws"), ("gt_boxes", "gt_labels", "rpn_labels", "rpn_targets")
+DATA, LABELS = ("data", "present", random_numbers.INPUT), ("gt_boxes", "gt_labels", "rpn_labels", "rpn_targets")
 
 
 def network_input(config, images):
@@ -33,7 +34,7 @@ def left_out(config):
 
 
 class RecordIter(mx.io.DataIter):
-    """Every image with boxes once an epoch, and background up to ``data.background_ratio``, drawn anew.
+    """Every image with boxes once an epoch, and background up to ``data.background_ratio``, chosen anew.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class RecordIter(mx.io.DataIter):
         self._parts = part_index, num_parts
         network = network_of(self._config)
         self._anchors = network.constants(self._config)["rpn.anchors"][0]
-        self._draws = network.count_draws(self._config)
+        self._number_count = network.random_number_count(self._config)
         shapes = network.train_inputs(self._config, batch_size)
         self.provide_data, self.provide_label = (
             [mx.io.DataDesc(name, shapes[name]) for name in names if name in shapes] for names in (DATA, LABELS)
@@ -79,7 +80,7 @@ class RecordIter(mx.io.DataIter):
         return mx.io.DataBatch(data, labels, pad=0, provide_data=self.provide_data, provide_label=self.provide_label)
 
     def image(self, index):
-        """Input name -> array of one image as this epoch draws it."""
+        """Input name -> array of one image as this epoch has it."""
         record, config = self._records[index], self._config
         rng = np.random.RandomState([self._seed, IMAGE, self._epoch, index])
         size, most = config["data"]["size"], config["network"]["head"]["max_boxes"]
@@ -90,11 +91,11 @@ class RecordIter(mx.io.DataIter):
         gt_boxes, gt_labels = -np.ones((most, 4), np.float32), -np.ones(most, np.float32)
         gt_boxes[: len(boxes)], gt_labels[: len(boxes)] = boxes, record.labels
         # 24 bits each: float32 holds them exactly, below 1
-        draws = np.floor(rng.random_sample(self._draws) * 2**24) / 2**24
+        numbers = np.floor(rng.random_sample(self._number_count) * 2**24) / 2**24
         return {
             "data": network_input(config, image),
             "present": record.present,
-            "draws": draws.astype(np.float32),
+            random_numbers.INPUT: numbers.astype(np.float32),
             "gt_boxes": gt_boxes,
             "gt_labels": gt_labels,
             "rpn_labels": labels,

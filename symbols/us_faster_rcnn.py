@@ -22,5 +22,5 @@ class USFasterRCNN(Detector):
         data = mx.sym.reshape(mx.sym.Variable("data"), shape=(-3, 0, 0, 0))
         return Features([resnet_2d(data, config["network"])])
 
-    def abstract(self, config, pooled, draws=None):
+    def abstract(self, config, pooled, numbers=None):
         return block4_head(pooled, config["network"])

@@ -12,7 +12,7 @@ from gluon_liver.data.network_input import unit_range
 from gluon_liver.data.us_dataset import USDataset
 from gluon_liver.data.us_loader import network_frames
 from gluon_liver.errors import RunError
-from gluon_liver.nn.streaming import FrameNet, StreamNet
+from gluon_liver.nn.streaming import FrameNet, StreamNet, StreamOutputs
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
 
@@ -60,17 +60,18 @@ class StreamDetector:
         with warnings.catch_warnings():
             # each of the two nets is a part of the detector and leaves the other's parameters alone
             warnings.filterwarnings("ignore", message=".* not used by any computation", category=UserWarning)
-            rows, check, flow = self._forward(current)
-        if not np.isfinite(check.asnumpy()).all():
+            outputs = self._forward(current)
+        if not np.isfinite(outputs.check.asnumpy()).all():
             raise RunError("the network's scores are not finite: its training diverged, so it cannot detect anything")
-        detections = stored_boxes(rows.asnumpy()[0], scale, frame.shape[:2])
-        return StreamResult(detections, None if flow is None else _stored_flow(flow, scale, frame.shape[:2]))
+        detections = stored_boxes(outputs.rows.asnumpy()[0], scale, frame.shape[:2])
+        flow = None if outputs.flow is None else _stored_flow(outputs.flow, scale, frame.shape[:2])
+        return StreamResult(detections, flow)
 
-    def _forward(self, current: mx.nd.NDArray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray, Optional[mx.nd.NDArray]]:
+    def _forward(self, current: mx.nd.NDArray) -> StreamOutputs:
         # A precaution: the CPU gives each output memory of its own (MXNet 1.9.1), static_alloc promises it nowhere.
         frame_map = self._frame_net(current).copy()
         if self._network.flow is None:
-            return (*self._stream_net(current, frame_map), None)
+            return self._stream_net(current, frame_map)
         previous, previous_map = self._previous or (current, frame_map)
         self._previous = current, frame_map
         return self._stream_net(current, frame_map, previous, previous_map)

@@ -14,7 +14,7 @@ from gluon_liver.config.network import NetworkConfig
 from gluon_liver.structures.channels import scaled
 
 from .fusion import RegionFusion
-from .random_numbers import Draws, dropped
+from .random_numbers import RandomNumbers, apply_dropout
 from .rcnn import Features, HeadOutput, RegionDetector
 from .relation import PhaseRelation
 from .resnet3d import CHANNELS, ResNet3D, make_block
@@ -123,20 +123,20 @@ class CTDetector(RegionDetector):
         stacks = F.reshape(block, (-4, -1, self.phases * slices, 0, 0, 0))
         return F.mean(F.slice_axis(stacks, axis=1, begin=0, end=slices), axis=1)
 
-    def abstract(self, F: Any, pooled: Any, draws: Optional[Draws] = None) -> Any:
+    def abstract(self, F: Any, pooled: Any, numbers: Optional[RandomNumbers] = None) -> Any:
         """Pooled ROIs -> features (N, F), by Block4 or two dense layers with dropout between them."""
         if not self.config.fusion:
             return super().abstract(F, pooled)
-        return self.dense(pooled, self.kept(draws, self.dense.units))
+        return self.dense(pooled, self.dropout_mask(numbers, self.dense.units))
 
-    def head(self, F: Any, features: Features, rois: Any, draws: Optional[Draws] = None) -> HeadOutput:
+    def head(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> HeadOutput:
         """ROIs (B, R, 4) in pixels of the input -> abstract features and what the texture stage says."""
-        output = super().head(F, features, rois, draws)
+        output = super().head(F, features, rois, numbers)
         if not self.config.texture_head:
             return output
         size, pool = self.config.head.roi_size, ROI_MODES[self.config.roi_mode]
         pooled = pool(F, features.shallow, *roi_rows(F, rois), stride=4, size=size)
-        return output._replace(abnormal=self.texture(pooled, self.kept(draws, self.texture.hidden)))
+        return output._replace(abnormal=self.texture(pooled, self.dropout_mask(numbers, self.texture.hidden)))
 
 
 class DenseHead(nn.HybridBlock):
@@ -149,6 +149,6 @@ class DenseHead(nn.HybridBlock):
             self.first = nn.Dense(units, in_units=in_units, activation="relu")
             self.second = nn.Dense(units, in_units=units, activation="relu")
 
-    def hybrid_forward(self, F, pooled, kept=None):
-        """(N, C, h, w), and in training what dropout multiplies (N, units) with -> (N, units)."""
-        return self.second(dropped(self.first(pooled), kept))
+    def hybrid_forward(self, F: Any, pooled: Any, dropout_mask: Any = None) -> Any:
+        """(N, C, h, w), and in training the dropout mask (N, units) of the first layer -> (N, units)."""
+        return self.second(apply_dropout(self.first(pooled), dropout_mask))

@@ -5,118 +5,152 @@ They are explicit because GluonCV's proposal network traces another graph in tra
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any, List, NamedTuple, Optional
 
-from gluoncv.model_zoo.rcnn.faster_rcnn.rcnn_target import RCNNTargetGenerator
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from .random_numbers import Draws
+from .indexing import entry
+from .random_numbers import RandomNumbers
 from .rcnn import Features, RegionDetector
-from .roi_align import BOX_STDS, decode_boxes
-from .roi_targets import RoiSampler
+from .roi_align import decode_boxes
+from .roi_targets import RoiTargetAssigner
 from .rpn import without_nan
 
 
-class TrainingNet(nn.HybridBlock):
-    """What the losses need, for a fixed number of images a device.
+class TrainingOutputs(NamedTuple):
+    """What the losses need of B images with A anchors, R sampled ROIs, of which R_pos can be positive, and C classes.
 
-    Call it inside ``autograd.record()`` with the image (B, P, 1, D, H, W), ground-truth boxes (B, M, 4) in pixels of
-    the input and labels (B, M), both padded with -1, the detector's ``draws`` for each image (B, N), uniform from 0 to
-    below 1, and, for several phases, which of them are present (B, P).
-
-    Returns rpn_scores (B, A, 1) before the sigmoid, rpn_boxes (B, A, 4), class_scores (B, R, C + 1) before the softmax,
-    box_deltas (B, R_pos, C, 4), class_targets (B, R) with 0 background and -1 ignored, box_targets and box_masks
-    like box_deltas; with a texture stage also its abnormal_scores (B, R) before the sigmoid.
+    Attributes
+    ----------
+    rpn_scores: (B, A, 1), before the sigmoid.
+    rpn_boxes: (B, A, 4), offsets from the anchors.
+    class_scores: (B, R, C + 1), before the softmax.
+    box_deltas: (B, R_pos, C, 4), normalised offsets from the ROIs.
+    class_targets: (B, R), 0 background, -1 ignored.
+    box_targets, box_masks: like box_deltas.
+    abnormal_scores: (B, R) of the texture stage, before the sigmoid; None without one.
     """
 
-    def __init__(self, detector: RegionDetector, *, batch_size: int, **kwargs):
+    rpn_scores: Any
+    rpn_boxes: Any
+    class_scores: Any
+    box_deltas: Any
+    class_targets: Any
+    box_targets: Any
+    box_masks: Any
+    abnormal_scores: Optional[Any] = None
+
+    def arrays(self) -> List[Any]:
+        """Those that are there, in this order."""
+        return [array for array in self if array is not None]
+
+
+class TrainingNet(nn.HybridBlock):
+    """:class:`TrainingOutputs` for a fixed number of images a device.
+
+    Call it inside ``autograd.record()`` with the image (B, P, 1, D, H, W), ground-truth boxes (B, M, 4) in pixels of
+    the input and labels (B, M), both padded with -1, random numbers for each image (B, N), uniform from 0 to below 1, N
+    the detector's ``random_number_count``, and, for several phases, which of them are present (B, P).
+    """
+
+    def __init__(self, detector: RegionDetector, *, batch_size: int, **kwargs: Any):
         super().__init__(**kwargs)
-        head = detector.config.head
         self._batch_size = batch_size
         self._classes = len(detector.classes)
         with self.name_scope():
             self.detector = detector
-            self.sampler = RoiSampler(
-                batch_size=batch_size,
-                samples=head.samples,
-                positive_iou=head.positive_iou,
-                positive_ratio=head.positive_ratio,
-            )
-            # as many as the sampler draws at most: every ROI that can be positive gets its box target
-            self.targets = RCNNTargetGenerator(self._classes, self.sampler.most_positives, batch_size, stds=BOX_STDS)
+            self.targets = RoiTargetAssigner(detector.config.head, classes=self._classes, batch_size=batch_size)
 
-    def forward(self, *args):
+    def forward(self, *args: Any) -> TrainingOutputs:
         if not autograd.is_training():
             raise RuntimeError("TrainingNet outside autograd.record(): use DetectionNet for inference")
-        return super().forward(*args)
+        return TrainingOutputs(*super().forward(*args))
 
-    def hybrid_forward(self, F, x, gt_boxes, gt_labels, draws, present=None):
-        parts, draws = self.detector, Draws(F, draws)
-        keys = draws.take(parts.proposals(training=True) + parts.config.head.max_boxes)
-        found = parts.features(F, x, present)
-        scores, proposals, rpn_scores, rpn_boxes, _ = parts.rpn(found.image, *found.maps)
-        rois, samples, matches = self.sampler(proposals, scores, gt_boxes, keys)
-        head = parts.head(F, found, rois, draws)
-        features = head.abstract
-        class_scores = F.reshape(parts.class_predictor(features), (-4, self._batch_size, -1, 0))
-        class_targets, box_targets, box_masks, positives = self.targets(rois, samples, matches, gt_labels, gt_boxes)
-        # boxes are predicted for the ROIs that can be positive only: features (B * R, F) -> (B * R_pos, F)
-        features = F.reshape(features, (-4, self._batch_size, -1, 0))
+    def hybrid_forward(
+        self, F: Any, x: Any, gt_boxes: Any, gt_labels: Any, random_numbers: Any, present: Any = None
+    ) -> List[Any]:
+        detector, numbers = self.detector, RandomNumbers(F, random_numbers)
+        keys = numbers.take(detector.proposals(training=True) + detector.config.head.max_boxes)
+        features = detector.features(F, x, present)
+        scores, proposals, rpn_scores, rpn_boxes, _ = detector.rpn(features.image, *features.maps)
+        targets = self.targets(proposals, scores, gt_boxes, gt_labels, keys)
+        head = detector.head(F, features, targets.rois, numbers)
+        outputs = TrainingOutputs(
+            rpn_scores=rpn_scores,
+            rpn_boxes=rpn_boxes,
+            class_scores=self._by_image(F, detector.class_predictor(head.abstract)),
+            box_deltas=self._box_deltas(F, self._by_image(F, head.abstract), targets.positives),
+            class_targets=targets.classes,
+            box_targets=targets.boxes,
+            box_masks=targets.masks,
+            abnormal_scores=None if head.abnormal is None else F.reshape(head.abnormal, (self._batch_size, -1)),
+        )
+        return outputs.arrays()
+
+    def _box_deltas(self, F: Any, features: Any, positives: Any) -> Any:
+        """Features (B, R, F) and those that can be positive (B, R_pos), which alone get boxes -> (B, R_pos, C, 4)."""
         chosen = [
-            F.take(
-                F.squeeze(F.slice_axis(features, axis=0, begin=image_index, end=image_index + 1), axis=0),
-                F.squeeze(F.slice_axis(positives, axis=0, begin=image_index, end=image_index + 1), axis=0),
-            )
-            for image_index in range(self._batch_size)
+            F.take(entry(F, features, index, axis=0), entry(F, positives, index, axis=0))
+            for index in range(self._batch_size)
         ]
-        box_deltas = F.reshape(parts.box_predictor(F.concat(*chosen, dim=0)), (-4, self._batch_size, -1, 0))
-        box_deltas = F.reshape(box_deltas, (0, 0, self._classes, 4))
-        outputs = [rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks]
-        if head.abnormal is not None:
-            outputs.append(F.reshape(head.abnormal, (self._batch_size, -1)))
-        return outputs
+        deltas = self._by_image(F, self.detector.box_predictor(F.concat(*chosen, dim=0)))
+        return F.reshape(deltas, (0, 0, self._classes, 4))
+
+    def _by_image(self, F: Any, rows: Any) -> Any:
+        """(B * R, F) -> (B, R, F)."""
+        return F.reshape(rows, (-4, self._batch_size, -1, 0))
+
+
+class DetectionOutputs(NamedTuple):
+    """Boxes of a batch.
+
+    Attributes
+    ----------
+    rows: (B, K, 6), (class, score, x1, y1, x2, y2): boxes in pixels of the input, unclipped, sorted by score; class -1
+        marks rows that non-maximum suppression emptied.
+    check: (B,), not finite where what the head says is not; the rows are then worth nothing.
+    """
+
+    rows: Any
+    check: Any
 
 
 class DetectionNet(nn.HybridBlock):
-    """Boxes of a batch of any size: (B, P, 1, D, H, W) -> rows (B, K, 6) and a check value (B,).
+    """:class:`DetectionOutputs` of a batch of any size, (B, P, 1, D, H, W).
 
     For several phases it also takes which of them are present, (B, P).
-
-    A row is (class, score, x1, y1, x2, y2): boxes in pixels of the input, unclipped, sorted by score; class -1 marks
-    rows that non-maximum suppression emptied. The check value is not finite where what the head says is not; the rows
-    are then worth nothing.
     """
 
-    def __init__(self, detector: RegionDetector, **kwargs):
+    def __init__(self, detector: RegionDetector, **kwargs: Any):
         super().__init__(**kwargs)
         with self.name_scope():
             self.detector = detector
 
-    def forward(self, *args):
+    def forward(self, *args: Any) -> DetectionOutputs:
         if autograd.is_training():
             raise RuntimeError("DetectionNet in training mode: use TrainingNet inside autograd.record()")
-        return super().forward(*args)
+        return DetectionOutputs(*super().forward(*args))
 
-    def hybrid_forward(self, F, x, present=None):
+    def hybrid_forward(self, F: Any, x: Any, present: Any = None) -> DetectionOutputs:
         return detect_regions(F, self.detector, self.detector.features(F, x, present))
 
 
-def detect_regions(F: Any, parts: RegionDetector, found: Features) -> Tuple[Any, Any]:
-    """Proposals, ROI head, decoding and suppression over given features: rows and check value of DetectionNet."""
-    config = parts.config.head
-    classes = len(parts.classes)
-    rpn_scores, rois = parts.rpn(found.image, *found.maps)
-    count = parts.proposals(training=False)
-    head = parts.head(F, found, rois)
-    raw = F.reshape(parts.class_predictor(head.abstract), (-4, -1, count, 0))
+def detect_regions(F: Any, detector: RegionDetector, features: Features) -> DetectionOutputs:
+    """Proposals, ROI head, decoding and suppression over given features."""
+    config = detector.config.head
+    classes = len(detector.classes)
+    rpn_scores, rois = detector.rpn(features.image, *features.maps)
+    count = detector.proposals(training=False)
+    head = detector.head(F, features, rois)
+    raw = F.reshape(detector.class_predictor(head.abstract), (-4, -1, count, 0))
     check = F.sum(raw, axis=(1, 2))
-    scores = F.slice_axis(F.softmax(raw, axis=-1), axis=2, begin=1, end=None)  # (B, R, C), background dropped
+    scores = F.slice_axis(F.softmax(raw, axis=-1), axis=2, begin=1, end=None)  # (B, R, C), without background
     if head.abnormal is not None:
         abnormal = F.reshape(head.abnormal, (-4, -1, count, 0))
         check = check + F.sum(abnormal, axis=(1, 2))
         scores = F.broadcast_mul(scores, F.sigmoid(abnormal))
-    deltas = F.reshape(parts.box_predictor(head.abstract), (-4, -1, count, 0))
+    deltas = F.reshape(detector.box_predictor(head.abstract), (-4, -1, count, 0))
     check = check + F.sum(deltas, axis=(1, 2))
     boxes = decode_boxes(F, rois, F.reshape(deltas, (0, 0, classes, 4)))
     ids = F.broadcast_like(F.reshape(F.arange(classes), (1, 1, classes)), scores)
@@ -131,4 +165,4 @@ def detect_regions(F: Any, parts: RegionDetector, found: Features) -> Tuple[Any,
         score_index=1,
         coord_start=2,
     )
-    return F.slice_axis(rows, axis=1, begin=0, end=min(config.max_detections, count * classes)), check
+    return DetectionOutputs(F.slice_axis(rows, axis=1, begin=0, end=min(config.max_detections, count * classes)), check)

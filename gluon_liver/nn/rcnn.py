@@ -14,7 +14,7 @@ from mxnet.gluon import Constant, Parameter, nn
 
 from gluon_liver.config.network import NetworkConfig
 
-from .random_numbers import Draws, dropped
+from .random_numbers import RandomNumbers, apply_dropout
 from .roi_align import pyramid_align, roi_rows
 from .rpn import anchors_of, make_rpn
 
@@ -61,7 +61,7 @@ class RegionDetector(nn.HybridBlock):
         self.classes = tuple(classes)
         self.size = size
         self.strides = tuple(stride for stride, _ in config.levels())
-        self._dropped_units = 0  # of all layers of the head that are followed by dropout
+        self._dropout_units = 0  # of all layers of the head that are followed by dropout
 
     def add_regions(self, *, map_channels: int, head_channels: int) -> None:
         """Make the parts that read maps of ``map_channels`` and predict from ``head_channels`` features."""
@@ -89,23 +89,23 @@ class RegionDetector(nn.HybridBlock):
         raise NotImplementedError
 
     def add_dropout(self, units: int) -> None:
-        """Count a layer of ``units`` that :meth:`kept` is asked for in training."""
-        self._dropped_units += units if self.config.head.dropout > 0 else 0
+        """Count a layer of ``units`` that :meth:`dropout_mask` is asked for in training."""
+        self._dropout_units += units if self.config.head.dropout > 0 else 0
 
     @property
-    def draws(self) -> int:
+    def random_number_count(self) -> int:
         """Random numbers of an image in training: keys of the ROI sampler, then what dropout takes."""
         head = self.config.head
-        return self.proposals(training=True) + head.max_boxes + head.samples * self._dropped_units
+        return self.proposals(training=True) + head.max_boxes + head.samples * self._dropout_units
 
-    def kept(self, draws: Optional[Draws], units: int) -> Any:
-        """What dropout multiplies ``units`` features of each sampled ROI with in training, else None."""
+    def dropout_mask(self, numbers: Optional[RandomNumbers], units: int) -> Any:
+        """What ``units`` features of each sampled ROI are multiplied with in training, else None."""
         head = self.config.head
-        if draws is None or head.dropout == 0:
+        if numbers is None or head.dropout == 0:
             return None
-        return draws.dropout(head.dropout, rows=head.samples, units=units)
+        return numbers.dropout_mask(head.dropout, rows=head.samples, units=units)
 
-    def abstract(self, F: Any, pooled: Any, draws: Optional[Draws] = None) -> Any:
+    def abstract(self, F: Any, pooled: Any, numbers: Optional[RandomNumbers] = None) -> Any:
         """Pooled ROIs (N, C, roi_size, roi_size) -> features (N, F): Block4, mean over the ROI."""
         return F.mean(self.block4(pooled), axis=(2, 3))
 
@@ -114,14 +114,14 @@ class RegionDetector(nn.HybridBlock):
         """Cells of a pooled ROI."""
         return self.config.head.roi_size
 
-    def head(self, F: Any, features: Features, rois: Any, draws: Optional[Draws] = None) -> HeadOutput:
-        """ROIs (B, R, 4) in pixels of the input -> what the predictors read of them; ``draws`` in training."""
+    def head(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> HeadOutput:
+        """ROIs (B, R, 4) in pixels of the input -> what the predictors read of them; ``numbers`` in training."""
         images, rois = roi_rows(F, rois)
         pooled = pyramid_align(
             F, features.maps, images, rois, strides=self.strides, size=self.roi_size, mode=self.config.roi_mode
         )
-        features = self.abstract(F, pooled, draws)
-        return HeadOutput(dropped(features, self.kept(draws, self._head_channels)))
+        features = self.abstract(F, pooled, numbers)
+        return HeadOutput(apply_dropout(features, self.dropout_mask(numbers, self._head_channels)))
 
     def proposals(self, *, training: bool) -> int:
         """Proposals an image that the graphs carry on, never more than there are anchors."""

@@ -20,6 +20,8 @@ from typing import Any, List, Optional, Tuple
 import mxnet as mx
 from mxnet.gluon import nn
 
+from .indexing import entry
+
 
 class Relation(nn.HybridBlock):
     """What one phase x says of another phase y: the projected L(x -> y).
@@ -103,28 +105,23 @@ class PhaseRelation(nn.HybridBlock):
 
     def hybrid_forward(self, F: Any, maps: Any, present: Any) -> Any:
         """Maps (B, P, C, H, W), the reference phase first, and present (B, P), 1 or 0 -> (B, C, H, W)."""
-        related = phase_of(F, maps, 0)
+        related = entry(F, maps, 0, axis=1)
         for response in self.responses(F, maps, present):
             related = related + response
         return related
 
     def responses(self, F: Any, maps: Any, present: Any) -> List[Any]:
         """What each of the other phases adds to the reference phase's map, (B, C, H, W) each."""
-        reference = phase_of(F, maps, 0)
+        reference = entry(F, maps, 0, axis=1)
         return [
-            relation(phase_of(F, maps, number), reference, phase_of(F, present, number))
+            relation(entry(F, maps, number, axis=1), reference, entry(F, present, number, axis=1))
             for number, relation in enumerate(self.pairs, start=1)
         ]
 
     def rows(self, F: Any, maps: Any) -> List[Any]:
         """For each of the other phases where the reference phase's positions look in it, (B, J, I) each."""
-        reference = phase_of(F, maps, 0)
+        reference = entry(F, maps, 0, axis=1)
         return [
-            relation.rows(F, phase_of(F, maps, number), reference)
+            relation.rows(F, entry(F, maps, number, axis=1), reference)
             for number, relation in enumerate(self.pairs, start=1)
         ]
-
-
-def phase_of(F: Any, array: Any, number: int) -> Any:
-    """(B, P, ...) -> one phase's (B, ...)."""
-    return F.squeeze(F.slice_axis(array, axis=1, begin=number, end=number + 1), axis=1)

@@ -1,45 +1,99 @@
-"""Which proposals the head learns from (Ren et al. 2015, section 3.2; Girshick 2015, section 2.3)."""
+"""Which proposals the head learns from, and what it should say of each (Ren et al. 2015, section 3.2; Girshick 2015,
+section 2.3).
+
+The targets of the proposal network itself are in :mod:`gluon_liver.nn.rpn_targets`.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any, List, NamedTuple, Tuple
 
+from gluoncv.model_zoo.rcnn.faster_rcnn.rcnn_target import RCNNTargetGenerator
 from mxnet import autograd
 from mxnet.gluon import nn
 
+from gluon_liver.config.network import HeadConfig
+
+from .indexing import entry
+from .roi_align import BOX_STDS
+
+
+class RoiTargets(NamedTuple):
+    """ROIs to learn from, S of each image, the P that can be positive first.
+
+    Attributes
+    ----------
+    rois: (B, S, 4) corners in pixels of the input.
+    classes: (B, S), 0 background, from 1 the classes, -1 ignored.
+    boxes, masks: (B, P, C, 4) normalised offsets to the true box, and 1 where they count: at the class of a positive.
+    positives: (B, P), which of the S the P are.
+    """
+
+    rois: Any
+    classes: Any
+    boxes: Any
+    masks: Any
+    positives: Any
+
+
+class RoiTargetAssigner(nn.HybridBlock):
+    """Samples proposals, and encodes the true box of each that is positive for one of ``classes`` classes."""
+
+    def __init__(self, config: HeadConfig, *, classes: int, batch_size: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.sampler = RoiSampler(
+                batch_size=batch_size,
+                samples=config.samples,
+                positive_iou=config.positive_iou,
+                positive_ratio=config.positive_ratio,
+            )
+            # as many as the sampler takes at most: every ROI that can be positive gets its box target
+            self.encoder = RCNNTargetGenerator(classes, self.sampler.most_positives, batch_size, stds=BOX_STDS)
+
+    def forward(self, *args: Any) -> RoiTargets:
+        return RoiTargets(*super().forward(*args))
+
+    def hybrid_forward(
+        self, F: Any, rois: Any, scores: Any, gt_boxes: Any, gt_labels: Any, keys: Any
+    ) -> Tuple[Any, ...]:
+        """The arrays of :class:`RoiSampler`, and labels (B, M) padded with -1 -> :class:`RoiTargets`."""
+        rois, samples, matches = self.sampler(rois, scores, gt_boxes, keys)
+        return (rois, *self.encoder(rois, samples, matches, gt_labels, gt_boxes))
+
 
 class RoiSampler(nn.HybridBlock):
-    """Draws positive and negative ROIs of each image, as GluonCV's ``RCNNTargetSampler`` does but for two things.
+    """Samples positive and negative ROIs of each image, as GluonCV's ``RCNNTargetSampler`` does but for two things.
 
-    Its random numbers are an input (:mod:`.draws`), and no ROI is drawn twice.
+    Its random numbers are an input (:mod:`.random_numbers`), and no ROI is taken twice.
 
     Parameters
     ----------
-    batch_size: images of a batch. samples: ROIs drawn of each. positive_iou: with a box that makes a ROI positive.
+    batch_size: images of a batch. samples: ROIs taken of each. positive_iou: with a box that makes a ROI positive.
     positive_ratio: largest share of positives.
     """
 
-    def __init__(self, *, batch_size: int, samples: int, positive_iou: float, positive_ratio: float, **kwargs):
+    def __init__(self, *, batch_size: int, samples: int, positive_iou: float, positive_ratio: float, **kwargs: Any):
         super().__init__(**kwargs)
         self._batch_size, self._samples, self._positive_iou = batch_size, samples, positive_iou
         self.most_positives = int(round(samples * positive_ratio))
 
-    def hybrid_forward(self, F: Any, rois: Any, scores: Any, gt_boxes: Any, keys: Any) -> Tuple[Any, Any, Any]:
+    def hybrid_forward(self, F: Any, rois: Any, scores: Any, gt_boxes: Any, keys: Any) -> List[Any]:
         """Proposals (B, P, 4), their scores (B, P, 1) with -1 for those that were suppressed, boxes (B, M, 4) padded
         with -1, and keys (B, P + M) from 0 to below 1 -> ROIs (B, S, 4), samples (B, S) with 1 for positive, -1 for
         negative and 0 to be ignored, and the box (B, S) that each overlaps most.
 
-        The boxes themselves are candidates too. Of each kind those with the largest keys are drawn; negatives fill up
+        The boxes themselves are candidates too. Of each kind those with the largest keys are taken; negatives fill up
         what positives leave, then further positives, then proposals to be ignored.
         """
         with autograd.pause():
             images = [
-                self._draw(F, *(self._image(F, array, index) for array in (rois, scores, gt_boxes, keys)))
+                self._sample(F, *(entry(F, array, index, axis=0) for array in (rois, scores, gt_boxes, keys)))
                 for index in range(self._batch_size)
             ]
-            return tuple(F.stack(*parts, axis=0) for parts in zip(*images))
+            return [F.stack(*parts, axis=0) for parts in zip(*images)]
 
-    def _draw(self, F: Any, rois: Any, scores: Any, gt_boxes: Any, keys: Any) -> Tuple[Any, Any, Any]:
+    def _sample(self, F: Any, rois: Any, scores: Any, gt_boxes: Any, keys: Any) -> Tuple[Any, Any, Any]:
         candidates = F.concat(rois, gt_boxes, dim=0)
         there = F.squeeze(F.concat(scores >= 0, F.sum(gt_boxes, axis=-1, keepdims=True) >= 0, dim=0), axis=-1)
         overlaps = F.contrib.box_iou(candidates, gt_boxes, format="corner")
@@ -50,10 +104,6 @@ class RoiSampler(nn.HybridBlock):
         rest = F.slice_axis(order, axis=0, begin=self.most_positives, end=None)
         preference = F.take(keys + 2 * positive + 4 * negative, rest)
         rest = F.take(rest, F.argsort(preference, is_ascend=False))
-        drawn = F.concat(first, F.slice_axis(rest, axis=0, begin=0, end=self._samples - self.most_positives), dim=0)
+        sampled = F.concat(first, F.slice_axis(rest, axis=0, begin=0, end=self._samples - self.most_positives), dim=0)
         matches = F.argmax(overlaps, axis=-1)
-        return F.take(candidates, drawn), F.take(positive - negative, drawn), F.take(matches, drawn)
-
-    @staticmethod
-    def _image(F: Any, array: Any, index: int) -> Any:
-        return F.squeeze(F.slice_axis(array, axis=0, begin=index, end=index + 1), axis=0)
+        return F.take(candidates, sampled), F.take(positive - negative, sampled), F.take(matches, sampled)

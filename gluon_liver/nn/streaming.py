@@ -1,8 +1,8 @@
-"""The ultrasound detectors one frame at a time: what the previous frame gave is kept and not computed again."""
+"""The ultrasound detectors one frame at a time: what the previous frame gave is not computed again."""
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, List, NamedTuple, Optional
 
 from mxnet import autograd
 from mxnet.gluon import nn
@@ -15,7 +15,7 @@ from .us_detector import USDetector
 class FrameNet(nn.HybridBlock):
     """A frame (1, 3, H, W) from 0 to 1 -> its map (1, C, H / stride, W / stride)."""
 
-    def __init__(self, detector: USDetector, **kwargs):
+    def __init__(self, detector: USDetector, **kwargs: Any):
         super().__init__(**kwargs)
         with self.name_scope():
             self.detector = detector
@@ -24,26 +24,34 @@ class FrameNet(nn.HybridBlock):
         return self.detector.frame_map(F, frame)
 
 
+class StreamOutputs(NamedTuple):
+    """``rows`` and ``check`` as of :class:`gluon_liver.nn.nets.DetectionOutputs`, and for us-flow the ``flow``
+    (1, 2, H, W) in pixels of the input, else None."""
+
+    rows: Any
+    check: Any
+    flow: Optional[Any] = None
+
+
 class StreamNet(nn.HybridBlock):
-    """The rest of the detector on a frame and its map; for us-flow on the previous frame and its map too.
+    """The rest of the detector on a frame and its map; for us-flow on the previous frame and its map too."""
 
-    Returns rows and check value as :class:`gluon_liver.nn.nets.DetectionNet`, and for us-flow the flow (1, 2, H, W)
-    in pixels of the input.
-    """
-
-    def __init__(self, detector: USDetector, **kwargs):
+    def __init__(self, detector: USDetector, **kwargs: Any):
         super().__init__(**kwargs)
         with self.name_scope():
             self.detector = detector
 
-    def forward(self, *args):
+    def forward(self, *args: Any) -> StreamOutputs:
         if autograd.is_training():
             raise RuntimeError("StreamNet in training mode: use TrainingNet inside autograd.record()")
-        return super().forward(*args)
+        return StreamOutputs(*super().forward(*args))
 
-    def hybrid_forward(self, F, frame, frame_map, previous=None, previous_map=None) -> List[Any]:
-        parts = self.detector
+    def hybrid_forward(
+        self, F: Any, frame: Any, frame_map: Any, previous: Any = None, previous_map: Any = None
+    ) -> List[Any]:
+        detector = self.detector
         if previous is None:
-            return list(detect_regions(F, parts, Features(frame, [frame_map])))
-        flow = parts.flow_between(F, previous, frame)
-        return [*detect_regions(F, parts, parts.aggregate(F, frame, flow, previous_map, frame_map)), flow]
+            return [*detect_regions(F, detector, Features(frame, [frame_map]))]
+        flow = detector.flow_between(F, previous, frame)
+        features = detector.aggregate(F, frame, flow, previous_map, frame_map)
+        return [*detect_regions(F, detector, features), flow]

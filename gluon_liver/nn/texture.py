@@ -16,7 +16,7 @@ from typing import Any, Optional
 import mxnet as mx
 from mxnet.gluon import nn
 
-from .random_numbers import dropped
+from .random_numbers import apply_dropout
 
 CHANNELS = 16  # of the map that is described: 16 energies and 256 entries of the Gram matrix
 ENERGY_FLOOR = 1e-4  # keeps the root's gradient finite where a channel is silent
@@ -27,7 +27,7 @@ class TextureHead(nn.HybridBlock):
 
     Parameters
     ----------
-    in_channels: of the shallow map. hidden: of the dense layer, whose nodes are dropped in training.
+    in_channels: of the shallow map. hidden: of the dense layer, followed by dropout in training.
     """
 
     def __init__(self, *, in_channels: int, hidden: int = 64, **kwargs):
@@ -38,10 +38,10 @@ class TextureHead(nn.HybridBlock):
             self.dense = nn.Dense(hidden, in_units=CHANNELS + CHANNELS**2, activation="relu", prefix="dense_")
             self.score = nn.Dense(1, in_units=hidden, weight_initializer=mx.init.Normal(0.01), prefix="score_")
 
-    def hybrid_forward(self, F: Any, pooled: Any, kept: Optional[Any] = None) -> Any:
-        """ROIs of the reduced map (N, 16, h, w), and in training what dropout multiplies (N, hidden) with -> (N, 1),
-        above 0 for abnormal."""
-        return self.score(dropped(self.dense(texture(F, pooled)), kept))
+    def hybrid_forward(self, F: Any, pooled: Any, dropout_mask: Optional[Any] = None) -> Any:
+        """ROIs of the reduced map (N, 16, h, w), in training with the dropout mask (N, hidden) -> (N, 1), above 0 for
+        abnormal."""
+        return self.score(apply_dropout(self.dense(texture(F, pooled)), dropout_mask))
 
 
 def texture(F: Any, pooled: Any) -> Any:

@@ -17,6 +17,7 @@ from gluon_liver.flow.operators import enlarge_flow, shrink
 from gluon_liver.structures.channels import scaled
 
 from .aggregation import Aggregation, FlowCells
+from .indexing import entry
 from .rcnn import Features, RegionDetector
 from .resnet2d import MEAN, STD, ResNet2D
 from .resnet3d import CHANNELS, make_block
@@ -62,17 +63,13 @@ class USDetector(RegionDetector):
 
         The frames go through the backbone together. ``present`` is of CT and not looked at.
         """
-        current = self.frame(F, x, self.frames - 1)
+        current = entry(F, x, self.frames - 1, axis=1)
         if self.flow is None:
             return Features(current, [self.frame_map(F, current)])
         maps = F.reshape(self.frame_map(F, F.reshape(x, (-3, 0, 0, 0))), (-4, -1, 2, 0, 0, 0))
-        previous = self.frame(F, x, 0)
+        previous = entry(F, x, 0, axis=1)
         flow = self.flow_between(F, previous, current)
-        return self.aggregate(F, current, flow, self.frame(F, maps, 0), self.frame(F, maps, 1))
-
-    def frame(self, F: Any, x: Any, number: int) -> Any:
-        """(B, frames, C, h, w) -> (B, C, h, w)."""
-        return F.squeeze(F.slice_axis(x, axis=1, begin=number, end=number + 1), axis=1)
+        return self.aggregate(F, current, flow, entry(F, maps, 0, axis=1), entry(F, maps, 1, axis=1))
 
     def frame_map(self, F: Any, frames: Any) -> Any:
         """(N, 3, H, W) from 0 to 1 -> (N, C, H / stride, W / stride): what a stream keeps of a frame."""

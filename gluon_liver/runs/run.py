@@ -166,7 +166,7 @@ def clear(folder: Path, *, spare: Collection[str] = ()) -> None:
                 path.unlink()
 
 
-def begun(folder: Path) -> bool:
+def was_started(folder: Path) -> bool:
     """Whether training wrote into a folder, however little."""
     return any((folder / name).exists() for name in (*WRITTEN, "checkpoints") if name != LOCK)
 

@@ -25,7 +25,7 @@ class Batch:
     gt_labels: float32 (B, M), padded with -1.
     rpn_labels: float32 (B, A), 1 positive, 0 negative, -1 ignored.
     rpn_targets: float32 (B, A, 4).
-    draws: float32 (B, N), the random numbers of the pass, uniform from 0 to below 1.
+    random_numbers: float32 (B, N), of the pass, uniform from 0 to below 1.
     """
 
     images: np.ndarray
@@ -34,7 +34,7 @@ class Batch:
     gt_labels: np.ndarray
     rpn_labels: np.ndarray
     rpn_targets: np.ndarray
-    draws: np.ndarray
+    random_numbers: np.ndarray
 
     def __len__(self) -> int:
         return len(self.images)
@@ -51,10 +51,10 @@ def make_batch(
     rpn: RPNConfig,
     max_boxes: int,
     rngs: List[np.random.Generator],
-    draws: np.ndarray,
+    random_numbers: np.ndarray,
     to_input: Callable[[np.ndarray], np.ndarray] = normalise,
 ) -> Batch:
-    """Stack samples, pad their boxes to ``max_boxes``, and draw the proposal targets with one generator a sample."""
+    """Stack samples, pad their boxes to ``max_boxes``, and sample the proposal targets with one generator a sample."""
     size = samples[0].image.shape[-1]
     gt_boxes = np.full((len(samples), max_boxes, 4), -1, np.float32)
     gt_labels = np.full((len(samples), max_boxes), -1, np.float32)
@@ -82,5 +82,5 @@ def make_batch(
         gt_labels=gt_labels,
         rpn_labels=np.stack([labels for labels, _, _ in targets]),
         rpn_targets=np.stack([offsets for _, offsets, _ in targets]),
-        draws=draws,
+        random_numbers=random_numbers,
     )

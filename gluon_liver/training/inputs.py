@@ -59,29 +59,31 @@ class TrainingInputs:
         order = [order[place % len(order)] for place in range(-(-len(order) // size) * size)]
         return [order[first : first + size] for first in range(0, len(order), size)]
 
-    def load(self, indices: Sequence[int], *, epoch: int, anchors: np.ndarray, draws: int) -> Batch:
-        """The batch of some labels, augmented, with targets and ``draws`` numbers each, as ``epoch`` draws them."""
+    def load(self, indices: Sequence[int], *, epoch: int, anchors: np.ndarray, random_number_count: int) -> Batch:
+        """The batch of some labels, augmented, with targets and as many random numbers each, as ``epoch`` has them."""
         config = self.config
         seed = config.train.seed
-        numbers = [generator(seed, DRAWS, epoch, index).random(draws, np.float32) for index in indices]
+        numbers = [generator(seed, DRAWS, epoch, index).random(random_number_count, np.float32) for index in indices]
         return make_batch(
             [self._sample(index, epoch=epoch) for index in indices],
             anchors=anchors,
             rpn=config.network.rpn,
             max_boxes=config.network.head.max_boxes,
             rngs=[generator(seed, TARGETS, epoch, index) for index in indices],
-            draws=np.stack(numbers),
+            random_numbers=np.stack(numbers),
             to_input=self._dataset.network_input,
         )
 
     def stream(
-        self, batches: Sequence[Sequence[int]], *, epoch: int, anchors: np.ndarray, draws: int
+        self, batches: Sequence[Sequence[int]], *, epoch: int, anchors: np.ndarray, random_number_count: int
     ) -> Iterator[Batch]:
         """:meth:`load` of each of the batches, the next one in a thread while one is trained on."""
         with ThreadPoolExecutor(1) as pool:
             waiting: Optional[Future] = None
             for indices in batches:
-                coming = pool.submit(self.load, indices, epoch=epoch, anchors=anchors, draws=draws)
+                coming = pool.submit(
+                    self.load, indices, epoch=epoch, anchors=anchors, random_number_count=random_number_count
+                )
                 if waiting is not None:
                     yield waiting.result()
                 waiting = coming

@@ -86,7 +86,9 @@ class TrainingLoop:
         batches = self.inputs.batches(epoch=self._epoch)
         left = batches[self._batch :][: self._total - trainer.step_count]
         shares = [trainer.share(indices) for indices in left]
-        loaded = self.inputs.stream(shares, epoch=self._epoch, anchors=trainer.anchors, draws=trainer.detector.draws)
+        loaded = self.inputs.stream(
+            shares, epoch=self._epoch, anchors=trainer.anchors, random_number_count=trainer.detector.random_number_count
+        )
         for share, images in zip(shares, map(len, left)):
             if trainer.worker.any(stop.name is not None):
                 return False
@@ -112,7 +114,7 @@ class TrainingLoop:
         try:
             losses = trainer.step(batch, learning_rate=rate)
         except TrainingError as error:
-            path = self._keep(batch, share)
+            path = self._save_failed_batch(batch, share)
             raise TrainingError(f"{error}. What it was fed is in {path}") from error
         self._meter.add(losses, images=images)
         bar.update(1)
@@ -163,13 +165,15 @@ class TrainingLoop:
                 file=sys.stderr,
             )
 
-    def _keep(self, batch: Batch, indices: List[int]) -> Path:
+    def _save_failed_batch(self, batch: Batch, indices: List[int]) -> Path:
         """Save what a step was fed: the arrays of the batch, and which image each row is."""
         labels = [self.inputs.labels[index] for index in indices]
         names = [f"{one.case} {one.place}" for one in labels]
         path = self._folder / f"failed-step-{self.trainer.step_count + 1:08d}-rank-{self.trainer.worker.rank}.npz"
+        arrays = dict(vars(batch))
+        arrays["draws"] = arrays.pop("random_numbers")  # its name in the files of earlier versions
         with whole_file(path, "wb") as stream:
-            np.savez_compressed(stream, labels=np.array(names), **vars(batch))
+            np.savez_compressed(stream, labels=np.array(names), **arrays)
         return path
 
     def _log(self, event: str, **values: Any) -> None:

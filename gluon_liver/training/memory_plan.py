@@ -135,7 +135,7 @@ def memory_plan(
         "image": (batch_size, phases, 1, config.data.slices, size, size),
         "gt_boxes": (batch_size, boxes, 4),
         "gt_labels": (batch_size, boxes),
-        "draws": (batch_size, detector.draws),
+        "random_numbers": (batch_size, detector.random_number_count),
     }
     if phases > 1:
         shapes["present"] = (batch_size, phases)

@@ -1,9 +1,9 @@
-"""Training that keeps less: the insides of bottlenecks run again in the backward pass instead of being kept.
+"""Training that keeps less: the insides of bottlenecks run again in the backward pass instead of being stored.
 
 In MXNet 1.9.1
 
 - Gluon's CachedOp never mirrors (its ``CreateBackwardGraph`` passes no mirror function), only the executor does;
-- ``MXNET_BACKWARD_DO_MIRROR=1`` leaves convolutions out, which then keep their inputs: it saves 4 % here at best and
+- ``MXNET_BACKWARD_DO_MIRROR=1`` leaves convolutions out, which then store their inputs: it saves 4 % here at best and
   costs 5 % at worst. With cuDNN it also stops the running statistics of live BatchNorms (they share one lock, which
   the first of them sets; read in the source, not run);
 - the attribute ``__force_mirroring__`` of a node works for convolutions too. :func:`mirror_blocks` sets it.
@@ -14,14 +14,14 @@ In MXNet 1.9.1
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import mxnet as mx
 from mxnet import autograd
 
-from gluon_liver.nn.nets import TrainingNet
+from gluon_liver.nn.nets import TrainingNet, TrainingOutputs
 
-INPUTS = ("image", "gt_boxes", "gt_labels", "draws", "present")
+INPUTS = ("image", "gt_boxes", "gt_labels", "random_numbers", "present")
 # cheap or large enough to recompute; never random operators, whose second run would differ
 RECOMPUTED = frozenset("BatchNorm relu elemwise_add Pooling Reshape reshape_like slice_axis Concat stack".split())
 VIEWS = frozenset("Reshape reshape_like squeeze expand_dims Flatten BlockGrad _copy".split())
@@ -35,26 +35,29 @@ class MirroredNet:
     """
 
     def __init__(self, net: TrainingNet, *, context: mx.Context):
-        self._net, self._context, self._executor = net, context, None
+        self._net, self._context = net, context
+        self._executor: Optional[mx.executor.Executor] = None
 
-    def __call__(self, *inputs: mx.nd.NDArray) -> List[mx.nd.NDArray]:
+    def __call__(self, *inputs: mx.nd.NDArray) -> TrainingOutputs:
         """What the net returns, as arrays with a gradient that :meth:`backward` takes from."""
+        named = dict(zip(INPUTS, inputs))
         if self._executor is None:
-            self._bind(dict(zip(INPUTS, inputs)))
+            self._executor = self._bind(named)
         with autograd.pause():
-            outputs = self._executor.forward(is_train=True, **dict(zip(INPUTS, inputs)))
-            self._outputs = [output.copy() for output in outputs]
-        for output in self._outputs:
+            outputs = self._executor.forward(is_train=True, **named)
+            self._outputs = TrainingOutputs(*[output.copy() for output in outputs])
+        for output in self._outputs.arrays():
             output.attach_grad()
         return self._outputs
 
     def backward(self) -> None:
         """Gradients of the parameters, after ``backward()`` of a loss of the outputs."""
-        self._executor.backward([output.grad for output in self._outputs])
+        assert self._executor is not None, "backward() before a call"
+        self._executor.backward([output.grad for output in self._outputs.arrays()])
         for parameter in self._learned:
             parameter.data(self._context)._fresh_grad = True  # what autograd would note, and Trainer asks for
 
-    def _bind(self, inputs: Dict[str, mx.nd.NDArray]) -> None:
+    def _bind(self, inputs: Dict[str, mx.nd.NDArray]) -> mx.executor.Executor:
         symbol = mirror_blocks(training_symbol(self._net, list(inputs)))
         own = self._net.collect_params()
         arguments = {
@@ -63,7 +66,7 @@ class MirroredNet:
         }
         learned = [name for name in arguments if name in own and own[name].grad_req != "null"]
         self._learned = [own[name] for name in learned]
-        self._executor = symbol.bind(
+        return symbol.bind(
             self._context,
             arguments,
             args_grad={name: own[name].grad(self._context) for name in learned},
@@ -75,7 +78,7 @@ class MirroredNet:
 def training_symbol(net: TrainingNet, inputs: Sequence[str]) -> mx.sym.Symbol:
     """The graph that hybridize() would trace in training, all outputs grouped."""
     with autograd.train_mode():
-        return mx.sym.Group(list(net(*[mx.sym.var(name) for name in inputs])))
+        return mx.sym.Group(net(*[mx.sym.var(name) for name in inputs]).arrays())
 
 
 def mirror_blocks(symbol: mx.sym.Symbol) -> mx.sym.Symbol:

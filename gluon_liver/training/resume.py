@@ -86,7 +86,7 @@ def changes(before: Config, after: Config) -> Dict[str, Tuple[Any, Any]]:
     return found
 
 
-def take_up(point: ResumePoint) -> None:
+def restore_run_folder(point: ResumePoint) -> None:
     """Make the run folder say what it said at the checkpoint, and log where and with what it goes on."""
     run, state = point.run, point.state
     save_config(run.config, run.folder / "config.yaml")

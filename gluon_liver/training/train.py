@@ -17,7 +17,7 @@ from gluon_liver.files.atomic import write_json
 from gluon_liver.files.lock import run_lock
 from gluon_liver.runs.checkpoint import load_checkpoint
 from gluon_liver.runs.devices import parse_devices
-from gluon_liver.runs.run import Run, begun, clear_dead, has_checkpoint
+from gluon_liver.runs.run import Run, clear_dead, has_checkpoint, was_started
 from gluon_liver.runs.training_state import restore_optimizer
 from gluon_liver.weights.pretrained import Pretrained, load_pretrained, set_flow
 
@@ -25,7 +25,7 @@ from .best_epoch import BestEpoch
 from .distributed import Worker, async_schedule, check_parallel
 from .inputs import TrainingInputs
 from .loop import TrainingLoop
-from .resume import AUTO, ResumePoint, find_resume_point, take_up
+from .resume import AUTO, ResumePoint, find_resume_point, restore_run_folder
 from .trainer import DetectorTrainer
 
 
@@ -65,7 +65,7 @@ def train(
     check_parallel(config, contexts, workers=worker.count)
     inputs = TrainingInputs(config, dataset, progress=progress and worker.leads)
     with contextlib.ExitStack() as held:
-        going_on = resume is not None and begun(out)
+        going_on = resume is not None and was_started(out)
         if worker.leads and going_on:
             held.enter_context(run_lock(out))
             if resume == AUTO and not has_checkpoint(out):
@@ -89,7 +89,7 @@ def train(
             loop.run(out, point=point)
             return None
         if point is not None:
-            take_up(point)
+            restore_run_folder(point)
             loop.run(out, run=point.run, point=point)
             return point.run
         # it makes the folder, so whatever can break has to break before

@@ -95,14 +95,14 @@ class DetectorTrainer:
     def _gradients(self, batch: Batch) -> Dict[str, float]:
         """Leave the gradients of this worker's images on its devices; returns its share of the losses."""
         images = self.config.train.batch_size
-        found: Dict[str, List[mx.nd.NDArray]] = {}
+        losses_by_name: Dict[str, List[mx.nd.NDArray]] = {}
         for parts in self._parts(batch):
             totals, mirrored = [], []
             with autograd.record():
                 for context, part in zip(self.contexts, parts):
                     losses, net = self._forward(part, context)
                     for name, values in losses.items():
-                        found.setdefault(name, []).append(values)
+                        losses_by_name.setdefault(name, []).append(values)
                     totals.append(mx.nd.add_n(*losses.values()).sum() / images)
                     mirrored.append(net)
                 self._backward(totals)
@@ -110,7 +110,7 @@ class DetectorTrainer:
                 net.backward()
         values = {
             name: float(sum(one.asnumpy().sum(dtype="float64") for one in parts)) / images
-            for name, parts in found.items()
+            for name, parts in losses_by_name.items()
         }
         return dict(values, total=sum(values.values()))
 
@@ -130,24 +130,16 @@ class DetectorTrainer:
             yield batches[first : first + devices]
 
     def _forward(self, batch: Batch, context: mx.Context) -> Tuple[Mapping[str, mx.nd.NDArray], Optional[MirroredNet]]:
-        images, gt_boxes, gt_labels, draws, rpn_labels, rpn_targets = (
-            mx.nd.array(array, ctx=context)
-            for array in (
-                batch.images,
-                batch.gt_boxes,
-                batch.gt_labels,
-                batch.draws,
-                batch.rpn_labels,
-                batch.rpn_targets,
-            )
-        )
-        present = [mx.nd.array(batch.present, ctx=context)] if self.detector.phases > 1 else []
+        inputs = [batch.images, batch.gt_boxes, batch.gt_labels, batch.random_numbers]
+        if self.detector.phases > 1:
+            inputs.append(batch.present)
+        targets = [batch.rpn_labels, batch.rpn_targets]
+        inputs, targets = ([mx.nd.array(array, ctx=context) for array in arrays] for arrays in (inputs, targets))
         net, mirrored = self._net(len(batch)), None
         if self.config.train.mirror:
             key = len(batch), context
             mirrored = self._mirrored.setdefault(key, MirroredNet(net, context=context))
-        outputs = (mirrored or net)(images, gt_boxes, gt_labels, draws, *present)
-        return detection_losses(outputs, rpn_labels, rpn_targets), mirrored
+        return detection_losses((mirrored or net)(*inputs), *targets), mirrored
 
     def _net(self, size: int) -> TrainingNet:
         """The training graph for a number of images on a device; the parameters are the same in all."""

@@ -63,8 +63,8 @@ def training_net(detector, batch_size):
     return net
 
 
-def draws_of(net, batch_size):
-    return mx.nd.random.uniform(shape=(batch_size, net.detector.draws))
+def random_numbers_of(net, batch_size):
+    return mx.nd.random.uniform(shape=(batch_size, net.detector.random_number_count))
 
 
 def test_training_outputs(detector):
@@ -76,10 +76,10 @@ def test_training_outputs(detector):
             mx.nd.random.normal(shape=(2, 1, 1, 1, SIZE, SIZE)),
             mx.nd.array(boxes),
             mx.nd.array(labels),
-            draws_of(net, 2),
+            random_numbers_of(net, 2),
         )
     anchors = 6 * 6 * 2 * 3
-    assert [output.shape for output in outputs] == [
+    assert [output.shape for output in outputs.arrays()] == [
         (2, anchors, 1),
         (2, anchors, 4),
         (2, 16, 4),
@@ -88,7 +88,7 @@ def test_training_outputs(detector):
         (2, 4, 3, 4),
         (2, 4, 3, 4),
     ]
-    targets, masks = outputs[4].asnumpy(), outputs[6].asnumpy()
+    targets, masks = outputs.class_targets.asnumpy(), outputs.box_masks.asnumpy()
     assert (targets[0] == 3).sum() >= 1  # hcc is class 3 behind the background; its box is among the ROIs
     assert masks[0, :, :2].sum() == 0 and masks[0, :, 2].sum() == 4 * (targets[0] == 3).sum()
     # an image without boxes: background only, nothing to regress
@@ -212,7 +212,7 @@ def test_head_targets_decode_to_the_ground_truth(detector):
     rois = np.array([[[18, 20, 50, 64], [22, 26, 48, 58]] + [[60, 60, 90, 90]] * 4], float)
     samples, matches = mx.nd.array([[1, 1, -1, -1, -1, -1]]), mx.nd.zeros((1, 6))
     arrays = [mx.nd.array(array) for array in (rois, labels, boxes)]
-    targets, deltas, masks, positives = net.targets(arrays[0], samples, matches, arrays[1], arrays[2])
+    targets, deltas, masks, positives = net.targets.encoder(arrays[0], samples, matches, arrays[1], arrays[2])
     assert targets.asnumpy().tolist() == [[3, 3, 0, 0, 0, 0]]
     for row, roi in enumerate(positives.asnumpy()[0].astype(int)):
         if roi < 2:
@@ -263,13 +263,13 @@ def test_dropout_follows_the_images_numbers_and_works_in_training_alone():
         mx.random.seed(0)
         net = training_net(make_detector(head__dropout=rate), 1)
         net.detector.class_predictor.weight.set_data(mx.nd.ones_like(net.detector.class_predictor.weight.data()))
-        draws = np.full((1, net.detector.draws), 0.75, np.float32)
+        numbers = np.full((1, net.detector.random_number_count), 0.75, np.float32)
         with autograd.record():
-            scores[rate, "all"] = net(*arguments, mx.nd.array(draws))[2].asnumpy()
+            scores[rate, "all"] = net(*arguments, mx.nd.array(numbers)).class_scores.asnumpy()
         if rate:
-            draws[:, -16 * 256 :] = 0.25  # 16 sampled ROIs of 256 features
+            numbers[:, -16 * 256 :] = 0.25  # 16 sampled ROIs of 256 features
             with autograd.record():
-                scores[rate, "none"] = net(*arguments, mx.nd.array(draws))[2].asnumpy()
+                scores[rate, "none"] = net(*arguments, mx.nd.array(numbers)).class_scores.asnumpy()
     assert np.abs(scores[0.0, "all"]).max() > 0.1
     assert np.allclose(scores[0.5, "all"], 2 * scores[0.0, "all"], rtol=1e-4)
     assert not scores[0.5, "none"].any()
@@ -284,9 +284,9 @@ def test_batch_norm_mode_reaches_backbone_and_head(mode, moves):
             mx.nd.random.normal(shape=(1, 1, 1, 1, SIZE, SIZE)),
             mx.nd.array([[[20, 24, 52, 60]] * 4]),
             mx.nd.zeros((1, 4)),
-            draws_of(net, 1),
+            random_numbers_of(net, 1),
         )
-        (outputs[2].sum() + outputs[0].sum()).backward()
+        (outputs.class_scores.sum() + outputs.rpn_scores.sum()).backward()
     mx.nd.waitall()
     for part in (built.backbone.stem.bn1, built.backbone.block3[0].bn1, built.block4[0].bn1):
         assert bool(np.abs(part.running_mean.data().asnumpy()).max() > 0) == moves

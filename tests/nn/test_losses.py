@@ -4,6 +4,7 @@ import mxnet as mx
 import numpy as np
 
 from gluon_liver.nn.losses import HEAD_HUBER, RPN_HUBER, detection_losses
+from gluon_liver.nn.nets import TrainingOutputs
 
 
 def huber(error, rho):
@@ -20,9 +21,9 @@ def test_losses_equal_numpy():
     labels = np.array([[1, 0, -1, 0, 1, -1], [0, 0, 0, -1, -1, -1]], float)
     targets = rng.normal(size=(2, 6, 4))
 
-    outputs = [
-        mx.nd.array(a) for a in (rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks)
-    ]
+    outputs = TrainingOutputs(
+        *map(mx.nd.array, (rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks))
+    )
     losses = detection_losses(outputs, mx.nd.array(labels), mx.nd.array(targets))
 
     probability = 1 / (1 + np.exp(-rpn_scores[..., 0]))
@@ -31,7 +32,8 @@ def test_losses_equal_numpy():
     abnormal = rng.normal(0, 2, (2, 5))
     p = 1 / (1 + np.exp(-abnormal))
     texture = np.where(class_targets > 0, -np.log(p), -np.log(1 - p))
-    with_texture = detection_losses(outputs + [mx.nd.array(abnormal)], mx.nd.array(labels), mx.nd.array(targets))
+    outputs = outputs._replace(abnormal_scores=mx.nd.array(abnormal))
+    with_texture = detection_losses(outputs, mx.nd.array(labels), mx.nd.array(targets))
     assert set(with_texture) == set(losses) | {"texture"}
     for b in range(2):
         sampled, valid = labels[b] >= 0, class_targets[b] >= 0
@@ -52,24 +54,18 @@ def test_losses_equal_numpy():
 
 
 def test_an_image_without_samples_loses_nothing():
-    outputs = [mx.nd.ones(shape) for shape in ((1, 2, 1), (1, 2, 4), (1, 1, 2), (1, 1, 1, 4))]
-    outputs += [-mx.nd.ones((1, 1)), mx.nd.zeros((1, 1, 1, 4)), mx.nd.zeros((1, 1, 1, 4))]
+    outputs = TrainingOutputs(
+        *(mx.nd.ones(shape) for shape in ((1, 2, 1), (1, 2, 4), (1, 1, 2), (1, 1, 1, 4))),
+        class_targets=-mx.nd.ones((1, 1)),
+        box_targets=mx.nd.zeros((1, 1, 1, 4)),
+        box_masks=mx.nd.zeros((1, 1, 1, 4)),
+    )
     losses = detection_losses(outputs, -mx.nd.ones((1, 2)), mx.nd.zeros((1, 2, 4)))
     assert all(float(loss.asscalar()) == 0 for loss in losses.values())
 
 
 def test_extreme_scores_stay_finite():
-    outputs = [
-        mx.nd.array(a)
-        for a in (
-            np.array([[[1e4], [-1e4]]]),
-            np.zeros((1, 2, 4)),
-            np.zeros((1, 1, 2)),
-            np.zeros((1, 1, 1, 4)),
-            np.zeros((1, 1)),
-            np.zeros((1, 1, 1, 4)),
-            np.zeros((1, 1, 1, 4)),
-        )
-    ]
+    shapes = (1, 2, 4), (1, 1, 2), (1, 1, 1, 4), (1, 1), (1, 1, 1, 4), (1, 1, 1, 4)
+    outputs = TrainingOutputs(mx.nd.array([[[1e4], [-1e4]]]), *map(mx.nd.zeros, shapes))
     losses = detection_losses(outputs, mx.nd.array([[0, 1]]), mx.nd.zeros((1, 2, 4)))
     assert float(losses["rpn_score"].asscalar()) == 1e4

@@ -1,10 +1,10 @@
-"""The draw of ROIs and the numbers it uses, against plain NumPy."""
+"""The sampling of ROIs and the numbers it uses, against plain NumPy."""
 
 import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.nn.random_numbers import Draws, dropped
+from gluon_liver.nn.random_numbers import RandomNumbers, apply_dropout
 from gluon_liver.nn.roi_targets import RoiSampler
 
 
@@ -15,8 +15,8 @@ def overlap(a, b):
     return shared / (area - shared)
 
 
-def drawn(rois, scores, boxes, keys, samples, most):
-    """Rows of (candidate, sample, box) in the order of the draw."""
+def sampled(rois, scores, boxes, keys, samples, most):
+    """Rows of (candidate, sample, box) in the order of the sampling."""
     candidates = list(rois) + list(boxes)
     there = [score >= 0 for score in scores] + [box[2] > box[0] for box in boxes]
     real = [box for box in boxes if box[2] > box[0]]
@@ -28,7 +28,7 @@ def drawn(rois, scores, boxes, keys, samples, most):
 
 
 @pytest.mark.parametrize("boxes, scored", [(2, 9), (2, 12), (0, 12), (3, 2)])
-def test_the_draw_is_numpys(boxes, scored):
+def test_the_sampling_is_numpys(boxes, scored):
     rng = np.random.default_rng(boxes)
     corners = rng.uniform(0, 40, (2, 12, 2))
     rois = np.concatenate([corners, corners + rng.uniform(8, 40, (2, 12, 2))], axis=-1)
@@ -39,7 +39,7 @@ def test_the_draw_is_numpys(boxes, scored):
     sampler = RoiSampler(batch_size=2, samples=8, positive_iou=0.5, positive_ratio=0.25)
     found = [out.asnumpy() for out in sampler(*(mx.nd.array(array) for array in (rois, scores, truth, keys)))]
     for image in range(2):
-        expected = drawn(rois[image], scores[image, :, 0], truth[image], keys[image], 8, 2)
+        expected = sampled(rois[image], scores[image, :, 0], truth[image], keys[image], 8, 2)
         candidates = np.concatenate([rois[image], truth[image]])
         assert np.allclose(found[0][image], candidates[[index for index, _ in expected]], atol=1e-5)
         assert found[1][image].tolist() == [kind for _, kind in expected]
@@ -50,7 +50,7 @@ def test_the_draw_is_numpys(boxes, scored):
     assert len({tuple(row) for row in found[0][0]}) == 8 or scored < 8 or boxes == 0
 
 
-def test_no_candidate_is_drawn_twice():
+def test_no_candidate_is_taken_twice():
     rois = np.arange(40.0).reshape(1, 10, 4) * [1, 1, 1.5, 1.5]
     sampler = RoiSampler(batch_size=1, samples=10, positive_iou=0.5, positive_ratio=0.5)
     arrays = rois, np.ones((1, 10, 1)), -np.ones((1, 2, 4)), np.random.default_rng(0).uniform(size=(1, 12))
@@ -60,9 +60,10 @@ def test_no_candidate_is_drawn_twice():
 
 def test_numbers_are_handed_out_one_after_the_other():
     numbers = np.random.default_rng(0).uniform(size=(2, 20)).astype(np.float32)
-    draws = Draws(mx.nd, mx.nd.array(numbers))
-    assert np.array_equal(draws.take(4).asnumpy(), numbers[:, :4])
-    kept = draws.dropout(0.25, rows=5, units=3).asnumpy()
-    assert np.allclose(kept, np.where(numbers[:, 4:19].reshape(10, 3) >= 0.25, 4 / 3, 0))
+    handed_out = RandomNumbers(mx.nd, mx.nd.array(numbers))
+    assert np.array_equal(handed_out.take(4).asnumpy(), numbers[:, :4])
+    mask = handed_out.dropout_mask(0.25, rows=5, units=3).asnumpy()
+    assert np.allclose(mask, np.where(numbers[:, 4:19].reshape(10, 3) >= 0.25, 4 / 3, 0))
     features = mx.nd.ones((10, 3))
-    assert np.array_equal(dropped(features, mx.nd.array(kept)).asnumpy(), kept) and dropped(features, None) is features
+    assert np.array_equal(apply_dropout(features, mx.nd.array(mask)).asnumpy(), mask)
+    assert apply_dropout(features, None) is features

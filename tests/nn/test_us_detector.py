@@ -126,8 +126,9 @@ def test_what_learns(train):
     net.hybridize()
     boxes = mx.nd.array(np.tile([[10, 10, 40, 44]] * 4, (2, 1, 1)))
     with autograd.record():
-        outputs = net(mx.nd.array(pair()), boxes, mx.nd.ones((2, 4)), mx.nd.random.uniform(shape=(2, detector.draws)))
-        (outputs[0].square().sum() + outputs[2].square().sum()).backward()
+        numbers = mx.nd.random.uniform(shape=(2, detector.random_number_count))
+        outputs = net(mx.nd.array(pair()), boxes, mx.nd.ones((2, 4)), numbers)
+        (outputs.rpn_scores.square().sum() + outputs.class_scores.square().sum()).backward()
     assert detector.aggregation.conv1.weight.grad().asnumpy().std() > 0
     flow = [p for name, p in detector.collect_learned().items() if name.startswith("flow.")]
     learned = [p for p in flow if p.grad_req != "null"]

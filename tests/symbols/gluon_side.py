@@ -8,6 +8,7 @@ from mxnet import autograd
 
 from gluon_liver.config.load import load_config
 from gluon_liver.nn.build import make_detector
+from gluon_liver.nn.indexing import entry
 from gluon_liver.nn.losses import detection_losses
 from gluon_liver.nn.nets import TrainingNet, detect_regions
 from gluon_liver.nn.rpn_targets import assign_anchors
@@ -129,7 +130,7 @@ def gluon_parts(detector, inputs):
         parts["abnormal"] = said.abnormal.reshape((-4, -1, count, 0))
     parts["detections"], parts["check"] = detect_regions(F, detector, found)
     if getattr(detector, "flow", None) is not None:
-        frames = [detector.frame(F, arrays[0], number) for number in (0, 1)]
+        frames = [entry(F, arrays[0], number, axis=1) for number in (0, 1)]
         parts["flow"] = detector.flow_between(F, *frames)
     return {name: part.asnumpy() for name, part in parts.items()}
 
@@ -157,11 +158,11 @@ def seeded_targets(detector, config):
         for image in range(BATCH)
     ]
     rpn_labels, rpn_targets = (np.stack([one[part] for one in assigned]) for part in (0, 1))
-    draws = rng.random((BATCH, detector.draws), np.float32)
+    numbers = rng.random((BATCH, detector.random_number_count), np.float32)
     return {
         "gt_boxes": boxes,
         "gt_labels": labels,
-        "draws": draws,
+        "draws": numbers,
         "rpn_labels": rpn_labels,
         "rpn_targets": rpn_targets,
     }

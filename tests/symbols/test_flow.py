@@ -4,6 +4,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from gluon_liver.nn.indexing import entry
 from symbols.catalogue import network_of
 from symbols.liteflownet import enlarging
 
@@ -14,7 +15,7 @@ from .gluon_side import parameters_of, seeded, tiny
 def test_flow_is_that_of_gluon(shrink):
     config, plain = tiny("us-flow", [f"flow.shrink={shrink}"])
     detector, inputs = seeded(config, plain)
-    frames = [detector.frame(mx.nd, mx.nd.array(inputs["data"]), number) for number in (0, 1)]
+    frames = [entry(mx.nd, mx.nd.array(inputs["data"]), number, axis=1) for number in (0, 1)]
     wanted = detector.flow_between(mx.nd, *frames).asnumpy()
     symbol = network_of(plain).test_parts(plain, 2)["flow"]
     arrays = {name.partition(":")[2]: array for name, array in parameters_of(detector).items()}

@@ -70,7 +70,7 @@ def test_gluon_nets_train_and_detect_with_pooling():
     targets = seeded_targets(detector, config)
     with autograd.record():
         outputs = training(*(mx.nd.array(a) for a in (inputs["data"], *(targets[key] for key in TARGETS))))
-        outputs[2].square().sum().backward()
+        outputs.class_scores.square().sum().backward()
     gradient = detector.collect_learned()["fusion.laterals.3.weight"].grad().asnumpy()
     assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
 

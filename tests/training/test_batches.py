@@ -22,7 +22,7 @@ def batch(samples, seeds):
         rpn=RPNConfig(samples=8),
         max_boxes=3,
         rngs=[np.random.default_rng(seed) for seed in seeds],
-        draws=np.zeros((len(samples), 5), np.float32),
+        random_numbers=np.zeros((len(samples), 5), np.float32),
     )
 
 
@@ -47,7 +47,7 @@ def test_targets_belong_to_their_image():
     assert (made.rpn_labels >= 0).sum(axis=1).tolist() == [8, 8]
 
 
-def test_each_sample_draws_with_its_own_generator():
+def test_each_sample_is_sampled_with_its_own_generator():
     same, other = batch([sample([], [])] * 2, (5, 5)), batch([sample([], [])] * 2, (5, 6))
     assert np.array_equal(same.rpn_labels[0], same.rpn_labels[1])
     assert not np.array_equal(other.rpn_labels[0], other.rpn_labels[1])

@@ -25,7 +25,9 @@ def steps_of(config, dataset, count=3):
     inputs = TrainingInputs(config, dataset)
     losses = []
     for step, indices in enumerate(inputs.batches(epoch=0)[:count]):
-        batch = inputs.load(indices, epoch=0, anchors=trainer.anchors, draws=trainer.detector.draws)
+        batch = inputs.load(
+            indices, epoch=0, anchors=trainer.anchors, random_number_count=trainer.detector.random_number_count
+        )
         losses.append(trainer.step(batch, learning_rate=0.01 * (step + 1))["total"])
     learned = trainer.detector.collect_learned()
     return {name: [one.asnumpy() for one in p.list_data()] for name, p in learned.items()}, losses

@@ -102,7 +102,7 @@ def test_all_that_runs_again_is_read(make_config, depth):
         "image": (2, 2, 1, 1, 64, 64),
         "gt_boxes": (2, 4, 4),
         "gt_labels": (2, 4),
-        "draws": (2, net.detector.draws),
+        "random_numbers": (2, net.detector.random_number_count),
         "present": (2, 2),
     }
     graph = mirror_blocks(training_symbol(net, list(shapes))).simple_bind(mx.cpu(), **shapes).debug_str()

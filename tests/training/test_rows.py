@@ -81,7 +81,7 @@ def batch_of(trainer, phases):
         rpn=config.network.rpn,
         max_boxes=config.network.head.max_boxes,
         rngs=[np.random.default_rng(seed) for seed in range(2)],
-        draws=rng.random((2, trainer.detector.draws), np.float32),
+        random_numbers=rng.random((2, trainer.detector.random_number_count), np.float32),
     )
 
 

@@ -160,7 +160,7 @@ def test_epochs_draw_their_own_backgrounds(tiny_dataset, tiny_config):
 
 def one_batch(trainer, dataset, config, *, epoch=0, indices=(0, 1)):
     return TrainingInputs(config, dataset).load(
-        indices, epoch=epoch, anchors=trainer.anchors, draws=trainer.detector.draws
+        indices, epoch=epoch, anchors=trainer.anchors, random_number_count=trainer.detector.random_number_count
     )
 
 
@@ -183,7 +183,7 @@ def test_one_step_of_sgd_by_hand(tiny_dataset, make_config, clip):
     assert norm > 0.05 if clip is None else np.isclose(norm, 0.01, rtol=1e-3)
 
 
-def test_the_seed_draws_the_weights(tiny_dataset, make_config):
+def test_the_seed_decides_the_weights(tiny_dataset, make_config):
     first, again, other = (
         DetectorTrainer(make_config(**{"train.seed": seed}), classes=("a", "b"), contexts=[mx.cpu()])
         .detector.backbone.stem.conv1.weight.data()

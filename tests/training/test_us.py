@@ -122,11 +122,13 @@ def test_the_flow_of_the_file_is_kept_as_it_is(data, flow, tmp_path):
 
 def test_inputs_hold_the_frame_before(data):
     inputs = TrainingInputs(config(), data)
-    batch = inputs.load([0, 1], epoch=0, anchors=np.array([[0.0, 0, 16, 16]]), draws=3)
+    batch = inputs.load([0, 1], epoch=0, anchors=np.array([[0.0, 0, 16, 16]]), random_number_count=3)
     assert batch.images.shape == (2, 2, 3, SIZE, SIZE) and batch.images.max() <= 1
     assert np.array_equal(batch.images[0, 0], batch.images[0, 1])  # the first frame of its scene
     assert np.array_equal(batch.images[1, 0], batch.images[0, 1]) and not np.array_equal(*batch.images[1])
-    alone = TrainingInputs(config("us-faster-rcnn"), data).load([1], epoch=0, anchors=np.zeros((1, 4)), draws=3)
+    alone = TrainingInputs(config("us-faster-rcnn"), data).load(
+        [1], epoch=0, anchors=np.zeros((1, 4)), random_number_count=3
+    )
     assert np.array_equal(alone.images[0, 0], batch.images[1, 1])
 
 

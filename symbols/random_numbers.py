@@ -5,8 +5,10 @@ from __future__ import division
 
 import mxnet as mx
 
+INPUT = "draws"  # the symbol's input, which checkpoints name
 
-class Draws(object):
+
+class RandomNumbers(object):
     """Hands out an image's numbers, one part after the other: of a symbol (B, N), uniform from 0 to below 1."""
 
     def __init__(self, numbers, head):
@@ -18,7 +20,7 @@ class Draws(object):
         begin, self._used = self._used, self._used + count
         return mx.sym.slice_axis(self._numbers, axis=1, begin=begin, end=self._used)
 
-    def dropped(self, features, units):
+    def apply_dropout(self, features, units):
         """Features (B * S, units) of sampled ROIs after dropout."""
         if self._rate == 0:
             return features
@@ -26,6 +28,6 @@ class Draws(object):
         return features * ((numbers >= self._rate) / (1.0 - self._rate))
 
 
-def dropped(features, units, draws):
-    """Features after dropout in training; as they are where ``draws`` is None."""
-    return features if draws is None else draws.dropped(features, units)
+def apply_dropout(features, units, numbers):
+    """Features after dropout in training; as they are where ``numbers`` is None."""
+    return features if numbers is None else numbers.apply_dropout(features, units)
