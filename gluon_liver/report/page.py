@@ -58,23 +58,26 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 def embedded_overlays(entries: List[Any], run: Path, kinds: Mapping[str, Tuple[str, str]]) -> List[Dict[str, Any]]:
     """Overlay groups in the order of kinds, {kind: (heading, explanation)}; empty groups are left out.
 
-    Raises :class:`RunError` for another kind, and for a file outside RUN/overlays or that is no PNG.
+    Raises :class:`RunError` for an entry without file, caption and kind, and for a file outside RUN/overlays or that is
+    no PNG.
     """
     groups: Dict[str, List[Dict[str, Optional[str]]]] = {kind: [] for kind in kinds}
     folder = (run / "overlays").resolve()
     for entry in entries:
+        if not isinstance(entry, dict) or not {"file", "caption", "kind"} <= set(entry):
+            raise RunError(f"{run / 'results.json'}: an overlay needs file, caption and kind")
         if entry["kind"] not in kinds:
             raise RunError(f"{run / 'results.json'}: overlay kind {entry['kind']!r} is none of {', '.join(kinds)}")
-        path = (run / entry["file"]).resolve()
+        path = (run / str(entry["file"])).resolve()
         if folder not in path.parents:
             raise RunError(f"{run / 'results.json'}: overlay {entry['file']!r} lies outside {run / 'overlays'}")
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise RunError(f"{run / entry['file']}: cannot be read ({error.__class__.__name__})") from error
+            raise RunError(f"{run / str(entry['file'])}: cannot be read ({error.__class__.__name__})") from error
         if not content.startswith(_PNG_SIGNATURE):
-            raise RunError(f"{run / entry['file']}: not a PNG image")
-        groups[entry["kind"]].append({"caption": entry["caption"], "image": data_uri(content)})
+            raise RunError(f"{run / str(entry['file'])}: not a PNG image")
+        groups[entry["kind"]].append({"caption": str(entry["caption"]), "image": data_uri(content)})
     return [
         {"title": title, "note": note, "images": groups[kind]} for kind, (title, note) in kinds.items() if groups[kind]
     ]

@@ -2,75 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Sequence
 
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.files.json_records import read_json
-from gluon_liver.files.typed import build, one_of, required
 
 from . import ct_tables, us_tables
 
 FORMAT = 1
 REMEDY = "reports are built from the files of a finished, evaluated run"
-
-
-@dataclass(frozen=True)
-class _Header:
-    format: Any = None
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class _Data:
-    phantom: bool
-    note: str
-
-
-@dataclass(frozen=True)
-class _USData(_Data):
-    fingerprint: str
-    split_by: str = required(one_of(*us_tables.SPLIT_NOTES))
-
-
-@dataclass(frozen=True)
-class _Detections:
-    score_threshold: float
-    max_detections: int
-
-
-@dataclass(frozen=True)
-class _Overlay:
-    file: str
-    caption: str
-    kind: str
-
-
-@dataclass(frozen=True)
-class _Results:
-    split: str
-    classes: List[str]
-    summary: Dict[str, Any]
-    overlays: List[_Overlay]
-
-
-@dataclass(frozen=True)
-class _CTResults(_Results):
-    row: Optional[str]
-    data: _Data
-    curves: Dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _USResults(_Results):
-    model: str
-    checkpoint: str
-    data: _USData
-    detections: _Detections
-
-
-KINDS = {"ct": _CTResults, "us": _USResults}
+# what each kind holds beside format, kind and data.phantom and data.note
+KEYS = {
+    "ct": dict(row=(str, type(None)), split=str, data=dict, classes=list, summary=dict, curves=dict, overlays=list),
+    "us": dict(
+        model=str, split=str, checkpoint=str, data=dict, detections=dict, classes=list, summary=dict, overlays=list
+    ),
+}
 
 
 def read_results(path: Path, *, kinds: Sequence[str] = ("ct",)) -> Dict[str, Any]:
@@ -79,22 +27,39 @@ def read_results(path: Path, *, kinds: Sequence[str] = ("ct",)) -> Dict[str, Any
     Raises :class:`RunError` when the file is missing, damaged, of another version or of another kind.
     """
     results = read_json(path, error=RunError, remedy=REMEDY)
-    header = build(_Header, results, where=str(path), error=RunError)
-    if header.format != FORMAT or header.kind not in kinds:
-        other = header.kind in KINDS and header.format == FORMAT
+    if not isinstance(results, dict):
+        raise RunError(f"{path}: expected keys, found {results!r}; evaluate the run again")
+    kind = results.get("kind")
+    if results.get("format") != FORMAT or kind not in kinds:
+        other = kind in KEYS and kind not in kinds and results.get("format") == FORMAT
         raise RunError(
-            f"{path}: format {header.format!r}, kind {header.kind!r}; needed is format {FORMAT} of kind "
+            f"{path}: format {results.get('format')!r}, kind {kind!r}; needed is format {FORMAT} of kind "
             f"{' or '.join(map(repr, kinds))}. "
             + ("This is a run of the other paper" if other else "Evaluate the run again with this version")
         )
+    for key, expected in KEYS[kind].items():
+        if not isinstance(results.get(key), expected) or (key == "row" and key not in results):
+            raise RunError(f"{path}: {key} is missing or of the wrong type; evaluate the run again")
+    data = results["data"]
+    if not isinstance(data.get("phantom"), bool) or not isinstance(data.get("note"), str):
+        raise RunError(f"{path}: data must say phantom (true or false) and note (text)")
     try:
-        build(KINDS[header.kind], results)
-        if header.kind == "ct":
+        if kind == "ct":
             ct_tables.comparison_table(results["summary"], row=results["row"])
         else:
-            us_tables.table1(results["summary"], model=results["model"])
+            _check_us(results)
     except InputError as error:
-        raise RunError(f"{path}: {error}; evaluate the run again") from error
+        raise RunError(f"{path}: {error}") from error
     if list(results["summary"]["boxes"]) != results["classes"]:
         raise RunError(f"{path}: the summary's classes are not {results['classes']}")
     return results
+
+
+def _check_us(results: Dict[str, Any]) -> None:
+    data = results["data"]
+    if not isinstance(data.get("fingerprint"), str) or data.get("split_by") not in list(us_tables.SPLIT_NOTES):
+        raise InputError(
+            f"data must say fingerprint (text) and split_by ({', '.join(us_tables.SPLIT_NOTES)}); evaluate again"
+        )
+    us_tables.kept_text(results["detections"])
+    us_tables.table1(results["summary"], model=results["model"])

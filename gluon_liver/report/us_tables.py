@@ -162,7 +162,13 @@ def scene_table(summary: Dict[str, Any]) -> Table:
 
 
 def kept_text(*kept: Mapping[str, Any]) -> str:
-    """Which detections are counted, from ``detections`` of results.json: score_threshold, max_detections."""
+    """Which detections are counted, from ``detections`` of results.json: score_threshold, max_detections.
+
+    Raises InputError where one of them is missing or no number.
+    """
+    for one in kept:
+        if not all(type(one.get(key)) in (int, float) for key in ("score_threshold", "max_detections")):
+            raise InputError("detections must say score_threshold and max_detections (numbers); evaluate again")
     texts = (f"score above {one['score_threshold']:g}, at most {one['max_detections']} a frame" for one in kept)
     return " / ".join(dict.fromkeys(texts))
 
