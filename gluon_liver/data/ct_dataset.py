@@ -10,9 +10,10 @@ import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, ConfigError, DatasetError
+from gluon_liver.files.typed import Rules
 
 from .ct_labels import Annotations, CTLabel, load_annotations
-from .dataset import CaseInfo, Dataset, is_names
+from .dataset import CaseInfo, Dataset
 from .images import grey_per_hu
 from .network_input import normalise
 from .study import Study, StudyRecord
@@ -26,42 +27,47 @@ class StudyInfo(CaseInfo):
 
 
 @dataclass(frozen=True)
+class CTDescription:
+    """What dataset.json says of CT data alone."""
+
+    phases: Tuple[str, ...]
+    reference_phase: str
+    studies: Tuple[StudyInfo, ...]
+
+    def rules(self) -> Rules:
+        """That the reference phase is one of the phases."""
+        yield "reference_phase", self.reference_phase in self.phases, f"one of {', '.join(self.phases)}"
+
+
+@dataclass(frozen=True)
 class CTDataset(Dataset[CTLabel, StudyInfo]):
     """CT studies in one or several phases, ``reference_phase`` among them, on whose slices the boxes are."""
 
     task: ClassVar[str] = "ct"
     title: ClassVar[str] = "CT"
     files: ClassVar[Tuple[str, ...]] = ("volume.npy", "study.json")
-    case_info: ClassVar[Type[CaseInfo]] = StudyInfo
+    description: ClassVar[Type[CTDescription]] = CTDescription
     run_record: ClassVar[Mapping[str, type]] = {**Dataset.run_record, "phases": list, "reference_phase": str}
 
     phases: Tuple[str, ...]
     reference_phase: str
 
     @classmethod
-    def _read(cls, record: Mapping[str, Any], **common: Any) -> CTDataset:
-        folder, known = common["folder"], {info.case: info for info in common["cases"]}
-        if not is_names(record.get("phases")):
-            raise DatasetError(f"{folder}/dataset.json: key 'phases' must be a list of names")
-        reference: Any = record.get("reference_phase")
-        if reference not in record["phases"]:
-            raise DatasetError(
-                f"{folder}/dataset.json: key 'reference_phase' must be one of {', '.join(record['phases'])}"
-            )
-        labels = load_annotations(str(folder / "labels.json"), classes=record["classes"]).images
+    def _read(cls, own: CTDescription, **common: Any) -> CTDataset:
+        folder, known = common["folder"], {info.case: info for info in own.studies}
+        labels = load_annotations(str(folder / "labels.json"), classes=common["classes"]).images
         records: Dict[str, StudyRecord] = {}
         for label in labels:
-            _check_place(label, known, reference)
+            _check_place(label, known, own.reference_phase)
             if label.case not in records:
                 records[label.case] = StudyRecord.load(folder / "studies" / label.case)
             _check_size(label, records[label.case].geometry.size)
         order = {case: number for number, case in enumerate(known)}
         dataset = cls(
-            classes=tuple(record["classes"]),
             labels=sorted(labels, key=lambda label: (order[label.case], label.slice)),
             split_by="patient",
-            phases=tuple(record["phases"]),
-            reference_phase=reference,
+            phases=own.phases,
+            reference_phase=own.reference_phase,
             **common,
         )
         dataset._records.update(records)

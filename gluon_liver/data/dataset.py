@@ -7,9 +7,7 @@ A third task adds a subclass of :class:`Dataset` here in data/, a loader of its 
 from __future__ import annotations
 
 import abc
-import json
 import os
-import typing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +17,15 @@ import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import DatasetError, SplitError
+from gluon_liver.files.json_records import read_record
+from gluon_liver.files.typed import Rules
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult
 
 from .splits import Splits, load_splits
 
 FORMAT = 1  # of dataset.json
+REMEDY = "import the data again"
 
 
 class Label(Protocol):
@@ -67,11 +68,12 @@ class Label(Protocol):
 
 L = TypeVar("L", bound=Label)
 D = TypeVar("D", bound="Dataset")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class CaseInfo:
-    """What dataset.json says of one case; a task adds fields, whole numbers and texts, that an entry must have.
+    """What dataset.json says of one case; a task adds fields.
 
     fingerprint: SHA-256 (hex) of the stored pixels, without salt: equal for one case in two imports.
     """
@@ -79,6 +81,20 @@ class CaseInfo:
     case: str
     patient: str
     fingerprint: str
+
+    def rules(self) -> Rules:
+        """That the case can be the name of a folder."""
+        yield "case", self.case == os.path.basename(self.case) and self.case not in ("", ".", ".."), "a plain name"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What dataset.json says of data of any task, beside their cases."""
+
+    kind: str
+    format: int
+    classes: Tuple[str, ...]
+    phantom: bool = False
 
 
 C = TypeVar("C", bound=CaseInfo)
@@ -93,7 +109,7 @@ class Dataset(abc.ABC, Generic[L, C]):
     task: its name, the ``kind`` of dataset.json and what :attr:`gluon_liver.config.schema.Config.task` gives.
     title: the task in messages.
     files: what each folder studies/<case> must hold.
-    case_info: the entries of ``studies`` in dataset.json.
+    description: what dataset.json says of data of the task alone, ``studies``, of :class:`CaseInfo`, among it.
     run_record: keys of :meth:`training_record`, with their types, that a run of the task cannot be used without.
 
     Attributes
@@ -106,7 +122,7 @@ class Dataset(abc.ABC, Generic[L, C]):
     task: ClassVar[str]
     title: ClassVar[str]
     files: ClassVar[Tuple[str, ...]]
-    case_info: ClassVar[Type[CaseInfo]]
+    description: ClassVar[Type[Any]]
     run_record: ClassVar[Mapping[str, type]] = {"classes": list, "training_patients": list, "training_studies": list}
 
     folder: Path
@@ -121,16 +137,17 @@ class Dataset(abc.ABC, Generic[L, C]):
     def open(cls: Type[D], folder: Union[str, Path]) -> D:
         """Open DATA. Raises DatasetError (AnnotationError, SplitError) that names the file and the key."""
         folder = Path(folder)
-        record = read_description(folder, kinds=(cls.task,))
-        cases = [_case_info(entry, place, cls.case_info) for place, entry in enumerate(record["studies"])]
-        if len({info.case for info in cases}) != len(cases):
-            raise DatasetError(f"{folder}/dataset.json lists a case twice")
+        shared, own = read_description(folder, {cls.task: cls.description})
+        cases = own.studies
+        if len({info.case for info in cases}) != len(cases) or not cases:
+            raise DatasetError(f"{folder}/dataset.json: studies lists {'a case twice' if cases else 'no case'}")
         for info in cases:
             for name in cls.files:
                 if not (folder / "studies" / info.case / name).is_file():
                     raise DatasetError(f"{folder}: studies/{info.case}/{name} is missing; import the data again")
         splits = load_splits(str(folder / "splits.json"))
-        dataset = cls._read(record, folder=folder, cases=cases, splits=splits, phantom=record.get("phantom", False))
+        common = {"folder": folder, "classes": shared.classes, "cases": cases, "phantom": shared.phantom}
+        dataset = cls._read(own, splits=splits, **common)
         known: Set[str] = set().union(*(dataset.units_of(info) for info in cases))
         unknown = sorted(set(splits.train + splits.val + splits.test) - known)
         if unknown:
@@ -140,10 +157,10 @@ class Dataset(abc.ABC, Generic[L, C]):
 
     @classmethod
     @abc.abstractmethod
-    def _read(cls: Type[D], record: Mapping[str, Any], **common: Any) -> D:
-        """The dataset of a dataset.json and the fields in ``common``; it adds classes, labels and split_by.
+    def _read(cls: Type[D], own: Any, **common: Any) -> D:
+        """The dataset of a ``description`` and the fields in ``common``; it adds labels and split_by.
 
-        Raises DatasetError for keys of the task alone, AnnotationError for labels that do not fit the cases.
+        Raises DatasetError for classes of another task, AnnotationError for labels that do not fit the cases.
         """
 
     # what the splits part
@@ -241,49 +258,20 @@ class Dataset(abc.ABC, Generic[L, C]):
         )
 
 
-def read_description(folder: Path, *, kinds: Sequence[str]) -> Dict[str, Any]:
-    """dataset.json of data of one of ``kinds``, checked as far as the tasks share it. Raises DatasetError."""
+def read_description(folder: Path, tasks: Mapping[str, Type[T]]) -> Tuple[Description, T]:
+    """dataset.json of data of one of ``tasks``: what all tasks share, and the rest as the task has it.
+
+    Raises DatasetError that names the key.
+    """
     path = folder / "dataset.json"
-    make_one = f"make one with `python -m gluon_liver import {' or '.join(kinds)}`"
+    make_one = f"make one with `python -m gluon_liver import {' or '.join(tasks)}`"
     if not folder.is_dir():
         raise DatasetError(f"{folder}: there is no such data folder; {make_one}")
     if not path.is_file():
         raise DatasetError(f"{folder} has no dataset.json; {make_one}")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path} cannot be read: {error}") from error
-    kind = record.get("kind") if isinstance(record, dict) else None
-    if kind not in kinds:
-        raise DatasetError(f"{path} describes data of kind {kind!r}; this needs {' or '.join(map(repr, kinds))}")
-    if record.get("format") != FORMAT:
-        raise DatasetError(f"{path} has format {record.get('format')!r}, this version reads {FORMAT}; import again")
-    if not is_names(record.get("classes")):
-        raise DatasetError(f"{path}: key 'classes' must be a list of names")
-    if not isinstance(record.get("phantom", False), bool):
-        raise DatasetError(f"{path}: key 'phantom' must be true or false")
-    if not isinstance(record.get("studies"), list) or not record["studies"]:
-        raise DatasetError(f"{path}: key 'studies' must be a list with one case or more")
-    return record
-
-
-def is_names(value: Any) -> bool:
-    """Whether a value of a JSON file is a list of texts with one or more."""
-    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
-
-
-def _case_info(entry: Any, place: int, kind: Type[CaseInfo]) -> CaseInfo:
-    where, types = f"dataset.json: entry {place} of studies", typing.get_type_hints(kind)
-    if not isinstance(entry, dict):
-        raise DatasetError(f"{where} must be an object with {', '.join(types)}")
-    for key, wanted in types.items():
-        if key not in entry:
-            raise DatasetError(f"{where} has no key {key!r}; import the data again")
-        if type(entry[key]) is not wanted:
-            raise DatasetError(f"{where}: key {key!r} must be {'a whole number' if wanted is int else 'a text'}")
-    info = kind(**{key: entry[key] for key in types})
-    if info.case != os.path.basename(info.case) or info.case in ("", ".", ".."):
-        raise DatasetError(f"{where}: key 'case' is no plain name")
-    return info
+    shared = read_record(Description, path, error=DatasetError, remedy=REMEDY)
+    if shared.kind not in tasks:
+        raise DatasetError(f"{path} describes data of kind {shared.kind!r}; this needs {' or '.join(map(repr, tasks))}")
+    if shared.format != FORMAT:
+        raise DatasetError(f"{path} has format {shared.format}, this version reads {FORMAT}; {REMEDY}")
+    return shared, read_record(tasks[shared.kind], path, error=DatasetError, remedy=REMEDY)

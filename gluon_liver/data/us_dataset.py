@@ -11,12 +11,13 @@ import hashlib
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Dict, List, Mapping, Set, Tuple, Type
+from typing import Any, ClassVar, Dict, List, Mapping, Sequence, Set, Tuple, Type
 
 import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, DatasetError
+from gluon_liver.files.typed import one_of, required
 
 from .dataset import CaseInfo, Dataset
 from .network_input import unit_range
@@ -40,6 +41,14 @@ class RecordingInfo(CaseInfo):
 
 
 @dataclass(frozen=True)
+class USDescription:
+    """What dataset.json says of ultrasound data alone."""
+
+    studies: Tuple[RecordingInfo, ...]
+    split_by: str = required(one_of(*SPLIT_BY))
+
+
+@dataclass(frozen=True)
 class USDataset(Dataset[USLabel, RecordingInfo]):
     """Labelled frames of ultrasound recordings, read by memory map.
 
@@ -49,19 +58,16 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
     task: ClassVar[str] = "us"
     title: ClassVar[str] = "ultrasound"
     files: ClassVar[Tuple[str, ...]] = ("frames.npy",)
-    case_info: ClassVar[Type[CaseInfo]] = RecordingInfo
+    description: ClassVar[Type[USDescription]] = USDescription
     run_record: ClassVar[Mapping[str, type]] = {**Dataset.run_record, "training_units": list}
 
     @classmethod
-    def _read(cls, record: Mapping[str, Any], **common: Any) -> USDataset:
-        folder = common["folder"]
-        if record["classes"] != list(CLASSES):
-            raise DatasetError(f"{folder}/dataset.json: key 'classes' must be {list(CLASSES)}")
-        if record.get("split_by") not in SPLIT_BY:
-            raise DatasetError(f"{folder}/dataset.json: key 'split_by' must be one of {', '.join(SPLIT_BY)}")
-        labels = load_labels(str(folder / "labels.json"))
-        _check_labels(labels, common["cases"])
-        return cls(classes=CLASSES, labels=labels, split_by=record["split_by"], **common)
+    def _read(cls, own: USDescription, **common: Any) -> USDataset:
+        if common["classes"] != CLASSES:
+            raise DatasetError(f"{common['folder']}/dataset.json: key 'classes' must be {list(CLASSES)}")
+        labels = load_labels(str(common["folder"] / "labels.json"))
+        _check_labels(labels, own.studies)
+        return cls(labels=labels, split_by=own.split_by, **common)
 
     @property
     def fingerprint(self) -> str:
@@ -150,7 +156,7 @@ def image_name(label: USLabel) -> str:
     return f"{label.case}/{label.frame:06d}"
 
 
-def _check_labels(labels: List[USLabel], cases: List[RecordingInfo]) -> None:
+def _check_labels(labels: List[USLabel], cases: Sequence[RecordingInfo]) -> None:
     known = {info.case: info for info in cases}
     listed = {info.case: 0 for info in cases}
     for label in labels:

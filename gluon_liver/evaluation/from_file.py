@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from gluon_liver.data.dataset import Dataset, Label
 from gluon_liver.errors import InputError
+from gluon_liver.files.json_records import read_json
+from gluon_liver.files.typed import build
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult
@@ -18,6 +20,16 @@ from gluon_liver.structures.image_result import ImageResult
 from .run_folder import run_note, split_labels
 from .task import REPLICATES, Scored
 from .tasks import TASKS
+
+
+@dataclass(frozen=True)
+class _Detection:
+    """COCO's words for a detection; bbox is x, y, width, height."""
+
+    image_id: int
+    category_id: int
+    bbox: Tuple[float, float, float, float]
+    score: float
 
 
 def score_detections(
@@ -36,18 +48,13 @@ def score_detections(
 def image_results(dataset: Dataset, labels: Sequence[Label], path: Path) -> List[ImageResult]:
     """COCO results (bbox x, y, width, height) beside the ground truth of ``labels``."""
     rows: Dict[int, List[Tuple[List[float], float, int]]] = defaultdict(list)  # of an image: box, score, label
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(entries, list):
-            raise InputError(f"{path} holds no COCO results: a list of them is wanted")
-        for entry in entries:
-            x, y, width, height = (float(number) for number in entry["bbox"])
-            box = [x, y, x + width, y + height]
-            rows[entry["image_id"]].append((box, float(entry["score"]), int(entry["category_id"]) - 1))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file of detections") from error
-    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
-        raise InputError(f"{path} holds no COCO results: {error}") from error
+    entries = read_json(path, remedy="COCO results are wanted")
+    if not isinstance(entries, list):
+        raise InputError(f"{path} holds no COCO results: a list of them is wanted")
+    for place, entry in enumerate(entries):
+        one = build(_Detection, entry, where=f"{path} holds no COCO results: entry {place}")
+        x, y, width, height = one.bbox
+        rows[one.image_id].append(([x, y, x + width, y + height], one.score, one.category_id - 1))
     odd = sorted(set(rows) - {label.image_id for label in labels})
     if odd:
         raise InputError(f"{path} has detections in image {odd[0]}, which is not in the split")

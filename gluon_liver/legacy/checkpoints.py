@@ -20,7 +20,9 @@ from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import check_task
 from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
 from gluon_liver.files.arrays import save_arrays
+from gluon_liver.files.atomic import write_json
 from gluon_liver.files.digest import hash_file
+from gluon_liver.files.json_records import read_json
 from gluon_liver.files.lock import run_lock
 from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
 from gluon_liver.nn.build import make_detector
@@ -60,7 +62,7 @@ def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
             symbol = _test_symbol(plain, batch_size)
             (folder / f"{PREFIX}-symbol.json").write_text(symbol, encoding="utf-8")
             save_arrays(folder / f"{PREFIX}-0000.params", arrays)
-            (folder / CONFIG).write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+            write_json(folder / CONFIG, plain)
             shutil.copyfile(str(Path(symbols.__file__).with_name(SCRIPT)), str(folder / SCRIPT))
             shapes = network_of(plain).inputs(plain, batch_size)
             text = readme(plain, shapes, prefix=PREFIX, checkpoint=checkpoint.name, manifest=manifest)
@@ -121,13 +123,10 @@ def read_legacy_config(path: Path, dataset: Dataset) -> Config:
 
     Raises :class:`ConfigError` when it is none, and :class:`DatasetError` when the data have other classes or phases.
     """
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-        config = build_config({key: value for key, value in plain.items() if key not in ADDED})
-    except FileNotFoundError as error:
-        raise ConfigError(f"no {path}: say with --config what the checkpoint's network is") from error
-    except (AttributeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is no configuration: {error}") from error
+    plain = read_json(path, error=ConfigError, remedy="say with --config what the checkpoint's network is")
+    if not isinstance(plain, dict):
+        raise ConfigError(f"{path} is no configuration: say with --config what the checkpoint's network is")
+    config = build_config({key: value for key, value in plain.items() if key not in ADDED})
     check_task(config, dataset)
     shown = plain_config(config, dataset.training_record())
     for key in ADDED:

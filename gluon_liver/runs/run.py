@@ -20,6 +20,7 @@ from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import DATASETS, check_task
 from gluon_liver.errors import ConfigError, DatasetError, RunError
 from gluon_liver.files.atomic import write_json
+from gluon_liver.files.json_records import read_json, read_text
 from gluon_liver.files.lock import LOCK
 from gluon_liver.system.environment import describe_environment
 
@@ -84,18 +85,16 @@ class Run:
         folder = Path(folder)
         if not folder.is_dir():
             raise RunError(f"no run folder {folder}: train.py --out makes one")
+        for name in ("config.yaml", "environment.json"):
+            if not (folder / name).is_file():
+                raise RunError(f"{folder} is not a run folder: it has no {name}")
         try:
-            tree = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-            config = build_config(tree)
-            environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise RunError(f"{folder} is not a run folder: it has no {Path(error.filename).name}") from error
-        except (ValueError, yaml.YAMLError, ConfigError) as error:
-            raise RunError(f"{folder}: config.yaml or environment.json cannot be read: {error}") from error
-        if not isinstance(environment, dict):
-            raise RunError(f"{folder}: environment.json holds no object")
+            config = build_config(yaml.safe_load(read_text(folder / "config.yaml", error=RunError)))
+        except (yaml.YAMLError, ConfigError) as error:
+            raise RunError(f"{folder / 'config.yaml'} cannot be read: {error}") from error
+        environment = read_json(folder / "environment.json", error=RunError)
         for key, kind in {"data": str, **DATASETS[config.task].run_record}.items():
-            if not isinstance(environment.get(key), kind):
+            if not isinstance(environment, dict) or not isinstance(environment.get(key), kind):
                 raise RunError(f"{folder}: environment.json lacks {key!r} or has it in another form")
         return cls(folder, config, environment)
 

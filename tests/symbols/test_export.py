@@ -350,7 +350,7 @@ def test_options_that_do_not_go_together(to_import, exported, tiny_run, tmp_path
         ("--set", "train.epochs=5", "a config.json says all of it"),
         ("--config", tmp_path / "none.json", "say with --config"),
         ("--config", exported / "detector-symbol.json", "unknown key"),
-        ("--config", deep, "is no configuration"),
+        ("--config", deep, "nested too deeply; say with --config"),
         ("--config", "us-faster-rcnn", "holds CT data"),
         ("--config", "demo-ct", "does not fit the configuration's network"),
         ("--out", exported, "not an empty folder"),

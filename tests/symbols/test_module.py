@@ -230,11 +230,11 @@ def test_detections_and_table_are_those_of_evaluate(tiny_run, tiny_dataset, weig
 def test_what_cannot_be_scored_is_told(tiny_run, tmp_path, capsys):
     row = '[{"image_id": 1, "bbox": [0, 0, 1, 1%s], "score": 1, "category_id": %s}]'
     for text, message in (
-        ("{", "holds no COCO results"),
+        ("{", "not JSON"),
         ('[{"image_id": 1}]', "holds no COCO results"),
         ("{}", "a list of them is wanted"),
         (row % (", 1", 1), "holds no COCO results"),
-        ("[" * 10**6, "no COCO"),
+        ("[" * 10**6, "nested too deeply; COCO results are wanted"),
         (row % ("", "1e999"), "holds no COCO results"),
         ('[{"image_id": 1, "bbox": [0, 0, 1, 1], "score": 1, "category_id": 1}]', "image 1, which is not in the split"),
     ):
