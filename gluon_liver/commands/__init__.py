@@ -9,7 +9,7 @@ import argparse
 import importlib
 import sys
 import traceback
-from typing import List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from gluon_liver.cluster import heartbeat
 from gluon_liver.errors import GluonLiverError, InputError
@@ -17,7 +17,7 @@ from gluon_liver.errors import GluonLiverError, InputError
 KEEP_SECONDS = 5.0  # that the others of a job get to write down what ended their training
 
 # words after ``python -m gluon_liver`` -> (module, one-line help)
-COMMANDS = {
+COMMANDS: Dict[Tuple[str, ...], Tuple[str, str]] = {
     ("doctor",): ("doctor", "check Python, MXNet, threads, GPUs and shared libraries"),
     ("phantom", "ct"): ("phantom_ct", "write multi-phase CT phantoms as DICOM with labels"),
     ("phantom", "us"): ("phantom_us", "write ultrasound phantoms as DICOM and video with labels and flow"),
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     return run_command(words, arguments[len(words) :], program="python -m gluon_liver " + " ".join(words))
 
 
-def run_command(words, arguments: Sequence[str], *, program: str) -> int:
+def run_command(words: Tuple[str, ...], arguments: Sequence[str], *, program: str) -> int:
     """Parse ``arguments`` for one command and run it, turning expected errors into messages."""
     name, summary = COMMANDS[words]
     module = importlib.import_module("." + name, __name__)
@@ -95,12 +95,8 @@ def _told(error: BaseException) -> Optional[int]:
     return None
 
 
-def _command_words(arguments: Sequence[str]) -> Optional[tuple]:
-    for count in (2, 1):
-        words = tuple(arguments[:count])
-        if words in COMMANDS:
-            return words
-    return None
+def _command_words(arguments: Sequence[str]) -> Optional[Tuple[str, ...]]:
+    return next((words for words in (tuple(arguments[:2]), tuple(arguments[:1])) if words in COMMANDS), None)
 
 
 def _usage() -> str:

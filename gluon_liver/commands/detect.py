@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import add_batch_size, add_device, add_run, check_at_least_one, prepare_device
+from gluon_liver.files.typed import at_least, between
+
+from .options import add_batch_size, add_device, add_run, check, prepare_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,14 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Detect; prints one line a lesion and where the files are."""
     prepare_device(args)
-    from gluon_liver.errors import InputError
     from gluon_liver.inference.study import detect_study
     from gluon_liver.runs.devices import parse_device
     from gluon_liver.runs.run import Run
 
-    if not 0 < args.score < 1:
-        raise InputError(f"--score {args.score}: it must lie between 0 and 1")
-    check_at_least_one(args, "batch_size")
+    check(args, "score", between(0, 1))
+    check(args, "batch_size", at_least(1))
     result = detect_study(
         Run.open(args.run),
         args.study,

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from gluon_liver.errors import InputError
+from gluon_liver.files.typed import at_least
 
 from .options import (
     add_batch_size,
@@ -17,7 +18,7 @@ from .options import (
     add_data,
     add_device,
     add_run,
-    check_at_least_one,
+    check,
     open_run,
     prepare_device,
     replicates,
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.split == "train" and not args.allow_train:
         raise InputError("--split train scores what the run was trained on: give --allow-train if that is meant")
-    check_at_least_one(args, "batch_size")
+    check(args, "batch_size", at_least(1))
     opened, dataset = open_run(args)
     text, report = evaluate(
         opened,

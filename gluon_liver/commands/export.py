@@ -9,6 +9,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gluon_liver.errors import InputError
+from gluon_liver.files.typed import within
+
+from .options import check
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m gluon_liver export``."""
@@ -25,14 +30,12 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.system.runtime import prefer_synchronous_engine
 
     prefer_synchronous_engine()
-    from gluon_liver.errors import InputError
     from gluon_liver.legacy.checkpoints import PREFIX, export_legacy
     from gluon_liver.runs.run import Run
 
     if not args.legacy:
         raise InputError("export writes one format, a Module checkpoint for MXNet 1.0.0: say so with --legacy")
-    if not 1 <= args.batch_size <= 256:
-        raise InputError(f"--batch-size {args.batch_size}: it must be 1 to 256")
+    check(args, "batch_size", within(1, 256))
     checkpoint = export_legacy(Run.open(args.run), args.out, batch_size=args.batch_size)
     print(f"{checkpoint} of {args.run} as {args.out / PREFIX}: README.md there says how to run it")
     return 0

@@ -10,7 +10,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import add_set
+from gluon_liver.errors import InputError
+from gluon_liver.files.typed import within
+
+from .options import add_set, check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +43,9 @@ def run(args: argparse.Namespace) -> int:
     prefer_synchronous_engine()
     from gluon_liver.config.load import load_config
     from gluon_liver.data.open import open_dataset
-    from gluon_liver.errors import InputError
     from gluon_liver.legacy.checkpoints import CONFIG, import_legacy, read_legacy_config
 
-    if not 0 <= args.epoch <= 9999:
-        raise InputError(f"--epoch {args.epoch}: it must be 0 to 9999")
+    check(args, "epoch", within(0, 9999))
     dataset = open_dataset(args.data)
     if args.config is not None and not args.config.endswith(".json"):
         config = load_config(args.config, overrides=args.set)

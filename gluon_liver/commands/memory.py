@@ -6,12 +6,12 @@ Nothing is trained or computed, and no GPU is needed.
 from __future__ import annotations
 
 import argparse
-from typing import List, Optional
 
 from gluon_liver.config.load import config_names, load_config
 from gluon_liver.config.schema import Config
+from gluon_liver.files.typed import between
 
-from .options import add_set
+from .options import add_set, check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,14 +44,13 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.errors import ConfigError
     from gluon_liver.training.memory_plan import MIB, NOTES, format_plans, memory_plan
 
-    if not 0 < args.limit_gb < 1e6:
-        raise ConfigError(f"--limit-gb {args.limit_gb}: it must be above 0 and below a million")
+    check(args, "limit_gb", between(0, 1_000_000))
     if args.batch_size is not None and args.batch_size > 256:
         raise ConfigError(f"--batch-size {args.batch_size}: at most 256, each image has its part of the graph")
     if not 2 <= args.phases <= 4:
         raise ConfigError(f"--phases {args.phases}: it must be 2 to 4; one phase is network.multi_modal=false")
     names = args.configs or [name for name in config_names() if not name.startswith(("base-", "on-"))]
-    overrides = args.set + _batch_override(args.batch_size)
+    overrides = args.set + ([] if args.batch_size is None else [f"train.batch_size={args.batch_size}"])
     configs = [load_config(name, overrides=overrides) for name in names]
     for name, config in zip(names, configs):
         phases = input_phases(config, [f"phase {number}" for number in range(args.phases)])
@@ -61,10 +60,6 @@ def run(args: argparse.Namespace) -> int:
         print()
     print(NOTES)
     return 0
-
-
-def _batch_override(batch_size: Optional[int]) -> List[str]:
-    return [] if batch_size is None else [f"train.batch_size={batch_size}"]
 
 
 def _headline(name: str, config: Config, phases: int) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Tuple
 
 from gluon_liver.errors import InputError
+from gluon_liver.files.typed import Limit, at_least
 
 if TYPE_CHECKING:
     from gluon_liver.data.dataset import Dataset
@@ -59,12 +60,11 @@ def prepare_device(args: argparse.Namespace) -> None:
         prefer_synchronous_engine()
 
 
-def check_at_least_one(args: argparse.Namespace, *names: str) -> None:
-    """Raise :class:`InputError` for a number below 1; options that were not given are None."""
-    for name in names:
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name.replace('_', '-')} {value}: it must be 1 or more")
+def check(args: argparse.Namespace, name: str, limit: Limit) -> None:
+    """Raise :class:`InputError` for a value out of limits; an option that was not given is None."""
+    value = getattr(args, name)
+    if value is not None and not limit.holds(value):
+        raise InputError(f"--{name.replace('_', '-')} {value}: it must be {limit.wanted}")
 
 
 def open_run(args: argparse.Namespace) -> Tuple[Run, Dataset]:
@@ -82,7 +82,7 @@ def replicates(args: argparse.Namespace, run: Run) -> int:
     from gluon_liver.evaluation.task import REPLICATES
     from gluon_liver.evaluation.tasks import TASKS
 
-    check_at_least_one(args, "bootstrap")
+    check(args, "bootstrap", at_least(1))
     if args.bootstrap is None:
         return REPLICATES
     why_not = TASKS[run.config.task].no_bootstrap

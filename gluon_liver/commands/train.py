@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 from gluon_liver.config.load import config_names, load_config
+from gluon_liver.files.typed import at_least
 
-from .options import add_set, check_at_least_one
+from .options import add_set, check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.training.train import train
     from gluon_liver.weights.pretrained import Pretrained
 
-    check_at_least_one(args, "steps")
+    check(args, "steps", at_least(1))
     if args.pretrained_hu and not args.pretrained:
         raise InputError("--pretrained-hu says what --pretrained FILE takes: give both")
     pretrained = None

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .options import add_device, prepare_device
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``train-flow``."""
@@ -23,15 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, help="pairs of a step (default 4)")
     parser.add_argument("--learning-rate", type=float, help="Adam's, at its highest (default 0.002)")
     parser.add_argument("--seed", type=int, help="default 0")
-    parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train; prints the end-point errors and where the files are."""
-    from gluon_liver.system.runtime import prefer_synchronous_engine
-
-    if args.device == "cpu":
-        prefer_synchronous_engine()
+    prepare_device(args)
     from gluon_liver.flow.scores import score_table
     from gluon_liver.flow.training import FlowTraining, train_flow
     from gluon_liver.runs.devices import parse_device

@@ -10,8 +10,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Optional
 
-from .options import add_device, add_run, prepare_device
+from gluon_liver.errors import InputError
+from gluon_liver.files.typed import above, at_most, between
+from gluon_liver.structures.frame_source import MAX_RATE, Box, FrameSource
+
+from .options import add_device, add_run, check, prepare_device
+
+if TYPE_CHECKING:
+    from gluon_liver.structures.arrays import Array
 
 FRAMES_PER_SECOND = 25.0
 
@@ -43,53 +51,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Watch; prints frames, frames a second and where the video is."""
     prepare_device(args)
-    from gluon_liver.errors import InputError
     from gluon_liver.inference.annotate_video import camera, watch
     from gluon_liver.inference.stream import StreamDetector
-    from gluon_liver.readers.frames import read_frames
     from gluon_liver.runs.devices import parse_device
     from gluon_liver.runs.run import Run
-    from gluon_liver.structures.frame_source import MAX_RATE
 
-    if not 0 < args.score < 1:
-        raise InputError(f"--score {args.score}: it must lie between 0 and 1")
-    if args.fps is not None and not 0 < args.fps <= MAX_RATE:
-        raise InputError(f"--fps {args.fps}: it must be above 0 and at most {MAX_RATE:g}")
+    check(args, "score", between(0, 1))
+    check(args, "fps", above(0) & at_most(MAX_RATE))
     stream, _ = StreamDetector.from_run(Run.open(args.run), context=parse_device(args.device))
-    if args.source.isdigit() and not Path(args.source).exists():
-        frames, rate = camera(int(args.source)), None
-    else:
-        region = tuple(args.region) if args.region else None
-        frames = read_frames(args.source, region=region, whole_frame=region is None, name=args.source)
-        if region is not None and frames.own_region:
-            own = " ".join(str(edge) for edge in frames.region)
-            raise InputError(
-                f"--region: {args.source} tells its own tissue region, {own}, which is what is shown; leave "
-                "--region out"
-            )
-        rate = frames.frames_per_second
+    recording = None
+    if not args.source.isdigit() or Path(args.source).exists():
+        recording = _open(args.source, tuple(args.region) if args.region else None)
+    rate = recording.frames_per_second if recording else None
     result = watch(
-        frames,
+        recording or camera(int(args.source)),
         stream,
         args.out,
         frames_per_second=args.fps or rate or FRAMES_PER_SECOND,
         score_threshold=args.score,
         show=_window() if args.show else None,
     )
-    for note in getattr(frames, "notes", []):
+    for note in recording.notes if recording else []:
         print(f"note: {note}")
-    begun = "interrupted after " if result.interrupted else ""
+    how = "interrupted after " if result.interrupted else ""
     speed = 1 / max(result.seconds_per_frame, 1e-9)
-    print(f"{begun}{result.frames} frames, {speed:.1f} frames/s in detection: {args.out}")
+    print(f"{how}{result.frames} frames, {speed:.1f} frames/s in detection: {args.out}")
     return 0
 
 
-def _window():
+def _open(source: str, region: Optional[Box]) -> FrameSource:
+    from gluon_liver.readers.frames import read_frames
+
+    recording = read_frames(source, region=region, whole_frame=region is None, name=source)
+    if region is not None and recording.own_region:
+        own = " ".join(str(edge) for edge in recording.region)
+        raise InputError(
+            f"--region: {source} tells its own tissue region, {own}, which is what is shown; leave --region out"
+        )
+    return recording
+
+
+def _window() -> Callable[[Array], bool]:
     import cv2
 
-    from gluon_liver.errors import InputError
-
-    def show(picture) -> bool:
+    def show(picture: Array) -> bool:
         try:
             cv2.imshow("gluon_liver", picture[..., ::-1])
             return cv2.waitKey(1) & 0xFF != ord("q")

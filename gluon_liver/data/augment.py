@@ -1,26 +1,24 @@
-"""Training-time changes of a sample: geometry identical in all of its slices and phases, noise drawn for each.
+"""Training-time changes of a sample: geometry identical in all of its slices and phases, noise of each its own.
 
-Boxes follow the geometry.
-
-Everything is drawn from (seed, epoch, index), so that the order in which images are loaded changes nothing.
+Boxes follow the geometry. All random numbers come from (seed, epoch, index), so that the order in which images are
+loaded changes nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Tuple
 
 import cv2
 import numpy as np
 
 from gluon_liver.config.schema import AugmentConfig
+from gluon_liver.structures.arrays import Array, BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from .ct_loader import Sample
 
-SMALLEST_PART = 0.25  # of a box's area that must stay inside the image for the box to be kept
-
-
+SMALLEST_PART = 0.25  # of a box's area that must stay inside the image for the box to stay
 ERASED_SHARE, ERASED_ASPECT = (0.02, 0.2), (0.3, 1 / 0.3)  # of the image's area; height / width (Zhong et al. 2017)
 
 
@@ -51,7 +49,7 @@ def flip(sample: Sample) -> Sample:
     return dataclasses.replace(sample, image=np.ascontiguousarray(sample.image[..., ::-1]), boxes=boxes)
 
 
-def transform(sample: Sample, *, scale: float, angle: float, shift: tuple) -> Sample:
+def transform(sample: Sample, *, scale: float, angle: float, shift: Tuple[float, float]) -> Sample:
     """Scale, rotate (degrees, clockwise as seen) and shift (x, y in pixels) about the image's centre.
 
     Boxes are those of the ellipse that fills the old box, which is the tight box of a round or oval lesion; the
@@ -66,9 +64,9 @@ def transform(sample: Sample, *, scale: float, angle: float, shift: tuple) -> Sa
     matrix = np.column_stack([turn, offset + turn @ np.full(2, 0.5) - 0.5])
     planes = sample.image.reshape(-1, size, size)
     moved = np.stack([cv2.warpAffine(plane, matrix, (size, size), flags=cv2.INTER_LINEAR) for plane in planes])
-    boxes, keep = _move_boxes(sample.boxes, turn, offset, size)
+    boxes, inside = _move_boxes(sample.boxes, turn, offset, size)
     return dataclasses.replace(
-        sample, image=moved.reshape(sample.image.shape), boxes=boxes[keep], labels=sample.labels[keep]
+        sample, image=moved.reshape(sample.image.shape), boxes=boxes[inside], labels=sample.labels[inside]
     )
 
 
@@ -91,8 +89,8 @@ def add_noise(sample: Sample, *, sd: float, rng: np.random.Generator) -> Sample:
     return dataclasses.replace(sample, image=np.clip(np.rint(noisy), 0, 255).astype(np.uint8))
 
 
-def _move_boxes(boxes: np.ndarray, turn: np.ndarray, offset: np.ndarray, size: int):
-    """(n, 4) moved and clipped, and (n,) which of them are kept."""
+def _move_boxes(boxes: Array, turn: Array, offset: Array, size: int) -> Tuple[FloatArray, BoolArray]:
+    """Boxes (n, 4) moved and clipped, and (n,) whether enough of each lies inside."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2.0 @ turn.T + offset
     halves = np.sqrt(((boxes[:, None, 2:] - boxes[:, None, :2]) / 2.0 * turn[None]) ** 2 @ np.ones(2))
     moved = np.concatenate([centres - halves, centres + halves], axis=1)

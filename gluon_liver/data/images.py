@@ -12,9 +12,10 @@ import numpy as np
 
 from gluon_liver.config.windows import Window, window_values
 from gluon_liver.errors import ConfigError
+from gluon_liver.structures.arrays import Array
 
 
-def to_grey(hu: np.ndarray, window: Window) -> np.ndarray:
+def to_grey(hu: Array, window: Window) -> Array:
     """HU of any shape -> uint8: round(255 * clip((hu - (level - width/2)) / width, 0, 1))."""
     width, level = window_values(window)
     low = level - width / 2
@@ -31,11 +32,10 @@ def grey_per_hu(window: Window) -> float:
     return 255.0 / window_values(window)[0]
 
 
-def resize_square(image: np.ndarray, size: int) -> Tuple[np.ndarray, float]:
-    """uint8 (..., H, W) -> ((..., size, size), scale): one scale size / max(H, W), zeros below and to the
-    right.
+def resize_square(image: Array, size: int) -> Tuple[Array, float]:
+    """uint8 (..., H, W) -> ((..., size, size), scale), zeros below and to the right.
 
-    Bicubic when enlarging (paper), by area when shrinking.
+    One scale, size / max(H, W); bicubic when enlarging (paper), by area when shrinking.
     """
     height, width = image.shape[-2:]
     if size < 1 or height < 1 or width < 1:
@@ -52,10 +52,10 @@ def resize_square(image: np.ndarray, size: int) -> Tuple[np.ndarray, float]:
     return result.reshape(image.shape[:-2] + (size, size)), scale
 
 
-def slice_stack(volume: np.ndarray, centre: int, depth: int) -> np.ndarray:
-    """`depth` neighbouring slices of (Z, Y, X) around `centre` -> (depth, Y, X); edge slices repeat.
+def slice_stack(volume: Array, centre: int, depth: int) -> Array:
+    """``depth`` neighbouring slices of (Z, Y, X) around ``centre`` -> (depth, Y, X); edge slices repeat.
 
-    The CT paper fuses "the adjacent 9 slices" of the data (2.5D). Raises ConfigError unless depth is odd.
+    The CT paper fuses "the adjacent 9 slices" of the data (2.5D). Raises :class:`ConfigError` unless depth is odd.
     """
     if depth < 1 or depth % 2 == 0:
         raise ConfigError(f"a slice stack needs an odd depth of 1 or more, not {depth}")

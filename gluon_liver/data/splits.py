@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Dict, Iterable, List, Sequence, Tuple
+from pathlib import Path
+from typing import Dict, Iterable, List, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -17,7 +18,7 @@ MAX_SEED = 2**32 - 1  # of numpy.random.RandomState
 
 @dataclass(frozen=True)
 class Splits:
-    """Patient ids of each split. Raises SplitError where a patient is in two of them."""
+    """Patient ids of each split. Raises :class:`SplitError` where a patient is in two of them."""
 
     train: Tuple[str, ...]
     val: Tuple[str, ...]
@@ -43,9 +44,9 @@ class Splits:
 
 
 def make_splits(patients: Iterable[str], *, fractions: Sequence[float] = (0.7, 0.1, 0.2), seed: int = 0) -> Splits:
-    """Shuffle the patients with `seed` and cut them by `fractions` (train, val, test).
+    """Shuffle the patients with ``seed`` and cut them by ``fractions`` (train, val, test).
 
-    A split whose fraction is above 0 gets at least one patient while there are enough. Raises SplitError for
+    A split whose fraction is above 0 gets at least one patient while there are enough. Raises :class:`SplitError` for
     fractions that are no shares of 1 and where there is no patient.
     """
     share = np.asarray(list(fractions), dtype=np.float64)
@@ -71,14 +72,17 @@ def make_splits(patients: Iterable[str], *, fractions: Sequence[float] = (0.7, 0
     return Splits(tuple(sorted(order[:first])), tuple(sorted(order[first:second])), tuple(sorted(order[second:])), seed)
 
 
-def load_splits(path: str) -> Splits:
-    """Read a split file: {"seed": int, "train": [...], "val": [...], "test": [...]}. Raises SplitError."""
+def load_splits(path: Union[str, Path]) -> Splits:
+    """Read a split file: {"seed": int, "train": [...], "val": [...], "test": [...]}.
+
+    Raises :class:`SplitError`.
+    """
     splits = read_record(Splits, path, error=SplitError)
     if not splits.train + splits.val + splits.test:
         raise SplitError(f"{path} names no patient")
     return splits
 
 
-def save_splits(splits: Splits, path: str) -> None:
+def save_splits(splits: Splits, path: Union[str, Path]) -> None:
     """Write a split file whole or not at all."""
     write_json(path, asdict(splits))

@@ -162,26 +162,26 @@ def set_parameters(detector: RegionDetector, plain: Dict[str, Any], path: Path) 
         constants = network_of(plain).constants(plain)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    found, learned = read_module_params(path), detector.collect_learned()
+    given, learned = read_module_params(path), detector.collect_learned()
     wanted = {file_name(name): parameter.shape for name, parameter in learned.items()}
     known = dict({file_name(name): array.shape for name, array in constants.items()}, **wanted)
     odd = [
-        _oddity(name, found, known)
-        for name in sorted(set(wanted) | set(found))
-        if name not in found or found[name].shape != known.get(name)
+        _oddity(name, given, known)
+        for name in sorted(set(wanted) | set(given))
+        if name not in given or given[name].shape != known.get(name)
     ]
     if odd:
         more = f", and {len(odd) - LISTED} more" if len(odd) > LISTED else ""
         raise InputError(f"{path} does not fit the configuration's network: {'; '.join(odd[:LISTED])}{more}")
-    broken = [name for name, array in found.items() if not np.isfinite(array).all()]
+    broken = [name for name, array in given.items() if not np.isfinite(array).all()]
     if broken:
         raise InputError(f"{path}: {broken[0]} holds values that are not finite")
     for name, array in constants.items():
-        given = found.get(file_name(name), array)
-        if np.abs(given - array).max() > CONSTANT_TOLERANCE * max(1.0, float(np.abs(array).max())):
+        stored = given.get(file_name(name), array)
+        if np.abs(stored - array).max() > CONSTANT_TOLERANCE * max(1.0, float(np.abs(array).max())):
             raise InputError(f"{path}: the constant {name} differs: the checkpoint was made with another configuration")
     for name, parameter in learned.items():
-        parameter.set_data(mx.nd.array(found[file_name(name)]))
+        parameter.set_data(mx.nd.array(given[file_name(name)]))
 
 
 def is_auxiliary(name: str) -> bool:
@@ -194,11 +194,11 @@ def file_name(name: str) -> str:
     return ("aux:" if is_auxiliary(name) else "arg:") + name
 
 
-def _oddity(name: str, found: Dict[str, np.ndarray], known: Dict[str, Tuple[int, ...]]) -> str:
-    if name not in found:
+def _oddity(name: str, given: Dict[str, np.ndarray], known: Dict[str, Tuple[int, ...]]) -> str:
+    if name not in given:
         return f"{name} {known[name]} is missing"
     what = "unknown" if name not in known else f"of another shape, wanted {known[name]}"
-    return f"{name} {found[name].shape} is {what}"
+    return f"{name} {given[name].shape} is {what}"
 
 
 def _test_symbol(plain: Dict[str, Any], batch_size: int) -> str:
