@@ -60,7 +60,7 @@ BAD_INPUT = [
     ("evaluate --run {}/nowhere", "no run folder"),
     ("evaluate --run {}/empty", "no config.yaml"),
     ("evaluate --run {}/run --split train", "--allow-train"),
-    ("evaluate --run {}/run --split val --data {}/data", "no labelled slice"),
+    ("evaluate --run {}/run --split val --data {}/data", "no labelled image"),
     ("evaluate --run {}/run --bootstrap 0 --data {}/data", "--bootstrap 0"),
     ("detect {}/empty --run {}/run --out {}/new", "is empty"),
     ("detect {}/words --run {}/run --out {}/new", "not a DICOM file"),
@@ -88,73 +88,26 @@ def test_bad_input(capsys, place, arguments, message):
     assert left_behind(place / "taken") == ["mine.txt"] and left_behind(place / "empty") == []
 
 
+SMALL = "--set data.size=64 --set network.rpn.train_post_nms=64 --set network.rpn.test_post_nms=20"
+
+
 @pytest.mark.slow
 def test_training_that_diverges_exits_with_three(capsys, place):
-    code, error = run(
-        capsys,
-        "train",
-        "--config",
-        "demo-ct",
-        "--data",
-        place / "data",
-        "--out",
-        place / "new",
-        "--steps",
-        20,
-        "--set",
-        "train.learning_rate=1e12",
-        "--set",
-        "train.optimizer=sgd",
-        "--set",
-        "train.warmup_steps=0",
-        "--set",
-        "data.size=64",
-        "--set",
-        "network.rpn.train_post_nms=64",
-        "--set",
-        "network.rpn.test_post_nms=20",
-    )
+    wild = "--set train.learning_rate=1e12 --set train.optimizer=sgd --set train.warmup_steps=0"
+    train = f"train --config demo-ct --data {place}/data --out {place}/new --steps 20 {wild} {SMALL}"
+    code, error = run(capsys, *train.split())
     assert code == 3 and "not finite; nothing was updated" in error
 
 
 @pytest.mark.slow
 def test_train_evaluate_detect_from_the_command_line(capsys, place):
-    small = ["--set", "data.size=64", "--set", "network.rpn.train_post_nms=64", "--set", "network.rpn.test_post_nms=20"]
-    assert (
-        run(
-            capsys,
-            "train",
-            "--config",
-            "demo-ct",
-            "--data",
-            place / "data",
-            "--out",
-            place / "new",
-            "--seed",
-            5,
-            "--steps",
-            2,
-            *small,
-        )[0]
-        == 0
-    )
+    train = f"train --config demo-ct --data {place}/data --out {place}/new --seed 5 --steps 2 {SMALL}"
+    assert run(capsys, *train.split())[0] == 0
     assert main(["evaluate", "--run", str(place / "new"), "--bootstrap", "10"]) == 0
     printed = capsys.readouterr().out
     assert "as printed" in printed and "report.html" in printed
-    assert (
-        main(
-            [
-                "detect",
-                str(place / "data" / "studies" / "case-0000000003"),
-                "--run",
-                str(place / "new"),
-                "--out",
-                str(place / "found"),
-                "--explain",
-            ]
-        )
-        == 0
-    )
+    study = place / "data" / "studies" / "case-0000000003"
+    assert main(f"detect {study} --run {place}/new --out {place}/found --explain".split()) == 0
     printed = capsys.readouterr().out
     assert "3 slices" in printed and "figure 4: no relation map: the configuration relates no phases" in printed
     assert "explain/examples.png: 0 hits" in printed and (place / "found" / "explain" / "examples.png").is_file()

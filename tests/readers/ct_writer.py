@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -19,8 +19,10 @@ def uid(*numbers):
     return UID_ROOT + ".".join(str(number) for number in numbers)
 
 
-def ct_dataset(*, study=1, series=1, instance=0, z=0.0, pixels=None, patient="P1", description="ARTERIAL", **tags):
-    """A CT slice; a tag set to None is left out."""
+def ct_dataset(
+    *, study=1, series=1, instance=0, z=0.0, pixels=None, patient="P1", description="ARTERIAL", typed=(), **tags
+):
+    """A CT slice; a tag set to None is left out. typed: (keyword, value representation, value) of further tags."""
     pixels = np.full((16, 16), instance, np.int16) if pixels is None else pixels
     ds = Dataset()
     ds.SOPClassUID = CT
@@ -42,6 +44,8 @@ def ct_dataset(*, study=1, series=1, instance=0, z=0.0, pixels=None, patient="P1
     ds.PixelRepresentation = 1 if pixels.dtype.kind == "i" else 0
     ds.RescaleSlope, ds.RescaleIntercept = 1, 0
     ds.PixelData = pixels.tobytes()
+    for element in typed:
+        ds.add_new(*element)
     for keyword, value in tags.items():
         if value is None:
             del ds[keyword]
@@ -51,30 +55,31 @@ def ct_dataset(*, study=1, series=1, instance=0, z=0.0, pixels=None, patient="P1
 
 
 def write(ds, path, *, syntax=ExplicitVRLittleEndian):
-    """Save `ds` as a DICOM file, whatever its transfer syntax; pixel data are taken as they are."""
+    """Save ``ds`` as a DICOM file, whatever its transfer syntax; pixel data are taken as they are."""
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
     ds.file_meta.MediaStorageSOPClassUID = ds.get("SOPClassUID", CT)
     ds.file_meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", uid(9))
-    os.makedirs(os.path.dirname(str(path)), exist_ok=True)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     if pydicom.__version__.startswith("2."):
         ds.is_little_endian = ds.file_meta.TransferSyntaxUID.is_little_endian
         ds.is_implicit_VR = ds.file_meta.TransferSyntaxUID.is_implicit_VR
-        ds.save_as(str(path), write_like_original=False)
+        ds.save_as(path, write_like_original=False)
     else:
-        ds.save_as(str(path), enforce_file_format=True)
-    return str(path)
+        ds.save_as(path, enforce_file_format=True)
+    return path
 
 
 def write_series(folder, *, zs=(0.0, 2.0, 4.0, 6.0), series=1, start=0, **common):
     """One file for each z; the pixels of slice i are all i unless given."""
-    return [
-        write(
-            ct_dataset(series=series, instance=start + i, z=z, **common),
-            os.path.join(str(folder), f"s{series}", f"{start + i:03d}.dcm"),
-        )
-        for i, z in enumerate(zs)
-    ]
+    slices = (ct_dataset(series=series, instance=start + i, z=z, **common) for i, z in enumerate(zs))
+    return [write(ds, Path(folder, f"s{series}", f"{start + i:03d}.dcm")) for i, ds in enumerate(slices)]
+
+
+def cut(path, count):
+    """Take the last ``count`` bytes off a file."""
+    path.write_bytes(path.read_bytes()[:-count])
 
 
 def item(**tags):
@@ -85,15 +90,9 @@ def item(**tags):
 
 
 def enhanced_dataset(frames, *, zs, intercepts, share_rescale=False, **tags):
-    """Enhanced CT of `frames` (n, rows, columns) int16; rescale per frame, or shared with intercepts[0]."""
+    """Enhanced CT of ``frames`` (n, rows, columns) int16; rescale per frame, or shared with intercepts[0]."""
     ds = ct_dataset(**{"pixels": frames, "SOPClassUID": ENHANCED_CT, "NumberOfFrames": len(frames), **tags})
-    for keyword in (
-        "ImagePositionPatient",
-        "ImageOrientationPatient",
-        "PixelSpacing",
-        "RescaleSlope",
-        "RescaleIntercept",
-    ):
+    for keyword in "ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept".split():
         del ds[keyword]
     shared = item(
         PlaneOrientationSequence=[item(ImageOrientationPatient=AXIAL)],

@@ -24,17 +24,12 @@ from gluon_liver.errors import (
 )
 from gluon_liver.readers.dicom.volume import load_series, scan_folder
 
-from .ct_writer import AXIAL, ct_dataset, enhanced_dataset, uid, write, write_series
-
-
-def only_series(folder):
-    scan = scan_folder(str(folder))
-    assert len(scan.series) == 1
-    return scan.series[0]
+from .ct_writer import AXIAL, ct_dataset, cut, enhanced_dataset, uid, write, write_series
 
 
 def load(folder, **options):
-    return load_series(only_series(folder), **options)
+    (series,) = scan_folder(folder).series
+    return load_series(series, **options)
 
 
 def kinds(scan):
@@ -116,14 +111,14 @@ def test_different_slices_at_one_position_are_refused_even_with_regrid(tmp_path)
 def test_copies_of_one_image_count_once(tmp_path):
     paths = write_series(tmp_path, zs=(0, 2, 4))
     shutil.copy(paths[1], tmp_path / "s1" / "copy.dcm")
-    scan = scan_folder(str(tmp_path))
+    scan = scan_folder(tmp_path)
     assert kinds(scan) == ["duplicate"] and len(scan.series[0].slices) == 3
 
 
 def test_an_intact_copy_replaces_a_truncated_one(tmp_path):
     paths = write_series(tmp_path, zs=(0, 2, 4))
     shutil.copy(paths[1], tmp_path / "s1" / "copy.dcm")
-    os.truncate(paths[1], os.path.getsize(paths[1]) - 10)
+    cut(paths[1], 10)
     assert load(tmp_path).hu[:, 0, 0].tolist() == [0, 1, 2]
 
 
@@ -151,7 +146,7 @@ def test_two_positions_under_one_sop_instance_uid_are_both_unusable(tmp_path):
 def test_other_images_are_dropped_and_said_to_be(tmp_path, tags, kind):
     write_series(tmp_path, zs=(0, 2, 4))
     write_series(tmp_path, series=2, zs=(0, 2), **tags)
-    scan = scan_folder(str(tmp_path))
+    scan = scan_folder(tmp_path)
     assert [len(series.slices) for series in scan.series] == [3]
     assert [(one.kind, one.images, one.where) for one in scan.rejected] == [(kind, 2, "2 files, 0004 to 0005")]
 
@@ -209,19 +204,13 @@ def test_rescale_is_taken_from_each_slice(tmp_path):
     assert load(tmp_path).hu[:, 3, 3].tolist() == [-924, -800, 57]
 
 
-@pytest.mark.parametrize(
-    "keyword",
-    [
-        "RescaleSlope",
-        "RescaleIntercept",
-        "PixelSpacing",
-        "ImagePositionPatient",
-        "ImageOrientationPatient",
-        "Rows",
-        "BitsStored",
-        "PixelRepresentation",
-    ],
+NEEDED = (
+    "RescaleSlope RescaleIntercept PixelSpacing ImagePositionPatient ImageOrientationPatient Rows BitsStored "
+    "PixelRepresentation"
 )
+
+
+@pytest.mark.parametrize("keyword", NEEDED.split())
 def test_a_missing_tag_fails_its_series_by_file_number(tmp_path, keyword):
     write_series(tmp_path, zs=(0, 2, 4))
     write(ct_dataset(instance=3, z=6, **{keyword: None}), tmp_path / "s1" / "z.dcm")
@@ -248,40 +237,43 @@ def test_a_wrong_value_fails_its_series(tmp_path, tags, error, text):
         load(tmp_path)
 
 
-def test_padding_is_masked_on_stored_values_before_rescale(tmp_path):
-    pixels = np.array([[-2000, 1000], [-1999, 40]], np.int16)
-    for i in range(2):
-        ds = ct_dataset(instance=i, z=2.0 * i, pixels=pixels, RescaleIntercept=1000)
-        # As scanners write it: -2000 stored as unsigned 63536 beside signed pixels.
-        ds.add_new("PixelPaddingValue", "US", 63536)
-        write(ds, tmp_path / f"{i}.dcm")
-    assert load(tmp_path).hu[0].tolist() == [[-1024, 2000], [-999, 1040]]
-
-
-def test_padding_range_and_signed_padding_of_unsigned_pixels(tmp_path):
-    pixels = np.array([[65000, 65036, 65100], [64999, 65101, 10]], np.uint16)
-    for i in range(2):
-        ds = ct_dataset(instance=i, z=2.0 * i, pixels=pixels, RescaleSlope=0.001)
-        ds.add_new("PixelPaddingValue", "SS", 65100 - 65536)
-        ds.add_new("PixelPaddingRangeLimit", "SS", 65000 - 65536)
-        write(ds, tmp_path / f"{i}.dcm")
-    assert load(tmp_path).hu[0].tolist() == [[-1024, -1024, -1024], [65, 65, 0]]
-
-
-def test_padding_beyond_the_stored_bits(tmp_path):
-    pixels = np.array([[0xF830, 1000]], np.uint16)
-    for i in range(2):
-        ds = ct_dataset(instance=i, z=2.0 * i, pixels=pixels, BitsStored=12, HighBit=11, RescaleIntercept=-1000)
-        ds.add_new("PixelPaddingValue", "US", 0xF830)
-        write(ds, tmp_path / f"{i}.dcm")
-    assert load(tmp_path).hu[0].tolist() == [[-1024, 0]]
-
-
-def test_overlay_bits_above_the_stored_ones_are_dropped_and_signs_kept(tmp_path):
-    pixels = np.array([[0x0FFF | 0x4000, 0x8005]], np.uint16).view(np.int16)
-    for i in range(2):
-        write(ct_dataset(instance=i, z=2.0 * i, pixels=pixels, BitsStored=12, HighBit=11), tmp_path / f"{i}.dcm")
-    assert load(tmp_path).hu[0].tolist() == [[-1, 5]]
+@pytest.mark.parametrize(
+    "stored, tags, padding, expected",
+    [
+        pytest.param(
+            np.array([[-2000, 1000], [-1999, 40]], np.int16),
+            {"RescaleIntercept": 1000},
+            # As scanners write it: -2000 stored as unsigned 63536 beside signed pixels.
+            [("PixelPaddingValue", "US", 63536)],
+            [[-1024, 2000], [-999, 1040]],
+            id="masked on stored values before rescale",
+        ),
+        pytest.param(
+            np.array([[65000, 65036, 65100], [64999, 65101, 10]], np.uint16),
+            {"RescaleSlope": 0.001},
+            [("PixelPaddingValue", "SS", 65100 - 65536), ("PixelPaddingRangeLimit", "SS", 65000 - 65536)],
+            [[-1024, -1024, -1024], [65, 65, 0]],
+            id="a range and signed padding of unsigned pixels",
+        ),
+        pytest.param(
+            np.array([[0xF830, 1000]], np.uint16),
+            {"BitsStored": 12, "HighBit": 11, "RescaleIntercept": -1000},
+            [("PixelPaddingValue", "US", 0xF830)],
+            [[-1024, 0]],
+            id="beyond the stored bits",
+        ),
+        pytest.param(
+            np.array([[0x0FFF | 0x4000, 0x8005]], np.uint16).view(np.int16),
+            {"BitsStored": 12, "HighBit": 11},
+            [],
+            [[-1, 5]],
+            id="overlay bits above the stored ones are dropped and signs stay",
+        ),
+    ],
+)
+def test_stored_values_and_padding(tmp_path, stored, tags, padding, expected):
+    write_series(tmp_path, zs=(0, 2), pixels=stored, typed=padding, **tags)
+    assert load(tmp_path).hu[0].tolist() == expected
 
 
 def test_hu_below_air_is_clipped(tmp_path):
@@ -289,21 +281,20 @@ def test_hu_below_air_is_clipped(tmp_path):
     assert load(tmp_path).hu.min() == load(tmp_path).hu.max() == -1024
 
 
-@pytest.mark.parametrize("cut", [1, 300, 511])
-def test_a_file_that_ends_inside_its_pixels_fails_by_number(tmp_path, cut):
+@pytest.mark.parametrize("missing", [1, 300, 511])
+def test_a_file_that_ends_inside_its_pixels_fails_by_number(tmp_path, missing):
     paths = write_series(tmp_path, zs=(0, 2, 4))
-    os.truncate(paths[1], os.path.getsize(paths[1]) - cut)
+    cut(paths[1], missing)
     with pytest.raises(TruncatedFileError, match="file 0002 of 0003 is cut short"):
         load(tmp_path)
 
 
 def test_every_length_of_a_truncated_file_is_noticed(tmp_path):
     paths = write_series(tmp_path, zs=(0, 2, 4))
-    whole = open(paths[1], "rb").read()
+    whole = paths[1].read_bytes()
     for length in range(132, len(whole), 7):
-        with open(paths[1], "wb") as stream:
-            stream.write(whole[:length])
-        scan = scan_folder(str(tmp_path))
+        paths[1].write_bytes(whole[:length])
+        scan = scan_folder(tmp_path)
         series = scan.series[0]
         noticed = series.defects or any(one.where == "file 0002" for one in scan.rejected)
         assert noticed and len(series.slices) == 2, length
@@ -317,15 +308,13 @@ def test_files_that_are_not_dicom_are_rejections(tmp_path):
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(300))
     os.symlink(tmp_path / "absent", tmp_path / "dangling")
     os.mkfifo(tmp_path / "pipe")
-    scan = scan_folder(str(tmp_path))
+    scan = scan_folder(tmp_path)
     assert kinds(scan) == ["not-dicom"] * 6 and len(scan.series[0].slices) == 3
 
 
 def test_a_file_without_preamble_is_read_when_it_looks_right(tmp_path):
     paths = write_series(tmp_path, zs=(0, 2, 4))
-    whole = open(paths[2], "rb").read()
-    with open(paths[2], "wb") as stream:
-        stream.write(whole[132:])
+    paths[2].write_bytes(paths[2].read_bytes()[132:])
     assert load(tmp_path).hu[:, 0, 0].tolist() == [0, 1, 2]
 
 
@@ -349,7 +338,7 @@ def test_enhanced_ct_that_lacks_a_group_or_pixels_is_refused(tmp_path):
     with pytest.raises(MissingTagError, match="frame 1 has no PixelMeasuresSequence"):
         load(tmp_path / "a")
     path = write(enhanced_dataset(frames, zs=(0, 2, 4), intercepts=(0, 0, 0)), tmp_path / "b" / "e.dcm")
-    os.truncate(path, os.path.getsize(path) - 20)
+    cut(path, 20)
     with pytest.raises(TruncatedFileError):
         load(tmp_path / "b")
     ds = enhanced_dataset(frames, zs=(0, 2, 4), intercepts=(0, 0, 0), NumberOfFrames=5000)
@@ -361,17 +350,14 @@ def test_enhanced_ct_that_lacks_a_group_or_pixels_is_refused(tmp_path):
 def test_a_mixed_series_loses_strays_and_is_split_into_parts(tmp_path):
     write_series(tmp_path, zs=(0, 2, 4, 6))
     write(ct_dataset(instance=20, z=99, pixels=np.zeros((8, 8), np.int16)), tmp_path / "s1" / "x.dcm")
-    scan = scan_folder(str(tmp_path))
+    scan = scan_folder(tmp_path)
     assert [one.kind for one in scan.rejected] == ["mixed-series"]
     assert [(one.name, len(one.slices)) for one in scan.series] == [("series 01", 4)]
     for i in range(3):
         small = ct_dataset(instance=30 + i, z=3.0 * i, pixels=np.zeros((8, 8), np.int16))
         write(small, tmp_path / "s1" / f"y{i}.dcm")
-    scan = scan_folder(str(tmp_path))
-    assert [(one.name, len(one.slices)) for one in scan.series] == [
-        ("series 01 part 1", 4),
-        ("series 01 part 2", 4),
-    ]
+    scan = scan_folder(tmp_path)
+    assert [(one.name, len(one.slices)) for one in scan.series] == [("series 01 part 1", 4), ("series 01 part 2", 4)]
 
 
 def test_a_single_slice_has_no_spacing(tmp_path):
@@ -382,9 +368,9 @@ def test_a_single_slice_has_no_spacing(tmp_path):
 
 def test_bad_folders(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
-        scan_folder(str(tmp_path / "absent"))
+        scan_folder(tmp_path / "absent")
     with pytest.raises(InputError, match="is empty"):
-        scan_folder(str(tmp_path))
+        scan_folder(tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="is a file"):
         scan_folder(str(tmp_path / "file"))
@@ -393,7 +379,7 @@ def test_bad_folders(tmp_path):
 def test_nothing_that_scan_reports_names_the_patient(tmp_path):
     write_series(tmp_path / "Secret_Name", patient="Secret-42", zs=(0, 2, 2, 9), description="Secret liver")
     write(ct_dataset(instance=8, patient="Secret-42", RescaleSlope=None), tmp_path / "Secret" / "a.dcm")
-    scan = scan_folder(str(tmp_path))
+    scan = scan_folder(tmp_path)
     text = " ".join(f"{one.where} {one.reason}" for one in scan.rejected)
     with pytest.raises(DicomError) as caught:
         load_series(scan.series[0])
