@@ -13,7 +13,7 @@ from gluon_liver.data.us_labels import USLabel
 from gluon_liver.metrics.us_summary import us_summary
 from gluon_liver.report.us_drawing import draw_us
 from gluon_liver.report.us_page import write_us_report
-from gluon_liver.report.us_tables import kept_text, us_text
+from gluon_liver.report.us_tables import counted_text, us_text
 
 from .task import SCORE_THRESHOLD, Scored, Task
 
@@ -34,7 +34,7 @@ class US(Task[USDataset, USLabel]):
             model=scored.config.model,
             data_note=scored.note,
             phantom=scored.dataset.phantom,
-            kept=kept_text(_detections(scored.config)),
+            counted=counted_text(_detections(scored.config)),
             split_by=scored.dataset.split_by,
         )
 

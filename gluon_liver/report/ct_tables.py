@@ -1,26 +1,21 @@
-"""The paper's printed numbers, and ours beside them as text or Markdown.
-
-The tables are built once as :class:`Table` and rendered three times: here as text and as Markdown, and in the
-report's template as HTML.
-"""
+"""The CT paper's printed numbers, and ours beside them as text or Markdown."""
 
 from __future__ import annotations
 
-import textwrap
 from fractions import Fraction
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Union
 
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.ct_summary import check_summary
+
+from .table import Block, Cell, Notes, Printed, Table, as_markdown, as_text, data_statement, printed
 
 COLUMNS = ("Liver Cyst", "Hemangiomas", "HCCs")
 COLUMN_OF_CLASS = {"cyst": "Liver Cyst", "hemangioma": "Hemangiomas", "hcc": "HCCs"}
 
 
-class TestSet(NamedTuple):
+class CategoryCounts(NamedTuple):
     """One line of Table 1."""
-
-    __test__ = False  # not a pytest class
 
     training_patients: int
     training_lesions: int
@@ -28,36 +23,28 @@ class TestSet(NamedTuple):
     test_lesions: int
 
 
-class Printed(NamedTuple):
-    """A number as the paper prints it and as a float."""
-
-    text: str
-    value: float
-
-
 # Table 1: "Diagnostic Details for Each Category of Liver Mass".
-TABLE1: Dict[str, TestSet] = {
-    "Liver Cyst": TestSet(178, 910, 20, 98),
-    "Hemangiomas": TestSet(353, 495, 20, 38),
-    "HCCs": TestSet(90, 173, 20, 30),
+TABLE1: Dict[str, CategoryCounts] = {
+    "Liver Cyst": CategoryCounts(178, 910, 20, 98),
+    "Hemangiomas": CategoryCounts(353, 495, 20, 38),
+    "HCCs": CategoryCounts(90, 173, 20, 30),
 }
 
 
-def _printed(*texts: str) -> Dict[str, Printed]:
-    return {column: Printed(text, float(text)) for column, text in zip(COLUMNS, texts)}
+def _row(*texts: str) -> Dict[str, Printed]:
+    return {column: printed(text) for column, text in zip(COLUMNS, texts)}
 
 
 # Table 4: "The predictive accuracy of different frameworks", in percent.
 TABLE4: Dict[str, Dict[str, Printed]] = {
-    "R-50": _printed("69.23", "64.29", "70.96"),
-    "R-101": _printed("78.26", "72.91", "76.93"),
-    "R-50-2.5D": _printed("72.71", "66.23", "71.56"),
-    "R-101 region fusion": _printed("83.33", "78.35", "76.15"),
-    "R-50 multi-modal": _printed("72.47", "68.43", "72.14"),
-    "R-101 multi-modal": _printed("82.76", "78.98", "77.78"),
+    "R-50": _row("69.23", "64.29", "70.96"),
+    "R-101": _row("78.26", "72.91", "76.93"),
+    "R-50-2.5D": _row("72.71", "66.23", "71.56"),
+    "R-101 region fusion": _row("83.33", "78.35", "76.15"),
+    "R-50 multi-modal": _row("72.47", "68.43", "72.14"),
+    "R-101 multi-modal": _row("82.76", "78.98", "77.78"),
 }
 
-PHANTOM_WARNING = "phantom result: says nothing about patients"
 DENOMINATOR_WARNING = (
     "The paper does not say what its percentages are percentages of: none of Table 4's 18 cells is a count "
     "over the 98, 38 and 30 test lesions of Table 1, rounded or cut to two decimals. Its rows and ours may "
@@ -86,33 +73,14 @@ def table4_as_counts() -> List[CellCount]:
     """
     cells = []
     for row, columns in TABLE4.items():
-        for column, printed in columns.items():
+        for column, cell in columns.items():
             lesions = TABLE1[column].test_lesions
-            hundredths = Fraction(printed.text) * 100
+            hundredths = Fraction(cell.text) * 100
             exact = [Fraction(10000 * count, lesions) for count in range(lesions + 1)]
             possible = any(abs(value - hundredths) <= Fraction(1, 2) or int(value) == hundredths for value in exact)
             nearest = min(range(lesions + 1), key=lambda count: abs(exact[count] - hundredths))
-            cells.append(CellCount(row, column, printed.text, lesions, nearest, float(exact[nearest]) / 100, possible))
+            cells.append(CellCount(row, column, cell.text, lesions, nearest, float(exact[nearest]) / 100, possible))
     return cells
-
-
-class Cell(NamedTuple):
-    """A value with its interval and counts, as text; empty parts are not shown."""
-
-    value: str
-    interval: str = ""
-    counts: str = ""
-
-    def __str__(self) -> str:
-        return " ".join(part for part in self if part)
-
-
-class Table(NamedTuple):
-    """A table of texts: the first cell of each row names it."""
-
-    title: str
-    header: Tuple[str, ...]
-    rows: Tuple[Tuple[Cell, ...], ...]
 
 
 def comparison_table(summary: Dict[str, Any], *, row: Optional[str]) -> Table:
@@ -130,15 +98,15 @@ def comparison_table(summary: Dict[str, Any], *, row: Optional[str]) -> Table:
         raise InputError(f"Table 4 has no row {row!r}; its rows are {', '.join(TABLE4)} (none: null)")
     classes = list(summary["boxes"])
     ours = [summary["top1"][name] for name in classes]
-    rows = [
-        (Cell("this run, top-1"), *(percent(entry) for entry in ours)),
-        (Cell("slices right / n"), *(Cell(f"{entry['right']} / {entry['n']}") for entry in ours)),
+    rows: List[Sequence[Union[str, Cell]]] = [
+        ("this run, top-1", *(percent(entry) for entry in ours)),
+        ("slices right / n", *(f"{entry['right']} / {entry['n']}" for entry in ours)),
     ]
     if row is not None:
-        printed = [TABLE4[row].get(COLUMN_OF_CLASS.get(name, "")) for name in classes]
-        rows.insert(0, (Cell("paper, as printed"), *(Cell(cell.text if cell else "-") for cell in printed)))
+        paper = [TABLE4[row].get(COLUMN_OF_CLASS.get(name, "")) for name in classes]
+        rows.insert(0, ("paper, as printed", *(cell.text if cell else "-" for cell in paper)))
     title = f"Table 4, row {row}: accuracy in %" if row else "Top-1 accuracy in % (no row of Table 4)"
-    return Table(title, ("", *(COLUMN_OF_CLASS.get(name, name) for name in classes)), tuple(rows))
+    return Table.of(title, ("", *(COLUMN_OF_CLASS.get(name, name) for name in classes)), rows)
 
 
 def detection_table(summary: Dict[str, Any]) -> Table:
@@ -151,25 +119,25 @@ def detection_table(summary: Dict[str, Any]) -> Table:
         precision, recall, ap50 = summary["precision"][name], summary["recall"][name], summary["ap50"][mean]
         rows.append(
             (
-                Cell("all (AP: mean)" if name == "all" else name),
+                "all (AP: mean)" if name == "all" else name,
                 percent(precision)._replace(counts=f"n {precision['n']}"),
                 percent(recall)._replace(counts=f"n {recall['n']}"),
                 percent(ap50),
-                Cell(_percent(summary["ap75"][mean])),
-                Cell(_percent(summary["ap"][mean])),
+                _percent(summary["ap75"][mean]),
+                _percent(summary["ap"][mean]),
             )
         )
     title = f"Detection in %, IoU {settings['iou_threshold']:g}; precision and recall at score "
     title += f"{settings['score_threshold']:g}; n detections, n lesions"
-    return Table(title, ("class", "precision", "recall", "AP50", "AP75", "AP"), tuple(rows))
+    return Table.of(title, ("class", "precision", "recall", "AP50", "AP75", "AP"), rows)
 
 
 def froc_table(summary: Dict[str, Any]) -> Table:
     """Sensitivity at each rate of false positives, in percent."""
     check_summary(summary)
     names = [*summary["boxes"], "all"]
-    rows = [(Cell(rate), *(percent(summary["froc"][name][rate]) for name in names)) for rate in summary["froc"]["all"]]
-    return Table("FROC: sensitivity in % at false positives an image", ("FP an image", *names), tuple(rows))
+    rows = [(rate, *(percent(summary["froc"][name][rate]) for name in names)) for rate in summary["froc"]["all"]]
+    return Table.of("FROC: sensitivity in % at false positives an image", ("FP an image", *names), rows)
 
 
 def summary_notes(summary: Dict[str, Any]) -> List[str]:
@@ -207,30 +175,22 @@ def summary_notes(summary: Dict[str, Any]) -> List[str]:
 def table4_text(summary: Dict[str, Any], *, row: Optional[str], data_note: str, phantom: bool) -> str:
     """The comparison with Table 4 and the other metrics as plain text, at most 110 columns.
 
-    Args:
-        summary: of ct_summary. row: of TABLE4, or None.
-        data_note: what the data are. phantom: whether they are generated; the text then says what that is
-            worth.
-
-    Raises:
-        InputError: an unknown row, or not a ct_summary.
+    summary: of ct_summary. row: of TABLE4, or None. data_note: what the data are. phantom: whether they are generated;
+    the text then says what that is worth. Raises InputError for an unknown row, and for what is no ct_summary.
     """
-    blocks = [as_text(comparison_table(summary, row=row)), wrap(_data_statement(data_note, phantom))]
-    if row is not None:
-        blocks.append(wrap(DENOMINATOR_WARNING))
-    blocks += [as_text(detection_table(summary)), as_text(froc_table(summary))]
-    blocks.append("\n".join(wrap(note) for note in summary_notes(summary)))
-    return "\n\n".join(blocks) + "\n"
+    return as_text(*_blocks(summary, row, data_note, phantom))
 
 
 def table4_markdown(summary: Dict[str, Any], *, row: Optional[str], data_note: str, phantom: bool) -> str:
-    """The same as table4_text, as Markdown."""
-    blocks = [_as_markdown(comparison_table(summary, row=row)), _escape(_data_statement(data_note, phantom))]
-    if row is not None:
-        blocks.append(DENOMINATOR_WARNING)
-    blocks += [_as_markdown(detection_table(summary)), _as_markdown(froc_table(summary))]
-    blocks.append("\n".join(f"- {_escape(note)}" for note in summary_notes(summary)))
-    return "\n\n".join(blocks) + "\n"
+    """The same as :func:`table4_text`, as Markdown."""
+    return as_markdown(*_blocks(summary, row, data_note, phantom))
+
+
+def _blocks(summary: Dict[str, Any], row: Optional[str], data_note: str, phantom: bool) -> List[Block]:
+    tables = [detection_table(summary), froc_table(summary)]
+    warnings = [DENOMINATOR_WARNING] if row is not None else []
+    statement = data_statement(data_note, phantom)
+    return [comparison_table(summary, row=row), statement, *warnings, *tables, Notes(summary_notes(summary), bullet="")]
 
 
 def percent(entry: Dict[str, Any]) -> Cell:
@@ -251,34 +211,3 @@ def _entries(summary: Dict[str, Any]) -> Iterable[Dict[str, Any]]:
 
 def _percent(value: Optional[float]) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
-
-
-def _data_statement(data_note: str, phantom: bool) -> str:
-    return f"Data: {data_note}" + (f"\n{PHANTOM_WARNING}" if phantom else "")
-
-
-def wrap(text: str) -> str:
-    """The text in lines of at most 110 characters."""
-    return "\n".join(textwrap.fill(line, 110, break_on_hyphens=False) for line in text.splitlines())
-
-
-def as_text(table: Table) -> str:
-    """The table in columns of plain text."""
-    lines = [table.header, *(tuple(str(cell) for cell in row) for row in table.rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(table.header))]
-    text = [
-        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:]))]).rstrip()
-        for line in lines
-    ]
-    return "\n".join([table.title, "", text[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *text[1:]])
-
-
-def _as_markdown(table: Table) -> str:
-    lines: List[Sequence[str]] = [table.header, ["---"] + ["---:"] * (len(table.header) - 1)]
-    lines += [[str(cell) for cell in row] for row in table.rows]
-    rendered = ["| " + " | ".join(_escape(cell) for cell in line) + " |" for line in lines]
-    return "\n".join([f"**{_escape(table.title)}**", "", *rendered])
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

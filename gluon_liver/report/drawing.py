@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 Colour = Tuple[int, int, int]
+_Key = Tuple[str, Colour, Optional[bool]]  # of the legend: text, colour, whether its line is dashed (None: no line)
 
 # Told apart by colour-blind readers and bright enough for a dark slice; by class index.
 CLASS_COLOURS: Tuple[Colour, ...] = (
@@ -88,24 +89,19 @@ def draw_overlay(
         raise ValueError(f"a (H, W) or (H, W, 3) uint8 picture is needed, found {picture.shape} {picture.dtype}")
     if scale is None:
         scale = max(1, math.ceil(_LEGIBLE_SIDE / max(picture.shape[:2])))
-    annotated = gt_boxes is not None
-    if not annotated:
-        gt_boxes, gt_labels = (), ()
+    truth = None if gt_boxes is None or gt_labels is None else list(zip(gt_boxes, gt_labels))
     height, width = picture.shape[0] * scale, picture.shape[1] * scale
-    image = Image.fromarray(picture).resize((width, height), Image.BICUBIC).convert("RGB")
+    image = Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC).convert("RGB")
     line = max(1, round(max(width, height) / 320))
-    texts = [f"GT {classes[label]}" for label in gt_labels]
-    texts += [f"{classes[label]} {score:.2f}" for label, score in zip(labels, scores)]
-    of_marks = [GT_COLOUR] * len(gt_labels) + [colours[label % len(colours)] for label in labels]
-    marks = [
-        _Mark(
-            _outline(box, scale, line, width, height),
-            text,
-            colour,
-            number < len(gt_labels),
-            f"x {box[0]:.0f}, y {box[1]:.0f}",
-        )
-        for number, (box, text, colour) in enumerate(zip([*gt_boxes, *boxes], texts, of_marks))
+
+    def mark_of(box: np.ndarray, text: str, colour: Colour, dashed: bool) -> _Mark:
+        where = f"x {box[0]:.0f}, y {box[1]:.0f}"
+        return _Mark(_outline(box, scale, line, width, height), text, colour, dashed, where)
+
+    marks = [mark_of(box, f"GT {classes[label]}", GT_COLOUR, True) for box, label in truth or ()]
+    marks += [
+        mark_of(box, f"{classes[label]} {score:.2f}", colours[label % len(colours)], False)
+        for box, label, score in zip(boxes, labels, scores)
     ]
     draw = ImageDraw.Draw(image)
     for mark in reversed(marks):  # dashes last: they stay visible on a prediction that fits exactly
@@ -125,12 +121,12 @@ def draw_overlay(
     if not legend:
         return np.array(image)
     unplaced = [mark for mark, place in zip(marks, places) if place is None]
-    keys = [(name, colours[label % len(colours)], False) for label, name in enumerate(classes)]
-    if annotated:
+    keys: List[_Key] = [(name, colours[label % len(colours)], False) for label, name in enumerate(classes)]
+    if truth is not None:
         keys.append(("ground truth (GT)", GT_COLOUR, True))
     if not len(labels):
         keys.append(("no detection", _FAINT, None))
-    if annotated and not len(gt_boxes):
+    if truth == []:
         keys.append(("nothing annotated", _FAINT, None))
     keys += [(f"{mark.text} at {mark.where}", mark.colour, mark.dashed) for mark in unplaced]
     return np.concatenate([np.asarray(image), _legend(width, font, keys)])
@@ -155,32 +151,12 @@ def place_labels(
     placed: List[Optional[Rect]] = []
     reach = max(width, height) // 3
     for outline, (text_width, text_height) in zip(outlines, sizes):
-        found = None
-        for left, top in _candidates(outline, text_width, text_height, reach):
-            rect = Rect(left, top, left + text_width, top + text_height)
-            inside = left >= 0 and top >= 0 and rect.right <= width and rect.bottom <= height
-            if inside and not any(rect.meets(other) for other in taken):
-                found = rect
-                taken.append(rect)
-                break
-        placed.append(found)
+        corners = _candidates(outline, text_width, text_height, reach)
+        rects = (Rect(left, top, left + text_width, top + text_height) for left, top in corners)
+        inside = (one for one in rects if min(one[:2]) >= 0 and one.right <= width and one.bottom <= height)
+        placed.append(next((one for one in inside if not any(one.meets(other) for other in taken)), None))
+        taken += filter(None, placed[-1:])
     return placed
-
-
-def montage(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
-    """Tile (h, w, 3) uint8 images row by row on a dark ground, each cell as large as the largest image."""
-    if not images or columns < 1:
-        raise ValueError(f"{len(images)} images in {columns} columns")
-    gap = 8
-    height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
-    columns = min(columns, len(images))
-    rows = math.ceil(len(images) / columns)
-    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 32, dtype=np.uint8)
-    for number, image in enumerate(images):
-        top = gap + number // columns * (height + gap)
-        left = gap + number % columns * (width + gap)
-        sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return sheet
 
 
 def _candidates(outline: Rect, text_width: int, text_height: int, reach: int) -> Iterator[Tuple[int, int]]:
@@ -249,10 +225,8 @@ def _nearest(rect: Rect, other: Rect) -> Tuple[int, int]:
     return min(max(x, rect.left), rect.right - 1), min(max(y, rect.top), rect.bottom - 1)
 
 
-def _legend(
-    width: int, font: ImageFont.FreeTypeFont, items: Sequence[Tuple[str, Colour, Optional[bool]]]
-) -> np.ndarray:
-    """The strip under the image: (text, colour, whether its sample line is dashed; None: no line), wrapped."""
+def _legend(width: int, font: ImageFont.FreeTypeFont, items: Sequence[_Key]) -> np.ndarray:
+    """The strip under the image, wrapped."""
     row_height = _text_size(font, "Ag")[1] + 6
     swatch, gap = 2 * row_height // 3 + 6, 14
     places, x, row = [], 6, 0

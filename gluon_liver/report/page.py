@@ -1,32 +1,51 @@
-"""What the pages of both papers' runs share: the run's files, embedded pictures, the template's base, the write."""
+"""The page of a run of either paper: built from the files of the run folder and from nothing else."""
 
 from __future__ import annotations
 
 import base64
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import jinja2
 import yaml
 
 from gluon_liver.errors import RunError
+from gluon_liver.files.atomic import write_text
 from gluon_liver.files.json_records import read_json, read_text
 from gluon_liver.runs.log import read_log
 
 from . import plots
-from .results import REMEDY
+from .results import REMEDY, read_results
+from .table import PHANTOM_WARNING
 
 TEMPLATES = Path(__file__).parent / "templates"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def run_folder(folder: Union[str, Path]) -> Path:
-    """Raises :class:`RunError` unless the folder is there."""
-    run = Path(folder)
-    if not run.is_dir():
-        raise RunError(f"{run}: no such run folder; a run is what training writes to its output folder")
-    return run
+def write_page(
+    run: Path,
+    kind: str,
+    template: str,
+    overlay_kinds: Mapping[str, Tuple[str, str]],
+    values: Callable[[Path, Dict[str, Any]], Dict[str, Any]],
+) -> Path:
+    """Write RUN/report.html from config.yaml, environment.json, log.jsonl, results.json and overlays/*.png.
+
+    The page embeds its images and refers to nothing outside itself, and a page that exists is whole. kind: of the
+    results. overlay_kinds: of :func:`embedded_overlays`. values: (run folder, results) -> what the template shows
+    beside what all pages do. Returns the page's path. Raises :class:`RunError` that names a missing or invalid file.
+    """
+    results = read_results(run, kind)
+    shown = {
+        **shared_values(run),
+        **{key: results[key] for key in ("split", "classes", "data", "summary")},
+        "phantom_warning": PHANTOM_WARNING,
+        "overlays": embedded_overlays(results["overlays"], run, overlay_kinds),
+        **values(run, results),
+    }
+    write_text(run / "report.html", render(template, shown))
+    return run / "report.html"
 
 
 def shared_values(run: Path) -> Dict[str, Any]:
@@ -90,11 +109,11 @@ def data_uri(png: Optional[bytes]) -> Optional[str]:
 
 def _parse_config(text: str, path: Path) -> None:
     try:
-        found = yaml.safe_load(text)
+        config = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise RunError(f"{path}: not YAML: {error}") from error
-    if not isinstance(found, dict):
-        raise RunError(f"{path}: holds a {type(found).__name__}; a mapping is needed")
+    if not isinstance(config, dict):
+        raise RunError(f"{path}: holds a {type(config).__name__}; a mapping is needed")
 
 
 def _training_facts(log: List[Dict[str, Any]]) -> Optional[str]:

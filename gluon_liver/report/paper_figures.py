@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import matplotlib
 import numpy as np
@@ -31,7 +31,7 @@ class Cells(NamedTuple):
     stride: int
     scale: float
 
-    def on_image(self, cells: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
+    def on_image(self, cells: np.ndarray, shape: Tuple[int, ...]) -> np.ndarray:
         """A map (h, w) over a stored image (height, width): linear between cell centres, level beyond the last."""
         weights = []
         for pixels, count in zip(shape, cells.shape):
@@ -155,21 +155,21 @@ def _show(axes: Axes, title: str, grey: np.ndarray, box: np.ndarray, *, dashed: 
     axes.imshow(grey, cmap="gray", vmin=0, vmax=white, extent=extent, interpolation="bilinear")
     axes.autoscale(False)
     axes.set_anchor("N")  # level with its neighbours, whether or not a colour bar stands below
-    style = {"fill": False, "edgecolor": _BOX, "linewidth": 1.3, "linestyle": "--" if dashed else "-"}
+    style: Dict[str, Any] = {"fill": False, "edgecolor": _BOX, "linewidth": 1.3, "linestyle": "--" if dashed else "-"}
     axes.add_patch(Rectangle((box[0], box[1]), box[2] - box[0], box[3] - box[1], **style))
     axes.set_title(title, color=_TEXT, fontsize=10)
     axes.set_axis_off()
 
 
-def _row(axes: Axes, row: np.ndarray, cells: Cells, shape: Tuple[int, int]) -> None:
+def _row(axes: Axes, row: np.ndarray, cells: Cells, shape: Tuple[int, ...]) -> None:
     """Shares of what a lesion looks at, in percent, with a ring around the largest."""
     even = f"% a cell ({100 / row.size:.2g} if even)"
     _heat(axes, 100 * row, cells, shape, most=100 * row.max(), unit=even)
-    x, y = cells.pixel(*np.unravel_index(row.argmax(), row.shape))
+    x, y = cells.pixel(*divmod(int(row.argmax()), row.shape[1]))
     axes.plot([x], [y], "o", fillstyle="none", color="white", markersize=11, markeredgewidth=0.8)
 
 
-def _heat(axes: Axes, values: np.ndarray, cells: Cells, shape: Tuple[int, int], *, most: float, unit: str) -> None:
+def _heat(axes: Axes, values: np.ndarray, cells: Cells, shape: Tuple[int, ...], *, most: float, unit: str) -> None:
     """A map over a slice, from 0 to ``most``, with its colour bar; a map of zeros is left out and said to be zero."""
     if most <= 0:
         axes.text(
@@ -191,7 +191,7 @@ def _heat(axes: Axes, values: np.ndarray, cells: Cells, shape: Tuple[int, int], 
     bar.ax.set_facecolor("black")
     bar.set_label(f"{unit}, most {most:.3g}", color=_TEXT, fontsize=9)
     bar.ax.tick_params(colors=_TEXT, labelsize=8)
-    bar.outline.set_edgecolor(_FAINT)
+    bar.outline.set_edgecolor(_FAINT)  # type: ignore[operator]
 
 
 def _absent(axes: Axes, phase: str) -> None:

@@ -39,7 +39,7 @@ def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
     for number, (name, (steps, values)) in enumerate(series.items()):
         pooled = name == "total"
         colour = POOLED_COLOUR if pooled else CURVE_COLOURS[number % len(CURVE_COLOURS)]
-        style = dict(color=colour, linewidth=2.0 if pooled else 1.4, label=name.replace("_", " "))
+        style: Dict[str, Any] = dict(color=colour, linewidth=2.0 if pooled else 1.4, label=name.replace("_", " "))
         if len(steps) >= 2 * _SMOOTHING_STEPS:
             axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.22)
             smooth = np.convolve(values, np.full(_SMOOTHING_STEPS, 1 / _SMOOTHING_STEPS), mode="valid")

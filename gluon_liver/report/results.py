@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Sequence
+from typing import Any, Dict
 
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.files.json_records import read_json
@@ -13,7 +13,7 @@ from . import ct_tables, us_tables
 FORMAT = 1
 REMEDY = "reports are built from the files of a finished, evaluated run"
 # what each kind holds beside format, kind and data.phantom and data.note
-KEYS = {
+KEYS: Dict[str, Dict[str, Any]] = {
     "ct": dict(row=(str, type(None)), split=str, data=dict, classes=list, summary=dict, curves=dict, overlays=list),
     "us": dict(
         model=str, split=str, checkpoint=str, data=dict, detections=dict, classes=list, summary=dict, overlays=list
@@ -21,20 +21,23 @@ KEYS = {
 }
 
 
-def read_results(path: Path, *, kinds: Sequence[str] = ("ct",)) -> Dict[str, Any]:
-    """What evaluation wrote, of one of ``kinds``: "ct", "us".
+def read_results(run: Path, kind: str) -> Dict[str, Any]:
+    """What evaluation wrote to RUN/results.json; kind: "ct" or "us".
 
-    Raises :class:`RunError` when the file is missing, damaged, of another version or of another kind.
+    Raises :class:`RunError` when there is no run folder, and when the file is missing, damaged, of another version or
+    of the other kind.
     """
+    if not run.is_dir():
+        raise RunError(f"{run}: no such run folder; a run is what training writes to its output folder")
+    path = run / "results.json"
     results = read_json(path, error=RunError, remedy=REMEDY)
     if not isinstance(results, dict):
         raise RunError(f"{path}: expected keys, found {results!r}; evaluate the run again")
-    kind = results.get("kind")
-    if results.get("format") != FORMAT or kind not in kinds:
-        other = kind in KEYS and kind not in kinds and results.get("format") == FORMAT
+    written, version = results.get("kind"), results.get("format")
+    if version != FORMAT or written != kind:
+        other = written in KEYS and written != kind and version == FORMAT
         raise RunError(
-            f"{path}: format {results.get('format')!r}, kind {kind!r}; needed is format {FORMAT} of kind "
-            f"{' or '.join(map(repr, kinds))}. "
+            f"{path}: format {version!r}, kind {written!r}; needed is format {FORMAT} of kind {kind!r}. "
             + ("This is a run of the other paper" if other else "Evaluate the run again with this version")
         )
     for key, expected in KEYS[kind].items():
@@ -61,5 +64,5 @@ def _check_us(results: Dict[str, Any]) -> None:
         raise InputError(
             f"data must say fingerprint (text) and split_by ({', '.join(us_tables.SPLIT_NOTES)}); evaluate again"
         )
-    us_tables.kept_text(results["detections"])
+    us_tables.counted_text(results["detections"])
     us_tables.table1(results["summary"], model=results["model"])

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Sequence, Union
 
 import yaml
 
 from gluon_liver.errors import RunError
 from gluon_liver.files.json_records import read_record, read_text
 
-from . import ct_tables
-from .ct_tables import Cell, Table, percent
+from .ct_tables import COLUMN_OF_CLASS, DENOMINATOR_WARNING, TABLE4, percent
 from .results import REMEDY, read_results
+from .table import PHANTOM_WARNING, Cell, Table, as_text
 
 
 class EvaluatedRun(NamedTuple):
@@ -37,10 +37,8 @@ class _Training:
 
 def read_run(folder: Path) -> EvaluatedRun:
     """Raises :class:`RunError` for a folder that holds no evaluated run, or one that was trained on shuffled labels."""
-    if not folder.is_dir():
-        raise RunError(f"{folder}: no such run folder; a run is what training writes to its output folder")
+    results = read_results(folder, "ct")
     environment = read_record(_Training, folder / "environment.json", error=RunError, remedy=REMEDY)
-    results = read_results(folder / "results.json")
     # runs that trained on the same studies come from the same data and split
     data = json.dumps(sorted(environment.training_studies))
     config = yaml.safe_load(read_text(folder / "config.yaml", error=RunError, remedy=REMEDY))
@@ -73,34 +71,33 @@ def rows_text(runs: Sequence[EvaluatedRun]) -> str:
         if run.results["classes"] != classes:
             raise RunError(f"{run.name}: has the classes {run.results['classes']}, the first run has {classes}")
     sets = sorted({run.data for run in runs}, key=[run.data for run in runs].index)
-    blocks = [ct_tables.as_text(_table(runs, classes, sets)), _legend(runs, len(sets))]
-    blocks.append(ct_tables.wrap(ct_tables.DENOMINATOR_WARNING))
     notes = sorted({run.results["data"]["note"] for run in runs})
-    blocks.append(ct_tables.wrap("\n".join("Data: " + note for note in notes)))
-    if any(run.results["data"]["phantom"] for run in runs):
-        blocks.append(ct_tables.PHANTOM_WARNING)
-    return "\n\n".join(blocks) + "\n"
+    phantom = any(run.results["data"]["phantom"] for run in runs)
+    return as_text(
+        _table(runs, classes, sets),
+        _legend(runs, len(sets)),
+        DENOMINATOR_WARNING,
+        "\n".join("Data: " + note for note in notes),
+        *([PHANTOM_WARNING] if phantom else []),
+    )
 
 
 def _table(runs: Sequence[EvaluatedRun], classes: Sequence[str], sets: Sequence[str]) -> Table:
-    columns = [ct_tables.COLUMN_OF_CLASS.get(name, name) for name in classes]
-    rows: List[Sequence[Cell]] = []
-    for row, printed in ct_tables.TABLE4.items():
+    columns = [COLUMN_OF_CLASS.get(name, name) for name in classes]
+    rows: List[Sequence[Union[str, Cell]]] = []
+    for row, printed in TABLE4.items():
         cells = [printed.get(column) for column in columns]
-        blank = [Cell("")] * 3
-        rows.append([Cell(row), Cell("paper"), *(Cell(cell.text if cell else "-") for cell in cells), *blank])
+        rows.append([row, "paper", *(cell.text if cell else "-" for cell in cells), "", "", ""])
         for run in runs:
             if run.results["row"] != row:
                 continue
             summary = run.results["summary"]
             name = f"{run.name}, seed {run.seed}" + (f", set {sets.index(run.data) + 1}" if len(sets) > 1 else "")
-            overall = [summary["ap50"]["mean"], summary["precision"]["all"], summary["recall"]["all"]]
-            rows.append(
-                [Cell(""), Cell(name), *(percent(summary["top1"][one]) for one in classes)]
-                + [percent(entry)._replace(interval="") for entry in overall]
-            )
+            overall = (summary["ap50"]["mean"], summary["precision"]["all"], summary["recall"]["all"])
+            ours = [percent(summary["top1"][one]) for one in classes]
+            rows.append(["", name, *ours, *(percent(entry)._replace(interval="") for entry in overall)])
     header = ("row", "source", *columns, "AP50", "precision", "recall")
-    return Table("Table 4: accuracy in %", header, tuple(tuple(row) for row in rows))
+    return Table.of("Table 4: accuracy in %", header, rows)
 
 
 def _settings(run: EvaluatedRun) -> Dict[str, Any]:
@@ -118,4 +115,4 @@ def _legend(runs: Sequence[EvaluatedRun], sets: int) -> str:
     text += " Ours are at " + "; ".join(sorted({run.network for run in runs})) + "."
     if sets > 1:
         text += f" set: runs of one set share their training studies; there are {sets} sets."
-    return ct_tables.wrap(text)
+    return text

@@ -9,22 +9,18 @@ from gluon_liver.errors import InputError, RunError
 from gluon_liver.metrics.sensitivity import PairedTest, check_same_scenes, paired_t_test
 from gluon_liver.metrics.us_summary import sensitivities
 
-from .ct_tables import Cell, Table, as_text, wrap
 from .results import read_results
+from .table import Notes, Table, as_text, data_statement
 from .us_tables import (
     AP_ROWS,
     BASELINE,
-    DISAGREEMENT,
-    P_NOTE,
+    PAPER_NOTES,
     PAPER_SCENES,
-    PAPER_WORTH,
     PROPOSED,
     TABLE1,
     TABLE2,
-    bullets,
-    data_statement,
+    counted_text,
     decimals,
-    kept_text,
     label_of,
     mean_sd,
     us_notes,
@@ -40,9 +36,7 @@ class EvaluatedUsRun(NamedTuple):
 
 def read_us_run(folder: Path) -> EvaluatedUsRun:
     """Raises :class:`RunError` for a folder that holds no evaluated ultrasound run."""
-    if not folder.is_dir():
-        raise RunError(f"no run folder {folder}: train.py --out makes one, evaluate.py --run scores it")
-    return EvaluatedUsRun(folder.resolve().name, read_results(folder / "results.json", kinds=("us",)))
+    return EvaluatedUsRun(folder.resolve().name, read_results(folder, "us"))
 
 
 def paired_tests(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> Dict[str, PairedTest]:
@@ -84,31 +78,30 @@ def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
     """
     tests = paired_tests(run_a, run_b)
     a, b = run_a.results, run_b.results
-    legend = []
-    for letter, run in (("A", run_a), ("B", run_b)):
-        results = run.results
-        legend.append(f"{letter}: {run.name}, {results['model']}, checkpoint {results['checkpoint']}.")
+    legend = [
+        f"{letter}: {run.name}, {run.results['model']}, checkpoint {run.results['checkpoint']}."
+        for letter, run in (("A", run_a), ("B", run_b))
+    ]
     if a["model"] == b["model"]:
         legend.append(
             f"Both runs are {a['model']}; the paper compares {PROPOSED} (us-flow) with {BASELINE}: its rows of Table 2 "
             f"have {PROPOSED} under A and {BASELINE} under B."
         )
-    kept = kept_text(a["detections"], b["detections"])
-    notes = us_notes(a["summary"], kept=kept, split_by=a["data"]["split_by"])
+    counted = counted_text(a["detections"], b["detections"])
+    notes = us_notes(a["summary"], counted=counted, split_by=a["data"]["split_by"])
     notes += [f"{label_of(name)}: no t-test: {test.reason}." for name, test in tests.items() if test.reason]
     notes.append(
         "Our P values are two-sided, and t is positive where A is better. The test takes scenes for independent draws, "
         "which scenes of one patient are not."
     )
     data = list(dict.fromkeys(run["data"]["note"] for run in (a, b)))
-    blocks = [
-        as_text(_ap_table(a["summary"], b["summary"], _columns(a, b))),
-        as_text(_sensitivity_table(a, b, tests)),
-        wrap("\n".join(legend)),
+    return as_text(
+        _ap_table(a["summary"], b["summary"], _columns(a, b)),
+        _sensitivity_table(a, b, tests),
+        "\n".join(legend),
         data_statement(" / ".join(data), a["data"]["phantom"] or b["data"]["phantom"]),
-        bullets(notes + [PAPER_WORTH, DISAGREEMENT, P_NOTE]),
-    ]
-    return "\n\n".join(blocks) + "\n"
+        Notes([*notes, *PAPER_NOTES]),
+    )
 
 
 def _columns(a: Dict[str, Any], b: Dict[str, Any]) -> Tuple[str, str]:
@@ -118,34 +111,33 @@ def _columns(a: Dict[str, Any], b: Dict[str, Any]) -> Tuple[str, str]:
 
 
 def _ap_table(a: Dict[str, Any], b: Dict[str, Any], columns: Tuple[str, str]) -> Table:
-    rows: List[Tuple[Cell, ...]] = []
+    rows = []
     for row, key in AP_ROWS.items():
-        printed = [TABLE1[row][column] for column in columns]
+        paper = [TABLE1[row][column] for column in columns]
         ours = [a[key]["mean"], b[key]["mean"]]
-        texts = [*(one.text for one in printed), _difference(*(one.value for one in printed))]
-        texts += [*(decimals(value) for value in ours), _difference(*ours)]
-        rows.append((Cell(row), *(Cell(text) for text in texts)))
+        texts = [*(one.text for one in paper), _difference(*(one.value for one in paper))]
+        rows.append((row, *texts, *(decimals(value) for value in ours), _difference(*ours)))
     header = ("", *(f"paper: {column}" for column in columns), "difference", "A", "B", "A - B")
-    return Table("Table 1: average precision in tumor and vessel detection", header, tuple(rows))
+    return Table.of("Table 1: average precision in tumor and vessel detection", header, rows)
 
 
 def _sensitivity_table(a: Dict[str, Any], b: Dict[str, Any], tests: Dict[str, PairedTest]) -> Table:
     columns = _columns(a, b)
-    rows: List[Tuple[Cell, ...]] = []
+    rows: List[Tuple[str, ...]] = []
     for name, test in tests.items():
-        printed = TABLE2.get(label_of(name))
-        if printed:
-            one, other = (printed.sensitivity[column] for column in columns)
-            texts = [one.text, other.text, _difference(one.mean, other.mean), printed.p.text, printed.t.text]
-            rows.append((Cell(f"{label_of(name)}, paper"), *(Cell(text) for text in (*texts, str(PAPER_SCENES)))))
+        paper = TABLE2.get(label_of(name))
+        if paper:
+            one, other = (paper.sensitivity[column] for column in columns)
+            texts = [one.text, other.text, _difference(one.mean, other.mean), paper.p.text, paper.t.text]
+            rows.append((f"{label_of(name)}, paper", *texts, str(PAPER_SCENES)))
         texts = [mean_sd(run["summary"]["sensitivity"][name]) for run in (a, b)]
         texts.append("-" if test.difference is None else f"{test.difference:+.3f}")
         texts += [_p_text(test.p), "-" if test.t is None else f"{test.t:.3f}", str(test.n)]
-        rows.append((Cell(f"{label_of(name)}, A and B"), *(Cell(text) for text in texts)))
+        rows.append((f"{label_of(name)}, A and B", *texts))
     # two runs of one model are not the paper's two columns
     letters = ("A", "B") if a["model"] == b["model"] else (f"{columns[0]} / A", f"{columns[1]} / B")
     header = ("Label", *letters, "difference", "P value", "t-value", "scenes")
-    return Table("Table 2: mean sensitivity per scene, \u00b1 SD over scenes, and paired t-test", header, tuple(rows))
+    return Table.of("Table 2: mean sensitivity per scene, \u00b1 SD over scenes, and paired t-test", header, rows)
 
 
 def _difference(one: Optional[float], other: Optional[float]) -> str:

@@ -28,23 +28,11 @@ def draw_us(
     scale: Optional[int] = None,
     legend: bool = True,
 ) -> np.ndarray:
-    """Draw detections with score >= score_threshold (solid, label and score) and ground truth (dashed, white).
+    """:func:`draw_overlay` of the detections with score >= score_threshold over an RGB frame.
 
-    Args:
-        frame: (H, W, 3) RGB uint8.
-        boxes: (m, 4) x1, y1, x2, y2 in pixels of frame, x2 and y2 exclusive; labels (m,), scores (m,).
-        classes: names by label, each of US_COLOURS.
-        gt_boxes: (n, 4), gt_labels (n,); None for a frame that nobody annotated.
-        scale: whole enlargement factor; by default the smallest that makes the longer side 640 pixels or more.
-        legend: a strip under the frame; its height changes with what is drawn, so a video has none.
-
-    Returns:
-        (scale * H + strip, scale * W, 3) uint8 RGB.
-
-    Raises:
-        InputError: a class without a colour.
+    classes: each of US_COLOURS. legend: its height changes with what is drawn, so a video has none. Raises InputError
+    for a class without a colour.
     """
-    colours: Sequence[Colour] = [_colour(name) for name in classes]
     scores = np.asarray(scores, dtype=np.float64).reshape(-1)
     order = np.argsort(-scores, kind="stable")  # where room is short, better detections have their text nearer
     order = order[scores[order] >= score_threshold]
@@ -56,7 +44,7 @@ def draw_us(
         gt_boxes=gt_boxes,
         gt_labels=gt_labels,
         classes=classes,
-        colours=colours,
+        colours=[_colour(name) for name in classes],
         scale=scale,
         legend=legend,
     )

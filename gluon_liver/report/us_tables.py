@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Union
 
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.us_summary import check_us_summary
 
-from .ct_tables import PHANTOM_WARNING, Cell, Printed, Table, as_text, wrap
+from .table import Cell, Notes, Printed, Table, as_text, data_statement, printed
 
 PROPOSED, BASELINE = "Our model", "Faster R-CNN"
 COLUMN_OF_MODEL = {"us-flow": PROPOSED, "us-faster-rcnn": BASELINE}
@@ -17,9 +16,12 @@ AP_ROWS = {"Mean AP": "ap", "AP50": "ap50", "AP75": "ap75"}  # as Table 1 names 
 
 # Table 1: "Comparison of AP in tumor detection".
 TABLE1: Dict[str, Dict[str, Printed]] = {
-    "Mean AP": {PROPOSED: Printed("0.549", 0.549), BASELINE: Printed("0.530", 0.530)},
-    "AP50": {PROPOSED: Printed("0.887", 0.887), BASELINE: Printed("0.881", 0.881)},
-    "AP75": {PROPOSED: Printed("0.641", 0.641), BASELINE: Printed("0.625", 0.625)},
+    row: {PROPOSED: printed(ours), BASELINE: printed(baseline)}
+    for row, ours, baseline in (
+        ("Mean AP", "0.549", "0.530"),
+        ("AP50", "0.887", "0.881"),
+        ("AP75", "0.641", "0.625"),
+    )
 }
 
 
@@ -29,6 +31,11 @@ class PrintedSensitivity(NamedTuple):
     text: str
     mean: float
     sd: float
+
+    @classmethod
+    def of(cls, text: str) -> PrintedSensitivity:
+        mean, sd = text.split("\u00b1")
+        return cls(text, float(mean), float(sd))
 
 
 class PrintedTest(NamedTuple):
@@ -41,22 +48,13 @@ class PrintedTest(NamedTuple):
 
 # Table 2: "Comparison of mean sensitivity and detection results by paired two-samples t-test", 30 scenes.
 TABLE2: Dict[str, PrintedTest] = {
-    "Tumor": PrintedTest(
-        {
-            PROPOSED: PrintedSensitivity("0.627±0.390", 0.627, 0.390),
-            BASELINE: PrintedSensitivity("0.456±0.411", 0.456, 0.411),
-        },
-        Printed("0.003", 0.003),
-        Printed("\u22122.921", -2.921),
-    ),
-    "Blood vessel": PrintedTest(
-        {
-            PROPOSED: PrintedSensitivity("0.558±0.201", 0.558, 0.201),
-            BASELINE: PrintedSensitivity("0.576±0.202", 0.576, 0.202),
-        },
-        Printed("0.290", 0.290),
-        Printed("\u22120.559", -0.559),
-    ),
+    label: PrintedTest(
+        dict(zip((PROPOSED, BASELINE), map(PrintedSensitivity.of, sensitivity))), printed(p_value), printed(t_value)
+    )
+    for label, sensitivity, p_value, t_value in (
+        ("Tumor", ("0.627±0.390", "0.456±0.411"), "0.003", "\u22122.921"),
+        ("Blood vessel", ("0.558±0.201", "0.576±0.202"), "0.290", "\u22120.559"),
+    )
 }
 PAPER_SCENES = 30
 
@@ -68,8 +66,8 @@ class PrintedGain(NamedTuple):
     better: Printed
 
 
-ABSTRACT = PrintedGain(PrintedSensitivity("0.623±0.385", 0.623, 0.385), Printed("0.146", 0.146))
-RESULTS = PrintedGain(TABLE2["Tumor"].sensitivity[PROPOSED], Printed("0.171", 0.171))
+ABSTRACT = PrintedGain(PrintedSensitivity.of("0.623±0.385"), printed("0.146"))
+RESULTS = PrintedGain(TABLE2["Tumor"].sensitivity[PROPOSED], printed("0.171"))
 
 PAPER_WORTH = (
     "The paper's numbers come from one video of one patient with one tumor. Table 1 is on 19 of its 91 labelled images "
@@ -87,6 +85,7 @@ P_NOTE = (
     "one-sided, 0.007 and 0.580 two-sided. The printed signs of t fit no one direction: both are negative, though the "
     "paper's model is better on tumors and worse on vessels."
 )
+PAPER_NOTES = (PAPER_WORTH, DISAGREEMENT, P_NOTE)
 SPLIT_NOTES = {
     "image": "The split parts images: frames next to the evaluated ones, of the same scenes and patients, were trained "
     "on. The numbers are too good for new scenes, let alone new patients.",
@@ -100,15 +99,11 @@ def table1(summary: Dict[str, Any], *, model: str) -> Table:
     """Mean AP, AP50 and AP75 over labels: both printed columns and this run's. Raises InputError as us_text."""
     _check(summary, model)
     rows = [
-        (
-            Cell(row),
-            *(Cell(TABLE1[row][column].text) for column in (PROPOSED, BASELINE)),
-            Cell(decimals(summary[key]["mean"])),
-        )
+        (row, *(TABLE1[row][column].text for column in (PROPOSED, BASELINE)), decimals(summary[key]["mean"]))
         for row, key in AP_ROWS.items()
     ]
     header = ("", *(f"paper: {column}" for column in (PROPOSED, BASELINE)), f"this run: {model}")
-    return Table("Table 1: average precision in tumor and vessel detection", header, tuple(rows))
+    return Table.of("Table 1: average precision in tumor and vessel detection", header, rows)
 
 
 def table2(summary: Dict[str, Any], *, model: str) -> Table:
@@ -116,13 +111,12 @@ def table2(summary: Dict[str, Any], *, model: str) -> Table:
     _check(summary, model)
     rows = []
     for name in summary["boxes"]:
-        printed = TABLE2.get(label_of(name))
-        paper = [Cell("-")] * 4
-        if printed:
-            texts = [printed.sensitivity[column].text for column in (PROPOSED, BASELINE)]
-            paper = [Cell(text) for text in (*texts, printed.p.text, printed.t.text)]
+        paper, texts = TABLE2.get(label_of(name)), ["-"] * 4
+        if paper:
+            texts = [paper.sensitivity[column].text for column in (PROPOSED, BASELINE)]
+            texts += [paper.p.text, paper.t.text]
         ours = summary["sensitivity"][name]
-        rows.append((Cell(label_of(name)), *paper, Cell(mean_sd(ours)), Cell(str(ours["n"]))))
+        rows.append((label_of(name), *texts, mean_sd(ours), str(ours["n"])))
     header = (
         "Label",
         *(f"paper: {column}" for column in (PROPOSED, BASELINE)),
@@ -131,7 +125,7 @@ def table2(summary: Dict[str, Any], *, model: str) -> Table:
         f"this run: {model}",
         "scenes",
     )
-    return Table("Table 2: mean sensitivity per scene, \u00b1 SD over scenes", header, tuple(rows))
+    return Table.of("Table 2: mean sensitivity per scene, \u00b1 SD over scenes", header, rows)
 
 
 def label_table(summary: Dict[str, Any]) -> Table:
@@ -140,9 +134,9 @@ def label_table(summary: Dict[str, Any]) -> Table:
     rows = []
     for name in [*summary["boxes"], "mean"]:
         boxes = summary["boxes"].get(name, sum(summary["boxes"].values()))
-        values = (Cell(decimals(summary[key][name])) for key in AP_ROWS.values())
-        rows.append((Cell(label_of(name) if name != "mean" else "mean (boxes: all)"), *values, Cell(str(boxes))))
-    return Table("This run by label", ("Label", *AP_ROWS, "boxes"), tuple(rows))
+        values = (decimals(summary[key][name]) for key in AP_ROWS.values())
+        rows.append((label_of(name) if name != "mean" else "mean (boxes: all)", *values, str(boxes)))
+    return Table.of("This run by label", ("Label", *AP_ROWS, "boxes"), rows)
 
 
 def scene_table(summary: Dict[str, Any]) -> Table:
@@ -151,32 +145,32 @@ def scene_table(summary: Dict[str, Any]) -> Table:
     by_class = [{row["scene"]: row for row in entry["scenes"]} for entry in summary["sensitivity"].values()]
     rows = []
     for number, scene in enumerate(summary["scenes"], start=1):
-        cells = [Cell(str(number)), Cell(scene["scene"]), Cell(str(scene["images"]))]
+        cells: List[Union[str, Cell]] = [str(number), scene["scene"], str(scene["images"])]
         for rows_of in by_class:
             row = rows_of.get(scene["scene"])
             counts = f"{row['found']} of {row['n']}" if row else ""
-            cells.append(Cell(decimals(row["found"] / row["n"]), counts=counts) if row else Cell("-"))
-        rows.append(tuple(cells))
+            cells.append(Cell(decimals(row["found"] / row["n"]), counts=counts) if row else "-")
+        rows.append(cells)
     header = ("", "scene", "frames", *(label_of(name) for name in summary["sensitivity"]))
-    return Table("Sensitivity by scene", header, tuple(rows))
+    return Table.of("Sensitivity by scene", header, rows)
 
 
-def kept_text(*kept: Mapping[str, Any]) -> str:
+def counted_text(*detections: Mapping[str, Any]) -> str:
     """Which detections are counted, from ``detections`` of results.json: score_threshold, max_detections.
 
     Raises InputError where one of them is missing or no number.
     """
-    for one in kept:
+    for one in detections:
         if not all(type(one.get(key)) in (int, float) for key in ("score_threshold", "max_detections")):
             raise InputError("detections must say score_threshold and max_detections (numbers); evaluate again")
-    texts = (f"score above {one['score_threshold']:g}, at most {one['max_detections']} a frame" for one in kept)
+    texts = (f"score above {one['score_threshold']:g}, at most {one['max_detections']} a frame" for one in detections)
     return " / ".join(dict.fromkeys(texts))
 
 
-def us_notes(summary: Dict[str, Any], *, kept: str, split_by: Optional[str] = None) -> List[str]:
+def us_notes(summary: Dict[str, Any], *, counted: str, split_by: Optional[str] = None) -> List[str]:
     """How the numbers are counted and what the evaluated set is; split_by adds what the split may leak.
 
-    kept: of :func:`kept_text`.
+    counted: of :func:`counted_text`.
     """
     check_us_summary(summary)
     settings = summary["settings"]
@@ -185,7 +179,7 @@ def us_notes(summary: Dict[str, Any], *, kept: str, split_by: Optional[str] = No
         f"Evaluated: patients: {summary['patients']}; scenes: {len(summary['scenes'])}; frames: {summary['images']}, "
         f"annotated {summary['annotated_images']}; boxes: {boxes}.",
         "Table 1: COCO (pycocotools), Mean AP over IoU 0.50 to 0.95 and over labels; detections that the "
-        f"configuration keeps: {kept}.",
+        f"configuration keeps: {counted}.",
         f"Table 2: a box is found by a detection of its label with IoU {settings['iou_threshold']:g} or more and score "
         f"{settings['score_threshold']:g} or more, one box a detection. The paper gives no score for Table 2; its "
         "Figure S1 draws 0.5 or more.",
@@ -202,42 +196,26 @@ def us_notes(summary: Dict[str, Any], *, kept: str, split_by: Optional[str] = No
 
 
 def us_text(
-    summary: Dict[str, Any], *, model: str, data_note: str, phantom: bool, kept: str, split_by: Optional[str] = None
+    summary: Dict[str, Any], *, model: str, data_note: str, phantom: bool, counted: str, split_by: Optional[str] = None
 ) -> str:
     """Both tables with this run beside the printed numbers, and what they are worth; at most 110 columns.
 
-    Args:
-        summary: of us_summary. model: "us-flow" or "us-faster-rcnn".
-        data_note: what the data are. phantom: whether they are generated; the text then says what that is worth.
-        kept: which detections are counted, of kept_text.
-        split_by: "patient", "scene" or "image", what no two splits share; None where it is not known.
+    summary: of us_summary. model: "us-flow" or "us-faster-rcnn". data_note: what the data are. phantom: whether they
+    are generated; the text then says what that is worth. counted: which detections, of :func:`counted_text`. split_by:
+    "patient", "scene" or "image", what no two splits share; None where it is not known.
 
-    Raises:
-        InputError: an unknown model or split_by, or not a us_summary.
+    Raises InputError for an unknown model or split_by, and for what is no us_summary.
     """
     if split_by is not None and split_by not in SPLIT_NOTES:
         raise InputError(f"split_by is {split_by!r}; it is one of {', '.join(SPLIT_NOTES)}")
     beside = f'This run is {model}, {"the" if model == "us-flow" else "the baseline"} "{COLUMN_OF_MODEL.get(model)}"'
-    blocks = [
-        as_text(table1(summary, model=model)),
-        as_text(table2(summary, model=model)),
-        wrap(f"{beside} of the paper's tables."),
+    return as_text(
+        table1(summary, model=model),
+        table2(summary, model=model),
+        f"{beside} of the paper's tables.",
         data_statement(data_note, phantom),
-        as_text(label_table(summary)),
-        bullets(us_notes(summary, kept=kept, split_by=split_by) + [PAPER_WORTH, DISAGREEMENT, P_NOTE]),
-    ]
-    return "\n\n".join(blocks) + "\n"
-
-
-def data_statement(data_note: str, phantom: bool) -> str:
-    """What the data are and, for phantoms, what that is worth."""
-    return wrap(f"Data: {data_note}" + (f"\n{PHANTOM_WARNING}" if phantom else ""))
-
-
-def bullets(notes: Sequence[str]) -> str:
-    """A list of notes in lines of at most 110 characters."""
-    return "\n".join(
-        textwrap.fill(note, 110, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False) for note in notes
+        label_table(summary),
+        Notes([*us_notes(summary, counted=counted, split_by=split_by), *PAPER_NOTES]),
     )
 
 

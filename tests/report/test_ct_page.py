@@ -42,9 +42,8 @@ class Page(HTMLParser):
 
 
 def change(path, **entries):
-    found = json.loads(path.read_text(encoding="utf-8"))
-    found.update(entries)
-    path.write_text(json.dumps(found), encoding="utf-8")
+    record = {**json.loads(path.read_text(encoding="utf-8")), **entries}
+    path.write_text(json.dumps(record), encoding="utf-8")
 
 
 def report_of(run):

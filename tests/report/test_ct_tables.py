@@ -8,7 +8,6 @@ from gluon_liver.errors import InputError
 from gluon_liver.metrics import ct_summary
 from gluon_liver.report.ct_tables import (
     COLUMNS,
-    PHANTOM_WARNING,
     TABLE1,
     TABLE4,
     comparison_table,
@@ -19,6 +18,7 @@ from gluon_liver.report.ct_tables import (
     table4_markdown,
     table4_text,
 )
+from gluon_liver.report.table import PHANTOM_WARNING
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gluon_liver.report.drawing import CLASS_COLOURS, GT_COLOUR, Rect, draw_overlay, montage, place_labels
+from gluon_liver.report.drawing import CLASS_COLOURS, GT_COLOUR, Rect, draw_overlay, place_labels
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 NOTHING = dict(boxes=np.zeros((0, 4)), labels=[], scores=[], gt_boxes=np.zeros((0, 4)), gt_labels=[], classes=CLASSES)
@@ -90,14 +90,3 @@ def test_only_eight_bit_grey_or_rgb():
     for wrong in (np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8)):
         with pytest.raises(ValueError, match="uint8"):
             draw_overlay(wrong, **NOTHING)
-
-
-def test_montage():
-    images = [np.full((10 + number, 20, 3), 100 + number, np.uint8) for number in range(5)]
-    sheet = montage(images, 2)
-    assert sheet.shape == (3 * (14 + 8) + 8, 2 * (20 + 8) + 8, 3)
-    assert (sheet[8:18, 8:28] == 100).all() and (sheet[30:42, 8:28] == 102).all()
-    assert (sheet[8:19, 36:56] == 101).all() and (sheet[52:, 36:] == 32).all()
-    assert montage(images[:1], 4).shape == (26, 36, 3)
-    with pytest.raises(ValueError):
-        montage([], 2)

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from gluon_liver.errors import RunError
-from gluon_liver.report.ct_tables import DENOMINATOR_WARNING, PHANTOM_WARNING
+from gluon_liver.report.ct_tables import DENOMINATOR_WARNING
+from gluon_liver.report.table import PHANTOM_WARNING
 from gluon_liver.report.table4 import EvaluatedRun, read_run, rows_text
 
 

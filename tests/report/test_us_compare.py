@@ -8,7 +8,7 @@ import pytest
 
 from gluon_liver.commands import main
 from gluon_liver.errors import RunError
-from gluon_liver.report.ct_tables import PHANTOM_WARNING
+from gluon_liver.report.table import PHANTOM_WARNING
 from gluon_liver.report.us_compare import EvaluatedUsRun, compare_text, paired_tests, read_us_run
 
 MISSED = {(0, 0), (3, 0), (5, 1)}
@@ -120,7 +120,7 @@ def test_evaluate_compares_from_the_command_line(us_run, make_us_results, tmp_pa
         ("", "give --run RUN to score a run, or --compare RUN_A RUN_B"),
         ("--compare {us} {us} --run {us} --split val", "takes no --run, --split"),
         ("--compare {us} {us} --bootstrap 5 --data x", "takes no --data, --bootstrap"),
-        ("--compare {us} {us}/nowhere", "no run folder"),
+        ("--compare {us} {us}/nowhere", "no such run folder"),
         ("--compare {us}/overlays {us}", "results.json cannot be read: No such file"),
         ("--compare {us} {us} --device gpu:0", "takes no --device"),
     ],

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gluon_liver.errors import InputError
-from gluon_liver.report.ct_tables import PHANTOM_WARNING
+from gluon_liver.report.table import PHANTOM_WARNING
 from gluon_liver.report.us_tables import (
     ABSTRACT,
     DISAGREEMENT,
@@ -11,7 +11,7 @@ from gluon_liver.report.us_tables import (
     RESULTS,
     TABLE1,
     TABLE2,
-    kept_text,
+    counted_text,
     label_table,
     mean_sd,
     scene_table,
@@ -31,7 +31,7 @@ PRINTED2 = """
 Tumor 0.627±0.390 0.456±0.411 0.003 −2.921
 Blood vessel 0.558±0.201 0.576±0.202 0.290 −0.559
 """
-KEPT = kept_text({"score_threshold": 0.05, "max_detections": 30})
+COUNTED = counted_text({"score_threshold": 0.05, "max_detections": 30})
 
 
 def lines(table, columns):
@@ -91,14 +91,14 @@ def test_what_is_undefined_has_a_dash(us_summary_of):
     assert mean_sd({"mean": None, "sd": None}) == "-"
     assert mean_sd({"mean": 0.25, "sd": None}) == "0.250±-"
     summary = us_summary_of()
-    assert not any(note.startswith("-:") for note in us_notes(summary, kept=KEPT))
+    assert not any(note.startswith("-:") for note in us_notes(summary, counted=COUNTED))
     summary["sensitivity"]["tumor"].update(n=1, sd=None, scenes=[{"scene": "case-0a/scene-001", "found": 6, "n": 6}])
-    assert any("an SD two" in note for note in us_notes(summary, kept=KEPT))
+    assert any("an SD two" in note for note in us_notes(summary, counted=COUNTED))
 
 
 @pytest.mark.parametrize("model, column", [("us-flow", "Our model"), ("us-faster-rcnn", "Faster R-CNN")])
 def test_the_text_says_what_a_reader_must_know(us_summary_of, model, column):
-    text = us_text(us_summary_of(), model=model, data_note="made up", phantom=True, kept=KEPT, split_by="image")
+    text = us_text(us_summary_of(), model=model, data_note="made up", phantom=True, counted=COUNTED, split_by="image")
     flat = " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 110
     assert f"this run: {model}" in flat and f'"{column}" of the paper' in flat
@@ -116,19 +116,19 @@ def test_the_text_says_what_a_reader_must_know(us_summary_of, model, column):
         "One patient: the SD",
     ):
         assert wanted in flat
-    real = us_text(us_summary_of(), model=model, data_note="one hospital", phantom=False, kept=KEPT)
+    real = us_text(us_summary_of(), model=model, data_note="one hospital", phantom=False, counted=COUNTED)
     assert "hantom" not in real and "The split parts" not in real
 
 
 @pytest.mark.parametrize("split_by, wanted", [("scene", "other scenes of the same"), ("patient", "none is in two")])
 def test_what_the_split_may_leak(us_summary_of, split_by, wanted):
-    assert sum(wanted in note for note in us_notes(us_summary_of(), kept=KEPT, split_by=split_by)) == 1
+    assert sum(wanted in note for note in us_notes(us_summary_of(), counted=COUNTED, split_by=split_by)) == 1
 
 
 def test_other_models_and_splits_are_refused(us_summary_of):
     with pytest.raises(InputError, match="no model 'us-new'; they have us-flow, us-faster-rcnn"):
-        us_text(us_summary_of(), model="us-new", data_note="x", phantom=True, kept=KEPT)
+        us_text(us_summary_of(), model="us-new", data_note="x", phantom=True, counted=COUNTED)
     with pytest.raises(InputError, match="split_by is 'video'"):
-        us_text(us_summary_of(), model="us-flow", data_note="x", phantom=True, kept=KEPT, split_by="video")
+        us_text(us_summary_of(), model="us-flow", data_note="x", phantom=True, counted=COUNTED, split_by="video")
     with pytest.raises(InputError, match="no valid"):
-        us_text({}, model="us-flow", data_note="x", phantom=True, kept=KEPT)
+        us_text({}, model="us-flow", data_note="x", phantom=True, counted=COUNTED)
