@@ -11,8 +11,10 @@ import numpy as np
 from gluon_liver.config.load import load_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data import ct_labels, us_labels
+from gluon_liver.data.ct_dataset import CTDataset, input_phases, shown_phases
 from gluon_liver.data.ct_loader import OpenCase
 from gluon_liver.data.study import Study
+from gluon_liver.data.us_dataset import USDataset
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference.detector import SliceDetector, detect_slices
 from gluon_liver.inference.lesions import Lesion, find_lesions
@@ -21,8 +23,10 @@ from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.nets import DetectionNet
 from gluon_liver.prepare.phases import DEFAULT_ORDER
 from gluon_liver.runs.devices import parse_device
-from gluon_liver.runs.run import Run, input_phases
+from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
+
+CLASSES = {CTDataset.task: ct_labels.CLASSES, USDataset.task: us_labels.CLASSES}  # of the papers
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +57,8 @@ class Detector:
         self._run = run
         self._detector, self.checkpoint = SliceDetector.from_run(run, context=context)
         self.classes = tuple(self._detector.classes)
-        self._stream = None if run.config.task == "ct" else StreamDetector(self._detector, context=context)
+        us = run.config.task == USDataset.task
+        self._stream = StreamDetector(self._detector, context=context) if us else None
 
     def detect_volume(
         self,
@@ -102,7 +107,7 @@ class Detector:
     def detect_study(self, study: Study, *, score_threshold: float = 0.5) -> VolumeResult:
         """:meth:`detect_volume` of a study, as :func:`gluon_liver.read_study` gives it."""
         self._reference_phase()
-        self._run.check_phases(study.phases, study.reference_phase)
+        self._run.check_shown(shown_phases(self._run.config, study.phases, study.reference_phase))
         case = OpenCase.in_memory(study, self._run.config.data)
         detections = detect_slices(self._detector, case, progress=False)
         lesions = find_lesions(
@@ -169,7 +174,6 @@ def build_network(
     configuration and for phases that it cannot relate.
     """
     config = config if isinstance(config, Config) else load_config(config)
-    if classes is None:
-        classes = ct_labels.CLASSES if config.task == "ct" else us_labels.CLASSES
-    detector = make_detector(config, classes=classes, phases=input_phases(config, phases), context=parse_device(device))
+    classes, count = classes or CLASSES[config.task], input_phases(config, phases)
+    detector = make_detector(config, classes=classes, phases=count, context=parse_device(device))
     return DetectionNet(detector)
