@@ -187,7 +187,7 @@ def supervisor_line(command: Sequence[str], watch: Dict[str, str], *, remote: bo
     if remote:
         passed = dict(watch, **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ})
         words = ["env"] + [f"{name}={value}" for name, value in passed.items()] + words
-        cwd = os.getcwd()
+        cwd = str(Path.cwd())
         if SPECIAL.search(cwd):
             raise InputError(
                 f"the tracker cannot change to {cwd!r} on other machines: use a folder without blanks and "

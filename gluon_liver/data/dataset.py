@@ -7,7 +7,6 @@ A third task adds a subclass of :class:`Dataset` here in data/, a loader of its 
 from __future__ import annotations
 
 import abc
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,7 +83,7 @@ class CaseInfo:
 
     def rules(self) -> Rules:
         """That the case can be the name of a folder."""
-        yield "case", self.case == os.path.basename(self.case) and self.case not in ("", ".", ".."), "a plain name"
+        yield "case", self.case == Path(self.case).name and self.case not in ("", ".", ".."), "a plain name"
 
 
 @dataclass(frozen=True)

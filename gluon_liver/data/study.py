@@ -206,7 +206,7 @@ def _study_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        name = os.path.basename(str(error.filename))
+        name = Path(str(error.filename)).name
         raise DatasetError(f"study {case} has no {name}; import it again") from error
     except OSError as error:
         raise DatasetError(f"study {case} cannot be read: {error.strerror or error}") from error

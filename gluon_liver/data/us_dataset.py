@@ -8,7 +8,6 @@ rows of frames.npy. DATA/splits.json: patients, scenes or images, as dataset.jso
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Dict, List, Mapping, Sequence, Set, Tuple, Type
@@ -77,7 +76,7 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
     def frames(self, case: str) -> np.ndarray:
         """uint8 (n, H, W, 3) RGB memory map of one case. Raises DatasetError."""
         info = self.info(case)
-        path = os.path.join(self.folder, "studies", case, "frames.npy")
+        path = self.folder / "studies" / case / "frames.npy"
         try:
             frames = open_array(path)
         except OSError as error:

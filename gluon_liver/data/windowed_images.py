@@ -5,6 +5,7 @@ DATA/images/<window>-<storage>/<case>.npy.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Optional, Sequence
 
 import cv2
@@ -24,13 +25,13 @@ STORAGES = ("raw", "jpeg")
 JPEG_QUALITY = 95
 
 
-def images_folder(dataset: CTDataset, window: Window, storage: str) -> str:
+def images_folder(dataset: CTDataset, window: Window, storage: str) -> Path:
     """The folder of one window and storage. Raises ConfigError for an unknown one."""
     if storage not in STORAGES:
         raise ConfigError(f"there is no image storage {storage!r}; it is one of {', '.join(STORAGES)}")
     width, level = window_values(window)
     name = window if isinstance(window, str) else f"w{width:g}l{level:g}"
-    return os.path.join(dataset.folder, "images", f"{name}-{storage}")
+    return dataset.folder / "images" / f"{name}-{storage}"
 
 
 def prepare_images(
@@ -40,7 +41,7 @@ def prepare_images(
     storage: str = "raw",
     cases: Optional[Sequence[str]] = None,
     progress: bool = False,
-) -> str:
+) -> Path:
     """Write uint8 (P, Z, Y, X) at stored size for `cases` (default: all), and return the folder.
 
     "jpeg" passes each slice through a JPEG of quality 95 (the paper stored JPEG), "raw" does not.
@@ -49,13 +50,13 @@ def prepare_images(
     """
     folder = images_folder(dataset, window, storage)
     try:
-        os.makedirs(folder, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DatasetError(f"{folder} cannot be made: {error.strerror}") from error
     wanted = [info.case for info in dataset.cases] if cases is None else cases
     for case in tqdm(wanted, desc="images", unit="study", disable=None if progress else True):
-        path = os.path.join(folder, f"{case}.npy")
-        source = os.path.join(dataset.folder, "studies", case, "volume.npy")
+        path = folder / f"{case}.npy"
+        source = dataset.folder / "studies" / case / "volume.npy"
         study = dataset.study(case)
         if _is_current(path, source, study.hu.shape):
             continue
@@ -81,7 +82,7 @@ def windowed(hu: np.ndarray, window: Window, storage: str) -> np.ndarray:
 
 def open_images(dataset: CTDataset, case: str, window: Window, storage: str = "raw") -> np.ndarray:
     """uint8 (P, Z, Y, X) memory map of one case. Raises DatasetError unless `prepare_images` has been run."""
-    path = os.path.join(images_folder(dataset, window, storage), f"{case}.npy")
+    path = images_folder(dataset, window, storage) / f"{case}.npy"
     try:
         return open_array(path)
     except FileNotFoundError as error:
@@ -92,8 +93,8 @@ def open_images(dataset: CTDataset, case: str, window: Window, storage: str = "r
         raise DatasetError(f"{path} is damaged; delete it and prepare the images again") from error
 
 
-def _is_current(path: str, source: str, shape: Any) -> bool:
-    if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(source):
+def _is_current(path: Path, source: Path, shape: Any) -> bool:
+    if not path.exists() or path.stat().st_mtime < source.stat().st_mtime:
         return False
     try:
         stored = open_array(path)

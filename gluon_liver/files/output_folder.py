@@ -43,7 +43,7 @@ def check_output(out: Path, source: Path, *, overwrite: bool) -> None:
             raise InputError(f"--out {out} exists; choose another folder, or replace it with --overwrite")
         if any(out.iterdir()) and not (out / "dataset.json").is_file():
             raise InputError(f"--out {out} is no data folder (it has no dataset.json), so --overwrite leaves it alone")
-        foreign = sorted(set(os.listdir(out)) - set(DATA_ENTRIES))
+        foreign = sorted({path.name for path in out.iterdir()} - set(DATA_ENTRIES))
         if foreign:
             raise InputError(
                 f"--out {out} holds {foreign[0]!r}, which no import wrote, so --overwrite leaves the folder alone; "
@@ -93,11 +93,11 @@ def whole_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
         if sibling.name.startswith(prefix):
             _remove_if_stale(sibling, out)
     temporary = out.parent / f"{prefix}{os.getpid()}"
-    os.mkdir(temporary)
+    temporary.mkdir()
     try:
         with file_lock(temporary / LOCK, busy=f"{out} is being written by {{user}}"):
             yield temporary
-            os.remove(temporary / LOCK)
+            (temporary / LOCK).unlink()
             if os.path.lexists(out) and not replace:
                 raise InputError(f"{out} has come into being meanwhile; choose another --out")
             if out.exists():

@@ -151,7 +151,7 @@ def write_private(log: CTImportLog, folder: Path, salt: str, source: Path) -> No
     folders: Dict[str, str] = {}
     for series in log.scan.series:
         for one in series.slices[:1]:
-            folders.setdefault(series.study_uid, os.path.dirname(os.path.abspath(one.path)))
+            folders.setdefault(series.study_uid, str(Path(os.path.abspath(one.path)).parent))
     key = (
         (one.case, one.patient, one.study_uid, folders.get(one.study_uid, ""), int(one.taken)) for one in log.studies
     )

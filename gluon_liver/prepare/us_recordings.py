@@ -31,7 +31,7 @@ def list_recordings(source: Path) -> Dict[str, str]:
         if any(name.lower().endswith(IMAGE_ENDINGS) for name in names):
             recordings[below.as_posix() if below.parts else source.resolve().name] = root
         else:
-            recordings.update(((below / name).as_posix(), os.path.join(root, name)) for name in names)
+            recordings.update(((below / name).as_posix(), str(Path(root) / name)) for name in names)
     if not recordings:
         raise InputError(f"{source} is empty: there is no file in it or below it")
     return dict(sorted(recordings.items()))

@@ -111,7 +111,7 @@ class Run:
     @property
     def data_folder(self) -> Path:
         """The prepared data that the run was trained on."""
-        return Path(os.path.normpath(os.path.join(os.path.realpath(str(self.folder)), self.environment["data"])))
+        return Path(os.path.normpath(self.folder.resolve() / self.environment["data"]))
 
     @property
     def input_phases(self) -> int:
