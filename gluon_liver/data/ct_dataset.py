@@ -10,7 +10,7 @@ import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, ConfigError, DatasetError
-from gluon_liver.files.typed import Rules
+from gluon_liver.files.typed import ONE_OR_MORE, Rules, required
 
 from .ct_labels import Annotations, CTLabel, load_annotations
 from .dataset import CaseInfo, Dataset
@@ -32,7 +32,7 @@ class CTDescription:
 
     phases: Tuple[str, ...]
     reference_phase: str
-    studies: Tuple[StudyInfo, ...]
+    studies: Tuple[StudyInfo, ...] = required(ONE_OR_MORE)
 
     def rules(self) -> Rules:
         """That the reference phase is one of the phases."""

@@ -17,7 +17,7 @@ import numpy as np
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import DatasetError, SplitError
 from gluon_liver.files.json_records import read_record
-from gluon_liver.files.typed import Rules
+from gluon_liver.files.typed import ONE_OR_MORE, Rules, required
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult
 
@@ -67,7 +67,6 @@ class Label(Protocol):
 
 L = TypeVar("L", bound=Label)
 D = TypeVar("D", bound="Dataset")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Description:
 
     kind: str
     format: int
-    classes: Tuple[str, ...]
+    classes: Tuple[str, ...] = required(ONE_OR_MORE)
     phantom: bool = False
 
 
@@ -136,10 +135,11 @@ class Dataset(abc.ABC, Generic[L, C]):
     def open(cls: Type[D], folder: Union[str, Path]) -> D:
         """Open DATA. Raises DatasetError (AnnotationError, SplitError) that names the file and the key."""
         folder = Path(folder)
-        shared, own = read_description(folder, {cls.task: cls.description})
+        shared = read_description(folder, kinds=(cls.task,))
+        own = read_record(cls.description, folder / "dataset.json", error=DatasetError, remedy=REMEDY)
         cases = own.studies
-        if len({info.case for info in cases}) != len(cases) or not cases:
-            raise DatasetError(f"{folder}/dataset.json: studies lists {'a case twice' if cases else 'no case'}")
+        if len({info.case for info in cases}) != len(cases):
+            raise DatasetError(f"{folder}/dataset.json lists a case twice")
         for info in cases:
             for name in cls.files:
                 if not (folder / "studies" / info.case / name).is_file():
@@ -257,20 +257,17 @@ class Dataset(abc.ABC, Generic[L, C]):
         )
 
 
-def read_description(folder: Path, tasks: Mapping[str, Type[T]]) -> Tuple[Description, T]:
-    """dataset.json of data of one of ``tasks``: what all tasks share, and the rest as the task has it.
-
-    Raises DatasetError that names the key.
-    """
+def read_description(folder: Path, *, kinds: Sequence[str]) -> Description:
+    """dataset.json of data of one of ``kinds``, as far as the tasks share it. Raises DatasetError."""
     path = folder / "dataset.json"
-    make_one = f"make one with `python -m gluon_liver import {' or '.join(tasks)}`"
+    make_one = f"make one with `python -m gluon_liver import {' or '.join(kinds)}`"
     if not folder.is_dir():
         raise DatasetError(f"{folder}: there is no such data folder; {make_one}")
     if not path.is_file():
         raise DatasetError(f"{folder} has no dataset.json; {make_one}")
     shared = read_record(Description, path, error=DatasetError, remedy=REMEDY)
-    if shared.kind not in tasks:
-        raise DatasetError(f"{path} describes data of kind {shared.kind!r}; this needs {' or '.join(map(repr, tasks))}")
+    if shared.kind not in kinds:
+        raise DatasetError(f"{path} describes data of kind {shared.kind!r}; this needs {' or '.join(map(repr, kinds))}")
     if shared.format != FORMAT:
         raise DatasetError(f"{path} has format {shared.format}, this version reads {FORMAT}; {REMEDY}")
-    return shared, read_record(tasks[shared.kind], path, error=DatasetError, remedy=REMEDY)
+    return shared

@@ -37,8 +37,7 @@ LOADERS: Dict[str, Callable[..., Loader]] = {"ct": _ct_loader, "us": _us_loader}
 
 def open_dataset(folder: Union[str, Path]) -> Dataset:
     """Data of any task. Raises DatasetError as :meth:`Dataset.open` does."""
-    shared, _ = read_description(Path(folder), {name: kind.description for name, kind in DATASETS.items()})
-    return DATASETS[shared.kind].open(folder)
+    return DATASETS[read_description(Path(folder), kinds=list(DATASETS)).kind].open(folder)
 
 
 def make_loader(config: Config, dataset: Dataset, *, cases: Sequence[str], progress: bool = False) -> Loader:

@@ -16,7 +16,7 @@ import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, DatasetError
-from gluon_liver.files.typed import one_of, required
+from gluon_liver.files.typed import ONE_OR_MORE, one_of, required
 
 from .dataset import CaseInfo, Dataset
 from .network_input import unit_range
@@ -43,7 +43,7 @@ class RecordingInfo(CaseInfo):
 class USDescription:
     """What dataset.json says of ultrasound data alone."""
 
-    studies: Tuple[RecordingInfo, ...]
+    studies: Tuple[RecordingInfo, ...] = required(ONE_OR_MORE)
     split_by: str = required(one_of(*SPLIT_BY))
 
 

@@ -45,6 +45,9 @@ class Limit:
         return Limit(lambda value: self.holds(value) and other.holds(value), f"{self.wanted} and {other.wanted}")
 
 
+ONE_OR_MORE = Limit(bool, "one or more")  # of a list
+
+
 def limited(default: T, limit: Limit) -> T:
     """A dataclass field with a default and a limit. None needs no limit: it passes where the type is Optional."""
     return dataclasses.field(default=default, metadata={"limit": limit})

@@ -10,7 +10,9 @@ import json
 from pathlib import Path
 from typing import Any, Dict, Mapping, Sequence
 
+from gluon_liver.errors import InputError
 from gluon_liver.files.digest import digest, plain_file
+from gluon_liver.files.json_records import read_json
 
 PARAMETERS, OPTIMIZER, STATE, CONFIG = "net.params", "optimizer.params", "state.json", "config.yaml"
 MANIFEST = "manifest.json"
@@ -40,7 +42,7 @@ def verified(folder: Path, *names: str) -> Dict[str, Any]:
     Files that it does not list are not looked at. Raises :class:`DamageError`.
     """
     try:
-        manifest = json.loads(plain_file(folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(plain_file(folder / MANIFEST))
         listed, known = manifest["files"], FILES[manifest["format"]]
         if manifest["format"] > 1 and manifest["sha256"] != own_digest(manifest):
             raise ValueError(f"{MANIFEST} differs from its own SHA-256")
@@ -49,7 +51,7 @@ def verified(folder: Path, *names: str) -> Dict[str, Any]:
         if type(manifest["step"]) is not int or not isinstance(manifest["classes"], list):
             raise ValueError("step or classes are of another kind")
         odd = [name for name in names or sorted(listed) if digest(folder / name) != listed[name]]
-    except (OSError, LookupError, TypeError, ValueError) as error:
+    except (OSError, InputError, LookupError, TypeError, ValueError) as error:
         raise DamageError(f"not a complete checkpoint ({error!r})") from error
     if odd:
         raise DamageError(f"{odd[0]} is damaged: its size or SHA-256 differs from the manifest")
