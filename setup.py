@@ -78,13 +78,14 @@ setup(
     extras_require={
         "cpu": ["mxnet==1.9.1"],
         "cu112": ["mxnet-cu112==1.9.1"] + CUDA,
+        # Before Python 3.10 the libraries bring fewer types, so that mypy says other things of them.
         "test": [
             "coverage[toml]>=7.6.1,<8",
-            "mypy>=1.14.1,<3",
+            "mypy>=2.4.1,<3; python_version >= '3.10'",
             "pytest>=8.3.5,<10",
             "ruff>=0.17.6,<0.18",
-            "types-PyYAML>=6.0.12",
-            "types-tqdm>=4.66",
+            "types-PyYAML>=6.0.12; python_version >= '3.10'",
+            "types-tqdm>=4.67; python_version >= '3.10'",
         ],
     },
 )

@@ -102,7 +102,7 @@ def precision_recall_curve(records: MatchRecords) -> Dict[str, List[float]]:
 def corners(records: MatchRecords) -> Tuple[IntArray, IntArray]:
     """Where a curve over thresholds bends: rows at which a new hit is reached, and the last; hits down to each."""
     ends = threshold_ends(records.scores)
-    hits = np.cumsum(records.hit)[ends]
+    hits = np.cumsum(records.hit, dtype=np.int64)[ends]
     bends = np.diff(hits, prepend=0) > 0
     bends[-1:] = True
     return ends[bends], hits[bends]

@@ -274,10 +274,9 @@ def test_too_many_boxes_are_refused_before_training(tiny_dataset, make_config, t
 
     images = [
         dataclasses.replace(image, boxes=np.tile(image.boxes, (5, 1)), labels=np.tile(image.labels, 5))
-        for image in tiny_dataset.annotations.images
+        for image in tiny_dataset.labels
     ]
-    annotations = dataclasses.replace(tiny_dataset.annotations, images=images)
-    crowded = dataclasses.replace(tiny_dataset, annotations=annotations)
+    crowded = dataclasses.replace(tiny_dataset, labels=images)
     with pytest.raises(DatasetError, match="5 boxes, network.head.max_boxes is 4"):
         train(make_config(), crowded, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
