@@ -9,6 +9,7 @@ import yaml
 
 from gluon_liver.errors import ConfigError
 from gluon_liver.files.atomic import write_text
+from gluon_liver.files.json_records import read_yaml
 from gluon_liver.files.typed import build
 
 from .schema import Config
@@ -62,10 +63,7 @@ def _find(name: Union[str, Path]) -> Path:
 def _read_tree(path: Path, *, seen: Tuple[Path, ...]) -> Dict[str, Any]:
     if path.resolve() in seen:
         raise ConfigError(f"{path.name}: BASE refers back to the file itself")
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name} is not YAML: {error}") from error
+    tree = read_yaml(path, error=ConfigError)
     tree = {} if tree is None else tree
     if not isinstance(tree, dict):
         raise ConfigError(f"{path.name}: expected keys and values, found a {type(tree).__name__}")

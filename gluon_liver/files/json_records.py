@@ -1,10 +1,12 @@
-"""Files of text and JSON, read with errors that name the file, the key in it, and what to do."""
+"""Files of text, JSON and YAML, read with errors that name the file, the key in it, and what to do."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Type, TypeVar, Union
+from typing import Any, Callable, Type, TypeVar, Union
+
+import yaml
 
 from gluon_liver.errors import GluonLiverError, InputError
 
@@ -25,13 +27,12 @@ def read_text(path: Union[str, Path], *, error: Type[GluonLiverError] = InputErr
 
 def read_json(path: Union[str, Path], *, error: Type[GluonLiverError] = InputError, remedy: str = "") -> Any:
     """The value of a JSON file. Raises as :func:`read_text`, and names line and column of what is not JSON."""
-    text = read_text(path, error=error, remedy=remedy)
-    try:
-        return json.loads(text)
-    except ValueError as problem:
-        raise error(_message(f"{path} cannot be read: it is not JSON: {problem}", remedy)) from problem
-    except RecursionError as problem:
-        raise error(_message(f"{path} cannot be read: it is nested too deeply", remedy)) from problem
+    return _parsed(json.loads, "JSON", path, error, remedy)
+
+
+def read_yaml(path: Union[str, Path], *, error: Type[GluonLiverError] = InputError, remedy: str = "") -> Any:
+    """The value of a YAML file. Raises as :func:`read_json`."""
+    return _parsed(yaml.safe_load, "YAML", path, error, remedy)
 
 
 def read_record(
@@ -48,6 +49,19 @@ def read_record(
         return build(cls, value, where=str(path), error=error, refuse_unknown=refuse_unknown)
     except error as problem:
         raise error(_message(str(problem), remedy)) from problem
+
+
+def _parsed(
+    parse: Callable[[str], Any], name: str, path: Union[str, Path], error: Type[GluonLiverError], remedy: str
+) -> Any:
+    text = read_text(path, error=error, remedy=remedy)
+    try:
+        return parse(text)
+    except (ValueError, yaml.YAMLError) as problem:  # a word of YAML that looks like a date is a ValueError
+        reason = " ".join(str(problem).split())
+        raise error(_message(f"{path} cannot be read: it is not {name}: {reason}", remedy)) from problem
+    except RecursionError as problem:
+        raise error(_message(f"{path} cannot be read: it is nested too deeply", remedy)) from problem
 
 
 def _message(text: str, remedy: str) -> str:

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-import yaml
-
 from gluon_liver.errors import PhaseError
+from gluon_liver.files.json_records import read_yaml
 from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
 
 DEFAULT_ORDER = ("non_contrast", "arterial", "delayed")
@@ -110,18 +109,7 @@ def reference_of(path: Union[str, Path]) -> Optional[str]:
 
 
 def _read_record(path: str) -> Dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            record = yaml.safe_load(stream)
-    except OSError as error:
-        raise PhaseError(f"the phase file {path} cannot be read: {error.strerror}") from error
-    except RecursionError as error:
-        raise PhaseError(f"the phase file {path} is nested too deeply to be read") from error
-    except (yaml.YAMLError, ValueError) as error:
-        # ValueError: bytes that are no UTF-8, and words that look like a date or a number but are none.
-        mark = getattr(error, "problem_mark", None)
-        place = f" (line {mark.line + 1})" if mark else ""
-        raise PhaseError(f"the phase file {path} is not YAML{place}") from error
+    record = read_yaml(path, error=PhaseError)
     if not isinstance(record, dict):
         raise PhaseError(f"the phase file {path} must hold the keys order, reference, series, patterns")
     unknown = sorted(str(key) for key in record if key not in ("order", "reference", "series", "patterns"))

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import jinja2
-import yaml
 
 from gluon_liver.errors import RunError
 from gluon_liver.files.atomic import write_text
-from gluon_liver.files.json_records import read_json, read_text
+from gluon_liver.files.json_records import read_json, read_text, read_yaml
 from gluon_liver.runs.log import read_log
 
 from . import plots
@@ -51,7 +50,8 @@ def write_page(
 def shared_values(run: Path) -> Dict[str, Any]:
     """What base.html.j2 shows of config.yaml, environment.json and log.jsonl. Raises :class:`RunError`."""
     config_text = read_text(run / "config.yaml", error=RunError, remedy=REMEDY)
-    _parse_config(config_text, run / "config.yaml")
+    if not isinstance(read_yaml(run / "config.yaml", error=RunError), dict):
+        raise RunError(f"{run / 'config.yaml'}: a mapping is needed")
     environment = read_json(run / "environment.json", error=RunError, remedy=REMEDY)
     log = read_log(run / "log.jsonl")
     return {
@@ -105,15 +105,6 @@ def embedded_overlays(entries: List[Any], run: Path, kinds: Mapping[str, Tuple[s
 def data_uri(png: Optional[bytes]) -> Optional[str]:
     """PNG bytes as the source of an image that needs no file."""
     return None if png is None else "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def _parse_config(text: str, path: Path) -> None:
-    try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RunError(f"{path}: not YAML: {error}") from error
-    if not isinstance(config, dict):
-        raise RunError(f"{path}: holds a {type(config).__name__}; a mapping is needed")
 
 
 def _training_facts(log: List[Dict[str, Any]]) -> Optional[str]:

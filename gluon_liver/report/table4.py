@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence, Union
 
-import yaml
-
 from gluon_liver.errors import RunError
-from gluon_liver.files.json_records import read_record, read_text
+from gluon_liver.files.json_records import read_record, read_yaml
 
 from .ct_tables import COLUMN_OF_CLASS, DENOMINATOR_WARNING, TABLE4, percent
 from .results import REMEDY, read_results
@@ -41,7 +39,7 @@ def read_run(folder: Path) -> EvaluatedRun:
     environment = read_record(_Training, folder / "environment.json", error=RunError, remedy=REMEDY)
     # runs that trained on the same studies come from the same data and split
     data = json.dumps(sorted(environment.training_studies))
-    config = yaml.safe_load(read_text(folder / "config.yaml", error=RunError, remedy=REMEDY))
+    config = read_yaml(folder / "config.yaml", error=RunError, remedy=REMEDY)
     try:
         shuffled, size, width = config["data"]["shuffled_labels"], config["data"]["size"], config["network"]["width"]
     except (KeyError, TypeError) as error:

@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 from typing import Any, Collection, Dict, Mapping, Optional, Tuple, Union
 
-import yaml
-
 from gluon_liver.config.load import build_config, save_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data.ct_dataset import input_phases
@@ -20,7 +18,7 @@ from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import DATASETS, check_task
 from gluon_liver.errors import ConfigError, DatasetError, RunError
 from gluon_liver.files.atomic import write_json
-from gluon_liver.files.json_records import read_json, read_text
+from gluon_liver.files.json_records import read_json, read_yaml
 from gluon_liver.files.lock import LOCK
 from gluon_liver.system.environment import describe_environment
 
@@ -89,8 +87,8 @@ class Run:
             if not (folder / name).is_file():
                 raise RunError(f"{folder} is not a run folder: it has no {name}")
         try:
-            config = build_config(yaml.safe_load(read_text(folder / "config.yaml", error=RunError)))
-        except (yaml.YAMLError, ConfigError) as error:
+            config = build_config(read_yaml(folder / "config.yaml", error=RunError))
+        except ConfigError as error:
             raise RunError(f"{folder / 'config.yaml'} cannot be read: {error}") from error
         environment = read_json(folder / "environment.json", error=RunError)
         for key, kind in {"data": str, **DATASETS[config.task].run_record}.items():

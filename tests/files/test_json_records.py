@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from gluon_liver.errors import RunError
-from gluon_liver.files.json_records import read_json, read_record, read_text
+from gluon_liver.files.json_records import read_json, read_record, read_text, read_yaml
 from gluon_liver.files.typed import at_least, required
 
 
@@ -53,8 +53,26 @@ def test_what_is_wrong_is_named_and_what_to_do(path, content, message):
 
 def test_a_file_that_is_not_there(path):
     assert refused(path, remedy="train") == f" cannot be read: {os.strerror(2)}; train"
+    with pytest.raises(RunError, match="cannot be read: No such file"):
+        read_yaml(path, error=RunError)
     path.mkdir()
     assert refused(path) == f" cannot be read: {os.strerror(21)}"
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("a: [", "it is not YAML: .* line 1, column 5"),
+        ("a: 2020-13-45", "it is not YAML: month must be in 1..12"),
+        ("a: " + "[" * 5000, "it is nested too deeply"),
+    ],
+)
+def test_yaml(path, text, message):
+    path.write_text("a: [1, 1.5]")
+    assert read_yaml(path) == {"a": [1, 1.5]}
+    path.write_text(text)
+    with pytest.raises(RunError, match=f"epoch.json cannot be read: {message}.*; write it anew$"):
+        read_yaml(path, error=RunError, remedy="write it anew")
 
 
 def test_unknown_keys_are_refused_where_that_is_asked_for(path):
