@@ -7,6 +7,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .options import add_import, add_split_fractions
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m gluon_liver import ct``."""
@@ -17,22 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference", metavar="PHASE", help="phase whose grid the others are put on (default: arterial)"
     )
-    parser.add_argument("--salt", metavar="TEXT", help="text that makes case ids reproducible (default: random)")
     parser.add_argument(
         "--regrid",
         action="store_true",
         help="interpolate gaps and uneven slice spacing, and undo gantry tilt, instead of refusing",
     )
-    parser.add_argument(
-        "--split-fractions",
-        type=float,
-        nargs=3,
-        default=(0.7, 0.1, 0.2),
-        metavar=("TRAIN", "VAL", "TEST"),
-        help="shares of patients (default: 0.7 0.1 0.2)",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing data folder")
+    add_split_fractions(parser, "patients")
+    add_import(parser)
     parser.add_argument(
         "--list-series",
         type=Path,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .options import add_import, add_split_fractions
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m gluon_liver import us``."""
@@ -31,20 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what no two splits share (default: patient); the paper splits images, which leaks",
     )
     amount = parser.add_mutually_exclusive_group()
-    amount.add_argument(
-        "--split-fractions",
-        type=float,
-        nargs=3,
-        default=(0.7, 0.1, 0.2),
-        metavar=("TRAIN", "VAL", "TEST"),
-        help="shares of what is split (default: 0.7 0.1 0.2)",
-    )
+    add_split_fractions(amount, "what is split")
     amount.add_argument(
         "--test-images", type=int, metavar="N", help="with --split-by image: N images for test, the others for training"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
-    parser.add_argument("--salt", metavar="TEXT", help="text that makes case ids reproducible (default: random)")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing data folder")
+    add_import(parser)
 
 
 def run(args: argparse.Namespace) -> int:

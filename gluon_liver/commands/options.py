@@ -52,6 +52,25 @@ def add_bootstrap(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_import(parser: argparse.ArgumentParser) -> None:
+    """``--seed``, ``--salt`` and ``--overwrite`` of an import."""
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
+    parser.add_argument("--salt", metavar="TEXT", help="text that makes case ids reproducible (default: random)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing data folder")
+
+
+def add_split_fractions(container: argparse._ActionsContainer, what: str) -> None:
+    """``--split-fractions``, shares of ``what``."""
+    container.add_argument(
+        "--split-fractions",
+        type=float,
+        nargs=3,
+        default=(0.7, 0.1, 0.2),
+        metavar=("TRAIN", "VAL", "TEST"),
+        help=f"shares of {what} (default: 0.7 0.1 0.2)",
+    )
+
+
 def prepare_device(args: argparse.Namespace) -> None:
     """Called before MXNet is imported: see :func:`gluon_liver.system.runtime.prefer_synchronous_engine`."""
     from gluon_liver.system.runtime import prefer_synchronous_engine

@@ -85,4 +85,4 @@ def load_splits(path: Union[str, Path]) -> Splits:
 
 def save_splits(splits: Splits, path: Union[str, Path]) -> None:
     """Write a split file whole or not at all."""
-    write_json(path, asdict(splits))
+    write_json(path, {"seed": splits.seed, **asdict(splits)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Union
 
 from gluon_liver.errors import InputError
@@ -50,37 +49,6 @@ DENOMINATOR_WARNING = (
     "over the 98, 38 and 30 test lesions of Table 1, rounded or cut to two decimals. Its rows and ours may "
     "count different things."
 )
-
-
-class CellCount(NamedTuple):
-    """Whether a cell of Table 4 can be a count over the test lesions of its column."""
-
-    row: str
-    column: str
-    printed: str
-    lesions: int
-    nearest: int
-    nearest_percent: float
-    possible: bool
-
-
-def table4_as_counts() -> List[CellCount]:
-    """Try every count k of the n test lesions (Table 1) for every cell of Table 4.
-
-    A cell is possible when 100 k/n, rounded (halves either way) or cut to two decimals, is the printed
-    number. The arithmetic is exact. None of the 18 cells is possible. (Always rounding up would admit one:
-    26/38 = 68.4211 for the printed 68.43.)
-    """
-    cells = []
-    for row, columns in TABLE4.items():
-        for column, cell in columns.items():
-            lesions = TABLE1[column].test_lesions
-            hundredths = Fraction(cell.text) * 100
-            exact = [Fraction(10000 * count, lesions) for count in range(lesions + 1)]
-            possible = any(abs(value - hundredths) <= Fraction(1, 2) or int(value) == hundredths for value in exact)
-            nearest = min(range(lesions + 1), key=lambda count: abs(exact[count] - hundredths))
-            cells.append(CellCount(row, column, cell.text, lesions, nearest, float(exact[nearest]) / 100, possible))
-    return cells
 
 
 def comparison_table(summary: Dict[str, Any], *, row: Optional[str]) -> Table:

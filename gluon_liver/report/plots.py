@@ -48,10 +48,7 @@ def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
             axes.plot(steps, values, marker="." if len(steps) < 40 else "", **style)
     if all((values > 0).all() for _, values in series.values()):
         axes.set_yscale("log")
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss")
-    _legend_above(axes)
-    return _png(figure)
+    return _png(figure, axes, "step", "loss")
 
 
 def plot_froc(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:
@@ -82,10 +79,7 @@ def plot_froc(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel("false positives an image")
-    axes.set_ylabel("sensitivity")
-    _legend_above(axes)
-    return _png(figure)
+    return _png(figure, axes, "false positives an image", "sensitivity")
 
 
 def plot_precision_recall(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:
@@ -103,10 +97,7 @@ def plot_precision_recall(curves: Dict[str, Dict[str, Sequence[float]]]) -> byte
         axes.plot(curve["recall"], curve["precision"], marker=marker, markersize=3, **style)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.05)
-    axes.set_xlabel("recall")
-    axes.set_ylabel("precision")
-    _legend_above(axes)
-    return _png(figure)
+    return _png(figure, axes, "recall", "precision")
 
 
 def plot_scene_sensitivity(scenes: Sequence[str], sensitivity: Mapping[str, Mapping[str, float]]) -> bytes:
@@ -138,10 +129,7 @@ def plot_scene_sensitivity(scenes: Sequence[str], sensitivity: Mapping[str, Mapp
     axes.set_xlim(0.3, len(scenes) + room * (1 + 0.6 * len(sensitivity)))
     axes.set_ylim(-0.04, 1.04)
     axes.xaxis.set_major_locator(FixedLocator(range(1, len(scenes) + 1, -(-len(scenes) // 30))))
-    axes.set_xlabel("scene; at the right mean \u00b1 SD over scenes")
-    axes.set_ylabel("sensitivity")
-    _legend_above(axes)
-    return _png(figure)
+    return _png(figure, axes, "scene; at the right mean \u00b1 SD over scenes", "sensitivity")
 
 
 def _loss_series(records: Sequence[Dict[str, Any]]) -> Dict[str, Tuple[np.ndarray, np.ndarray]]:
@@ -172,20 +160,13 @@ def _figure(width: float = 5.6) -> Tuple[Figure, Axes]:
     return figure, axes
 
 
-def _legend_above(axes: Axes) -> None:
+def _png(figure: Figure, axes: Axes, xlabel: str, ylabel: str) -> bytes:
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
     # Outside the axes: no curve can lie under it.
     columns = min(5, max(1, len(axes.get_legend_handles_labels()[1])))
-    axes.legend(
-        frameon=False,
-        fontsize=8,
-        ncol=columns,
-        loc="lower left",
-        bbox_to_anchor=(-0.02, 1.0),
-        columnspacing=1.2,
-    )
-
-
-def _png(figure: Figure) -> bytes:
+    place: Dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "columnspacing": 1.2}
+    axes.legend(frameon=False, fontsize=8, ncol=columns, **place)
     figure.tight_layout()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})  # equal curves, equal bytes
