@@ -65,14 +65,6 @@ def top1_counts(
     return {name: Counts(right[group], n[group]) for group, name in enumerate([*classes, MIXED])}
 
 
-def top1_accuracy(
-    results: Sequence[ImageResult], classes: Sequence[str], *, iou_threshold: float = 0.5
-) -> Dict[str, Optional[float]]:
-    """Top-1 accuracy by class and of mixed slices; None where there is no such slice. See :func:`top1_counts`."""
-    counts = top1_counts(results, classes, iou_threshold=iou_threshold)
-    return {name: count.value for name, count in counts.items()}
-
-
 def precision_recall_counts(records: MatchRecords) -> Tuple[Counts, Counts]:
     """Counts behind precision (hits over detections) and recall (hits over lesions) of the given records."""
     patients = len(records.gt_count)

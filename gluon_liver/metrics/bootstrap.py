@@ -1,7 +1,7 @@
 """Patient-level percentile bootstrap.
 
-Slices of one patient are not independent, so whole patients are drawn with replacement. A replicate is a row of
-counts, how often each patient was drawn; metrics take the counts as weights, which equals evaluating the copies.
+Slices of one patient are not independent, so whole patients are resampled with replacement. A replicate is a row of
+counts, how often each patient is in it; metrics take the counts as weights, which equals evaluating the copies.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from gluon_liver.structures.arrays import Array, FloatArray, IntArray
 CONFIDENCE = 0.95
 
 
-def draw_patients(patients: int, *, replicates: int = 1000, seed: int = 0) -> IntArray:
-    """How often each patient is drawn: (replicates, patients) int64, every row sums to ``patients``."""
+def bootstrap_weights(patients: int, *, replicates: int = 1000, seed: int = 0) -> IntArray:
+    """How often each patient is in each replicate: (replicates, patients) int64, every row sums to ``patients``."""
     if patients == 0:
         return np.zeros((replicates, 0), dtype=np.int64)
-    drawn = np.random.default_rng(seed).integers(0, patients, size=(replicates, patients))
-    flat = drawn + patients * np.arange(replicates)[:, None]
+    chosen = np.random.default_rng(seed).integers(0, patients, size=(replicates, patients))
+    flat = chosen + patients * np.arange(replicates)[:, None]
     return np.bincount(flat.ravel(), minlength=replicates * patients).reshape(replicates, patients)
 
 

@@ -11,7 +11,7 @@ from gluon_liver.structures.arrays import FloatArray, IntArray
 from gluon_liver.structures.image_result import ImageResult, check_results, patient_ids
 
 from .accuracy import MIXED, precision_recall_counts, precision_recall_curve, top1_counts
-from .bootstrap import CONFIDENCE, draw_patients, ratio_with_interval, with_interval
+from .bootstrap import CONFIDENCE, bootstrap_weights, ratio_with_interval, with_interval
 from .coco import coco_average_precision, weighted_ap
 from .froc import FP_RATES, froc_curve, froc_sensitivity
 from .matching import MatchRecords, match_class, pool_classes
@@ -59,7 +59,7 @@ def ct_summary(
     _check_classes(classes)
     ordered = check_results(results, classes)
     patients = patient_ids(ordered)
-    weights = draw_patients(len(patients), replicates=replicates, seed=seed)
+    weights = bootstrap_weights(len(patients), replicates=replicates, seed=seed)
     records = _records(ordered, classes, iou_threshold)
     precision: Dict[str, Any] = {}
     recall: Dict[str, Any] = {}

@@ -7,7 +7,7 @@ serves every score threshold (precision, recall, average precision, FROC).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Sequence
+from typing import List, Sequence, Tuple
 
 import numpy as np
 
@@ -67,6 +67,14 @@ class MatchRecords:
         return MatchRecords(self.scores[keep], self.hit[keep], self.patient[keep], self.gt_count, self.image_count)
 
 
+def match_image(result: ImageResult, label: int, iou_threshold: float) -> Tuple[FloatArray, BoolArray, int]:
+    """Scores of an image's detections of one class, which of them hit, and how many lesions of the class there are."""
+    chosen = result.labels == label
+    gt_boxes = result.gt_boxes[result.gt_labels == label]
+    matched = match_greedily(result.boxes[chosen], result.scores[chosen], gt_boxes, iou_threshold)
+    return result.scores[chosen], matched != UNMATCHED, len(gt_boxes)
+
+
 def match_class(results: Sequence[ImageResult], label: int, *, iou_threshold: float = 0.5) -> MatchRecords:
     """Match the detections of one class over images sorted by id (see :func:`check_results`)."""
     row_of = {patient: row for row, patient in enumerate(patient_ids(results))}
@@ -77,14 +85,12 @@ def match_class(results: Sequence[ImageResult], label: int, *, iou_threshold: fl
     rows: List[IntArray] = [np.zeros(0, dtype=np.int64)]
     for result in results:
         row = row_of[result.patient]
-        chosen = result.labels == label
-        gt_boxes = result.gt_boxes[result.gt_labels == label]
+        image_scores, image_hits, lesions = match_image(result, label, iou_threshold)
         image_count[row] += 1
-        gt_count[row] += len(gt_boxes)
-        matched = match_greedily(result.boxes[chosen], result.scores[chosen], gt_boxes, iou_threshold)
-        scores.append(result.scores[chosen])
-        hits.append(matched != UNMATCHED)
-        rows.append(np.full(len(matched), row, dtype=np.int64))
+        gt_count[row] += lesions
+        scores.append(image_scores)
+        hits.append(image_hits)
+        rows.append(np.full(len(image_hits), row, dtype=np.int64))
     return _in_descending_score(
         np.concatenate(scores), np.concatenate(hits), np.concatenate(rows), gt_count, image_count
     )

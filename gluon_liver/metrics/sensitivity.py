@@ -17,7 +17,7 @@ from scipy import stats
 from gluon_liver.errors import InputError
 from gluon_liver.structures.image_result import ImageResult
 
-from .matching import UNMATCHED, match_greedily
+from .matching import match_image
 
 SCORE_THRESHOLD = 0.5
 IOU_THRESHOLD = 0.5
@@ -75,9 +75,9 @@ def scene_counts(
     for label, name in enumerate(classes):
         totals: Dict[str, Tuple[int, int]] = {}
         for result in results:
-            hits, n = _count(result, label, score_threshold, iou_threshold)
+            scores, hits, n = match_image(result, label, iou_threshold)
             before = totals.get(scenes[result.image_id], (0, 0))
-            totals[scenes[result.image_id]] = before[0] + hits, before[1] + n
+            totals[scenes[result.image_id]] = before[0] + int(hits[scores >= score_threshold].sum()), before[1] + n
         counts[name] = [SceneCount(scene, *totals[scene]) for scene in sorted(totals) if totals[scene][1]]
     return counts
 
@@ -148,13 +148,6 @@ def check_same_scenes(a: Mapping[str, object], b: Mapping[str, object]) -> None:
     ]
     if missing:
         raise InputError(f"the two runs were not scored on the same scenes: {'; '.join(missing)}")
-
-
-def _count(result: ImageResult, label: int, score_threshold: float, iou_threshold: float) -> Tuple[int, int]:
-    chosen = (result.labels == label) & (result.scores >= score_threshold)
-    truth = result.gt_boxes[result.gt_labels == label]
-    matched = match_greedily(result.boxes[chosen], result.scores[chosen], truth, iou_threshold)
-    return int((matched != UNMATCHED).sum()), len(truth)
 
 
 def _some(names: Sequence[object]) -> str:

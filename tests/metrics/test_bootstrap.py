@@ -3,19 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gluon_liver.metrics.bootstrap import divide_or_nan, draw_patients, ratio_with_interval, with_interval
+from gluon_liver.metrics.bootstrap import bootstrap_weights, divide_or_nan, ratio_with_interval, with_interval
 
 
 def test_draws_are_patient_counts_and_repeatable():
-    weights = draw_patients(7, replicates=2000, seed=3)
+    weights = bootstrap_weights(7, replicates=2000, seed=3)
     assert weights.shape == (2000, 7)
     assert (weights.sum(axis=1) == 7).all() and (weights >= 0).all()
-    np.testing.assert_array_equal(weights, draw_patients(7, replicates=2000, seed=3))
-    assert (weights != draw_patients(7, replicates=2000, seed=4)).any()
+    np.testing.assert_array_equal(weights, bootstrap_weights(7, replicates=2000, seed=3))
+    assert (weights != bootstrap_weights(7, replicates=2000, seed=4)).any()
     np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.1)
     # a patient is left out of a replicate with probability (6/7)^7 = 0.34
     assert (weights[:, 0] == 0).mean() == pytest.approx((6 / 7) ** 7, abs=0.04)
-    assert draw_patients(0, replicates=5).shape == (5, 0)
+    assert bootstrap_weights(0, replicates=5).shape == (5, 0)
 
 
 def test_percentiles_by_hand():
@@ -27,7 +27,7 @@ def test_percentiles_by_hand():
 def test_interval_of_a_proportion_agrees_with_theory():
     # 400 patients of one slice each, 300 right: standard error sqrt(.75 * .25 / 400) = 0.02165
     right = np.repeat([1, 0], [300, 100])
-    entry = ratio_with_interval(right, np.ones(400, dtype=int), draw_patients(400, replicates=4000, seed=0))
+    entry = ratio_with_interval(right, np.ones(400, dtype=int), bootstrap_weights(400, replicates=4000, seed=0))
     assert (entry["value"], entry["n"], entry["undefined"]) == (0.75, 400, 0)
     assert entry["low"] == pytest.approx(0.75 - 1.96 * 0.02165, abs=0.004)
     assert entry["high"] == pytest.approx(0.75 + 1.96 * 0.02165, abs=0.004)
@@ -35,7 +35,7 @@ def test_interval_of_a_proportion_agrees_with_theory():
 
 def test_slices_of_one_patient_are_drawn_together():
     # two patients of 100 slices, one all right, one all wrong: replicates are 0, 0.5 or 1
-    entry = ratio_with_interval(np.array([100, 0]), np.array([100, 100]), draw_patients(2))
+    entry = ratio_with_interval(np.array([100, 0]), np.array([100, 100]), bootstrap_weights(2))
     assert (entry["value"], entry["low"], entry["high"], entry["n"]) == (0.5, 0.0, 1.0, 200)
 
 
@@ -49,16 +49,16 @@ def test_undefined_replicates_are_counted_and_left_out():
 
 
 def test_one_patient_has_no_interval():
-    entry = ratio_with_interval(np.array([3]), np.array([4]), draw_patients(1))
+    entry = ratio_with_interval(np.array([3]), np.array([4]), bootstrap_weights(1))
     assert (entry["value"], entry["low"], entry["high"]) == (0.75, None, None)
     assert "one patient" in entry["reason"]
     # also when the others contribute nothing
-    entry = ratio_with_interval(np.array([3, 0]), np.array([4, 0]), draw_patients(2))
+    entry = ratio_with_interval(np.array([3, 0]), np.array([4, 0]), bootstrap_weights(2))
     assert entry["low"] is None and "one patient" in entry["reason"]
 
 
 def test_undefined_metrics_are_null():
-    entry = ratio_with_interval(np.array([0, 0]), np.array([0, 0]), draw_patients(2, replicates=10))
+    entry = ratio_with_interval(np.array([0, 0]), np.array([0, 0]), bootstrap_weights(2, replicates=10))
     assert (entry["value"], entry["low"], entry["undefined"], entry["n"]) == (None, None, 10, 0)
     assert with_interval(0.5, np.full(4, np.nan), 3)["reason"].endswith("every replicate")
     assert with_interval(float("nan"), np.full(4, 0.5), 3)["value"] is None

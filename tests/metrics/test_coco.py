@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gluon_liver.metrics.bootstrap import draw_patients
+from gluon_liver.metrics.bootstrap import bootstrap_weights
 from gluon_liver.metrics.coco import coco_average_precision, weighted_ap
 from gluon_liver.metrics.matching import match_class
 from gluon_liver.structures.image_result import ImageResult, patient_ids
@@ -78,7 +78,7 @@ def test_weights_equal_copies(make_random_results):
     # distinct scores: the copy of a patient's images is then unambiguous
     results = make_random_results(5, steps=10**6)
     patients = patient_ids(results)
-    weights = draw_patients(len(patients), replicates=20, seed=1)
+    weights = bootstrap_weights(len(patients), replicates=20, seed=1)
     found = weighted_ap(match_class(results, 0), weights)
     for row in range(len(weights)):
         copies = []
@@ -92,7 +92,7 @@ def test_weights_equal_copies(make_random_results):
 
 def test_more_replicates_than_one_block(make_random_results):
     records = match_class(make_random_results(2), 0)
-    weights = draw_patients(8, replicates=130, seed=0)
+    weights = bootstrap_weights(8, replicates=130, seed=0)
     found = weighted_ap(records, weights)
     for row in (0, 49, 50, 129):
         assert found[row] == weighted_ap(records, weights[row : row + 1])[0]

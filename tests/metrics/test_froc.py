@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gluon_liver.metrics.bootstrap import draw_patients
+from gluon_liver.metrics.bootstrap import bootstrap_weights
 from gluon_liver.metrics.froc import FP_RATES, froc_curve, froc_sensitivity
 from gluon_liver.metrics.matching import match_class, pool_classes
 from gluon_liver.structures.image_result import ImageResult, patient_ids
@@ -83,7 +83,7 @@ def test_perfect_detections(make_random_results, make_image):
 def test_weights_equal_copies_and_a_plain_loop(make_random_results):
     results = make_random_results(9)
     patients = patient_ids(results)
-    weights = draw_patients(len(patients), replicates=60, seed=2)
+    weights = bootstrap_weights(len(patients), replicates=60, seed=2)
     found = froc_sensitivity(match_class(results, 1), weights)
     for row in (0, 7, 49, 50, 59):
         copies = [

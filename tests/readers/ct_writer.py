@@ -46,6 +46,11 @@ def ct_dataset(
     ds.PixelData = pixels.tobytes()
     for element in typed:
         ds.add_new(*element)
+    return set_tags(ds, tags)
+
+
+def set_tags(ds, tags):
+    """Set the values by keyword; None leaves a tag out."""
     for keyword, value in tags.items():
         if value is None:
             del ds[keyword]
@@ -83,10 +88,7 @@ def cut(path, count):
 
 
 def item(**tags):
-    ds = Dataset()
-    for keyword, value in tags.items():
-        setattr(ds, keyword, value)
-    return ds
+    return set_tags(Dataset(), tags)
 
 
 def enhanced_dataset(frames, *, zs, intercepts, share_rescale=False, **tags):

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from pydicom.dataset import Dataset
 
-from .ct_writer import item, uid, write
+from .ct_writer import item, set_tags, uid, write
 
 US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 
@@ -42,9 +42,7 @@ def us_dataset(pixels, *, photometric="RGB", number=1, patient="P1", region=None
     ds.PixelData = pixels.tobytes() + b"\0" * (pixels.size % 2)
     if region is not None:
         ds.SequenceOfUltrasoundRegions = [us_region(region)]
-    for keyword, value in tags.items():
-        setattr(ds, keyword, value)
-    return ds
+    return set_tags(ds, tags)
 
 
 def us_region(edges, *, spatial=1, data=1):

@@ -72,7 +72,7 @@ AMBIGUOUS_ARTERIAL_ABOVE_LIVER = (50.0, 75.0)
 Attenuation = Dict[str, Dict[str, float]]
 
 
-def draw_attenuation(rng: np.random.Generator) -> Attenuation:
+def random_attenuation(rng: np.random.Generator) -> Attenuation:
     """HU of every tissue in every phase of one study: ``{phase: {tissue: HU}}``.
 
     All vessels share one unenhanced value (it is the same blood).

@@ -104,7 +104,7 @@ def _far(x: Array, y: Array, z: float, ball: Offset) -> Array:
 Site = Tuple[Array, float]
 
 
-def draw_sites(
+def random_sites(
     rng: np.random.Generator, abdomen: Abdomen, diameters: List[float], z_limits: Tuple[float, float]
 ) -> List[Optional[Site]]:
     """Centres (mm) and diameters of spheres inside the liver that neither touch nor leave ``z_limits``.
@@ -137,7 +137,7 @@ def draw_sites(
     return sites
 
 
-def draw_lesion(
+def random_lesion(
     rng: np.random.Generator,
     site: Site,
     label: str,
@@ -145,8 +145,11 @@ def draw_lesion(
     tissue: hu.Attenuation,
     irregularity: float,
 ) -> Lesion:
-    """A lesion of class ``label`` at ``site``; ``tissue`` gives the study's liver and blood, ``irregularity``
-    scales roughness and ellipticity (0: a sphere)."""
+    """A lesion of class ``label`` at ``site``.
+
+    tissue: the study's CT numbers, of which those of liver and blood count.
+    irregularity: scales roughness and ellipticity (0: a sphere).
+    """
     centre, diameter = site
     roughness = irregularity * (0.05 if ambiguous else ROUGHNESS[label])
     stretch = np.exp(irregularity * rng.uniform(-0.08, 0.08, 3))

@@ -24,12 +24,12 @@ from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.geometry import Geometry, Triple, triple
 
 from .anatomy import Abdomen
-from .attenuation import PHASES, draw_attenuation
+from .attenuation import PHASES, random_attenuation
 from .config import CTPhantomConfig
-from .lesions import CLASSES, Lesion, Site, draw_lesion, draw_sites
+from .lesions import CLASSES, Lesion, Site, random_lesion, random_sites
 from .noise import correlated_noise
 from .rendering import LesionMask, Scene
-from .vessels import draw_vessels
+from .vessels import random_vessels
 
 AIR_HU, HIGHEST_HU = -1024, 3071
 AMBIGUOUS_LARGEST_MM = 25.0
@@ -124,7 +124,7 @@ class _Patient:
     lesion_seed: int
 
 
-def _draw_patient(config: CTPhantomConfig, seed: int, patient: int) -> _Patient:
+def _random_patient(config: CTPhantomConfig, seed: int, patient: int) -> _Patient:
     rng = np.random.default_rng(np.random.SeedSequence([seed, _PATIENT, patient]))
     abdomen = Abdomen(rng)
     spacing = float(rng.choice(config.spacing_mm))
@@ -143,7 +143,7 @@ def _draw_patient(config: CTPhantomConfig, seed: int, patient: int) -> _Patient:
         limit = max(smallest, min(largest, AMBIGUOUS_LARGEST_MM)) if flash[-1] else largest
         # many small and few large ones, on a logarithmic scale
         diameters.append(float(smallest * (limit / smallest) ** rng.beta(1.3, 1.9)))
-    sites = draw_sites(rng, abdomen, diameters, (centre_z - reach, centre_z + reach))
+    sites = random_sites(rng, abdomen, diameters, (centre_z - reach, centre_z + reach))
     weights = np.asarray(config.class_weights, np.float64)
     labels = [CLASSES[int(k)] for k in rng.choice(3, size=count, p=weights / weights.sum())]
     if rng.random() < config.one_class_fraction:
@@ -168,16 +168,16 @@ def _draw_patient(config: CTPhantomConfig, seed: int, patient: int) -> _Patient:
 def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomStudy:
     """Study ``index`` (from 0) of the set of ``config`` and ``seed``, whichever others are made."""
     number, visit = patient_of(config, seed, index)
-    patient = _draw_patient(config, seed, number)
+    patient = _random_patient(config, seed, number)
     rng = np.random.default_rng(np.random.SeedSequence([seed, _STUDY, index]))
-    tissue = draw_attenuation(rng)
+    tissue = random_attenuation(rng)
     # per-patient stream, so that the second visit shows the same vessels and the same lesions
     own = np.random.default_rng(np.random.SeedSequence([seed, _PATIENT, number, patient.lesion_seed]))
-    vessels = draw_vessels(own, patient.abdomen, patient.steep)
+    vessels = random_vessels(own, patient.abdomen, patient.steep)
     lesions = []
     for (centre, diameter), (label, ambiguous) in zip(patient.sites, patient.kinds):
         shrink = rng.uniform(0.85, 1.0) if visit else 1.0
-        lesions.append(draw_lesion(own, (centre, diameter * shrink), label, ambiguous, tissue, config.irregularity))
+        lesions.append(random_lesion(own, (centre, diameter * shrink), label, ambiguous, tissue, config.irregularity))
     plane = Plane(config.matrix, patient.pixel_mm)
     scene = Scene(plane, patient.abdomen, vessels, lesions)
     z_mm = patient.centre_z_mm + (np.arange(patient.slices) - 0.5 * (patient.slices - 1)) * patient.spacing_mm

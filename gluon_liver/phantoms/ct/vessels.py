@@ -40,7 +40,7 @@ HEPATIC_BRANCHES = (
 )
 
 
-def draw_vessels(rng: np.random.Generator, abdomen: Abdomen, steep: int) -> Vessels:
+def random_vessels(rng: np.random.Generator, abdomen: Abdomen, steep: int) -> Vessels:
     """Capsules by kind: "portal", "hepatic", "artery" inside the liver and the portal "trunk" outside it too.
 
     steep: how many additional tubes run through the liver within 25 degrees of the z axis.

@@ -73,7 +73,7 @@ class Liver:
         return Tumor(np.array(centre), np.array(half), np.eye(3), "").distance(x, y, z)
 
 
-def draw_liver(seed: int, patient: int, config: USPhantomConfig) -> Liver:
+def random_liver(seed: int, patient: int, config: USPhantomConfig) -> Liver:
     """The liver of one patient, from (seed, patient) alone."""
 
     def stream(purpose: int) -> np.random.Generator:
@@ -83,7 +83,7 @@ def draw_liver(seed: int, patient: int, config: USPhantomConfig) -> Liver:
     shapes: List[Tuple[Array, Array, Array]] = []
     wanted = int(rng.integers(config.tumors[0], config.tumors[1] + 1))
     for _ in range(50 * wanted):
-        centre, half, axes = _draw_shape(rng, config)
+        centre, half, axes = _random_shape(rng, config)
         apart = (np.linalg.norm(centre - other) > half.max() + size.max() + 3.0 for other, size, _ in shapes)
         if len(shapes) < wanted and all(apart):
             shapes.append((centre, half, axes))
@@ -96,7 +96,7 @@ def draw_liver(seed: int, patient: int, config: USPhantomConfig) -> Liver:
     portal: List[Chain] = []
     hepatic: List[Chain] = []
     for index in range(int(rng.integers(config.vessels[0], config.vessels[1] + 1))):
-        (portal if index % 2 else hepatic).extend(_draw_tree(rng))
+        (portal if index % 2 else hepatic).extend(_random_tree(rng))
     rng = stream(_BACKGROUND)
     ribs = []
     if rng.random() < config.rib_fraction:
@@ -108,7 +108,7 @@ def draw_liver(seed: int, patient: int, config: USPhantomConfig) -> Liver:
     return Liver(tumors, portal, hepatic, ribs, surface, (Texture(rng, 25.0), Texture(rng, 5.0)))
 
 
-def _draw_shape(rng: np.random.Generator, config: USPhantomConfig) -> Tuple[Array, Array, Array]:
+def _random_shape(rng: np.random.Generator, config: USPhantomConfig) -> Tuple[Array, Array, Array]:
     """Centre, semi-axes and axes of a tumor."""
     diameter = np.exp(rng.uniform(*np.log(config.tumor_mm)))
     shape = np.exp(rng.normal(0.0, 0.15, 3))
@@ -120,7 +120,7 @@ def _draw_shape(rng: np.random.Generator, config: USPhantomConfig) -> Tuple[Arra
     return centre, half, axes
 
 
-def _draw_tree(rng: np.random.Generator) -> List[Chain]:
+def _random_tree(rng: np.random.Generator) -> List[Chain]:
     """A trunk through the middle of the sweep and up to two branches."""
     centre = np.array([rng.uniform(-55.0, 55.0), rng.uniform(18.0, 95.0), rng.uniform(-10.0, 10.0)])
     way = rng.standard_normal(3)

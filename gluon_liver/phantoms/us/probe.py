@@ -144,7 +144,7 @@ def tissue_motion(fan: Fan, previous: Pose, current: Pose) -> TissueMotion:
     return TissueMotion(flow.astype(np.float32), valid, (across * valid).astype(np.float32))
 
 
-def draw_sweep(
+def random_sweep(
     rng: np.random.Generator, config: USPhantomConfig, frames: int, middle: Array, turns: Array
 ) -> List[Pose]:
     """Smooth motion about a pose: every coordinate swings by itself and never changes faster than ``config`` says.

@@ -32,10 +32,10 @@ from .liver import (
     WALL_MM,
     WALLS,
     Liver,
-    draw_liver,
+    random_liver,
     scatterer_echo,
 )
-from .probe import Fan, Pose, TissueMotion, draw_sweep, tissue_motion
+from .probe import Fan, Pose, TissueMotion, random_sweep, tissue_motion
 from .scatter import BEAMS, Scanner, Scatterers
 
 CLASSES = ("tumor", "vessel")
@@ -111,7 +111,7 @@ def make_us_scene(config: USPhantomConfig, *, seed: int, index: int, frames: int
     sweep. Scenes of one patient (index // scenes_per_patient) sweep through the same liver.
     """
     patient = index // config.scenes_per_patient
-    liver = draw_liver(seed, patient, config)
+    liver = random_liver(seed, patient, config)
     rng = _stream(seed, index, _PROBE)
     fan = Fan(
         rng.uniform(*config.radius_mm),
@@ -120,7 +120,7 @@ def make_us_scene(config: USPhantomConfig, *, seed: int, index: int, frames: int
         config.size,
     )
     gain, contact = rng.uniform(*config.gain_db), config.contact_db * _smooth(rng)
-    poses = draw_sweep(_stream(seed, index, _SWEEP), config, frames, *_aim(rng, liver))
+    poses = random_sweep(_stream(seed, index, _SWEEP), config, frames, *_aim(rng, liver))
     pictures, sections = render(liver, fan, poses, config, gain_db=gain, contact_db=contact, seed=seed, index=index)
     boxes = [box for k, section in enumerate(sections) for box in boxes_of(section, k, config)]
     motions = tuple(tissue_motion(fan, before, after) for before, after in zip(poses, poses[1:]))

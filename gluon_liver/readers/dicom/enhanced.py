@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, List, Tuple
 
 from gluon_liver.errors import MissingTagError
 
+GROUPS = (
+    *("PlanePositionSequence", "PlaneOrientationSequence"),
+    *("PixelMeasuresSequence", "PixelValueTransformationSequence"),
+)
 
-def functional_groups(dataset: Any, frames: int, name: str) -> List[tuple]:
-    """Enhanced CT: per frame (frame, plane position, orientation, pixel measures, rescale, frame type)."""
+
+def functional_groups(dataset: Any, frames: int, name: str) -> List[Tuple[Any, ...]]:
+    """Of each frame: number, plane position, orientation, pixel measures, rescale and frame type."""
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
     if len(per_frame) != frames:
         raise MissingTagError(f"{name} has {frames} frames and functional groups for {len(per_frame)} of them")
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
-
-    def group(frame: int, keyword: str) -> Any:
-        for place in (per_frame[frame], shared):
-            items = place.get(keyword) if place is not None else None
-            if items:
-                return items[0]
-        raise MissingTagError(f"{name}, frame {frame + 1} has no {keyword}, neither its own nor shared")
-
+    shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
     result = []
-    for frame in range(frames):
-        frame_type = [
-            word
-            for place in (per_frame[frame], shared)
-            for item in ((place.get("CTImageFrameTypeSequence") or []) if place is not None else [])
-            for word in item.get("FrameType") or ()
-        ]
-        result.append(
-            (
-                frame,
-                group(frame, "PlanePositionSequence"),
-                group(frame, "PlaneOrientationSequence"),
-                group(frame, "PixelMeasuresSequence"),
-                group(frame, "PixelValueTransformationSequence"),
-                frame_type,
-            )
-        )
+    for frame, own in enumerate(per_frame):
+        items = {
+            keyword: [item for place in (own, *shared) for item in place.get(keyword) or ()]
+            for keyword in (*GROUPS, "CTImageFrameTypeSequence")
+        }
+        for keyword in GROUPS:
+            if not items[keyword]:
+                raise MissingTagError(f"{name}, frame {frame + 1} has no {keyword}, neither its own nor shared")
+        frame_type = [word for item in items["CTImageFrameTypeSequence"] for word in item.get("FrameType") or ()]
+        result.append((frame, *(items[keyword][0] for keyword in GROUPS), frame_type))
     return result

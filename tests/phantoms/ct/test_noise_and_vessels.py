@@ -7,7 +7,7 @@ import pytest
 
 from gluon_liver.phantoms.ct.anatomy import Abdomen
 from gluon_liver.phantoms.ct.noise import correlated_noise, noise_filter
-from gluon_liver.phantoms.ct.vessels import draw_vessels
+from gluon_liver.phantoms.ct.vessels import random_vessels
 from gluon_liver.phantoms.shapes import Ellipsoid, Plane, Texture, Tubes
 
 
@@ -70,9 +70,9 @@ def test_steep_tubes_run_through_neighbouring_slices():
     rng = np.random.default_rng(7)
     abdomen = Abdomen(rng)
     state = rng.bit_generator.state
-    without = draw_vessels(rng, abdomen, 0)
+    without = random_vessels(rng, abdomen, 0)
     rng.bit_generator.state = state
-    vessels = draw_vessels(rng, abdomen, 6)
+    vessels = random_vessels(rng, abdomen, 6)
     plane, found = Plane(256, 1.4), 0
     for kind in ("portal", "hepatic"):
         # the steep ones come last in their list: five capsules each

@@ -9,7 +9,7 @@ from gluon_liver.errors import ConfigError, InputError
 from gluon_liver.phantoms import CTPhantomConfig, make_ct_study
 from gluon_liver.phantoms.ct.attenuation import PHASES, TISSUES
 from gluon_liver.phantoms.ct.lesions import CLASSES
-from gluon_liver.phantoms.ct.study import _draw_patient, patient_of
+from gluon_liver.phantoms.ct.study import _random_patient, patient_of
 
 SMALL = dict(matrix=128, slices=(16, 16), spacing_mm=(5.0,), background_fraction=0.0, subslices=1)
 SPHERES = dict(SMALL, subslices=2, irregularity=0.0, diameter_mm=(16.0, 40.0), lesions=(3, 3))
@@ -105,7 +105,7 @@ def test_class_does_not_follow_from_size_or_position():
     config = CTPhantomConfig(lesions=(2, 4), background_fraction=0.0)
     rows = []
     for number in range(100):
-        patient = _draw_patient(config, 4, number)
+        patient = _random_patient(config, 4, number)
         for (centre, diameter), (label, _) in zip(patient.sites, patient.kinds):
             rows.append([CLASSES.index(label), np.log(diameter), *centre])
     rows = np.array(rows)
@@ -159,7 +159,7 @@ def test_sites_lie_apart_and_inside_the_liver():
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     pairs = 0
     for number in range(25):
-        patient = _draw_patient(config, 13, number)
+        patient = _random_patient(config, 13, number)
         for k, (centre, diameter) in enumerate(patient.sites):
             surface = centre + 0.58 * diameter * directions
             assert patient.abdomen.liver.distance_at(surface).max() < 1.0

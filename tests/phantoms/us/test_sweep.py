@@ -11,8 +11,8 @@ import pytest
 from gluon_liver.errors import ConfigError
 from gluon_liver.phantoms.shapes import bend
 from gluon_liver.phantoms.us.config import USPhantomConfig
-from gluon_liver.phantoms.us.liver import KINDS, LUMEN_ECHO, Liver, Tumor, draw_liver, scatterer_echo
-from gluon_liver.phantoms.us.probe import Fan, Pose, draw_sweep, tissue_motion
+from gluon_liver.phantoms.us.liver import KINDS, LUMEN_ECHO, Liver, Tumor, random_liver, scatterer_echo
+from gluon_liver.phantoms.us.probe import Fan, Pose, random_sweep, tissue_motion
 from gluon_liver.phantoms.us.scatter import Scanner, Scatterers
 from gluon_liver.phantoms.us.sweep import boxes_of, cut, make_us_scene, render
 
@@ -199,7 +199,7 @@ def test_a_scene_depends_on_its_seed_and_index_alone():
 
 
 def test_the_sweep_keeps_its_bounds():
-    poses = draw_sweep(np.random.default_rng(0), SMALL, 60, np.zeros(3), np.array([0.1, 0.2, 0.0]))
+    poses = random_sweep(np.random.default_rng(0), SMALL, 60, np.zeros(3), np.array([0.1, 0.2, 0.0]))
     for before, after in zip(poses, poses[1:]):
         step = np.array(before.to_probe(*after.position))
         assert np.linalg.norm(step[:2]) <= 1.05 * SMALL.in_plane_mm and abs(step[2]) <= SMALL.elevation_mm + 0.05
@@ -210,15 +210,15 @@ def test_the_sweep_keeps_its_bounds():
 @pytest.mark.slow
 def test_how_a_tumor_looks_tells_nothing_of_its_size_and_place():
     config = USPhantomConfig(background_fraction=0.0)
-    tumors = [tumor for patient in range(300) for tumor in draw_liver(7, patient, config).tumors]
+    tumors = [tumor for patient in range(300) for tumor in random_liver(7, patient, config).tumors]
     kinds = np.array([KINDS.index(tumor.kind) for tumor in tumors])
     assert np.bincount(kinds).min() > 0.27 * len(kinds)
     size, depth = np.array([(tumor.half.mean(), tumor.centre[1]) for tumor in tumors]).T
     for values in (size, depth):
         means = [values[kinds == kind].mean() for kind in range(3)]
         assert np.ptp(means) < 4.0 * values.std() / np.sqrt(len(kinds) / 3)
-    wide = draw_liver(7, 3, dataclasses.replace(config, tumor_mm=(30.0, 31.0), tumors=(1, 1))).tumors
-    assert wide[0].kind == draw_liver(7, 3, config).tumors[0].kind
+    wide = random_liver(7, 3, dataclasses.replace(config, tumor_mm=(30.0, 31.0), tumors=(1, 1))).tumors
+    assert wide[0].kind == random_liver(7, 3, config).tumors[0].kind
 
 
 @pytest.mark.parametrize(
