@@ -101,6 +101,12 @@ def test_regrid_is_linear_between_positions(tmp_path):
     assert volume.source_slice.tolist() == [0, 1, 2, 3]
 
 
+def test_regrid_names_no_slice_that_lies_far_from_its_place(tmp_path):
+    write_series(tmp_path, zs=(0, 2, 4.8, 6))
+    volume = load(tmp_path, regrid=True)
+    assert volume.source_slice.tolist() == [0, 1, -1, 3] and volume.sop_instance_uids[2] == ""
+
+
 def test_different_slices_at_one_position_are_refused_even_with_regrid(tmp_path):
     write_series(tmp_path, zs=(0, 2, 2, 4))
     for regrid in (False, True):
