@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from gluon_liver.errors import PhaseError
 from gluon_liver.files.json_records import read_yaml
+from gluon_liver.files.typed import Rules, build, each, limited, matching
 from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
 
 DEFAULT_ORDER = ("non_contrast", "arterial", "delayed")
@@ -70,6 +71,23 @@ class PhaseRules:
         return PhaseRules(self.order, reference, self.series, self.patterns)
 
 
+@dataclass(frozen=True)
+class _PhaseFile:
+    """A phase file. Entries of series and patterns are checked by their number: a UID belongs in no message."""
+
+    order: Tuple[str, ...] = limited(
+        DEFAULT_ORDER, each(matching("[A-Za-z0-9_-]+", "a name of letters, digits, '_' and '-'"), least=1)
+    )
+    reference: str = ""
+    series: Optional[Dict[Any, Any]] = None
+    patterns: Optional[Dict[Any, Any]] = None
+
+    def rules(self) -> Rules:
+        """That the phases differ and the reference is one of them."""
+        yield "order", len(set(self.order)) == len(self.order), "different names"
+        yield "reference", self.reference in ("", *self.order), f"one of {', '.join(self.order)}"
+
+
 @dataclass
 class PhaseChoice:
     """The series taken for each phase and by which rule, and the series left out."""
@@ -86,18 +104,17 @@ def load_phase_rules(path: Optional[Union[str, Path]], *, reference: Optional[st
     """
     if path is None:
         return PhaseRules().with_reference(reference)
-    path = str(path)
-    record = _read_record(path)
-    order, named = _order(record, path), _reference(record, path)
-    if reference is None and named is None and DEFAULT_REFERENCE not in order:
+    file = _read_phase_file(path)
+    if reference is None and not file.reference and DEFAULT_REFERENCE not in file.order:
         raise PhaseError(
             f"{path}: key 'reference' is absent, and the default {DEFAULT_REFERENCE!r} is not one of "
-            f"{', '.join(order)}: name the reference phase"
+            f"{', '.join(file.order)}: name the reference phase"
         )
-    series, patterns = _series(record, order, path), _all_patterns(record, order, path)
+    series = _series(file.series or {}, file.order, path)
+    patterns = {phase: _patterns(phase, value, file.order, path) for phase, value in (file.patterns or {}).items()}
     if not series and not patterns:
         raise PhaseError(f"the phase file {path} maps nothing: give 'series', 'patterns' or both")
-    return PhaseRules(order, named or DEFAULT_REFERENCE, series, patterns).with_reference(reference)
+    return PhaseRules(file.order, file.reference or DEFAULT_REFERENCE, series, patterns).with_reference(reference)
 
 
 def reference_of(path: Union[str, Path]) -> Optional[str]:
@@ -105,37 +122,14 @@ def reference_of(path: Union[str, Path]) -> Optional[str]:
 
     Raises PhaseError where the file cannot be read and where its reference is not in its order.
     """
-    return _reference(_read_record(str(path)), str(path))
+    return _read_phase_file(path).reference or None
 
 
-def _read_record(path: str) -> Dict[str, Any]:
-    record = read_yaml(path, error=PhaseError)
-    if not isinstance(record, dict):
-        raise PhaseError(f"the phase file {path} must hold the keys order, reference, series, patterns")
-    unknown = sorted(str(key) for key in record if key not in ("order", "reference", "series", "patterns"))
-    if unknown:
-        raise PhaseError(
-            f"the phase file {path} has the unknown key {unknown[0]!r}; it may hold order, reference, series, patterns"
-        )
-    return record
+def _read_phase_file(path: Union[str, Path]) -> _PhaseFile:
+    return build(_PhaseFile, read_yaml(path, error=PhaseError), where=str(path), error=PhaseError, refuse_unknown=True)
 
 
-def _order(record: Dict[str, Any], path: str) -> Tuple[str, ...]:
-    return _names(record.get("order", list(DEFAULT_ORDER)), path)
-
-
-def _reference(record: Dict[str, Any], path: str) -> Optional[str]:
-    """The reference phase that the file names, None where it has no such key."""
-    if "reference" not in record:
-        return None
-    order, reference = _order(record, path), record["reference"]
-    if reference not in order:
-        raise PhaseError(f"{path}: key 'reference' is {reference!r}; it must be one of {', '.join(order)}")
-    return reference
-
-
-def _series(record: Dict[str, Any], order: Sequence[str], path: str) -> Dict[str, str]:
-    series = _mapping(record, "series", path)
+def _series(series: Dict[Any, Any], order: Sequence[str], path: Union[str, Path]) -> Dict[str, str]:
     for place, (uid, phase) in enumerate(series.items(), 1):
         if not isinstance(uid, str) or not re.fullmatch(r"[0-9.]{1,64}", uid):
             raise PhaseError(f"{path}: entry {place} of 'series' is no SeriesInstanceUID (write it in quotes)")
@@ -144,11 +138,6 @@ def _series(record: Dict[str, Any], order: Sequence[str], path: str) -> Dict[str
                 f"{path}: entry {place} of 'series' names the phase {phase!r}; order has {', '.join(order)}"
             )
     return series
-
-
-def _all_patterns(record: Dict[str, Any], order: Sequence[str], path: str) -> Dict[str, Tuple[str, ...]]:
-    given = _mapping(record, "patterns", path)
-    return {phase: _patterns(phase, value, order, path) for phase, value in given.items()}
 
 
 def choose_phases(series: Sequence[SeriesFiles], rules: PhaseRules) -> PhaseChoice:
@@ -221,23 +210,7 @@ def phase_template(series: Sequence[SeriesFiles], rules: PhaseRules) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _names(value: Any, path: str) -> Tuple[str, ...]:
-    is_list = isinstance(value, list) and value and all(isinstance(name, str) for name in value)
-    if not is_list or len(set(value)) != len(value) or not all(re.fullmatch(r"[A-Za-z0-9_-]+", n) for n in value):
-        raise PhaseError(f"{path}: key 'order' must be a list of different names of letters, digits, '_' and '-'")
-    return tuple(value)
-
-
-def _mapping(record: Dict[str, Any], key: str, path: str) -> Dict[Any, Any]:
-    value = record.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise PhaseError(f"{path}: key {key!r} must be a mapping")
-    return value
-
-
-def _patterns(phase: Any, value: Any, order: Sequence[str], path: str) -> Tuple[str, ...]:
+def _patterns(phase: Any, value: Any, order: Sequence[str], path: Union[str, Path]) -> Tuple[str, ...]:
     if phase not in order:
         raise PhaseError(f"{path}: 'patterns' names the phase {phase!r}; order has {', '.join(order)}")
     patterns = [value] if isinstance(value, str) else value

@@ -69,7 +69,7 @@ BAD_INPUT = [
     ("import ct {}/nowhere --out {}/new", "no such folder"),
     ("import ct {}/text.txt --out {}/new", "is a file"),
     ("import ct {}/words --out {}/words/new", "lies inside"),
-    ("import ct {}/words --out {}/new --phases {}/text.yaml", "must hold"),
+    ("import ct {}/words --out {}/new --phases {}/text.yaml", "expected keys, found 'just text'"),
     ("import ct {}/words --out {}/new --labels {}/text.txt", "not JSON"),
     ("phantom ct --out {}/new --studies 0", "studies"),
     ("phantom ct --out {}/new --matrix 7", "matrix"),
