@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.load import build_config
+from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.ct_labels import CLASSES, Annotations, CTLabel, save_annotations
+from gluon_liver.data.ct_labels import CLASSES, CTLabel
 from gluon_liver.data.splits import Splits, save_splits
 from gluon_liver.data.study import Study
 from gluon_liver.structures.geometry import Geometry
@@ -74,7 +75,7 @@ def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
         fingerprint = hashlib.sha256(hu[reference].tobytes()).hexdigest()
         studies.append({"case": case, "patient": patient, "slices": SLICES, "fingerprint": fingerprint})
         names.append(patient)
-    save_annotations(Annotations(CLASSES, images), str(folder / "labels.json"))
+    save_labels(images, CLASSES, folder / "labels.json")
     save_splits(Splits(tuple(names[:-1]), (), (names[-1],), 0), str(folder / "splits.json"))
     (folder / "dataset.json").write_text(
         json.dumps(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gluon_liver.files.typed import at_least, between
 
-from .options import add_batch_size, add_device, add_run, check, prepare_device
+from .options import add_options, check, prepare_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STUDY_DIR",
         help="DATA/studies/CASE of prepared data, or a folder of DICOM files with one study",
     )
-    add_run(parser)
+    add_options(parser, "--run", required=True)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to make")
     parser.add_argument("--phases", type=Path, metavar="FILE", help="which series is which phase (see import ct)")
     parser.add_argument("--reference", metavar="PHASE", help="phase to read; the run's reference phase by default")
@@ -32,8 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="draw where lesions look in the other phases (multi-modal runs), hits and false positives",
     )
-    add_batch_size(parser)
-    add_device(parser)
+    add_options(parser, "--batch-size", "--device")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,24 +12,14 @@ from pathlib import Path
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import at_least
 
-from .options import (
-    add_batch_size,
-    add_bootstrap,
-    add_data,
-    add_device,
-    add_run,
-    check,
-    open_run,
-    prepare_device,
-    replicates,
-)
+from .options import add_options, check, open_run, prepare_device, replicates
 
 SCORING = {"data": None, "split": "test", "allow_train": False, "batch_size": None, "bootstrap": None, "device": "cpu"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``evaluate.py``."""
-    add_run(parser, required=False)
+    add_options(parser, "--run")
     parser.add_argument(
         "--compare",
         type=Path,
@@ -37,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("RUN_A", "RUN_B"),
         help="compare two ultrasound runs that were scored already; stands alone",
     )
-    add_data(parser)
+    add_options(parser, "--data")
     parser.add_argument(
         "--split",
         choices=("test", "val", "train"),
@@ -47,9 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-train", action="store_true", help="score the training patients; the report says so, it is no result"
     )
-    add_batch_size(parser)
-    add_bootstrap(parser)
-    add_device(parser)
+    add_options(parser, "--batch-size", "--bootstrap", "--device")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import within
 
-from .options import add_set, check
+from .options import add_options, check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="config.json of an export (default: the one beside PREFIX), or a configuration as train.py takes it",
     )
-    add_set(parser, "a configuration that is no config.json")
+    add_options(parser, "--set")
     parser.add_argument(
         "--data",
         required=True,

@@ -11,7 +11,7 @@ from gluon_liver.config.load import config_names, load_config
 from gluon_liver.config.schema import Config
 from gluon_liver.files.typed import between
 
-from .options import add_set, check
+from .options import add_options, check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CONFIG",
         help="YAML files or names of configurations; by default all but the bases",
     )
-    add_set(parser, "every configuration")
+    add_options(parser, "--set")
     parser.add_argument(
         "--phases",
         type=int,

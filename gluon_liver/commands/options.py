@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Tuple
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import Limit, at_least
@@ -14,42 +14,25 @@ if TYPE_CHECKING:
     from gluon_liver.runs.run import Run
 
 
-def add_run(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """``--run``."""
-    parser.add_argument("--run", type=Path, required=required, metavar="RUN", help="run folder that train.py made")
+OPTIONS: Dict[str, Dict[str, Any]] = {
+    "--run": {"type": Path, "metavar": "RUN", "help": "run folder that train.py made"},
+    "--data": {"type": Path, "metavar": "DIR", "help": "prepared data; the run's own by default"},
+    "--set": {
+        "action": "append",
+        "default": [],
+        "metavar": "KEY=VALUE",
+        "help": "change one key of the configuration, e.g. train.epochs=5; may be repeated",
+    },
+    "--batch-size": {"type": int, "help": "images at a time (default: fewer the larger they are)"},
+    "--bootstrap": {"type": int, "help": "patient-level bootstrap replicates, of CT runs alone (default 1000)"},
+    "--device": {"default": "cpu", "help": "cpu (default) or gpu:N"},
+}
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """``--data``, which :func:`open_run` reads."""
-    parser.add_argument("--data", type=Path, metavar="DIR", help="prepared data; the run's own by default")
-
-
-def add_set(parser: argparse.ArgumentParser, what: str = "the configuration") -> None:
-    """``--set``, overrides of a configuration."""
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help=f"change one key of {what}, e.g. train.epochs=5; may be repeated",
-    )
-
-
-def add_batch_size(parser: argparse.ArgumentParser) -> None:
-    """``--batch-size`` of detection."""
-    parser.add_argument("--batch-size", type=int, help="images at a time (default: fewer the larger they are)")
-
-
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """``--device``, of which :func:`prepare_device` has to know before MXNet is imported."""
-    parser.add_argument("--device", default="cpu", help="cpu (default) or gpu:N")
-
-
-def add_bootstrap(parser: argparse.ArgumentParser) -> None:
-    """``--bootstrap``, which :func:`replicates` reads."""
-    parser.add_argument(
-        "--bootstrap", type=int, help="patient-level bootstrap replicates, of CT runs alone (default 1000)"
-    )
+def add_options(parser: argparse.ArgumentParser, *names: str, **changes: Any) -> None:
+    """Some of :data:`OPTIONS`, with ``changes`` of what argparse takes."""
+    for name in names:
+        parser.add_argument(name, **{**OPTIONS[name], **changes})
 
 
 def add_import(parser: argparse.ArgumentParser) -> None:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import add_bootstrap, add_data, add_run, open_run, replicates
+from .options import add_options, open_run, replicates
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``score``."""
-    add_run(parser)
+    add_options(parser, "--run", required=True)
     parser.add_argument("--detections", type=Path, required=True, metavar="FILE.json")
-    add_data(parser)
+    add_options(parser, "--data")
     parser.add_argument("--split", choices=("test", "val"), default="test")
-    add_bootstrap(parser)
+    add_options(parser, "--bootstrap")
 
 
 def run(args: argparse.Namespace) -> int:

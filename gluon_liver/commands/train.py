@@ -8,7 +8,7 @@ from pathlib import Path
 from gluon_liver.config.load import config_names, load_config
 from gluon_liver.files.typed import at_least
 
-from .options import add_set, check
+from .options import add_options, check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="prepared data (see import ct)")
     parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to make")
-    add_set(parser)
+    add_options(parser, "--set")
     parser.add_argument("--seed", type=int, help="shorthand for --set train.seed=SEED")
     parser.add_argument("--steps", type=int, help="stop after this many steps instead of after the epochs")
     parser.add_argument(

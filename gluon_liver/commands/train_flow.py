@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import add_device, prepare_device
+from .options import add_options, prepare_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, help="pairs of a step (default 4)")
     parser.add_argument("--learning-rate", type=float, help="Adam's, at its highest (default 0.002)")
     parser.add_argument("--seed", type=int, help="default 0")
-    add_device(parser)
+    add_options(parser, "--device")
 
 
 def run(args: argparse.Namespace) -> int:

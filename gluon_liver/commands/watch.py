@@ -16,7 +16,7 @@ from gluon_liver.errors import InputError
 from gluon_liver.files.typed import above, at_most, between
 from gluon_liver.structures.frame_source import MAX_RATE, Box, FrameSource
 
-from .options import add_device, add_run, check, prepare_device
+from .options import add_options, check, prepare_device
 
 if TYPE_CHECKING:
     from gluon_liver.structures.arrays import Array
@@ -27,7 +27,7 @@ FRAMES_PER_SECOND = 25.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m gluon_liver watch``."""
     parser.add_argument("source", metavar="VIDEO", help="a video, DICOM file or folder of frames, or a camera's number")
-    add_run(parser)
+    add_options(parser, "--run", required=True)
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.mp4", help="annotated video to write")
     parser.add_argument("--score", type=float, default=0.5, help="lowest probability that is drawn (default 0.5)")
     parser.add_argument(
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "not for DICOM that tells its tissue region, which is taken",
     )
     parser.add_argument("--show", action="store_true", help="show the pictures in a window too; q ends it")
-    add_device(parser)
+    add_options(parser, "--device")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 import math
-from typing import Any, Dict, Iterable, List, Sequence, Tuple
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -16,27 +18,69 @@ BORDER_TOLERANCE = 1e-2
 CocoImage = Tuple[Dict[str, Any], np.ndarray, np.ndarray]
 
 
-def save_coco(images: Iterable[CocoImage], classes: Sequence[str], path: str) -> None:
-    """Write COCO JSON whole or not at all; category_id is the class index + 1."""
-    entries: List[Dict[str, Any]] = []
+class Label(abc.ABC):
+    """The labels of one image of a case; without boxes it is background. A task's own is a frozen dataclass.
+
+    boxes: float32 (n, 4) corners (x1, y1, x2, y2) in pixels of the stored image, the origin at its top-left corner, x2
+    and y2 exclusive. labels: int32 (n,) indices into the classes. width, height: of the stored image.
+    """
+
+    image_id: int
+    case: str
+    width: int
+    height: int
+    boxes: np.ndarray
+    labels: np.ndarray
+
+    @property
+    @abc.abstractmethod
+    def place(self) -> int:
+        """Where the image lies in its case, from 0: the slice, or the frame."""
+
+    @property
+    @abc.abstractmethod
+    def title(self) -> str:
+        """Case and place in words, as under a picture."""
+
+    @property
+    @abc.abstractmethod
+    def file_stem(self) -> str:
+        """Case and place in the name of a picture's file."""
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """The image's ``file_name`` in labels.json."""
+
+    @property
+    @abc.abstractmethod
+    def entry(self) -> Dict[str, Any]:
+        """What the task alone says of the image in labels.json."""
+
+
+def save_labels(labels: Iterable[Label], classes: Sequence[str], path: Union[str, Path]) -> None:
+    """Write DATA/labels.json whole or not at all; category_id is the class index + 1."""
+    images: List[Dict[str, Any]] = []
     annotations: List[Dict[str, Any]] = []
-    for entry, boxes, labels in images:
-        entries.append(entry)
-        for box, label in zip(boxes, labels):
+    for label in labels:
+        entry = {"id": int(label.image_id), "file_name": label.name}
+        size = {"width": int(label.width), "height": int(label.height)}
+        images.append({**entry, **size, "study": label.case, **label.entry})
+        for box, category in zip(label.boxes, label.labels):
             x1, y1, x2, y2 = (round(float(edge), 4) for edge in box)
             width, height = round(x2 - x1, 4), round(y2 - y1, 4)
             annotations.append(
                 {
                     "id": len(annotations) + 1,
-                    "image_id": entry["id"],
-                    "category_id": int(label) + 1,
+                    "image_id": images[-1]["id"],
+                    "category_id": int(category) + 1,
                     "bbox": [x1, y1, width, height],
                     "area": round(width * height, 4),
                     "iscrowd": 0,
                 }
             )
     categories = [{"id": index + 1, "name": name} for index, name in enumerate(classes)]
-    write_json(path, {"images": entries, "annotations": annotations, "categories": categories}, indent=None)
+    write_json(path, {"images": images, "annotations": annotations, "categories": categories}, indent=None)
 
 
 def coco_images(coco: Any, classes: Sequence[str], path: str) -> List[CocoImage]:

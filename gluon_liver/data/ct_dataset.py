@@ -12,7 +12,7 @@ from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, ConfigError, DatasetError
 from gluon_liver.files.typed import ONE_OR_MORE, Rules, required
 
-from .ct_labels import Annotations, CTLabel, load_annotations
+from .ct_labels import CTLabel, load_labels
 from .dataset import CaseInfo, Dataset
 from .images import grey_per_hu
 from .network_input import normalise
@@ -45,6 +45,7 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
 
     task: ClassVar[str] = "ct"
     title: ClassVar[str] = "CT"
+    image: ClassVar[str] = "slice"
     files: ClassVar[Tuple[str, ...]] = ("volume.npy", "study.json")
     description: ClassVar[Type[CTDescription]] = CTDescription
     run_record: ClassVar[Mapping[str, type]] = {**Dataset.run_record, "phases": list, "reference_phase": str}
@@ -54,40 +55,51 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
 
     @classmethod
     def _read(cls, own: CTDescription, **common: Any) -> CTDataset:
-        folder, known = common["folder"], {info.case: info for info in own.studies}
-        labels = load_annotations(str(folder / "labels.json"), classes=common["classes"]).images
-        records: Dict[str, StudyRecord] = {}
-        for label in labels:
-            _check_place(label, known, own.reference_phase)
-            if label.case not in records:
-                records[label.case] = StudyRecord.load(folder / "studies" / label.case)
-            _check_size(label, records[label.case].geometry.size)
-        order = {case: number for number, case in enumerate(known)}
-        dataset = cls(
-            labels=sorted(labels, key=lambda label: (order[label.case], label.slice)),
+        labels = load_labels(str(common["folder"] / "labels.json"), common["classes"])
+        order = {info.case: number for number, info in enumerate(own.studies)}
+        return cls(
+            labels=sorted(labels, key=lambda label: (order.get(label.case, 0), label.slice)),
             split_by="patient",
             phases=own.phases,
             reference_phase=own.reference_phase,
             **common,
         )
-        dataset._records.update(records)
-        return dataset
+
+    def _check_labels(self) -> None:
+        super()._check_labels()
+        for label in self.labels:
+            where, slices = f"labels.json: image {label.image_id}", self.info(label.case).slices
+            if label.phase != self.reference_phase:
+                raise AnnotationError(
+                    f"{where}: key 'phase' is {label.phase!r}; boxes belong to the reference phase "
+                    f"{self.reference_phase!r}"
+                )
+            if label.slice >= slices:
+                raise AnnotationError(
+                    f"{where}: key 'slice' is {label.slice}; the study has {slices} slices, counted from 0"
+                )
+
+    def _image_size(self, info: StudyInfo) -> Tuple[int, int]:
+        _, height, width = self._record_of(info.case).geometry.size
+        return height, width
 
     @cached_property
     def _records(self) -> Dict[str, StudyRecord]:
         return {}
 
-    @property
-    def annotations(self) -> Annotations:
-        """All labelled slices."""
-        return Annotations(self.classes, list(self.labels))
+    def _record_of(self, case: str) -> StudyRecord:
+        if case not in self._records:
+            self._records[case] = StudyRecord.load(self.folder / "studies" / case)
+        return self._records[case]
+
+    def labels_by_slice(self, case: str) -> Dict[int, CTLabel]:
+        """slice -> its labels, of one case. A slice that is not in it is unlabelled."""
+        return {label.slice: label for label in self.labels if label.case == case}
 
     def study(self, case: str) -> Study:
         """One study, its volume a memory map; study.json is read once. Raises DatasetError."""
-        info, folder = self.info(case), self.folder / "studies" / case
-        if case not in self._records:
-            self._records[case] = StudyRecord.load(folder)
-        study = Study.load(folder, record=self._records[case])
+        info = self.info(case)
+        study = Study.load(self.folder / "studies" / case, record=self._record_of(case))
         if (study.case, study.patient, len(study.hu[0])) != (info.case, info.patient, info.slices):
             raise DatasetError(f"studies/{case}/study.json and dataset.json disagree; import the data again")
         if study.phases != self.phases or study.reference_phase != self.reference_phase:
@@ -137,26 +149,3 @@ def shown_phases(config: Config, phases: Sequence[str], reference_phase: str) ->
     if config.network.multi_modal:
         shown["phases"] = list(phases)
     return shown
-
-
-def _check_place(label: CTLabel, known: Mapping[str, StudyInfo], reference: str) -> None:
-    where = f"labels.json: image {label.image_id}"
-    if label.case not in known:
-        raise AnnotationError(f"{where}: key 'study' names no case of this data folder")
-    if label.phase != reference:
-        raise AnnotationError(
-            f"{where}: key 'phase' is {label.phase!r}; boxes belong to the reference phase {reference!r}"
-        )
-    if label.slice >= known[label.case].slices:
-        raise AnnotationError(
-            f"{where}: key 'slice' is {label.slice}; the study has {known[label.case].slices} slices, counted from 0"
-        )
-
-
-def _check_size(label: CTLabel, size: Tuple[int, ...]) -> None:
-    """size: (slices, rows, columns) of the stored study."""
-    if (label.height, label.width) != tuple(size[1:]):
-        raise AnnotationError(
-            f"labels.json: image {label.image_id}: 'width' and 'height' are {label.width} and {label.height}, "
-            f"its study has {size[2]} columns and {size[1]} rows"
-        )

@@ -13,7 +13,7 @@ from typing import List, Optional, Sequence
 
 import numpy as np
 
-from gluon_liver.config.schema import DataConfig
+from gluon_liver.config.schema import Config, DataConfig
 from gluon_liver.errors import DatasetError
 from gluon_liver.structures.boxes import scale_boxes
 
@@ -68,27 +68,25 @@ class OpenCase:
         return cls(study, windowed(study.hu, config.window, config.storage))
 
 
-def ct_sample(
-    case: OpenCase, slice_index: int, config: DataConfig, *, multi_modal: bool = False, label: Optional[CTLabel] = None
-) -> Sample:
-    """The stack around a slice as the ``data`` section of a configuration says, with the boxes of ``label`` if given.
+def ct_sample(case: OpenCase, slice_index: int, config: Config, *, label: Optional[CTLabel] = None) -> Sample:
+    """The stack around a slice as a configuration's network takes it, with the boxes of ``label`` if given.
 
-    The reference phase alone, or with ``multi_modal`` all phases, the reference phase first and the others in the
-    study's order. Raises :class:`DatasetError` for a slice that the study has not.
+    The reference phase alone, or with ``network.multi_modal`` all phases, the reference phase first and the others in
+    the study's order. Raises :class:`DatasetError` for a slice that the study has not.
     """
     study, slices = case.study, case.images.shape[1]
     if not 0 <= slice_index < slices:
         raise DatasetError(f"{study.case} has slices 0 to {slices - 1}, not {slice_index}")
     reference = study.reference_index
-    others = [index for index in range(len(study.phases)) if index != reference] if multi_modal else []
-    phases = np.array([reference, *others])
+    others = [index for index in range(len(study.phases)) if index != reference]
+    phases = np.array([reference, *others] if config.network.multi_modal else [reference])
     there = study.present[phases, slice_index]
     stacks = []
     for phase in np.where(there, phases, reference):
         # the ends of the phase's own stack repeat, not those of the reference phase
         first, last = np.flatnonzero(study.present[phase])[[0, -1]]
-        stacks.append(slice_stack(case.images[phase, first : last + 1], slice_index - first, config.slices))
-    stack, scale = resize_square(np.stack(stacks), config.size)
+        stacks.append(slice_stack(case.images[phase, first : last + 1], slice_index - first, config.data.slices))
+    stack, scale = resize_square(np.stack(stacks), config.data.size)
     boxes = np.zeros((0, 4), np.float32) if label is None else scale_boxes(label.boxes, scale)
     labels = np.zeros(0, np.int32) if label is None else label.labels
     return Sample(stack[:, None], boxes, labels, scale, there)
@@ -97,28 +95,20 @@ def ct_sample(
 class CTLoader:
     """Loads labelled slices of a dataset for a network, see :func:`ct_sample`."""
 
-    def __init__(
-        self,
-        dataset: CTDataset,
-        config: DataConfig,
-        *,
-        cases: Sequence[str],
-        multi_modal: bool = False,
-        progress: bool = False,
-    ):
-        self._dataset, self._config, self._multi_modal = dataset, config, multi_modal
+    def __init__(self, dataset: CTDataset, config: Config, *, cases: Sequence[str], progress: bool = False):
+        self._dataset, self._config = dataset, config
         self._cases: OrderedDict[str, OpenCase] = OrderedDict()  # the latest used last
-        prepare_images(dataset, window=config.window, storage=config.storage, cases=cases, progress=progress)
+        data = config.data
+        prepare_images(dataset, window=data.window, storage=data.storage, cases=cases, progress=progress)
 
     def labelled(self, label: CTLabel) -> Sample:
         """The input of a labelled slice, with its boxes."""
-        case = self.open(label.case)
-        return ct_sample(case, label.slice, self._config, multi_modal=self._multi_modal, label=label)
+        return ct_sample(self.open(label.case), label.slice, self._config, label=label)
 
     def open(self, case: str) -> OpenCase:
         """One of the cases with its stored images."""
         if case not in self._cases:
-            images = open_images(self._dataset, case, self._config.window, self._config.storage)
+            images = open_images(self._dataset, case, self._config.data.window, self._config.data.storage)
             self._cases[case] = OpenCase(self._dataset.study(case), images)
             if len(self._cases) > OPEN_MAPS:
                 self._cases.popitem(last=False)

@@ -10,59 +10,22 @@ import abc
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Generic, List, Mapping, Protocol, Sequence, Set, Tuple, Type, TypeVar, Union
+from typing import Any, ClassVar, Dict, Generic, List, Mapping, Sequence, Set, Tuple, Type, TypeVar, Union
 
 import numpy as np
 
 from gluon_liver.config.schema import Config
-from gluon_liver.errors import DatasetError, SplitError
+from gluon_liver.errors import AnnotationError, DatasetError, SplitError
 from gluon_liver.files.json_records import read_record
 from gluon_liver.files.typed import ONE_OR_MORE, Rules, required
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult
 
+from .coco import Label
 from .splits import Splits, load_splits
 
 FORMAT = 1  # of dataset.json
 REMEDY = "import the data again"
-
-
-class Label(Protocol):
-    """The labels of one image; without boxes it is background.
-
-    boxes: float32 (n, 4) corners (x1, y1, x2, y2) in pixels of the stored image, the origin at its top-left corner, x2
-    and y2 exclusive. labels: int32 (n,) indices into the classes. height, width: of the stored image.
-    """
-
-    @property
-    def image_id(self) -> int: ...
-
-    @property
-    def case(self) -> str: ...
-
-    @property
-    def height(self) -> int: ...
-
-    @property
-    def width(self) -> int: ...
-
-    @property
-    def boxes(self) -> np.ndarray: ...
-
-    @property
-    def labels(self) -> np.ndarray: ...
-
-    @property
-    def place(self) -> int:
-        """Where the image lies in its case, from 0: the slice, or the frame."""
-
-    @property
-    def title(self) -> str:
-        """Case and place in words, as under a picture."""
-
-    @property
-    def file_stem(self) -> str:
-        """Case and place in the name of a file."""
 
 
 L = TypeVar("L", bound=Label)
@@ -105,7 +68,7 @@ class Dataset(abc.ABC, Generic[L, C]):
     Class attributes
     ----------------
     task: its name, the ``kind`` of dataset.json and what :attr:`gluon_liver.config.schema.Config.task` gives.
-    title: the task in messages.
+    title, image: the task and one of its images in messages.
     files: what each folder studies/<case> must hold.
     description: what dataset.json says of data of the task alone, ``studies``, of :class:`CaseInfo`, among it.
     run_record: keys of :meth:`training_record`, with their types, that a run of the task cannot be used without.
@@ -119,6 +82,7 @@ class Dataset(abc.ABC, Generic[L, C]):
 
     task: ClassVar[str]
     title: ClassVar[str]
+    image: ClassVar[str]
     files: ClassVar[Tuple[str, ...]]
     description: ClassVar[Type[Any]]
     run_record: ClassVar[Mapping[str, type]] = {"classes": list, "training_patients": list, "training_studies": list}
@@ -147,6 +111,7 @@ class Dataset(abc.ABC, Generic[L, C]):
         splits = load_splits(str(folder / "splits.json"))
         common = {"folder": folder, "classes": shared.classes, "cases": cases, "phantom": shared.phantom}
         dataset = cls._read(own, splits=splits, **common)
+        dataset._check_labels()
         known: Set[str] = set().union(*(dataset.units_of(info) for info in cases))
         unknown = sorted(set(splits.train + splits.val + splits.test) - known)
         if unknown:
@@ -157,10 +122,27 @@ class Dataset(abc.ABC, Generic[L, C]):
     @classmethod
     @abc.abstractmethod
     def _read(cls: Type[D], own: Any, **common: Any) -> D:
-        """The dataset of a ``description`` and the fields in ``common``; it adds labels and split_by.
+        """The dataset of a ``description`` and the fields in ``common``; it adds ``labels`` and ``split_by``.
 
-        Raises DatasetError for classes of another task, AnnotationError for labels that do not fit the cases.
+        Raises DatasetError for classes of another task. Whether labels fit their cases is checked afterwards.
         """
+
+    def _check_labels(self) -> None:
+        """Raise AnnotationError for a label that does not fit its case."""
+        for label in self.labels:
+            where = f"labels.json: image {label.image_id}"
+            if label.case not in self._info_of:
+                raise AnnotationError(f"{where}: key 'study' names no case of this data folder")
+            height, width = self._image_size(self.info(label.case))
+            if (label.height, label.width) != (height, width):
+                raise AnnotationError(
+                    f"{where}: 'width' and 'height' are {label.width} and {label.height}, its study has {width} "
+                    f"columns and {height} rows"
+                )
+
+    @abc.abstractmethod
+    def _image_size(self, info: C) -> Tuple[int, int]:
+        """(height, width) of the stored images of a case."""
 
     # what the splits part
 

@@ -22,17 +22,8 @@ class Loader(Protocol):
         """The network's input and the boxes of an image."""
 
 
-def _ct_loader(config: Config, dataset: CTDataset, *, cases: Sequence[str], progress: bool) -> Loader:
-    multi_modal = config.network.multi_modal
-    return CTLoader(dataset, config.data, cases=cases, multi_modal=multi_modal, progress=progress)
-
-
-def _us_loader(config: Config, dataset: USDataset, *, cases: Sequence[str], progress: bool) -> Loader:
-    return USLoader(dataset, size=config.data.size, frames=2 if config.model == "us-flow" else 1)
-
-
 DATASETS: Dict[str, Type[Dataset]] = {"ct": CTDataset, "us": USDataset}
-LOADERS: Dict[str, Callable[..., Loader]] = {"ct": _ct_loader, "us": _us_loader}
+LOADERS: Dict[str, Callable[..., Loader]] = {"ct": CTLoader, "us": USLoader}
 
 
 def open_dataset(folder: Union[str, Path]) -> Dataset:
@@ -42,7 +33,7 @@ def open_dataset(folder: Union[str, Path]) -> Dataset:
 
 def make_loader(config: Config, dataset: Dataset, *, cases: Sequence[str], progress: bool = False) -> Loader:
     """Loads labelled images of some cases as the configuration's network takes them."""
-    return LOADERS[dataset.task](config, dataset, cases=cases, progress=progress)
+    return LOADERS[dataset.task](dataset, config, cases=cases, progress=progress)
 
 
 def check_task(config: Config, dataset: Dataset) -> None:

@@ -8,9 +8,10 @@ rows of frames.npy. DATA/splits.json: patients, scenes or images, as dataset.jso
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Dict, List, Mapping, Sequence, Set, Tuple, Type
+from typing import Any, ClassVar, Dict, Mapping, Set, Tuple, Type
 
 import numpy as np
 
@@ -56,6 +57,7 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
 
     task: ClassVar[str] = "us"
     title: ClassVar[str] = "ultrasound"
+    image: ClassVar[str] = "frame"
     files: ClassVar[Tuple[str, ...]] = ("frames.npy",)
     description: ClassVar[Type[USDescription]] = USDescription
     run_record: ClassVar[Mapping[str, type]] = {**Dataset.run_record, "training_units": list}
@@ -65,8 +67,19 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
         if common["classes"] != CLASSES:
             raise DatasetError(f"{common['folder']}/dataset.json: key 'classes' must be {list(CLASSES)}")
         labels = load_labels(str(common["folder"] / "labels.json"))
-        _check_labels(labels, own.studies)
         return cls(labels=labels, split_by=own.split_by, **common)
+
+    def _check_labels(self) -> None:
+        super()._check_labels()
+        listed = Counter(label.case for label in self.labels)
+        for info in self.cases:
+            if listed[info.case] != info.frames:
+                raise AnnotationError(
+                    f"labels.json lists {listed[info.case]} images of {info.case}, {info.frames} are stored"
+                )
+
+    def _image_size(self, info: RecordingInfo) -> Tuple[int, int]:
+        return info.height, info.width
 
     @property
     def fingerprint(self) -> str:
@@ -113,7 +126,7 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
 
     def unit_of(self, label: USLabel) -> str:
         if self.split_by == "image":
-            return image_name(label)
+            return label.name
         return self.scene_of(label).name if self.split_by == "scene" else super().unit_of(label)
 
     def units_of(self, info: RecordingInfo) -> Set[str]:
@@ -148,27 +161,3 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
     @staticmethod
     def grey_per_noise(config: Config) -> float:
         return 1.0
-
-
-def image_name(label: USLabel) -> str:
-    """case/frame, the name of an image in splits.json."""
-    return f"{label.case}/{label.frame:06d}"
-
-
-def _check_labels(labels: List[USLabel], cases: Sequence[RecordingInfo]) -> None:
-    known = {info.case: info for info in cases}
-    listed = {info.case: 0 for info in cases}
-    for label in labels:
-        where = f"labels.json: image {label.image_id}"
-        if label.case not in known:
-            raise AnnotationError(f"{where}: key 'study' names no case of this data folder")
-        info = known[label.case]
-        if (label.height, label.width) != (info.height, info.width):
-            raise AnnotationError(
-                f"{where}: 'width' and 'height' are {label.width} and {label.height}, its recording has "
-                f"{info.width} columns and {info.height} rows"
-            )
-        listed[label.case] += 1
-    for case, number in listed.items():
-        if number != known[case].frames:
-            raise AnnotationError(f"labels.json lists {number} images of {case}, {known[case].frames} are stored")

@@ -6,21 +6,21 @@ A scene is a run of frames of one recording that belong together. The class orde
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
 from gluon_liver.errors import AnnotationError, DatasetError
 from gluon_liver.files.json_records import read_json
 
-from .coco import CocoImage, coco_images, required, save_coco
+from .coco import CocoImage, Label, coco_images, required
 
 CLASSES = ("tumor", "vessel")
 
 
 @dataclass(frozen=True)
-class USLabel:
-    """A :class:`gluon_liver.data.dataset.Label` of one frame, in pixels of the stored (cropped) frame.
+class USLabel(Label):
+    """The labels of one frame, in pixels of the stored (cropped) frame.
 
     case: the recording. scene: number in the recording, from 1. frame: 0-based place in the recording. row: place in
     the case's stored frames.
@@ -47,6 +47,15 @@ class USLabel:
     @property
     def file_stem(self) -> str:
         return f"{self.case}-{self.frame:06d}"
+
+    @property
+    def name(self) -> str:
+        """case/frame, as in splits.json too."""
+        return f"{self.case}/{self.frame:06d}"
+
+    @property
+    def entry(self) -> Dict[str, Any]:
+        return {"scene": self.scene, "frame": self.frame}
 
 
 @dataclass(frozen=True)
@@ -139,27 +148,6 @@ def load_source_labels(path: str) -> Tuple[List[SourceLabel], bool]:
     if not result:
         raise AnnotationError(f"{path} lists no image; a frame without boxes must be listed too")
     return result, phantom
-
-
-def save_labels(labels: Sequence[USLabel], path: str) -> None:
-    """Write DATA/labels.json."""
-    images = (
-        (
-            {
-                "id": label.image_id,
-                "file_name": f"{label.case}/{label.frame:06d}",
-                "width": label.width,
-                "height": label.height,
-                "study": label.case,
-                "scene": label.scene,
-                "frame": label.frame,
-            },
-            label.boxes,
-            label.labels,
-        )
-        for label in labels
-    )
-    save_coco(images, CLASSES, path)
 
 
 def load_labels(path: str) -> List[USLabel]:

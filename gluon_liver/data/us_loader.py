@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Tuple
+from typing import Sequence, Tuple
 
 import numpy as np
 
+from gluon_liver.config.schema import Config
 from gluon_liver.structures.boxes import scale_boxes
 
 from .ct_loader import OPEN_MAPS, Sample
@@ -16,10 +17,10 @@ from .us_labels import USLabel
 
 
 class USLoader:
-    """Loads labelled frames, ``size`` pixels square, with ``frames`` 2 behind their previous frames."""
+    """Loads labelled frames, for the model us-flow behind their previous frames; nothing has to be prepared."""
 
-    def __init__(self, dataset: USDataset, *, size: int, frames: int):
-        self._dataset, self._size, self._frames = dataset, size, frames
+    def __init__(self, dataset: USDataset, config: Config, *, cases: Sequence[str] = (), progress: bool = False):
+        self._dataset, self._size, self._frames = dataset, config.data.size, 2 if config.model == "us-flow" else 1
         self._maps: OrderedDict[str, np.ndarray] = OrderedDict()
 
     def labelled(self, label: USLabel) -> Sample:

@@ -9,7 +9,8 @@ from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from gluon_liver.data.dataset import Dataset, Label
+from gluon_liver.data.coco import Label
+from gluon_liver.data.dataset import Dataset
 from gluon_liver.errors import InputError
 from gluon_liver.files.json_records import read_json
 from gluon_liver.files.typed import build

@@ -10,7 +10,8 @@ from typing import Iterator, List, Optional, Tuple
 
 import mxnet as mx
 
-from gluon_liver.data.dataset import Dataset, Label
+from gluon_liver.data.coco import Label
+from gluon_liver.data.dataset import Dataset
 from gluon_liver.errors import DatasetError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.lock import file_lock
@@ -65,7 +66,7 @@ def split_labels(run: Run, dataset: Dataset, split: str) -> List[Label]:
         dataset.refuse_trained(run.environment, split)
     labels = dataset.labels_of(split)
     if not labels:
-        raise DatasetError(f"no labelled image in the {split} split of {dataset.folder}")
+        raise DatasetError(f"no labelled {dataset.image} in the {split} split of {dataset.folder}")
     return labels
 
 

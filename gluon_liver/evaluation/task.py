@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Dict, Generic, List, Sequence, TypeVar
 import numpy as np
 
 from gluon_liver.config.schema import Config
-from gluon_liver.data.dataset import Dataset, Label
+from gluon_liver.data.coco import Label
+from gluon_liver.data.dataset import Dataset
 from gluon_liver.structures.image_result import ImageResult
 
 SCORE_THRESHOLD = 0.5  # of precision, recall and sensitivity, and of what overlays draw

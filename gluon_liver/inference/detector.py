@@ -10,8 +10,9 @@ import numpy as np
 from tqdm import tqdm
 
 from gluon_liver.config.schema import Config
+from gluon_liver.data.coco import Label
 from gluon_liver.data.ct_loader import OpenCase, Sample, ct_sample
-from gluon_liver.data.dataset import Dataset, Label
+from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import DATASETS, make_loader
 from gluon_liver.errors import RunError
 from gluon_liver.nn.build import make_detector
@@ -53,7 +54,7 @@ class SliceDetector:
 
     def sample(self, case: OpenCase, slice_index: int) -> Sample:
         """What the network takes of one slice of a CT study."""
-        return ct_sample(case, slice_index, self.config.data, multi_modal=self.config.network.multi_modal)
+        return ct_sample(case, slice_index, self.config)
 
     def detect(
         self, images: np.ndarray, present: np.ndarray, *, scales: Sequence[float], shapes: Sequence[Tuple[int, int]]

@@ -105,8 +105,8 @@ def _open_prepared(
         raise InputError(
             f"--reference {reference}: the reference phase of the prepared study is {dataset.reference_phase}"
         )
-    loader = CTLoader(dataset, run.config.data, cases=[case], progress=progress)
-    return loader.open(case), dataset.annotations.of_case(case)
+    loader = CTLoader(dataset, run.config, cases=[case], progress=progress)
+    return loader.open(case), dataset.labels_by_slice(case)
 
 
 def _read_dicom(

@@ -16,8 +16,9 @@ import mxnet as mx
 from tqdm import tqdm
 
 from gluon_liver.config.schema import Config
+from gluon_liver.data.coco import Label
 from gluon_liver.data.ct_loader import Sample
-from gluon_liver.data.dataset import Dataset, Label
+from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import check_task, make_loader
 from gluon_liver.errors import DatasetError, InputError
 from gluon_liver.files.atomic import whole_path

@@ -8,8 +8,9 @@ from typing import Any, Dict, Optional, Sequence, Union
 
 from tqdm import tqdm
 
+from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.ct_labels import CLASSES, Annotations, save_annotations
+from gluon_liver.data.ct_labels import CLASSES
 from gluon_liver.data.dataset import FORMAT
 from gluon_liver.data.splits import make_splits
 from gluon_liver.data.study import fingerprint
@@ -154,7 +155,7 @@ def _write_data(log: CTImportLog, temporary: Path, fractions: Sequence[float], s
     """Everything of the data folder beside studies/ and private/."""
     taken = log.taken
     splits = make_splits([result.patient for result in taken], fractions=fractions, seed=seed)
-    save_annotations(Annotations(CLASSES, log.images), str(temporary / "labels.json"))
+    save_labels(log.images, CLASSES, temporary / "labels.json")
     log.note_phantoms([one.phantom for one in taken], "studies")
     report = build_report(log, splits)
     description = {

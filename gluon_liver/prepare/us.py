@@ -10,10 +10,11 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 import numpy as np
 from tqdm import tqdm
 
+from gluon_liver.data.coco import save_labels
 from gluon_liver.data.dataset import FORMAT
 from gluon_liver.data.splits import Splits, make_splits
-from gluon_liver.data.us_dataset import SPLIT_BY, USDataset, image_name
-from gluon_liver.data.us_labels import CLASSES, SourceLabel, USLabel, load_source_labels, save_labels, scenes_of
+from gluon_liver.data.us_dataset import SPLIT_BY, USDataset
+from gluon_liver.data.us_labels import CLASSES, SourceLabel, USLabel, load_source_labels, scenes_of
 from gluon_liver.errors import AnnotationError, InputError, SplitError
 from gluon_liver.files.output_folder import check_output
 from gluon_liver.readers.dicom.series import Rejection
@@ -199,7 +200,7 @@ def _write_data(
     """Everything of the data folder beside studies/ and private/."""
     log.taken.sort(key=lambda one: one.case)
     splits = _split(log, split_by, fractions, test_images, seed)
-    save_labels(log.labels, str(temporary / "labels.json"))
+    save_labels(log.labels, CLASSES, temporary / "labels.json")
     report = build_report(log, splits, split_by)
     description = {
         "format": FORMAT,
@@ -227,7 +228,7 @@ def _split(
     log: USImportLog, split_by: str, fractions: Sequence[float], test_images: Optional[int], seed: int
 ) -> Splits:
     if split_by == "image":
-        units = [image_name(label) for label in log.labels]
+        units = [label.name for label in log.labels]
     elif split_by == "scene":
         units = [scene.name for scene in scenes_of(log.labels)]
     else:

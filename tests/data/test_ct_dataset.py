@@ -84,7 +84,7 @@ def test_labels_must_fit_the_data(folder, values, found):
     case = CTDataset.open(folder).cases[0].case
     image = {"id": 1, "study": case, "phase": "arterial", "slice": 3, "width": 16, "height": 16}
     change(folder / "labels.json", images=[image])
-    assert len(CTDataset.open(folder).annotations.images) == 1
+    assert len(CTDataset.open(folder).labels) == 1
     change(folder / "labels.json", images=[{**image, **values}])
     with pytest.raises(AnnotationError, match=f"image 1: .*{found}|image 1: {found}"):
         CTDataset.open(folder)

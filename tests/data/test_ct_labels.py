@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from gluon_liver.data.ct_labels import CLASSES, Annotations, CTLabel, load_annotations, save_annotations
+from gluon_liver.data.coco import save_labels
+from gluon_liver.data.ct_labels import CLASSES, CTLabel, load_labels
 from gluon_liver.errors import AnnotationError
 
 GOOD = {
@@ -22,23 +23,23 @@ GOOD = {
 def load(record, tmp_path):
     path = tmp_path / "labels.json"
     path.write_text(json.dumps(record))
-    return load_annotations(str(path))
+    return load_labels(str(path))
 
 
 def test_boxes_become_corners_and_categories_go_by_name(tmp_path):
-    annotations = load(GOOD, tmp_path)
-    first, background = annotations.images
+    labels = load(GOOD, tmp_path)
+    first, background = labels
     assert first.boxes.tolist() == [[10, 20, 15.5, 32]] and first.labels.tolist() == [2]
     assert (first.boxes.dtype, first.labels.dtype) == (np.float32, np.int32)
-    assert background.boxes.shape == (0, 4) and annotations.of_case("case-a")[3] is background
+    assert background.boxes.shape == (0, 4) and (background.case, background.slice) == ("case-a", 3)
 
 
 def test_what_is_saved_comes_back(tmp_path):
     boxes = np.array([[0, 0, 1.25, 2], [3.3, 4, 64, 32]], np.float32)
     image = CTLabel(7, "case-b", "delayed", 0, 64, 32, boxes, np.array([0, 2], np.int32))
     path = str(tmp_path / "out.json")
-    save_annotations(Annotations(CLASSES, [image]), path)
-    (back,) = load_annotations(path).images
+    save_labels([image], CLASSES, path)
+    (back,) = load_labels(path)
     assert back.boxes == pytest.approx(boxes, abs=1e-4) and back.labels.tolist() == [0, 2]
     coco = json.loads(open(path).read())
     assert [category["name"] for category in coco["categories"]] == list(CLASSES)
@@ -84,17 +85,17 @@ def test_wrong_entries_are_named_with_their_key(tmp_path, place, value, message)
 def test_a_box_may_leave_the_image_by_rounding_only(tmp_path):
     record = copy.deepcopy(GOOD)
     record["annotations"][0]["bbox"] = [60, 20, 4.000001, 12]
-    assert load(record, tmp_path).images[0].boxes.tolist() == [[60, 20, 64, 32]]
+    assert load(record, tmp_path)[0].boxes.tolist() == [[60, 20, 64, 32]]
 
 
 def test_broken_files(tmp_path):
     (tmp_path / "broken.json").write_text('{"images": [')
     with pytest.raises(AnnotationError, match="not JSON"):
-        load_annotations(str(tmp_path / "broken.json"))
+        load_labels(str(tmp_path / "broken.json"))
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(AnnotationError, match="nested too deeply"):
-        load_annotations(str(tmp_path / "deep.json"))
+        load_labels(str(tmp_path / "deep.json"))
     with pytest.raises(AnnotationError, match="cannot be read"):
-        load_annotations(str(tmp_path / "absent.json"))
+        load_labels(str(tmp_path / "absent.json"))
     with pytest.raises(AnnotationError, match="must hold an object"):
         load([], tmp_path)

@@ -11,7 +11,7 @@ CASE = "case-0000000000"
 
 
 def load(dataset, slice_index, *, label=None, **data):
-    config = build_config({"row": None, "data": {"window": "liver", "size": 64, "storage": "raw", **data}}).data
+    config = build_config({"row": None, "data": {"window": "liver", "size": 64, "storage": "raw", **data}})
     return ct_sample(CTLoader(dataset, config, cases=[CASE]).open(CASE), slice_index, config, label=label)
 
 
@@ -25,7 +25,7 @@ def test_the_image_is_the_windowed_slice(tiny_dataset):
 
 
 def test_boxes_scale_with_the_image(tiny_dataset):
-    label = tiny_dataset.annotations.of_case(CASE)[0]
+    label = tiny_dataset.labels_by_slice(CASE)[0]
     sample = load(tiny_dataset, 0, label=label, size=128)
     assert sample.scale == 2 and np.allclose(sample.boxes, label.boxes * 2)
     # the square (10 HU in liver of 60) lies inside its box in the enlarged image too
@@ -48,11 +48,11 @@ def test_a_slice_that_is_not_there(tiny_dataset):
 
 
 def test_an_epoch_without_foreground_uses_all_backgrounds(tiny_dataset):
-    labels = [label for label in tiny_dataset.annotations.images if not len(label.boxes)]
+    labels = [label for label in tiny_dataset.labels if not len(label.boxes)]
     assert sorted(epoch_order(labels, background_ratio=0.5, seed=0, epoch=0)) == list(range(len(labels)))
 
 
 def test_shuffled_labels_repeat(tiny_dataset):
-    labels = tiny_dataset.annotations.images
+    labels = tiny_dataset.labels
     first, second = (shuffle_labels(labels, seed=3) for _ in range(2))
     assert all(np.array_equal(a.boxes, b.boxes) for a, b in zip(first, second))

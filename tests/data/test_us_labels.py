@@ -7,13 +7,14 @@ import json
 import numpy as np
 import pytest
 
+from gluon_liver.data.coco import save_labels
 from gluon_liver.data.us_labels import (
+    CLASSES,
     Scene,
     USLabel,
     load_labels,
     load_source_labels,
     previous_frame,
-    save_labels,
     scenes_of,
 )
 from gluon_liver.errors import AnnotationError, DatasetError
@@ -46,7 +47,7 @@ def test_labels_come_back_with_their_rows(tmp_path):
         label("a", 1, 30, 1, image_id=2),
         label("a", 1, 4, 0, [[0, 0, 64, 48], [3, 3, 4, 4]], [0, 1], 3),
     ]
-    save_labels(given, str(tmp_path / "labels.json"))
+    save_labels(given, CLASSES, tmp_path / "labels.json")
     read = load_labels(str(tmp_path / "labels.json"))
     assert [(one.case, one.frame, one.row, one.scene, one.image_id) for one in read] == [
         ("a", 4, 0, 1, 3),

@@ -55,7 +55,7 @@ def explain(detector, data, case, folder, *, found=None, lesions=(), labels=None
         folder,
         detections=found or [detections()] * 3,
         lesions=lesions,
-        labels=data.annotations.of_case(case) if labels is None else labels,
+        labels=data.labels_by_slice(case) if labels is None else labels,
         score_threshold=0.5,
     )
 
@@ -123,7 +123,7 @@ def test_cells_in_a_box():
 
 
 def test_good_slices_stand_above_slices_with_a_false_positive(detector, data, tmp_path):
-    labels = data.annotations.of_case(CASE)
+    labels = data.labels_by_slice(CASE)
     first, second = ((labels[index].boxes[0], int(labels[index].labels[0])) for index in (0, 1))
     elsewhere = np.array([0, 0, 5, 5], np.float32)
     found = [
@@ -142,7 +142,7 @@ def test_good_slices_stand_above_slices_with_a_false_positive(detector, data, tm
 
 
 def test_a_missed_lesion_and_a_second_detection_of_one(detector, data):
-    label = data.annotations.of_case(CASE)[0]
+    label = data.labels_by_slice(CASE)[0]
     box, kind = label.boxes[0], int(label.labels[0])
     assert hits_of(detections((box, 0.6, kind), (box, 0.7, kind)), label).tolist() == [False, True]
     assert hits_of(detections(), label).tolist() == []

@@ -68,7 +68,7 @@ def test_a_study_with_three_phases(tmp_path):
     assert study.present.tolist() == [[True] * 4, [True] * 4, [False, True, True, True]]
     assert study.hu[2, :, 0, 0].tolist() == [-1024, 300, 302, 302]
     assert report["taken"][0]["phases"]["delayed"]["absent_slices"] == 1
-    assert dataset.cases_of("train") == [study.case] and dataset.annotations.images == []
+    assert dataset.cases_of("train") == [study.case] and dataset.labels == []
     again = import_ct(tmp_path / "in", tmp_path / "again", salt="s")
     assert again["taken"][0]["case"] == study.case != import_ct(tmp_path / "in", tmp_path / "x")["taken"][0]["case"]
 
@@ -131,7 +131,7 @@ def test_labels_by_uid_and_by_index_land_on_their_slices(tmp_path):
         [(1, 3, [1, 2, 3, 4]), (3, 1, [0, 0, 2, 2]), (4, 1, [0, 0, 2, 2])],
     )
     report = import_ct(tmp_path / "in", tmp_path / "data", labels=labels)
-    images = CTDataset.open(tmp_path / "data").annotations.images
+    images = CTDataset.open(tmp_path / "data").labels
     assert [(image.slice, image.boxes.tolist(), image.labels.tolist()) for image in images] == [
         (0, [], []),
         (2, [[1, 2, 4, 6]], [2]),
@@ -150,7 +150,7 @@ def test_exhaustive_lists_the_other_slices_as_background(tmp_path):
         tmp_path / "l.json", [{"sop_instance_uid": uid(1, 2, 3)}], [(1, 3, [1, 2, 3, 4])], exhaustive=True
     )
     import_ct(tmp_path / "in", tmp_path / "data", labels=labels)
-    images = CTDataset.open(tmp_path / "data").annotations.images
+    images = CTDataset.open(tmp_path / "data").labels
     assert [(image.slice, len(image.boxes)) for image in images] == [(0, 0), (1, 0), (2, 1), (3, 0)]
     assert len({image.case for image in images}) == 1 and len({image.image_id for image in images}) == 4
 
@@ -185,7 +185,7 @@ def test_regrid_moves_labels_with_their_slices(tmp_path):
     with pytest.raises(InputError, match="lacks slices"):
         import_ct(tmp_path / "in", tmp_path / "data", labels=labels)
     report = import_ct(tmp_path / "in", tmp_path / "data", labels=labels, regrid=True)
-    images = CTDataset.open(tmp_path / "data").annotations.images
+    images = CTDataset.open(tmp_path / "data").labels
     # The third slice of the series is the fourth of the grid; slice 2 was interpolated: nobody looked at it.
     assert [(image.slice, len(image.boxes)) for image in images] == [(0, 0), (1, 0), (3, 1), (4, 0), (5, 0)]
     assert report["taken"][0]["phases"]["arterial"]["interpolated_slices"] == 1
@@ -326,7 +326,7 @@ def test_file_names_and_order_change_nothing(tmp_path):
         one, other = ((tmp_path / f"data-{folder}" / name).read_text() for folder in "ab")
         assert one == other, name
     assert first == second and len(first["quarantined"]) == 8
-    images = CTDataset.open(tmp_path / "data-a").annotations.images
+    images = CTDataset.open(tmp_path / "data-a").labels
     assert [image.case for image in images] == sorted(image.case for image in images) and len(images) == 16
 
 

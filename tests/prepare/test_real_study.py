@@ -75,7 +75,7 @@ def test_sixteen_boxes_on_their_slices(imported):
     assert (report["labels"]["boxes"], report["labels"]["not_taken"]) == (16, [])
     study = dataset.study(dataset.cases[0].case)
     z_of_box = {tuple(np.float32(one["box_xyxy_px"]).round(1).tolist()): one["z_mm"] for one in boxes}
-    for image in dataset.annotations.images:
+    for image in dataset.labels:
         (box,) = image.boxes
         z_mm = study.geometry.index_to_world([image.slice, 0, 0])[2]
         assert z_mm == pytest.approx(z_of_box[tuple(box.round(1).tolist())], abs=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import stat
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.commands import main
+from gluon_liver.config.schema import Config, DataConfig
 from gluon_liver.data.us_dataset import USDataset
 from gluon_liver.data.us_loader import USLoader
 from gluon_liver.errors import AnnotationError, DatasetError, InputError, SplitError
@@ -193,7 +195,8 @@ def data(tmp_path):
 
 def test_frames_come_with_the_one_before(data):
     dataset = USDataset.open(data)
-    loader, labels = USLoader(dataset, size=32, frames=2), dataset.labels_of("train")
+    config = Config(model="us-flow", data=DataConfig(size=32))
+    loader, labels = USLoader(dataset, config), dataset.labels_of("train")
     frames = dataset.frames(dataset.cases[0].case)
     sample = loader.labelled(labels[1])
     assert sample.image.shape == (2, 3, 32, 32) and sample.image.dtype == np.uint8 and sample.scale == 0.5
@@ -204,7 +207,7 @@ def test_frames_come_with_the_one_before(data):
     assert sample.boxes.tolist() == [[4, 2, 12, 6]] and sample.labels.tolist() == [1]
     first = loader.labelled(labels[0])
     assert np.array_equal(first.image[0], first.image[1])
-    alone = USLoader(dataset, size=32, frames=1).labelled(labels[1])
+    alone = USLoader(dataset, dataclasses.replace(config, model="us-faster-rcnn")).labelled(labels[1])
     assert np.array_equal(alone.image, sample.image[1:])
 
 

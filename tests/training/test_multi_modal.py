@@ -37,18 +37,18 @@ def multi(make_config):
     return make
 
 
-def test_the_reference_phase_comes_first_and_absence_is_told(data, multi):
-    config = multi().data
-    loader = CTLoader(data, config, cases=[CASE, LACKING], multi_modal=True)
-    sample = ct_sample(loader.open(CASE), 1, config, multi_modal=True)
+def test_the_reference_phase_comes_first_and_absence_is_told(data, multi, make_config):
+    config = multi()
+    loader = CTLoader(data, config, cases=[CASE, LACKING])
+    sample = ct_sample(loader.open(CASE), 1, config)
     assert sample.image.shape == (3, 1, 1, 64, 64) and sample.present.tolist() == [True, True, True]
     hu = data.study(CASE).hu[:, 1].astype(float)
     for plane, phase in zip(sample.image[:, 0, 0], (1, 0, 2)):  # arterial, non_contrast, delayed
         assert np.abs(plane - np.rint(255 * np.clip((hu[phase] - 5) / 150, 0, 1))).max() <= 1
-    lacking = ct_sample(loader.open(LACKING), 1, config, multi_modal=True)
+    lacking = ct_sample(loader.open(LACKING), 1, config)
     assert lacking.present.tolist() == [True, True, False]
     assert np.array_equal(lacking.image[2], lacking.image[0])  # nothing foreign for BatchNorm
-    alone = ct_sample(loader.open(CASE), 1, config)
+    alone = ct_sample(loader.open(CASE), 1, make_config())
     assert np.array_equal(alone.image[0], sample.image[0]) and alone.present.tolist() == [True]
 
 
@@ -63,9 +63,9 @@ def test_a_stack_repeats_the_ends_of_its_own_phase(tmp_path, multi):
     volume[2, 2] = -1024
     np.save(str(study / "volume.npy"), volume)
     data = CTDataset.open(str(folder))
-    config = multi(**{"data.slices": 3}).data
+    config = multi(**{"data.slices": 3})
     case = CTLoader(data, config, cases=[CASE]).open(CASE)
-    at_end, beyond = (ct_sample(case, index, config, multi_modal=True) for index in (1, 2))
+    at_end, beyond = (ct_sample(case, index, config) for index in (1, 2))
     assert at_end.present.tolist() == [True, True, True]
     assert np.array_equal(at_end.image[2, 0, 2], at_end.image[2, 0, 1])
     assert beyond.present.tolist() == [True, True, False]

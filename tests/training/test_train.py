@@ -113,11 +113,12 @@ def test_a_taken_folder_is_refused_and_left_alone(tiny_dataset, tiny_config, tmp
 
 
 def test_no_training_labels(tiny_config, tmp_path):
+    from gluon_liver.data.coco import save_labels
     from gluon_liver.data.ct_dataset import CTDataset
-    from gluon_liver.data.ct_labels import CLASSES, Annotations, save_annotations
+    from gluon_liver.data.ct_labels import CLASSES
 
     folder = write_dataset(tmp_path / "data")
-    save_annotations(Annotations(CLASSES, []), str(folder / "labels.json"))
+    save_labels([], CLASSES, folder / "labels.json")
     with pytest.raises(DatasetError, match="no labelled slice"):
         train(tiny_config, CTDataset.open(str(folder)), tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
