@@ -60,7 +60,7 @@ BAD_INPUT = [
     ("evaluate --run {}/nowhere", "no run folder"),
     ("evaluate --run {}/empty", "no config.yaml"),
     ("evaluate --run {}/run --split train", "--allow-train"),
-    ("evaluate --run {}/run --split val --data {}/data", "no labelled image"),
+    ("evaluate --run {}/run --split val --data {}/data", "no labelled slice"),
     ("evaluate --run {}/run --bootstrap 0 --data {}/data", "--bootstrap 0"),
     ("detect {}/empty --run {}/run --out {}/new", "is empty"),
     ("detect {}/words --run {}/run --out {}/new", "not a DICOM file"),
