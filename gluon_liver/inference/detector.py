@@ -125,9 +125,11 @@ def detect_slices(
     detector: SliceDetector, case: OpenCase, *, batch_size: Optional[int] = None, progress: bool = True
 ) -> List[Detections]:
     """Detections in every slice of a CT study, in pixels of its stored images."""
-    count, shape = case.images.shape[1], case.images.shape[2:]
+    _, count, height, width = case.images.shape
     samples = (detector.sample(case, index) for index in range(count))
-    return list(detect_samples(detector, samples, shapes=[shape] * count, batch_size=batch_size, progress=progress))
+    return list(
+        detect_samples(detector, samples, shapes=[(height, width)] * count, batch_size=batch_size, progress=progress)
+    )
 
 
 def detect_labelled(

@@ -131,7 +131,7 @@ def _write_relations(
         sample = detector.sample(case, index)
         relations = reader.read(sample)
         cells = Cells(detector.network.config.stride, sample.scale)
-        inside = cells_in(box, cells=cells, shape=relations.norm.shape)
+        inside = cells_in(box, cells=cells, shape=(relations.norm.shape[0], relations.norm.shape[1]))
         related = {
             name: _related(case.images[study.phases.index(name), index], row, response, inside)
             for name, row, response in zip(others, relations.rows, relations.responses)
@@ -182,7 +182,7 @@ def _describe(phase: str, one: Optional[Related], inside: np.ndarray, cells: Cel
         "present": True,
         "peak_share": round(float(one.row[row, column]), 6),
         "even_share": round(1 / one.row.size, 6),
-        "peak_xy_px": [round(float(edge), 1) for edge in cells.pixel(row, column)],
+        "peak_xy_px": [round(float(edge), 1) for edge in cells.pixel(int(row), int(column))],
         "share_in_box": round(float(one.row[inside].sum()), 4),
         "response_norm_in_box": round(float(one.response[inside].mean()), 4),
     }
@@ -235,7 +235,8 @@ def _sort_out(
     found: Sequence[Detections], labels: Dict[int, CTLabel]
 ) -> Tuple[List[Tuple[float, int, str]], List[Tuple[float, int, str]], Dict[str, int]]:
     """Labelled slices with hits alone, those with false positives, as (best score, slice, caption), and counts."""
-    good, false = [], []
+    good: List[Tuple[float, int, str]] = []
+    false: List[Tuple[float, int, str]] = []
     counts = {"labelled_slices": len(labels), "hits": 0, "false_positives": 0, "misses": 0}
     for index, label in sorted(labels.items()):
         hits, scores = hits_of(found[index], label), found[index].scores

@@ -63,8 +63,9 @@ class StreamDetector:
             outputs = self._forward(current)
         if not np.isfinite(outputs.check.asnumpy()).all():
             raise RunError("the network's scores are not finite: its training diverged, so it cannot detect anything")
-        detections = stored_boxes(outputs.rows.asnumpy()[0], scale, frame.shape[:2])
-        flow = None if outputs.flow is None else _stored_flow(outputs.flow, scale, frame.shape[:2])
+        shape = (frame.shape[0], frame.shape[1])
+        detections = stored_boxes(outputs.rows.asnumpy()[0], scale, shape)
+        flow = None if outputs.flow is None else _stored_flow(outputs.flow, scale, shape)
         return StreamResult(detections, flow)
 
     def _forward(self, current: mx.nd.NDArray) -> StreamOutputs:
