@@ -24,6 +24,7 @@ from .ct_study import choose_series, group_studies, load_study, patient_of
 from .folder import prepared_folder, write_records
 from .phases import load_phase_rules, phase_template
 from .pseudonyms import salt_notes, salt_or_random, salted_hash
+from .report import private_file
 
 PathLike = Union[str, Path]
 
@@ -97,8 +98,7 @@ def write_phase_template(
     if not log.scan.series:
         raise InputError(explain_nothing(log))
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as stream:
+        with private_file(Path(path)) as stream:
             stream.write(phase_template(log.scan.series, rules))
     except OSError as error:
         raise InputError(f"--list-series {path} cannot be written: {why_not_written(error)}") from error

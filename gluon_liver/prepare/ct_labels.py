@@ -7,7 +7,7 @@ identifiers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -82,7 +82,7 @@ def match_labels(
         if one.frames == 1
     )
     multi_frame = {one.sop_instance_uid for series in scan.series for one in series.slices if one.frames > 1}
-    found: Dict[str, Dict[int, LabelEntry]] = {}
+    matched: Dict[str, Dict[int, LabelEntry]] = {}
     place_of: Dict[int, np.ndarray] = {}
     for item in labels.entries:
         where = f"{labels.path}: image {item.entry['id']}"
@@ -115,11 +115,11 @@ def match_labels(
         if reason or series is None:
             not_taken.add(reason, images=1, boxes=len(item.boxes))
             continue
-        of_study = found.setdefault(series.study_uid, {})
+        of_study = matched.setdefault(series.study_uid, {})
         if place in of_study:
             raise AnnotationError(f"{where} is the same slice as image {of_study[place].entry['id']}")
         of_study[place] = item
-    return found
+    return matched
 
 
 def place_labels(
@@ -143,8 +143,7 @@ def place_labels(
         shift = np.tile(volume.source_shift[place], 2).astype(np.float32)
         moved = item.boxes + shift
         boxes = np.clip(moved, 0, np.array([width, height, width, height], dtype=np.float32))
-        kept = _area(boxes) >= MIN_INSIDE * _area(moved)
-        if not kept.all():
+        if (_area(boxes) < MIN_INSIDE * _area(moved)).any():
             # The lesion is there but its box is not: the slice can be neither trained on nor scored.
             not_taken.add("undoing the gantry tilt moved a box of the slice out of it", images=1, boxes=len(boxes))
             continue
@@ -156,11 +155,7 @@ def place_labels(
             if uid and z not in listed:
                 empty = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
                 images[z] = CTLabel(0, case, phase, z, width, height, *empty)
-    ordered = [images[z] for z in sorted(images)]
-    return [
-        CTLabel(first_id + i, one.case, one.phase, one.slice, one.width, one.height, one.boxes, one.labels)
-        for i, one in enumerate(ordered)
-    ]
+    return [replace(images[z], image_id=image_id) for image_id, z in enumerate(sorted(images), first_id)]
 
 
 def _series_of_phase(

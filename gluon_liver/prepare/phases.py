@@ -180,13 +180,13 @@ def choose_phases(series: Sequence[SeriesFiles], rules: PhaseRules) -> PhaseChoi
 
 def match_description(description: str, rules: PhaseRules) -> Dict[str, str]:
     """phase -> the rule by which a SeriesDescription matches it."""
-    found = {}
+    rules_by_phase = {}
     for phase, patterns in rules.patterns.items():
         for number, pattern in enumerate(patterns, 1):
             if re.search(pattern, description, re.IGNORECASE):
-                found[phase] = f"description pattern {number} of {phase}"
+                rules_by_phase[phase] = f"description pattern {number} of {phase}"
                 break
-    return found
+    return rules_by_phase
 
 
 def phase_template(series: Sequence[SeriesFiles], rules: PhaseRules) -> str:

@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import IO, Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -109,11 +109,13 @@ def write_private_folder(folder: Path, salt: str, tables: Mapping[str, Table], t
     folder.mkdir()
     folder.chmod(0o700)
     for name, text in {"salt": salt + "\n", **texts}.items():
-        with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+        with private_file(folder / name) as stream:
             stream.write(text)
     for name, (header, rows) in tables.items():
-        descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(header)
-            writer.writerows(rows)
+        with private_file(folder / name, errors="surrogateescape", newline="") as stream:
+            csv.writer(stream).writerows([header, *rows])
+
+
+def private_file(path: Path, **options: Any) -> IO[str]:
+    """A new text file that its owner alone can read."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", **options)

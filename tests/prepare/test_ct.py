@@ -192,7 +192,7 @@ def test_regrid_moves_labels_with_their_slices(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "image, found",
+    "image, message",
     [
         ({"sop_instance_uid": "1.2.3"}, "image 1: key 'sop_instance_uid' names no image"),
         ({"sop_instance_uid": 5}, "image 1: key 'sop_instance_uid' must be a text"),
@@ -206,10 +206,10 @@ def test_regrid_moves_labels_with_their_slices(tmp_path):
         ({"sop_instance_uid": uid(1, 2, 1), "width": 17}, "image 1: 'width' and 'height' are 17 and 16"),
     ],
 )
-def test_a_wrong_label_file_stops_the_import_and_nothing_is_written(tmp_path, image, found):
+def test_a_wrong_label_file_stops_the_import_and_nothing_is_written(tmp_path, image, message):
     write_study(tmp_path / "in")
     labels = label_file(tmp_path / "l.json", [image])
-    with pytest.raises(AnnotationError, match=found) as caught:
+    with pytest.raises(AnnotationError, match=message) as caught:
         import_ct(tmp_path / "in", tmp_path / "data", labels=labels)
     assert uid(1) not in str(caught.value)
     assert not (tmp_path / "data").exists() and not siblings(tmp_path / "data")
@@ -233,7 +233,7 @@ def test_bad_folders_and_options(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.doc").write_text("x")
     out = tmp_path / "data"
-    for folder, target, options, error, found in [
+    for folder, target, options, error, message in [
         ("absent", out, {}, InputError, "no such folder"),
         ("text/a.txt", out, {}, InputError, "is a file"),
         ("empty", out, {}, InputError, "is empty"),
@@ -253,7 +253,7 @@ def test_bad_folders_and_options(tmp_path):
         ("in", out, {"phases": tmp_path / "absent.yaml"}, PhaseError, "cannot be read"),
         ("in", out, {"labels": tmp_path / "absent.json"}, AnnotationError, "cannot be read"),
     ]:
-        with pytest.raises(error, match=found):
+        with pytest.raises(error, match=message):
             import_ct(tmp_path / folder, target, **options)
         assert not out.exists() and not siblings(out)
     assert (tmp_path / "full" / "thesis.doc").exists()

@@ -129,7 +129,7 @@ def test_the_reference_that_a_phase_file_names(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, found",
+    "text, message",
     [
         ("a: [", "is not YAML"),
         ("- 1", r"the top level: expected keys, found \[1\]"),
@@ -152,10 +152,10 @@ def test_the_reference_that_a_phase_file_names(tmp_path):
         ("patterns: {arterial: ['(']}", "pattern 1 of arterial is no regular expression"),
     ],
 )
-def test_wrong_phase_files(tmp_path, text, found):
+def test_wrong_phase_files(tmp_path, text, message):
     path = tmp_path / "p.yaml"
     path.write_text(text)
-    with pytest.raises(PhaseError, match=found):
+    with pytest.raises(PhaseError, match=message):
         load_phase_rules(str(path))
     with pytest.raises(PhaseError, match="cannot be read"):
         load_phase_rules(str(tmp_path / "absent.yaml"))

@@ -38,8 +38,8 @@ def dicom_folder(folder, patients=3, frames=6):
 
 def test_boxes_move_with_the_crop():
     boxes = np.array([[10, 10, 20, 20], [0, 0, 12, 12], [0, 0, 8, 8], [50, 20, 64, 24], [8.5, 0, 12, 4.5]], np.float32)
-    moved, kept, clipped = crop_boxes(boxes, (8, 4, 56, 44))
-    assert kept.tolist() == [True, True, False, True, False] and clipped == 2
+    moved, inside, clipped = crop_boxes(boxes, (8, 4, 56, 44))
+    assert inside.tolist() == [True, True, False, True, False] and clipped == 2
     assert moved.tolist() == [[2, 6, 12, 16], [0, 0, 4, 8], [42, 16, 48, 20]]
     assert crop_boxes(np.zeros((0, 4), np.float32), (0, 0, 8, 8))[2] == 0
 

@@ -12,25 +12,22 @@ from gluon_liver.metrics.us_summary import us_summary
 CLASSES = ("cyst", "hemangioma", "hcc")
 
 
+def image_result(number, patient, truth, detections):
+    """truth: (label, box) each; detections: (label, score, box) each."""
+    columns = [list(column) for column in zip(*detections)] or [[], [], []]
+    labels, scores, boxes = columns
+    return ImageResult(number, patient, [box for _, box in truth], [label for label, _ in truth], boxes, scores, labels)
+
+
 def evaluate(images=24, patients=6):
     """A detector that finds two lesions in three and adds a false positive to every second slice."""
     results = []
     for number in range(images):
         label, x = number % 3, 10 + number
         lesion, elsewhere = (x, 20, x + 20, 45), (80, 80, 95, 99)
-        found = [(label, 0.9 - number / 100, lesion)] if (number // 3) % 3 else []
-        found += [(label, 0.4, elsewhere)] if number % 2 else []
-        results.append(
-            ImageResult(
-                number,
-                f"patient-{number % patients}",
-                [lesion],
-                [label],
-                [box for _, _, box in found],
-                [score for _, score, _ in found],
-                [label for label, _, _ in found],
-            )
-        )
+        detections = [(label, 0.9 - number / 100, lesion)] if (number // 3) % 3 else []
+        detections += [(label, 0.4, elsewhere)] if number % 2 else []
+        results.append(image_result(number, f"patient-{number % patients}", [(label, lesion)], detections))
     return results
 
 
@@ -90,18 +87,8 @@ def evaluate_us(missed=()):
     results = []
     for number in range(8):
         truth = [(1, box) for box in vessels] + ([(0, tumor)] if number < 6 else [])
-        found = [(label, box) for label, box in truth if (number, label) not in missed]
-        results.append(
-            ImageResult(
-                number,
-                "patient-1",
-                [box for _, box in truth],
-                [label for label, _ in truth],
-                [box for _, box in found],
-                [0.9 - number / 100] * len(found),
-                [label for label, _ in found],
-            )
-        )
+        detections = [(label, 0.9 - number / 100, box) for label, box in truth if (number, label) not in missed]
+        results.append(image_result(number, "patient-1", truth, detections))
     return results
 
 

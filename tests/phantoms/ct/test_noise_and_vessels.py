@@ -73,11 +73,11 @@ def test_steep_tubes_run_through_neighbouring_slices():
     without = random_vessels(rng, abdomen, 0)
     rng.bit_generator.state = state
     vessels = random_vessels(rng, abdomen, 6)
-    plane, found = Plane(256, 1.4), 0
+    plane, spots = Plane(256, 1.4), 0
     for kind in ("portal", "hepatic"):
         # the steep ones come last in their list: five capsules each
         for first in range(len(without[kind].first), len(vessels[kind].first), 5):
-            found += 1
+            spots += 1
             tube, centres = vessels[kind], {}
             low, high = tube.lows[first : first + 5, 2].min(), tube.highs[first : first + 5, 2].max()
             for z in np.arange(low + 5.0, high - 5.0, 4.0):
@@ -90,4 +90,4 @@ def test_steep_tubes_run_through_neighbouring_slices():
                 centres[z] = (columns.mean(), rows.mean())
             steps = np.abs(np.diff(list(centres.values()), axis=0)) * 1.4
             assert len(centres) >= 8 and steps.max() < 4.0
-    assert found == 6
+    assert spots == 6

@@ -25,12 +25,12 @@ CORE_HU = {
 @pytest.fixture(scope="module")
 def one_class():
     """Three studies of each class, by class."""
-    found = {}
+    studies = {}
     for number, label in enumerate(CLASSES):
         weights = tuple(1.0 if other == label else 0.0 for other in CLASSES)
         config = CTPhantomConfig(**dict(SMALL, class_weights=weights, diameter_mm=(14.0, 30.0)))
-        found[label] = [make_ct_study(config, seed=11, index=10 * number + k) for k in range(3)]
-    return found
+        studies[label] = [make_ct_study(config, seed=11, index=10 * number + k) for k in range(3)]
+    return studies
 
 
 def core(study, phase, lesion):
@@ -265,5 +265,5 @@ def test_one_class_a_patient():
     config = CTPhantomConfig(matrix=64, lesions=(3, 3), background_fraction=0.0, one_class_fraction=1.0)
     studies = [make_ct_study(config, seed=4, index=index) for index in range(8)]
     classes = [{lesion.label for lesion in study.lesions} for study in studies]
-    assert all(len(found) == 1 for found in classes)
+    assert all(len(one) == 1 for one in classes)
     assert len(set.union(*classes)) == 3
