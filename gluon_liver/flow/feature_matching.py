@@ -81,8 +81,8 @@ def matching_costs(pyramid: FlowPyramid, first: mx.nd.NDArray, second: mx.nd.NDA
     maps = pyramid.features(images)
     costs = {}
     for level in MATCHED:
-        found = pyramid.level2.widen(maps[level - 1]) if level == 2 else maps[level - 1]
-        pair = mx.nd.split(found, num_outputs=2, axis=0)
+        features = pyramid.level2.widen(maps[level - 1]) if level == 2 else maps[level - 1]
+        pair = mx.nd.split(features, num_outputs=2, axis=0)
         costs[level] = correlation(mx.nd, *pair, stride=2 if level in SPARSE else 1)
     return costs
 

@@ -20,7 +20,7 @@ from gluon_liver.files.typed import above, at_most, required
 from .liteflownet import LiteFlowNet
 from .released_weights import load_flow
 
-PARAMETERS, MANIFEST = "flow.params", "flow.json"
+FLOW_PARAMETERS, FLOW_MANIFEST = "flow.params", "flow.json"
 REMEDY = "make both with train-flow or convert-flow"
 CONVENTIONS = {
     "images": "(B, 3, H, W), blue, green, red, 0 to 1; the network subtracts the means",
@@ -47,7 +47,7 @@ class FlowManifest:
 
 
 class FlowFile(NamedTuple):
-    """Parameters of LiteFlowNet on disk, found to be those that the JSON beside them was written for."""
+    """Parameters of LiteFlowNet on disk, those that the JSON beside them was written for."""
 
     path: Path
     width: float
@@ -61,16 +61,16 @@ def find_flow(path: Union[str, os.PathLike]) -> FlowFile:
     """
     path = Path(path)
     if path.is_dir():
-        path = path / PARAMETERS
+        path = path / FLOW_PARAMETERS
     manifest_path = path.with_suffix(".json")
     manifest = read_record(FlowManifest, manifest_path, remedy=REMEDY)
     try:
-        found = hash_file(path)
+        digest = hash_file(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); {REMEDY}") from error
-    if found != manifest.output.sha256:
+    if digest != manifest.output.sha256:
         raise InputError(f"{path} is not the file that {manifest_path} was written for: its SHA-256 differs; {REMEDY}")
-    return FlowFile(path, manifest.width, found)
+    return FlowFile(path, manifest.width, digest)
 
 
 def load_flow_net(path: Union[str, os.PathLike], *, context: mx.Context) -> LiteFlowNet:

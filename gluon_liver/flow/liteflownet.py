@@ -34,7 +34,7 @@ LOSS_WEIGHTS = {6: 0.32, 5: 0.08, 4: 0.02, 3: 0.01, 2: 0.005}
 class Level(nn.HybridBlock):
     """NetE at one level: matching, sub-pixel refinement and regularisation after each other."""
 
-    def __init__(self, level: int, *, width: float = 1.0, **kwargs):
+    def __init__(self, level: int, *, width: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         features = channels = scaled(FEATURES[level][-1], width)
         with self.name_scope():
@@ -65,7 +65,7 @@ class FlowPyramid(nn.HybridBlock):
     width: fraction of the channels; 1 is the paper's network, and the only one that released weights fit.
     """
 
-    def __init__(self, *, width: float = 1.0, **kwargs):
+    def __init__(self, *, width: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         with self.name_scope():
             self.first_mean = mean_of(self, "first_mean", FIRST_MEAN)
@@ -100,7 +100,7 @@ class LiteFlowNet(nn.HybridBlock):
     The release and the port stretch the images to multiples of 32 instead; at multiples of 32 all are the same.
     """
 
-    def __init__(self, *, width: float = 1.0, **kwargs):
+    def __init__(self, *, width: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         with self.name_scope():
             self.pyramid = FlowPyramid(width=width)

@@ -83,12 +83,12 @@ def summation(count: int) -> nn.Conv2D:
 class Features(nn.HybridBlock):
     """NetC: the pyramid of features, the same for both images."""
 
-    def __init__(self, *, width: float = 1.0, **kwargs):
+    def __init__(self, *, width: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         channels = 3
         with self.name_scope():
-            for level, counts in FEATURES.items():
-                counts = [scaled(count, width) for count in counts]
+            for level, full_counts in FEATURES.items():
+                counts = [scaled(count, width) for count in full_counts]
                 stage = chain(counts, 7 if level == 1 else 3, in_channels=channels, stride=1 if level == 1 else 2)
                 setattr(self, f"level{level}", stage)
                 channels = counts[-1]
@@ -104,7 +104,7 @@ class Features(nn.HybridBlock):
 class Matching(nn.HybridBlock):
     """NetE's M (descriptor matching): the flow of the level above, improved by the best match within 3 (or 6) cells."""
 
-    def __init__(self, level: int, *, width: float = 1.0, **kwargs):
+    def __init__(self, level: int, *, width: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self._cells, self._stride = cells(level), 2 if level in SPARSE else 1
         channels = [scaled(count, width) for count in DECODER]
@@ -131,7 +131,7 @@ class Matching(nn.HybridBlock):
 class SubPixel(nn.HybridBlock):
     """NetE's S (sub-pixel refinement): the flow refined from the maps themselves, the second one warped."""
 
-    def __init__(self, level: int, *, in_channels: int, width: float = 1.0, **kwargs):
+    def __init__(self, level: int, *, in_channels: int, width: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self._cells = cells(level)
         channels = [scaled(count, width) for count in DECODER]
@@ -152,7 +152,7 @@ class Regularization(nn.HybridBlock):
     badly the flow explains the images.
     """
 
-    def __init__(self, level: int, *, in_channels: int, width: float = 1.0, **kwargs):
+    def __init__(self, level: int, *, in_channels: int, width: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self._cells, self._window = cells(level), WINDOW[level]
         count = self._window**2

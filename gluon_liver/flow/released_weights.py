@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 import numpy as np
@@ -49,6 +49,14 @@ def parameters(net: LiteFlowNet) -> Dict[str, mx.gluon.Parameter]:
     return net._collect_params_with_prefix()
 
 
+def _parts_of(name: str) -> Tuple[Optional[str], str, str, str]:
+    """One of our names -> "features." or None, level, layer, and weight or bias."""
+    match = LAYER.fullmatch(name)
+    assert match is not None, f"{name} is no layer of LiteFlowNet"
+    features, level, layer, kind = match.groups()
+    return features, level, layer, kind
+
+
 def port_names(name: str) -> Tuple[str, ...]:
     """Where the PyTorch port keeps one of our parameters; the mean colours stand in its code: ().
 
@@ -56,7 +64,7 @@ def port_names(name: str) -> Tuple[str, ...]:
     """
     if name in MEANS:
         return ()
-    features, level, layer, kind = LAYER.fullmatch(name).groups()
+    features, level, layer, kind = _parts_of(name)
     if features:
         return (f"netFeatures.net{STAGES[int(level)]}.{layer}.{kind}",)
     part, _, rest = layer.partition(".")
@@ -83,7 +91,7 @@ def caffe_names(name: str) -> Tuple[Tuple[str, ...], int]:
     """Layers of the Caffe model that may hold one of our parameters, and which of their blobs it is."""
     if name in MEANS:
         return (MEANS[name],), MEAN_BLOB
-    features, level, layer, kind = LAYER.fullmatch(name).groups()
+    features, level, layer, kind = _parts_of(name)
     number = int(level)
     part, _, rest = layer.partition(".")
     blob = 1 if kind == "bias" else 0
@@ -114,20 +122,20 @@ def from_port(weights: Mapping[str, np.ndarray]) -> Converted:
     Raises :class:`InputError` naming tensors that are missing, left over, mis-shaped, not finite, or differ where the
     network has one tensor for two of the port.
     """
-    found = {name.replace("module", "net"): array for name, array in weights.items()}
+    tensors = {name.replace("module", "net"): array for name, array in weights.items()}
     wanted = parameter_shapes(LiteFlowNet())
     names = {name: port_names(name) for name in wanted}
     expected = [theirs for pair in names.values() for theirs in pair]
-    _refuse("is missing", sorted(set(expected) - set(found)), "state dict")
-    odd = sorted(set(found) - set(expected))
-    _refuse("has no counterpart", [f"{name} {found[name].shape}" for name in odd], "state dict")
+    _refuse("is missing", sorted(set(expected) - set(tensors)), "state dict")
+    odd = sorted(set(tensors) - set(expected))
+    _refuse("has no counterpart", [f"{name} {tensors[name].shape}" for name in odd], "state dict")
     arrays, sources = {}, {}
     for name, shape in wanted.items():
         if name in MEANS:
             arrays[name] = np.array(FIRST_MEAN if "first" in name else SECOND_MEAN, np.float32).reshape(shape)
             sources[name] = "run.py of the port"
             continue
-        copies = [_checked(found[theirs], shape, theirs) for theirs in names[name]]
+        copies = [_checked(tensors[theirs], shape, theirs) for theirs in names[name]]
         if not all(np.array_equal(copies[0], copy) for copy in copies):
             raise InputError(
                 f"{' and '.join(names[name])} differ; the released network has one such layer for both, and so has "
@@ -167,15 +175,15 @@ def load_flow(net: LiteFlowNet, path: Union[str, os.PathLike], *, ctx: Any = Non
     Raises :class:`InputError`, with the network unchanged, when the file is not that or is for another width.
     """
     try:
-        found = mx.nd.load(os.fspath(path))
+        arrays = mx.nd.load(os.fspath(path))
     except (mx.MXNetError, ValueError) as error:
         raise InputError(f"{path} cannot be read as MXNet parameters: {str(error).splitlines()[0]}") from error
     wanted = parameter_shapes(net)
-    if not isinstance(found, dict) or set(found) != set(wanted):
-        odd = sorted(set(found) ^ set(wanted)) if isinstance(found, dict) else ["an array without a name"]
+    if not isinstance(arrays, dict) or set(arrays) != set(wanted):
+        odd = sorted(set(arrays) ^ set(wanted)) if isinstance(arrays, dict) else ["an array without a name"]
         raise InputError(f"{path} is not of LiteFlowNet ({odd[0]}): convert released weights with convert-flow first")
     for name, shape in wanted.items():
-        _checked(found[name].asnumpy(), shape, f"{name} of {path}")
+        _checked(arrays[name].asnumpy(), shape, f"{name} of {path}")
     net.load_parameters(os.fspath(path), ctx=ctx)
 
 

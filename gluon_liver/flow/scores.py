@@ -44,18 +44,19 @@ def net_flow(net: LiteFlowNet, pair: FlowPair, *, context: mx.Context) -> np.nda
 
 def dis_flow(pair: FlowPair) -> np.ndarray:
     """Dense Inverse Search (Kroeger et al., ECCV 2016) with OpenCV's preset "medium", on grey: float32 (2, H, W)."""
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    grey = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (pair.first, pair.second))
-    return np.moveaxis(search.calc(*grey, None), -1, 0)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (pair.first, pair.second))
+    flow = search.calc(first, second, None)  # type: ignore[call-overload]  # the stubs lack "no flow to start from"
+    return np.moveaxis(np.asarray(flow), -1, 0)
 
 
 def score_table(scores: Scores) -> str:
     """One line a kind of pairs; pixels, and how many times smaller the network's error is than that of no flow."""
     head = f"{'held-out pairs':<16}{'pairs':>6}{'net':>9}{'zero flow':>11}{'DIS':>9}{'zero / net':>12}"
     lines: List[str] = [head]
-    for kind, found in scores.items():
-        ratio = f"{found['zero'] / found['net']:.1f}" if found["net"] > 0 else "-"
+    for kind, errors in scores.items():
+        ratio = f"{errors['zero'] / errors['net']:.1f}" if errors["net"] > 0 else "-"
         lines.append(
-            f"{kind:<16}{found['pairs']:>6}{found['net']:>9.3f}{found['zero']:>11.3f}{found['dis']:>9.3f}{ratio:>12}"
+            f"{kind:<16}{errors['pairs']:>6}{errors['net']:>9.3f}{errors['zero']:>11.3f}{errors['dis']:>9.3f}{ratio:>12}"
         )
     return "\n".join(lines)

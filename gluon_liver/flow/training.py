@@ -36,7 +36,7 @@ from .feature_matching import (
     start_features,
     start_flows,
 )
-from .flow_file import MANIFEST, PARAMETERS, flow_input, save_flow
+from .flow_file import FLOW_MANIFEST, FLOW_PARAMETERS, flow_input, save_flow
 from .liteflownet import MULTIPLE, LiteFlowNet
 from .loss import Target, flow_losses, level_targets
 from .released_weights import parameters
@@ -284,4 +284,4 @@ def _save(net: LiteFlowNet, folder: Path, about: Dict[str, Any]) -> None:
     if broken:
         raise TrainingError(f"{broken[0]} is not finite after the last step, so nothing was written")
     source = {"kind": "train-flow", **about}
-    save_flow(folder / PARAMETERS, folder / MANIFEST, arrays, width=about["options"]["width"], source=source)
+    save_flow(folder / FLOW_PARAMETERS, folder / FLOW_MANIFEST, arrays, width=about["options"]["width"], source=source)

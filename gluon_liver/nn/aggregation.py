@@ -20,7 +20,7 @@ FLOW_CHANNELS = 2
 class FlowCells(nn.HybridBlock):
     """A flow in pixels to the cells of a map: its mean over one stride around each cell's pixel, in cells."""
 
-    def __init__(self, *, size: int, stride: int, **kwargs):
+    def __init__(self, *, size: int, stride: int, **kwargs: Any):
         super().__init__(**kwargs)
         self._cells, self._stride = -(-size // stride), stride
         with self.name_scope():
@@ -40,7 +40,7 @@ class Aggregation(nn.HybridBlock):
     channels: of the features.
     """
 
-    def __init__(self, channels: int, *, frozen_bn: bool, **kwargs):
+    def __init__(self, channels: int, *, frozen_bn: bool, **kwargs: Any):
         super().__init__(**kwargs)
         inner = channels // 4
         with self.name_scope():

@@ -6,7 +6,7 @@ that is fused from the maps of all four blocks, and the head is two dense layers
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 from mxnet.gluon import nn
 
@@ -42,11 +42,15 @@ class CTDetector(RegionDetector):
         slices: int,
         size: int,
         phases: int = 1,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(config, classes=classes, size=size, **kwargs)
         self.phases = phases
-        options = {"depth": config.depth, "width": config.width, "frozen_bn": config.batch_norm == "frozen"}
+        options: Dict[str, Any] = {
+            "depth": config.depth,
+            "width": config.width,
+            "frozen_bn": config.batch_norm == "frozen",
+        }
         channels = [scaled(count, config.width) for count in CHANNELS]
         with self.name_scope():
             self.backbone = ResNet3D(slices=slices, stride=config.stride, prefix="backbone_", **options)
@@ -142,7 +146,7 @@ class CTDetector(RegionDetector):
 class DenseHead(nn.HybridBlock):
     """Two dense layers with dropout between them, on pooled ROIs of the fused map."""
 
-    def __init__(self, in_units: int, units: int, **kwargs):
+    def __init__(self, in_units: int, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.units = units
         with self.name_scope():

@@ -62,7 +62,7 @@ class RegionFusion(nn.HybridBlock):
         channels: int,
         levels: Sequence[int],
         size: int,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self._strides = tuple(strides)

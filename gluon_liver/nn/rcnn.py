@@ -55,7 +55,7 @@ class RegionDetector(nn.HybridBlock):
 
     phases = 1  # of the input; more than one come with an array that says which are present
 
-    def __init__(self, config: NetworkConfig, *, classes: Sequence[str], size: int, **kwargs):
+    def __init__(self, config: NetworkConfig, *, classes: Sequence[str], size: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = config
         self.classes = tuple(classes)

@@ -32,7 +32,7 @@ class Relation(nn.HybridBlock):
     reach: standard deviation in cells of how far a position looks; None for content alone.
     """
 
-    def __init__(self, channels: int, *, inner: Optional[int] = None, reach: Optional[float] = None, **kwargs):
+    def __init__(self, channels: int, *, inner: Optional[int] = None, reach: Optional[float] = None, **kwargs: Any):
         super().__init__(**kwargs)
         inner = max(8, channels // 2) if inner is None else inner
         self._scale, self._reach = inner**-0.5, reach
@@ -95,7 +95,7 @@ class PhaseRelation(nn.HybridBlock):
     Each of the other phases has a relation of its own, so that a missing phase is never taken for another.
     """
 
-    def __init__(self, channels: int, *, phases: int, reach: Optional[float] = None, **kwargs):
+    def __init__(self, channels: int, *, phases: int, reach: Optional[float] = None, **kwargs: Any):
         super().__init__(**kwargs)
         self._phases = phases
         with self.name_scope():

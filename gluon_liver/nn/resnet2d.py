@@ -5,6 +5,8 @@ The blocks are those of :mod:`gluon_liver.nn.resnet3d`; Block4 is the ROI head.
 
 from __future__ import annotations
 
+from typing import Any, Dict
+
 from mxnet.gluon import nn
 
 from gluon_liver.structures.channels import scaled
@@ -19,14 +21,14 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class Stem2D(nn.HybridBlock):
     """conv1 and its max pooling."""
 
-    def __init__(self, *, width: float = 1.0, frozen_bn: bool = False, **kwargs):
+    def __init__(self, *, width: float = 1.0, frozen_bn: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         channels = scaled(STEM_CHANNELS, width)
         with self.name_scope():
             self.conv1 = nn.Conv2D(channels, 7, 2, 3, use_bias=False, in_channels=COLOURS, prefix="conv1_")
             self.bn1 = batch_norm(frozen_bn, in_channels=channels)
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, 3, H, W) -> (N, channels, H / 4, W / 4)."""
         x = F.relu(self.bn1(self.conv1(x)))
         return F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
@@ -40,15 +42,15 @@ class ResNet2D(nn.HybridBlock):
     width, stride, frozen_bn: as of :class:`gluon_liver.nn.resnet3d.ResNet3D`.
     """
 
-    def __init__(self, *, width: float = 1.0, stride: int = 16, frozen_bn: bool = False, **kwargs):
+    def __init__(self, *, width: float = 1.0, stride: int = 16, frozen_bn: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
-        options = {"width": width, "frozen_bn": frozen_bn}
+        options: Dict[str, Any] = {"width": width, "frozen_bn": frozen_bn}
         with self.name_scope():
             self.stem = Stem2D(prefix="stem_", **options)
             self.block1 = make_block(1, **options)
             self.block2 = make_block(2, **options)
             self.block3 = make_block(3, stride=stride // 8, **options)
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, 3, H, W), normalised -> (N, 1024 * width, H / stride, W / stride)."""
         return self.block3(self.block2(self.block1(self.stem(x))))

@@ -8,7 +8,7 @@ backward MXNet 1.9 cannot compute on CPU for many channel counts (apache/mxnet#2
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Dict, Optional
 
 import mxnet as mx
 from mxnet.gluon import nn
@@ -31,7 +31,7 @@ def stem_depth(slices: int) -> int:
     return half(half(half(slices)))
 
 
-def batch_norm(frozen: bool, **kwargs) -> nn.BatchNorm:
+def batch_norm(frozen: bool, **kwargs: Any) -> nn.BatchNorm:
     """BatchNorm; frozen means running statistics in training too, which is right for pretrained weights."""
     return nn.BatchNorm(epsilon=BN_EPSILON, use_global_stats=frozen, **kwargs)
 
@@ -43,7 +43,7 @@ class Bottleneck(nn.HybridBlock):
     with gamma 0, so that every block starts as its skip.
     """
 
-    def __init__(self, channels: int, *, stride: int, in_channels: int, frozen_bn: bool, **kwargs):
+    def __init__(self, channels: int, *, stride: int, in_channels: int, frozen_bn: bool, **kwargs: Any):
         super().__init__(**kwargs)
         inner = channels // 4
         with self.name_scope():
@@ -59,7 +59,7 @@ class Bottleneck(nn.HybridBlock):
             else:
                 self.skip_conv = None
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, in_channels, H, W) -> (N, channels, H / stride, W / stride)."""
         skip = x if self.skip_conv is None else self.skip_bn(self.skip_conv(x))
         y = F.relu(self.bn1(self.conv1(x)))
@@ -80,7 +80,7 @@ class Transition(nn.HybridBlock):
     It starts as the identity, as a bottleneck starts as its skip, so that it does not scramble transferred features.
     """
 
-    def __init__(self, channels: int, *, frozen_bn: bool, **kwargs):
+    def __init__(self, channels: int, *, frozen_bn: bool, **kwargs: Any):
         super().__init__(**kwargs)
         with self.name_scope():
             self.conv = nn.Conv2D(
@@ -88,7 +88,7 @@ class Transition(nn.HybridBlock):
             )
             self.bn = batch_norm(frozen_bn, in_channels=channels)
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, channels, H, W) -> the same shape."""
         return F.relu(self.bn(self.conv(x)))
 
@@ -127,11 +127,11 @@ class DepthPool(nn.HybridBlock):
     One pooling of a view, not maxima of slices: those would be copies, which training keeps.
     """
 
-    def __init__(self, slices: int, *, channels: int, **kwargs):
+    def __init__(self, slices: int, *, channels: int, **kwargs: Any):
         super().__init__(**kwargs)
         self._slices, self._channels = slices, channels
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N * slices, C, H, W) -> (N * ceil(slices / 2), C, H, W)."""
         if self._slices == 1:
             return x
@@ -151,13 +151,13 @@ class StemConv(nn.HybridBlock):
     the kernel is summed over depth, which is the same.
     """
 
-    def __init__(self, channels: int, *, slices: int, **kwargs):
+    def __init__(self, channels: int, *, slices: int, **kwargs: Any):
         super().__init__(**kwargs)
         self._channels, self._slices = channels, slices
         with self.name_scope():
             self.weight = self.params.get("weight", shape=(channels, 1, 7, 7, 7))
 
-    def hybrid_forward(self, F, x, weight):
+    def hybrid_forward(self, F: Any, x: Any, weight: Any) -> Any:
         """(N, 1, D, H, W) -> (N * D / 2, channels, H / 2, W / 2), rounded up."""
         x = F.reshape(x, (0, -3, 0, 0))  # (N, D, H, W)
         if self._slices == 1:
@@ -176,7 +176,7 @@ class StemConv(nn.HybridBlock):
 class Stem(nn.HybridBlock):
     """conv1 and pool1 of the table, slices folded into the batch."""
 
-    def __init__(self, *, slices: int, width: float = 1.0, frozen_bn: bool = False, **kwargs):
+    def __init__(self, *, slices: int, width: float = 1.0, frozen_bn: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         channels = scaled(STEM_CHANNELS, width)
         with self.name_scope():
@@ -184,7 +184,7 @@ class Stem(nn.HybridBlock):
             self.bn1 = batch_norm(frozen_bn, in_channels=channels)
             self.pool1 = DepthPool(half(slices), channels=channels, prefix="pool1_")
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, 1, D, H, W) -> (N * D / 4, channels, H / 4, W / 4)."""
         x = F.relu(self.bn1(self.conv1(x)))
         # pool1 is 3x3x3: the largest of the largest in each plane
@@ -213,10 +213,10 @@ class ResNet3D(nn.HybridBlock):
         slices: int = 1,
         stride: int = 16,
         frozen_bn: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        options = {"depth": depth, "width": width, "frozen_bn": frozen_bn}
+        options: Dict[str, Any] = {"depth": depth, "width": width, "frozen_bn": frozen_bn}
         with self.name_scope():
             self.stem = Stem(slices=slices, width=width, frozen_bn=frozen_bn, prefix="stem_")
             self.block1 = make_block(1, **options)
@@ -225,7 +225,7 @@ class ResNet3D(nn.HybridBlock):
             self.block3 = make_block(3, stride=stride // 8, **options)
         self.slices_out = (half(half(slices)), stem_depth(slices), stem_depth(slices))
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, 1, D, H, W) -> Block1, Block2, Block3 at strides 4, 8, 16, slices folded into the batch.
 
         Shapes: (N * D / 4, 256, H / 4, W / 4), (N * D / 8, 512, H / 8, W / 8), (N * D / 8, 1024, H / 16, W / 16) at

@@ -20,7 +20,7 @@ class CellAnchors(RPNAnchorGenerator):
     coordinate stride * k + 0.5, not the middle of a stride-sized tile.
     """
 
-    def _generate_anchors(self, stride, base_size, ratios, scales, alloc_size):
+    def _generate_anchors(self, stride: Any, base_size: Any, ratios: Any, scales: Any, alloc_size: Any) -> np.ndarray:
         """(1, 1, rows, columns, A * 4) corners; scales rise fastest, height / width is the ratio."""
         shape = np.array([[base_size * s / np.sqrt(r), base_size * s * np.sqrt(r)] for r in ratios for s in scales])
         base = np.concatenate([-shape / 2, shape / 2], axis=1) + 0.5
@@ -36,7 +36,7 @@ class NumberProposal(RPNProposal):
     training stops with a message.
     """
 
-    def hybrid_forward(self, F, anchor, score, bbox_pred, img):
+    def hybrid_forward(self, F: Any, anchor: Any, score: Any, bbox_pred: Any, img: Any) -> Any:
         return super().hybrid_forward(F, anchor, without_nan(F, score, -1.0), without_nan(F, bbox_pred, 0.0), img)
 
 
@@ -61,13 +61,14 @@ def make_rpn(
     levels: (stride, anchor sizes in pixels) of each map, finest first; every map has as many sizes.
     size: side of the square network input in pixels.
     """
-    cells = [-(-size // stride) for stride, _ in levels]
+    strides = tuple(stride for stride, _ in levels)
+    cells = [-(-size // stride) for stride in strides]
     scales = [tuple(side / stride for side in sides) for stride, sides in levels]
     pyramid = len(levels) > 1
     rpn = RPN(
         channels=config.channels,
-        strides=tuple(stride for stride, _ in levels) if pyramid else levels[0][0],
-        base_size=levels[0][0],
+        strides=strides if pyramid else strides[0],
+        base_size=strides[0],
         scales=scales if pyramid else scales[0],
         ratios=config.anchor_ratios,
         alloc_size=(cells[0], cells[0]),
@@ -84,20 +85,21 @@ def make_rpn(
     with rpn.name_scope():
         anchors = [
             CellAnchors(stride, stride, config.anchor_ratios, scale, (count, count), prefix=f"anchors{stride}_")
-            for (stride, _), scale, count in zip(levels, scales, cells)
+            for stride, scale, count in zip(strides, scales, cells)
         ]
+        rpn.anchor_generator = nn.HybridSequential(prefix="anchors_") if pyramid else anchors[0]
         if pyramid:
-            rpn.anchor_generator = nn.HybridSequential(prefix="anchors_")
             rpn.anchor_generator.add(*anchors)
-        else:
-            rpn.anchor_generator = anchors[0]
-        # GluonCV counts a width as x2 - x1 + 1
-        rpn.region_proposer = NumberProposal(SIZE_LIMIT, config.min_size + 1, stds=(1.0, 1.0, 1.0, 1.0))
-    # GluonCV leaves its input channels open
-    head = rpn.rpn_head if pyramid else rpn
-    for layer, channels in ((head.conv1[0], in_channels), (head.score, config.channels), (head.loc, config.channels)):
-        layer.weight.shape = (layer.weight.shape[0], channels) + layer.weight.shape[2:]
+        least = config.min_size + 1  # GluonCV counts a width as x2 - x1 + 1
+        rpn.region_proposer = NumberProposal(SIZE_LIMIT, least, stds=(1.0, 1.0, 1.0, 1.0))
+    _set_channels(rpn.rpn_head if pyramid else rpn, in_channels, config.channels)
     return rpn
+
+
+def _set_channels(head: nn.HybridBlock, in_channels: int, channels: int) -> None:
+    """Say how many channels the convolutions take, which GluonCV leaves open until the first batch."""
+    for layer, count in ((head.conv1[0], in_channels), (head.score, channels), (head.loc, channels)):
+        layer.weight.shape = (layer.weight.shape[0], count) + layer.weight.shape[2:]
 
 
 def anchors_of(rpn: RPN) -> np.ndarray:

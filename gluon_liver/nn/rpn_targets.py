@@ -55,15 +55,15 @@ def assign_anchors(
         matches[rows] = np.where(claimed[rows], iou[rows], -1).argmax(axis=1)
     else:
         labels[inside] = NEGATIVE
-    _keep_at_most(labels, POSITIVE, int(round(samples * positive_ratio)), rng)
-    _keep_at_most(labels, NEGATIVE, samples - int((labels == POSITIVE).sum()), rng)
+    _limit(labels, POSITIVE, int(round(samples * positive_ratio)), rng)
+    _limit(labels, NEGATIVE, samples - int((labels == POSITIVE).sum()), rng)
     positive = np.flatnonzero(labels == POSITIVE)
     if len(positive):
         targets[positive] = encode_boxes(anchors[positive], boxes[matches[positive]])
     return labels, targets, matches
 
 
-def _keep_at_most(labels: np.ndarray, value: int, count: int, rng: np.random.Generator) -> None:
+def _limit(labels: np.ndarray, value: int, count: int, rng: np.random.Generator) -> None:
     rows = np.flatnonzero(labels == value)
     if len(rows) > count:
         labels[rng.choice(rows, size=len(rows) - count, replace=False)] = IGNORED

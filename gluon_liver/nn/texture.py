@@ -30,7 +30,7 @@ class TextureHead(nn.HybridBlock):
     in_channels: of the shallow map. hidden: of the dense layer, followed by dropout in training.
     """
 
-    def __init__(self, *, in_channels: int, hidden: int = 64, **kwargs):
+    def __init__(self, *, in_channels: int, hidden: int = 64, **kwargs: Any):
         super().__init__(**kwargs)
         self.hidden = hidden
         with self.name_scope():

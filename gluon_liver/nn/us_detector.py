@@ -42,7 +42,7 @@ class USDetector(RegionDetector):
             self.normalise = Normalise(prefix="normalise_")
             self.backbone = ResNet2D(width=config.width, stride=config.stride, frozen_bn=frozen, prefix="backbone_")
             self.block4 = make_block(4, width=config.width, frozen_bn=frozen)
-            self.flow = None
+            self.flow: Any = None
             if flow is not None:
                 self.flow = LiteFlowNet(width=flow.width, prefix="flow_")
                 self.shrink = flow.shrink
@@ -94,7 +94,7 @@ class USDetector(RegionDetector):
 class Normalise(nn.HybridBlock):
     """ImageNet's mean off, divided by its deviation."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         with self.name_scope():
             for name, values in (("mean", MEAN), ("std", STD)):

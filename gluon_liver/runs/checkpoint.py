@@ -100,10 +100,10 @@ def save_checkpoint(
 
 def newest_checkpoint(folder: Path) -> Path:
     """The last complete checkpoint of a run. Raises :class:`RunError` when there is none."""
-    found = _checkpoints(folder)
-    if not found:
+    checkpoints = _checkpoints(folder)
+    if not checkpoints:
         raise RunError(f"no checkpoint in {folder}: the run was not trained to its first checkpoint")
-    return found[0]
+    return checkpoints[0]
 
 
 def chosen_checkpoint(run: Run) -> Path:
@@ -195,11 +195,11 @@ def prune(folder: Path, *, keep: int, spare: Collection[str] = (), step: Optiona
     Also clears away what a killed process left half-written or half-removed. Reads ``keep`` checkpoints whole: a
     damaged one must not crowd out a good one. Raises :class:`RunError` when one cannot be removed.
     """
-    found = _checkpoints(folder)
-    standing = [path for path in found if step is None or path.name <= checkpoint_name(step)]
+    checkpoints = _checkpoints(folder)
+    standing = [path for path in checkpoints if step is None or path.name <= checkpoint_name(step)]
     intact = list(itertools.islice(filter(_is_intact, standing), keep))
     # where none is intact, a disk that cannot be read just now is likelier than that all are lost
-    surplus = [path for path in found if path not in intact and path.name not in spare] if intact else []
+    surplus = [path for path in checkpoints if path not in intact and path.name not in spare] if intact else []
     try:
         for path in surplus:
             remove_checkpoint(path)

@@ -18,10 +18,10 @@ def parse_device(text: str) -> mx.Context:
     match = re.fullmatch(r"gpu:(\d+)", text)
     if not match:
         raise ConfigError(f"--device {text!r}: expected cpu or gpu:N")
-    index, found = int(match.group(1)), mx.context.num_gpus()
-    if index >= found:
+    index, count = int(match.group(1)), mx.context.num_gpus()
+    if index >= count:
         raise ConfigError(
-            f"--device {text}: MXNet sees {found} GPUs; run `python -m gluon_liver doctor` to find out why"
+            f"--device {text}: MXNet sees {count} GPUs; run `python -m gluon_liver doctor` to find out why"
         )
     return mx.gpu(index)
 

@@ -59,11 +59,11 @@ def optimizer_state(trainer: Trainer, names: Mapping[str, Parameter]) -> Tuple[D
     _refuse_servers(trainer)
     counts: Dict[str, int] = {}
     arrays: Arrays = {}
-    found = trainer._optimizer._all_index_update_counts.get(trainer._contexts[0].device_id, {})
+    update_counts = trainer._optimizer._all_index_update_counts.get(trainer._contexts[0].device_id, {})
     for index, (name, _) in _indexed(trainer, names).items():
-        if index not in found:
+        if index not in update_counts:
             continue
-        counts[name] = found[index]
+        counts[name] = update_counts[index]
         state = trainer._updaters[0].states[index]
         values = state if isinstance(state, (tuple, list)) else [] if state is None else [state]
         kinds = _kinds(trainer)
@@ -114,20 +114,20 @@ def _check(trainer: Trainer, names: Mapping[str, Parameter], state: TrainingStat
     _same_names("optimiser arrays", set(state.arrays), {k + "/" + name for k in _kinds(trainer) for name in updated})
     for key, value in state.arrays.items():
         parameter = learned[key.split("/", 1)[1]]
-        found, wanted = ((value.stype, one.shape, np.dtype(one.dtype).name) for one in (value, parameter))
-        if value.stype != "default" or found != wanted:
+        given, wanted = ((value.stype, one.shape, np.dtype(one.dtype).name) for one in (value, parameter))
+        if value.stype != "default" or given != wanted:
             raise RunError(
-                f"{key} of the checkpoint is {' '.join(map(str, found))}, not a dense array "
+                f"{key} of the checkpoint is {' '.join(map(str, given))}, not a dense array "
                 f"{' '.join(map(str, wanted[1:]))}"
             )
         if not np.isfinite(value.asnumpy()).all():
             raise RunError(f"{key} of the checkpoint holds values that are not finite")
 
 
-def _same_names(what: str, found: Set[str], wanted: Set[str]) -> None:
-    odd = sorted(found ^ wanted)
+def _same_names(what: str, given: Set[str], wanted: Set[str]) -> None:
+    odd = sorted(given ^ wanted)
     if odd:
-        verb, more = "have" if odd[0] in found else "lack", " and more" if len(odd) > 1 else ""
+        verb, more = "have" if odd[0] in given else "lack", " and more" if len(odd) > 1 else ""
         raise RunError(
             f"the checkpoint's {what} {verb} {odd[0]!r}{more}: network, frozen layers or optimiser of the "
             "configuration are others"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set
 
 import mxnet as mx
 
@@ -104,66 +105,62 @@ def async_schedule(
 
 def check_parallel(config: Config, contexts: Sequence[mx.Context], *, workers: int = 1) -> None:
     """Raise :class:`ConfigError` with the reason for what MXNet 1.9.1 cannot do."""
-    parallel, train = config.parallel, config.train
-    kinds = {context.device_type for context in contexts}
-    parts = workers * parallel.accumulate * len(contexts)
-    distributed, asynchronous = parallel.kvstore.startswith("dist"), parallel.kvstore == "dist_async"
-    least = train.batch_size // parts
-    wrong = [
-        (
-            len(kinds) > 1,
-            "--devices mixes cpu and gpu: gradients would travel through the host at each step; name one kind",
-        ),
-        (
-            parallel.kvstore == "nccl" and (kinds == {"cpu"} or not mx.runtime.Features().is_enabled("NCCL")),
-            "kvstore nccl needs GPUs and an MXNet built with NCCL: take device or local",
-        ),
-        (
-            distributed and LAUNCHED not in os.environ,
-            f"kvstore {parallel.kvstore} needs servers and workers: start it with `python -m gluon_liver launch`, or "
-            "take device",
-        ),
-        (
-            not distributed and LAUNCHED in os.environ,
-            f"kvstore {parallel.kvstore} in a job of `launch`: every worker would train on its own; take dist_sync",
-        ),
-        (
-            distributed and "PORT" in os.environ,
-            f"the environment has PORT={os.environ.get('PORT')}: MXNet's servers take it for their own and abort; "
-            "unset it",
-        ),
-        (
-            parallel.compression is not None and parallel.kvstore != "device",
-            f"parallel.compression is for kvstore device: MXNet 1.9.1 has none for {parallel.kvstore}",
-        ),
-        (
-            parallel.compression is not None and len(contexts) < 2,
-            "parallel.compression needs two devices or more: a single one exchanges no gradients",
-        ),
-        (
-            parallel.amp and kinds == {"cpu"},
-            "--amp needs GPUs: MXNet's float16 operators on CPU are emulated or missing, and slower than float32",
-        ),
-        (
-            parallel.amp and train.clip_norm is not None,
-            "train.clip_norm with --amp is not there: gradients are scaled until the update; give one of the two",
-        ),
-        (
-            asynchronous and train.clip_norm is not None,
-            "train.clip_norm needs the gradient of all workers, which with kvstore dist_async never is in one place",
-        ),
-        (asynchronous and parallel.amp, "--amp scales losses from the gradient of all workers: not with dist_async"),
-        (
-            least < 1,
-            f"train.batch_size is {train.batch_size}: {workers} worker(s), {parallel.accumulate} accumulated part(s) "
-            f"and {len(contexts)} device(s) need {parts} images at least",
-        ),
-        (
-            config.network.batch_norm == "live" and 0 < least < 2,
+    devices = {context.device_type for context in contexts}
+    for reason in itertools.chain(
+        _refused_kvstore(config.parallel, devices),
+        _refused_gradients(config, devices, len(contexts)),
+        _refused_parts(config, len(contexts), workers),
+    ):
+        raise ConfigError(reason)
+
+
+def _refused_kvstore(parallel: ParallelConfig, devices: Set[str]) -> Iterator[str]:
+    """Where gradients are exchanged: ``devices`` are kinds, cpu and gpu."""
+    store, distributed = parallel.kvstore, parallel.kvstore.startswith("dist")
+    if len(devices) > 1:
+        yield "--devices mixes cpu and gpu: gradients would travel through the host at each step; name one kind"
+    if store == "nccl" and (devices == {"cpu"} or not mx.runtime.Features().is_enabled("NCCL")):
+        yield "kvstore nccl needs GPUs and an MXNet built with NCCL: take device or local"
+    if distributed and LAUNCHED not in os.environ:
+        yield (
+            f"kvstore {store} needs servers and workers: start it with `python -m gluon_liver launch`, or take device"
+        )
+    if not distributed and LAUNCHED in os.environ:
+        yield f"kvstore {store} in a job of `launch`: every worker would train on its own; take dist_sync"
+    if distributed and "PORT" in os.environ:
+        port = os.environ["PORT"]
+        yield f"the environment has PORT={port}: MXNet's servers take it for their own and abort; unset it"
+
+
+def _refused_gradients(config: Config, devices: Set[str], count: int) -> Iterator[str]:
+    """What is done to gradients on the way, of ``count`` devices."""
+    parallel, clips = config.parallel, config.train.clip_norm is not None
+    asynchronous = parallel.kvstore == "dist_async"
+    if parallel.compression is not None and parallel.kvstore != "device":
+        yield f"parallel.compression is for kvstore device: MXNet 1.9.1 has none for {parallel.kvstore}"
+    if parallel.compression is not None and count < 2:
+        yield "parallel.compression needs two devices or more: a single one exchanges no gradients"
+    if parallel.amp and devices == {"cpu"}:
+        yield "--amp needs GPUs: MXNet's float16 operators on CPU are emulated or missing, and slower than float32"
+    if parallel.amp and clips:
+        yield "train.clip_norm with --amp is not there: gradients are scaled until the update; give one of the two"
+    if asynchronous and clips:
+        yield "train.clip_norm needs the gradient of all workers, which with kvstore dist_async never is in one place"
+    if asynchronous and parallel.amp:
+        yield "--amp scales losses from the gradient of all workers: not with dist_async"
+
+
+def _refused_parts(config: Config, devices: int, workers: int) -> Iterator[str]:
+    """How a step's images are parted."""
+    accumulate, images = config.parallel.accumulate, config.train.batch_size
+    parts = workers * accumulate * devices
+    if images < parts:
+        yield (
+            f"train.batch_size is {images}: {workers} worker(s), {accumulate} accumulated part(s) and {devices} "
+            f"device(s) need {parts} images at least"
+        )
+    elif config.network.batch_norm == "live" and images < 2 * parts:
+        yield (
             "network.batch_norm is live and some devices would get one image: its statistics need two, so "
-            f"{2 * parts} images a step, or batch_norm frozen with pretrained weights",
-        ),
-    ]
-    for refused, reason in wrong:
-        if refused:
-            raise ConfigError(reason)
+            f"{2 * parts} images a step, or batch_norm frozen with pretrained weights"
+        )

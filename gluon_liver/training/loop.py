@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+import mxnet as mx
 import numpy as np
 from tqdm import tqdm
 
@@ -124,11 +125,12 @@ class TrainingLoop:
             bar.set_postfix(loss=f"{record['losses']['total']:.3f}", epoch=self._epoch)
 
     def _save(self) -> None:
-        """A checkpoint of the place between two steps; the best and the newest ones are kept."""
+        """A checkpoint of the place between two steps; the best and the newest ones stay."""
         if self._run is None:
             return
         run, trainer, best = self._run, self.trainer, self._best.record if self._best is not None else None
-        counts, arrays = {}, {}
+        counts: Dict[str, int] = {}
+        arrays: Dict[str, mx.nd.NDArray] = {}
         if not trainer.worker.updates_on_server:
             counts, arrays = optimizer_state(trainer.optimizer, trainer.detector.collect_learned())
         state = TrainingState(

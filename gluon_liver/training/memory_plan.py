@@ -176,7 +176,7 @@ def plan_symbol(
         optimizer=optimizer_states * parameters,
         constants=sum(_bytes(array) for array in others + list(executor.aux_dict.values())),
         batch=sum(_bytes(array) for array in inputs + executor.outputs),
-        maps=int(re.search(r"^Total (\d+) MB allocated$", graph, re.MULTILINE).group(1)) * MIB,
+        maps=int(re.findall(r"^Total (\d+) MB allocated$", graph, re.MULTILINE)[0]) * MIB,
         kept=_kept(symbol, shapes, graph),
         mirrored=mirror,
     )

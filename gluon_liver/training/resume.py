@@ -73,17 +73,17 @@ def find_resume_point(out: Path, choice: str, config: Config, dataset: Dataset) 
 def changes(before: Config, after: Config) -> Dict[str, Tuple[Any, Any]]:
     """Keys that differ, with both values. Raises :class:`ConfigError` for those that may not."""
     old, new = _flat(before.to_dict()), _flat(after.to_dict())
-    found = {key: (old.get(key), new.get(key)) for key in sorted(set(old) | set(new)) if old.get(key) != new.get(key)}
-    fixed = [key for key in found if key not in CHANGEABLE and not key.startswith("parallel.")]
-    if 0 in found.get("train.momentum", ()):
+    changed = {key: (old.get(key), new.get(key)) for key in sorted(set(old) | set(new)) if old.get(key) != new.get(key)}
+    fixed = [key for key in changed if key not in CHANGEABLE and not key.startswith("parallel.")]
+    if 0 in changed.get("train.momentum", ()):
         fixed.append("train.momentum")  # without momentum the optimiser has no state to go on with
     if fixed:
-        was, now = found[fixed[0]]
+        was, now = changed[fixed[0]]
         raise ConfigError(
             f"--resume: {fixed[0]} was {was} when the run was started and is {now} now; only parallel.* and "
             f"{', '.join(sorted(CHANGEABLE))} may change"
         )
-    return found
+    return changed
 
 
 def restore_run_folder(point: ResumePoint) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 
@@ -55,84 +55,79 @@ def train(
     intact, and :class:`TrainingError` with the step when a loss is not finite.
     """
     # whatever the configuration or the data can break breaks here, before there is a run folder
-    for given in (pretrained.path if pretrained else None, flow):
-        if given is not None and resume is None and not given.is_file():
-            raise InputError(f"{given}: no such file of weights")
-    contexts = parse_devices(config.parallel.devices)
-    check_parallel(config, contexts)
-    worker = Worker.join(config.parallel)
-    heartbeat.tell(rank=worker.rank)
-    check_parallel(config, contexts, workers=worker.count)
+    if resume is None:
+        _check_files(pretrained, flow)
+    contexts, worker = _join_workers(config)
     inputs = TrainingInputs(config, dataset, progress=progress and worker.leads)
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as locks:
         going_on = resume is not None and was_started(out)
         if worker.leads and going_on:
-            held.enter_context(run_lock(out))
+            locks.enter_context(run_lock(out))
             if resume == AUTO and not has_checkpoint(out):
                 clear_dead(out)
         elif worker.leads:
             Run.check_new(out, dataset=dataset)
         point = find_resume_point(out, resume, config, dataset) if resume is not None else None
-        loop, records = _prepare(
-            config,
-            dataset,
-            inputs,
-            worker,
-            contexts,
-            point=point,
-            pretrained=pretrained,
-            flow=flow,
-            steps=steps,
-            progress=progress,
-        )
+        trainer = _make_trainer(config, dataset, inputs, worker, contexts, point)
+        records = _start_weights(trainer, pretrained, flow, progress=progress) if point is None else {}
+        loop = TrainingLoop(trainer, inputs, best=_best_epoch(trainer, dataset), steps=steps, progress=progress)
         if not worker.leads:
             loop.run(out, point=point)
             return None
         if point is not None:
-            restore_run_folder(point)
-            loop.run(out, run=point.run, point=point)
-            return point.run
+            return _continued_run(loop, point)
         # it makes the folder, so whatever can break has to break before
-        made = not going_on and held.enter_context(run_lock(out))
+        made = not going_on and locks.enter_context(run_lock(out))
         return _new_run(loop, Run.create(out, config, dataset=dataset, made=made), records)
 
 
-def _prepare(
+def _check_files(pretrained: Optional[Pretrained], flow: Optional[Path]) -> None:
+    for path in (pretrained.path if pretrained else None, flow):
+        if path is not None and not path.is_file():
+            raise InputError(f"{path}: no such file of weights")
+
+
+def _join_workers(config: Config) -> Tuple[List[mx.Context], Worker]:
+    """The devices of this process, and the process among those that train together."""
+    contexts = parse_devices(config.parallel.devices)
+    check_parallel(config, contexts)
+    worker = Worker.join(config.parallel)
+    heartbeat.tell(rank=worker.rank)
+    check_parallel(config, contexts, workers=worker.count)
+    return contexts, worker
+
+
+def _make_trainer(
     config: Config,
     dataset: Dataset,
     inputs: TrainingInputs,
     worker: Worker,
     contexts: Sequence[mx.Context],
-    *,
     point: Optional[ResumePoint],
-    pretrained: Optional[Pretrained],
-    flow: Optional[Path],
-    steps: Optional[int],
-    progress: bool,
-) -> Tuple[TrainingLoop, Dict[str, Any]]:
-    """The loop with all weights set, and what a new run records of where they come from, by file."""
+) -> DetectorTrainer:
+    """The trainer, set to the checkpoint where training goes on from one."""
+    step = point.state.step if point is not None else 0
     trainer = DetectorTrainer(
         config,
         classes=dataset.classes,
         phases=dataset.input_phases(config),
         contexts=contexts,
         worker=worker,
-        schedule=async_schedule(
-            config.train, per_epoch=inputs.steps_per_epoch, worker=worker, step=point.state.step if point else 0
-        ),
+        schedule=async_schedule(config.train, per_epoch=inputs.steps_per_epoch, worker=worker, step=step),
     )
-    records: Dict[str, Any] = {}
-    if point is None:
-        records = _start_weights(trainer, config, pretrained, flow, progress=progress and worker.leads)
-    else:
-        _go_on(trainer, point)
-    best = None
-    if config.train.best_epoch and worker.leads:
-        best = BestEpoch(config, dataset, trainer.detector, context=contexts[0])
-    return TrainingLoop(trainer, inputs, best=best, steps=steps, progress=progress), records
+    if point is not None:
+        _restore_weights(trainer, point)
+    return trainer
 
 
-def _go_on(trainer: DetectorTrainer, point: ResumePoint) -> None:
+def _best_epoch(trainer: DetectorTrainer, dataset: Dataset) -> Optional[BestEpoch]:
+    """Scores epochs in the worker that leads, where the configuration asks for it."""
+    if not (trainer.config.train.best_epoch and trainer.worker.leads):
+        return None
+    return BestEpoch(trainer.config, dataset, trainer.detector, context=trainer.contexts[0])
+
+
+def _restore_weights(trainer: DetectorTrainer, point: ResumePoint) -> None:
     """Set parameters and optimiser to what the checkpoint has, and say what it has not."""
     heartbeat.tell(checkpoint=point.checkpoint)
     load_checkpoint(point.checkpoint, trainer.detector)
@@ -146,6 +141,12 @@ def _go_on(trainer: DetectorTrainer, point: ResumePoint) -> None:
     if trainer.worker.leads:
         for note in notes:
             print(note, file=sys.stderr)
+
+
+def _continued_run(loop: TrainingLoop, point: ResumePoint) -> Run:
+    restore_run_folder(point)
+    loop.run(point.run.folder, run=point.run, point=point)
+    return point.run
 
 
 def _new_run(loop: TrainingLoop, run: Run, records: Dict[str, Any]) -> Run:
@@ -163,15 +164,16 @@ def _new_run(loop: TrainingLoop, run: Run, records: Dict[str, Any]) -> Run:
 
 
 def _start_weights(
-    trainer: DetectorTrainer, config: Config, pretrained: Optional[Pretrained], flow: Optional[Path], *, progress: bool
+    trainer: DetectorTrainer, pretrained: Optional[Pretrained], flow: Optional[Path], *, progress: bool
 ) -> Dict[str, Any]:
     """Set what the run does not start at random; returns what it records of that, by file."""
+    config = trainer.config
     records = {}
     flow_record = set_flow(trainer.detector, config, flow)
     if flow_record is not None:
         records["flow.json"] = flow_record
     if pretrained is not None:
         report, records["pretrained.json"] = load_pretrained(trainer.detector, config, pretrained)
-        if progress:
+        if progress and trainer.worker.leads:
             print(report.text(), file=sys.stderr)
     return records

@@ -90,8 +90,7 @@ def transfer(
       our net sees grey (normalised by mean 0.449 and deviation 0.226, the averages of ImageNet's colours), and grey
       repeated to RGB in front of the source's conv1 is the same. A 2D kernel is repeated over the 7 depth taps and
       divided by 7; a 3D kernel of odd depth up to 7 is centred.
-    - The blocks' convolutions are in-plane; those of a 3D source are summed over depth, exact where a volume does not
-      change along depth.
+    - The blocks' convolutions are in-plane; those of a 3D source are summed over depth.
 
     Parameters
     ----------
@@ -104,28 +103,27 @@ def transfer(
         Matters with frozen BatchNorm; the default suits ImageNet.
 
     Raises :class:`InputError`, with the detector unchanged, naming the first key and shape that does not fit, when
-    the weights are another architecture's (basic blocks, a deep stem, grouped convolutions, no BatchNorm), differ
-    in shape, are incomplete in a stage that they have, or are not finite.
+    the weights are another architecture's, differ in shape, are incomplete in a stage that they have, or not finite.
     """
     wanted = _wanted(detector)
-    found, skipped = _assign(weights, wanted)
+    theirs_by_path, skipped = _assign(weights, wanted)
     matched, values = [], {}
     for path, (ours, parameter) in wanted.items():
-        if path in found:
-            theirs = found[path]
+        if path in theirs_by_path:
+            theirs = theirs_by_path[path]
             values[ours], how = _fit(np.asarray(weights[theirs]), path, parameter.shape, crop=crop, theirs=theirs)
             matched.append(Match(ours, theirs, how))
     _fold(values, wanted, source_input)
     values = {name: value.astype(np.float32) for name, value in values.items()}
-    if not all(np.isfinite(value).all() for value in values.values()):
-        broken = next(match.theirs for match in matched if not np.isfinite(values[match.ours]).all())
-        raise InputError(f"{broken} holds values that are not finite")
+    broken = [match.theirs for match in matched if not np.isfinite(values[match.ours]).all()]
+    if broken:
+        raise InputError(f"{broken[0]} holds values that are not finite")
     parameters = detector.collect_learned()
     backbone = {ours: path for path, (ours, _) in wanted.items()}
-    kept = [Unused(name, _why_kept(backbone.get(name))) for name in parameters if name not in values]
+    initial = [Unused(name, _why_initial(backbone.get(name))) for name in parameters if name not in values]
     for name, value in values.items():
         parameters[name].set_data(mx.nd.array(value))
-    return TransferReport(matched, skipped, kept)
+    return TransferReport(matched, skipped, initial)
 
 
 def _fold(values: Dict[str, np.ndarray], wanted: Mapping[str, Any], source_input: Tuple[float, float]) -> None:
@@ -150,7 +148,7 @@ def _wanted(detector: RegionDetector) -> Dict[str, Tuple[str, mx.gluon.Parameter
 def _assign(weights: Mapping[str, np.ndarray], wanted: Mapping[str, Any]) -> Tuple[Dict[str, str], List[Unused]]:
     """Their name for each of our paths, and theirs that have none. Raises InputError for another architecture."""
     prefix = _prefix(weights)
-    found: Dict[str, str] = {}
+    theirs: Dict[str, str] = {}
     skipped: List[Unused] = []
     ours = {_bottleneck(path) for path in wanted if path.endswith(".conv1.weight")}
     for name in weights:
@@ -160,19 +158,19 @@ def _assign(weights: Mapping[str, np.ndarray], wanted: Mapping[str, Any]) -> Tup
         elif path.endswith(".num_batches_tracked"):
             skipped.append(Unused(name, COUNTER))
         elif path in wanted:
-            found[path] = name
+            theirs[path] = name
         elif _bottleneck(path) in ours:
             raise InputError(f"{name} {np.shape(weights[name])} has no counterpart; wanted is {WANTED}")
         else:
             block = path.split(".")[0]
             count = sum(one.startswith(block + ".") for one in ours)
             skipped.append(Unused(name, f"{block} has {count} bottlenecks"))
-    present = {_bottleneck(path): name for path, name in found.items()}
+    present = {_bottleneck(path): name for path, name in theirs.items()}
     for path in wanted:
-        if path not in found and (_bottleneck(path) in present or path.startswith("stem.")):
+        if path not in theirs and (_bottleneck(path) in present or path.startswith("stem.")):
             name = present.get(_bottleneck(path), next(iter(weights)))
             raise InputError(f"beside {name} {np.shape(weights[name])} nothing fits {path}; wanted is {WANTED}")
-    return found, skipped
+    return theirs, skipped
 
 
 def _prefix(weights: Mapping[str, np.ndarray]) -> str:
@@ -218,7 +216,7 @@ def _bottleneck(path: str) -> str:
     return parts[0] if parts[0] == "stem" else ".".join(parts[:2])
 
 
-def _why_kept(path: Optional[str]) -> str:
+def _why_initial(path: Optional[str]) -> str:
     layer = re.match(r"block\d\.\d+\.(\w+)", path or "")
     if not layer:
         return OWN_LAYER
@@ -227,7 +225,8 @@ def _why_kept(path: Optional[str]) -> str:
 
 def _fit(value: np.ndarray, path: str, shape: Tuple[int, ...], *, crop: bool, theirs: str) -> Tuple[np.ndarray, str]:
     """Their array in our shape, and what was done to it. Raises InputError when it does not fit."""
-    given, steps = value.shape, []
+    given = value.shape
+    steps: List[str] = []
     if path == "stem.conv1.weight" and len(shape) == 5:
         value, steps = _fit_conv1(value, shape[2])
     elif value.ndim == 5:
