@@ -31,16 +31,11 @@ class CT(Task[CTDataset, CTLabel]):
 
     def draw(self, scored: Scored[CTDataset, CTLabel], number: int) -> np.ndarray:
         dataset, data, label = scored.dataset, scored.config.data, scored.labels[number]
-        result = scored.results[number]
-        keep = result.scores >= SCORE_THRESHOLD
         volume = open_images(dataset, label.case, data.window, data.storage)
         return draw_overlay(
             volume[dataset.reference_index, label.place],
-            boxes=result.boxes[keep],
-            labels=result.labels[keep],
-            scores=result.scores[keep],
-            gt_boxes=result.gt_boxes,
-            gt_labels=result.gt_labels,
+            scored.results[number].detections.at_score(SCORE_THRESHOLD),
+            truth=label,
             classes=dataset.classes,
         )
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Sequence, Tuple
-
-import numpy as np
+from typing import Dict, List, Sequence
 
 from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
@@ -15,22 +12,12 @@ from gluon_liver.errors import InputError
 from gluon_liver.files.json_records import read_json
 from gluon_liver.files.typed import build
 from gluon_liver.runs.run import Run
-from gluon_liver.structures.detections import Detections
+from gluon_liver.structures.detections import CocoDetection, Detections
 from gluon_liver.structures.image_result import ImageResult
 
 from .run_folder import run_note, split_labels
 from .task import REPLICATES, Scored
 from .tasks import TASKS
-
-
-@dataclass(frozen=True)
-class _Detection:
-    """COCO's words for a detection; bbox is x, y, width, height."""
-
-    image_id: int
-    category_id: int
-    bbox: Tuple[float, float, float, float]
-    score: float
 
 
 def score_detections(
@@ -48,20 +35,14 @@ def score_detections(
 
 def image_results(dataset: Dataset, labels: Sequence[Label], path: Path) -> List[ImageResult]:
     """COCO results (bbox x, y, width, height) beside the ground truth of ``labels``."""
-    rows: Dict[int, List[Tuple[List[float], float, int]]] = defaultdict(list)  # of an image: box, score, label
+    rows: Dict[int, List[CocoDetection]] = defaultdict(list)  # of an image
     entries = read_json(path, remedy="COCO results are wanted")
     if not isinstance(entries, list):
         raise InputError(f"{path} holds no COCO results: a list of them is wanted")
     for place, entry in enumerate(entries):
-        one = build(_Detection, entry, where=f"{path} holds no COCO results: entry {place}")
-        x, y, width, height = one.bbox
-        rows[one.image_id].append(([x, y, x + width, y + height], one.score, one.category_id - 1))
+        row = build(CocoDetection, entry, where=f"{path} holds no COCO results: entry {place}")
+        rows[row.image_id].append(row)
     odd = sorted(set(rows) - {label.image_id for label in labels})
     if odd:
         raise InputError(f"{path} has detections in image {odd[0]}, which is not in the split")
-    return [dataset.result(label, _detections(rows[label.image_id])) for label in labels]
-
-
-def _detections(rows: Sequence[Tuple[List[float], float, int]]) -> Detections:
-    boxes, scores, labels = zip(*rows) if rows else ((), (), ())
-    return Detections(np.array(boxes, np.float64).reshape(-1, 4), np.array(scores, float), np.array(labels, int))
+    return [dataset.result(label, Detections.from_coco(rows[label.image_id])) for label in labels]

@@ -18,8 +18,7 @@ OVERLAYS_A_KIND = 4
 
 def overlay_kind(result: ImageResult) -> Optional[str]:
     """What an overlay of this image shows: "miss", "false positive", "hit", or None for a clean background."""
-    keep = result.scores >= SCORE_THRESHOLD
-    hits = class_hits(result.boxes[keep], result.scores[keep], result.labels[keep], result.gt_boxes, result.gt_labels)
+    hits = class_hits(result.detections.at_score(SCORE_THRESHOLD), result.gt_boxes, result.gt_labels)
     if not hits.all():
         return "false positive"
     if hits.sum() < len(result.gt_boxes):

@@ -18,7 +18,7 @@ from gluon_liver.files.lock import file_lock
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.runs.checkpoint import read_best
 from gluon_liver.runs.run import Run
-from gluon_liver.structures.detections import detections_json
+from gluon_liver.structures.image_result import detections_json
 
 from .overlays import write_overlays
 from .task import REPLICATES, Scored

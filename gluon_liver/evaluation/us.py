@@ -39,17 +39,9 @@ class US(Task[USDataset, USLabel]):
         )
 
     def draw(self, scored: Scored[USDataset, USLabel], number: int) -> np.ndarray:
-        label, result = scored.labels[number], scored.results[number]
-        return draw_us(
-            scored.dataset.frames(label.case)[label.row],
-            result.boxes,
-            result.labels,
-            result.scores,
-            scored.dataset.classes,
-            gt_boxes=result.gt_boxes,
-            gt_labels=result.gt_labels,
-            score_threshold=SCORE_THRESHOLD,
-        )
+        label, dataset, detections = scored.labels[number], scored.dataset, scored.results[number].detections
+        frame = dataset.frames(label.case)[label.row]
+        return draw_us(frame, detections, dataset.classes, truth=label, score_threshold=SCORE_THRESHOLD)
 
     def record(
         self,

@@ -81,18 +81,8 @@ def watch(
 
 def annotated(frame: np.ndarray, result: StreamResult, classes, score_threshold: float, speed: float) -> np.ndarray:
     """The frame with its boxes and speed, and for us-flow the flow picture (Fig. 3) to its right; even sides."""
-    found = result.detections
     scale = max(1, -(-SMALLEST_SIDE // max(frame.shape[:2])))
-    picture = draw_us(
-        frame,
-        found.boxes,
-        found.labels,
-        found.scores,
-        classes,
-        score_threshold=score_threshold,
-        scale=scale,
-        legend=False,
-    )
+    picture = draw_us(frame, result.detections, classes, score_threshold=score_threshold, scale=scale, legend=False)
     height, width = picture.shape[:2]
     cv2.putText(
         picture,

@@ -14,7 +14,7 @@ from gluon_liver.metrics.matching import class_hits
 from gluon_liver.nn.relation_map import RelationNet
 from gluon_liver.report.drawing import draw_overlay, save_png
 from gluon_liver.report.paper_figures import Cells, Related, Tile, draw_examples, draw_relation
-from gluon_liver.structures.detections import Detections
+from gluon_liver.structures.detections import NOTHING, Boxes, Detections
 
 from .detector import SliceDetector
 from .lesions import Lesion
@@ -69,7 +69,7 @@ def _norm(maps: Any) -> np.ndarray:
     return np.linalg.norm(maps.asnumpy()[0], axis=0)
 
 
-def cells_in(box: np.ndarray, *, cells: Cells, shape: Tuple[int, int]) -> np.ndarray:
+def cells_in(box: np.ndarray, *, cells: Cells, shape: Tuple[int, ...]) -> np.ndarray:
     """Which of a map's (h, w) cells are centred in a box of stored-image pixels, bool (h, w).
 
     A box that lies between two rows or columns of centres has the nearest: every lesion looks from somewhere.
@@ -190,7 +190,7 @@ def _describe(phase: str, one: Optional[Related], inside: np.ndarray, cells: Cel
 
 def hits_of(found: Detections, label: CTLabel) -> np.ndarray:
     """Which detections of a slice lie on a lesion of their class, one each, bool (m,)."""
-    return class_hits(found.boxes, found.scores, found.labels, label.boxes, label.labels, iou_threshold=IOU)
+    return class_hits(found, label.boxes, label.labels, iou_threshold=IOU)
 
 
 def _write_examples(
@@ -218,12 +218,14 @@ def _write_examples(
         rows = [("Not labelled: nothing here can be called right or wrong", seen)]
         entry["note"] = "detections of a study without labels: nothing can be called right or wrong"
     drawn, entry["rows"] = [], []
+    scale = max(1, round(TILE_SIDE / max(images.shape[1:])))
     for title, slices in rows:
         shown = sorted(slices, key=lambda item: (-item[0], item[1]))[:TILES]
-        tiles = [
-            Tile(caption, _tile(images[index], found[index], labels.get(index), classes=classes))
-            for _, index, caption in shown
-        ]
+        tiles = []
+        for _, index, caption in shown:
+            truth: Boxes = labels.get(index, NOTHING)
+            picture = draw_overlay(images[index], found[index], truth=truth, classes=classes, scale=scale)
+            tiles.append(Tile(caption, picture))
         title = f"{title}. {len(shown)} of {len(slices)} slices"
         drawn.append((title, tiles))
         entry["rows"].append({"title": title, "slices": [index for _, index, _ in shown]})
@@ -251,18 +253,3 @@ def _sort_out(
         caption = f"slice {index}: {kind} {best:.2f}; {right} right, {wrong} false, {missed} missed"
         row.append((float(best), index, caption))
     return good, false, counts
-
-
-def _tile(grey: np.ndarray, found: Detections, label: Optional[CTLabel], *, classes: Sequence[str]) -> np.ndarray:
-    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
-    truth = nothing if label is None else (label.boxes, label.labels)
-    return draw_overlay(
-        grey,
-        boxes=found.boxes,
-        labels=found.labels,
-        scores=found.scores,
-        gt_boxes=truth[0],
-        gt_labels=truth[1],
-        classes=classes,
-        scale=max(1, round(TILE_SIDE / max(grey.shape))),
-    )

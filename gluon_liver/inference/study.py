@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
-import numpy as np
 
 from gluon_liver.data.ct_dataset import CTDataset, shown_phases
 from gluon_liver.data.ct_labels import CTLabel
@@ -19,7 +18,7 @@ from gluon_liver.prepare.ct_study import read_study
 from gluon_liver.prepare.phases import DEFAULT_PATTERNS, reference_of
 from gluon_liver.report.drawing import draw_overlay, save_png
 from gluon_liver.runs.run import Run
-from gluon_liver.structures.detections import Detections
+from gluon_liver.structures.detections import NOTHING, Boxes, Detections
 
 from .detector import SliceDetector, detect_slices
 from .explanation import write_explanation
@@ -153,17 +152,8 @@ def _draw(
 ) -> None:
     """A picture of every slice with a detection or a labelled box, or of all."""
     folder.mkdir()
-    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
     for index, one in enumerate(detections):
-        truth = (labels[index].boxes, labels[index].labels) if index in labels else nothing
-        if every_slice or len(one) or len(truth[0]):
-            picture = draw_overlay(
-                case.images[case.study.reference_index, index],
-                boxes=one.boxes,
-                labels=one.labels,
-                scores=one.scores,
-                gt_boxes=truth[0],
-                gt_labels=truth[1],
-                classes=classes,
-            )
-            save_png(folder / f"slice-{index:03d}.png", picture)
+        truth: Boxes = labels.get(index, NOTHING)
+        if every_slice or len(one) or len(truth.boxes):
+            image = case.images[case.study.reference_index, index]
+            save_png(folder / f"slice-{index:03d}.png", draw_overlay(image, one, truth=truth, classes=classes))

@@ -13,6 +13,7 @@ import numpy as np
 
 from gluon_liver.structures.arrays import Array, BoolArray, FloatArray, IntArray
 from gluon_liver.structures.boxes import box_iou
+from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult, patient_ids
 
 UNMATCHED = -1
@@ -115,18 +116,13 @@ def _in_descending_score(
 
 
 def class_hits(
-    boxes: FloatArray,
-    scores: FloatArray,
-    labels: IntArray,
-    gt_boxes: FloatArray,
-    gt_labels: IntArray,
-    *,
-    iou_threshold: float = 0.5,
+    detections: Detections, gt_boxes: FloatArray, gt_labels: IntArray, *, iou_threshold: float = 0.5
 ) -> BoolArray:
     """Which detections of an image lie on an object of their class, one each: bool (m,)."""
-    hits = np.zeros(len(boxes), bool)
-    for kind in np.unique(labels):
-        chosen = labels == kind
-        matched = match_greedily(boxes[chosen], scores[chosen], gt_boxes[gt_labels == kind], iou_threshold)
+    hits = np.zeros(len(detections), bool)
+    for kind in np.unique(detections.labels):
+        chosen = detections.labels == kind
+        boxes, scores = detections.boxes[chosen], detections.scores[chosen]
+        matched = match_greedily(boxes, scores, gt_boxes[gt_labels == kind], iou_threshold)
         hits[chosen] = matched != UNMATCHED
     return hits

@@ -12,6 +12,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gluon_liver.structures.detections import Boxes, Detections
+
 Colour = Tuple[int, int, int]
 _Key = Tuple[str, Colour, Optional[bool]]  # of the legend: text, colour, whether its line is dashed (None: no line)
 
@@ -55,12 +57,9 @@ class _Mark(NamedTuple):
 
 def draw_overlay(
     picture: np.ndarray,
+    detections: Detections,
     *,
-    boxes: np.ndarray,
-    labels: np.ndarray,
-    scores: np.ndarray,
-    gt_boxes: Optional[np.ndarray],
-    gt_labels: Optional[np.ndarray],
+    truth: Optional[Boxes],
     classes: Sequence[str],
     colours: Sequence[Colour] = CLASS_COLOURS,
     scale: Optional[int] = None,
@@ -73,9 +72,8 @@ def draw_overlay(
 
     Args:
         picture: (H, W) grey or (H, W, 3) RGB uint8.
-        boxes: (m, 4) x1, y1, x2, y2 in pixels of picture, x2 and y2 exclusive; labels (m,), scores (m,). All
-            are drawn: drop low scores first.
-        gt_boxes: (n, 4); gt_labels (n,). None where nobody annotated the picture.
+        detections: in pixels of picture. All are drawn: drop low scores first.
+        truth: None where nobody annotated the picture.
         classes: names by label. colours: by label.
         scale: whole enlargement factor; by default the smallest that makes the longer side 640 pixels or
             more.
@@ -89,7 +87,6 @@ def draw_overlay(
         raise ValueError(f"a (H, W) or (H, W, 3) uint8 picture is needed, found {picture.shape} {picture.dtype}")
     if scale is None:
         scale = max(1, math.ceil(_LEGIBLE_SIDE / max(picture.shape[:2])))
-    truth = None if gt_boxes is None or gt_labels is None else list(zip(gt_boxes, gt_labels))
     height, width = picture.shape[0] * scale, picture.shape[1] * scale
     image = Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC).convert("RGB")
     line = max(1, round(max(width, height) / 320))
@@ -98,10 +95,11 @@ def draw_overlay(
         where = f"x {box[0]:.0f}, y {box[1]:.0f}"
         return _Mark(_outline(box, scale, line, width, height), text, colour, dashed, where)
 
-    marks = [mark_of(box, f"GT {classes[label]}", GT_COLOUR, True) for box, label in truth or ()]
+    drawn = [] if truth is None else zip(truth.boxes, truth.labels)
+    marks = [mark_of(box, f"GT {classes[label]}", GT_COLOUR, True) for box, label in drawn]
     marks += [
         mark_of(box, f"{classes[label]} {score:.2f}", colours[label % len(colours)], False)
-        for box, label, score in zip(boxes, labels, scores)
+        for box, label, score in zip(detections.boxes, detections.labels, detections.scores)
     ]
     draw = ImageDraw.Draw(image)
     for mark in reversed(marks):  # dashes last: they stay visible on a prediction that fits exactly
@@ -124,9 +122,9 @@ def draw_overlay(
     keys: List[_Key] = [(name, colours[label % len(colours)], False) for label, name in enumerate(classes)]
     if truth is not None:
         keys.append(("ground truth (GT)", GT_COLOUR, True))
-    if not len(labels):
+    if not len(detections):
         keys.append(("no detection", _FAINT, None))
-    if truth == []:
+    if truth is not None and not len(truth.boxes):
         keys.append(("nothing annotated", _FAINT, None))
     keys += [(f"{mark.text} at {mark.where}", mark.colour, mark.dashed) for mark in unplaced]
     return np.concatenate([np.asarray(image), _legend(width, font, keys)])

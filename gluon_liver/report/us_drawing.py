@@ -7,6 +7,7 @@ from typing import Optional, Sequence
 import numpy as np
 
 from gluon_liver.errors import InputError
+from gluon_liver.structures.detections import Boxes, Detections
 
 from .drawing import Colour, draw_overlay
 
@@ -17,13 +18,10 @@ SCORE_THRESHOLD = 0.5  # Figure S1: boxes "with a probability of 50% or more wer
 
 def draw_us(
     frame: np.ndarray,
-    boxes: np.ndarray,
-    labels: np.ndarray,
-    scores: np.ndarray,
+    detections: Detections,
     classes: Sequence[str],
     *,
-    gt_boxes: Optional[np.ndarray] = None,
-    gt_labels: Optional[np.ndarray] = None,
+    truth: Optional[Boxes] = None,
     score_threshold: float = SCORE_THRESHOLD,
     scale: Optional[int] = None,
     legend: bool = True,
@@ -33,21 +31,11 @@ def draw_us(
     classes: each of US_COLOURS. legend: its height changes with what is drawn, so a video has none. Raises InputError
     for a class without a colour.
     """
-    scores = np.asarray(scores, dtype=np.float64).reshape(-1)
-    order = np.argsort(-scores, kind="stable")  # where room is short, better detections have their text nearer
-    order = order[scores[order] >= score_threshold]
-    return draw_overlay(
-        frame,
-        boxes=np.asarray(boxes, dtype=np.float64).reshape(-1, 4)[order],
-        labels=np.asarray(labels, dtype=np.int64).reshape(-1)[order],
-        scores=scores[order],
-        gt_boxes=gt_boxes,
-        gt_labels=gt_labels,
-        classes=classes,
-        colours=[_colour(name) for name in classes],
-        scale=scale,
-        legend=legend,
-    )
+    detections = detections.at_score(score_threshold)
+    order = np.argsort(-detections.scores, kind="stable")  # where room is short, better ones have their text nearer
+    detections = Detections(detections.boxes[order], detections.scores[order], detections.labels[order])
+    colours = [_colour(name) for name in classes]
+    return draw_overlay(frame, detections, truth=truth, classes=classes, colours=colours, scale=scale, legend=legend)
 
 
 def _colour(name: str) -> Colour:

@@ -10,6 +10,7 @@ import numpy as np
 from gluon_liver.errors import InputError
 
 from .arrays import Array, FloatArray, IntArray
+from .detections import Detections
 
 _JSON_KEYS = ("image_id", "patient", "gt_boxes", "gt_labels", "boxes", "scores", "labels")
 
@@ -60,6 +61,11 @@ class ImageResult:
             array.setflags(write=False)
             object.__setattr__(self, name, array)
 
+    @property
+    def detections(self) -> Detections:
+        """The detections alone."""
+        return Detections(self.boxes, self.scores, self.labels)
+
     def to_json(self) -> Dict[str, Any]:
         """Plain numbers and lists, for :func:`json.dumps`."""
         values = {key: getattr(self, key) for key in _JSON_KEYS}
@@ -72,6 +78,11 @@ class ImageResult:
         if missing:
             raise InputError(f"image {entry.get('image_id', '?')}: no {', '.join(missing)} in the stored detections")
         return cls(**{key: entry[key] for key in _JSON_KEYS})
+
+
+def detections_json(results: Sequence[ImageResult]) -> List[Dict[str, Any]]:
+    """COCO results of several images, see :meth:`Detections.to_coco`."""
+    return [row for result in results for row in result.detections.to_coco(result.image_id)]
 
 
 def check_results(results: Sequence[ImageResult], classes: Sequence[str]) -> List[ImageResult]:

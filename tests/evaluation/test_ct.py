@@ -17,8 +17,7 @@ from gluon_liver.evaluation.overlays import overlay_kind
 from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.runs.run import Run
-from gluon_liver.structures.detections import detections_json
-from gluon_liver.structures.image_result import ImageResult
+from gluon_liver.structures.image_result import ImageResult, detections_json
 from tests.runs.test_checkpoint import rewrite_manifest
 
 pytestmark = pytest.mark.slow

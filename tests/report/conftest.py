@@ -8,6 +8,7 @@ from PIL import Image
 
 from gluon_liver.metrics import ImageResult, ct_curves, ct_summary
 from gluon_liver.metrics.us_summary import us_summary
+from gluon_liver.structures.detections import Detections
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 
@@ -130,3 +131,7 @@ def us_run(run):
     (run / "results.json").write_text(json.dumps(results), encoding="utf-8")
     (run / "config.yaml").write_text("model: us-flow\n", encoding="utf-8")
     return run
+
+
+def detections(boxes, labels, scores):
+    return Detections(np.array(boxes, float).reshape(-1, 4), np.array(scores, float), np.array(labels, int))

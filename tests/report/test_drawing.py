@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from gluon_liver.report.drawing import CLASS_COLOURS, GT_COLOUR, Rect, draw_overlay, place_labels
+from gluon_liver.structures.detections import NOTHING
+from tests.report.conftest import detections
 
 CLASSES = ("cyst", "hemangioma", "hcc")
-NOTHING = dict(boxes=np.zeros((0, 4)), labels=[], scores=[], gt_boxes=np.zeros((0, 4)), gt_labels=[], classes=CLASSES)
+
+
+def draw(picture, found=NOTHING, truth=NOTHING, **options):
+    return draw_overlay(picture, found, truth=truth, classes=CLASSES, **options)
 
 
 def has_colour(image, colour):
@@ -17,15 +22,14 @@ def has_colour(image, colour):
     "size, scale, expected", [(256, None, 768), (512, None, 1024), (800, None, 800), (256, 1, 256)]
 )
 def test_small_images_are_enlarged(size, scale, expected):
-    image = draw_overlay(np.zeros((size, size), np.uint8), scale=scale, **NOTHING)
+    image = draw(np.zeros((size, size), np.uint8), scale=scale)
     assert image.dtype == np.uint8 and image.shape[1:] == (expected, 3)
     assert expected < image.shape[0] < expected + 100  # the legend strip
 
 
 def test_the_outline_lies_around_the_box_in_the_colour_of_its_class():
     grey = np.full((400, 400), 60, np.uint8)
-    entry = dict(NOTHING, boxes=[(100, 120, 180, 200)], labels=[1], scores=[0.87])
-    image = draw_overlay(grey, scale=2, **entry)
+    image = draw(grey, detections([(100, 120, 180, 200)], [1], [0.87]), scale=2)
     solid = has_colour(image[:800], CLASS_COLOURS[1])
     line = 2  # 800 / 320, rounded
     assert solid[240 - line : 400 + line, 200 - line : 200].all()  # left edge
@@ -36,10 +40,8 @@ def test_the_outline_lies_around_the_box_in_the_colour_of_its_class():
 
 def test_ground_truth_is_dashed_and_white_and_stays_visible_on_an_exact_hit():
     grey = np.zeros((400, 400), np.uint8)
-    box = [(100, 100, 200, 200)]
-    image = draw_overlay(
-        grey, scale=2, **dict(NOTHING, boxes=box, labels=[0], scores=[1.0], gt_boxes=box, gt_labels=[0])
-    )
+    exact = detections([(100, 100, 200, 200)], [0], [1.0])
+    image = draw(grey, exact, exact, scale=2)
     edge = image[199, 200:400]
     white, blue = has_colour(edge, GT_COLOUR), has_colour(edge, CLASS_COLOURS[0])
     assert (white | blue).all()
@@ -72,8 +74,8 @@ def test_labels_cover_no_box_no_label_and_stay_inside(seed):
 
 def test_a_label_without_room_moves_to_the_legend():
     grey = np.zeros((256, 256), np.uint8)
-    whole = draw_overlay(grey, **dict(NOTHING, boxes=[(0, 0, 256, 256)] * 3, labels=[2, 1, 2], scores=[0.5, 0.6, 0.7]))
-    small = draw_overlay(grey, **dict(NOTHING, boxes=[(99, 99, 120, 120)], labels=[2], scores=[0.5]))
+    whole = draw(grey, detections([(0, 0, 256, 256)] * 3, [2, 1, 2], [0.5, 0.6, 0.7]))
+    small = draw(grey, detections([(99, 99, 120, 120)], [2], [0.5]))
     assert whole.shape[0] > small.shape[0]
     assert (whole[10:758, 10:758] == 0).all()  # no text in the box
 
@@ -81,7 +83,7 @@ def test_a_label_without_room_moves_to_the_legend():
 def test_boxes_beyond_the_image_are_cut_at_its_edge():
     grey = np.zeros((100, 100), np.uint8)
     boxes = [(-30, 10, 20, 40), (90, 90, 140, 150), (200, 200, 230, 230), (-9, -9, -5, -5)]
-    image = draw_overlay(grey, **dict(NOTHING, boxes=boxes, labels=[0, 1, 2, 0], scores=[0.9] * 4))
+    image = draw(grey, detections(boxes, [0, 1, 2, 0], [0.9] * 4))
     for colour in CLASS_COLOURS[:3]:
         assert has_colour(image[: image.shape[1]], colour).any()
 
@@ -89,4 +91,4 @@ def test_boxes_beyond_the_image_are_cut_at_its_edge():
 def test_only_eight_bit_grey_or_rgb():
     for wrong in (np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8)):
         with pytest.raises(ValueError, match="uint8"):
-            draw_overlay(wrong, **NOTHING)
+            draw(wrong)

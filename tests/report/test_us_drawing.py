@@ -6,6 +6,8 @@ import pytest
 from gluon_liver.errors import InputError
 from gluon_liver.report.drawing import GT_COLOUR
 from gluon_liver.report.us_drawing import US_COLOURS, draw_us
+from gluon_liver.structures.detections import NOTHING
+from tests.report.conftest import detections
 
 CLASSES = ("tumor", "vessel")
 TUMOR, VESSEL = (US_COLOURS[name] for name in CLASSES)
@@ -23,22 +25,23 @@ def test_colours_are_those_of_the_paper():
 
 def test_outlines_lie_around_boxes_of_half_the_probability_and_more():
     boxes = [(100, 120, 180, 200), (300, 120, 380, 200), (100, 300, 180, 380)]
-    image = draw_us(FRAME, boxes, [0, 1, 1], [0.5, 0.9, 0.499], CLASSES, scale=2)
+    found = detections(boxes, [0, 1, 1], [0.5, 0.9, 0.499])
+    image = draw_us(FRAME, found, CLASSES, scale=2)
     assert image.shape[1] == 1000 and image.shape[0] > 800  # the legend
     assert has(image[240:400, 197:200], TUMOR).any() and has(image[240:400, 597:600], VESSEL).any()
     assert (image[250:390, 210:350] == FRAME[0, 0]).all()  # nothing inside the box, and RGB stays RGB
     assert (image[590:770, 190:370] == FRAME[0, 0]).all()  # below the probability
-    lower = draw_us(FRAME, boxes, [0, 1, 1], [0.5, 0.9, 0.499], CLASSES, scale=2, score_threshold=0.4)
+    lower = draw_us(FRAME, found, CLASSES, scale=2, score_threshold=0.4)
     assert has(lower[590:770, 190:370], VESSEL).any()
 
 
 def test_ground_truth_is_dashed_and_only_where_somebody_annotated():
-    box = [(100, 100, 200, 200)]
-    drawn = draw_us(FRAME, np.zeros((0, 4)), [], [], CLASSES, gt_boxes=box, gt_labels=[1], scale=1)
+    truth = detections([(100, 100, 200, 200)], [1], [1.0])
+    drawn = draw_us(FRAME, NOTHING, CLASSES, truth=truth, scale=1)
     edge = has(drawn[99, 100:200], GT_COLOUR)
     assert 0.4 < edge.mean() < 0.6
-    nobody = draw_us(FRAME, np.zeros((0, 4)), [], [], CLASSES, scale=1)
-    nothing = draw_us(FRAME, [], [], [], CLASSES, gt_boxes=np.zeros((0, 4)), gt_labels=[], scale=1)
+    nobody = draw_us(FRAME, NOTHING, CLASSES, scale=1)
+    nothing = draw_us(FRAME, NOTHING, CLASSES, truth=NOTHING, scale=1)
     assert (nobody[:400] == FRAME).all() and (nothing[:400] == FRAME).all()
     assert not has(nobody, GT_COLOUR).any() and has(nothing[400:], GT_COLOUR).any()  # the legend's sample
 
@@ -48,17 +51,17 @@ def test_a_video_keeps_its_size(height, width, scale):
     frame = np.zeros((height, width, 3), np.uint8)
     whole = [(0, 0, width, height)] * 3 + [(width - 3, height - 3, width, height)]
     for count in range(5):
-        image = draw_us(frame, whole[:count], [0] * count, [0.9] * count, CLASSES, legend=False)
+        image = draw_us(frame, detections(whole[:count], [0] * count, [0.9] * count), CLASSES, legend=False)
         assert image.shape == (scale * height, scale * width, 3) and image.flags.writeable
     assert has(image, TUMOR)[10:-10, 10:60].any()  # no place beside the box: the text lies in it
 
 
 def test_the_frame_is_not_changed():
     frame = FRAME.copy()
-    draw_us(frame, [(10, 10, 50, 50)], [0], [0.9], CLASSES, scale=1)
+    draw_us(frame, detections([(10, 10, 50, 50)], [0], [0.9]), CLASSES, scale=1)
     assert (frame == FRAME).all()
 
 
 def test_other_classes_are_refused():
     with pytest.raises(InputError, match="class 'cyst' has no colour"):
-        draw_us(FRAME, [], [], [], ("cyst",))
+        draw_us(FRAME, NOTHING, ("cyst",))
