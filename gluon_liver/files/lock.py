@@ -52,20 +52,18 @@ def run_lock(folder: Path) -> Iterator[bool]:
 
 def _locked(path: Path, busy: str) -> Optional[int]:
     """A descriptor that holds the lock, None where the file was deleted meanwhile."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    handle, held = os.open(path, os.O_RDWR | os.O_CREAT, 0o644), None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
-            return handle
+            held = handle
     except BlockingIOError as error:
         holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
-        os.close(handle)
         user = "process " + holder if holder.isdecimal() else "another process"
         raise RunError(busy.replace("{user}", user)) from error
-    except BaseException:
-        os.close(handle)
-        raise
-    os.close(handle)
-    return None
+    finally:
+        if held is None:
+            os.close(handle)
+    return held
