@@ -37,11 +37,12 @@ class Scored(Generic[D, L]):
 
 
 class Task(abc.ABC, Generic[D, L]):
-    """How evaluation treats one task: a third one adds a subclass here and its name to :data:`..tasks.TASKS`.
+    """How evaluation treats one task.
 
-    Its methods are called in this order, and everything about an image reaches them as a :class:`Scored`, whose
-    ``dataset`` is the task's own. What they return goes to the printed text, to results.json and from there, by
-    :meth:`write_report`, to the page; nothing is detected twice.
+    A third task adds a module with a subclass, as ct.py and us.py are, and its name to
+    :data:`gluon_liver.evaluation.tasks.TASKS`. What was detected reaches the methods as a :class:`Scored`, whose
+    dataset and labels are the task's own; what they return is printed and written to results.json, which alone
+    :meth:`write_report` reads, so that a page shows what the file says.
     """
 
     no_bootstrap: ClassVar[str] = ""  # why runs of the task take no --bootstrap, after "RUN is "; "" where they do

@@ -40,6 +40,7 @@ def change(path, **values):
     [
         ({"kind": "us"}, "kind 'us'; this needs 'ct'"),
         ({"format": 2}, "format 2"),
+        ({"phantom": 1}, "phantom"),
         ({"phases": "arterial"}, "phases: expected a list, found 'arterial'"),
         ({"reference_phase": "late"}, "reference_phase is 'late': it must be one of"),
         ({"classes": []}, r"classes is \(\): it must be one or more"),
