@@ -46,6 +46,8 @@ coverage: $(STAMP)
 lint: $(STAMP)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	@if $(PY) -c "import mypy" 2>/dev/null; then echo "$(PY) -m mypy"; $(PY) -m mypy; \
+	else echo "mypy: left out, it is installed from Python 3.10 on"; fi
 
 # Whether there is a Python 2.7 is asked first: the rest takes minutes.
 legacy: find-python27 $(STAMP) $(STAMP27)
