@@ -9,9 +9,9 @@ import mxnet as mx
 import numpy as np
 
 from gluon_liver.metrics.end_point_error import end_point_error
-from gluon_liver.phantoms.flow.flying_shapes import FlowPair
 
 from .flow_file import flow_input
+from .flying_shapes import FlowPair
 from .liteflownet import LiteFlowNet
 
 METHODS = ("net", "zero", "dis")

@@ -23,8 +23,6 @@ from gluon_liver.errors import ConfigError, InputError, TrainingError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.digest import hash_file
 from gluon_liver.files.output_folder import whole_folder
-from gluon_liver.phantoms.flow.flying_shapes import FlowPair, FlyingConfig, flying_pair
-from gluon_liver.phantoms.flow.us_pairs import PhantomPairs, random_crop, read_pairs
 from gluon_liver.phantoms.us.folder import TRUTH_FILE
 from gluon_liver.system.environment import describe_environment
 
@@ -37,8 +35,10 @@ from .feature_matching import (
     start_flows,
 )
 from .flow_file import FLOW_MANIFEST, FLOW_PARAMETERS, flow_input, save_flow
+from .flying_shapes import FlowPair, FlyingConfig, flying_pair
 from .liteflownet import MULTIPLE, LiteFlowNet
 from .loss import Target, flow_losses, level_targets
+from .phantom_pairs import PhantomPairs, random_crop, read_pairs
 from .released_weights import parameters
 from .scores import Scores, score_flow
 

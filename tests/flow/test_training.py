@@ -12,12 +12,12 @@ from gluon_liver.errors import ConfigError, InputError, TrainingError
 from gluon_liver.flow import training as module
 from gluon_liver.flow.feature_matching import matching_costs, matching_labels, matching_losses, within_reach
 from gluon_liver.flow.flow_file import flow_input, load_flow_net
+from gluon_liver.flow.flying_shapes import FlyingConfig, flying_pair
 from gluon_liver.flow.liteflownet import LEVELS, LOSS_WEIGHTS
 from gluon_liver.flow.loss import Target, flow_losses, level_targets
 from gluon_liver.flow.scores import dis_flow, net_flow, score_flow
 from gluon_liver.flow.training import FlowTrainer, FlowTraining, train_flow
 from gluon_liver.metrics.end_point_error import end_point_error
-from gluon_liver.phantoms.flow.flying_shapes import FlyingConfig, flying_pair
 
 CPU = mx.cpu()
 TINY = {"width": 0.125, "size": 64, "steps": 2, "matching_steps": 2, "batch_size": 2, "warmup": 0, "log_every": 1}

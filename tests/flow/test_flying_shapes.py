@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.errors import ConfigError
-from gluon_liver.phantoms.flow.flying_shapes import FlyingConfig, Layer, draw_pair, flying_pair, random_texture
+from gluon_liver.flow.flying_shapes import FlyingConfig, Layer, draw_pair, flying_pair, random_texture
 
 CONFIG = FlyingConfig(size=96)
 STILL = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from gluon_liver.errors import DatasetError
-from gluon_liver.phantoms.flow.flying_shapes import FlowPair
-from gluon_liver.phantoms.flow.us_pairs import random_crop, read_pairs
+from gluon_liver.flow.flying_shapes import FlowPair
+from gluon_liver.flow.phantom_pairs import random_crop, read_pairs
 from gluon_liver.phantoms.us.config import USPhantomConfig
 from gluon_liver.phantoms.us.folder import write_us_phantoms
 
