@@ -27,7 +27,7 @@ def rows_of(arrays, order, rows, batch):
     return [mx.sym.take(mx.sym.reshape(array, shape=(-3, -2)), order) for array in arrays]
 
 
-def kept(scores, boxes, rows, threshold, batch):
+def survives(scores, boxes, rows, threshold, batch):
     """(B, rows) true where a row survives; rows are sorted by score, those below 0 are no candidates."""
     x1, y1, x2, y2 = edges(boxes, axis=2)
     # a box is written as the offsets from a unit box around the origin: an operator for SSD wants anchors
@@ -53,7 +53,7 @@ def suppress(scores, boxes, rows, before, after, threshold, batch):
     """
     before, after = min(before, rows), min(after, before, rows)
     scores, boxes = best(scores, [boxes], rows, before, batch)
-    scores = mx.sym.where(kept(scores, boxes, before, threshold, batch), scores, -mx.sym.ones((batch, before)))
+    scores = mx.sym.where(survives(scores, boxes, before, threshold, batch), scores, -mx.sym.ones((batch, before)))
     scores, boxes = best(scores, [boxes], before, after, batch)
     real = mx.sym.broadcast_to(mx.sym.expand_dims(scores >= 0, axis=2), shape=(batch, after, 4))
     return scores, mx.sym.where(real, boxes, -mx.sym.ones((batch, after, 4)))

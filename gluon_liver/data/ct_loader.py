@@ -25,7 +25,7 @@ from .windowed_images import open_images, prepare_images, windowed
 
 OPEN_MAPS = 64  # cases; each holds two file descriptors, of which a process has about a thousand
 # what a random number is for; part of its seed, so that no two purposes share a stream
-ORDER, AUGMENT, SHUFFLE, TARGETS, DRAWS = range(5)
+ORDER, AUGMENT, SHUFFLE, TARGETS, RANDOM_NUMBERS = range(5)
 
 
 def generator(seed: int, purpose: int, *place: int) -> np.random.Generator:

@@ -12,7 +12,7 @@ from gluon_liver.config.schema import Config
 from gluon_liver.data.augment import augment
 from gluon_liver.data.ct_loader import (
     AUGMENT,
-    DRAWS,
+    RANDOM_NUMBERS,
     TARGETS,
     Sample,
     epoch_order,
@@ -63,7 +63,9 @@ class TrainingInputs:
         """The batch of some labels, augmented, with targets and as many random numbers each, as ``epoch`` has them."""
         config = self.config
         seed = config.train.seed
-        numbers = [generator(seed, DRAWS, epoch, index).random(random_number_count, np.float32) for index in indices]
+        numbers = [
+            generator(seed, RANDOM_NUMBERS, epoch, index).random(random_number_count, np.float32) for index in indices
+        ]
         return make_batch(
             [self._sample(index, epoch=epoch) for index in indices],
             anchors=anchors,
