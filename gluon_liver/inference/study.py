@@ -57,11 +57,9 @@ def detect_study(
     prepared = (study / "study.json").is_file()
     check_output(out, _data_folder(study) if prepared else study, overwrite=False)
     detector, checkpoint = SliceDetector.from_run(run, context=context)
+    read = _open_prepared if prepared else _read_dicom
     with whole_folder(out) as folder:
-        if prepared:
-            case, labels = _open_prepared(run, study, phases=phases, reference=reference, progress=progress)
-        else:
-            case, labels = _read_dicom(run, study, phases=phases, reference=reference, progress=progress), {}
+        case, labels = read(run, study, phases=phases, reference=reference, progress=progress)
         detections = detect_slices(detector, case, batch_size=batch_size, progress=progress)
         lesions = find_lesions(
             detections, geometry=case.study.geometry, classes=detector.classes, score_threshold=score_threshold
@@ -75,8 +73,8 @@ def detect_study(
             "note": "research software: not a medical device, not for diagnosis",
             "lesions": [lesion.to_json() for lesion in lesions],
         }
-        shown = [one.at_score(score_threshold) for one in detections]
         write_json(folder / "detections.json", _coco_rows(detections, labels))
+        shown = [one.at_score(score_threshold) for one in detections]
         _draw(case, shown, labels, folder / "overlays", classes=detector.classes, every_slice=every_slice)
         if explain:
             result["explain"] = write_explanation(
@@ -110,8 +108,8 @@ def _open_prepared(
 
 def _read_dicom(
     run: Run, folder: Path, *, phases: Optional[Path], reference: Optional[str], progress: bool
-) -> OpenCase:
-    """The one study of a DICOM folder, put on the grid of the run's reference phase."""
+) -> Tuple[OpenCase, Dict[int, CTLabel]]:
+    """The one study of a DICOM folder, put on the grid of the run's reference phase; it has no labels."""
     if phases is None and run.environment["reference_phase"] not in DEFAULT_PATTERNS:
         trained = ", ".join(run.environment["phases"])
         raise InputError(
@@ -121,7 +119,7 @@ def _read_dicom(
     reference = reference or (phases and reference_of(phases)) or run.environment["reference_phase"]
     study = read_study(folder, phases=phases, reference=reference, progress=progress)
     run.check_shown(shown_phases(run.config, study.phases, study.reference_phase))
-    return OpenCase.in_memory(study, run.config.data)
+    return OpenCase.in_memory(study, run.config.data), {}
 
 
 def _data_folder(study: Path) -> Path:

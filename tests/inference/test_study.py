@@ -6,6 +6,7 @@ import shutil
 import cv2
 import pytest
 
+from gluon_liver.data.study import StudyRecord
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference.study import detect_study
 from gluon_liver.phantoms import CTPhantomConfig, write_ct_phantoms
@@ -30,6 +31,13 @@ def test_every_slice_is_read_and_drawn(tiny_run, study, tmp_path):
     # case 3 is the last of four studies with three labelled slices each
     assert {row["image_id"] for row in rows} <= {10, 11, 12}
     assert json.loads((tmp_path / "out" / "lesions.json").read_text()) == result
+
+
+def test_study_json_is_read_once(tiny_run, study, tmp_path, monkeypatch):
+    read, load = [], StudyRecord.load
+    monkeypatch.setattr(StudyRecord, "load", lambda folder: read.append(folder.name) or load(folder))
+    detect_study(tiny_run, study, tmp_path / "out", explain=True, progress=False)
+    assert read.count(study.name) == 1
 
 
 def test_labelled_slices_are_drawn_without_a_detection(tiny_run, study, tmp_path):
