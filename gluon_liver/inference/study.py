@@ -57,9 +57,11 @@ def detect_study(
     prepared = (study / "study.json").is_file()
     check_output(out, _data_folder(study) if prepared else study, overwrite=False)
     detector, checkpoint = SliceDetector.from_run(run, context=context)
-    read = _open_prepared if prepared else _read_dicom
     with whole_folder(out) as folder:
-        case, labels = read(run, study, phases=phases, reference=reference, progress=progress)
+        if prepared:
+            case, labels = _open_prepared(run, study, phases=phases, reference=reference, progress=progress)
+        else:
+            case, labels = _read_dicom(run, study, phases=phases, reference=reference, progress=progress)
         detections = detect_slices(detector, case, batch_size=batch_size, progress=progress)
         lesions = find_lesions(
             detections, geometry=case.study.geometry, classes=detector.classes, score_threshold=score_threshold
