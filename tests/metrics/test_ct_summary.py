@@ -11,27 +11,23 @@ import pytest
 from gluon_liver.errors import InputError
 from gluon_liver.metrics import ct_curves, ct_summary
 
-BOX, FAR, ELSE = (0, 0, 10, 10), (50, 50, 60, 60), (30, 30, 40, 40)
+from .images import BOX, CLASSES, FAR, image, random_results
 
 
 @pytest.fixture
-def by_hand(make_image):
+def by_hand():
     return [
-        make_image(1, "a", gt=[(0, BOX)], found=[(0, 0.9, BOX), (0, 0.6, BOX)]),  # a duplicate
-        make_image(2, "a", gt=[(1, BOX)], found=[(0, 0.8, BOX)]),  # the wrong class
-        make_image(3, "b", gt=[(0, BOX), (1, FAR)], found=[(1, 0.7, FAR), (0, 0.4, BOX)]),
-        make_image(4, "b"),
+        image(1, "a", gt=[(0, BOX)], found=[(0, 0.9, BOX), (0, 0.6, BOX)]),  # a duplicate
+        image(2, "a", gt=[(1, BOX)], found=[(0, 0.8, BOX)]),  # the wrong class
+        image(3, "b", gt=[(0, BOX), (1, FAR)], found=[(1, 0.7, FAR), (0, 0.4, BOX)]),
+        image(4, "b"),
     ]
 
 
-def test_summary_by_hand(by_hand, classes):
-    summary = ct_summary(by_hand, classes=classes, replicates=200)
-    assert {key: summary[key] for key in ("images", "patients", "annotated_images", "boxes")} == {
-        "images": 4,
-        "patients": 2,
-        "annotated_images": 3,
-        "boxes": {"cyst": 2, "hemangioma": 2, "hcc": 0},
-    }
+def test_summary_by_hand(by_hand):
+    summary = ct_summary(by_hand, classes=CLASSES, replicates=200)
+    assert [summary[key] for key in ("images", "patients", "annotated_images")] == [4, 2, 3]
+    assert summary["boxes"] == {"cyst": 2, "hemangioma": 2, "hcc": 0}
     top1 = {name: (entry["right"], entry["n"], entry["value"]) for name, entry in summary["top1"].items()}
     assert top1 == {"cyst": (1, 1, 1.0), "hemangioma": (0, 1, 0.0), "hcc": (0, 0, None), "mixed": (1, 1, 1.0)}
     # at 0.5: cyst 0.9 hit, 0.8 and 0.6 false; hemangioma 0.7 hit
@@ -53,67 +49,63 @@ def test_summary_by_hand(by_hand, classes):
     assert summary["settings"]["replicates"] == 200
 
 
-def test_score_threshold_moves_precision_and_recall_only(by_hand, classes):
-    low = ct_summary(by_hand, classes=classes, score_threshold=0.1, replicates=20)
-    high = ct_summary(by_hand, classes=classes, score_threshold=0.5, replicates=20)
+def test_score_threshold_moves_precision_and_recall_only(by_hand):
+    low, high = (ct_summary(by_hand, classes=CLASSES, score_threshold=score, replicates=20) for score in (0.1, 0.5))
     assert low["recall"]["cyst"]["value"] == 1.0
     assert all(low[key] == high[key] for key in ("top1", "ap50", "ap", "ap75", "froc"))
 
 
-def test_order_of_images_changes_nothing(make_random_results, classes):
-    results = make_random_results(4)
+def test_order_of_images_changes_nothing():
+    results = random_results(4)
     shuffled = [results[row] for row in np.random.default_rng(0).permutation(len(results))]
-    assert ct_summary(shuffled, classes=classes, replicates=50) == ct_summary(results, classes=classes, replicates=50)
-    assert ct_curves(shuffled, classes) == ct_curves(results, classes)
+    assert ct_summary(shuffled, classes=CLASSES, replicates=50) == ct_summary(results, classes=CLASSES, replicates=50)
+    assert ct_curves(shuffled, CLASSES) == ct_curves(results, CLASSES)
 
 
-def test_seed_decides_the_intervals_and_nothing_else(make_random_results, classes):
-    results = make_random_results(4)
-    one, again, two = (ct_summary(results, classes=classes, replicates=50, seed=seed) for seed in (1, 1, 2))
+def test_seed_decides_the_intervals_and_nothing_else():
+    results = random_results(4)
+    one, again, two = (ct_summary(results, classes=CLASSES, replicates=50, seed=seed) for seed in (1, 1, 2))
     assert one == again
     assert one["recall"]["all"]["low"] != two["recall"]["all"]["low"]
     assert one["recall"]["all"]["value"] == two["recall"]["all"]["value"]
 
 
-def test_intervals_hold_the_values(make_random_results, classes):
-    summary = ct_summary(make_random_results(1, images=60, patients=20), classes=classes, replicates=300)
-    entries = [summary[key][name] for key in ("top1", "precision", "recall", "ap50") for name in classes]
+def test_intervals_hold_the_values():
+    summary = ct_summary(random_results(1, images=60, patients=20), classes=CLASSES, replicates=300)
+    entries = [summary[key][name] for key in ("top1", "precision", "recall", "ap50") for name in CLASSES]
     entries += summary["froc"]["all"].values()
     for entry in entries:
         assert entry["low"] <= entry["value"] <= entry["high"] and entry["low"] < entry["high"]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_json_without_nan_however_little_there_is(make_image, classes, count):
-    results = [make_image(number, gt=[(0, BOX)] if number == 2 else []) for number in range(count)]
-    summary = ct_summary(results, classes=classes, replicates=10)
-    text = json.dumps({"summary": summary, "curves": ct_curves(results, classes)}, allow_nan=False)
+def test_json_without_nan_however_little_there_is(count):
+    results = [image(number, gt=[(0, BOX)] if number == 2 else []) for number in range(count)]
+    summary = ct_summary(results, classes=CLASSES, replicates=10)
+    text = json.dumps({"summary": summary, "curves": ct_curves(results, CLASSES)}, allow_nan=False)
     assert json.loads(text)["summary"]["images"] == count
     assert summary["ap50"]["mean"]["value"] == (0 if count == 3 else None)
 
 
-def test_replicates_without_a_class_do_not_enter_the_mean(make_image, classes):
-    results = [
-        make_image(1, "a", gt=[(0, BOX)], found=[(0, 0.9, BOX)]),
-        make_image(2, "b", gt=[(1, BOX)]),
-        make_image(3, "b", found=[(0, 0.1, BOX)]),
-    ]
-    mean = ct_summary(results, classes=classes, replicates=400)["ap50"]["mean"]
+def test_replicates_without_a_class_do_not_enter_the_mean():
+    results = [image(1, "a", gt=[(0, BOX)], found=[(0, 0.9, BOX)]), image(2, "b", gt=[(1, BOX)])]
+    results.append(image(3, "b", found=[(0, 0.1, BOX)]))
+    mean = ct_summary(results, classes=CLASSES, replicates=400)["ap50"]["mean"]
     # half of the replicates draw one patient twice and lack a class; the others are the data itself
     assert 150 < mean["undefined"] < 250
     assert mean["value"] == mean["low"] == mean["high"] == pytest.approx(0.5)
 
 
-def test_curves_belong_to_the_summary(make_random_results, classes):
-    results = make_random_results(6)
-    curves, summary = ct_curves(results, classes), ct_summary(results, classes=classes, replicates=5)
-    for name in [*classes, "all"]:
+def test_curves_belong_to_the_summary():
+    results = random_results(6)
+    curves, summary = ct_curves(results, CLASSES), ct_summary(results, classes=CLASSES, replicates=5)
+    for name in [*CLASSES, "all"]:
         fp, sensitivity = (np.array(curves["froc"][name][key]) for key in ("fp", "sensitivity"))
         for rate, entry in summary["froc"][name].items():
             within = sensitivity[fp <= float(rate)]
             assert entry["value"] == pytest.approx(within.max() if len(within) else 0.0)
         assert (np.diff(fp) >= 0).all() and (np.diff(sensitivity) >= 0).all()
-    assert set(curves["pr"]) == set(classes)
+    assert set(curves["pr"]) == set(CLASSES)
 
 
 @pytest.mark.parametrize("names", [[], ["a", "a"], ["a", "mean"], ["all"]])
@@ -123,11 +115,11 @@ def test_class_names_that_would_collide_are_refused(names):
 
 
 @pytest.mark.slow
-def test_five_hundred_images_take_seconds(make_random_results, classes):
-    results = make_random_results(0, images=500, patients=60, most_found=40, steps=10**6)
+def test_five_hundred_images_take_seconds():
+    results = random_results(0, images=500, patients=60, most_found=40, steps=10**6)
     assert sum(len(result.boxes) for result in results) > 9000
     start = time.perf_counter()
-    ct_summary(results, classes=classes)
+    ct_summary(results, classes=CLASSES)
     assert time.perf_counter() - start < 15
 
 

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from gluon_liver.metrics.bootstrap import bootstrap_weights
 from gluon_liver.metrics.froc import FP_RATES, froc_curve, froc_sensitivity
 from gluon_liver.metrics.matching import match_class, pool_classes
-from gluon_liver.structures.image_result import ImageResult, patient_ids
+from gluon_liver.structures.image_result import patient_ids
 
-BOX, FAR, ELSE = (0, 0, 10, 10), (50, 50, 60, 60), (30, 30, 40, 40)
+from .images import BOX, ELSE, FAR, exact, image, random_results
 
 
 def sensitivity(results, label=0):
@@ -17,13 +19,13 @@ def sensitivity(results, label=0):
 
 
 @pytest.fixture
-def by_hand(make_image):
+def by_hand():
     # 4 images, 4 lesions. By score: 0.9 hit | 0.8 FP | 0.7 hit | 0.6 FP, FP, hit (tied) | 0.5 FP
     return [
-        make_image(1, "a", gt=[(0, BOX), (0, FAR)], found=[(0, 0.9, BOX), (0, 0.8, ELSE), (0, 0.6, FAR)]),
-        make_image(2, "a", gt=[(0, BOX)], found=[(0, 0.7, BOX), (0, 0.6, BOX)]),
-        make_image(3, "b", gt=[(0, BOX)], found=[(0, 0.6, FAR)]),
-        make_image(4, "b", found=[(0, 0.5, FAR)]),
+        image(1, "a", gt=[(0, BOX), (0, FAR)], found=[(0, 0.9, BOX), (0, 0.8, ELSE), (0, 0.6, FAR)]),
+        image(2, "a", gt=[(0, BOX)], found=[(0, 0.7, BOX), (0, 0.6, BOX)]),
+        image(3, "b", gt=[(0, BOX)], found=[(0, 0.6, FAR)]),
+        image(4, "b", found=[(0, 0.5, FAR)]),
     ]
 
 
@@ -41,26 +43,25 @@ def test_curve_by_hand(by_hand):
     assert curve["score"] == [0.9, 0.7, 0.6, 0.5]
 
 
-def test_a_tie_cannot_be_parted(make_image):
+def test_a_tie_cannot_be_parted():
     # whichever comes first, the hit at 0.5 costs the false positive at 0.5
     hit, miss = (0, 0.5, BOX), (0, 0.5, FAR)
     for found in ([hit, miss], [miss, hit]):
-        results = [make_image(1, gt=[(0, BOX)], found=found)]
+        results = [image(1, gt=[(0, BOX)], found=found)]
         assert sensitivity(results) == {0.125: 0, 0.25: 0, 0.5: 0, 1: 1, 2: 1, 4: 1, 8: 1}
 
 
-def test_undefined_without_lesions_and_zero_without_detections(make_image):
-    assert np.isnan(list(sensitivity([make_image(1, found=[(0, 0.5, BOX)])]).values())).all()
-    assert set(sensitivity([make_image(1, gt=[(0, BOX)])]).values()) == {0}
-    empty = {"fp": [], "sensitivity": [], "score": []}
-    assert froc_curve(match_class([make_image(1, found=[(0, 0.5, BOX)])], 0)) == empty
-    assert froc_curve(match_class([make_image(1, gt=[(0, BOX)])], 0)) == empty
+def test_undefined_without_lesions_and_zero_without_detections():
+    assert np.isnan(list(sensitivity([image(1, found=[(0, 0.5, BOX)])]).values())).all()
+    assert set(sensitivity([image(1, gt=[(0, BOX)])]).values()) == {0}
+    for one in (image(1, found=[(0, 0.5, BOX)]), image(1, gt=[(0, BOX)])):
+        assert froc_curve(match_class([one], 0)) == {"fp": [], "sensitivity": [], "score": []}
 
 
-def test_pooled_needs_the_right_class(make_image):
+def test_pooled_needs_the_right_class():
     results = [
-        make_image(1, gt=[(0, BOX), (1, FAR)], found=[(0, 0.9, BOX), (0, 0.8, FAR)]),
-        make_image(2, gt=[(1, BOX)], found=[(1, 0.7, BOX)]),
+        image(1, gt=[(0, BOX), (1, FAR)], found=[(0, 0.9, BOX), (0, 0.8, FAR)]),
+        image(2, gt=[(1, BOX)], found=[(1, 0.7, BOX)]),
     ]
     pooled = pool_classes([match_class(results, label) for label in range(2)])
     found = froc_sensitivity(pooled, np.ones((1, 1), dtype=np.int64))[0]
@@ -68,26 +69,18 @@ def test_pooled_needs_the_right_class(make_image):
     np.testing.assert_allclose(found, [1 / 3, 1 / 3, 2 / 3, 2 / 3, 2 / 3, 2 / 3, 2 / 3])
 
 
-def test_perfect_detections(make_random_results, make_image):
-    results = [
-        make_image(
-            result.image_id,
-            gt=list(zip(result.gt_labels, result.gt_boxes)),
-            found=[(label, 0.9, box) for label, box in zip(result.gt_labels, result.gt_boxes)],
-        )
-        for result in make_random_results(0)
-    ]
-    assert set(sensitivity(results).values()) == {1.0}
+def test_perfect_detections():
+    assert set(sensitivity([exact(result) for result in random_results(0)]).values()) == {1.0}
 
 
-def test_weights_equal_copies_and_a_plain_loop(make_random_results):
-    results = make_random_results(9)
+def test_weights_equal_copies_and_a_plain_loop():
+    results = random_results(9)
     patients = patient_ids(results)
     weights = bootstrap_weights(len(patients), replicates=60, seed=2)
     found = froc_sensitivity(match_class(results, 1), weights)
     for row in (0, 7, 49, 50, 59):
         copies = [
-            ImageResult.from_json(dict(result.to_json(), image_id=1000 * copy + result.image_id))
+            dataclasses.replace(result, image_id=1000 * copy + result.image_id)
             for result in results
             for copy in range(weights[row, patients.index(result.patient)])
         ]

@@ -9,10 +9,10 @@ from scipy import stats
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.sensitivity import PairedTest, SceneCount, mean_and_sd, paired_t_test, scene_counts
 
+from .images import BOX, ELSE, FAR, image
+
 CLASSES = ("tumor", "vessel")
-A, B, C = (0, 0, 10, 10), (50, 50, 60, 60), (30, 30, 40, 40)
-HALF = (0, 0, 10, 5)  # IoU 0.5 with A
-LESS = (0, 0, 10, 4.9)
+HALF, LESS = (0, 0, 10, 5), (0, 0, 10, 4.9)  # IoU 0.5 with BOX, and less
 
 
 def counts_of(images, scenes, **options):
@@ -20,12 +20,12 @@ def counts_of(images, scenes, **options):
     return {name: [(row.scene, row.found, row.n) for row in rows] for name, rows in found.items()}
 
 
-def test_counts_by_hand(make_image):
+def test_counts_by_hand():
     images = [
-        make_image(4, gt=[(0, A), (1, B)], found=[(0, 0.9, A), (0, 0.8, A), (1, 0.6, B)]),  # a duplicate
-        make_image(2, gt=[(0, A), (1, B), (1, C)], found=[(1, 0.9, A), (1, 0.5, C)]),  # a wrong label on A
-        make_image(7, gt=[(1, B)], found=[(0, 0.9, B)]),
-        make_image(8, found=[(0, 0.9, A)]),
+        image(4, gt=[(0, BOX), (1, FAR)], found=[(0, 0.9, BOX), (0, 0.8, BOX), (1, 0.6, FAR)]),  # a duplicate
+        image(2, gt=[(0, BOX), (1, FAR), (1, ELSE)], found=[(1, 0.9, BOX), (1, 0.5, ELSE)]),  # a wrong label on BOX
+        image(7, gt=[(1, FAR)], found=[(0, 0.9, FAR)]),
+        image(8, found=[(0, 0.9, BOX)]),
     ]
     scenes = {4: "s/2", 2: "s/2", 7: "s/1", 8: "s/3"}
     # no tumor in s/1, nothing at all in s/3
@@ -41,22 +41,18 @@ def test_counts_by_hand(make_image):
         (HALF, 0.5, {}, 1),  # both thresholds are inclusive
         (LESS, 0.9, {}, 0),
         (LESS, 0.9, {"iou_threshold": 0.45}, 1),
-        (A, 0.49, {}, 0),
-        (A, 0.49, {"score_threshold": 0.3}, 1),
+        (BOX, 0.49, {}, 0),
+        (BOX, 0.49, {"score_threshold": 0.3}, 1),
     ],
 )
-def test_thresholds(make_image, box, score, options, found):
-    images = [make_image(1, gt=[(0, A)], found=[(0, score, box)])]
-    assert counts_of(images, {1: "s"}, **options)["tumor"] == [("s", found, 1)]
+def test_thresholds(box, score, options, found):
+    for boxes in (1, 2):  # a detection finds one of them
+        images = [image(1, gt=[(0, BOX)] * boxes, found=[(0, score, box)])]
+        assert counts_of(images, {1: "s"}, **options)["tumor"] == [("s", found, boxes)]
 
 
-def test_a_detection_finds_one_box(make_image):
-    images = [make_image(1, gt=[(0, A), (0, A)], found=[(0, 0.9, A)])]
-    assert counts_of(images, {1: "s"})["tumor"] == [("s", 1, 2)]
-
-
-def test_scenes_are_those_of_the_results(make_image):
-    images = [make_image(number, gt=[(0, A)]) for number in range(8)]
+def test_scenes_are_those_of_the_results():
+    images = [image(number, gt=[(0, BOX)]) for number in range(8)]
     with pytest.raises(InputError, match="8 images have no scene: 0, 1, 2, 3, 4 and 3 more"):
         counts_of(images, {})
     with pytest.raises(InputError, match="1 images belong to a scene and have no result: 9"):
@@ -105,16 +101,13 @@ def test_the_papers_p_values_are_one_sided():
         assert (f"{p:.3f}", f"{2 * p:.3f}") == (one_sided, two_sided)
 
 
-@pytest.mark.parametrize(
-    "a, b, expected",
-    [
-        ([], [], PairedTest(0, None, None, None, "no scene has a box of this label")),
-        ([0.75], [0.5], PairedTest(1, 0.25, None, None, "one scene only: a t-test needs two or more")),
-        ([0.1, 0.7], [0.1, 0.7], PairedTest(2, 0.0, None, None, "the two runs are equal in every scene")),
-    ],
-)
-def test_undefined_tests_say_why(a, b, expected):
-    assert paired_t_test(named(a), named(b)) == expected
+def test_undefined_tests_say_why():
+    for a, b, difference, reason in (
+        ([], [], None, "no scene has a box of this label"),
+        ([0.75], [0.5], 0.25, "one scene only: a t-test needs two or more"),
+        ([0.1, 0.7], [0.1, 0.7], 0.0, "the two runs are equal in every scene"),
+    ):
+        assert paired_t_test(named(a), named(b)) == PairedTest(len(a), difference, None, None, reason)
 
 
 def test_a_constant_difference_has_no_variance():
@@ -138,7 +131,7 @@ def test_unequal_scenes_are_named():
         paired_t_test(named([0] * 7), {})
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_values_that_are_no_numbers(value):
-    with pytest.raises(InputError, match="not a finite number"):
-        paired_t_test(named([0.1, value]), named([0.1, 0.2]))
+def test_values_that_are_no_numbers():
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(InputError, match="not a finite number"):
+            paired_t_test(named([0.1, value]), named([0.1, 0.2]))

@@ -24,26 +24,17 @@ def ct_dataset(
 ):
     """A CT slice; a tag set to None is left out. typed: (keyword, value representation, value) of further tags."""
     pixels = np.full((16, 16), instance, np.int16) if pixels is None else pixels
-    ds = Dataset()
-    ds.SOPClassUID = CT
-    ds.SOPInstanceUID = uid(study, series, instance + 1)
-    ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    ds.Modality = "CT"
-    ds.PatientID, ds.PatientName = patient, "Secret^Name"
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = uid(study), uid(study, series)
-    ds.SeriesDescription = description
-    ds.FrameOfReferenceUID = uid(study, 0)
-    ds.InstanceNumber = 100 - instance
-    ds.SliceThickness = 99
-    ds.ImagePositionPatient, ds.ImageOrientationPatient = [-10, -20, z], AXIAL
-    ds.PixelSpacing = [0.5, 0.5]
+    ds = item(SOPClassUID=CT, Modality="CT", ImageType=["ORIGINAL", "PRIMARY", "AXIAL"])
+    ds.SOPInstanceUID, ds.SeriesInstanceUID = uid(study, series, instance + 1), uid(study, series)
+    ds.StudyInstanceUID, ds.FrameOfReferenceUID = uid(study), uid(study, 0)
+    ds.PatientID, ds.PatientName, ds.SeriesDescription = patient, "Secret^Name", description
+    ds.InstanceNumber, ds.SliceThickness = 100 - instance, 99
+    ds.ImagePositionPatient, ds.ImageOrientationPatient, ds.PixelSpacing = [-10, -20, z], AXIAL, [0.5, 0.5]
     ds.Rows, ds.Columns = pixels.shape[-2:]
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.BitsAllocated = ds.BitsStored = 16
-    ds.HighBit = 15
-    ds.PixelRepresentation = 1 if pixels.dtype.kind == "i" else 0
-    ds.RescaleSlope, ds.RescaleIntercept = 1, 0
-    ds.PixelData = pixels.tobytes()
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 16, 15
+    ds.PixelRepresentation = int(pixels.dtype.kind == "i")
+    ds.RescaleSlope, ds.RescaleIntercept, ds.PixelData = 1, 0, pixels.tobytes()
     for element in typed:
         ds.add_new(*element)
     return set_tags(ds, tags)
@@ -65,7 +56,6 @@ def write(ds, path, *, syntax=ExplicitVRLittleEndian):
     ds.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
     ds.file_meta.MediaStorageSOPClassUID = ds.get("SOPClassUID", CT)
     ds.file_meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", uid(9))
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if pydicom.__version__.startswith("2."):
         ds.is_little_endian = ds.file_meta.TransferSyntaxUID.is_little_endian

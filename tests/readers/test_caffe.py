@@ -40,17 +40,16 @@ def layer(name, *blobs):
     return field(100, head + b"".join(field(7, one) for one in blobs) + field(106, field(1, 32)))
 
 
-def write(tmp_path, content):
-    path = tmp_path / "net.caffemodel"
-    path.write_bytes(content)
-    return path
+def read(tmp_path, content):
+    (tmp_path / "net.caffemodel").write_bytes(content)
+    return read_caffemodel(tmp_path / "net.caffemodel")
 
 
 def test_layers_blobs_and_shapes(tmp_path):
     weight = np.random.default_rng(0).normal(size=(5, 3, 2, 7)).astype(np.float32)
     bias = np.arange(5, dtype=np.float64) / 3
     content = field(1, b"a net") + layer("data") + layer("conv1", blob(weight), blob(bias, kind="<f8"))
-    found = read_caffemodel(write(tmp_path, content + layer("conv2", blob(bias[:300]))))
+    found = read(tmp_path, content + layer("conv2", blob(bias[:300])))
     assert list(found) == ["conv1", "conv2"] and [len(blobs) for blobs in found.values()] == [2, 1]
     assert np.array_equal(found["conv1"][0], weight) and np.allclose(found["conv1"][1], bias)
     assert all(array.dtype == np.float32 for blobs in found.values() for array in blobs)
@@ -59,7 +58,7 @@ def test_layers_blobs_and_shapes(tmp_path):
 def test_shapes_over_one_byte_and_values_written_one_by_one(tmp_path):
     long = np.arange(300, dtype=np.float32)
     single = field(7, field(1, 2) + field(1, 2)) + b"".join(field(5, value) for value in (1.0, 2.0, 3.0, 4.0))
-    found = read_caffemodel(write(tmp_path, layer("a", blob(long)) + layer("b", single)))
+    found = read(tmp_path, layer("a", blob(long)) + layer("b", single))
     assert np.array_equal(found["a"][0], long) and np.array_equal(found["b"][0], [[1, 2], [3, 4]])
 
 
@@ -68,21 +67,15 @@ def test_the_layers_of_old_files_with_four_sizes(tmp_path):
     sizes = field(1, 1) + field(2, 1) + field(3, 2) + field(4, 3)
     values = np.arange(6, dtype="<f4")
     old = field(4, b"conv1") + field(5, 4) + field(6, sizes + field(5, values.tobytes()) + field(6, values.tobytes()))
-    found = read_caffemodel(write(tmp_path, field(2, old)))
-    assert np.array_equal(found["conv1"][0], values.reshape(1, 1, 2, 3))
+    assert np.array_equal(read(tmp_path, field(2, old))["conv1"][0], values.reshape(1, 1, 2, 3))
 
 
 def test_every_cut_is_noticed_or_loses_whole_layers_only(tmp_path):
-    weight = np.arange(6, dtype=np.float32).reshape(2, 3)
-    content = layer("one", blob(weight)) + layer("two", blob(weight))
-    boundary = len(layer("one", blob(weight)))
-    for size in range(len(content)):
-        path = write(tmp_path, content[:size])
-        if size == boundary:
-            assert list(read_caffemodel(path)) == ["one"]
-        else:
-            with pytest.raises(InputError, match="cannot be read as a Caffe model"):
-                read_caffemodel(path)
+    one, two = (layer(name, blob(np.arange(6.0).reshape(2, 3))) for name in ("one", "two"))
+    assert list(read(tmp_path, one)) == ["one"]
+    for size in set(range(len(one + two))) - {len(one)}:
+        with pytest.raises(InputError, match="cannot be read as a Caffe model"):
+            read(tmp_path, (one + two)[:size])
 
 
 BAD_SHAPE = field(7, field(1, varint(4))) + field(5, np.zeros(3, "<f4").tobytes())
@@ -108,9 +101,6 @@ HUGE = field(7, field(1, varint(2**40) * 2)) + field(5, np.zeros(3, "<f4").tobyt
 )
 def test_damaged_and_foreign_files(tmp_path, content, message):
     with pytest.raises(InputError, match=message):
-        read_caffemodel(write(tmp_path, content))
-
-
-def test_a_missing_file(tmp_path):
+        read(tmp_path, content)
     with pytest.raises(InputError, match="No such file"):
         read_caffemodel(tmp_path / "missing.caffemodel")

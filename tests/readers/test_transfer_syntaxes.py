@@ -15,9 +15,8 @@ from gluon_liver.errors import PixelDataError, SliceGapError, TruncatedFileError
 from gluon_liver.readers.dicom import pixels
 from gluon_liver.readers.dicom.volume import load_series, scan_folder
 
-from .ct_writer import CT, ct_dataset, cut, uid, write, write_series
+from .ct_writer import CT, ct_dataset, cut, uid, write
 
-RLE = "1.2.840.10008.1.2.5"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
 
@@ -39,13 +38,11 @@ def as_ct(name, folder, *, intercept=-1000, missing=0):
         ds.SOPInstanceUID, ds.SeriesInstanceUID, ds.StudyInstanceUID = uid(1, 1, i + 1), uid(1, 1), uid(1)
         ds.ImagePositionPatient, ds.ImageOrientationPatient = [0, 0, 2 * i], [1, 0, 0, 0, 1, 0]
         ds.RescaleSlope, ds.RescaleIntercept = 1, intercept
-        for keyword in ("PixelPaddingValue", "SmallestImagePixelValue"):
-            if keyword in ds:
-                del ds[keyword]
-        path = folder / f"{i}.dcm"
-        ds.save_as(path)
+        for keyword in {"PixelPaddingValue", "SmallestImagePixelValue"} & set(ds.dir()):
+            del ds[keyword]
+        ds.save_as(folder / f"{i}.dcm")
         if missing:
-            cut(path, missing)
+            cut(folder / f"{i}.dcm", missing)
     return folder
 
 
@@ -55,8 +52,7 @@ def load(folder):
 
 def test_ct_small_as_it_is(tmp_path):
     shutil.copy(bundled("CT_small.dcm"), tmp_path / "a.dcm")
-    series = scan_folder(tmp_path).series
-    header = series[0].slices[0]
+    header = scan_folder(tmp_path).series[0].slices[0]
     stored = pydicom.dcmread(bundled("CT_small.dcm")).pixel_array
     words = pixels.read_words(header, "a")[0]
     assert np.array_equal(words, stored)
@@ -82,8 +78,11 @@ def test_gdcm_returns_stored_values_although_the_file_has_a_rescale(tmp_path, na
 def test_deflated_ct(tmp_path):
     stored = np.arange(-128, 128, dtype=np.int16).reshape(16, 16)
     for i in range(2):
-        write(ct_dataset(instance=i, z=2.0 * i, pixels=stored), tmp_path / f"{i}.dcm", syntax=pixels.DEFLATED)
+        path = write(ct_dataset(instance=i, z=2.0 * i, pixels=stored), tmp_path / f"{i}.dcm", syntax=pixels.DEFLATED)
     assert np.array_equal(load(tmp_path).hu[0], stored)
+    cut(path, 40)
+    rejected = scan_folder(tmp_path).rejected
+    assert [one.where for one in rejected if one.kind == "TruncatedFileError"] == ["file 0002"]
 
 
 def test_a_deflated_file_that_inflates_too_far_is_refused(tmp_path, monkeypatch):
@@ -95,31 +94,23 @@ def test_a_deflated_file_that_inflates_too_far_is_refused(tmp_path, monkeypatch)
     assert [one.kind for one in scan.rejected] == ["OversizeError"] and not scan.series
 
 
-@pytest.mark.parametrize(
-    "name, missing",
-    [("MR_small_RLE.dcm", 400), ("MR_small_jpeg_ls_lossless.dcm", 600), ("MR_small_jp2klossless.dcm", 150)],
-)
-def test_truncated_compressed_files_fail_by_number(tmp_path, name, missing):
+@pytest.mark.parametrize("encoding, missing", [("RLE", 400), ("jpeg_ls_lossless", 600), ("jp2klossless", 150)])
+def test_truncated_compressed_files_fail_by_number(tmp_path, encoding, missing):
     with pytest.raises(TruncatedFileError, match="file 0001"):
-        load(as_ct(name, tmp_path, missing=missing))
+        load(as_ct(f"MR_small_{encoding}.dcm", tmp_path, missing=missing))
 
 
-def test_a_truncated_deflated_file_fails(tmp_path):
-    write_series(tmp_path, zs=(0, 2, 4))
-    path = write(ct_dataset(instance=7, z=6), tmp_path / "s1" / "z.dcm", syntax=pixels.DEFLATED)
-    cut(path, 40)
-    scan = scan_folder(tmp_path)
-    assert [one.where for one in scan.rejected if one.kind == "TruncatedFileError"] == ["file 0004"]
+def write_encapsulated(folder, code, *, side, syntax):
+    for i in range(2):
+        ds = ct_dataset(instance=i, z=2.0 * i, pixels=np.zeros((side, side), np.int16))
+        ds.PixelData = pydicom.encaps.encapsulate([code])
+        ds["PixelData"].is_undefined_length = True
+        write(ds, folder / f"{i}.dcm", syntax=syntax)
 
 
 def test_a_codestream_cut_inside_a_whole_file_is_truncated(tmp_path):
-    for i in range(2):
-        ds = pydicom.dcmread(bundled("MR_small_jp2klossless.dcm"))
-        code = next(iter(fragments(ds.PixelData)))
-        cut = ct_dataset(instance=i, z=2.0 * i, pixels=np.zeros((64, 64), np.int16))
-        cut.PixelData = pydicom.encaps.encapsulate([code[: len(code) // 2]])
-        cut["PixelData"].is_undefined_length = True
-        write(cut, tmp_path / f"{i}.dcm", syntax=JPEG_2000)
+    code = next(iter(fragments(pydicom.dcmread(bundled("MR_small_jp2klossless.dcm")).PixelData)))
+    write_encapsulated(tmp_path, code[: len(code) // 2], side=64, syntax=JPEG_2000)
     with pytest.raises(TruncatedFileError, match="has no end"):
         load(tmp_path)
 
@@ -131,14 +122,10 @@ def fragments(data):
 
 
 def test_a_damaged_codestream_and_an_unknown_syntax_are_typed_errors(tmp_path):
-    for i in range(2):
-        ds = ct_dataset(instance=i, z=2.0 * i)
-        ds.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8" + bytes(60) + b"\xff\xd9"])
-        ds["PixelData"].is_undefined_length = True
-        write(ds, tmp_path / "a" / f"{i}.dcm", syntax=JPEG_LS)
+    write_encapsulated(tmp_path, b"\xff\xd8" + bytes(60) + b"\xff\xd9", side=16, syntax=JPEG_LS)
     with pytest.raises(PixelDataError, match="JPEG-LS.*install pylibjpeg"):
-        load(tmp_path / "a")
-    header = scan_folder(tmp_path / "a").series[0].slices[0]
+        load(tmp_path)
+    header = scan_folder(tmp_path).series[0].slices[0]
     object.__setattr__(header, "transfer_syntax", "1.2.3.4")
     with pytest.raises(PixelDataError, match="private or unknown transfer syntax"):
         pixels.read_words(header, "file 0001")
@@ -149,8 +136,7 @@ def test_real_folder_with_ct_localizers_mr_cr_and_directories():
     if not folder.is_dir():
         pytest.skip("this pydicom does not carry dicomdirtests")
     scan = scan_folder(folder)
-    kinds = {one.kind for one in scan.rejected}
-    assert {"localizer", "not-ct", "media-directory"} <= kinds
+    assert {"localizer", "not-ct", "media-directory"} <= {one.kind for one in scan.rejected}
     headless, gap, whole = sorted(scan.series, key=lambda series: len(series.slices))
     assert [len(series.slices) for series in (headless, gap, whole)] == [0, 4, 5]
     with pytest.raises(TruncatedFileError, match="ends before its pixel data"):

@@ -1,5 +1,6 @@
 """Weight files of every format; those of torch.save have tests of their own."""
 
+import contextlib
 import io
 import json
 import random
@@ -35,14 +36,24 @@ def refused(path):
     return str(caught.value)
 
 
+def with_a_wrong_byte(content, times, *, within=None):
+    """Copies of ``content`` with one byte, of the first ``within``, set at random."""
+    rng = random.Random(0)
+    for _ in range(times):
+        broken = bytearray(content)
+        broken[rng.randrange(within or len(broken))] = rng.randrange(256)
+        yield bytes(broken)
+
+
 def test_npz(tmp_path):
     np.savez_compressed(tmp_path / "w.npz", **{"module.a": VALUES.astype(np.float64), "module.n": np.arange(3)})
     found = read_weights(tmp_path / "w.npz")
     assert list(found) == ["a"]
     np.testing.assert_array_equal(found["a"], VALUES)
     content = (tmp_path / "w.npz").read_bytes()
-    (tmp_path / "w.npz").write_bytes(content[:-30])
-    refused(tmp_path / "w.npz")
+    for end in (-30, len(content) // 2):
+        (tmp_path / "w.npz").write_bytes(content[:end])
+        assert "zip archive (.npz, .pth) that was cut" in refused(tmp_path / "w.npz")
 
 
 def test_nothing_of_an_npz_runs(tmp_path):
@@ -55,40 +66,27 @@ def test_nothing_of_an_npz_runs(tmp_path):
 def test_damaged_npz_headers(tmp_path):
     stream = io.BytesIO()
     np.save(stream, VALUES)
-    rng = random.Random(2)
-    for _ in range(300):
-        broken = bytearray(stream.getvalue())
-        broken[rng.randrange(128)] = rng.randrange(256)
+    for broken in with_a_wrong_byte(stream.getvalue(), 300, within=128):
         with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
-            archive.writestr("a.npy", bytes(broken))
-        try:
+            archive.writestr("a.npy", broken)
+        with contextlib.suppress(InputError):
             read_weights(tmp_path / "w.npz")
-        except InputError:
-            pass
 
 
 def test_safetensors(tmp_path):
-    bfloat16 = (VALUES.view(np.uint32) >> 16).astype(np.uint16)
-    save_safetensors(
-        tmp_path / "w.safetensors",
-        {
-            "a": ("F32", VALUES),
-            "b": ("F16", VALUES.astype(np.float16)),
-            "c": ("BF16", bfloat16),
-            "d": ("F64", VALUES.astype(np.float64)),
-            "n": ("I64", np.array([3])),
-        },
-    )
-    found = read_weights(tmp_path / "w.safetensors")
-    assert sorted(found) == ["a", "b", "c", "d"]
+    path, whole_numbers = tmp_path / "w.safetensors", ("I64", np.array([3]))
+    kinds = {"F32": VALUES, "BF16": (VALUES.view(np.uint32) >> 16).astype(np.uint16)}
+    kinds.update(F16=VALUES.astype(np.float16), F64=VALUES.astype(np.float64))
+    save_safetensors(path, {**{kind: (kind, array) for kind, array in kinds.items()}, "n": whole_numbers})
+    found = read_weights(path)
+    assert set(found) == set(kinds)
     for value in found.values():
         assert value.dtype == np.float32
         np.testing.assert_array_equal(value, VALUES)
-    content = (tmp_path / "w.safetensors").read_bytes()
-    (tmp_path / "w.safetensors").write_bytes(content[:-1])
-    assert "safetensors finds it damaged" in refused(tmp_path / "w.safetensors")
-    save_safetensors(tmp_path / "w.safetensors", {"n": ("I64", np.array([3]))})
-    assert "I64" in refused(tmp_path / "w.safetensors")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "safetensors finds it damaged" in refused(path)
+    save_safetensors(path, {"n": whole_numbers})
+    assert "I64" in refused(path)
 
 
 def test_params(tmp_path):
@@ -106,10 +104,10 @@ def test_params(tmp_path):
 
 
 def test_params_of_numpy_mode(tmp_path):
-    path = str(tmp_path / "w.params")
+    path = tmp_path / "w.params"
     with mx.util.np_shape(True):
-        mx.nd.save(path, {"a": mx.nd.array(VALUES)})
-    assert (tmp_path / "w.params").read_bytes()[24:28] == b"\xca\xfa\x93\xf9"
+        mx.nd.save(str(path), {"a": mx.nd.array(VALUES)})
+    assert path.read_bytes()[24:28] == b"\xca\xfa\x93\xf9"
     np.testing.assert_array_equal(read_weights(path)["a"], VALUES)
 
 
@@ -125,11 +123,3 @@ def test_files_that_are_not_there(tmp_path):
     with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:
         archive.writestr("readme.txt", "hello")
     assert "readme.txt" in refused(tmp_path / "w.zip")
-
-
-def test_a_cut_archive_is_told(tmp_path):
-    np.savez(str(tmp_path / "a.npz"), x=np.zeros((64, 64), np.float32))
-    content = (tmp_path / "a.npz").read_bytes()
-    (tmp_path / "a.npz").write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match="zip archive .* was cut"):
-        read_weights(tmp_path / "a.npz")

@@ -12,13 +12,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-KINDS = {
-    "FloatStorage": "<f4",
-    "HalfStorage": "<f2",
-    "BFloat16Storage": "<u2",
-    "DoubleStorage": "<f8",
-    "LongStorage": "<i8",
-}
+KINDS = dict(FloatStorage="<f4", HalfStorage="<f2", BFloat16Storage="<u2", DoubleStorage="<f8", LongStorage="<i8")
 
 
 class Storage:

@@ -6,7 +6,6 @@ import json
 
 import cv2
 import numpy as np
-from pydicom.dataset import Dataset
 
 from .ct_writer import item, set_tags, uid, write
 
@@ -29,16 +28,13 @@ def grey_frames(values, height=48, width=64):
 
 def us_dataset(pixels, *, photometric="RGB", number=1, patient="P1", region=None, **tags):
     """pixels: bytes of (frames, rows, columns[, samples]) uint8; region: first and last pixel, both inside."""
-    ds = Dataset()
-    ds.SOPClassUID, ds.SOPInstanceUID, ds.Modality = US_MULTI_FRAME, uid(7, number), "US"
-    ds.PatientID, ds.PatientName, ds.StudyInstanceUID = patient, "Secret^Name", uid(7)
+    ds = item(SOPClassUID=US_MULTI_FRAME, SOPInstanceUID=uid(7, number), StudyInstanceUID=uid(7), Modality="US")
+    ds.PatientID, ds.PatientName, ds.PhotometricInterpretation = patient, "Secret^Name", photometric
     ds.NumberOfFrames, ds.Rows, ds.Columns = pixels.shape[:3]
     ds.SamplesPerPixel = 3 if pixels.ndim == 4 else 1
-    ds.PhotometricInterpretation = photometric
     if pixels.ndim == 4:
         ds.PlanarConfiguration = 0
-    ds.BitsAllocated = ds.BitsStored = 8
-    ds.HighBit, ds.PixelRepresentation = 7, 0
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
     ds.PixelData = pixels.tobytes() + b"\0" * (pixels.size % 2)
     if region is not None:
         ds.SequenceOfUltrasoundRegions = [us_region(region)]
@@ -46,8 +42,7 @@ def us_dataset(pixels, *, photometric="RGB", number=1, patient="P1", region=None
 
 
 def us_region(edges, *, spatial=1, data=1):
-    names = ("MinX0", "MinY0", "MaxX1", "MaxY1")
-    places = {"RegionLocation" + name: edge for name, edge in zip(names, edges)}
+    places = {"RegionLocation" + name: edge for name, edge in zip("MinX0 MinY0 MaxX1 MaxY1".split(), edges)}
     return item(RegionSpatialFormat=spatial, RegionDataType=data, **places)
 
 

@@ -1,26 +1,28 @@
+"""Images with lesions and detections, by hand and at random."""
+
 from __future__ import annotations
 
 from typing import List
 
 import numpy as np
-import pytest
 
 from gluon_liver.structures.image_result import ImageResult
 
 CLASSES = ("cyst", "hemangioma", "hcc")
+BOX, FAR, ELSE = (0, 0, 10, 10), (50, 50, 60, 60), (30, 30, 40, 40)
 
 
 def image(image_id, patient="p0", *, gt=(), found=()) -> ImageResult:
     """gt: (label, box) pairs; found: (label, score, box) triples."""
-    return ImageResult(
-        image_id,
-        patient,
-        [box for _, box in gt],
-        [label for label, _ in gt],
-        [box for _, _, box in found],
-        [score for _, score, _ in found],
-        [label for label, _, _ in found],
-    )
+    gt_labels, gt_boxes = zip(*gt) if gt else ((), ())
+    labels, scores, boxes = zip(*found) if found else ((), (), ())
+    return ImageResult(image_id, patient, gt_boxes, gt_labels, boxes, scores, labels)
+
+
+def exact(result, label_of=lambda label: label) -> ImageResult:
+    """The same image, every lesion detected where it is, as of the class that ``label_of`` its own gives."""
+    truth = list(zip(result.gt_labels, result.gt_boxes))
+    return image(result.image_id, result.patient, gt=truth, found=[(label_of(label), 0.9, box) for label, box in truth])
 
 
 def random_results(seed, *, images=40, patients=8, classes=3, most_gt=3, most_found=8, steps=6) -> List[ImageResult]:
@@ -47,18 +49,3 @@ def random_results(seed, *, images=40, patients=8, classes=3, most_gt=3, most_fo
         patient = f"p{rng.integers(patients)}"
         results.append(ImageResult(number * 3 + 1, patient, gt_boxes, gt_labels, boxes, scores, labels))
     return results
-
-
-@pytest.fixture
-def make_image():
-    return image
-
-
-@pytest.fixture
-def make_random_results():
-    return random_results
-
-
-@pytest.fixture
-def classes():
-    return CLASSES
