@@ -8,17 +8,17 @@ authors' weights are for non-commercial use: see their licence. Nothing in the f
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from .options import add_flag, add_path
 
 CAFFE_ENDING = ".caffemodel"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``python -m gluon_liver convert-flow``."""
-    parser.add_argument("file", type=Path, metavar="FILE", help=f"*{CAFFE_ENDING}, or a file of torch.save")
-    parser.add_argument("--out", required=True, type=Path, metavar="PARAMS", help="file to write, such as flow.params")
-    parser.add_argument("--manifest", type=Path, metavar="JSON", help="default: PARAMS with the ending .json")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    add_path(parser, "file", "FILE", f"*{CAFFE_ENDING}, or a file of torch.save")
+    add_path(parser, "--out", "PARAMS", "file to write, such as flow.params", required=True)
+    add_path(parser, "--manifest", "JSON", "default: PARAMS with the ending .json")
+    add_flag(parser, "--overwrite", "replace files that exist")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,31 +6,24 @@ Research software: not a medical device, not for diagnosis.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from gluon_liver.files.typed import at_least, between
 
-from .options import add_options, check, prepare_device
+from .options import add_flag, add_options, add_path, check, chosen, prepare_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``python -m gluon_liver detect``."""
-    parser.add_argument(
-        "study",
-        type=Path,
-        metavar="STUDY_DIR",
-        help="DATA/studies/CASE of prepared data, or a folder of DICOM files with one study",
+    add_path(
+        parser, "study", "STUDY_DIR", "DATA/studies/CASE of prepared data, or a folder of DICOM files with one study"
     )
     add_options(parser, "--run", required=True)
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to make")
-    parser.add_argument("--phases", type=Path, metavar="FILE", help="which series is which phase (see import ct)")
+    add_path(parser, "--out", "DIR", "folder to make", required=True)
+    add_path(parser, "--phases", "FILE", "which series is which phase (see import ct)")
     parser.add_argument("--reference", metavar="PHASE", help="phase to read; the run's reference phase by default")
     parser.add_argument("--score", type=float, default=0.5, help="lowest score of lesions and pictures (default 0.5)")
-    parser.add_argument("--every-slice", action="store_true", help="draw slices without a box too")
-    parser.add_argument(
-        "--explain",
-        action="store_true",
-        help="draw where lesions look in the other phases (multi-modal runs), hits and false positives",
+    add_flag(parser, "--every-slice", "draw slices without a box too")
+    add_flag(
+        parser, "--explain", "draw where lesions look in the other phases (multi-modal runs), hits and false positives"
     )
     add_options(parser, "--batch-size", "--device")
 
@@ -44,18 +37,9 @@ def run(args: argparse.Namespace) -> int:
 
     check(args, "score", between(0, 1))
     check(args, "batch_size", at_least(1))
-    result = detect_study(
-        Run.open(args.run),
-        args.study,
-        args.out,
-        phases=args.phases,
-        reference=args.reference,
-        score_threshold=args.score,
-        every_slice=args.every_slice,
-        batch_size=args.batch_size,
-        context=parse_device(args.device),
-        explain=args.explain,
-    )
+    options = chosen(args, "phases", "reference", "every_slice", "batch_size", "explain")
+    options.update(score_threshold=args.score, context=parse_device(args.device))
+    result = detect_study(Run.open(args.run), args.study, args.out, **options)
     lesions = result["lesions"]
     print(f"{result['slices']} slices, {len(lesions)} lesions at score {args.score} and above")
     for lesion in lesions:

@@ -12,31 +12,19 @@ from pathlib import Path
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import at_least
 
-from .options import add_options, check, open_run, prepare_device, replicates
+from .options import add_flag, add_options, check, chosen, open_run, prepare_device, replicates
 
 SCORING = {"data": None, "split": "test", "allow_train": False, "batch_size": None, "bootstrap": None, "device": "cpu"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``evaluate.py``."""
     add_options(parser, "--run")
-    parser.add_argument(
-        "--compare",
-        type=Path,
-        nargs=2,
-        metavar=("RUN_A", "RUN_B"),
-        help="compare two ultrasound runs that were scored already; stands alone",
-    )
+    text = "compare two ultrasound runs that were scored already; stands alone"
+    parser.add_argument("--compare", type=Path, nargs=2, metavar=("RUN_A", "RUN_B"), help=text)
     add_options(parser, "--data")
-    parser.add_argument(
-        "--split",
-        choices=("test", "val", "train"),
-        default=SCORING["split"],
-        help="which patients to score; train is refused unless --allow-train is given",
-    )
-    parser.add_argument(
-        "--allow-train", action="store_true", help="score the training patients; the report says so, it is no result"
-    )
+    text = "which patients to score; train is refused unless --allow-train is given"
+    parser.add_argument("--split", choices=("test", "val", "train"), default=SCORING["split"], help=text)
+    add_flag(parser, "--allow-train", "score the training patients; the report says so, it is no result")
     add_options(parser, "--batch-size", "--bootstrap", "--device")
 
 
@@ -54,14 +42,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--split train scores what the run was trained on: give --allow-train if that is meant")
     check(args, "batch_size", at_least(1))
     opened, dataset = open_run(args)
-    text, report = evaluate(
-        opened,
-        dataset,
-        split=args.split,
-        context=parse_device(args.device),
-        batch_size=args.batch_size,
-        replicates=replicates(args, opened),
-    )
+    options = dict(chosen(args, "split", "batch_size"), context=parse_device(args.device))
+    text, report = evaluate(opened, dataset, **options, replicates=replicates(args, opened))
     print(text)
     print(f"report: {report}")
     return 0

@@ -7,29 +7,24 @@ and SHA256SUMS. The best checkpoint of a run that chose one is taken, else the n
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import within
 
-from .options import check
+from .options import add_flag, add_path, check, prepare_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``python -m gluon_liver export``."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="run folder that train.py made")
-    parser.add_argument("--legacy", action="store_true", help="as a Module checkpoint, the one format that there is")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to make")
-    parser.add_argument(
-        "--batch-size", type=int, default=1, metavar="N", help="images at a time, which a symbol fixes (default 1)"
-    )
+    add_path(parser, "run", "RUN", "run folder that train.py made")
+    add_flag(parser, "--legacy", "as a Module checkpoint, the one format that there is")
+    add_path(parser, "--out", "DIR", "folder to make", required=True)
+    text = "images at a time, which a symbol fixes (default 1)"
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
     """Export; prints what was written."""
-    from gluon_liver.system.runtime import prefer_synchronous_engine
-
-    prefer_synchronous_engine()
+    prepare_device(args)
     from gluon_liver.legacy.checkpoints import PREFIX, export_legacy
     from gluon_liver.runs.run import Run
 

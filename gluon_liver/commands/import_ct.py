@@ -5,33 +5,22 @@ splits.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from .options import add_import, add_split_fractions
+from .options import IMPORT, add_flag, add_import, add_options, add_path, chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``python -m gluon_liver import ct``."""
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder with DICOM files, searched at every depth")
-    parser.add_argument("--out", type=Path, metavar="DATA", help="data folder to make")
-    parser.add_argument("--phases", type=Path, metavar="FILE", help="YAML that says which series is which phase")
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="COCO JSON with boxes on the reference phase")
-    parser.add_argument(
-        "--reference", metavar="PHASE", help="phase whose grid the others are put on (default: arterial)"
-    )
-    parser.add_argument(
-        "--regrid",
-        action="store_true",
-        help="interpolate gaps and uneven slice spacing, and undo gantry tilt, instead of refusing",
-    )
-    add_split_fractions(parser, "patients")
+    add_path(parser, "folder", "FOLDER", "folder with DICOM files, searched at every depth")
+    add_path(parser, "--out", "DATA", "data folder to make")
+    add_path(parser, "--phases", "FILE", "YAML that says which series is which phase")
+    add_path(parser, "--labels", "FILE", "COCO JSON with boxes on the reference phase")
+    text = "phase whose grid the others are put on (default: arterial)"
+    parser.add_argument("--reference", metavar="PHASE", help=text)
+    add_flag(parser, "--regrid", "interpolate gaps and uneven slice spacing, and undo gantry tilt, instead of refusing")
+    add_options(parser, "--split-fractions", help="shares of patients (default: 0.7 0.1 0.2)")
     add_import(parser)
-    parser.add_argument(
-        "--list-series",
-        type=Path,
-        metavar="FILE",
-        help="write a phase file to fill in, with identifiers and descriptions, and import nothing",
-    )
+    text = "write a phase file to fill in, with identifiers and descriptions, and import nothing"
+    add_path(parser, "--list-series", "FILE", text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,19 +37,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.out is None:
         raise InputError("say where the data go with --out DATA, or list the series with --list-series FILE")
-    report = import_ct(
-        args.folder,
-        args.out,
-        phases=args.phases,
-        labels=args.labels,
-        reference=args.reference,
-        salt=args.salt,
-        regrid=args.regrid,
-        fractions=args.split_fractions,
-        seed=args.seed,
-        overwrite=args.overwrite,
-        progress=True,
-    )
+    options = chosen(args, "phases", "reference", "regrid", *IMPORT)
+    report = import_ct(args.folder, args.out, **options, progress=True)
     print("\n".join(report_lines(report)))
     print(f"data: {args.out}")
     return 0

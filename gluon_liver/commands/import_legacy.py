@@ -13,34 +13,23 @@ from pathlib import Path
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import within
 
-from .options import add_options, check
+from .options import add_options, add_path, check, prepare_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``python -m gluon_liver import-legacy``."""
     parser.add_argument("prefix", metavar="PREFIX", help="the checkpoint is PREFIX-0000.params")
     parser.add_argument("--epoch", type=int, default=0, metavar="N", help="number in the name of the file (default 0)")
-    parser.add_argument(
-        "--config",
-        metavar="NAME",
-        help="config.json of an export (default: the one beside PREFIX), or a configuration as train.py takes it",
-    )
+    text = "config.json of an export (default: the one beside PREFIX), or a configuration as train.py takes it"
+    parser.add_argument("--config", metavar="NAME", help=text)
     add_options(parser, "--set")
-    parser.add_argument(
-        "--data",
-        required=True,
-        type=Path,
-        metavar="DIR",
-        help="prepared data whose training patients the checkpoint was trained on",
-    )
-    parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to make")
+    text = "prepared data whose training patients the checkpoint was trained on"
+    add_path(parser, "--data", "DIR", text, required=True)
+    add_path(parser, "--out", "RUN", "run folder to make", required=True)
 
 
 def run(args: argparse.Namespace) -> int:
     """Import; prints where the run is."""
-    from gluon_liver.system.runtime import prefer_synchronous_engine
-
-    prefer_synchronous_engine()
+    prepare_device(args)
     from gluon_liver.config.load import load_config
     from gluon_liver.data.open import open_dataset
     from gluon_liver.legacy.checkpoints import CONFIG, import_legacy, read_legacy_config

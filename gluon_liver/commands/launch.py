@@ -8,34 +8,23 @@ The job ends, on all machines and within 30 seconds, when one of its processes i
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from gluon_liver.errors import InputError
 
+from .options import add_path, chosen
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
     parser.add_argument("--workers", type=int, required=True, metavar="N", help="processes that train")
     parser.add_argument("--servers", type=int, metavar="M", help="parameter servers (default: as many as workers)")
-    parser.add_argument(
-        "--hosts",
-        type=Path,
-        metavar="FILE",
-        help="machines to start on by ssh, HOST or HOST:PORT a line (default: this machine alone)",
+    add_path(
+        parser, "--hosts", "FILE", "machines to start on by ssh, HOST or HOST:PORT a line (default: this machine alone)"
     )
     parser.add_argument("--host-ip", metavar="IP", help="with --hosts: this machine's address as the others see it")
-    parser.add_argument(
-        "--silence",
-        type=float,
-        default=15.0,
-        metavar="SECONDS",
-        help="take a process for gone that gave no sign of life for so long (default 15, at most 25)",
-    )
-    parser.add_argument(
-        "--attend",
-        metavar="HOST:PORT",
-        help="start nothing, only watch processes that something else starts (docker/compose.yaml)",
-    )
+    text = "take a process for gone that gave no sign of life for so long (default 15, at most 25)"
+    parser.add_argument("--silence", type=float, default=15.0, metavar="SECONDS", help=text)
+    text = "start nothing, only watch processes that something else starts (docker/compose.yaml)"
+    parser.add_argument("--attend", metavar="HOST:PORT", help=text)
     parser.add_argument("command", nargs="*", metavar="-- COMMAND", help="train.py and its options, or any program")
 
 
@@ -44,20 +33,9 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.cluster.launch import launch
 
     if bool(args.command) == bool(args.attend):
-        raise InputError(
-            "give the workers' command after --, for example: launch --workers 2 -- train.py --config r50"
-            if not args.command
-            else "--attend starts nothing: it takes no command"
-        )
+        example = "give the workers' command after --, for example: launch --workers 2 -- train.py --config r50"
+        raise InputError("--attend starts nothing: it takes no command" if args.command else example)
     if args.host_ip and not args.hosts:
         raise InputError("--host-ip is for --hosts: without it everything stays on this machine")
     servers = args.workers if args.servers is None else args.servers
-    return launch(
-        args.command,
-        workers=args.workers,
-        servers=servers,
-        hosts=args.hosts,
-        host_ip=args.host_ip,
-        attend=args.attend,
-        silence=args.silence,
-    )
+    return launch(args.command, servers=servers, **chosen(args, "workers", "hosts", "host_ip", "attend", "silence"))

@@ -15,27 +15,15 @@ from .options import add_options, check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
-    parser.add_argument(
-        "configs",
-        nargs="*",
-        metavar="CONFIG",
-        help="YAML files or names of configurations; by default all but the bases",
-    )
+    text = "YAML files or names of configurations; by default all but the bases"
+    parser.add_argument("configs", nargs="*", metavar="CONFIG", help=text)
     add_options(parser, "--set")
-    parser.add_argument(
-        "--phases",
-        type=int,
-        default=3,
-        metavar="N",
-        help="phases that network.multi_modal relates, 2 to 4 (default 3, those that the paper names)",
-    )
-    parser.add_argument(
-        "--batch-size", type=int, metavar="N", help="images a device, shorthand for --set train.batch_size=N"
-    )
-    parser.add_argument(
-        "--limit-gb", type=float, default=8.0, metavar="GB", help="memory of the device in GiB (default 8, a GTX 1080)"
-    )
+    text = "phases that network.multi_modal relates, 2 to 4 (default 3, those that the paper names)"
+    parser.add_argument("--phases", type=int, default=3, metavar="N", help=text)
+    text = "images a device, shorthand for --set train.batch_size=N"
+    parser.add_argument("--batch-size", type=int, metavar="N", help=text)
+    text = "memory of the device in GiB (default 8, a GTX 1080)"
+    parser.add_argument("--limit-gb", type=float, default=8.0, metavar="GB", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,9 +43,7 @@ def run(args: argparse.Namespace) -> int:
     for name, config in zip(names, configs):
         phases = input_phases(config, [f"phase {number}" for number in range(args.phases)])
         plans = [memory_plan(config, phases=phases, mirror=mirror) for mirror in (False, True)]
-        print(_headline(name, config, phases))
-        print(format_plans(plans, int(args.limit_gb * 1024 * MIB)))
-        print()
+        print(_headline(name, config, phases), format_plans(plans, int(args.limit_gb * 1024 * MIB)), "", sep="\n")
     print(NOTES)
     return 0
 

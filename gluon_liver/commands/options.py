@@ -14,51 +14,59 @@ if TYPE_CHECKING:
     from gluon_liver.runs.run import Run
 
 
+SET_HELP = "change one key of the configuration, e.g. train.epochs=5; may be repeated"
+FRACTIONS = dict(dest="fractions", type=float, nargs=3, default=(0.7, 0.1, 0.2), metavar=("TRAIN", "VAL", "TEST"))
 OPTIONS: Dict[str, Dict[str, Any]] = {
-    "--run": {"type": Path, "metavar": "RUN", "help": "run folder that train.py made"},
-    "--data": {"type": Path, "metavar": "DIR", "help": "prepared data; the run's own by default"},
-    "--set": {
-        "action": "append",
-        "default": [],
-        "metavar": "KEY=VALUE",
-        "help": "change one key of the configuration, e.g. train.epochs=5; may be repeated",
-    },
-    "--batch-size": {"type": int, "help": "images at a time (default: fewer the larger they are)"},
-    "--bootstrap": {"type": int, "help": "patient-level bootstrap replicates, of CT runs alone (default 1000)"},
-    "--device": {"default": "cpu", "help": "cpu (default) or gpu:N"},
+    "--run": dict(type=Path, metavar="RUN", help="run folder that train.py made"),
+    "--data": dict(type=Path, metavar="DIR", help="prepared data; the run's own by default"),
+    "--set": dict(action="append", default=[], metavar="KEY=VALUE", help=SET_HELP),
+    "--region": dict(type=int, nargs=4, metavar=("X1", "Y1", "X2", "Y2")),
+    "--split-fractions": FRACTIONS,
+    "--batch-size": dict(type=int, help="images at a time (default: fewer the larger they are)"),
+    "--bootstrap": dict(type=int, help="patient-level bootstrap replicates, of CT runs alone (default 1000)"),
+    "--device": dict(default="cpu", help="cpu (default) or gpu:N"),
 }
 
+# names of the options of both imports in what argparse returns
+IMPORT = ("labels", "fractions", "seed", "salt", "overwrite")
 
-def add_options(parser: argparse.ArgumentParser, *names: str, **changes: Any) -> None:
+
+def add_options(parser: argparse._ActionsContainer, *names: str, **changes: Any) -> None:
     """Some of :data:`OPTIONS`, with ``changes`` of what argparse takes."""
     for name in names:
         parser.add_argument(name, **{**OPTIONS[name], **changes})
 
 
+def add_path(container: argparse._ActionsContainer, name: str, metavar: str, text: str, **more: Any) -> None:
+    """An option or argument that is a path."""
+    container.add_argument(name, type=Path, metavar=metavar, help=text, **more)
+
+
+def add_flag(container: argparse._ActionsContainer, name: str, text: str) -> None:
+    """An option without a value."""
+    container.add_argument(name, action="store_true", help=text)
+
+
 def add_import(parser: argparse.ArgumentParser) -> None:
-    """``--seed``, ``--salt`` and ``--overwrite`` of an import."""
+    """The options of both imports, which :data:`IMPORT` names, but for ``--split-fractions``."""
     parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
     parser.add_argument("--salt", metavar="TEXT", help="text that makes case ids reproducible (default: random)")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing data folder")
+    add_flag(parser, "--overwrite", "replace an existing data folder")
 
 
-def add_split_fractions(container: argparse._ActionsContainer, what: str) -> None:
-    """``--split-fractions``, shares of ``what``."""
-    container.add_argument(
-        "--split-fractions",
-        type=float,
-        nargs=3,
-        default=(0.7, 0.1, 0.2),
-        metavar=("TRAIN", "VAL", "TEST"),
-        help=f"shares of {what} (default: 0.7 0.1 0.2)",
-    )
+def chosen(args: argparse.Namespace, *names: str) -> Dict[str, Any]:
+    """The options of these names, as keyword arguments."""
+    return {name: getattr(args, name) for name in names}
 
 
 def prepare_device(args: argparse.Namespace) -> None:
-    """Called before MXNet is imported: see :func:`gluon_liver.system.runtime.prefer_synchronous_engine`."""
+    """Called before MXNet is imported: see :func:`gluon_liver.system.runtime.prefer_synchronous_engine`.
+
+    A command without ``--device`` works on the CPU.
+    """
     from gluon_liver.system.runtime import prefer_synchronous_engine
 
-    if args.device == "cpu":
+    if getattr(args, "device", "cpu") == "cpu":
         prefer_synchronous_engine()
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 
+from gluon_liver.phantoms.ct.config import CTPhantomConfig
+
 from .phantom_options import add_phantom_arguments, phantom_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``phantom ct``."""
-    from gluon_liver.phantoms.ct.config import CTPhantomConfig
-
     texts = {
         "matrix": "rows and columns of an image",
         "slices": "slices of a series",
@@ -36,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the phantoms and print what was written."""
-    from gluon_liver.phantoms.ct.config import CTPhantomConfig
     from gluon_liver.phantoms.ct.folder import write_ct_phantoms
 
     counts = write_ct_phantoms(args.out, studies=args.studies, **phantom_options(args, CTPhantomConfig))

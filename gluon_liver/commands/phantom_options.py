@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, Dict, Mapping, Tuple
 
 from gluon_liver.phantoms.options import PhantomOptions
+
+from .options import add_flag, add_path, chosen
 
 
 def add_phantom_arguments(
@@ -17,8 +18,8 @@ def add_phantom_arguments(
     texts: Mapping[str, str],
 ) -> None:
     """counts: option -> how many by default, and its help. texts: option of ``default`` -> its help."""
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="new folder to write")
-    parser.add_argument("--overwrite", action="store_true", help="replace a folder that this command wrote before")
+    add_path(parser, "--out", "DIR", "new folder to write", required=True)
+    add_flag(parser, "--overwrite", "replace a folder that this command wrote before")
     for name, (count, text) in counts.items():
         parser.add_argument(f"--{name}", type=int, default=count, help=f"{text} (default {count})")
     parser.add_argument("--seed", type=int, default=0, help="same seed and options: same files (default 0)")
@@ -37,7 +38,6 @@ def add_phantom_arguments(
 
 def phantom_options(args: argparse.Namespace, kind: Any) -> Dict[str, Any]:
     """What to call the writer of phantoms with; kind: the class of their options."""
-    names = [entry.name for entry in fields(kind) if hasattr(args, entry.name)]
-    given = {name: getattr(args, name) for name in names}
+    given = chosen(args, *(entry.name for entry in fields(kind) if hasattr(args, entry.name)))
     config = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
-    return {"config": config, "seed": args.seed, "jobs": args.jobs, "overwrite": args.overwrite}
+    return {"config": config, **chosen(args, "seed", "jobs", "overwrite")}

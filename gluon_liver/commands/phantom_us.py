@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 
+from gluon_liver.phantoms.us.config import USPhantomConfig
+
 from .phantom_options import add_phantom_arguments, phantom_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``phantom us``."""
-    from gluon_liver.phantoms.us.config import USPhantomConfig
-
     counts = {"scenes": (30, "how many sweeps"), "frames": (12, "frames of a sweep")}
     texts = {
         "size": "side of a frame in pixels",
@@ -35,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the phantoms and print what was written."""
-    from gluon_liver.phantoms.us.config import USPhantomConfig
     from gluon_liver.phantoms.us.folder import write_us_phantoms
 
     options = phantom_options(args, USPhantomConfig)

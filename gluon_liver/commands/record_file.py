@@ -10,12 +10,11 @@ from pathlib import Path
 
 from gluon_liver.errors import InputError
 
-from .options import add_options, open_run
+from .options import add_options, add_path, open_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``records``."""
-    parser.add_argument("--run", type=Path, metavar="RUN", help="take configuration and data of a run folder")
+    add_path(parser, "--run", "RUN", "take configuration and data of a run folder")
     parser.add_argument("--config", help="a packaged configuration or a YAML file; with --data instead of --run")
     add_options(parser, "--set", "--data")
     parser.add_argument("--split", choices=("train", "val", "test"), required=True)

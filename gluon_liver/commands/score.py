@@ -12,7 +12,6 @@ from .options import add_options, open_run, replicates
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``score``."""
     add_options(parser, "--run", required=True)
     parser.add_argument("--detections", type=Path, required=True, metavar="FILE.json")
     add_options(parser, "--data")

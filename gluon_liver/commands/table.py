@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from .options import add_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``python -m gluon_liver table``."""
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folders that evaluate.py scored")
+    add_path(parser, "runs", "RUN", "run folders that evaluate.py scored", nargs="+")
 
 
 def run(args: argparse.Namespace) -> int:

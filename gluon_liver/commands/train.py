@@ -3,61 +3,34 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from gluon_liver.config.load import config_names, load_config
 from gluon_liver.files.typed import at_least
 
-from .options import add_options, check
+from .options import add_flag, add_options, add_path, check, chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``train.py``."""
-    parser.add_argument(
-        "--config",
-        required=True,
-        nargs="+",
-        metavar="NAME",
-        help=f"a YAML file, or one of: {', '.join(config_names())}; further ones are laid over it, e.g. on-4-gtx1080",
-    )
-    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="prepared data (see import ct)")
-    parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to make")
+    text = f"a YAML file, or one of: {', '.join(config_names())}; further ones are laid over it, e.g. on-4-gtx1080"
+    parser.add_argument("--config", required=True, nargs="+", metavar="NAME", help=text)
+    add_path(parser, "--data", "DIR", "prepared data (see import ct)", required=True)
+    add_path(parser, "--out", "RUN", "run folder to make", required=True)
     add_options(parser, "--set")
     parser.add_argument("--seed", type=int, help="shorthand for --set train.seed=SEED")
     parser.add_argument("--steps", type=int, help="stop after this many steps instead of after the epochs")
-    parser.add_argument(
-        "--pretrained",
-        type=Path,
-        metavar="FILE",
-        help="start from the weights of a ResNet with bottlenecks, 2D or 3D: GluonCV or MXNet .params, "
-        "PyTorch .pth, .safetensors, .npz; prints what matched",
-    )
-    parser.add_argument(
-        "--pretrained-hu",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help="the weights are of a CT net that takes HU from LOW to HIGH as 0 to 1 "
-        "(default: images normalised as ImageNet's)",
-    )
-    parser.add_argument(
-        "--flow",
-        type=Path,
-        metavar="FILE",
-        help="parameters of LiteFlowNet for us-flow, made by convert-flow or train-flow",
-    )
+    formats = "GluonCV or MXNet .params, PyTorch .pth, .safetensors, .npz"
+    text = f"start from the weights of a ResNet with bottlenecks, 2D or 3D: {formats}; prints what matched"
+    add_path(parser, "--pretrained", "FILE", text)
+    text = "the weights are of a CT net that takes HU from LOW to HIGH as 0 to 1"
+    usual = "(default: images normalised as ImageNet's)"
+    parser.add_argument("--pretrained-hu", type=float, nargs=2, metavar=("LOW", "HIGH"), help=f"{text} {usual}")
+    add_path(parser, "--flow", "FILE", "parameters of LiteFlowNet for us-flow, made by convert-flow or train-flow")
     parser.add_argument("--devices", help="cpu, cpu:N or gpu:0,1,...: shorthand for --set parallel.devices=...")
-    parser.add_argument(
-        "--kvstore",
-        help="local, device, nccl, dist_sync, dist_device_sync or dist_async: shorthand "
-        "for --set parallel.kvstore=...; dist_* in a job of launch",
-    )
-    parser.add_argument("--amp", action="store_true", help="mixed precision, on GPUs alone")
-    parser.add_argument(
-        "--resume",
-        metavar="auto|CHECKPOINT",
-        help="go on with RUN from a checkpoint; auto takes the newest intact one, and starts RUN if there is none",
-    )
+    text = "local, device, nccl, dist_sync, dist_device_sync or dist_async: shorthand for --set parallel.kvstore=..."
+    parser.add_argument("--kvstore", help=f"{text}; dist_* in a job of launch")
+    add_flag(parser, "--amp", "mixed precision, on GPUs alone")
+    text = "go on with RUN from a checkpoint; auto takes the newest intact one, and starts RUN if there is none"
+    parser.add_argument("--resume", metavar="auto|CHECKPOINT", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,18 +57,10 @@ def run(args: argparse.Namespace) -> int:
     check(args, "steps", at_least(1))
     if args.pretrained_hu and not args.pretrained:
         raise InputError("--pretrained-hu says what --pretrained FILE takes: give both")
-    pretrained = None
-    if args.pretrained:
-        pretrained = Pretrained(args.pretrained, tuple(args.pretrained_hu) if args.pretrained_hu else None)
-    finished = train(
-        config,
-        open_dataset(args.data),
-        args.out,
-        steps=args.steps,
-        pretrained=pretrained,
-        flow=args.flow,
-        resume=args.resume,
-    )
+    hu = tuple(args.pretrained_hu) if args.pretrained_hu else None
+    pretrained = Pretrained(args.pretrained, hu) if args.pretrained else None
+    options = chosen(args, "steps", "flow", "resume")
+    finished = train(config, open_dataset(args.data), args.out, pretrained=pretrained, **options)
     if finished is not None:
         print(f"run: {finished.folder}")
     return 0

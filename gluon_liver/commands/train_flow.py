@@ -7,18 +7,15 @@ flow and OpenCV's DIS) and log.jsonl, all of them at the end. Of the phantoms' p
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from .options import add_options, prepare_device
+from .options import add_options, add_path, chosen, prepare_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``train-flow``."""
-    parser.add_argument("--out", required=True, type=Path, metavar="FLOW_DIR", help="new folder to make")
-    parser.add_argument("--phantoms", type=Path, metavar="DIR", help="folder that `phantom us` wrote")
-    parser.add_argument(
-        "--width", type=float, help="fraction of the channels, 1 for the paper's network (default 0.25)"
-    )
+    add_path(parser, "--out", "FLOW_DIR", "new folder to make", required=True)
+    add_path(parser, "--phantoms", "DIR", "folder that `phantom us` wrote")
+    text = "fraction of the channels, 1 for the paper's network (default 0.25)"
+    parser.add_argument("--width", type=float, help=text)
     parser.add_argument("--size", type=int, help="side of the training pictures, a multiple of 32 (default 64)")
     parser.add_argument("--steps", type=int, help="steps of the whole network (default 2400)")
     parser.add_argument("--matching-steps", type=int, help="steps of the features alone before them (default 600)")
@@ -36,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.runs.devices import parse_device
 
     names = ("width", "size", "steps", "matching_steps", "batch_size", "learning_rate", "seed")
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    given = {name: value for name, value in chosen(args, *names).items() if value is not None}
     scores = train_flow(FlowTraining(**given), args.out, phantoms=args.phantoms, context=parse_device(args.device))
     print(score_table(scores))
     print(f"flow: {args.out}")

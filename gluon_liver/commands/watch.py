@@ -16,7 +16,7 @@ from gluon_liver.errors import InputError
 from gluon_liver.files.typed import above, at_most, between
 from gluon_liver.structures.frame_source import MAX_RATE, Box, FrameSource
 
-from .options import add_options, check, prepare_device
+from .options import add_flag, add_options, add_path, check, prepare_device
 
 if TYPE_CHECKING:
     from gluon_liver.structures.arrays import Array
@@ -25,26 +25,15 @@ FRAMES_PER_SECOND = 25.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``python -m gluon_liver watch``."""
     parser.add_argument("source", metavar="VIDEO", help="a video, DICOM file or folder of frames, or a camera's number")
     add_options(parser, "--run", required=True)
-    parser.add_argument("--out", required=True, type=Path, metavar="FILE.mp4", help="annotated video to write")
+    add_path(parser, "--out", "FILE.mp4", "annotated video to write", required=True)
     parser.add_argument("--score", type=float, default=0.5, help="lowest probability that is drawn (default 0.5)")
-    parser.add_argument(
-        "--fps",
-        type=float,
-        help="frames a second of the written video (default: what the recording "
-        f"tells, {FRAMES_PER_SECOND:g} where it tells nothing)",
-    )
-    parser.add_argument(
-        "--region",
-        type=int,
-        nargs=4,
-        metavar=("X1", "Y1", "X2", "Y2"),
-        help="the picture in the frames, in pixels, X2 and Y2 exclusive; all of it by default; "
-        "not for DICOM that tells its tissue region, which is taken",
-    )
-    parser.add_argument("--show", action="store_true", help="show the pictures in a window too; q ends it")
+    rate = f"what the recording tells, {FRAMES_PER_SECOND:g} where it tells nothing"
+    parser.add_argument("--fps", type=float, help=f"frames a second of the written video (default: {rate})")
+    place = "the picture in the frames, in pixels, X2 and Y2 exclusive; all of it by default"
+    add_options(parser, "--region", help=f"{place}; not for DICOM that tells its tissue region, which is taken")
+    add_flag(parser, "--show", "show the pictures in a window too; q ends it")
     add_options(parser, "--device")
 
 

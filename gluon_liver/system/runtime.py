@@ -82,10 +82,7 @@ def prepare_mxnet() -> Runtime:
 
 
 def set_thread_defaults(
-    *,
-    environ: Optional[MutableMapping[str, str]] = None,
-    proc: Path = Path("/proc"),
-    sys_folder: Path = Path("/sys"),
+    *, environ: Optional[MutableMapping[str, str]] = None, proc: Path = Path("/proc"), sys_folder: Path = Path("/sys")
 ) -> List[Setting]:
     """Set OMP_NUM_THREADS and OPENBLAS_CORETYPE in ``environ`` where they are not set, and say why.
 

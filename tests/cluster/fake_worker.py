@@ -34,8 +34,5 @@ while step < steps:
     if stop.asscalar():  # all workers see the same sum, so they stop at the same step
         break
     time.sleep(0.01)
-print(
-    f"rank {store.rank} step {step} sum {out.asnumpy()[0]} omp {os.environ.get('OMP_NUM_THREADS')}",
-    flush=True,
-)
+print(f"rank {store.rank} step {step} sum {out.asnumpy()[0]} omp {os.environ.get('OMP_NUM_THREADS')}", flush=True)
 heartbeat.done()

@@ -151,10 +151,7 @@ def main(names):
                 message = next(line for line in job.text().splitlines() if " gone" in line or " killed" in line)
             finally:
                 job.end()
-        print(
-            f"{name:15} {count} processes gone after {seconds:5.1f} s, exit code {code}\n    {message}",
-            flush=True,
-        )
+        print(f"{name:15} {count} processes gone after {seconds:5.1f} s, exit code {code}\n    {message}", flush=True)
 
 
 if __name__ == "__main__":

@@ -71,12 +71,7 @@ def test_mxnet_works():
     ("versions", "missing", "probe", "words"),
     [
         ({}, [], None, "not installed"),
-        (
-            {"mxnet": "1.9.1", "mxnet-cu112": "1.9.1"},
-            [],
-            Probe(ANSWER, ""),
-            "mxnet 1.9.1 and mxnet-cu112 1.9.1",
-        ),
+        ({"mxnet": "1.9.1", "mxnet-cu112": "1.9.1"}, [], Probe(ANSWER, ""), "mxnet 1.9.1 and mxnet-cu112 1.9.1"),
         ({"mxnet": "1.9.1"}, [MissingLibrary("libgomp.so.1", "mxnet")], None, "without libgomp.so.1"),
         ({"mxnet": "1.9.1"}, [], Probe(None, "the process died of signal 4"), "signal 4"),
     ],
@@ -203,10 +198,7 @@ def test_the_driver_alone_may_be_missing_when_an_image_is_built():
 
 
 def test_the_report_shows_rows_and_advice():
-    rows = [
-        Row("Python", OK, "3.11"),
-        Row("libraries", PROBLEM, "libGL.so.1 is missing", "apt-get install libgl1"),
-    ]
+    rows = [Row("Python", OK, "3.11"), Row("libraries", PROBLEM, "libGL.so.1 is missing", "apt-get install libgl1")]
     assert doctor.format_rows(rows) == (
         "ok       Python     3.11\n"
         "PROBLEM  libraries  libGL.so.1 is missing\n"

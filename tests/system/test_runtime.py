@@ -50,8 +50,7 @@ def test_without_topology_every_cpu_is_a_core(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("quota", "expected"),
-    [("max 100000", 2), ("400000 100000", 2), ("190000 100000", 1), ("50000 100000", 1)],
+    ("quota", "expected"), [("max 100000", 2), ("400000 100000", 2), ("190000 100000", 1), ("50000 100000", 1)]
 )
 def test_cgroup_v2_quota(machine, quota, expected):
     write(machine[0], "self/cgroup", "0::/user/job\n")
