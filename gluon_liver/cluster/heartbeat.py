@@ -57,6 +57,11 @@ def done() -> None:
         _link.send({"done": True})
 
 
+def say(who: str, text: str) -> None:
+    """Tell the user, on stderr, for a part of the job."""
+    print(f"gluon_liver {who}: {text}", file=sys.stderr, flush=True)
+
+
 def launched() -> bool:
     """Whether this process is of a launched job and has called :func:`start`."""
     return _link is not None

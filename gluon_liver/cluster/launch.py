@@ -18,11 +18,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Set
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from gluon_liver import RUNTIME
 from gluon_liver.errors import ConfigError, InputError
 
+from .heartbeat import say
 from .monitor import Monitor
 from .supervisor import PROCESSES, WATCH, versions, watch_address
 
@@ -59,74 +60,60 @@ def launch(
         raise ConfigError(f"--workers {workers} --servers {servers}: each must be 1 or more")
     if not 1 <= silence <= 25:
         raise ConfigError(f"--silence {silence:g}: it must be 1 to 25 s, so that a lost job ends within 30")
-    count = workers + servers
-    names = None if hosts is None else read_hosts(hosts)
-    return asyncio.run(
-        _Launch(command, workers, servers, names).run(
-            hosts,
-            host_ip,
-            attend,
-            processes=count if names is None else -(-count // len(names)),
-            silence=silence,
-            start=start,
-        )
-    )
+    machines = 1 if hosts is None else len(read_hosts(hosts))
+    monitor = functools.partial(Monitor, workers, servers, silence=silence, start=start, versions=versions())
+    job = _Launch(command, hosts, monitor)
+    if attend is not None:
+        return asyncio.run(job.attend(attend))
+    processes = -(-(workers + servers) // machines)
+    return asyncio.run(job.run(host_ip, processes=processes, workers=workers, servers=servers))
 
 
 class _Launch:
-    def __init__(self, command: Sequence[str], workers: int, servers: int, hosts: Optional[List[str]]):
-        self._command, self._workers, self._servers, self._hosts = list(command), workers, servers, hosts
+    def __init__(self, command: Sequence[str], hosts: Optional[Path], monitor: Callable[..., Monitor]):
+        self._command, self._hosts, self._make_monitor = command, hosts, monitor
         self._signals = 0
 
-    async def run(
-        self,
-        hosts: Optional[Path],
-        host_ip: Optional[str],
-        attend: Optional[str],
-        *,
-        processes: int,
-        silence: float,
-        start: float,
-    ) -> int:
-        token = secrets.token_hex(16)
-        if attend is not None:
-            _, _, token = watch_address(os.environ.get(WATCH, ""))
-        self._monitor = Monitor(
-            workers=self._workers, servers=self._servers, token=token, versions=versions(), silence=silence, start=start
-        )
-        self._loop = asyncio.get_running_loop()
-        self._handle_signals()
-        if attend is not None:
-            host, port, _ = watch_address(f"{attend}:{token}", name="--attend HOST:PORT with the TOKEN")
-            await self._monitor.serve(host, port)
-            return await self._monitor.finished()
-        tracker_ip = _tracker_ip(host_ip) if self._hosts is not None else "127.0.0.1"
+    async def attend(self, address: str) -> int:
+        """Run the monitor alone, for a job whose token the environment holds."""
+        _, _, token = watch_address(os.environ.get(WATCH, ""))
+        self._watch(token)
+        host, port, _ = watch_address(f"{address}:{token}", name="--attend HOST:PORT with the TOKEN")
+        await self._monitor.serve(host, port)
+        return await self._monitor.finished()
+
+    async def run(self, host_ip: Optional[str], *, processes: int, workers: int, servers: int) -> int:
+        """Start ``processes`` of a machine's workers and servers, all in all of the given numbers, and watch them."""
+        from dmlc_tracker import tracker
+
+        token, local = secrets.token_hex(16), self._hosts is None
+        self._watch(token)
+        tracker_ip = "127.0.0.1" if local else host_ip or tracker.get_host_ip("auto")
         port = await self._monitor.serve(tracker_ip)
         with contextlib.ExitStack() as stack:
             stack.callback(_kill_descendants)
-            secret = token if hosts is None else stack.enter_context(_token_file(token))
+            secret = token if local else stack.enter_context(_token_file(token))
             watch = {WATCH: f"{tracker_ip}:{port}:{secret}", PROCESSES: str(processes)}
-            stack.enter_context(_environment(watch, local=hosts is None))
+            stack.enter_context(_environment(watch, local=local))
             stack.enter_context(_worked_around(tracker_ip))
             self._hear_of_failures()
-            line = supervisor_line(self._command, watch, remote=hosts is not None)
-            threading.Thread(target=self._track, args=(line, hosts, tracker_ip), daemon=True).start()
+            line = supervisor_line(self._command, watch, remote=not local)
+            options = ["--host-ip", tracker_ip, "--num-workers", str(workers), "--num-servers", str(servers)]
+            threading.Thread(target=self._track, args=(line, options), daemon=True).start()
             return await self._monitor.finished()
 
-    def _track(self, line: str, hosts: Optional[Path], tracker_ip: str) -> None:
+    def _track(self, line: str, options: List[str]) -> None:
         """Let the tracker start everything; it returns when the scheduler has ended."""
         from dmlc_tracker import local, opts, ssh
 
-        cluster = "local" if hosts is None else "ssh"
-        options = ["--cluster", cluster, "--host-ip", tracker_ip]
-        options += ["--num-workers", str(self._workers), "--num-servers", str(self._servers)]
-        options += [] if hosts is None else ["--host-file", str(hosts)]
+        cluster = ["local"] if self._hosts is None else ["ssh", "--host-file", str(self._hosts)]
         # get_opts would take options of the command for its own, so the command is set afterwards
-        arguments = opts.get_opts(options + ["command"])
+        arguments = opts.get_opts([*options, "--cluster", *cluster, "command"])
         arguments.command = [line]
-        (local if hosts is None else ssh).submit(arguments)
+        (local if self._hosts is None else ssh).submit(arguments)
 
-    def _handle_signals(self) -> None:
+    def _watch(self, token: str) -> None:
+        self._monitor, self._loop = self._make_monitor(token=token), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
                 self._loop.add_signal_handler(number, self._signalled, number)
@@ -135,7 +122,7 @@ class _Launch:
         self._signals += 1
         name = signal.Signals(number).name
         if self._signals == 1:
-            _say(f"{name}: the workers are asked to stop in order; a second one ends everything at once")
+            say("launch", f"{name}: the workers are asked to stop in order; a second one ends everything at once")
             self._monitor.forward(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
         else:
             self._monitor.abort(f"a second signal ({name}) came", code=128 + number)
@@ -169,10 +156,8 @@ def read_hosts(path: Path) -> List[str]:
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     for line in lines:
         if not HOST_LINE.fullmatch(line):
-            raise InputError(
-                f"{path}: {line!r} is no HOST or HOST:PORT (no user names, no comments, no IPv6; those belong into "
-                "~/.ssh/config)"
-            )
+            other = "no user names, no comments, no IPv6; those belong into ~/.ssh/config"
+            raise InputError(f"{path}: {line!r} is no HOST or HOST:PORT ({other})")
     if not lines:
         raise InputError(f"{path} names no machine")
     return [line.split()[0] for line in lines]
@@ -185,24 +170,15 @@ def supervisor_line(command: Sequence[str], watch: Dict[str, str], *, remote: bo
     """
     words = [sys.executable, "-m", "gluon_liver.cluster.supervisor", "--"] + list(command)
     if remote:
-        passed = dict(watch, **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ})
-        words = ["env"] + [f"{name}={value}" for name, value in passed.items()] + words
-        cwd = str(Path.cwd())
+        passed = {**watch, **{name: value for name, value in os.environ.items() if name == "PYTHONPATH"}}
+        words = ["env", *(f"{name}={value}" for name, value in passed.items()), *words]
+        cwd, wanted = str(Path.cwd()), "use a folder without blanks and special characters"
         if SPECIAL.search(cwd):
-            raise InputError(
-                f"the tracker cannot change to {cwd!r} on other machines: use a folder without blanks and "
-                "special characters"
-            )
+            raise InputError(f"the tracker cannot change to {cwd!r} on other machines: {wanted}")
     for word in words:
         if "\n" in word or (remote and "'" in word):
             raise InputError(f"{word!r} holds a line break or a single quote, which the tracker cannot pass on")
     return " ".join(SPECIAL.sub(r"\\\1", word) or '""' for word in words)
-
-
-def _tracker_ip(host_ip: Optional[str]) -> str:
-    from dmlc_tracker import tracker
-
-    return host_ip or tracker.get_host_ip("auto")
 
 
 @contextlib.contextmanager
@@ -223,7 +199,7 @@ def _environment(watch: Dict[str, str], *, local: bool) -> Iterator[None]:
     """os.environ as the tracker's processes should get it, and as it was afterwards."""
     before = dict(os.environ)
     if os.environ.pop("PORT", None) is not None:
-        _say("the environment variable PORT is dropped: MXNet's parameter server would listen there and abort")
+        say("launch", "the environment variable PORT is dropped: MXNet's parameter server would listen there and abort")
     os.environ.pop("DMLC_NUM_ATTEMPT", None)  # the tracker counts with it and fails on a string
     for setting in RUNTIME.settings:
         if setting.set_by != "user":
@@ -251,10 +227,9 @@ def _worked_around(tracker_ip: str) -> Iterator[None]:
         threading.Thread.isAlive = threading.Thread.is_alive  # type: ignore[attr-defined,method-assign,unused-ignore]
     before = tracker.get_host_ip, tracker.PSTracker
     first, last = SCHEDULER_PORTS
+    port = first + secrets.randbelow(last - first)
     tracker.get_host_ip = lambda hostIP=None: tracker_ip
-    tracker.PSTracker = functools.partial(
-        tracker.PSTracker, port=first + secrets.randbelow(last - first), port_end=last + 100
-    )
+    tracker.PSTracker = functools.partial(tracker.PSTracker, port=port, port_end=last + 100)
     try:
         yield
     finally:
@@ -263,28 +238,16 @@ def _worked_around(tracker_ip: str) -> Iterator[None]:
 
 def _kill_descendants() -> None:
     """Kill what is left below this process (a stopped supervisor, an ssh that hangs)."""
-    left: List[int] = _children(os.getpid())
-    seen: Set[int] = set()
-    while left:
-        pid = left.pop()
-        if pid not in seen:
-            seen.add(pid)
-            left += _children(pid)
-    for pid in seen:
+    for pid in list(_descendants(os.getpid())):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
-def _children(pid: int) -> List[int]:
-    """The processes whose parent is ``pid``, by /proc."""
-    children = []
+def _descendants(pid: int) -> Iterator[int]:
+    """The processes below ``pid``, by /proc."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # ended in the meantime
             state, parent = path.read_text(errors="replace").rpartition(")")[2].split()[:2]
             if int(parent) == pid and state != "Z":
-                children.append(int(path.parent.name))
-    return children
-
-
-def _say(text: str) -> None:
-    print(f"gluon_liver launch: {text}", file=sys.stderr, flush=True)
+                yield int(path.parent.name)
+                yield from _descendants(int(path.parent.name))

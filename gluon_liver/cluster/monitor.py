@@ -15,11 +15,10 @@ import asyncio
 import hmac
 import json
 import signal
-import sys
 from dataclasses import dataclass
 from typing import Any, Awaitable, Dict, List, Mapping, Optional
 
-from .heartbeat import LOST
+from .heartbeat import LOST, say
 
 HELLO_SECONDS = 10.0  # for the first line of a connection
 BEATS = 15  # beats within the limit of silence
@@ -55,9 +54,9 @@ class Monitor:
 
     def __init__(
         self,
-        *,
         workers: int,
         servers: int,
+        *,
         token: str,
         versions: Mapping[str, Optional[str]],
         silence: float = 15.0,
@@ -113,7 +112,7 @@ class Monitor:
             known += "; the same command with --resume auto goes on from it" if code == LOST else ""
         self.reason = f"{reason}; all processes of the job end. {known}."
         self.code = code
-        print(f"gluon_liver launch: {self.reason}", file=sys.stderr, flush=True)
+        say("launch", self.reason)
         self._send({"abort": self.reason})
         self._changed.set()
 
@@ -121,7 +120,7 @@ class Monitor:
         """Give a signal to every worker."""
         for member in self._open:
             if member.role == "worker":
-                _write(member.writer, {"signal": number})
+                write(member.writer, {"signal": number})
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         member = None
@@ -156,11 +155,11 @@ class Monitor:
             return None
         self.members.append(member)
         self._open[member] = writer
-        _write(writer, {"silence": self._silence, "checkpoint": self.checkpoint})
+        write(writer, {"silence": self._silence, "checkpoint": self.checkpoint})
         versions: Mapping[str, Any] = hello.get("versions", {})
         other = [name for name, version in versions.items() if version != self._versions.get(name)]
         if self.reason is not None:
-            _write(writer, {"abort": self.reason})
+            write(writer, {"abort": self.reason})
         elif other:
             listed = ", ".join(f"{name} {versions[name]} instead of {self._versions.get(name)}" for name in other)
             self.abort(f"{member} has other versions than the launcher: {listed}")
@@ -208,18 +207,14 @@ class Monitor:
             return
         self._workers_over = now if self._workers_over is None else self._workers_over
         if now - self._workers_over > self._silence and self._open:
-            print(
-                "gluon_liver launch: every worker has ended with code 0 and no KVStore over servers was closed (did "
-                "they use --kvstore dist_...?): scheduler and servers are stopped",
-                file=sys.stderr,
-                flush=True,
-            )
+            why = "every worker has ended with code 0 and no KVStore over servers was closed"
+            say("launch", f"{why} (did they use --kvstore dist_...?): scheduler and servers are stopped")
             self._send({"stop": True})
             self._workers_over = float("inf")
 
     def _send(self, message: Mapping[str, Any]) -> None:
         for writer in self._open.values():
-            _write(writer, message)
+            write(writer, message)
 
 
 def ending(code: int) -> str:
@@ -227,7 +222,7 @@ def ending(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
-def _write(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:
+def write(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:
     if not writer.is_closing():
         writer.write(json.dumps(message).encode() + b"\n")
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import signal
@@ -24,15 +25,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from gluon_liver import RUNTIME
 from gluon_liver.errors import InputError
-from gluon_liver.system.environment import installed_version
-from gluon_liver.system.runtime import usable_cores
+from gluon_liver.system.runtime import installed_version, usable_cores
 
-from .heartbeat import FD, LOST
-from .monitor import BEATS
+from .heartbeat import FD, LOST, say
+from .monitor import BEATS, write
 
 WATCH = "GLUON_LIVER_WATCH"
 PROCESSES = "GLUON_LIVER_PROCESSES"  # of the job on this host, to share its cores
@@ -94,9 +94,8 @@ class Supervisor:
         self._send({"token": token, "role": self._role, "pid": os.getpid(), "host": self._host, "versions": versions()})
         welcome = await asyncio.wait_for(reader.readline(), CONNECT_SECONDS)
         if not welcome:
-            raise InputError(
-                f"the monitor at {address}:{port} closed the connection: it does not know this job's token"
-            )
+            reason = "closed the connection: it does not know this job's token"
+            raise InputError(f"the monitor at {address}:{port} {reason}")
         self._take(json.loads(welcome.decode()))
         ours, theirs = socket.socketpair()
         with ours, theirs, contextlib.closing(self._writer):
@@ -121,6 +120,9 @@ class Supervisor:
         for note in notes:
             self._say(note)
         environment[FD] = f"{theirs.fileno()}:{self._silence / BEATS}"
+        # Lets the kernel kill the process when the supervisor ends. Looked up here: between fork and exec as little as
+        # possible should happen.
+        die_with_parent = functools.partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, signal.SIGKILL)
         try:
             child = subprocess.Popen(
                 role_command(self._role, self._command),
@@ -128,7 +130,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent,
             )
         except OSError as error:
             self._send({"end": 127})
@@ -228,11 +230,10 @@ class Supervisor:
             self._child.wait(5)
 
     def _send(self, message: Mapping[str, Any]) -> None:
-        if not self._writer.is_closing():
-            self._writer.write(json.dumps(message).encode() + b"\n")
+        write(self._writer, message)
 
     def _say(self, text: str) -> None:
-        print(f"gluon_liver {self._role} {os.getpid()}: {text}", file=sys.stderr, flush=True)
+        say(f"{self._role} {os.getpid()}", text)
 
 
 async def _connected(address: str, port: int) -> Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -243,20 +244,9 @@ async def _connected(address: str, port: int) -> Tuple[asyncio.StreamReader, asy
             return await asyncio.wait_for(asyncio.open_connection(address, port), CONNECT_SECONDS)
         except (ConnectionRefusedError, socket.gaierror) as error:
             if time.monotonic() > end:
-                raise InputError(
-                    f"no monitor at {address}:{port} after {START_SECONDS:g} s ({error}): is the launcher running?"
-                ) from error
+                after = f"after {START_SECONDS:g} s ({error})"
+                raise InputError(f"no monitor at {address}:{port} {after}: is the launcher running?") from error
             await asyncio.sleep(0.2)
-
-
-def _die_with_parent() -> Callable[[], None]:
-    """A function for the new process that lets the kernel kill it when the supervisor ends."""
-    libc = ctypes.CDLL(None)  # loaded here: between fork and exec as little as possible should happen
-
-    def die_with_parent() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    return die_with_parent
 
 
 def watch_address(setting: str, *, name: str = WATCH) -> Tuple[str, int, str]:
@@ -292,7 +282,7 @@ def main(words: Sequence[str]) -> int:
         return asyncio.run(Supervisor(role, words, host=host).run(*watch_address(os.environ[WATCH])))
     except (InputError, OSError, asyncio.TimeoutError) as error:
         reason = str(error) or "the monitor does not answer"
-        print(f"gluon_liver {role} {os.getpid()}: error: {reason}", file=sys.stderr)
+        say(f"{role} {os.getpid()}", f"error: {reason}")
         return 2 if isinstance(error, InputError) else LOST
 
 

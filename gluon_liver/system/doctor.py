@@ -11,12 +11,12 @@ import platform
 import shutil
 import subprocess
 import sys
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import gluon_liver
 
-from .environment import installed_version
-from .runtime import Runtime, usable_cores
+from .environment import installed_versions
+from .runtime import Runtime, release, usable_cores
 from .shared_libraries import DRIVER_LIBRARIES, MissingLibrary, missing_libraries
 
 OK, NOTE, PROBLEM = "ok", "note", "PROBLEM"
@@ -27,6 +27,7 @@ OLDEST_DRIVER = (450, 80)
 # The machine code inside mxnet-cu112 1.9.1, which holds no PTX to compile for other GPUs.
 GPU_CODE = ((5, 0), (6, 0), (7, 0), (8, 0), (8, 6))
 WHEELS = "gluoncv jinja2 matplotlib numpy opencv-python pycocotools pydicom PyYAML scipy SimpleITK tqdm".split()
+MXNET_BUILDS = ("mxnet", "mxnet-cu112")
 
 PROBE = """
 import json
@@ -67,28 +68,18 @@ class Gpu(NamedTuple):
 
 def examine() -> List[Row]:
     """Every check of this machine, in the order in which a problem should be solved."""
-    versions = installed_versions()
+    versions = installed_versions((*WHEELS, *MXNET_BUILDS))
     missing = missing_libraries() if sys.platform == "linux" else []
     rows = [python_row(sys.version_info[:2], platform.machine())]
     rows += package_rows(versions)
     rows += library_rows(missing)
     blocking = [lib for lib in missing if lib.module == "mxnet"]
-    rows += mxnet_rows(versions, blocking, probe_mxnet() if mxnet_builds(versions) and not blocking else None)
+    importable = not blocking and any(name in versions for name in MXNET_BUILDS)
+    rows += mxnet_rows(versions, blocking, probe_mxnet() if importable else None)
     rows += thread_rows(gluon_liver.RUNTIME, os.environ)
     rows.append(load_row(os.getloadavg()[0], usable_cores()[0]))
     rows += gpu_rows(query_gpus(), cuda_build="mxnet-cu112" in versions)
     return rows
-
-
-def installed_versions() -> Dict[str, str]:
-    """Version by distribution name, of those in WHEELS and of the builds of MXNet that are installed."""
-    versions = {name: installed_version(name) for name in (*WHEELS, "mxnet", "mxnet-cu112")}
-    return {name: version for name, version in versions.items() if version is not None}
-
-
-def mxnet_builds(versions: Mapping[str, str]) -> List[str]:
-    """The distributions among ``versions`` that hold MXNet."""
-    return [name for name in ("mxnet", "mxnet-cu112") if name in versions]
 
 
 def python_row(version: Tuple[int, int], machine: str) -> Row:
@@ -104,9 +95,9 @@ def python_row(version: Tuple[int, int], machine: str) -> Row:
 def package_rows(versions: Mapping[str, str]) -> List[Row]:
     """NumPy and the other wheels that the package needs."""
     rows = []
-    absent = [name for name in WHEELS if name not in versions]
+    absent = ", ".join(name for name in WHEELS if name not in versions)
     if absent:
-        rows.append(Row("packages", PROBLEM, "not installed: " + ", ".join(absent), "make setup"))
+        rows.append(Row("packages", PROBLEM, "not installed: " + absent, "make setup"))
     if "numpy" in versions:
         rows.append(numpy_row(versions["numpy"]))
     others = ", ".join(f"{name} {versions[name]}" for name in WHEELS if name in versions and name != "numpy")
@@ -115,10 +106,9 @@ def package_rows(versions: Mapping[str, str]) -> List[Row]:
 
 def numpy_row(version: str) -> Row:
     """MXNet 1.9.1 imports with NumPy 1.x only, and needs removed names put back from 1.24 on."""
-    release = tuple(int(part) for part in version.split(".")[:2])
-    if release >= (2, 0):
+    if release(version) >= (2, 0):
         return Row("NumPy", PROBLEM, version, "MXNet 1.9.1 needs NumPy 1: make setup, or pip install 'numpy<2'")
-    if release >= (1, 24):
+    if release(version) >= (1, 24):
         return Row("NumPy", OK, f"{version}, with the names that MXNet uses put back by gluon_liver")
     return Row("NumPy", OK, version)
 
@@ -133,9 +123,8 @@ def library_rows(missing: Sequence[MissingLibrary]) -> List[Row]:
 def probe_mxnet(*, timeout: float = 120.0) -> Probe:
     """Import MXNet in a child process and ask it for its version, features and GPUs."""
     try:
-        child = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", PROBE], capture_output=True, text=True, timeout=timeout
-        )
+        command = [sys.executable, "-W", "ignore", "-c", PROBE]
+        child = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
         return Probe(None, f"no answer within {timeout:g} s")
     if child.returncode == 0:
@@ -155,7 +144,7 @@ def error_line(traceback: str) -> str:
 
 def mxnet_rows(versions: Mapping[str, str], missing: Sequence[MissingLibrary], probe: Optional[Probe]) -> List[Row]:
     """The installed build of MXNet, whether it can be imported, and its features."""
-    builds = mxnet_builds(versions)
+    builds = [name for name in MXNET_BUILDS if name in versions]
     if not builds:
         return [Row("MXNet", PROBLEM, "not installed", "make setup (or EXTRAS=cu112,test for NVIDIA GPUs)")]
     finding = " and ".join(f"{name} {versions[name]}" for name in builds)
@@ -169,12 +158,10 @@ def mxnet_rows(versions: Mapping[str, str], missing: Sequence[MissingLibrary], p
         advice = f"{sys.executable} -c 'import gluon_liver, mxnet' shows the whole error; then make setup"
         return [Row("MXNet", PROBLEM, f"{finding} cannot be imported: {probe.error}", advice)]
     rows = [Row("MXNet", OK, finding), Row("features", OK, " ".join(probe.answer["features"]))]
-    if probe.answer["gpu_error"] is not None:
-        advice = "the driver does not work: nvidia-smi should list the GPUs"
-        rows.append(Row("GPUs", PROBLEM, str(probe.answer["gpu_error"]), advice))
-    else:
-        rows.append(Row("GPUs", OK, f"MXNet sees {probe.answer['gpus']}"))
-    return rows
+    if probe.answer["gpu_error"] is None:
+        return [*rows, Row("GPUs", OK, f"MXNet sees {probe.answer['gpus']}")]
+    advice = "the driver does not work: nvidia-smi should list the GPUs"
+    return [*rows, Row("GPUs", PROBLEM, str(probe.answer["gpu_error"]), advice)]
 
 
 def thread_rows(runtime: Runtime, environ: Mapping[str, str]) -> List[Row]:
@@ -238,7 +225,7 @@ def gpu_rows(gpus: Optional[Sequence[Gpu]], *, cuda_build: bool) -> List[Row]:
 
 def gpu_row(gpu: Gpu) -> Row:
     """One GPU against GPU_CODE: code runs on GPUs of the same major and the same or a higher minor number."""
-    if tuple(int(part) for part in gpu.driver.split(".")[:2]) < OLDEST_DRIVER:
+    if release(gpu.driver) < OLDEST_DRIVER:
         advice = "CUDA 11 needs driver 450.80 or newer: update it"
         return Row("nvidia-smi", PROBLEM, f"{gpu.name}, driver {gpu.driver}", advice)
     if gpu.capability is None:
@@ -249,10 +236,8 @@ def gpu_row(gpu: Gpu) -> Row:
     code = [have for have in GPU_CODE if have[0] == major and have[1] <= minor]
     if code:
         return Row("nvidia-smi", OK, f"{finding}: runs the sm_{code[-1][0]}{code[-1][1]} code of mxnet-cu112")
-    advice = (
-        "mxnet-cu112 holds machine code for sm_50, 60, 70, 80 and 86 and no PTX, so this GPU cannot run it "
-        "(Hopper and newer never can): use a GPU of capability 5.0 to 8.9, or the CPU"
-    )
+    why = "mxnet-cu112 holds machine code for sm_50, 60, 70, 80 and 86 and no PTX, so this GPU cannot run it"
+    advice = f"{why} (Hopper and newer never can): use a GPU of capability 5.0 to 8.9, or the CPU"
     return Row("nvidia-smi", PROBLEM, finding, advice)
 
 

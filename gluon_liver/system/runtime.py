@@ -90,20 +90,10 @@ def set_thread_defaults(
     times. On cores that other processes keep busy, more than one thread is slower than one (2 to 3 times, same cores).
     OMP_WAIT_POLICY stays as it is: spinning threads gain nothing and take time from other processes.
     """
-    environ = os.environ if environ is None else environ
-    cores, why_cores = usable_cores(proc=proc, sys_folder=sys_folder)
-    core_type, why_type = openblas_core_type(cpu_flags(proc=proc))
-    settings = []
-    for name, value, reason in (
-        ("OMP_NUM_THREADS", str(cores), f"{why_cores}; by itself MXNet takes half of the CPUs"),
-        ("OPENBLAS_CORETYPE", core_type, why_type),
-    ):
-        if environ.get(name):
-            settings.append(Setting(name, environ[name], "user", "set before Python started"))
-        elif value is not None:
-            environ[name] = value
-            settings.append(Setting(name, value, "gluon_liver", reason))
-    return settings
+    cores, why = usable_cores(proc=proc, sys_folder=sys_folder)
+    threads = _set_default(environ, "OMP_NUM_THREADS", str(cores), f"{why}; by itself MXNet takes half of the CPUs")
+    kernels = _set_default(environ, "OPENBLAS_CORETYPE", *openblas_core_type(cpu_flags(proc=proc)))
+    return [setting for setting in (threads, kernels) if setting is not None]
 
 
 def prefer_synchronous_engine(*, environ: Optional[MutableMapping[str, str]] = None) -> Optional[Setting]:
@@ -115,34 +105,34 @@ def prefer_synchronous_engine(*, environ: Optional[MutableMapping[str, str]] = N
     threaded engine is what makes work overlap, so do not call this there. Call it before MXNet is imported;
     returns None, and changes nothing, after that.
     """
+    value = None if "mxnet" in sys.modules else "NaiveEngine"
+    reason = "one CPU device: OpenMP keeps a single team of threads"
+    return _set_default(environ, "MXNET_ENGINE_TYPE", value, reason)
+
+
+def _set_default(
+    environ: Optional[MutableMapping[str, str]], name: str, value: Optional[str], reason: str
+) -> Optional[Setting]:
+    """Set what the user has not set, in ``os.environ`` by default; None where there is no value to set."""
     environ = os.environ if environ is None else environ
-    name, value = "MXNET_ENGINE_TYPE", "NaiveEngine"
     if environ.get(name):
         return Setting(name, environ[name], "user", "set before Python started")
-    if "mxnet" in sys.modules:
+    if value is None:
         return None
     environ[name] = value
-    return Setting(name, value, "gluon_liver", "one CPU device: OpenMP keeps a single team of threads")
+    return Setting(name, value, "gluon_liver", reason)
 
 
 def usable_cores(*, proc: Path = Path("/proc"), sys_folder: Path = Path("/sys")) -> Tuple[int, str]:
     """The physical cores that this process may use (affinity mask and cgroup quota), and how they were counted."""
-    if hasattr(os, "sched_getaffinity"):
-        cpus = sorted(os.sched_getaffinity(0))
-    else:
-        cpus = list(range(os.cpu_count() or 1))
-    cores = len({_hyperthread_siblings(cpu, sys_folder) for cpu in cpus})
+    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    siblings = "devices/system/cpu/cpu{}/topology/thread_siblings_list"  # the CPUs of a core, where the kernel tells
+    cores = len({_read(sys_folder / siblings.format(cpu)) or str(cpu) for cpu in cpus})
     quota = cgroup_cpu_quota(proc=proc, sys_folder=sys_folder)
     if quota is not None and quota < cores:
         # A thread beyond the quota is put to sleep while the others spin on it, so round down.
         return max(1, int(quota)), f"the cgroup allows {quota:g} of {cores} cores"
     return cores, f"{cores} physical cores among {len(cpus)} usable CPUs"
-
-
-def _hyperthread_siblings(cpu: int, sys_folder: Path) -> str:
-    """The CPUs on the same core as ``cpu``, as the kernel lists them; ``cpu`` alone where it does not tell."""
-    path = sys_folder / "devices" / "system" / "cpu" / f"cpu{cpu}" / "topology" / "thread_siblings_list"
-    return _read(path) or str(cpu)
 
 
 def cgroup_cpu_quota(*, proc: Path = Path("/proc"), sys_folder: Path = Path("/sys")) -> Optional[float]:
@@ -194,11 +184,8 @@ def restore_numpy_aliases() -> List[str]:
 
     NumPy itself is imported only when it is such a version.
     """
-    try:
-        version = metadata.version("numpy")
-    except metadata.PackageNotFoundError:
-        return []
-    if tuple(int(part) for part in version.split(".")[:2]) < (1, 24):
+    version = installed_version("numpy")
+    if version is None or release(version) < (1, 24):
         return []
     numpy = import_module("numpy")
     missing = [name for name in NUMPY_ALIASES if name not in vars(numpy)]
@@ -214,23 +201,33 @@ def preload_cuda_wheels(*, site_packages: Optional[Path] = None) -> List[Preload
     a stub driver only, never on a GPU. Libraries that are not installed as wheels are left to the system.
     """
     if site_packages is None:
-        try:
-            metadata.version("mxnet-cu112")
-        except metadata.PackageNotFoundError:
+        if installed_version("mxnet-cu112") is None:
             return []
         site_packages = Path(sysconfig.get_path("purelib"))
     preloads = []
     for library, (_, folder) in CUDA_WHEELS.items():
         path = site_packages / "nvidia" / folder / "lib" / library
-        if not path.exists():
-            continue
-        try:
-            ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
-        except OSError as error:
-            preloads.append(Preload(library, str(path), str(error)))
-        else:
-            preloads.append(Preload(library, str(path), None))
+        if path.exists():
+            error = None
+            try:
+                ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+            except OSError as caught:
+                error = str(caught)
+            preloads.append(Preload(library, str(path), error))
     return preloads
+
+
+def installed_version(package: str) -> Optional[str]:
+    """The version of an installed distribution, None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def release(version: str) -> Tuple[int, ...]:
+    """The first two numbers of a version."""
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _read(path: Path) -> Optional[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 from importlib import util
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Tuple
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -73,10 +73,8 @@ def missing_debian_packages() -> List[str]:
 def native_files(module: str) -> List[Path]:
     """The native files of an installed top-level package; empty when it is not installed."""
     spec = util.find_spec(module)
-    if spec is None or not spec.submodule_search_locations:
-        return []
-    folder = Path(list(spec.submodule_search_locations)[0])
-    return sorted(folder.glob(NATIVE_MODULES[module]))
+    folders = (spec.submodule_search_locations if spec is not None else None) or []
+    return sorted(path for folder in list(folders)[:1] for path in Path(folder).glob(NATIVE_MODULES[module]))
 
 
 def missing_for(path: Path) -> List[str]:
@@ -86,7 +84,7 @@ def missing_for(path: Path) -> List[str]:
 
     Raises :class:`ValueError` when ``path`` is not a 64-bit little-endian ELF file.
     """
-    missing: List[str] = []
+    missing: Dict[str, None] = {}
     seen = set()
     queue: List[Tuple[Path, Tuple[Path, ...]]] = [(path, ())]
     while queue:
@@ -100,21 +98,13 @@ def missing_for(path: Path) -> List[str]:
             bundled = next((folder / name for folder in search if (folder / name).is_file()), None)
             if bundled is not None:
                 queue.append((bundled, search))
-            else:
-                absent = _absent_library(name)
-                if absent is not None and absent not in missing:
-                    missing.append(absent)
-    return missing
-
-
-def _absent_library(name: str) -> Optional[str]:
-    """None when the dynamic loader can load ``name``, else what is absent: ``name`` or a library that it needs."""
-    try:
-        ctypes.CDLL(name)
-    except OSError as error:
-        # "libX.so.1: cannot open shared object file: No such file or directory"
-        return str(error).partition(":")[0]
-    return None
+                continue
+            try:
+                ctypes.CDLL(name)
+            except OSError as error:
+                # "libX.so.1: cannot open shared object file: No such file or directory"; it may be one that it needs
+                missing.setdefault(str(error).partition(":")[0])
+    return list(missing)
 
 
 def read_dynamic(path: Path) -> Dynamic:
