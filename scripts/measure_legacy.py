@@ -22,9 +22,9 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from gluon_liver.data.open import DATASETS, open_dataset  # noqa: E402
+from gluon_liver.data.open import TASKS, open_dataset  # noqa: E402
 from gluon_liver.evaluation.task import REPLICATES, Scored  # noqa: E402
-from gluon_liver.evaluation.tasks import TASKS  # noqa: E402
+from gluon_liver.evaluation.tasks import EVALUATIONS  # noqa: E402
 from gluon_liver.inference.detector import SliceDetector, detect_labelled, stored_boxes  # noqa: E402
 from gluon_liver.legacy.checkpoints import PREFIX, SCRIPT, export_legacy  # noqa: E402
 from gluon_liver.runs.run import Run  # noqa: E402
@@ -41,7 +41,7 @@ class LegacyDetector:
         self.config, self._python, self._folder = run.config, os.path.abspath(python), folder
 
     def detect(self, images, present, *, scales: Sequence[float], shapes) -> List[Detections]:
-        inputs = {"data": DATASETS[self.config.task].network_input(images)}
+        inputs = {"data": TASKS[self.config.task].dataset.network_input(images)}
         if self.config.network.multi_modal:
             inputs["present"] = present.astype(np.float32)
         np.savez(str(self._folder / "inputs.npz"), **inputs)
@@ -96,7 +96,7 @@ def main() -> int:
         there = detect_labelled(
             LegacyDetector(args.legacy_python, out, run), dataset, labels, batch_size=IMAGES, progress=False
         )
-    task = TASKS[dataset.task]
+    task = EVALUATIONS[dataset.task]
     texts = []
     for results in (here, there):
         scored = Scored(run.config, dataset, "test", labels, results, "test split")

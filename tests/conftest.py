@@ -68,7 +68,7 @@ def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
                 hu[:, index, y : y + 18, x : x + 20] = CLASS_HU[label]
                 corners = np.array([[x, y, x + 20, y + 18]], np.float32)
                 labels = np.array([label], np.int32)
-            images.append(CTLabel(len(images) + 1, case, "arterial", index, SIZE, SIZE, corners, labels))
+            images.append(CTLabel(len(images) + 1, case, index, SIZE, SIZE, corners, labels, "arterial"))
         geometry = Geometry((0.0, 0.0, 0.0), (5.0, 1.0, 1.0), ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (SLICES, SIZE, SIZE))
         hu[~present] = -1024
         Study(case, patient, tuple(phases), "arterial", hu, present, geometry).save(str(folder / "studies" / case))

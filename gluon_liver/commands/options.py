@@ -88,15 +88,15 @@ def open_run(args: argparse.Namespace) -> Tuple[Run, Dataset]:
 
 def replicates(args: argparse.Namespace, run: Run) -> int:
     """What ``--bootstrap`` says. Raises :class:`InputError` for a run whose task has no bootstrap."""
-    from gluon_liver.data.open import DATASETS
+    from gluon_liver.data.open import TASKS
     from gluon_liver.evaluation.task import REPLICATES
-    from gluon_liver.evaluation.tasks import TASKS
+    from gluon_liver.evaluation.tasks import EVALUATIONS
 
     check(args, "bootstrap", at_least(1))
     if args.bootstrap is None:
         return REPLICATES
-    why_not = TASKS[run.config.task].no_bootstrap
+    why_not = EVALUATIONS[run.config.task].no_bootstrap
     if why_not:
-        titles = " and ".join(DATASETS[name].title for name, task in TASKS.items() if not task.no_bootstrap)
+        titles = " and ".join(TASKS[name].dataset.title for name, task in EVALUATIONS.items() if not task.no_bootstrap)
         raise InputError(f"--bootstrap is for {titles} runs: {run.folder} is {why_not}; leave it out")
     return args.bootstrap

@@ -7,7 +7,7 @@ loaded changes nothing.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Tuple
+from typing import Tuple
 
 import cv2
 import numpy as np
@@ -15,8 +15,7 @@ import numpy as np
 from gluon_liver.config.schema import AugmentConfig
 from gluon_liver.structures.arrays import Array, BoolArray, FloatArray
 
-if TYPE_CHECKING:
-    from .ct_loader import Sample
+from .samples import Sample
 
 SMALLEST_PART = 0.25  # of a box's area that must stay inside the image for the box to stay
 ERASED_SHARE, ERASED_ASPECT = (0.02, 0.2), (0.3, 1 / 0.3)  # of the image's area; height / width (Zhong et al. 2017)

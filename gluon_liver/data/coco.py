@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Sequence, Tuple, Union
 
@@ -18,24 +19,22 @@ BORDER_TOLERANCE = 1e-2
 CocoImage = Tuple[Dict[str, Any], np.ndarray, np.ndarray]
 
 
+@dataclass(frozen=True)
 class Label(abc.ABC):
-    """The labels of one image of a case; without boxes it is background. A task's own is a frozen dataclass.
+    """The labels of one image of a case; without boxes it is background. A task's own adds what it says of an image.
 
+    case: the study or the recording. place: where the image lies in it, from 0. width, height: of the stored image.
     boxes: float32 (n, 4) corners (x1, y1, x2, y2) in pixels of the stored image, the origin at its top-left corner, x2
-    and y2 exclusive. labels: int32 (n,) indices into the classes. width, height: of the stored image.
+    and y2 exclusive. labels: int32 (n,) indices into the classes.
     """
 
     image_id: int
     case: str
+    place: int
     width: int
     height: int
     boxes: np.ndarray
     labels: np.ndarray
-
-    @property
-    @abc.abstractmethod
-    def place(self) -> int:
-        """Where the image lies in its case, from 0: the slice, or the frame."""
 
     @property
     @abc.abstractmethod

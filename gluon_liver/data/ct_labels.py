@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Sequence, Tuple
 
-import numpy as np
-
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_json
 
@@ -19,18 +17,11 @@ CLASSES = ("cyst", "hemangioma", "hcc")
 class CTLabel(Label):
     """The labels of one slice of a phase."""
 
-    image_id: int
-    case: str
     phase: str
-    slice: int
-    width: int
-    height: int
-    boxes: np.ndarray
-    labels: np.ndarray
 
     @property
-    def place(self) -> int:
-        return self.slice
+    def slice(self) -> int:
+        return self.place
 
     @property
     def title(self) -> str:
@@ -63,5 +54,5 @@ def load_labels(path: str, classes: Sequence[str] = CLASSES) -> List[CTLabel]:
         if (case, phase, index) in seen:
             raise AnnotationError(f"{where} is the same slice as image {seen[case, phase, index]}")
         seen[case, phase, index] = entry["id"]
-        result.append(CTLabel(entry["id"], case, phase, index, entry["width"], entry["height"], boxes, labels))
+        result.append(CTLabel(entry["id"], case, index, entry["width"], entry["height"], boxes, labels, phase))
     return result

@@ -1,15 +1,10 @@
-"""From a prepared dataset to what a network sees: slice stacks of its phases, boxes in network pixels.
-
-Everything random is drawn from (seed, epoch, index), never from a global generator, so that the order in which
-images are loaded changes nothing.
-"""
+"""From a prepared dataset to what a network sees: slice stacks of its phases, boxes in network pixels."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import List, Optional, Sequence
+from dataclasses import dataclass
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -20,39 +15,11 @@ from gluon_liver.structures.boxes import scale_boxes
 from .ct_dataset import CTDataset
 from .ct_labels import CTLabel
 from .images import resize_square, slice_stack
+from .samples import Sample
 from .study import Study
 from .windowed_images import open_images, prepare_images, windowed
 
 OPEN_MAPS = 64  # cases; each holds two file descriptors, of which a process has about a thousand
-# what a random number is for; part of its seed, so that no two purposes share a stream
-ORDER, AUGMENT, SHUFFLE, TARGETS, RANDOM_NUMBERS = range(5)
-
-
-def generator(seed: int, purpose: int, *place: int) -> np.random.Generator:
-    """The generator of one purpose at one place (epoch, index)."""
-    return np.random.default_rng([seed, purpose, *place])
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One network input.
-
-    Attributes
-    ----------
-    image: uint8, CT (phase, 1, depth, size, size), the reference phase first; ultrasound (frame, 3, size, size), red,
-        green, blue, the current frame last.
-    present: bool (phase,), False where the study has no such phase at this slice. Its pixels are then those of the
-        reference phase, so that BatchNorm sees nothing foreign; the network masks what it would say.
-    boxes: float32 (n, 4) corners in pixels of the network input.
-    labels: int32 (n,) indices into the dataset's classes.
-    scale: network pixels per stored pixel.
-    """
-
-    image: np.ndarray
-    boxes: np.ndarray
-    labels: np.ndarray
-    scale: float
-    present: np.ndarray = field(default_factory=lambda: np.ones(1, bool))
 
 
 @dataclass(frozen=True)
@@ -114,29 +81,3 @@ class CTLoader:
                 self._cases.popitem(last=False)
         self._cases.move_to_end(case)
         return self._cases[case]
-
-
-def epoch_order(labels: Sequence[CTLabel], *, background_ratio: float, seed: int, epoch: int) -> List[int]:
-    """Indices into ``labels`` for one epoch: every image with boxes, and background up to the ratio, shuffled.
-
-    Without any image with boxes the whole background is used. Backgrounds rotate: each epoch draws its own.
-    """
-    rng = generator(seed, ORDER, epoch)
-    foreground = [index for index, label in enumerate(labels) if len(label.boxes)]
-    background = [index for index, label in enumerate(labels) if not len(label.boxes)]
-    if foreground:
-        count = min(len(background), int(round(background_ratio * len(foreground))))
-        background = [int(index) for index in rng.permutation(background)[:count]]
-    return [int(index) for index in rng.permutation(foreground + background)]
-
-
-def shuffle_labels(labels: Sequence[CTLabel], *, seed: int) -> List[CTLabel]:
-    """The control experiment: boxes and classes dealt to other images at random.
-
-    A network trained on these can learn where lesions tend to lie and nothing of what they look like.
-    """
-    order = generator(seed, SHUFFLE).permutation(len(labels))
-    return [
-        dataclasses.replace(label, boxes=labels[other].boxes, labels=labels[other].labels)
-        for label, other in zip(labels, order)
-    ]

@@ -1,16 +1,17 @@
-"""The tasks' datasets and loaders by name, and prepared data opened by what their dataset.json says."""
+"""The tasks by name, and prepared data opened by what their dataset.json says."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Dict, Protocol, Sequence, Type, Union
+from typing import Any, Callable, Dict, NamedTuple, Protocol, Sequence, Type, Union
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import DatasetError
 
 from .ct_dataset import CTDataset
-from .ct_loader import CTLoader, Sample
+from .ct_loader import CTLoader
 from .dataset import Dataset, read_description
+from .samples import Sample
 from .us_dataset import USDataset
 from .us_loader import USLoader
 
@@ -22,23 +23,30 @@ class Loader(Protocol):
         """The network's input and the boxes of an image."""
 
 
-DATASETS: Dict[str, Type[Dataset]] = {"ct": CTDataset, "us": USDataset}
-LOADERS: Dict[str, Callable[..., Loader]] = {"ct": CTLoader, "us": USLoader}
+class TaskData(NamedTuple):
+    """The data of a task: prepared ones, and what makes a network's input of them."""
+
+    dataset: Type[Dataset]
+    loader: Callable[..., Loader]
+
+
+# every task that a model of config.schema.MODELS is of; how the same tasks are scored lies higher, in
+# evaluation.tasks.EVALUATIONS, because nothing here knows of metrics and pages
+TASKS: Dict[str, TaskData] = {"ct": TaskData(CTDataset, CTLoader), "us": TaskData(USDataset, USLoader)}
 
 
 def open_dataset(folder: Union[str, Path]) -> Dataset:
     """Data of any task. Raises DatasetError as :meth:`Dataset.open` does."""
-    return DATASETS[read_description(Path(folder), kinds=list(DATASETS)).kind].open(folder)
+    return TASKS[read_description(Path(folder), kinds=list(TASKS)).kind].dataset.open(folder)
 
 
 def make_loader(config: Config, dataset: Dataset, *, cases: Sequence[str], progress: bool = False) -> Loader:
     """Loads labelled images of some cases as the configuration's network takes them."""
-    return LOADERS[dataset.task](dataset, config, cases=cases, progress=progress)
+    return TASKS[dataset.task].loader(dataset, config, cases=cases, progress=progress)
 
 
 def check_task(config: Config, dataset: Dataset) -> None:
     """Raise :class:`DatasetError` for data of another task than the model's."""
     if dataset.task != config.task:
-        raise DatasetError(
-            f"{dataset.folder} holds {dataset.title} data, the model {config.model} takes {DATASETS[config.task].title}"
-        )
+        wanted = TASKS[config.task].dataset.title
+        raise DatasetError(f"{dataset.folder} holds {dataset.title} data, the model {config.model} takes {wanted}")

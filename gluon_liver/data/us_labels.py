@@ -22,23 +22,16 @@ CLASSES = ("tumor", "vessel")
 class USLabel(Label):
     """The labels of one frame, in pixels of the stored (cropped) frame.
 
-    case: the recording. scene: number in the recording, from 1. frame: 0-based place in the recording. row: place in
-    the case's stored frames.
+    scene: number in the recording, from 1. row: place in the case's stored frames.
     """
 
-    image_id: int
-    case: str
     scene: int
-    frame: int
     row: int
-    width: int
-    height: int
-    boxes: np.ndarray
-    labels: np.ndarray
 
     @property
-    def place(self) -> int:
-        return self.frame
+    def frame(self) -> int:
+        """0-based place in the recording."""
+        return self.place
 
     @property
     def title(self) -> str:
@@ -168,5 +161,5 @@ def load_labels(path: str) -> List[USLabel]:
         if row and result[-1].frame == frame:
             raise AnnotationError(f"{path}: image {entry['id']} is the same frame as image {result[-1].image_id}")
         size = entry["width"], entry["height"]
-        result.append(USLabel(entry["id"], case, entry["scene"], frame, row, *size, boxes, labels))
+        result.append(USLabel(entry["id"], case, frame, *size, boxes, labels, entry["scene"], row))
     return result

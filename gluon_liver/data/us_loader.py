@@ -10,8 +10,9 @@ import numpy as np
 from gluon_liver.config.schema import Config
 from gluon_liver.structures.boxes import scale_boxes
 
-from .ct_loader import OPEN_MAPS, Sample
+from .ct_loader import OPEN_MAPS
 from .images import resize_square
+from .samples import Sample
 from .us_dataset import USDataset
 from .us_labels import USLabel
 

@@ -17,7 +17,7 @@ from gluon_liver.structures.image_result import ImageResult
 
 from .run_folder import run_note, split_labels
 from .task import REPLICATES, Scored
-from .tasks import TASKS
+from .tasks import EVALUATIONS
 
 
 def score_detections(
@@ -27,7 +27,7 @@ def score_detections(
 
     Raises :class:`InputError` for a file that holds something else, and what ``evaluate`` raises for data and split.
     """
-    labels, task = split_labels(run, dataset, split), TASKS[dataset.task]
+    labels, task = split_labels(run, dataset, split), EVALUATIONS[dataset.task]
     results = image_results(dataset, labels, path)
     scored = Scored(run.config, dataset, split, labels, results, run_note(run, dataset, split))
     return task.text(scored, task.summary(scored, replicates=replicates))

@@ -22,7 +22,7 @@ from gluon_liver.structures.image_result import detections_json
 
 from .overlays import write_overlays
 from .task import REPLICATES, Scored
-from .tasks import TASKS
+from .tasks import EVALUATIONS
 
 PHANTOM_NOTE = "phantom studies that this package generated"
 REAL_NOTE = "patients of the given data; not the paper's patients, which are not public"
@@ -44,7 +44,7 @@ def evaluate(
     or phases are not the run's, or something of the split was trained on; :class:`RunError` for a run that cannot be
     used.
     """
-    labels, note, task = split_labels(run, dataset, split), run_note(run, dataset, split), TASKS[dataset.task]
+    labels, note, task = split_labels(run, dataset, split), run_note(run, dataset, split), EVALUATIONS[dataset.task]
     with evaluation_folder(run) as folder:
         detector, checkpoint = SliceDetector.from_run(run, context=context)
         results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)

@@ -40,7 +40,7 @@ class Task(abc.ABC, Generic[D, L]):
     """How evaluation treats one task.
 
     A third task adds a module with a subclass, as ct.py and us.py are, and its name to
-    :data:`gluon_liver.evaluation.tasks.TASKS`. What was detected reaches the methods as a :class:`Scored`, whose
+    :data:`gluon_liver.evaluation.tasks.EVALUATIONS`. What was detected reaches the methods as a :class:`Scored`, whose
     dataset and labels are the task's own; what they return is printed and written to results.json, which alone
     :meth:`write_report` reads, so that a page shows what the file says.
     """
@@ -66,7 +66,7 @@ class Task(abc.ABC, Generic[D, L]):
         """What results.json holds after ``format`` and ``kind``, in its order.
 
         That is split, checkpoint, data (with phantom and note), classes, summary, overlays, and what
-        :mod:`gluon_liver.report.results` requires of the task's kind.
+        its :class:`gluon_liver.report.results.Kind` requires.
         """
 
     @abc.abstractmethod

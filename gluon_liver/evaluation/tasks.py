@@ -1,4 +1,4 @@
-"""The tasks by name: what evaluation asks whenever the tasks differ."""
+"""How the tasks of :data:`gluon_liver.data.open.TASKS` are scored: the same names, what evaluation alone asks."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from .ct import CT
 from .task import Task
 from .us import US
 
-TASKS: Dict[str, Task] = {"ct": CT(), "us": US()}
+EVALUATIONS: Dict[str, Task] = {"ct": CT(), "us": US()}

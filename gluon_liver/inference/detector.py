@@ -11,9 +11,10 @@ from tqdm import tqdm
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.coco import Label
-from gluon_liver.data.ct_loader import OpenCase, Sample, ct_sample
+from gluon_liver.data.ct_loader import OpenCase, ct_sample
 from gluon_liver.data.dataset import Dataset
-from gluon_liver.data.open import DATASETS, make_loader
+from gluon_liver.data.open import TASKS, make_loader
+from gluon_liver.data.samples import Sample
 from gluon_liver.errors import RunError
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.nets import DetectionNet
@@ -63,7 +64,7 @@ class SliceDetector:
 
         Parameters
         ----------
-        images: uint8, of several :class:`gluon_liver.data.ct_loader.Sample`.
+        images: uint8, of several :class:`gluon_liver.data.samples.Sample`.
         present: bool (B, phase), which phases are there.
         scales: network pixels per stored pixel of each image.
         shapes: (height, width) of each stored image, to which boxes are clipped.
@@ -77,7 +78,7 @@ class SliceDetector:
 
     def inputs(self, images: np.ndarray, present: np.ndarray) -> List[mx.nd.NDArray]:
         """What the graphs take of ``images`` and ``present`` (see :meth:`detect`)."""
-        inputs = [DATASETS[self.config.task].network_input(images)]
+        inputs = [TASKS[self.config.task].dataset.network_input(images)]
         if self.network.phases > 1:
             inputs.append(present.astype(np.float32))
         return [mx.nd.array(part, ctx=self._context) for part in inputs]

@@ -9,7 +9,8 @@ import numpy as np
 
 from gluon_liver.config.windows import window_values
 from gluon_liver.data.ct_labels import CTLabel
-from gluon_liver.data.ct_loader import OpenCase, Sample
+from gluon_liver.data.ct_loader import OpenCase
+from gluon_liver.data.samples import Sample
 from gluon_liver.metrics.matching import class_hits
 from gluon_liver.nn.relation_map import RelationNet
 from gluon_liver.report.drawing import draw_overlay, save_png

@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.coco import Label
-from gluon_liver.data.ct_loader import Sample
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import check_task, make_loader
+from gluon_liver.data.samples import Sample
 from gluon_liver.errors import DatasetError, InputError
 from gluon_liver.files.atomic import whole_path
 from gluon_liver.training.inputs import training_labels

@@ -147,14 +147,14 @@ def place_labels(
             # The lesion is there but its box is not: the slice can be neither trained on nor scored.
             not_taken.add("undoing the gantry tilt moved a box of the slice out of it", images=1, boxes=len(boxes))
             continue
-        images[z] = CTLabel(0, case, phase, z, width, height, boxes, item.labels)
+        images[z] = CTLabel(0, case, z, width, height, boxes, item.labels, phase)
     if exhaustive and by_slice:
         listed = {int(volume.source_slice[place]) for place in by_slice}
         for z, uid in enumerate(volume.sop_instance_uids):
             # Slices that --regrid interpolated show no single image that someone looked at.
             if uid and z not in listed:
                 empty = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
-                images[z] = CTLabel(0, case, phase, z, width, height, *empty)
+                images[z] = CTLabel(0, case, z, width, height, *empty, phase)
     return [replace(images[z], image_id=image_id) for image_id, z in enumerate(sorted(images), first_id)]
 
 

@@ -179,19 +179,9 @@ def _place_labels(region: Box, result: RecordingResult, images: List[SourceLabel
         log.clipped += clipped
         log.outside += int((~inside).sum())
         scene = result.scene_names.index(image.scene) + 1
-        result.labels.append(
-            USLabel(
-                first_id + row,
-                result.case,
-                scene,
-                image.frame,
-                row,
-                result.width,
-                result.height,
-                boxes,
-                image.labels[inside],
-            )
-        )
+        size = result.width, result.height
+        labels = image.labels[inside]
+        result.labels.append(USLabel(first_id + row, result.case, image.frame, *size, boxes, labels, scene, row))
 
 
 def _write_data(

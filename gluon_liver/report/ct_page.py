@@ -18,7 +18,7 @@ KINDS = {  # of overlays, in the order shown: heading and explanation
 
 def write_report(run_dir: Union[str, Path]) -> Path:
     """Write RUN/report.html of a CT run; as :func:`gluon_liver.report.page.write_page`."""
-    return page.write_page(Path(run_dir), "ct", "report.html.j2", KINDS, _values)
+    return page.write_page(Path(run_dir), ct_tables.KIND, "report.html.j2", KINDS, _values)
 
 
 def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Un
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.ct_summary import check_summary
 
+from .results import Kind
 from .table import Block, Cell, Notes, Printed, Table, as_markdown, as_text, data_statement, printed
 
 COLUMNS = ("Liver Cyst", "Hemangiomas", "HCCs")
@@ -179,3 +180,10 @@ def _entries(summary: Dict[str, Any]) -> Iterable[Dict[str, Any]]:
 
 def _percent(value: Optional[float]) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
+
+
+KIND = Kind(
+    "ct",
+    dict(row=(str, type(None)), curves=dict),
+    lambda results: comparison_table(results["summary"], row=results["row"]),
+)

@@ -15,7 +15,7 @@ from gluon_liver.files.json_records import read_json, read_text, read_yaml
 from gluon_liver.runs.log import read_log
 
 from . import plots
-from .results import REMEDY, read_results
+from .results import REMEDY, Kind, read_results
 from .table import PHANTOM_WARNING
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -24,7 +24,7 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 def write_page(
     run: Path,
-    kind: str,
+    kind: Kind,
     template: str,
     overlay_kinds: Mapping[str, Tuple[str, str]],
     values: Callable[[Path, Dict[str, Any]], Dict[str, Any]],

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Union
 from gluon_liver.errors import RunError
 from gluon_liver.files.json_records import read_record, read_yaml
 
-from .ct_tables import COLUMN_OF_CLASS, DENOMINATOR_WARNING, TABLE4, percent
+from .ct_tables import COLUMN_OF_CLASS, DENOMINATOR_WARNING, KIND, TABLE4, percent
 from .results import REMEDY, read_results
 from .table import PHANTOM_WARNING, Cell, Table, as_text
 
@@ -35,7 +35,7 @@ class _Training:
 
 def read_run(folder: Path) -> EvaluatedRun:
     """Raises :class:`RunError` for a folder that holds no evaluated run, or one that was trained on shuffled labels."""
-    results = read_results(folder, "ct")
+    results = read_results(folder, KIND)
     environment = read_record(_Training, folder / "environment.json", error=RunError, remedy=REMEDY)
     # runs that trained on the same studies come from the same data and split
     data = json.dumps(sorted(environment.training_studies))

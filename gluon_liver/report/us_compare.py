@@ -14,6 +14,7 @@ from .table import Notes, Table, as_text, data_statement
 from .us_tables import (
     AP_ROWS,
     BASELINE,
+    KIND,
     PAPER_NOTES,
     PAPER_SCENES,
     PROPOSED,
@@ -36,7 +37,7 @@ class EvaluatedUsRun(NamedTuple):
 
 def read_us_run(folder: Path) -> EvaluatedUsRun:
     """Raises :class:`RunError` for a folder that holds no evaluated ultrasound run."""
-    return EvaluatedUsRun(folder.resolve().name, read_results(folder, "us"))
+    return EvaluatedUsRun(folder.resolve().name, read_results(folder, KIND))
 
 
 def paired_tests(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> Dict[str, PairedTest]:

@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Union
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.us_summary import check_us_summary
 
+from .results import Kind
 from .table import Cell, Notes, Printed, Table, as_text, data_statement, printed
 
 PROPOSED, BASELINE = "Our model", "Faster R-CNN"
@@ -238,3 +239,14 @@ def _check(summary: Dict[str, Any], model: str) -> None:
     check_us_summary(summary)
     if model not in COLUMN_OF_MODEL:
         raise InputError(f"the paper's tables have no model {model!r}; they have {', '.join(COLUMN_OF_MODEL)}")
+
+
+def _check_results(results: Dict[str, Any]) -> None:
+    data = results["data"]
+    if not isinstance(data.get("fingerprint"), str) or data.get("split_by") not in list(SPLIT_NOTES):
+        raise InputError(f"data must say fingerprint (text) and split_by ({', '.join(SPLIT_NOTES)}); evaluate again")
+    counted_text(results["detections"])
+    table1(results["summary"], model=results["model"])
+
+
+KIND = Kind("us", dict(model=str, checkpoint=str, detections=dict), _check_results)

@@ -15,7 +15,7 @@ from gluon_liver.config.load import build_config, save_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data.ct_dataset import input_phases
 from gluon_liver.data.dataset import Dataset
-from gluon_liver.data.open import DATASETS, check_task
+from gluon_liver.data.open import TASKS, check_task
 from gluon_liver.errors import ConfigError, DatasetError, RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.json_records import read_json, read_yaml
@@ -91,7 +91,7 @@ class Run:
         except ConfigError as error:
             raise RunError(f"{folder / 'config.yaml'} cannot be read: {error}") from error
         environment = read_json(folder / "environment.json", error=RunError)
-        for key, kind in {"data": str, **DATASETS[config.task].run_record}.items():
+        for key, kind in {"data": str, **TASKS[config.task].dataset.run_record}.items():
             if not isinstance(environment, dict) or not isinstance(environment.get(key), kind):
                 raise RunError(f"{folder}: environment.json lacks {key!r} or has it in another form")
         return cls(folder, config, environment)

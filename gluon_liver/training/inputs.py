@@ -10,17 +10,9 @@ import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.augment import augment
-from gluon_liver.data.ct_loader import (
-    AUGMENT,
-    RANDOM_NUMBERS,
-    TARGETS,
-    Sample,
-    epoch_order,
-    generator,
-    shuffle_labels,
-)
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import check_task, make_loader
+from gluon_liver.data.samples import AUGMENT, RANDOM_NUMBERS, TARGETS, Sample, epoch_order, generator, shuffle_labels
 from gluon_liver.errors import DatasetError
 
 from .batches import Batch, make_batch

@@ -6,8 +6,8 @@ import pytest
 
 from gluon_liver.config.schema import AugmentConfig
 from gluon_liver.data.augment import add_noise, augment, erase, flip, transform
-from gluon_liver.data.ct_loader import AUGMENT, Sample, generator
 from gluon_liver.data.images import grey_per_hu
+from gluon_liver.data.samples import AUGMENT, Sample, generator
 
 
 def sample_of(image, boxes=()):

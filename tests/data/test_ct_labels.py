@@ -36,7 +36,7 @@ def test_boxes_become_corners_and_categories_go_by_name(tmp_path):
 
 def test_what_is_saved_comes_back(tmp_path):
     boxes = np.array([[0, 0, 1.25, 2], [3.3, 4, 64, 32]], np.float32)
-    image = CTLabel(7, "case-b", "delayed", 0, 64, 32, boxes, np.array([0, 2], np.int32))
+    image = CTLabel(7, "case-b", 0, 64, 32, boxes, np.array([0, 2], np.int32), "delayed")
     path = str(tmp_path / "out.json")
     save_labels([image], CLASSES, path)
     (back,) = load_labels(path)

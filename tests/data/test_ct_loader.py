@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.load import build_config
-from gluon_liver.data.ct_loader import CTLoader, ct_sample, epoch_order, shuffle_labels
+from gluon_liver.data.ct_loader import CTLoader, ct_sample
+from gluon_liver.data.samples import epoch_order, shuffle_labels
 from gluon_liver.errors import DatasetError
 
 CASE = "case-0000000000"

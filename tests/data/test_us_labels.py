@@ -23,7 +23,7 @@ from tests.readers.us_writer import write_labels
 
 def label(case, scene, frame, row, boxes=(), labels=(), image_id=None):
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
-    return USLabel(image_id or frame + 1, case, scene, frame, row, 64, 48, boxes, np.asarray(labels, np.int32))
+    return USLabel(image_id or frame + 1, case, frame, 64, 48, boxes, np.asarray(labels, np.int32), scene, row)
 
 
 def test_the_previous_frame():

@@ -10,11 +10,14 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from gluon_liver.config.schema import MODELS
 from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.open import TASKS
 from gluon_liver.data.splits import Splits, save_splits
 from gluon_liver.errors import DatasetError, RunError
 from gluon_liver.evaluation.overlays import overlay_kind
 from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.evaluation.tasks import EVALUATIONS
 from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.image_result import ImageResult, detections_json
@@ -36,6 +39,11 @@ def image(boxes, labels, scores, gt_boxes, gt_labels):
     return ImageResult(
         1, "p", rows(gt_boxes), np.array(gt_labels, np.int32), rows(boxes), np.array(scores), np.array(labels, np.int32)
     )
+
+
+def test_every_task_that_a_model_has_is_read_and_scored():
+    assert set(TASKS) == set(EVALUATIONS) == set(MODELS.values())
+    assert all(data.dataset.task == name for name, data in TASKS.items())
 
 
 def test_results_and_report(run, tiny_dataset):

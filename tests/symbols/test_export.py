@@ -13,7 +13,7 @@ import pytest
 from gluon_liver.commands import main
 from gluon_liver.config.load import build_config
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.open import DATASETS, make_loader
+from gluon_liver.data.open import TASKS, make_loader
 from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.runs.checkpoint import newest_checkpoint, save_checkpoint
@@ -88,7 +88,7 @@ def network_inputs(made, dataset):
     """What the network sees of the test patients' labelled slices."""
     loader = make_loader(made.config, dataset, cases=dataset.cases_of("test"))
     samples = [loader.labelled(label) for label in dataset.labels_of("test")]
-    inputs = {"data": DATASETS[made.config.task].network_input(np.stack([sample.image for sample in samples]))}
+    inputs = {"data": TASKS[made.config.task].dataset.network_input(np.stack([sample.image for sample in samples]))}
     if made.config.network.multi_modal:
         inputs["present"] = np.stack([sample.present for sample in samples]).astype(np.float32)
     return inputs

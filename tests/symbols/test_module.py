@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.commands import main
-from gluon_liver.data.open import DATASETS
+from gluon_liver.data.open import TASKS
 from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.legacy.record_file import write_records
@@ -71,7 +71,7 @@ def test_batches_of_an_epoch(records, make_config):
     assert [len(epoch) for epoch in epochs] == [5, 5] == [len(batches)] * 2
     boxes = [sum((batch["gt_labels"] >= 0).sum() for batch in epoch) for epoch in epochs]
     assert 6 <= min(boxes) <= max(boxes) <= 7
-    to_input, flips = DATASETS[make_config().task].network_input, set()
+    to_input, flips = TASKS[make_config().task].dataset.network_input, set()
     for batch in epochs[0]:
         for image, corners in zip(batch["data"], batch["gt_boxes"]):
             both = [to_input(record.image[..., :: 1 - 2 * flip]) for record in data for flip in (0, 1)]

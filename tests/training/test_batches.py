@@ -3,8 +3,8 @@
 import numpy as np
 
 from gluon_liver.config.network import RPNConfig
-from gluon_liver.data.ct_loader import Sample
 from gluon_liver.data.network_input import normalise
+from gluon_liver.data.samples import Sample
 from gluon_liver.training.batches import make_batch
 
 ANCHORS = np.array([[x, y, x + 16, y + 16] for x in range(0, 48, 4) for y in range(0, 48, 4)], np.float32)

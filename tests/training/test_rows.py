@@ -8,7 +8,7 @@ import pytest
 
 from gluon_liver.config.load import load_config
 from gluon_liver.config.schema import ROWS
-from gluon_liver.data.ct_loader import Sample
+from gluon_liver.data.samples import Sample
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.training.batches import make_batch
 from gluon_liver.training.trainer import DetectorTrainer

@@ -6,7 +6,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.data.ct_loader import epoch_order
+from gluon_liver.data.samples import epoch_order
 from gluon_liver.errors import DatasetError, RunError, TrainingError
 from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.training.inputs import TrainingInputs, training_labels
