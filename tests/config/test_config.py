@@ -14,13 +14,10 @@ def test_every_packaged_configuration_loads():
         load_config(name)
 
 
-def test_r50_is_the_papers_row():
+def test_r50_is_the_papers_row_and_the_demo_is_r50_at_another_size():
     config = load_config("r50")
     assert (config.row, config.network.depth, config.network.width, config.data.slices) == ("R-50", 50, 1.0, 1)
     assert (config.data.size, config.data.window, config.data.storage) == (800, "paper", "jpeg")
-
-
-def test_demo_is_r50_at_another_size():
     demo = load_config("demo-ct")
     assert (demo.model, demo.row, demo.network.depth) == ("ct-faster-rcnn", "R-50", 50)
 
@@ -45,34 +42,8 @@ def test_a_packaged_base_is_found_from_anywhere(tmp_path):
         assert load_config(tmp_path / "mine.yaml").train.epochs == 1
 
 
-def test_frozen_batch_norm_takes_one_image_and_no_row_any_depth():
-    build_config({"network": {"batch_norm": "frozen"}, "train": {"batch_size": 1}})
-    build_config({"row": None, "data": {"slices": 9}})
-
-
 def test_exponents_without_a_point_are_numbers():
     assert build_config({"train": {"learning_rate": yaml.safe_load("1e-4")}}).train.learning_rate == 1e-4
-
-
-@pytest.mark.parametrize(
-    "tree, message",
-    [
-        ({"netwrok": {}}, "unknown key 'netwrok'"),
-        ({"network": {"rpn": {"chanels": 3}}}, "unknown key 'network.rpn.chanels'"),
-        ({"train": {"epochs": "ten"}}, "train.epochs: expected int, found 'ten'"),
-        ({"train": {"epochs": True}}, "train.epochs: expected int, found True"),
-        ({"data": 3}, "data: expected keys, found 3"),
-        ({"network": {"rpn": {"anchor_sizes": 16}}}, "network.rpn.anchor_sizes: expected a list"),
-        ({"network": {"rpn": {"train_post_nms": 10}}}, "network.head.samples is 128"),
-        ({"network": {"rpn": {"anchor_sizes": [16, float("nan")]}}}, "network.rpn.anchor_sizes: expected float"),
-        ({"network": {"rpn": {"anchor_sizes": [1000]}}}, "network.rpn.anchor_sizes is (1000.0,)"),
-        ({"train": {"learning_rate": float("inf")}}, "train.learning_rate: expected float, found inf"),
-    ],
-)
-def test_refusals_name_the_key_and_the_value(tree, message):
-    with pytest.raises(ConfigError) as caught:
-        build_config(tree)
-    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("override", ["train.epochs", "=3", "train.epochs.deep=3", "train.nothing=3", "train=[1"])
@@ -84,13 +55,16 @@ def test_bad_overrides(override):
 def test_bad_files(tmp_path):
     with pytest.raises(ConfigError, match="one of"):
         load_config("no-such")
-    (tmp_path / "number.yaml").write_text("BASE: 5")
-    with pytest.raises(ConfigError, match="BASE: expected the name"):
-        load_config(tmp_path / "number.yaml")
-    for name, text in (("list.yaml", "[1, 2]"), ("broken.yaml", "a: [1"), ("loop.yaml", "BASE: loop.yaml")):
-        (tmp_path / name).write_text(text)
-        with pytest.raises(ConfigError, match=name):
-            load_config(tmp_path / name)
+    texts = {
+        "BASE: 5": "BASE: expected the name",
+        "[1, 2]": "a.yaml",
+        "a: [1": "a.yaml",
+        "BASE: a.yaml": "a.yaml: BASE",
+    }
+    for text, message in texts.items():
+        (tmp_path / "a.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=message):
+            load_config(tmp_path / "a.yaml")
 
 
 def test_defaults_pass_their_own_checks():

@@ -116,7 +116,9 @@ def test_values_at_the_edge_of_a_limit(key):
 
 
 US = {"model": "us-faster-rcnn", "row": None}
-LIVE = {"train.batch_size": 1, "network.batch_norm": "live"}
+LIVE, FROZEN = ({"train.batch_size": 1, "network.batch_norm": kind} for kind in ("live", "frozen"))
+SAMPLES, SIZES = "network.head.samples", "network.rpn.anchor_sizes"
+KNOBS = ("fusion", "multi_modal", "texture_head")
 FUSION = {"row": None, "network.fusion": True, "network.rpn.anchor_sizes": [16, 32, 64, 128]}
 PHASES = {"row": "R-50 multi-modal", "data.slices": 9, "network.multi_modal": True}
 
@@ -124,38 +126,37 @@ PHASES = {"row": "R-50 multi-modal", "data.slices": 9, "network.multi_modal": Tr
 @pytest.mark.parametrize(
     "fits, change, message",
     [
-        ({"row": None}, {"row": "R-101"}, "row is 'R-101': it must be null, or the row that the network is"),
+        (
+            {"row": None, "data.slices": 9},
+            {"row": "R-101"},
+            "row is 'R-101': it must be null, or the row that the network is",
+        ),
         ({}, {"data.slices": 9}, "row is 'R-50': it must be null, or the row that the network is"),
         (US, {"row": "R-50"}, "row is 'R-50': it must be None with model us-faster-rcnn"),
         (US, {"data.slices": 9}, "data.slices is 9: it must be 1 with"),
         (US, {"network.depth": 101}, "network.depth is 101: it must be 50 with"),
-        (US, {"network.fusion": True}, "network.fusion is True: it must be False with"),
-        (US, {"network.multi_modal": True}, "network.multi_modal is True: it must be False with"),
-        (US, {"network.texture_head": True}, "network.texture_head is True: it must be False with"),
-        (
-            {**LIVE, "network.batch_norm": "frozen"},
-            LIVE,
-            "train.batch_size is 1: it must be 2 or more with network.batch_norm live",
-        ),
+        *[(US, {f"network.{key}": True}, f"network.{key} is True: it must be False with") for key in KNOBS],
+        (FROZEN, LIVE, "train.batch_size is 1: it must be 2 or more with network.batch_norm live"),
         ({"flow.shrink": 2}, {"flow.shrink": 3}, "flow.shrink is 3: it must be a divisor of data.size (800)"),
         ({"network.rpn.min_size": 400}, {"network.rpn.min_size": 401}, "network.rpn.min_size is 401: it must be"),
         ({"network.rpn.negative_iou": 0.7}, {"network.rpn.negative_iou": 0.71}, "network.rpn.negative_iou is 0.71"),
-        ({"network.head.samples": 3}, {"network.head.samples": 1}, "network.head.samples is 1: it must be enough for"),
-        (
-            {"network.head.samples": 1032},
-            {"network.head.samples": 1033},
-            "samples is 1033: it must be at most the proposals (1000) and",
-        ),
-        (FUSION, {"network.rpn.anchor_sizes": [16, 32, 64]}, "as many sizes as the pyramid has levels (4)"),
-        (
-            {"network.rpn.anchor_sizes": [400]},
-            {"network.rpn.anchor_sizes": [401]},
-            "network.rpn.anchor_sizes is (401.0,)",
-        ),
+        ({SAMPLES: 3}, {SAMPLES: 1}, "network.head.samples is 1: it must be enough for"),
+        ({SAMPLES: 1032}, {SAMPLES: 1033}, "samples is 1033: it must be at most the proposals (1000) and"),
+        ({}, {"network.rpn.train_post_nms": 10}, "network.head.samples is 128"),
+        (FUSION, {SIZES: [16, 32, 64]}, "as many sizes as the pyramid has levels (4)"),
+        ({SIZES: [400]}, {SIZES: [401]}, "network.rpn.anchor_sizes is (401.0,)"),
         ({**PHASES, "data.size": 1600}, {"data.size": 1616}, "data.size is 1616: it must be small enough for 10000"),
+        ({}, {"netwrok": {}}, "unknown key 'netwrok'"),
+        ({}, {"network.rpn.chanels": 3}, "unknown key 'network.rpn.chanels'"),
+        ({}, {"train.epochs": "ten"}, "train.epochs: expected int, found 'ten'"),
+        ({}, {"train.epochs": True}, "train.epochs: expected int, found True"),
+        ({}, {"data": 3}, "data: expected keys, found 3"),
+        ({}, {SIZES: 16}, "network.rpn.anchor_sizes: expected a list"),
+        ({}, {SIZES: [16, float("nan")]}, "network.rpn.anchor_sizes: expected float"),
+        ({}, {"train.learning_rate": float("inf")}, "train.learning_rate: expected float, found inf"),
     ],
 )
-def test_rules_that_combine_keys(fits, change, message):
+def test_rules_that_combine_keys_and_wrong_types(fits, change, message):
     build_config(_tree(fits))
     with pytest.raises(ConfigError) as caught:
         build_config(_tree({**fits, **change}))

@@ -47,17 +47,15 @@ def test_a_file_bears_its_name_when_it_is_on_the_disk(old, monkeypatch):
 
 @pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
 def test_an_error_leaves_the_old_file(old, error):
-    with pytest.raises(error):
-        with whole_file(old, "wb") as stream:
-            stream.write(b"half of")
-            raise error
+    with pytest.raises(error), whole_file(old, "wb") as stream:
+        stream.write(b"half of")
+        raise error
     assert_untouched(old)
 
 
 def test_a_full_disk_leaves_the_old_file(old, full_disk):
-    with full_disk(1000):
-        with pytest.raises(OSError):
-            write_text(old, "x" * 5000)
+    with full_disk(1000), pytest.raises(OSError):
+        write_text(old, "x" * 5000)
     assert_untouched(old)
 
 
@@ -76,9 +74,8 @@ def test_writers_that_open_by_name_get_the_ending_that_they_need(old):
         assert partial == old.parent / "a.txt.partial.txt"
         partial.write_text("after")
     assert old.read_text() == "after"
-    with pytest.raises(FileNotFoundError):
-        with whole_path(old):
-            pass  # nothing was written
+    with pytest.raises(FileNotFoundError), whole_path(old):
+        pass  # nothing was written
     assert old.read_text() == "after"
 
 

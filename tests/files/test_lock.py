@@ -1,7 +1,6 @@
 """Two runs in one folder: the second is refused, and a dead one holds nothing."""
 
 import os
-import signal
 import subprocess
 import sys
 
@@ -20,12 +19,15 @@ with run_lock(Path(sys.argv[1])):
 """
 
 
+def refused(folder, user):
+    with pytest.raises(RunError, match=f"{folder.name} is in use by {user} "), run_lock(folder):
+        pass
+
+
 def test_the_second_is_refused_until_the_first_lets_go(tmp_path):
     with run_lock(tmp_path / "runs" / "a") as made:
         assert made
-        with pytest.raises(RunError, match=rf"runs/a is in use by process {os.getpid()} "):
-            with run_lock(tmp_path / "runs" / "a"):
-                pass
+        refused(tmp_path / "runs" / "a", f"process {os.getpid()}")
         with run_lock(tmp_path / "runs" / "b"):
             pass
     with run_lock(tmp_path / "runs" / "a") as made:
@@ -35,36 +37,27 @@ def test_the_second_is_refused_until_the_first_lets_go(tmp_path):
 
 def test_a_killed_process_holds_nothing(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE)
-    try:
-        assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(RunError, match=f"in use by process {holder.pid} "):
-            with run_lock(tmp_path):
-                pass
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
-        with run_lock(tmp_path):
-            assert (tmp_path / LOCK).read_text() == f"{os.getpid()}\n"
-    finally:
-        holder.kill()
-        holder.wait()
-        holder.stdout.close()
+    with holder:
+        try:
+            assert holder.stdout.readline() == b"held\n"
+            refused(tmp_path, f"process {holder.pid}")
+        finally:
+            holder.kill()
+    with run_lock(tmp_path):
+        assert (tmp_path / LOCK).read_text() == f"{os.getpid()}\n"
 
 
 def test_a_lock_file_that_says_nothing_of_use(tmp_path):
     with run_lock(tmp_path):
         for text in ("", "garbage", "\xff" * 100):
             (tmp_path / LOCK).write_text(text)
-            with pytest.raises(RunError, match="in use by another process"):
-                with run_lock(tmp_path):
-                    pass
+            refused(tmp_path, "another process")
 
 
 def test_an_error_inside_lets_go(tmp_path):
-    with pytest.raises(KeyError):
-        with run_lock(tmp_path):
+    for _ in range(2):
+        with pytest.raises(KeyError), run_lock(tmp_path):
             raise KeyError
-    with run_lock(tmp_path):
-        pass
 
 
 def test_a_lock_on_a_file_that_was_deleted_is_taken_again(tmp_path, monkeypatch):
@@ -79,23 +72,19 @@ def test_a_lock_on_a_file_that_was_deleted_is_taken_again(tmp_path, monkeypatch)
 
     monkeypatch.setattr(os, "open", open_and_lose)
     with run_lock(tmp_path):
-        with pytest.raises(RunError, match="in use"):
-            with run_lock(tmp_path):
-                pass
+        refused(tmp_path, f"process {os.getpid()}")
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot be locked"):
-        with run_lock(tmp_path / "file" / "run"):
-            pass
+    with pytest.raises(RunError, match="cannot be locked"), run_lock(tmp_path / "file" / "run"):
+        pass
 
 
 def test_a_lock_of_any_file_says_what_it_is_told(tmp_path):
     with file_lock(tmp_path / "a.lock", busy="never"):
-        with pytest.raises(RunError, match=rf"^somewhere is evaluated by process {os.getpid()}$"):
-            with file_lock(tmp_path / "a.lock", busy="somewhere is evaluated by {user}"):
-                pass
-    with pytest.raises(FileNotFoundError):
-        with file_lock(tmp_path / "nowhere" / "a.lock", busy="never"):
+        second = file_lock(tmp_path / "a.lock", busy="somewhere is evaluated by {user}")
+        with pytest.raises(RunError, match=rf"^somewhere is evaluated by process {os.getpid()}$"), second:
             pass
+    with pytest.raises(FileNotFoundError), file_lock(tmp_path / "nowhere" / "a.lock", busy="never"):
+        pass

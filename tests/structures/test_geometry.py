@@ -35,13 +35,7 @@ def test_slice_centres_and_same_grid():
 
 @pytest.mark.parametrize(
     "key, value",
-    [
-        ("spacing", [1, 0, 1]),
-        ("size", [1, 2]),
-        ("origin", [0, 0]),
-        ("direction", None),
-        ("origin", [0, 0, float("nan")]),
-    ],
+    [("spacing", [1, 0, 1]), ("size", [1, 2]), ("origin", [0, 0]), ("direction", None), ("origin", [0, 0, np.nan])],
 )
 def test_a_damaged_record_is_refused(key, value):
     with pytest.raises(GeometryError, match="a geometry needs"):

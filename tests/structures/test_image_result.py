@@ -19,10 +19,7 @@ def test_arrays_are_copied_typed_and_read_only():
     assert (result.gt_boxes.dtype, result.gt_labels.dtype) == (np.float32, np.int32)
     with pytest.raises(ValueError):
         result.boxes[0, 0] = 3
-
-
-def test_background_and_silent_images_are_valid():
-    result = ImageResult(1, "p", [], [], np.zeros((0, 4)), [], [])
+    result = ImageResult(1, "p", [], [], np.zeros((0, 4)), [], [])  # background, and nothing is said of it
     assert result.boxes.shape == result.gt_boxes.shape == (0, 4)
     assert result.scores.shape == result.labels.shape == (0,)
 
