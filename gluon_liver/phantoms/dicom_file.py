@@ -12,13 +12,21 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 IMPLEMENTATION_UID = "2.25.302014859273648201745528190463625187401"
 
 
+def new_header() -> Dataset:
+    """What the files of all phantoms say."""
+    header = Dataset()
+    header.SpecificCharacterSet, header.Manufacturer = "ISO_IR 100", "gluon_liver"
+    header.ReferringPhysicianName = header.PatientBirthDate = ""
+    header.PatientSex, header.QualityControlImage = "O", "YES"
+    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+    return header
+
+
 def write_file(header: Dataset, path: Path) -> None:
     """One DICOM file (PS3.10), written the same way by pydicom 2.4 and 3."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = header.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
+    meta.TransferSyntaxUID, meta.ImplementationClassUID = ExplicitVRLittleEndian, UID(IMPLEMENTATION_UID)
     meta.ImplementationVersionName = "GLUON_LIVER"
     with path.open("wb") as raw:
         target = DicomFileLike(raw)

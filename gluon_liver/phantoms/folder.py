@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 import cv2
 from tqdm import tqdm
@@ -16,38 +16,54 @@ from gluon_liver.files.atomic import write_json
 from gluon_liver.files.output_folder import check_replaced, whole_folder, why_not_written
 from gluon_liver.system.runtime import usable_cores
 
+from .options import PhantomOptions
+
 DICOM_FOLDER, LABELS_FILE = "dicom", "labels.json"
 Record = Dict[str, Any]
 
 
+class PhantomKind(NamedTuple):
+    """What tells the folders of two kinds of phantoms apart.
+
+    name: "ct" or "us". unit, units: what one phantom is called, and several. folders: made beforehand. truth_file: its
+    name. entries: a regular expression of the paths that may lie in a folder that is overwritten. classes,
+    description, flag: of the label file, which has ``flag`` set at its top level.
+    """
+
+    name: str
+    unit: str
+    units: str
+    folders: Tuple[str, ...]
+    truth_file: str
+    entries: str
+    classes: Tuple[str, ...]
+    description: str
+    flag: str
+
+
 def write_phantoms(
     out: Path,
+    kind: PhantomKind,
     write: Callable[[Path, int], Record],
-    *,
-    unit: str,
-    units: str,
+    config: PhantomOptions,
     numbers: Mapping[str, int],
+    *,
     seed: int,
-    folders: Sequence[str],
-    entries: str,
-    labels: Callable[[List[Record]], Record],
-    truth_file: str,
-    truth: Record,
-    jobs: Optional[int],
-    progress: bool,
-    overwrite: bool,
+    jobs: Optional[int] = None,
+    progress: bool = True,
+    overwrite: bool = False,
 ) -> Tuple[List[Record], Record]:
     """Write phantoms to the new folder ``out``, next to it first; returns their records and the label file.
 
-    write: (folder, index) -> the record of one phantom, whose "truth" goes into ``truth_file`` behind ``truth`` and is
-    listed under ``units``. It runs in spawned processes, ``jobs`` of them (default: usable cores). numbers: ``units``,
-    how many, and others that must be 1 or more too. folders: made beforehand. entries: a regular expression of the
-    paths that may lie in a folder that is overwritten. labels: the label file of all records.
+    write: (folder, index) -> the record of one phantom, whose "truth" goes into the truth file behind the options and
+    is listed under the kind's units, and whose "images" are pairs: an image's entry in the label file, and the
+    annotations on it. It runs in spawned processes, ``jobs`` of them (default: usable cores). numbers: how many of the
+    units, and others that must be 1 or more too.
 
     Raises :class:`InputError`: a number out of range, ``out`` exists and ``overwrite`` is not given, it holds something
     that this does not write, or it cannot be written.
     """
-    out, jobs, count = Path(out), usable_cores()[0] if jobs is None else jobs, numbers[units]
+    out, jobs, count = Path(out), usable_cores()[0] if jobs is None else jobs, numbers[kind.units]
     for name, value in {**numbers, "seed": seed, "jobs": jobs}.items():
         least = 0 if name == "seed" else 1
         if value < least:
@@ -56,51 +72,43 @@ def write_phantoms(
         raise InputError(f"seed is {seed}; it must be {MAX_SEED} or less")
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists already; choose another folder or ask for it to be overwritten")
-    check_replaced(out, truth_file, entries)
+    check_replaced(out, kind.truth_file, kind.entries)
+    others = {name: value for name, value in numbers.items() if name != kind.units}
+    truth = {"format": 1, "kind": f"{kind.name}-phantoms", "seed": seed, **others, "options": config.to_json()}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(out, replace=overwrite) as temporary:
-            for name in folders:
+            for name in kind.folders:
                 (temporary / name).mkdir()
             made = _made(partial(write, temporary), count, jobs)
-            records = list(tqdm(made, total=count, unit=unit, desc="phantoms", disable=not progress))
-            coco = labels(records)
-            write_json(temporary / LABELS_FILE, coco, indent=None)
-            whole = {"format": 1, **truth, units: [record["truth"] for record in records]}
-            write_json(temporary / truth_file, whole)
+            records = list(tqdm(made, total=count, unit=kind.unit, desc="phantoms", disable=not progress))
+            labels = _coco_labels(kind, records)
+            write_json(temporary / LABELS_FILE, labels, indent=None)
+            write_json(temporary / kind.truth_file, {**truth, kind.units: [record["truth"] for record in records]})
             # something may have been put into the old folder meanwhile
-            check_replaced(out, truth_file, entries)
+            check_replaced(out, kind.truth_file, kind.entries)
     except OSError as error:
         raise InputError(f"phantoms cannot be written to {out}: {why_not_written(error)}") from error
-    return records, coco
+    return records, labels
 
 
-def coco_labels(records: List[Record], *, classes: Sequence[str], description: str, **flags: bool) -> Record:
-    """COCO of the images and boxes of all records, numbered from 1, with ``flags`` at the top level.
-
-    "images" of a record: each image's entry and the annotations on it.
-    """
+def _coco_labels(kind: PhantomKind, records: List[Record]) -> Record:
+    """COCO of the images and boxes of all records, numbered from 1."""
     images: List[Record] = []
     annotations: List[Record] = []
-    for record in records:
-        for image, boxes in record["images"]:
-            images.append({"id": len(images) + 1, **image})
-            for box in boxes:
-                annotations.append({"id": len(annotations) + 1, "image_id": len(images), **box})
-    return {
-        "info": {"description": description},
-        **flags,
-        "categories": [{"id": index + 1, "name": name} for index, name in enumerate(classes)],
-        "images": images,
-        "annotations": annotations,
-    }
+    for image, boxes in (one for record in records for one in record["images"]):
+        images.append({"id": len(images) + 1, **image})
+        for box in boxes:
+            annotations.append({"id": len(annotations) + 1, "image_id": len(images), **box})
+    categories = [{"id": index, "name": name} for index, name in enumerate(kind.classes, 1)]
+    top = {"info": {"description": kind.description}, kind.flag: True, "categories": categories}
+    return {**top, "images": images, "annotations": annotations}
 
 
 def annotation(category: int, box: Tuple[int, int, int, int], pixels: int, **more: int) -> Record:
     """A COCO annotation of a class index and corners."""
     x1, y1, x2, y2 = box
-    bbox = [x1, y1, x2 - x1, y2 - y1]
-    return {"category_id": category + 1, "bbox": bbox, "area": pixels, "iscrowd": 0, **more}
+    return {"category_id": category + 1, "bbox": [x1, y1, x2 - x1, y2 - y1], "area": pixels, "iscrowd": 0, **more}
 
 
 def _made(make: Callable[[int], Record], count: int, jobs: int) -> Iterator[Record]:

@@ -30,14 +30,13 @@ class Plane:
         self.x, self.y = axis[None, :], axis[:, None]
         self.edge_mm = max(pixel_mm, 1.2)
 
-    def window(self, x_low: float, x_high: float, y_low: float, y_high: float) -> Optional[Window]:
-        """Rows and columns that touch the box grown by the edge, or None outside the plane."""
-        grow = self.edge_mm
+    def window(self, low: Offset, high: Offset) -> Optional[Window]:
+        """Rows and columns that touch the box from ``low`` to ``high`` grown by the edge, or None outside the plane."""
         half = (self.matrix - 1) / 2.0
         limits = []
-        for low, high in ((y_low, y_high), (x_low, x_high)):
-            first = max(0, int(np.floor((low - grow) / self.pixel_mm + half)))
-            last = min(self.matrix, int(np.ceil((high + grow) / self.pixel_mm + half)) + 1)
+        for axis in (1, 0):
+            first = max(0, int(np.floor((low[axis] - self.edge_mm) / self.pixel_mm + half)))
+            last = min(self.matrix, int(np.ceil((high[axis] + self.edge_mm) / self.pixel_mm + half)) + 1)
             if first >= last:
                 return None
             limits.append(slice(first, last))
@@ -64,21 +63,14 @@ def paint(image: Array, window: Window, coverage: Array, hu: Union[float, np.flo
 
 
 class Ellipsoid:
-    """An ellipsoid, turned in the plane.
-
-    half: semi-axes in mm.
-    angle: radians, from x towards y.
-    """
+    """An ellipsoid, turned in the plane. half: semi-axes in mm. angle: radians, from x towards y."""
 
     def __init__(self, centre: Sequence[float], half: Sequence[float], angle: float = 0.0):
         self.centre = tuple(float(value) for value in centre)
         self.half = tuple(float(value) for value in half)
         self.cos, self.sin = float(np.cos(angle)), float(np.sin(angle))
-        self.reach = (
-            float(np.hypot(self.half[0] * self.cos, self.half[1] * self.sin)),
-            float(np.hypot(self.half[0] * self.sin, self.half[1] * self.cos)),
-            self.half[2],
-        )
+        a, b = self.half[:2]
+        self.reach = np.hypot((a * self.cos, a * self.sin), (b * self.sin, b * self.cos))
 
     def distance(self, x: Array, y: Array, z: Union[float, Array]) -> Array:
         """First-order distance k (k - 1) / |grad|: exact at the surface, right in sign everywhere."""
@@ -98,10 +90,8 @@ class Ellipsoid:
         rest = 1.0 - ((z - self.centre[2]) / self.half[2]) ** 2
         if rest <= 0.0:
             return None
-        scale = np.sqrt(rest)
-        x, y = self.centre[0] + shift[0], self.centre[1] + shift[1]
-        dx, dy = self.reach[0] * scale, self.reach[1] * scale
-        return plane.window(x - dx, x + dx, y - dy, y + dy)
+        centre, reach = np.add(self.centre[:2], shift[:2]), self.reach * np.sqrt(rest)
+        return plane.window(centre - reach, centre + reach)
 
 
 class Tubes:

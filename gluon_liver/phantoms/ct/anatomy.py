@@ -10,7 +10,7 @@ from typing import List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from gluon_liver.phantoms.shapes import Ellipsoid, Offset, Plane, Texture, Window, smooth_cut, smooth_union
+from gluon_liver.phantoms.shapes import Ellipsoid, Plane, Texture, Window, smooth_cut, smooth_union
 from gluon_liver.structures.arrays import Array
 
 SPINE_Y = 55.0
@@ -42,16 +42,11 @@ class Liver:
         self.lows = np.array([-165.0, -110.0, -110.0]) * scale
         self.highs = np.array([90.0, 100.0, 85.0]) * scale
 
-    def window(self, plane: Plane, z: float, shift: Offset) -> Optional[Window]:
-        """Where the plane at ``z`` may show the organ, moved by ``shift`` (x, y) mm; None where it cannot."""
+    def window(self, plane: Plane, z: float, shift: Array) -> Optional[Window]:
+        """Where the plane at ``z`` may show the organ, moved by ``shift`` (x, y, z) mm; None where it cannot."""
         if not self.lows[2] < z < self.highs[2]:
             return None
-        return plane.window(
-            self.lows[0] + shift[0],
-            self.highs[0] + shift[0],
-            self.lows[1] + shift[1],
-            self.highs[1] + shift[1],
-        )
+        return plane.window(self.lows + shift, self.highs + shift)
 
     def distance(self, x: Array, y: Array, z: Union[float, Array], surface: Array) -> Array:
         """mm, negative inside. ``surface``: ``self.surface`` at the points, which makes it uneven."""

@@ -59,15 +59,18 @@ TISSUES: Dict[str, Tuple[Tuple[float, float], float, float]] = {
 }
 BLOOD = ("aorta", "artery", "portal", "hepatic", "cava")
 
-CYST_HU = (0.0, 15.0)
-HEMANGIOMA_NODULE_OF_AORTA = (0.80, 1.00)
-HEMANGIOMA_POOL_OF_AORTA = (0.92, 1.00)
-HCC_BELOW_LIVER = (6.0, 12.0)
-HCC_ARTERIAL_ABOVE_LIVER = (40.0, 60.0)
-HCC_LIVER_TO_LESION = (1.15, 1.27)
-CAPSULE_ABOVE_LIVER = (12.0, 20.0)
-AMBIGUOUS_BELOW_LIVER = (8.0, 14.0)
-AMBIGUOUS_ARTERIAL_ABOVE_LIVER = (50.0, 75.0)
+# of a lesion: HU below or above the liver, factors of the aorta, liver-to-lesion ratio
+LESIONS = {
+    "hcc_below_liver": (6.0, 12.0),
+    "ambiguous_below_liver": (8.0, 14.0),
+    "hcc_arterial_above_liver": (40.0, 60.0),
+    "ambiguous_arterial_above_liver": (50.0, 75.0),
+    "hcc_liver_to_lesion": (1.15, 1.27),
+    "capsule_above_liver": (12.0, 20.0),
+    "hemangioma_nodule_of_aorta": (0.80, 1.00),
+    "hemangioma_pool_of_aorta": (0.92, 1.00),
+    "cyst": (0.0, 15.0),
+}
 
 Attenuation = Dict[str, Dict[str, float]]
 
@@ -81,8 +84,8 @@ def random_attenuation(rng: np.random.Generator) -> Attenuation:
     base = {tissue: rng.uniform(*limits) for tissue, (limits, _, _) in TISSUES.items()}
     for tissue in BLOOD:
         base[tissue] = base["aorta"]
-    values: Attenuation = {phase: {} for phase in PHASES}
-    for tissue, (_, arterial, delayed) in TISSUES.items():
-        for phase, gain in zip(PHASES, (0.0, arterial, delayed)):
-            values[phase][tissue] = float(base[tissue] + factor * gain)
-    return values
+    gains = {tissue: (0.0, arterial, delayed) for tissue, (_, arterial, delayed) in TISSUES.items()}
+    return {
+        phase: {tissue: float(base[tissue] + factor * gain[number]) for tissue, gain in gains.items()}
+        for number, phase in enumerate(PHASES)
+    }

@@ -13,25 +13,23 @@ from typing import Dict, Tuple
 import numpy as np
 from pydicom.dataset import Dataset
 
-from gluon_liver.phantoms.dicom_file import write_file
+from gluon_liver.phantoms.dicom_file import new_header, write_file
 
 from .attenuation import PHASES
 from .study import PhantomStudy
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 SERIES = {
-    # phase: (SeriesDescription, SeriesNumber, time of the scan, contrast medium)
-    "non_contrast": ("ABDOMEN NON CONTRAST", 2, "100000", False),
-    "arterial": ("LIVER ARTERIAL", 3, "100425", True),
-    "delayed": ("DELAYED 5 MIN", 4, "100900", True),
+    # phase: (SeriesDescription, SeriesNumber, time of the scan)
+    "non_contrast": ("ABDOMEN NON CONTRAST", "2", "100000"),
+    "arterial": ("LIVER ARTERIAL", "3", "100425"),
+    "delayed": ("DELAYED 5 MIN", "4", "100900"),
 }
 PADDING_VALUE = -2000
 _WRITING = 4
 
-SliceKey = Tuple[str, int]
 
-
-def write_study(study: PhantomStudy, folder: Path) -> Dict[SliceKey, Tuple[str, str]]:
+def write_study(study: PhantomStudy, folder: Path) -> Dict[Tuple[str, int], Tuple[str, str]]:
     """Write every slice of every phase into ``folder``, which must exist.
 
     Returns (file name, SOPInstanceUID) by (phase, slice), slice 0 nearest to the feet.
@@ -43,88 +41,55 @@ def write_study(study: PhantomStudy, folder: Path) -> Dict[SliceKey, Tuple[str, 
     names = dict(zip(keys, rng.permutation(len(keys))))
     written = {}
     for phase in PHASES:
-        header = _series_header(study, phase, intercept)
-        count = len(study.hu[phase])
-        numbers = {"rising": np.arange(count), "falling": np.arange(count)[::-1]}.get(numbering)
-        if numbers is None:
-            numbers = rng.permutation(count)
-        for z in range(count):
-            uid = study.uid(phase, z)
-            _fill_slice(header, study, phase, z, uid, int(numbers[z]) + 1, intercept)
-            name = f"{names[phase, z]:04d}.dcm"
+        header = _series_header(study, phase)
+        header.RescaleIntercept, header.RescaleSlope, header.RescaleType = str(intercept), "1", "HU"
+        rising = np.arange(len(study.hu[phase]))
+        numbers = rng.permutation(rising) if numbering == "shuffled" else rising[:: 1 if numbering == "rising" else -1]
+        for z, number in enumerate(numbers):
+            uid, name = study.uid(phase, z), f"{names[phase, z]:04d}.dcm"
+            header.SOPInstanceUID, header.InstanceNumber = uid, str(number + 1)
+            header.ImagePositionPatient = [_decimal(mm) for mm in study.geometry.index_to_world(np.array([z, 0, 0]))]
+            header.SliceLocation = header.ImagePositionPatient[2]
+            stored = study.hu[phase][z] - np.int16(intercept)
+            stored[study.padded] = PADDING_VALUE
+            header.add_new("PixelData", "OW", stored.astype("<i2").tobytes())
             write_file(header, folder / name)
             written[phase, z] = (name, uid)
     return written
 
 
-def _series_header(study: PhantomStudy, phase: str, intercept: int) -> Dataset:
+def _series_header(study: PhantomStudy, phase: str) -> Dataset:
     """The elements that all slices of a series share."""
-    description, number, time, contrast = SERIES[phase]
     date = datetime.date(2020, 1, 1) + datetime.timedelta(days=study.patient + 180 * study.visit)
-    geometry = study.geometry[phase]
-    header = Dataset()
-    header.SpecificCharacterSet = "ISO_IR 100"
+    geometry, header = study.geometry, new_header()
     header.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    header.SOPClassUID = CT_IMAGE_STORAGE
+    header.SOPClassUID, header.Modality = CT_IMAGE_STORAGE, "CT"
     header.StudyDate = header.SeriesDate = header.AcquisitionDate = header.ContentDate = date.strftime("%Y%m%d")
+    header.SeriesDescription, header.SeriesNumber, time = SERIES[phase]
     header.StudyTime = SERIES[PHASES[0]][2]
     header.SeriesTime = header.AcquisitionTime = header.ContentTime = time
-    header.AccessionNumber = f"PH{study.index:06d}"
-    header.Modality = "CT"
-    header.Manufacturer = "gluon_liver"
-    header.ManufacturerModelName = "CT phantom"
-    header.ReferringPhysicianName = ""
-    header.StudyDescription = "SYNTHETIC ABDOMEN 3 PHASES"
-    header.SeriesDescription = description
+    header.ManufacturerModelName, header.ConvolutionKernel = "CT phantom", "PHANTOM SOFT"
+    header.StudyDescription, header.BodyPartExamined = "SYNTHETIC ABDOMEN 3 PHASES", "ABDOMEN"
     header.PatientName = f"PHANTOM^CT^{study.patient:04d}"
     header.PatientID = f"PHANTOM-{study.seed}-{study.patient:04d}"
-    header.PatientBirthDate = ""
-    header.PatientSex = "O"
-    header.QualityControlImage = "YES"
-    if contrast:
+    if phase != "non_contrast":
         header.ContrastBolusAgent = "SIMULATED IODINE"
-    header.BodyPartExamined = "ABDOMEN"
     header.SliceThickness = _decimal(study.slice_thickness_mm)
-    header.KVP = "120"
+    header.KVP, header.XRayTubeCurrent, header.GantryDetectorTilt = "120", "200", "0"
     header.DataCollectionDiameter = "500"
     header.ReconstructionDiameter = _decimal(geometry.spacing[1] * geometry.size[1])
-    header.GantryDetectorTilt = "0"
-    header.XRayTubeCurrent = "200"
-    header.ConvolutionKernel = "PHANTOM SOFT"
-    header.PatientPosition = "HFS"
-    header.StudyInstanceUID = study.study_uid
-    header.SeriesInstanceUID = study.uid(phase)
-    header.StudyID = f"{study.index}"
-    header.SeriesNumber = str(number)
-    header.AcquisitionNumber = "1"
-    header.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
-    header.FrameOfReferenceUID = study.uid("frame of reference")
-    header.PositionReferenceIndicator = ""
-    header.SamplesPerPixel = 1
-    header.PhotometricInterpretation = "MONOCHROME2"
+    header.StudyInstanceUID, header.SeriesInstanceUID = study.study_uid, study.uid(phase)
+    header.AccessionNumber, header.StudyID, header.AcquisitionNumber = f"PH{study.index:06d}", f"{study.index}", "1"
+    header.PatientPosition, header.ImageOrientationPatient = "HFS", ["1", "0", "0", "0", "1", "0"]
+    header.FrameOfReferenceUID, header.PositionReferenceIndicator = study.uid("frame of reference"), ""
     _, header.Rows, header.Columns = geometry.size
-    header.PixelSpacing = [_decimal(geometry.spacing[1]), _decimal(geometry.spacing[2])]
+    header.PixelSpacing = [_decimal(mm) for mm in geometry.spacing[1:]]
     header.BitsAllocated = header.BitsStored = 16
-    header.HighBit = 15
-    header.PixelRepresentation = 1
+    header.HighBit, header.PixelRepresentation = 15, 1
     if study.padded.any():
         header.add_new("PixelPaddingValue", "SS", PADDING_VALUE)
     header.WindowCenter, header.WindowWidth = "80", "150"
-    header.RescaleIntercept, header.RescaleSlope, header.RescaleType = str(intercept), "1", "HU"
     return header
-
-
-def _fill_slice(
-    header: Dataset, study: PhantomStudy, phase: str, z: int, uid: str, number: int, intercept: int
-) -> None:
-    x, y, height = study.geometry[phase].index_to_world(np.array([z, 0, 0]))
-    header.SOPInstanceUID = uid
-    header.InstanceNumber = str(number)
-    header.ImagePositionPatient = [_decimal(x), _decimal(y), _decimal(height)]
-    header.SliceLocation = _decimal(height)
-    stored = study.hu[phase][z] - np.int16(intercept)
-    stored[study.padded] = PADDING_VALUE
-    header.add_new("PixelData", "OW", stored.astype("<i2").tobytes())
 
 
 def _decimal(value: float) -> str:

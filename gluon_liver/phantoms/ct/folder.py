@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Optional
+from typing import Any
 
-from gluon_liver.phantoms.folder import DICOM_FOLDER, Record, annotation, coco_labels, write_phantoms
+from gluon_liver.phantoms.folder import DICOM_FOLDER, PhantomKind, Record, annotation, write_phantoms
 
 from .attenuation import PHASES
 from .config import CTPhantomConfig
@@ -14,48 +14,25 @@ from .dicom_writer import write_study
 from .lesions import CLASSES
 from .study import PhantomStudy, make_ct_study
 
-TRUTH_FILE = "phantom.json"
 ENTRIES = r"(dicom(/study-\d+(/\d+\.dcm)?)?|labels\.json|phantom\.json)"
-DESCRIPTION = "synthetic CT phantoms; boxes from the lesions' own masks"
+TEXT = "synthetic CT phantoms; boxes from the lesions' own masks"
+KIND = PhantomKind("ct", "study", "studies", (DICOM_FOLDER,), "phantom.json", ENTRIES, CLASSES, TEXT, "exhaustive")
 
 
-def write_ct_phantoms(
-    out: Path,
-    *,
-    config: CTPhantomConfig,
-    studies: int,
-    seed: int,
-    jobs: Optional[int] = None,
-    progress: bool = True,
-    overwrite: bool = False,
-) -> Record:
+def write_ct_phantoms(out: Path, *, config: CTPhantomConfig, studies: int, seed: int, **how: Any) -> Record:
     """Write ``studies`` phantoms to the new folder ``out`` and return counts of what was written.
 
     out/dicom/study-NNNN/NNNN.dcm: all phases of a study in one folder. out/labels.json: COCO boxes (xywh,
     pixels) on all phases with ``"exhaustive": true``; a study without lesions is named by its middle slices.
     out/phantom.json: options, and per study its patient and lesions (class, centre in DICOM mm, diameter in
-    mm).
+    mm). how: ``jobs``, ``progress`` and ``overwrite`` of :func:`write_phantoms`.
 
     The files depend on ``config`` and ``seed`` alone, not on ``jobs`` (processes; default: usable cores), and study k
     is the same however many are made. Processes are spawned: a script that calls this with jobs > 1 needs the
     usual ``if __name__ == "__main__"``. Raises InputError as :func:`write_phantoms`.
     """
-    records, labels = write_phantoms(
-        out,
-        partial(_write_study, config, seed),
-        unit="study",
-        units="studies",
-        numbers={"studies": studies},
-        seed=seed,
-        folders=(DICOM_FOLDER,),
-        entries=ENTRIES,
-        labels=partial(coco_labels, classes=CLASSES, description=DESCRIPTION, exhaustive=True),
-        truth_file=TRUTH_FILE,
-        truth={"kind": "ct-phantoms", "seed": seed, "options": config.to_json()},
-        jobs=jobs,
-        progress=progress,
-        overwrite=overwrite,
-    )
+    write = partial(_write_study, config, seed)
+    records, labels = write_phantoms(out, KIND, write, config, {"studies": studies}, seed=seed, **how)
     return {
         "studies": studies,
         "patients": len({record["truth"]["patient"] for record in records}),
@@ -74,45 +51,29 @@ def _write_study(config: CTPhantomConfig, seed: int, out: Path, index: int) -> R
     boxed = {(box.phase, box.slice) for box in study.boxes}
     if not boxed:
         boxed = {(phase, len(study.hu[phase]) // 2) for phase in PHASES}
+    _, rows, columns = study.geometry.size
     images = []
     for phase, z in sorted(boxed, key=lambda key: (PHASES.index(key[0]), key[1])):
         name, uid = written[phase, z]
-        rows, columns = study.hu[phase].shape[1:]
-        image = {
+        image: Record = {
             "file_name": f"{DICOM_FOLDER}/{folder.name}/{name}",
             "sop_instance_uid": uid,
             "study": study.study_uid,
-            "phase": phase,
-            "slice": z,
-            "width": columns,
-            "height": rows,
         }
-        boxes = [
-            annotation(CLASSES.index(study.lesions[one.lesion].label), one.box, one.pixels, lesion=one.lesion)
-            for one in study.boxes
-            if (one.phase, one.slice) == (phase, z)
-        ]
-        images.append((image, boxes))
+        image.update(phase=phase, slice=z, width=columns, height=rows)
+        shown = (one for one in study.boxes if (one.phase, one.slice) == (phase, z))
+        labels = ((CLASSES.index(study.lesions[one.lesion].label), one) for one in shown)
+        images.append((image, [annotation(label, one.box, one.pixels, lesion=one.lesion) for label, one in labels]))
     classes = [lesion.label for lesion in study.lesions]
     return {"images": images, "files": len(written), "classes": classes, "truth": _truth(study)}
 
 
 def _truth(study: PhantomStudy) -> Record:
-    lesions = [
-        {
-            "class": lesion.label,
-            "centre_mm": [round(c + o, 2) for c, o in zip(lesion.centre_mm, study.world_offset_mm)],
-            "diameter_mm": round(lesion.diameter_mm, 2),
-            "ambiguous": lesion.ambiguous,
-        }
-        for lesion in study.lesions
-    ]
+    lesions = []
+    for one in study.lesions:
+        centre = [round(c + o, 2) for c, o in zip(one.centre_mm, study.world_offset_mm)]
+        size = {"diameter_mm": round(one.diameter_mm, 2), "ambiguous": one.ambiguous}
+        lesions.append({"class": one.label, "centre_mm": centre, **size})
     shifts = {phase: [round(v, 2) for v in shift] for phase, shift in study.shifts_mm.items()}
-    return {
-        "study": study.study_uid,
-        "patient": study.patient,
-        "visit": study.visit,
-        "noise_sd_hu": round(study.noise_sd_hu, 2),
-        "breathing_mm": shifts,
-        "lesions": lesions,
-    }
+    truth = {"study": study.study_uid, "patient": study.patient, "visit": study.visit}
+    return {**truth, "noise_sd_hu": round(study.noise_sd_hu, 2), "breathing_mm": shifts, "lesions": lesions}

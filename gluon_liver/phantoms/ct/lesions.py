@@ -7,7 +7,7 @@ drawn before it, from distributions that all classes share.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Lesion:
         centre, reach = np.asarray(self.centre_mm) + shift, self.reach_mm
         if abs(z - centre[2]) > reach[2] + plane.edge_mm:
             return None
-        return plane.window(centre[0] - reach[0], centre[0] + reach[0], centre[1] - reach[1], centre[1] + reach[1])
+        return plane.window(centre - reach, centre + reach)
 
     def depth(self, x: Array, y: Array, z: float) -> Tuple[Array, Array]:
         """Relative radius (1 at the surface) and signed distance in mm at offsets from the centre."""
@@ -156,25 +156,17 @@ def random_lesion(
     half = 0.5 * diameter * stretch / stretch.prod() ** (1.0 / 3.0)
     outline, inner = Texture(rng, 0.75 * diameter), Texture(rng, max(6.0, 0.35 * diameter))
     nodules, offset = _nodules(rng, diameter), rng.standard_normal(3)
-    unfilled, large, dead = rng.uniform(0.25, 0.5), max(0.0, diameter - 20.0), rng.uniform(0.08, 0.2)
-    is_hemangioma, is_hcc = label == "hemangioma", label == "hcc"
-    return Lesion(
-        label=label,
-        centre_mm=triple(centre),
-        diameter_mm=diameter,
-        half_mm=triple(half),
-        ambiguous=ambiguous,
-        roughness=roughness,
-        hu=_attenuation(rng, label, ambiguous, tissue),
-        outline=outline,
-        inner=inner,
-        nodules=nodules,
-        unfilled=unfilled if is_hemangioma and diameter > UNFILLED_FROM_MM and not ambiguous else 0.0,
-        mosaic_hu=min(14.0, 4.0 + 0.4 * large) if is_hcc and not ambiguous else 0.0,
-        necrosis=(*(0.14 * diameter * offset / np.linalg.norm(offset)), dead * diameter)
-        if is_hcc and diameter > NECROSIS_FROM_MM and not ambiguous
-        else None,
-    )
+    unfilled, dead = rng.uniform(0.25, 0.5), rng.uniform(0.08, 0.2)
+    values = _attenuation(rng, label, ambiguous, tissue)
+    inside: Dict[str, Any] = {}
+    if label == "hemangioma" and diameter > UNFILLED_FROM_MM and not ambiguous:
+        inside["unfilled"] = unfilled
+    if label == "hcc" and not ambiguous:
+        inside["mosaic_hu"] = min(14.0, 4.0 + 0.4 * max(0.0, diameter - 20.0))
+        if diameter > NECROSIS_FROM_MM:
+            inside["necrosis"] = (*(0.14 * diameter * offset / np.linalg.norm(offset)), dead * diameter)
+    sizes = triple(centre), diameter, triple(half)
+    return Lesion(label, *sizes, ambiguous, roughness, values, outline, inner, nodules, **inside)
 
 
 def _nodules(rng: np.random.Generator, diameter: float) -> Array:
@@ -196,38 +188,26 @@ def _attenuation(
     rng: np.random.Generator, label: str, ambiguous: bool, tissue: hu.Attenuation
 ) -> Dict[str, Dict[str, float]]:
     """CT numbers by phase and part, from the ranges of :mod:`attenuation`."""
-    below, ambiguous_below, above, ambiguous_above, ratio, capsule, nodule, pool, cyst = (
-        rng.uniform(*limits)
-        for limits in (
-            hu.HCC_BELOW_LIVER,
-            hu.AMBIGUOUS_BELOW_LIVER,
-            hu.HCC_ARTERIAL_ABOVE_LIVER,
-            hu.AMBIGUOUS_ARTERIAL_ABOVE_LIVER,
-            hu.HCC_LIVER_TO_LESION,
-            hu.CAPSULE_ABOVE_LIVER,
-            hu.HEMANGIOMA_NODULE_OF_AORTA,
-            hu.HEMANGIOMA_POOL_OF_AORTA,
-            hu.CYST_HU,
-        )
-    )
+    one = {name: rng.uniform(*limits) for name, limits in hu.LESIONS.items()}
     encapsulated = rng.random() < 0.8
     plain, arterial, delayed = (tissue[phase] for phase in hu.PHASES)
     if label == "cyst":
-        return {phase: {"body": cyst} for phase in hu.PHASES}
-    early = {"body": arterial["liver"] + ambiguous_above}
-    before = {"body": plain["liver"] - ambiguous_below}
+        return {phase: {"body": one["cyst"]} for phase in hu.PHASES}
+    early = {"body": arterial["liver"] + one["ambiguous_arterial_above_liver"]}
+    before = {"body": plain["liver"] - one["ambiguous_below_liver"]}
     if label == "hemangioma":
-        late = {"body": pool * delayed["aorta"]}
+        late = {"body": one["hemangioma_pool_of_aorta"] * delayed["aorta"]}
         if not ambiguous:
             before = {"body": plain["aorta"]}
-            early = {"body": arterial["hepatic"] - 4.0, "nodule": nodule * arterial["aorta"]}
+            nodule = one["hemangioma_nodule_of_aorta"] * arterial["aorta"]
+            early = {"body": arterial["hepatic"] - 4.0, "nodule": nodule}
             late["unfilled"] = plain["aorta"] + 16.0
         return {"non_contrast": before, "arterial": early, "delayed": late}
-    late = {"body": delayed["liver"] / ratio}
+    late = {"body": delayed["liver"] / one["hcc_liver_to_lesion"]}
     if encapsulated:
-        late["capsule"] = delayed["liver"] + capsule
+        late["capsule"] = delayed["liver"] + one["capsule_above_liver"]
     if not ambiguous:
-        before = {"body": plain["liver"] - below, "necrosis": 28.0}
-        early = {"body": arterial["liver"] + above, "necrosis": 32.0}
+        before = {"body": plain["liver"] - one["hcc_below_liver"], "necrosis": 28.0}
+        early = {"body": arterial["liver"] + one["hcc_arterial_above_liver"], "necrosis": 32.0}
         late["necrosis"] = 34.0
     return {"non_contrast": before, "arterial": early, "delayed": late}

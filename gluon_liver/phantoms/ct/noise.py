@@ -22,21 +22,19 @@ def noise_filter(shape: Tuple[int, int], pixel_mm: Tuple[float, float]) -> Array
     shape: (rows, columns); pixel_mm: (row spacing, column spacing). Returns float32 (rows, columns // 2 + 1).
     """
     rows, columns = shape
-    fy = fft.fftfreq(rows, pixel_mm[0])[:, None]
-    fx = fft.fftfreq(columns, pixel_mm[1])[None, :]
-    frequency = np.hypot(fx, fy)
+    frequency = np.hypot(fft.fftfreq(columns, pixel_mm[1])[None, :], fft.fftfreq(rows, pixel_mm[0])[:, None])
     power = (frequency + FLOOR_PER_MM) * np.exp(-((frequency / CUTOFF_PER_MM) ** 2))
     amplitude = np.sqrt(power / power.mean())
     return amplitude[:, : columns // 2 + 1].astype(np.float32)
 
 
 def correlated_noise(
-    rng: np.random.Generator, slices: int, shape: Tuple[int, int], pixel_mm: Tuple[float, float], sd_hu: float
+    rng: np.random.Generator, shape: Tuple[int, ...], pixel_mm: Tuple[float, float], sd_hu: float
 ) -> Array:
-    """Noise in HU, float32 (slices, rows, columns): SD ``sd_hu``, correlated in-plane, independent between slices."""
-    amplitude = noise_filter(shape, pixel_mm) * np.float32(sd_hu)
-    noise = np.empty((slices,) + tuple(shape), np.float32)
+    """Noise in HU, float32 ``shape`` (slices, rows, columns): SD ``sd_hu``, correlated in-plane, not between slices."""
+    _, rows, columns = shape
+    amplitude = noise_filter((rows, columns), pixel_mm) * np.float32(sd_hu)
+    noise = rng.standard_normal(shape, dtype=np.float32)
     for plane in noise:
-        white = rng.standard_normal(shape, dtype=np.float32)
-        plane[...] = fft.irfft2(fft.rfft2(white) * amplitude, s=shape)
+        plane[...] = fft.irfft2(fft.rfft2(plane) * amplitude, s=plane.shape)
     return noise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -14,17 +14,15 @@ from .anatomy import SPINE_Y, Abdomen
 from .lesions import Lesion
 from .vessels import Vessels
 
+Hu = Union[float, Array]
+
 LIVER_GRAIN_HU = 2.5
 WALL_GAP_MM = 1.5
 
 
 @dataclass
 class LesionMask:
-    """Share of each voxel that a lesion covers.
-
-    start: voxel (z, y, x) of the series that is the first of ``coverage``.
-    coverage: float32 (slices, rows, columns), 0 to 1.
-    """
+    """Share of each voxel that a lesion covers: float32 (slices, rows, columns), from voxel ``start`` (z, y, x) on."""
 
     start: Tuple[int, int, int]
     coverage: Array
@@ -32,12 +30,18 @@ class LesionMask:
 
 @dataclass
 class Scene:
-    """What a patient's study shows before the scanner adds noise; lengths in mm, frame of :mod:`shapes`."""
+    """What a patient's study shows before the scanner adds noise; lengths in mm, frame of :mod:`shapes`.
+
+    z_mm: slice centres, rising. A slice is the mean of ``subslices`` thin planes spread evenly over its thickness.
+    """
 
     plane: Plane
     abdomen: Abdomen
     vessels: Vessels
     lesions: Sequence[Lesion]
+    z_mm: Array
+    thickness_mm: float
+    subslices: int
     _wall: Tuple[Array, ...] = field(init=False, repr=False)
     _beside_spine: Array = field(init=False, repr=False)
 
@@ -46,27 +50,16 @@ class Scene:
         block = Ellipsoid((0.0, SPINE_Y + 22.0, 0.0), (46.0, 42.0, 1.0))
         self._beside_spine = 1.0 - self.plane.coverage(block.distance(self.plane.x, self.plane.y, 0.0))
 
-    def render(
-        self,
-        tissue: Dict[str, float],
-        phase: str,
-        *,
-        z_mm: Array,
-        thickness_mm: float,
-        subslices: int,
-        shift_mm: Array,
-    ) -> Tuple[Array, List[LesionMask]]:
+    def render(self, tissue: Dict[str, float], phase: str, shift_mm: Array) -> Tuple[Array, List[LesionMask]]:
         """Noise-free HU, float32 (slices, rows, columns), and one mask per lesion.
 
-        A slice is the mean of ``subslices`` thin planes spread evenly over its thickness.
-        tissue: HU by tissue in this phase. z_mm: slice centres, rising.
-        shift_mm: (x, y, z) displacement of the organs by breathing.
+        tissue: HU by tissue in this phase. shift_mm: (x, y, z) displacement of the organs by breathing.
         """
         bases = [self._base(tissue, vertebra) for vertebra in (False, True)]
-        offsets = ((np.arange(subslices) + 0.5) / subslices - 0.5) * thickness_mm
-        image = np.zeros((len(z_mm), self.plane.matrix, self.plane.matrix), np.float32)
-        masks = [self._empty_mask(lesion, z_mm, thickness_mm, shift_mm) for lesion in self.lesions]
-        for index, centre in enumerate(z_mm):
+        offsets = ((np.arange(self.subslices) + 0.5) / self.subslices - 0.5) * self.thickness_mm
+        image = np.zeros((len(self.z_mm), self.plane.matrix, self.plane.matrix), np.float32)
+        masks = [self._empty_mask(lesion, shift_mm) for lesion in self.lesions]
+        for index, centre in enumerate(self.z_mm):
             for offset in offsets:
                 z = float(centre + offset)
                 thin = bases[int(self.abdomen.vertebra(z))].copy()
@@ -76,9 +69,9 @@ class Scene:
                 for lesion, mask in zip(self.lesions, masks):
                     self._lesion(thin, lesion, mask, phase, index, z, shift_mm)
                 image[index] += thin
-            image[index] /= np.float32(subslices)
+            image[index] /= np.float32(self.subslices)
         for mask in masks:
-            mask.coverage /= np.float32(subslices)
+            mask.coverage /= np.float32(self.subslices)
         return image, masks
 
     def _base(self, tissue: Dict[str, float], vertebra: bool) -> Array:
@@ -111,24 +104,18 @@ class Scene:
         return image
 
     def _paint(
-        self,
-        image: Array,
-        shape: Ellipsoid,
-        z: float,
-        shift: Array,
-        hu: float,
-        *,
-        inset: float = 0.0,
-        walled: bool = False,
+        self, image: Array, shape: Ellipsoid, z: float, shift: Array, hu: Hu, inset: float = 0.0, walled: bool = False
     ) -> None:
+        """hu: a number, or one for each row of the plane, (rows, 1)."""
         window = shape.window(self.plane, z - shift[2], shift)
         if window is None:
             return
         x, y = self.plane.axes(window, shift)
-        distance = shape.distance(x, y, z - shift[2]) + np.float32(inset)
+        distance = shape.distance(x, y, z - shift[2])
         if walled:
             distance = np.maximum(distance, self._wall[2][window] + np.float32(WALL_GAP_MM))
-        paint(image, window, self.plane.coverage(distance), np.float32(hu))
+        values = hu[window[0]] if isinstance(hu, np.ndarray) else np.float32(hu)
+        paint(image, window, self.plane.coverage(distance + np.float32(inset)), values)
 
     def _organs(self, image: Array, tissue: Dict[str, float], z: float, shift: Array) -> None:
         abdomen, plane = self.abdomen, self.plane
@@ -164,15 +151,10 @@ class Scene:
         wall_mm: float,
     ) -> None:
         """Stomach or bowel: a wall, fluid at the back and gas in front of ``level_y``."""
-        window = shape.window(self.plane, z - shift[2], shift)
-        if window is None:
-            return
-        x, y = self.plane.axes(window, shift)
-        distance = np.maximum(shape.distance(x, y, z - shift[2]), self._wall[2][window] + np.float32(WALL_GAP_MM))
-        paint(image, window, self.plane.coverage(distance), np.float32(tissue["gut_wall"]))
-        gas = self.plane.coverage(y - np.float32(level_y))
+        gas = self.plane.coverage(self.plane.y - np.float32(shift[1]) - np.float32(level_y))
         content = np.float32(tissue["gut_content"]) + gas * np.float32(tissue["gas"] - tissue["gut_content"])
-        paint(image, window, self.plane.coverage(distance + np.float32(wall_mm)), content)
+        self._paint(image, shape, z, shift, tissue["gut_wall"], walled=True)
+        self._paint(image, shape, z, shift, content, wall_mm, walled=True)
 
     def _liver(self, image: Array, tissue: Dict[str, float], z: float, shift: Array) -> None:
         liver, plane, z_organ = self.abdomen.liver, self.plane, z - float(shift[2])
@@ -190,8 +172,7 @@ class Scene:
             hu = np.float32(tissue["portal" if kind == "trunk" else kind])
             tubes = self.vessels[kind]
             for index in tubes.cut_by(z_organ):
-                low, high = tubes.lows[index] + shift, tubes.highs[index] + shift
-                spot = plane.window(low[0], high[0], low[1], high[1])
+                spot = plane.window(tubes.lows[index] + shift, tubes.highs[index] + shift)
                 if spot is not None:
                     share = plane.coverage(tubes.distance(index, *plane.axes(spot, shift), z_organ))
                     paint(image, spot, share if kind == "trunk" else share * inside[spot], hu)
@@ -203,10 +184,10 @@ class Scene:
         aorta = Ellipsoid((*abdomen.aorta_centre, z), (abdomen.aorta_radius, abdomen.aorta_radius, 1.0))
         self._paint(image, aorta, z, np.zeros(3), tissue["aorta"])
 
-    def _empty_mask(self, lesion: Lesion, z_mm: Array, thickness_mm: float, shift: Array) -> LesionMask:
-        reach = lesion.reach_mm[2] + 0.5 * thickness_mm + self.plane.edge_mm
+    def _empty_mask(self, lesion: Lesion, shift: Array) -> LesionMask:
+        reach = lesion.reach_mm[2] + 0.5 * self.thickness_mm + self.plane.edge_mm
         centre = lesion.centre_mm[2] + shift[2]
-        touched = [k for k, z in enumerate(z_mm) if abs(z - centre) <= reach]
+        touched = [k for k, z in enumerate(self.z_mm) if abs(z - centre) <= reach]
         rows, columns = lesion.window(self.plane, centre, shift) or (slice(0, 0), slice(0, 0))
         first = touched[0] if touched else 0
         shape = (len(touched), rows.stop - rows.start, columns.stop - columns.start)

@@ -52,19 +52,18 @@ class PhantomStudy:
     """One study in memory.
 
     patient counts from 0, visit is 0 or 1.
-    hu: int16 (z, y, x) by phase, z rising towards the head. geometry: by phase. masks: one a lesion.
+    hu: int16 (z, y, x) by phase, z rising towards the head. geometry: of all phases. masks: one a lesion.
     lesions: in the patient frame, whose origin lies at ``world_offset_mm`` in DICOM coordinates.
     shifts_mm: (x, y, z) displacement of the organs by phase, zero in the arterial one.
     padded: pixels (y, x) outside the reconstruction circle. uid_root: what every UID is derived from.
     """
 
-    config: CTPhantomConfig
     seed: int
     index: int
     patient: int
     visit: int
     hu: Dict[str, Array]
-    geometry: Dict[str, Geometry]
+    geometry: Geometry
     lesions: Tuple[Lesion, ...]
     boxes: Tuple[PhantomBox, ...]
     masks: Dict[str, List[LesionMask]]
@@ -110,7 +109,7 @@ def boxes_of_mask(mask: LesionMask, min_pixels: int) -> List[Tuple[int, Tuple[in
 
 @dataclass(frozen=True)
 class _Patient:
-    """What the studies of a patient share."""
+    """What the studies of a patient share. lesions: where and how large, then class and whether ambiguous."""
 
     abdomen: Abdomen
     spacing_mm: float
@@ -119,8 +118,7 @@ class _Patient:
     pixel_mm: float
     centre_z_mm: float
     steep: int
-    sites: List[Site]
-    kinds: List[Tuple[str, bool]]
+    lesions: List[Tuple[Site, Tuple[str, bool]]]
     lesion_seed: int
 
 
@@ -151,18 +149,8 @@ def _random_patient(config: CTPhantomConfig, seed: int, patient: int) -> _Patien
     kinds = [(label, early and label != "cyst") for label, early in zip(labels, flash)]
     placed = [(site, kind) for site, kind in zip(sites, kinds) if site is not None]
     steep = int(rng.integers(config.steep_vessels[0], config.steep_vessels[1] + 1))
-    return _Patient(
-        abdomen=abdomen,
-        spacing_mm=spacing,
-        slices=slices,
-        thickness_mm=thickness,
-        pixel_mm=pixel,
-        centre_z_mm=centre_z,
-        steep=steep,
-        sites=[site for site, _ in placed],
-        kinds=[kind for _, kind in placed],
-        lesion_seed=int(rng.integers(2**31)),
-    )
+    lesion_seed = int(rng.integers(2**31))
+    return _Patient(abdomen, spacing, slices, thickness, pixel, centre_z, steep, placed, lesion_seed)
 
 
 def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomStudy:
@@ -175,44 +163,33 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
     own = np.random.default_rng(np.random.SeedSequence([seed, _PATIENT, number, patient.lesion_seed]))
     vessels = random_vessels(own, patient.abdomen, patient.steep)
     lesions = []
-    for (centre, diameter), (label, ambiguous) in zip(patient.sites, patient.kinds):
+    for (centre, diameter), (label, ambiguous) in patient.lesions:
         shrink = rng.uniform(0.85, 1.0) if visit else 1.0
         lesions.append(random_lesion(own, (centre, diameter * shrink), label, ambiguous, tissue, config.irregularity))
     plane = Plane(config.matrix, patient.pixel_mm)
-    scene = Scene(plane, patient.abdomen, vessels, lesions)
     z_mm = patient.centre_z_mm + (np.arange(patient.slices) - 0.5 * (patient.slices - 1)) * patient.spacing_mm
+    scene = Scene(plane, patient.abdomen, vessels, lesions, z_mm, patient.thickness_mm, config.subslices)
     shifts = _breathing(rng, config.breathing_mm)
     noise_sd = float(rng.uniform(*config.noise_sd_hu))
     padded = _corners(config.matrix) & (rng.random() < config.padding_fraction)
     world = triple(round(float(v), 2) for v in (*rng.uniform(-12.0, 12.0, 2), rng.uniform(-400.0, -100.0)))
-    geometry = _geometry(patient, config.matrix, world)
     volumes, masks, boxes = {}, {}, []
     for phase in PHASES:
-        image, masks[phase] = scene.render(
-            tissue[phase],
-            phase,
-            z_mm=z_mm,
-            thickness_mm=patient.thickness_mm,
-            subslices=config.subslices,
-            shift_mm=np.asarray(shifts[phase]),
-        )
-        size, pixel = (config.matrix, config.matrix), (patient.pixel_mm, patient.pixel_mm)
-        image += correlated_noise(rng, len(image), size, pixel, noise_sd)
-        volume = np.clip(np.rint(image), AIR_HU, HIGHEST_HU).astype(np.int16)
-        volume[:, padded] = AIR_HU
-        volumes[phase] = volume
+        image, masks[phase] = scene.render(tissue[phase], phase, np.asarray(shifts[phase]))
+        image += correlated_noise(rng, image.shape, (patient.pixel_mm, patient.pixel_mm), noise_sd)
+        volumes[phase] = np.clip(np.rint(image), AIR_HU, HIGHEST_HU).astype(np.int16)
+        volumes[phase][:, padded] = AIR_HU
         for lesion, mask in enumerate(masks[phase]):
             parts = boxes_of_mask(mask, config.min_box_pixels)
             boxes += [PhantomBox(phase, z, lesion, box, pixels) for z, box, pixels in parts]
     digest = hashlib.sha256(json.dumps(config.to_json()).encode()).hexdigest()
     return PhantomStudy(
-        config=config,
         seed=seed,
         index=index,
         patient=number,
         visit=visit,
         hu=volumes,
-        geometry={phase: geometry for phase in PHASES},
+        geometry=_geometry(patient, config.matrix, world),
         lesions=tuple(lesions),
         boxes=tuple(boxes),
         masks=masks,
@@ -227,9 +204,8 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
 
 def _breathing(rng: np.random.Generator, largest_mm: float) -> Dict[str, Triple]:
     limits = largest_mm * np.array([0.3, 0.4, 1.0])
-    moves = {phase: rng.uniform(-limits, limits) for phase in PHASES}
-    moves["arterial"] = np.zeros(3)
-    return {phase: triple(move) for phase, move in moves.items()}
+    moves = {phase: triple(rng.uniform(-limits, limits)) for phase in PHASES}
+    return {**moves, "arterial": (0.0, 0.0, 0.0)}
 
 
 def _corners(matrix: int) -> Array:

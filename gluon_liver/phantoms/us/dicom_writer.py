@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from gluon_liver.phantoms.dicom_file import write_file
+from gluon_liver.phantoms.dicom_file import new_header, write_file
 from gluon_liver.structures.arrays import Array
 
 from .sweep import PhantomScene
@@ -17,31 +17,22 @@ CENTIMETRES = 3  # PS3.3 C.8.5.5.1.15: unit of PhysicalDelta
 
 def write_us_dicom(scene: PhantomScene, frames: Array, path: Path) -> None:
     """Write ``frames``, uint8 (k, rows, columns), with whatever is burned in."""
-    header = Dataset()
-    header.SpecificCharacterSet = "ISO_IR 100"
+    header = new_header()
     header.ImageType = ["ORIGINAL", "PRIMARY", "ABDOMINAL", "0001"]
     header.SOPClassUID, header.SOPInstanceUID = US_MULTI_FRAME_STORAGE, scene.uid("image")
     header.StudyDate = header.ContentDate = "20200101"
     header.StudyTime = header.ContentTime = "100000"
-    header.AccessionNumber = ""
-    header.Modality = "US"
-    header.Manufacturer, header.ManufacturerModelName = "gluon_liver", "US phantom"
-    header.ReferringPhysicianName = ""
+    header.AccessionNumber, header.Modality, header.ManufacturerModelName = "", "US", "US phantom"
     header.SeriesDescription = "SYNTHETIC LIVER SWEEP"
     header.PatientName, header.PatientID = f"PHANTOM^US^{scene.patient:04d}", scene.patient_id
-    header.PatientBirthDate, header.PatientSex = "", "O"
-    header.QualityControlImage = "YES"
     header.SequenceOfUltrasoundRegions = [_region(scene)]
-    header.FrameTime = "50"
     header.StudyInstanceUID, header.SeriesInstanceUID = scene.uid("study"), scene.uid("series")
     header.StudyID, header.SeriesNumber, header.InstanceNumber = f"{scene.index}", "1", "1"
-    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
     header.NumberOfFrames, header.Rows, header.Columns = frames.shape
-    header.FrameIncrementPointer = 0x00181063
+    header.FrameTime, header.FrameIncrementPointer = "50", 0x00181063
     header.BitsAllocated = header.BitsStored = 8
     header.HighBit, header.PixelRepresentation = 7, 0
-    header.BurnedInAnnotation = "YES"
-    header.LossyImageCompression = "00"
+    header.BurnedInAnnotation, header.LossyImageCompression = "YES", "00"
     header.add_new("PixelData", "OB", frames.tobytes())
     write_file(header, path)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import List, Optional
+from typing import Any, List
 
 import cv2
 import numpy as np
 
-from gluon_liver.phantoms.folder import DICOM_FOLDER, Record, annotation, coco_labels, write_phantoms
+from gluon_liver.phantoms.folder import DICOM_FOLDER, PhantomKind, Record, annotation, write_phantoms
 from gluon_liver.readers.video_writer import check_written, open_writer
 
 from .config import USPhantomConfig
@@ -18,21 +18,13 @@ from .sweep import CLASSES, PhantomScene, make_us_scene
 
 VIDEO_FOLDER, FLOW_FOLDER, TRUTH_FILE = "video", "flow", "us-phantom.json"
 ENTRIES = r"(dicom(/scene-\d+\.dcm)?|video(/scene-\d+\.mp4)?|flow(/scene-\d+\.npz)?|labels\.json|us-phantom\.json)"
-DESCRIPTION = "synthetic ultrasound phantoms; boxes from the shapes' own geometry"
+TEXT = "synthetic ultrasound phantoms; boxes from the shapes' own geometry"
+FOLDERS = (DICOM_FOLDER, VIDEO_FOLDER, FLOW_FOLDER)
+KIND = PhantomKind("us", "scene", "scenes", FOLDERS, TRUTH_FILE, ENTRIES, CLASSES, TEXT, "phantom")
 FRAMES_PER_SECOND = 20
 
 
-def write_us_phantoms(
-    out: Path,
-    *,
-    config: USPhantomConfig,
-    scenes: int,
-    frames: int,
-    seed: int,
-    jobs: Optional[int] = None,
-    progress: bool = True,
-    overwrite: bool = False,
-) -> Record:
+def write_us_phantoms(out: Path, *, config: USPhantomConfig, scenes: int, frames: int, seed: int, **how: Any) -> Record:
     """Write ``scenes`` sweeps of ``frames`` frames to the new folder ``out`` and return counts of what was written.
 
     out/dicom/scene-NNNN.dcm: Ultrasound Multi-frame Image, 8 bit, text burned in outside of its tissue region.
@@ -40,27 +32,13 @@ def write_us_phantoms(
     every frame, for either folder. out/flow/scene-NNNN.npz: ``flow`` float32 (frames - 1, 2, size, size), (dx, dy)
     from each frame to the next at the pixels of the whole frame; ``valid`` bool (frames - 1, size, size);
     ``elevation_mm`` float16, how far that tissue leaves the picture's plane. out/us-phantom.json: options, and of each
-    scene its fan, poses and tumors.
+    scene its fan, poses and tumors. how: ``jobs``, ``progress`` and ``overwrite`` of :func:`write_phantoms`.
 
     The files depend on ``config``, ``frames`` and ``seed`` alone, not on ``jobs`` (processes; default: usable cores),
     and scene k is the same however many are made. Raises InputError as :func:`write_phantoms`.
     """
-    records, labels = write_phantoms(
-        out,
-        partial(_write_scene, config, seed, frames),
-        unit="scene",
-        units="scenes",
-        numbers={"scenes": scenes, "frames": frames},
-        seed=seed,
-        folders=(DICOM_FOLDER, VIDEO_FOLDER, FLOW_FOLDER),
-        entries=ENTRIES,
-        labels=partial(coco_labels, classes=CLASSES, description=DESCRIPTION, phantom=True),
-        truth_file=TRUTH_FILE,
-        truth={"kind": "us-phantoms", "seed": seed, "frames": frames, "options": config.to_json()},
-        jobs=jobs,
-        progress=progress,
-        overwrite=overwrite,
-    )
+    write, numbers = partial(_write_scene, config, seed, frames), {"scenes": scenes, "frames": frames}
+    records, labels = write_phantoms(out, KIND, write, config, numbers, seed=seed, **how)
     categories = [box["category_id"] for box in labels["annotations"]]
     return {
         "scenes": scenes,
@@ -86,23 +64,17 @@ def _write_scene(config: USPhantomConfig, seed: int, count: int, folder: Path, i
     frames = np.stack([draw_frame(scene, frame) for frame in range(count)])
     write_us_dicom(scene, frames, folder / DICOM_FOLDER / f"{scene.name}.dcm")
     _write_video(frames, folder / VIDEO_FOLDER / f"{scene.name}.mp4")
-    size = config.size
+    size, motions = config.size, scene.motions
     np.savez_compressed(
         folder / FLOW_FOLDER / f"{scene.name}.npz",
-        flow=np.array([motion.flow for motion in scene.motions], np.float32).reshape(-1, 2, size, size),
-        valid=np.array([motion.valid for motion in scene.motions], bool).reshape(-1, size, size),
-        elevation_mm=np.array([motion.elevation_mm for motion in scene.motions], np.float16).reshape(-1, size, size),
+        flow=np.array([one.flow for one in motions], np.float32).reshape(-1, 2, size, size),
+        valid=np.array([one.valid for one in motions], bool).reshape(-1, size, size),
+        elevation_mm=np.array([one.elevation_mm for one in motions], np.float16).reshape(-1, size, size),
     )
     images = []
     for frame in range(count):
-        image = {
-            "video": scene.name,
-            "frame": frame,
-            "scene": index,
-            "patient": scene.patient_id,
-            "width": size,
-            "height": size,
-        }
+        image: Record = {"video": scene.name, "frame": frame, "scene": index, "patient": scene.patient_id}
+        image.update(width=size, height=size)
         shown = (box for box in scene.boxes if box.frame == frame)
         images.append((image, [annotation(CLASSES.index(box.label), box.box, box.pixels) for box in shown]))
     return {"images": images, "truth": _truth(scene)}
@@ -121,22 +93,13 @@ def _truth(scene: PhantomScene) -> Record:
     def rounded(values) -> List[float]:
         return [round(float(value), 6) for value in values]
 
-    return {
-        "scene": scene.name,
-        "patient": scene.patient,
-        "fan": {
-            "radius_mm": round(scene.fan.radius_mm, 4),
-            "depth_mm": round(scene.fan.depth_mm, 4),
-            "half_angle_deg": round(float(np.rad2deg(scene.fan.half_angle)), 4),
-            "pixel_mm": round(float(scene.fan.pixel_mm), 6),
-            "region": list(scene.fan.region),
-        },
-        "tumors": [
-            {"kind": one.kind, "centre_mm": rounded(one.centre), "diameter_mm": rounded(2.0 * one.half)}
-            for one in scene.liver.tumors
-        ],
-        "poses": [
-            {"position_mm": rounded(pose.position), "axes": [rounded(axis) for axis in pose.axes]}
-            for pose in scene.poses
-        ],
-    }
+    fan = {name: round(float(getattr(scene.fan, name)), 4) for name in ("radius_mm", "depth_mm")}
+    fan["half_angle_deg"] = round(float(np.rad2deg(scene.fan.half_angle)), 4)
+    fan["pixel_mm"] = round(float(scene.fan.pixel_mm), 6)
+    tumors = [
+        {"kind": one.kind, "centre_mm": rounded(one.centre), "diameter_mm": rounded(2.0 * one.half)}
+        for one in scene.liver.tumors
+    ]
+    poses = [{"position_mm": rounded(one.position), "axes": list(map(rounded, one.axes))} for one in scene.poses]
+    whole_fan = {**fan, "region": list(scene.fan.region)}
+    return {"scene": scene.name, "patient": scene.patient, "fan": whole_fan, "tumors": tumors, "poses": poses}

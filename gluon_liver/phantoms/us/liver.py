@@ -7,6 +7,7 @@ beyond that of parenchyma; below zero: enhancement behind fluid).
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Iterator, List, Tuple
 
@@ -21,22 +22,19 @@ KINDS = ("hypoechoic", "hyperechoic", "halo")
 # kind -> echo of the inside, echo of the rim, loss
 TUMOR_LOOK = {"hypoechoic": (0.33, 0.33, -0.002), "hyperechoic": (2.8, 2.4, 0.006), "halo": (1.3, 0.15, 0.003)}
 RIM_MM, WALL_MM, SURFACE_MM = 2.2, 0.9, 1.2
-LUMEN_ECHO, LUMEN_LOSS = 0.035, -0.006
 # kind of vessel -> echo and loss of its wall: portal veins have bright ones, hepatic veins hardly any
 WALLS = {"portal": (3.2, 0.10), "hepatic": (1.35, 0.02)}
-RIB_ECHO, RIB_LOSS = 7.0, 2.5
-SURFACE_ECHO, SURFACE_LOSS, BEHIND_ECHO, BEHIND_LOSS = 6.0, 0.15, 0.5, 0.03
+LUMEN_ECHO, RIB_ECHO, SURFACE_ECHO, BEHIND_ECHO = 0.035, 7.0, 6.0, 0.5
+LOSS = {"lumen": -0.006, "rib": 2.5, "surface": 0.15, "behind": 0.03}
 # purposes of random numbers, so that no draw moves another
 _SHAPES, _KINDS, _VESSELS, _BACKGROUND, _TEXTURE = range(5)
 
 
 @dataclass(frozen=True)
 class Tumor:
-    """An ellipsoid.
+    """An ellipsoid about ``centre`` (3,) mm.
 
-    centre: (3,) mm.
-    half: semi-axes, (3,) mm, along the rows of ``axes`` (3, 3).
-    kind: how it looks.
+    half: semi-axes, (3,) mm, along the rows of ``axes`` (3, 3). kind: how it looks.
     """
 
     centre: Array
@@ -145,21 +143,15 @@ def scatterer_echo(liver: Liver, points: Array) -> Array:
     for texture, strength in zip(liver.textures, (0.12, 0.10)):
         echo *= 1.0 + np.float32(strength) * _texture_at(texture, points)
     # walls first: where vessels meet, the lumen is open
-    for kind in ("hepatic", "portal"):
-        for part, distance in _near_tubes(getattr(liver, kind), points, WALL_MM):
-            echo[part[distance < WALL_MM]] = WALLS[kind][0]
-    for kind in ("hepatic", "portal"):
-        for part, distance in _near_tubes(getattr(liver, kind), points, 0.0):
-            echo[part[distance < 0]] = LUMEN_ECHO
+    for grow, kind in itertools.product((WALL_MM, 0.0), ("hepatic", "portal")):
+        for part, distance in _near_tubes(getattr(liver, kind), points, grow):
+            echo[part[distance < grow]] = WALLS[kind][0] if grow else LUMEN_ECHO
     surface = liver.surface_distance(x, y, z)
     echo[surface > 0] = BEHIND_ECHO
     echo[np.abs(surface) < 0.5 * SURFACE_MM] = SURFACE_ECHO
     for tumor in liver.tumors:
-        part = np.flatnonzero(
-            (np.abs(x - tumor.centre[0]) < tumor.half.max())
-            & (np.abs(y - tumor.centre[1]) < tumor.half.max())
-            & (np.abs(z - tumor.centre[2]) < tumor.half.max())
-        )
+        near = [np.abs(along - middle) < tumor.half.max() for along, middle in zip(points, tumor.centre)]
+        part = np.flatnonzero(np.logical_and.reduce(near))
         distance = tumor.distance(x[part], y[part], z[part])
         inside, rim, _ = TUMOR_LOOK[tumor.kind]
         spots = np.ones(part.size, np.float32)

@@ -25,9 +25,7 @@ TOP = 0.11  # rows above the fan, for text
 class Fan:
     """The picture of a convex probe.
 
-    radius_mm: of the probe's face, about the apex at (0, -radius_mm).
-    half_angle: radians.
-    depth_mm: from the face.
+    radius_mm: of the probe's face, about the apex at (0, -radius_mm). half_angle: radians. depth_mm: from the face.
     size: side of the frame in pixels.
     """
 
@@ -83,11 +81,7 @@ class Fan:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the probe is in the liver.
-
-    position: (3,) mm of its face's middle.
-    axes: (3, 3), its rows are the probe's x, y and z.
-    """
+    """Where the probe is in the liver: its face's middle, (3,) mm, and (3, 3), rows of the probe's x, y and z axes."""
 
     position: Array
     axes: Array

@@ -10,6 +10,7 @@ scatterers are dealt to a few looks of which the powers are averaged, as compoun
 
 from __future__ import annotations
 
+import itertools
 from typing import Sequence, Union
 
 import cv2
@@ -17,6 +18,7 @@ import numpy as np
 
 from gluon_liver.structures.arrays import Array
 
+from .config import USPhantomConfig
 from .probe import Fan, Pose
 
 RANGE_MM, BEAMS, PAD = 0.25, 192, 10
@@ -32,8 +34,7 @@ REACH = 2.5  # slice profile: SDs that count
 class Scatterers:
     """Points that echo.
 
-    points: float32 (3, n) mm in the liver frame, rising in z.
-    amplitude: float32 (2, n), real and imaginary part.
+    points: float32 (3, n) mm in the liver frame, rising in z. amplitude: float32 (2, n), real and imaginary part.
     density: of them in a cubic mm.
     """
 
@@ -44,58 +45,42 @@ class Scatterers:
         self.density = density
 
     @classmethod
-    def fill(
-        cls, rng: np.random.Generator, fan: Fan, poses: Sequence[Pose], *, density: float, slice_mm: float
-    ) -> Scatterers:
+    def fill(cls, rng: np.random.Generator, fan: Fan, poses: Sequence[Pose], config: USPhantomConfig) -> Scatterers:
         """Uniformly in the box around everything that the poses can see."""
         corners = np.concatenate([_outline(fan, pose) for pose in poses], axis=1)
-        low, high = corners.min(axis=1) - REACH * slice_mm - 3.0, corners.max(axis=1) + REACH * slice_mm + 3.0
-        count = int(density * np.prod(high - low))
+        reach = REACH * config.slice_mm
+        low, high = corners.min(axis=1) - reach - 3.0, corners.max(axis=1) + reach + 3.0
+        count = int(config.density * np.prod(high - low))
         points = rng.random((3, count), np.float32) * (high - low)[:, None].astype(np.float32)
         points += low[:, None].astype(np.float32)
-        return cls(points, rng.standard_normal((2, count), np.float32), density)
+        return cls(points, rng.standard_normal((2, count), np.float32), config.density)
 
 
 class Scanner:
-    """Turns scatterers into pictures of one fan.
+    """Turns scatterers into pictures of one fan, with the slice profile and the dynamic range of ``config``.
 
-    slice_mm: SD of the slice profile.
-    dynamic_range_db: from black to white.
-    gain_db: brightness.
-    contact_db: what each beam loses at the skin, float (BEAMS,) or a number.
+    gain_db: brightness. contact_db: what each beam loses at the skin, float (BEAMS,) or a number.
     """
 
-    def __init__(
-        self,
-        fan: Fan,
-        *,
-        slice_mm: float,
-        dynamic_range_db: float,
-        gain_db: float,
-        contact_db: Union[float, Array] = 0.0,
-    ):
-        self.fan, self._slice_mm = fan, slice_mm
-        self._range_db, self._gain_db = dynamic_range_db, gain_db
+    def __init__(self, fan: Fan, config: USPhantomConfig, gain_db: float = 0.0, contact_db: Union[float, Array] = 0.0):
+        self.fan, self._slice_mm = fan, config.slice_mm
+        self._range_db, self._gain_db = config.dynamic_range_db, gain_db
         self._contact = (10.0 ** (-np.broadcast_to(contact_db, BEAMS) / 20.0))[None].astype(np.float32)
         rows = int(np.ceil(fan.depth_mm / RANGE_MM)) + 1
         self.shape = (rows, BEAMS)
         ranges = np.arange(rows) * RANGE_MM
         self._ranges, self._step = ranges, 2.0 * fan.half_angle / (BEAMS - 1)
-        x, y = fan.grid()
-        distance, angle = fan.polar(x, y)
-        self._to_pixels = (
-            ((angle + fan.half_angle) / self._step).astype(np.float32),
-            (distance / RANGE_MM).astype(np.float32),
-        )
-        self.inside = fan.contains(x, y)
+        distance, angle = fan.polar(*fan.grid())
+        beam, row = (angle + fan.half_angle) / self._step, distance / RANGE_MM
+        self._to_pixels = beam.astype(np.float32), row.astype(np.float32)
+        self.inside = fan.contains(*fan.grid())
         angles = (np.arange(BEAMS) * self._step - fan.half_angle)[None]
         reach = ranges[:, None] + fan.radius_mm
         column, row = fan.to_pixels(reach * np.sin(angles), reach * np.cos(angles) - fan.radius_mm)
         self._to_polar = (column - 0.5).astype(np.float32), (row - 0.5).astype(np.float32)
-        self._lateral = self._lateral_kernels()
-        taps = np.arange(-6, 7) * RANGE_MM
-        axial = np.exp(-0.5 * (taps / AXIAL_MM) ** 2)
-        self._axial = (axial / np.sqrt((axial**2).sum())).astype(np.float32)
+        spread = np.hypot(LATERAL_MM, SPREAD * (ranges - FOCUS_MM))
+        self._lateral = _kernels(spread / ((ranges + fan.radius_mm) * self._step), PAD)
+        self._axial = _kernels(np.array([AXIAL_MM / RANGE_MM]), 6)[0]
 
     def picture(self, scatterers: Scatterers, pose: Pose, loss: Array, rng: np.random.Generator) -> Array:
         """uint8 (size, size), black outside the fan. loss: float32 (size, size), 1/mm, on the same pixels."""
@@ -144,14 +129,9 @@ class Scanner:
         down, right = row - row0, beam - beam0
         cell = (look[inside] * rows + row0) * beams + beam0
         grid = np.zeros((2, LOOKS * rows * beams))
-        for offset, share in (
-            (0, (1 - down) * (1 - right)),
-            (1, (1 - down) * right),
-            (beams, down * (1 - right)),
-            (beams + 1, down * right),
-        ):
-            for part in range(2):
-                grid[part] += np.bincount(cell + offset, weight[part] * share, grid.shape[1])
+        for below, beside, part in itertools.product((0, 1), (0, 1), (0, 1)):
+            share = (down if below else 1 - down) * (right if beside else 1 - right)
+            grid[part] += np.bincount(cell + beams * below + beside, weight[part] * share, grid.shape[1])
         return grid.reshape(2, LOOKS, rows, beams).transpose(1, 0, 2, 3).astype(np.float32)
 
     def _blurred(self, part: Array) -> Array:
@@ -161,14 +141,6 @@ class Scanner:
         for tap in range(2 * PAD + 1):
             total += self._lateral[:, tap, None] * part[:, tap : tap + BEAMS]
         return total
-
-    def _lateral_kernels(self) -> Array:
-        """float32 (rows, 2 PAD + 1), each of unit energy."""
-        spread = np.hypot(LATERAL_MM, SPREAD * (self._ranges - FOCUS_MM))
-        in_beams = spread / ((self._ranges + self.fan.radius_mm) * self._step)
-        taps = np.arange(-PAD, PAD + 1)
-        kernels = np.exp(-0.5 * (taps[None] / in_beams[:, None]) ** 2)
-        return (kernels / np.sqrt((kernels**2).sum(axis=1, keepdims=True))).astype(np.float32)
 
     def _transmission(self, loss: Array) -> Array:
         """Share of the amplitude that is left behind everything nearer to the face, float32 (rows, BEAMS)."""
@@ -181,6 +153,12 @@ class Scanner:
         """Echoes between probe and skin: bright bands that stay with the probe."""
         bands = 1.0 + np.cos(2.0 * np.pi * self._ranges / 1.6)
         return (1.2 * bands * np.exp(-self._ranges / 1.8))[:, None].astype(np.float32)
+
+
+def _kernels(spread: Array, reach: int) -> Array:
+    """Gaussians of unit energy for SDs (n,) in taps: float32 (n, 2 reach + 1)."""
+    kernels = np.exp(-0.5 * (np.arange(-reach, reach + 1)[None] / spread[:, None]) ** 2)
+    return (kernels / np.sqrt((kernels**2).sum(axis=1, keepdims=True))).astype(np.float32)
 
 
 def _outline(fan: Fan, pose: Pose) -> Array:

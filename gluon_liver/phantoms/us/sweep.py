@@ -22,19 +22,7 @@ from gluon_liver.phantoms.shapes import Chain, Tubes
 from gluon_liver.structures.arrays import Array
 
 from .config import USPhantomConfig
-from .liver import (
-    BEHIND_LOSS,
-    LUMEN_LOSS,
-    RIB_LOSS,
-    SURFACE_LOSS,
-    SURFACE_MM,
-    TUMOR_LOOK,
-    WALL_MM,
-    WALLS,
-    Liver,
-    random_liver,
-    scatterer_echo,
-)
+from .liver import LOSS, SURFACE_MM, TUMOR_LOOK, WALL_MM, WALLS, Liver, random_liver, scatterer_echo
 from .probe import Fan, Pose, TissueMotion, random_sweep, tissue_motion
 from .scatter import BEAMS, Scanner, Scatterers
 
@@ -60,8 +48,7 @@ class Section:
     """What the plane of a pose cuts, on the frame's pixels: float32 (size, size) each.
 
     tumors: one map each, of mm below the shape's surface, 0 outside of the shape, of the organ and of the fan.
-    :func:`render` also sets to 0 what lies in a deep shadow.
-    vessels: such a map of all lumens outside of tumors.
+    :func:`render` also sets to 0 what lies in a deep shadow. vessels: such a map of all lumens outside of tumors.
     loss: 1/mm.
     """
 
@@ -74,8 +61,7 @@ class Section:
 class PhantomScene:
     """One sweep in memory.
 
-    frames: uint8 (k, size, size), black outside the fan.
-    motions: k - 1, from each frame to the next.
+    frames: uint8 (k, size, size), black outside the fan. motions: k - 1, from each frame to the next.
     uid_root: what every UID is derived from.
     """
 
@@ -113,12 +99,10 @@ def make_us_scene(config: USPhantomConfig, *, seed: int, index: int, frames: int
     patient = index // config.scenes_per_patient
     liver = random_liver(seed, patient, config)
     rng = _stream(seed, index, _PROBE)
-    fan = Fan(
-        rng.uniform(*config.radius_mm),
-        np.deg2rad(rng.uniform(*config.half_angle_deg)),
-        rng.uniform(*config.depth_mm),
-        config.size,
+    radius, half_angle, depth = (
+        rng.uniform(*limits) for limits in (config.radius_mm, config.half_angle_deg, config.depth_mm)
     )
+    fan = Fan(radius, np.deg2rad(half_angle), depth, config.size)
     gain, contact = rng.uniform(*config.gain_db), config.contact_db * _smooth(rng)
     poses = random_sweep(_stream(seed, index, _SWEEP), config, frames, *_aim(rng, liver))
     pictures, sections = render(liver, fan, poses, config, gain_db=gain, contact_db=contact, seed=seed, index=index)
@@ -140,13 +124,9 @@ def render(
     index: int = 0,
 ) -> Tuple[Array, List[Section]]:
     """Pictures uint8 (k, size, size) and sections of a liver at the given poses."""
-    scatterers = Scatterers.fill(
-        _stream(seed, index, _SCATTER), fan, poses, density=config.density, slice_mm=config.slice_mm
-    )
+    scatterers = Scatterers.fill(_stream(seed, index, _SCATTER), fan, poses, config)
     scatterers.amplitude *= scatterer_echo(liver, scatterers.points)
-    scanner = Scanner(
-        fan, slice_mm=config.slice_mm, dynamic_range_db=config.dynamic_range_db, gain_db=gain_db, contact_db=contact_db
-    )
+    scanner = Scanner(fan, config, gain_db, contact_db)
     noise = _stream(seed, index, _NOISE)
     pictures, sections = [], []
     for pose in poses:
@@ -168,10 +148,10 @@ def cut(liver: Liver, fan: Fan, pose: Pose) -> Section:
     for kind, field in distance.items():
         loss[field < WALL_MM] = WALLS[kind][1]
     vessels = np.maximum(-np.minimum(distance["portal"], distance["hepatic"]), 0)
-    loss[vessels > 0] = LUMEN_LOSS
+    loss[vessels > 0] = LOSS["lumen"]
     surface = liver.surface_distance(*points)
-    loss[surface > 0] = BEHIND_LOSS
-    loss[np.abs(surface) < 0.5 * SURFACE_MM] = SURFACE_LOSS
+    loss[surface > 0] = LOSS["behind"]
+    loss[np.abs(surface) < 0.5 * SURFACE_MM] = LOSS["surface"]
     vessels *= inside & (surface < 0)
     tumors = []
     for tumor in liver.tumors:
@@ -179,7 +159,7 @@ def cut(liver: Liver, fan: Fan, pose: Pose) -> Section:
         loss[depth > 0] = TUMOR_LOOK[tumor.kind][2]
         tumors.append(depth * inside)
         vessels[depth > 0] = 0
-    loss[tube_distance(liver.ribs, fan, pose, 0.0) < 0] = RIB_LOSS
+    loss[tube_distance(liver.ribs, fan, pose, 0.0) < 0] = LOSS["rib"]
     return Section(tuple(tumors), vessels, loss)
 
 

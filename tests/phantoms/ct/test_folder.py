@@ -68,7 +68,7 @@ def test_dicom_reads_back_as_the_study(folder):
                 (file for file in files if file.SeriesDescription == text),
                 key=lambda file: float(file.ImagePositionPatient[2]),
             )
-            geometry = study.geometry[phase]
+            geometry = study.geometry
             assert (len(series), series[0].Rows, series[0].Columns) == geometry.size
             for z, file in enumerate(series):
                 np.testing.assert_allclose(
@@ -110,7 +110,7 @@ def test_labels_name_the_slices_and_hold_the_boxes(folder):
         for image in by_study[study.study_uid]:
             file = pydicom.dcmread(folder / image["file_name"])
             assert file.SOPInstanceUID == image["sop_instance_uid"]
-            height = study.geometry[image["phase"]].index_to_world(np.array([image["slice"], 0, 0]))[2]
+            height = study.geometry.index_to_world(np.array([image["slice"], 0, 0]))[2]
             assert float(file.ImagePositionPatient[2]) == pytest.approx(height)
             assert (image["height"], image["width"]) == (file.Rows, file.Columns)
             for entry in boxes.get(image["id"], []):

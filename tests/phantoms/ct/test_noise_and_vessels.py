@@ -13,7 +13,7 @@ from gluon_liver.phantoms.shapes import Ellipsoid, Plane, Texture, Tubes
 
 @pytest.mark.parametrize("pixel_mm", [0.7, 1.4])
 def test_noise_has_the_stated_sd_and_is_correlated_in_plane_only(pixel_mm):
-    noise = correlated_noise(np.random.default_rng(0), 12, (128, 96), (pixel_mm, pixel_mm), 10.0)
+    noise = correlated_noise(np.random.default_rng(0), (12, 128, 96), (pixel_mm, pixel_mm), 10.0)
     assert noise.shape == (12, 128, 96) and noise.dtype == np.float32
     assert abs(noise.std() - 10.0) < 0.3 and abs(noise.mean()) < 0.3
     lag_x = np.mean(noise[:, :, 1:] * noise[:, :, :-1]) / noise.var()

@@ -106,7 +106,7 @@ def test_class_does_not_follow_from_size_or_position():
     rows = []
     for number in range(100):
         patient = _random_patient(config, 4, number)
-        for (centre, diameter), (label, _) in zip(patient.sites, patient.kinds):
+        for (centre, diameter), (label, _) in patient.lesions:
             rows.append([CLASSES.index(label), np.log(diameter), *centre])
     rows = np.array(rows)
     assert len(rows) > 220
@@ -120,9 +120,9 @@ def test_class_does_not_follow_from_size_or_position():
 def brute_force_boxes(study, phase, config):
     """Spheres rasterised over the whole grid without the package's shape code."""
     nz, ny, nx = study.hu[phase].shape
-    dz, dy, dx = study.geometry[phase].spacing
+    dz, dy, dx = study.geometry.spacing
     edge = max(dx, 1.2)
-    ox, oy, oz = (o - w for o, w in zip(study.geometry[phase].origin, study.world_offset_mm))
+    ox, oy, oz = (o - w for o, w in zip(study.geometry.origin, study.world_offset_mm))
     y, x = np.meshgrid(oy + dy * np.arange(ny), ox + dx * np.arange(nx), indexing="ij")
     boxes = {}
     for number, lesion in enumerate(study.lesions):
@@ -160,11 +160,12 @@ def test_sites_lie_apart_and_inside_the_liver():
     pairs = 0
     for number in range(25):
         patient = _random_patient(config, 13, number)
-        for k, (centre, diameter) in enumerate(patient.sites):
+        sites = [site for site, _ in patient.lesions]
+        for k, (centre, diameter) in enumerate(sites):
             surface = centre + 0.58 * diameter * directions
             assert patient.abdomen.liver.distance_at(surface).max() < 1.0
             assert patient.abdomen.liver.distance_at(centre + 0.25 * diameter * directions).max() < 0.0
-            for other, size in patient.sites[k + 1 :]:
+            for other, size in sites[k + 1 :]:
                 pairs += 1
                 assert np.linalg.norm(centre - other) > 0.6 * (diameter + size)
     assert pairs > 150
@@ -187,7 +188,7 @@ def test_lesions_do_not_overlap_and_are_not_cut_at_the_ends():
 def test_breathing_moves_the_boxes_with_the_stated_shift():
     study = make_ct_study(CTPhantomConfig(**dict(SPHERES, breathing_mm=12.0)), seed=5, index=1)
     assert study.shifts_mm["arterial"] == (0.0, 0.0, 0.0)
-    dz, dy, dx = study.geometry["arterial"].spacing
+    dz, dy, dx = study.geometry.spacing
     for phase in ("non_contrast", "delayed"):
         shift = np.asarray(study.shifts_mm[phase])
         assert np.abs(shift).max() > 1.0 and np.all(np.abs(shift) <= (3.6, 4.8, 12.0))

@@ -149,7 +149,7 @@ def test_a_single_scatterer_lands_on_its_pixel_and_widens_away_from_the_focus():
     widths = []
     for depth in (20.3, 50.3):
         scatterers = Scatterers(np.array([[5.2], [depth], [0.0]], np.float32), np.full((2, 1), 90.0, np.float32), 0.5)
-        scanner = Scanner(FAN, slice_mm=1.5, dynamic_range_db=60.0, gain_db=0.0)
+        scanner = Scanner(FAN, SMALL)
         image = scanner.picture(scatterers, FRONT, np.zeros((100, 100), np.float32), np.random.default_rng(0))
         image[:20] = 0  # the ringing of the probe
         row, column = np.unravel_index(image.argmax(), image.shape)
