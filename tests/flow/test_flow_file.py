@@ -8,7 +8,9 @@ import json
 import numpy as np
 import pytest
 
+from gluon_liver.commands import main
 from gluon_liver.errors import InputError
+from gluon_liver.flow import released_weights
 from gluon_liver.flow.flow_file import CONVENTIONS, find_flow, save_flow
 
 ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(4, np.float32)}
@@ -23,16 +25,10 @@ def test_what_is_saved_is_found(tmp_path):
     content = (tmp_path / "flow.params").read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     assert find_flow(tmp_path) == (tmp_path / "flow.params", 0.25, sha256)
-    assert json.loads((tmp_path / "flow.json").read_text()) == {
-        "format": 1,
-        "network": "LiteFlowNet",
-        "width": 0.25,
-        "parameters": 10,
-        "source": {"kind": "test"},
-        "conventions": CONVENTIONS,
-        "tensors": {"a": "x"},
-        "output": {"file": "flow.params", "bytes": len(content), "sha256": sha256},
-    }
+    output = {"file": "flow.params", "bytes": len(content), "sha256": sha256}
+    about = dict(source={"kind": "test"}, conventions=CONVENTIONS, tensors={"a": "x"}, output=output)
+    wanted = dict(format=1, network="LiteFlowNet", width=0.25, parameters=10, **about)
+    assert json.loads((tmp_path / "flow.json").read_text()) == wanted
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flow.json", "flow.params"]
 
 
@@ -50,13 +46,9 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, full_disk):
 
 
 def test_a_conversion_says_the_same_conventions(tmp_path, monkeypatch):
-    from gluon_liver.commands import main
-    from gluon_liver.flow import released_weights
-
     (tmp_path / "x.caffemodel").write_bytes(b"")
-    monkeypatch.setattr(
-        released_weights, "from_caffe", lambda blobs: released_weights.Converted(ARRAYS, {"a": "x", "b": "y"})
-    )
+    converted = released_weights.Converted(ARRAYS, {"a": "x", "b": "y"})
+    monkeypatch.setattr(released_weights, "from_caffe", lambda blobs: converted)
     monkeypatch.setattr("gluon_liver.readers.weights.caffe.read_caffemodel", lambda path: {})
     assert main(["convert-flow", str(tmp_path / "x.caffemodel"), "--out", str(tmp_path / "flow.params")]) == 0
     manifest = json.loads((tmp_path / "flow.json").read_text())

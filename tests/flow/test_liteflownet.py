@@ -7,18 +7,10 @@ import numpy as np
 import pytest
 from mxnet import autograd
 
+from gluon_liver.flow import operators
 from gluon_liver.flow.liteflownet import FIRST_MEAN, LEVELS, SECOND_MEAN, FlowPyramid, LiteFlowNet
 from gluon_liver.flow.modules import WINDOW, Matching, Regularization, SubPixel, cells
-from gluon_liver.flow.operators import (
-    correlation,
-    enlarge_flow,
-    neighbours,
-    pad_to_multiple,
-    shrink,
-    similarity,
-    warp,
-    zero_mean,
-)
+from gluon_liver.flow.operators import correlation, enlarge_flow, neighbours, pad_to_multiple, similarity, warp
 
 from . import flow_reference as reference
 
@@ -99,9 +91,9 @@ def test_correlation_finds_a_shift():
 
 def test_small_operators():
     x = np.arange(8.0).reshape(1, 1, 2, 4)
-    assert np.allclose(run(shrink, x, factor=2), [[[[2.5, 4.5]]]])
+    assert np.allclose(run(operators.shrink, x, factor=2), [[[[2.5, 4.5]]]])
     flow = random(2, 2, 3, 4) + 5
-    assert np.abs(run(zero_mean, flow).mean(axis=(2, 3))).max() < 1e-5
+    assert np.abs(run(operators.zero_mean, flow).mean(axis=(2, 3))).max() < 1e-5
     around = run(neighbours, x, like=mx.nd.zeros((1, 9, 2, 4)), kernel=3)[0, :, 0, 1]
     assert np.allclose(around, [0, 0, 0, 0, 1, 2, 4, 5, 6])
     assert np.isfinite(run(similarity, np.full((1, 9, 2, 2), 1e3))).all()
@@ -110,8 +102,7 @@ def test_small_operators():
 @pytest.mark.parametrize("size, padded", [((32, 64), (32, 64)), ((33, 31), (64, 32)), ((5, 70), (32, 96))])
 def test_padding_repeats_the_edge_at_the_bottom_and_right(size, padded):
     x = random(2, 3, *size)
-    net = mx.sym.var("x")
-    found = pad_to_multiple(mx.sym, net, 32).eval(x=mx.nd.array(x))[0].asnumpy()
+    found = pad_to_multiple(mx.sym, mx.sym.var("x"), 32).eval(x=mx.nd.array(x))[0].asnumpy()
     assert found.shape[2:] == padded
     margins = [(0, 0), (0, 0)] + [(0, wide - narrow) for wide, narrow in zip(padded, size)]
     assert np.array_equal(found, np.pad(x, margins, mode="edge"))
@@ -125,14 +116,14 @@ def test_matching(level):
     net = initialised(Matching(level, width=NARROW))
     first, second, above = random(2, 5, 4, 6), random(2, 5, 4, 6, seed=1), random(2, 2, 2, 3, seed=2) * 0.3
     stride = 2 if level in (2, 3) else 1
-    flow, moved = None, second
+    flow, moved, arrays = 0, second, [mx.nd.array(first), mx.nd.array(second)]
     if level < 6:
+        arrays.append(mx.nd.array(above))
         flow = reference.upsample(above, net.upsample_flow)
         moved = reference.warp(second, flow * 20 / 2 ** (level - 1))
     cost = reference.leaky(reference.correlation(first, moved, stride))
     cost = reference.upsample(cost, net.upsample_cost) if stride == 2 else cost
-    expected = reference.conv(reference.chain(cost, net.decoder), net.flow) + (0 if flow is None else flow)
-    arrays = [mx.nd.array(array) for array in (first, second, above)][: 3 if level < 6 else 2]
+    expected = reference.conv(reference.chain(cost, net.decoder), net.flow) + flow
     assert np.abs(net(*arrays).asnumpy() - expected).max() < 1e-4 and np.abs(expected).max() > 0.05
 
 

@@ -98,8 +98,7 @@ def test_both_sources_give_one_and_the_same_network(sources):
     for one in converted:
         assert {name: array.shape for name, array in one.arrays.items()} == shapes
         assert set(one.sources) == set(shapes)
-    for name in shapes:
-        assert np.array_equal(converted[0].arrays[name], converted[1].arrays[name]), name
+    assert same_network(*converted)
 
 
 def test_some_tensors_by_hand(sources):
@@ -119,47 +118,39 @@ def test_some_tensors_by_hand(sources):
 
 def test_the_port_s_file_says_module_where_its_code_says_net(sources):
     renamed = {name.replace("net", "module"): array for name, array in sources[0].items()}
-    found, plain = from_port(renamed), from_port(sources[0])
-    assert all(np.array_equal(found.arrays[name], array) for name, array in plain.arrays.items())
+    assert same_network(from_port(renamed), from_port(sources[0]))
 
 
-def without(mapping, name):
-    return {key: value for key, value in mapping.items() if key != name}
+def same_network(one, other):
+    return all(np.array_equal(one.arrays[name], array) for name, array in other.arrays.items())
 
 
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        (lambda port: without(port, "netMatching.1.netUpcorr.weight"), "netMatching.1.netUpcorr.weight is missing"),
-        (lambda port: {**port, "netExtra.weight": np.ones((2, 3))}, r"netExtra.weight \(2, 3\) has no counterpart"),
-        (
-            lambda port: {**port, "netFeatures.netOne.0.weight": np.ones((32, 1, 7, 7))},
-            r"netFeatures.netOne.0.weight is \(32, 1, 7, 7\), wanted is \(32, 3, 7, 7\)",
-        ),
-        (lambda port: {**port, "netFeatures.netOne.0.bias": np.full(32, np.nan)}, "netOne.0.bias holds .* not finite"),
-        (lambda port: {**port, "netSubpixel.0.netFeat.0.bias": np.ones(64)}, "netSubpixel.0.netFeat.0.bias differ"),
-        (lambda port: {}, r"and 20\d more is missing"),
-    ],
-)
-def test_a_state_dict_that_does_not_fit(sources, change, message):
-    with pytest.raises(InputError, match=message):
-        from_port(change(sources[0]))
+WEIGHT, BIAS = "netFeatures.netOne.0.weight", "netSubpixel.0.netFeat.0.bias"
+ODD_PORT = [  # a tensor, what it becomes (None: it is missing), what is said
+    ("netMatching.1.netUpcorr.weight", None, "netMatching.1.netUpcorr.weight is missing"),
+    ("netExtra.weight", np.ones((2, 3)), r"netExtra.weight \(2, 3\) has no counterpart"),
+    (WEIGHT, np.ones((32, 1, 7, 7)), WEIGHT + r" is \(32, 1, 7, 7\), wanted is \(32, 3, 7, 7\)"),
+    ("netFeatures.netOne.0.bias", np.full(32, np.nan), "netOne.0.bias holds .* not finite"),
+    (BIAS, np.ones(64), BIAS + " differ"),
+]
+ODD_CAFFE = [  # a layer and its blobs
+    ("conv5", None, r"conv5\[0\] \(128, 96, 3, 3\), conv5\[1\] \(128,\) is missing"),
+    ("img1s_aug", None, r"img1s_aug\[2\] \(1, 3, 1, 1\) is missing"),
+    ("fc8", [np.ones((2, 3))], r"fc8\[0\] \(2, 3\) has no counterpart"),
+    ("conv1", [np.ones((32, 3, 7, 7)), np.ones(32), np.ones(3)], r"conv1\[2\] \(3,\) has no counterpart"),
+    ("corr_L2", [np.ones((1, 49, 4, 4))], r"corr_L2\[0\] is \(1, 49, 4, 4\), wanted is"),
+    ("sum_exp_kernel_R_L4", [np.full((1, 25, 1, 1), 2.0)], "not the plain sum"),
+]
 
 
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        (lambda caffe: without(caffe, "conv5"), r"conv5\[0\] \(128, 96, 3, 3\), conv5\[1\] \(128,\) is missing"),
-        (lambda caffe: without(caffe, "img1s_aug"), r"img1s_aug\[2\] \(1, 3, 1, 1\) is missing"),
-        (lambda caffe: {**caffe, "fc8": [np.ones((2, 3))]}, r"fc8\[0\] \(2, 3\) has no counterpart"),
-        (lambda caffe: {**caffe, "conv1": caffe["conv1"] + [np.ones(3)]}, r"conv1\[2\] \(3,\) has no counterpart"),
-        (lambda caffe: {**caffe, "corr_L2": [np.ones((1, 49, 4, 4))]}, r"corr_L2\[0\] is \(1, 49, 4, 4\), wanted is"),
-        (lambda caffe: {**caffe, "sum_exp_kernel_R_L4": [np.full((1, 25, 1, 1), 2.0)]}, "not the plain sum"),
-    ],
-)
-def test_a_caffe_model_that_does_not_fit(sources, change, message):
-    with pytest.raises(InputError, match=message):
-        from_caffe(change(sources[1]))
+def test_files_that_do_not_fit(sources):
+    for convert_source, source, table in zip((from_port, from_caffe), sources, (ODD_PORT, ODD_CAFFE)):
+        for name, value, message in table:
+            changed = {key: one for key, one in {**source, name: value}.items() if one is not None}
+            with pytest.raises(InputError, match=message):
+                convert_source(changed)
+    with pytest.raises(InputError, match=r"and 20\d more is missing"):
+        from_port({})
 
 
 def test_names_of_the_testing_network_and_old_shapes(sources):
@@ -171,8 +162,7 @@ def test_names_of_the_testing_network_and_old_shapes(sources):
     for level, k in KERNEL.items():
         caffe[f"sum_exp_kernel_R_L{level}"] = [np.ones((1, k * k, 1, 1)), np.zeros(1)]
     caffe["ScaleMag_flow"] = [np.eye(2).reshape(2, 2, 1, 1), np.zeros(2)]
-    found, plain = from_caffe(caffe), from_caffe(sources[1])
-    assert all(np.array_equal(found.arrays[name], array) for name, array in plain.arrays.items())
+    assert same_network(from_caffe(caffe), from_caffe(sources[1]))
 
 
 def test_sums_that_the_file_leaves_out_are_ones(sources):

@@ -20,7 +20,11 @@ from gluon_liver.flow.training import FlowTrainer, FlowTraining, train_flow
 from gluon_liver.metrics.end_point_error import end_point_error
 
 CPU = mx.cpu()
-TINY = {"width": 0.125, "size": 64, "steps": 2, "matching_steps": 2, "batch_size": 2, "warmup": 0, "log_every": 1}
+TINY = FlowTraining(width=0.125, size=64, steps=2, matching_steps=2, batch_size=2, warmup=0, log_every=1)
+
+
+def two_pairs(seed=2, **options):
+    return [flying_pair(FlyingConfig(size=64, **options), seed=seed, index=index) for index in range(2)]
 
 
 def levels_of(targets):
@@ -67,9 +71,8 @@ def test_matching_labels_by_hand():
     target = Target(flow.astype(np.float32), np.array([1, 1, 0.5, 1], np.float32).reshape(1, 1, 1, 4))
     labels, known = matching_labels(target, 4)
     assert known.tolist() == [[[1, 1, 1, 0]]] and np.array_equal(known, within_reach(target, 4))
-    at = [
-        {int(place): labels[0, place, 0, cell] for place in np.flatnonzero(labels[0, :, 0, cell])} for cell in range(3)
-    ]
+    columns = labels[0, :, 0, :3].T
+    at = [{place: column[place] for place in np.flatnonzero(column).tolist()} for column in columns]
     assert at == [{21 + 4: 1}, {21 + 1: 1}, {21 + 3: 0.5, 21 + 4: 0.5}]
     # level 2 compares every second cell: 4 pixels a step
     labels, known = matching_labels(Target(np.full((1, 2, 2, 2), 4, np.float32), np.ones((1, 1, 2, 2))), 2)
@@ -78,8 +81,8 @@ def test_matching_labels_by_hand():
 
 def test_matching_learns_the_features_through_both_images():
     """The slope along one weight by differences: one run holds both images."""
-    pairs = [flying_pair(FlyingConfig(size=64), seed=2, index=index) for index in range(2)]
-    pyramid = FlowTrainer(FlowTraining(**TINY), pairs, context=CPU).net.pyramid
+    pairs = two_pairs()
+    pyramid = FlowTrainer(TINY, pairs, context=CPU).net.pyramid
     first, second = (flow_input(np.stack([pair[place] for pair in pairs]), context=CPU) for place in (0, 1))
     targets = level_targets(*(np.stack([pair[place] for pair in pairs]) for place in (2, 3)))
 
@@ -102,14 +105,12 @@ def test_matching_learns_the_features_through_both_images():
 @pytest.mark.slow
 def test_a_few_steps_lower_the_error_on_the_pairs_that_are_shown():
     options = FlowTraining(width=0.125, size=64, steps=15, matching_steps=25, batch_size=2, learning_rate=3e-3)
-    config = FlyingConfig(size=64, shapes=(0, 0), turn_deg=0.0, zoom=0.0)
-    pairs = [flying_pair(config, seed=1, index=index) for index in range(2)]
+    pairs = two_pairs(seed=1, shapes=(0, 0), turn_deg=0.0, zoom=0.0)
     trainer = FlowTrainer(options, pairs, context=CPU)
 
     def error():
-        return np.mean(
-            [end_point_error(net_flow(trainer.net, pair, context=CPU), pair.flow, pair.valid) for pair in pairs]
-        )
+        flows = [net_flow(trainer.net, pair, context=CPU) for pair in pairs]
+        return np.mean([end_point_error(flow, pair.flow, pair.valid) for flow, pair in zip(flows, pairs)])
 
     before = error()
     matched = [trainer.match(pairs)["total"] for _ in range(options.matching_steps)]
@@ -121,8 +122,8 @@ def test_a_few_steps_lower_the_error_on_the_pairs_that_are_shown():
 
 
 def test_dis_and_no_flow_are_scored_on_the_same_pixels():
-    pairs = [flying_pair(FlyingConfig(size=64), seed=2, index=index) for index in range(2)]
-    trainer = FlowTrainer(FlowTraining(**TINY), pairs, context=CPU)
+    pairs = two_pairs()
+    trainer = FlowTrainer(TINY, pairs, context=CPU)
     found = score_flow(trainer.net, {"flying": pairs}, context=CPU)["flying"]
     lengths = [np.hypot(*pair.flow)[pair.valid].mean() for pair in pairs]
     assert found["pairs"] == 2 and abs(found["zero"] - np.mean(lengths)) < 1e-5
@@ -133,11 +134,9 @@ def test_dis_and_no_flow_are_scored_on_the_same_pixels():
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     out = tmp_path_factory.mktemp("flow") / "flow"
-    monkey = pytest.MonkeyPatch()
-    monkey.setattr(module, "HELD_OUT_PAIRS", 2)
-    scores = train_flow(FlowTraining(**TINY), out, progress=False)
-    monkey.undo()
-    return out, scores
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "HELD_OUT_PAIRS", 2)
+        return out, train_flow(TINY, out, progress=False)
 
 
 def test_the_folder_and_the_network_in_it(trained):
@@ -150,28 +149,24 @@ def test_the_folder_and_the_network_in_it(trained):
     events = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     places = [(one["event"], one["step"]) for one in events]
     assert places == [("matching", 1), ("matching", 2), ("step", 3), ("step", 4)]
-    pairs = [flying_pair(FlyingConfig(size=64), seed=module.HELD_OUT_SEED, index=index) for index in range(2)]
+    pairs = two_pairs(seed=module.HELD_OUT_SEED)
     for path in (out, out / "flow.params"):
         assert score_flow(load_flow_net(path, context=CPU), {"flying": pairs}, context=CPU) == scores
 
 
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        (lambda manifest: manifest.update(width="wide"), "flow.json: width: expected float, found 'wide'"),
-        (lambda manifest: manifest.update(network="other"), "network is 'other': it must be one of LiteFlowNet"),
-        (lambda manifest: manifest.update(output={}), "output.sha256 is missing"),
-        (lambda manifest: manifest["output"].update(sha256="0"), "SHA-256 differs"),
-        (lambda manifest: manifest.update(width=0.25), "wanted is"),
-    ],
-)
-def test_files_that_do_not_belong_together(trained, tmp_path, change, message):
+def test_files_that_do_not_belong_together(trained, tmp_path):
     manifest = json.loads((trained[0] / "flow.json").read_text())
-    change(manifest)
-    (tmp_path / "flow.json").write_text(json.dumps(manifest))
     (tmp_path / "flow.params").write_bytes((trained[0] / "flow.params").read_bytes())
-    with pytest.raises(InputError, match=message):
-        load_flow_net(tmp_path, context=CPU)
+    for change, message in (
+        (dict(width="wide"), "flow.json: width: expected float, found 'wide'"),
+        (dict(network="other"), "network is 'other': it must be one of LiteFlowNet"),
+        (dict(output={}), "output.sha256 is missing"),
+        (dict(output={**manifest["output"], "sha256": "0"}), "SHA-256 differs"),
+        (dict(width=0.25), "wanted is"),
+    ):
+        (tmp_path / "flow.json").write_text(json.dumps({**manifest, **change}))
+        with pytest.raises(InputError, match=message):
+            load_flow_net(tmp_path, context=CPU)
 
 
 def test_missing_files(trained, tmp_path):
@@ -190,19 +185,19 @@ def test_what_is_interrupted_leaves_nothing(tmp_path, monkeypatch, error):
     monkeypatch.setattr(module, "HELD_OUT_PAIRS", 1)
     monkeypatch.setattr(FlowTrainer, "step", stop)
     with pytest.raises(error):
-        train_flow(FlowTraining(**TINY), tmp_path / "flow", progress=False)
+        train_flow(TINY, tmp_path / "flow", progress=False)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_loss_that_is_not_finite_is_an_error_and_changes_nothing():
-    pairs = [flying_pair(FlyingConfig(size=64), seed=2, index=index) for index in range(2)]
-    trainer = FlowTrainer(FlowTraining(**TINY), pairs, context=CPU)
-    broken = pairs[0]._replace(flow=np.where(pairs[0].valid, np.float32(np.inf), pairs[0].flow))
-    before = [parameter.data().asnumpy() for parameter in trainer.net.collect_params().values()]
+    first, second = pairs = two_pairs()
+    trainer = FlowTrainer(TINY, pairs, context=CPU)
+    parameters = trainer.net.collect_params().values()
+    broken = first._replace(flow=np.where(first.valid, np.float32(np.inf), first.flow))
+    before = [parameter.data().asnumpy() for parameter in parameters]
     with pytest.raises(TrainingError, match="not finite"):
-        trainer.step([broken, pairs[1]])
-    after = [parameter.data().asnumpy() for parameter in trainer.net.collect_params().values()]
-    assert all(np.array_equal(a, b) for a, b in zip(before, after))
+        trainer.step([broken, second])
+    assert all(np.array_equal(values, parameter.data().asnumpy()) for values, parameter in zip(before, parameters))
 
 
 def test_bad_options(tmp_path):
@@ -211,6 +206,6 @@ def test_bad_options(tmp_path):
     with pytest.raises(ConfigError, match="seed"):
         FlowTraining(seed=module.HELD_OUT_SEED)
     with pytest.raises(InputError, match="exists"):
-        train_flow(FlowTraining(**TINY), tmp_path, progress=False)
+        train_flow(TINY, tmp_path, progress=False)
     with pytest.raises(InputError, match="inside the phantoms"):
-        train_flow(FlowTraining(**TINY), tmp_path / "new", phantoms=tmp_path, progress=False)
+        train_flow(TINY, tmp_path / "new", phantoms=tmp_path, progress=False)

@@ -43,50 +43,50 @@ def test_images_boxes_and_what_they_belong_to(phases, make_config, tmp_path):
         found[3]
 
 
-def test_a_changed_byte_is_found(tiny_dataset, tiny_config, tmp_path):
-    path = tmp_path / "train.rec"
-    write_records(tiny_config, tiny_dataset, "train", path)
+@pytest.fixture
+def train_file(tiny_dataset, tiny_config, tmp_path):
+    write_records(tiny_config, tiny_dataset, "train", tmp_path / "train.rec")
+    return tmp_path / "train.rec"
+
+
+def refused(path, message, number=None):
+    """Whether a record file, or its record of that number from 1, is refused with the message."""
+    with pytest.raises(ValueError, match=message):
+        RecordFile(str(path))[number - 1 if number else 0]
+
+
+def test_a_changed_byte_is_found(train_file):
+    path = train_file
     data = bytearray(path.read_bytes())
     data[-100] ^= 1
     data[data.index(b'"boxes": [[') + 11] ^= 1  # a digit of the first box
     path.write_bytes(data)
-    found = RecordFile(str(path))
-    assert len(found[1].boxes) == 1
-    for index in (0, 8):
-        with pytest.raises(ValueError, match=f"record {index + 1} is damaged"):
-            found[index]
+    assert len(RecordFile(str(path))[1].boxes) == 1
+    for number in (1, 9):
+        refused(path, f"record {number} is damaged", number)
     for old, new in ((b'"learning_rate": 0.0005', b'"learning_rate": 0.0007'), (b'"format"', b'\xffformat"')):
         path.write_bytes(data.replace(old, new, 1))
-        with pytest.raises(ValueError, match="record 0 is damaged"):
-            RecordFile(str(path))
+        refused(path, "record 0 is damaged")
 
 
-def test_a_file_that_was_cut_and_a_changed_index_are_found(tiny_dataset, tiny_config, tmp_path):
-    path, index = tmp_path / "train.rec", tmp_path / "train.idx"
-    write_records(tiny_config, tiny_dataset, "train", path)
+def test_a_file_that_was_cut_and_a_changed_index_are_found(train_file):
+    path, index = train_file, train_file.with_suffix(".idx")
     whole, places = path.read_bytes(), index.read_text()
     path.write_bytes(whole[: len(whole) // 2])
-    found = RecordFile(str(path))
-    assert found[0].image_id == 1
-    with pytest.raises(ValueError, match="record 9 is damaged"):
-        found[8]
+    assert RecordFile(str(path))[0].image_id == 1
+    refused(path, "record 9 is damaged", 9)
     lines = places.splitlines()
     swapped = lines[:1] + [lines[1].replace("1\t", "2\t"), lines[2].replace("2\t", "1\t")]
     path.write_bytes(whole)
     for text, damaged in (("\n".join(lines[:5]) + "\n", 9), ("\n".join(swapped) + "\n", 1), ("0\t0\n1\t12\n", 1)):
         index.write_text(text)
-        with pytest.raises(ValueError, match=f"record {damaged} is damaged"):
-            RecordFile(str(path))[damaged - 1]
-    index.write_text("0 0\n")
-    with pytest.raises(ValueError, match="train.idx is damaged"):
-        RecordFile(str(path))
-    index.write_text("")
-    with pytest.raises(ValueError, match="record 0 is damaged"):
-        RecordFile(str(path))
+        refused(path, f"record {damaged} is damaged", damaged)
+    for text, message in (("0 0\n", "train.idx is damaged"), ("", "record 0 is damaged")):
+        index.write_text(text)
+        refused(path, message)
     index.write_text(places)
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match="record 0 is damaged"):
-        RecordFile(str(path))
+    refused(path, "record 0 is damaged")
 
 
 def test_what_does_not_read_back_gets_no_name(tiny_dataset, tiny_config, tmp_path, monkeypatch):
@@ -97,30 +97,29 @@ def test_what_does_not_read_back_gets_no_name(tiny_dataset, tiny_config, tmp_pat
 
 
 def test_names_and_splits_that_cannot_be(tiny_dataset, tiny_config, tmp_path):
-    with pytest.raises(InputError, match="ends in .rec"):
-        write_records(tiny_config, tiny_dataset, "test", tmp_path / "a.txt")
     (tmp_path / "a.idx").touch()
-    with pytest.raises(InputError, match="a.idx exists"):
-        write_records(tiny_config, tiny_dataset, "test", tmp_path / "a.rec")
-    with pytest.raises(DatasetError, match="no labelled image in the val split"):
-        write_records(tiny_config, tiny_dataset, "val", tmp_path / "b.rec")
-    with pytest.raises(ValueError, match="no such file"):
-        RecordFile(str(tmp_path / "b.rec"))
+    for split, name, error, message in (
+        ("test", "a.txt", InputError, "ends in .rec"),
+        ("test", "a.rec", InputError, "a.idx exists"),
+        ("val", "b.rec", DatasetError, "no labelled image in the val split"),
+    ):
+        with pytest.raises(error, match=message):
+            write_records(tiny_config, tiny_dataset, split, tmp_path / name)
+    refused(tmp_path / "b.rec", "no such file")
     writer = mx.recordio.MXIndexedRecordIO(str(tmp_path / "c.idx"), str(tmp_path / "c.rec"), "w")
     writer.write_idx(0, mx.recordio.pack(mx.recordio.IRHeader(0, 0.0, 0, 0), json.dumps({"format": 1}).encode()))
     writer.close()
-    with pytest.raises(ValueError, match="has format 1, this reads 2"):
-        RecordFile(str(tmp_path / "c.rec"))
+    refused(tmp_path / "c.rec", "has format 1, this reads 2")
 
 
 def test_the_command(tiny_run, tiny_data, tmp_path, capsys):
     out = tmp_path / "sub" / "train.rec"
-    assert main(["records", "--run", str(tiny_run.folder), "--split", "train", "--out", str(out)]) == 0
+    assert main(f"records --run {tiny_run.folder} --split train --out {out}".split()) == 0
     assert "train.rec: 9 images" in capsys.readouterr().out
     config = RecordFile(str(out)).config
     assert config["classes"] == ["cyst", "hemangioma", "hcc"] and config["phases"] == ["arterial"]
-    arguments = ["--data", str(tiny_data), "--config", "demo-r101", "--set", "data.size=64", "--split", "test"]
-    assert main(["records", *arguments, "--out", str(tmp_path / "b.rec")]) == 0
+    words = f"records --data {tiny_data} --config demo-r101 --set data.size=64 --split test --out {tmp_path}/b.rec"
+    assert main(words.split()) == 0
     assert RecordFile(str(tmp_path / "b.rec")).config["network"]["depth"] == 101
-    assert main(["records", "--config", "demo-r101", "--split", "test", "--out", str(tmp_path / "c.rec")]) == 2
+    assert main(f"records --config demo-r101 --split test --out {tmp_path}/c.rec".split()) == 2
     assert "give --run RUN, or --config NAME and --data DIR" in capsys.readouterr().err

@@ -28,82 +28,6 @@ def saved(tiny_run, tmp_path):
     return newest_checkpoint(folder)
 
 
-def test_round_trip(saved, tiny_config, tmp_path):
-    detector = detector_of(tiny_config)
-    assert load_checkpoint(saved, detector)["step"] == 10
-    again = save_checkpoint(tmp_path / "again", detector, step=10, epoch=2)
-    first, second = (mx.nd.load(str(path / "net.params")) for path in (saved, again))
-    assert set(first) == set(second)
-    assert all(np.array_equal(first[name].asnumpy(), second[name].asnumpy()) for name in first)
-
-
-def test_weights_fit_another_input_size(saved, make_config):
-    load_checkpoint(saved, detector_of(make_config(**{"data.size": 96})))
-
-
-def test_a_flipped_bit_is_found(saved, tiny_config):
-    path = saved / "net.params"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
-    with pytest.raises(RunError, match="net.params is damaged"):
-        load_checkpoint(saved, detector_of(tiny_config))
-
-
-def test_truncation_is_found(saved, tiny_config):
-    path = saved / "net.params"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(RunError, match="damaged"):
-        load_checkpoint(saved, detector_of(tiny_config))
-
-
-@pytest.mark.parametrize("name", ["net.params", "manifest.json"])
-def test_a_missing_file_is_named(saved, tiny_config, name):
-    (saved / name).unlink()
-    with pytest.raises(RunError, match="not a complete checkpoint"):
-        load_checkpoint(saved, detector_of(tiny_config))
-
-
-def test_another_architecture_is_refused(saved, make_config):
-    with pytest.raises(RunError, match=r"has shape .* wants"):
-        load_checkpoint(saved, detector_of(make_config(**{"network.width": 0.25})))
-
-
-def test_nothing_there(tmp_path):
-    with pytest.raises(RunError, match="no checkpoint"):
-        newest_checkpoint(tmp_path)
-
-
-def test_an_unfinished_write_is_not_a_checkpoint(saved):
-    unfinished = saved.parent / "step-99999999.partial"
-    unfinished.mkdir()
-    assert newest_checkpoint(saved.parent) == saved
-
-
-def test_manifest_is_plain_json(saved):
-    manifest = json.loads((saved / "manifest.json").read_text())
-    assert manifest["files"]["net.params"]["bytes"] == (saved / "net.params").stat().st_size
-
-
-def test_values_that_are_not_finite_are_not_saved(tiny_config, tmp_path):
-    detector = detector_of(tiny_config)
-    detector.box_predictor.bias.data()[:] = float("nan")
-    with pytest.raises(TrainingError, match="box_predictor.bias is not finite"):
-        save_checkpoint(tmp_path, detector, step=1, epoch=1)
-    with pytest.raises(RunError, match="no checkpoint"):
-        newest_checkpoint(tmp_path)
-
-
-def test_values_that_are_not_finite_are_not_loaded(saved, tiny_config):
-    """A file of another origin, with a manifest that fits it."""
-    parameters = mx.nd.load(str(saved / "net.params"))
-    parameters["box_predictor.bias"][:] = float("nan")
-    mx.nd.save(str(saved / "net.params"), parameters)
-    rewrite_manifest(saved)
-    with pytest.raises(RunError, match="box_predictor.bias holds values that are not finite"):
-        load_checkpoint(saved, detector_of(tiny_config))
-
-
 def rewrite_manifest(path, **changes):
     """As whoever made the files by hand would: the files as they are now."""
     manifest = json.loads((path / "manifest.json").read_text())
@@ -115,26 +39,80 @@ def rewrite_manifest(path, **changes):
     (path / "manifest.json").write_text(json.dumps(manifest))
 
 
+def test_round_trip(saved, tiny_config, make_config, tmp_path):
+    manifest = json.loads((saved / "manifest.json").read_text())
+    assert manifest["files"]["net.params"]["bytes"] == (saved / "net.params").stat().st_size
+    detector = detector_of(tiny_config)
+    assert load_checkpoint(saved, detector)["step"] == 10
+    again = save_checkpoint(tmp_path / "again", detector, step=10, epoch=2)
+    first, second = (mx.nd.load(str(path / "net.params")) for path in (saved, again))
+    assert set(first) == set(second)
+    assert all(np.array_equal(first[name].asnumpy(), second[name].asnumpy()) for name in first)
+    load_checkpoint(saved, detector_of(make_config(**{"data.size": 96})))  # weights fit another input size
+
+
+def damage(name, change):
+    """A function that changes the bytes of a file of a checkpoint."""
+    return lambda path: (path / name).write_bytes(change((path / name).read_bytes()))
+
+
+def spoil_a_value(path):
+    parameters = mx.nd.load(str(path / "net.params"))
+    parameters["box_predictor.bias"][:] = float("nan")
+    mx.nd.save(str(path / "net.params"), parameters)
+
+
+INCOMPLETE = "not a complete checkpoint"
+FITTING = {  # files of another origin: the manifest is made to fit them
+    "garbage": (damage("net.params", lambda content: b"garbage"), "holds no parameters"),
+    "not finite": (spoil_a_value, "box_predictor.bias holds values that are not finite"),
+}
+REFUSED = {
+    "flipped bit": (
+        damage("net.params", lambda c: c[:5000] + bytes([c[5000] ^ 1]) + c[5001:]),
+        "net.params is damaged",
+    ),
+    "truncation": (damage("net.params", lambda content: content[:-100]), "damaged"),
+    "no parameters": (lambda path: (path / "net.params").unlink(), INCOMPLETE),
+    "no manifest": (lambda path: (path / "manifest.json").unlink(), INCOMPLETE),
+    "order of classes": (lambda path: rewrite_manifest(path, classes=["hcc", "cyst", "hemangioma"]), "has the classes"),
+    **FITTING,
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_damaged_or_does_not_fit_is_refused(saved, tiny_config, kind):
+    change, message = REFUSED[kind]
+    change(saved)
+    if kind in FITTING:
+        rewrite_manifest(saved)
+    with pytest.raises(RunError, match=message):
+        load_checkpoint(saved, detector_of(tiny_config))
+
+
 @pytest.mark.parametrize("text", ["[]", "null", "{}", '{"files": []}', "no JSON"])
 def test_a_broken_manifest_is_refused(saved, tiny_config, text):
     (saved / "manifest.json").write_text(text)
-    with pytest.raises(RunError, match="not a complete checkpoint"):
+    with pytest.raises(RunError, match=INCOMPLETE):
         load_checkpoint(saved, detector_of(tiny_config))
 
 
-def test_garbage_with_a_fitting_manifest_is_refused(saved, tiny_config):
-    (saved / "net.params").write_bytes(b"garbage")
-    rewrite_manifest(saved)
-    with pytest.raises(RunError, match="holds no parameters"):
-        load_checkpoint(saved, detector_of(tiny_config))
+def test_another_architecture_is_refused(saved, make_config):
+    with pytest.raises(RunError, match=r"has shape .* wants"):
+        load_checkpoint(saved, detector_of(make_config(**{"network.width": 0.25})))
 
 
-def test_another_order_of_classes_is_refused(saved, tiny_config):
-    rewrite_manifest(saved, classes=["hcc", "cyst", "hemangioma"])
-    with pytest.raises(RunError, match="has the classes"):
-        load_checkpoint(saved, detector_of(tiny_config))
-
-
-def test_other_folders_are_not_checkpoints(saved):
-    (saved.parent / "step-zzz").mkdir()
+def test_unfinished_writes_and_other_folders_are_not_checkpoints(saved, tmp_path):
+    for name in ("step-99999999.partial", "step-zzz"):
+        (saved.parent / name).mkdir()
     assert newest_checkpoint(saved.parent) == saved
+    with pytest.raises(RunError, match="no checkpoint"):
+        newest_checkpoint(tmp_path)
+
+
+def test_values_that_are_not_finite_are_not_saved(tiny_config, tmp_path):
+    detector = detector_of(tiny_config)
+    detector.box_predictor.bias.data()[:] = float("nan")
+    with pytest.raises(TrainingError, match="box_predictor.bias is not finite"):
+        save_checkpoint(tmp_path, detector, step=1, epoch=1)
+    assert not list(tmp_path.iterdir())

@@ -46,13 +46,8 @@ class Training:
         self.net = Net(self.devices, seed)
         name, options = OPTIMIZERS[kind]
         learned = [p for p in self.net.collect_learned().values() if p.grad_req != "null"]
-        self.trainer = gluon.Trainer(
-            learned,
-            name,
-            dict(options, learning_rate=rate),
-            kvstore="device" if count > 1 else None,
-            update_on_kvstore=False,
-        )
+        store = dict(kvstore="device" if count > 1 else None, update_on_kvstore=False)
+        self.trainer = gluon.Trainer(learned, name, dict(options, learning_rate=rate), **store)
         self.name, self.done = name, 0
 
     def steps(self, count):
@@ -109,19 +104,11 @@ def test_without_the_state_it_would_not_be_equal(tmp_path, kind):
     load_checkpoint(path, bare.net)
     bare.done = 4
     assert not same(whole.values(), bare.steps(3).values())
-
-
-def test_adam_without_its_counts_would_not_be_equal(tmp_path):
-    whole = Training("adam").steps(7)
-    path = Training("adam").steps(4).save(tmp_path)
-    state = load_state(path)
-    resumed = Training("adam").resume(path)
-    restore_optimizer(
-        resumed.trainer,
-        resumed.net.collect_learned(),
-        dataclasses.replace(state, update_counts=dict.fromkeys(state.update_counts, 1)),
-    )
-    assert not same(whole.values(), resumed.steps(3).values())
+    if kind == "adam":  # nor without the counts alone
+        state, resumed = load_state(path), Training(kind).resume(path)
+        state = dataclasses.replace(state, update_counts=dict.fromkeys(state.update_counts, 1))
+        restore_optimizer(resumed.trainer, resumed.net.collect_learned(), state)
+        assert not same(whole.values(), resumed.steps(3).values())
 
 
 @pytest.mark.parametrize("counts", [(1, 4), (4, 1), (2, 4)])
@@ -160,13 +147,13 @@ def test_the_state_is_a_copy():
 
 
 def changed(key, value):
-    return lambda state: dataclasses.replace(state, arrays=dict(state.arrays, **{key: value}))
+    """What sets an array of a state, or with None takes it away."""
 
+    def change(state):
+        arrays = {name: array for name, array in {**state.arrays, key: value}.items() if array is not None}
+        return dataclasses.replace(state, arrays=arrays)
 
-def without(key):
-    return lambda state: dataclasses.replace(
-        state, arrays={name: array for name, array in state.arrays.items() if name != key}
-    )
+    return change
 
 
 WEIGHT = "momentum/0.weight"
@@ -182,7 +169,7 @@ WEIGHT = "momentum/0.weight"
         (changed(WEIGHT, mx.nd.full((5, 4), np.nan)), "momentum/0.weight of the checkpoint holds values .* not finite"),
         (changed("momentum/9.weight", mx.nd.zeros((5, 4))), "have 'momentum/9.weight'"),
         (changed("velocity", mx.nd.zeros(1)), "have 'velocity'"),
-        (without(WEIGHT), "lack 'momentum/0.weight'"),
+        (changed(WEIGHT, None), "lack 'momentum/0.weight'"),
         (lambda state: dataclasses.replace(state, arrays={}), "lack 'momentum/0.bias' and more"),
         (lambda state: dataclasses.replace(state, update_counts={}), "update counts lack '0.bias' and more"),
         (lambda state: dataclasses.replace(state, update_counts={**state.update_counts, "2.bias": 1}), "have '2.bias'"),

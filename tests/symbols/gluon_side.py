@@ -16,36 +16,17 @@ from gluon_liver.runs.checkpoint import load_checkpoint, newest_checkpoint
 from symbols.catalogue import network_of
 from symbols.portable import portable_json
 
-CONFIGS = (
-    "r50",
-    "r101",
-    "r50-2.5d",
-    "r101-fusion",
-    "r50-multimodal",
-    "r101-multimodal",
-    "us-faster-rcnn",
-    "us-flow",
-)
+CONFIGS = "r50 r101 r50-2.5d r101-fusion r50-multimodal r101-multimodal us-faster-rcnn us-flow".split()
 PHASES = ["arterial", "noncontrast", "delayed"]
 SIZE = 64
-TINY = [
-    f"data.size={SIZE}",
-    "network.width=0.125",
-    "network.roi_mode=pool",
-    "network.rpn.channels=16",
-    "network.rpn.anchor_sizes=[8, 16, 24, 32]",
-    "network.rpn.test_pre_nms=200",
-    "network.rpn.test_post_nms=20",
-    "network.rpn.train_pre_nms=200",
-    "network.rpn.train_post_nms=30",
-    "network.rpn.samples=32",
-    "network.head.roi_size=4",
-    "network.head.samples=16",
-    "network.head.max_boxes=4",
-    "network.head.score_threshold=0.05",
-    "network.head.max_detections=20",
-    "flow.width=0.25",
-]
+TINY = f"""
+    data.size={SIZE} flow.width=0.25 network.width=0.125 network.roi_mode=pool
+    network.rpn.channels=16 network.rpn.anchor_sizes=[8,16,24,32] network.rpn.samples=32
+    network.rpn.test_pre_nms=200 network.rpn.test_post_nms=20
+    network.rpn.train_pre_nms=200 network.rpn.train_post_nms=30
+    network.head.roi_size=4 network.head.samples=16 network.head.max_boxes=4
+    network.head.score_threshold=0.05 network.head.max_detections=20
+""".split()
 BATCH = 2
 SEED = 2  # no two ROIs of it pool the same cells: MXNet 1.9's topk takes equal scores in any order
 
@@ -57,6 +38,12 @@ def tiny(name, overrides=()):
     plain["classes"] = ["cyst", "hemangioma", "hcc"] if config.task == "ct" else ["tumor", "vessel"]
     plain["phases"] = PHASES if config.network.multi_modal else PHASES[:1]
     return config, plain
+
+
+def seeded_network(name, *overrides):
+    """:func:`tiny` and :func:`seeded` of a configuration."""
+    config, plain = tiny(name, overrides)
+    return (config, plain, *seeded(config, plain))
 
 
 def seeded(config, plain, *, batch_size=BATCH, seed=SEED):
@@ -143,29 +130,13 @@ def seeded_targets(detector, config):
         corners = rng.uniform(2, SIZE - 26, (count, 2))
         boxes[image, :count] = np.concatenate([corners, corners + rng.uniform(10, 24, (count, 2))], axis=1)
         labels[image, :count] = rng.integers(0, len(detector.classes), count)
-    rpn, anchors = config.network.rpn, detector.anchors()
-    assigned = [
-        assign_anchors(
-            anchors,
-            boxes[image][labels[image] >= 0],
-            size=(SIZE, SIZE),
-            samples=rpn.samples,
-            positive_ratio=rpn.positive_ratio,
-            positive_iou=rpn.positive_iou,
-            negative_iou=rpn.negative_iou,
-            rng=rng,
-        )
-        for image in range(BATCH)
-    ]
-    rpn_labels, rpn_targets = (np.stack([one[part] for one in assigned]) for part in (0, 1))
+    names = "samples positive_ratio positive_iou negative_iou".split()
+    options = dict({name: getattr(config.network.rpn, name) for name in names}, size=(SIZE, SIZE), rng=rng)
+    truth = (image_boxes[kinds >= 0] for image_boxes, kinds in zip(boxes, labels))
+    assigned = [assign_anchors(detector.anchors(), image_boxes, **options) for image_boxes in truth]
+    rpn_labels, rpn_targets, _ = map(np.stack, zip(*assigned))
     numbers = rng.random((BATCH, detector.random_number_count), np.float32)
-    return {
-        "gt_boxes": boxes,
-        "gt_labels": labels,
-        "draws": numbers,
-        "rpn_labels": rpn_labels,
-        "rpn_targets": rpn_targets,
-    }
+    return dict(gt_boxes=boxes, gt_labels=labels, draws=numbers, rpn_labels=rpn_labels, rpn_targets=rpn_targets)
 
 
 def gluon_gradients(detector, inputs, targets):
@@ -191,16 +162,15 @@ def gluon_gradients(detector, inputs, targets):
 
 def write_folder(name, folder, overrides=()):
     """What ``python -m symbols.parity`` compares: a configuration's network, its inputs, outputs and gradients."""
-    config, plain = tiny(name, overrides)
-    detector, inputs = seeded(config, plain)
+    config, plain, detector, inputs = seeded_network(name, *overrides)
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(plain), encoding="utf-8")
     mx.nd.save(str(folder / "weights.params"), parameters_of(detector))
     symbol = network_of(plain).get_symbol_test(plain, BATCH)
     (folder / "test-symbol.json").write_text(portable_json(symbol), encoding="utf-8")
     targets = seeded_targets(detector, config)
-    np.savez(str(folder / "inputs.npz"), **inputs)
-    np.savez(str(folder / "train_inputs.npz"), **inputs, **targets)
-    np.savez(str(folder / "outputs.npz"), **gluon_parts(detector, inputs))
-    np.savez(str(folder / "gradients.npz"), **gluon_gradients(detector, inputs, targets))  # changes statistics
+    np.savez(folder / "inputs.npz", **inputs)
+    np.savez(folder / "train_inputs.npz", **inputs, **targets)
+    np.savez(folder / "outputs.npz", **gluon_parts(detector, inputs))
+    np.savez(folder / "gradients.npz", **gluon_gradients(detector, inputs, targets))  # changes statistics
     return folder

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -22,12 +23,13 @@ from symbols.predict import load_module, predict
 from symbols.predict import main as predict_file
 from tests.conftest import TINY, write_dataset
 
-from .gluon_side import seeded, tiny
+from .gluon_side import seeded, seeded_network, tiny
 from .test_legacy import LEGACY_PYTHON
+from .test_module_refusals import UNUSABLE, changed, renamed
 
 pytestmark = pytest.mark.slow
 
-FILES = ["README.md", "SHA256SUMS", "config.json", "detector-0000.params", "detector-symbol.json", "predict.py"]
+FILES = "README.md SHA256SUMS config.json detector-0000.params detector-symbol.json predict.py".split()
 RESAVE = """
 import sys
 import mxnet as mx
@@ -71,17 +73,8 @@ def exported(tiny_run, tmp_path_factory):
 def to_import(exported, tiny_run, tmp_path):
     """Words of the command, and a copy of the parameters to be broken: name -> NDArray."""
     params = mx.nd.load(str(exported / "detector-0000.params"))
-    words = [
-        "import-legacy",
-        tmp_path / "broken",
-        "--config",
-        exported / "config.json",
-        "--data",
-        tiny_run.data_folder,
-        "--out",
-        tmp_path / "new",
-    ]
-    return words, params
+    options = f"--config {exported}/config.json --data {tiny_run.data_folder} --out {tmp_path}/new"
+    return f"import-legacy {tmp_path}/broken {options}".split(), params
 
 
 def network_inputs(made, dataset):
@@ -97,6 +90,12 @@ def network_inputs(made, dataset):
 def gluon_rows(made, inputs):
     net = SliceDetector.from_run(made)[0]._net
     return net(*[mx.nd.array(inputs[name]) for name in ("data", "present") if name in inputs])[0].asnumpy()
+
+
+def same_parameters(*folders):
+    """Whether two runs' newest checkpoints hold the same to the byte."""
+    one, other = ((newest_checkpoint(folder / "checkpoints") / "net.params").read_bytes() for folder in folders)
+    return one == other
 
 
 def same_rows(found, wanted):
@@ -117,11 +116,8 @@ def test_what_is_written(exported, tiny_run):
     readme = (exported / "README.md").read_text()
     assert newest_checkpoint(tiny_run.checkpoints).name in readme and "`data` (2, 1, 1, 1, 64, 64)" in readme
     nodes = json.loads((exported / "detector-symbol.json").read_text())["nodes"]
-    assert not any(
-        "infer_range" in node.get("attrs", {}) or "layout" in node.get("attrs", {})
-        for node in nodes
-        if node["op"] in ("_arange", "Pooling")
-    )
+    attributes = [node.get("attrs", {}) for node in nodes if node["op"] in ("_arange", "Pooling")]
+    assert not any("infer_range" in one or "layout" in one for one in attributes)
 
 
 def test_a_module_detects_what_the_run_detects(exported, tiny_run, tiny_data):
@@ -162,8 +158,7 @@ def test_there_and_back(exported, tiny_run, tiny_data, tmp_path, capsys):
     assert back.config == tiny_run.config
     for name in ("classes", "phases", "reference_phase", "training_patients", "training_studies"):
         assert back.environment[name] == tiny_run.environment[name]
-    paths = [newest_checkpoint(one.checkpoints) / "net.params" for one in (back, tiny_run)]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert same_parameters(out, tiny_run.folder)
     inputs = network_inputs(back, dataset)
     assert np.array_equal(gluon_rows(back, inputs), gluon_rows(tiny_run, inputs))
     texts = [evaluate(one, dataset, replicates=10, progress=False)[0] for one in (back, tiny_run)]
@@ -176,20 +171,8 @@ def test_training_goes_on_from_imported_weights(exported, tiny_data, tmp_path, c
     out = tmp_path / "back"
     assert run(capsys, "import-legacy", exported / "detector", "--data", tiny_data, "--out", out)[0] == 0
     before = mx.nd.load(str(newest_checkpoint(out / "checkpoints") / "net.params"))
-    code, error = run(
-        capsys,
-        "train",
-        "--config",
-        out / "config.yaml",
-        "--data",
-        tiny_data,
-        "--out",
-        out,
-        "--resume",
-        "auto",
-        "--steps",
-        1,
-    )
+    options = f"--config {out}/config.yaml --data {tiny_data} --out {out} --resume auto --steps 1"
+    code, error = run(capsys, "train", *options.split())
     assert code == 0, error
     after = mx.nd.load(str(newest_checkpoint(out / "checkpoints") / "net.params"))
     learned = [name for name in before if ".running_" not in name]
@@ -208,8 +191,7 @@ def test_phases_and_frozen_statistics_there_and_back(phases_run, tmp_path, capsy
     same_rows(found["detections"], gluon_rows(made, inputs))
     prefix, data = tmp_path / "out" / "detector", dataset.folder
     assert run(capsys, "import-legacy", prefix, "--data", data, "--out", tmp_path / "back")[0] == 0
-    paths = [newest_checkpoint(folder / "checkpoints") / "net.params" for folder in (tmp_path / "back", made.folder)]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert same_parameters(tmp_path / "back", made.folder)
     other = write_dataset(tmp_path / "other", phases=("arterial", "noncontrast", "delayed", "portal"))
     code, error = run(capsys, "import-legacy", prefix, "--data", other, "--out", tmp_path / "new")
     assert code == 2 and "made for the phases ['arterial', 'noncontrast', 'delayed']" in error
@@ -224,43 +206,33 @@ def test_mxnet_1_0_detects_the_same_and_its_checkpoint_comes_back(which, tiny_ru
     assert main(["export", str(made.folder), "--legacy", "--out", str(out), "--batch-size", "2"]) == 0
     np.savez(str(out / "in.npz"), **inputs)
     for words in (["predict.py", "detector", "in.npz", "out.npz"], ["-c", RESAVE, "detector", "later"]):
-        subprocess.run(
-            [os.path.abspath(LEGACY_PYTHON), *words],
-            cwd=str(out),
-            check=True,
-            capture_output=True,
-            env={"OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]},
-        )
+        environment = {"OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]}
+        command = [os.path.abspath(LEGACY_PYTHON), *words]
+        subprocess.run(command, cwd=str(out), check=True, capture_output=True, env=environment)
     same_rows(np.load(str(out / "out.npz"))["detections"], gluon_rows(made, inputs))
     back = tmp_path / "back"
-    words = ["import-legacy", out / "later", "--epoch", 7, "--data", dataset.folder, "--out", back]
-    assert main([str(word) for word in words]) == 0
-    paths = [newest_checkpoint(folder / "checkpoints") / "net.params" for folder in (back, made.folder)]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert main(f"import-legacy {out}/later --epoch 7 --data {dataset.folder} --out {back}".split()) == 0
+    assert same_parameters(back, made.folder)
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ("{run} --out {new}", "say so with --legacy"),
-        ("{run} --legacy --out {new} --batch-size 0", "--batch-size 0"),
-        ("{tmp}/nowhere --legacy --out {new}", "no run folder"),
-        ("{run} --legacy --out {tmp}", "exists: choose another folder"),
-        ("{run} --legacy --out {run}/new", "lies inside"),
-        ("{run} --legacy --out {tmp}/a/new", "its parent folder does not exist"),
-    ],
-)
-def test_exports_that_are_refused(arguments, message, tiny_run, tmp_path, capsys):
-    names = {"run": tiny_run.folder, "new": tmp_path / "new", "tmp": tmp_path}
-    code, error = run(capsys, "export", *arguments.format(**names).split())
-    assert code == 2 and message in error
+def test_exports_that_are_refused(tiny_run, tmp_path, capsys):
+    folder = tiny_run.folder
+    for words, message in (
+        (f"{folder} --out {tmp_path}/new", "say so with --legacy"),
+        (f"{folder} --legacy --out {tmp_path}/new --batch-size 0", "--batch-size 0"),
+        (f"{tmp_path}/nowhere --legacy --out {tmp_path}/new", "no run folder"),
+        (f"{folder} --legacy --out {tmp_path}", "exists: choose another folder"),
+        (f"{folder} --legacy --out {folder}/new", "lies inside"),
+        (f"{folder} --legacy --out {tmp_path}/a/new", "its parent folder does not exist"),
+    ):
+        code, error = run(capsys, "export", *words.split())
+        assert code == 2 and message in error
     assert list(tmp_path.iterdir()) == [] and not (tiny_run.folder / "new").exists()
 
 
 def test_a_damaged_checkpoint_or_a_network_of_no_row_is_not_exported(phases_run, tmp_path, capsys):
     _, dataset = phases_run
-    config, plain = tiny("r101-multimodal", ["row=null", "network.fusion=false", "data.storage=raw"])
-    detector, _ = seeded(config, plain)
+    config, _, detector, _ = seeded_network("r101-multimodal", "row=null", "network.fusion=false", "data.storage=raw")
     other = Run.create(tmp_path / "run", config, dataset=dataset)
     path = save_checkpoint(other.checkpoints, detector, step=1, epoch=1, config=config)
     code, error = run(capsys, "export", other.folder, "--legacy", "--out", tmp_path / "new")
@@ -279,36 +251,15 @@ def test_a_full_disk_leaves_nothing(tiny_run, tmp_path, capsys, monkeypatch):
     assert code == 2 and "is the disk full" in error and list(tmp_path.iterdir()) == []
 
 
-def half(params):
-    name = "arg:class_predictor.weight"
-    return dict(params, **{name: params[name].astype("float16")})
-
-
-def without(params, *names):
-    return {name: array for name, array in params.items() if name not in names}
-
-
-def changed(params, name, change):
-    return dict(params, **{name: mx.nd.array(change(params[name].asnumpy()))})
-
-
-BAD_PARAMETERS = {
-    "missing": (lambda p: without(p, "arg:rpn.score.bias"), "arg:rpn.score.bias (6,) is missing"),
-    "unknown": (lambda p: dict(p, **{"arg:fc1_weight": mx.nd.ones((2,))}), "arg:fc1_weight (2,) is unknown"),
-    "shape": (lambda p: changed(p, "arg:class_predictor.bias", lambda a: a[:3]), "of another shape, wanted (4,)"),
-    "auxiliary": (
-        lambda p: dict(
-            without(p, "aux:backbone.stem.bn1.running_var"),
-            **{"arg:backbone.stem.bn1.running_var": p["aux:backbone.stem.bn1.running_var"]},
-        ),
-        "aux:backbone.stem.bn1.running_var (8,) is missing",
-    ),
-    "nan": (lambda p: changed(p, "arg:box_predictor.bias", lambda a: a * np.nan), "not finite"),
-    "anchors": (lambda p: changed(p, "arg:rpn.anchors", lambda a: a * 1.5), "the constant rpn.anchors differs"),
-    "half": (half, "arg:class_predictor.weight is default, float16"),
-    "gluon": (lambda p: {name[4:]: array for name, array in p.items()}, "neither arg: nor aux:"),
-    "list": (lambda p: list(p.values()), "without names"),
-}
+BIAS, VARIANCE = "rpn.score.bias", "backbone.stem.bn1.running_var"
+BAD_PARAMETERS = dict(
+    UNUSABLE,
+    missing=(lambda p: {k: v for k, v in p.items() if k != f"arg:{BIAS}"}, rf"arg:{BIAS} \(6,\) is missing"),
+    unknown=(lambda p: dict(p, **{"arg:fc1_weight": mx.nd.ones((2,))}), r"arg:fc1_weight \(2,\) is unknown"),
+    shape=(lambda p: changed(p, "arg:class_predictor.bias", lambda a: a[:3]), r"of another shape, wanted \(4,\)"),
+    auxiliary=(lambda p: renamed(p, f"aux:{VARIANCE}", f"arg:{VARIANCE}"), rf"aux:{VARIANCE} \(8,\) is missing"),
+    anchors=(lambda p: changed(p, "arg:rpn.anchors", lambda a: a * 1.5), "the constant rpn.anchors differs"),
+)
 
 
 @pytest.mark.parametrize("kind", BAD_PARAMETERS)
@@ -317,8 +268,7 @@ def test_parameters_that_do_not_fit_are_refused(kind, to_import, tmp_path, capsy
     change, message = BAD_PARAMETERS[kind]
     mx.nd.save(str(tmp_path / "broken-0000.params"), change(params))
     code, error = run(capsys, *words)
-    assert code == 2 and "broken-0000.params" in error
-    assert message in error
+    assert code == 2 and "broken-0000.params" in error and re.search(message, error)
     assert [path.name for path in tmp_path.iterdir()] == ["broken-0000.params"]
 
 

@@ -8,13 +8,12 @@ from gluon_liver.nn.indexing import entry
 from symbols.catalogue import network_of
 from symbols.liteflownet import enlarging
 
-from .gluon_side import parameters_of, seeded, tiny
+from .gluon_side import parameters_of, seeded_network
 
 
 @pytest.mark.parametrize("shrink", [1, 4])  # test_parity has the configuration's 2; 64 / 4 pixels are padded to 32
 def test_flow_is_that_of_gluon(shrink):
-    config, plain = tiny("us-flow", [f"flow.shrink={shrink}"])
-    detector, inputs = seeded(config, plain)
+    _, plain, detector, inputs = seeded_network("us-flow", f"flow.shrink={shrink}")
     frames = [entry(mx.nd, mx.nd.array(inputs["data"]), number, axis=1) for number in (0, 1)]
     wanted = detector.flow_between(mx.nd, *frames).asnumpy()
     symbol = network_of(plain).test_parts(plain, 2)["flow"]

@@ -16,27 +16,15 @@ from gluon_liver.nn.rpn_targets import assign_anchors
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.image_result import detections_json
 from symbols import anchors as symbol_anchors
-from symbols import module_test, module_train
+from symbols import module_train
 from symbols.catalogue import network_of
 from symbols.parity import differences, split_parameters, symbol_gradients
 from symbols.record_iter import RecordIter, left_out
 from symbols.records import RecordFile
 
+from .test_module_refusals import one_step, run_test, run_train
+
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def records(tiny_dataset, make_config, tmp_path):
-    def write(split="train", **changes):
-        path = tmp_path / f"{split}-{len(list(tmp_path.iterdir()))}.rec"
-        write_records(make_config(**changes), tiny_dataset, split, path)
-        return str(path)
-
-    return write
-
-
-def run_train(*arguments):
-    return module_train.train(module_train.parse_arguments([str(argument) for argument in arguments]))
 
 
 def arrays_of(batch):
@@ -96,36 +84,15 @@ def test_batches_of_an_epoch(records, make_config):
 def test_a_step_is_the_gradient_of_the_mean_and_decays_all(records, weights, tmp_path):
     path = records()
     data = RecordFile(path)
-    run_train(
-        "--records",
-        path,
-        "--prefix",
-        tmp_path / "out/m",
-        "--weights",
-        weights,
-        "--epochs",
-        1,
-        "--epoch-steps",
-        1,
-        "--lr",
-        0.1,
-        "--wd",
-        0.01,
-        "--momentum",
-        0,
-    )
+    one_step(path, tmp_path / "out/m", f"--weights {weights} --lr 0.1 --wd 0.01 --momentum 0")
     start, after = parameters(weights), parameters(tmp_path / "out/m-0001.params")
     batch = arrays_of(RecordIter(data, 2, seed=data.config["train"]["seed"]).next())
     args, aux = split_parameters(mx.nd.load(weights))
     gradients = symbol_gradients(data.config, args, aux, batch)
     assert set(after) == set(start)
     wanted = {name: start[name] * 0.999 - 0.05 * gradients[name[4:]] for name in start if name.startswith("arg:")}
-    assert (
-        differences(
-            {name: start[name] - after[name] for name in wanted}, {name: start[name] - wanted[name] for name in wanted}
-        )["arg:class_predictor.weight"][1]
-        < 1e-3
-    )
+    moves = ({name: start[name] - side[name] for name in wanted} for side in (after, wanted))
+    assert differences(*moves)["arg:class_predictor.weight"][1] < 1e-3
     assert all(np.allclose(after[name], wanted[name], atol=1e-6) for name in wanted)
     assert not np.allclose(after["arg:backbone.stem.bn1.beta"], start["arg:backbone.stem.bn1.beta"], atol=1e-6)
     symbol = mx.sym.load(str(tmp_path / "out/m-symbol.json"))
@@ -135,39 +102,25 @@ def test_a_step_is_the_gradient_of_the_mean_and_decays_all(records, weights, tmp
 def test_two_devices_are_one(records, weights, tmp_path):
     path = records(**{"network.batch_norm": "frozen"})
     for cpus in (1, 2):
-        run_train(
-            "--records",
-            path,
-            "--prefix",
-            tmp_path / str(cpus),
-            "--weights",
-            weights,
-            "--epochs",
-            1,
-            "--cpus",
-            cpus,
-            "--kv-store",
-            "device",
-            "--lr",
-            0.02,
-        )
+        options = f"--weights {weights} --epochs 1 --cpus {cpus} --kv-store device --lr 0.02"
+        run_train(path, tmp_path / str(cpus), options)
     one, two = (parameters(tmp_path / f"{cpus}-0001.params") for cpus in (1, 2))
     start = parameters(weights)
     assert max(np.abs(one[name] - start[name]).max() for name in one) > 1e-3
     assert max(np.abs(one[name] - two[name]).max() for name in one) < 1e-5
     with pytest.raises(ValueError, match="2 images cannot be parted evenly among 3"):
-        run_train("--records", path, "--prefix", tmp_path / "x", "--cpus", 3)
+        run_train(path, tmp_path / "x", "--cpus 3")
 
 
 def test_training_goes_on_where_it_was(records, weights, tmp_path, caplog):
     path = records(**{"train.warmup_steps": 7})
-    common = ("--records", path, "--prefix", tmp_path / "m", "--momentum", 0, "--lr", 0.01, "--lr-steps", 1)
-    run_train(*common, "--epochs", 2, "--weights", weights)
+    options = "--momentum 0 --lr 0.01 --lr-steps 1 --epochs 2"
+    run_train(path, tmp_path / "m", f"{options} --weights {weights}")
     assert "train.warmup_steps is not 0" in caplog.text
     wanted = parameters(tmp_path / "m-0002.params")
     (tmp_path / "m-0002.params").unlink()
     with caplog.at_level(logging.INFO):
-        run_train(*common, "--epochs", 2, "--load-epoch", 1)  # the same images, at the lower rate
+        run_train(path, tmp_path / "m", options + " --load-epoch 1")  # the same images, at the lower rate
     assert "Epoch[1] Train-texture" not in caplog.text and "Epoch[1] Train-rcnn_score" in caplog.text
     found = parameters(tmp_path / "m-0002.params")
     assert all(np.allclose(found[name], wanted[name], atol=1e-6) for name in wanted)
@@ -191,26 +144,21 @@ def test_rates_are_the_configurations(records):
 
 def test_a_loss_that_is_no_number_stops_it(records, tmp_path):
     with pytest.raises(ValueError, match="not finite: lower --lr"):
-        run_train("--records", records(), "--prefix", tmp_path / "m", "--lr", 1e20, "--epochs", 3)
+        run_train(records(), tmp_path / "m", "--lr 1e20 --epochs 3")
 
 
 def test_weights_of_another_network_are_refused(records, weights, tmp_path):
     path = records(**{"network.depth": 101, "row": "R-101"})
     with pytest.raises(ValueError, match="do not fit the network"):
-        run_train("--records", path, "--prefix", tmp_path / "m", "--weights", weights)
+        run_train(path, tmp_path / "m", f"--weights {weights}")
     with pytest.raises(ValueError, match="no such file of parameters"):
-        run_train("--records", path, "--prefix", tmp_path / "m", "--load-epoch", 3, "--epochs", 4)
+        run_train(path, tmp_path / "m", "--load-epoch 3 --epochs 4")
 
 
 def test_detections_and_table_are_those_of_evaluate(tiny_run, tiny_dataset, weights, records, tmp_path, capsys):
-    out = tmp_path / "detections.json"
-    path = tmp_path / "test.rec"
+    out, path = tmp_path / "detections.json", tmp_path / "test.rec"
     write_records(tiny_run.config, tiny_dataset, "test", path)
-    module_test.detect(
-        module_test.parse_arguments(
-            ["--records", str(path), "--weights", weights, "--batch-size", "2", "--out", str(out)]
-        )
-    )
+    run_test(path, out, weights)
     detector, _ = SliceDetector.from_run(tiny_run)
     wanted = detections_json(detect_labelled(detector, tiny_dataset, tiny_dataset.labels_of("test"), progress=False))
     found = json.loads(out.read_text())
@@ -229,6 +177,7 @@ def test_detections_and_table_are_those_of_evaluate(tiny_run, tiny_dataset, weig
 
 def test_what_cannot_be_scored_is_told(tiny_run, tmp_path, capsys):
     row = '[{"image_id": 1, "bbox": [0, 0, 1, 1%s], "score": 1, "category_id": %s}]'
+    path = tmp_path / "d.json"
     for text, message in (
         ("{", "not JSON"),
         ('[{"image_id": 1}]', "holds no COCO results"),
@@ -236,16 +185,16 @@ def test_what_cannot_be_scored_is_told(tiny_run, tmp_path, capsys):
         (row % (", 1", 1), "holds no COCO results"),
         ("[" * 10**6, "nested too deeply; COCO results are wanted"),
         (row % ("", "1e999"), "holds no COCO results"),
-        ('[{"image_id": 1, "bbox": [0, 0, 1, 1], "score": 1, "category_id": 1}]', "image 1, which is not in the split"),
+        (row % ("", 1), "image 1, which is not in the split"),
     ):
-        (tmp_path / "d.json").write_text(text)
-        assert main(["score", "--run", str(tiny_run.folder), "--detections", str(tmp_path / "d.json")]) == 2
+        path.write_text(text)
+        assert main(["score", "--run", str(tiny_run.folder), "--detections", str(path)]) == 2
         assert message in capsys.readouterr().err
 
 
 def test_constants_are_not_saved(records, tmp_path):
     path = records()
-    run_train("--records", path, "--prefix", tmp_path / "m", "--epochs", 1, "--epoch-steps", 1, "--lr", 0.01)
+    one_step(path, tmp_path / "m")
     config = RecordFile(path).config
     constants = network_of(config).constants(config)
     assert constants and not {"arg:" + name for name in constants} & set(parameters(tmp_path / "m-0001.params"))

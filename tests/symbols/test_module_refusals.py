@@ -2,12 +2,12 @@
 
 import json
 import os
+from pathlib import Path
 
 import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.legacy.record_file import write_records
 from symbols import module_test, module_train
 from symbols.catalogue import network_of
 from symbols.portable import portable_json
@@ -21,28 +21,22 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def records(tiny_dataset, make_config, tmp_path):
-    def write(split="train", **changes):
-        path = tmp_path / "records" / f"{split}.rec"
-        write_records(make_config(**changes), tiny_dataset, split, path)
-        return path
-
-    return write
-
-
-@pytest.fixture
 def prefix(tmp_path):
     return tmp_path / "out" / "m"
 
 
-def run_train(path, prefix, *arguments):
-    words = ["--records", path, "--prefix", prefix, "--lr", 0.01, "--epochs", 1, "--epoch-steps", 1] + list(arguments)
-    return module_train.train(module_train.parse_arguments([str(word) for word in words]))
+def run_train(path, prefix, options=""):
+    words = f"--records {path} --prefix {prefix} {options}".split()
+    return module_train.train(module_train.parse_arguments(words))
 
 
-def run_test(path, out, *arguments):
-    words = ["--records", path, "--out", out] + list(arguments)
-    return module_test.detect(module_test.parse_arguments([str(word) for word in words]))
+def one_step(path, prefix, options=""):
+    return run_train(path, prefix, "--lr 0.01 --epochs 1 --epoch-steps 1 " + options)
+
+
+def run_test(path, out, weights):
+    words = f"--records {path} --out {out} --weights {weights} --batch-size 2".split()
+    return module_test.detect(module_test.parse_arguments(words))
 
 
 def no_training(*arguments, **options):
@@ -61,13 +55,13 @@ def test_a_frozen_flow_network_needs_weights():
 
 def test_what_is_there_is_not_written_over(records, prefix, weights, monkeypatch):
     path = records()
-    run_train(path, prefix, "--weights", weights)
+    one_step(path, prefix, f"--weights {weights}")
     before = {one.name: one.read_bytes() for one in prefix.parent.iterdir()}
     assert sorted(before) == ["m-0001.params", "m-symbol.json"]
     monkeypatch.setattr(mx.mod, "Module", no_training)
     with pytest.raises(ValueError, match="m-0001.params exists: go on from it with --load-epoch 1"):
-        run_train(path, prefix)
-    plain = RecordFile(str(path)).config
+        one_step(path, prefix)
+    plain = RecordFile(path).config
     symbol = prefix.with_name("m-symbol.json")
     for text, message in (
         (portable_json(network_of(plain).get_symbol_test(plain, 1)), "choose another --prefix"),
@@ -75,64 +69,64 @@ def test_what_is_there_is_not_written_over(records, prefix, weights, monkeypatch
     ):
         symbol.write_text(text)
         with pytest.raises(ValueError, match=message):
-            run_train(path, prefix, "--load-epoch", 1, "--epochs", 2)
+            one_step(path, prefix, "--load-epoch 1 --epochs 2")
         assert symbol.read_text() == text
 
 
 def test_another_batch_size_can_go_on(records, prefix, weights):
     path = records()
-    run_train(path, prefix, "--weights", weights)
-    run_train(path, prefix, "--load-epoch", 1, "--epochs", 2, "--batch-size", 1)
+    one_step(path, prefix, f"--weights {weights}")
+    one_step(path, prefix, "--load-epoch 1 --epochs 2 --batch-size 1")
     assert prefix.with_name("m-0002.params").is_file()
 
 
 def test_trainings_that_cannot_be(records, prefix, tmp_path, monkeypatch):
     monkeypatch.setattr(mx.mod, "Module", no_training)
     path = records()
-    with pytest.raises(ValueError, match="test.rec holds the test split"):
-        run_train(records("test"), prefix)
-    with pytest.raises(ValueError, match="--load-epoch 1 of 1 epochs: nothing is left"):
-        run_train(path, prefix, "--load-epoch", 1)
-    with pytest.raises(ValueError, match="cannot be made: Not a directory"):
-        run_train(path, path / "sub" / "m")
+    for arguments, message in (
+        ((records("test"), prefix), "test.rec holds the test split"),
+        ((path, prefix, "--load-epoch 1"), "--load-epoch 1 of 1 epochs: nothing is left"),
+        ((path, path + "/sub/m"), "cannot be made: Not a directory"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            one_step(*arguments)
     assert not prefix.parent.exists()
 
 
 @pytest.mark.parametrize("option", ["--cpus", "--batch-size", "--epoch-steps", "--epochs", "--frequent"])
 def test_counts_begin_at_one(option, capsys):
-    words = ["--records", "x", option, "0"]
-    with pytest.raises(SystemExit):
-        module_train.parse_arguments(words + ["--prefix", "x"])
-    assert "0 is below 1" in capsys.readouterr().err
+    commands = [(module_train, "--prefix x")]
     if option in ("--cpus", "--batch-size"):
+        commands.append((module_test, "--weights x --out x"))
+    for command, words in commands:
         with pytest.raises(SystemExit):
-            module_test.parse_arguments(words + ["--weights", "x", "--out", "x"])
+            command.parse_arguments(f"--records x {option} 0 {words}".split())
         assert "0 is below 1" in capsys.readouterr().err
-
-
-def half(params):
-    return dict(params, **{"arg:rpn.score.bias": params["arg:rpn.score.bias"].astype("float16")})
 
 
 def changed(params, name, change):
     return dict(params, **{name: mx.nd.array(change(params[name].asnumpy()))})
 
 
-def moved(params, old, new):
+def renamed(params, old, new):
     return {name.replace(old, new): array for name, array in params.items()}
 
 
-BAD = {
-    "list": (lambda p: list(p.values()), "holds .* arrays without names"),
+BIAS = "arg:rpn.score.bias"
+UNUSABLE = {  # for any network
+    "list": (lambda p: list(p.values()), "holds .*arrays without names"),
     "gluon": (lambda p: {name[4:]: array for name, array in p.items()}, "begins with neither arg: nor aux:"),
-    "kind": (
-        lambda p: moved(p, "aux:backbone.stem.bn1", "arg:backbone.stem.bn1"),
+    "half": (lambda p: dict(p, **{BIAS: p[BIAS].astype("float16")}), BIAS + " is default, float16"),
+    "nan": (lambda p: changed(p, BIAS, lambda a: a * np.nan), "bias holds values that are not finite"),
+}
+BAD = dict(
+    UNUSABLE,
+    kind=(
+        lambda p: renamed(p, "aux:backbone.stem.bn1", "arg:backbone.stem.bn1"),
         "(?s)4 parameters do not fit.*arg:backbone.stem.bn1.running_mean: .*aux:backbone.*running_var: missing",
     ),
-    "half": (half, "arg:rpn.score.bias is default, float16"),
-    "nan": (lambda p: changed(p, "arg:rpn.score.bias", lambda a: a * np.nan), "bias holds values that are not finite"),
-    "anchors": (lambda p: dict(p, **{"arg:rpn.anchors": mx.nd.zeros((1, 3, 4))}), "the constant rpn.anchors differs"),
-}
+    anchors=(lambda p: dict(p, **{"arg:rpn.anchors": mx.nd.zeros((1, 3, 4))}), "the constant rpn.anchors differs"),
+)
 
 
 @pytest.mark.parametrize("kind", BAD)
@@ -140,12 +134,12 @@ def test_parameters_that_do_not_fit(kind, weights, records, tmp_path):
     change, message = BAD[kind]
     mx.nd.save(str(tmp_path / "bad.params"), change(mx.nd.load(weights)))
     with pytest.raises(ValueError, match=message) as error:
-        run_test(records("test"), tmp_path / "found.json", "--weights", tmp_path / "bad.params")
+        run_test(records("test"), tmp_path / "found.json", tmp_path / "bad.params")
     assert "bad.params" in str(error.value) and not (tmp_path / "found.json").exists()
 
 
 def test_constants_of_another_configuration(weights, records, tmp_path):
-    config = RecordFile(str(records("test"))).config
+    config = RecordFile(records("test")).config
     anchors = network_of(config).constants(config)["rpn.anchors"]
     saved = dict(mx.nd.load(weights), **{"arg:rpn.anchors": mx.nd.array(anchors * 1.001)})
     mx.nd.save(str(tmp_path / "export.params"), saved)
@@ -155,17 +149,15 @@ def test_constants_of_another_configuration(weights, records, tmp_path):
 
 def test_files_that_are_no_parameters(weights, tmp_path):
     path = tmp_path / "bad.params"
-    whole = open(weights, "rb").read()
-    arrays = mx.nd.load(weights)
+    whole, arrays = Path(weights).read_bytes(), mx.nd.load(weights)
     with mx.util.np_shape(True):
         mx.nd.save(str(path), arrays)
-    numpy_mode = path.read_bytes()
     for content, message in (
         (b"PK\x03\x04 an archive", "no parameter file of MXNet"),
         (b"", "no parameter file"),
         (whole[: len(whole) // 2], "damaged or cut"),
         (whole[:20], "damaged or cut"),
-        (numpy_mode, "saved in NumPy mode"),
+        (path.read_bytes(), "saved in NumPy mode"),
     ):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=message):
@@ -176,14 +168,14 @@ def test_scores_that_are_no_numbers_are_not_written(weights, records, tmp_path):
     huge = changed(mx.nd.load(weights), "arg:class_predictor.weight", lambda a: a * 1e38)
     mx.nd.save(str(tmp_path / "huge.params"), changed(huge, "arg:class_predictor.bias", lambda a: a + 3e38))
     with pytest.raises(ValueError, match="the network's scores are not finite"):
-        run_test(records("test"), tmp_path / "found.json", "--weights", tmp_path / "huge.params")
+        run_test(records("test"), tmp_path / "found.json", tmp_path / "huge.params")
     assert not (tmp_path / "found.json").exists()
 
 
 def test_where_detections_cannot_be_written(tmp_path):
     for out, message in ((tmp_path / "none" / "a.json", "there is no folder"), (tmp_path, "is a folder")):
         with pytest.raises(ValueError, match=message):
-            run_test("no.rec", out, "--weights", "none.params")
+            run_test("no.rec", out, "none.params")
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
@@ -196,7 +188,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
 
 
 def test_more_boxes_than_the_network_takes(records):
-    data = RecordFile(str(records()))
+    data = RecordFile(records())
     data.boxes[3] = 5
     with pytest.raises(ValueError, match="an image has 5 boxes, network.head.max_boxes is 4"):
         RecordIter(data, 2, seed=0)

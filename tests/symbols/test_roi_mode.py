@@ -10,7 +10,7 @@ from gluon_liver.nn.nets import DetectionNet, TrainingNet
 from gluon_liver.nn.roi_align import ROI_MODES, roi_rows
 from symbols import rois as symbol_rois
 
-from .gluon_side import BATCH, seeded, seeded_targets, tiny
+from .gluon_side import BATCH, seeded_network, seeded_targets, tiny
 
 TARGETS = ("gt_boxes", "gt_labels", "draws")
 STRIDE, SIDE, SIZE = 8, 3, 64
@@ -58,8 +58,7 @@ def test_aligning_by_two_matrices_is_the_operator():
 
 
 def test_gluon_nets_train_and_detect_with_pooling():
-    config, plain = tiny("r101-fusion")
-    detector, inputs = seeded(config, plain)
+    config, _, detector, inputs = seeded_network("r101-fusion")
     eager = DetectionNet(detector)(mx.nd.array(inputs["data"]))[0].asnumpy()
     net = DetectionNet(detector)
     net.hybridize()

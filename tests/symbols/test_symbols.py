@@ -19,7 +19,9 @@ from symbols.targets import IGNORED, box_targets, sample_rois
 from .gluon_side import tiny
 
 
-def run(symbol, **arrays):
+def run(function, *options, **arrays):
+    """What the symbols of a function of symbols/, called with the arrays and the options in this order, give."""
+    symbol = mx.sym.Group(function(*map(mx.sym.Variable, arrays), *options))
     inputs = {name: mx.nd.array(array) for name, array in arrays.items()}
     return [output.asnumpy() for output in symbol.bind(mx.cpu(), inputs, grad_req="null").forward()]
 
@@ -45,8 +47,7 @@ def test_suppression_is_greedy_per_image_and_pads():
     boxes = np.concatenate([corners, corners + rng.uniform(5, 50, (2, 60, 2))], axis=2).astype(np.float32)
     scores = rng.permutation(120).reshape(2, 60).astype(np.float32) / 120
     scores[0, 10:] = -1
-    symbol = mx.sym.Group(suppress(mx.sym.Variable("scores"), mx.sym.Variable("boxes"), 60, 40, 30, 0.3, 2))
-    found_scores, found_boxes = run(symbol, scores=scores, boxes=boxes)
+    found_scores, found_boxes = run(suppress, 60, 40, 30, 0.3, 2, scores=scores, boxes=boxes)
     assert found_scores.shape == (2, 30) and found_boxes.shape == (2, 30, 4)
     for image in range(2):
         best = np.argsort(-scores[image])[:40]
@@ -59,8 +60,7 @@ def test_suppression_is_greedy_per_image_and_pads():
 
 def test_a_box_without_an_area_is_no_trouble():
     boxes = np.array([[[0, 0, 10, 10], [-1, -1, -1, -1], [5, 5, 5, 9]]], np.float32)
-    symbol = mx.sym.Group(suppress(mx.sym.Variable("scores"), mx.sym.Variable("boxes"), 3, 3, 3, 0.5, 1))
-    scores, found = run(symbol, scores=[[0.5, -1, 0.9]], boxes=boxes)
+    scores, found = run(suppress, 3, 3, 3, 0.5, 1, scores=[[0.5, -1, 0.9]], boxes=boxes)
     assert np.allclose(scores, [[0.9, 0.5, -1]]) and np.array_equal(found[0, 1], boxes[0, 0])
 
 
@@ -70,10 +70,9 @@ BOXES = np.array([[0, 0, 10, 10], [50, 50, 70, 70], [-1, -1, -1, -1]], np.float3
 
 
 def sampled(head, scores, boxes, labels, keys):
-    names = ("scores", "rois", "boxes", "labels", "keys")
-    symbol = mx.sym.Group(sample_rois(*[mx.sym.Variable(name) for name in names], len(ROIS), head, 1))
-    arrays = dict(zip(names, (scores, ROIS, boxes, labels, keys)))
-    return [output[0] for output in run(symbol, **{name: np.array(array)[None] for name, array in arrays.items()})]
+    arrays = dict(scores=scores, rois=ROIS, boxes=boxes, labels=labels, keys=keys)
+    arrays = {name: np.array(array)[None] for name, array in arrays.items()}
+    return [output[0] for output in run(sample_rois, len(ROIS), head, 1, **arrays)]
 
 
 def test_of_each_kind_those_with_the_largest_keys_are_drawn():
@@ -96,8 +95,7 @@ def test_an_image_without_boxes_is_background():
 
 def test_box_targets_by_hand():
     rois, boxes = [[[0, 0, 10, 20], [0, 0, 4, 4], [-1, -1, -1, -1]]], [[[5, 0, 15, 40], [0, 0, 4, 4], [0, 0, 0, 0]]]
-    symbol = mx.sym.Group(box_targets(*[mx.sym.Variable(name) for name in ("rois", "boxes", "targets")], 3))
-    offsets, masks = run(symbol, rois=rois, boxes=boxes, targets=[[2, 0, -1]])
+    offsets, masks = run(box_targets, 3, rois=rois, boxes=boxes, targets=[[2, 0, -1]])
     assert offsets.shape == (1, 3, 1, 4) and masks.shape == (1, 3, 3, 1)
     # 5 of 10 to the right, 10 of 20 down, as wide, twice as high; over the deviations 0.1, 0.1, 0.2, 0.2
     assert np.allclose(offsets[0, 0, 0], [5, 5, 0, np.log(2) / 0.2])
@@ -119,14 +117,12 @@ def test_weights_start_as_in_gluon():
 
 def test_weights_that_are_there_stay_and_others_are_refused():
     _, plain = tiny("r50")
-    network, args, aux = network_of(plain), {}, {}
-    given = mx.nd.ones((8, 1, 7, 7, 7))
-    args["backbone.stem.conv1.weight"] = given
+    network, given, aux = network_of(plain), mx.nd.ones((8, 1, 7, 7, 7)), {}
+    args = {"backbone.stem.conv1.weight": given}
     network.init_weights(plain, args, aux)
     assert args["backbone.stem.conv1.weight"] is given
     network.check_shapes(plain, args, aux)
-    args["class_predictor.bias"] = mx.nd.zeros((5,))
-    args["stranger"] = mx.nd.zeros((1,))
+    args.update({"class_predictor.bias": mx.nd.zeros((5,)), "stranger": mx.nd.zeros((1,))})
     del args["box_predictor.bias"]
     with pytest.raises(ValueError, match="(?s)3 parameters.*box_predictor.bias: missing.*class_predictor.*stranger"):
         network.check_shapes(plain, args, aux)
@@ -147,8 +143,7 @@ def test_symbol_files_hold_nothing_that_mxnet_1_0_refuses(name):
     _, plain = tiny(name)
     for symbol in (network_of(plain).get_symbol_test(plain), network_of(plain).get_symbol_train(plain, 2)):
         text = portable_json(symbol)
-        nodes = json.loads(text)["nodes"]
-        assert not any("infer_range" in node.get("attrs", {}) for node in nodes)
+        assert not any("infer_range" in node.get("attrs", {}) for node in json.loads(text)["nodes"])
         again = mx.sym.load_json(text)
         assert again.list_arguments() == symbol.list_arguments() and again.list_outputs() == symbol.list_outputs()
 

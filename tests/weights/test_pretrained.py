@@ -13,7 +13,9 @@ from gluon_liver.errors import ConfigError, InputError
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.readers.weights.formats import read_weights
 from gluon_liver.training.train import train
+from gluon_liver.training.trainer import DetectorTrainer
 from gluon_liver.weights.pretrained import Pretrained, _source_input
+from tests.conftest import write_dataset
 
 pytestmark = pytest.mark.slow
 
@@ -49,33 +51,21 @@ def test_bad_weights_leave_nothing(tiny_data, tiny_dataset, make_config, tmp_pat
     with pytest.raises(InputError, match="two numbers are needed, the first below the second"):
         train(make_config(), tiny_dataset, tmp_path / "run", pretrained=Pretrained(weights, (5.0, 5.0)), progress=False)
     np.savez(str(tmp_path / "vgg.npz"), **{"features.0.weight": np.zeros((64, 3, 3, 3), np.float32)})
-    arguments = [
-        "--config",
-        "demo-ct",
-        "--set",
-        "data.size=64",
-        "--data",
-        str(tiny_data),
-        "--out",
-        str(tmp_path / "run"),
-        "--pretrained",
-    ]
+    words = f"--config demo-ct --set data.size=64 --data {tiny_data} --out {tmp_path}/run --pretrained "
     for extra, message in (
-        ([str(tmp_path / "vgg.npz")], r"the first tensor is features.0.weight (64, 3, 3, 3)"),
-        ([str(tmp_path / "none.params")], "no such file of weights"),
-        ([str(weights), "--pretrained-hu", "9", "1"], "--pretrained-hu 9.0 1.0"),
-        ([str(weights), "--pretrained-hu", "0", "inf"], "--pretrained-hu 0.0 inf"),
-        ([str(weights), "--pretrained-hu", "0", "1e-300"], "not finite"),
+        (f"{tmp_path}/vgg.npz", r"the first tensor is features.0.weight (64, 3, 3, 3)"),
+        (f"{tmp_path}/none.params", "no such file of weights"),
+        (f"{weights} --pretrained-hu 9 1", "--pretrained-hu 9.0 1.0"),
+        (f"{weights} --pretrained-hu 0 inf", "--pretrained-hu 0.0 inf"),
+        (f"{weights} --pretrained-hu 0 1e-300", "not finite"),
     ):
-        assert run_command(("train",), arguments + extra, program="train.py") == 2
+        assert run_command(("train",), (words + extra).split(), program="train.py") == 2
         error = capsys.readouterr().err
         assert message in error, error
     assert not (tmp_path / "run").exists()
 
 
 def test_an_interrupted_run_leaves_nothing_behind(tiny_dataset, make_config, tmp_path, weights, monkeypatch):
-    from gluon_liver.training.trainer import DetectorTrainer
-
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
@@ -95,18 +85,10 @@ def test_the_same_tissue_means_the_same_to_a_ct_net(make_config):
 
 
 def test_phases_get_the_weights_too(tmp_path, make_config, weights):
-    from tests.conftest import write_dataset
-
     data = CTDataset.open(str(write_dataset(tmp_path / "data", phases=("arterial", "delayed"))))
-    config = make_config(
-        **{
-            "row": None,
-            "network.multi_modal": True,
-            "network.depth": 101,
-            "network.fusion": True,
-            "network.rpn.anchor_sizes": [8, 12, 16, 24, 32],
-        }
-    )
+    network = dict(multi_modal=True, depth=101, fusion=True)
+    changes = {"row": None, "network.rpn.anchor_sizes": [8, 12, 16, 24, 32]}
+    config = make_config(**changes, **{f"network.{name}": value for name, value in network.items()})
     run = train(config, data, tmp_path / "run", steps=1, pretrained=Pretrained(weights), progress=False)
     kept = json.loads((run.folder / "pretrained.json").read_text())["not_initialised"]
     reasons = {entry["why"] for entry in kept}

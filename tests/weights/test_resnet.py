@@ -126,8 +126,8 @@ def test_every_parameter_gets_its_own(narrow):
         "block4.1.conv3.weight": "layer4.1.conv3.weight",
     }
     matched = {match.ours: match.theirs for match in report.matched}
+    assert pairs.items() <= matched.items()
     for ours, theirs in pairs.items():
-        assert matched[ours] == theirs
         np.testing.assert_array_equal(found[ours], weights[theirs])
     parts = ("backbone.", "block4.")
     assert set(matched) == {name for name in found if name.startswith(parts)}
@@ -135,17 +135,11 @@ def test_every_parameter_gets_its_own(narrow):
     assert {entry.why for entry in report.not_initialised} == {"the detector's own layer"}
 
 
-@pytest.mark.parametrize(
-    "rename",
-    [
-        lambda name: "encode_image.i3_resnet." + name,
-        gluoncv_names,
-        sequential_names,
-        gluoncv_detector_names,
-        lambda name: "backbone." + sequential_names(name),
-        lambda name: name.replace("downsample", "shortcut"),
-    ],
-)
+RENAMINGS = [gluoncv_names, sequential_names, gluoncv_detector_names, lambda name: "encode_image.i3_resnet." + name]
+RENAMINGS += [lambda name: "backbone." + sequential_names(name), lambda name: name.replace("downsample", "shortcut")]
+
+
+@pytest.mark.parametrize("rename", RENAMINGS)
 def test_other_names_and_prefixes(narrow, rename):
     weights = source()
     transfer(weights, narrow)
@@ -166,10 +160,8 @@ def test_depth_101_takes_the_first_bottlenecks_and_lists_the_rest():
     assert theirs == {f"layer{stage}.{unit}" for stage, count in enumerate((3, 8, 12, 3), 1) for unit in range(count)}
 
     kept = [entry for entry in report.not_initialised if entry.name.startswith(("backbone.block", "block4."))]
-    units = {
-        why: {name.replace("backbone.", "").rsplit(".", 2)[0] for name in names}
-        for why, names in by_reason(kept).items()
-    }
+    names = {why: [name.replace("backbone.", "") for name in names] for why, names in by_reason(kept).items()}
+    units = {why: {name.rsplit(".", 2)[0] for name in several} for why, several in names.items()}
     assert units == {
         "bottleneck that the file lacks": {f"{block}.{unit}" for block in ("block1", "block4") for unit in (3, 4, 5)},
         "transition layer": {"block1.6", "block2.8", "block3.12", "block4.6"},
@@ -192,19 +184,11 @@ def test_source_input_is_taken_up_by_the_stem():
     for given, stack in (((1.0, 0.0), scale * x + shift), ((scale, shift), x)):
         detector = make(slices=15)
         transfer(weights, detector, source_input=given)
-        found = values(detector)
-        y = mx.nd.Convolution(
-            mx.nd.array(stack),
-            mx.nd.array(found["backbone.stem.conv1.weight"]),
-            no_bias=True,
-            kernel=(7, 7, 7),
-            stride=(2, 2, 2),
-            num_filter=8,
-        ).asnumpy()
-        mean, deviation = (
-            found["backbone.stem.bn1." + name].reshape(1, 8, 1, 1, 1) for name in ("running_mean", "running_var")
-        )
-        maps.append((y - mean) / np.sqrt(deviation))
+        found = {name: mx.nd.array(value) for name, value in values(detector).items()}
+        options = dict(no_bias=True, kernel=(7, 7, 7), stride=(2, 2, 2), num_filter=8)
+        y = mx.nd.Convolution(mx.nd.array(stack), found["backbone.stem.conv1.weight"], **options).asnumpy()
+        mean, variance = (found["backbone.stem.bn1.running_" + name].asnumpy() for name in ("mean", "var"))
+        maps.append((y - mean.reshape(1, 8, 1, 1, 1)) / np.sqrt(variance).reshape(1, 8, 1, 1, 1))
     np.testing.assert_allclose(maps[0], maps[1], atol=1e-4)
     assert maps[0].std() > 0.1
 
@@ -212,8 +196,8 @@ def test_source_input_is_taken_up_by_the_stem():
 # what does not fit
 
 
-def without(weights, *endings):
-    return {name: value for name, value in weights.items() if not name.endswith(endings)}
+def without(*endings):
+    return lambda: {name: value for name, value in source().items() if not name.endswith(endings)}
 
 
 def changed(name, shape, value=1.0):
@@ -222,7 +206,7 @@ def changed(name, shape, value=1.0):
 
 V1 = {"features.0.weight": np.ones((64, 3, 7, 7)), "features.4.0.body.0.weight": np.ones((64, 64, 1, 1))}
 REFUSED = {
-    "basic blocks": (lambda: without(source(), "conv3.weight"), r"layer1\.0.*nothing fits block1\.0\.conv3"),
+    "basic blocks": (without("conv3.weight"), r"layer1\.0.*nothing fits block1\.0\.conv3"),
     "VGG": (lambda: {"features.0.weight": np.ones((64, 3, 3, 3))}, r"features\.0\.weight \(64, 3, 3, 3\); wanted"),
     "GluonCV v1": (lambda: V1, r"features\.0\.weight \(64, 3, 7, 7\); wanted"),
     "deep stem": (changed("conv1.0.weight", (32, 3, 3, 3)), r"conv1\.0\.weight \(32, 3, 3, 3\) has no counterpart"),
@@ -230,8 +214,8 @@ REFUSED = {
     "nine channels": (changed("conv1.weight", (8, 9, 7, 7)), r"conv1 is \(8, 9, 7, 7\)"),
     "biases": (changed("layer2.1.conv1.bias", 8), r"layer2\.1\.conv1\.bias \(8,\) has no counterpart"),
     "squeeze and excitation": (changed("layer1.0.se.fc1.weight", (2, 8)), r"layer1\.0\.se\.fc1\.weight \(2, 8\)"),
-    "group normalisation": (lambda: without(source(), "running_mean", "running_var"), r"fits stem\.bn1\.running_mean"),
-    "half a BatchNorm": (lambda: without(source(), "3.2.bn2.running_var"), r"nothing fits block3\.2\.bn2\.running_var"),
+    "group normalisation": (without("running_mean", "running_var"), r"fits stem\.bn1\.running_mean"),
+    "half a BatchNorm": (without("3.2.bn2.running_var"), r"nothing fits block3\.2\.bn2\.running_var"),
     "grouped": (changed("layer1.0.conv2.weight", (8, 2, 3, 3)), r"layer1\.0\.conv2\.weight is \(8, 2, 3, 3\)"),
     "wider": (lambda: source(width=0.25), r"conv1\.weight is \(16, 3, 7, 7\).*\(8, 1, 7, 7, 7\); cropping"),
     "not finite": (changed("layer4.1.bn1.bias", 64, np.nan), r"layer4\.1\.bn1\.bias holds values that are not finite"),
@@ -257,9 +241,8 @@ def test_crop_takes_the_first_channels(narrow):
     how = {match.ours: match.how for match in report.matched}
     np.testing.assert_array_equal(found["backbone.block2.0.conv2.weight"], weights["layer2.0.conv2.weight"][:16, :16])
     np.testing.assert_array_equal(found["backbone.block1.1.bn3.gamma"], weights["layer1.1.bn3.weight"][:32])
-    np.testing.assert_allclose(
-        found["backbone.stem.conv1.weight"][:, 0, 3], weights["conv1.weight"][:8].sum(axis=1) / 7, atol=1e-6
-    )
+    conv1 = found["backbone.stem.conv1.weight"]
+    np.testing.assert_allclose(conv1[:, 0, 3], weights["conv1.weight"][:8].sum(axis=1) / 7, atol=1e-6)
     assert how["backbone.block2.0.conv2.weight"] == "cropped from (32, 32, 3, 3)"
     assert how["backbone.stem.conv1.weight"] == "summed over channels, inflated, cropped from (16, 3, 7, 7)"
     with pytest.raises(InputError, match="layer1.0.conv1.weight"):  # a net that is narrower than ours
@@ -275,9 +258,6 @@ def test_report(narrow):
     assert [line.split() for line in lines if "block2 " in line][0] == ["65", "block2", "as", "is"]
     assert "4 bottlenecks" in text and "fc.*" in text and "own layer" in text
     tree = json.loads(json.dumps(report.to_dict()))
-    assert tree["matched"][0] == {
-        "ours": "backbone.stem.conv1.weight",
-        "theirs": "conv1.weight",
-        "how": "summed over channels, inflated",
-    }
+    how = "summed over channels, inflated"
+    assert tree["matched"][0] == dict(ours="backbone.stem.conv1.weight", theirs="conv1.weight", how=how)
     assert len(tree["matched"]) == 265 and {"name", "why"} == set(tree["skipped"][0]) == set(tree["not_initialised"][0])
