@@ -23,30 +23,26 @@ def write_report(run_dir: Union[str, Path]) -> Path:
 
 def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:
     summary, classes = results["summary"], results["classes"]
+    facts = (("patients", "patients"), ("images", "slices"), ("annotated_images", "with lesions"))
+    columns = [ct_tables.COLUMN_OF_CLASS.get(name, name) for name in classes]
     return dict(
         row=results["row"],
-        facts=[
-            (summary["patients"], "patients"),
-            (summary["images"], "slices"),
-            (summary["annotated_images"], "with lesions"),
-        ],
+        facts=[(summary[key], what) for key, what in facts],
         pictures="images",
         evaluated=f"{summary['patients']} patients evaluated here",
         papers_own="images are",
         denominator_warning=ct_tables.DENOMINATOR_WARNING,
-        printed=_printed_rows(classes),
-        columns=[ct_tables.COLUMN_OF_CLASS.get(name, name) for name in classes],
+        # "-" for a class that is not in the paper
+        printed={
+            row: [cells[name].text if name in cells else "-" for name in columns]
+            for row, cells in ct_tables.TABLE4.items()
+        },
+        columns=columns,
         ours=[dict(summary["top1"][name], cell=ct_tables.percent(summary["top1"][name])) for name in classes],
         tables=[ct_tables.detection_table(summary), ct_tables.froc_table(summary)],
         notes=ct_tables.summary_notes(summary),
         curves=_curves(results["curves"], run / "results.json"),
     )
-
-
-def _printed_rows(classes: List[str]) -> Dict[str, List[str]]:
-    """Every row of Table 4 with the printed text of each class, "-" for a class that is not in the paper."""
-    names = [ct_tables.COLUMN_OF_CLASS.get(name) for name in classes]
-    return {row: [columns[name].text if name else "-" for name in names] for row, columns in ct_tables.TABLE4.items()}
 
 
 def _curves(curves: Dict[str, Any], path: Path) -> List[Dict[str, Any]]:
@@ -57,15 +53,9 @@ def _curves(curves: Dict[str, Any], path: Path) -> List[Dict[str, Any]]:
             lengths = {len(curve[axis]) if isinstance(curve.get(axis), list) else -1 for axis in axes}
             if -1 in lengths or len(lengths) != 1:
                 raise RunError(f"{path}: curves.{name}.{label} needs {axes[0]} and {axes[1]}, lists of equal length")
-    return [
-        {
-            "title": "FROC",
-            "note": "Sensitivity over false positives an image; dots at the rates of the table.",
-            "image": page.data_uri(plots.plot_froc(curves["froc"])),
-        },
-        {
-            "title": "Precision and recall",
-            "note": "As the score threshold falls, by class.",
-            "image": page.data_uri(plots.plot_precision_recall(curves["pr"])),
-        },
-    ]
+    froc_note = "Sensitivity over false positives an image; dots at the rates of the table."
+    shown = (
+        ("FROC", froc_note, plots.plot_froc(curves["froc"])),
+        ("Precision and recall", "As the score threshold falls, by class.", plots.plot_precision_recall(curves["pr"])),
+    )
+    return [{"title": title, "note": note, "image": page.data_uri(png)} for title, note, png in shown]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.ct_summary import check_summary
 
 from .results import Kind
-from .table import Block, Cell, Notes, Printed, Table, as_markdown, as_text, data_statement, printed
+from .table import Cell, Notes, Printed, Table, as_text, data_statement, printed
 
 COLUMNS = ("Liver Cyst", "Hemangiomas", "HCCs")
 COLUMN_OF_CLASS = {"cyst": "Liver Cyst", "hemangioma": "Hemangiomas", "hcc": "HCCs"}
@@ -31,18 +31,17 @@ TABLE1: Dict[str, CategoryCounts] = {
 }
 
 
-def _row(*texts: str) -> Dict[str, Printed]:
-    return {column: printed(text) for column, text in zip(COLUMNS, texts)}
-
-
 # Table 4: "The predictive accuracy of different frameworks", in percent.
 TABLE4: Dict[str, Dict[str, Printed]] = {
-    "R-50": _row("69.23", "64.29", "70.96"),
-    "R-101": _row("78.26", "72.91", "76.93"),
-    "R-50-2.5D": _row("72.71", "66.23", "71.56"),
-    "R-101 region fusion": _row("83.33", "78.35", "76.15"),
-    "R-50 multi-modal": _row("72.47", "68.43", "72.14"),
-    "R-101 multi-modal": _row("82.76", "78.98", "77.78"),
+    row: dict(zip(COLUMNS, map(printed, texts.split())))
+    for row, texts in (
+        ("R-50", "69.23 64.29 70.96"),
+        ("R-101", "78.26 72.91 76.93"),
+        ("R-50-2.5D", "72.71 66.23 71.56"),
+        ("R-101 region fusion", "83.33 78.35 76.15"),
+        ("R-50 multi-modal", "72.47 68.43 72.14"),
+        ("R-101 multi-modal", "82.76 78.98 77.78"),
+    )
 }
 
 DENOMINATOR_WARNING = (
@@ -55,12 +54,8 @@ DENOMINATOR_WARNING = (
 def comparison_table(summary: Dict[str, Any], *, row: Optional[str]) -> Table:
     """Our top-1 accuracy beside the printed row of Table 4, in percent.
 
-    Args:
-        summary: of ct_summary.
-        row: a key of TABLE4, or None for a configuration that is no row of it (only ours is shown).
-
-    Raises:
-        InputError: an unknown row, or not a ct_summary.
+    summary: of ct_summary. row: a key of TABLE4, or None for a configuration that is no row of it (only ours is
+    shown). Raises :class:`InputError` for an unknown row, and for what is no ct_summary.
     """
     check_summary(summary)
     if row is not None and row not in TABLE4:
@@ -82,20 +77,13 @@ def detection_table(summary: Dict[str, Any]) -> Table:
     """Precision, recall and average precision by class, in percent."""
     check_summary(summary)
     settings = summary["settings"]
-    rows = []
+    rows: List[Sequence[Union[str, Cell]]] = []
     for name in [*summary["boxes"], "all"]:
-        mean = "mean" if name == "all" else name
-        precision, recall, ap50 = summary["precision"][name], summary["recall"][name], summary["ap50"][mean]
-        rows.append(
-            (
-                "all (AP: mean)" if name == "all" else name,
-                percent(precision)._replace(counts=f"n {precision['n']}"),
-                percent(recall)._replace(counts=f"n {recall['n']}"),
-                percent(ap50),
-                _percent(summary["ap75"][mean]),
-                _percent(summary["ap"][mean]),
-            )
-        )
+        mean, title = ("mean", "all (AP: mean)") if name == "all" else (name, name)
+        counted = [summary[key][name] for key in ("precision", "recall")]
+        cells = [percent(entry)._replace(counts=f"n {entry['n']}") for entry in counted]
+        aps = percent(summary["ap50"][mean]), _percent(summary["ap75"][mean]), _percent(summary["ap"][mean])
+        rows.append((title, *cells, *aps))
     title = f"Detection in %, IoU {settings['iou_threshold']:g}; precision and recall at score "
     title += f"{settings['score_threshold']:g}; n detections, n lesions"
     return Table.of(title, ("class", "precision", "recall", "AP50", "AP75", "AP"), rows)
@@ -121,19 +109,18 @@ def summary_notes(summary: Dict[str, Any]) -> List[str]:
         f"lesion by IoU {settings['iou_threshold']:g} or more and names its class.",
     ]
     if mixed["n"]:
-        notes.append(
-            f"Slices annotated with several classes are counted apart: {mixed['right']} / {mixed['n']} "
-            f"right, {percent(mixed)} %."
-        )
-    entries = list(_entries(summary))
+        right = f"{mixed['right']} / {mixed['n']} right, {percent(mixed)} %"
+        notes.append(f"Slices annotated with several classes are counted apart: {right}.")
+    entries = [one for key in ("top1", "precision", "recall", "ap50") for one in summary[key].values()]
+    entries += [one for rates in summary["froc"].values() for one in rates.values()]
     left_out = max((entry["undefined"] for entry in entries if entry["value"] is not None), default=0)
     notes.append(
         f"[low, high]: {100 * settings['confidence']:g} % {settings['interval']}, {settings['replicates']} "
         f"replicates, seed {settings['seed']}"
         + (f"; up to {left_out} replicates, in which a metric is undefined, left out." if left_out else ".")
     )
-    for reason in sorted({entry["reason"] for entry in entries if "reason" in entry and entry["value"] is not None}):
-        notes.append(f"[no interval]: {reason}.")
+    reasons = {entry["reason"] for entry in entries if "reason" in entry and entry["value"] is not None}
+    notes += [f"[no interval]: {reason}." for reason in sorted(reasons)]
     if any(entry["low"] is not None and entry["low"] == entry["high"] for entry in entries):
         notes.append("An interval without width (all right, or all wrong) is a limit of the bootstrap, no certainty.")
     if any(entry["value"] is None for entry in entries):
@@ -147,35 +134,22 @@ def table4_text(summary: Dict[str, Any], *, row: Optional[str], data_note: str, 
     summary: of ct_summary. row: of TABLE4, or None. data_note: what the data are. phantom: whether they are generated;
     the text then says what that is worth. Raises InputError for an unknown row, and for what is no ct_summary.
     """
-    return as_text(*_blocks(summary, row, data_note, phantom))
-
-
-def table4_markdown(summary: Dict[str, Any], *, row: Optional[str], data_note: str, phantom: bool) -> str:
-    """The same as :func:`table4_text`, as Markdown."""
-    return as_markdown(*_blocks(summary, row, data_note, phantom))
-
-
-def _blocks(summary: Dict[str, Any], row: Optional[str], data_note: str, phantom: bool) -> List[Block]:
-    tables = [detection_table(summary), froc_table(summary)]
-    warnings = [DENOMINATOR_WARNING] if row is not None else []
-    statement = data_statement(data_note, phantom)
-    return [comparison_table(summary, row=row), statement, *warnings, *tables, Notes(summary_notes(summary), bullet="")]
+    return as_text(
+        comparison_table(summary, row=row),
+        data_statement(data_note, phantom),
+        *([DENOMINATOR_WARNING] if row is not None else []),
+        detection_table(summary),
+        froc_table(summary),
+        Notes(summary_notes(summary), bullet=""),
+    )
 
 
 def percent(entry: Dict[str, Any]) -> Cell:
     """A metric entry in percent with one decimal: "66.7 [50.0, 83.3]"."""
     if entry["value"] is None:
         return Cell("-")
-    if entry["low"] is None:
-        return Cell(_percent(entry["value"]), "[no interval]")
-    return Cell(_percent(entry["value"]), f"[{_percent(entry['low'])}, {_percent(entry['high'])}]")
-
-
-def _entries(summary: Dict[str, Any]) -> Iterable[Dict[str, Any]]:
-    for key in ("top1", "precision", "recall", "ap50"):
-        yield from summary[key].values()
-    for rates in summary["froc"].values():
-        yield from rates.values()
+    low, high = _percent(entry["low"]), _percent(entry["high"])
+    return Cell(_percent(entry["value"]), "[no interval]" if entry["low"] is None else f"[{low}, {high}]")
 
 
 def _percent(value: Optional[float]) -> str:

@@ -18,13 +18,7 @@ Colour = Tuple[int, int, int]
 _Key = Tuple[str, Colour, Optional[bool]]  # of the legend: text, colour, whether its line is dashed (None: no line)
 
 # Told apart by colour-blind readers and bright enough for a dark slice; by class index.
-CLASS_COLOURS: Tuple[Colour, ...] = (
-    (86, 180, 233),
-    (240, 228, 66),
-    (255, 120, 50),
-    (0, 200, 140),
-    (230, 140, 200),
-)
+CLASS_COLOURS: Tuple[Colour, ...] = ((86, 180, 233), (240, 228, 66), (255, 120, 50), (0, 200, 140), (230, 140, 200))
 GT_COLOUR: Colour = (255, 255, 255)
 _PLATE: Colour = (16, 16, 20)  # behind text
 _FAINT: Colour = (170, 170, 170)
@@ -42,9 +36,8 @@ class Rect(NamedTuple):
 
     def meets(self, other: Rect) -> bool:
         """Whether the two share a pixel."""
-        return (
-            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
-        )
+        beside = self.right <= other.left or other.right <= self.left
+        return not (beside or self.bottom <= other.top or other.bottom <= self.top)
 
 
 class _Mark(NamedTuple):
@@ -70,18 +63,13 @@ def draw_overlay(
     Outlines lie just outside the boxes. Text lies in the image and on no box; where a crowded image has no
     such place near the box, the text goes to a line of the legend, with the box's position.
 
-    Args:
-        picture: (H, W) grey or (H, W, 3) RGB uint8.
-        detections: in pixels of picture. All are drawn: drop low scores first.
-        truth: None where nobody annotated the picture.
-        classes: names by label. colours: by label.
-        scale: whole enlargement factor; by default the smallest that makes the longer side 640 pixels or
-            more.
-        legend: a strip under the image with what the colours mean and texts that found no room in the image.
-            Without it such texts lie in their boxes, and every drawing of a size has the same size.
+    picture: (H, W) grey or (H, W, 3) RGB uint8. detections: in pixels of picture; all are drawn, drop low scores first.
+    truth: None where nobody annotated the picture. classes, colours: by label. scale: whole enlargement factor; by
+    default the smallest that makes the longer side 640 pixels or more. legend: a strip under the image with what the
+    colours mean and texts that found no room in the image. Without it such texts lie in their boxes, and every drawing
+    of a size has the same size.
 
-    Returns:
-        (scale * H + strip, scale * W, 3) uint8 RGB.
+    Returns (scale * H + strip, scale * W, 3) uint8 RGB.
     """
     if picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (3,)) or picture.dtype != np.uint8:
         raise ValueError(f"a (H, W) or (H, W, 3) uint8 picture is needed, found {picture.shape} {picture.dtype}")
@@ -112,7 +100,9 @@ def draw_overlay(
         places = [place or other for place, other in zip(places, inside)]
     placed = [(mark, place) for mark, place in zip(marks, places) if place is not None]
     for mark, place in placed:
-        _draw_leader(draw, mark, place)
+        start, end = _nearest(mark.outline, place), _nearest(place, mark.outline)
+        if max(abs(start[0] - end[0]), abs(start[1] - end[1])) > 2:  # the label does not touch its box
+            draw.line([start, end], fill=mark.colour, width=1)
     for mark, place in placed:
         draw.rectangle((place.left, place.top, place.right - 1, place.bottom - 1), fill=_PLATE)
         draw.text((place.left + 3, place.top + 1), mark.text, fill=mark.colour, font=font)
@@ -135,15 +125,9 @@ def place_labels(
 ) -> List[Optional[Rect]]:
     """Find a place for each label that lies in the image and meets no box and no other label.
 
-    Places next to the box are tried first (above, below, right, left), then places up to a third of the image
-    away.
-
-    Args:
-        outlines: boxes in pixels of the drawing. sizes: (width, height) of each label.
-        width, height: of the image.
-
-    Returns:
-        A rectangle for each label, None where there is no room.
+    Places next to the box are tried first (above, below, right, left), then places up to a third of the image away.
+    outlines: boxes in pixels of the drawing. sizes: (width, height) of each label. width, height: of the image.
+    Returns a rectangle for each label, None where there is no room.
     """
     taken = list(outlines)
     placed: List[Optional[Rect]] = []
@@ -164,19 +148,17 @@ def _candidates(outline: Rect, text_width: int, text_height: int, reach: int) ->
     lefts, tops = [outline.left, outline.right - text_width], [outline.top, outline.bottom - text_height]
     near = [(left, above) for left in lefts] + [(left, below) for left in lefts]
     near += [(behind, top) for top in tops] + [(before, top) for top in tops]
-    near += [(behind, above), (before, above), (behind, below), (before, below)]
-    yield from near
-    step = max(4, text_height // 2)
-    far = []
-    for dy in range(-reach, reach + 1, step):
-        for dx in range(-reach, reach + 1, step):
-            left = lefts[0] + dx
-            # distance between the label and the box, sideways and up or down
-            gap_x = max(outline.left - (left + text_width), left - outline.right, 0)
-            top = tops[0] + dy
-            gap_y = max(outline.top - (top + text_height), top - outline.bottom, 0)
-            far.append((gap_x * gap_x + gap_y * gap_y, top, left))
-    yield from ((left, top) for _, top, left in sorted(far))
+    yield from near + [(behind, above), (before, above), (behind, below), (before, below)]
+    offsets = range(-reach, reach + 1, max(4, text_height // 2))
+
+    def distance(place: Tuple[int, int]) -> int:
+        """Of a label's (top, left) from the box, squared."""
+        top, left = place
+        gap_x, gap_y = max(before - left, left - outline.right, 0), max(above - top, top - outline.bottom, 0)
+        return gap_x * gap_x + gap_y * gap_y
+
+    far = sorted((outline.top + dy, outline.left + dx) for dy in offsets for dx in offsets)
+    yield from ((left, top) for top, left in sorted(far, key=distance))
 
 
 def _inside(outline: Rect, size: Tuple[int, int], width: int, height: int) -> Rect:
@@ -187,11 +169,9 @@ def _inside(outline: Rect, size: Tuple[int, int], width: int, height: int) -> Re
 
 def _outline(box: np.ndarray, scale: int, line: int, width: int, height: int) -> Rect:
     """The outer rectangle of the outline around a box, kept in the image."""
-    left = min(max(int(round(float(box[0]) * scale)) - line, 0), width - 2 * line)
-    top = min(max(int(round(float(box[1]) * scale)) - line, 0), height - 2 * line)
-    right = min(max(int(round(float(box[2]) * scale)) + line, left + 2 * line), width)
-    bottom = min(max(int(round(float(box[3]) * scale)) + line, top + 2 * line), height)
-    return Rect(left, top, right, bottom)
+    x1, y1, x2, y2 = (round(float(value) * scale) for value in box)
+    left, top = min(max(x1 - line, 0), width - 2 * line), min(max(y1 - line, 0), height - 2 * line)
+    return Rect(left, top, min(max(x2 + line, left + 2 * line), width), min(max(y2 + line, top + 2 * line), height))
 
 
 def _draw_outline(draw: ImageDraw.ImageDraw, mark: _Mark, line: int) -> None:
@@ -200,21 +180,11 @@ def _draw_outline(draw: ImageDraw.ImageDraw, mark: _Mark, line: int) -> None:
         draw.rectangle((left, top, right - 1, bottom - 1), outline=mark.colour, width=line)
         return
     for start in range(left, right, 2 * _DASH):
-        stop = min(start + _DASH, right) - 1
-        draw.rectangle((start, top, stop, top + line - 1), fill=mark.colour)
-        draw.rectangle((start, bottom - line, stop, bottom - 1), fill=mark.colour)
+        for edge in (top, bottom - line):
+            draw.rectangle((start, edge, min(start + _DASH, right) - 1, edge + line - 1), fill=mark.colour)
     for start in range(top, bottom, 2 * _DASH):
-        stop = min(start + _DASH, bottom) - 1
-        draw.rectangle((left, start, left + line - 1, stop), fill=mark.colour)
-        draw.rectangle((right - line, start, right - 1, stop), fill=mark.colour)
-
-
-def _draw_leader(draw: ImageDraw.ImageDraw, mark: _Mark, place: Rect) -> None:
-    """A thin line from the box to a label that does not touch it."""
-    start = _nearest(mark.outline, place)
-    end = _nearest(place, mark.outline)
-    if abs(start[0] - end[0]) > 2 or abs(start[1] - end[1]) > 2:
-        draw.line([start, end], fill=mark.colour, width=1)
+        for edge in (left, right - line):
+            draw.rectangle((edge, start, edge + line - 1, min(start + _DASH, bottom) - 1), fill=mark.colour)
 
 
 def _nearest(rect: Rect, other: Rect) -> Tuple[int, int]:

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 _DPI = 100
-_HEAT = "inferno"
 _OPACITY = 0.8  # of the hottest pixel; colder ones are fainter, so that the anatomy stays visible
 _DIMMED = 480  # grey value shown as white under heat, which else drowns in bone and kidney
 _BOX = "#00e5ff"  # stands out from grey and from every colour of the heat
@@ -48,10 +47,7 @@ class Cells(NamedTuple):
 class Related(NamedTuple):
     """One of the other phases that is present beside a lesion.
 
-    Attributes
-    ----------
-    grey: (H, W) uint8, its slice.
-    row: (h, w), the share of each cell in what the lesion looks at, summing to one.
+    grey: (H, W) uint8, its slice. row: (h, w), the share of each cell in what the lesion looks at, summing to one.
     response: (h, w), L2 norm of what is added to the reference phase's map.
     """
 
@@ -74,19 +70,14 @@ def draw_relation(
 ) -> np.ndarray:
     """Fig. 4 for one lesion: above where it looks in each of the other phases, below what they add at each place.
 
-    Parameters
-    ----------
-    title: of the picture. lesion: of the first panel, the lesion's class and score. phase: the reference phase.
-    grey: (H, W) uint8, its slice. box: (4,) corners in pixels of ``grey``. inside: (h, w) bool, the box's cells.
-    norm: (h, w), L2 norm of the reference phase's map.
-    others: the other phases by name, None for one that is absent at this slice.
-
-    Returns (height, width, 3) uint8 RGB.
+    title: of the picture. lesion: of the first panel, the lesion's class and score. phase: the reference phase. grey:
+    (H, W) uint8, its slice. box: (4,) corners in pixels of ``grey``. inside: (h, w) bool, the box's cells. norm: (h,
+    w), L2 norm of the reference phase's map. others: the other phases by name, None for one that is absent at this
+    slice. Returns (height, width, 3) uint8 RGB.
     """
     columns = 1 + len(others)
     size = 4.3 * columns, 2.4 + 7.2 * grey.shape[0] / grey.shape[1]  # inches
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained", facecolor=_GROUND)
-    canvas = FigureCanvasAgg(figure)
     figure.suptitle(title, color=_TEXT, fontsize=13)
     foot = "dashed: the lesion's box in another phase; ring: the cell looked at most"
     figure.supxlabel(foot, color=_FAINT, fontsize=10)
@@ -98,8 +89,11 @@ def draw_relation(
     strongest = max((other.response.max() for other in others.values() if other is not None), default=0.0)
     for (above, below), (name, other) in zip(axes[:, 1:].T, others.items()):
         if other is None:
-            _absent(above, name)
-            _absent(below, name)
+            for axis in (above, below):
+                _note(
+                    axis, 0.5, f"{name}:\nabsent at this slice", color=_FAINT, fontsize=12, verticalalignment="center"
+                )
+                axis.set_axis_off()
             continue
         share = 100 * other.row[inside].sum()
         title = f"where the lesion looks in {name}\n{share:.3g} % within the box"
@@ -108,7 +102,7 @@ def draw_relation(
         title = f"what {name} adds to the map of {phase}\n{_mean_in(other.response, inside)}"
         _show(below, title, grey, box, white=_DIMMED)
         _heat(below, other.response, cells, grey.shape, most=strongest, unit="L2 norm")
-    return _pixels(canvas)
+    return _pixels(figure)
 
 
 class Tile(NamedTuple):
@@ -127,7 +121,6 @@ def draw_examples(rows: Sequence[Tuple[str, Sequence[Tile]]]) -> np.ndarray:
     heights = [_TITLE + _CAPTION + max((tile.picture.shape[0] for tile in row), default=0) + _GAP for _, row in rows]
     height = sum(heights) + _GAP
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=_GROUND)
-    canvas = FigureCanvasAgg(figure)
 
     def write(x: int, top: int, text: str, **style) -> None:
         figure.text(x / width, 1 - top / height, text, verticalalignment="top", **style)
@@ -141,7 +134,7 @@ def draw_examples(rows: Sequence[Tuple[str, Sequence[Tile]]]) -> np.ndarray:
             write(left, top + _TITLE, tile.caption, color=_TEXT, fontsize=11)
             # pixel for pixel; figimage counts from the bottom
             figure.figimage(tile.picture, left, height - under - tile.picture.shape[0])
-    return _pixels(canvas)
+    return _pixels(figure)
 
 
 def _mean_in(values: np.ndarray, inside: np.ndarray) -> str:
@@ -172,17 +165,9 @@ def _row(axes: Axes, row: np.ndarray, cells: Cells, shape: Tuple[int, ...]) -> N
 def _heat(axes: Axes, values: np.ndarray, cells: Cells, shape: Tuple[int, ...], *, most: float, unit: str) -> None:
     """A map over a slice, from 0 to ``most``, with its colour bar; a map of zeros is left out and said to be zero."""
     if most <= 0:
-        axes.text(
-            0.5,
-            0.02,
-            "zero everywhere",
-            color=_TEXT,
-            fontsize=10,
-            horizontalalignment="center",
-            transform=axes.transAxes,
-        )
+        _note(axes, 0.02, "zero everywhere", color=_TEXT, fontsize=10)
         return
-    colours = matplotlib.colormaps[_HEAT](np.linspace(0, 1, 256))
+    colours = matplotlib.colormaps["inferno"](np.linspace(0, 1, 256))
     colours[:, 3] = np.linspace(0, _OPACITY, 256)
     extent = (0, shape[1], shape[0], 0)
     heat = cells.on_image(values, shape)
@@ -194,19 +179,12 @@ def _heat(axes: Axes, values: np.ndarray, cells: Cells, shape: Tuple[int, ...], 
     bar.outline.set_edgecolor(_FAINT)  # type: ignore[operator]
 
 
-def _absent(axes: Axes, phase: str) -> None:
-    axes.text(
-        0.5,
-        0.5,
-        f"{phase}:\nabsent at this slice",
-        color=_FAINT,
-        fontsize=12,
-        horizontalalignment="center",
-        verticalalignment="center",
-    )
-    axes.set_axis_off()
+def _note(axes: Axes, height: float, text: str, **style: Any) -> None:
+    """A text in the middle of the axes, ``height`` of them from below."""
+    axes.text(0.5, height, text, horizontalalignment="center", transform=axes.transAxes, **style)
 
 
-def _pixels(canvas: FigureCanvasAgg) -> np.ndarray:
+def _pixels(figure: Figure) -> np.ndarray:
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]

@@ -18,21 +18,22 @@ CURVE_COLOURS = ("#0072B2", "#B8860B", "#D55E00", "#00845C", "#A0518C")
 POOLED_COLOUR = "#222222"
 US_CURVE_COLOURS = ("#0072B2", "#C8281E")  # the ultrasound paper's light blue and red, for white ground
 _LINE_STYLES = ("-", "--", "-.", ":")
-_SMOOTHING_STEPS = 50
 _LEAST_FP = 1 / 16  # left end of the logarithmic FROC axis
 
 
 def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
-    """Training losses over steps.
+    """Training losses over steps; None when no step was logged.
 
-    Args:
-        records: parsed lines of log.jsonl; those with event "step" and "losses" are drawn, one line a loss
-            name. From 100 steps on, a running mean over 50 steps lies over the faint raw values.
-
-    Returns:
-        PNG, or None when no step was logged.
+    records: parsed lines of log.jsonl; the finite losses of those with event "step" are drawn, one line a loss name.
+    From 100 steps on, a running mean over 50 steps lies over the faint raw values.
     """
-    series = _loss_series(records)
+    points: Dict[str, List[Tuple[float, float]]] = {}
+    for record in records:
+        if record.get("event") == "step":
+            for name, value in record.get("losses", {}).items():
+                if value is not None and np.isfinite(value):
+                    points.setdefault(name, []).append((record["step"], value))
+    series = {name: tuple(np.array(pairs).T) for name, pairs in points.items()}
     if not series:
         return None
     figure, axes = _figure()
@@ -40,10 +41,9 @@ def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
         pooled = name == "total"
         colour = POOLED_COLOUR if pooled else CURVE_COLOURS[number % len(CURVE_COLOURS)]
         style: Dict[str, Any] = dict(color=colour, linewidth=2.0 if pooled else 1.4, label=name.replace("_", " "))
-        if len(steps) >= 2 * _SMOOTHING_STEPS:
+        if len(steps) >= 100:
             axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.22)
-            smooth = np.convolve(values, np.full(_SMOOTHING_STEPS, 1 / _SMOOTHING_STEPS), mode="valid")
-            axes.plot(steps[_SMOOTHING_STEPS - 1 :], smooth, **style)
+            axes.plot(steps[49:], np.convolve(values, np.full(50, 1 / 50), mode="valid"), **style)
         else:
             axes.plot(steps, values, marker="." if len(steps) < 40 else "", **style)
     if all((values > 0).all() for _, values in series.values()):
@@ -54,40 +54,30 @@ def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
 def plot_froc(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:
     """Sensitivity over false positives an image, logarithmic, as steps; marks at the seven customary rates.
 
-    Args:
-        curves: ct_curves()["froc"]: {"all" and each class: {"fp", "sensitivity"}}; empty curves are named
-            only.
+    curves: ct_curves()["froc"]: {"all" and each class: {"fp", "sensitivity"}}; empty curves are named only.
     """
     figure, axes = _figure()
     for label, name in enumerate(sorted(curves, key=lambda name: name == "all")):
-        fp = np.asarray(curves[name]["fp"], dtype=float)
-        sensitivity = np.asarray(curves[name]["sensitivity"], dtype=float)
+        fp, sensitivity = (np.asarray(curves[name][axis], dtype=float) for axis in ("fp", "sensitivity"))
         style = _curve_style(name, label)
         if len(fp) == 0:
             axes.plot([], [], **dict(style, label=f"{name}: undefined"))
             continue
         # Start at nothing found, and hold the last sensitivity to the right end.
         x = np.concatenate([[_LEAST_FP], np.maximum(fp, _LEAST_FP), [FP_RATES[-1]]])
-        start = sensitivity[fp <= _LEAST_FP].max() if (fp <= _LEAST_FP).any() else 0.0
+        start, *at_rates = (sensitivity[fp <= rate].max(initial=0.0) for rate in (_LEAST_FP, *FP_RATES))
         y = np.concatenate([[start], np.where(fp <= _LEAST_FP, start, sensitivity), [sensitivity[-1]]])
         axes.step(x, y, where="post", **style)
-        at_rates = [sensitivity[fp <= rate].max() if (fp <= rate).any() else 0.0 for rate in FP_RATES]
         axes.plot(FP_RATES, at_rates, linestyle="", marker="o", markersize=3.5, color=style["color"])
-    axes.set_xscale("log")
-    axes.set_xlim(_LEAST_FP, FP_RATES[-1] * 1.08)
+    axes.set(xscale="log", xlim=(_LEAST_FP, FP_RATES[-1] * 1.08), ylim=(-0.02, 1.02))
     axes.xaxis.set_major_locator(FixedLocator(FP_RATES))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_ylim(-0.02, 1.02)
     return _png(figure, axes, "false positives an image", "sensitivity")
 
 
 def plot_precision_recall(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:
-    """Precision over recall by class.
-
-    Args:
-        curves: ct_curves()["pr"]: {class: {"recall", "precision"}}; empty curves are named only.
-    """
+    """Precision over recall, of ct_curves()["pr"]: {class: {"recall", "precision"}}; empty curves are named only."""
     figure, axes = _figure()
     for label, (name, curve) in enumerate(curves.items()):
         style = _curve_style(name, label)
@@ -95,20 +85,17 @@ def plot_precision_recall(curves: Dict[str, Dict[str, Sequence[float]]]) -> byte
             style["label"] = f"{name}: undefined"
         marker = "o" if len(curve["recall"]) < 30 else ""
         axes.plot(curve["recall"], curve["precision"], marker=marker, markersize=3, **style)
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_ylim(-0.02, 1.05)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05))
     return _png(figure, axes, "recall", "precision")
 
 
 def plot_scene_sensitivity(scenes: Sequence[str], sensitivity: Mapping[str, Mapping[str, float]]) -> bytes:
     """A dot a scene and label over the number of the scene, and at the right mean and sample SD over scenes.
 
-    Args:
-        scenes: all evaluated scenes, numbered from 1 in this order.
-        sensitivity: {label: {scene: 0 to 1}}; a scene without a box of the label is not in it.
+    scenes: all evaluated scenes, numbered from 1 in this order. sensitivity: {label: {scene: 0 to 1}}; a scene without
+    a box of the label is not in it.
     """
     figure, axes = _figure(width=10.0)
-    number_of = {scene: number for number, scene in enumerate(scenes, start=1)}
     shift = min(0.3, 0.12 * len(sensitivity))  # labels side by side, not one on the other
     offsets = np.linspace(-shift, shift, len(sensitivity)) if len(sensitivity) > 1 else [0.0]
     room = 1 + 0.03 * len(scenes)  # between the scenes and the means
@@ -117,7 +104,7 @@ def plot_scene_sensitivity(scenes: Sequence[str], sensitivity: Mapping[str, Mapp
         if not values:
             axes.plot([], [], "o", color=colour, label=f"{name}: undefined")
             continue
-        places = np.array([number_of[scene] for scene in values]) + offsets[label]
+        places = np.array([scenes.index(scene) + 1 for scene in values]) + offsets[label]
         points = np.array(list(values.values()))
         mean, sd = points.mean(), points.std(ddof=1) if len(points) > 1 else None
         text = f"{name}: {mean:.3f}" + (f" \u00b1 {sd:.3f}" if sd is not None else "") + f", {len(points)} scenes"
@@ -126,21 +113,9 @@ def plot_scene_sensitivity(scenes: Sequence[str], sensitivity: Mapping[str, Mapp
         at = len(scenes) + room * (1 + 0.6 * label)
         axes.errorbar([at], [mean], yerr=sd, marker="D", markersize=6, color=colour, capsize=4, linewidth=1.6)
     axes.axvline(len(scenes) + 0.5 * (room + shift), color="#b8bec8", linewidth=0.8)
-    axes.set_xlim(0.3, len(scenes) + room * (1 + 0.6 * len(sensitivity)))
-    axes.set_ylim(-0.04, 1.04)
+    axes.set(xlim=(0.3, len(scenes) + room * (1 + 0.6 * len(sensitivity))), ylim=(-0.04, 1.04))
     axes.xaxis.set_major_locator(FixedLocator(range(1, len(scenes) + 1, -(-len(scenes) // 30))))
     return _png(figure, axes, "scene; at the right mean \u00b1 SD over scenes", "sensitivity")
-
-
-def _loss_series(records: Sequence[Dict[str, Any]]) -> Dict[str, Tuple[np.ndarray, np.ndarray]]:
-    """{loss name: (steps, values)}, finite values only."""
-    points: Dict[str, List[Tuple[float, float]]] = {}
-    for record in records:
-        if record.get("event") == "step":
-            for name, value in record.get("losses", {}).items():
-                if value is not None and np.isfinite(value):
-                    points.setdefault(name, []).append((record["step"], value))
-    return {name: (np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])) for name, pairs in points.items()}
 
 
 def _curve_style(name: str, label: int) -> Dict[str, Any]:
@@ -161,10 +136,9 @@ def _figure(width: float = 5.6) -> Tuple[Figure, Axes]:
 
 
 def _png(figure: Figure, axes: Axes, xlabel: str, ylabel: str) -> bytes:
-    axes.set_xlabel(xlabel)
-    axes.set_ylabel(ylabel)
-    # Outside the axes: no curve can lie under it.
+    axes.set(xlabel=xlabel, ylabel=ylabel)
     columns = min(5, max(1, len(axes.get_legend_handles_labels()[1])))
+    # Outside the axes: no curve can lie under it.
     place: Dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "columnspacing": 1.2}
     axes.legend(frameon=False, fontsize=8, ncol=columns, **place)
     figure.tight_layout()

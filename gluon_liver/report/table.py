@@ -1,14 +1,10 @@
-"""What reports are made of: tables, prose and notes, as text or Markdown.
-
-A table is built once and rendered three times: here as text and as Markdown, and in the template of a page as HTML.
-"""
+"""What reports are made of: tables, prose and notes, as text here, and in the template of a page as HTML."""
 
 from __future__ import annotations
 
 import textwrap
-from typing import Iterable, List, NamedTuple, Sequence, Tuple, Union
+from typing import Iterable, NamedTuple, Sequence, Tuple, Union
 
-WIDTH = 110  # columns of prose
 PHANTOM_WARNING = "phantom result: says nothing about patients"
 
 
@@ -49,19 +45,10 @@ class Table(NamedTuple):
         return cls(title, tuple(header), tuple(cells))
 
     def text(self) -> str:
-        lines = [self.header, *(tuple(str(cell) for cell in row) for row in self.rows)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
-        text = [
-            "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:]))]).rstrip()
-            for line in lines
-        ]
-        return "\n".join([self.title, "", text[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *text[1:]])
-
-    def markdown(self) -> str:
-        lines: List[Sequence[str]] = [self.header, ["---"] + ["---:"] * (len(self.header) - 1)]
-        lines += [[str(cell) for cell in row] for row in self.rows]
-        rendered = ["| " + " | ".join(_escape(cell) for cell in line) + " |" for line in lines]
-        return "\n".join([f"**{_escape(self.title)}**", "", *rendered])
+        lines = [self.header, *(tuple(map(str, row)) for row in self.rows)]
+        first, *others = (max(map(len, column)) for column in zip(*lines))
+        text = ["  ".join([line[0].ljust(first), *map(str.rjust, line[1:], others)]).rstrip() for line in lines]
+        return "\n".join([self.title, "", text[0], "-" * (first + sum(others) + 2 * len(others)), *text[1:]])
 
 
 class Notes(NamedTuple):
@@ -73,9 +60,6 @@ class Notes(NamedTuple):
     def text(self) -> str:
         return "\n".join(_wrap(note, self.bullet) for note in self.notes)
 
-    def markdown(self) -> str:
-        return "\n".join(f"- {_escape(note)}" for note in self.notes)
-
 
 Block = Union[str, Table, Notes]  # a text: prose, whose lines are wrapped
 
@@ -85,23 +69,13 @@ def as_text(*blocks: Block) -> str:
     return "\n\n".join(_wrap(block) if isinstance(block, str) else block.text() for block in blocks) + "\n"
 
 
-def as_markdown(*blocks: Block) -> str:
-    """The same as Markdown."""
-    return "\n\n".join(_escape(block) if isinstance(block, str) else block.markdown() for block in blocks) + "\n"
-
-
 def data_statement(data_note: str, phantom: bool) -> str:
     """What the data are and, for phantoms, what that is worth."""
     return f"Data: {data_note}" + (f"\n{PHANTOM_WARNING}" if phantom else "")
 
 
 def _wrap(text: str, bullet: str = "") -> str:
-    lines = (
-        textwrap.fill(line, WIDTH, initial_indent=bullet, subsequent_indent=" " * len(bullet), break_on_hyphens=False)
-        for line in text.splitlines()
+    wrapper = textwrap.TextWrapper(
+        110, initial_indent=bullet, subsequent_indent=" " * len(bullet), break_on_hyphens=False
     )
-    return "\n".join(lines)
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return "\n".join(map(wrapper.fill, text.splitlines()))

@@ -56,10 +56,9 @@ def rows_text(runs: Sequence[EvaluatedRun]) -> str:
     than the first.
     """
     classes = runs[0].results["classes"]
-    twice = [run.name for place, run in enumerate(runs) if run in runs[:place]]
-    if twice:
-        raise RunError(f"{twice[0]} is given twice")
-    for run in runs:
+    for place, run in enumerate(runs):
+        if run in runs[:place]:
+            raise RunError(f"{run.name} is given twice")
         if run.results["row"] is None:
             raise RunError(f"{run.name}: its configuration is no row of Table 4 (row: null)")
         if run.results["split"] != "test":
@@ -68,16 +67,10 @@ def rows_text(runs: Sequence[EvaluatedRun]) -> str:
             raise RunError(f"{run.name}: scored with {_settings(run)}, the first run with {_settings(runs[0])}")
         if run.results["classes"] != classes:
             raise RunError(f"{run.name}: has the classes {run.results['classes']}, the first run has {classes}")
-    sets = sorted({run.data for run in runs}, key=[run.data for run in runs].index)
-    notes = sorted({run.results["data"]["note"] for run in runs})
-    phantom = any(run.results["data"]["phantom"] for run in runs)
-    return as_text(
-        _table(runs, classes, sets),
-        _legend(runs, len(sets)),
-        DENOMINATOR_WARNING,
-        "\n".join("Data: " + note for note in notes),
-        *([PHANTOM_WARNING] if phantom else []),
-    )
+    sets = list(dict.fromkeys(run.data for run in runs))
+    notes = "\n".join(sorted({f"Data: {run.results['data']['note']}" for run in runs}))
+    phantom = [PHANTOM_WARNING] if any(run.results["data"]["phantom"] for run in runs) else []
+    return as_text(_table(runs, classes, sets), _legend(runs, len(sets)), DENOMINATOR_WARNING, notes, *phantom)
 
 
 def _table(runs: Sequence[EvaluatedRun], classes: Sequence[str], sets: Sequence[str]) -> Table:
@@ -86,9 +79,7 @@ def _table(runs: Sequence[EvaluatedRun], classes: Sequence[str], sets: Sequence[
     for row, printed in TABLE4.items():
         cells = [printed.get(column) for column in columns]
         rows.append([row, "paper", *(cell.text if cell else "-" for cell in cells), "", "", ""])
-        for run in runs:
-            if run.results["row"] != row:
-                continue
+        for run in [run for run in runs if run.results["row"] == row]:
             summary = run.results["summary"]
             name = f"{run.name}, seed {run.seed}" + (f", set {sets.index(run.data) + 1}" if len(sets) > 1 else "")
             overall = (summary["ap50"]["mean"], summary["precision"]["all"], summary["recall"]["all"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.metrics.sensitivity import PairedTest, check_same_scenes, paired_t_test
@@ -14,12 +14,14 @@ from .table import Notes, Table, as_text, data_statement
 from .us_tables import (
     AP_ROWS,
     BASELINE,
+    COLUMNS,
     KIND,
     PAPER_NOTES,
-    PAPER_SCENES,
     PROPOSED,
     TABLE1,
     TABLE2,
+    TITLE1,
+    TITLE2,
     counted_text,
     decimals,
     label_of,
@@ -50,26 +52,20 @@ def paired_tests(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> Dict[str, Pair
 def check_comparable(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> None:
     """Raise :class:`RunError` unless both were scored on the same frames, boxes and scenes in the same way."""
     a, b = run_a.results, run_b.results
-    names = f"{run_a.name} and {run_b.name}"
-    for what, one, other in (
-        ("classes", a["classes"], b["classes"]),
-        ("split", a["split"], b["split"]),
-        ("settings", a["summary"]["settings"], b["summary"]["settings"]),
-    ):
-        if one != other:
-            raise RunError(f"{names} cannot be compared: their {what} are {one} and {other}; evaluate both alike")
-    scenes_a, scenes_b = ({row["scene"]: row for row in run["summary"]["scenes"]} for run in (a, b))
+    refusal = f"{run_a.name} and {run_b.name} cannot be compared"
+    one, other = ({**results, "settings": results["summary"]["settings"]} for results in (a, b))
+    for what in ("classes", "split", "settings"):
+        if one[what] != other[what]:
+            raise RunError(f"{refusal}: their {what} are {one[what]} and {other[what]}; evaluate both alike")
     try:
-        check_same_scenes(scenes_a, scenes_b)
+        check_same_scenes(*({row["scene"]: row for row in results["summary"]["scenes"]} for results in (a, b)))
     except InputError as error:
-        raise RunError(f"{names} cannot be compared: {error}; evaluate both on the same data") from error
+        raise RunError(f"{refusal}: {error}; evaluate both on the same data") from error
     if a["data"]["fingerprint"] != b["data"]["fingerprint"]:
-        raise RunError(f"{names} cannot be compared: their data are not the same recordings; evaluate both with --data")
+        raise RunError(f"{refusal}: their data are not the same recordings; evaluate both with --data")
     if a["summary"]["truth"] != b["summary"]["truth"]:
-        raise RunError(
-            f"{names} cannot be compared: the same scenes have other frames or boxes: the labels have changed between "
-            "the evaluations; evaluate both again"
-        )
+        changed = "the same scenes have other frames or boxes: the labels have changed between the evaluations"
+        raise RunError(f"{refusal}: {changed}; evaluate both again")
 
 
 def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
@@ -79,6 +75,8 @@ def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
     """
     tests = paired_tests(run_a, run_b)
     a, b = run_a.results, run_b.results
+    # The paper's columns in the order of the runs, so that printed differences and ours have one direction.
+    columns = COLUMNS[::-1] if (a["model"], b["model"]) == ("us-faster-rcnn", "us-flow") else COLUMNS
     legend = [
         f"{letter}: {run.name}, {run.results['model']}, checkpoint {run.results['checkpoint']}."
         for letter, run in (("A", run_a), ("B", run_b))
@@ -97,21 +95,15 @@ def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
     )
     data = list(dict.fromkeys(run["data"]["note"] for run in (a, b)))
     return as_text(
-        _ap_table(a["summary"], b["summary"], _columns(a, b)),
-        _sensitivity_table(a, b, tests),
+        _ap_table(a["summary"], b["summary"], columns),
+        _sensitivity_table(a, b, tests, columns),
         "\n".join(legend),
         data_statement(" / ".join(data), a["data"]["phantom"] or b["data"]["phantom"]),
         Notes([*notes, *PAPER_NOTES]),
     )
 
 
-def _columns(a: Dict[str, Any], b: Dict[str, Any]) -> Tuple[str, str]:
-    """The paper's columns in the order of the runs, so that printed differences and ours have one direction."""
-    swapped = (a["model"], b["model"]) == ("us-faster-rcnn", "us-flow")
-    return (BASELINE, PROPOSED) if swapped else (PROPOSED, BASELINE)
-
-
-def _ap_table(a: Dict[str, Any], b: Dict[str, Any], columns: Tuple[str, str]) -> Table:
+def _ap_table(a: Dict[str, Any], b: Dict[str, Any], columns: Sequence[str]) -> Table:
     rows = []
     for row, key in AP_ROWS.items():
         paper = [TABLE1[row][column] for column in columns]
@@ -119,33 +111,28 @@ def _ap_table(a: Dict[str, Any], b: Dict[str, Any], columns: Tuple[str, str]) ->
         texts = [*(one.text for one in paper), _difference(*(one.value for one in paper))]
         rows.append((row, *texts, *(decimals(value) for value in ours), _difference(*ours)))
     header = ("", *(f"paper: {column}" for column in columns), "difference", "A", "B", "A - B")
-    return Table.of("Table 1: average precision in tumor and vessel detection", header, rows)
+    return Table.of(TITLE1, header, rows)
 
 
-def _sensitivity_table(a: Dict[str, Any], b: Dict[str, Any], tests: Dict[str, PairedTest]) -> Table:
-    columns = _columns(a, b)
+def _sensitivity_table(
+    a: Dict[str, Any], b: Dict[str, Any], tests: Dict[str, PairedTest], columns: Sequence[str]
+) -> Table:
     rows: List[Tuple[str, ...]] = []
     for name, test in tests.items():
         paper = TABLE2.get(label_of(name))
         if paper:
             one, other = (paper.sensitivity[column] for column in columns)
-            texts = [one.text, other.text, _difference(one.mean, other.mean), paper.p.text, paper.t.text]
-            rows.append((f"{label_of(name)}, paper", *texts, str(PAPER_SCENES)))
+            texts = [one.text, other.text, _difference(one.mean, other.mean), paper.p.text, paper.t.text, "30"]
+            rows.append((f"{label_of(name)}, paper", *texts))
         texts = [mean_sd(run["summary"]["sensitivity"][name]) for run in (a, b)]
-        texts.append("-" if test.difference is None else f"{test.difference:+.3f}")
-        texts += [_p_text(test.p), "-" if test.t is None else f"{test.t:.3f}", str(test.n)]
+        p_text = "<0.001" if test.p is not None and test.p < 0.0005 else decimals(test.p)
+        texts += [_difference(test.difference, 0.0), p_text, decimals(test.t), str(test.n)]
         rows.append((f"{label_of(name)}, A and B", *texts))
     # two runs of one model are not the paper's two columns
     letters = ("A", "B") if a["model"] == b["model"] else (f"{columns[0]} / A", f"{columns[1]} / B")
     header = ("Label", *letters, "difference", "P value", "t-value", "scenes")
-    return Table.of("Table 2: mean sensitivity per scene, \u00b1 SD over scenes, and paired t-test", header, rows)
+    return Table.of(f"{TITLE2}, and paired t-test", header, rows)
 
 
 def _difference(one: Optional[float], other: Optional[float]) -> str:
     return "-" if one is None or other is None else f"{one - other:+.3f}"
-
-
-def _p_text(p: Optional[float]) -> str:
-    if p is None:
-        return "-"
-    return "<0.001" if p < 0.0005 else f"{p:.3f}"

@@ -10,19 +10,15 @@ from gluon_liver.metrics.us_summary import check_us_summary
 from .results import Kind
 from .table import Cell, Notes, Printed, Table, as_text, data_statement, printed
 
-PROPOSED, BASELINE = "Our model", "Faster R-CNN"
+COLUMNS = PROPOSED, BASELINE = "Our model", "Faster R-CNN"
 COLUMN_OF_MODEL = {"us-flow": PROPOSED, "us-faster-rcnn": BASELINE}
 LABEL_OF_CLASS = {"tumor": "Tumor", "vessel": "Blood vessel"}
 AP_ROWS = {"Mean AP": "ap", "AP50": "ap50", "AP75": "ap75"}  # as Table 1 names them -> keys of us_summary
 
 # Table 1: "Comparison of AP in tumor detection".
 TABLE1: Dict[str, Dict[str, Printed]] = {
-    row: {PROPOSED: printed(ours), BASELINE: printed(baseline)}
-    for row, ours, baseline in (
-        ("Mean AP", "0.549", "0.530"),
-        ("AP50", "0.887", "0.881"),
-        ("AP75", "0.641", "0.625"),
-    )
+    row: dict(zip(COLUMNS, map(printed, texts.split())))
+    for row, texts in (("Mean AP", "0.549 0.530"), ("AP50", "0.887 0.881"), ("AP75", "0.641 0.625"))
 }
 
 
@@ -49,15 +45,14 @@ class PrintedTest(NamedTuple):
 
 # Table 2: "Comparison of mean sensitivity and detection results by paired two-samples t-test", 30 scenes.
 TABLE2: Dict[str, PrintedTest] = {
-    label: PrintedTest(
-        dict(zip((PROPOSED, BASELINE), map(PrintedSensitivity.of, sensitivity))), printed(p_value), printed(t_value)
-    )
-    for label, sensitivity, p_value, t_value in (
-        ("Tumor", ("0.627±0.390", "0.456±0.411"), "0.003", "\u22122.921"),
-        ("Blood vessel", ("0.558±0.201", "0.576±0.202"), "0.290", "\u22120.559"),
+    label: PrintedTest(dict(zip(COLUMNS, map(PrintedSensitivity.of, texts[:2]))), *map(printed, texts[2:]))
+    for label, *texts in (
+        ("Tumor", "0.627±0.390", "0.456±0.411", "0.003", "\u22122.921"),
+        ("Blood vessel", "0.558±0.201", "0.576±0.202", "0.290", "\u22120.559"),
     )
 }
-PAPER_SCENES = 30
+TITLE1 = "Table 1: average precision in tumor and vessel detection"
+TITLE2 = "Table 2: mean sensitivity per scene, \u00b1 SD over scenes"
 
 
 class PrintedGain(NamedTuple):
@@ -100,11 +95,11 @@ def table1(summary: Dict[str, Any], *, model: str) -> Table:
     """Mean AP, AP50 and AP75 over labels: both printed columns and this run's. Raises InputError as us_text."""
     _check(summary, model)
     rows = [
-        (row, *(TABLE1[row][column].text for column in (PROPOSED, BASELINE)), decimals(summary[key]["mean"]))
+        (row, *(cell.text for cell in TABLE1[row].values()), decimals(summary[key]["mean"]))
         for row, key in AP_ROWS.items()
     ]
-    header = ("", *(f"paper: {column}" for column in (PROPOSED, BASELINE)), f"this run: {model}")
-    return Table.of("Table 1: average precision in tumor and vessel detection", header, rows)
+    header = ("", *(f"paper: {column}" for column in COLUMNS), f"this run: {model}")
+    return Table.of(TITLE1, header, rows)
 
 
 def table2(summary: Dict[str, Any], *, model: str) -> Table:
@@ -112,21 +107,12 @@ def table2(summary: Dict[str, Any], *, model: str) -> Table:
     _check(summary, model)
     rows = []
     for name in summary["boxes"]:
-        paper, texts = TABLE2.get(label_of(name)), ["-"] * 4
-        if paper:
-            texts = [paper.sensitivity[column].text for column in (PROPOSED, BASELINE)]
-            texts += [paper.p.text, paper.t.text]
-        ours = summary["sensitivity"][name]
+        paper, ours = TABLE2.get(label_of(name)), summary["sensitivity"][name]
+        texts = [*(one.text for one in paper.sensitivity.values()), paper.p.text, paper.t.text] if paper else ["-"] * 4
         rows.append((label_of(name), *texts, mean_sd(ours), str(ours["n"])))
-    header = (
-        "Label",
-        *(f"paper: {column}" for column in (PROPOSED, BASELINE)),
-        "P value",
-        "t-value",
-        f"this run: {model}",
-        "scenes",
-    )
-    return Table.of("Table 2: mean sensitivity per scene, \u00b1 SD over scenes", header, rows)
+    columns = (f"paper: {column}" for column in COLUMNS)
+    header = ("Label", *columns, "P value", "t-value", f"this run: {model}", "scenes")
+    return Table.of(TITLE2, header, rows)
 
 
 def label_table(summary: Dict[str, Any]) -> Table:
@@ -169,10 +155,7 @@ def counted_text(*detections: Mapping[str, Any]) -> str:
 
 
 def us_notes(summary: Dict[str, Any], *, counted: str, split_by: Optional[str] = None) -> List[str]:
-    """How the numbers are counted and what the evaluated set is; split_by adds what the split may leak.
-
-    counted: of :func:`counted_text`.
-    """
+    """How the numbers are counted (:func:`counted_text`), the evaluated set, and what a split by split_by may leak."""
     check_us_summary(summary)
     settings = summary["settings"]
     boxes = ", ".join(f"{count} {name}" for name, count in summary["boxes"].items())
@@ -189,8 +172,7 @@ def us_notes(summary: Dict[str, Any], *, counted: str, split_by: Optional[str] =
     ]
     if any(entry["n"] < 2 for entry in summary["sensitivity"].values()):
         notes.append("-: undefined; a mean needs one scene with a box of the label, an SD two.")
-    if split_by is not None:
-        notes.append(SPLIT_NOTES[split_by])
+    notes += [] if split_by is None else [SPLIT_NOTES[split_by]]
     if summary["patients"] == 1:
         notes.append("One patient: the SD is that of scenes of this patient, not of patients.")
     return notes
@@ -202,8 +184,8 @@ def us_text(
     """Both tables with this run beside the printed numbers, and what they are worth; at most 110 columns.
 
     summary: of us_summary. model: "us-flow" or "us-faster-rcnn". data_note: what the data are. phantom: whether they
-    are generated; the text then says what that is worth. counted: which detections, of :func:`counted_text`. split_by:
-    "patient", "scene" or "image", what no two splits share; None where it is not known.
+    are generated. counted: which detections, of :func:`counted_text`. split_by: "patient", "scene" or "image", what no
+    two splits share; None where it is not known.
 
     Raises InputError for an unknown model or split_by, and for what is no us_summary.
     """
