@@ -9,25 +9,9 @@ from gluon_liver.errors import InputError, RunError
 from gluon_liver.metrics.sensitivity import PairedTest, check_same_scenes, paired_t_test
 from gluon_liver.metrics.us_summary import sensitivities
 
+from . import us_tables
 from .results import read_results
 from .table import Notes, Table, as_text, data_statement
-from .us_tables import (
-    AP_ROWS,
-    BASELINE,
-    COLUMNS,
-    KIND,
-    PAPER_NOTES,
-    PROPOSED,
-    TABLE1,
-    TABLE2,
-    TITLE1,
-    TITLE2,
-    counted_text,
-    decimals,
-    label_of,
-    mean_sd,
-    us_notes,
-)
 
 
 class EvaluatedUsRun(NamedTuple):
@@ -39,7 +23,7 @@ class EvaluatedUsRun(NamedTuple):
 
 def read_us_run(folder: Path) -> EvaluatedUsRun:
     """Raises :class:`RunError` for a folder that holds no evaluated ultrasound run."""
-    return EvaluatedUsRun(folder.resolve().name, read_results(folder, KIND))
+    return EvaluatedUsRun(folder.resolve().name, read_results(folder, us_tables.KIND))
 
 
 def paired_tests(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> Dict[str, PairedTest]:
@@ -76,19 +60,21 @@ def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
     tests = paired_tests(run_a, run_b)
     a, b = run_a.results, run_b.results
     # The paper's columns in the order of the runs, so that printed differences and ours have one direction.
-    columns = COLUMNS[::-1] if (a["model"], b["model"]) == ("us-faster-rcnn", "us-flow") else COLUMNS
+    swapped = (a["model"], b["model"]) == ("us-faster-rcnn", "us-flow")
+    columns = us_tables.COLUMNS[:: -1 if swapped else 1]
     legend = [
         f"{letter}: {run.name}, {run.results['model']}, checkpoint {run.results['checkpoint']}."
         for letter, run in (("A", run_a), ("B", run_b))
     ]
     if a["model"] == b["model"]:
+        ours, baseline = us_tables.COLUMNS
         legend.append(
-            f"Both runs are {a['model']}; the paper compares {PROPOSED} (us-flow) with {BASELINE}: its rows of Table 2 "
-            f"have {PROPOSED} under A and {BASELINE} under B."
+            f"Both runs are {a['model']}; the paper compares {ours} (us-flow) with {baseline}: its rows of Table 2 "
+            f"have {ours} under A and {baseline} under B."
         )
-    counted = counted_text(a["detections"], b["detections"])
-    notes = us_notes(a["summary"], counted=counted, split_by=a["data"]["split_by"])
-    notes += [f"{label_of(name)}: no t-test: {test.reason}." for name, test in tests.items() if test.reason]
+    counted = us_tables.counted_text(a["detections"], b["detections"])
+    notes = us_tables.us_notes(a["summary"], counted=counted, split_by=a["data"]["split_by"])
+    notes += [f"{us_tables.label_of(name)}: no t-test: {test.reason}." for name, test in tests.items() if test.reason]
     notes.append(
         "Our P values are two-sided, and t is positive where A is better. The test takes scenes for independent draws, "
         "which scenes of one patient are not."
@@ -99,19 +85,19 @@ def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
         _sensitivity_table(a, b, tests, columns),
         "\n".join(legend),
         data_statement(" / ".join(data), a["data"]["phantom"] or b["data"]["phantom"]),
-        Notes([*notes, *PAPER_NOTES]),
+        Notes([*notes, *us_tables.PAPER_NOTES]),
     )
 
 
 def _ap_table(a: Dict[str, Any], b: Dict[str, Any], columns: Sequence[str]) -> Table:
     rows = []
-    for row, key in AP_ROWS.items():
-        paper = [TABLE1[row][column] for column in columns]
+    for row, key in us_tables.AP_ROWS.items():
+        paper = [us_tables.TABLE1[row][column] for column in columns]
         ours = [a[key]["mean"], b[key]["mean"]]
         texts = [*(one.text for one in paper), _difference(*(one.value for one in paper))]
-        rows.append((row, *texts, *(decimals(value) for value in ours), _difference(*ours)))
+        rows.append((row, *texts, *(us_tables.decimals(value) for value in ours), _difference(*ours)))
     header = ("", *(f"paper: {column}" for column in columns), "difference", "A", "B", "A - B")
-    return Table.of(TITLE1, header, rows)
+    return Table.of(us_tables.TITLE1, header, rows)
 
 
 def _sensitivity_table(
@@ -119,19 +105,19 @@ def _sensitivity_table(
 ) -> Table:
     rows: List[Tuple[str, ...]] = []
     for name, test in tests.items():
-        paper = TABLE2.get(label_of(name))
+        paper = us_tables.TABLE2.get(us_tables.label_of(name))
         if paper:
             one, other = (paper.sensitivity[column] for column in columns)
             texts = [one.text, other.text, _difference(one.mean, other.mean), paper.p.text, paper.t.text, "30"]
-            rows.append((f"{label_of(name)}, paper", *texts))
-        texts = [mean_sd(run["summary"]["sensitivity"][name]) for run in (a, b)]
-        p_text = "<0.001" if test.p is not None and test.p < 0.0005 else decimals(test.p)
-        texts += [_difference(test.difference, 0.0), p_text, decimals(test.t), str(test.n)]
-        rows.append((f"{label_of(name)}, A and B", *texts))
+            rows.append((f"{us_tables.label_of(name)}, paper", *texts))
+        texts = [us_tables.mean_sd(run["summary"]["sensitivity"][name]) for run in (a, b)]
+        p_text = "<0.001" if test.p is not None and test.p < 0.0005 else us_tables.decimals(test.p)
+        texts += [_difference(test.difference, 0.0), p_text, us_tables.decimals(test.t), str(test.n)]
+        rows.append((f"{us_tables.label_of(name)}, A and B", *texts))
     # two runs of one model are not the paper's two columns
     letters = ("A", "B") if a["model"] == b["model"] else (f"{columns[0]} / A", f"{columns[1]} / B")
     header = ("Label", *letters, "difference", "P value", "t-value", "scenes")
-    return Table.of(f"{TITLE2}, and paired t-test", header, rows)
+    return Table.of(f"{us_tables.TITLE2}, and paired t-test", header, rows)
 
 
 def _difference(one: Optional[float], other: Optional[float]) -> str:
