@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.errors import InputError
 from gluon_liver.prepare.ct import import_ct
+from tests.readers.us_writer import write_labels
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data" / "ct" / "hcc_tace_seg_005"
 FOLDER = Path(os.environ.get("GLUON_LIVER_REAL_CT", str(BESIDE)))
@@ -28,19 +30,11 @@ def imported(tmp_path_factory):
     lines = ["order: [early_arterial, late_arterial, portal_venous]", "reference: late_arterial", "series:"]
     lines += [f"  '{uid}': {phase}" for uid, phase in boxes["phase_by_series"].items()]
     (tmp / "phases.yaml").write_text("\n".join(lines))
-    coco = {
-        "images": [
-            {"id": i, "width": 512, "height": 512, "sop_instance_uid": one["sop_instance_uid"]}
-            for i, one in enumerate(boxes["boxes"])
-        ],
-        "annotations": [
-            {"id": i, "image_id": i, "category_id": 3, "bbox": [x1, y1, x2 - x1, y2 - y1]}
-            for i, (x1, y1, x2, y2) in enumerate(one["box_xyxy_px"] for one in boxes["boxes"])
-        ],
-        "categories": [{"id": 3, "name": "hcc"}],
-    }
-    (tmp / "labels.json").write_text(json.dumps(coco))
-    report = import_ct(FOLDER, tmp / "data", phases=tmp / "phases.yaml", labels=tmp / "labels.json", salt="test")
+    images = [{"sop_instance_uid": one["sop_instance_uid"]} for one in boxes["boxes"]]
+    corners = (one["box_xyxy_px"] for one in boxes["boxes"])
+    hcc = [(i, 1, [x1, y1, x2 - x1, y2 - y1]) for i, (x1, y1, x2, y2) in enumerate(corners, 1)]
+    labels = write_labels(tmp / "labels.json", images, hcc, width=512, height=512, classes=["hcc"])
+    report = import_ct(FOLDER, tmp / "data", phases=tmp / "phases.yaml", labels=labels, salt="test")
     return report, CTDataset.open(tmp / "data"), boxes["boxes"]
 
 
@@ -86,8 +80,6 @@ def test_sixteen_boxes_on_their_slices(imported):
 
 
 def test_without_a_phase_file_nothing_is_guessed(tmp_path):
-    from gluon_liver.errors import InputError
-
     with pytest.raises(InputError, match="no rule says which phase it is"):
         import_ct(FOLDER, tmp_path / "data")
     assert not (tmp_path / "data").exists()

@@ -57,12 +57,8 @@ def test_dicom_recordings(tmp_path):
     frames = dataset.frames(case)
     assert frames.shape == (4, 40, 48, 3) and frames[:, 0, 0, 0].tolist() == [1, 2, 4, 5]
     mine = [label for label in dataset.labels if label.case == case]
-    assert [(one.scene, one.frame, one.row, dataset.previous_row(one)) for one in mine] == [
-        (1, 1, 0, 0),
-        (1, 2, 1, 0),
-        (1, 4, 2, 2),
-        (2, 5, 3, 3),
-    ]
+    places = [(one.scene, one.frame, one.row, dataset.previous_row(one)) for one in mine]
+    assert places == [(1, 1, 0, 0), (1, 2, 1, 0), (1, 4, 2, 2), (2, 5, 3, 3)]
     assert mine[0].boxes.tolist() == [[2, 6, 12, 16], [0, 0, 4, 8]] and mine[0].labels.tolist() == [0, 1]
     assert len(mine[1].boxes) == 0
     assert report["labels"]["clipped"] == 1 and report["labels"]["outside"] == 1
@@ -78,16 +74,14 @@ def test_nothing_that_is_shared_names_a_patient(tmp_path, capsys):
     (folder / f"{SECRET}2.dcm").write_bytes((folder / f"{SECRET}2.dcm").read_bytes()[:-500])
     images = [image for p in range(3) for image in images_of(f"{SECRET}{p}", (0, 1), f"{SECRET} scene")]
     labels = write_labels(tmp_path / "labels.json", images)
-    arguments = ["import", "us", folder, "--labels", labels, "--out", tmp_path / "data"]
-    assert main([str(word) for word in arguments + ["--split-fractions", 0.5, 0, 0.5]]) == 0
+    data = tmp_path / "data"
+    assert main(f"import us {folder} --labels {labels} --out {data} --split-fractions 0.5 0 0.5".split()) == 0
     screen = "".join(capsys.readouterr())
     assert "quarantined: file 0003 of 0003" in screen and "cut short" in screen and SECRET not in screen
-    data = tmp_path / "data"
     for name in ("dataset.json", "labels.json", "splits.json", "import-report.json"):
         assert SECRET not in (data / name).read_text() and "Secret" not in (data / name).read_text()
     assert SECRET not in "".join(os.listdir(data / "studies")) and len(os.listdir(data / "studies")) == 2
-    assert SECRET in (data / "private" / "key.csv").read_text()
-    assert SECRET in (data / "private" / "scenes.csv").read_text()
+    assert all(SECRET in (data / "private" / name).read_text() for name in ("key.csv", "scenes.csv"))
     assert stat.S_IMODE(os.stat(data / "private").st_mode) == 0o700
 
 
@@ -167,20 +161,14 @@ def test_copies_and_ambiguous_names_are_refused(tmp_path):
         import_us(folder, tmp_path / "data", labels=labels, fractions=(1, 0, 0))
 
 
-def test_a_recording_without_region_is_quarantined_or_the_end(tmp_path):
+def test_a_recording_without_region_is_quarantined_or_the_end_and_its_codec_is_noted(tmp_path):
     (tmp_path / "in").mkdir()
-    write_video(tmp_path / "in" / "a.avi", grey_frames([1, 2]))
-    labels = write_labels(tmp_path / "labels.json", images_of("a.avi", (0,)))
+    video = write_video(tmp_path / "in" / "a.mp4", grey_frames([1, 2]), "mp4v")
+    options = dict(labels=write_labels(tmp_path / "labels.json", images_of("a", (0,))), fractions=(1, 0, 0))
     with pytest.raises(InputError, match="no recording was taken(.|\n)*--whole-frame"):
-        import_us(tmp_path / "in", tmp_path / "data", labels=labels, fractions=(1, 0, 0))
-    report = import_us(tmp_path / "in" / "a.avi", tmp_path / "d", labels=labels, whole_frame=True, fractions=(1, 0, 0))
-    assert report["taken"][0]["region"] == "whole frame" and "patient names too" in report["taken"][0]["notes"][0]
-
-
-def test_a_codec_that_hides_its_size_is_in_the_report(tmp_path):
-    video = write_video(tmp_path / "a.mp4", grey_frames([1, 2]), "mp4v")
-    labels = write_labels(tmp_path / "labels.json", images_of("a", (0,)))
-    report = import_us(video, tmp_path / "d", labels=labels, whole_frame=True, fractions=(1, 0, 0))
+        import_us(tmp_path / "in", tmp_path / "data", **options)
+    report = import_us(video, tmp_path / "d", whole_frame=True, **options)
+    assert report["taken"][0]["region"] == "whole frame" and "patient names too" in str(report["taken"][0]["notes"])
     assert any("1 recording(s): a change of the frame size" in line for line in report_lines(report))
 
 

@@ -50,15 +50,15 @@ def write_us(path, pixels, **options):
     return write(us_dataset(pixels, **options), path)
 
 
-def write_labels(path, images, boxes=(), *, width=64, height=48, **extra):
-    """images: dicts with video, frame, scene; boxes: (image number from 1, category, xywh)."""
+def write_labels(path, images, boxes=(), *, width=64, height=48, classes=("tumor", "vessel"), **extra):
+    """A label file. images: dicts that say which; boxes: (image number from 1, category, xywh)."""
     record = {
         "images": [{"id": i, "width": width, "height": height, **image} for i, image in enumerate(images, 1)],
         "annotations": [
             {"id": i, "image_id": image, "category_id": category, "bbox": list(bbox)}
             for i, (image, category, bbox) in enumerate(boxes, 1)
         ],
-        "categories": [{"id": 1, "name": "tumor"}, {"id": 2, "name": "vessel"}],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(classes, 1)],
         **extra,
     }
     path.write_text(json.dumps(record))

@@ -138,12 +138,7 @@ def random_sites(
 
 
 def random_lesion(
-    rng: np.random.Generator,
-    site: Site,
-    label: str,
-    ambiguous: bool,
-    tissue: hu.Attenuation,
-    irregularity: float,
+    rng: np.random.Generator, site: Site, label: str, ambiguous: bool, tissue: hu.Attenuation, irregularity: float
 ) -> Lesion:
     """A lesion of class ``label`` at ``site``.
 

@@ -17,19 +17,10 @@ from gluon_liver.phantoms import CTPhantomConfig, make_ct_study, write_ct_phanto
 pytestmark = pytest.mark.slow
 
 TINY = CTPhantomConfig(
-    matrix=32,
-    slices=(10, 12),
-    spacing_mm=(5.0, 6.0),
-    subslices=1,
-    padding_fraction=0.5,
-    background_fraction=0.3,
+    matrix=32, slices=(10, 12), spacing_mm=(5.0, 6.0), subslices=1, padding_fraction=0.5, background_fraction=0.3
 )
 
-DESCRIPTIONS = {
-    "non_contrast": "ABDOMEN NON CONTRAST",
-    "arterial": "LIVER ARTERIAL",
-    "delayed": "DELAYED 5 MIN",
-}
+DESCRIPTIONS = {"non_contrast": "ABDOMEN NON CONTRAST", "arterial": "LIVER ARTERIAL", "delayed": "DELAYED 5 MIN"}
 
 
 def digests(folder):
@@ -72,9 +63,7 @@ def test_dicom_reads_back_as_the_study(folder):
             assert (len(series), series[0].Rows, series[0].Columns) == geometry.size
             for z, file in enumerate(series):
                 np.testing.assert_allclose(
-                    np.array(file.ImagePositionPatient, float),
-                    geometry.index_to_world(np.array([z, 0, 0])),
-                    atol=1e-5,
+                    np.array(file.ImagePositionPatient, float), geometry.index_to_world(np.array([z, 0, 0])), atol=1e-5
                 )
                 np.testing.assert_allclose(np.array(file.PixelSpacing, float), geometry.spacing[1:], atol=1e-6)
                 hu = file.pixel_array * float(file.RescaleSlope) + float(file.RescaleIntercept)
