@@ -1,7 +1,5 @@
 """Makefile and the scripts that it calls, run against a PATH of fake Pythons, so that nothing is downloaded."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
@@ -13,7 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = ("sh", "env", "ls", "rm", "mkdir", "mktemp", "cat", "chmod", "dirname", "sleep", "touch", "make")
+TOOLS = "sh env ls rm mkdir mktemp cat chmod dirname sleep touch make".split()
+FILES = (
+    "Makefile setup.py pyproject.toml scripts/setup-venv.sh scripts/setup-legacy.sh symbols/requirements.txt".split()
+)
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="the tests of the Makefile need make")
 
@@ -72,21 +73,13 @@ class FakeMachine:
         self.bin, self.checkout, self.log = folder / "bin", folder / "checkout", folder / "log"
         self.bin.mkdir()
         self.log.write_text("")
-        (folder / "missing").write_text("")
+        self.put("missing")
         for tool in TOOLS:
             os.symlink(shutil.which(tool), self.bin / tool)
         self.script("uname", "echo x86_64")
         self.script("id", "echo 1000")
-        (self.checkout / "scripts").mkdir(parents=True)
-        (self.checkout / "symbols").mkdir()
-        for name in (
-            "Makefile",
-            "setup.py",
-            "pyproject.toml",
-            "scripts/setup-venv.sh",
-            "scripts/setup-legacy.sh",
-            "symbols/requirements.txt",
-        ):
+        for name in FILES:
+            (self.checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, self.checkout / name)
         self.venv_python = folder / "venv-python"
         self.venv_python.write_text(FAKE_VENV_PYTHON.format(log=self.log, folder=folder))
@@ -97,17 +90,9 @@ class FakeMachine:
         path.chmod(0o755)
 
     def add_python(self, name: str, version, *, spoil: str = "pass", make_venv: str = ":") -> None:
-        text = FAKE_PYTHON.format(
-            name=name,
-            log=self.log,
-            python=sys.executable,
-            major=version[0],
-            minor=version[1],
-            spoil=spoil,
-            make_venv=make_venv,
-            venv_python=self.venv_python,
-        )
-        self.script(name, text)
+        major, minor = version
+        numbers = dict(major=major, minor=minor, python=sys.executable, venv_python=self.venv_python)
+        self.script(name, FAKE_PYTHON.format(name=name, log=self.log, spoil=spoil, make_venv=make_venv, **numbers))
 
     def add_python27(self, name: str = "python2.7") -> None:
         """Its environments have MXNet 1.0.0, unless pip fails as the file no-wheel says."""
@@ -115,14 +100,36 @@ class FakeMachine:
         self.script(name, body)
         (self.folder / "python27").write_text(body)
 
-    def environ(self):
-        return {"PATH": str(self.bin), "HOME": str(self.folder), "LANG": "C"}
+    def options(self):
+        """How make is called."""
+        return dict(cwd=self.checkout, env={"PATH": str(self.bin), "HOME": str(self.folder), "LANG": "C"})
 
     def make(self, *words: str):
         command = [str(self.bin / "make"), *words]
-        return subprocess.run(
-            command, cwd=self.checkout, env=self.environ(), capture_output=True, text=True, timeout=60
-        )
+        return subprocess.run(command, **self.options(), capture_output=True, text=True, timeout=60)
+
+    def works(self, *words: str):
+        """Run make, which must succeed; returns the lines that it adds to the log."""
+        before = len(self.lines())
+        done = self.make(*words)
+        assert done.returncode == 0, done.stderr
+        return self.lines()[before:]
+
+    def fails(self, *words: str) -> str:
+        """Run make, which must fail; returns what it says."""
+        done = self.make(*words)
+        assert done.returncode != 0
+        return done.stderr
+
+    def lines(self):
+        return self.log.read_text().splitlines()
+
+    def put(self, name: str, text: str = "") -> Path:
+        """Write a file of the test's folder, such as those that tell the fakes what to do."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
 
     @property
     def venv(self) -> Path:
@@ -133,11 +140,7 @@ class FakeMachine:
 
     def made_with(self):
         """The Pythons that were asked for an environment."""
-        return [line.split()[0] for line in self.log.read_text().splitlines() if " -m venv " in line]
-
-    def calls(self):
-        """The commands of the project that make ran."""
-        return [line for line in self.log.read_text().splitlines() if "gluon_liver " in line or ".py --" in line]
+        return [line.split()[0] for line in self.lines() if " -m venv " in line]
 
     def touch_setup(self) -> None:
         later = time.time() + 10
@@ -156,31 +159,32 @@ def machine(bare_machine):
     return bare_machine
 
 
+def calls(lines):
+    """The commands of the project among lines of the log."""
+    return [line for line in lines if "gluon_liver " in line or ".py --" in line]
+
+
 def test_the_preferred_python_makes_the_environment(bare_machine):
     for name, version in (("python3", (3, 12)), ("python3.12", (3, 12)), ("python3.10", (3, 10))):
         bare_machine.add_python(name, version)
-    done = bare_machine.make("setup")
-    assert done.returncode == 0, done.stderr
+    lines = bare_machine.works("setup")
     assert bare_machine.made_with() == ["python3.10"]
     assert bare_machine.stamps() == ["setup-cpu,test.stamp"]
-    assert "pip install --only-binary=:all: --editable .[cpu,test]" in bare_machine.log.read_text()
+    assert any("pip install --only-binary=:all: --editable .[cpu,test]" in line for line in lines)
 
 
 def test_a_second_setup_does_nothing_until_setup_py_changes(machine):
-    assert machine.make("setup").returncode == 0
-    machine.log.write_text("")
-    assert machine.make("setup").returncode == 0
-    assert machine.log.read_text() == ""
+    machine.works("setup")
+    assert machine.works("setup") == []
     machine.touch_setup()
-    assert machine.make("setup").returncode == 0
-    assert "--editable" in machine.log.read_text()
-    assert machine.made_with() == []
+    assert any("--editable" in line for line in machine.works("setup"))
+    assert machine.made_with() == ["python3.11"]
 
 
 def test_shims_that_fail_are_passed_over(bare_machine):
     bare_machine.script("python3.11", "echo 'pyenv: python3.11: command not found' >&2; exit 127")
     bare_machine.add_python("python3.8", (3, 8))
-    assert bare_machine.make("setup").returncode == 0
+    bare_machine.works("setup")
     assert bare_machine.made_with() == ["python3.8"]
 
 
@@ -195,10 +199,9 @@ def test_shims_that_fail_are_passed_over(bare_machine):
 )
 def test_without_a_usable_python_the_error_names_those_that_work(bare_machine, name, version, spoil):
     bare_machine.add_python(name, version, spoil=spoil)
-    done = bare_machine.make("setup")
-    assert done.returncode != 0
+    said = bare_machine.fails("setup")
     for words in ("3.8", "3.11 (best)", "3.12", "apt-get install python3-venv", "uv", "PYTHON="):
-        assert words in done.stderr
+        assert words in said
     assert not bare_machine.venv.exists()
 
 
@@ -206,52 +209,43 @@ def test_uv_brings_a_python_where_none_is_usable(bare_machine):
     bare_machine.add_python("python3", (3, 13))
     bare_machine.add_python("real-uv", (3, 11))
     bare_machine.script("uv", f'echo "uv $*" >> "{bare_machine.log}"; for last; do :; done; real-uv -m venv "$last"')
-    done = bare_machine.make("setup")
-    assert done.returncode == 0, done.stderr
-    assert "uv venv --python 3.11 --seed .venv" in bare_machine.log.read_text()
+    assert "uv venv --python 3.11 --seed .venv" in bare_machine.works("setup")
     assert bare_machine.stamps() == ["setup-cpu,test.stamp"]
 
 
 def test_the_users_python_is_taken_or_refused_and_not_replaced_by_another(machine):
     machine.add_python("my-python", (3, 13))
-    done = machine.make("setup", "PYTHON=my-python")
-    assert done.returncode != 0
-    assert "PYTHON=my-python is not" in done.stderr
+    assert "PYTHON=my-python is not" in machine.fails("setup", "PYTHON=my-python")
     assert machine.made_with() == []
     machine.add_python("my-python", (3, 9))
-    assert machine.make("setup", "PYTHON=my-python").returncode == 0
+    machine.works("setup", "PYTHON=my-python")
     assert machine.made_with() == ["my-python"]
 
 
 def test_other_processors_are_told(machine):
     machine.script("uname", "echo aarch64")
-    done = machine.make("setup")
-    assert done.returncode != 0
-    assert "x86-64 only" in done.stderr and "aarch64" in done.stderr
+    said = machine.fails("setup")
+    assert "x86-64 only" in said and "aarch64" in said
 
 
 def test_offline_the_error_is_pips_and_the_next_try_starts_anew(machine):
-    (machine.folder / "offline").write_text("")
-    done = machine.make("setup")
-    assert done.returncode != 0
-    assert "ERROR: no network" in done.stderr
+    offline = machine.put("offline")
+    assert "ERROR: no network" in machine.fails("setup")
     assert machine.stamps() == []
-    (machine.folder / "offline").unlink()
-    (machine.venv / "left-over").write_text("")
-    assert machine.make("setup").returncode == 0
+    offline.unlink()
+    left_over = machine.put("checkout/.venv/left-over")
+    machine.works("setup")
     assert machine.made_with() == ["python3.11", "python3.11"]
-    assert not (machine.venv / "left-over").exists()
+    assert not left_over.exists()
 
 
 def test_an_interrupted_setup_is_not_taken_for_finished(bare_machine):
     # not sleep: a signal that comes between a shell's fork and its exec may be lost
     sleep = f"import time; open('{bare_machine.folder}/started', 'w').close(); time.sleep(30)"
     bare_machine.add_python("python3.11", (3, 11), make_venv=f'{sys.executable} -c "{sleep}"')
-    command = [str(bare_machine.bin / "make"), "setup"]
     child = subprocess.Popen(
-        command,
-        cwd=bare_machine.checkout,
-        env=bare_machine.environ(),
+        [str(bare_machine.bin / "make"), "setup"],
+        **bare_machine.options(),
         start_new_session=True,
         stderr=subprocess.DEVNULL,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # nohup lets its children ignore it
@@ -263,29 +257,23 @@ def test_an_interrupted_setup_is_not_taken_for_finished(bare_machine):
     assert child.wait(timeout=20) != 0
     assert bare_machine.stamps() == []
     bare_machine.add_python("python3.11", (3, 11))
-    assert bare_machine.make("setup").returncode == 0
+    bare_machine.works("setup")
     assert bare_machine.stamps() == ["setup-cpu,test.stamp"]
 
 
 def test_a_folder_that_is_no_environment_is_left_alone(machine):
-    (machine.checkout / "precious").mkdir()
-    (machine.checkout / "precious" / "thesis.tex").write_text("x")
-    done = machine.make("setup", "VENV=precious")
-    assert done.returncode != 0
-    assert "is not a virtual environment" in done.stderr
-    assert (machine.checkout / "precious" / "thesis.tex").read_text() == "x"
+    thesis = machine.put("checkout/precious/thesis.tex", "x")
+    assert "is not a virtual environment" in machine.fails("setup", "VENV=precious")
+    assert thesis.read_text() == "x"
 
 
 def test_other_extras_stay_until_they_are_changed(machine):
-    assert machine.make("setup", "EXTRAS=cu112,test").returncode == 0
-    machine.log.write_text("")
-    assert machine.make("setup").returncode == 0
-    assert machine.log.read_text() == ""
+    machine.works("setup", "EXTRAS=cu112,test")
+    assert machine.works("setup") == []
     machine.touch_setup()
-    assert machine.make("setup").returncode == 0
-    assert ".[cu112,test]" in machine.log.read_text()
-    assert machine.make("setup", "EXTRAS=cpu,test").returncode == 0
-    assert machine.made_with() == ["python3.11"]
+    assert any(".[cu112,test]" in line for line in machine.works("setup"))
+    machine.works("setup", "EXTRAS=cpu,test")
+    assert machine.made_with() == ["python3.11", "python3.11"]
     assert machine.stamps() == ["setup-cpu,test.stamp"]
 
 
@@ -293,125 +281,103 @@ def test_other_extras_stay_until_they_are_changed(machine):
     "rights", [("id", "echo 0"), ("sudo", 'if [ "$1" = -n ]; then exit 0; fi; SUDO=1 exec "$@"')], ids=["root", "sudo"]
 )
 def test_missing_libraries_are_installed_by_who_may(machine, rights):
-    (machine.folder / "missing").write_text("libgl1 libgomp1\n")
+    machine.put("missing", "libgl1 libgomp1\n")
     machine.script(*rights)
     machine.script("apt-get", f'echo "apt-get $*" >> "{machine.log}"')
     done = machine.make("setup")
     assert done.returncode == 0, done.stderr
     assert "missing; they are in the Debian packages: libgl1 libgomp1" in done.stderr
-    assert "apt-get install -qy --no-install-recommends libgl1 libgomp1" in machine.log.read_text()
+    assert "apt-get install -qy --no-install-recommends libgl1 libgomp1" in machine.lines()
 
 
-@pytest.mark.parametrize("sudo", ["exit 1", None])
-def test_without_rights_the_command_to_run_is_told(machine, sudo):
-    (machine.folder / "missing").write_text("libgl1 libgomp1\n")
-    machine.script("apt-get", f'echo "apt-get $*" >> "{machine.log}"')
+@pytest.mark.parametrize(
+    ("apt", "sudo", "words"),
+    [
+        (True, "exit 1", "sudo apt-get update && sudo apt-get install -y libgl1 libgomp1"),
+        (True, None, "sudo apt-get update && sudo apt-get install -y libgl1 libgomp1"),
+        (False, None, "no apt-get"),
+    ],
+)
+def test_without_rights_the_command_to_run_is_told_and_without_apt_the_libraries(machine, apt, sudo, words):
+    machine.put("missing", "libgl1 libgomp1\n")
+    if apt:
+        machine.script("apt-get", f'echo "apt-get $*" >> "{machine.log}"')
     if sudo is not None:
         machine.script("sudo", sudo)
-    done = machine.make("setup")
-    assert done.returncode != 0
-    assert "sudo apt-get update && sudo apt-get install -y libgl1 libgomp1" in done.stderr
+    said = machine.fails("setup")
+    assert words in said and "libgl1" in said
     assert "apt-get install" not in machine.log.read_text()
     assert machine.stamps() == []
 
 
-def test_without_apt_the_libraries_are_named(machine):
-    (machine.folder / "missing").write_text("libgl1\n")
-    done = machine.make("setup")
-    assert done.returncode != 0
-    assert "libgl1" in done.stderr and "no apt-get" in done.stderr
-    assert machine.stamps() == []
-
-
 def test_an_environment_that_cannot_be_imported_is_not_finished(machine):
-    (machine.folder / "import-fails").write_text("")
-    assert machine.make("setup").returncode != 0
+    machine.put("import-fails")
+    machine.fails("setup")
     assert machine.stamps() == []
-
-
-def test_make_test_makes_the_environment_first(machine):
-    assert machine.make("test").returncode == 0
-    assert machine.log.read_text().splitlines()[-1] == "venv -m pytest -q"
 
 
 def test_make_legacy_makes_both_environments_and_tests_in_both(machine):
     machine.add_python27()
-    done = machine.make("legacy")
-    assert done.returncode == 0, done.stderr
+    lines = machine.works("legacy")
     legacy = machine.checkout / ".venv-legacy"
-    lines = machine.log.read_text().splitlines()
     assert lines[-1] == f"venv -m pytest -q tests/symbols with {legacy}/bin/python"
     assert "venv -m virtualenv --quiet --python python2.7 .venv-legacy" in lines
     requirements = "python2.7 -m pip install --quiet --only-binary=:all: --requirement symbols/requirements.txt"
     assert requirements in lines and (legacy / "setup.stamp").exists()
-    machine.log.write_text("")
     (machine.bin / "python2.7").unlink()  # once the environment is made nobody asks for it
-    assert machine.make("legacy").returncode == 0
-    assert machine.log.read_text().splitlines() == lines[-1:]
+    assert machine.works("legacy") == lines[-1:]
 
 
 def test_without_python_2_7_it_is_told_where_to_get_one_before_anything_is_made(machine):
     machine.add_python("python2", (3, 11))
-    done = machine.make("legacy")
-    assert done.returncode != 0
+    said = machine.fails("legacy")
     for words in ("pyenv install 2.7.18", "apt-get install python2.7", "docker/legacy.Dockerfile", "make test needs"):
-        assert words in done.stderr
+        assert words in said
     assert not machine.venv.exists() and not (machine.checkout / ".venv-legacy").exists()
-    assert machine.make("test").returncode == 0
-    assert machine.log.read_text().splitlines()[-1] == "venv -m pytest -q"
+    assert machine.works("test")[-1] == "venv -m pytest -q"
 
 
 def test_a_chosen_python_must_be_2_7(machine):
     machine.add_python27("mine")
-    done = machine.make("legacy", "LEGACY_PYTHON27=python3.11")
-    assert done.returncode != 0 and "LEGACY_PYTHON27=python3.11 is not a Python 2.7" in done.stderr
-    assert machine.make("legacy", "LEGACY_PYTHON27=mine").returncode == 0
-    assert "virtualenv --quiet --python mine" in machine.log.read_text()
+    assert "LEGACY_PYTHON27=python3.11 is not a Python 2.7" in machine.fails("legacy", "LEGACY_PYTHON27=python3.11")
+    lines = machine.works("legacy", "LEGACY_PYTHON27=mine")
+    assert any("virtualenv --quiet --python mine" in line for line in lines)
 
 
 def test_a_failed_legacy_environment_is_made_anew(machine):
     machine.add_python27()
-    (machine.folder / "no-wheel").write_text("")
-    assert machine.make("legacy").returncode != 0
+    no_wheel = machine.put("no-wheel")
+    machine.fails("legacy")
     assert not (machine.checkout / ".venv-legacy" / "setup.stamp").exists()
-    (machine.folder / "no-wheel").unlink()
-    assert machine.make("legacy").returncode == 0
+    no_wheel.unlink()
+    machine.works("legacy")
 
 
 @pytest.mark.parametrize("folder", ["precious", ".venv"])
 def test_what_is_no_environment_of_python_2_7_is_left_alone(machine, folder):
     machine.add_python27()
-    (machine.checkout / "precious").mkdir()
-    (machine.checkout / "precious" / "thesis.tex").write_text("x")
-    done = machine.make("legacy", "VENV27=" + folder)
-    assert done.returncode != 0 and "choose another" in done.stderr
-    assert (machine.checkout / "precious" / "thesis.tex").read_text() == "x" and (machine.venv / "bin").exists()
+    thesis = machine.put("checkout/precious/thesis.tex", "x")
+    assert "choose another" in machine.fails("legacy", "VENV27=" + folder)
+    assert thesis.read_text() == "x" and (machine.venv / "bin").exists()
 
 
 def test_the_demo_runs_its_steps_in_order_and_once(machine):
-    assert machine.make("demo").returncode == 0
-    steps = ("phantom ct", "import ct", "train.py", "evaluate.py")
-    assert [next(step for step in steps if step in call) for call in machine.calls()] == list(steps)
-    machine.log.write_text("")
+    steps = ["phantom ct", "import ct", "train.py", "evaluate.py"]
+    assert [next(step for step in steps if step in call) for call in calls(machine.works("demo"))] == steps
+    before = machine.lines()
     for name in ("phantoms/labels.json", "data/dataset.json", "trained", "run/report.html"):
-        path = machine.checkout / "demo" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("")
+        machine.put("checkout/demo/" + name)
     done = machine.make("demo")
     assert done.stdout.splitlines() == [f"The report: {machine.checkout}/demo/run/report.html"]
-    assert machine.calls() == []
+    assert calls(machine.lines()) == calls(before)
 
 
 def test_the_rows_are_trained_on_one_set_and_printed_together(machine):
-    assert machine.make("rows", "SEED=7").returncode == 0
-    lines = machine.calls()
+    lines = calls(machine.works("rows", "SEED=7"))
     assert sum("phantom ct" in line and "--seed 7" in line for line in lines) == 1
     trained = [line.split("--out ")[1].split()[0] for line in lines if "train.py" in line]
     assert len(trained) == 6 and all(path.startswith("rows/seed-7/demo-") for path in trained)
     assert lines[-1].split(" table ")[1].split() == trained
-    machine.log.write_text("")
-    done = machine.checkout / "rows" / "seed-7" / "data" / "dataset.json"
-    done.parent.mkdir()
-    done.write_text("")
-    assert machine.make("rows", "SEED=7").returncode == 0
-    assert machine.calls() and not any("phantom ct" in line for line in machine.calls())
+    machine.put("checkout/rows/seed-7/data/dataset.json")
+    again = calls(machine.works("rows", "SEED=7"))
+    assert again and not any("phantom ct" in line for line in again)

@@ -1,7 +1,5 @@
 """gluon_liver.system.runtime: settings and names that are in place before MXNet is imported."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -20,7 +18,7 @@ def write(root, name, text):
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A machine with four CPUs, two hyperthreads a core, AVX-512 and no cgroup quota: (proc, sys) folders."""
+    """A machine with four CPUs, two hyperthreads a core, AVX-512 and no cgroup quota."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
     proc, sys_folder = tmp_path / "proc", tmp_path / "sys"
     for cpu, siblings in enumerate(["0,2", "1,3", "0,2", "1,3"]):
@@ -28,75 +26,62 @@ def machine(tmp_path, monkeypatch):
     flags = "fpu sse2 avx2 fma avx512f avx512cd avx512bw avx512dq avx512vl"
     write(proc, "cpuinfo", f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: none\n")
     write(proc, "self/cgroup", "0::/\n")
-    return proc, sys_folder
+    return {"proc": proc, "sys_folder": sys_folder}
 
 
-def cores(machine):
-    return runtime.usable_cores(proc=machine[0], sys_folder=machine[1])[0]
+def v1(quota, cgroup="/docker/a1"):
+    folder = "sys/fs/cgroup/cpu/cpu.cfs_"
+    names = f"5:memory:{cgroup}\n4:cpu,cpuacct:{cgroup}\n"
+    return {"proc/self/cgroup": names, folder + "quota_us": f"{quota}\n", folder + "period_us": "100000\n"}
 
 
-def test_hyperthreads_count_once(machine):
-    assert cores(machine) == 2
+def v2(quota):
+    folder = "sys/fs/cgroup/user/"
+    return {"proc/self/cgroup": "0::/user/job\n", folder + "cpu.max": quota, folder + "job/cpu.max": "max 100000\n"}
 
 
-def test_affinity_limits_the_cores(machine, monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 3}, raising=False)
-    assert cores(machine) == 1
+@pytest.mark.parametrize(
+    ("cpus", "files", "quota", "cores"),
+    [
+        ({0, 1, 2, 3}, {}, None, 2),  # hyperthreads count once
+        ({1, 3}, {}, None, 1),
+        ({0, 1, 2, 3}, v2("max 100000\n"), None, 2),
+        ({0, 1, 2, 3}, v2("400000 100000\n"), 4.0, 2),
+        ({0, 1, 2, 3}, v2("190000 100000\n"), 1.9, 1),
+        ({0, 1, 2, 3}, v2("50000 100000\n"), 0.5, 1),
+        ({0, 1, 2, 3}, v1(150000), 1.5, 1),  # in a container, where the path is the host's
+        ({0, 1, 2, 3}, v1(-1, "/"), None, 2),
+    ],
+)
+def test_usable_cores(machine, monkeypatch, cpus, files, quota, cores):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: cpus, raising=False)
+    for name, text in files.items():
+        write(machine["proc"].parent, name, text)
+    assert runtime.cgroup_cpu_quota(**machine) == quota
+    assert runtime.usable_cores(**machine)[0] == cores
 
 
 def test_without_topology_every_cpu_is_a_core(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
-    assert cores((tmp_path, tmp_path)) == 3
-
-
-@pytest.mark.parametrize(
-    ("quota", "expected"), [("max 100000", 2), ("400000 100000", 2), ("190000 100000", 1), ("50000 100000", 1)]
-)
-def test_cgroup_v2_quota(machine, quota, expected):
-    write(machine[0], "self/cgroup", "0::/user/job\n")
-    write(machine[1], "fs/cgroup/user/cpu.max", quota + "\n")
-    write(machine[1], "fs/cgroup/user/job/cpu.max", "max 100000\n")
-    assert cores(machine) == expected
-
-
-def test_cgroup_v1_quota_of_a_container_whose_path_is_the_hosts(machine):
-    write(machine[0], "self/cgroup", "5:memory:/docker/a1\n4:cpu,cpuacct:/docker/a1\n")
-    write(machine[1], "fs/cgroup/cpu/cpu.cfs_quota_us", "150000\n")
-    write(machine[1], "fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
-    assert runtime.cgroup_cpu_quota(proc=machine[0], sys_folder=machine[1]) == 1.5
-    assert cores(machine) == 1
-
-
-def test_cgroup_v1_without_a_quota(machine):
-    write(machine[0], "self/cgroup", "4:cpu,cpuacct:/\n")
-    write(machine[1], "fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n")
-    write(machine[1], "fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
-    assert runtime.cgroup_cpu_quota(proc=machine[0], sys_folder=machine[1]) is None
+    assert runtime.usable_cores(proc=tmp_path, sys_folder=tmp_path)[0] == 3
+    assert runtime.cpu_flags(proc=tmp_path) == frozenset()
 
 
 def test_defaults_are_set_and_explained(machine):
+    """Nothing else is set, such as the wait policy."""
     environ = {}
-    settings = runtime.set_thread_defaults(environ=environ, proc=machine[0], sys_folder=machine[1])
+    settings = runtime.set_thread_defaults(environ=environ, **machine)
     assert environ == {"OMP_NUM_THREADS": "2", "OPENBLAS_CORETYPE": "SkylakeX"}
-    assert [(s.name, s.value, s.set_by) for s in settings] == [
-        ("OMP_NUM_THREADS", "2", "gluon_liver"),
-        ("OPENBLAS_CORETYPE", "SkylakeX", "gluon_liver"),
-    ]
-    assert "2 physical cores among 4" in settings[0].reason
-    assert "AVX-512" in settings[1].reason
+    assert {setting.name: setting.value for setting in settings} == environ
+    assert [setting.set_by for setting in settings] == ["gluon_liver"] * 2
+    assert "2 physical cores among 4" in settings[0].reason and "AVX-512" in settings[1].reason
 
 
 def test_the_users_settings_stay(machine):
     environ = {"OMP_NUM_THREADS": "7", "OPENBLAS_CORETYPE": "Zen"}
-    settings = runtime.set_thread_defaults(environ=environ, proc=machine[0], sys_folder=machine[1])
+    settings = runtime.set_thread_defaults(environ=environ, **machine)
     assert environ == {"OMP_NUM_THREADS": "7", "OPENBLAS_CORETYPE": "Zen"}
     assert [(s.value, s.set_by) for s in settings] == [("7", "user"), ("Zen", "user")]
-
-
-def test_the_wait_policy_is_never_set(machine):
-    environ = {}
-    runtime.set_thread_defaults(environ=environ, proc=machine[0], sys_folder=machine[1])
-    assert "OMP_WAIT_POLICY" not in environ
 
 
 @pytest.mark.parametrize(
@@ -113,42 +98,23 @@ def test_openblas_core_type(flags, expected):
     assert runtime.openblas_core_type(frozenset(flags))[0] == expected
 
 
-def test_cpu_flags_without_cpuinfo(tmp_path):
-    assert runtime.cpu_flags(proc=tmp_path) == frozenset()
-
-
-@pytest.fixture
-def numpy_of(monkeypatch):
-    """Replace the installed NumPy by a fake module of the given version and attributes."""
-
-    def replace(version, **attributes):
-        module = types.ModuleType("numpy")
-        vars(module).update(attributes)
-        monkeypatch.setitem(sys.modules, "numpy", module)
-        monkeypatch.setattr(runtime.metadata, "version", lambda name: version)
-        return module
-
-    return replace
-
-
-def test_aliases_come_back_where_they_are_missing(numpy_of):
-    numpy = numpy_of("1.26.4", float="numpy's own")
-    assert sorted(runtime.restore_numpy_aliases()) == ["bool", "complex", "int", "object", "str"]
-    assert numpy.bool is bool and numpy.object is object
-    assert numpy.float == "numpy's own"
-
-
-def test_old_numpy_stays_as_it_is(numpy_of):
-    numpy = numpy_of("1.23.5")
-    assert runtime.restore_numpy_aliases() == []
-    assert not hasattr(numpy, "bool")
+@pytest.mark.parametrize(
+    ("version", "own", "restored"),
+    [("1.26.4", {"float": "numpy's own"}, ["bool", "complex", "int", "object", "str"]), ("1.23.5", {}, [])],
+)
+def test_aliases_come_back_where_a_new_numpy_lacks_them(monkeypatch, version, own, restored):
+    numpy = types.ModuleType("numpy")
+    vars(numpy).update(own)
+    monkeypatch.setitem(sys.modules, "numpy", numpy)
+    monkeypatch.setattr(runtime.metadata, "version", lambda name: version)
+    assert sorted(runtime.restore_numpy_aliases()) == restored
+    expected = {**{name: runtime.NUMPY_ALIASES[name] for name in restored}, **own}
+    assert {name: value for name, value in vars(numpy).items() if not name.startswith("__")} == expected
 
 
 def run_python(code, **environ):
-    inherited = {key: value for key, value in os.environ.items() if key not in ("OMP_NUM_THREADS",)}
-    return subprocess.run(
-        [sys.executable, "-c", code], env={**inherited, **environ}, capture_output=True, text=True, check=True
-    )
+    given = {**{key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}, **environ}
+    return subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
 
 
 @pytest.mark.slow
@@ -168,13 +134,9 @@ def test_importing_the_package_imports_no_mxnet():
 FAKE_MXNET = "import sys, types; sys.modules['mxnet'] = types.ModuleType('mxnet'); import gluon_liver"
 
 
-def test_mxnet_first_is_warned_about():
-    child = run_python(FAKE_MXNET + "; import os; assert 'OMP_NUM_THREADS' not in os.environ")
-    assert child.stderr.count("RuntimeWarning") == 1
-    assert "OMP_NUM_THREADS=" in child.stderr
-
-
-def test_mxnet_first_with_a_thread_count_is_fine():
+def test_mxnet_first_is_warned_about_without_a_thread_count():
+    said = run_python(FAKE_MXNET + "; import os; assert 'OMP_NUM_THREADS' not in os.environ").stderr
+    assert said.count("RuntimeWarning") == 1 and "OMP_NUM_THREADS=" in said
     assert run_python(FAKE_MXNET, OMP_NUM_THREADS="1").stderr == ""
 
 
@@ -191,8 +153,7 @@ def test_cuda_wheels_are_loaded_in_order_of_need(tmp_path, monkeypatch):
 def test_a_cuda_wheel_that_cannot_be_loaded_is_reported(tmp_path):
     write(tmp_path, "nvidia/nccl/lib/libnccl.so.2", "not an ELF file")
     (preload,) = runtime.preload_cuda_wheels(site_packages=tmp_path)
-    assert preload.library == "libnccl.so.2"
-    assert "libnccl.so.2" in preload.error
+    assert preload.library == "libnccl.so.2" and "libnccl.so.2" in preload.error
 
 
 def test_nothing_is_loaded_without_the_cuda_build(monkeypatch):
@@ -203,14 +164,14 @@ def test_nothing_is_loaded_without_the_cuda_build(monkeypatch):
     assert runtime.preload_cuda_wheels() == []
 
 
-def test_the_synchronous_engine_is_a_default_and_never_a_change(monkeypatch):
+@pytest.mark.parametrize(
+    ("given", "set_by", "after"),
+    [({}, "gluon_liver", "NaiveEngine"), ({"MXNET_ENGINE_TYPE": "ThreadedEngine"}, "user", "ThreadedEngine")],
+)
+def test_the_synchronous_engine_is_a_default_and_never_a_change(monkeypatch, given, set_by, after):
     monkeypatch.delitem(sys.modules, "mxnet", raising=False)
-    environ = {}
-    assert runtime.prefer_synchronous_engine(environ=environ).set_by == "gluon_liver"
-    assert environ == {"MXNET_ENGINE_TYPE": "NaiveEngine"}
-    environ = {"MXNET_ENGINE_TYPE": "ThreadedEnginePerDevice"}
-    assert runtime.prefer_synchronous_engine(environ=environ).set_by == "user"
-    assert environ == {"MXNET_ENGINE_TYPE": "ThreadedEnginePerDevice"}
+    assert runtime.prefer_synchronous_engine(environ=given).set_by == set_by
+    assert given == {"MXNET_ENGINE_TYPE": after}
     monkeypatch.setitem(sys.modules, "mxnet", object())
     environ = {}
     assert runtime.prefer_synchronous_engine(environ=environ) is None and environ == {}

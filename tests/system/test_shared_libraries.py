@@ -1,7 +1,5 @@
 """gluon_liver.system.shared_libraries: missing libraries are found from ELF files written by hand."""
 
-from __future__ import annotations
-
 import struct
 import sys
 
@@ -18,12 +16,9 @@ BASE = 0x400000
 def write_library(path, *, needed=(), runpath=None):
     """The smallest ELF file with a dynamic section: header, two program headers, string table, entries."""
     strings, entries = b"\0", []
-    for name in needed:
-        entries.append((1, len(strings)))
+    for tag, name in [(1, name) for name in needed] + ([] if runpath is None else [(29, runpath)]):
+        entries.append((tag, len(strings)))
         strings += name.encode() + b"\0"
-    if runpath is not None:
-        entries.append((29, len(strings)))
-        strings += runpath.encode() + b"\0"
     strings_at = 64 + 2 * 56
     dynamic_at = strings_at + len(strings)
     entries += [(5, BASE + strings_at), (0, 0)]
@@ -56,18 +51,13 @@ def test_bundled_libraries_are_read_in_turn(tmp_path):
     assert missing_for(tmp_path / "pkg" / "a.so") == ["libglurb.so.4", "libglurb.so.5"]
 
 
-@pytest.mark.parametrize("content", [b"", b"MZ is another format", b"\x7fELF\x01\x01 is 32 bits"])
-def test_other_files_are_refused(tmp_path, content):
-    (tmp_path / "a.so").write_bytes(content)
-    with pytest.raises(ValueError, match="a.so is not a 64-bit"):
-        read_dynamic(tmp_path / "a.so")
-
-
-def test_a_file_cut_short_is_refused(tmp_path):
-    write_library(tmp_path / "a.so", needed=["libc.so.6"])
-    (tmp_path / "a.so").write_bytes((tmp_path / "a.so").read_bytes()[:100])
-    with pytest.raises(ValueError, match="cut short"):
-        read_dynamic(tmp_path / "a.so")
+def test_other_files_and_those_cut_short_are_refused(tmp_path):
+    path = tmp_path / "a.so"
+    write_library(path, needed=["libc.so.6"])
+    for content in (b"", b"MZ is another format", b"\x7fELF\x01\x01 is 32 bits", path.read_bytes()[:100]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="a.so is not a 64-bit.*cut short"):
+            read_dynamic(path)
 
 
 def test_installed_modules_are_examined_without_being_imported(tmp_path, monkeypatch):
