@@ -32,36 +32,26 @@ FAULTS = {
 
 
 class Job:
-    """A launched job of three workers and one server, once all workers push and pull."""
+    """A launched job of three workers and one server: a context in which all workers push and pull."""
 
     def __init__(self, folder, *options, steps=10**9, workers=3, environment=None):
         self.folder, self.workers = Path(folder), workers
-        command = [
-            sys.executable,
-            "-m",
-            "gluon_liver",
-            "launch",
-            "--workers",
-            str(workers),
-            "--servers",
-            "1",
-            *options,
-            "--",
-            WORKER,
-            str(folder),
-            str(steps),
-        ]
+        launch = f"-m gluon_liver launch --workers {workers} --servers 1".split()
+        command = [sys.executable, *launch, *options, "--", WORKER, str(folder), str(steps)]
+        settings = dict(os.environ, PYTHONPATH=str(ROOT), **(environment or {}))
         self.output = open(str(self.folder / "output"), "w+")
-        self.launcher = subprocess.Popen(
-            command,
-            cwd=str(ROOT),
-            stdout=self.output,
-            stderr=self.output,
-            start_new_session=True,
-            env=dict(os.environ, PYTHONPATH=str(ROOT), **(environment or {})),
-        )
+        streams = dict(stdout=self.output, stderr=self.output)
+        self.launcher = subprocess.Popen(command, cwd=str(ROOT), **streams, start_new_session=True, env=settings)
 
-    def wait_for_ranks(self, seconds=120):
+    def __enter__(self):
+        try:
+            self._wait_for_ranks()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _wait_for_ranks(self, seconds=120):
         paths = [self.folder / f"rank-{rank}" for rank in range(self.workers)]
         end = time.monotonic() + seconds
         while not all(path.exists() for path in paths):
@@ -104,7 +94,7 @@ class Job:
             if whose_role == role and b"-c" in command and b"gluon_liver.cluster.supervisor" not in b" ".join(command)
         )
 
-    def end(self):
+    def __exit__(self, *error):
         """Leave nothing behind, whatever happened."""
         for pid in self.processes():
             if alive(pid):
@@ -140,17 +130,12 @@ def strike(job, name, *, limit=60):
 
 def main(names):
     for name in names or FAULTS:
-        with tempfile.TemporaryDirectory() as folder:
-            job = Job(folder)
-            try:
-                job.wait_for_ranks()
-                seconds, count = strike(job, name)
-                if name == "stop-launcher":
-                    os.kill(job.launcher.pid, signal.SIGCONT)
-                code = job.launcher.wait(30)
-                message = next(line for line in job.text().splitlines() if " gone" in line or " killed" in line)
-            finally:
-                job.end()
+        with tempfile.TemporaryDirectory() as folder, Job(folder) as job:
+            seconds, count = strike(job, name)
+            if name == "stop-launcher":
+                os.kill(job.launcher.pid, signal.SIGCONT)
+            code = job.launcher.wait(30)
+            message = next(line for line in job.text().splitlines() if " gone" in line or " killed" in line)
         print(f"{name:15} {count} processes gone after {seconds:5.1f} s, exit code {code}\n    {message}", flush=True)
 
 

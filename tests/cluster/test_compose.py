@@ -37,12 +37,9 @@ def test_services_form_a_job(tmp_path):
                 assert words[0] == "train.py" and service["depends_on"] == ["monitor"]
                 assert service["entrypoint"][0] == "python"
                 command = service["entrypoint"][1:] + [WORKER, str(tmp_path), "5"]
-            processes[name] = subprocess.Popen(
-                [sys.executable] + command,
-                cwd=str(ROOT),
-                env=dict(os.environ, PYTHONPATH=str(ROOT), **given),
-                stdout=subprocess.PIPE,
-            )
+            settings = dict(os.environ, PYTHONPATH=str(ROOT), **given)
+            command = [sys.executable, *command]
+            processes[name] = subprocess.Popen(command, cwd=str(ROOT), env=settings, stdout=subprocess.PIPE)
             time.sleep(0.3)
         said = {name: process.communicate(timeout=60)[0].decode() for name, process in processes.items()}
         assert {name: process.returncode for name, process in processes.items()} == dict.fromkeys(services, 0)

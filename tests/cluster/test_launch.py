@@ -16,19 +16,7 @@ from .faults import FAULTS, ROOT, Job, alive, strike
 
 pytestmark = pytest.mark.slow
 
-WORDS = [
-    "train.py",
-    "--set",
-    "train.decay_epochs=[3]",
-    "a b",
-    "",
-    "$HOME",
-    "*",
-    "x;y|z",
-    'say "hi"',
-    "back\\slash",
-    "é&",
-]
+WORDS = [*r"train.py --set train.decay_epochs=[3] $HOME * x;y|z back\slash é&".split(), "a b", "", 'say "hi"']
 SHOW = [sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))"]
 
 
@@ -95,23 +83,17 @@ def test_importing_what_a_supervisor_needs_does_not_import_mxnet():
 
 def test_a_job_stops_in_order_when_the_launcher_is_asked_to(tmp_path):
     """A PORT in the environment, which aborts MXNet's servers, does no harm; the workers' sums are right."""
-    job = Job(tmp_path, "--silence", "5", workers=2, environment={"PORT": "8080"})
-    try:
-        job.wait_for_ranks()
+    with Job(tmp_path, "--silence", "5", workers=2, environment={"PORT": "8080"}) as job:
         pids = list(job.processes())
         job.launcher.send_signal(signal.SIGTERM)
         assert job.launcher.wait(30) == 0, job.text()
         text = job.text()
         assert "PORT is dropped" in text and text.count("sum 3.0") == 2 and "gone" not in text
         assert len(pids) == 9 and not any(map(alive, pids))
-    finally:
-        job.end()
 
 
 def test_a_killed_worker_ends_the_job_and_is_named(tmp_path):
-    job = Job(tmp_path, "--silence", "5")
-    try:
-        job.wait_for_ranks()
+    with Job(tmp_path, "--silence", "5") as job:
         victim = job.victim("worker")
         seconds, count = strike(job, "kill-worker")
         assert seconds < 10 and count == 11 and FAULTS["kill-worker"][1] == signal.SIGKILL
@@ -119,5 +101,3 @@ def test_a_killed_worker_ends_the_job_and_is_named(tmp_path):
         said = f"worker of rank 1 (pid {victim} on {os.uname().nodename}) was killed by SIGKILL"
         assert job.text().count(said) == 5  # the launcher, two workers, server and scheduler
         assert f"Last good checkpoint: {tmp_path}/step-" in job.text() and "--resume auto" in job.text()
-    finally:
-        job.end()

@@ -17,6 +17,7 @@ from tests.conftest import TINY
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
+JOB = ("--workers", "2", "--servers", "1")
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +31,11 @@ def config(tmp_path_factory):
 
 
 def start(out, config, data, *, job=(), options=()):
-    settings = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT))
+    settings = dict(cwd=str(ROOT), env=dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT)))
+    streams = dict(stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, universal_newlines=True)
     train = ["train.py", "--config", str(config), "--data", str(data), "--out", str(out), *options]
     launch = ["-m", "gluon_liver", "launch", *job, "--", *train, "--kvstore", "dist_sync"] if job else train
-    return subprocess.Popen(
-        [sys.executable, *launch],
-        cwd=str(ROOT),
-        env=settings,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        universal_newlines=True,
-    )
-
-
-def parameters(out, step):
-    return mx.nd.load(str(out / "checkpoints" / f"step-{step:08d}" / "net.params"))
+    return subprocess.Popen([sys.executable, *launch], **settings, **streams)
 
 
 def events(out):
@@ -55,21 +46,18 @@ def events(out):
 def test_two_workers_train_what_one_process_trains(tmp_path, config, tiny_data):
     """Two images and one image a worker; the run is rank 0's alone."""
     job, alone = tmp_path / "job", tmp_path / "alone"
-    both = [start(job, config, tiny_data, job=("--workers", "2", "--servers", "1")), start(alone, config, tiny_data)]
+    both = [start(job, config, tiny_data, job=JOB), start(alone, config, tiny_data)]
     for process in both:
         assert process.wait() == 0, process.stderr.read()
-    found, expected = parameters(job, 6), parameters(alone, 6)
-    assert max(np.abs(found[name].asnumpy() - expected[name].asnumpy()).max() for name in expected) <= 1e-6
-    losses = [
-        [record["losses"]["total"] for record in events(out) if record["event"] == "step"] for out in (job, alone)
-    ]
+    ours, expected = (mx.nd.load(str(out / "checkpoints/step-00000006/net.params")) for out in (job, alone))
+    assert max(np.abs(ours[name].asnumpy() - expected[name].asnumpy()).max() for name in expected) <= 1e-6
+    losses = [[event["losses"]["total"] for event in events(out) if event["event"] == "step"] for out in (job, alone)]
     assert len(losses[0]) == 6 and np.allclose(*losses, rtol=1e-5)
 
 
 def test_a_killed_worker_ends_the_job_and_it_goes_on(tmp_path, config, tiny_data):
     out, options = tmp_path / "run", ("--resume", "auto", "--set", "train.epochs=100")
-    job = ("--workers", "2", "--servers", "1")
-    process = start(out, config, tiny_data, job=job, options=options)
+    process = start(out, config, tiny_data, job=JOB, options=options)
     while not any(record["event"] == "checkpoint" for record in events(out)):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
@@ -80,7 +68,7 @@ def test_a_killed_worker_ends_the_job_and_it_goes_on(tmp_path, config, tiny_data
     said = process.stderr.read()
     assert "was killed by SIGKILL" in said and str(out / "checkpoints" / "step-") in said and "--resume auto" in said
     step = max(record["step"] for record in events(out) if record["event"] == "checkpoint")
-    again = start(out, config, tiny_data, job=job, options=("--resume", "auto", "--steps", str(step + 3)))
+    again = start(out, config, tiny_data, job=JOB, options=("--resume", "auto", "--steps", str(step + 3)))
     assert again.wait() == 0, again.stderr.read()
     assert events(out)[-1]["event"] == "end" and events(out)[-1]["step"] == step + 3
 
@@ -91,12 +79,8 @@ def _is_worker(environ, out):
         variables, command = environ.read_bytes(), (environ.parent / "cmdline").read_bytes()
     except OSError:  # it ended, or belongs to somebody else
         return False
-    return (
-        b"DMLC_ROLE=worker" in variables
-        and b"train.py" in command
-        and out.encode() in command
-        and b"supervisor" not in command
-    )
+    train = b"train.py" in command and out.encode() in command and b"supervisor" not in command
+    return train and b"DMLC_ROLE=worker" in variables
 
 
 def test_a_worker_that_fails_alone_ends_the_job(tmp_path, config, tiny_data):
@@ -104,7 +88,7 @@ def test_a_worker_that_fails_alone_ends_the_job(tmp_path, config, tiny_data):
     out = tmp_path / "run"
     out.mkdir()
     (out / "mine.txt").write_text("mine")
-    process = start(out, config, tiny_data, job=("--workers", "2", "--servers", "1"))
+    process = start(out, config, tiny_data, job=JOB)
     assert process.wait(30) == 2
     said = process.stderr.read()
     assert "is not an empty folder" in said and "worker of rank 0" in said

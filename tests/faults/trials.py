@@ -51,28 +51,13 @@ class Bench:
         self, name: str, *options: str, out: Optional[Path] = None, before: Any = None, **environment: str
     ) -> subprocess.Popen[bytes]:
         """Start ``train.py --resume auto`` on the run ``name``."""
-        arguments = [
-            "train.py",
-            "--config",
-            str(self._config),
-            "--data",
-            str(self._data),
-            "--out",
-            str(out or self.folder / name),
-            "--resume",
-            "auto",
-            *options,
-        ]
+        out = out or self.folder / name
+        paths = [f"--config={self._config}", f"--data={self._data}", f"--out={out}"]
+        command = [sys.executable, "train.py", *paths, "--resume", "auto", *options]
         settings = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT), **environment)
         with open(str(self.folder / (name + ".err")), "wb") as errors:
-            return subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=str(ROOT),
-                env=settings,
-                stderr=errors,
-                stdout=subprocess.DEVNULL,
-                preexec_fn=before,
-            )
+            streams = dict(stderr=errors, stdout=subprocess.DEVNULL)
+            return subprocess.Popen(command, cwd=str(ROOT), env=settings, **streams, preexec_fn=before)
 
     def errors(self, name: str) -> str:
         """What the last process of ``name`` said on stderr."""
