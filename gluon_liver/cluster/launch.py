@@ -42,7 +42,6 @@ def launch(
     host_ip: Optional[str] = None,
     attend: Optional[str] = None,
     silence: float = 15.0,
-    start: float = 120.0,
 ) -> int:
     """Run ``command`` as ``workers`` workers with ``servers`` servers and a scheduler; returns the exit code.
 
@@ -52,7 +51,6 @@ def launch(
     host_ip: this machine's address as the others see it, where the tracker would guess another.
     attend: ``HOST:PORT`` to run the monitor alone at, for processes that something else starts (a compose file).
     silence: seconds without a sign of life after which a process is taken for gone.
-    start: seconds within which all processes must have started.
 
     Raises :class:`ConfigError` for numbers that cannot work, :class:`InputError` for the hosts file or the command.
     """
@@ -61,7 +59,7 @@ def launch(
     if not 1 <= silence <= 25:
         raise ConfigError(f"--silence {silence:g}: it must be 1 to 25 s, so that a lost job ends within 30")
     machines = 1 if hosts is None else len(read_hosts(hosts))
-    monitor = functools.partial(Monitor, workers, servers, silence=silence, start=start, versions=versions())
+    monitor = functools.partial(Monitor, workers, servers, silence=silence, versions=versions())
     job = _Launch(command, hosts, monitor)
     if attend is not None:
         return asyncio.run(job.attend(attend))

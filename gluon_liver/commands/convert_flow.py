@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.flow.flow_file import digest, save_flow
     from gluon_liver.flow.released_weights import from_caffe, from_port
     from gluon_liver.readers.weights.caffe import read_caffemodel
+    from gluon_liver.readers.weights.formats import read_weights
 
     manifest_path = args.manifest if args.manifest is not None else args.out.with_suffix(".json")
     if manifest_path == args.out:
@@ -37,8 +38,6 @@ def run(args: argparse.Namespace) -> int:
     if args.file.suffix == CAFFE_ENDING:
         kind, converted = "Caffe", from_caffe(read_caffemodel(args.file))
     else:
-        from gluon_liver.readers.weights.formats import read_weights
-
         kind, converted = "PyTorch port", from_port(read_weights(args.file))
     source = {"kind": kind, "file": args.file.name, **digest(args.file)}
     save_flow(args.out, manifest_path, converted.arrays, width=1.0, source=source, tensors=converted.sources)

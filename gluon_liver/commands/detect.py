@@ -13,18 +13,16 @@ from .options import add_flag, add_options, add_path, check, chosen, prepare_dev
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_path(
-        parser, "study", "STUDY_DIR", "DATA/studies/CASE of prepared data, or a folder of DICOM files with one study"
-    )
+    text = "DATA/studies/CASE of prepared data, or a folder of DICOM files with one study"
+    add_path(parser, "study", "STUDY_DIR", text)
     add_options(parser, "--run", required=True)
     add_path(parser, "--out", "DIR", "folder to make", required=True)
     add_path(parser, "--phases", "FILE", "which series is which phase (see import ct)")
     parser.add_argument("--reference", metavar="PHASE", help="phase to read; the run's reference phase by default")
     parser.add_argument("--score", type=float, default=0.5, help="lowest score of lesions and pictures (default 0.5)")
     add_flag(parser, "--every-slice", "draw slices without a box too")
-    add_flag(
-        parser, "--explain", "draw where lesions look in the other phases (multi-modal runs), hits and false positives"
-    )
+    text = "draw where lesions look in the other phases (multi-modal runs), hits and false positives"
+    add_flag(parser, "--explain", text)
     add_options(parser, "--batch-size", "--device")
 
 
@@ -40,9 +38,8 @@ def run(args: argparse.Namespace) -> int:
     options = chosen(args, "phases", "reference", "every_slice", "batch_size", "explain")
     options.update(score_threshold=args.score, context=parse_device(args.device))
     result = detect_study(Run.open(args.run), args.study, args.out, **options)
-    lesions = result["lesions"]
-    print(f"{result['slices']} slices, {len(lesions)} lesions at score {args.score} and above")
-    for lesion in lesions:
+    print(f"{result['slices']} slices, {len(result['lesions'])} lesions at score {args.score} and above")
+    for lesion in result["lesions"]:
         size = lesion["size_mm"]
         print(
             f"  {lesion['class']:<11} {lesion['score']:.2f}  {size['in_plane']:5.1f} mm in plane, "

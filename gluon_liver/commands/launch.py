@@ -17,9 +17,8 @@ from .options import add_path, chosen
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, required=True, metavar="N", help="processes that train")
     parser.add_argument("--servers", type=int, metavar="M", help="parameter servers (default: as many as workers)")
-    add_path(
-        parser, "--hosts", "FILE", "machines to start on by ssh, HOST or HOST:PORT a line (default: this machine alone)"
-    )
+    text = "machines to start on by ssh, HOST or HOST:PORT a line (default: this machine alone)"
+    add_path(parser, "--hosts", "FILE", text)
     parser.add_argument("--host-ip", metavar="IP", help="with --hosts: this machine's address as the others see it")
     text = "take a process for gone that gave no sign of life for so long (default 15, at most 25)"
     parser.add_argument("--silence", type=float, default=15.0, metavar="SECONDS", help=text)

@@ -43,15 +43,12 @@ def run(args: argparse.Namespace) -> int:
     for name, config in zip(names, configs):
         phases = input_phases(config, [f"phase {number}" for number in range(args.phases)])
         plans = [memory_plan(config, phases=phases, mirror=mirror) for mirror in (False, True)]
-        print(_headline(name, config, phases), format_plans(plans, int(args.limit_gb * 1024 * MIB)), "", sep="\n")
+        print(f"{name}: {_headline(config, phases)}\n{format_plans(plans, int(args.limit_gb * 1024 * MIB))}\n")
     print(NOTES)
     return 0
 
 
-def _headline(name: str, config: Config, phases: int) -> str:
-    size = config.data.size
-    return (
-        f"{name}: {config.images_a_device} x {phases} phase{'s' if phases > 1 else ''} of "
-        f"{size}x{size}x{config.data.slices} on one device, {config.train.optimizer}, "
-        f"BatchNorm {config.network.batch_norm}"
-    )
+def _headline(config: Config, phases: int) -> str:
+    size, images = config.data.size, f"{config.images_a_device} x {phases} phase{'s' if phases > 1 else ''}"
+    how = f"{config.train.optimizer}, BatchNorm {config.network.batch_norm}"
+    return f"{images} of {size}x{size}x{config.data.slices} on one device, {how}"

@@ -51,15 +51,9 @@ def run(args: argparse.Namespace) -> int:
     recording = None
     if not args.source.isdigit() or Path(args.source).exists():
         recording = _open(args.source, tuple(args.region) if args.region else None)
-    rate = recording.frames_per_second if recording else None
-    result = watch(
-        recording or camera(int(args.source)),
-        stream,
-        args.out,
-        frames_per_second=args.fps or rate or FRAMES_PER_SECOND,
-        score_threshold=args.score,
-        show=_window() if args.show else None,
-    )
+    rate = args.fps or (recording.frames_per_second if recording else None) or FRAMES_PER_SECOND
+    source, show = recording or camera(int(args.source)), _window() if args.show else None
+    result = watch(source, stream, args.out, frames_per_second=rate, score_threshold=args.score, show=show)
     for note in recording.notes if recording else []:
         print(f"note: {note}")
     how = "interrupted after " if result.interrupted else ""
@@ -74,9 +68,8 @@ def _open(source: str, region: Optional[Box]) -> FrameSource:
     recording = read_frames(source, region=region, whole_frame=region is None, name=source)
     if region is not None and recording.own_region:
         own = " ".join(str(edge) for edge in recording.region)
-        raise InputError(
-            f"--region: {source} tells its own tissue region, {own}, which is what is shown; leave --region out"
-        )
+        shown = f"{source} tells its own tissue region, {own}, which is what is shown"
+        raise InputError(f"--region: {shown}; leave --region out")
     return recording
 
 

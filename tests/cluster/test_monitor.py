@@ -20,20 +20,21 @@ SILENCE = 1.0
 
 
 def monitor(**options):
-    given = {"workers": 2, "servers": 1, "token": TOKEN, "versions": {}, "silence": SILENCE, "start": 20.0}
-    given.update(options)
-    return Monitor(**given)
+    return Monitor(**{**dict(workers=2, servers=1, token=TOKEN, versions={}, silence=SILENCE, start=20.0), **options})
 
 
 class Peer:
     """A supervisor's side of the connection, by hand."""
 
-    def __init__(self, role, pid):
+    def __init__(self, role="worker", pid=1):
         self.role, self.pid = role, pid
 
-    async def come(self, port, token=TOKEN, **more):
+    async def come(self, port, hello=None, **more):
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", port)
-        self.say(token=token, role=self.role, pid=self.pid, host="here", **more)
+        if hello is not None:
+            self.writer.write(hello)
+        else:
+            self.say(**{**dict(token=TOKEN, role=self.role, pid=self.pid, host="here"), **more})
         return self
 
     def say(self, **message):
@@ -50,16 +51,18 @@ class Peer:
                 return message[key]
 
 
-async def job(port, **more):
+async def job(*, grace=5.0, **options):
+    """A monitor, four peers that have come, and the future end of the job."""
+    watch = monitor(**options)
+    port = await watch.serve("127.0.0.1")
     roles = ("worker", "worker", "server", "scheduler")
-    return [await Peer(role, 100 + number).come(port, **more) for number, role in enumerate(roles)]
+    peers = [await Peer(role, 100 + number).come(port) for number, role in enumerate(roles)]
+    return watch, peers, asyncio.ensure_future(watch.finished(grace=grace))
 
 
 def test_all_ends_with_0_when_everything_ends_with_0():
     async def story():
-        watch = monitor()
-        peers = await job(await watch.serve("127.0.0.1"))
-        finished = asyncio.ensure_future(watch.finished())
+        watch, peers, finished = await job()
         for peer in peers:
             assert not finished.done()
             peer.say(end=0)
@@ -72,9 +75,7 @@ def test_all_ends_with_0_when_everything_ends_with_0():
 @pytest.mark.parametrize("code, exit_code, words", [(3, 3, "ended with code 3"), (-9, 75, "was killed by SIGKILL")])
 def test_a_failed_worker_is_named_to_all_with_rank_and_checkpoint(code, exit_code, words, capfd):
     async def story():
-        watch = monitor()
-        peers = await job(await watch.serve("127.0.0.1"))
-        finished = asyncio.ensure_future(watch.finished())
+        watch, peers, finished = await job()
         peers[1].say(rank=1)
         peers[0].say(checkpoint="run/checkpoints/step-00000040")
         assert await peers[2].hear("checkpoint") is None  # of the welcome
@@ -96,9 +97,7 @@ def test_a_failed_worker_is_named_to_all_with_rank_and_checkpoint(code, exit_cod
 @pytest.mark.slow
 def test_a_silent_peer_is_gone_and_a_lost_connection_is():
     async def story(silent):
-        watch = monitor()
-        peers = await job(await watch.serve("127.0.0.1"))
-        finished = asyncio.ensure_future(watch.finished(grace=0.2))
+        watch, peers, finished = await job(grace=0.2)
         begun = time.monotonic()
         while watch.reason is None:
             for peer in peers[:-1] + ([] if silent else peers[-1:]):
@@ -119,13 +118,10 @@ def test_strangers_are_no_peers():
     async def story():
         watch = monitor()
         port = await watch.serve("127.0.0.1")
-        for hello in (dict(token="0" * 16), dict(token=None), dict(token=[TOKEN])):
-            stranger = await Peer("worker", 1).come(port, **hello)
+        rude = dict(hello=b"\xff" * 100000 + b"\n")
+        for said in (dict(token="0" * 16), dict(token=None), dict(token=[TOKEN]), rude):
+            stranger = await Peer().come(port, **said)
             assert await stranger.hear("silence") is None
-        rude = Peer("worker", 1)
-        rude.reader, rude.writer = await asyncio.open_connection("127.0.0.1", port)
-        rude.writer.write(b"\xff" * 100000 + b"\n")
-        assert await rude.hear("silence") is None
         return len(watch.members), watch.reason
 
     assert asyncio.run(story()) == (0, None)
@@ -135,7 +131,7 @@ def test_missing_processes_and_other_versions_end_the_job():
     async def missing():
         watch = monitor(start=0.3)
         port = await watch.serve("127.0.0.1")
-        peer = await Peer("worker", 1).come(port)
+        peer = await Peer().come(port)
         return await watch.finished(grace=0.1), watch.reason, peer
 
     code, reason, _ = asyncio.run(missing())
@@ -143,7 +139,7 @@ def test_missing_processes_and_other_versions_end_the_job():
 
     async def other():
         watch = monitor(versions={"mxnet": "1.9.1"})
-        peer = await Peer("worker", 7).come(await watch.serve("127.0.0.1"), versions={"mxnet": "1.8.0"})
+        peer = await Peer().come(await watch.serve("127.0.0.1"), versions={"mxnet": "1.8.0"})
         return await peer.hear("abort")
 
     assert "mxnet 1.8.0 instead of 1.9.1" in asyncio.run(other())
@@ -151,9 +147,7 @@ def test_missing_processes_and_other_versions_end_the_job():
 
 def test_a_signal_goes_to_workers_alone_and_servers_that_nobody_used_are_stopped(capfd):
     async def story():
-        watch = monitor(silence=0.3)
-        peers = await job(await watch.serve("127.0.0.1"))
-        finished = asyncio.ensure_future(watch.finished())
+        _, peers, finished = await job(silence=0.3)
         assert [await peer.hear("silence") for peer in peers] == [0.3] * 4
         peers[3].say(stop=15)  # one supervisor was asked to stop: all workers are
         assert [await peer.hear("signal") for peer in peers[:2]] == [15, 15]
@@ -185,30 +179,21 @@ time.sleep(60)
 """
 
 
-async def supervisor(port, *command, role="worker", token=TOKEN):
-    environment = dict(os.environ, DMLC_ROLE=role, PYTHONPATH=str(ROOT))
-    environment[WATCH] = f"127.0.0.1:{port}:{token}"
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "gluon_liver.cluster.supervisor",
-        "--",
-        *command,
-        env=environment,
-        cwd=str(ROOT),
-        stderr=asyncio.subprocess.PIPE,
-    )
+async def supervisor(port, *command, token=TOKEN):
+    settings = dict(os.environ, DMLC_ROLE="worker", PYTHONPATH=str(ROOT), **{WATCH: f"127.0.0.1:{port}:{token}"})
+    words = ("-m", "gluon_liver.cluster.supervisor", "--", *command)
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(sys.executable, *words, env=settings, cwd=str(ROOT), stderr=pipe)
 
 
 async def supervised(tmp_path, story, body=""):
     """One supervisor with a worker that sleeps: runs ``story(monitor, supervisor, worker's pid)``."""
-    watch = monitor(workers=1, versions=versions())
-    process = await supervisor(
-        await watch.serve("127.0.0.1"), sys.executable, "-c", CHILD.format(body), str(tmp_path / "pid")
-    )
-    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text() or watch.checkpoint is None:
+    watch, path = monitor(workers=1, versions=versions()), tmp_path / "pid"
+    port = await watch.serve("127.0.0.1")
+    process = await supervisor(port, sys.executable, "-c", CHILD.format(body), str(path))
+    while not path.exists() or not path.read_text() or watch.checkpoint is None:
         await asyncio.sleep(0.02)
-    pid = int((tmp_path / "pid").read_text())
+    pid = int(path.read_text())
     assert alive(pid) and (watch.members[0].rank, watch.members[0].pid) == (1, pid)
     beats = asyncio.ensure_future(watch.finished(grace=20))
     await story(watch, process, pid)
@@ -271,13 +256,8 @@ def test_supervisor_of_another_job_is_told_so():
 
 
 def test_environment_of_a_supervised_process():
-    given = {
-        "PORT": "8080",
-        WATCH: "h:1:secret",
-        PROCESSES: "64",
-        "DMLC_NODE_HOST": "alias",
-        "DMLC_PS_ROOT_URI": "127.0.0.1",
-    }
+    given = dict(PORT="8080", DMLC_NODE_HOST="alias", DMLC_PS_ROOT_URI="127.0.0.1")
+    given.update({WATCH: "h:1:secret", PROCESSES: "64"})
     environment, notes = child_environment(given, address="10.0.0.7")
     assert "PORT" not in environment and WATCH not in environment and "PORT is dropped" in notes[0]
     assert environment["DMLC_NODE_HOST"] == "10.0.0.7" and environment["PYTHONUNBUFFERED"] == "1"

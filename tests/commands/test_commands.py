@@ -1,6 +1,7 @@
 """The command line: bad input gets one line that helps, exit code 2 and nothing half-written."""
 
 import importlib
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gluon_liver.commands import COMMANDS, main
+from gluon_liver.flow import training as flow_training
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,15 +35,15 @@ def place(tiny_data, tiny_run, tmp_path):
     """A folder with everything that the commands take, to be broken."""
     shutil.copytree(str(tiny_data), str(tmp_path / "data"))
     shutil.copytree(str(tiny_run.folder), str(tmp_path / "run"))
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "mine.txt").write_text("mine")
-    (tmp_path / "text.yaml").write_text("just text")
-    (tmp_path / "text.txt").write_text("no DICOM")
-    (tmp_path / "words").mkdir()
-    (tmp_path / "words" / "note.txt").write_text("no DICOM")
+    for name in ("empty", "taken", "words"):
+        (tmp_path / name).mkdir()
+    texts = {"taken/mine.txt": "mine", "text.yaml": "just text", "text.txt": "no DICOM", "words/note.txt": "no DICOM"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
     return tmp_path
 
+
+FLOW = "--width 0.125 --size 64 --steps 1 --matching-steps 1 --batch-size 1"
 
 # arguments ({} is the folder of the test), what the message must say
 BAD_INPUT = [
@@ -71,6 +73,7 @@ BAD_INPUT = [
     ("import ct {}/words --out {}/words/new", "lies inside"),
     ("import ct {}/words --out {}/new --phases {}/text.yaml", "expected keys, found 'just text'"),
     ("import ct {}/words --out {}/new --labels {}/text.txt", "not JSON"),
+    (f"train-flow --out {{}}/new --phantoms {{}}/empty {FLOW}", "is no folder of `phantom us`"),
     ("phantom ct --out {}/new --studies 0", "studies"),
     ("phantom ct --out {}/new --matrix 7", "matrix"),
     ("phantom ct --out {}/taken", "exists"),
@@ -123,9 +126,8 @@ def test_every_command_explains_itself(capsys, words):
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
 def test_the_scripts_run_from_anywhere(script, tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / script), "--help"], cwd=str(tmp_path), capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, str(ROOT / script), "--help"]
+    done = subprocess.run(command, cwd=str(tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "usage: " + script in done.stdout
 
 
@@ -134,3 +136,16 @@ def test_the_console_script_is_the_command_line(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["gluon-liver", "--help"])
     assert getattr(importlib.import_module(module), name)() == 0
     assert capsys.readouterr().out.startswith("usage: python -m gluon_liver COMMAND")
+
+
+@pytest.mark.slow
+def test_train_flow_prints_the_table_and_takes_its_options(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(flow_training, "HELD_OUT_PAIRS", 1)
+    command = f"train-flow --out {tmp_path}/flow {FLOW}".split()
+    assert main([*command, "--seed", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[-3:] == ["zero", "/", "net"] and lines[1].split()[:2] == ["flying", "1"]
+    options = json.loads((tmp_path / "flow" / "results.json").read_text())["options"]
+    assert [options[name] for name in ("seed", "width", "steps", "matching_steps")] == [3, 0.125, 1, 1]
+    code, error = run(capsys, *command)
+    assert code == 2 and "exists; choose another folder" in error

@@ -11,8 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional
 
 from tests.conftest import TINY, write_dataset
 
@@ -31,9 +32,9 @@ class Bench:
 
     def __init__(self, folder: Path, *, seed: int = 0):
         self.folder, self._random = folder, random.Random(seed)
-        self.passed: Dict[str, int] = {}
-        self.failed: Dict[str, int] = {}
-        self._landed: Dict[str, int] = {}  # what was going on when kills fell
+        self.passed: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self._landed: Counter[str] = Counter()  # what was going on when kills fell
         self._data = write_dataset(folder / "data")
         tree = json.loads(json.dumps(TINY))
         tree["data"]["augment"] = {"flip": True, "noise": 5.0}
@@ -125,10 +126,8 @@ class Bench:
         self._finish("limit", "full disk, then room")
         mount = self.folder / "small"
         mount.mkdir()
-        if subprocess.call(
-            ["mount", "-t", "tmpfs", "-o", f"size={5 * largest // 2048}k", "tmpfs", str(mount)],
-            stderr=subprocess.DEVNULL,
-        ):
+        command = ["mount", "-t", "tmpfs", "-o", f"size={5 * largest // 2048}k", "tmpfs", str(mount)]
+        if subprocess.call(command, stderr=subprocess.DEVNULL):
             print("full file system: left out, mounting one takes root", flush=True)
             return
         try:
@@ -145,13 +144,9 @@ class Bench:
         first = self.train("two")
         self._wait_for_log("two", first)
         first.send_signal(signal.SIGSTOP)  # or it might end before the second begins
-        second = self.train("other", out=self.folder / "two")
-        code = second.wait()
-        self._count(
-            "the second run on a folder is refused",
-            code == 2 and f"is in use by process {first.pid}" in self.errors("other"),
-            f"{code} {self.errors('other')[-300:]}",
-        )
+        code = self.train("other", out=self.folder / "two").wait()
+        good, said = f"is in use by process {first.pid}", self.errors("other")
+        self._count("the second run on a folder is refused", code == 2 and good in said, f"{code} {said[-300:]}")
         first.send_signal(signal.SIGCONT)
         first.wait()
         self._finish("two", "the first of two on a folder")
@@ -170,10 +165,8 @@ class Bench:
 
     def summary(self) -> str:
         """Counts of all trials."""
-        lines = []
-        for name in {**self.passed, **self.failed}:
-            good, bad = self.passed.get(name, 0), self.failed.get(name, 0)
-            lines.append(f"{good:>4} of {good + bad:<4} {name}")
+        counts = self.passed + self.failed
+        lines = [f"{self.passed[name]:>4} of {count:<4} {name}" for name, count in counts.items()]
         landed = ", ".join(f"{count} {name}" for name, count in sorted(self._landed.items()))
         return "\n".join(lines + ["kills fell: " + landed] if landed else lines)
 
@@ -190,7 +183,7 @@ class Bench:
     def _note_kill(self, name: str) -> None:
         endings = {path.suffix for path in (self.folder / name / "checkpoints").glob("*")}
         where = "while a checkpoint was written or removed" if endings & {".partial", ".removed"} else "elsewhere"
-        self._landed[where] = self._landed.get(where, 0) + 1
+        self._landed[where] += 1
 
     def _finish(self, name: str, trial: str, *, says: str = "", out: Optional[Path] = None) -> None:
         """Go on to the end; the trial passes if it ends where the reference did, having said what it must."""
@@ -200,13 +193,10 @@ class Bench:
         if good and says not in self.errors(name):
             good, reason = False, f"it did not say {says!r}"
         self._count(trial, good, reason)
-        leftovers: List[Path] = [
-            path for path in ((out or self.folder / name) / "checkpoints").glob("*") if path.suffix
-        ]
+        leftovers = [path for path in ((out or self.folder / name) / "checkpoints").glob("*") if path.suffix]
         if leftovers:
             self._count("nothing half-written is left", False, str(leftovers))
 
     def _count(self, trial: str, good: bool, reason: str) -> None:
-        counts = self.passed if good else self.failed
-        counts[trial] = counts.get(trial, 0) + 1
+        (self.passed if good else self.failed)[trial] += 1
         print(f"{trial}: {'as it should be' if good else 'FAILED, ' + reason}", flush=True)
