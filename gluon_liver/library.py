@@ -168,7 +168,7 @@ def build_network(
     phases: the CT phases of the data, of which a network with ``network.multi_modal`` takes all and others one.
     device: ``cpu`` or ``gpu:N``.
 
-    The network takes float32 (B, P, 1, D, H, W) of a CT configuration, as :func:`data.network_input.normalise` makes
+    The network takes float32 (B, P, 1, D, H, W) of a CT configuration, as :func:`data.images.normalise` makes
     it, or (B, F, 3, H, W) from 0 to 1 of frames, and gives rows (B, K, 6) of class, score and box and a check value,
     see :class:`DetectionNet`. Its parts are ``network.detector``. Raises :class:`ConfigError` for an unknown
     configuration and for phases that it cannot relate.

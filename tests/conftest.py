@@ -71,7 +71,7 @@ def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
             images.append(CTLabel(len(images) + 1, case, index, SIZE, SIZE, corners, labels, "arterial"))
         geometry = Geometry((0.0, 0.0, 0.0), (5.0, 1.0, 1.0), ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (SLICES, SIZE, SIZE))
         hu[~present] = -1024
-        Study(case, patient, tuple(phases), "arterial", hu, present, geometry).save(str(folder / "studies" / case))
+        Study(case, patient, tuple(phases), "arterial", present, geometry, {}, hu).save(str(folder / "studies" / case))
         fingerprint = hashlib.sha256(hu[reference].tobytes()).hexdigest()
         studies.append({"case": case, "patient": patient, "slices": SLICES, "fingerprint": fingerprint})
         names.append(patient)

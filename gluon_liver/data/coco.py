@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import abc
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, List, Sequence, Tuple, Type, TypeVar, Union
 
 import numpy as np
 
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.atomic import write_json
+from gluon_liver.files.typed import Rules, at_least, build, required
+
+T = TypeVar("T")
 
 # Boxes drawn in other software come back from float arithmetic: this much beyond the border is rounding.
 BORDER_TOLERANCE = 1e-2
@@ -57,6 +59,39 @@ class Label(abc.ABC):
         """What the task alone says of the image in labels.json."""
 
 
+@dataclass(frozen=True)
+class _Coco:
+    images: List[Dict[str, Any]]
+    annotations: List[Dict[str, Any]]
+    categories: List[Dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Image:
+    id: int
+    width: int = required(at_least(1))
+    height: int = required(at_least(1))
+
+
+@dataclass(frozen=True)
+class _Annotation:
+    id: int
+    image_id: int
+    category_id: int
+    bbox: Tuple[float, float, float, float]
+    iscrowd: Any = 0
+
+    def rules(self) -> Rules:
+        yield "bbox", min(self.bbox[2:]) > 0, "x, y, width and height, the last two above 0"
+        yield "iscrowd", not self.iscrowd, "0: crowd regions have no meaning here"
+
+
+@dataclass(frozen=True)
+class _Category:
+    id: int
+    name: str
+
+
 def save_labels(labels: Iterable[Label], classes: Sequence[str], path: Union[str, Path]) -> None:
     """Write DATA/labels.json whole or not at all; category_id is the class index + 1."""
     images: List[Dict[str, Any]] = []
@@ -68,119 +103,69 @@ def save_labels(labels: Iterable[Label], classes: Sequence[str], path: Union[str
         for box, category in zip(label.boxes, label.labels):
             x1, y1, x2, y2 = (round(float(edge), 4) for edge in box)
             width, height = round(x2 - x1, 4), round(y2 - y1, 4)
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": images[-1]["id"],
-                    "category_id": int(category) + 1,
-                    "bbox": [x1, y1, width, height],
-                    "area": round(width * height, 4),
-                    "iscrowd": 0,
-                }
-            )
+            ids = {"id": len(annotations) + 1, "image_id": images[-1]["id"], "category_id": int(category) + 1}
+            area = {"bbox": [x1, y1, width, height], "area": round(width * height, 4), "iscrowd": 0}
+            annotations.append({**ids, **area})
     categories = [{"id": index + 1, "name": name} for index, name in enumerate(classes)]
     write_json(path, {"images": images, "annotations": annotations, "categories": categories}, indent=None)
 
 
 def coco_images(coco: Any, classes: Sequence[str], path: str) -> List[CocoImage]:
-    """Check a COCO object and gather the boxes of each image.
+    """Check a COCO object and gather the boxes of each image; raises :class:`AnnotationError`.
 
     Checks ids, sizes, categories and boxes; what else an image must carry is the caller's business.
     """
-    if not isinstance(coco, dict):
-        raise AnnotationError(f"{path} must hold an object with images, annotations and categories")
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(coco.get(key), list) or not all(isinstance(entry, dict) for entry in coco[key]):
-            raise AnnotationError(f"{path}: key {key!r} must be a list of objects")
-    index_of = _category_index(coco["categories"], classes, path)
-    entries: Dict[int, Dict[str, Any]] = {}
-    for place, entry in enumerate(coco["images"]):
-        image_id = required(entry, "id", int, f"{path}: entry {place} of images")
-        where = f"{path}: image {image_id}"
-        if image_id in entries:
-            raise AnnotationError(f"{where}: the id is used twice")
-        for key in ("width", "height"):
-            if required(entry, key, int, where) < 1:
-                raise AnnotationError(f"{where}: key {key!r} is {entry[key]}, it must be 1 or more")
-        entries[image_id] = entry
-    boxes: Dict[int, List[Tuple[float, ...]]] = {image_id: [] for image_id in entries}
-    labels: Dict[int, List[int]] = {image_id: [] for image_id in entries}
-    seen = set()
-    for place, annotation in enumerate(coco["annotations"]):
-        annotation_id = required(annotation, "id", int, f"{path}: entry {place} of annotations")
-        where = f"{path}: annotation {annotation_id}"
-        if annotation_id in seen:
-            raise AnnotationError(f"{where}: the id is used twice")
-        seen.add(annotation_id)
-        image_id = required(annotation, "image_id", int, where)
-        if image_id not in entries:
-            raise AnnotationError(f"{where}: key 'image_id' names image {image_id}, which is not listed")
-        category = required(annotation, "category_id", int, where)
-        if category not in index_of:
-            raise AnnotationError(f"{where}: key 'category_id' is {category}; the categories are {sorted(index_of)}")
-        if annotation.get("iscrowd"):
-            raise AnnotationError(f"{where}: key 'iscrowd' is set; crowd regions have no meaning here")
-        boxes[image_id].append(_box(annotation, entries[image_id], where))
-        labels[image_id].append(index_of[category])
+    whole = build(_Coco, coco, where=path, error=AnnotationError)
+    names, index_of = [name.lower() for name in classes], {}
+    for number, category in _by_id(_Category, whole.categories, f"{path}: category").items():
+        if category.name.strip().lower() not in names:
+            known = ", ".join(classes)
+            raise AnnotationError(f"{path}: category {number}: name is {category.name!r}; the classes are {known}")
+        index_of[number] = names.index(category.name.strip().lower())
+    images = _by_id(_Image, whole.images, f"{path}: image")
+    boxes: Dict[int, List[np.ndarray]] = {number: [] for number in images}
+    labels: Dict[int, List[int]] = {number: [] for number in images}
+    for number, one in _by_id(_Annotation, whole.annotations, f"{path}: annotation").items():
+        where = f"{path}: annotation {number}"
+        if one.image_id not in images:
+            raise AnnotationError(f"{where}: image_id names image {one.image_id}, which is not listed")
+        if one.category_id not in index_of:
+            raise AnnotationError(f"{where}: category_id is {one.category_id}; the categories are {sorted(index_of)}")
+        boxes[one.image_id].append(_corners(one.bbox, images[one.image_id], where))
+        labels[one.image_id].append(index_of[one.category_id])
     return [
-        (
-            entry,
-            np.asarray(boxes[image_id], dtype=np.float32).reshape(-1, 4),
-            np.asarray(labels[image_id], dtype=np.int32),
-        )
-        for image_id, entry in entries.items()
+        (entry, np.array(boxes[number], np.float32).reshape(-1, 4), np.array(labels[number], np.int32))
+        for number, entry in zip(images, whole.images)
     ]
 
 
-def required(entry: Dict[str, Any], key: str, kind: type, where: str) -> Any:
-    """entry[key] of type `kind`; AnnotationError names the entry and the key."""
-    value = entry.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        what = {int: "a whole number", str: "a text", list: "a list"}[kind]
-        raise AnnotationError(f"{where}: key {key!r} must be {what}" + ("" if key in entry else "; it is absent"))
-    return value
+def value_of(entry: Dict[str, Any], key: str, kinds: Tuple[type, ...], where: str) -> Any:
+    """entry[key] of one of ``kinds``; AnnotationError names the entry and the key, not the value: it may be a name."""
+    if type(entry.get(key)) not in kinds:
+        wanted = " or ".join({int: "a whole number", str: "a text"}[kind] for kind in kinds)
+        raise AnnotationError(f"{where}: {key} must be {wanted}" + ("" if key in entry else "; it is missing"))
+    return entry[key]
 
 
-def _category_index(categories: List[Dict[str, Any]], classes: Sequence[str], path: str) -> Dict[int, int]:
-    """category id -> class index, by name."""
-    index_of: Dict[int, int] = {}
-    names = [name.lower() for name in classes]
-    for place, category in enumerate(categories):
-        where = f"{path}: entry {place} of categories"
-        category_id, name = required(category, "id", int, where), required(category, "name", str, where)
-        if name.strip().lower() not in names:
-            raise AnnotationError(f"{where}: key 'name' is {name!r}; the classes are {', '.join(classes)}")
-        if category_id in index_of:
-            raise AnnotationError(f"{where}: the id {category_id} is used twice")
-        index_of[category_id] = names.index(name.strip().lower())
-    return index_of
+def _by_id(kind: Type[T], entries: Sequence[Dict[str, Any]], what: str) -> Dict[int, T]:
+    """Checked entries by their ids, in their order."""
+    result: Dict[int, T] = {}
+    for place, entry in enumerate(entries):
+        where = f"{what} {entry.get('id', f'at place {place}, counted from 0')}"
+        one = build(kind, entry, where=where, error=AnnotationError)
+        if result.setdefault(entry["id"], one) is not one:
+            raise AnnotationError(f"{where}: the id is used twice")
+    return result
 
 
-def _box(annotation: Dict[str, Any], entry: Dict[str, Any], where: str) -> Tuple[float, ...]:
-    """xywh of a COCO annotation -> (x1, y1, x2, y2) inside its image."""
-    bbox = annotation.get("bbox")
-    if not (isinstance(bbox, list) and len(bbox) == 4 and all(_is_finite(value) for value in bbox)):
-        raise AnnotationError(f"{where}: key 'bbox' must be four finite numbers x, y, width, height")
+def _corners(bbox: Tuple[float, ...], image: _Image, where: str) -> np.ndarray:
+    """xywh of an annotation -> (x1, y1, x2, y2) inside its image."""
     x, y, width, height = bbox
-    if width <= 0 or height <= 0:
-        raise AnnotationError(f"{where}: key 'bbox' has width {width} and height {height}; both must be above 0")
-    limits = (entry["width"], entry["height"])
-    edge = BORDER_TOLERANCE
-    if x < -edge or y < -edge or x + width > limits[0] + edge or y + height > limits[1] + edge:
-        raise AnnotationError(
-            f"{where}: key 'bbox' {bbox} leaves image {entry['id']} of {limits[0]}x{limits[1]} pixels"
-        )
-    corners = (max(x, 0.0), max(y, 0.0), min(x + width, limits[0]), min(y + height, limits[1]))
-    if corners[2] <= corners[0] or corners[3] <= corners[1]:
-        raise AnnotationError(f"{where}: key 'bbox' {bbox} has no area inside image {entry['id']}")
-    return corners
-
-
-def _is_finite(value: Any) -> bool:
-    """JSON allows whole numbers that no float holds."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
+    corners = np.array([x, y, x + width, y + height])
+    inside = np.clip(corners, 0, [image.width, image.height] * 2)
+    if np.abs(corners - inside).max() > BORDER_TOLERANCE:
+        size = f"{image.width}x{image.height}"
+        raise AnnotationError(f"{where}: bbox {list(bbox)} leaves image {image.id} of {size} pixels")
+    if (inside[2:] <= inside[:2]).any():
+        raise AnnotationError(f"{where}: bbox {list(bbox)} has no area inside image {image.id}")
+    return inside

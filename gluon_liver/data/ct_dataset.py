@@ -14,8 +14,7 @@ from gluon_liver.files.typed import ONE_OR_MORE, Rules, required
 
 from .ct_labels import CTLabel, load_labels
 from .dataset import CaseInfo, Dataset
-from .images import grey_per_hu
-from .network_input import normalise
+from .images import grey_per_hu, normalise
 from .study import Study, StudyRecord
 
 

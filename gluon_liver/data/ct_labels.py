@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence
 
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_json
+from gluon_liver.files.typed import at_least, build, required
 
-from .coco import Label, coco_images, required
+from .coco import Label, coco_images
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 
@@ -40,19 +41,21 @@ class CTLabel(Label):
         return {"phase": self.phase, "slice": int(self.slice)}
 
 
+@dataclass(frozen=True)
+class _Entry:
+    study: str
+    phase: str
+    slice: int = required(at_least(0))
+
+
 def load_labels(path: str, classes: Sequence[str] = CLASSES) -> List[CTLabel]:
     """Read DATA/labels.json. Raises AnnotationError, which names the image or annotation id and the key."""
-    images = coco_images(read_json(path, error=AnnotationError), classes, path)
-    result: List[CTLabel] = []
-    seen: Dict[Tuple[str, str, int], int] = {}
-    for entry, boxes, labels in images:
+    result: Dict[_Entry, CTLabel] = {}
+    for entry, boxes, labels in coco_images(read_json(path, error=AnnotationError), classes, path):
         where = f"{path}: image {entry['id']}"
-        case, phase = (required(entry, key, str, where) for key in ("study", "phase"))
-        index = required(entry, "slice", int, where)
-        if index < 0:
-            raise AnnotationError(f"{where}: key 'slice' is {index}; slices count from 0")
-        if (case, phase, index) in seen:
-            raise AnnotationError(f"{where} is the same slice as image {seen[case, phase, index]}")
-        seen[case, phase, index] = entry["id"]
-        result.append(CTLabel(entry["id"], case, index, entry["width"], entry["height"], boxes, labels, phase))
-    return result
+        one = build(_Entry, entry, where=where, error=AnnotationError)
+        if one in result:
+            raise AnnotationError(f"{where} is the same slice as image {result[one].image_id}")
+        size = entry["width"], entry["height"]
+        result[one] = CTLabel(entry["id"], one.study, one.slice, *size, boxes, labels, one.phase)
+    return list(result.values())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Optional, Sequence
+from functools import lru_cache
+from typing import Callable, Optional, Sequence
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class CTLoader:
 
     def __init__(self, dataset: CTDataset, config: Config, *, cases: Sequence[str], progress: bool = False):
         self._dataset, self._config = dataset, config
-        self._cases: OrderedDict[str, OpenCase] = OrderedDict()  # the latest used last
+        self.open: Callable[[str], OpenCase] = lru_cache(OPEN_MAPS)(self._open)  # one of the cases
         data = config.data
         prepare_images(dataset, window=data.window, storage=data.storage, cases=cases, progress=progress)
 
@@ -72,12 +72,6 @@ class CTLoader:
         """The input of a labelled slice, with its boxes."""
         return ct_sample(self.open(label.case), label.slice, self._config, label=label)
 
-    def open(self, case: str) -> OpenCase:
-        """One of the cases with its stored images."""
-        if case not in self._cases:
-            images = open_images(self._dataset, case, self._config.data.window, self._config.data.storage)
-            self._cases[case] = OpenCase(self._dataset.study(case), images)
-            if len(self._cases) > OPEN_MAPS:
-                self._cases.popitem(last=False)
-        self._cases.move_to_end(case)
-        return self._cases[case]
+    def _open(self, case: str) -> OpenCase:
+        images = open_images(self._dataset, case, self._config.data.window, self._config.data.storage)
+        return OpenCase(self._dataset.study(case), images)

@@ -1,4 +1,4 @@
-"""HU slices -> what the network sees: window, 8 bit, square resize, slice stack.
+"""HU slices -> what the network sees: window, 8 bit, square resize, slice stack, and 8 bit -> its numbers.
 
 The CT paper windows with width 80 and level 150, stores 8-bit images and resizes to 800x800 (bicubic).
 """
@@ -13,6 +13,9 @@ import numpy as np
 from gluon_liver.config.windows import Window, window_values
 from gluon_liver.errors import ConfigError
 from gluon_liver.structures.arrays import Array
+
+# mean and standard deviation of ImageNet in grey, so that transferred weights see what they were trained on
+GREY_MEAN, GREY_STD = 0.449, 0.226
 
 
 def to_grey(hu: Array, window: Window) -> Array:
@@ -63,3 +66,13 @@ def slice_stack(volume: Array, centre: int, depth: int) -> Array:
         raise ConfigError(f"slice {centre} is outside the volume of {len(volume)} slices")
     around = np.clip(np.arange(centre - depth // 2, centre + depth // 2 + 1), 0, len(volume) - 1)
     return np.asarray(volume[around])
+
+
+def normalise(images: np.ndarray) -> np.ndarray:
+    """uint8 grey -> float32 with ImageNet's grey mean and deviation, as the CT network takes it."""
+    return (images.astype(np.float32) / 255.0 - GREY_MEAN) / GREY_STD
+
+
+def unit_range(images: np.ndarray) -> np.ndarray:
+    """uint8 -> float32 from 0 to 1, as the ultrasound networks take it."""
+    return images.astype(np.float32) / np.float32(255.0)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from gluon_liver.errors import DatasetError, GeometryError, InputError
 from gluon_liver.files.atomic import whole_file, write_json
+from gluon_liver.files.json_records import read_json
 from gluon_liver.structures.geometry import Geometry
 
 AIR_HU = -1024  # of what no scanner saw
+AGAIN = "import the study again"
+
+
+class DamagedArrayError(DatasetError):
+    """An .npy file that is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +34,18 @@ class StudyRecord:
     geometry: Geometry
     source: Dict[str, Any]
 
+    @property
+    def reference_index(self) -> int:
+        """Where the reference phase stands among the phases."""
+        return self.phases.index(self.reference_phase)
+
     @classmethod
     def load(cls, folder: Union[str, Path]) -> StudyRecord:
         """Read ``folder``/study.json without opening the volume. Raises :class:`DatasetError`."""
-        folder = Path(folder)
-        with _study_errors(folder):
-            record = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-            return cls(
+        path = Path(folder) / "study.json"
+        record = read_json(path, error=DatasetError, remedy=AGAIN)
+        try:
+            return StudyRecord(
                 case=str(record["case"]),
                 patient=str(record["patient"]),
                 phases=tuple(record["phases"]),
@@ -46,10 +54,12 @@ class StudyRecord:
                 geometry=Geometry.from_json(record["geometry"]),
                 source=dict(record.get("source") or {}),
             )
+        except (ValueError, KeyError, TypeError, AttributeError, GeometryError) as error:
+            raise DatasetError(f"{path} is damaged ({error}); {AGAIN}") from error
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class Study(StudyRecord):
     """One study in memory, whether it was read from DICOM, from prepared data or made of arrays.
 
     Attributes
@@ -57,26 +67,14 @@ class Study:
     case, patient: salted ids; of a study made of arrays the text "study" and "patient".
     phases: names of the contrast phases, the order of ``hu`` and ``present``.
     reference_phase: the phase whose grid all of them lie on and whose pixels boxes are in.
-    hu: int16 (P, Z, Y, X) in HU, z rising to the head, a read-only memory map where the study is stored; absent slices
-        are -1024.
     present: bool (P, Z), which slices the phases have.
     geometry: where the voxels lie in the patient, spacing (dz, dy, dx) in mm.
     source: counts of the import.
+    hu: int16 (P, Z, Y, X) in HU, z rising to the head, a read-only memory map where the study is stored; absent slices
+        are -1024.
     """
 
-    case: str
-    patient: str
-    phases: Tuple[str, ...]
-    reference_phase: str
     hu: np.ndarray
-    present: np.ndarray
-    geometry: Geometry
-    source: Dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def reference_index(self) -> int:
-        """Where the reference phase stands among the phases."""
-        return self.phases.index(self.reference_phase)
 
     @classmethod
     def from_arrays(
@@ -124,15 +122,11 @@ class Study:
             raise InputError(
                 f"present has shape {present.shape}; {hu.shape[:2]} is needed, with every slice of the reference phase"
             )
-        geometry = {
-            "origin": origin,
-            "spacing": spacing,
-            "direction": np.eye(3) if direction is None else direction,
-            "size": hu.shape[1:],
-        }
+        direction = np.eye(3) if direction is None else direction
+        grid = Geometry.from_json(dict(origin=origin, spacing=spacing, direction=direction, size=hu.shape[1:]))
         if hu.dtype != np.int16 or hu.min(initial=0) < AIR_HU:
             hu = np.clip(np.rint(hu), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
-        return cls("study", "patient", phases, reference_phase, hu, present, Geometry.from_json(geometry))
+        return cls("study", "patient", phases, reference_phase, present, grid, {}, hu)
 
     def in_phases(self, phases: Sequence[str]) -> Study:
         """The same study with its phases in the order of ``phases``; those that it lacks are absent."""
@@ -148,15 +142,9 @@ class Study:
         """Write volume.npy and study.json into ``folder``, which is made."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        record = {
-            "case": self.case,
-            "patient": self.patient,
-            "phases": list(self.phases),
-            "reference_phase": self.reference_phase,
-            "present": np.asarray(self.present, dtype=bool).tolist(),
-            "geometry": self.geometry.to_json(),
-            "source": self.source,
-        }
+        present, geometry = np.asarray(self.present, dtype=bool).tolist(), self.geometry.to_json()
+        record = {name: value for name, value in vars(self).items() if name != "hu"}
+        record.update(phases=list(self.phases), present=present, geometry=geometry)
         with whole_file(folder / "volume.npy", "wb") as stream:
             np.save(stream, np.ascontiguousarray(self.hu, dtype=np.int16))
         write_json(folder / "study.json", record, indent=None)
@@ -167,24 +155,28 @@ class Study:
 
         Raises :class:`DatasetError` where the files do not fit together.
         """
-        folder = Path(folder)
-        record = record or StudyRecord.load(folder)
-        with _study_errors(folder):
-            hu = open_array(folder / "volume.npy")
-        shape = (len(record.phases), *record.geometry.size)
+        record, path = record or StudyRecord.load(folder), Path(folder) / "volume.npy"
+        hu, shape = open_array(path, remedy=AGAIN), (len(record.phases), *record.geometry.size)
         if hu.shape != shape or hu.dtype != np.int16 or record.present.shape != shape[:2]:
             raise DatasetError(
-                f"study {_name(folder)} is damaged: volume.npy is {hu.dtype} {hu.shape}, "
-                f"study.json describes int16 {shape}; import it again"
+                f"{path} is damaged: it is {hu.dtype} {hu.shape}, study.json describes int16 {shape}; {AGAIN}"
             )
         return cls(hu=hu, **vars(record))
 
 
-def open_array(path: Union[str, Path]) -> np.ndarray:
-    """Read-only memory map of an .npy file; nothing is unpickled. Raises OSError, and ValueError where the
-    file is damaged, be it empty (for which np.load raises ValueError or EOFError, by the version of NumPy).
+def open_array(path: Path, *, remedy: str) -> np.ndarray:
+    """Read-only memory map of an .npy file; nothing is unpickled. Raises :class:`DatasetError` that says ``remedy``.
+
+    An empty file is damaged, for which np.load raises ValueError or EOFError, by the version of NumPy.
     """
-    return np.lib.format.open_memmap(path, mode="r")
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path} is missing; {remedy}") from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DamagedArrayError(f"{path} is damaged; {remedy}") from error
 
 
 def fingerprint(volume: np.ndarray) -> str:
@@ -193,24 +185,3 @@ def fingerprint(volume: np.ndarray) -> str:
     It has no salt: the same study imported twice has it twice, whatever the case ids.
     """
     return hashlib.sha256(np.ascontiguousarray(volume, dtype="<i2").data).hexdigest()
-
-
-def _name(folder: Path) -> str:
-    return Path(os.path.normpath(folder)).name
-
-
-@contextmanager
-def _study_errors(folder: Path) -> Iterator[None]:
-    """What reading a study's files raises -> DatasetError."""
-    case = _name(folder)
-    try:
-        yield
-    except FileNotFoundError as error:
-        name = Path(str(error.filename)).name
-        raise DatasetError(f"study {case} has no {name}; import it again") from error
-    except OSError as error:
-        raise DatasetError(f"study {case} cannot be read: {error.strerror or error}") from error
-    except RecursionError as error:
-        raise DatasetError(f"study {case} is damaged (study.json is nested too deeply); import it again") from error
-    except (ValueError, KeyError, TypeError, AttributeError, GeometryError) as error:
-        raise DatasetError(f"study {case} is damaged ({error}); import it again") from error

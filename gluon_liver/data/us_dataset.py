@@ -19,8 +19,8 @@ from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, DatasetError
 from gluon_liver.files.typed import ONE_OR_MORE, one_of, required
 
-from .dataset import CaseInfo, Dataset
-from .network_input import unit_range
+from .dataset import REMEDY, CaseInfo, Dataset
+from .images import unit_range
 from .study import open_array
 from .us_labels import CLASSES, Scene, USLabel, load_labels, previous_frame, scenes_of
 
@@ -90,12 +90,7 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
         """uint8 (n, H, W, 3) RGB memory map of one case. Raises DatasetError."""
         info = self.info(case)
         path = self.folder / "studies" / case / "frames.npy"
-        try:
-            frames = open_array(path)
-        except OSError as error:
-            raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
-        except ValueError as error:
-            raise DatasetError(f"{path} is damaged; import the data again") from error
+        frames = open_array(path, remedy=REMEDY)
         expected = (info.frames, info.height, info.width, 3)
         if frames.shape != expected or frames.dtype != np.uint8:
             raise DatasetError(f"{path} is {frames.dtype} {frames.shape}, dataset.json says uint8 {expected}")

@@ -12,8 +12,9 @@ import numpy as np
 
 from gluon_liver.errors import AnnotationError, DatasetError
 from gluon_liver.files.json_records import read_json
+from gluon_liver.files.typed import at_least, build, required
 
-from .coco import CocoImage, Label, coco_images, required
+from .coco import Label, coco_images, value_of
 
 CLASSES = ("tumor", "vessel")
 
@@ -88,6 +89,18 @@ class SourceLabel:
     labels: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Frame:
+    frame: int = required(at_least(0))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    study: str
+    frame: int = required(at_least(0))
+    scene: int = required(at_least(0))
+
+
 def previous_frame(scene: Scene, frame: int) -> int:
     """The frame of the recording just before ``frame`` if it is in the same scene, else ``frame`` itself.
 
@@ -113,53 +126,38 @@ def load_source_labels(path: str) -> Tuple[List[SourceLabel], bool]:
     Raises AnnotationError that names the image and the key: 'video' (or 'file'), 'frame' and 'scene' are required.
     """
     coco = read_json(path, error=AnnotationError)
-    result: List[SourceLabel] = []
-    seen: Dict[Tuple[str, int], int] = {}
+    result: Dict[Tuple[str, int], SourceLabel] = {}
     for entry, boxes, labels in coco_images(coco, CLASSES, path):
         where = f"{path}: image {entry['id']}"
-        video = required(entry, "video" if "video" in entry or "file" not in entry else "file", str, where)
-        frame = required(entry, "frame", int, where)
-        if frame < 0:
-            raise AnnotationError(f"{where}: key 'frame' is {frame}; frames count from 0")
-        scene = entry.get("scene")
-        if isinstance(scene, bool) or not isinstance(scene, (int, str)) or scene == "":
-            raise AnnotationError(
-                f"{where} (frame {frame}): key 'scene' must name the scene of the frame, a whole number or a text"
-                + ("" if "scene" in entry else "; it is absent")
-            )
-        patient = entry.get("patient", "")
-        if isinstance(patient, bool) or not isinstance(patient, (int, str)):
-            raise AnnotationError(f"{where}: key 'patient' must be a whole number or a text")
-        if (video, frame) in seen:
-            raise AnnotationError(f"{where} is the same frame as image {seen[video, frame]}")
-        seen[video, frame] = entry["id"]
+        video = value_of(entry, "video" if "video" in entry or "file" not in entry else "file", (str,), where)
+        frame = build(_Frame, entry, where=where, error=AnnotationError).frame
+        scene = value_of(entry, "scene", (int, str), f"{where} (frame {frame})")
+        patient = value_of({"patient": "", **entry}, "patient", (int, str), where)
+        if scene == "":
+            raise AnnotationError(f"{where} (frame {frame}): scene is empty; it must name the scene of the frame")
         size = entry["width"], entry["height"]
-        result.append(SourceLabel(entry["id"], video, frame, str(scene), str(patient), *size, boxes, labels))
+        one = SourceLabel(entry["id"], video, frame, str(scene), str(patient), *size, boxes, labels)
+        if result.setdefault((video, frame), one) is not one:
+            raise AnnotationError(f"{where} is the same frame as image {result[video, frame].image_id}")
     phantom = coco.get("phantom", False)
     if not isinstance(phantom, bool):
-        raise AnnotationError(f"{path}: key 'phantom' must be true or false")
+        raise AnnotationError(f"{path}: phantom must be true or false")
     if not result:
         raise AnnotationError(f"{path} lists no image; a frame without boxes must be listed too")
-    return result, phantom
+    return list(result.values()), phantom
 
 
 def load_labels(path: str) -> List[USLabel]:
     """Read DATA/labels.json, ordered by case and frame. Raises AnnotationError that names the image and the key."""
-    images: List[CocoImage] = []
-    for entry, boxes, labels in coco_images(read_json(path, error=AnnotationError), CLASSES, path):
-        where = f"{path}: image {entry['id']}"
-        required(entry, "study", str, where)
-        for key in ("scene", "frame"):
-            if required(entry, key, int, where) < 0:
-                raise AnnotationError(f"{where}: key {key!r} is {entry[key]}; it must be 0 or more")
-        images.append((entry, boxes, labels))
-    images.sort(key=lambda item: (item[0]["study"], item[0]["frame"]))
+    images = [
+        (build(_Entry, entry, where=f"{path}: image {entry['id']}", error=AnnotationError), entry, boxes, labels)
+        for entry, boxes, labels in coco_images(read_json(path, error=AnnotationError), CLASSES, path)
+    ]
     result: List[USLabel] = []
-    for entry, boxes, labels in images:
-        case, frame = entry["study"], entry["frame"]
-        row = result[-1].row + 1 if result and result[-1].case == case else 0
-        if row and result[-1].frame == frame:
-            raise AnnotationError(f"{path}: image {entry['id']} is the same frame as image {result[-1].image_id}")
-        size = entry["width"], entry["height"]
-        result.append(USLabel(entry["id"], case, frame, *size, boxes, labels, entry["scene"], row))
+    for one, entry, boxes, labels in sorted(images, key=lambda image: (image[0].study, image[0].frame)):
+        last = result[-1] if result and result[-1].case == one.study else None
+        if last is not None and last.frame == one.frame:
+            raise AnnotationError(f"{path}: image {entry['id']} is the same frame as image {last.image_id}")
+        size, row = (entry["width"], entry["height"]), 0 if last is None else last.row + 1
+        result.append(USLabel(entry["id"], one.study, one.frame, *size, boxes, labels, one.scene, row))
     return result

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import Sequence, Tuple
+from functools import lru_cache
+from typing import Callable, Sequence, Tuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class USLoader:
 
     def __init__(self, dataset: USDataset, config: Config, *, cases: Sequence[str] = (), progress: bool = False):
         self._dataset, self._size, self._frames = dataset, config.data.size, 2 if config.model == "us-flow" else 1
-        self._maps: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._open: Callable[[str], np.ndarray] = lru_cache(OPEN_MAPS)(dataset.frames)
 
     def labelled(self, label: USLabel) -> Sample:
         """Frames (frames, 3, size, size), the current one last, and its boxes.
@@ -32,14 +32,6 @@ class USLoader:
         rows = [self._dataset.previous_row(label), label.row][-self._frames :]
         image, scale = network_frames(self._open(label.case)[rows], self._size)
         return Sample(image, scale_boxes(label.boxes, scale), label.labels, scale)
-
-    def _open(self, case: str) -> np.ndarray:
-        if case not in self._maps:
-            self._maps[case] = self._dataset.frames(case)
-            if len(self._maps) > OPEN_MAPS:
-                self._maps.popitem(last=False)
-        self._maps.move_to_end(case)
-        return self._maps[case]
 
 
 def network_frames(frames: np.ndarray, size: int) -> Tuple[np.ndarray, float]:

@@ -19,7 +19,7 @@ from gluon_liver.files.output_folder import why_not_written
 
 from .ct_dataset import CTDataset
 from .images import to_grey
-from .study import open_array
+from .study import DamagedArrayError, open_array
 
 STORAGES = ("raw", "jpeg")
 JPEG_QUALITY = 95
@@ -83,25 +83,15 @@ def windowed(hu: np.ndarray, window: Window, storage: str) -> np.ndarray:
 def open_images(dataset: CTDataset, case: str, window: Window, storage: str = "raw") -> np.ndarray:
     """uint8 (P, Z, Y, X) memory map of one case. Raises DatasetError unless `prepare_images` has been run."""
     path = images_folder(dataset, window, storage) / f"{case}.npy"
-    try:
-        return open_array(path)
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path} is missing; prepare the images again") from error
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be opened: {error.strerror or error}") from error
-    except ValueError as error:
-        raise DatasetError(f"{path} is damaged; delete it and prepare the images again") from error
+    return open_array(path, remedy="prepare the images again")
 
 
 def _is_current(path: Path, source: Path, shape: Any) -> bool:
     if not path.exists() or path.stat().st_mtime < source.stat().st_mtime:
         return False
     try:
-        stored = open_array(path)
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be opened: {error.strerror or error}") from error
-    except ValueError:
-        # A damaged file is written again: it holds nothing that the volume does not.
+        stored = open_array(path, remedy="")
+    except DamagedArrayError:  # it is written again: it holds nothing that the volume does not
         return False
     return stored.shape == tuple(shape) and stored.dtype == np.uint8
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional, Tuple
 import mxnet as mx
 import numpy as np
 
-from gluon_liver.data.network_input import unit_range
+from gluon_liver.data.images import unit_range
 from gluon_liver.data.us_dataset import USDataset
 from gluon_liver.data.us_loader import network_frames
 from gluon_liver.errors import RunError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Tuple
 
-from gluon_liver.data.network_input import GREY_MEAN, GREY_STD
+from gluon_liver.data.images import GREY_MEAN, GREY_STD
 
 TEXT = """# A liver lesion detector as a Module checkpoint
 

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from gluon_liver.data.coco import coco_images, required
+from gluon_liver.data.coco import coco_images, value_of
 from gluon_liver.data.ct_labels import CLASSES, CTLabel
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_json
@@ -56,12 +56,12 @@ def load_label_file(path: str, *, classes: Sequence[str] = CLASSES) -> LabelFile
     for entry, boxes, labels in images:
         where = f"{path}: image {entry['id']}"
         if "sop_instance_uid" in entry:
-            required(entry, "sop_instance_uid", str, where)
+            value_of(entry, "sop_instance_uid", (str,), where)
         elif not all(key in entry for key in ("study", "phase", "slice")):
             raise AnnotationError(f"{where} needs 'sop_instance_uid', or 'study', 'phase' and 'slice'")
         else:
             for key, kind in (("study", str), ("phase", str), ("slice", int)):
-                required(entry, key, kind, where)
+                value_of(entry, key, (kind,), where)
         entries.append(LabelEntry(entry, boxes, labels))
     return LabelFile(path, tuple(entries), exhaustive)
 

@@ -150,5 +150,5 @@ def load_study(
             left_out.append(Rejection(series.name, reason, "no-overlap", len(series.slices)))
             del volumes[phase]
     counts = {phase: len(choice.taken[phase].slices) for phase in rules.order if phase in volumes}
-    study = Study(case, patient, rules.order, reference, hu, present, geometry, {"images": counts})
+    study = Study(case, patient, rules.order, reference, present, geometry, {"images": counts}, hu)
     return LoadedStudy(study, volumes)

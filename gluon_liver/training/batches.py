@@ -8,7 +8,7 @@ from typing import Callable, List, Sequence
 import numpy as np
 
 from gluon_liver.config.network import RPNConfig
-from gluon_liver.data.network_input import normalise
+from gluon_liver.data.images import normalise
 from gluon_liver.data.samples import Sample
 from gluon_liver.nn.rpn_targets import assign_anchors
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from gluon_liver.config.schema import Config
 from gluon_liver.config.windows import window_values
-from gluon_liver.data.network_input import GREY_MEAN, GREY_STD
+from gluon_liver.data.images import GREY_MEAN, GREY_STD
 from gluon_liver.errors import ConfigError, InputError
 from gluon_liver.files.digest import hash_file
 from gluon_liver.flow.flow_file import find_flow

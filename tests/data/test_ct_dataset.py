@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from gluon_liver.data import windowed_images
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.images import to_grey
 from gluon_liver.data.windowed_images import open_images, prepare_images
@@ -143,20 +142,20 @@ def test_images_that_are_empty_or_cannot_be_opened(folder, monkeypatch):
     with open(path, "wb"):
         pass
     os.utime(path, ns=(10**18 * 2, 10**18 * 2))
-    with pytest.raises(DatasetError, match="is damaged; delete it"):
+    with pytest.raises(DatasetError, match="is damaged; prepare the images again"):
         open_images(dataset, case, "liver")
     prepare_images(dataset, window="liver")
     assert np.array_equal(open_images(dataset, case, "liver"), expected)
 
-    def fail(path):
+    def fail(path, **_):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
 
-    monkeypatch.setattr(windowed_images, "open_array", fail)
+    monkeypatch.setattr(np.lib.format, "open_memmap", fail)
     os.utime(path, ns=(10**18 * 2, 10**18 * 2))
     for use in (lambda: open_images(dataset, case, "liver"), lambda: prepare_images(dataset, window="liver")):
         with pytest.raises(DatasetError, match="Too many open files") as caught:
             use()
-        assert "delete" not in str(caught.value)
+        assert "damaged" not in str(caught.value)
 
 
 def test_a_full_disk_is_called_so(folder, monkeypatch):

@@ -66,12 +66,12 @@ def test_labels_come_back_with_their_rows(tmp_path):
 @pytest.mark.parametrize(
     "entry, message",
     [
-        ({"video": "a.avi", "frame": 3}, r"image 1 \(frame 3\): key 'scene' .* absent"),
-        ({"video": "a.avi", "frame": 3, "scene": 1.5}, "key 'scene'"),
-        ({"video": "a.avi", "scene": 1}, "key 'frame' must be a whole number; it is absent"),
-        ({"video": "a.avi", "frame": -1, "scene": 1}, "frames count from 0"),
-        ({"frame": 0, "scene": 1}, "key 'video' must be a text; it is absent"),
-        ({"video": "a.avi", "frame": 0, "scene": 1, "patient": []}, "key 'patient'"),
+        ({"video": "a.avi", "frame": 3}, r"image 1 \(frame 3\): scene must be .* missing"),
+        ({"video": "a.avi", "frame": 3, "scene": 1.5}, "scene must be a whole number or a text"),
+        ({"video": "a.avi", "scene": 1}, "frame is missing"),
+        ({"video": "a.avi", "frame": -1, "scene": 1}, "image 1: frame is -1: it must be 0 or more"),
+        ({"frame": 0, "scene": 1}, "video must be a text; it is missing"),
+        ({"video": "a.avi", "frame": 0, "scene": 1, "patient": []}, "patient must be a whole number or a text"),
     ],
 )
 def test_a_label_file_names_what_is_wrong(tmp_path, entry, message):

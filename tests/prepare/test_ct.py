@@ -152,7 +152,7 @@ def test_regrid_moves_labels_with_their_slices(tmp_path, out):
     "images, extra, message",
     [
         ([{"sop_instance_uid": "1.2.3"}], {}, "image 1: key 'sop_instance_uid' names no image"),
-        ([{"sop_instance_uid": 5}], {}, "image 1: key 'sop_instance_uid' must be a text"),
+        ([{"sop_instance_uid": 5}], {}, "image 1: sop_instance_uid must be a text"),
         ([{"study": "1.2.3", "phase": "arterial", "slice": 0}], {}, "image 1: key 'study' names no study"),
         ([{"study": uid(1), "phase": "venous", "slice": 0}], {}, "image 1: key 'phase' is 'venous'"),
         (

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gluon_liver.config.network import RPNConfig
-from gluon_liver.data.network_input import normalise
+from gluon_liver.data.images import normalise
 from gluon_liver.data.samples import Sample
 from gluon_liver.training.batches import make_batch
 
