@@ -1,4 +1,4 @@
-"""Optical flow for detectors: the network from the files of ``train-flow`` or ``convert-flow``, and its input."""
+"""Optical flow for detectors: the files of ``train-flow`` or ``convert-flow``, and the network's input."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from gluon_liver.files.atomic import whole_path, write_json
 from gluon_liver.files.digest import digest, hash_file
 from gluon_liver.files.json_records import read_record
 from gluon_liver.files.typed import above, at_most, required
-
-from .liteflownet import LiteFlowNet
-from .released_weights import load_flow
 
 FLOW_PARAMETERS, FLOW_MANIFEST = "flow.params", "flow.json"
 REMEDY = "make both with train-flow or convert-flow"
@@ -71,14 +68,6 @@ def find_flow(path: Union[str, os.PathLike]) -> FlowFile:
     if digest != manifest.output.sha256:
         raise InputError(f"{path} is not the file that {manifest_path} was written for: its SHA-256 differs; {REMEDY}")
     return FlowFile(path, manifest.width, digest)
-
-
-def load_flow_net(path: Union[str, os.PathLike], *, context: mx.Context) -> LiteFlowNet:
-    """The network of what :func:`find_flow` finds. Raises as it does, and for parameters of another network."""
-    file = find_flow(path)
-    net = LiteFlowNet(width=file.width)
-    load_flow(net, file.path, ctx=context)
-    return net
 
 
 def save_flow(

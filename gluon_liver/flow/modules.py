@@ -35,14 +35,8 @@ def cells(level: int) -> float:
 def convolution(channels: int, kernel: Union[int, Tuple[int, int]], *, in_channels: int, stride: int = 1) -> nn.Conv2D:
     """A convolution that keeps the size at stride 1; weights start as in the release (He et al., by fan-in)."""
     kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
-    return nn.Conv2D(
-        channels,
-        kernel,
-        strides=stride,
-        padding=(kernel[0] // 2, kernel[1] // 2),
-        in_channels=in_channels,
-        weight_initializer=mx.init.MSRAPrelu("in", slope=0.0),
-    )
+    start, padding = mx.init.MSRAPrelu("in", slope=0.0), (kernel[0] // 2, kernel[1] // 2)
+    return nn.Conv2D(channels, kernel, stride, padding, in_channels=in_channels, weight_initializer=start)
 
 
 def chain(channels: Sequence[int], kernel: int, *, in_channels: int, stride: int = 1) -> nn.HybridSequential:
@@ -56,16 +50,8 @@ def chain(channels: Sequence[int], kernel: int, *, in_channels: int, stride: int
 
 def upsampling(channels: int) -> nn.Conv2DTranspose:
     """Each channel alone to twice the size, bilinear. Not trained, as in the release."""
-    layer = nn.Conv2DTranspose(
-        channels,
-        4,
-        strides=2,
-        padding=1,
-        groups=channels,
-        in_channels=channels,
-        use_bias=False,
-        weight_initializer=mx.init.Bilinear(),
-    )
+    options = dict(groups=channels, in_channels=channels, use_bias=False, weight_initializer=mx.init.Bilinear())
+    layer = nn.Conv2DTranspose(channels, kernel_size=4, strides=2, padding=1, **options)
     layer.weight.grad_req = "null"
     return layer
 

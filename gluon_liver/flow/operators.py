@@ -30,16 +30,8 @@ def correlation(F: Any, first: Any, second: Any, *, stride: int) -> Any:
     second[stride (i + dy), stride (j + dx)], dy and dx from -3 to 3, zero outside (paper: descriptor matching).
     """
     reach = MAX_DISPLACEMENT * stride
-    return F.Correlation(
-        first,
-        second,
-        kernel_size=1,
-        max_displacement=reach,
-        stride1=stride,
-        stride2=stride,
-        pad_size=reach,
-        is_multiply=True,
-    )
+    options = dict(max_displacement=reach, pad_size=reach, stride1=stride, stride2=stride)
+    return F.Correlation(first, second, kernel_size=1, is_multiply=True, **options)
 
 
 def shrink(F: Any, x: Any, factor: int) -> Any:
@@ -49,9 +41,8 @@ def shrink(F: Any, x: Any, factor: int) -> Any:
 
 def enlarge_flow(F: Any, flow: Any, factor: int) -> Any:
     """A flow (B, 2, h, w) in cells -> (B, 2, h * factor, w * factor) in cells of that size, bilinear."""
-    return factor * F.contrib.BilinearResize2D(
-        flow, mode="size", scale_height=factor, scale_width=factor, align_corners=False
-    )
+    options = dict(mode="size", scale_height=factor, scale_width=factor, align_corners=False)
+    return factor * F.contrib.BilinearResize2D(flow, **options)
 
 
 def similarity(F: Any, distance: Any) -> Any:

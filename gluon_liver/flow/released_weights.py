@@ -41,12 +41,7 @@ class Converted(NamedTuple):
 
 def parameter_shapes(net: LiteFlowNet) -> Dict[str, Tuple[int, ...]]:
     """Names and shapes of a network's parameters, fixed ones and mean colours included."""
-    return {name: parameter.shape for name, parameter in parameters(net).items()}
-
-
-def parameters(net: LiteFlowNet) -> Dict[str, mx.gluon.Parameter]:
-    """A network's parameters by the names under which Gluon saves them."""
-    return net._collect_params_with_prefix()
+    return {name: parameter.shape for name, parameter in net._collect_params_with_prefix().items()}
 
 
 def _parts_of(name: str) -> Tuple[Optional[str], str, str, str]:

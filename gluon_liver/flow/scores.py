@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Mapping, Sequence
+from typing import Callable, Dict, Mapping, Sequence
 
 import cv2
 import mxnet as mx
@@ -14,7 +14,6 @@ from .flow_file import flow_input
 from .flying_shapes import FlowPair
 from .liteflownet import LiteFlowNet
 
-METHODS = ("net", "zero", "dis")
 Scores = Dict[str, Dict[str, float]]
 
 
@@ -31,8 +30,8 @@ def score_flow(net: LiteFlowNet, held_out: Mapping[str, Sequence[FlowPair]], *, 
     scores: Scores = {}
     for kind, pairs in held_out.items():
         scores[kind] = {"pairs": len(pairs)}
-        for name in METHODS:
-            errors = [end_point_error(methods[name](pair), pair.flow, pair.valid) for pair in pairs]
+        for name, method in methods.items():
+            errors = [end_point_error(method(pair), pair.flow, pair.valid) for pair in pairs]
             scores[kind][name] = float(np.mean(errors))
     return scores
 
@@ -52,11 +51,9 @@ def dis_flow(pair: FlowPair) -> np.ndarray:
 
 def score_table(scores: Scores) -> str:
     """One line a kind of pairs; pixels, and how many times smaller the network's error is than that of no flow."""
-    head = f"{'held-out pairs':<16}{'pairs':>6}{'net':>9}{'zero flow':>11}{'DIS':>9}{'zero / net':>12}"
-    lines: List[str] = [head]
-    for kind, errors in scores.items():
-        ratio = f"{errors['zero'] / errors['net']:.1f}" if errors["net"] > 0 else "-"
-        lines.append(
-            f"{kind:<16}{errors['pairs']:>6}{errors['net']:>9.3f}{errors['zero']:>11.3f}{errors['dis']:>9.3f}{ratio:>12}"
-        )
+    lines = [f"{'held-out pairs':<16}{'pairs':>6}{'net':>9}{'zero flow':>11}{'DIS':>9}{'zero / net':>12}"]
+    for kind, score in scores.items():
+        count, net, zero, dis = (score[name] for name in ("pairs", "net", "zero", "dis"))
+        ratio = f"{zero / net:.1f}" if net > 0 else "-"
+        lines.append(f"{kind:<16}{count:>6}{net:>9.3f}{zero:>11.3f}{dis:>9.3f}{ratio:>12}")
     return "\n".join(lines)

@@ -9,9 +9,9 @@ import json
 import math
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
 
 import mxnet as mx
 import numpy as np
@@ -19,27 +19,21 @@ from mxnet import autograd, gluon
 from tqdm import tqdm
 
 from gluon_liver.data.splits import MAX_SEED
-from gluon_liver.errors import ConfigError, InputError, TrainingError
+from gluon_liver.errors import InputError, TrainingError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.digest import hash_file
 from gluon_liver.files.output_folder import whole_folder
+from gluon_liver.files.typed import above, at_least, at_most, below, limited, multiple_of
+from gluon_liver.phantoms.options import PhantomOptions, inclusive
 from gluon_liver.phantoms.us.folder import TRUTH_FILE
 from gluon_liver.system.environment import describe_environment
 
-from .feature_matching import (
-    matching_costs,
-    matching_losses,
-    matching_parameters,
-    start_decoders,
-    start_features,
-    start_flows,
-)
+from . import feature_matching
 from .flow_file import FLOW_MANIFEST, FLOW_PARAMETERS, flow_input, save_flow
 from .flying_shapes import FlowPair, FlyingConfig, flying_pair
 from .liteflownet import MULTIPLE, LiteFlowNet
-from .loss import Target, flow_losses, level_targets
+from .loss import flow_losses, level_targets
 from .phantom_pairs import PhantomPairs, random_crop, read_pairs
-from .released_weights import parameters
 from .scores import Scores, score_flow
 
 HELD_OUT_SEED = MAX_SEED  # of the flying shapes; no training may take it, and all are scored on the same pairs
@@ -52,47 +46,40 @@ NOTE = "synthetic pairs with exact motion; says nothing about accuracy in patien
 
 
 @dataclass(frozen=True)
-class FlowTraining:
+class FlowTraining(PhantomOptions):
     """Options of :func:`train_flow`.
 
     width: fraction of the channels. size: side of the training pictures, a multiple of 32. matching_steps: of the
-    features alone (:mod:`.flow_matching`), before ``steps`` of the whole network. learning_rate: Adam's; in each of the
-    two phases it rises over the first ``warmup`` steps and falls to 0 along half a cosine. clip_norm: largest length of
-    all gradients together.
+    features alone (:mod:`.feature_matching`), before ``steps`` of the whole network. learning_rate: Adam's; in each of
+    the two phases it rises over the first ``warmup`` steps and falls to 0 along half a cosine. clip_norm: largest
+    length of all gradients together.
     """
 
-    width: float = 0.25
-    size: int = 64
-    steps: int = 2400
-    matching_steps: int = 600
-    batch_size: int = 4
-    seed: int = 0
-    learning_rate: float = 2e-3
-    warmup: int = 30
-    clip_norm: float = 100.0
-    log_every: int = 50
+    called = "train-flow:"
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError that names the option, its value and what it must be."""
-        for name, good, rule in (
-            ("width", 0.0 < self.width <= 1.0, "above 0 and at most 1"),
-            ("size", 64 <= self.size <= 1024 and self.size % MULTIPLE == 0, "a multiple of 32 from 64 to 1024"),
-            ("steps", self.steps >= 1, "1 or more"),
-            ("matching_steps", self.matching_steps >= 0, "0 or more"),
-            ("batch_size", self.batch_size >= 1, "1 or more"),
-            ("seed", 0 <= self.seed < HELD_OUT_SEED, f"from 0 to {HELD_OUT_SEED - 1}"),
-            ("learning_rate", 0.0 < self.learning_rate < math.inf, "above 0"),
-            ("warmup", self.warmup >= 0, "0 or more"),
-            ("clip_norm", self.clip_norm > 0.0, "above 0"),
-            ("log_every", self.log_every >= 1, "1 or more"),
-        ):
-            if not good:
-                raise ConfigError(f"train-flow: {name} is {getattr(self, name)!r}; it must be {rule}")
+    width: float = limited(0.25, above(0) & at_most(1))
+    size: int = limited(64, multiple_of(MULTIPLE) & inclusive(64, 1024))
+    steps: int = limited(2400, at_least(1))
+    matching_steps: int = limited(600, at_least(0))
+    batch_size: int = limited(4, at_least(1))
+    seed: int = limited(0, inclusive(0, HELD_OUT_SEED - 1))
+    learning_rate: float = limited(2e-3, above(0) & below(math.inf))
+    warmup: int = limited(30, at_least(0))
+    clip_norm: float = limited(100.0, above(0))
+    log_every: int = limited(50, at_least(1))
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of ``step``, from 0, of a phase of ``steps``."""
         rise = min(1.0, (step + 1) / max(self.warmup, 1))
         return self.learning_rate * rise * 0.5 * (1.0 + math.cos(math.pi * step / steps))
+
+
+class Phase:
+    """What one of the two phases of training learns, and how many of its ``steps`` are done."""
+
+    def __init__(self, learned: List[mx.gluon.Parameter], steps: int):
+        self.learned, self.steps, self.done = learned, steps, 0
+        self.optimizer = gluon.Trainer(learned, "adam", kvstore=None)
 
 
 class FlowTrainer:
@@ -101,73 +88,59 @@ class FlowTrainer:
     def __init__(self, options: FlowTraining, pairs: Sequence[FlowPair], *, context: mx.Context):
         """The random weights are scaled by what they answer to ``pairs``."""
         mx.random.seed(options.seed)
-        self.options, self.context, self.step_count, self.matching_count = options, context, 0, 0
+        self.options, self.context = options, context
         self.net = LiteFlowNet(width=options.width)
         self.net.initialize(ctx=context)
-        start_features(self.net.pyramid, self._batch(pairs)[0][0])
-        start_flows(self.net.pyramid)
+        feature_matching.start_features(self.net.pyramid, self._images(pairs)[0])
+        feature_matching.start_flows(self.net.pyramid)
         # MXNet 1.9.1 crashes in the backward pass of the network where it is not hybridized
         self.net.pyramid.hybridize(static_alloc=True)
-        self._matching = matching_parameters(self.net.pyramid)
-        self._learned = [p for p in self.net.collect_params().values() if p.grad_req != "null"]
-        rate = {"learning_rate": options.learning_rate}
-        self._matcher = gluon.Trainer(self._matching, "adam", rate, kvstore=None)
-        self._optimizer = gluon.Trainer(self._learned, "adam", rate, kvstore=None)
+        learned = [p for p in self.net.collect_params().values() if p.grad_req != "null"]
+        self._matching = Phase(feature_matching.matching_parameters(self.net.pyramid), options.matching_steps)
+        self._whole = Phase(learned, options.steps)
 
     def match(self, pairs: Sequence[FlowPair]) -> Dict[str, float]:
         """One update of the features alone from pairs (size, size); returns losses. Raises as :meth:`step`."""
-        images, targets = self._batch(pairs)
-        with autograd.record():
-            losses = matching_losses(matching_costs(self.net.pyramid, *images), targets)
-            total = mx.nd.add_n(*losses.values())
-        total.backward()
-        rate = self.options.rate(self.matching_count, self.options.matching_steps)
-        values = self._update(self._matcher, self._matching, losses, rate)
-        self.matching_count += 1
-        return values
+        return self._update(self._matching, pairs, self._costs, feature_matching.matching_losses)
 
     def end_matching(self, pairs: Sequence[FlowPair]) -> None:
         """Let the decoders see what the costs have become; from here the network trains as a whole."""
-        images, _ = self._batch(pairs)
-        start_decoders(self.net.pyramid, matching_costs(self.net.pyramid, *images))
+        feature_matching.start_decoders(self.net.pyramid, self._costs(*self._images(pairs)))
 
     def step(self, pairs: Sequence[FlowPair]) -> Dict[str, float]:
         """One update from pairs (size, size); returns the losses of the levels.
 
         Raises :class:`TrainingError`, with nothing updated, when one is not finite.
         """
-        images, targets = self._batch(pairs)
-        with autograd.record():
-            losses = flow_losses(self.net.pyramid(*images), targets)
-            total = mx.nd.add_n(*losses.values())
-        total.backward()
-        rate = self.options.rate(self.step_count, self.options.steps)
-        values = self._update(self._optimizer, self._learned, losses, rate)
-        self.step_count += 1
-        return values
+        return self._update(self._whole, pairs, self.net.pyramid, flow_losses)
 
-    def _batch(self, pairs: Sequence[FlowPair]) -> Tuple[List[mx.nd.NDArray], List[Target]]:
-        first, second, flow, valid = (np.stack(arrays) for arrays in zip(*pairs))
-        return [flow_input(frames, context=self.context) for frames in (first, second)], level_targets(flow, valid)
+    def _costs(self, first: mx.nd.NDArray, second: mx.nd.NDArray) -> Dict[int, mx.nd.NDArray]:
+        return feature_matching.matching_costs(self.net.pyramid, first, second)
+
+    def _images(self, pairs: Sequence[FlowPair]) -> List[mx.nd.NDArray]:
+        frames = (np.stack(images) for images in list(zip(*pairs))[:2])
+        return [flow_input(images, context=self.context) for images in frames]
 
     def _update(
-        self,
-        optimizer: gluon.Trainer,
-        learned: Sequence[mx.gluon.Parameter],
-        losses: Dict[int, mx.nd.NDArray],
-        rate: float,
+        self, phase: Phase, pairs: Sequence[FlowPair], network: Callable[..., Any], losses_of: Callable[..., Any]
     ) -> Dict[str, float]:
+        images, targets = self._images(pairs), level_targets(*map(np.stack, list(zip(*pairs))[2:]))
+        with autograd.record():
+            losses = losses_of(network(*images), targets)
+            total = mx.nd.add_n(*losses.values())
+        total.backward()
         values = {f"level{level}": float(loss.asscalar()) for level, loss in losses.items()}
         values["total"] = sum(values.values())
-        gradients = [parameter.grad(self.context) for parameter in learned]
+        gradients = [parameter.grad(self.context) for parameter in phase.learned]
         norm = gluon.utils.clip_global_norm(gradients, self.options.clip_norm, check_isfinite=False)
         if not (math.isfinite(values["total"]) and math.isfinite(float(norm.asscalar()))):
             raise TrainingError(
-                f"step {self.matching_count + self.step_count + 1}: a loss or a gradient is not finite ({values}); "
+                f"step {self._matching.done + self._whole.done + 1}: a loss or a gradient is not finite ({values}); "
                 "nothing was written. Lower --learning-rate"
             )
-        optimizer.set_learning_rate(rate)
-        optimizer.step(1)
+        phase.optimizer.set_learning_rate(self.options.rate(phase.done, phase.steps))
+        phase.optimizer.step(1)
+        phase.done += 1
         return values
 
 
@@ -177,9 +150,8 @@ class PairSource:
     def __init__(self, options: FlowTraining, phantoms: Optional[PhantomPairs]):
         self._options, self.phantoms = options, phantoms
         self.shapes = FlyingConfig(size=options.size)
-        self.held_out: Dict[str, List[FlowPair]] = {
-            "flying": [flying_pair(self.shapes, seed=HELD_OUT_SEED, index=index) for index in range(HELD_OUT_PAIRS)]
-        }
+        flying = [flying_pair(self.shapes, seed=HELD_OUT_SEED, index=index) for index in range(HELD_OUT_PAIRS)]
+        self.held_out = {"flying": flying}
         if phantoms is not None:
             self.held_out["ultrasound"] = phantoms.held_out
 
@@ -222,8 +194,8 @@ def train_flow(
         seconds = time.monotonic() - started
         scores = score_flow(trainer.net, source.held_out, context=context)
         about = {
-            "options": asdict(options),
-            "flying": asdict(source.shapes),
+            "options": options.to_json(),
+            "flying": source.shapes.to_json(),
             "phantoms": _about_phantoms(source, phantoms),
             "seconds": round(seconds, 1),
             "end_point_error": scores,
@@ -245,12 +217,8 @@ def _train(trainer: FlowTrainer, source: PairSource, log: TextIO, started: float
         meter.append(trainer.match(pairs) if matching else trainer.step(pairs))
         if (place + 1) % options.log_every == 0 or place + 1 in (options.matching_steps, total):
             losses = {name: sum(values[name] for values in meter) / len(meter) for name in meter[0]}
-            record = {
-                "event": "matching" if matching else "step",
-                "time": round(time.monotonic() - started, 3),
-                "step": place + 1,
-                "losses": losses,
-            }
+            seconds = round(time.monotonic() - started, 3)
+            record = dict(event="matching" if matching else "step", time=seconds, step=place + 1, losses=losses)
             log.write(json.dumps(record, allow_nan=False) + "\n")
             meter = []
 
@@ -260,26 +228,21 @@ def _about_phantoms(source: PairSource, folder: Optional[Path]) -> Optional[Dict
     if pairs is None or folder is None:
         return None
     counts = {"train": len(pairs.train), "held_out": len(pairs.held_out)}
-    return {
-        "truth_sha256": hash_file(folder / TRUTH_FILE),
-        "scenes": dict(zip(counts, pairs.scenes)),
-        "pairs": counts,
-    }
+    truth = hash_file(folder / TRUTH_FILE)
+    return {"truth_sha256": truth, "scenes": dict(zip(counts, pairs.scenes)), "pairs": counts}
 
 
 def _check_out(out: Path, phantoms: Optional[Path]) -> None:
     if os.path.lexists(out):
         raise InputError(f"--out {out} exists; choose another folder")
-    if phantoms is not None:
-        real, source = Path(os.path.realpath(out)), Path(os.path.realpath(phantoms))
-        if source in real.parents:
-            raise InputError(f"--out {out} lies inside the phantoms: choose a folder outside of them")
+    if phantoms is not None and Path(os.path.realpath(phantoms)) in Path(os.path.realpath(out)).parents:
+        raise InputError(f"--out {out} lies inside the phantoms: choose a folder outside of them")
     out.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _save(net: LiteFlowNet, folder: Path, about: Dict[str, Any]) -> None:
     """flow.params and flow.json. Raises InputError when the disk did not take them."""
-    arrays = {name: parameter.data().asnumpy() for name, parameter in parameters(net).items()}
+    arrays = {name: parameter.data().asnumpy() for name, parameter in net._collect_params_with_prefix().items()}
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken:
         raise TrainingError(f"{broken[0]} is not finite after the last step, so nothing was written")

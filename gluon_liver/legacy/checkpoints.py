@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, Iterator, Mapping, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -89,15 +89,7 @@ def import_legacy(prefix: str, config: Config, dataset: Dataset, out: Path, *, e
     run = Run.create(out, config, dataset=dataset)
     try:
         with run_lock(run.folder):
-            state = TrainingState(
-                step=0,
-                epoch=0,
-                batch=0,
-                seed=config.train.seed,
-                optimizer=config.train.optimizer,
-                update_counts={},
-                arrays={},
-            )
+            state = TrainingState(0, 0, 0, config.train.seed, config.train.optimizer, update_counts={})
             run.log(IMPORTED, step=0, epoch=0, sha256=hash_file(path), module_epoch=epoch)
             saved = save_checkpoint(run.checkpoints, detector, step=0, epoch=0, state=state, config=config)
             run.log("checkpoint", step=0, epoch=0, folder=saved.name)
@@ -130,10 +122,9 @@ def read_legacy_config(path: Path, dataset: Dataset) -> Config:
     check_task(config, dataset)
     shown = plain_config(config, dataset.training_record())
     for key in ADDED:
-        if plain.get(key) != shown.get(key):
-            raise DatasetError(
-                f"the network was made for the {key} {plain.get(key)}, of the data it sees {shown.get(key)}"
-            )
+        wanted, given = plain.get(key), shown.get(key)
+        if wanted != given:
+            raise DatasetError(f"the network was made for the {key} {wanted}, of the data it sees {given}")
     return config
 
 
@@ -146,8 +137,9 @@ def module_arrays(detector: RegionDetector, plain: Dict[str, Any]) -> Dict[str, 
     try:
         network = network_of(plain)
         constants = {name: mx.nd.array(array) for name, array in network.constants(plain).items()}
-        args = dict({name: array for name, array in learned.items() if not is_auxiliary(name)}, **constants)
-        network.check_shapes(plain, args, {name: array for name, array in learned.items() if is_auxiliary(name)})
+        aux = {name: array for name, array in learned.items() if is_auxiliary(name)}
+        args = {name: array for name, array in dict(learned, **constants).items() if name not in aux}
+        network.check_shapes(plain, args, aux)
     except ValueError as error:
         raise RunError(f"symbols/ cannot compute what this run computes: {error}") from error
     return {file_name(name): array for name, array in dict(learned, **constants).items()}
@@ -165,11 +157,7 @@ def set_parameters(detector: RegionDetector, plain: Dict[str, Any], path: Path) 
     given, learned = read_module_params(path), detector.collect_learned()
     wanted = {file_name(name): parameter.shape for name, parameter in learned.items()}
     known = dict({file_name(name): array.shape for name, array in constants.items()}, **wanted)
-    odd = [
-        _oddity(name, given, known)
-        for name in sorted(set(wanted) | set(given))
-        if name not in given or given[name].shape != known.get(name)
-    ]
+    odd = [text for name in sorted({*wanted, *given}) for text in _oddity(name, given, known)]
     if odd:
         more = f", and {len(odd) - LISTED} more" if len(odd) > LISTED else ""
         raise InputError(f"{path} does not fit the configuration's network: {'; '.join(odd[:LISTED])}{more}")
@@ -194,11 +182,13 @@ def file_name(name: str) -> str:
     return ("aux:" if is_auxiliary(name) else "arg:") + name
 
 
-def _oddity(name: str, given: Dict[str, np.ndarray], known: Dict[str, Tuple[int, ...]]) -> str:
+def _oddity(name: str, given: Dict[str, np.ndarray], known: Dict[str, Tuple[int, ...]]) -> Iterator[str]:
     if name not in given:
-        return f"{name} {known[name]} is missing"
-    what = "unknown" if name not in known else f"of another shape, wanted {known[name]}"
-    return f"{name} {given[name].shape} is {what}"
+        yield f"{name} {known[name]} is missing"
+    elif name not in known:
+        yield f"{name} {given[name].shape} is unknown"
+    elif given[name].shape != known[name]:
+        yield f"{name} {given[name].shape} is of another shape, wanted {known[name]}"
 
 
 def _test_symbol(plain: Dict[str, Any], batch_size: int) -> str:
@@ -214,5 +204,4 @@ def _test_symbol(plain: Dict[str, Any], batch_size: int) -> str:
 
 def _checksums(folder: Path) -> str:
     """What ``sha256sum -c`` reads."""
-    names: List[str] = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    return "".join(f"{hash_file(folder / name)}  {name}\n" for name in names)
+    return "".join(f"{hash_file(path)}  {path.name}\n" for path in sorted(folder.glob("[!.]*")))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Mapping, Tuple
 
 from gluon_liver.data.images import GREY_MEAN, GREY_STD
 
 TEXT = """# A liver lesion detector as a Module checkpoint
 
-Exported by gluon_liver from {checkpoint} (step {step}, epoch {epoch}) of a run of {model}{row}.
+Exported by gluon_liver from {checkpoint} (step {step}, epoch {epoch}) of a run of {plain[model]}{row}.
 For MXNet 1.0.0 on Python 2.7; MXNet 1.9.1 loads it too. Research software, not a medical device, not for diagnosis.
 
 | file | |
 | --- | --- |
-| {prefix}-symbol.json | the network for inference, batches of {batch} |
+| {prefix}-symbol.json | the network for inference, batches of {shapes[data][0]} |
 | {prefix}-0000.params | parameters (`arg:`, `aux:`), the constants of the configuration among them |
 | config.json | the configuration, classes and phases, as `symbols/` of gluon_liver takes them |
 | predict.py | runs the checkpoint on saved inputs; needs mxnet and numpy alone |
@@ -57,17 +57,8 @@ def readme(
             storage=", 8-bit JPEG" if data["storage"] == "jpeg" else "",
             present=PRESENT if "present" in shapes else "",
         )
-    fields: Dict[str, Any] = {
-        "checkpoint": checkpoint,
-        "step": manifest["step"],
-        "epoch": manifest.get("epoch", "?"),
-        "model": plain["model"],
-        "row": f" beside row {row} of Table 4" if row else "",
-        "prefix": prefix,
-        "batch": shapes["data"][0],
-        "inputs": ", ".join(f"`{name}` {shapes[name]}" for name in shapes),
-        "meaning": meaning,
-        "classes": ", ".join(plain["classes"]),
-        "most": plain["network"]["head"]["max_detections"],
-    }
-    return TEXT.format(**fields)
+    trained = {"checkpoint": checkpoint, "step": manifest["step"], "epoch": manifest.get("epoch", "?")}
+    inputs = ", ".join(f"`{name}` {shape}" for name, shape in shapes.items())
+    texts = {"inputs": inputs, "meaning": meaning, "row": f" beside row {row} of Table 4" if row else ""}
+    detections = {"classes": ", ".join(plain["classes"]), "most": plain["network"]["head"]["max_detections"]}
+    return TEXT.format(plain=plain, shapes=shapes, prefix=prefix, **trained, **texts, **detections)

@@ -7,10 +7,11 @@ network takes them, row by row. The header of each holds its number and the CRC-
 
 from __future__ import annotations
 
+import itertools
 import json
 import zlib
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Iterable, List
 
 import mxnet as mx
 from tqdm import tqdm
@@ -45,18 +46,18 @@ def write_records(config: Config, dataset: Dataset, split: str, out: Path, *, pr
     labels = training_labels(config, dataset) if split == "train" else dataset.labels_of(split)
     if not labels:
         raise DatasetError(f"no labelled image in the {split} split of {dataset.folder}")
-    head = {
-        "format": FORMAT,
-        "split": split,
-        "config": plain_config(config, dataset.training_record()),
-        "boxes": [len(label.boxes) for label in labels],
-    }
+    head = {"format": FORMAT, "split": split, "config": plain_config(config, dataset.training_record())}
+    head["boxes"] = [len(label.boxes) for label in labels]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        loader = make_loader(config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
+        images = (_payload(loader.labelled(label), label) for label in labels)
+        records = itertools.chain([json.dumps(head).encode("ascii")], images)
+        bar = tqdm(records, desc="writing", total=len(labels) + 1, unit="record", disable=not progress)
         # the index takes its name last: without it nobody reads the other
         with whole_path(index) as partial_index, whole_path(out) as partial:
             paths = [partial_index, partial]
-            sums = _write(paths, head, config, dataset, labels, progress)
+            sums = _write(paths, bar)
             if _read_sums(paths, len(sums)) != sums:
                 raise DatasetError(f"{out} reads back as something else: is the disk full?")
     except (mx.MXNetError, OSError) as error:
@@ -65,23 +66,12 @@ def write_records(config: Config, dataset: Dataset, split: str, out: Path, *, pr
     return len(labels)
 
 
-def _write(
-    paths: List[Path],
-    head: Dict[str, Any],
-    config: Config,
-    dataset: Dataset,
-    labels: Sequence[Label],
-    progress: bool,
-) -> List[int]:
+def _write(paths: List[Path], records: Iterable[bytes]) -> List[int]:
     """CRC-32 of what each record holds."""
-    loader = make_loader(config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
-    writer = mx.recordio.MXIndexedRecordIO(str(paths[0]), str(paths[1]), "w")
-    sums = []
+    writer = mx.recordio.MXIndexedRecordIO(*map(str, paths), "w")
+    sums: List[int] = []
     try:
-        for number in tqdm(range(len(labels) + 1), desc="writing", unit="record", disable=not progress):
-            payload = json.dumps(head).encode("ascii")
-            if number:
-                payload = _payload(loader.labelled(labels[number - 1]), labels[number - 1])
+        for number, payload in enumerate(records):
             sums.append(zlib.crc32(payload))
             writer.write_idx(number, mx.recordio.pack(mx.recordio.IRHeader(0, 0.0, number, sums[-1]), payload))
     finally:
@@ -90,24 +80,14 @@ def _write(
 
 
 def _payload(sample: Sample, label: Label) -> bytes:
-    pixels = sample.image.tobytes()
-    fields = {
-        "image_id": label.image_id,
-        "case": label.case,
-        "place": label.place,
-        "width": label.width,
-        "height": label.height,
-        "scale": sample.scale,
-        "shape": list(sample.image.shape),
-        "present": [int(there) for there in sample.present],
-        "boxes": sample.boxes.tolist(),
-        "labels": sample.labels.tolist(),
-    }
-    return json.dumps(fields, allow_nan=False).encode("ascii") + b"\n" + pixels
+    fields = {name: getattr(label, name) for name in ("image_id", "case", "place", "width", "height")}
+    fields.update(scale=sample.scale, shape=sample.image.shape, present=[int(there) for there in sample.present])
+    fields.update(boxes=sample.boxes.tolist(), labels=sample.labels.tolist())
+    return json.dumps(fields, allow_nan=False).encode("ascii") + b"\n" + sample.image.tobytes()
 
 
 def _read_sums(paths: List[Path], count: int) -> List[int]:
-    reader = mx.recordio.MXIndexedRecordIO(str(paths[0]), str(paths[1]), "r")
+    reader = mx.recordio.MXIndexedRecordIO(*map(str, paths), "r")
     try:
         return [zlib.crc32(mx.recordio.unpack(reader.read_idx(number))[1]) for number in range(count)]
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Tuple
+from typing import Any, ClassVar, Dict, Tuple
 
 from gluon_liver.errors import ConfigError
 from gluon_liver.files.typed import Limit, Rules, limits
@@ -31,6 +31,8 @@ class PhantomOptions:
     Raises :class:`ConfigError` that names the option, its value and what it must be.
     """
 
+    called: ClassVar[str] = "phantom option"
+
     def __post_init__(self) -> None:
         for name, limit in limits(type(self)).items():
             self._require(name, limit.holds(getattr(self, name)), limit.wanted)
@@ -43,7 +45,7 @@ class PhantomOptions:
 
     def _require(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:
-            raise ConfigError(f"phantom option {name} is {getattr(self, name)!r}; it must be {wanted}")
+            raise ConfigError(f"{self.called} {name} is {getattr(self, name)!r}; it must be {wanted}")
 
     def to_json(self) -> Dict[str, Any]:
         """All options as JSON values, in order."""

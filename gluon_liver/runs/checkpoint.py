@@ -33,6 +33,7 @@ from .training_state import TrainingState
 
 REMOVED = ".removed"
 BEST = "best.json"  # of a run folder: which checkpoint is the best
+NO_BEST = "delete it to use the newest checkpoint"
 REMEDY = "delete that folder to use the checkpoint before it, or train again"
 
 
@@ -113,9 +114,7 @@ def chosen_checkpoint(run: Run) -> Path:
         return newest_checkpoint(run.checkpoints)
     path = run.checkpoints / best.checkpoint
     if not path.is_dir():
-        raise RunError(
-            f"{run.folder / BEST} names {path.name}, which is not there: delete it to use the newest checkpoint"
-        )
+        raise RunError(f"{run.folder / BEST} names {path.name}, which is not there: {NO_BEST}")
     return path
 
 
@@ -124,7 +123,7 @@ def read_best(run: Run) -> Optional[Best]:
     path = run.folder / BEST
     if not path.exists():
         return None
-    return read_record(Best, path, error=RunError, remedy="delete it to use the newest checkpoint")
+    return read_record(Best, path, error=RunError, remedy=NO_BEST)
 
 
 def load_checkpoint(path: Path, detector: RegionDetector) -> Dict[str, Any]:
@@ -137,17 +136,14 @@ def load_checkpoint(path: Path, detector: RegionDetector) -> Dict[str, Any]:
         raise RunError(f"{path} has the classes {manifest['classes']}, not {list(detector.classes)}")
     saved = _load_arrays(path / PARAMETERS)
     parameters = detector.collect_learned()
-    if set(saved) != set(parameters):
-        odd = sorted(set(saved) ^ set(parameters))
-        raise RunError(
-            f"{path.name}: {len(odd)} parameters do not match the configuration's network, the first is {odd[0]!r}"
-        )
+    odd = sorted(set(saved) ^ set(parameters))
+    if odd:
+        what = f"{len(odd)} parameters do not match the configuration's network"
+        raise RunError(f"{path.name}: {what}, the first is {odd[0]!r}")
     for name, parameter in parameters.items():
-        if parameter.shape != saved[name].shape:
-            raise RunError(
-                f"{path.name}: {name} has shape {saved[name].shape}, the configuration's network wants "
-                f"{parameter.shape}"
-            )
+        shape, wanted = saved[name].shape, parameter.shape
+        if shape != wanted:
+            raise RunError(f"{path.name}: {name} has shape {shape}, the configuration's network wants {wanted}")
         if not np.isfinite(saved[name].asnumpy()).all():
             raise RunError(f"{path.name}: {name} holds values that are not finite")
     for name, parameter in parameters.items():

@@ -20,9 +20,8 @@ def parse_device(text: str) -> mx.Context:
         raise ConfigError(f"--device {text!r}: expected cpu or gpu:N")
     index, count = int(match.group(1)), mx.context.num_gpus()
     if index >= count:
-        raise ConfigError(
-            f"--device {text}: MXNet sees {count} GPUs; run `python -m gluon_liver doctor` to find out why"
-        )
+        advice = "run `python -m gluon_liver doctor` to find out why"
+        raise ConfigError(f"--device {text}: MXNet sees {count} GPUs; {advice}")
     return mx.gpu(index)
 
 

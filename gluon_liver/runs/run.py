@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -46,14 +45,9 @@ class Run:
         """Raise :class:`RunError` when something is in the folder already or it would lie inside the data."""
         if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
             dead = folder.is_dir() and (folder / "config.yaml").exists() and not has_checkpoint(folder)
-            advice = (
-                "a run that stopped before its first checkpoint; delete it or give --out another name"
-                if dead
-                else "give --out another name"
-            )
-            raise RunError(f"{folder} exists and is not an empty folder: {advice}")
-        data = Path(os.path.realpath(str(dataset.folder)))
-        real = Path(os.path.realpath(str(folder)))
+            why = "a run that stopped before its first checkpoint; delete it or " if dead else ""
+            raise RunError(f"{folder} exists and is not an empty folder: {why}give --out another name")
+        data, real = (Path(os.path.realpath(path)) for path in (dataset.folder, folder))
         if real == data or data in real.parents:
             raise RunError(f"--out {folder} lies inside the data folder: choose a folder outside of it")
 
@@ -64,10 +58,8 @@ class Run:
         cls.check_new(folder, dataset=dataset)
         made = not folder.exists() if made is None else made
         folder.mkdir(parents=True, exist_ok=True)
-        data, real = (os.path.realpath(str(path)) for path in (dataset.folder, folder))
-        environment = describe_environment(config.train.seed)
-        environment["data"] = os.path.relpath(data, real)
-        environment.update(dataset.training_record())
+        data = os.path.relpath(os.path.realpath(dataset.folder), os.path.realpath(folder))
+        environment = {**describe_environment(config.train.seed), "data": data, **dataset.training_record()}
         run = cls(folder, config, environment, made=made)
         try:
             write_json(folder / "environment.json", environment)
@@ -148,9 +140,8 @@ class Run:
 
     def log(self, event: str, **values: Any) -> None:
         """Append one JSON object to log.jsonl; ``time`` is seconds since the run was opened."""
-        record = {"event": event, "time": round(time.monotonic() - self._started, 3)}
-        record.update(values)
-        with open(str(self.folder / "log.jsonl"), "a", encoding="utf-8") as stream:
+        record = {"event": event, "time": round(time.monotonic() - self._started, 3), **values}
+        with open(self.folder / "log.jsonl", "a", encoding="utf-8") as stream:
             stream.write(json.dumps(record, allow_nan=False) + "\n")
 
 
@@ -159,8 +150,7 @@ def clear(folder: Path, *, spare: Collection[str] = ()) -> None:
     shutil.rmtree(str(folder / "checkpoints"), ignore_errors=True)
     for name in set(WRITTEN) - set(spare):
         for path in (folder / name, folder / (name + ".partial")):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def was_started(folder: Path) -> bool:

@@ -82,11 +82,10 @@ def restore_optimizer(trainer: Trainer, names: Mapping[str, Parameter], state: T
     optimizer, kinds = trainer._optimizer, _kinds(trainer)
     # updated parameters alone have a state; MXNet makes the others' at their first update
     indexed = {index: name for index, (name, _) in _indexed(trainer, names).items() if name in state.update_counts}
+    counts = {index: state.update_counts[name] for index, name in indexed.items()}
     for updater, context in zip(trainer._updaters, trainer._contexts):
         # MXNet counts by the number of the device, whatever its kind
-        optimizer._all_index_update_counts[context.device_id] = {
-            index: state.update_counts[name] for index, name in indexed.items()
-        }
+        optimizer._all_index_update_counts[context.device_id] = dict(counts)
         updater.states = {
             index: _as_mxnet([state.arrays[f"{kind}/{name}"].copyto(context) for kind in kinds])
             for index, name in indexed.items()
@@ -102,11 +101,9 @@ def _as_mxnet(values: List[mx.nd.NDArray]) -> Any:
 
 
 def _check(trainer: Trainer, names: Mapping[str, Parameter], state: TrainingState) -> None:
-    mine = _name(trainer)
-    if state.optimizer != mine:
-        raise RunError(
-            f"the checkpoint was trained with {state.optimizer}, not with {mine}: set train.optimizer to the former"
-        )
+    theirs, ours = state.optimizer, type(trainer.optimizer).__name__.lower()
+    if theirs != ours:
+        raise RunError(f"the checkpoint was trained with {theirs}, not with {ours}: set train.optimizer to the former")
     learned = {name: p for name, p in _indexed(trainer, names).values() if p.grad_req != "null"}
     # nothing has a state before the first update (the first step, but for mixed precision), then all that is learned
     updated = set(learned) if state.update_counts or state.arrays else set()
@@ -114,12 +111,9 @@ def _check(trainer: Trainer, names: Mapping[str, Parameter], state: TrainingStat
     _same_names("optimiser arrays", set(state.arrays), {k + "/" + name for k in _kinds(trainer) for name in updated})
     for key, value in state.arrays.items():
         parameter = learned[key.split("/", 1)[1]]
-        given, wanted = ((value.stype, one.shape, np.dtype(one.dtype).name) for one in (value, parameter))
+        given, wanted = (f"{one.shape} {np.dtype(one.dtype).name}" for one in (value, parameter))
         if value.stype != "default" or given != wanted:
-            raise RunError(
-                f"{key} of the checkpoint is {' '.join(map(str, given))}, not a dense array "
-                f"{' '.join(map(str, wanted[1:]))}"
-            )
+            raise RunError(f"{key} of the checkpoint is {value.stype} {given}, not a dense array {wanted}")
         if not np.isfinite(value.asnumpy()).all():
             raise RunError(f"{key} of the checkpoint holds values that are not finite")
 
@@ -128,20 +122,14 @@ def _same_names(what: str, given: Set[str], wanted: Set[str]) -> None:
     odd = sorted(given ^ wanted)
     if odd:
         verb, more = "have" if odd[0] in given else "lack", " and more" if len(odd) > 1 else ""
-        raise RunError(
-            f"the checkpoint's {what} {verb} {odd[0]!r}{more}: network, frozen layers or optimiser of the "
-            "configuration are others"
-        )
+        why = "network, frozen layers or optimiser of the configuration are others"
+        raise RunError(f"the checkpoint's {what} {verb} {odd[0]!r}{more}: {why}")
 
 
 def _indexed(trainer: Trainer, names: Mapping[str, Parameter]) -> Dict[int, Tuple[str, Parameter]]:
     """Index in the trainer -> structural name and parameter."""
     by_parameter = {id(parameter): name for name, parameter in names.items()}
     return {index: (by_parameter[id(parameter)], parameter) for index, parameter in enumerate(trainer._params)}
-
-
-def _name(trainer: Trainer) -> str:
-    return type(trainer.optimizer).__name__.lower()
 
 
 def _kinds(trainer: Trainer) -> Tuple[str, ...]:
@@ -151,7 +139,7 @@ def _kinds(trainer: Trainer) -> Tuple[str, ...]:
         return ("mean", "variance")
     if isinstance(optimizer, mx.optimizer.SGD):
         return ("momentum",) if optimizer.momentum != 0 else ()
-    raise NotImplementedError(f"the state of {_name(trainer)} is not known")
+    raise NotImplementedError(f"the state of {type(optimizer).__name__} is not known")
 
 
 def _refuse_servers(trainer: Trainer) -> None:

@@ -136,13 +136,8 @@ def _fold(values: Dict[str, np.ndarray], wanted: Mapping[str, Any], source_input
 
 def _wanted(detector: RegionDetector) -> Dict[str, Tuple[str, mx.gluon.Parameter]]:
     """Parameters that a ResNet can fill, by a path such as stem.conv1.weight or block4.0.bn1.gamma."""
-    wanted = {}
-    for name, parameter in detector.collect_learned().items():
-        if name.startswith(BACKBONE):
-            wanted[name[len(BACKBONE) :]] = (name, parameter)
-        elif name.startswith(BLOCK4):
-            wanted["block4." + name[len(BLOCK4) :]] = (name, parameter)
-    return wanted
+    filled = {name: one for name, one in detector.collect_learned().items() if name.startswith((BACKBONE, BLOCK4))}
+    return {name[len(BACKBONE) if name.startswith(BACKBONE) else 0 :]: (name, one) for name, one in filled.items()}
 
 
 def _assign(weights: Mapping[str, np.ndarray], wanted: Mapping[str, Any]) -> Tuple[Dict[str, str], List[Unused]]:

@@ -11,16 +11,24 @@ import pytest
 from gluon_liver.errors import ConfigError, InputError, TrainingError
 from gluon_liver.flow import training as module
 from gluon_liver.flow.feature_matching import matching_costs, matching_labels, matching_losses, within_reach
-from gluon_liver.flow.flow_file import flow_input, load_flow_net
+from gluon_liver.flow.flow_file import find_flow, flow_input
 from gluon_liver.flow.flying_shapes import FlyingConfig, flying_pair
-from gluon_liver.flow.liteflownet import LEVELS, LOSS_WEIGHTS
+from gluon_liver.flow.liteflownet import LEVELS, LOSS_WEIGHTS, LiteFlowNet
 from gluon_liver.flow.loss import Target, flow_losses, level_targets
+from gluon_liver.flow.released_weights import load_flow
 from gluon_liver.flow.scores import dis_flow, net_flow, score_flow
 from gluon_liver.flow.training import FlowTrainer, FlowTraining, train_flow
 from gluon_liver.metrics.end_point_error import end_point_error
 
 CPU = mx.cpu()
 TINY = FlowTraining(width=0.125, size=64, steps=2, matching_steps=2, batch_size=2, warmup=0, log_every=1)
+
+
+def load_flow_net(path):
+    file = find_flow(path)
+    net = LiteFlowNet(width=file.width)
+    load_flow(net, file.path, ctx=CPU)
+    return net
 
 
 def two_pairs(seed=2, **options):
@@ -151,7 +159,7 @@ def test_the_folder_and_the_network_in_it(trained):
     assert places == [("matching", 1), ("matching", 2), ("step", 3), ("step", 4)]
     pairs = two_pairs(seed=module.HELD_OUT_SEED)
     for path in (out, out / "flow.params"):
-        assert score_flow(load_flow_net(path, context=CPU), {"flying": pairs}, context=CPU) == scores
+        assert score_flow(load_flow_net(path), {"flying": pairs}, context=CPU) == scores
 
 
 def test_files_that_do_not_belong_together(trained, tmp_path):
@@ -166,15 +174,15 @@ def test_files_that_do_not_belong_together(trained, tmp_path):
     ):
         (tmp_path / "flow.json").write_text(json.dumps({**manifest, **change}))
         with pytest.raises(InputError, match=message):
-            load_flow_net(tmp_path, context=CPU)
+            load_flow_net(tmp_path)
 
 
 def test_missing_files(trained, tmp_path):
     with pytest.raises(InputError, match="flow.json cannot be read: No such file.*; make both with"):
-        load_flow_net(tmp_path / "flow.params", context=CPU)
+        load_flow_net(tmp_path / "flow.params")
     (tmp_path / "flow.json").write_bytes((trained[0] / "flow.json").read_bytes())
     with pytest.raises(InputError, match="flow.params cannot be read"):
-        load_flow_net(tmp_path, context=CPU)
+        load_flow_net(tmp_path)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TrainingError])
