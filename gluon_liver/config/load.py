@@ -50,12 +50,9 @@ def save_config(config: Config, path: Union[str, Path]) -> None:
 def _find(name: Union[str, Path]) -> Path:
     if not isinstance(name, (str, Path)):
         raise ConfigError(f"BASE: expected the name of a configuration, found {name!r}")
-    for packaged in (CONFIG_FOLDER / f"{name}.yaml", CONFIG_FOLDER / str(name)):
-        if packaged.is_file() and packaged.suffix == ".yaml":
-            return packaged
-    path = Path(name)
-    if path.is_file():
-        return path
+    for path in (CONFIG_FOLDER / f"{name}.yaml", CONFIG_FOLDER / str(name), Path(name)):
+        if path.is_file() and (path.suffix == ".yaml" or path == Path(name)):
+            return path
     known = ", ".join(config_names())
     raise ConfigError(f"no configuration {str(name)!r}: give a path to a YAML file or one of {known}")
 
@@ -71,17 +68,15 @@ def _read_tree(path: Path, *, seen: Tuple[Path, ...]) -> Dict[str, Any]:
     if base is None:
         return tree
     beside = path.parent / str(base)
-    base_path = beside if beside.is_file() else _find(base)
-    return _merge(_read_tree(base_path, seen=seen + (path.resolve(),)), tree)
+    below = _read_tree(beside if beside.is_file() else _find(base), seen=seen + (path.resolve(),))
+    return _merge(below, tree)
 
 
 def _merge(base: Dict[str, Any], top: Mapping[str, Any]) -> Dict[str, Any]:
     merged = dict(base)
     for key, value in top.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merge(merged[key], value)
-        else:
-            merged[key] = value
+        both = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = _merge(base[key], value) if both else value
     return merged
 
 

@@ -5,18 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional, Tuple
 
-from gluon_liver.files.typed import (
-    Rules,
-    above,
-    at_least,
-    at_most,
-    below,
-    between,
-    each,
-    limited,
-    multiple_of,
-    one_of,
-)
+from gluon_liver.files.typed import Rules, above, at_least, at_most, below, between, each, limited, multiple_of, one_of
 
 
 @dataclass(frozen=True)

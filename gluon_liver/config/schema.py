@@ -13,20 +13,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Dict, Optional, Tuple
 
-from gluon_liver.files.typed import (
-    Limit,
-    Rules,
-    above,
-    at_least,
-    at_most,
-    below,
-    each,
-    limited,
-    matching,
-    multiple_of,
-    one_of,
-    within,
-)
+from gluon_liver.files import typed
+from gluon_liver.files.typed import Rules, above, at_least, at_most, below, each, limited, multiple_of, one_of, within
 
 from .network import NetworkConfig
 from .windows import WINDOWS
@@ -42,15 +30,9 @@ ROWS: Dict[str, Tuple[int, int, bool, bool]] = {
     "R-101 multi-modal": (101, 9, True, True),
 }
 # what only the CT network has, and the value that it has with another task
-CT_ALONE: Dict[str, Any] = {
-    "row": None,
-    "data.slices": 1,
-    "network.depth": 50,
-    "network.fusion": False,
-    "network.multi_modal": False,
-    "network.texture_head": False,
-}
-ODD = Limit(lambda count: count > 0 and count % 2 == 1, "odd, so that one slice is the centre")
+CT_ALONE: Dict[str, Any] = {"row": None, "data.slices": 1, "network.depth": 50}
+CT_ALONE.update({"network.fusion": False, "network.multi_modal": False, "network.texture_head": False})
+ODD = typed.Limit(lambda count: count > 0 and count % 2 == 1, "odd, so that one slice is the centre")
 DEVICES = r"cpu(:[1-9]\d?)?|gpu:\d+(,\d+)*"
 KVSTORES = ("local", "device", "nccl", "dist_sync", "dist_device_sync", "dist_async")
 MOST_POSITIONS = 10000  # a relation holds the square of them in floats for each phase and image: 0.4 GB
@@ -118,7 +100,7 @@ class TrainConfig:
 class ParallelConfig:
     """What the images of a step are parted among: devices of a process, processes, one after the other."""
 
-    devices: str = limited("cpu", matching(DEVICES, "cpu, cpu:N or gpu:0,1,..."))  # cpu:N makes N contexts
+    devices: str = limited("cpu", typed.matching(DEVICES, "cpu, cpu:N or gpu:0,1,..."))  # cpu:N makes N contexts
     kvstore: str = limited("device", one_of(*KVSTORES))
     accumulate: int = limited(1, at_least(1))  # parts of a step that a device computes one after the other
     # threshold of 2-bit gradients between devices; null sends float32
@@ -153,17 +135,19 @@ class Config:
             yield key, attrgetter(key)(self) == value, f"{value!r} with model {self.model}: it is of CT"
         live_wanted = "2 or more with network.batch_norm live: statistics of one image are not those of inference"
         yield "train.batch_size", self.train.batch_size > 1 or network.batch_norm == "frozen", live_wanted
-        yield "flow.shrink", data.size % self.flow.shrink == 0, f"a divisor of data.size ({data.size})"
-        yield "network.rpn.min_size", rpn.min_size <= data.size / 2, f"at most half of data.size ({data.size})"
-        anchor_fits = rpn.smallest_anchor <= data.size / 2
-        yield "network.rpn.anchor_sizes", anchor_fits, f"such that an anchor fits half of data.size ({data.size})"
+        size = f"data.size ({data.size})"
+        yield "flow.shrink", data.size % self.flow.shrink == 0, f"a divisor of {size}"
+        yield "network.rpn.min_size", rpn.min_size <= data.size / 2, f"at most half of {size}"
+        yield (
+            "network.rpn.anchor_sizes",
+            rpn.smallest_anchor <= data.size / 2,
+            f"such that an anchor fits half of {size}",
+        )
         map_fits = not network.multi_modal or (data.size // network.stride) ** 2 <= MOST_POSITIONS
-        map_wanted = f"small enough for {MOST_POSITIONS} positions of a map when network.multi_modal relates them"
-        yield "data.size", map_fits, map_wanted
-        proposals = network.proposals(data.size, training=True)
-        enough = network.head.samples <= proposals + network.head.max_boxes
-        enough_wanted = f"at most the proposals ({proposals}) and network.head.max_boxes together"
-        yield "network.head.samples", enough, enough_wanted
+        yield "data.size", map_fits, f"small enough for {MOST_POSITIONS} positions of a map with network.multi_modal"
+        most = network.proposals(data.size, training=True)
+        enough = network.head.samples <= most + network.head.max_boxes
+        yield "network.head.samples", enough, f"at most the proposals ({most}) and network.head.max_boxes together"
 
     @property
     def task(self) -> str:

@@ -7,11 +7,8 @@ from typing import Dict, Tuple, Union
 
 from gluon_liver.errors import ConfigError
 
-# name -> (width, level) in HU. "paper" is as printed and blackens unenhanced liver; "liver" has the two
-# numbers swapped.
+# name -> (width, level) in HU. "paper" is as printed and blackens unenhanced liver; "liver" has the numbers swapped.
 WINDOWS: Dict[str, Tuple[float, float]] = {"paper": (80.0, 150.0), "liver": (150.0, 80.0)}
-
-
 Window = Union[str, Tuple[float, float]]
 
 

@@ -17,12 +17,7 @@ T = TypeVar("T")
 
 def read_text(path: Union[str, Path], *, error: Type[GluonLiverError] = InputError, remedy: str = "") -> str:
     """The text of a UTF-8 file. Raises ``error`` where it cannot be read; ``remedy`` says what to do then."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as problem:
-        raise error(_message(f"{path} cannot be read: {problem.strerror}", remedy)) from problem
-    except UnicodeDecodeError as problem:
-        raise error(_message(f"{path} cannot be read: it is not text", remedy)) from problem
+    return str(_parsed(str, "text", path, error, remedy))
 
 
 def read_json(path: Union[str, Path], *, error: Type[GluonLiverError] = InputError, remedy: str = "") -> Any:
@@ -54,14 +49,16 @@ def read_record(
 def _parsed(
     parse: Callable[[str], Any], name: str, path: Union[str, Path], error: Type[GluonLiverError], remedy: str
 ) -> Any:
-    text = read_text(path, error=error, remedy=remedy)
     try:
-        return parse(text)
-    except (ValueError, yaml.YAMLError) as problem:  # a word of YAML that looks like a date is a ValueError
-        reason = " ".join(str(problem).split())
-        raise error(_message(f"{path} cannot be read: it is not {name}: {reason}", remedy)) from problem
-    except RecursionError as problem:
-        raise error(_message(f"{path} cannot be read: it is nested too deeply", remedy)) from problem
+        return parse(Path(path).read_text(encoding="utf-8"))
+    # a word of YAML that looks like a date is a ValueError
+    except (OSError, RecursionError, ValueError, yaml.YAMLError) as problem:
+        reason = f"it is not {name}: {' '.join(str(problem).split())}"
+        if isinstance(problem, (OSError, RecursionError)):
+            reason = str(problem.strerror) if isinstance(problem, OSError) else "it is nested too deeply"
+        elif isinstance(problem, UnicodeDecodeError):
+            reason = "it is not text"
+        raise error(_message(f"{path} cannot be read: {reason}", remedy)) from problem
 
 
 def _message(text: str, remedy: str) -> str:

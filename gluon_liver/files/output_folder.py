@@ -14,15 +14,7 @@ from gluon_liver.errors import InputError, RunError
 from .lock import LOCK, file_lock
 
 REPLACED = "-replaced"
-DATA_ENTRIES = (
-    "dataset.json",
-    "images",
-    "import-report.json",
-    "labels.json",
-    "private",
-    "splits.json",
-    "studies",
-)
+DATA_ENTRIES = "dataset.json images import-report.json labels.json private splits.json studies".split()
 
 
 def check_output(out: Path, source: Path, *, overwrite: bool) -> None:
@@ -45,10 +37,8 @@ def check_output(out: Path, source: Path, *, overwrite: bool) -> None:
             raise InputError(f"--out {out} is no data folder (it has no dataset.json), so --overwrite leaves it alone")
         foreign = sorted({path.name for path in out.iterdir()} - set(DATA_ENTRIES))
         if foreign:
-            raise InputError(
-                f"--out {out} holds {foreign[0]!r}, which no import wrote, so --overwrite leaves the folder alone; "
-                "move it elsewhere first"
-            )
+            why = f"holds {foreign[0]!r}, which no import wrote, so --overwrite leaves the folder alone"
+            raise InputError(f"--out {out} {why}; move it elsewhere first")
     elif not real_out.parent.is_dir():
         raise InputError(f"--out {out}: its parent folder does not exist")
     if not os.access(real_out.parent, os.W_OK | os.X_OK):
@@ -66,9 +56,8 @@ def check_replaced(out: Path, mark: str, entries: str) -> None:
     paths = sorted(path.relative_to(out).as_posix() for path in out.rglob("*"))
     foreign = [path for path in paths if not re.fullmatch(entries, path)]
     if foreign:
-        raise InputError(
-            f"{out} holds {foreign[0]!r}, which this command does not write; it is not overwritten: move that elsewhere"
-        )
+        why = f"{out} holds {foreign[0]!r}, which this command does not write"
+        raise InputError(f"{why}; it is not overwritten: move that elsewhere")
 
 
 def why_not_written(error: OSError) -> str:
@@ -100,13 +89,12 @@ def whole_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
             (temporary / LOCK).unlink()
             if os.path.lexists(out) and not replace:
                 raise InputError(f"{out} has come into being meanwhile; choose another --out")
+            replaced = temporary.with_name(temporary.name + REPLACED)
             if out.exists():
-                replaced = out.parent / f"{prefix}{os.getpid()}{REPLACED}"
                 os.rename(out, replaced)
-                os.rename(temporary, out)
+            os.rename(temporary, out)
+            if replaced.exists():
                 shutil.rmtree(replaced)
-            else:
-                os.rename(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -120,6 +108,4 @@ def _remove_if_stale(folder: Path, out: Path) -> None:
         with file_lock(folder / LOCK, busy=f"{folder} is being written by {{user}}"):
             shutil.rmtree(folder)
     except (OSError, RunError):
-        # Locked: another import is writing there. Anything else hinders that folder's owner only, not this
-        # import.
-        return
+        pass  # Locked: another import is writing there. Anything else hinders that folder's owner only.

@@ -58,20 +58,15 @@ def required(limit: Limit) -> Any:
     return dataclasses.field(metadata={"limit": limit})
 
 
-def at_least(low: float, unit: str = "") -> Limit:
-    return Limit(lambda value: value >= low, f"{_number(low, unit)} or more")
+def _comparison(compares: Callable[[Any, float], bool], wanted: str) -> Callable[..., Limit]:
+    """A limit to give a number, and if need be its unit."""
+    return lambda bound, unit="": Limit(lambda value: compares(value, bound), wanted.format(f"{bound} {unit}".strip()))
 
 
-def at_most(high: float, unit: str = "") -> Limit:
-    return Limit(lambda value: value <= high, f"at most {_number(high, unit)}")
-
-
-def above(low: float, unit: str = "") -> Limit:
-    return Limit(lambda value: value > low, f"above {_number(low, unit)}")
-
-
-def below(high: float, unit: str = "") -> Limit:
-    return Limit(lambda value: value < high, f"below {_number(high, unit)}")
+at_least = _comparison(operator.ge, "{} or more")
+at_most = _comparison(operator.le, "at most {}")
+above = _comparison(operator.gt, "above {}")
+below = _comparison(operator.lt, "below {}")
 
 
 def between(low: float, high: float) -> Limit:
@@ -81,7 +76,7 @@ def between(low: float, high: float) -> Limit:
 
 def within(low: float, high: float, unit: str = "") -> Limit:
     """From the one to the other, both included."""
-    return Limit(lambda value: low <= value <= high, f"{low} to {_number(high, unit)}")
+    return Limit(lambda value: low <= value <= high, f"{low} to {high} {unit}".strip())
 
 
 def multiple_of(step: int) -> Limit:
@@ -127,23 +122,12 @@ def limits(cls: Type[Any]) -> Dict[str, Limit]:
     return {field.name: field.metadata["limit"] for field in dataclasses.fields(cls) if "limit" in field.metadata}
 
 
-@dataclasses.dataclass(frozen=True)
-class _Field:
-    kind: Any  # the type
-    limit: Optional[Limit]
-    is_required: bool
-
-
 @functools.lru_cache(maxsize=None)
-def _fields(cls: Any) -> Dict[str, _Field]:
-    kinds, bounds, missing = typing.get_type_hints(cls), limits(cls), dataclasses.MISSING
-    return {
-        field.name: _Field(
-            kinds[field.name], bounds.get(field.name), field.default is missing and field.default_factory is missing
-        )
-        for field in dataclasses.fields(cls)
-        if field.init
-    }
+def _fields(cls: Any) -> Dict[str, Tuple[Any, Optional[Limit], bool]]:
+    """Field name -> type, limit, and whether the value has to be given."""
+    kinds, fields = typing.get_type_hints(cls), [field for field in dataclasses.fields(cls) if field.init]
+    needed = {field.name: field.default is field.default_factory is dataclasses.MISSING for field in fields}
+    return {name: (kinds[name], limits(cls).get(name), is_required) for name, is_required in needed.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,23 +146,19 @@ class _Builder:
             keys = ", ".join(repr(_join(place, key)) for key in unknown)
             raise self._error(f"unknown key {keys}; {place or 'the top level'} has: {', '.join(fields)}")
         values = {}
-        for key, field in fields.items():
+        for key, (kind, limit, is_required) in fields.items():
             if key in tree:
-                values[key] = self._limited(field, tree[key], _join(place, key))
-            elif field.is_required:
+                values[key] = value = self.value(kind, tree[key], _join(place, key))
+                if limit is not None and value is not None and not limit.holds(value):
+                    null = ", or null" if type(None) in typing.get_args(kind) else ""
+                    raise self._refusal(_join(place, key), value, limit.wanted + null)
+            elif is_required:
                 raise self._error(f"{_join(place, key)} is missing")
         built = cls(**values)
         for key, holds, wanted in built.rules() if hasattr(cls, "rules") else ():
             if not holds:
                 raise self._refusal(_join(place, key), operator.attrgetter(key)(built), wanted)
         return built
-
-    def _limited(self, field: _Field, value: Any, place: str) -> Any:
-        value = self.value(field.kind, value, place)
-        if field.limit is not None and value is not None and not field.limit.holds(value):
-            null = ", or null" if type(None) in typing.get_args(field.kind) else ""
-            raise self._refusal(place, value, field.limit.wanted + null)
-        return value
 
     def value(self, kind: Any, value: Any, place: str) -> Any:
         if dataclasses.is_dataclass(kind):
@@ -195,11 +175,8 @@ class _Builder:
         if origin is dict:
             if not isinstance(value, Mapping):
                 raise self._error(f"{place}: expected keys, found {_shown(value)}")
-            of_key, of_value = arguments
-            return {
-                self.value(of_key, key, place): self.value(of_value, item, _join(place, key))
-                for key, item in value.items()
-            }
+            of_key, of_value = (functools.partial(self.value, kind) for kind in arguments)
+            return {of_key(key, place): of_value(item, _join(place, key)) for key, item in value.items()}
         return value if kind is Any else self._scalar(kind, value, place)
 
     def _items(self, origin: Any, arguments: Tuple[Any, ...], value: Any, place: str) -> Iterator[Any]:
@@ -233,10 +210,6 @@ class _Builder:
 
 def _join(place: str, key: Any) -> str:
     return f"{place}.{key}" if place else str(key)
-
-
-def _number(number: float, unit: str) -> str:
-    return f"{number} {unit}" if unit else f"{number}"
 
 
 def _shown(value: Any) -> str:

@@ -43,16 +43,14 @@ def read_frames(
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
     if not source.own_region:
+        size = f"{source.width}x{source.height} pixels"
         if region is None and not whole_frame:
-            raise InputError(
-                f"{name} does not tell where the ultrasound picture lies in its frames of {source.width}x"
-                f"{source.height} pixels, and text around it may name the patient: give the box with "
-                "--region X1 Y1 X2 Y2, or take everything with --whole-frame"
-            )
+            why = f"{name} does not tell where the ultrasound picture lies in its frames of {size}"
+            remedy = "give the box with --region X1 Y1 X2 Y2, or take everything with --whole-frame"
+            raise InputError(f"{why}, and text around it may name the patient: {remedy}")
         if region is not None:
             x1, y1, x2, y2 = source.region = region
             if not (0 <= x1 < x2 <= source.width and 0 <= y1 < y2 <= source.height):
-                size = f"{source.width}x{source.height} pixels"
                 raise InputError(f"{name}: --region {x1} {y1} {x2} {y2} is no box inside its frames of {size}")
         else:
             source.notes.append("whole frames were taken: text burned into them stays, patient names too")

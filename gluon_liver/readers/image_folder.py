@@ -41,10 +41,9 @@ def open_image_folder(folder: Path, name: str) -> FrameSource:
         for index, path in enumerate(paths):
             frame = _read_image(path, f"{name}, frame {index}")
             if frame.shape[:2] != (height, width):
-                raise InputError(
-                    f"{name}, frame {index} has {frame.shape[1]}x{frame.shape[0]} pixels, the first {width}x{height}; "
-                    "give recordings of different sizes as folders of their own"
-                )
+                sizes = f"{frame.shape[1]}x{frame.shape[0]} pixels, the first {width}x{height}"
+                remedy = "give recordings of different sizes as folders of their own"
+                raise InputError(f"{name}, frame {index} has {sizes}; {remedy}")
             yield frame
 
     return FrameSource("folder", height, width, (0, 0, width, height), whole_frames, hash_files(paths))

@@ -23,8 +23,6 @@ from .image_folder import JPEG_END
 
 # start codes of MPEG program streams (ISO/IEC 13818-1 2.5.3): the prefix of all, of a pack, of the end
 START_CODE, PACK, PROGRAM_END = b"\x00\x00\x01", 0xBA, 0xB9
-MPEG_SEQUENCE_HEADER = b"\x00\x00\x01\xb3"
-VP8_KEY_FRAME = b"\x9d\x01\x2a"
 # start-of-frame markers of JPEG that carry height and width (baseline, extended, progressive)
 JPEG_FRAME_MARKERS = (0xC0, 0xC1, 0xC2)
 
@@ -52,8 +50,7 @@ def open_video(path: Path, name: str) -> FrameSource:
         raise OversizeError(f"{name} has frames of {width}x{height} pixels; the bound is {MAX_SIDE} a side")
     notes: List[str] = []
     if codec not in SIZE_OF:
-        known = codec.decode("ascii", "replace")
-        known = known if known.isalnum() else "unknown"
+        known = codec.decode("ascii") if codec.isalnum() else "unknown"
         notes.append(f"a change of the frame size inside the video cannot be seen in its codec ({known})")
 
     def whole_frames() -> Iterator[Array]:
@@ -72,16 +69,9 @@ def open_video(path: Path, name: str) -> FrameSource:
         if note not in notes:
             notes.append(note)
 
-    return FrameSource(
-        "video",
-        height,
-        width,
-        (0, 0, width, height),
-        whole_frames,
-        hash_file(path),
-        notes=notes,
-        frames_per_second=plausible_rate(rate),
-    )
+    source = FrameSource("video", height, width, (0, 0, width, height), whole_frames, hash_file(path))
+    source.notes, source.frames_per_second = notes, plausible_rate(rate)
+    return source
 
 
 def coded_frames(path: Path) -> int:
@@ -111,28 +101,20 @@ def _opened(path: Path, name: str, *options: int) -> Iterator[cv2.VideoCapture]:
 
 
 def _images(capture: cv2.VideoCapture) -> Iterator[Array]:
-    while True:
-        there, image = capture.read()
-        if not there:
-            return
+    there, image = capture.read()
+    while there:
         yield image
+        there, image = capture.read()
 
 
 class _Packets(NamedTuple):
-    """What the coded frames of a video say.
+    """What the coded frames of a video say."""
 
-    frames: how many there are.
-    sizes: (width, height) that they state.
-    has_end: of the last one.
-    codec: four lower-case characters.
-    rate: frames a second as OpenCV has them.
-    """
-
-    frames: int
-    sizes: Set[Tuple[int, int]]
-    has_end: bool
-    codec: bytes
-    rate: float
+    frames: int  # how many there are
+    sizes: Set[Tuple[int, int]]  # (width, height) that they state
+    has_end: bool  # of the last one
+    codec: bytes  # four lower-case characters
+    rate: float  # frames a second as OpenCV has them
 
 
 def _read_packets(path: Path, name: str) -> _Packets:
@@ -144,13 +126,13 @@ def _read_packets(path: Path, name: str) -> _Packets:
         for image in _images(capture):
             frames, packet = frames + 1, image.tobytes()
             sizes.add(size_of(packet) if size_of else None)
-    stated = {size for size in sizes if size is not None}
+    stated = {size for size in sizes if size}
     return _Packets(frames, stated, codec != b"mjpg" or JPEG_END in packet[-64:], codec, rate)
 
 
 def _mpeg_size(packet: bytes) -> Optional[Tuple[int, int]]:
     """Width and height, 12 bits each, after a sequence header code (ISO/IEC 11172-2 2.4.2.3, 13818-2 6.2.2.1)."""
-    place = packet.find(MPEG_SEQUENCE_HEADER)
+    place = packet.find(b"\x00\x00\x01\xb3")
     if place < 0 or len(packet) < place + 7:
         return None
     a, b, c = packet[place + 4 : place + 7]
@@ -171,7 +153,7 @@ def _jpeg_size(packet: bytes) -> Optional[Tuple[int, int]]:
 
 def _vp8_size(packet: bytes) -> Optional[Tuple[int, int]]:
     """Width and height, 14 bits each, of a key frame after its tag of 3 bytes and start code (RFC 6386 9.1)."""
-    if len(packet) < 10 or packet[0] & 1 or packet[3:6] != VP8_KEY_FRAME:
+    if len(packet) < 10 or packet[0] & 1 or packet[3:6] != b"\x9d\x01\x2a":
         return None
     width, height = struct.unpack("<HH", packet[6:10])
     return width & 0x3FFF, height & 0x3FFF

@@ -18,10 +18,8 @@ def open_writer(path: Path, *, width: int, height: int, frames_per_second: float
     """
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), frames_per_second, (width, height))
     if not writer.isOpened():
-        raise InputError(
-            f"a video cannot be written to {path.parent}: is the folder there and writable, and has this OpenCV an "
-            "MPEG-4 encoder?"
-        )
+        ask = "is the folder there and writable, and has this OpenCV an MPEG-4 encoder?"
+        raise InputError(f"a video cannot be written to {path.parent}: {ask}")
     return writer
 
 
@@ -32,6 +30,5 @@ def check_written(path: Path, frames: int, *, name: str) -> None:
     """
     written = coded_frames(path)
     if written < frames:
-        if path.exists():
-            path.unlink()
+        path.unlink(missing_ok=True)
         raise InputError(f"{name}: {written} of {frames} frames could be written: is the disk full?")

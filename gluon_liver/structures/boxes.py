@@ -22,12 +22,9 @@ def box_iou(boxes: Array, others: Array) -> FloatArray:
     """
     a = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     b = np.asarray(others, dtype=np.float64).reshape(-1, 4)
-    corner_low = np.maximum(a[:, None, :2], b[None, :, :2])
-    corner_high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    sides = np.clip(corner_high - corner_low, 0.0, None)
-    intersection = sides[..., 0] * sides[..., 1]
-    area_a = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
-    area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
+    sides = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    intersection = np.clip(sides, 0.0, None).prod(axis=-1)
+    area_a, area_b = ((boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (a, b))
     union = area_a[:, None] + area_b[None, :] - intersection
     overlap: FloatArray = np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
     return overlap

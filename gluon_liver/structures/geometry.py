@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Tuple
 
@@ -54,10 +56,7 @@ class Geometry:
     def slice_centres(self) -> FloatArray:
         """(nz, 3) world points in mm at the middle of every slice."""
         nz, ny, nx = self.size
-        index = np.empty((nz, 3), dtype=np.float64)
-        index[:, 0] = np.arange(nz)
-        index[:, 1:] = ((ny - 1) / 2, (nx - 1) / 2)
-        return self.index_to_world(index)
+        return self.index_to_world(np.array([(z, (ny - 1) / 2, (nx - 1) / 2) for z in range(nz)]))
 
     def same_grid(self, other: Geometry, *, tolerance: float = 1e-3) -> bool:
         """Whether both grids put every voxel at the same place, within ``tolerance`` voxels at the corners."""
@@ -69,12 +68,8 @@ class Geometry:
 
     def to_json(self) -> Dict[str, Any]:
         """The fields as lists, for :func:`json.dumps`."""
-        return {
-            "origin": list(self.origin),
-            "spacing": list(self.spacing),
-            "direction": [list(row) for row in self.direction],
-            "size": list(self.size),
-        }
+        lists: Dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))  # tuples become lists
+        return lists
 
     @classmethod
     def from_json(cls, record: Any) -> Geometry:
@@ -85,10 +80,8 @@ class Geometry:
             direction = np.asarray(record["direction"], dtype=np.float64).reshape(3, 3)
             nz, ny, nx = (int(n) for n in record["size"])
         except (KeyError, TypeError, ValueError) as error:
-            raise GeometryError(
-                "a geometry needs origin (3), spacing (3), direction (3x3) and size (3): "
-                f"{type(error).__name__} while reading it"
-            ) from error
+            needs = "a geometry needs origin (3), spacing (3), direction (3x3) and size (3)"
+            raise GeometryError(f"{needs}: {type(error).__name__} while reading it") from error
         numbers = np.concatenate([origin, spacing, direction.ravel()])
         if min(nz, ny, nx) < 1 or not np.isfinite(numbers).all() or spacing.min() <= 0:
             raise GeometryError("a geometry needs finite numbers, spacing above 0 and three sizes of 1 or more")

@@ -54,10 +54,8 @@ class ImageResult:
         if not np.isfinite(scores).all():
             raise InputError(f"{where}: scores hold a value that is not finite")
         object.__setattr__(self, "image_id", int(self.image_id))
-        arrays: Dict[str, Array] = dict(
-            gt_boxes=gt_boxes, gt_labels=gt_labels, boxes=boxes, scores=scores, labels=labels
-        )
-        for name, array in arrays.items():
+        arrays: Sequence[Array] = (gt_boxes, gt_labels, boxes, scores, labels)
+        for name, array in zip(_JSON_KEYS[2:], arrays):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
 
@@ -98,10 +96,8 @@ def check_results(results: Sequence[ImageResult], classes: Sequence[str]) -> Lis
         for name in ("gt_labels", "labels"):
             labels = getattr(result, name)
             if len(labels) and labels.max() >= len(classes):
-                raise InputError(
-                    f"image {result.image_id}: {name} holds {labels.max()}, but the classes are "
-                    f"0 to {len(classes) - 1} ({', '.join(classes)})"
-                )
+                known = f"0 to {len(classes) - 1} ({', '.join(classes)})"
+                raise InputError(f"image {result.image_id}: {name} holds {labels.max()}, but the classes are {known}")
     return ordered
 
 

@@ -44,9 +44,7 @@ def read_caffemodel(path: Union[str, Path]) -> Dict[str, List[Array]]:
 def _net(message: memoryview) -> Dict[str, List[Array]]:
     layers: Dict[str, List[Array]] = {}
     for number, wire, value in _fields(message):
-        if number not in LAYERS or wire != LENGTH:
-            continue
-        name, blobs = _layer(value, *LAYERS[number])
+        name, blobs = _layer(value, *LAYERS[number]) if number in LAYERS and wire == LENGTH else ("", [])
         if blobs and name in layers:
             raise InputError(f"two layers with weights are called {name!r}")
         if blobs:
@@ -108,17 +106,14 @@ def _fields(message: memoryview) -> Iterator[Tuple[int, int, Any]]:
         number, wire = tag >> 3, tag & 7
         if number == 0 or wire not in (VARINT, LENGTH, *FIXED):
             raise InputError(f"field {number} of wire type {wire} at byte {begin} of a message: it is no protobuf")
+        # the value itself, or the length of what follows
+        size, position = (FIXED[wire], position) if wire in FIXED else _varint(message, position)
         if wire == VARINT:
-            value, position = _varint(message, position)
-            yield number, wire, value
+            yield number, wire, size
             continue
-        size = FIXED.get(wire, 0)
-        if wire == LENGTH:
-            size, position = _varint(message, position)
-        if size > len(message) - position:
-            raise InputError(
-                f"field {number} announces {size} bytes where {len(message) - position} are left: it is cut or damaged"
-            )
+        left = len(message) - position
+        if size > left:
+            raise InputError(f"field {number} announces {size} bytes where {left} are left: it is cut or damaged")
         yield number, wire, message[position : position + size]
         position += size
 

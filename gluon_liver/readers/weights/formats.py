@@ -28,20 +28,8 @@ SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 PARALLEL = "module."
 # what zipfile, pickle and NumPy raise on damaged or forged content
 DAMAGE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    pickle.UnpicklingError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError, SyntaxError, TypeError),
+    *(ValueError, pickle.UnpicklingError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
 FORMATS = "MXNet .params, .npz, .safetensors, or torch.save's .pth/.pt/.bin"
 
@@ -83,20 +71,16 @@ def read_module_params(path: Union[str, Path]) -> Dict[str, Array]:
     if not head.startswith(MXNET_MAGIC):
         raise InputError(f"{path} is no parameter file of MXNet: it begins with {head[:16]!r}")
     if head[24:28] == MXNET_NP_ARRAY:
-        raise InputError(
-            f"{path} was saved in NumPy mode, which MXNet 1.0 cannot read: load it under mxnet.util.np_shape(True) and "
-            "save it again without"
-        )
+        remedy = "load it under mxnet.util.np_shape(True) and save it again without"
+        raise InputError(f"{path} was saved in NumPy mode, which MXNet 1.0 cannot read: {remedy}")
     try:
         arrays = _load_params(path, np_mode=False)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     for name, array in arrays.items():
         if not name.startswith(("arg:", "aux:")):
-            raise InputError(
-                f"{path}: {name!r} begins with neither arg: nor aux:, so no Module saved it; Gluon's save_parameters "
-                "writes such files"
-            )
+            why = "so no Module saved it; Gluon's save_parameters writes such files"
+            raise InputError(f"{path}: {name!r} begins with neither arg: nor aux:, {why}")
         if array.stype != "default" or array.dtype != np.float32:
             raise InputError(f"{path}: {name} is {array.stype}, {np.dtype(array.dtype).name}; dense float32 is wanted")
     return {name: array.asnumpy() for name, array in arrays.items()}
@@ -117,7 +101,8 @@ def _read(path: Path) -> Dict[str, Array]:
     except DAMAGE as error:
         raise InputError(f"it is damaged or forged ({type(error).__name__}: {error})") from error
     if head.startswith(MXNET_MAGIC):
-        return _read_params(path, np_mode=head[24:28] == MXNET_NP_ARRAY)
+        params = _load_params(path, np_mode=head[24:28] == MXNET_NP_ARRAY).items()
+        return {(name[4:] if name.startswith(("arg:", "aux:")) else name): array.asnumpy() for name, array in params}
     if head[8:9] == b"{":
         return _read_safetensors(path)
     if head.startswith(b"PK\x03\x04"):
@@ -142,11 +127,6 @@ def _read_archive(path: Path) -> Dict[str, Array]:
     if broken:
         raise InputError(f"its entry {broken[0]}.npy is not an array")
     return arrays
-
-
-def _read_params(path: Path, *, np_mode: bool) -> Dict[str, Array]:
-    arrays = _load_params(path, np_mode=np_mode).items()
-    return {(name[4:] if name.startswith(("arg:", "aux:")) else name): array.asnumpy() for name, array in arrays}
 
 
 def _load_params(path: Path, *, np_mode: bool) -> Dict[str, Any]:

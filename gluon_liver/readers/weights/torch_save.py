@@ -27,18 +27,8 @@ LEGACY_MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 LEGACY_PROTOCOL = 1001
 
 # What a storage class of the pickle means. bfloat16 is the upper half of a float32, which NumPy does not know.
-STORAGES = {
-    "DoubleStorage": "<f8",
-    "FloatStorage": "<f4",
-    "HalfStorage": "<f2",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
-}
+_KINDS = dict(Double="<f8", Float="<f4", Half="<f2", BFloat16="bfloat16", Long="<i8", Int="<i4", Short="<i2")
+STORAGES = {f"{name}Storage": kind for name, kind in {**_KINDS, "Char": "i1", "Byte": "u1", "Bool": "?"}.items()}
 # Whatever calls or makes something gets it from TensorUnpickler.find_class. Left out are opcodes that protocols 2 to 4
 # do not write, and those that size memory by a number in the file.
 OPCODES = frozenset(
@@ -192,28 +182,20 @@ def arrays(tree: Any, raw: Callable[[str], memoryview], *, file_bytes: int) -> D
     A tensor may not be larger than its storage, nor may all storages and tensors together be more than EXPANSION
     times the file: views shared by several names are common, but a few bytes must not become gigabytes.
     """
-    named = state_dict(tree)
     cache: Dict[str, memoryview] = {}
     result, total = {}, 0
-    for name, tensor in named.items():
+    for name, tensor in state_dict(tree).items():
         storage = tensor.storage
         if storage.key not in cache:
             cache[storage.key] = raw(storage.key)
             total += len(cache[storage.key])
         item = item_size(storage.kind)
         available = min(storage.numbers, len(cache[storage.key]) // item)
-        count = math.prod(tensor.size)
+        count, same_rank = math.prod(tensor.size), len(tensor.size) == len(tensor.stride) <= 8
         last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.size, tensor.stride))
-        if (
-            len(tensor.size) != len(tensor.stride)
-            or len(tensor.size) > 8
-            or count > available
-            or (count and last >= available)
-        ):
-            raise InputError(
-                f"{name} {tensor.size} (offset {tensor.offset}, strides {tensor.stride}) does not fit its storage "
-                f"of {available} numbers: the file is damaged or forged"
-            )
+        if not same_rank or count > available or (count and last >= available):
+            view = f"{name} {tensor.size} (offset {tensor.offset}, strides {tensor.stride})"
+            raise InputError(f"{view} does not fit its storage of {available} numbers: the file is damaged or forged")
         total += count * item
         if total > EXPANSION * file_bytes:
             raise InputError(f"its tensors take more than {EXPANSION} times the {file_bytes} bytes of the file")
@@ -222,9 +204,9 @@ def arrays(tree: Any, raw: Callable[[str], memoryview], *, file_bytes: int) -> D
 
 
 def state_dict(tree: Any) -> Mapping[str, Tensor]:
-    """The mapping of names to tensors in what was saved: itself, or under one of WRAPPERS.
+    """The mapping of names to tensors in what was saved, itself or under one of WRAPPERS; other entries are left out.
 
-    Entries that are not tensors are left out. Raises :class:`InputError` when there is no tensor.
+    Raises :class:`InputError` when there is no tensor.
     """
     for _ in range(len(WRAPPERS) + 1):
         if not isinstance(tree, dict):
