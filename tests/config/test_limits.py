@@ -126,11 +126,7 @@ PHASES = {"row": "R-50 multi-modal", "data.slices": 9, "network.multi_modal": Tr
 @pytest.mark.parametrize(
     "fits, change, message",
     [
-        (
-            {"row": None, "data.slices": 9},
-            {"row": "R-101"},
-            "row is 'R-101': it must be null, or the row that the network is",
-        ),
+        ({"row": None, "data.slices": 9}, {"row": "R-101"}, "row is 'R-101': it must be null, or the row that"),
         ({}, {"data.slices": 9}, "row is 'R-50': it must be null, or the row that the network is"),
         (US, {"row": "R-50"}, "row is 'R-50': it must be None with model us-faster-rcnn"),
         (US, {"data.slices": 9}, "data.slices is 9: it must be 1 with"),

@@ -56,6 +56,7 @@ def write(ds, path, *, syntax=ExplicitVRLittleEndian):
     ds.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
     ds.file_meta.MediaStorageSOPClassUID = ds.get("SOPClassUID", CT)
     ds.file_meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", uid(9))
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if pydicom.__version__.startswith("2."):
         ds.is_little_endian = ds.file_meta.TransferSyntaxUID.is_little_endian

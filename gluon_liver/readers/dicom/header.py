@@ -56,17 +56,10 @@ def _read_open_file(stream: BinaryIO, path: Path, number: int, name: str) -> Fil
             check_inflated(stream, name)
         dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=not has_preamble)
         sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
-        header = FileHeader(
-            file=number,
-            path=path,
-            patient_id=text(dataset, "PatientID"),
-            study_uid=text(dataset, "StudyInstanceUID"),
-            series_uid=text(dataset, "SeriesInstanceUID"),
-            sop_instance_uid=text(dataset, "SOPInstanceUID"),
-            description=text(dataset, "SeriesDescription"),
-            slices=[],
-            phantom=is_phantom(dataset),
-        )
+        study, series = text(dataset, "StudyInstanceUID"), text(dataset, "SeriesInstanceUID")
+        image, description = text(dataset, "SOPInstanceUID"), text(dataset, "SeriesDescription")
+        header = FileHeader(number, path, text(dataset, "PatientID"), study, series, image, description, [])
+        header.phantom = is_phantom(dataset)
         modality = text(dataset, "Modality")
     except PARSE_ERRORS as error:
         if not has_preamble:
@@ -130,20 +123,10 @@ def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, 
     layout = bit_layout(dataset, name)
     expected = rows * columns * frames * layout.bits_allocated // 8
     offset, big_endian = locate_pixels(stream, size, name, transfer_syntax, expected, layout.bits_allocated)
-    common: Dict[str, Any] = dict(
-        file=header.file,
-        path=header.path,
-        frames=frames,
-        sop_instance_uid=header.sop_instance_uid,
-        frame_of_reference=text(dataset, "FrameOfReferenceUID"),
-        rows=rows,
-        columns=columns,
-        layout=layout,
-        padding=padding_range(dataset, layout, name),
-        transfer_syntax=transfer_syntax,
-        pixel_offset=offset,
-        big_endian=big_endian,
-    )
+    common: Dict[str, Any] = dict(file=header.file, path=header.path, sop_instance_uid=header.sop_instance_uid)
+    common.update(frames=frames, rows=rows, columns=columns, layout=layout, transfer_syntax=transfer_syntax)
+    common.update(pixel_offset=offset, big_endian=big_endian, padding=padding_range(dataset, layout, name))
+    common.update(frame_of_reference=text(dataset, "FrameOfReferenceUID"))
     groups = functional_groups(dataset, frames, name) if enhanced else [(None, dataset, dataset, dataset, dataset, ())]
     for frame, plane, orient, measures, rescale, frame_type in groups:
         where = name if frame is None else f"{name}, frame {frame + 1}"
@@ -157,17 +140,9 @@ def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, 
         spacing = numbers(measures, "PixelSpacing", 2, where)
         if min(spacing) <= 0:
             raise GeometryError(f"{where}: PixelSpacing must be above 0")
-        slope = numbers(rescale, "RescaleSlope", 1, where)[0]
+        (slope,), (intercept,) = (numbers(rescale, "Rescale" + word, 1, where) for word in ("Slope", "Intercept"))
         if slope == 0:
             raise DicomError(f"{where}: RescaleSlope is 0")
-        header.slices.append(
-            SliceHeader(
-                frame=frame,
-                position=numbers(plane, "ImagePositionPatient", 3, where),
-                orientation=orientation,
-                pixel_spacing=spacing,
-                slope=slope,
-                intercept=numbers(rescale, "RescaleIntercept", 1, where)[0],
-                **common,
-            )
-        )
+        position = numbers(plane, "ImagePositionPatient", 3, where)
+        common.update(frame=frame, position=position, orientation=orientation, pixel_spacing=spacing)
+        header.slices.append(SliceHeader(slope=slope, intercept=intercept, **common))

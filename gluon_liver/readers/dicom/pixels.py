@@ -23,6 +23,7 @@ from .file_header import SliceHeader
 from .tags import BitLayout, text
 
 AIR_HU = -1024
+CONVERT = "convert the file to Explicit VR Little Endian"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 RLE = "1.2.840.10008.1.2.5"
 MAX_INFLATED_BYTES = 2**31
@@ -36,10 +37,8 @@ PARSE_ERRORS = (
 )
 DECODE_ERRORS = PARSE_ERRORS + (OSError,)
 # What describes pixels, for GDCM.
-DESCRIPTION = (
-    "SamplesPerPixel PhotometricInterpretation Rows Columns NumberOfFrames BitsAllocated BitsStored HighBit "
-    "PixelRepresentation PixelData"
-).split()
+DESCRIPTION = """SamplesPerPixel PhotometricInterpretation Rows Columns NumberOfFrames BitsAllocated BitsStored HighBit
+PixelRepresentation PixelData""".split()
 
 
 def check_inflated(stream: BinaryIO, name: str) -> None:
@@ -102,9 +101,8 @@ def locate_pixels(
 def check_length(available: int, expected: int, name: str) -> None:
     """Raise :class:`TruncatedFileError` where fewer bytes of pixels are there than the header announces."""
     if available < expected:
-        raise TruncatedFileError(
-            f"{name} is cut short: its pixel data hold {available} bytes, the header announces {expected}"
-        )
+        sizes = f"its pixel data hold {available} bytes, the header announces {expected}"
+        raise TruncatedFileError(f"{name} is cut short: {sizes}")
 
 
 def read_native(path: Path, kind: str, pixels: int, offset: int, name: str) -> Array:
@@ -145,11 +143,9 @@ def is_compressed(transfer_syntax: str) -> bool:
 
 def not_decoded(transfer_syntax: str, name: str) -> PixelDataError:
     """The error for pixel data that no decoder takes."""
-    return PixelDataError(
-        f"{name}: its pixel data ({pydicom.uid.UID(transfer_syntax).name}) cannot be decoded: they are damaged, or a "
-        "decoder is missing; install pylibjpeg, pylibjpeg-libjpeg and pylibjpeg-openjpeg, or convert the file to "
-        "Explicit VR Little Endian"
-    )
+    what = f"{name}: its pixel data ({pydicom.uid.UID(transfer_syntax).name}) cannot be decoded"
+    remedy = f"install pylibjpeg, pylibjpeg-libjpeg and pylibjpeg-openjpeg, or {CONVERT}"
+    return PixelDataError(f"{what}: they are damaged, or a decoder is missing; {remedy}")
 
 
 def read_words(header: SliceHeader, name: str) -> Array:
@@ -172,10 +168,8 @@ def hounsfield(words: Array, header: SliceHeader) -> Array:
     hu = stored * np.float64(header.slope) + header.intercept
     if header.padding is not None:
         low, high = header.padding
-        padded = (stored >= low) & (stored <= high)
-        # Some writers fill all allocated bits of padding, beyond the stored ones.
-        padded |= (words >= low) & (words <= high)
-        hu[padded] = AIR_HU
+        for values in (stored, words):  # some writers fill all allocated bits of padding, beyond the stored ones
+            hu[(values >= low) & (values <= high)] = AIR_HU
     return np.clip(np.rint(hu), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
 
 
@@ -195,9 +189,7 @@ def _decode(header: SliceHeader, pixels: int, name: str) -> Array:
     dataset, data = read_encoded(header.path, name)
     syntax = pydicom.uid.UID(header.transfer_syntax)
     if syntax not in pydicom.uid.AllTransferSyntaxes:
-        raise PixelDataError(
-            f"{name} uses a private or unknown transfer syntax; convert it to Explicit VR Little Endian"
-        )
+        raise PixelDataError(f"{name} uses a private or unknown transfer syntax; {CONVERT}")
     if not is_compressed(syntax):
         check_length(len(data), pixels * header.layout.bits_allocated // 8, name)
     try:

@@ -11,9 +11,7 @@ from typing import Optional, Sequence, Tuple
 import numpy as np
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.1"
-LEGACY_CONVERTED_ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.2"
-ENHANCED_CLASSES = (ENHANCED_CT_IMAGE, LEGACY_CONVERTED_ENHANCED_CT_IMAGE)
+ENHANCED_CLASSES = (CT_IMAGE + ".1", CT_IMAGE + ".2")  # Enhanced CT Image, Legacy Converted Enhanced CT Image
 CT_CLASSES = (CT_IMAGE,) + ENHANCED_CLASSES
 
 # (SOP class UID or a prefix that ends with a dot, kind, what it is)

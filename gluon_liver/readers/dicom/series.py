@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple, Union
 
@@ -88,24 +89,18 @@ def without_copies(headers: Sequence[FileHeader], scan: Scan) -> List[FileHeader
         intact = [header for header in copies if header.slices] or copies[:1]
         first = intact[0]
         if any(_content(header) != _content(first) for header in intact[1:]):
-            first.defect = DicomError(
-                f"{file_range(intact)} share a SOPInstanceUID but differ in series, size or position"
-            )
-            first.slices = []
+            why = "share a SOPInstanceUID but differ in series, size or position"
+            first.slices, first.defect = [], DicomError(f"{file_range(intact)} {why}")
         files.append(first)
-        for header in copies:
-            if header is not first:
-                reason = f"another copy of file {first.file:04d} (same SOPInstanceUID)"
-                scan.rejected.append(Rejection(f"file {header.file:04d}", reason, "duplicate"))
+        reason = f"another copy of file {first.file:04d} (same SOPInstanceUID)"
+        others = (header.file for header in copies if header is not first)
+        scan.rejected.extend(Rejection(f"file {file:04d}", reason, "duplicate") for file in others)
     return files
 
 
 def _content(header: FileHeader) -> Any:
-    return (
-        header.study_uid,
-        header.series_uid,
-        [(s.rows, s.columns, s.position, s.orientation, s.pixel_spacing, s.slope, s.intercept) for s in header.slices],
-    )
+    fields = attrgetter("rows", "columns", "position", "orientation", "pixel_spacing", "slope", "intercept")
+    return header.study_uid, header.series_uid, list(map(fields, header.slices))
 
 
 def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[SeriesFiles]:
@@ -125,10 +120,8 @@ def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[S
     groups = [parts[look] for look in sorted(parts, key=lambda look: (-len(parts[look]), look))] or [[]]
     for stray in [group for group in groups[1:] if len(group) < MIN_PART_SLICES]:
         groups.remove(stray)
-        reason = (
-            f"{len(stray)} image(s) of series {number:02d} differ from its {len(groups[0])} others "
-            "in size, orientation, pixel spacing or frame of reference"
-        )
+        of = f"{len(stray)} image(s) of series {number:02d} differ from its {len(groups[0])} others"
+        reason = f"{of} in size, orientation, pixel spacing or frame of reference"
         scan.rejected.append(Rejection(file_range(stray), reason, "mixed-series", len(stray)))
         scan.unused.update((slice_uid(one), "it differs from the rest of its series") for one in stray)
     defects = tuple(header.defect for header in files if header.defect)
@@ -136,20 +129,10 @@ def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[S
     patients = Counter(header.patient_id for header in files)
     if len(patients) > 1:
         defects += (DicomError(f"series {number:02d} carries {len(patients)} different PatientIDs"),)
-    return [
-        SeriesFiles(
-            number=number,
-            part=part if len(groups) > 1 else 0,
-            patient_id=first.patient_id,
-            study_uid=first.study_uid,
-            series_uid=first.series_uid,
-            description=first.description,
-            slices=tuple(group),
-            defects=defects,
-            phantom=any(header.phantom for header in files),
-        )
-        for part, group in enumerate(groups, 1)
-    ]
+    whose = (first.patient_id, first.study_uid, first.series_uid, first.description)
+    phantom = any(header.phantom for header in files)
+    parts_of = enumerate(groups, 1) if len(groups) > 1 else [(0, groups[0])]
+    return [SeriesFiles(number, part, *whose, tuple(group), defects, phantom) for part, group in parts_of]
 
 
 def file_range(files: Sequence[Union[FileHeader, SliceHeader]]) -> str:

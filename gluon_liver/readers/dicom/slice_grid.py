@@ -8,18 +8,11 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple, Type
+from typing import Sequence, Tuple, Type
 
 import numpy as np
 
-from gluon_liver.errors import (
-    DuplicateSliceError,
-    GantryTiltError,
-    GeometryError,
-    OversizeError,
-    SliceGapError,
-    SliceSpacingError,
-)
+from gluon_liver import errors
 from gluon_liver.structures.arrays import BoolArray, FloatArray
 from gluon_liver.structures.geometry import Geometry, triple
 
@@ -57,7 +50,9 @@ def build_grid(slices: Sequence[SliceHeader], name: str, *, regrid: bool = False
     says which one is right. ``name`` stands for the series in messages.
     """
     if len(slices) < 2:
-        raise GeometryError(f"{name} has one slice; spacing is taken from positions, so a series needs two or more")
+        raise errors.GeometryError(
+            f"{name} has one slice; spacing is taken from positions, so a series needs two or more"
+        )
     row, column = np.asarray(slices[0].orientation[:3]), np.asarray(slices[0].orientation[3:])
     upward, along = project_positions(slices)
     order = np.argsort(along, kind="stable")
@@ -65,23 +60,31 @@ def build_grid(slices: Sequence[SliceHeader], name: str, *, regrid: bool = False
     files = [slices[i] for i in order]
     steps = np.diff(along)
 
+    def refuse(error: Type[errors.GeometryError], what: str, where: BoolArray, hint: str) -> None:
+        """Raise ``error``, listing the pairs of neighbours at which ``where`` is true."""
+        labels = [f"file {one.file:04d}" + ("" if one.frame is None else f" frame {one.frame + 1}") for one in files]
+        places = np.flatnonzero(where)
+        sizes = [f"({steps[i]:.3f} mm instead of {usual:.3f} mm)" for i in places[:MAX_LISTED]]
+        pairs = [f"{labels[i]} and {labels[i + 1]} {size}" for i, size in zip(places, sizes)]
+        pairs += [f"{len(places) - MAX_LISTED} more"] * (len(places) > MAX_LISTED)
+        raise error(f"{name} {what} between {'; '.join(pairs)}. {hint}.")
+
     same = steps < SAME_POSITION_MM
     usual = statistics.median_low(steps[~same].tolist() or [0.0])
     if same.any():
         hint = "Nothing says which is right: several phases may share the series; split it or remove one set"
-        _refuse(DuplicateSliceError, f"{name} has different slices at one position:", files, same, steps, usual, hint)
+        refuse(errors.DuplicateSliceError, "has different slices at one position:", same, hint)
     wide = steps > GAP_FACTOR * usual
     if wide.any() and not regrid:
         hint = "Add the missing files, or import with --regrid to interpolate between positions"
-        _refuse(SliceGapError, f"{name} lacks slices", files, wide, steps, usual, hint)
+        refuse(errors.SliceGapError, "lacks slices", wide, hint)
     spacing = float(along[-1] - along[0]) / len(steps)
     uneven = np.abs(steps - spacing) > SPACING_TOLERANCE * spacing
     if uneven.any() and not regrid:
         # List against the usual step, which most slices keep; the mean moves with the outliers.
         off = np.abs(steps - usual) > SPACING_TOLERANCE * usual
-        off = off if off.any() else uneven
         hint = "Import with --regrid to interpolate between positions"
-        _refuse(SliceSpacingError, f"{name} is unevenly spaced (over 1 %)", files, off, steps, usual, hint)
+        refuse(errors.SliceSpacingError, "is unevenly spaced (over 1 %)", off if off.any() else uneven, hint)
 
     pixel_spacing = np.asarray(slices[0].pixel_spacing)
     middle = len(files) // 2
@@ -89,15 +92,13 @@ def build_grid(slices: Sequence[SliceHeader], name: str, *, regrid: bool = False
     drift = in_plane - in_plane[middle]
     tilted = np.ptp(drift, axis=0).max() > MAX_DRIFT_PIXELS
     if tilted and not regrid:
-        raise GantryTiltError(_describe_drift(name, positions, upward, drift))
+        raise errors.GantryTiltError(_describe_drift(name, positions, upward, drift))
+    place, count = np.arange(len(files), dtype=np.float64), len(files)
     if uneven.any():
-        place = (along - along[0]) / usual
+        place, spacing = (along - along[0]) / usual, usual
         count = int(np.floor(place[-1] + 0.5)) + 1
-        spacing = usual
-    else:
-        place, count = np.arange(len(files), dtype=np.float64), len(files)
     if count > MAX_SLICES:
-        raise OversizeError(f"{name} would need {count} slices of {spacing:.3f} mm; the bound is {MAX_SLICES}")
+        raise errors.OversizeError(f"{name} would need {count} slices of {spacing:.3f} mm; the bound is {MAX_SLICES}")
     origin = positions[0] if not tilted else positions[middle] - (along[middle] - along[0]) * upward
     x_row, y_row, z_row = (triple(line) for line in np.stack([row, column, upward], axis=1))
     size = (count, slices[0].rows, slices[0].columns)
@@ -117,29 +118,6 @@ def project_positions(slices: Sequence[SliceHeader]) -> Tuple[FloatArray, FloatA
     return normal, np.array([header.position for header in slices]) @ normal
 
 
-def _refuse(
-    error: Type[GeometryError],
-    what: str,
-    files: List[SliceHeader],
-    where: BoolArray,
-    steps: FloatArray,
-    usual: float,
-    hint: str,
-) -> None:
-    """Raise ``error``, listing the pairs of neighbours at which ``where`` is true."""
-    pairs = [
-        f"{_label(files[i])} and {_label(files[i + 1])} ({steps[i]:.3f} mm instead of {usual:.3f} mm)"
-        for i in np.flatnonzero(where)
-    ]
-    if len(pairs) > MAX_LISTED:
-        pairs[MAX_LISTED:] = [f"{len(pairs) - MAX_LISTED} more"]
-    raise error(f"{what} between {'; '.join(pairs)}. {hint}.")
-
-
-def _label(header: SliceHeader) -> str:
-    return f"file {header.file:04d}" + ("" if header.frame is None else f" frame {header.frame + 1}")
-
-
 def _describe_drift(name: str, positions: FloatArray, upward: FloatArray, drift: FloatArray) -> str:
     """A straight drift is a tilted gantry; any other means slices with different fields of view in one series."""
     way = positions[-1] - positions[0]
@@ -147,11 +125,7 @@ def _describe_drift(name: str, positions: FloatArray, upward: FloatArray, drift:
     line = np.linspace(0, 1, len(drift))[:, None] * (drift[-1] - drift[0]) + drift[0]
     largest = f"{np.ptp(drift, axis=0).max():.1f} pixels"
     if np.abs(drift - line).max() > MAX_DRIFT_PIXELS:
-        return (
-            f"{name}: its slices are shifted against each other in their plane by up to {largest}, not along one line. "
-            "To go on, import with --regrid, which shifts every slice back."
-        )
-    return (
-        f"{name}: the gantry was tilted by {angle:.1f} degrees (the slices drift by {largest} over the stack). To go "
-        "on, import with --regrid, which shears the slices back."
-    )
+        what = f"its slices are shifted against each other in their plane by up to {largest}, not along one line"
+        return f"{name}: {what}. To go on, import with --regrid, which shifts every slice back."
+    what = f"the gantry was tilted by {angle:.1f} degrees (the slices drift by {largest} over the stack)"
+    return f"{name}: {what}. To go on, import with --regrid, which shears the slices back."

@@ -75,10 +75,9 @@ def image_size(dataset: Any, name: str, *, multi_frame: bool = False, samples: i
     rows, columns = count(dataset, "Rows", name), count(dataset, "Columns", name)
     frames = count(dataset, "NumberOfFrames", name) if multi_frame or dataset.get("NumberOfFrames") else 1
     if max(rows, columns) > MAX_SIDE or frames > MAX_SLICES or rows * columns * frames * samples > MAX_VOXELS:
-        raise OversizeError(
-            f"{name} announces {frames} frames of {rows}x{columns} pixels with {samples} sample(s); the bounds are "
-            f"{MAX_SIDE} a side, {MAX_SLICES} frames and {MAX_VOXELS} samples in all"
-        )
+        bounds = f"{MAX_SIDE} a side, {MAX_SLICES} frames and {MAX_VOXELS} samples in all"
+        size = f"{frames} frames of {rows}x{columns} pixels with {samples} sample(s)"
+        raise OversizeError(f"{name} announces {size}; the bounds are {bounds}")
     return frames, rows, columns
 
 

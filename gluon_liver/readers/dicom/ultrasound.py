@@ -15,19 +15,8 @@ from gluon_liver.errors import DicomError, MissingTagError, PixelDataError, Trun
 from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.frame_source import Box, FrameSource, plausible_rate
 
+from . import pixels
 from .header import unreadable
-from .pixels import (
-    DECODE_ERRORS,
-    DEFLATED,
-    PARSE_ERRORS,
-    check_inflated,
-    check_length,
-    is_compressed,
-    locate_pixels,
-    not_decoded,
-    read_encoded,
-    read_native,
-)
 from .tags import count, image_size, is_phantom, text
 from .volume import quiet_pydicom
 
@@ -49,13 +38,13 @@ def open_dicom(path: Path, name: str) -> FrameSource:
         rows, columns = int(header.Rows), int(header.Columns)
         identity, rate = text(header, "SOPInstanceUID"), frame_rate(header)
         patient, phantom = text(header, "PatientID"), is_phantom(header)
-    except PARSE_ERRORS as error:
+    except pixels.PARSE_ERRORS as error:
         raise unreadable(name, error) from error
     if not identity:
         raise MissingTagError(f"{name} has no SOPInstanceUID")
 
     def whole_frames() -> Iterator[Array]:
-        native = offset is not None or text(header.file_meta, "TransferSyntaxUID") == DEFLATED
+        native = offset is not None or text(header.file_meta, "TransferSyntaxUID") == pixels.DEFLATED
         samples = _native(path, header, offset, name) if native else _compressed(path, header, name)
         while True:
             # not held across the yield: it changes filters of the whole process
@@ -65,18 +54,10 @@ def open_dicom(path: Path, name: str) -> FrameSource:
                 return
             yield to_rgb(*frame, header, name)
 
-    return FrameSource(
-        "dicom",
-        rows,
-        columns,
-        region or (0, 0, columns, rows),
-        whole_frames,
-        identity,
-        own_region=region is not None,
-        patient_id=patient,
-        phantom=phantom,
-        frames_per_second=rate,
-    )
+    source = FrameSource("dicom", rows, columns, region or (0, 0, columns, rows), whole_frames, identity)
+    source.own_region, source.frames_per_second = region is not None, rate
+    source.patient_id, source.phantom = patient, phantom
+    return source
 
 
 def frame_rate(header: Any) -> Optional[float]:
@@ -136,16 +117,16 @@ def _read_header(path: Path, name: str) -> Tuple[Any, Optional[int]]:
     size = path.stat().st_size
     try:
         with path.open("rb") as stream:
-            check_inflated(stream, name)
+            pixels.check_inflated(stream, name)
             header = pydicom.dcmread(stream, stop_before_pixels=True)
             syntax = text(header.file_meta, "TransferSyntaxUID")
             if text(header, "SOPClassUID") not in US_CLASSES and text(header, "Modality") != "US":
                 raise DicomError(f"{name} is a DICOM file, but no ultrasound")
-            if syntax != DEFLATED and stream.tell() >= size:
+            if syntax != pixels.DEFLATED and stream.tell() >= size:
                 raise TruncatedFileError(f"{name} ends before its pixel data")
             frames, frame_bytes = _check_layout(header, name)
-            return header, locate_pixels(stream, size, name, syntax, frames * frame_bytes, 8)[0]
-    except PARSE_ERRORS as error:
+            return header, pixels.locate_pixels(stream, size, name, syntax, frames * frame_bytes, 8)[0]
+    except pixels.PARSE_ERRORS as error:
         raise TruncatedFileError(f"{name} is cut short or damaged: its header cannot be parsed") from error
 
 
@@ -158,13 +139,12 @@ def _check_layout(header: Any, name: str) -> Tuple[int, int]:
     frames, rows, columns = image_size(header, name, samples=samples)
     photometric = text(header, "PhotometricInterpretation")
     if SAMPLES.get(photometric) != samples:
-        raise PixelDataError(
-            f"{name}: {samples} sample(s) a pixel with this PhotometricInterpretation are not read; "
-            f"what is read: {', '.join(f'{kind} ({number})' for kind, number in SAMPLES.items())}"
-        )
+        known = ", ".join(f"{kind} ({number})" for kind, number in SAMPLES.items())
+        why = f"{samples} sample(s) a pixel with this PhotometricInterpretation are not read"
+        raise PixelDataError(f"{name}: {why}; what is read: {known}")
     if (header.get("BitsAllocated"), header.get("BitsStored")) != (8, 8) or header.get("PixelRepresentation"):
         raise PixelDataError(f"{name} does not hold unsigned samples of 8 bits; convert it to 8 bits")
-    if photometric == "YBR_FULL_422" and not is_compressed(text(header.file_meta, "TransferSyntaxUID")):
+    if photometric == "YBR_FULL_422" and not pixels.is_compressed(text(header.file_meta, "TransferSyntaxUID")):
         if columns % 2 or header.get("PlanarConfiguration"):
             raise PixelDataError(f"{name}: YBR_FULL_422 needs an even number of columns and PlanarConfiguration 0")
         samples = 2
@@ -177,13 +157,13 @@ def _native(path: Path, header: Any, offset: Optional[int], name: str) -> Iterat
     frames, length = _check_layout(header, name)
     inflated = b""
     if offset is None:
-        _, inflated = read_encoded(path, name)
-        check_length(len(inflated), frames * length, name)
+        _, inflated = pixels.read_encoded(path, name)
+        pixels.check_length(len(inflated), frames * length, name)
     for begin in range(0, frames * length, length):
         if offset is None:
             raw: Array = np.frombuffer(inflated, np.uint8, length, begin)
         else:
-            raw = read_native(path, "u1", length, offset + begin, name)
+            raw = pixels.read_native(path, "u1", length, offset + begin, name)
         yield _arrange(raw, header, photometric), photometric
 
 
@@ -192,8 +172,7 @@ def _arrange(raw: Array, header: Any, photometric: str) -> Array:
     if photometric == "YBR_FULL_422":
         # two pixels in four bytes: Y1 Y2 Cb Cr (PS3.3 C.7.6.3.1.2)
         groups = raw.reshape(rows, columns // 2, 4)
-        colour = np.repeat(groups[..., 2:], 2, axis=1)
-        return np.dstack([groups[..., :2].reshape(rows, columns), colour])
+        return np.dstack([groups[..., :2].reshape(rows, columns), np.repeat(groups[..., 2:], 2, axis=1)])
     if samples == 3 and header.get("PlanarConfiguration"):
         return raw.reshape(samples, rows, columns).transpose(1, 2, 0)
     return raw.reshape(rows, columns, samples)
@@ -201,15 +180,15 @@ def _arrange(raw: Array, header: Any, photometric: str) -> Array:
 
 def _compressed(path: Path, header: Any, name: str) -> Iterator[Tuple[Array, str]]:
     """Frames of compressed files by pydicom's decoders, without any colour conversion of theirs."""
-    dataset, _ = read_encoded(path, name)
+    dataset, _ = pixels.read_encoded(path, name)
     announced, shape = int(header.get("NumberOfFrames") or 1), (int(header.Rows), int(header.Columns), -1)
     decoded = 0
     try:
         for stored, photometric in _decoded(dataset, announced):
             decoded += 1
             yield np.ascontiguousarray(stored.reshape(shape)).astype(np.uint8, copy=False), photometric
-    except DECODE_ERRORS as error:
-        raise not_decoded(text(dataset.file_meta, "TransferSyntaxUID"), f"{name}, frame {decoded}") from error
+    except pixels.DECODE_ERRORS as error:
+        raise pixels.not_decoded(text(dataset.file_meta, "TransferSyntaxUID"), f"{name}, frame {decoded}") from error
     if decoded != announced:
         raise TruncatedFileError(f"{name}: {decoded} frames were decoded, the header announces {announced}")
 
@@ -234,7 +213,7 @@ def _apply_palette(indices: Array, header: Any, name: str) -> Array:
         else:
             from pydicom.pixels import apply_color_lut
         colours = apply_color_lut(indices, header)
-    except DECODE_ERRORS as error:
+    except pixels.DECODE_ERRORS as error:
         raise PixelDataError(f"{name}: its palette cannot be read") from error
     # palettes of 16 bits give words; their upper byte is the colour
     return (colours >> 8 if colours.dtype == np.uint16 else colours)[..., :3].astype(np.uint8)

@@ -60,15 +60,12 @@ def scan_folder(folder: Union[str, Path], *, progress: bool = False) -> Scan:
     dropped: Dict[Tuple[str, str, str], List[FileHeader]] = defaultdict(list)
     with quiet_pydicom():
         for number, path in enumerate(tqdm(paths, desc="headers", unit="file", disable=None if progress else True), 1):
-            name = f"file {number:04d} of {len(paths):04d}"
             try:
-                header = read_header(path, number, name)
-            except NotDicom as error:
-                scan.rejected.append(Rejection(f"file {number:04d}", str(error), "not-dicom"))
-                continue
-            except DicomError as error:
-                scan.dicom_files += 1
-                scan.rejected.append(Rejection(f"file {number:04d}", str(error), type(error).__name__))
+                header = read_header(path, number, f"file {number:04d} of {len(paths):04d}")
+            except (NotDicom, DicomError) as error:
+                kind = "not-dicom" if isinstance(error, NotDicom) else type(error).__name__
+                scan.dicom_files += isinstance(error, DicomError)
+                scan.rejected.append(Rejection(f"file {number:04d}", str(error), kind))
                 continue
             scan.dicom_files += 1
             if header.dropped:
@@ -100,10 +97,8 @@ def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
     slices = series.slices
     count, pixels = len(slices), slices[0].rows * slices[0].columns
     if count > MAX_SLICES or count * pixels > MAX_VOXELS:
-        raise OversizeError(
-            f"{series.name} has {count} slices of {pixels} pixels; "
-            f"the bounds are {MAX_SLICES} slices and {MAX_VOXELS} pixels in all"
-        )
+        bounds = f"{MAX_SLICES} slices and {MAX_VOXELS} pixels in all"
+        raise OversizeError(f"{series.name} has {count} slices of {pixels} pixels; the bounds are {bounds}")
     grid = build_grid(slices, series.name, regrid=regrid)
     stack = np.empty((count, slices[0].rows, slices[0].columns), dtype=np.int16)
     place = np.argsort(grid.order)
@@ -142,10 +137,9 @@ def quiet_pydicom() -> Iterator[None]:
 
 
 def _list_files(folder: Path) -> List[Path]:
-    if not folder.exists():
-        raise InputError(f"{folder}: there is no such folder")
     if not folder.is_dir():
-        raise InputError(f"{folder} is a file; give the folder that holds the DICOM files")
+        is_file = f"{folder} is a file; give the folder that holds the DICOM files"
+        raise InputError(is_file if folder.exists() else f"{folder}: there is no such folder")
 
     def fail(error: OSError) -> None:
         raise InputError(f"a folder below {folder} cannot be read: {error.strerror}") from error
@@ -170,9 +164,9 @@ def _interpolate_slices(
     result = np.empty((nz,) + stack.shape[1:], dtype=np.int16)
     for z in range(nz):
         upper = int(np.clip(np.searchsorted(grid.place, z), 1, len(stack) - 1))
-        lower = upper - 1
-        weight = np.clip((z - grid.place[lower]) / (grid.place[upper] - grid.place[lower]), 0.0, 1.0)
-        result[z] = np.rint(stack[lower] * (1 - weight) + stack[upper] * weight)
+        below, above = grid.place[upper - 1 : upper + 1]
+        weight = np.clip((z - below) / (above - below), 0.0, 1.0)
+        result[z] = np.rint(stack[upper - 1] * (1 - weight) + stack[upper] * weight)
     nearest = np.clip(np.rint(grid.place).astype(int), 0, nz - 1)
     distance = np.abs(grid.place - nearest)
     source_slice = np.full(len(stack), -1)
