@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
-from typing import List, Optional, Sequence, Union
+from typing import Callable, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from gluon_liver.config.schema import Config
 from gluon_liver.data import ct_labels, us_labels
 from gluon_liver.data.ct_dataset import CTDataset, input_phases, shown_phases
 from gluon_liver.data.ct_loader import OpenCase
-from gluon_liver.data.study import Study
+from gluon_liver.data.study import Study, as_array, as_names
 from gluon_liver.data.us_dataset import USDataset
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference.detector import SliceDetector, detect_slices
@@ -33,8 +34,6 @@ CLASSES = {CTDataset.task: ct_labels.CLASSES, USDataset.task: us_labels.CLASSES}
 class VolumeResult:
     """What a detector says of a CT study.
 
-    Attributes
-    ----------
     detections: one :class:`Detections` for each slice, from the feet up, whatever their scores.
     lesions: boxes of neighbouring slices joined, the best score first.
     """
@@ -44,21 +43,21 @@ class VolumeResult:
 
 
 class Detector:
-    """A trained run, ready to detect; made by :func:`load_detector`.
+    """A trained run, ready to detect; made by :func:`load_detector`, also where it is pickled or copied.
 
-    Attributes
-    ----------
-    classes: names by label.
-    checkpoint: the name of the checkpoint that was read.
+    classes: names by label. checkpoint: the name of the checkpoint that was read.
     """
 
     def __init__(self, run: Run, *, device: str = "cpu"):
         context = parse_device(device)
-        self._run = run
+        self._run, self._device = run, device
         self._detector, self.checkpoint = SliceDetector.from_run(run, context=context)
         self.classes = tuple(self._detector.classes)
         us = run.config.task == USDataset.task
         self._stream = StreamDetector(self._detector, context=context) if us else None
+
+    def __reduce__(self) -> Tuple[Callable[..., Detector], Tuple[Path, str]]:
+        return _load, (self._run.folder.resolve(), self._device)
 
     def detect_volume(
         self,
@@ -73,8 +72,6 @@ class Detector:
     ) -> VolumeResult:
         """Boxes in every slice of a CT volume, and the lesions that they join to.
 
-        Parameters
-        ----------
         hu: (Z, Y, X) of the run's reference phase, or (P, Z, Y, X) of several phases on one grid; HU, z rising to the
             head, rows to the back, columns to the patient's left.
         spacing: (dz, dy, dx) in mm.
@@ -83,7 +80,7 @@ class Detector:
         present: bool (P, Z), which slices a phase has; all by default.
         origin, direction: where the volume lies in the patient (see :meth:`Study.from_arrays`), for the centres of
             lesions.
-        score_threshold: of boxes that lesions are made of.
+        score_threshold: 0 to 1, of boxes that lesions are made of.
 
         Boxes are in pixels of the slices. Raises :class:`RunError` for a run on ultrasound and for a network that
         computes no numbers, :class:`InputError` for arrays that do not fit together, and :class:`DatasetError` for
@@ -107,6 +104,10 @@ class Detector:
     def detect_study(self, study: Study, *, score_threshold: float = 0.5) -> VolumeResult:
         """:meth:`detect_volume` of a study, as :func:`gluon_liver.read_study` gives it."""
         self._reference_phase()
+        if not isinstance(study, Study):
+            raise InputError(f"a Study is needed, as read_study gives it, not {type(study).__name__}")
+        if not isinstance(score_threshold, Real) or not 0 <= score_threshold <= 1:
+            raise InputError(f"score_threshold is {score_threshold!r}; a number from 0 to 1 is needed")
         self._run.check_shown(shown_phases(self._run.config, study.phases, study.reference_phase))
         case = OpenCase.in_memory(study, self._run.config.data)
         detections = detect_slices(self._detector, case, progress=False)
@@ -123,8 +124,8 @@ class Detector:
         computes no numbers, :class:`InputError` for another array.
         """
         stream = self._open_stream()
-        frame = np.asarray(frame)
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        frame = as_array(frame, "the frame")
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or not frame.size:
             raise InputError(f"the frame is {frame.dtype} {frame.shape}; uint8 (H, W, 3) is needed")
         return stream.detect(frame).detections
 
@@ -152,6 +153,10 @@ def load_detector(run: Union[str, Path], *, device: str = "cpu") -> Detector:
     return Detector(Run.open(run), device=device)
 
 
+def _load(run: Path, device: str) -> Detector:
+    return load_detector(run, device=device)
+
+
 def build_network(
     config: Union[str, Path, Config],
     *,
@@ -161,8 +166,6 @@ def build_network(
 ) -> DetectionNet:
     """The network of a configuration, a HybridBlock with random weights.
 
-    Parameters
-    ----------
     config: a configuration, the name of one of the package, ``r101-fusion`` say, or a path to a YAML file.
     classes: names by label; those of the papers by default.
     phases: the CT phases of the data, of which a network with ``network.multi_modal`` takes all and others one.
@@ -171,9 +174,9 @@ def build_network(
     The network takes float32 (B, P, 1, D, H, W) of a CT configuration, as :func:`data.images.normalise` makes
     it, or (B, F, 3, H, W) from 0 to 1 of frames, and gives rows (B, K, 6) of class, score and box and a check value,
     see :class:`DetectionNet`. Its parts are ``network.detector``. Raises :class:`ConfigError` for an unknown
-    configuration and for phases that it cannot relate.
+    configuration and for phases that it cannot relate, :class:`InputError` for what are no names.
     """
     config = config if isinstance(config, Config) else load_config(config)
-    classes, count = classes or CLASSES[config.task], input_phases(config, phases)
-    detector = make_detector(config, classes=classes, phases=count, context=parse_device(device))
-    return DetectionNet(detector)
+    classes = as_names(CLASSES[config.task] if classes is None else classes, "classes")
+    count = input_phases(config, as_names(phases, "phases"))
+    return DetectionNet(make_detector(config, classes=classes, phases=count, context=parse_device(device)))

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import pickle
 import re
 import shutil
 import subprocess
@@ -71,12 +72,35 @@ def test_the_place_of_a_volume_moves_the_centres_of_its_lesions(detector, tiny_d
         (InputError, "one name each is needed", {"phases": ("arterial", "delayed")}),
         (InputError, "'arterial' is not one of the phases delayed", {"phases": ("delayed",)}),
         (InputError, "every slice of the reference phase", {"present": np.zeros((1, 2), bool)}),
-        (GeometryError, "spacing above 0", {"spacing": (5.0, 0.0, 1.0)}),
+        (GeometryError, "spacing above 0.* they are .5.0, 0.0, 1.0.", {"spacing": (5.0, 0.0, 1.0)}),
+        (GeometryError, "spacing above 0", {"spacing": (5.0, -1.0, 1.0)}),
+        (GeometryError, r"spacing is .5.0, 1.0.", {"spacing": (5.0, 1.0)}),
+        (GeometryError, "sizes of 1 or more.* .0.0, 4.0, 4.0.", {"hu": np.zeros((0, 4, 4))}),
+        (GeometryError, "unit vectors at right angles", {"direction": np.ones((3, 3))}),
+        (InputError, "hu is (no array|object)", {"hu": [[[1, 2], [3]]]}),
+        (InputError, "present (is no array|has shape)", {"present": [[True], [True, False]]}),
+        (InputError, "phases is 'arterial': a sequence of one name or more", {"phases": "arterial"}),
+        (InputError, "phases is .1,.: a sequence", {"phases": (1,)}),
+        (InputError, "each once", {"hu": np.zeros((2, 2, 4, 4)), "phases": ["arterial"] * 2}),
+        (InputError, "score_threshold is nan; a number from 0 to 1", {"score_threshold": float("nan")}),
+        (InputError, "score_threshold is '0.5'", {"score_threshold": "0.5"}),
     ],
 )
 def test_arrays_that_do_not_fit_together(detector, error, message, change):
     with pytest.raises(error, match=message):
         detector.detect_volume(**{"hu": np.zeros((1, 2, 4, 4)), "spacing": SPACING, **change})
+
+
+def test_what_is_no_study_is_refused(detector, tiny_data):
+    with pytest.raises(InputError, match="a Study is needed, as read_study gives it, not PosixPath"):
+        detector.detect_study(tiny_data)
+
+
+def test_a_pickled_detector_is_loaded_again(detector, tiny_dataset):
+    again, hu = pickle.loads(pickle.dumps(detector)), tiny_dataset.study("case-0000000003").hu
+    for one, other in zip(*(each.detect_volume(hu, spacing=SPACING).detections for each in (detector, again))):
+        assert len(one) and np.array_equal(one.boxes, other.boxes) and np.array_equal(one.scores, other.scores)
+    assert again.checkpoint == detector.checkpoint and again._detector is not detector._detector
 
 
 def test_a_ct_run_takes_no_frames(detector, tmp_path):
@@ -85,8 +109,9 @@ def test_a_ct_run_takes_no_frames(detector, tmp_path):
             call()
     with pytest.raises(RunError, match="no run folder"):
         gluon_liver.load_detector(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="--device"):
-        gluon_liver.load_detector(detector._run.folder, device="tpu")
+    for device in ("tpu", None, 0):
+        with pytest.raises(ConfigError, match="--device"):
+            gluon_liver.load_detector(detector._run.folder, device=device)
 
 
 @pytest.mark.slow
@@ -122,7 +147,7 @@ def test_a_study_is_read_from_dicom_without_its_identifiers(dicom, tiny_data):
 def test_several_studies_are_refused(dicom, tmp_path):
     config = CTPhantomConfig(matrix=64, slices=(20, 20), lesions=(1, 1), two_study_fraction=0.0)
     write_ct_phantoms(tmp_path / "phantoms", config=config, studies=2, seed=3, jobs=1, progress=False)
-    with pytest.raises(DatasetError, match="holds 2 studies"):
+    with pytest.raises(DatasetError, match="dicom holds 2 studies"):
         gluon_liver.read_study(tmp_path / "phantoms" / "dicom")
 
 
@@ -135,6 +160,10 @@ def test_a_network_by_name_and_by_configuration(tiny_config):
     assert gluon_liver.build_network("demo-us-flow").detector.classes == ("tumor", "vessel")
     with pytest.raises(ConfigError, match="no configuration 'r99'"):
         gluon_liver.build_network("r99")
+    assert gluon_liver.build_network(tiny_config, classes=np.array(["a", "b"])).detector.classes == ("a", "b")
+    for wrong in ([], "abc", ["a", "a"], [""], [1], 3):
+        with pytest.raises(InputError, match="classes is .*: a sequence of one name or more, each once"):
+            gluon_liver.build_network(tiny_config, classes=wrong)
 
 
 def test_every_public_name_is_there_and_typed():

@@ -105,25 +105,28 @@ class Study(StudyRecord):
         Raises :class:`InputError` for shapes that do not fit together, an unknown reference phase, numbers that are
         not finite, and as :class:`GeometryError` for a grid that is none.
         """
-        hu, phases = np.asarray(hu), tuple(phases)
+        hu, phases = as_array(hu, "hu"), as_names(phases, "phases")
         if hu.ndim == 3:
             hu = hu[None]
-        reference_phase = reference_phase or (phases[0] if phases else None)
+        reference_phase = reference_phase or phases[0]
         if hu.ndim != 4 or hu.dtype.kind not in "iuf":
             raise InputError(f"hu is {hu.dtype} {hu.shape}; numbers (Z, Y, X) or (P, Z, Y, X) are needed")
-        if len(set(phases)) != len(hu) or len(phases) != len(hu):
+        if len(phases) != len(hu):
             raise InputError(f"hu has {len(hu)} phases, their names are {list(phases)}: one name each is needed")
         if reference_phase not in phases:
             raise InputError(f"the reference phase {reference_phase!r} is not one of the phases {', '.join(phases)}")
         if hu.dtype.kind == "f" and not np.isfinite(hu).all():
             raise InputError("hu holds values that are not finite")
-        present = np.ones(hu.shape[:2], bool) if present is None else np.asarray(present, bool)
+        present = np.ones(hu.shape[:2], bool) if present is None else as_array(present, "present").astype(bool)
         if present.shape != hu.shape[:2] or not present[phases.index(reference_phase)].all():
             raise InputError(
                 f"present has shape {present.shape}; {hu.shape[:2]} is needed, with every slice of the reference phase"
             )
         direction = np.eye(3) if direction is None else direction
         grid = Geometry.from_json(dict(origin=origin, spacing=spacing, direction=direction, size=hu.shape[1:]))
+        axes = np.asarray(grid.direction)
+        if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-3):
+            raise GeometryError(f"direction is {axes.tolist()}: its columns must be unit vectors at right angles")
         if hu.dtype != np.int16 or hu.min(initial=0) < AIR_HU:
             hu = np.clip(np.rint(hu), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
         return cls("study", "patient", phases, reference_phase, present, grid, {}, hu)
@@ -162,6 +165,25 @@ class Study(StudyRecord):
                 f"{path} is damaged: it is {hu.dtype} {hu.shape}, study.json describes int16 {shape}; {AGAIN}"
             )
         return cls(hu=hu, **vars(record))
+
+
+def as_array(values: Any, name: str) -> np.ndarray:
+    """``values`` as an array. Raises :class:`InputError`, which calls them ``name``, where rows differ in length."""
+    try:
+        return np.asarray(values)
+    except (ValueError, Warning) as error:  # NumPy before 1.24 warns and makes an array of objects
+        raise InputError(f"{name} is no array: {error}") from error
+
+
+def as_names(values: Sequence[str], name: str) -> Tuple[str, ...]:
+    """``values`` as a tuple. Raises :class:`InputError`, which calls them ``name``, unless all are names, each once."""
+    try:
+        names = () if isinstance(values, str) else tuple(values)
+    except TypeError:
+        names = ()
+    if not names or len(set(names)) < len(names) or not all(isinstance(one, str) and one for one in names):
+        raise InputError(f"{name} is {values!r}: a sequence of one name or more, each once, is needed")
+    return names
 
 
 def open_array(path: Path, *, remedy: str) -> np.ndarray:

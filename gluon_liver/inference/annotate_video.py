@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, NamedTuple, Optional
@@ -56,8 +55,7 @@ def watch(
                 start = time.monotonic()
                 result = stream.detect(frame)
                 seconds.append(time.monotonic() - start)
-                recent = seconds[-SPEED_OVER:]
-                speed = len(recent) / max(sum(recent), 1e-9)
+                speed = 1 / max(float(np.mean(seconds[-SPEED_OVER:])), 1e-9)
                 picture = annotated(frame, result, stream.classes, score_threshold, speed)
                 if writer is None:
                     height, width = picture.shape[:2]
@@ -84,16 +82,8 @@ def annotated(frame: np.ndarray, result: StreamResult, classes, score_threshold:
     scale = max(1, -(-SMALLEST_SIDE // max(frame.shape[:2])))
     picture = draw_us(frame, result.detections, classes, score_threshold=score_threshold, scale=scale, legend=False)
     height, width = picture.shape[:2]
-    cv2.putText(
-        picture,
-        f"{speed:.1f} frames/s",
-        (6, height - 8),
-        cv2.FONT_HERSHEY_SIMPLEX,
-        0.45,
-        (255, 255, 255),
-        1,
-        cv2.LINE_AA,
-    )
+    text, place, white = f"{speed:.1f} frames/s", (6, height - 8), (255, 255, 255)
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, white, 1, cv2.LINE_AA)
     if result.flow is not None:
         flow = flow_picture(result.flow.transpose(2, 0, 1))
         picture = np.hstack([picture, cv2.resize(flow, (width, height), interpolation=cv2.INTER_NEAREST)])
@@ -106,10 +96,9 @@ def camera(index: int) -> Iterator[np.ndarray]:
     try:
         if not capture.isOpened():
             raise InputError(f"camera {index} cannot be opened")
-        for _ in itertools.count():
-            good, frame = capture.read()
-            if not good:
-                return
+        good, frame = capture.read()
+        while good:
             yield frame[..., ::-1]
+            good, frame = capture.read()
     finally:
         capture.release()

@@ -29,10 +29,7 @@ class SliceDetector:
     """A trained detector that maps network inputs to boxes."""
 
     def __init__(self, detector: RegionDetector, *, config: Config, context: mx.Context):
-        self.config = config
-        self.classes = detector.classes
-        self.network = detector
-        self._context = context
+        self.config, self.classes, self.network, self._context = config, detector.classes, detector, context
         self._net = DetectionNet(detector)
         self._net.hybridize(static_alloc=True, static_shape=True)
 
@@ -47,11 +44,10 @@ class SliceDetector:
         Raises :class:`RunError` when there is none or it does not fit.
         """
         context = context or mx.cpu()
-        config = run.config
-        detector = make_detector(config, classes=run.environment["classes"], phases=run.input_phases, context=context)
-        checkpoint = chosen_checkpoint(run)
+        classes, phases, checkpoint = run.environment["classes"], run.input_phases, chosen_checkpoint(run)
+        detector = make_detector(run.config, classes=classes, phases=phases, context=context)
         load_checkpoint(checkpoint, detector)
-        return cls(detector, config=config, context=context), checkpoint.name
+        return cls(detector, config=run.config, context=context), checkpoint.name
 
     def sample(self, case: OpenCase, slice_index: int) -> Sample:
         """What the network takes of one slice of a CT study."""
@@ -62,8 +58,6 @@ class SliceDetector:
     ) -> List[Detections]:
         """Detect in a batch.
 
-        Parameters
-        ----------
         images: uint8, of several :class:`gluon_liver.data.samples.Sample`.
         present: bool (B, phase), which phases are there.
         scales: network pixels per stored pixel of each image.
@@ -107,19 +101,15 @@ def detect_samples(
     progress: bool = True,
 ) -> Iterator[Detections]:
     """Detections of samples in their order. ``shapes`` are the stored (height, width) of each."""
-    batch_size = detector.batch_size() if batch_size is None else batch_size
-    samples = iter(samples)
+    batch_size, samples = batch_size or detector.batch_size(), iter(samples)
     with tqdm(total=len(shapes), desc="detecting", unit="image", disable=not progress) as bar:
         for first in range(0, len(shapes), batch_size):
             part = list(itertools.islice(samples, batch_size))
-            found = detector.detect(
-                np.stack([sample.image for sample in part]),
-                np.stack([sample.present for sample in part]),
-                scales=[sample.scale for sample in part],
-                shapes=shapes[first : first + batch_size],
-            )
+            images, present = np.stack([one.image for one in part]), np.stack([one.present for one in part])
+            scales = [one.scale for one in part]
+            detections = detector.detect(images, present, scales=scales, shapes=shapes[first : first + batch_size])
             bar.update(len(part))
-            yield from found
+            yield from detections
 
 
 def detect_slices(
@@ -144,7 +134,6 @@ def detect_labelled(
     """Detections beside the ground truth, for the metrics."""
     loader = make_loader(detector.config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
     shapes = [(label.height, label.width) for label in labels]
-    found = detect_samples(
-        detector, (loader.labelled(label) for label in labels), shapes=shapes, batch_size=batch_size, progress=progress
-    )
+    samples = map(loader.labelled, labels)
+    found = detect_samples(detector, samples, shapes=shapes, batch_size=batch_size, progress=progress)
     return [dataset.result(label, detections) for label, detections in zip(labels, found)]

@@ -26,48 +26,29 @@ TILES = 6  # of a row of Fig. 5 at most
 TILE_SIDE = 512  # pixels that small slices are enlarged to about
 IOU = 0.5  # of a hit, as in the metrics
 NO_RELATION = "no relation map: the configuration relates no phases (network.multi_modal is false)"
-NO_LESION = "no relation map: no lesion at score {} and above"
+GOOD = f"Good: every detection matches a lesion of its class (IoU {IOU:g} or more)"
+FALSE = "False positives: a detection matches no lesion of its class"
+COUNTED = "{hits} hits, {false_positives} false positives, {misses} misses on {labelled_slices} labelled slices"
 
 
 class SliceRelations(NamedTuple):
     """What the relation says at one slice, on the (h, w) cells of Block3's map.
 
-    Attributes
-    ----------
     norm: (h, w), L2 norm over the channels of the reference phase's map, before anything is added.
-    rows: for each of the other phases f / C of Equation 1, (h * w, h * w), a row for each reference cell; None if
-        the phase is absent.
-    responses: for each of the other phases (h, w), L2 norm of what is added; None if the phase is absent.
+    others: for each of the other phases f / C of Equation 1, (h * w, h * w), a row for each reference cell, and the
+        (h, w) L2 norm of what is added; None if the phase is absent.
     """
 
     norm: np.ndarray
-    rows: List[Optional[np.ndarray]]
-    responses: List[Optional[np.ndarray]]
+    others: List[Optional[Tuple[np.ndarray, np.ndarray]]]
 
 
-class RelationReader:
-    """Reads the relation of a trained detector, slice by slice. The detector has several phases."""
-
-    def __init__(self, detector: SliceDetector):
-        self._detector = detector
-        self._net = RelationNet(detector.network)
-        self._net.hybridize()
-
-    def read(self, sample: Sample) -> SliceRelations:
-        """The relations of one network input."""
-        inputs = self._detector.inputs(sample.image[None], sample.present[None])
-        reference, rows, responses = self._net(*inputs)
-        there = sample.present[1:]
-        return SliceRelations(
-            _norm(reference),
-            [row.asnumpy()[0] if present else None for row, present in zip(rows, there)],
-            [_norm(response) if present else None for response, present in zip(responses, there)],
-        )
-
-
-def _norm(maps: Any) -> np.ndarray:
-    """(1, C, h, w) of MXNet -> (h, w)."""
-    return np.linalg.norm(maps.asnumpy()[0], axis=0)
+def read_relations(net: RelationNet, detector: SliceDetector, sample: Sample) -> SliceRelations:
+    """The relations of one network input, by the ``net`` of a detector of several phases."""
+    reference, rows, responses = net(*detector.inputs(sample.image[None], sample.present[None]))
+    norm, *norms = (np.linalg.norm(maps.asnumpy()[0], axis=0) for maps in (reference, *responses))
+    there = zip(rows, norms, sample.present[1:])
+    return SliceRelations(norm, [(row.asnumpy()[0], added) if present else None for row, added, present in there])
 
 
 def cells_in(box: np.ndarray, *, cells: Cells, shape: Tuple[int, ...]) -> np.ndarray:
@@ -89,56 +70,53 @@ def write_explanation(
     case: OpenCase,
     folder: Path,
     *,
-    detections: Sequence[Detections],
+    shown: Sequence[Detections],
     lesions: Sequence[Lesion],
     labels: Dict[int, CTLabel],
     score_threshold: float,
 ) -> List[Dict[str, Any]]:
     """Write ``folder``/explain/*.png and return what lesions.json says of them.
 
-    Parameters
-    ----------
-    detections: of all slices, in their order. lesions: what those at ``score_threshold`` and above were joined to.
-    labels: of the slices that are labelled.
+    shown: the detections at ``score_threshold`` and above of all slices, in their order, which were joined to
+    ``lesions``; labels: of the slices that are labelled.
 
     Each entry has ``figure`` (4 or 5, of the paper), ``file`` below ``folder`` or None where there is nothing to
     draw, and ``note``, a sentence.
     """
     (folder / FOLDER).mkdir()
-    if detector.network.phases < 2:
-        entries = [{"figure": 4, "file": None, "note": NO_RELATION}]
-    elif not lesions:
-        entries = [{"figure": 4, "file": None, "note": NO_LESION.format(score_threshold)}]
-    else:
+    if detector.network.phases > 1 and lesions:
         entries = _write_relations(detector, case, folder, lesions)
+    else:
+        none = f"no relation map: no lesion at score {score_threshold} and above"
+        entries = [{"figure": 4, "file": None, "note": none if detector.network.phases > 1 else NO_RELATION}]
     reference = case.images[case.study.reference_index]
-    shown = [one.at_score(score_threshold) for one in detections]
-    return entries + [_write_examples(folder, reference, shown, labels, classes=detector.classes)]
+    return [*entries, _write_examples(folder, reference, shown, labels, classes=detector.classes)]
 
 
 def _write_relations(
     detector: SliceDetector, case: OpenCase, folder: Path, lesions: Sequence[Lesion]
 ) -> List[Dict[str, Any]]:
     """Fig. 4: a picture for each lesion at its best slice."""
-    reader, study = RelationReader(detector), case.study
+    net, study, entries = RelationNet(detector.network), case.study, []
+    net.hybridize()
     others = [name for name in study.phases if name != study.reference_phase]  # the order of the samples
     width, level = window_values(detector.config.data.window)
-    entries = []
-    for number, lesion in enumerate(lesions[:RELATIONS]):
+    for number, lesion in enumerate(lesions[:RELATIONS], 1):
         # to the digits of lesions.json, so that the picture shows what can be read there
         boxes = [box.to_json() for box in lesion.boxes if box.class_name == lesion.class_name]
         best = max(boxes, key=lambda box: box["score"])
         box, index = np.array(best["box_xyxy_px"]), best["slice"]
         sample = detector.sample(case, index)
-        relations = reader.read(sample)
+        relations = read_relations(net, detector, sample)
         cells = Cells(detector.network.config.stride, sample.scale)
-        inside = cells_in(box, cells=cells, shape=(relations.norm.shape[0], relations.norm.shape[1]))
-        related = {
-            name: _related(case.images[study.phases.index(name), index], row, response, inside)
-            for name, row, response in zip(others, relations.rows, relations.responses)
-        }
+        inside = cells_in(box, cells=cells, shape=relations.norm.shape)
+        related: Dict[str, Optional[Related]] = dict.fromkeys(others)
+        for name, one in zip(others, relations.others):
+            if one is not None:
+                row = one[0][inside.ravel()].mean(axis=0).reshape(inside.shape)
+                related[name] = Related(case.images[study.phases.index(name), index], row, one[1])
         picture = draw_relation(
-            title=f"lesion {number + 1} of {len(lesions)}, slice {index}; window width {width:g}, level {level:g}",
+            title=f"lesion {number} of {len(lesions)}, slice {index}; window width {width:g}, level {level:g}",
             lesion=f"{lesion.class_name} {round(lesion.score, 4):.2f}",
             phase=study.reference_phase,
             grey=case.images[study.reference_index, index],
@@ -148,30 +126,14 @@ def _write_relations(
             others=related,
             cells=cells,
         )
-        name = f"{FOLDER}/relation-{number + 1:02d}.png"
-        save_png(folder / name, picture)
-        entries.append(
-            {
-                "figure": 4,
-                "file": name,
-                "lesion": number + 1,
-                "slice": index,
-                "cells_in_box": int(inside.sum()),
-                "note": f"where lesion {number + 1} looks in the other phases, slice {index}",
-                "map_norm_in_box": round(float(relations.norm[inside].mean()), 4),
-                "phases": [_describe(name, one, inside, cells) for name, one in related.items()],
-            }
-        )
+        file = f"{FOLDER}/relation-{number:02d}.png"
+        save_png(folder / file, picture)
+        entry = dict(figure=4, file=file, lesion=number, slice=index, cells_in_box=int(inside.sum()))
+        entry["note"] = f"where lesion {number} looks in the other phases, slice {index}"
+        entry["map_norm_in_box"] = round(float(relations.norm[inside].mean()), 4)
+        entry["phases"] = [_describe(name, one, inside, cells) for name, one in related.items()]
+        entries.append(entry)
     return entries
-
-
-def _related(
-    grey: np.ndarray, rows: Optional[np.ndarray], response: Optional[np.ndarray], inside: np.ndarray
-) -> Optional[Related]:
-    """The rows of the cells inside a box, averaged; None for an absent phase."""
-    if rows is None or response is None:
-        return None
-    return Related(grey, rows[inside.ravel()].mean(axis=0).reshape(inside.shape), response)
 
 
 def _describe(phase: str, one: Optional[Related], inside: np.ndarray, cells: Cells) -> Dict[str, Any]:
@@ -206,15 +168,10 @@ def _write_examples(
     entry: Dict[str, Any] = {"figure": 5, "file": FOLDER + "/examples.png", "labelled": bool(labels)}
     if labels:
         good, false, counts = _sort_out(found, labels)
-        rows = [
-            (f"Good: every detection matches a lesion of its class (IoU {IOU:g} or more)", good),
-            ("False positives: a detection matches no lesion of its class", false),
-        ]
-        entry.update(counts)
-        note = "{hits} hits, {false_positives} false positives, {misses} misses on {labelled_slices} labelled slices"
-        entry["note"] = note.format(**counts)
+        rows = [(GOOD, good), (FALSE, false)]
+        entry.update(counts, note=COUNTED.format(**counts))
     else:
-        best = [(float(one.scores.max()), index) for index, one in enumerate(found) if len(one.scores)]
+        best = [(float(one.scores.max()), index) for index, one in enumerate(found) if len(one)]
         seen = [(score, index, f"slice {index}: best {score:.2f}") for score, index in best]
         rows = [("Not labelled: nothing here can be called right or wrong", seen)]
         entry["note"] = "detections of a study without labels: nothing can be called right or wrong"
@@ -243,14 +200,12 @@ def _sort_out(
     counts = {"labelled_slices": len(labels), "hits": 0, "false_positives": 0, "misses": 0}
     for index, label in sorted(labels.items()):
         hits, scores = hits_of(found[index], label), found[index].scores
-        right, wrong = int(hits.sum()), int((~hits).sum())
-        missed = len(label.boxes) - right
-        counts["hits"] += right
-        counts["false_positives"] += wrong
-        counts["misses"] += missed
-        if not len(hits):
-            continue
-        row, kind, best = (false, "false positive", scores[~hits].max()) if wrong else (good, "hit", scores.max())
-        caption = f"slice {index}: {kind} {best:.2f}; {right} right, {wrong} false, {missed} missed"
-        row.append((float(best), index, caption))
+        right = int(hits.sum())
+        wrong, missed = len(hits) - right, len(label.boxes) - right
+        for key, count in (("hits", right), ("false_positives", wrong), ("misses", missed)):
+            counts[key] += count
+        if len(hits):
+            row, kind, best = (false, "false positive", scores[~hits].max()) if wrong else (good, "hit", scores.max())
+            caption = f"slice {index}: {kind} {best:.2f}; {right} right, {wrong} false, {missed} missed"
+            row.append((float(best), index, caption))
     return good, false, counts

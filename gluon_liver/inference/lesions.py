@@ -23,12 +23,8 @@ class SliceBox:
 
     def to_json(self) -> Dict[str, Any]:
         """An entry under ``boxes`` of lesions.json, rounded."""
-        return {
-            "slice": self.slice,
-            "box_xyxy_px": [round(float(edge), 1) for edge in self.box],
-            "class": self.class_name,
-            "score": round(self.score, 4),
-        }
+        edges = [round(float(edge), 1) for edge in self.box]
+        return {"slice": self.slice, "box_xyxy_px": edges, "class": self.class_name, "score": round(self.score, 4)}
 
 
 class LesionSize(NamedTuple):
@@ -42,8 +38,6 @@ class LesionSize(NamedTuple):
 class Lesion:
     """Boxes of neighbouring slices that show one thing.
 
-    Attributes
-    ----------
     class_name: the class with the largest sum of scores over the slices.
     score: the largest score of that class, 0 to 1.
     size_mm: :class:`LesionSize`.

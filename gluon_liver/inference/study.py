@@ -41,8 +41,6 @@ def detect_study(
 ) -> Dict[str, Any]:
     """Detect in every slice of a study and write the folder ``out`` whole or not at all.
 
-    Parameters
-    ----------
     study: ``DATA/studies/<case>`` of prepared data, or a folder of DICOM files with one study.
     phases, reference: as for ``import ct``, for a DICOM folder only; the reference must be the run's, its default.
     score_threshold: of lesions and pictures; detections.json keeps lower scores too.
@@ -58,10 +56,8 @@ def detect_study(
     check_output(out, _data_folder(study) if prepared else study, overwrite=False)
     detector, checkpoint = SliceDetector.from_run(run, context=context)
     with whole_folder(out) as folder:
-        if prepared:
-            case, labels = _open_prepared(run, study, phases=phases, reference=reference, progress=progress)
-        else:
-            case, labels = _read_dicom(run, study, phases=phases, reference=reference, progress=progress)
+        read = _open_prepared if prepared else _read_dicom
+        case, labels = read(run, study, phases, reference, progress)
         detections = detect_slices(detector, case, batch_size=batch_size, progress=progress)
         lesions = find_lesions(
             detections, geometry=case.study.geometry, classes=detector.classes, score_threshold=score_threshold
@@ -77,48 +73,45 @@ def detect_study(
         }
         write_json(folder / "detections.json", _coco_rows(detections, labels))
         shown = [one.at_score(score_threshold) for one in detections]
-        _draw(case, shown, labels, folder / "overlays", classes=detector.classes, every_slice=every_slice)
+        (folder / "overlays").mkdir()
+        for index, (grey, one) in enumerate(zip(case.images[case.study.reference_index], shown)):
+            truth: Boxes = labels.get(index, NOTHING)
+            if every_slice or len(one) or len(truth.boxes):
+                picture = draw_overlay(grey, one, truth=truth, classes=detector.classes)
+                save_png(folder / "overlays" / f"slice-{index:03d}.png", picture)
         if explain:
             result["explain"] = write_explanation(
-                detector,
-                case,
-                folder,
-                detections=detections,
-                lesions=lesions,
-                labels=labels,
-                score_threshold=score_threshold,
+                detector, case, folder, shown=shown, lesions=lesions, labels=labels, score_threshold=score_threshold
             )
         write_json(folder / "lesions.json", result)
         return result
 
 
 def _open_prepared(
-    run: Run, study: Path, *, phases: Optional[Path], reference: Optional[str], progress: bool
+    run: Run, study: Path, phases: Optional[Path], reference: Optional[str], progress: bool
 ) -> Tuple[OpenCase, Dict[int, CTLabel]]:
     """A study of prepared data with its stored images, and its labels by slice."""
     if phases is not None:
         raise InputError("--phases is for a folder of DICOM files; prepared data have their phases already")
     dataset, case = CTDataset.open(_data_folder(study)), Path(os.path.abspath(study)).name
     run.check_dataset(dataset)
-    if reference not in (None, dataset.reference_phase):
-        raise InputError(
-            f"--reference {reference}: the reference phase of the prepared study is {dataset.reference_phase}"
-        )
+    own = dataset.reference_phase
+    if reference not in (None, own):
+        raise InputError(f"--reference {reference}: the reference phase of the prepared study is {own}")
     loader = CTLoader(dataset, run.config, cases=[case], progress=progress)
     return loader.open(case), dataset.labels_by_slice(case)
 
 
 def _read_dicom(
-    run: Run, folder: Path, *, phases: Optional[Path], reference: Optional[str], progress: bool
+    run: Run, folder: Path, phases: Optional[Path], reference: Optional[str], progress: bool
 ) -> Tuple[OpenCase, Dict[int, CTLabel]]:
-    """The one study of a DICOM folder, put on the grid of the run's reference phase; it has no labels."""
-    if phases is None and run.environment["reference_phase"] not in DEFAULT_PATTERNS:
-        trained = ", ".join(run.environment["phases"])
-        raise InputError(
-            f"the run was trained on the phases {trained}, which no default pattern names: say which series is "
-            "which with --phases FILE"
-        )
-    reference = reference or (phases and reference_of(phases)) or run.environment["reference_phase"]
+    """The one study of a DICOM folder, put on the grid of the run's reference phase; nothing in it is labelled."""
+    own = run.environment["reference_phase"]
+    if phases is None and own not in DEFAULT_PATTERNS:
+        trained = f"the run was trained on the phases {', '.join(run.environment['phases'])}"
+        advice = "say which series is which with --phases FILE"
+        raise InputError(f"{trained}, which no default pattern names: {advice}")
+    reference = reference or (phases and reference_of(phases)) or own
     study = read_study(folder, phases=phases, reference=reference, progress=progress)
     run.check_shown(shown_phases(run.config, study.phases, study.reference_phase))
     return OpenCase.in_memory(study, run.config.data), {}
@@ -126,7 +119,7 @@ def _read_dicom(
 
 def _data_folder(study: Path) -> Path:
     """DATA of DATA/studies/CASE. Raises :class:`InputError` for a case that lies elsewhere."""
-    folder = Path(os.path.abspath(str(study)))
+    folder = Path(os.path.abspath(study))
     if folder.parent.name != "studies" or not (folder.parents[1] / "dataset.json").is_file():
         raise InputError(f"{study}: a prepared study is read inside its data folder, DATA/studies/CASE")
     return folder.parents[1]
@@ -139,21 +132,3 @@ def _coco_rows(detections: Sequence[Detections], labels: Dict[int, CTLabel]) -> 
         for index, one in enumerate(detections)
         for row in one.to_coco(labels[index].image_id if index in labels else -1 - index)
     ]
-
-
-def _draw(
-    case: OpenCase,
-    detections: Sequence[Detections],
-    labels: Dict[int, CTLabel],
-    folder: Path,
-    *,
-    classes: Sequence[str],
-    every_slice: bool,
-) -> None:
-    """A picture of every slice with a detection or a labelled box, or of all."""
-    folder.mkdir()
-    for index, one in enumerate(detections):
-        truth: Boxes = labels.get(index, NOTHING)
-        if every_slice or len(one) or len(truth.boxes):
-            image = case.images[case.study.reference_index, index]
-            save_png(folder / f"slice-{index:03d}.png", draw_overlay(image, one, truth=truth, classes=classes))

@@ -41,17 +41,15 @@ def import_ct(
     fractions: Sequence[float] = (0.7, 0.1, 0.2),
     seed: int = 0,
     overwrite: bool = False,
-    private: bool = True,
     progress: bool = False,
 ) -> Dict[str, Any]:
     """Import every study below `folder` that can be used into the new data folder `out`; returns the report.
 
-    phases, labels: phase file and label file (see docs/data.md); reference: overrides the phase file's
-    reference; salt: text for reproducible case ids, random by default; regrid: interpolate uneven slices and
-    undo gantry tilt; fractions: train, val, test; private: write `out`/private, which leads back to patients. A
-    study or series that cannot be used is left out with its reason. Nothing but file numbers depends on the names
-    of files. Raises InputError, and writes nothing, where no study is taken and where a given file or option is
-    wrong.
+    phases, labels: phase file and label file (see docs/data.md); reference: overrides the phase file's reference; salt:
+    text for reproducible case ids, random by default; regrid: interpolate uneven slices and undo gantry tilt;
+    fractions: train, val, test. `out`/private leads back to patients. A study or series that cannot be used is left
+    out with its reason. Nothing but file numbers depends on the names of files. Raises InputError, and writes nothing,
+    where no study is taken and where a given file or option is wrong.
     """
     folder, out = Path(folder), Path(out)
     make_splits(["any"], fractions=fractions, seed=seed)
@@ -78,8 +76,7 @@ def import_ct(
         if not log.taken:
             raise InputError(explain_nothing(log))
         report = _write_data(log, temporary, fractions, seed)
-        if private:
-            write_private(log, temporary / "private", salt, folder)
+        write_private(log, temporary / "private", salt, folder)
     return report
 
 

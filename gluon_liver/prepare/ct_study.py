@@ -67,7 +67,7 @@ def read_study(
         raise InputError(explain_nothing(log))
     if len(studies) > 1:
         raise DatasetError(
-            f"the folder holds {len(studies)} studies; one is read at a time: import the folder, then take "
+            f"{folder} holds {len(studies)} studies; one is read at a time: import the folder, then take "
             "DATA/studies/CASE"
         )
     return studies[0]

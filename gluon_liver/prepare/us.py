@@ -43,7 +43,6 @@ def import_us(
     seed: int = 0,
     salt: Optional[str] = None,
     overwrite: bool = False,
-    private: bool = True,
     progress: bool = False,
 ) -> Dict[str, Any]:
     """Store the labelled frames of the recordings in ``source`` in the new data folder ``out``; returns the report.
@@ -85,8 +84,7 @@ def import_us(
         if not log.taken:
             raise InputError(log.explain_nothing(f"no recording was taken of {log.files} file(s)"))
         report = _write_data(log, temporary, split_by, fractions, test_images, seed)
-        if private:
-            write_private(log, temporary / "private", salt, source)
+        write_private(log, temporary / "private", salt, source)
     return report
 
 

@@ -15,7 +15,7 @@ def parse_device(text: str) -> mx.Context:
     """``cpu`` or ``gpu:N``. Raises :class:`ConfigError` for anything else and for a GPU that is not there."""
     if text == "cpu":
         return mx.cpu()
-    match = re.fullmatch(r"gpu:(\d+)", text)
+    match = re.fullmatch(r"gpu:(\d+)", str(text))
     if not match:
         raise ConfigError(f"--device {text!r}: expected cpu or gpu:N")
     index, count = int(match.group(1)), mx.context.num_gpus()

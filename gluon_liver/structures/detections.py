@@ -60,10 +60,9 @@ class Detections:
         rows = []
         for box, score, label in zip(self.boxes, self.scores, self.labels):
             x1, y1, x2, y2 = (round(float(edge), 2) for edge in box)
-            row = {"image_id": image_id, "category_id": int(label) + 1}
-            rows.append(
-                {**row, "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)], "score": round(float(score), 5)}
-            )
+            row: Dict[str, Any] = {"image_id": image_id, "category_id": int(label) + 1}
+            row.update(bbox=[x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)], score=round(float(score), 5))
+            rows.append(row)
         return rows
 
     @classmethod

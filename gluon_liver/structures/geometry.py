@@ -74,18 +74,23 @@ class Geometry:
     @classmethod
     def from_json(cls, record: Any) -> Geometry:
         """The inverse of :meth:`to_json`. Raises :class:`GeometryError` on anything else."""
-        try:
-            origin = np.asarray(record["origin"], dtype=np.float64).reshape(3)
-            spacing = np.asarray(record["spacing"], dtype=np.float64).reshape(3)
-            direction = np.asarray(record["direction"], dtype=np.float64).reshape(3, 3)
-            nz, ny, nx = (int(n) for n in record["size"])
-        except (KeyError, TypeError, ValueError) as error:
-            needs = "a geometry needs origin (3), spacing (3), direction (3x3) and size (3)"
-            raise GeometryError(f"{needs}: {type(error).__name__} while reading it") from error
-        numbers = np.concatenate([origin, spacing, direction.ravel()])
-        if min(nz, ny, nx) < 1 or not np.isfinite(numbers).all() or spacing.min() <= 0:
-            raise GeometryError("a geometry needs finite numbers, spacing above 0 and three sizes of 1 or more")
+        values = []
+        for key, shape in {"origin": (3,), "spacing": (3,), "direction": (3, 3), "size": (3,)}.items():
+            try:
+                values.append(np.array(record[key], dtype=np.float64))
+                good = values[-1].shape == shape and np.isfinite(values[-1]).all()
+            except (KeyError, TypeError, ValueError):
+                good = False
+            if not good:
+                given = f"{record[key]!r}" if isinstance(record, dict) and key in record else "missing"
+                needed = "a geometry needs finite numbers: origin (3), spacing (3), direction (3x3) and size (3)"
+                raise GeometryError(f"{needed}; {key} is {given}")
+        origin, spacing, direction, size = values
+        if spacing.min() <= 0 or size.min() < 1:
+            given = f"they are {spacing.tolist()} and {size.tolist()}"
+            raise GeometryError(f"a geometry needs spacing above 0 and three sizes of 1 or more; {given}")
         x_row, y_row, z_row = (triple(row) for row in direction)
+        nz, ny, nx = (int(n) for n in size)
         return cls(triple(origin), triple(spacing), (x_row, y_row, z_row), (nz, ny, nx))
 
     def to_sitk(self, array: Array) -> Any:

@@ -12,8 +12,6 @@ from gluon_liver.errors import InputError
 from .arrays import Array, FloatArray, IntArray
 from .detections import Detections
 
-_JSON_KEYS = ("image_id", "patient", "gt_boxes", "gt_labels", "boxes", "scores", "labels")
-
 
 @dataclass(frozen=True, eq=False)
 class ImageResult:
@@ -54,8 +52,9 @@ class ImageResult:
         if not np.isfinite(scores).all():
             raise InputError(f"{where}: scores hold a value that is not finite")
         object.__setattr__(self, "image_id", int(self.image_id))
+        names = "gt_boxes", "gt_labels", "boxes", "scores", "labels"
         arrays: Sequence[Array] = (gt_boxes, gt_labels, boxes, scores, labels)
-        for name, array in zip(_JSON_KEYS[2:], arrays):
+        for name, array in zip(names, arrays):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
 
@@ -63,19 +62,6 @@ class ImageResult:
     def detections(self) -> Detections:
         """The detections alone."""
         return Detections(self.boxes, self.scores, self.labels)
-
-    def to_json(self) -> Dict[str, Any]:
-        """Plain numbers and lists, for :func:`json.dumps`."""
-        values = {key: getattr(self, key) for key in _JSON_KEYS}
-        return {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in values.items()}
-
-    @classmethod
-    def from_json(cls, entry: Dict[str, Any]) -> ImageResult:
-        """The inverse of :meth:`to_json`; raises :class:`InputError` when a key is missing."""
-        missing = [key for key in _JSON_KEYS if key not in entry]
-        if missing:
-            raise InputError(f"image {entry.get('image_id', '?')}: no {', '.join(missing)} in the stored detections")
-        return cls(**{key: entry[key] for key in _JSON_KEYS})
 
 
 def detections_json(results: Sequence[ImageResult]) -> List[Dict[str, Any]]:

@@ -10,10 +10,11 @@ from PIL import Image
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.ct_loader import OpenCase
 from gluon_liver.inference.detector import SliceDetector
-from gluon_liver.inference.explanation import NO_RELATION, RelationReader, cells_in, hits_of, write_explanation
+from gluon_liver.inference.explanation import NO_RELATION, cells_in, hits_of, read_relations, write_explanation
 from gluon_liver.inference.lesions import Lesion, LesionSize, SliceBox
 from gluon_liver.inference.study import detect_study
 from gluon_liver.nn.build import make_detector
+from gluon_liver.nn.relation_map import RelationNet
 from gluon_liver.report.paper_figures import Cells
 from gluon_liver.structures.detections import Detections
 from gluon_liver.training.train import train
@@ -53,7 +54,7 @@ def explain(detector, data, case, folder, *, found=None, lesions=(), labels=None
         detector,
         OpenCase.in_memory(data.study(case), detector.config.data),
         folder,
-        detections=found or [detections()] * 3,
+        shown=[one.at_score(0.5) for one in found or [detections()] * 3],
         lesions=lesions,
         labels=data.labels_by_slice(case) if labels is None else labels,
         score_threshold=0.5,
@@ -96,10 +97,9 @@ def test_without_content_a_lesion_looks_at_its_own_place(detector, data, tmp_pat
 
 def test_the_reader_takes_absent_phases_out(detector, data):
     case = OpenCase.in_memory(data.study(LACKING), detector.config.data)
-    relations = RelationReader(detector).read(detector.sample(case, 1))
-    assert relations.norm.shape == (8, 8) and relations.norm.min() >= 0
-    assert relations.rows[0].shape == (64, 64) and relations.responses[0].shape == (8, 8)
-    assert relations.rows[1] is None and relations.responses[1] is None
+    norm, ((rows, response), absent) = read_relations(RelationNet(detector.network), detector, detector.sample(case, 1))
+    assert norm.shape == (8, 8) and norm.min() >= 0
+    assert rows.shape == (64, 64) and response.shape == (8, 8) and absent is None
 
 
 def test_an_absent_phase_is_said(detector, data, tmp_path):
@@ -110,14 +110,8 @@ def test_an_absent_phase_is_said(detector, data, tmp_path):
 
 def test_cells_in_a_box():
     cells = Cells(16, 0.5)  # centres on stored pixels 1, 33, 65, 97
-    assert np.argwhere(cells_in([0, 30, 70, 66], cells=cells, shape=(4, 4))).tolist() == [
-        [1, 0],
-        [1, 1],
-        [1, 2],
-        [2, 0],
-        [2, 1],
-        [2, 2],
-    ]
+    wide = [[1, 0], [1, 1], [1, 2], [2, 0], [2, 1], [2, 2]]
+    assert np.argwhere(cells_in([0, 30, 70, 66], cells=cells, shape=(4, 4))).tolist() == wide
     assert np.argwhere(cells_in([40, 34, 50, 64], cells=cells, shape=(4, 4))).tolist() == [[1, 1]]  # tie: the first
     assert np.argwhere(cells_in([125, 60, 128, 70], cells=cells, shape=(4, 4))).tolist() == [[2, 3]]
 

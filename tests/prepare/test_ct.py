@@ -232,11 +232,6 @@ def test_overwrite_never_deletes_what_no_import_wrote(tmp_path, source, out, mon
     assert (out / "run" / "config.yaml").exists() and not siblings(out)
 
 
-def test_no_private_folder_when_none_is_wanted(source, out):
-    import_ct(source, out, private=False)
-    assert not (out / "private").exists() and CTDataset.open(out).cases
-
-
 def test_file_names_and_order_change_nothing(tmp_path):
     for study in range(1, 5):
         write_study(tmp_path / "a", study, patient=f"P{study}")

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -22,15 +20,6 @@ def test_arrays_are_copied_typed_and_read_only():
     result = ImageResult(1, "p", [], [], np.zeros((0, 4)), [], [])  # background, and nothing is said of it
     assert result.boxes.shape == result.gt_boxes.shape == (0, 4)
     assert result.scores.shape == result.labels.shape == (0,)
-
-
-def test_json_round_trip():
-    result = ImageResult(7, "p", BOX, [2], BOX, [0.1], [1])
-    again = ImageResult.from_json(json.loads(json.dumps(result.to_json())))
-    assert again.to_json() == result.to_json()
-    assert again.scores[0] == 0.1
-    with pytest.raises(InputError, match="image 7: no scores"):
-        ImageResult.from_json({key: value for key, value in result.to_json().items() if key != "scores"})
 
 
 @pytest.mark.parametrize(
