@@ -261,12 +261,6 @@ def test_an_interrupted_setup_is_not_taken_for_finished(bare_machine):
     assert bare_machine.stamps() == ["setup-cpu,test.stamp"]
 
 
-def test_a_folder_that_is_no_environment_is_left_alone(machine):
-    thesis = machine.put("checkout/precious/thesis.tex", "x")
-    assert "is not a virtual environment" in machine.fails("setup", "VENV=precious")
-    assert thesis.read_text() == "x"
-
-
 def test_other_extras_stay_until_they_are_changed(machine):
     machine.works("setup", "EXTRAS=cu112,test")
     assert machine.works("setup") == []
@@ -353,12 +347,19 @@ def test_a_failed_legacy_environment_is_made_anew(machine):
     machine.works("legacy")
 
 
-@pytest.mark.parametrize("folder", ["precious", ".venv"])
-def test_what_is_no_environment_of_python_2_7_is_left_alone(machine, folder):
+@pytest.mark.parametrize(
+    ("target", "option", "said"),
+    [
+        ("setup", "VENV=precious", "is not a virtual environment"),
+        ("legacy", "VENV27=precious", "choose another"),
+        ("legacy", "VENV27=.venv", "choose another"),
+    ],
+)
+def test_a_folder_that_is_no_such_environment_is_left_alone(machine, target, option, said):
     machine.add_python27()
     thesis = machine.put("checkout/precious/thesis.tex", "x")
-    assert "choose another" in machine.fails("legacy", "VENV27=" + folder)
-    assert thesis.read_text() == "x" and (machine.venv / "bin").exists()
+    assert said in machine.fails(target, option)
+    assert thesis.read_text() == "x" and (machine.venv / "bin").exists() == (target == "legacy")
 
 
 def test_the_demo_runs_its_steps_in_order_and_once(machine):

@@ -1,6 +1,7 @@
 """Monitor and supervisors without MXNet: real connections, real processes, a limit of silence below a second."""
 
 import asyncio
+import functools
 import json
 import os
 import signal
@@ -17,6 +18,11 @@ from .faults import ROOT, alive
 
 TOKEN = "0123456789abcdef"
 SILENCE = 1.0
+
+
+def in_a_loop(test):
+    """An async test, for pytest."""
+    return functools.wraps(test)(lambda *given, **fixtures: asyncio.run(test(*given, **fixtures)))
 
 
 def monitor(**options):
@@ -60,34 +66,29 @@ async def job(*, grace=5.0, **options):
     return watch, peers, asyncio.ensure_future(watch.finished(grace=grace))
 
 
-def test_all_ends_with_0_when_everything_ends_with_0():
-    async def story():
-        watch, peers, finished = await job()
-        for peer in peers:
-            assert not finished.done()
-            peer.say(end=0)
-            await asyncio.sleep(0.1)
-        return await asyncio.wait_for(finished, 2), watch.reason
-
-    assert asyncio.run(story()) == (0, None)
+@in_a_loop
+async def test_all_ends_with_0_when_everything_ends_with_0():
+    watch, peers, finished = await job()
+    for peer in peers:
+        assert not finished.done()
+        peer.say(end=0)
+        await asyncio.sleep(0.1)
+    assert await asyncio.wait_for(finished, 2) == 0 and watch.reason is None
 
 
 @pytest.mark.parametrize("code, exit_code, words", [(3, 3, "ended with code 3"), (-9, 75, "was killed by SIGKILL")])
-def test_a_failed_worker_is_named_to_all_with_rank_and_checkpoint(code, exit_code, words, capfd):
-    async def story():
-        watch, peers, finished = await job()
-        peers[1].say(rank=1)
-        peers[0].say(checkpoint="run/checkpoints/step-00000040")
-        assert await peers[2].hear("checkpoint") is None  # of the welcome
-        assert await peers[2].hear("checkpoint") == "run/checkpoints/step-00000040"
-        peers[1].say(end=code)
-        texts = [await peer.hear("abort") for peer in (peers[0], peers[2], peers[3])]
-        for peer in peers:
-            peer.writer.close()
-        return await finished, texts
-
-    result, texts = asyncio.run(story())
-    assert result == exit_code and texts[0] == texts[1] == texts[2]
+@in_a_loop
+async def test_a_failed_worker_is_named_to_all_with_rank_and_checkpoint(code, exit_code, words, capfd):
+    _, peers, finished = await job()
+    peers[1].say(rank=1)
+    peers[0].say(checkpoint="run/checkpoints/step-00000040")
+    assert await peers[2].hear("checkpoint") is None  # of the welcome
+    assert await peers[2].hear("checkpoint") == "run/checkpoints/step-00000040"
+    peers[1].say(end=code)
+    texts = [await peer.hear("abort") for peer in (peers[0], peers[2], peers[3])]
+    for peer in peers:
+        peer.writer.close()
+    assert await finished == exit_code and texts[0] == texts[1] == texts[2]
     assert "worker of rank 1 (pid 101 on here) " + words in texts[0]
     assert "Last good checkpoint: run/checkpoints/step-00000040" in texts[0]
     assert ("--resume auto" in texts[0]) == (exit_code == 75)  # a worker's own error may come again
@@ -95,77 +96,64 @@ def test_a_failed_worker_is_named_to_all_with_rank_and_checkpoint(code, exit_cod
 
 
 @pytest.mark.slow
-def test_a_silent_peer_is_gone_and_a_lost_connection_is():
-    async def story(silent):
-        watch, peers, finished = await job(grace=0.2)
-        begun = time.monotonic()
-        while watch.reason is None:
-            for peer in peers[:-1] + ([] if silent else peers[-1:]):
-                peer.say(beat=True)
-            if not silent and time.monotonic() - begun > 1.5 * SILENCE:  # beats keep everybody alive
-                peers[-1].writer.transport.abort()
-            await asyncio.sleep(0.05)
-        return await finished, watch.reason, time.monotonic() - begun
-
-    code, reason, seconds = asyncio.run(story(silent=True))
-    assert code == 75 and "scheduler (pid 103 on here) is gone (no sign of life for 1 s)" in reason
-    assert SILENCE <= seconds < SILENCE + 1.5
-    code, reason, seconds = asyncio.run(story(silent=False))
-    assert code == 75 and "scheduler (pid 103 on here) is gone (connection lost" in reason and seconds > 1.5 * SILENCE
+@pytest.mark.parametrize(
+    "silent, how, least", [(True, "no sign of life for 1 s)", SILENCE), (False, "connection lost", 1.5 * SILENCE)]
+)
+@in_a_loop
+async def test_a_silent_peer_is_gone_and_a_lost_connection_is(silent, how, least):
+    watch, peers, finished = await job(grace=0.2)
+    begun = time.monotonic()
+    while watch.reason is None:
+        for peer in peers[:-1] + ([] if silent else peers[-1:]):
+            peer.say(beat=True)
+        if not silent and time.monotonic() - begun > 1.5 * SILENCE:  # beats keep everybody alive
+            peers[-1].writer.transport.abort()
+        await asyncio.sleep(0.05)
+    assert await finished == 75 and f"scheduler (pid 103 on here) is gone ({how}" in watch.reason
+    assert least <= time.monotonic() - begun < least + 1.5
 
 
-def test_strangers_are_no_peers():
-    async def story():
-        watch = monitor()
-        port = await watch.serve("127.0.0.1")
-        rude = dict(hello=b"\xff" * 100000 + b"\n")
-        for said in (dict(token="0" * 16), dict(token=None), dict(token=[TOKEN]), rude):
-            stranger = await Peer().come(port, **said)
-            assert await stranger.hear("silence") is None
-        return len(watch.members), watch.reason
-
-    assert asyncio.run(story()) == (0, None)
+@in_a_loop
+async def test_strangers_are_no_peers():
+    watch = monitor()
+    port = await watch.serve("127.0.0.1")
+    rude = dict(hello=b"\xff" * 100000 + b"\n")
+    for said in (dict(token="0" * 16), dict(token=None), dict(token=[TOKEN]), rude):
+        stranger = await Peer().come(port, **said)
+        assert await stranger.hear("silence") is None
+    assert watch.members == [] and watch.reason is None
 
 
-def test_missing_processes_and_other_versions_end_the_job():
-    async def missing():
-        watch = monitor(start=0.3)
-        port = await watch.serve("127.0.0.1")
-        peer = await Peer().come(port)
-        return await watch.finished(grace=0.1), watch.reason, peer
-
-    code, reason, _ = asyncio.run(missing())
-    assert code == 75 and "1 of 2 worker(s), 1 of 1 server(s), 1 of 1 scheduler(s) did not start within" in reason
-
-    async def other():
-        watch = monitor(versions={"mxnet": "1.9.1"})
-        peer = await Peer().come(await watch.serve("127.0.0.1"), versions={"mxnet": "1.8.0"})
-        return await peer.hear("abort")
-
-    assert "mxnet 1.8.0 instead of 1.9.1" in asyncio.run(other())
+@in_a_loop
+async def test_missing_processes_and_other_versions_end_the_job():
+    watch = monitor(start=0.3)
+    peer = await Peer().come(await watch.serve("127.0.0.1"))
+    assert await watch.finished(grace=0.1) == 75
+    missing = "1 of 2 worker(s), 1 of 1 server(s), 1 of 1 scheduler(s) did not start within"
+    assert missing in watch.reason and missing in await peer.hear("abort")
+    watch = monitor(versions={"mxnet": "1.9.1"})
+    peer = await Peer().come(await watch.serve("127.0.0.1"), versions={"mxnet": "1.8.0"})
+    assert "mxnet 1.8.0 instead of 1.9.1" in await peer.hear("abort")
 
 
-def test_a_signal_goes_to_workers_alone_and_servers_that_nobody_used_are_stopped(capfd):
-    async def story():
-        _, peers, finished = await job(silence=0.3)
-        assert [await peer.hear("silence") for peer in peers] == [0.3] * 4
-        peers[3].say(stop=15)  # one supervisor was asked to stop: all workers are
-        assert [await peer.hear("signal") for peer in peers[:2]] == [15, 15]
-        for peer in peers[:2]:
-            peer.say(end=0)
+@in_a_loop
+async def test_a_signal_goes_to_workers_alone_and_servers_that_nobody_used_are_stopped(capfd):
+    async def idle(peer):
+        while True:
+            peer.say(beat=True)
+            message = json.loads((await peer.reader.readline()).decode())
+            assert "signal" not in message
+            if "stop" in message:
+                return peer.say(end=0)
 
-        async def idle(peer):
-            while True:
-                peer.say(beat=True)
-                message = json.loads((await peer.reader.readline()).decode())
-                assert "signal" not in message
-                if "stop" in message:
-                    return peer.say(end=0)
-
-        await asyncio.gather(*map(idle, peers[2:]))
-        return await finished
-
-    assert asyncio.run(story()) == 0
+    _, peers, finished = await job(silence=0.3)
+    assert [await peer.hear("silence") for peer in peers] == [0.3] * 4
+    peers[3].say(stop=15)  # one supervisor was asked to stop: all workers are
+    assert [await peer.hear("signal") for peer in peers[:2]] == [15, 15]
+    for peer in peers[:2]:
+        peer.say(end=0)
+    await asyncio.gather(*map(idle, peers[2:]))
+    assert await finished == 0
     assert "scheduler and servers are stopped" in capfd.readouterr().err
 
 
@@ -186,72 +174,69 @@ async def supervisor(port, *command, token=TOKEN):
     return await asyncio.create_subprocess_exec(sys.executable, *words, env=settings, cwd=str(ROOT), stderr=pipe)
 
 
-async def supervised(tmp_path, story, body=""):
-    """One supervisor with a worker that sleeps: runs ``story(monitor, supervisor, worker's pid)``."""
-    watch, path = monitor(workers=1, versions=versions()), tmp_path / "pid"
+async def supervised(path, body=""):
+    """A monitor, one supervisor, and the pid of its worker, which sleeps; ``path`` is a file for that."""
+    watch = monitor(workers=1, versions=versions())
     port = await watch.serve("127.0.0.1")
     process = await supervisor(port, sys.executable, "-c", CHILD.format(body), str(path))
     while not path.exists() or not path.read_text() or watch.checkpoint is None:
         await asyncio.sleep(0.02)
     pid = int(path.read_text())
     assert alive(pid) and (watch.members[0].rank, watch.members[0].pid) == (1, pid)
-    beats = asyncio.ensure_future(watch.finished(grace=20))
-    await story(watch, process, pid)
+    watch.beats = asyncio.ensure_future(watch.finished(grace=20))
+    return watch, process, pid
+
+
+async def ended(process, pid=None):
+    """The supervisor's exit code and what it said, once its worker is gone too."""
     _, said = await asyncio.wait_for(process.communicate(), 10)
     await asyncio.sleep(0.2)
-    assert not alive(pid)
-    beats.cancel()
-    return process.returncode, said.decode(), watch.reason
+    assert pid is None or not alive(pid)
+    return process.returncode, said.decode()
 
 
 @pytest.mark.slow
-def test_supervisor_ends_a_worker_that_is_stopped(tmp_path):
-    async def story(watch, process, pid):
-        await asyncio.sleep(1.5 * SILENCE)
-        assert watch.reason is None  # it beats
-        os.kill(pid, signal.SIGSTOP)
-
-    code, said, reason = asyncio.run(supervised(tmp_path, story))
-    assert code == 75 and "worker of rank 1" in reason and "stopped or frozen" in reason and reason in said
+@in_a_loop
+async def test_supervisor_ends_a_worker_that_is_stopped(tmp_path):
+    watch, process, pid = await supervised(tmp_path / "pid")
+    await asyncio.sleep(1.5 * SILENCE)
+    assert watch.reason is None  # it beats
+    os.kill(pid, signal.SIGSTOP)
+    code, said = await ended(process, pid)
+    assert code == 75 and "worker of rank 1" in watch.reason and "stopped or frozen" in watch.reason
+    assert watch.reason in said
 
 
 @pytest.mark.slow
-def test_silence_after_done_is_no_fault(tmp_path):
-    async def story(watch, process, pid):
-        await asyncio.sleep(0.3)
-        os.kill(pid, signal.SIGSTOP)
-        await asyncio.sleep(2 * SILENCE)
-        assert watch.reason is None
-        watch.abort("enough")
-
-    code, said, _ = asyncio.run(supervised(tmp_path, story, body="heartbeat.done()"))
+@in_a_loop
+async def test_silence_after_done_is_no_fault(tmp_path):
+    watch, process, pid = await supervised(tmp_path / "pid", body="heartbeat.done()")
+    await asyncio.sleep(0.3)
+    os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(2 * SILENCE)
+    assert watch.reason is None
+    watch.abort("enough")
+    code, said = await ended(process, pid)
     assert code == 75 and "enough; all processes of the job end. Last good checkpoint: c;" in said
 
 
 @pytest.mark.slow
-def test_worker_ends_with_its_supervisor_and_supervisor_with_the_monitor(tmp_path):
-    async def supervisor_killed(watch, process, pid):
-        process.kill()
-
-    code, _, reason = asyncio.run(supervised(tmp_path, supervisor_killed))
-    assert code == -9 and "worker of rank 1" in reason and "connection lost" in reason
-    (tmp_path / "pid").unlink()
-
-    async def monitor_gone(watch, process, pid):
-        for member in watch.members:
-            member.writer.transport.abort()
-
-    code, said, _ = asyncio.run(supervised(tmp_path, monitor_gone))
+@in_a_loop
+async def test_worker_ends_with_its_supervisor_and_supervisor_with_the_monitor(tmp_path):
+    watch, process, pid = await supervised(tmp_path / "first")
+    process.kill()
+    assert (await ended(process, pid))[0] == -9
+    assert "worker of rank 1" in watch.reason and "connection lost" in watch.reason
+    watch, process, pid = await supervised(tmp_path / "second")
+    for member in watch.members:
+        member.writer.transport.abort()
+    code, said = await ended(process, pid)
     assert code == 75 and "the launcher is gone" in said and "Last good checkpoint: c;" in said
 
 
-def test_supervisor_of_another_job_is_told_so():
-    async def story():
-        process = await supervisor(await monitor().serve("127.0.0.1"), "true", token="f" * 32)
-        _, said = await asyncio.wait_for(process.communicate(), 10)
-        return process.returncode, said.decode()
-
-    code, said = asyncio.run(story())
+@in_a_loop
+async def test_supervisor_of_another_job_is_told_so():
+    code, said = await ended(await supervisor(await monitor().serve("127.0.0.1"), "true", token="f" * 32))
     assert code == 2 and "does not know this job's token" in said
 
 
