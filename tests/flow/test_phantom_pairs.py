@@ -15,6 +15,7 @@ from gluon_liver.phantoms.us.config import USPhantomConfig
 from gluon_liver.phantoms.us.folder import write_us_phantoms
 
 SCENES, FRAMES = 4, 3
+ONE_PATIENT = [{"scene": f"scene-000{index}", "patient": 0} for index in (0, 1)]
 
 
 @pytest.fixture(scope="module")
@@ -70,29 +71,19 @@ def test_motion_that_leaves_every_window_is_an_error():
 
 
 @pytest.mark.parametrize(
-    "break_it, message",
+    "name, content, message",
     [
-        (lambda folder: (folder / "us-phantom.json").write_text("{"), "is no folder of `phantom us`"),
-        (lambda folder: (folder / "flow" / "scene-0001.npz").write_bytes(b"PK"), "cannot be read as flow"),
-        (
-            lambda folder: np.savez(
-                folder / "flow" / "scene-0001.npz", flow=np.zeros((1, 2, 4, 4)), valid=np.ones((1, 4, 4), bool)
-            ),
-            "not of one scene",
-        ),
+        ("us-phantom.json", b"{", "is no folder of `phantom us`"),
+        ("us-phantom.json", json.dumps({"scenes": ONE_PATIENT}).encode(), "1 patients"),
+        ("flow/scene-0001.npz", b"PK", "cannot be read as flow"),
+        ("flow/scene-0001.npz", dict(flow=np.zeros((1, 2, 4, 4)), valid=np.ones((1, 4, 4), bool)), "not of one scene"),
     ],
 )
-def test_damaged_folders(folder, tmp_path, break_it, message):
+def test_damaged_folders_and_one_patient(folder, tmp_path, name, content, message):
     copy = shutil.copytree(folder, tmp_path / "copy")
-    break_it(copy)
+    if isinstance(content, bytes):
+        (copy / name).write_bytes(content)
+    else:
+        np.savez(copy / name, **content)
     with pytest.raises(DatasetError, match=message):
-        read_pairs(copy)
-
-
-def test_one_patient_is_not_enough(folder, tmp_path):
-    copy = shutil.copytree(folder, tmp_path / "copy")
-    truth = json.loads((copy / "us-phantom.json").read_text())
-    truth["scenes"] = truth["scenes"][:2]
-    (copy / "us-phantom.json").write_text(json.dumps(truth))
-    with pytest.raises(DatasetError, match="1 patients"):
         read_pairs(copy)

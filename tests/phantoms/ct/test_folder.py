@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 
@@ -10,7 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from gluon_liver.commands import phantom_ct
+from gluon_liver.commands import main
 from gluon_liver.errors import InputError
 from gluon_liver.phantoms import CTPhantomConfig, make_ct_study, write_ct_phantoms
 
@@ -23,6 +22,10 @@ TINY = CTPhantomConfig(
 DESCRIPTIONS = {"non_contrast": "ABDOMEN NON CONTRAST", "arterial": "LIVER ARTERIAL", "delayed": "DELAYED 5 MIN"}
 
 
+def write(out, **changes):
+    return write_ct_phantoms(out, **{**dict(config=TINY, studies=1, seed=0, jobs=1, progress=False), **changes})
+
+
 def digests(folder):
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -31,15 +34,15 @@ def digests(folder):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("phantoms") / "made"
-    counts = write_ct_phantoms(out, config=TINY, studies=6, seed=0, jobs=1, progress=False)
+    counts = write(out, studies=6)
     assert counts["studies"] == 6 and counts["boxes"] > 0
     return out
 
 
 def test_same_seed_same_bytes_whatever_the_jobs(folder, tmp_path):
-    write_ct_phantoms(tmp_path / "two", config=TINY, studies=6, seed=0, jobs=2, progress=False)
+    write(tmp_path / "two", studies=6, jobs=2)
     assert digests(tmp_path / "two") == digests(folder)
-    write_ct_phantoms(tmp_path / "other", config=TINY, studies=1, seed=1, jobs=1, progress=False)
+    write(tmp_path / "other", seed=1)
     other = digests(tmp_path / "other")
     assert not set(other.values()) & set(digests(folder).values())
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
@@ -113,61 +116,45 @@ def test_labels_name_the_slices_and_hold_the_boxes(folder):
 def test_existing_folder_needs_overwrite_and_survives(folder, tmp_path):
     before = digests(folder)
     with pytest.raises(InputError, match="exists"):
-        write_ct_phantoms(folder, config=TINY, studies=1, seed=0, jobs=1, progress=False)
+        write(folder)
     assert digests(folder) == before
-    foreign = tmp_path / "mine"
-    foreign.mkdir()
-    (foreign / "thesis.txt").write_text("keep")
-    with pytest.raises(InputError, match="not overwritten"):
-        write_ct_phantoms(foreign, config=TINY, studies=1, seed=0, jobs=1, progress=False, overwrite=True)
-    assert (foreign / "thesis.txt").read_text() == "keep"
-    again = tmp_path / "again"
     for seed in (0, 1):
-        write_ct_phantoms(again, config=TINY, studies=1, seed=seed, jobs=1, progress=False, overwrite=True)
-    assert json.loads((again / "phantom.json").read_text())["seed"] == 1
+        write(tmp_path / "again", seed=seed, overwrite=True)
+    assert json.loads((tmp_path / "again" / "phantom.json").read_text())["seed"] == 1
 
 
+@pytest.mark.parametrize("made", [False, True])
 @pytest.mark.parametrize("name", ["thesis.txt", "dicom/study-0000/notes.txt", "dicom/mine/0001.dcm"])
-def test_overwriting_deletes_nothing_foreign(tmp_path, name):
+def test_overwriting_deletes_nothing_foreign(tmp_path, name, made):
     out = tmp_path / "out"
-    write_ct_phantoms(out, config=TINY, studies=1, seed=0, jobs=1, progress=False)
-    (out / name).parent.mkdir(exist_ok=True)
+    if made:
+        write(out)
+    (out / name).parent.mkdir(parents=True, exist_ok=True)
     (out / name).write_text("mine")
     before = digests(out)
-    with pytest.raises(InputError, match="which this command does not write; it is not overwritten"):
-        write_ct_phantoms(out, config=TINY, studies=1, seed=1, jobs=1, progress=False, overwrite=True)
+    message = "which this command does not write; it is not overwritten" if made else "not overwritten"
+    with pytest.raises(InputError, match=message):
+        write(out, seed=1, overwrite=True)
     assert digests(out) == before
 
 
 @pytest.mark.parametrize("bad", [dict(studies=0), dict(seed=-1), dict(seed=2**32), dict(jobs=0)])
 def test_bad_numbers_leave_nothing_behind(bad, tmp_path):
-    numbers = {**dict(studies=1, seed=0, jobs=1), **bad}
     with pytest.raises(InputError, match=f"{next(iter(bad))} is"):
-        write_ct_phantoms(tmp_path / "out", config=TINY, progress=False, **numbers)
+        write(tmp_path / "out", **bad)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_command_passes_every_option_on(tmp_path, capsys):
-    parser = argparse.ArgumentParser()
-    phantom_ct.add_arguments(parser)
-    words = ["--out", str(tmp_path / "out"), "--studies", "1", "--seed", "3", "--jobs", "1", "--matrix", "32"]
-    words += ["--slices", "10", "10", "--spacing-mm", "6", "--lesions", "2", "2", "--diameter-mm", "10", "20"]
-    words += ["--background-fraction", "0", "--ambiguous-fraction", "1", "--breathing-mm", "3"]
-    words += ["--noise-sd-hu", "5", "5", "--steep-vessels", "1", "2", "--two-study-fraction", "0.5"]
-    assert phantom_ct.run(parser.parse_args(words)) == 0
-    options = json.loads((tmp_path / "out" / "phantom.json").read_text())["options"]
-    expected = CTPhantomConfig(
-        matrix=32,
-        slices=(10, 10),
-        spacing_mm=(6.0,),
-        lesions=(2, 2),
-        diameter_mm=(10.0, 20.0),
-        background_fraction=0.0,
-        ambiguous_fraction=1.0,
-        breathing_mm=3.0,
-        noise_sd_hu=(5.0, 5.0),
-        steep_vessels=(1, 2),
-        two_study_fraction=0.5,
+    given = dict(
+        slices=(10, 10), lesions=(2, 2), diameter_mm=(10.0, 20.0), noise_sd_hu=(5.0, 5.0), steep_vessels=(1, 2)
     )
-    assert options == json.loads(json.dumps(expected.to_json()))
+    given.update(matrix=32, spacing_mm=(6.0,), background_fraction=0.0, ambiguous_fraction=1.0)
+    given.update(breathing_mm=3.0, two_study_fraction=0.5)
+    words = f"phantom ct --out {tmp_path}/out --studies 1 --seed 3 --jobs 1".split()
+    for name, value in given.items():
+        words += ["--" + name.replace("_", "-"), *map(str, np.ravel(value))]
+    assert main(words) == 0
+    options = json.loads((tmp_path / "out" / "phantom.json").read_text())["options"]
+    assert options == json.loads(json.dumps(CTPhantomConfig(**given).to_json()))
     assert "1 studies of 1 patients, 30 images" in capsys.readouterr().out
