@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Dict, Mapping, Sequence, Tuple, Type
 
-import numpy as np
-
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, ConfigError, DatasetError
 from gluon_liver.files.typed import ONE_OR_MORE, Rules, required
@@ -110,8 +108,9 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
         """Where the reference phase stands among the phases."""
         return self.phases.index(self.reference_phase)
 
-    def _task_record(self) -> Dict[str, Any]:
-        return {"phases": list(self.phases), "reference_phase": self.reference_phase}
+    def training_record(self) -> Dict[str, Any]:
+        shared = super().training_record()
+        return {**shared, "phases": list(self.phases), "reference_phase": self.reference_phase}
 
     def shown(self, config: Config) -> Dict[str, Any]:
         return {**super().shown(config), **shown_phases(config, self.phases, self.reference_phase)}
@@ -119,9 +118,7 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
     def input_phases(self, config: Config) -> int:
         return input_phases(config, self.phases)
 
-    @staticmethod
-    def network_input(images: np.ndarray) -> np.ndarray:
-        return normalise(images)
+    network_input = staticmethod(normalise)
 
     @staticmethod
     def grey_per_noise(config: Config) -> float:

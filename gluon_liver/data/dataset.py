@@ -182,14 +182,9 @@ class Dataset(abc.ABC, Generic[L, C]):
         trained = [info for info in self.cases if info.case in cases]
         return {
             "classes": list(self.classes),
-            **self._task_record(),
             "training_patients": sorted({info.patient for info in trained}),
             "training_studies": sorted(info.fingerprint for info in trained),
         }
-
-    def _task_record(self) -> Dict[str, Any]:
-        """What the task adds to :meth:`training_record`."""
-        return {}
 
     def shown(self, config: Config) -> Dict[str, Any]:
         """The part of :meth:`training_record` that a network must have been trained with to be used on these data."""
@@ -228,15 +223,8 @@ class Dataset(abc.ABC, Generic[L, C]):
 
     def result(self, label: L, detections: Detections) -> ImageResult:
         """Detections beside the ground truth of an image, for the metrics."""
-        return ImageResult(
-            image_id=label.image_id,
-            patient=self.info(label.case).patient,
-            gt_boxes=label.boxes,
-            gt_labels=label.labels,
-            boxes=detections.boxes,
-            scores=detections.scores,
-            labels=detections.labels,
-        )
+        patient = self.info(label.case).patient
+        return ImageResult(label.image_id, patient, label.boxes, label.labels, **vars(detections))
 
 
 def read_description(folder: Path, *, kinds: Sequence[str]) -> Description:

@@ -22,12 +22,11 @@ def to_grey(hu: Array, window: Window) -> Array:
     """HU of any shape -> uint8: round(255 * clip((hu - (level - width/2)) / width, 0, 1))."""
     width, level = window_values(window)
     low = level - width / 2
-    if np.asarray(hu).dtype == np.int16:
-        # One table of all int16 values: four times as fast as arithmetic on a volume.
-        table = np.arange(-32768, 32768, dtype=np.float64)
-        table = np.rint(255 * np.clip((table - low) / width, 0, 1)).astype(np.uint8)
-        return table[np.asarray(hu).astype(np.int32) + 32768]
-    return np.rint(255 * np.clip((np.asarray(hu, dtype=np.float64) - low) / width, 0, 1)).astype(np.uint8)
+    # one table of all int16 values: four times as fast as arithmetic on a volume
+    whole = np.asarray(hu).dtype == np.int16
+    values = np.arange(-32768, 32768, dtype=np.float64) if whole else np.asarray(hu, np.float64)
+    grey = np.rint(255 * np.clip((values - low) / width, 0, 1)).astype(np.uint8)
+    return grey[np.asarray(hu).astype(np.int32) + 32768] if whole else grey
 
 
 def grey_per_hu(window: Window) -> float:

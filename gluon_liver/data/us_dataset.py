@@ -127,9 +127,9 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
     def units_of(self, info: RecordingInfo) -> Set[str]:
         return self._units_of[info.case]
 
-    def _task_record(self) -> Dict[str, Any]:
+    def training_record(self) -> Dict[str, Any]:
         units = {self.unit_of(label) for label in self.labels_of("train")}
-        return {"split_by": self.split_by, "training_units": sorted(units)}
+        return {**super().training_record(), "split_by": self.split_by, "training_units": sorted(units)}
 
     def refuse_trained(self, trained: Mapping[str, Any], split_name: str) -> None:
         """Raise DatasetError when units of the split were trained on, or recordings of which frames were.
@@ -149,9 +149,7 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
                 "recordings that were not in it"
             )
 
-    @staticmethod
-    def network_input(images: np.ndarray) -> np.ndarray:
-        return unit_range(images)
+    network_input = staticmethod(unit_range)
 
     @staticmethod
     def grey_per_noise(config: Config) -> float:

@@ -1,6 +1,4 @@
-"""8-bit images of a data set, windowed once and read by memory map:
-DATA/images/<window>-<storage>/<case>.npy.
-"""
+"""8-bit images of a data set, windowed once and read by memory map: DATA/images/<window>-<storage>/<case>.npy."""
 
 from __future__ import annotations
 
@@ -42,17 +40,12 @@ def prepare_images(
     cases: Optional[Sequence[str]] = None,
     progress: bool = False,
 ) -> Path:
-    """Write uint8 (P, Z, Y, X) at stored size for `cases` (default: all), and return the folder.
+    """Write uint8 (P, Z, Y, X) at stored size for ``cases`` (default: all), and return the folder.
 
-    "jpeg" passes each slice through a JPEG of quality 95 (the paper stored JPEG), "raw" does not.
-    A file that is there, fits the volume and is not older than it is kept. Each file appears whole or not at
-    all.
+    "jpeg" passes each slice through a JPEG of quality 95 (the paper stored JPEG), "raw" does not. A file that is there,
+    fits the volume and is not older than it is kept. Each file appears whole or not at all.
     """
     folder = images_folder(dataset, window, storage)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatasetError(f"{folder} cannot be made: {error.strerror}") from error
     wanted = [info.case for info in dataset.cases] if cases is None else cases
     for case in tqdm(wanted, desc="images", unit="study", disable=None if progress else True):
         path = folder / f"{case}.npy"
@@ -63,6 +56,7 @@ def prepare_images(
         images = windowed(study.hu, window, storage)
         try:
             # two trainings may prepare the same images
+            folder.mkdir(parents=True, exist_ok=True)
             with whole_file(path, "wb", ending=f".{os.getpid()}{PARTIAL}") as stream:
                 np.save(stream, images)
         except OSError as error:

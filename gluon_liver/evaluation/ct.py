@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 import numpy as np
 
@@ -39,25 +39,10 @@ class CT(Task[CTDataset, CTLabel]):
             classes=dataset.classes,
         )
 
-    def record(
-        self,
-        scored: Scored[CTDataset, CTLabel],
-        summary: Dict[str, Any],
-        *,
-        checkpoint: str,
-        overlays: List[Dict[str, str]],
-    ) -> Dict[str, Any]:
-        dataset, split = scored.dataset, scored.split
-        return {
-            "row": scored.config.row,
-            "split": split,
-            "checkpoint": checkpoint,
-            "data": {"phantom": dataset.phantom, "note": scored.note, "studies": len(dataset.cases_of(split))},
-            "classes": list(dataset.classes),
-            "summary": summary,
-            "curves": ct_curves(scored.results, classes=dataset.classes),
-            "overlays": overlays,
-        }
+    def record(self, scored: Scored[CTDataset, CTLabel]) -> Dict[str, Any]:
+        studies = len(scored.dataset.cases_of(scored.split))
+        curves = ct_curves(scored.results, classes=scored.dataset.classes)
+        return {"row": scored.config.row, "data": {"studies": studies}, "curves": curves}
 
     def write_report(self, folder: Path) -> None:
         write_report(folder)

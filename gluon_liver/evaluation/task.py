@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Generic, List, Sequence, TypeVar
+from typing import Any, ClassVar, Dict, Generic, Sequence, TypeVar
 
 import numpy as np
 
@@ -60,13 +60,10 @@ class Task(abc.ABC, Generic[D, L]):
         """Image ``number`` with detections at :data:`SCORE_THRESHOLD` and ground truth, (h, w, 3) uint8 RGB."""
 
     @abc.abstractmethod
-    def record(
-        self, scored: Scored[D, L], summary: Dict[str, Any], *, checkpoint: str, overlays: List[Dict[str, str]]
-    ) -> Dict[str, Any]:
-        """What results.json holds after ``format`` and ``kind``, in its order.
+    def record(self, scored: Scored[D, L]) -> Dict[str, Any]:
+        """What results.json holds of the task alone, as its :class:`gluon_liver.report.results.Kind` requires.
 
-        That is split, checkpoint, data (with phantom and note), classes, summary, overlays, and what
-        its :class:`gluon_liver.report.results.Kind` requires.
+        What it has under data goes with the data's phantom and note.
         """
 
     @abc.abstractmethod

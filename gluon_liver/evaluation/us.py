@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Dict, List
+from typing import Any, ClassVar, Dict
 
 import numpy as np
 
@@ -43,30 +43,9 @@ class US(Task[USDataset, USLabel]):
         frame = dataset.frames(label.case)[label.row]
         return draw_us(frame, detections, dataset.classes, truth=label, score_threshold=SCORE_THRESHOLD)
 
-    def record(
-        self,
-        scored: Scored[USDataset, USLabel],
-        summary: Dict[str, Any],
-        *,
-        checkpoint: str,
-        overlays: List[Dict[str, str]],
-    ) -> Dict[str, Any]:
-        dataset = scored.dataset
-        return {
-            "model": scored.config.model,
-            "split": scored.split,
-            "checkpoint": checkpoint,
-            "data": {
-                "phantom": dataset.phantom,
-                "note": scored.note,
-                "fingerprint": dataset.fingerprint,
-                "split_by": dataset.split_by,
-            },
-            "detections": _detections(scored.config),
-            "classes": list(dataset.classes),
-            "summary": summary,
-            "overlays": overlays,
-        }
+    def record(self, scored: Scored[USDataset, USLabel]) -> Dict[str, Any]:
+        data = {"fingerprint": scored.dataset.fingerprint, "split_by": scored.dataset.split_by}
+        return {"model": scored.config.model, "data": data, "detections": _detections(scored.config)}
 
     def write_report(self, folder: Path) -> None:
         write_us_report(folder)
