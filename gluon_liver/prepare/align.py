@@ -51,12 +51,9 @@ def assemble(
 
 def check_frame_of_reference(fixed: str, moving: str, phase: str, reference: str) -> None:
     """Raise PhaseError unless both series say that they share one frame of reference."""
-    if not fixed or not moving:
-        raise PhaseError(f"phase {phase} cannot be put on the grid of {reference}: a series has no FrameOfReferenceUID")
-    if fixed != moving:
-        raise PhaseError(
-            f"phase {phase} cannot be put on the grid of {reference}: its FrameOfReferenceUID is another one"
-        )
+    if not fixed or fixed != moving:
+        why = "its FrameOfReferenceUID is another one" if fixed and moving else "a series has no FrameOfReferenceUID"
+        raise PhaseError(f"phase {phase} cannot be put on the grid of {reference}: {why}")
 
 
 def _resample(moving: Volume, grid: Geometry) -> np.ndarray:

@@ -16,15 +16,15 @@ from gluon_liver.data.splits import make_splits
 from gluon_liver.data.study import fingerprint
 from gluon_liver.errors import InputError
 from gluon_liver.files.output_folder import check_output, why_not_written
-from gluon_liver.readers.dicom.volume import scan_folder
+from gluon_liver.readers.dicom.volume import Volume, scan_folder
 
-from .ct_labels import LabelEntry, LabelFile, load_label_file, match_labels, place_labels
+from .ct_labels import LabelFile, load_label_file, match_labels, place_labels
 from .ct_report import CTImportLog, StudyResult, build_report, explain_nothing, note_oddities, write_private
 from .ct_study import choose_series, group_studies, load_study, patient_of
 from .folder import prepared_folder, write_records
 from .phases import load_phase_rules, phase_template
 from .pseudonyms import salt_notes, salt_or_random, salted_hash
-from .report import private_file
+from .report import fields_of, private_file
 
 PathLike = Union[str, Path]
 
@@ -62,7 +62,7 @@ def import_ct(
     studies = group_studies(log.scan)
     for uid, series in studies.items():
         log.choices[uid] = choose_series(series, rules, log.quarantined)
-    matched = match_labels(label_file, log.scan, log.choices, rules, log.labels_not_taken)
+    matched = match_labels(label_file, log)
     note_oddities(log)
     log.notes += salt_notes(salt)
     log.studies = [
@@ -71,8 +71,13 @@ def import_ct(
     log.studies.sort(key=lambda result: (result.case, result.study_uid))
     with prepared_folder(out, folder, overwrite=overwrite) as temporary:
         for result in tqdm(log.studies, desc="studies", unit="study", disable=None if progress else True):
-            labels_of = matched.get(result.study_uid, {})
-            _import_study(result, labels_of, label_file.exhaustive, log, temporary, regrid)
+            by_slice = matched.get(result.study_uid, {})
+            volume = _import_study(result, log, temporary / "studies", regrid)
+            if volume:
+                place_labels(by_slice, volume, result.case, log, exhaustive=label_file.exhaustive)
+            elif by_slice:
+                boxes = sum(len(item.boxes) for item in by_slice.values())
+                log.labels_not_taken.add("its study was not taken", images=len(by_slice), boxes=boxes)
         if not log.taken:
             raise InputError(explain_nothing(log))
         report = _write_data(log, temporary, fractions, seed)
@@ -102,22 +107,15 @@ def write_phase_template(
     return len(log.scan.series)
 
 
-def _import_study(
-    result: StudyResult,
-    by_slice: Dict[int, LabelEntry],
-    exhaustive: bool,
-    log: CTImportLog,
-    temporary: Path,
-    regrid: bool,
-) -> None:
-    """Load and save one study, place its labels and write down in ``result`` what became of it."""
-    choice, rules = log.choices[result.study_uid], log.rules
-    loaded = load_study(choice, rules, log.quarantined, case=result.case, patient=result.patient, regrid=regrid)
+def _import_study(result: StudyResult, log: CTImportLog, folder: Path, regrid: bool) -> Optional[Volume]:
+    """Load one study, save it below ``folder`` and write down in ``result`` what became of it.
+
+    Returns the volume of the reference phase, None where the study was not taken.
+    """
+    choice = log.choices[result.study_uid]
+    loaded = load_study(choice, log.rules, log.quarantined, case=result.case, patient=result.patient, regrid=regrid)
     if loaded is None:
-        if by_slice:
-            boxes = sum(len(item.boxes) for item in by_slice.values())
-            log.labels_not_taken.add("its study was not taken", images=len(by_slice), boxes=boxes)
-        return
+        return None
     study, volumes = loaded.study, loaded.volumes
     for phase, present in zip(study.phases, study.present):
         if phase in volumes:
@@ -131,21 +129,11 @@ def _import_study(
                 "interpolated_slices": sum(not uid for uid in volume.sop_instance_uids),
                 "tilt_undone": bool(volume.source_shift.any()),
             }
-    study.save(temporary / "studies" / result.case)
+    study.save(folder / result.case)
     result.taken, result.slices = True, study.hu.shape[1]
     result.fingerprint = fingerprint(study.hu[study.reference_index])
     result.phantom = any(choice.taken[phase].phantom for phase in volumes)
-    log.images.extend(
-        place_labels(
-            by_slice,
-            volumes[rules.reference],
-            result.case,
-            rules.reference,
-            exhaustive=exhaustive,
-            first_id=len(log.images) + 1,
-            not_taken=log.labels_not_taken,
-        )
-    )
+    return volumes[log.rules.reference]
 
 
 def _write_data(log: CTImportLog, temporary: Path, fractions: Sequence[float], seed: int) -> Dict[str, Any]:
@@ -162,10 +150,7 @@ def _write_data(log: CTImportLog, temporary: Path, fractions: Sequence[float], s
         "reference_phase": log.rules.reference,
         "classes": list(CLASSES),
         "phantom": any(one.phantom for one in taken),
-        "studies": [
-            {"case": one.case, "patient": one.patient, "slices": one.slices, "fingerprint": one.fingerprint}
-            for one in taken
-        ],
+        "studies": [fields_of(one, "case patient slices fingerprint") for one in taken],
     }
     write_records(temporary, splits, report, description)
     return report

@@ -8,7 +8,7 @@ identifiers.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -16,12 +16,11 @@ from gluon_liver.data.coco import coco_images, value_of
 from gluon_liver.data.ct_labels import CLASSES, CTLabel
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_json
-from gluon_liver.readers.dicom.series import Scan, SeriesFiles, slice_uid
+from gluon_liver.readers.dicom.series import SeriesFiles, slice_uid
 from gluon_liver.readers.dicom.slice_grid import project_positions
 from gluon_liver.readers.dicom.volume import Volume
 
-from .phases import PhaseChoice, PhaseRules
-from .report import NotTaken
+from .ct_report import CTImportLog
 
 # A box keeps its label after a gantry tilt was undone while this much of it is still inside the image.
 MIN_INSIDE = 0.5
@@ -55,33 +54,26 @@ def load_label_file(path: str, *, classes: Sequence[str] = CLASSES) -> LabelFile
     entries = []
     for entry, boxes, labels in images:
         where = f"{path}: image {entry['id']}"
-        if "sop_instance_uid" in entry:
-            value_of(entry, "sop_instance_uid", (str,), where)
-        elif not all(key in entry for key in ("study", "phase", "slice")):
+        by_uid = "sop_instance_uid" in entry
+        keys: Dict[str, type] = dict(sop_instance_uid=str) if by_uid else dict(study=str, phase=str, slice=int)
+        if not keys.keys() <= entry.keys():
             raise AnnotationError(f"{where} needs 'sop_instance_uid', or 'study', 'phase' and 'slice'")
-        else:
-            for key, kind in (("study", str), ("phase", str), ("slice", int)):
-                value_of(entry, key, (kind,), where)
+        for key, kind in keys.items():
+            value_of(entry, key, (kind,), where)
         entries.append(LabelEntry(entry, boxes, labels))
     return LabelFile(path, tuple(entries), exhaustive)
 
 
-def match_labels(
-    labels: LabelFile, scan: Scan, choices: Mapping[str, PhaseChoice], rules: PhaseRules, not_taken: NotTaken
-) -> Dict[str, Dict[int, LabelEntry]]:
+def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[int, LabelEntry]]:
     """StudyInstanceUID -> slice of the reference series in z order -> entry.
 
     An entry that names nothing in the folder, or a slice of another size, raises AnnotationError. One that
-    names something that was not taken is counted in `not_taken`.
+    names something that was not taken is counted in the log.
     """
-    by_uid = {slice_uid(one): (series, index) for series in scan.series for index, one in enumerate(series.slices)}
-    by_uid.update(
-        (one.sop_instance_uid, (series, index))
-        for series in scan.series
-        for index, one in enumerate(series.slices)
-        if one.frames == 1
-    )
-    multi_frame = {one.sop_instance_uid for series in scan.series for one in series.slices if one.frames > 1}
+    slices = [(one, series, index) for series in log.scan.series for index, one in enumerate(series.slices)]
+    by_uid = {slice_uid(one): (series, index) for one, series, index in slices}
+    by_uid.update((one.sop_instance_uid, (series, index)) for one, series, index in slices if one.frames == 1)
+    multi_frame = {one.sop_instance_uid for one, *_ in slices if one.frames > 1}
     matched: Dict[str, Dict[int, LabelEntry]] = {}
     place_of: Dict[int, np.ndarray] = {}
     for item in labels.entries:
@@ -89,7 +81,7 @@ def match_labels(
         reason, series, place = "", None, -1
         uid = item.entry.get("sop_instance_uid")
         if uid is None:
-            series, reason = _series_of_phase(item.entry, scan, choices, rules, where)
+            series, reason = _series_of_phase(item.entry, log, where)
             place = item.entry["slice"]
             if series is not None and not 0 <= place < len(series.slices):
                 raise AnnotationError(
@@ -101,19 +93,19 @@ def match_labels(
             if id(series) not in place_of:
                 place_of[id(series)] = np.argsort(np.argsort(project_positions(series.slices)[1], kind="stable"))
             place = int(place_of[id(series)][index])
-            reason = _why_not_reference(series, choices[series.study_uid], rules)
+            reason = _why_not_reference(series, log)
         elif uid in multi_frame:
             raise AnnotationError(
                 f"{where}: key 'sop_instance_uid' names a multi-frame file; add '#' and the frame, from 1"
             )
-        elif uid in scan.unused:
-            reason = f"its image was left out: {scan.unused[uid]}"
+        elif uid in log.scan.unused:
+            reason = f"its image was left out: {log.scan.unused[uid]}"
         else:
             raise AnnotationError(f"{where}: key 'sop_instance_uid' names no image of the folder")
         if series is not None and series.slices:
             _check_size(item.entry, series, where)
         if reason or series is None:
-            not_taken.add(reason, images=1, boxes=len(item.boxes))
+            log.labels_not_taken.add(reason, images=1, boxes=len(item.boxes))
             continue
         of_study = matched.setdefault(series.study_uid, {})
         if place in of_study:
@@ -123,58 +115,53 @@ def match_labels(
 
 
 def place_labels(
-    by_slice: Mapping[int, LabelEntry],
-    volume: Volume,
-    case: str,
-    phase: str,
-    *,
-    exhaustive: bool,
-    first_id: int,
-    not_taken: NotTaken,
-) -> List[CTLabel]:
-    """Labels on the slices of the imported reference volume, moved along where a tilt was undone."""
+    by_slice: Mapping[int, LabelEntry], volume: Volume, case: str, log: CTImportLog, *, exhaustive: bool
+) -> None:
+    """Add to the log labels on the slices of the imported reference volume, moved along where a tilt was undone."""
     height, width = volume.hu.shape[1:]
     images: Dict[int, CTLabel] = {}
     for place, item in sorted(by_slice.items()):
         z = int(volume.source_slice[place])
         if z < 0:
-            not_taken.add("--regrid left no slice at its position", images=1, boxes=len(item.boxes))
+            log.labels_not_taken.add("--regrid left no slice at its position", images=1, boxes=len(item.boxes))
             continue
         shift = np.tile(volume.source_shift[place], 2).astype(np.float32)
         moved = item.boxes + shift
         boxes = np.clip(moved, 0, np.array([width, height, width, height], dtype=np.float32))
         if (_area(boxes) < MIN_INSIDE * _area(moved)).any():
             # The lesion is there but its box is not: the slice can be neither trained on nor scored.
-            not_taken.add("undoing the gantry tilt moved a box of the slice out of it", images=1, boxes=len(boxes))
+            reason = "undoing the gantry tilt moved a box of the slice out of it"
+            log.labels_not_taken.add(reason, images=1, boxes=len(boxes))
             continue
-        images[z] = CTLabel(0, case, z, width, height, boxes, item.labels, phase)
+        images[z] = CTLabel(0, case, z, width, height, boxes, item.labels, log.rules.reference)
     if exhaustive and by_slice:
         listed = {int(volume.source_slice[place]) for place in by_slice}
         for z, uid in enumerate(volume.sop_instance_uids):
             # Slices that --regrid interpolated show no single image that someone looked at.
             if uid and z not in listed:
                 empty = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
-                images[z] = CTLabel(0, case, z, width, height, *empty, phase)
-    return [replace(images[z], image_id=image_id) for image_id, z in enumerate(sorted(images), first_id)]
+                images[z] = CTLabel(0, case, z, width, height, *empty, log.rules.reference)
+    log.images += [replace(images[z], image_id=number) for number, z in enumerate(sorted(images), len(log.images) + 1)]
 
 
-def _series_of_phase(
-    entry: Dict[str, Any], scan: Scan, choices: Mapping[str, PhaseChoice], rules: PhaseRules, where: str
-) -> Tuple[Any, str]:
-    if entry["study"] not in choices:
+def _series_of_phase(entry: Dict[str, Any], log: CTImportLog, where: str) -> Tuple[Optional[SeriesFiles], str]:
+    phase, order = entry["phase"], log.rules.order
+    if entry["study"] not in log.choices:
         raise AnnotationError(f"{where}: key 'study' names no study with CT slices in the folder")
-    if entry["phase"] not in rules.order:
-        raise AnnotationError(f"{where}: key 'phase' is {entry['phase']!r}; the phases are {', '.join(rules.order)}")
-    series = choices[entry["study"]].taken.get(entry["phase"])
-    if series is None:
-        return None, "its phase was not taken"
-    return series, _why_not_reference(series, choices[entry["study"]], rules)
+    if phase not in order:
+        raise AnnotationError(f"{where}: key 'phase' is {phase!r}; the phases are {', '.join(order)}")
+    series = log.choices[entry["study"]].taken.get(phase)
+    return series, _why_not_reference(series, log) if series else "its phase was not taken"
 
 
-def _why_not_reference(series: SeriesFiles, choice: PhaseChoice, rules: PhaseRules) -> str:
-    for phase, taken in choice.taken.items():
+def _why_not_reference(series: SeriesFiles, log: CTImportLog) -> str:
+    for phase, taken in log.choices[series.study_uid].taken.items():
         if taken is series:
-            return "" if phase == rules.reference else f"labels belong to the reference phase, this one lies on {phase}"
+            return (
+                ""
+                if phase == log.rules.reference
+                else f"labels belong to the reference phase, this one lies on {phase}"
+            )
     return "its series was not taken"
 
 

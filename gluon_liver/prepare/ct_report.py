@@ -14,7 +14,9 @@ from gluon_liver.readers.dicom.series import Scan
 
 from .phases import PhaseChoice, PhaseRules, phase_template
 from .report import (
+    MIXES,
     ImportLog,
+    fields_of,
     label_counts,
     not_taken_lines,
     sizes_line,
@@ -62,9 +64,7 @@ def build_report(log: CTImportLog, splits: Splits) -> Dict[str, Any]:
         "files": {"found": len(log.scan.paths), "dicom": log.scan.dicom_files},
         "phases": list(log.rules.order),
         "reference_phase": log.rules.reference,
-        "taken": [
-            {"case": one.case, "patient": one.patient, "slices": one.slices, "phases": one.phases} for one in log.taken
-        ],
+        "taken": [fields_of(one, "case patient slices phases") for one in log.taken],
         "studies_not_taken": [one.case for one in log.studies if not one.taken],
         "rejected": [vars(one) for one in log.scan.rejected],
         "quarantined": [vars(one) for one in log.quarantined],
@@ -80,26 +80,18 @@ def build_report(log: CTImportLog, splits: Splits) -> Dict[str, Any]:
 
 def note_oddities(log: CTImportLog) -> None:
     """Add to the notes what does not stop an import but may mean that something is amiss."""
-    present = {series.series_uid for series in log.scan.series}
-    missing = sum(uid not in present for uid in log.rules.series)
-    if missing:
-        log.notes.append(
-            f"{missing} of {len(log.rules.series)} entries under 'series' of the phase file "
-            "name no CT series of the folder"
-        )
-    named = {series.study_uid for series in log.scan.series if series.patient_id}
-    nameless = len({series.study_uid for series in log.scan.series} - named)
-    if nameless:
-        log.notes.append(
-            f"{nameless} study or studies have no PatientID: each counts as a patient of its own. "
-            "If two are of one patient, the split mixes training and test data"
-        )
-    kinds = Counter(rejection.kind for rejection in log.scan.rejected)
-    if kinds["TruncatedFileError"]:
-        log.notes.append(
-            f"{kinds['TruncatedFileError']} file(s) are too damaged to tell their series: "
-            "a series may lack its first or last slices"
-        )
+    scan, entries = log.scan, log.rules.series
+    absent = entries.keys() - {series.series_uid for series in scan.series}
+    named = {series.study_uid for series in scan.series if series.patient_id}
+    nameless = {series.study_uid for series in scan.series} - named
+    damaged = [one for one in scan.rejected if one.kind == "TruncatedFileError"]
+    for odd, text in (
+        (absent, f"of {len(entries)} entries under 'series' of the phase file name no CT series of the folder"),
+        (nameless, f"study or studies have no PatientID: each counts as a patient of its own. {MIXES}"),
+        (damaged, "file(s) are too damaged to tell their series: a series may lack its first or last slices"),
+    ):
+        if odd:
+            log.notes.append(f"{len(odd)} {text}")
 
 
 def report_lines(report: Dict[str, Any]) -> List[str]:
@@ -134,16 +126,12 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
 
 def explain_nothing(log: CTImportLog) -> str:
     """Why no study was taken, for the error message."""
-    text = log.explain_nothing(
-        f"no study was taken from {len(log.scan.paths)} file(s), {log.scan.dicom_files} of them DICOM",
-        log.scan.rejected,
+    first = f"no study was taken from {len(log.scan.paths)} file(s), {log.scan.dicom_files} of them DICOM"
+    advice = (
+        "\nfiles are numbered in the order of their paths; "
+        "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in"
     )
-    if log.quarantined:
-        text += (
-            "\nfiles are numbered in the order of their paths; "
-            "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in"
-        )
-    return text
+    return log.explain_nothing(first, log.scan.rejected) + (advice if log.quarantined else "")
 
 
 def write_private(log: CTImportLog, folder: Path, salt: str, source: Path) -> None:

@@ -92,10 +92,8 @@ def choose_series(series: Sequence[SeriesFiles], rules: PhaseRules, left_out: Li
     Series that are not taken are added to ``left_out`` with the reason.
     """
     if len({one.patient_id for one in series}) > 1:
-        left_out.extend(
-            Rejection(one.name, "its study carries several PatientIDs", "patient-conflict", len(one.slices))
-            for one in series
-        )
+        reason = "its study carries several PatientIDs"
+        left_out.extend(one.rejection(reason, "patient-conflict") for one in series)
         return PhaseChoice({}, {}, [])
     choice = choose_phases(series, rules)
     left_out.extend(choice.left_out)
@@ -103,7 +101,7 @@ def choose_series(series: Sequence[SeriesFiles], rules: PhaseRules, left_out: Li
     if fixed is None:
         for phase, one in choice.taken.items():
             reason = f"its study has no series for the reference phase {rules.reference} (this one is {phase})"
-            left_out.append(Rejection(one.name, reason, "no-reference", len(one.slices)))
+            left_out.append(one.rejection(reason, "no-reference"))
         choice.taken.clear()
         return choice
     for phase, one in list(choice.taken.items()):
@@ -112,7 +110,7 @@ def choose_series(series: Sequence[SeriesFiles], rules: PhaseRules, left_out: Li
             try:
                 check_frame_of_reference(fixed.frame_of_reference, one.frame_of_reference, phase, rules.reference)
             except PhaseError as error:
-                left_out.append(Rejection(one.name, str(error), "frame-of-reference", len(one.slices)))
+                left_out.append(one.rejection(str(error), "frame-of-reference"))
                 del choice.taken[phase]
     return choice
 
@@ -124,31 +122,26 @@ def load_study(
 
     Series that fail are added to ``left_out`` with the reason; the study lives as long as its reference phase does.
     """
-    reference = rules.reference
+    reference, taken = rules.reference, choice.taken
     volumes: Dict[str, Volume] = {}
-    for phase in sorted(choice.taken, key=lambda phase: phase != reference):
-        series = choice.taken[phase]
+    for phase in sorted(taken, key=lambda phase: phase != reference):
         try:
-            volumes[phase] = load_series(series, regrid=regrid)
+            volumes[phase] = load_series(taken[phase], regrid=regrid)
         except DicomError as error:
-            left_out.append(Rejection(series.name, str(error), type(error).__name__, len(series.slices)))
+            left_out.append(taken[phase].rejection(str(error), type(error).__name__))
             if phase == reference:
                 reason = f"the reference phase {reference} of its study cannot be used"
-                left_out.extend(
-                    Rejection(other.name, reason, "no-reference", len(other.slices))
-                    for name, other in choice.taken.items()
-                    if name != reference
-                )
+                others = (other for name, other in taken.items() if name != reference)
+                left_out.extend(other.rejection(reason, "no-reference") for other in others)
                 break
     if reference not in volumes:
         return None
     hu, present, geometry = assemble(volumes, rules.order, reference)
     for index, phase in enumerate(rules.order):
         if phase in volumes and not present[index].any():
-            series = choice.taken[phase]
             reason = f"no slice of {phase} overlaps the reference phase {reference}"
-            left_out.append(Rejection(series.name, reason, "no-overlap", len(series.slices)))
+            left_out.append(taken[phase].rejection(reason, "no-overlap"))
             del volumes[phase]
-    counts = {phase: len(choice.taken[phase].slices) for phase in rules.order if phase in volumes}
+    counts = {phase: len(taken[phase].slices) for phase in rules.order if phase in volumes}
     study = Study(case, patient, rules.order, reference, present, geometry, {"images": counts}, hu)
     return LoadedStudy(study, volumes)

@@ -1,5 +1,4 @@
-"""Which series of a study is which contrast phase. Nothing is guessed: what cannot be told is left out, with
-the reason.
+"""Which series of a study is which contrast phase. Nothing is guessed: what cannot be told is left out, with why.
 
 DICOM has no tag that names the phase, so it is told by SeriesInstanceUID (exact, from a phase file) or by
 patterns searched in SeriesDescription. The defaults know the three phases of the CT paper (non-contrast,
@@ -53,9 +52,7 @@ DEFAULT_PATTERNS: Dict[str, Tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class PhaseRules:
-    """phases in order, the reference phase, exact SeriesInstanceUID -> phase, and phase -> regular
-    expressions.
-    """
+    """phases in order, the reference phase, exact SeriesInstanceUID -> phase, and phase -> regular expressions."""
 
     order: Tuple[str, ...] = DEFAULT_ORDER
     reference: str = DEFAULT_REFERENCE
@@ -110,7 +107,13 @@ def load_phase_rules(path: Optional[Union[str, Path]], *, reference: Optional[st
             f"{path}: key 'reference' is absent, and the default {DEFAULT_REFERENCE!r} is not one of "
             f"{', '.join(file.order)}: name the reference phase"
         )
-    series = _series(file.series or {}, file.order, path)
+    series = file.series or {}
+    for place, (uid, phase) in enumerate(series.items(), 1):
+        entry = f"{path}: entry {place} of 'series'"
+        if not isinstance(uid, str) or not re.fullmatch(r"[0-9.]{1,64}", uid):
+            raise PhaseError(f"{entry} is no SeriesInstanceUID (write it in quotes)")
+        if phase not in file.order:
+            raise PhaseError(f"{entry} names the phase {phase!r}; order has {', '.join(file.order)}")
     patterns = {phase: _patterns(phase, value, file.order, path) for phase, value in (file.patterns or {}).items()}
     if not series and not patterns:
         raise PhaseError(f"the phase file {path} maps nothing: give 'series', 'patterns' or both")
@@ -129,17 +132,6 @@ def _read_phase_file(path: Union[str, Path]) -> _PhaseFile:
     return build(_PhaseFile, read_yaml(path, error=PhaseError), where=str(path), error=PhaseError, refuse_unknown=True)
 
 
-def _series(series: Dict[Any, Any], order: Sequence[str], path: Union[str, Path]) -> Dict[str, str]:
-    for place, (uid, phase) in enumerate(series.items(), 1):
-        if not isinstance(uid, str) or not re.fullmatch(r"[0-9.]{1,64}", uid):
-            raise PhaseError(f"{path}: entry {place} of 'series' is no SeriesInstanceUID (write it in quotes)")
-        if phase not in order:
-            raise PhaseError(
-                f"{path}: entry {place} of 'series' names the phase {phase!r}; order has {', '.join(order)}"
-            )
-    return series
-
-
 def choose_phases(series: Sequence[SeriesFiles], rules: PhaseRules) -> PhaseChoice:
     """One series for each phase of one study.
 
@@ -147,7 +139,7 @@ def choose_phases(series: Sequence[SeriesFiles], rules: PhaseRules) -> PhaseChoi
     that compete for one phase, are left out with the reason and what to do.
     """
     candidates: Dict[str, List[Tuple[SeriesFiles, str]]] = defaultdict(list)
-    left_out: List[Rejection] = []
+    choice = PhaseChoice({}, {}, [])
     for one in series:
         exact = rules.series.get(one.series_uid)
         matches = {exact: "named in the phase file"} if exact else match_description(one.description, rules)
@@ -155,38 +147,34 @@ def choose_phases(series: Sequence[SeriesFiles], rules: PhaseRules) -> PhaseChoi
             ((phase, rule),) = matches.items()
             candidates[phase].append((one, rule))
         elif matches:
-            several = ", ".join(matches)
-            reason = f"its description matches several phases ({several}); {NAME_IT}"
-            left_out.append(Rejection(one.name, reason, "several-phases", len(one.slices)))
+            reason = f"its description matches several phases ({', '.join(matches)}); {NAME_IT}"
+            choice.left_out.append(one.rejection(reason, "several-phases"))
         else:
             reason = f"no rule says which phase it is; if it is needed, {NAME_IT}"
-            left_out.append(Rejection(one.name, reason, "no-phase", len(one.slices)))
-    choice = PhaseChoice({}, {}, left_out)
+            choice.left_out.append(one.rejection(reason, "no-phase"))
     for phase in rules.order:
         named = [pair for pair in candidates[phase] if pair[0].series_uid in rules.series]
         rivals = named or candidates[phase]
         for one, _ in candidates[phase]:
             if named and all(one is not other for other, _ in named):
                 reason = f"the phase file names another series for {phase}"
-                left_out.append(Rejection(one.name, reason, "other-series-named", len(one.slices)))
+                choice.left_out.append(one.rejection(reason, "other-series-named"))
         if len(rivals) == 1:
             choice.taken[phase], choice.rule[phase] = rivals[0]
         for one, _ in rivals if len(rivals) > 1 else ():
             others = ", ".join(other.name for other, _ in rivals if other is not one)
             reason = f"it competes with {others} for {phase}; name one of them under 'series' of a phase file"
-            left_out.append(Rejection(one.name, reason, "competing-series", len(one.slices)))
+            choice.left_out.append(one.rejection(reason, "competing-series"))
     return choice
 
 
 def match_description(description: str, rules: PhaseRules) -> Dict[str, str]:
     """phase -> the rule by which a SeriesDescription matches it."""
-    rules_by_phase = {}
-    for phase, patterns in rules.patterns.items():
-        for number, pattern in enumerate(patterns, 1):
-            if re.search(pattern, description, re.IGNORECASE):
-                rules_by_phase[phase] = f"description pattern {number} of {phase}"
-                break
-    return rules_by_phase
+    hits = {
+        phase: [number for number, one in enumerate(patterns, 1) if re.search(one, description, re.IGNORECASE)]
+        for phase, patterns in rules.patterns.items()
+    }
+    return {phase: f"description pattern {numbers[0]} of {phase}" for phase, numbers in hits.items() if numbers}
 
 
 def phase_template(series: Sequence[SeriesFiles], rules: PhaseRules) -> str:

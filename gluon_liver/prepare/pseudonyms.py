@@ -8,8 +8,6 @@ from typing import List, Optional
 
 from gluon_liver.errors import InputError
 
-SHORT_SALT = 8
-
 
 def salt_or_random(salt: Optional[str]) -> str:
     """The given salt, a random one for None. Raises :class:`InputError` for a salt that hides nothing."""
@@ -29,9 +27,5 @@ def salted_hash(kind: str, salt: str, value: str) -> str:
 
 def salt_notes(salt: str) -> List[str]:
     """What a reader of an import's report should know of its salt."""
-    if len(salt) >= SHORT_SALT:
-        return []
-    return [
-        f"the salt is shorter than {SHORT_SALT} characters: who guesses it can link case ids to patients. "
-        "That is harmless for phantoms only"
-    ]
+    risk = "the salt is shorter than 8 characters: who guesses it can link case ids to patients"
+    return [f"{risk}. That is harmless for phantoms only"] if len(salt) < 8 else []

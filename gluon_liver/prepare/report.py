@@ -19,6 +19,7 @@ from gluon_liver.data.splits import SPLIT_NAMES, Splits
 from gluon_liver.readers.dicom.series import Rejection
 
 MAX_LINES = 20
+MIXES = "If two are of one patient, the split mixes training and test data"
 Table = Tuple[Tuple[str, ...], Iterable[Tuple[Any, ...]]]  # header and rows of a CSV file
 
 
@@ -59,6 +60,11 @@ class ImportLog:
         """Why nothing was taken, for the error message."""
         lines = summary_of("left out", map(vars, rejected)) + summary_of("quarantined", map(vars, self.quarantined))
         return "\n".join([first, *lines])
+
+
+def fields_of(record: object, names: str) -> Dict[str, Any]:
+    """Some fields of a record by name, as JSON has them."""
+    return {name: getattr(record, name) for name in names.split()}
 
 
 def label_counts(labels: Sequence[np.ndarray]) -> Tuple[Dict[str, Any], Counter[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from tqdm import tqdm
@@ -14,7 +14,7 @@ from gluon_liver.data.coco import save_labels
 from gluon_liver.data.dataset import FORMAT
 from gluon_liver.data.splits import Splits, make_splits
 from gluon_liver.data.us_dataset import SPLIT_BY, USDataset
-from gluon_liver.data.us_labels import CLASSES, SourceLabel, USLabel, load_source_labels, scenes_of
+from gluon_liver.data.us_labels import CLASSES, USLabel, load_source_labels, scenes_of
 from gluon_liver.errors import AnnotationError, InputError, SplitError
 from gluon_liver.files.output_folder import check_output
 from gluon_liver.readers.dicom.series import Rejection
@@ -23,6 +23,7 @@ from gluon_liver.structures.frame_source import Box, FrameSource
 
 from .folder import prepared_folder, write_records
 from .pseudonyms import salt_notes, salt_or_random, salted_hash
+from .report import fields_of
 from .us_recordings import list_recordings, match_recordings
 from .us_report import RecordingResult, USImportLog, build_report, write_private
 
@@ -55,7 +56,13 @@ def import_us(
     InputError, and writes nothing, where none is taken, where the label file does not fit, and for wrong options.
     """
     source, out = Path(source), Path(out)
-    _check_options(region, whole_frame, split_by, fractions, test_images, seed)
+    if region is not None and whole_frame:
+        raise InputError("--region and --whole-frame exclude each other")
+    if split_by not in SPLIT_BY:
+        raise InputError(f"--split-by is {split_by!r}; it is one of {', '.join(SPLIT_BY)}")
+    if test_images is not None and (split_by != "image" or test_images < 1):
+        raise InputError("--test-images takes a number of 1 or more and needs --split-by image")
+    make_splits(["any"], fractions=fractions, seed=seed)
     salt = salt_or_random(salt)
     images, phantom = load_source_labels(str(labels))
     recordings = list_recordings(source)
@@ -66,24 +73,27 @@ def import_us(
     numbers = {name: number for number, name in enumerate(recordings, 1)}
     with prepared_folder(out, source, overwrite=overwrite) as temporary:
         for video in tqdm(sorted(matched), desc="recordings", disable=None if progress else True):
-            result = RecordingResult(f"file {numbers[video]:04d} of {len(recordings):04d}", recordings[video])
+            images, name = matched[video], f"file {numbers[video]:04d} of {len(recordings):04d}"
+            result = RecordingResult(name, recordings[video], images)
             try:
-                opened = read_frames(result.path, region=region, whole_frame=whole_frame, name=result.name)
-                _store(opened, result, matched[video], str(labels), log, temporary, salt)
+                opened = read_frames(result.path, region=region, whole_frame=whole_frame, name=name)
+                _store(opened, result, str(labels), log, temporary, salt)
             except AnnotationError:
                 raise
             except InputError as error:
                 if result.case:
                     shutil.rmtree(temporary / "studies" / result.case, ignore_errors=True)
-                log.quarantined.append(Rejection(result.name, str(error), type(error).__name__, len(matched[video])))
-                boxes = sum(len(item.boxes) for item in matched[video])
-                log.labels_not_taken.add("its recording was not taken", images=len(matched[video]), boxes=boxes)
+                log.quarantined.append(Rejection(name, str(error), type(error).__name__, len(images)))
+                boxes = sum(len(image.boxes) for image in images)
+                log.labels_not_taken.add("its recording was not taken", images=len(images), boxes=boxes)
                 continue
             result.phantom = result.phantom or phantom
             log.taken.append(result)
         if not log.taken:
             raise InputError(log.explain_nothing(f"no recording was taken of {log.files} file(s)"))
-        report = _write_data(log, temporary, split_by, fractions, test_images, seed)
+        log.taken.sort(key=lambda one: one.case)
+        splits = _split(log, split_by, fractions, test_images, seed)
+        report = _write_data(log, temporary, splits, split_by)
         write_private(log, temporary / "private", salt, source)
     return report
 
@@ -100,18 +110,10 @@ def crop_boxes(boxes: np.ndarray, region: Box) -> Tuple[np.ndarray, np.ndarray, 
     return clipped[inside], inside, int((np.abs(clipped - moved).max(axis=1, initial=0)[inside] > 0).sum())
 
 
-def _store(
-    source: FrameSource,
-    result: RecordingResult,
-    images: List[SourceLabel],
-    path: str,
-    log: USImportLog,
-    out: Path,
-    salt: str,
-) -> None:
-    """Write the labelled frames of one recording and fill in its result."""
+def _store(source: FrameSource, result: RecordingResult, path: str, log: USImportLog, out: Path, salt: str) -> None:
+    """Write the labelled frames of one recording and fill in its result. path: of the label file, for messages."""
     x1, y1, x2, y2 = source.region
-    for image in images:
+    for image in result.images:
         if (image.width, image.height) != (source.width, source.height):
             raise AnnotationError(
                 f"{path}: image {image.image_id}: 'width' and 'height' are {image.width} and {image.height}, the "
@@ -121,33 +123,27 @@ def _store(
     twin = next((one.name for one in log.taken if one.case == result.case), None)
     if twin:
         raise AnnotationError(f"{path}: {result.name} is a copy of {twin}, and both have labels; remove one")
-    patients = sorted({image.patient for image in images} - {""})
+    patients = {image.patient for image in result.images} - {""}
     if len(patients) > 1:
         raise AnnotationError(f"{path}: the images of one recording ({result.name}) name {len(patients)} patients")
     result.named_patient = bool(source.patient_id or patients)
     result.patient = salted_hash("patient", salt, source.patient_id or "".join(patients) or source.identity)
     result.phantom = source.phantom
-    whole = (x1, y1, x2, y2) == (0, 0, source.width, source.height)
+    whole = source.region == (0, 0, source.width, source.height)
     result.region = "of the file" if source.own_region else "whole frame" if whole else "as given"
     result.height, result.width = y2 - y1, x2 - x1
     folder = out / "studies" / result.case
     folder.mkdir(parents=True)
-    _write_frames(source, result, images, path, folder / "frames.npy")
+    _write_frames(source, result, path, folder / "frames.npy")
     result.notes = list(source.notes)
-    _place_labels(source.region, result, images, log)
+    _place_labels(source.region, result, log)
 
 
-def _write_frames(
-    source: FrameSource, result: RecordingResult, images: List[SourceLabel], path: str, target: Path
-) -> None:
+def _write_frames(source: FrameSource, result: RecordingResult, path: str, target: Path) -> None:
     """Stream the wanted frames to an .npy file: a long recording need not fit into memory."""
-    wanted = {image.frame for image in images}
+    wanted = {image.frame for image in result.images}
     digest, seen = hashlib.sha256(), 0
-    header = {
-        "descr": "|u1",
-        "fortran_order": False,
-        "shape": (len(wanted), result.height, result.width, 3),
-    }
+    header = dict(descr="|u1", fortran_order=False, shape=(len(wanted), result.height, result.width, 3))
     with open(target, "wb") as stream:
         np.lib.format.write_array_header_1_0(stream, header)
         for index, frame in enumerate(source):
@@ -156,9 +152,9 @@ def _write_frames(
                 content = np.ascontiguousarray(frame).tobytes()
                 digest.update(content)
                 stream.write(content)
-                if index == images[-1].frame:
+                if index == result.images[-1].frame:
                     break
-    missing = next((image for image in images if image.frame >= seen), None)
+    missing = next((image for image in result.images if image.frame >= seen), None)
     if missing is not None:
         why = "".join(f"; {note}" for note in source.notes)
         raise AnnotationError(
@@ -168,26 +164,20 @@ def _write_frames(
     result.fingerprint = digest.hexdigest()
 
 
-def _place_labels(region: Box, result: RecordingResult, images: List[SourceLabel], log: USImportLog) -> None:
+def _place_labels(region: Box, result: RecordingResult, log: USImportLog) -> None:
     # Scenes are numbered by their first frame: their names may hold anything.
-    result.scene_names = list(dict.fromkeys(image.scene for image in images))
-    first_id = len(log.labels) + 1
-    for row, image in enumerate(images):
+    result.scene_names = list(dict.fromkeys(image.scene for image in result.images))
+    first_id, size = len(log.labels) + 1, (result.width, result.height)
+    for row, image in enumerate(result.images):
         boxes, inside, clipped = crop_boxes(image.boxes, region)
         log.clipped += clipped
         log.outside += int((~inside).sum())
-        scene = result.scene_names.index(image.scene) + 1
-        size = result.width, result.height
-        labels = image.labels[inside]
+        scene, labels = result.scene_names.index(image.scene) + 1, image.labels[inside]
         result.labels.append(USLabel(first_id + row, result.case, image.frame, *size, boxes, labels, scene, row))
 
 
-def _write_data(
-    log: USImportLog, temporary: Path, split_by: str, fractions: Sequence[float], test_images: Optional[int], seed: int
-) -> Dict[str, Any]:
+def _write_data(log: USImportLog, temporary: Path, splits: Splits, split_by: str) -> Dict[str, Any]:
     """Everything of the data folder beside studies/ and private/."""
-    log.taken.sort(key=lambda one: one.case)
-    splits = _split(log, split_by, fractions, test_images, seed)
     save_labels(log.labels, CLASSES, temporary / "labels.json")
     report = build_report(log, splits, split_by)
     description = {
@@ -196,31 +186,18 @@ def _write_data(
         "classes": list(CLASSES),
         "split_by": split_by,
         "phantom": any(one.phantom for one in log.taken),
-        "studies": [
-            {
-                "case": one.case,
-                "patient": one.patient,
-                "frames": len(one.labels),
-                "height": one.height,
-                "width": one.width,
-                "fingerprint": one.fingerprint,
-            }
-            for one in log.taken
-        ],
+        "studies": [fields_of(one, "case patient frames height width fingerprint") for one in log.taken],
     }
     write_records(temporary, splits, report, description)
     return report
 
 
-def _split(
-    log: USImportLog, split_by: str, fractions: Sequence[float], test_images: Optional[int], seed: int
-) -> Splits:
-    if split_by == "image":
-        units = [label.name for label in log.labels]
-    elif split_by == "scene":
-        units = [scene.name for scene in scenes_of(log.labels)]
-    else:
-        units = [one.patient for one in log.taken]
+def _split(log: USImportLog, by: str, fractions: Sequence[float], test_images: Optional[int], seed: int) -> Splits:
+    units = {
+        "image": [label.name for label in log.labels],
+        "scene": [scene.name for scene in scenes_of(log.labels)],
+        "patient": [one.patient for one in log.taken],
+    }[by]
     count = len(set(units))
     if test_images is not None:
         if test_images >= count:
@@ -228,26 +205,7 @@ def _split(
         fractions = ((count - test_images) / count, 0.0, test_images / count)
     parts = sum(share > 0 for share in fractions)
     if count < parts:
-        finer = {"patient": "scene", "scene": "image"}.get(split_by)
+        finer = {"patient": "scene", "scene": "image"}.get(by)
         advice = f"split by {finer} (--split-by {finer}; the report says what that means), or " if finer else ""
-        raise SplitError(
-            f"there are {count} {split_by}(s) for {parts} splits: {advice}set the fractions of the others to 0"
-        )
+        raise SplitError(f"there are {count} {by}(s) for {parts} splits: {advice}set the fractions of the others to 0")
     return make_splits(units, fractions=fractions, seed=seed)
-
-
-def _check_options(
-    region: Optional[Box],
-    whole_frame: bool,
-    split_by: str,
-    fractions: Sequence[float],
-    test_images: Optional[int],
-    seed: int,
-) -> None:
-    if region is not None and whole_frame:
-        raise InputError("--region and --whole-frame exclude each other")
-    if split_by not in SPLIT_BY:
-        raise InputError(f"--split-by is {split_by!r}; it is one of {', '.join(SPLIT_BY)}")
-    if test_images is not None and (split_by != "image" or test_images < 1):
-        raise InputError("--test-images takes a number of 1 or more and needs --split-by image")
-    make_splits(["any"], fractions=fractions, seed=seed)

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from gluon_liver.data.splits import Splits
-from gluon_liver.data.us_labels import CLASSES, USLabel, previous_frame, scenes_of
+from gluon_liver.data.us_labels import CLASSES, SourceLabel, USLabel, previous_frame, scenes_of
 
 from .report import (
+    MIXES,
     ImportLog,
+    Table,
+    fields_of,
     label_counts,
     not_taken_lines,
     sizes_line,
@@ -31,10 +34,13 @@ LEAKS = {
 
 @dataclass
 class RecordingResult:
-    """What became of one recording. scene_names: number in the output -> name in the label file (private)."""
+    """What became of one recording. images: its labels as given, by frame. scene_names: number in the output -> name in
+    the label file (private).
+    """
 
     name: str
     path: str
+    images: List[SourceLabel]
     case: str = ""
     patient: str = ""
     kind: str = ""
@@ -47,6 +53,14 @@ class RecordingResult:
     scene_names: List[str] = field(default_factory=list)
     labels: List[USLabel] = field(default_factory=list)
     notes: List[str] = field(default_factory=list)
+
+    @property
+    def frames(self) -> int:
+        return len(self.labels)
+
+    @property
+    def scenes(self) -> int:
+        return len(self.scene_names)
 
 
 @dataclass
@@ -71,20 +85,7 @@ def build_report(log: USImportLog, splits: Splits, split_by: str) -> Dict[str, A
     report = {
         "format": 1,
         "files": {"found": log.files},
-        "taken": [
-            {
-                "case": one.case,
-                "patient": one.patient,
-                "kind": one.kind,
-                "region": one.region,
-                "frames": len(one.labels),
-                "scenes": len(one.scene_names),
-                "height": one.height,
-                "width": one.width,
-                "notes": one.notes,
-            }
-            for one in log.taken
-        ],
+        "taken": [fields_of(one, "case patient kind region frames scenes height width notes") for one in log.taken],
         "quarantined": [vars(one) for one in log.quarantined],
         "labels": {
             **counts,
@@ -132,24 +133,17 @@ def write_private(log: USImportLog, folder: Path, salt: str, source: Path) -> No
     root = source if source.is_dir() else source.parent
     key = ((one.case, one.patient, os.path.relpath(one.path, root)) for one in log.taken)
     scenes = ((one.case, number, name) for one in log.taken for number, name in enumerate(one.scene_names, 1))
-    write_private_folder(
-        folder,
-        salt,
-        {
-            "key.csv": (("case", "patient", "recording"), key),
-            "scenes.csv": (("case", "scene", "name"), scenes),
-        },
-    )
+    tables: Dict[str, Table] = {"key.csv": (("case", "patient", "recording"), key)}
+    tables["scenes.csv"] = ("case", "scene", "name"), scenes
+    write_private_folder(folder, salt, tables)
 
 
 def _add_notes(log: USImportLog, report: Dict[str, Any]) -> None:
     log.note_phantoms([one.phantom for one in log.taken], "recordings")
     nameless = sum(not one.named_patient for one in log.taken)
     if nameless:
-        log.notes.append(
-            f"{nameless} recording(s) name no patient, in the file or by key 'patient' of the label file: each "
-            "counts as a patient of its own. If two are of one patient, the split mixes training and test data"
-        )
+        unnamed = "recording(s) name no patient, in the file or by key 'patient' of the label file"
+        log.notes.append(f"{nameless} {unnamed}: each counts as a patient of its own. {MIXES}")
     if report["split_by"] in LEAKS:
         log.notes.append(LEAKS[report["split_by"]])
     if log.clipped or log.outside:

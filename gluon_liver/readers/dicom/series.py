@@ -55,6 +55,10 @@ class SeriesFiles:
     def frame_of_reference(self) -> str:
         return self.slices[0].frame_of_reference if self.slices else ""
 
+    def rejection(self, reason: str, kind: str) -> Rejection:
+        """That the whole series was not taken."""
+        return Rejection(self.name, reason, kind, len(self.slices))
+
 
 @dataclass
 class Scan:
