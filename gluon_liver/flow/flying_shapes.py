@@ -84,25 +84,16 @@ def random_layers(rng: np.random.Generator, config: FlyingConfig) -> List[Layer]
     middle = np.full(2, 0.5 * (config.size - 1))
     grey = rng.random() < 0.5  # ultrasound has no colour
     carried = _translation(rng, config.shift)
-    layers = [
-        Layer(
-            random_texture(rng, 2 * config.size, grey=grey),
-            middle + rng.uniform(-0.5, 0.5, 2),
-            None,
-            _motion(rng, config, middle, carried),
-        )
-    ]
+    texture = random_texture(rng, 2 * config.size, grey=grey)
+    origin = middle + rng.uniform(-0.5, 0.5, 2)
+    layers = [Layer(texture, origin, None, _motion(rng, config, middle, carried))]
     for _ in range(rng.integers(config.shapes[0], config.shapes[1] + 1)):
         centre = rng.uniform(0.0, config.size, 2)
         radius = config.size * rng.uniform(0.08, 0.3)
-        layers.append(
-            Layer(
-                random_texture(rng, int(2 * radius) + 8, grey=grey),
-                centre,
-                centre + radius * random_outline(rng),
-                _motion(rng, config, centre, carried + _translation(rng, config.shift)),
-            )
-        )
+        texture = random_texture(rng, int(2 * radius) + 8, grey=grey)
+        outline = centre + radius * random_outline(rng)
+        motion = _motion(rng, config, centre, carried + _translation(rng, config.shift))
+        layers.append(Layer(texture, centre, outline, motion))
     return layers
 
 
@@ -115,7 +106,8 @@ def draw_pair(layers: List[Layer], size: int) -> FlowPair:
     covers = []
     for index, layer in enumerate(layers):
         back = cv2.invertAffineTransform(layer.motion)
-        cover, cover_moved = (_cover(outline, size) for outline in (layer.outline, _applied(layer)))
+        outline_moved = None if layer.outline is None else _affine(layer.motion, *layer.outline.T).T
+        cover, cover_moved = (_cover(outline, size) for outline in (layer.outline, outline_moved))
         _paint(first, layer, cover, x, y)
         _paint(second, layer, cover_moved, *_affine(back, x, y))
         mine = cover >= 0.5
@@ -172,11 +164,6 @@ def _motion(rng: np.random.Generator, config: FlyingConfig, centre: np.ndarray, 
 
 def _affine(motion: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.stack([row[0] * x + row[1] * y + row[2] for row in motion])
-
-
-def _applied(layer: Layer) -> Optional[np.ndarray]:
-    """The outline in the second picture."""
-    return None if layer.outline is None else _affine(layer.motion, *layer.outline.T).T
 
 
 def _paint(picture: np.ndarray, layer: Layer, cover: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:

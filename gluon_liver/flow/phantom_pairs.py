@@ -70,11 +70,8 @@ def scene_pairs(folder: Path, name: str) -> List[FlowPair]:
     if valid.shape != size or flow.shape != (size[0], 2) + size[1:]:
         raise DatasetError(f"{path} holds flow {flow.shape} for {len(frames)} frames of {size[1:]}: not of one scene")
     flow, valid = flow[..., y1:y2, x1:x2], valid[:, y1:y2, x1:x2]
-    return [
-        FlowPair(frames[index], frames[index + 1], flow[index], valid[index])
-        for index in range(len(flow))
-        if valid[index].any()
-    ]
+    pairs = map(FlowPair, frames, frames[1:], flow, valid)
+    return [pair for pair in pairs if pair.valid.any()]
 
 
 def random_crop(pair: FlowPair, size: int, rng: np.random.Generator) -> FlowPair:
@@ -101,12 +98,10 @@ def random_crop(pair: FlowPair, size: int, rng: np.random.Generator) -> FlowPair
             f"none of {MOST_WINDOWS} windows of {size}x{size} pixels keeps a pixel of a phantom pair in sight, which "
             f"moves by {length:.0f} pixels on average: train with a larger --size, or on phantoms that move less"
         )
-    rows_step, columns_step = rng.choice((1, -1), 2)
-    signs = np.array([columns_step, rows_step], np.float32)[:, None, None]
-    mirror = slice(None, None, rows_step), slice(None, None, columns_step)
-    return FlowPair(
-        first[window][mirror], second[window][mirror], (cut * signs)[(slice(None),) + mirror], in_sight[mirror]
-    )
+    steps = rng.choice((1, -1), 2)
+    mirror = slice(None, None, steps[0]), slice(None, None, steps[1])
+    turned = (cut * steps[::-1, None, None].astype(np.float32))[(slice(None),) + mirror]
+    return FlowPair(first[window][mirror], second[window][mirror], turned, in_sight[mirror])
 
 
 def _scenes(folder: Path) -> List[Tuple[str, int]]:

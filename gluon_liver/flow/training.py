@@ -9,7 +9,7 @@ import json
 import math
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
 
@@ -194,8 +194,8 @@ def train_flow(
         seconds = time.monotonic() - started
         scores = score_flow(trainer.net, source.held_out, context=context)
         about = {
-            "options": options.to_json(),
-            "flying": source.shapes.to_json(),
+            "options": asdict(options),
+            "flying": asdict(source.shapes),
             "phantoms": _about_phantoms(source, phantoms),
             "seconds": round(seconds, 1),
             "end_point_error": scores,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
@@ -74,7 +75,7 @@ def write_phantoms(
         raise InputError(f"{out} exists already; choose another folder or ask for it to be overwritten")
     check_replaced(out, kind.truth_file, kind.entries)
     others = {name: value for name, value in numbers.items() if name != kind.units}
-    truth = {"format": 1, "kind": f"{kind.name}-phantoms", "seed": seed, **others, "options": config.to_json()}
+    truth = {"format": 1, "kind": f"{kind.name}-phantoms", "seed": seed, **others, "options": asdict(config)}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(out, replace=overwrite) as temporary:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Dict, Tuple
+from dataclasses import dataclass
+from typing import ClassVar, Tuple
 
 from gluon_liver.errors import ConfigError
 from gluon_liver.files.typed import Limit, Rules, limits
@@ -46,7 +46,3 @@ class PhantomOptions:
     def _require(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:
             raise ConfigError(f"{self.called} {name} is {getattr(self, name)!r}; it must be {wanted}")
-
-    def to_json(self) -> Dict[str, Any]:
-        """All options as JSON values, in order."""
-        return asdict(self)

@@ -95,10 +95,8 @@ class Abdomen:
         if rng.random() < 0.6:
             self.gallbladder = Ellipsoid(at(-42.0, -46.0, -52.0), at(14.0, 24.0, 26.0), rng.uniform(-0.4, 0.4))
         self.dome = Ellipsoid((0.0, 0.0, 6.0 * scale), (self.half_width - 12.0, self.half_depth - 10.0, 82.0 * scale))
-        self.aorta_centre = at(13.0, 24.0)
-        self.aorta_radius = at(10.5)[0]
-        self.cava_centre = at(-20.0, 22.0)
-        self.cava_half = at(12.5, 9.0)
+        self.aorta_centre, self.aorta_half = at(13.0, 24.0), at(10.5) * 2
+        self.cava_centre, self.cava_half = at(-20.0, 22.0), at(12.5, 9.0)
 
     def wall_distances(self, plane: Plane) -> Tuple[Array, Array, Array]:
         """Distances (mm) of a plane's pixels to the skin and to both sides of the muscle wall."""
@@ -127,6 +125,11 @@ class Abdomen:
                 centre = (side * a * np.cos(angle) / norm, b * np.sin(angle) / norm, z)
                 ribs.append(Ellipsoid(centre, (8.5, 4.2, 50.0), turn))
         return ribs
+
+    def great_vessels(self, z: float) -> List[Tuple[str, Ellipsoid]]:
+        """Cava and aorta, which run along z, where the plane cuts them."""
+        sizes = ("cava", self.cava_centre, self.cava_half), ("aorta", self.aorta_centre, self.aorta_half)
+        return [(name, Ellipsoid((*centre, z), (*half, 1.0))) for name, centre, half in sizes]
 
     def vertebra(self, z: float) -> bool:
         """Whether the plane cuts a vertebral body (True) or a disc."""

@@ -65,7 +65,8 @@ class Scene:
                 thin = bases[int(self.abdomen.vertebra(z))].copy()
                 self._organs(thin, tissue, z, shift_mm)
                 self._liver(thin, tissue, z, shift_mm)
-                self._great_vessels(thin, tissue, z)
+                for vessel, shape in self.abdomen.great_vessels(z):
+                    self._paint(thin, shape, z, np.zeros(3), tissue[vessel])
                 for lesion, mask in zip(self.lesions, masks):
                     self._lesion(thin, lesion, mask, phase, index, z, shift_mm)
                 image[index] += thin
@@ -176,13 +177,6 @@ class Scene:
                 if spot is not None:
                     share = plane.coverage(tubes.distance(index, *plane.axes(spot, shift), z_organ))
                     paint(image, spot, share if kind == "trunk" else share * inside[spot], hu)
-
-    def _great_vessels(self, image: Array, tissue: Dict[str, float], z: float) -> None:
-        abdomen = self.abdomen
-        cava = Ellipsoid((*abdomen.cava_centre, z), (*abdomen.cava_half, 1.0))
-        self._paint(image, cava, z, np.zeros(3), tissue["cava"])
-        aorta = Ellipsoid((*abdomen.aorta_centre, z), (abdomen.aorta_radius, abdomen.aorta_radius, 1.0))
-        self._paint(image, aorta, z, np.zeros(3), tissue["aorta"])
 
     def _empty_mask(self, lesion: Lesion, shift: Array) -> LesionMask:
         reach = lesion.reach_mm[2] + 0.5 * self.thickness_mm + self.plane.edge_mm

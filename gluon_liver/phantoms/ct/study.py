@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Dict, List, Tuple
 
 import numpy as np
@@ -88,10 +88,8 @@ def patient_of(config: CTPhantomConfig, seed: int, index: int) -> Tuple[int, int
     patient = visit = 0
     for _ in range(index):
         rng = np.random.default_rng(np.random.SeedSequence([seed, _VISITS, patient]))
-        if visit == 0 and rng.random() < config.two_study_fraction:
-            visit = 1
-        else:
-            patient, visit = patient + 1, 0
+        again = visit == 0 and rng.random() < config.two_study_fraction
+        patient, visit = (patient, 1) if again else (patient + 1, 0)
     return patient, visit
 
 
@@ -182,7 +180,7 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
         for lesion, mask in enumerate(masks[phase]):
             parts = boxes_of_mask(mask, config.min_box_pixels)
             boxes += [PhantomBox(phase, z, lesion, box, pixels) for z, box, pixels in parts]
-    digest = hashlib.sha256(json.dumps(config.to_json()).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(asdict(config)).encode()).hexdigest()
     return PhantomStudy(
         seed=seed,
         index=index,

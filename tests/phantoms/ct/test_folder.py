@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 
@@ -156,5 +157,5 @@ def test_command_passes_every_option_on(tmp_path, capsys):
         words += ["--" + name.replace("_", "-"), *map(str, np.ravel(value))]
     assert main(words) == 0
     options = json.loads((tmp_path / "out" / "phantom.json").read_text())["options"]
-    assert options == json.loads(json.dumps(CTPhantomConfig(**given).to_json()))
+    assert options == json.loads(json.dumps(dataclasses.asdict(CTPhantomConfig(**given))))
     assert "1 studies of 1 patients, 30 images" in capsys.readouterr().out
