@@ -55,13 +55,11 @@ def top1_counts(
     right = np.zeros((len(classes) + 1, len(row_of)), dtype=np.int64)
     n = np.zeros_like(right)
     for result in results:
-        present = np.unique(result.gt_labels)
-        if len(present) == 0:
-            continue
-        group = int(present[0]) if len(present) == 1 else len(classes)
-        row = row_of[result.patient]
-        n[group, row] += 1
-        right[group, row] += top1_is_right(result, iou_threshold=iou_threshold)
+        present = set(result.gt_labels.tolist())
+        if present:
+            place = present.pop() if len(present) == 1 else len(classes), row_of[result.patient]
+            n[place] += 1
+            right[place] += top1_is_right(result, iou_threshold=iou_threshold)
     return {name: Counts(right[group], n[group]) for group, name in enumerate([*classes, MIXED])}
 
 
@@ -84,11 +82,8 @@ def precision_recall_curve(records: MatchRecords) -> Dict[str, List[float]]:
     if lesions == 0:
         return {"recall": [], "precision": [], "score": []}
     ends, hits = corners(records)
-    return {
-        "recall": (hits / lesions).tolist(),
-        "precision": (hits / (ends + 1)).tolist(),
-        "score": records.scores[ends].tolist(),
-    }
+    curve = {"recall": hits / lesions, "precision": hits / (ends + 1), "score": records.scores[ends]}
+    return {name: values.tolist() for name, values in curve.items()}
 
 
 def corners(records: MatchRecords) -> Tuple[IntArray, IntArray]:

@@ -34,17 +34,18 @@ def with_interval(value: Optional[float], replicated: FloatArray, contributing: 
     contributing: patients the metric rests on (those with lesions, say). Below two, resampling cannot change the
     metric, and an interval of no width would pass for certainty: there is none.
     """
+    entry: Dict[str, Any] = {"value": None, "low": None, "high": None, "undefined": len(replicated)}
     if value is None or not np.isfinite(value):
-        return _without_interval(None, len(replicated), "the metric is undefined: nothing to count over")
+        return {**entry, "reason": "the metric is undefined: nothing to count over"}
     defined = replicated[np.isfinite(replicated)]
-    undefined = int(len(replicated) - len(defined))
+    entry.update(value=float(value), undefined=len(replicated) - len(defined))
     if contributing < 2:
-        return _without_interval(float(value), undefined, "one patient only: resampling patients changes nothing")
+        return {**entry, "reason": "one patient only: resampling patients changes nothing"}
     if len(defined) == 0:
-        return _without_interval(float(value), undefined, "the metric is undefined in every replicate")
+        return {**entry, "reason": "the metric is undefined in every replicate"}
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(defined, [tail, 100 - tail])
-    return {"value": float(value), "low": float(low), "high": float(high), "undefined": undefined}
+    return {**entry, "low": float(low), "high": float(high)}
 
 
 def ratio_with_interval(numerator: IntArray, denominator: IntArray, weights: IntArray) -> Dict[str, Any]:
@@ -53,12 +54,8 @@ def ratio_with_interval(numerator: IntArray, denominator: IntArray, weights: Int
     Adds "n", the denominator over all patients.
     """
     n = int(denominator.sum())
-    value = numerator.sum() / n if n else None
-    entry = with_interval(
-        value, divide_or_nan(weights @ numerator, weights @ denominator), int((denominator > 0).sum())
-    )
-    entry["n"] = n
-    return entry
+    replicated = divide_or_nan(weights @ numerator, weights @ denominator)
+    return {**with_interval(numerator.sum() / n if n else None, replicated, int((denominator > 0).sum())), "n": n}
 
 
 def divide_or_nan(numerator: Array, denominator: Array) -> FloatArray:
@@ -67,7 +64,3 @@ def divide_or_nan(numerator: Array, denominator: Array) -> FloatArray:
     nan = np.full(numerator.shape, np.nan)
     quotient: FloatArray = np.divide(numerator, denominator, out=nan, where=denominator != 0)
     return quotient
-
-
-def _without_interval(value: Optional[float], undefined: int, reason: str) -> Dict[str, Any]:
-    return {"value": value, "low": None, "high": None, "undefined": undefined, "reason": reason}

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from gluon_liver.structures.arrays import Array, FloatArray, IntArray
+from gluon_liver.structures.arrays import FloatArray, IntArray
 from gluon_liver.structures.image_result import ImageResult
 
 from .bootstrap import divide_or_nan
@@ -38,13 +38,10 @@ def coco_average_precision(
     precision = _coco_precision(results, len(classes))
     table: Dict[str, Dict[str, Optional[float]]] = {}
     for name, thresholds in chosen.items():
-        values: List[Optional[float]] = []
-        for label in range(len(classes)):
-            of_class = precision[thresholds, :, label, 0, 0]
-            values.append(None if (of_class < 0).any() else float(of_class.mean()))
+        of_class = [precision[thresholds, :, label, 0, 0] for label in range(len(classes))]
+        values = [None if (points < 0).any() else float(points.mean()) for points in of_class]
         defined = [value for value in values if value is not None]
-        table[name] = dict(zip(classes, values))
-        table[name]["mean"] = float(np.mean(defined)) if defined else None
+        table[name] = {**dict(zip(classes, values)), "mean": float(np.mean(defined)) if defined else None}
     return table
 
 
@@ -83,46 +80,30 @@ def _average_precision(records: MatchRecords, weights: IntArray) -> FloatArray:
 
 def _coco_precision(results: Sequence[ImageResult], classes: int) -> FloatArray:
     """pycocotools' precision[IoU, recall point, class, area range, detection limit]; -1 where undefined."""
-    images = [{"id": result.image_id} for result in results]
-    categories = [{"id": label + 1} for label in range(classes)]
-    truth: List[Dict[str, Any]] = []
-    detections: List[Dict[str, Any]] = []
-    for result in results:
-        for box, label in zip(result.gt_boxes, result.gt_labels):
-            truth.append(_annotation(len(truth) + 1, result.image_id, box, label))
-        for box, label, score in zip(result.boxes, result.labels, result.scores):
-            entry = _annotation(len(detections) + 1, result.image_id, box, label)
-            detections.append(dict(entry, score=float(score)))
+    truth = [(one.image_id, row) for one in results for row in zip(one.gt_boxes, one.gt_labels, one.gt_labels)]
+    detections = [(one.image_id, row) for one in results for row in zip(one.boxes, one.labels, one.scores)]
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports progress by print
-        evaluation = COCOeval(_index(images, categories, truth), _index(images, categories, detections), iouType="bbox")
-        evaluation.params.iouThrs = IOU_THRESHOLDS
-        evaluation.params.recThrs = RECALL_POINTS
-        evaluation.params.maxDets = [max(1, max(len(result.boxes) for result in results))]
-        evaluation.params.areaRng = [[0, float("inf")]]
-        evaluation.params.areaRngLbl = ["all"]
+        evaluation = COCOeval(_index(results, classes, truth), _index(results, classes, detections), iouType="bbox")
+        params = evaluation.params
+        params.iouThrs, params.recThrs = IOU_THRESHOLDS, RECALL_POINTS
+        params.maxDets = [max(1, max(len(result.boxes) for result in results))]
+        params.areaRng, params.areaRngLbl = [[0, float("inf")]], ["all"]
         evaluation.evaluate()
         evaluation.accumulate()
     precision: FloatArray = evaluation.eval["precision"]
     return precision
 
 
-def _annotation(number: int, image_id: int, box: Array, label: int) -> Dict[str, Any]:
-    # Numbers start at 1: pycocotools marks "unmatched" with 0.
-    x1, y1, x2, y2 = (float(value) for value in box)
-    width, height = x2 - x1, y2 - y1
-    return {
-        "id": number,
-        "image_id": image_id,
-        "category_id": int(label) + 1,
-        "bbox": [x1, y1, width, height],
-        "area": width * height,
-        "iscrowd": 0,
-    }
-
-
-def _index(images: List[Dict[str, Any]], categories: List[Dict[str, Any]], annotations: List[Dict[str, Any]]) -> COCO:
-    # Built by hand because COCO.loadRes fails on an empty list of detections.
-    coco = COCO()
+def _index(results: Sequence[ImageResult], classes: int, boxes: Sequence[Tuple[int, Any]]) -> COCO:
+    """The (image id, (box, label, score)) as pycocotools reads them; of the ground truth it reads no score."""
+    coco = COCO()  # built by hand because COCO.loadRes fails on an empty list of detections
+    images, categories = [{"id": one.image_id} for one in results], [{"id": label + 1} for label in range(classes)]
+    annotations: List[Dict[str, Any]] = []
+    for number, (image_id, (box, label, score)) in enumerate(boxes, 1):  # 0 means "unmatched" there
+        x1, y1, x2, y2 = (float(value) for value in box)
+        place = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
+        whose = {"id": number, "image_id": image_id, "category_id": int(label) + 1}
+        annotations.append({**whose, **place, "score": float(score)})
     coco.dataset = {"images": images, "categories": categories, "annotations": annotations}
     coco.createIndex()
     return coco

@@ -18,6 +18,7 @@ from .matching import MatchRecords, match_class, pool_classes
 
 RESERVED = ("all", "mean", MIXED)
 
+INTERVAL = "percentile bootstrap over patients"
 _INTERVAL = ("value", "low", "high", "undefined")
 _SETTINGS = ("score_threshold", "iou_threshold", "replicates", "seed", "confidence", "interval")
 _ENTRIES = {  # of a summary: the name beside the classes, and the fields of each entry
@@ -29,10 +30,8 @@ _ENTRIES = {  # of a summary: the name beside the classes, and the fields of eac
     "ap": ("mean", ()),
     "froc": ("all", _INTERVAL),
 }
-_SUMMARY_KEYS = dict(
-    {"images": int, "patients": int, "annotated_images": int, "boxes": dict, "settings": dict},
-    **dict.fromkeys(_ENTRIES, dict),
-)
+_SUMMARY_KEYS: Dict[str, type] = dict.fromkeys(("images", "patients", "annotated_images"), int)
+_SUMMARY_KEYS.update(dict.fromkeys(("boxes", "settings", *_ENTRIES), dict))
 
 
 def ct_summary(
@@ -61,12 +60,12 @@ def ct_summary(
     patients = patient_ids(ordered)
     weights = bootstrap_weights(len(patients), replicates=replicates, seed=seed)
     records = _records(ordered, classes, iou_threshold)
-    precision: Dict[str, Any] = {}
-    recall: Dict[str, Any] = {}
-    for name, record in records.items():
-        hits, recalled = precision_recall_counts(record.at_score(score_threshold))
-        precision[name] = ratio_with_interval(hits.right, hits.n, weights)
-        recall[name] = ratio_with_interval(recalled.right, recalled.n, weights)
+    counts = {name: precision_recall_counts(record.at_score(score_threshold)) for name, record in records.items()}
+    precision, recall = (
+        {name: ratio_with_interval(both[which].right, both[which].n, weights) for name, both in counts.items()}
+        for which in (0, 1)
+    )
+    settings = {"score_threshold": score_threshold, "iou_threshold": iou_threshold, "replicates": replicates}
     average = coco_average_precision(ordered, classes)
     return {
         "images": len(ordered),
@@ -80,14 +79,7 @@ def ct_summary(
         "ap": average["ap"],
         "ap75": average["ap75"],
         "froc": {name: _froc(record, weights) for name, record in records.items()},
-        "settings": {
-            "score_threshold": score_threshold,
-            "iou_threshold": iou_threshold,
-            "replicates": replicates,
-            "seed": seed,
-            "confidence": CONFIDENCE,
-            "interval": "percentile bootstrap over patients",
-        },
+        "settings": {**settings, "seed": seed, "confidence": CONFIDENCE, "interval": INTERVAL},
     }
 
 
@@ -142,11 +134,10 @@ def _records(ordered: Sequence[ImageResult], classes: Sequence[str], iou_thresho
 def _top1(
     ordered: Sequence[ImageResult], classes: Sequence[str], iou_threshold: float, weights: IntArray
 ) -> Dict[str, Any]:
-    table: Dict[str, Any] = {}
-    for name, counts in top1_counts(ordered, classes, iou_threshold=iou_threshold).items():
-        table[name] = ratio_with_interval(counts.right, counts.n, weights)
-        table[name]["right"] = int(counts.right.sum())
-    return table
+    return {
+        name: {**ratio_with_interval(counts.right, counts.n, weights), "right": int(counts.right.sum())}
+        for name, counts in top1_counts(ordered, classes, iou_threshold=iou_threshold).items()
+    }
 
 
 def _ap50(
@@ -172,9 +163,6 @@ def _ap50(
 
 def _froc(record: MatchRecords, weights: IntArray) -> Dict[str, Any]:
     plain = froc_sensitivity(record, np.ones((1, weights.shape[1]), dtype=np.int64))[0]
-    replicated = froc_sensitivity(record, weights)
     contributing = int((record.gt_count > 0).sum())
-    return {
-        f"{rate:g}": with_interval(plain[column], replicated[:, column], contributing)
-        for column, rate in enumerate(FP_RATES)
-    }
+    columns = zip(FP_RATES, plain, froc_sensitivity(record, weights).T)
+    return {f"{rate:g}": with_interval(value, replicated, contributing) for rate, value, replicated in columns}

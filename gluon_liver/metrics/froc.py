@@ -53,8 +53,6 @@ def froc_curve(records: MatchRecords) -> Dict[str, List[float]]:
     if lesions == 0:
         return {"fp": [], "sensitivity": [], "score": []}
     ends, hits = corners(records)
-    return {
-        "fp": ((ends + 1 - hits) / records.image_count.sum()).tolist(),
-        "sensitivity": (hits / lesions).tolist(),
-        "score": records.scores[ends].tolist(),
-    }
+    false_positives = (ends + 1 - hits) / records.image_count.sum()
+    curve = {"fp": false_positives, "sensitivity": hits / lesions, "score": records.scores[ends]}
+    return {name: values.tolist() for name, values in curve.items()}

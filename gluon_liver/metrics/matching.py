@@ -79,38 +79,28 @@ def match_image(result: ImageResult, label: int, iou_threshold: float) -> Tuple[
 def match_class(results: Sequence[ImageResult], label: int, *, iou_threshold: float = 0.5) -> MatchRecords:
     """Match the detections of one class over images sorted by id (see :func:`check_results`)."""
     row_of = {patient: row for row, patient in enumerate(patient_ids(results))}
-    gt_count = np.zeros(len(row_of), dtype=np.int64)
-    image_count = np.zeros(len(row_of), dtype=np.int64)
-    scores: List[FloatArray] = [np.zeros(0)]
-    hits: List[BoolArray] = [np.zeros(0, dtype=bool)]
-    rows: List[IntArray] = [np.zeros(0, dtype=np.int64)]
+    gt_count, image_count = np.zeros((2, len(row_of)), dtype=np.int64)
+    parts: List[Tuple[FloatArray, BoolArray, IntArray]] = [(np.zeros(0), np.zeros(0, bool), np.zeros(0, np.int64))]
     for result in results:
         row = row_of[result.patient]
-        image_scores, image_hits, lesions = match_image(result, label, iou_threshold)
+        scores, hits, lesions = match_image(result, label, iou_threshold)
         image_count[row] += 1
         gt_count[row] += lesions
-        scores.append(image_scores)
-        hits.append(image_hits)
-        rows.append(np.full(len(image_hits), row, dtype=np.int64))
-    return _in_descending_score(
-        np.concatenate(scores), np.concatenate(hits), np.concatenate(rows), gt_count, image_count
-    )
+        parts.append((scores, hits, np.full(len(hits), row, dtype=np.int64)))
+    return _in_descending_score(parts, gt_count, image_count)
 
 
 def pool_classes(records: Sequence[MatchRecords]) -> MatchRecords:
     """One set of records over one class or more of the same images; a hit still needs the right class."""
-    return _in_descending_score(
-        np.concatenate([record.scores for record in records]),
-        np.concatenate([record.hit for record in records]),
-        np.concatenate([record.patient for record in records]),
-        np.sum([record.gt_count for record in records], axis=0),
-        records[0].image_count,
-    )
+    parts = [(record.scores, record.hit, record.patient) for record in records]
+    first, *_ = records
+    return _in_descending_score(parts, np.sum([record.gt_count for record in records], axis=0), first.image_count)
 
 
 def _in_descending_score(
-    scores: FloatArray, hit: BoolArray, patient: IntArray, gt_count: IntArray, image_count: IntArray
+    parts: Sequence[Tuple[FloatArray, BoolArray, IntArray]], gt_count: IntArray, image_count: IntArray
 ) -> MatchRecords:
+    scores, hit, patient = (np.concatenate(column) for column in zip(*parts))
     order = np.argsort(-scores, kind="stable")
     return MatchRecords(scores[order], hit[order], patient[order], gt_count, image_count)
 

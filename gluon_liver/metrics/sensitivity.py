@@ -88,10 +88,8 @@ def mean_and_sd(counts: Sequence[SceneCount]) -> Tuple[Optional[float], Optional
     None for the mean without a scene, None for the SD with fewer than two.
     """
     values = [count.sensitivity for count in counts]
-    return (
-        float(np.mean(values)) if values else None,
-        float(np.std(values, ddof=1)) if len(values) > 1 else None,
-    )
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return float(np.mean(values)) if values else None, sd
 
 
 def paired_t_test(a: Mapping[str, float], b: Mapping[str, float]) -> PairedTest:
@@ -117,8 +115,7 @@ def paired_t_test(a: Mapping[str, float], b: Mapping[str, float]) -> PairedTest:
     if np.ptp(differences) <= _EQUAL:
         if abs(mean) <= _EQUAL:
             return PairedTest(n, 0.0, None, None, "the two runs are equal in every scene")
-        reason = f"the difference is {mean:+.3f} in every scene: its variance is zero"
-        return PairedTest(n, mean, None, None, reason)
+        return PairedTest(n, mean, None, None, f"the difference is {mean:+.3f} in every scene: its variance is zero")
     test = stats.ttest_rel(first, second)
     return PairedTest(n, mean, float(test.statistic), float(test.pvalue))
 
@@ -126,14 +123,11 @@ def paired_t_test(a: Mapping[str, float], b: Mapping[str, float]) -> PairedTest:
 def check_scenes(results: Sequence[ImageResult], scenes: Mapping[int, str]) -> None:
     """Raise :class:`InputError` unless every result has a scene and every image of a scene has a result."""
     evaluated = {result.image_id for result in results}
-    for what, images in (
-        ("have no scene", evaluated - set(scenes)),
-        ("belong to a scene and have no result", set(scenes) - evaluated),
-    ):
+    without, beyond = evaluated - set(scenes), set(scenes) - evaluated
+    for what, images in (("have no scene", without), ("belong to a scene and have no result", beyond)):
         if images:
-            raise InputError(
-                f"{len(images)} images {what}: {_some(sorted(images))}; give the scene of each evaluated image"
-            )
+            which = f"{len(images)} images {what}: {_some(sorted(images))}"
+            raise InputError(f"{which}; give the scene of each evaluated image")
     for image, scene in scenes.items():
         if not isinstance(scene, str) or not scene:
             raise InputError(f"image {image}: the scene must be a non-empty text, found {scene!r}")
@@ -141,11 +135,8 @@ def check_scenes(results: Sequence[ImageResult], scenes: Mapping[int, str]) -> N
 
 def check_same_scenes(a: Mapping[str, object], b: Mapping[str, object]) -> None:
     """Raise :class:`InputError` that names the scenes which only one of two runs has."""
-    missing = [
-        f"the {ordinal} run lacks {_some(sorted(absent))}"
-        for ordinal, absent in (("first", set(b) - set(a)), ("second", set(a) - set(b)))
-        if absent
-    ]
+    absent = {"first": set(b) - set(a), "second": set(a) - set(b)}
+    missing = [f"the {ordinal} run lacks {_some(sorted(names))}" for ordinal, names in absent.items() if names]
     if missing:
         raise InputError(f"the two runs were not scored on the same scenes: {'; '.join(missing)}")
 

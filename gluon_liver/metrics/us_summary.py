@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections import Counter
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, Mapping, Sequence
 
 from gluon_liver.errors import InputError
 from gluon_liver.structures.image_result import ImageResult, check_results, patient_ids
@@ -14,17 +15,8 @@ from .coco import coco_average_precision
 from .sensitivity import IOU_THRESHOLD, SCORE_THRESHOLD, SceneCount, mean_and_sd, scene_counts
 
 AP_KEYS = ("ap", "ap50", "ap75")
-_KEYS: Dict[str, type] = {
-    "images": int,
-    "patients": int,
-    "annotated_images": int,
-    "boxes": dict,
-    "scenes": list,
-    "truth": str,
-    "sensitivity": dict,
-    "settings": dict,
-    **dict.fromkeys(AP_KEYS, dict),
-}
+_KEYS: Dict[str, type] = dict.fromkeys(("images", "patients", "annotated_images"), int)
+_KEYS.update({"scenes": list, "truth": str}, **dict.fromkeys(("boxes", "sensitivity", "settings", *AP_KEYS), dict))
 _SETTINGS: Dict[str, Any] = {"score_threshold": (int, float), "iou_threshold": (int, float), "sd": str}
 
 
@@ -52,9 +44,8 @@ def us_summary(
     if not classes or "mean" in classes or len(set(classes)) != len(classes):
         raise InputError(f"classes are {list(classes)}: at least one, each once, and none called mean")
     ordered = check_results(results, classes)
-    counts = scene_counts(
-        ordered, scenes=scenes, classes=classes, score_threshold=score_threshold, iou_threshold=iou_threshold
-    )
+    settings: Dict[str, Any] = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
+    counts = scene_counts(ordered, scenes=scenes, classes=classes, **settings)
     frames = Counter(scenes[result.image_id] for result in ordered)
     return {
         "images": len(ordered),
@@ -65,11 +56,7 @@ def us_summary(
         "truth": _truth(ordered, scenes),
         **coco_average_precision(ordered, classes),
         "sensitivity": {name: _sensitivity(counts[name]) for name in classes},
-        "settings": {
-            "score_threshold": score_threshold,
-            "iou_threshold": iou_threshold,
-            "sd": "sample SD over scenes (n - 1)",
-        },
+        "settings": {**settings, "sd": "sample SD over scenes (n - 1)"},
     }
 
 
@@ -100,18 +87,13 @@ def check_us_summary(summary: Dict[str, Any]) -> None:
 
 def _sensitivity(counts: Sequence[SceneCount]) -> Dict[str, Any]:
     mean, sd = mean_and_sd(counts)
-    rows = [
-        {"scene": count.scene, "found": count.found, "n": count.n, "sensitivity": count.sensitivity} for count in counts
-    ]
+    rows = [{**dataclasses.asdict(count), "sensitivity": count.sensitivity} for count in counts]
     return {"mean": mean, "sd": sd, "n": len(rows), "scenes": rows}
 
 
 def _truth(ordered: Sequence[ImageResult], scenes: Mapping[int, str]) -> str:
     """Equal for two evaluations of the same annotation, whatever was detected."""
-    annotated: List[Any] = [
-        [scenes[result.image_id], result.image_id, result.gt_labels.tolist(), result.gt_boxes.tolist()]
-        for result in ordered
-    ]
+    annotated = [[scenes[one.image_id], one.image_id, one.gt_labels.tolist(), one.gt_boxes.tolist()] for one in ordered]
     return hashlib.sha256(json.dumps(annotated).encode("ascii")).hexdigest()
 
 
