@@ -1,6 +1,7 @@
 """A tiny prepared data set that every room can train on, evaluate and detect in."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import resource
@@ -19,30 +20,15 @@ from gluon_liver.structures.geometry import Geometry
 SIZE, SLICES = 64, 3
 # window "liver" shows 5 to 155 HU; the three classes differ in brightness
 CLASS_HU = (10, 150, 110)
+RPN = dict(channels=16, anchor_sizes=[16, 24], samples=32, train_pre_nms=100, train_post_nms=30)
+RPN.update(test_pre_nms=100, test_post_nms=20)
+HEAD = dict(samples=16, roi_size=4, max_boxes=4, dropout=0.2)
+TRAIN = dict(optimizer="adam", learning_rate=0.0005, batch_size=2, epochs=2)
+TRAIN.update(decay_epochs=[], warmup_steps=0, log_every=1)
 TINY = {
     "data": {"window": "liver", "size": SIZE, "storage": "raw"},
-    "network": {
-        "width": 0.125,
-        "rpn": {
-            "channels": 16,
-            "anchor_sizes": [16, 24],
-            "train_pre_nms": 100,
-            "train_post_nms": 30,
-            "test_pre_nms": 100,
-            "test_post_nms": 20,
-            "samples": 32,
-        },
-        "head": {"samples": 16, "roi_size": 4, "max_boxes": 4, "dropout": 0.2},
-    },
-    "train": {
-        "optimizer": "adam",
-        "learning_rate": 0.0005,
-        "batch_size": 2,
-        "epochs": 2,
-        "decay_epochs": [],
-        "warmup_steps": 0,
-        "log_every": 1,
-    },
+    "network": {"width": 0.125, "rpn": RPN, "head": HEAD},
+    "train": TRAIN,
 }
 
 
@@ -53,44 +39,35 @@ def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
     """
     reference = phases.index("arterial")
     rng = np.random.default_rng(0)
-    images, studies, names = [], [], []
+    geometry = Geometry((0.0, 0.0, 0.0), (5.0, 1.0, 1.0), ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (SLICES, SIZE, SIZE))
+    images, studies = [], []
     for number in range(patients):
         case, patient = f"case-{number:010x}", f"patient-{number:010x}"
         hu = rng.normal(60, 5, (len(phases), SLICES, SIZE, SIZE)).astype(np.int16)
         present = np.ones((len(phases), SLICES), bool)
-        if len(phases) > 1 and number == patients - 1:
-            present[-1] = False
+        present[-1] = len(phases) == 1 or number < patients - 1
         for index in range(SLICES):
             corners, labels = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
             if boxes and index < 2:
                 x, y = rng.integers(4, SIZE - 24, 2)
-                label = (number + index) % 3
-                hu[:, index, y : y + 18, x : x + 20] = CLASS_HU[label]
                 corners = np.array([[x, y, x + 20, y + 18]], np.float32)
-                labels = np.array([label], np.int32)
+                labels = np.array([(number + index) % 3], np.int32)
+                hu[:, index, y : y + 18, x : x + 20] = CLASS_HU[labels[0]]
             images.append(CTLabel(len(images) + 1, case, index, SIZE, SIZE, corners, labels, "arterial"))
-        geometry = Geometry((0.0, 0.0, 0.0), (5.0, 1.0, 1.0), ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (SLICES, SIZE, SIZE))
         hu[~present] = -1024
-        Study(case, patient, tuple(phases), "arterial", present, geometry, {}, hu).save(str(folder / "studies" / case))
+        Study(case, patient, tuple(phases), "arterial", present, geometry, {}, hu).save(folder / "studies" / case)
         fingerprint = hashlib.sha256(hu[reference].tobytes()).hexdigest()
         studies.append({"case": case, "patient": patient, "slices": SLICES, "fingerprint": fingerprint})
-        names.append(patient)
+    names = [study["patient"] for study in studies]
     save_labels(images, CLASSES, folder / "labels.json")
-    save_splits(Splits(tuple(names[:-1]), (), (names[-1],), 0), str(folder / "splits.json"))
-    (folder / "dataset.json").write_text(
-        json.dumps(
-            {
-                "format": 1,
-                "kind": "ct",
-                "phases": list(phases),
-                "reference_phase": "arterial",
-                "classes": list(CLASSES),
-                "phantom": True,
-                "studies": studies,
-            }
-        )
-    )
+    save_splits(Splits(tuple(names[:-1]), (), (names[-1],), 0), folder / "splits.json")
+    description = dict(format=1, kind="ct", phases=phases, reference_phase="arterial", classes=CLASSES, phantom=True)
+    (folder / "dataset.json").write_text(json.dumps({**description, "studies": studies}))
     return folder
+
+
+def change_json(path, **entries):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +78,7 @@ def tiny_data(tmp_path_factory):
 
 @pytest.fixture
 def tiny_dataset(tiny_data):
-    return CTDataset.open(str(tiny_data))
+    return CTDataset.open(tiny_data)
 
 
 @pytest.fixture
@@ -117,10 +94,7 @@ def make_config():
         tree = json.loads(json.dumps(TINY))
         for key, value in changes.items():
             *parents, leaf = key.split(".")
-            branch = tree
-            for parent in parents:
-                branch = branch.setdefault(parent, {})
-            branch[leaf] = value
+            functools.reduce(lambda branch, parent: branch.setdefault(parent, {}), parents, tree)[leaf] = value
         return build_config(tree)
 
     return make
@@ -132,7 +106,7 @@ def tiny_run(tiny_data, tmp_path_factory):
     from gluon_liver.training.train import train
 
     out = tmp_path_factory.mktemp("tiny-run") / "run"
-    return train(build_config(TINY), CTDataset.open(str(tiny_data)), out, progress=False)
+    return train(build_config(TINY), CTDataset.open(tiny_data), out, progress=False)
 
 
 @pytest.fixture

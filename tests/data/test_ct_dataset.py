@@ -14,6 +14,7 @@ from gluon_liver.data.images import to_grey
 from gluon_liver.data.windowed_images import open_images, prepare_images
 from gluon_liver.errors import AnnotationError, ConfigError, DatasetError, SplitError
 from gluon_liver.prepare.ct import import_ct
+from tests.conftest import change_json
 from tests.readers.ct_writer import write_series
 
 
@@ -26,12 +27,6 @@ def folder(tmp_path):
 
 
 ENTRY = {"case": "case-1", "patient": "p", "slices": 1, "fingerprint": "0"}
-
-
-def change(path, **values):
-    record = json.loads(path.read_text())
-    record.update(values)
-    path.write_text(json.dumps(record))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +49,7 @@ def change(path, **values):
     ],
 )
 def test_a_wrong_description(folder, values, found):
-    change(folder / "dataset.json", **values)
+    change_json(folder / "dataset.json", **values)
     with pytest.raises(DatasetError, match=found):
         CTDataset.open(folder)
 
@@ -83,19 +78,19 @@ def test_folders_that_are_no_data(tmp_path, folder):
 def test_labels_must_fit_the_data(folder, values, found):
     case = CTDataset.open(folder).cases[0].case
     image = {"id": 1, "study": case, "phase": "arterial", "slice": 3, "width": 16, "height": 16}
-    change(folder / "labels.json", images=[image])
+    change_json(folder / "labels.json", images=[image])
     assert len(CTDataset.open(folder).labels) == 1
-    change(folder / "labels.json", images=[{**image, **values}])
+    change_json(folder / "labels.json", images=[{**image, **values}])
     with pytest.raises(AnnotationError, match=f"image 1: .*{found}|image 1: {found}"):
         CTDataset.open(folder)
 
 
 def test_splits_must_fit_the_data(folder):
-    change(folder / "splits.json", test=["patient-x"])
+    change_json(folder / "splits.json", test=["patient-x"])
     with pytest.raises(SplitError, match="patient-x"):
         CTDataset.open(folder)
     dataset_case = json.loads((folder / "dataset.json").read_text())["studies"][0]
-    change(folder / "splits.json", train=[dataset_case["patient"]], test=[dataset_case["patient"]])
+    change_json(folder / "splits.json", train=[dataset_case["patient"]], test=[dataset_case["patient"]])
     with pytest.raises(SplitError, match="more than one split"):
         CTDataset.open(folder)
 
@@ -105,7 +100,7 @@ def test_a_study_that_disagrees(folder):
     case = dataset.cases[0].case
     with pytest.raises(DatasetError, match="no case 'x'"):
         dataset.study("x")
-    change(folder / "studies" / case / "study.json", patient="patient-y")
+    change_json(folder / "studies" / case / "study.json", patient="patient-y")
     with pytest.raises(DatasetError, match="disagree"):
         dataset.study(case)
 

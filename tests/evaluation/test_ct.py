@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.schema import MODELS
-from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.open import TASKS
-from gluon_liver.data.splits import Splits, save_splits
+from gluon_liver.data.splits import Splits
 from gluon_liver.errors import DatasetError, RunError
 from gluon_liver.evaluation.overlays import overlay_kind
 from gluon_liver.evaluation.run_folder import evaluate
@@ -195,16 +194,3 @@ def test_overlay_kinds_by_hand():
 def test_detections_are_coco_results():
     rows = detections_json([image([[1, 2, 4, 8]], [2], [0.25], [], [])])
     assert rows == [{"image_id": 1, "category_id": 3, "bbox": [1.0, 2.0, 3.0, 6.0], "score": 0.25}]
-
-
-def test_the_splits_of_the_fixture_are_disjoint(tiny_data, tmp_path):
-    """The check that evaluate relies on: a split file with a shared patient does not load."""
-    folder = tmp_path / "data"
-    shutil.copytree(str(tiny_data), str(folder))
-    raw = json.loads((folder / "splits.json").read_text())
-    raw["test"] = raw["train"]
-    (folder / "splits.json").write_text(json.dumps(raw))
-    with pytest.raises(Exception, match="patient"):
-        CTDataset.open(str(folder))
-    save_splits(Splits(tuple(raw["train"]), (), (), 0), str(folder / "splits.json"))
-    CTDataset.open(str(folder))

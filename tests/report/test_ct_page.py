@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 from html.parser import HTMLParser
@@ -10,6 +9,7 @@ import pytest
 
 from gluon_liver.errors import RunError
 from gluon_liver.report.ct_page import write_report
+from tests.conftest import change_json
 
 
 class Page(HTMLParser):
@@ -39,11 +39,6 @@ class Page(HTMLParser):
     @property
     def text(self):
         return " ".join(" ".join(self.words).split())
-
-
-def change(path, **entries):
-    record = {**json.loads(path.read_text(encoding="utf-8")), **entries}
-    path.write_text(json.dumps(record), encoding="utf-8")
 
 
 def report_of(run):
@@ -76,7 +71,7 @@ def test_the_page_needs_nothing_else(run):
 
 
 def test_strings_are_escaped(run):
-    change(run / "results.json", overlays=[])
+    change_json(run / "results.json", overlays=[])
     (run / "config.yaml").write_text("note: '</pre><script>x</script>'\n", encoding="utf-8")
     text = write_report(run).read_text(encoding="utf-8")
     assert "<script" not in text
@@ -85,7 +80,7 @@ def test_strings_are_escaped(run):
 
 
 def test_real_data_and_no_row(run):
-    change(run / "results.json", row=None, data={"phantom": False, "note": "one hospital"})
+    change_json(run / "results.json", row=None, data={"phantom": False, "note": "one hospital"})
     page = report_of(run)
     assert "hantom" not in page.text
     assert "They hold for the 6 patients evaluated here." in page.text
@@ -111,7 +106,7 @@ def test_a_failed_write_keeps_the_old_report(run, monkeypatch):
     def full(*arguments):
         raise OSError("No space left on device")
 
-    change(run / "results.json", split="val")
+    change_json(run / "results.json", split="val")
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space"):
         write_report(run)
@@ -175,7 +170,7 @@ def test_binary_where_text_is_expected(run):
     ],
 )
 def test_results_that_contradict_the_format(run, entries, message):
-    change(run / "results.json", **entries)
+    change_json(run / "results.json", **entries)
     with pytest.raises(RunError, match=message) as caught:
         write_report(run)
     assert "results.json" in str(caught.value)

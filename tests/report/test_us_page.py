@@ -10,8 +10,9 @@ from gluon_liver.report.ct_page import write_report
 from gluon_liver.report.plots import plot_scene_sensitivity
 from gluon_liver.report.us_page import write_us_report
 from gluon_liver.report.us_tables import DISAGREEMENT, P_NOTE
+from tests.conftest import change_json
 
-from .test_ct_page import Page, change
+from .test_ct_page import Page
 
 
 def report_of(run):
@@ -51,7 +52,7 @@ def test_the_page_needs_nothing_else_and_escapes(us_run):
 
 def test_real_data(us_run):
     data = {"phantom": False, "note": "one hospital", "fingerprint": "f", "split_by": "patient"}
-    change(us_run / "results.json", data=data, overlays=[])
+    change_json(us_run / "results.json", data=data, overlays=[])
     page = report_of(us_run)
     assert "hantom" not in page.text and "They hold for the scenes evaluated here (patients: 1)" in page.text
     assert "No overlay was drawn." in page.text
@@ -74,7 +75,7 @@ def test_real_data(us_run):
     ],
 )
 def test_results_that_contradict_the_format(us_run, entries, message):
-    change(us_run / "results.json", **entries)
+    change_json(us_run / "results.json", **entries)
     with pytest.raises(RunError, match=message) as caught:
         write_us_report(us_run)
     assert "results.json" in str(caught.value)
