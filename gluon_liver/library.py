@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Callable, List, Optional, Sequence, Tuple, Union
@@ -56,8 +57,8 @@ class Detector:
         us = run.config.task == USDataset.task
         self._stream = StreamDetector(self._detector, context=context) if us else None
 
-    def __reduce__(self) -> Tuple[Callable[..., Detector], Tuple[Path, str]]:
-        return _load, (self._run.folder.resolve(), self._device)
+    def __reduce__(self) -> Tuple[Callable[..., Detector], Tuple[Path]]:
+        return partial(load_detector, device=self._device), (self._run.folder.resolve(),)
 
     def detect_volume(
         self,
@@ -151,10 +152,6 @@ def load_detector(run: Union[str, Path], *, device: str = "cpu") -> Detector:
     is not there.
     """
     return Detector(Run.open(run), device=device)
-
-
-def _load(run: Path, device: str) -> Detector:
-    return load_detector(run, device=device)
 
 
 def build_network(

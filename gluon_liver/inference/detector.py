@@ -33,10 +33,6 @@ class SliceDetector:
         self._net = DetectionNet(detector)
         self._net.hybridize(static_alloc=True, static_shape=True)
 
-    def batch_size(self) -> int:
-        """Slices at a time by default: 8 of 256x256, fewer of larger ones and of several phases, for memory."""
-        return max(1, 8 * 256**2 // self.config.data.size**2 // self.network.phases)
-
     @classmethod
     def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple[SliceDetector, str]:
         """The newest checkpoint of a run, and its name.
@@ -48,10 +44,6 @@ class SliceDetector:
         detector = make_detector(run.config, classes=classes, phases=phases, context=context)
         load_checkpoint(checkpoint, detector)
         return cls(detector, config=run.config, context=context), checkpoint.name
-
-    def sample(self, case: OpenCase, slice_index: int) -> Sample:
-        """What the network takes of one slice of a CT study."""
-        return ct_sample(case, slice_index, self.config)
 
     def detect(
         self, images: np.ndarray, present: np.ndarray, *, scales: Sequence[float], shapes: Sequence[Tuple[int, int]]
@@ -101,7 +93,9 @@ def detect_samples(
     progress: bool = True,
 ) -> Iterator[Detections]:
     """Detections of samples in their order. ``shapes`` are the stored (height, width) of each."""
-    batch_size, samples = batch_size or detector.batch_size(), iter(samples)
+    # for memory 8 images of 256x256 at a time, fewer of larger ones and of several phases
+    batch_size = batch_size or max(1, 8 * 256**2 // detector.config.data.size**2 // detector.network.phases)
+    samples = iter(samples)
     with tqdm(total=len(shapes), desc="detecting", unit="image", disable=not progress) as bar:
         for first in range(0, len(shapes), batch_size):
             part = list(itertools.islice(samples, batch_size))
@@ -117,7 +111,7 @@ def detect_slices(
 ) -> List[Detections]:
     """Detections in every slice of a CT study, in pixels of its stored images."""
     _, count, height, width = case.images.shape
-    samples = (detector.sample(case, index) for index in range(count))
+    samples = (ct_sample(case, index, detector.config) for index in range(count))
     return list(
         detect_samples(detector, samples, shapes=[(height, width)] * count, batch_size=batch_size, progress=progress)
     )

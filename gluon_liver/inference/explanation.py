@@ -9,7 +9,7 @@ import numpy as np
 
 from gluon_liver.config.windows import window_values
 from gluon_liver.data.ct_labels import CTLabel
-from gluon_liver.data.ct_loader import OpenCase
+from gluon_liver.data.ct_loader import OpenCase, ct_sample
 from gluon_liver.data.samples import Sample
 from gluon_liver.metrics.matching import class_hits
 from gluon_liver.nn.relation_map import RelationNet
@@ -106,7 +106,7 @@ def _write_relations(
         boxes = [box.to_json() for box in lesion.boxes if box.class_name == lesion.class_name]
         best = max(boxes, key=lambda box: box["score"])
         box, index = np.array(best["box_xyxy_px"]), best["slice"]
-        sample = detector.sample(case, index)
+        sample = ct_sample(case, index, detector.config)
         relations = read_relations(net, detector, sample)
         cells = Cells(detector.network.config.stride, sample.scale)
         inside = cells_in(box, cells=cells, shape=relations.norm.shape)
@@ -151,18 +151,8 @@ def _describe(phase: str, one: Optional[Related], inside: np.ndarray, cells: Cel
     }
 
 
-def hits_of(found: Detections, label: CTLabel) -> np.ndarray:
-    """Which detections of a slice lie on a lesion of their class, one each, bool (m,)."""
-    return class_hits(found, label.boxes, label.labels, iou_threshold=IOU)
-
-
 def _write_examples(
-    folder: Path,
-    images: np.ndarray,
-    found: Sequence[Detections],
-    labels: Dict[int, CTLabel],
-    *,
-    classes: Sequence[str],
+    folder: Path, images: np.ndarray, found: Sequence[Detections], labels: Dict[int, CTLabel], *, classes: Sequence[str]
 ) -> Dict[str, Any]:
     """Fig. 5: slices without a false positive above, slices with one below; of a study without labels, one row."""
     entry: Dict[str, Any] = {"figure": 5, "file": FOLDER + "/examples.png", "labelled": bool(labels)}
@@ -199,7 +189,7 @@ def _sort_out(
     false: List[Tuple[float, int, str]] = []
     counts = {"labelled_slices": len(labels), "hits": 0, "false_positives": 0, "misses": 0}
     for index, label in sorted(labels.items()):
-        hits, scores = hits_of(found[index], label), found[index].scores
+        hits, scores = class_hits(found[index], label.boxes, label.labels, iou_threshold=IOU), found[index].scores
         right = int(hits.sum())
         wrong, missed = len(hits) - right, len(label.boxes) - right
         for key, count in (("hits", right), ("false_positives", wrong), ("misses", missed)):

@@ -126,18 +126,16 @@ def describe_lesion(lesion: Sequence[SliceBox], *, geometry: Geometry, classes: 
 def _without_duplicates(boxes: List[SliceBox], iou: float) -> List[SliceBox]:
     kept: List[SliceBox] = []
     for box in sorted(boxes, key=lambda item: -item.score):
-        if not kept or box_iou(box.box[None], np.stack([other.box for other in kept])).max() < iou:
+        if box_iou(box.box, np.array([other.box for other in kept])).max(initial=-1) < iou:
             kept.append(box)
     return kept
 
 
 def _link(boxes: List[SliceBox], lesions: List[List[SliceBox]], iou: float) -> List[List[SliceBox]]:
     """Append boxes to the lesions they continue; returns the lesions that the others begin."""
-    if not boxes or not lesions:
-        return [[box] for box in boxes]
-    overlap = box_iou(np.stack([box.box for box in boxes]), np.stack([lesion[-1].box for lesion in lesions]))
+    overlap = box_iou(np.array([box.box for box in boxes]), np.array([lesion[-1].box for lesion in lesions]))
     free = set(range(len(boxes)))
-    while free and overlap.max() >= iou:
+    while overlap.max(initial=-1) >= iou:
         row, column = np.unravel_index(overlap.argmax(), overlap.shape)
         lesions[column].append(boxes[row])
         free.discard(int(row))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Optional, Tuple, Union
 
 import mxnet as mx
 
@@ -18,7 +18,7 @@ from gluon_liver.prepare.ct_study import read_study
 from gluon_liver.prepare.phases import DEFAULT_PATTERNS, reference_of
 from gluon_liver.report.drawing import draw_overlay, save_png
 from gluon_liver.runs.run import Run
-from gluon_liver.structures.detections import NOTHING, Boxes, Detections
+from gluon_liver.structures.detections import NOTHING, Boxes
 
 from .detector import SliceDetector, detect_slices
 from .explanation import write_explanation
@@ -50,9 +50,9 @@ def detect_study(
     reference phase, and an ``out`` that is taken.
     """
     study, out = Path(study), Path(out)
+    prepared = (study / "study.json").is_file()
     if out.exists():
         raise InputError(f"--out {out} exists: choose another folder")
-    prepared = (study / "study.json").is_file()
     check_output(out, _data_folder(study) if prepared else study, overwrite=False)
     detector, checkpoint = SliceDetector.from_run(run, context=context)
     with whole_folder(out) as folder:
@@ -71,7 +71,10 @@ def detect_study(
             "note": "research software: not a medical device, not for diagnosis",
             "lesions": [lesion.to_json() for lesion in lesions],
         }
-        write_json(folder / "detections.json", _coco_rows(detections, labels))
+        # image_id is the label file's where the slice is labelled, and the slice always stands beside it
+        ids = [labels[index].image_id if index in labels else -1 - index for index in range(len(detections))]
+        rows = [dict(row, slice=n) for n, one in enumerate(detections) for row in one.to_coco(ids[n])]
+        write_json(folder / "detections.json", rows)
         shown = [one.at_score(score_threshold) for one in detections]
         (folder / "overlays").mkdir()
         for index, (grey, one) in enumerate(zip(case.images[case.study.reference_index], shown)):
@@ -123,12 +126,3 @@ def _data_folder(study: Path) -> Path:
     if folder.parent.name != "studies" or not (folder.parents[1] / "dataset.json").is_file():
         raise InputError(f"{study}: a prepared study is read inside its data folder, DATA/studies/CASE")
     return folder.parents[1]
-
-
-def _coco_rows(detections: Sequence[Detections], labels: Dict[int, CTLabel]) -> List[Dict[str, Any]]:
-    """COCO results; image_id is the label file's where the slice is labelled, and ``slice`` always stands beside it."""
-    return [
-        dict(row, slice=index)
-        for index, one in enumerate(detections)
-        for row in one.to_coco(labels[index].image_id if index in labels else -1 - index)
-    ]

@@ -58,7 +58,7 @@ class Run:
         cls.check_new(folder, dataset=dataset)
         made = not folder.exists() if made is None else made
         folder.mkdir(parents=True, exist_ok=True)
-        data = os.path.relpath(os.path.realpath(dataset.folder), os.path.realpath(folder))
+        data = os.path.relpath(dataset.folder.resolve(), folder.resolve())
         environment = {**describe_environment(config.train.seed), "data": data, **dataset.training_record()}
         run = cls(folder, config, environment, made=made)
         try:

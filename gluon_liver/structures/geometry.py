@@ -74,21 +74,17 @@ class Geometry:
     @classmethod
     def from_json(cls, record: Any) -> Geometry:
         """The inverse of :meth:`to_json`. Raises :class:`GeometryError` on anything else."""
-        values = []
-        for key, shape in {"origin": (3,), "spacing": (3,), "direction": (3, 3), "size": (3,)}.items():
+        needs = "a geometry needs finite numbers: origin (3), spacing above 0 (3), direction (3x3), size above 0 (3)"
+        shapes, values = {"origin": (3,), "spacing": (3,), "direction": (3, 3), "size": (3,)}, []
+        for key, shape in shapes.items():
             try:
                 values.append(np.array(record[key], dtype=np.float64))
-                good = values[-1].shape == shape and np.isfinite(values[-1]).all()
-            except (KeyError, TypeError, ValueError):
-                good = False
-            if not good:
-                given = f"{record[key]!r}" if isinstance(record, dict) and key in record else "missing"
-                needed = "a geometry needs finite numbers: origin (3), spacing (3), direction (3x3) and size (3)"
-                raise GeometryError(f"{needed}; {key} is {given}")
+            except (KeyError, TypeError, ValueError) as error:
+                raise GeometryError(f"{needs}; {key}: {error}") from error
+            good = values[-1].shape == shape and np.isfinite(values[-1]).all()
+            if not good or (key in ("spacing", "size") and values[-1].min() <= 0):
+                raise GeometryError(f"{needs}; {key} is {values[-1].tolist()!r:.60}")
         origin, spacing, direction, size = values
-        if spacing.min() <= 0 or size.min() < 1:
-            given = f"they are {spacing.tolist()} and {size.tolist()}"
-            raise GeometryError(f"a geometry needs spacing above 0 and three sizes of 1 or more; {given}")
         x_row, y_row, z_row = (triple(row) for row in direction)
         nz, ny, nx = (int(n) for n in size)
         return cls(triple(origin), triple(spacing), (x_row, y_row, z_row), (nz, ny, nx))

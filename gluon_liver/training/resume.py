@@ -119,7 +119,7 @@ def _chosen(run: Run, choice: str) -> Path:
         path = run.checkpoints / choice
     if not path.is_dir():
         raise RunError(f"--resume {choice}: neither a folder nor a checkpoint of {run.folder}")
-    if os.path.realpath(str(path.parent)) != os.path.realpath(str(run.checkpoints)):
+    if path.parent.resolve() != run.checkpoints.resolve():
         raise RunError(f"--resume {choice}: it is not a checkpoint of {run.folder}")
     return path
 

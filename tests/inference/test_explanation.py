@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.ct_loader import OpenCase
+from gluon_liver.data.ct_loader import OpenCase, ct_sample
 from gluon_liver.inference.detector import SliceDetector
-from gluon_liver.inference.explanation import NO_RELATION, cells_in, hits_of, read_relations, write_explanation
+from gluon_liver.inference.explanation import NO_RELATION, cells_in, read_relations, write_explanation
 from gluon_liver.inference.lesions import Lesion, LesionSize, SliceBox
 from gluon_liver.inference.study import detect_study
+from gluon_liver.metrics.matching import class_hits
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.relation_map import RelationNet
 from gluon_liver.report.paper_figures import Cells
@@ -97,7 +98,9 @@ def test_without_content_a_lesion_looks_at_its_own_place(detector, data, tmp_pat
 
 def test_the_reader_takes_absent_phases_out(detector, data):
     case = OpenCase.in_memory(data.study(LACKING), detector.config.data)
-    norm, ((rows, response), absent) = read_relations(RelationNet(detector.network), detector, detector.sample(case, 1))
+    norm, ((rows, response), absent) = read_relations(
+        RelationNet(detector.network), detector, ct_sample(case, 1, detector.config)
+    )
     assert norm.shape == (8, 8) and norm.min() >= 0
     assert rows.shape == (64, 64) and response.shape == (8, 8) and absent is None
 
@@ -125,7 +128,7 @@ def test_good_slices_stand_above_slices_with_a_false_positive(detector, data, tm
         detections((second[0], 0.8, second[1]), (elsewhere, 0.7, 0), (second[0], 0.6, (second[1] + 1) % 3)),
         detections((elsewhere, 0.95, 2)),
     ]
-    assert hits_of(found[1], labels[1]).tolist() == [True, False, False]
+    assert class_hits(found[1], labels[1].boxes, labels[1].labels).tolist() == [True, False, False]
     note, entry = explain(detector, data, CASE, tmp_path / "out", found=found)
     assert note == {"figure": 4, "file": None, "note": "no relation map: no lesion at score 0.5 and above"}
     assert [row["slices"] for row in entry["rows"]] == [[0], [2, 1]]
@@ -137,9 +140,9 @@ def test_good_slices_stand_above_slices_with_a_false_positive(detector, data, tm
 
 def test_a_missed_lesion_and_a_second_detection_of_one(detector, data):
     label = data.labels_by_slice(CASE)[0]
-    box, kind = label.boxes[0], int(label.labels[0])
-    assert hits_of(detections((box, 0.6, kind), (box, 0.7, kind)), label).tolist() == [False, True]
-    assert hits_of(detections(), label).tolist() == []
+    box, kind, truth = label.boxes[0], int(label.labels[0]), (label.boxes, label.labels)
+    assert class_hits(detections((box, 0.6, kind), (box, 0.7, kind)), *truth).tolist() == [False, True]
+    assert class_hits(detections(), *truth).tolist() == []
 
 
 def test_six_tiles_a_row_the_best_first(detector, data, tmp_path, monkeypatch):

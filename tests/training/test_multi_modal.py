@@ -114,7 +114,7 @@ def test_evaluate_and_detect_take_all_phases(run, data, tmp_path):
 
 def test_what_lies_where_a_phase_is_absent_does_not_matter(run, data):
     detector, _ = SliceDetector.from_run(run)
-    sample = detector.sample(OpenCase.in_memory(data.study(LACKING), run.config.data), 1)
+    sample = ct_sample(OpenCase.in_memory(data.study(LACKING), run.config.data), 1, run.config)
     images = np.stack([sample.image, sample.image])
     images[1, 2] = 200
     options = {"scales": [1.0, 1.0], "shapes": [(64, 64)] * 2}
