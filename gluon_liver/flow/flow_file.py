@@ -89,17 +89,9 @@ def save_flow(
             save_arrays(partial, {name: mx.nd.array(array) for name, array in arrays.items()})
         except OSError as error:
             raise InputError(f"{path} cannot be written: does its folder exist, and is the disk full?") from error
-        manifest = {
-            "format": 1,
-            "network": "LiteFlowNet",
-            "width": width,
-            "parameters": sum(array.size for array in arrays.values()),
-            "source": source,
-            "conventions": CONVENTIONS,
-            **more,
-            "output": {"file": path.name, **digest(partial)},
-        }
-        write_json(partial_manifest, manifest)
+        count, output = sum(array.size for array in arrays.values()), {"file": path.name, **digest(partial)}
+        head = {"format": 1, "network": "LiteFlowNet", "width": width, "parameters": count, "source": source}
+        write_json(partial_manifest, {**head, "conventions": CONVENTIONS, **more, "output": output})
 
 
 def flow_input(frames: np.ndarray, *, context: mx.Context) -> mx.nd.NDArray:

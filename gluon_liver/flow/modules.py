@@ -150,13 +150,11 @@ class Regularization(nn.HybridBlock):
                 in_channels = scaled(GUIDE_CHANNELS, width)
             self.guide = chain(channels, 3, in_channels=in_channels + 3)
             self.distance = nn.HybridSequential(prefix="")
-            if level < 5:  # a large kernel as a column and a row
-                self.distance.add(convolution(count, (self._window, 1), in_channels=channels[-1]))
-                self.distance.add(convolution(count, (1, self._window), in_channels=count))
-            else:
-                self.distance.add(convolution(count, self._window, in_channels=channels[-1]))
-            for layer in self.distance:
-                layer.bias.grad_req = "null"  # stays zero in the release
+            # a large kernel as a column and a row
+            kernels = [(self._window, 1), (1, self._window)] if level < 5 else [(self._window, self._window)]
+            for kernel, incoming in zip(kernels, (channels[-1], count)):
+                self.distance.add(convolution(count, kernel, in_channels=incoming))
+                self.distance[-1].bias.grad_req = "null"  # stays zero in the release
             self.sum_x, self.sum_y = summation(count), summation(count)
 
     def hybrid_forward(self, F: Any, first_image: Any, second_image: Any, features: Any, flow: Any) -> Any:

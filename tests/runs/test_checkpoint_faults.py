@@ -182,10 +182,13 @@ def test_a_state_of_another_kind_is_refused(stateful):
             load_state(path)
 
 
-def test_a_state_that_is_not_finite_is_not_saved(tmp_path):
+def test_values_that_are_not_finite_are_not_saved(tmp_path):
     state = TrainingState(1, 0, 1, 0, "sgd", {}, {"momentum/first.weight": mx.nd.array([np.inf])})
-    with pytest.raises(TrainingError, match="momentum/first.weight is not finite"):
-        save_checkpoint(tmp_path, Small(), step=1, epoch=0, state=state)
+    net = Small()
+    for name in ("momentum/first.weight", "second.bias"):
+        with pytest.raises(TrainingError, match=f"{name} is not finite"):
+            save_checkpoint(tmp_path, net, step=1, epoch=0, state=state)
+        net.second.bias.data()[:] = np.nan
     assert list(tmp_path.iterdir()) == []
 
 

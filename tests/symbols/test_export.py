@@ -23,7 +23,7 @@ from symbols.predict import load_module, predict
 from symbols.predict import main as predict_file
 from tests.conftest import TINY, write_dataset
 
-from .gluon_side import seeded, seeded_network, tiny
+from .gluon_side import seeded_network
 from .test_legacy import LEGACY_PYTHON
 from .test_module_refusals import UNUSABLE, changed, renamed
 
@@ -41,11 +41,17 @@ module.save_checkpoint(sys.argv[2], 7)
 """
 
 
-def run(capsys, *arguments):
-    """(exit code, standard error) of one command in this process."""
+def run(command):
+    assert main(command.split()) == 0
+
+
+def refused(capsys, command, *messages):
+    """A command ends with 2, and its standard error, which is returned, holds the messages."""
     capsys.readouterr()
-    code = main([str(argument) for argument in arguments])
-    return code, capsys.readouterr().err
+    code = main(command.split())
+    error = capsys.readouterr().err
+    assert code == 2 and all(message in error for message in messages), (command, error)
+    return error
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +60,7 @@ def phases_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("multi")
     data = write_dataset(folder / "data", phases=("noncontrast", "arterial", "delayed"))
     dataset = CTDataset.open(str(data))
-    config, plain = tiny("r101-multimodal", ["data.storage=raw", "network.roi_mode=align"])
-    plain["phases"] = ["arterial", "noncontrast", "delayed"]
-    detector, _ = seeded(config, plain)
+    config, _, detector, _ = seeded_network("r101-multimodal", "data.storage=raw", "network.roi_mode=align")
     made = Run.create(folder / "run", config, dataset=dataset)
     save_checkpoint(made.checkpoints, detector, step=3, epoch=1, config=config)
     return made, dataset
@@ -65,16 +69,16 @@ def phases_run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(tiny_run, tmp_path_factory):
     out = tmp_path_factory.mktemp("exported") / "out"
-    assert main(["export", str(tiny_run.folder), "--legacy", "--out", str(out), "--batch-size", "2"]) == 0
+    run(f"export {tiny_run.folder} --legacy --out {out} --batch-size 2")
     return out
 
 
 @pytest.fixture
 def to_import(exported, tiny_run, tmp_path):
-    """Words of the command, and a copy of the parameters to be broken: name -> NDArray."""
+    """The command, and a copy of the parameters to be broken: name -> NDArray."""
     params = mx.nd.load(str(exported / "detector-0000.params"))
     options = f"--config {exported}/config.json --data {tiny_run.data_folder} --out {tmp_path}/new"
-    return f"import-legacy {tmp_path}/broken {options}".split(), params
+    return f"import-legacy {tmp_path}/broken {options}", params
 
 
 def network_inputs(made, dataset):
@@ -144,16 +148,16 @@ def test_inputs_that_predict_refuses(exported, tiny_run, tiny_data, phases_run, 
     with pytest.raises(ValueError, match="the scores of image 0 are not finite"):
         predict_file(str(tmp_path / "huge" / "detector"), str(tmp_path / "in.npz"), str(tmp_path / "out.npz"))
     made, dataset = phases_run
-    assert main(["export", str(made.folder), "--legacy", "--out", str(tmp_path / "out")]) == 0
+    run(f"export {made.folder} --legacy --out {tmp_path}/out")
     inputs = network_inputs(made, dataset)
     with pytest.raises(ValueError, match="different numbers of images: data of 3, present of 2"):
         predict(load_module(str(tmp_path / "out" / "detector")), dict(inputs, present=inputs["present"][:2]))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["huge", "in.npz", "out"]
 
 
-def test_there_and_back(exported, tiny_run, tiny_data, tmp_path, capsys):
+def test_there_and_back_and_on(exported, tiny_run, tiny_data, tmp_path):
     dataset, out = CTDataset.open(str(tiny_data)), tmp_path / "back"
-    assert run(capsys, "import-legacy", exported / "detector", "--data", tiny_data, "--out", out)[0] == 0
+    run(f"import-legacy {exported}/detector --data {tiny_data} --out {out}")
     back = Run.open(out)
     assert back.config == tiny_run.config
     for name in ("classes", "phases", "reference_phase", "training_patients", "training_studies"):
@@ -165,15 +169,9 @@ def test_there_and_back(exported, tiny_run, tiny_data, tmp_path, capsys):
     assert "the weights were imported" in texts[0] and "unfinished" not in texts[0]
     results = [json.loads((one.folder / "results.json").read_text()) for one in (back, tiny_run)]
     assert results[0]["summary"] == results[1]["summary"]
-
-
-def test_training_goes_on_from_imported_weights(exported, tiny_data, tmp_path, capsys):
-    out = tmp_path / "back"
-    assert run(capsys, "import-legacy", exported / "detector", "--data", tiny_data, "--out", out)[0] == 0
+    # training goes on from imported weights
     before = mx.nd.load(str(newest_checkpoint(out / "checkpoints") / "net.params"))
-    options = f"--config {out}/config.yaml --data {tiny_data} --out {out} --resume auto --steps 1"
-    code, error = run(capsys, "train", *options.split())
-    assert code == 0, error
+    run(f"train --config {out}/config.yaml --data {tiny_data} --out {out} --resume auto --steps 1")
     after = mx.nd.load(str(newest_checkpoint(out / "checkpoints") / "net.params"))
     learned = [name for name in before if ".running_" not in name]
     moved = max(float(np.abs(after[name].asnumpy() - before[name].asnumpy()).max()) for name in learned)
@@ -182,19 +180,19 @@ def test_training_goes_on_from_imported_weights(exported, tiny_data, tmp_path, c
 
 def test_phases_and_frozen_statistics_there_and_back(phases_run, tmp_path, capsys):
     made, dataset = phases_run
-    assert run(capsys, "export", made.folder, "--legacy", "--out", tmp_path / "out")[0] == 0
+    run(f"export {made.folder} --legacy --out {tmp_path}/out")
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["phases"] == ["arterial", "noncontrast", "delayed"]
     inputs = network_inputs(made, dataset)
     assert inputs["present"].min() == 0
     found = predict(load_module(str(tmp_path / "out" / "detector")), inputs)
     same_rows(found["detections"], gluon_rows(made, inputs))
-    prefix, data = tmp_path / "out" / "detector", dataset.folder
-    assert run(capsys, "import-legacy", prefix, "--data", data, "--out", tmp_path / "back")[0] == 0
+    command = f"import-legacy {tmp_path}/out/detector"
+    run(f"{command} --data {dataset.folder} --out {tmp_path}/back")
     assert same_parameters(tmp_path / "back", made.folder)
     other = write_dataset(tmp_path / "other", phases=("arterial", "noncontrast", "delayed", "portal"))
-    code, error = run(capsys, "import-legacy", prefix, "--data", other, "--out", tmp_path / "new")
-    assert code == 2 and "made for the phases ['arterial', 'noncontrast', 'delayed']" in error
+    message = "made for the phases ['arterial', 'noncontrast', 'delayed']"
+    refused(capsys, f"{command} --data {other} --out {tmp_path}/new", message)
     assert not (tmp_path / "new").exists()
 
 
@@ -203,7 +201,7 @@ def test_phases_and_frozen_statistics_there_and_back(phases_run, tmp_path, capsy
 def test_mxnet_1_0_detects_the_same_and_its_checkpoint_comes_back(which, tiny_run, tiny_data, phases_run, tmp_path):
     made, dataset = (tiny_run, CTDataset.open(str(tiny_data))) if which == "tiny" else phases_run
     out, inputs = tmp_path / "out", network_inputs(made, dataset)
-    assert main(["export", str(made.folder), "--legacy", "--out", str(out), "--batch-size", "2"]) == 0
+    run(f"export {made.folder} --legacy --out {out} --batch-size 2")
     np.savez(str(out / "in.npz"), **inputs)
     for words in (["predict.py", "detector", "in.npz", "out.npz"], ["-c", RESAVE, "detector", "later"]):
         environment = {"OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]}
@@ -211,7 +209,7 @@ def test_mxnet_1_0_detects_the_same_and_its_checkpoint_comes_back(which, tiny_ru
         subprocess.run(command, cwd=str(out), check=True, capture_output=True, env=environment)
     same_rows(np.load(str(out / "out.npz"))["detections"], gluon_rows(made, inputs))
     back = tmp_path / "back"
-    assert main(f"import-legacy {out}/later --epoch 7 --data {dataset.folder} --out {back}".split()) == 0
+    run(f"import-legacy {out}/later --epoch 7 --data {dataset.folder} --out {back}")
     assert same_parameters(back, made.folder)
 
 
@@ -225,8 +223,7 @@ def test_exports_that_are_refused(tiny_run, tmp_path, capsys):
         (f"{folder} --legacy --out {folder}/new", "lies inside"),
         (f"{folder} --legacy --out {tmp_path}/a/new", "its parent folder does not exist"),
     ):
-        code, error = run(capsys, "export", *words.split())
-        assert code == 2 and message in error
+        refused(capsys, f"export {words}", message)
     assert list(tmp_path.iterdir()) == [] and not (tiny_run.folder / "new").exists()
 
 
@@ -235,20 +232,19 @@ def test_a_damaged_checkpoint_or_a_network_of_no_row_is_not_exported(phases_run,
     config, _, detector, _ = seeded_network("r101-multimodal", "row=null", "network.fusion=false", "data.storage=raw")
     other = Run.create(tmp_path / "run", config, dataset=dataset)
     path = save_checkpoint(other.checkpoints, detector, step=1, epoch=1, config=config)
-    code, error = run(capsys, "export", other.folder, "--legacy", "--out", tmp_path / "new")
-    assert code == 2 and "symbols/ cannot compute" in error and "(101, True, False, True)" in error
+    command = f"export {other.folder} --legacy --out {tmp_path}/new"
+    refused(capsys, command, "symbols/ cannot compute", "(101, True, False, True)")
     content = bytearray((path / "net.params").read_bytes())
     content[1000] ^= 1
     (path / "net.params").write_bytes(content)
-    code, error = run(capsys, "export", other.folder, "--legacy", "--out", tmp_path / "new")
-    assert code == 2 and "net.params is damaged" in error
+    refused(capsys, command, "net.params is damaged")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_a_full_disk_leaves_nothing(tiny_run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(mx.nd, "save", lambda path, arrays: open(path, "wb").close())
-    code, error = run(capsys, "export", tiny_run.folder, "--legacy", "--out", tmp_path / "new")
-    assert code == 2 and "is the disk full" in error and list(tmp_path.iterdir()) == []
+    refused(capsys, f"export {tiny_run.folder} --legacy --out {tmp_path}/new", "is the disk full")
+    assert list(tmp_path.iterdir()) == []
 
 
 BIAS, VARIANCE = "rpn.score.bias", "backbone.stem.bn1.running_var"
@@ -264,54 +260,47 @@ BAD_PARAMETERS = dict(
 
 @pytest.mark.parametrize("kind", BAD_PARAMETERS)
 def test_parameters_that_do_not_fit_are_refused(kind, to_import, tmp_path, capsys):
-    words, params = to_import
+    command, params = to_import
     change, message = BAD_PARAMETERS[kind]
     mx.nd.save(str(tmp_path / "broken-0000.params"), change(params))
-    code, error = run(capsys, *words)
-    assert code == 2 and "broken-0000.params" in error and re.search(message, error)
+    assert re.search(message, refused(capsys, command, "broken-0000.params"))
     assert [path.name for path in tmp_path.iterdir()] == ["broken-0000.params"]
 
 
 def test_files_that_are_no_parameters_are_refused(to_import, tmp_path, capsys):
-    words, params = to_import
+    command, params = to_import
     path = tmp_path / "broken-0000.params"
-    code, error = run(capsys, *words)
-    assert code == 2 and "broken-0000.params is not there" in error and "--epoch 7" in error
+    refused(capsys, command, "broken-0000.params is not there", "--epoch 7")
     path.write_bytes(b"PK\x03\x04 an archive")
-    assert "is no parameter file of MXNet" in run(capsys, *words)[1]
+    refused(capsys, command, "is no parameter file of MXNet")
     mx.nd.save(str(path), params)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    assert "damaged or cut" in run(capsys, *words)[1]
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    refused(capsys, command, "damaged or cut")
     with mx.util.np_shape(True):
         mx.nd.save(str(path), params)
-    assert "saved in NumPy mode, which MXNet 1.0 cannot read" in run(capsys, *words)[1]
+    refused(capsys, command, "saved in NumPy mode, which MXNet 1.0 cannot read")
     assert [path.name for path in tmp_path.iterdir()] == ["broken-0000.params"]
 
 
 def test_options_that_do_not_go_together(to_import, exported, tiny_run, tmp_path, capsys):
-    words, params = to_import
+    command, params = to_import
     mx.nd.save(str(tmp_path / "broken-0000.params"), params)
-    given = dict(zip(words[2::2], words[3::2]))
     deep = exported.parent / "deep.json"
     deep.write_text("[" * 10**6)
-    for option, value, message in (
-        ("--epoch", "-1", "--epoch -1"),
-        ("--set", "train.epochs=5", "a config.json says all of it"),
-        ("--config", tmp_path / "none.json", "say with --config"),
-        ("--config", exported / "detector-symbol.json", "unknown key"),
-        ("--config", deep, "nested too deeply; say with --config"),
-        ("--config", "us-faster-rcnn", "holds CT data"),
-        ("--config", "demo-ct", "does not fit the configuration's network"),
-        ("--out", exported, "not an empty folder"),
-        ("--data", tmp_path, "no dataset.json"),
+    for option, message in (
+        ("--epoch -1", "--epoch -1"),
+        ("--set train.epochs=5", "a config.json says all of it"),
+        (f"--config {tmp_path}/none.json", "say with --config"),
+        (f"--config {exported}/detector-symbol.json", "unknown key"),
+        (f"--config {deep}", "nested too deeply; say with --config"),
+        ("--config us-faster-rcnn", "holds CT data"),
+        ("--config demo-ct", "does not fit the configuration's network"),
+        (f"--out {exported}", "not an empty folder"),
+        (f"--data {tmp_path}", "no dataset.json"),
     ):
-        options = [word for pair in dict(given, **{option: value}).items() for word in pair]
-        code, error = run(capsys, *words[:2], *options)
-        assert code == 2 and message in error, (option, error)
+        refused(capsys, f"{command} {option}", message)
         assert [path.name for path in tmp_path.iterdir()] == ["broken-0000.params"]
     # the configuration by name instead: everything that the file holds must be its
     (tmp_path / "tiny.yaml").write_text(json.dumps(TINY))
-    options = dict(given, **{"--config": tmp_path / "tiny.yaml", "--set": "train.epochs=5"})
-    assert run(capsys, *words[:2], *[word for pair in options.items() for word in pair])[0] == 0
+    run(f"{command} --config {tmp_path}/tiny.yaml --set train.epochs=5")
     assert Run.open(tmp_path / "new").config.train.epochs == 5

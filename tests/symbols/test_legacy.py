@@ -40,15 +40,9 @@ def detect(python, out, *arguments):
 def run(python, *arguments):
     """Standard output. MXNet 1.9.1 runs without oneDNN, whose convolutions add up in another order: a proposal whose
     rank changes for that gets another random number."""
-    result = subprocess.run(
-        [python] + [str(argument) for argument in arguments],
-        cwd=str(Path(symbols.__file__).parents[1]),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        env={"OMP_NUM_THREADS": "1", "MXNET_MKLDNN_ENABLED": "0", "PATH": os.environ["PATH"]},
-    )
-    return result.stdout
+    variables = {"OMP_NUM_THREADS": "1", "MXNET_MKLDNN_ENABLED": "0", "PATH": os.environ["PATH"]}
+    options = dict(cwd=str(Path(symbols.__file__).parents[1]), stdout=subprocess.PIPE, text=True, check=True)
+    return subprocess.run([python, *map(str, arguments)], env=variables, **options).stdout
 
 
 @pytest.mark.parametrize("mode, batch_norm", [("pool", "live"), ("align", "frozen")])

@@ -17,7 +17,6 @@ from gluon_liver.runs.run import Run
 from gluon_liver.structures.image_result import detections_json
 from symbols import anchors as symbol_anchors
 from symbols import module_train
-from symbols.catalogue import network_of
 from symbols.parity import differences, split_parameters, symbol_gradients
 from symbols.record_iter import RecordIter, left_out
 from symbols.records import RecordFile
@@ -190,11 +189,3 @@ def test_what_cannot_be_scored_is_told(tiny_run, tmp_path, capsys):
         path.write_text(text)
         assert main(["score", "--run", str(tiny_run.folder), "--detections", str(path)]) == 2
         assert message in capsys.readouterr().err
-
-
-def test_constants_are_not_saved(records, tmp_path):
-    path = records()
-    one_step(path, tmp_path / "m")
-    config = RecordFile(path).config
-    constants = network_of(config).constants(config)
-    assert constants and not {"arg:" + name for name in constants} & set(parameters(tmp_path / "m-0001.params"))

@@ -61,21 +61,21 @@ def test_what_is_there_is_not_written_over(records, prefix, weights, monkeypatch
     monkeypatch.setattr(mx.mod, "Module", no_training)
     with pytest.raises(ValueError, match="m-0001.params exists: go on from it with --load-epoch 1"):
         one_step(path, prefix)
-    plain = RecordFile(path).config
-    symbol = prefix.with_name("m-symbol.json")
-    for text, message in (
-        (portable_json(network_of(plain).get_symbol_test(plain, 1)), "choose another --prefix"),
-        ("{", "no symbol"),
-    ):
+    plain, symbol = RecordFile(path).config, prefix.with_name("m-symbol.json")
+    other = portable_json(network_of(plain).get_symbol_test(plain, 1))
+    for text, message in ((other, "choose another --prefix"), ("{", "no symbol")):
         symbol.write_text(text)
         with pytest.raises(ValueError, match=message):
             one_step(path, prefix, "--load-epoch 1 --epochs 2")
         assert symbol.read_text() == text
 
 
-def test_another_batch_size_can_go_on(records, prefix, weights):
+def test_constants_are_not_saved_and_another_batch_size_can_go_on(records, prefix):
     path = records()
-    one_step(path, prefix, f"--weights {weights}")
+    one_step(path, prefix)
+    config = RecordFile(path).config
+    constants = network_of(config).constants(config)
+    assert constants and not {"arg:" + name for name in constants} & set(mx.nd.load(f"{prefix}-0001.params"))
     one_step(path, prefix, "--load-epoch 1 --epochs 2 --batch-size 1")
     assert prefix.with_name("m-0002.params").is_file()
 
