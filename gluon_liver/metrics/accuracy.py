@@ -97,6 +97,4 @@ def corners(records: MatchRecords) -> Tuple[IntArray, IntArray]:
 
 def threshold_ends(scores: FloatArray) -> IntArray:
     """Last index of each run of equal, descending scores: the cuts that a score threshold can make."""
-    if len(scores) == 0:
-        return np.zeros(0, dtype=np.int64)
-    return np.append(np.flatnonzero(np.diff(scores) != 0), len(scores) - 1)
+    return np.flatnonzero(np.append(np.diff(scores) != 0, len(scores) > 0))

@@ -23,8 +23,7 @@ from .image_folder import JPEG_END
 
 # start codes of MPEG program streams (ISO/IEC 13818-1 2.5.3): the prefix of all, of a pack, of the end
 START_CODE, PACK, PROGRAM_END = b"\x00\x00\x01", 0xBA, 0xB9
-# start-of-frame markers of JPEG that carry height and width (baseline, extended, progressive)
-JPEG_FRAME_MARKERS = (0xC0, 0xC1, 0xC2)
+JPEG_FRAME_MARKERS = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: these carry height and width
 
 
 def open_video(path: Path, name: str) -> FrameSource:

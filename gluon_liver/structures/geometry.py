@@ -18,8 +18,8 @@ Triple = Tuple[float, float, float]
 
 def triple(values: Iterable[float]) -> Triple:
     """Three numbers of any sequence or array as plain floats."""
-    first, second, third = values
-    return float(first), float(second), float(third)
+    first, second, third = map(float, values)
+    return first, second, third
 
 
 @dataclass(frozen=True)

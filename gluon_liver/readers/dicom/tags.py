@@ -86,9 +86,8 @@ def bit_layout(dataset: Any, name: str) -> BitLayout:
     if dataset.get("SamplesPerPixel", 1) != 1:
         raise PixelDataError(f"{name} is a colour image; a CT slice has one sample per pixel")
     allocated, stored = count(dataset, "BitsAllocated", name), count(dataset, "BitsStored", name)
-    high = dataset.get("HighBit")
+    high, representation = dataset.get("HighBit"), dataset.get("PixelRepresentation")
     high = stored - 1 if high is None else int(high)
-    representation = dataset.get("PixelRepresentation")
     if representation not in (0, 1):
         raise MissingTagError(f"{name} has no PixelRepresentation of 0 or 1")
     if allocated not in (8, 16) or stored > allocated or not stored - 1 <= high < allocated:
@@ -102,10 +101,10 @@ def padding_range(dataset: Any, layout: BitLayout, name: str) -> Optional[Tuple[
     Writers store a negative padding value as unsigned (63536 for -2000), and the reverse: the bits count, read with
     the signedness of the pixels.
     """
-    values = [dataset.get(keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
-    if values[0] in (None, ""):
+    first, last = (dataset.get(keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
+    if first in (None, ""):
         return None
-    values = [value for value in values if value not in (None, "")]
+    values = [first] if last in (None, "") else [first, last]
     if not all(isinstance(value, int) for value in values):
         raise DicomError(f"{name}: PixelPaddingValue is not one whole number")
     half = 1 << (layout.bits_allocated - 1) if layout.signed else 0

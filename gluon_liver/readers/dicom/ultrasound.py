@@ -47,8 +47,7 @@ def open_dicom(path: Path, name: str) -> FrameSource:
         native = offset is not None or text(header.file_meta, "TransferSyntaxUID") == pixels.DEFLATED
         samples = _native(path, header, offset, name) if native else _compressed(path, header, name)
         while True:
-            # not held across the yield: it changes filters of the whole process
-            with quiet_pydicom():
+            with quiet_pydicom():  # not held across the yield: it changes filters of the whole process
                 frame = next(samples, None)
             if frame is None:
                 return
