@@ -15,6 +15,10 @@ def sample_of(image, boxes=()):
     return Sample(image, boxes, np.arange(len(boxes)), 1.0)
 
 
+def blank(boxes):
+    return sample_of(np.zeros((1, 1, 1, 100, 100), np.uint8), boxes)
+
+
 def painted(*ellipses, size=128, planes=2):
     """Ellipses (x, y, half width, half height) in edge coordinates, and their boxes."""
     y, x = np.mgrid[:size, :size] + 0.5
@@ -39,33 +43,24 @@ def test_flip_moves_boxes_with_the_pixels():
 
 
 def test_scale_and_shift_by_hand():
-    moved = transform(
-        sample_of(np.zeros((1, 1, 1, 100, 100), np.uint8), [[40, 50, 60, 90]]), scale=0.5, angle=0.0, shift=(10.0, -5.0)
-    )
+    moved = transform(blank([[40, 50, 60, 90]]), scale=0.5, angle=0.0, shift=(10.0, -5.0))
     # about (50, 50): half the distances, then the shift
     assert np.allclose(moved.boxes, [[55, 45, 65, 65]])
 
 
 def test_a_quarter_turn_by_hand():
-    moved = transform(
-        sample_of(np.zeros((1, 1, 1, 100, 100), np.uint8), [[60, 45, 90, 55]]), scale=1.0, angle=90.0, shift=(0.0, 0.0)
-    )
+    moved = transform(blank([[60, 45, 90, 55]]), scale=1.0, angle=90.0, shift=(0.0, 0.0))
     # clockwise as seen: what lay to the right lies below
     assert np.allclose(moved.boxes, [[45, 60, 55, 90]], atol=1e-4)
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        {"scale": 1.3, "angle": 0.0, "shift": (0.0, 0.0)},
-        {"scale": 0.8, "angle": 0.0, "shift": (7.3, -4.6)},
-        {"scale": 1.0, "angle": 20.0, "shift": (0.0, 0.0)},
-        {"scale": 1.15, "angle": -33.0, "shift": (-5.0, 6.0)},
-    ],
+    "scale, angle, shift",
+    [(1.3, 0.0, (0.0, 0.0)), (0.8, 0.0, (7.3, -4.6)), (1.0, 20.0, (0.0, 0.0)), (1.15, -33.0, (-5.0, 6.0))],
 )
-def test_boxes_are_those_of_the_painted_ellipse_after_the_transform(options):
+def test_boxes_are_those_of_the_painted_ellipse_after_the_transform(scale, angle, shift):
     for ellipse in ((70, 52, 18, 9), (48, 76, 8, 14), (64, 64, 11, 11)):
-        moved = transform(painted(ellipse), **options)
+        moved = transform(painted(ellipse), scale=scale, angle=angle, shift=shift)
         assert np.abs(moved.boxes[0] - measured(moved.image[1, 0, 1])).max() < 1.5
         for plane in moved.image.reshape(-1, 128, 128):
             assert np.array_equal(plane, moved.image[0, 0, 0])  # the same in all slices and phases
@@ -78,7 +73,7 @@ def test_nothing_moves_at_identity():
 
 
 def test_boxes_that_leave_the_image_are_dropped_with_their_labels():
-    sample = sample_of(np.zeros((1, 1, 1, 100, 100), np.uint8), [[0, 0, 10, 10], [40, 40, 60, 60], [10, 40, 30, 60]])
+    sample = blank([[0, 0, 10, 10], [40, 40, 60, 60], [10, 40, 30, 60]])
     moved = transform(sample, scale=1.0, angle=0.0, shift=(-20.0, 0.0))
     # the first is gone, the third keeps half of its area and is clipped
     assert np.allclose(moved.boxes, [[20, 40, 40, 60], [0, 40, 10, 60]]) and moved.labels.tolist() == [1, 2]

@@ -69,27 +69,6 @@ def test_evaluation_repeats(run, tiny_dataset):
     assert np.allclose([row["score"] for row in one_by_one], [row["score"] for row in together], atol=1e-3)
 
 
-def test_patients_that_were_trained_on_are_refused(run, tiny_dataset):
-    splits = tiny_dataset.splits
-    moved = Splits((splits.train[0],), (), splits.train[1:] + splits.test, 0)
-    with pytest.raises(DatasetError, match="2 of 3 studies of the test split were trained on"):
-        evaluate(run, dataclasses.replace(tiny_dataset, splits=moved), progress=False)
-
-
-def test_trained_studies_are_known_under_other_names(run, tiny_dataset):
-    """The same studies imported with another salt: other cases and patients, the same images."""
-    cases = [dataclasses.replace(info, patient="new-" + info.patient) for info in tiny_dataset.cases]
-    names = tuple(info.patient for info in cases)
-    renamed = dataclasses.replace(tiny_dataset, cases=cases, splits=Splits((), (), names, 0))
-    with pytest.raises(DatasetError, match="3 of 4 studies of the test split were trained on"):
-        evaluate(run, renamed, progress=False)
-
-
-def test_another_reference_phase_is_refused(run, tiny_dataset):
-    with pytest.raises(DatasetError, match="reference phase delayed, the run was trained on arterial"):
-        evaluate(run, dataclasses.replace(tiny_dataset, reference_phase="delayed"), progress=False)
-
-
 def test_an_unfinished_run_says_so(run, tiny_dataset):
     lines = (run.folder / "log.jsonl").read_text().splitlines()
     # killed in the second epoch, in the middle of a line
@@ -132,20 +111,6 @@ def test_a_swap_that_is_cut_off_reads_as_not_evaluated(run, tiny_dataset, monkey
     assert (run.folder / "results.json").is_file()
 
 
-@pytest.mark.parametrize("line", ["no JSON", "{}", "[]"])
-def test_a_damaged_log_is_named(run, tiny_dataset, line):
-    with open(str(run.folder / "log.jsonl"), "a") as stream:
-        stream.write(line + "\n")
-    with pytest.raises(RunError, match="log.jsonl: line"):
-        evaluate(run, tiny_dataset, replicates=5, progress=False)
-
-
-def test_blank_lines_in_the_log_do_no_harm(run, tiny_dataset):
-    with open(str(run.folder / "log.jsonl"), "a") as stream:
-        stream.write('\n{"event": "checkpoint"}\n')
-    evaluate(run, tiny_dataset, replicates=5, progress=False)
-
-
 def test_two_evaluations_at_once(run, tiny_dataset):
     with open(str(run.folder / ".evaluating.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -162,17 +127,6 @@ def test_a_network_that_diverged_is_an_error(run, tiny_dataset):
     rewrite_manifest(path)
     with pytest.raises(RunError, match="scores are not finite"):
         evaluate(run, tiny_dataset, progress=False)
-
-
-def test_an_empty_split_is_refused(run, tiny_dataset):
-    with pytest.raises(DatasetError, match="val split"):
-        evaluate(run, tiny_dataset, split="val", progress=False)
-
-
-def test_other_classes_are_refused(run, tiny_dataset):
-    other = dataclasses.replace(tiny_dataset, classes=("cyst", "hcc"))
-    with pytest.raises(DatasetError, match="classes .* the run was trained on"):
-        evaluate(run, other, progress=False)
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "environment.json"])
@@ -194,3 +148,32 @@ def test_overlay_kinds_by_hand():
 def test_detections_are_coco_results():
     rows = detections_json([image([[1, 2, 4, 8]], [2], [0.25], [], [])])
     assert rows == [{"image_id": 1, "category_id": 3, "bbox": [1.0, 2.0, 3.0, 6.0], "score": 0.25}]
+
+
+def test_data_that_do_not_fit_the_run_are_refused(run, tiny_dataset):
+    splits = tiny_dataset.splits
+    moved = Splits((splits.train[0],), (), splits.train[1:] + splits.test, 0)
+    # the same studies imported with another salt: other cases and patients, the same images
+    cases = [dataclasses.replace(info, patient="new-" + info.patient) for info in tiny_dataset.cases]
+    names = Splits((), (), tuple(info.patient for info in cases), 0)
+    for changes, message in (
+        (dict(splits=moved), "2 of 3 studies of the test split were trained on"),
+        (dict(cases=cases, splits=names), "3 of 4 studies of the test split were trained on"),
+        (dict(reference_phase="delayed"), "reference phase delayed, the run was trained on arterial"),
+        (dict(classes=("cyst", "hcc")), "classes .* the run was trained on"),
+    ):
+        with pytest.raises(DatasetError, match=message):
+            evaluate(run, dataclasses.replace(tiny_dataset, **changes), progress=False)
+    with pytest.raises(DatasetError, match="val split"):
+        evaluate(run, tiny_dataset, split="val", progress=False)
+
+
+def test_a_damaged_log_is_named_and_blank_lines_do_no_harm(run, tiny_dataset):
+    path = run.folder / "log.jsonl"
+    whole = path.read_text() + '\n{"event": "checkpoint"}\n'
+    path.write_text(whole)
+    evaluate(run, tiny_dataset, replicates=5, progress=False)
+    for line in ("no JSON", "{}", "[]"):
+        path.write_text(whole + line + "\n")
+        with pytest.raises(RunError, match="log.jsonl: line"):
+            evaluate(run, tiny_dataset, replicates=5, progress=False)

@@ -57,17 +57,9 @@ def run(tmp_path, results, summary):
         name = f"overlays/{kind.replace(' ', '-')}.png"
         Image.fromarray(np.full((8, 8, 3), 90, np.uint8)).save(folder / name)
         overlays.append({"file": name, "caption": f"an example of a {kind}", "kind": kind})
-    entry = {
-        "format": 1,
-        "kind": "ct",
-        "row": "R-50",
-        "split": "test",
-        "data": {"phantom": True, "note": "6 generated patients <script>alert(1)</script>"},
-        "classes": list(CLASSES),
-        "summary": summary,
-        "curves": ct_curves(results, CLASSES),
-        "overlays": overlays,
-    }
+    data = dict(phantom=True, note="6 generated patients <script>alert(1)</script>")
+    entry = dict(format=1, kind="ct", row="R-50", split="test", data=data, classes=CLASSES, summary=summary)
+    entry.update(curves=ct_curves(results, CLASSES), overlays=overlays)
     (folder / "results.json").write_text(json.dumps(entry), encoding="utf-8")
     (folder / "config.yaml").write_text("network:\n  depth: 50\n", encoding="utf-8")
     (folder / "environment.json").write_text('{"python": "3.11.7"}', encoding="utf-8")
@@ -96,31 +88,10 @@ def evaluate_us(missed=()):
 def us_results(missed=(), model="us-flow", scenes=US_SCENES, **entries):
     """What results.json of an ultrasound run holds."""
     summary = us_summary(evaluate_us(missed), scenes=scenes, classes=US_CLASSES)
-    results = {
-        "format": 1,
-        "kind": "us",
-        "model": model,
-        "split": "test",
-        "checkpoint": "step-00000400",
-        "data": {"phantom": True, "note": "generated <script>frames</script>", "fingerprint": "f", "split_by": "scene"},
-        "detections": {"score_threshold": 0.01, "max_detections": 100},
-        "classes": list(US_CLASSES),
-        "summary": summary,
-        "overlays": [],
-        **entries,
-    }
-    return json.loads(json.dumps(results))
-
-
-@pytest.fixture
-def make_us_results():
-    return us_results
-
-
-@pytest.fixture
-def us_summary_of():
-    """us_summary_of(missed): the summary of a detector that misses those (image, label)."""
-    return lambda missed=(): us_results(missed)["summary"]
+    data = dict(phantom=True, note="generated <script>frames</script>", fingerprint="f", split_by="scene")
+    results = dict(format=1, kind="us", model=model, split="test", checkpoint="step-00000400", data=data, overlays=[])
+    results.update(detections=dict(score_threshold=0.01, max_detections=100), classes=US_CLASSES, summary=summary)
+    return json.loads(json.dumps({**results, **entries}))
 
 
 @pytest.fixture

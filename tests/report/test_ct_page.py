@@ -58,18 +58,6 @@ def test_the_page_says_what_a_reader_must_know(run):
     assert positions == sorted(positions)
 
 
-def test_the_page_needs_nothing_else(run):
-    text = write_report(run).read_text(encoding="utf-8")
-    page = Page(text)
-    assert page.links == [] and "script" not in page.tags and "link" not in page.tags
-    assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", text)
-    assert len(page.images) == 6  # FROC, precision-recall, three overlays, losses
-    for image in page.images:
-        head, content = image.split(",", 1)
-        assert head == "data:image/png;base64"
-        assert base64.b64decode(content, validate=True).startswith(b"\x89PNG")
-
-
 def test_strings_are_escaped(run):
     change_json(run / "results.json", overlays=[])
     (run / "config.yaml").write_text("note: '</pre><script>x</script>'\n", encoding="utf-8")
@@ -86,11 +74,6 @@ def test_real_data_and_no_row(run):
     assert "They hold for the 6 patients evaluated here." in page.text
     assert "no row of Table 4" in page.text
     assert page.text.index("this run, top-1") < page.text.index("R-50 as printed")
-
-
-def test_a_run_without_steps(run):
-    (run / "log.jsonl").write_text('{"event": "start", "step": 0}\n\n', encoding="utf-8")
-    assert "The log holds no training step." in report_of(run).text
 
 
 def test_equal_runs_give_equal_pages_and_leave_nothing_behind(run):
@@ -123,34 +106,6 @@ def test_missing_files_are_named(run, name):
 
 
 @pytest.mark.parametrize(
-    "name, content, message",
-    [
-        ("results.json", "{", "line 1"),
-        ("results.json", "[]", r"expected keys, found \[\]"),
-        ("config.yaml", "a: [", "not YAML"),
-        ("config.yaml", "text", "mapping"),
-        ("environment.json", "nonsense", "not JSON"),
-        ("log.jsonl", '{"event": "start"}\n{"event": "st\n', "line 2"),
-        ("log.jsonl", "[1]\n", "line 1"),
-        ("log.jsonl", '{"event": "step"}\n', "line 1: step is missing"),
-        ("log.jsonl", '{"event": "step", "step": 1, "losses": {"total": "low"}}\n', "line 1: losses.total: expected"),
-        ("overlays/miss.png", "GIF89a", "not a PNG"),
-    ],
-)
-def test_invalid_files_are_named(run, name, content, message):
-    (run / name).write_text(content, encoding="utf-8")
-    with pytest.raises(RunError, match=message) as caught:
-        write_report(run)
-    assert name in str(caught.value)
-
-
-def test_binary_where_text_is_expected(run):
-    (run / "config.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RunError, match="config.yaml cannot be read: it is not text"):
-        write_report(run)
-
-
-@pytest.mark.parametrize(
     "entries, message",
     [
         ({"format": 2}, "format 2"),
@@ -176,6 +131,48 @@ def test_results_that_contradict_the_format(run, entries, message):
     assert "results.json" in str(caught.value)
 
 
-def test_no_run_folder(tmp_path):
+def check_alone(text, *, images):
+    """That a page refers to nothing outside itself, runs nothing, and holds that many PNG images."""
+    page = Page(text)
+    assert page.links == [] and "script" not in page.tags and "link" not in page.tags
+    assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", text)
+    assert len(page.images) == images
+    for image in page.images:
+        head, content = image.split(",", 1)
+        assert head == "data:image/png;base64"
+        assert base64.b64decode(content, validate=True).startswith(b"\x89PNG")
+
+
+def test_the_page_needs_nothing_else_and_may_show_no_step(run):
+    # FROC, precision-recall, three overlays, losses
+    check_alone(write_report(run).read_text(encoding="utf-8"), images=6)
+    (run / "log.jsonl").write_text('{"event": "start", "step": 0}\n\n', encoding="utf-8")
+    assert "The log holds no training step." in report_of(run).text
     with pytest.raises(RunError, match="no such run folder"):
-        write_report(tmp_path / "absent")
+        write_report(run / "absent")
+
+
+LOW = b'{"event": "step", "step": 1, "losses": {"total": "low"}}\n'
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("results.json", b"{", "line 1"),
+        ("results.json", b"[]", r"expected keys, found \[\]"),
+        ("config.yaml", b"a: [", "not YAML"),
+        ("config.yaml", b"text", "mapping"),
+        ("config.yaml", b"\xff\xfe\x00", "config.yaml cannot be read: it is not text"),
+        ("environment.json", b"nonsense", "not JSON"),
+        ("log.jsonl", b'{"event": "start"}\n{"event": "st\n', "line 2"),
+        ("log.jsonl", b"[1]\n", "line 1"),
+        ("log.jsonl", b'{"event": "step"}\n', "line 1: step is missing"),
+        ("log.jsonl", LOW, "line 1: losses.total: expected"),
+        ("overlays/miss.png", b"GIF89a", "not a PNG"),
+    ],
+)
+def test_invalid_files_are_named(run, name, content, message):
+    (run / name).write_bytes(content)
+    with pytest.raises(RunError, match=message) as caught:
+        write_report(run)
+    assert name in str(caught.value)

@@ -5,9 +5,7 @@ import pytest
 
 from gluon_liver.report.drawing import CLASS_COLOURS, GT_COLOUR, Rect, draw_overlay, place_labels
 from gluon_liver.structures.detections import NOTHING
-from tests.report.conftest import detections
-
-CLASSES = ("cyst", "hemangioma", "hcc")
+from tests.report.conftest import CLASSES, detections
 
 
 def draw(picture, found=NOTHING, truth=NOTHING, **options):

@@ -10,7 +10,7 @@ from PIL import Image
 from gluon_liver.metrics import ct_curves
 from gluon_liver.report.plots import plot_froc, plot_losses, plot_precision_recall
 
-CLASSES = ("cyst", "hemangioma", "hcc")
+from .conftest import CLASSES
 
 
 def pixels(png):
@@ -36,13 +36,8 @@ def step(number, **losses):
 
 
 def test_losses(drawn):
-    log = [
-        {"event": "start"},
-        step(1, total=2.0, rpn_box=1.0),
-        step(2, total=float("nan")),
-        step(3, total=1.0),
-    ]
-    png = plot_losses(log)
+    log = [step(1, total=2.0, rpn_box=1.0), step(2, total=float("nan")), step(3, total=1.0)]
+    png = plot_losses([{"event": "start"}, *log])
     assert png.startswith(b"\x89PNG") and pixels(png).std() > 5
     lines = {label: (x.tolist(), y.tolist()) for label, x, y in drawn}
     assert lines["total"] == ([1, 3], [2, 1]) and lines["rpn box"] == ([1], [1])
@@ -62,19 +57,19 @@ def test_no_step_no_plot():
 
 
 def test_froc(drawn, monkeypatch):
-    styles = []
-    original = Axes.step
-    monkeypatch.setattr(
-        Axes,
-        "step",
-        lambda *args, **style: styles.append("steps-" + style["where"]) or original(*args, **style),
-    )
+    styles, original = [], Axes.step
+
+    def record(*args, **style):
+        styles.append(style["where"])
+        return original(*args, **style)
+
+    monkeypatch.setattr(Axes, "step", record)
     curve = {"fp": [0.0, 0.25, 3.0], "sensitivity": [0.2, 0.5, 0.9]}
     png = plot_froc({"all": curve, "cyst": {"fp": [], "sensitivity": []}})
     assert pixels(png).std() > 5
     assert [call[0] for call in drawn if call[0]] == ["cyst: undefined", "all classes"]
     _, x, y = next(call for call in drawn if call[0] == "all classes")
-    assert styles == ["steps-post"]  # sensitivity holds until the next threshold
+    assert styles == ["post"]  # sensitivity holds until the next threshold
     assert list(zip(x, y)) == [(1 / 16, 0.2), (1 / 16, 0.2), (0.25, 0.5), (3, 0.9), (8, 0.9)]
     _, rates, marks = drawn[-1]
     assert rates.tolist() == [0.125, 0.25, 0.5, 1, 2, 4, 8]

@@ -11,19 +11,18 @@ from gluon_liver.errors import RunError
 from gluon_liver.report.table import PHANTOM_WARNING
 from gluon_liver.report.us_compare import EvaluatedUsRun, compare_text, paired_tests, read_us_run
 
-MISSED = {(0, 0), (3, 0), (5, 1)}
+from .conftest import us_results
 
 
-@pytest.fixture
-def make(make_us_results):
-    return lambda name, *missed, **entries: EvaluatedUsRun(name, make_us_results(set(missed), **entries))
+def make(name, *missed, **entries):
+    return EvaluatedUsRun(name, us_results(set(missed), **entries))
 
 
 def row(text, start):
     return next(line for line in text.splitlines() if line.startswith(start)).split()
 
 
-def test_both_tables_by_hand(make):
+def test_both_tables_by_hand():
     # tumors of scenes 1, 2, 3: A 0.5, 0.5, 1 and B 0.5, 0, 0.5: A - B 0, 0.5, 0.5; vessels: the same in both
     a = make("flow", (0, 0), (3, 0))
     b = make("plain", (1, 0), (2, 0), (3, 0), (4, 0), model="us-faster-rcnn")
@@ -44,7 +43,7 @@ def test_both_tables_by_hand(make):
     assert max(map(len, text.splitlines())) <= 110
 
 
-def test_the_papers_columns_follow_the_runs(make):
+def test_the_papers_columns_follow_the_runs():
     text = compare_text(make("plain", model="us-faster-rcnn"), make("flow", (0, 0)))
     assert row(text, "Mean AP")[2:5] == ["0.530", "0.549", "-0.019"]
     assert row(text, "Tumor, paper")[2:5] == ["0.456±0.411", "0.627±0.390", "-0.171"]
@@ -52,7 +51,7 @@ def test_the_papers_columns_follow_the_runs(make):
 
 
 @pytest.mark.parametrize("model", ["us-flow", "us-faster-rcnn"])
-def test_two_runs_of_one_model_are_not_the_papers_columns(make, model):
+def test_two_runs_of_one_model_are_not_the_papers_columns(model):
     text = compare_text(make("one", model=model), make("two", (0, 0), model=model))
     assert row(text, "Label") == ["Label", "A", "B", "difference", "P", "value", "t-value", "scenes"]
     assert row(text, "Tumor, paper")[2:4] == ["0.627±0.390", "0.456±0.411"]
@@ -61,54 +60,23 @@ def test_two_runs_of_one_model_are_not_the_papers_columns(make, model):
     assert max(map(len, text.splitlines())) <= 110
 
 
-def test_what_each_run_keeps(make):
-    assert "configuration keeps: score above 0.01, at most 100 a frame." in " ".join(
-        compare_text(make("one"), make("two")).split()
-    )
+def test_what_each_run_keeps():
+    flat = " ".join(compare_text(make("one"), make("two")).split())
+    assert "configuration keeps: score above 0.01, at most 100 a frame." in flat
     other = make("two", detections={"score_threshold": 0.5, "max_detections": 20})
     flat = " ".join(compare_text(make("one"), other).split())
     assert "keeps: score above 0.01, at most 100 a frame / score above 0.5, at most 20 a frame." in flat
 
 
-def test_a_run_beside_itself_has_no_t(make):
+def test_a_run_beside_itself_has_no_t():
     tests = paired_tests(make("one", (0, 0)), make("one", (0, 0)))
     assert [test.t for test in tests.values()] == [None, None]
 
 
-@pytest.mark.parametrize(
-    "entries, message",
-    [
-        ({"split": "val"}, "their split are test and val"),
-        ({"classes": ["tumor", "vein"]}, "their classes are"),
-        ({"data": {"fingerprint": "g"}}, "not the same recordings"),
-    ],
-)
-def test_runs_on_other_data_are_refused(make, entries, message):
-    with pytest.raises(RunError, match=message) as caught:
-        compare_text(make("one"), make("two", **entries))
-    assert "one and two cannot be compared" in str(caught.value)
-
-
-def test_other_scenes_boxes_and_settings_are_refused(make):
-    scenes = {number: f"case-0a/scene-{number // 2 + 2:03d}" for number in range(8)}
-    with pytest.raises(
-        RunError, match="first run lacks case-0a/scene-005; the second run lacks case-0a/scene-001; evaluate both"
-    ):
-        compare_text(make("one"), make("two", scenes=scenes))
-    other = make("two")
-    other.results["summary"]["truth"] = "0"
-    with pytest.raises(RunError, match="other frames or boxes"):
-        compare_text(make("one"), other)
-    other = make("two")
-    other.results["summary"]["settings"]["score_threshold"] = 0.3
-    with pytest.raises(RunError, match="settings are.*0.5.*0.3"):
-        compare_text(make("one"), other)
-
-
-def test_evaluate_compares_from_the_command_line(us_run, make_us_results, tmp_path, capsys):
+def test_evaluate_compares_from_the_command_line(us_run, tmp_path, capsys):
     other = tmp_path / "other"
     shutil.copytree(str(us_run), str(other))
-    (other / "results.json").write_text(json.dumps(make_us_results(model="us-faster-rcnn")))
+    (other / "results.json").write_text(json.dumps(us_results(model="us-faster-rcnn")))
     assert main(["evaluate", "--compare", str(us_run), str(other)]) == 0
     expected = compare_text(read_us_run(us_run), read_us_run(other))
     assert capsys.readouterr().out == expected and "A: run, us-flow" in expected
@@ -134,3 +102,28 @@ def test_ct_runs_are_refused(run, capsys):
     assert main(["evaluate", "--compare", str(run), str(run)]) == 2
     error = capsys.readouterr().err
     assert "kind 'ct'; needed is format 1 of kind 'us'. This is a run of the other paper" in error
+
+
+OTHER_SCENES = {number: f"case-0a/scene-{number // 2 + 2:03d}" for number in range(8)}
+
+
+@pytest.mark.parametrize(
+    "entries, summary, message",
+    [
+        ({"split": "val"}, {}, "their split are test and val"),
+        ({"classes": ["tumor", "vein"]}, {}, "their classes are"),
+        ({"data": {"fingerprint": "g"}}, {}, "not the same recordings"),
+        (
+            {"scenes": OTHER_SCENES},
+            {},
+            "first run lacks case-0a/scene-005; the second run lacks case-0a/scene-001; evaluate both",
+        ),
+        ({}, {"truth": "0"}, "other frames or boxes"),
+        ({}, {"settings": {"score_threshold": 0.3}}, "settings are.*0.5.*0.3"),
+    ],
+)
+def test_runs_that_were_scored_otherwise_are_refused(entries, summary, message):
+    other = make("two", **entries)
+    other.results["summary"].update(summary)
+    with pytest.raises(RunError, match=f"one and two cannot be compared.*{message}"):
+        compare_text(make("one"), other)

@@ -21,26 +21,13 @@ from gluon_liver.report.us_tables import (
     us_text,
 )
 
-# As the print has them, line by line: label, Our model, Faster R-CNN, (P value, t-value).
-PRINTED1 = """
-Mean AP 0.549 0.530
-AP50 0.887 0.881
-AP75 0.641 0.625
-"""
-PRINTED2 = """
-Tumor 0.627±0.390 0.456±0.411 0.003 −2.921
-Blood vessel 0.558±0.201 0.576±0.202 0.290 −0.559
-"""
+from .conftest import us_results
+
 COUNTED = counted_text({"score_threshold": 0.05, "max_detections": 30})
 
 
 def lines(table, columns):
     return [" ".join(str(cell) for cell in row[:columns]) for row in table.rows]
-
-
-def test_the_printed_numbers(us_summary_of):
-    assert lines(table1(us_summary_of(), model="us-flow"), 3) == PRINTED1.split("\n")[1:-1]
-    assert lines(table2(us_summary_of(), model="us-flow"), 5) == PRINTED2.split("\n")[1:-1]
 
 
 def test_texts_and_values_of_the_printed_numbers_agree():
@@ -66,9 +53,9 @@ def test_the_papers_differences():
         assert text in DISAGREEMENT
 
 
-def test_this_run_by_hand(us_summary_of):
+def test_this_run_by_hand():
     # scenes 1 to 3 have two tumors each, of which 1, 1 and 2 are found; scene 3 lacks the vessels of a frame
-    summary = us_summary_of({(0, 0), (3, 0), (5, 1)})
+    summary = us_results({(0, 0), (3, 0), (5, 1)})["summary"]
     rows = table2(summary, model="us-faster-rcnn").rows
     # tumor: 0.5, 0.5, 1 -> 2/3, SD sqrt(1/12); vessel: 1, 1, 0.5, 1 -> 0.875, SD 0.25
     assert [str(cell) for cell in rows[0][5:]] == ["0.667±0.289", "3"]
@@ -87,18 +74,20 @@ def test_this_run_by_hand(us_summary_of):
     ]
 
 
-def test_what_is_undefined_has_a_dash(us_summary_of):
+def test_what_is_undefined_has_a_dash():
     assert mean_sd({"mean": None, "sd": None}) == "-"
     assert mean_sd({"mean": 0.25, "sd": None}) == "0.250±-"
-    summary = us_summary_of()
+    summary = us_results()["summary"]
     assert not any(note.startswith("-:") for note in us_notes(summary, counted=COUNTED))
     summary["sensitivity"]["tumor"].update(n=1, sd=None, scenes=[{"scene": "case-0a/scene-001", "found": 6, "n": 6}])
     assert any("an SD two" in note for note in us_notes(summary, counted=COUNTED))
 
 
 @pytest.mark.parametrize("model, column", [("us-flow", "Our model"), ("us-faster-rcnn", "Faster R-CNN")])
-def test_the_text_says_what_a_reader_must_know(us_summary_of, model, column):
-    text = us_text(us_summary_of(), model=model, data_note="made up", phantom=True, counted=COUNTED, split_by="image")
+def test_the_text_says_what_a_reader_must_know(model, column):
+    text = us_text(
+        us_results()["summary"], model=model, data_note="made up", phantom=True, counted=COUNTED, split_by="image"
+    )
     flat = " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 110
     assert f"this run: {model}" in flat and f'"{column}" of the paper' in flat
@@ -116,19 +105,32 @@ def test_the_text_says_what_a_reader_must_know(us_summary_of, model, column):
         "One patient: the SD",
     ):
         assert wanted in flat
-    real = us_text(us_summary_of(), model=model, data_note="one hospital", phantom=False, counted=COUNTED)
+    real = us_text(us_results()["summary"], model=model, data_note="one hospital", phantom=False, counted=COUNTED)
     assert "hantom" not in real and "The split parts" not in real
 
 
-@pytest.mark.parametrize("split_by, wanted", [("scene", "other scenes of the same"), ("patient", "none is in two")])
-def test_what_the_split_may_leak(us_summary_of, split_by, wanted):
-    assert sum(wanted in note for note in us_notes(us_summary_of(), counted=COUNTED, split_by=split_by)) == 1
+def test_the_printed_numbers():
+    # as the print has them, line by line: label, Our model, Faster R-CNN, (P value, t-value)
+    summary = us_results()["summary"]
+    assert lines(table1(summary, model="us-flow"), 3) == ["Mean AP 0.549 0.530", "AP50 0.887 0.881", "AP75 0.641 0.625"]
+    assert lines(table2(summary, model="us-flow"), 5) == [
+        "Tumor 0.627±0.390 0.456±0.411 0.003 −2.921",
+        "Blood vessel 0.558±0.201 0.576±0.202 0.290 −0.559",
+    ]
 
 
-def test_other_models_and_splits_are_refused(us_summary_of):
-    with pytest.raises(InputError, match="no model 'us-new'; they have us-flow, us-faster-rcnn"):
-        us_text(us_summary_of(), model="us-new", data_note="x", phantom=True, counted=COUNTED)
-    with pytest.raises(InputError, match="split_by is 'video'"):
-        us_text(us_summary_of(), model="us-flow", data_note="x", phantom=True, counted=COUNTED, split_by="video")
-    with pytest.raises(InputError, match="no valid"):
-        us_text({}, model="us-flow", data_note="x", phantom=True, counted=COUNTED)
+def test_what_the_split_may_leak():
+    for split_by, wanted in (("scene", "other scenes of the same"), ("patient", "none is in two")):
+        notes = us_notes(us_results()["summary"], counted=COUNTED, split_by=split_by)
+        assert sum(wanted in note for note in notes) == 1
+
+
+def test_other_models_splits_and_summaries_are_refused():
+    summary = us_results()["summary"]
+    for given, options, message in (
+        (summary, dict(model="us-new"), "no model 'us-new'; they have us-flow, us-faster-rcnn"),
+        (summary, dict(model="us-flow", split_by="video"), "split_by is 'video'"),
+        ({}, dict(model="us-flow"), "no valid"),
+    ):
+        with pytest.raises(InputError, match=message):
+            us_text(given, data_note="x", phantom=True, counted=COUNTED, **options)
