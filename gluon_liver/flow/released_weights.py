@@ -23,6 +23,9 @@ from .liteflownet import FIRST_MEAN, SECOND_MEAN, LiteFlowNet
 from .modules import FEATURES
 
 STAGES = {1: "One", 2: "Two", 3: "Thr", 4: "Fou", 5: "Fiv", 6: "Six"}  # the port's words for levels of features
+_PARTS = "upsample_flow upsample_cost decoder flow reduce guide distance sum_x sum_y"  # ours, and the port's
+_THEIRS = "netUpflow netUpcorr netMain netMain.6 netFeat netMain netDist netScaleX netScaleY"
+PORT_PARTS = dict(zip(_PARTS.split(), _THEIRS.split()))
 LAYER = re.compile(r"pyramid\.(features\.)?level(\d)\.(.+)\.(weight|bias)")
 MEANS = {"pyramid.first_mean": "img0s_aug", "pyramid.second_mean": "img1s_aug"}  # and Caffe's layers that keep them
 MEAN_BLOB = 2  # after a counter and the mean of each pixel
@@ -67,19 +70,8 @@ def port_names(name: str) -> Tuple[str, ...]:
     if part == "widen":
         return tuple(f"net{module}.{index}.netFeat.{rest}.{kind}" for module in ("Matching", "Subpixel"))
     module = {"matching": "netMatching", "subpixel": "netSubpixel", "regularization": "netRegularization"}[part]
-    theirs = {
-        "upsample_flow": "netUpflow",
-        "upsample_cost": "netUpcorr",
-        "decoder": "netMain",
-        "flow": "netMain.6",
-        "reduce": "netFeat",
-        "guide": "netMain",
-        "distance": "netDist",
-        "sum_x": "netScaleX",
-        "sum_y": "netScaleY",
-    }
-    head, _, place = rest.partition(".")
-    return (".".join([module, str(index), theirs[head]] + ([place] if place else []) + [kind]),)
+    head, dot, place = rest.partition(".")
+    return (f"{module}.{index}.{PORT_PARTS[head]}{dot}{place}.{kind}",)
 
 
 def caffe_names(name: str) -> Tuple[Tuple[str, ...], int]:

@@ -36,16 +36,10 @@ def initialised(block, seed=0, gain=0.5):
     return block
 
 
-# operators
-
-
-def test_zero_flow_is_the_identity_also_on_maps_of_one_cell():
-    for shape in ((2, 3, 5, 7), (1, 2, 1, 1), (1, 2, 1, 6)):
+def test_warp_by_hand():
+    for shape in ((2, 3, 5, 7), (1, 2, 1, 1), (1, 2, 1, 6)):  # zero flow is the identity, also on maps of one cell
         x = random(*shape)
         assert np.abs(run(warp, x, np.zeros((shape[0], 2) + shape[2:])) - x).max() < 1e-5
-
-
-def test_warp_by_hand():
     x = np.arange(12.0).reshape(1, 1, 3, 4)
     right, down = np.zeros((1, 2, 3, 4)), np.zeros((1, 2, 3, 4))
     right[:, 0], down[:, 1] = 1, 0.5
@@ -106,9 +100,6 @@ def test_padding_repeats_the_edge_at_the_bottom_and_right(size, padded):
     assert found.shape[2:] == padded
     margins = [(0, 0), (0, 0)] + [(0, wide - narrow) for wide, narrow in zip(padded, size)]
     assert np.array_equal(found, np.pad(x, margins, mode="edge"))
-
-
-# parts
 
 
 @pytest.mark.parametrize("level", [6, 4, 2])
@@ -178,9 +169,6 @@ def test_local_convolution_is_a_weighted_mean(level):
     distance[:, kernel * reach + reach + 1] = 0  # the neighbour to the right
     found = net.local_convolution(mx.nd, mx.nd.array(run(similarity, distance)), mx.nd.array(flow)).asnumpy()
     assert np.allclose(found[:, :, :, :-1], flow[:, :, :, 1:], atol=1e-5)
-
-
-# the network
 
 
 def test_the_paper_s_network_has_5_37_million_parameters():
@@ -268,8 +256,8 @@ def test_gradients_reach_every_trained_parameter():
 
 
 def test_flow_of_smaller_frames_in_larger_pixels():
-    flow = np.zeros((1, 2, 2, 3), np.float32)
-    flow[0, 0], flow[0, 1] = 1.5, -1
+    flow = np.full((1, 2, 2, 3), 1.5, np.float32)
+    flow[0, 1] = -1
     large = run(enlarge_flow, flow, factor=2)
     assert large.shape == (1, 2, 4, 6) and np.allclose(large[0, 0], 3) and np.allclose(large[0, 1], -2)
     flow[0, 0] = [0, 1, 2]

@@ -78,6 +78,8 @@ REFUSED = {
     "order of classes": (lambda path: rewrite_manifest(path, classes=["hcc", "cyst", "hemangioma"]), "has the classes"),
     **FITTING,
 }
+for text in (b"[]", b"null", b"{}", b'{"files": []}', b"no JSON"):
+    REFUSED[f"manifest {text}"] = (damage("manifest.json", lambda _, text=text: text), INCOMPLETE)
 
 
 @pytest.mark.parametrize("kind", REFUSED)
@@ -87,13 +89,6 @@ def test_what_is_damaged_or_does_not_fit_is_refused(saved, tiny_config, kind):
     if kind in FITTING:
         rewrite_manifest(saved)
     with pytest.raises(RunError, match=message):
-        load_checkpoint(saved, detector_of(tiny_config))
-
-
-@pytest.mark.parametrize("text", ["[]", "null", "{}", '{"files": []}', "no JSON"])
-def test_a_broken_manifest_is_refused(saved, tiny_config, text):
-    (saved / "manifest.json").write_text(text)
-    with pytest.raises(RunError, match=INCOMPLETE):
         load_checkpoint(saved, detector_of(tiny_config))
 
 

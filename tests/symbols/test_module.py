@@ -141,17 +141,15 @@ def test_rates_are_the_configurations(records):
         module_train.optimizer_of(args, config, images=4, steps=10, begin=0)
 
 
-def test_a_loss_that_is_no_number_stops_it(records, tmp_path):
-    with pytest.raises(ValueError, match="not finite: lower --lr"):
-        run_train(records(), tmp_path / "m", "--lr 1e20 --epochs 3")
-
-
-def test_weights_of_another_network_are_refused(records, weights, tmp_path):
+def test_weights_of_another_network_and_a_loss_that_is_no_number_stop_it(records, weights, tmp_path):
     path = records(**{"network.depth": 101, "row": "R-101"})
-    with pytest.raises(ValueError, match="do not fit the network"):
-        run_train(path, tmp_path / "m", f"--weights {weights}")
-    with pytest.raises(ValueError, match="no such file of parameters"):
-        run_train(path, tmp_path / "m", "--load-epoch 3 --epochs 4")
+    for options, message in (
+        (f"--weights {weights}", "do not fit the network"),
+        ("--load-epoch 3 --epochs 4", "no such file of parameters"),
+        ("--lr 1e20 --epochs 3", "not finite: lower --lr"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run_train(path, tmp_path / "m", options)
 
 
 def test_detections_and_table_are_those_of_evaluate(tiny_run, tiny_dataset, weights, records, tmp_path, capsys):

@@ -85,11 +85,8 @@ def test_of_each_kind_those_with_the_largest_keys_are_drawn():
     assert np.array_equal(boxes[[0, 1, 4]], BOXES[[1, 0, 1]])
     _, targets, _ = sampled(dict(HEAD, samples=8, positive_ratio=0.75), scores, BOXES, [2, 0, -1], keys)
     assert targets.tolist() == [1, 3, 1, 3, 0, 0, IGNORED, IGNORED]
-
-
-def test_an_image_without_boxes_is_background():
-    keys = np.linspace(0.1, 0.8, 8)
-    rois, targets, _ = sampled(HEAD, np.ones(5), -np.ones((3, 4)), -np.ones(3), keys)
+    # an image without boxes is background
+    rois, targets, _ = sampled(HEAD, np.ones(5), -np.ones((3, 4)), -np.ones(3), np.linspace(0.1, 0.8, 8))
     assert (targets == 0).all() and np.array_equal(rois, ROIS[::-1])
 
 

@@ -23,9 +23,6 @@ def narrow():
     return make()
 
 
-# GluonCV's ResNet-50
-
-
 @pytest.fixture(scope="module")
 def gluoncv_net():
     rng = np.random.default_rng(0)
@@ -49,6 +46,8 @@ def test_inflated_features_are_gluoncvs(gluoncv_net, slices, tmp_path):
     path = str(tmp_path / "resnet50_v1b.params")
     gluoncv_net.save_parameters(path)
     detector = make(width=1.0, slices=slices)
+    norms = [gluoncv_net.bn1, detector.backbone.stem.bn1, nn.BatchNorm()]
+    assert {norm._kwargs["eps"] for norm in norms} == {1e-5}
     report = transfer(read_weights(path), detector)
     assert len(report.matched) == 265 and {entry.name for entry in report.skipped} == {"fc.weight", "fc.bias"}
 
@@ -64,14 +63,6 @@ def test_inflated_features_are_gluoncvs(gluoncv_net, slices, tmp_path):
         maps = folded.asnumpy().reshape((2, -1) + expected.shape[1:])  # (image, slice, C, H, W)
         assert np.abs(maps - expected[:, None]).max() <= 1e-4 * np.abs(expected).max(), f"Block{number}"
         assert expected.std() > 1e-2
-
-
-def test_batch_norm_has_gluoncvs_epsilon(gluoncv_net, narrow):
-    norms = [gluoncv_net.bn1, narrow.backbone.stem.bn1, nn.BatchNorm()]
-    assert {norm._kwargs["eps"] for norm in norms} == {1e-5}
-
-
-# values by hand
 
 
 def test_conv1_of_two_dimensions(narrow):
@@ -191,9 +182,6 @@ def test_source_input_is_taken_up_by_the_stem():
         maps.append((y - mean.reshape(1, 8, 1, 1, 1)) / np.sqrt(variance).reshape(1, 8, 1, 1, 1))
     np.testing.assert_allclose(maps[0], maps[1], atol=1e-4)
     assert maps[0].std() > 0.1
-
-
-# what does not fit
 
 
 def without(*endings):
