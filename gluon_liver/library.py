@@ -50,12 +50,10 @@ class Detector:
     """
 
     def __init__(self, run: Run, *, device: str = "cpu"):
-        context = parse_device(device)
         self._run, self._device = run, device
-        self._detector, self.checkpoint = SliceDetector.from_run(run, context=context)
+        self._detector, self.checkpoint = SliceDetector.from_run(run, context=parse_device(device))
         self.classes = tuple(self._detector.classes)
-        us = run.config.task == USDataset.task
-        self._stream = StreamDetector(self._detector, context=context) if us else None
+        self._stream = StreamDetector(self._detector) if run.config.task == USDataset.task else None
 
     def __reduce__(self) -> Tuple[Callable[..., Detector], Tuple[Path]]:
         return partial(load_detector, device=self._device), (self._run.folder.resolve(),)

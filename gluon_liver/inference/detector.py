@@ -29,7 +29,7 @@ class SliceDetector:
     """A trained detector that maps network inputs to boxes."""
 
     def __init__(self, detector: RegionDetector, *, config: Config, context: mx.Context):
-        self.config, self.classes, self.network, self._context = config, detector.classes, detector, context
+        self.config, self.classes, self.network, self.context = config, detector.classes, detector, context
         self._net = DetectionNet(detector)
         self._net.hybridize(static_alloc=True, static_shape=True)
 
@@ -67,7 +67,7 @@ class SliceDetector:
         inputs = [TASKS[self.config.task].dataset.network_input(images)]
         if self.network.phases > 1:
             inputs.append(present.astype(np.float32))
-        return [mx.nd.array(part, ctx=self._context) for part in inputs]
+        return [mx.nd.array(part, ctx=self.context) for part in inputs]
 
 
 def stored_boxes(rows: np.ndarray, scale: float, shape: Tuple[int, int]) -> Detections:
@@ -112,9 +112,8 @@ def detect_slices(
     """Detections in every slice of a CT study, in pixels of its stored images."""
     _, count, height, width = case.images.shape
     samples = (ct_sample(case, index, detector.config) for index in range(count))
-    return list(
-        detect_samples(detector, samples, shapes=[(height, width)] * count, batch_size=batch_size, progress=progress)
-    )
+    shapes = [(height, width)] * count
+    return list(detect_samples(detector, samples, shapes=shapes, batch_size=batch_size, progress=progress))
 
 
 def detect_labelled(

@@ -103,8 +103,8 @@ def join_slices(
 
 def describe_lesion(lesion: Sequence[SliceBox], *, geometry: Geometry, classes: Sequence[str]) -> Lesion:
     """Class, score, extent and place of boxes that :func:`join_slices` joined; ties go to the first of the classes."""
-    votes = {name: sum(box.score for box in lesion if box.class_name == name) for name in classes}
-    name = max(classes, key=lambda key: votes[key])
+    name = max(classes, key=lambda key: sum(box.score for box in lesion if box.class_name == key))
+    score = max(b.score for b in lesion if b.class_name == name)
     dz, dy, dx = geometry.spacing
     sides = np.array([[(b.box[2] - b.box[0]) * dx, (b.box[3] - b.box[1]) * dy] for b in lesion])
     low, high = lesion[0].slice, lesion[-1].slice
@@ -112,15 +112,8 @@ def describe_lesion(lesion: Sequence[SliceBox], *, geometry: Geometry, classes: 
     # an edge coordinate e lies half a pixel before voxel index e
     centre = [(low + high) / 2, middle.box[[1, 3]].mean() - 0.5, middle.box[[0, 2]].mean() - 0.5]
     x, y, z = geometry.index_to_world(np.array(centre)).tolist()
-    return Lesion(
-        class_name=name,
-        score=max(b.score for b in lesion if b.class_name == name),
-        size_mm=LesionSize(float(sides.max()), (high - low + 1) * dz),
-        centre_lps_mm=(x, y, z),
-        first_slice=low,
-        last_slice=high,
-        boxes=tuple(lesion),
-    )
+    size = LesionSize(float(sides.max()), (high - low + 1) * dz)
+    return Lesion(name, score, size, (x, y, z), low, high, tuple(lesion))
 
 
 def _without_duplicates(boxes: List[SliceBox], iou: float) -> List[SliceBox]:

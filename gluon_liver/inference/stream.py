@@ -32,9 +32,9 @@ class StreamDetector:
     The first frame, and the first one after :meth:`restart`, is its own previous frame.
     """
 
-    def __init__(self, detector: SliceDetector, *, context: mx.Context):
+    def __init__(self, detector: SliceDetector):
         self.classes = detector.classes
-        self._context, self._network, self._size = context, detector.network, detector.config.data.size
+        self._context, self._network, self._size = detector.context, detector.network, detector.config.data.size
         self._frame_net, self._stream_net = FrameNet(detector.network), StreamNet(detector.network)
         for net in (self._frame_net, self._stream_net):
             net.hybridize(static_alloc=True, static_shape=True)
@@ -45,9 +45,8 @@ class StreamDetector:
         """The checkpoint of a run, and its name. Raises :class:`RunError` for a CT run or one without checkpoint."""
         if run.config.task != USDataset.task:
             raise RunError(f"{run.folder} is a CT run: watch takes runs of us-faster-rcnn and us-flow")
-        context = context or mx.cpu()
         detector, checkpoint = SliceDetector.from_run(run, context=context)
-        return cls(detector, context=context), checkpoint
+        return cls(detector), checkpoint
 
     def restart(self) -> None:
         """Forget the frame before: another scene begins."""

@@ -36,8 +36,6 @@ class CocoDetection:
 class Detections:
     """What a network says of one image.
 
-    Attributes
-    ----------
     boxes: (n, 4) float32 corners x1, y1, x2, y2 in pixels of the stored image, x2 and y2 exclusive.
     scores: (n,) 0 to 1; a detector gives the best first.
     labels: (n,) whole numbers, indices of the classes.

@@ -80,10 +80,10 @@ def check_results(results: Sequence[ImageResult], classes: Sequence[str]) -> Lis
             raise InputError(f"image {current.image_id} occurs twice in the results; evaluate each image once")
     for result in ordered:
         for name in ("gt_labels", "labels"):
-            labels = getattr(result, name)
-            if len(labels) and labels.max() >= len(classes):
+            largest = getattr(result, name).max(initial=-1)
+            if largest >= len(classes):
                 known = f"0 to {len(classes) - 1} ({', '.join(classes)})"
-                raise InputError(f"image {result.image_id}: {name} holds {labels.max()}, but the classes are {known}")
+                raise InputError(f"image {result.image_id}: {name} holds {largest}, but the classes are {known}")
     return ordered
 
 
