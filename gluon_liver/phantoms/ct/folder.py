@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Optional
 
 from gluon_liver.phantoms.folder import DICOM_FOLDER, PhantomKind, Record, annotation, write_phantoms
 
@@ -19,20 +19,31 @@ TEXT = "synthetic CT phantoms; boxes from the lesions' own masks"
 KIND = PhantomKind("ct", "study", "studies", (DICOM_FOLDER,), "phantom.json", ENTRIES, CLASSES, TEXT, "exhaustive")
 
 
-def write_ct_phantoms(out: Path, *, config: CTPhantomConfig, studies: int, seed: int, **how: Any) -> Record:
+def write_ct_phantoms(
+    out: Path,
+    *,
+    config: CTPhantomConfig,
+    studies: int,
+    seed: int,
+    jobs: Optional[int] = None,
+    progress: bool = True,
+    overwrite: bool = False,
+) -> Record:
     """Write ``studies`` phantoms to the new folder ``out`` and return counts of what was written.
 
     out/dicom/study-NNNN/NNNN.dcm: all phases of a study in one folder. out/labels.json: COCO boxes (xywh,
     pixels) on all phases with ``"exhaustive": true``; a study without lesions is named by its middle slices.
     out/phantom.json: options, and per study its patient and lesions (class, centre in DICOM mm, diameter in
-    mm). how: ``jobs``, ``progress`` and ``overwrite`` of :func:`write_phantoms`.
+    mm). jobs, progress, overwrite: as :func:`write_phantoms` takes them.
 
     The files depend on ``config`` and ``seed`` alone, not on ``jobs`` (processes; default: usable cores), and study k
     is the same however many are made. Processes are spawned: a script that calls this with jobs > 1 needs the
     usual ``if __name__ == "__main__"``. Raises InputError as :func:`write_phantoms`.
     """
     write = partial(_write_study, config, seed)
-    records, labels = write_phantoms(out, KIND, write, config, {"studies": studies}, seed=seed, **how)
+    records, labels = write_phantoms(
+        out, KIND, write, config, {"studies": studies}, seed=seed, jobs=jobs, progress=progress, overwrite=overwrite
+    )
     return {
         "studies": studies,
         "patients": len({record["truth"]["patient"] for record in records}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, List
+from typing import List, Optional
 
 import cv2
 import numpy as np
@@ -24,7 +24,17 @@ KIND = PhantomKind("us", "scene", "scenes", FOLDERS, TRUTH_FILE, ENTRIES, CLASSE
 FRAMES_PER_SECOND = 20
 
 
-def write_us_phantoms(out: Path, *, config: USPhantomConfig, scenes: int, frames: int, seed: int, **how: Any) -> Record:
+def write_us_phantoms(
+    out: Path,
+    *,
+    config: USPhantomConfig,
+    scenes: int,
+    frames: int,
+    seed: int,
+    jobs: Optional[int] = None,
+    progress: bool = True,
+    overwrite: bool = False,
+) -> Record:
     """Write ``scenes`` sweeps of ``frames`` frames to the new folder ``out`` and return counts of what was written.
 
     out/dicom/scene-NNNN.dcm: Ultrasound Multi-frame Image, 8 bit, text burned in outside of its tissue region.
@@ -32,13 +42,15 @@ def write_us_phantoms(out: Path, *, config: USPhantomConfig, scenes: int, frames
     every frame, for either folder. out/flow/scene-NNNN.npz: ``flow`` float32 (frames - 1, 2, size, size), (dx, dy)
     from each frame to the next at the pixels of the whole frame; ``valid`` bool (frames - 1, size, size);
     ``elevation_mm`` float16, how far that tissue leaves the picture's plane. out/us-phantom.json: options, and of each
-    scene its fan, poses and tumors. how: ``jobs``, ``progress`` and ``overwrite`` of :func:`write_phantoms`.
+    scene its fan, poses and tumors. jobs, progress, overwrite: as :func:`write_phantoms` takes them.
 
     The files depend on ``config``, ``frames`` and ``seed`` alone, not on ``jobs`` (processes; default: usable cores),
     and scene k is the same however many are made. Raises InputError as :func:`write_phantoms`.
     """
     write, numbers = partial(_write_scene, config, seed, frames), {"scenes": scenes, "frames": frames}
-    records, labels = write_phantoms(out, KIND, write, config, numbers, seed=seed, **how)
+    records, labels = write_phantoms(
+        out, KIND, write, config, numbers, seed=seed, jobs=jobs, progress=progress, overwrite=overwrite
+    )
     categories = [box["category_id"] for box in labels["annotations"]]
     return {
         "scenes": scenes,
