@@ -15,6 +15,9 @@ def sample_of(image, boxes=()):
     return Sample(image, boxes, np.arange(len(boxes)), 1.0)
 
 
+LEAVING = [[0, 0, 10, 10], [40, 40, 60, 60], [10, 40, 30, 60]]
+
+
 def blank(boxes):
     return sample_of(np.zeros((1, 1, 1, 100, 100), np.uint8), boxes)
 
@@ -42,18 +45,6 @@ def test_flip_moves_boxes_with_the_pixels():
     assert (flipped.image[0, 0, 0, 2:4, 4:7] == 9).all() and flipped.image.sum() == image.sum()
 
 
-def test_scale_and_shift_by_hand():
-    moved = transform(blank([[40, 50, 60, 90]]), scale=0.5, angle=0.0, shift=(10.0, -5.0))
-    # about (50, 50): half the distances, then the shift
-    assert np.allclose(moved.boxes, [[55, 45, 65, 65]])
-
-
-def test_a_quarter_turn_by_hand():
-    moved = transform(blank([[60, 45, 90, 55]]), scale=1.0, angle=90.0, shift=(0.0, 0.0))
-    # clockwise as seen: what lay to the right lies below
-    assert np.allclose(moved.boxes, [[45, 60, 55, 90]], atol=1e-4)
-
-
 @pytest.mark.parametrize(
     "scale, angle, shift",
     [(1.3, 0.0, (0.0, 0.0)), (0.8, 0.0, (7.3, -4.6)), (1.0, 20.0, (0.0, 0.0)), (1.15, -33.0, (-5.0, 6.0))],
@@ -64,36 +55,6 @@ def test_boxes_are_those_of_the_painted_ellipse_after_the_transform(scale, angle
         assert np.abs(moved.boxes[0] - measured(moved.image[1, 0, 1])).max() < 1.5
         for plane in moved.image.reshape(-1, 128, 128):
             assert np.array_equal(plane, moved.image[0, 0, 0])  # the same in all slices and phases
-
-
-def test_nothing_moves_at_identity():
-    sample = painted((70, 52, 18, 9))
-    same = transform(sample, scale=1.0, angle=0.0, shift=(0.0, 0.0))
-    assert np.array_equal(same.image, sample.image) and np.allclose(same.boxes, sample.boxes)
-
-
-def test_boxes_that_leave_the_image_are_dropped_with_their_labels():
-    sample = blank([[0, 0, 10, 10], [40, 40, 60, 60], [10, 40, 30, 60]])
-    moved = transform(sample, scale=1.0, angle=0.0, shift=(-20.0, 0.0))
-    # the first is gone, the third keeps half of its area and is clipped
-    assert np.allclose(moved.boxes, [[20, 40, 40, 60], [0, 40, 10, 60]]) and moved.labels.tolist() == [1, 2]
-
-
-def test_background_stays_background():
-    moved = transform(sample_of(np.zeros((1, 1, 1, 32, 32), np.uint8)), scale=1.1, angle=3.0, shift=(1.0, 1.0))
-    assert moved.boxes.shape == (0, 4) and len(moved.labels) == 0
-
-
-def test_noise_has_its_deviation():
-    sample = sample_of(np.full((1, 1, 1, 200, 200), 128, np.uint8))
-    noisy = add_noise(sample, sd=6.0, rng=np.random.default_rng(0)).image.astype(float)
-    assert abs(noisy.std() - 6.0) < 0.1 and abs(noisy.mean() - 128) < 0.1
-
-
-def test_noise_is_given_in_hu():
-    sample = sample_of(np.full((1, 1, 1, 200, 200), 128, np.uint8))
-    noisy = augment(sample, AugmentConfig(noise=4.0), grey_per_noise=grey_per_hu("liver"), rng=np.random.default_rng(0))
-    assert abs(noisy.image.astype(float).std() - 4.0 * 255 / 150) < 0.15  # the window is 150 HU wide
 
 
 def test_augmentation_depends_on_seed_epoch_and_index_alone():
@@ -108,11 +69,6 @@ def test_augmentation_depends_on_seed_epoch_and_index_alone():
     assert len(set(boxes)) == 16
     flips = sum(box[0] + box[2] < 128 for box in boxes)
     assert 2 < flips < 14
-
-
-def test_without_options_the_sample_is_itself():
-    sample = painted((70, 52, 18, 9))
-    assert augment(sample, AugmentConfig(), grey_per_noise=1.0, rng=np.random.default_rng(0)) is sample
 
 
 def test_opencvs_affine_convention_is_the_one_assumed():
@@ -133,3 +89,36 @@ def test_erasing_covers_one_rectangle_and_keeps_boxes():
         assert np.array_equal(erased.boxes, sample.boxes) and (sample.image == 7).all()
     always = augment(sample, AugmentConfig(erase=1.0), grey_per_noise=1.0, rng=np.random.default_rng(0))
     assert not np.array_equal(always.image, sample.image)
+
+
+@pytest.mark.parametrize(
+    "boxes, scale, angle, shift, expected, labels",
+    [
+        # about (50, 50): half the distances, then the shift
+        ([[40, 50, 60, 90]], 0.5, 0.0, (10.0, -5.0), [[55, 45, 65, 65]], [0]),
+        # a quarter turn, clockwise as seen: what lay to the right lies below
+        ([[60, 45, 90, 55]], 1.0, 90.0, (0.0, 0.0), [[45, 60, 55, 90]], [0]),
+        # of boxes that leave the image the first is gone, the third keeps half of its area and is clipped
+        (LEAVING, 1.0, 0.0, (-20.0, 0.0), [[20, 40, 40, 60], [0, 40, 10, 60]], [1, 2]),
+        ([], 1.1, 3.0, (1.0, 1.0), np.zeros((0, 4)), []),
+    ],
+)
+def test_boxes_move_by_hand(boxes, scale, angle, shift, expected, labels):
+    moved = transform(blank(boxes), scale=scale, angle=angle, shift=shift)
+    assert moved.boxes.shape == np.shape(expected) and moved.labels.tolist() == labels
+    assert np.allclose(moved.boxes, expected, atol=1e-4 if angle else 1e-8)
+
+
+def test_nothing_moves_at_identity_and_nothing_is_copied_without_options():
+    sample = painted((70, 52, 18, 9))
+    same = transform(sample, scale=1.0, angle=0.0, shift=(0.0, 0.0))
+    assert np.array_equal(same.image, sample.image) and np.allclose(same.boxes, sample.boxes)
+    assert augment(sample, AugmentConfig(), grey_per_noise=1.0, rng=np.random.default_rng(0)) is sample
+
+
+def test_noise_has_its_deviation_and_is_given_in_hu():
+    sample = sample_of(np.full((1, 1, 1, 200, 200), 128, np.uint8))
+    noisy = add_noise(sample, sd=6.0, rng=np.random.default_rng(0)).image.astype(float)
+    assert abs(noisy.std() - 6.0) < 0.1 and abs(noisy.mean() - 128) < 0.1
+    noisy = augment(sample, AugmentConfig(noise=4.0), grey_per_noise=grey_per_hu("liver"), rng=np.random.default_rng(0))
+    assert abs(noisy.image.astype(float).std() - 4.0 * 255 / 150) < 0.15  # the window is 150 HU wide

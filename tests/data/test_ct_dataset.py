@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ def folder(tmp_path):
     return tmp_path / "data"
 
 
+LATER = 2 * 10**18, 2 * 10**18  # of access and change, in nanoseconds
 ENTRY = {"case": "case-1", "patient": "p", "slices": 1, "fingerprint": "0"}
 
 
@@ -114,7 +116,7 @@ def test_images_are_windowed_and_reused_until_the_volume_changes(folder):
     images = open_images(dataset, case, "liver", "raw")
     assert images.dtype == np.uint8 and isinstance(images, np.memmap)
     assert np.array_equal(images, to_grey(np.asarray(dataset.study(case).hu), "liver"))
-    os.utime(path, ns=(10**18 * 2, 10**18 * 2))
+    os.utime(path, ns=LATER)
     before = os.stat(path).st_mtime_ns
     prepare_images(dataset, window="liver", storage="raw", cases=[case])
     assert os.stat(path).st_mtime_ns == before
@@ -123,7 +125,7 @@ def test_images_are_windowed_and_reused_until_the_volume_changes(folder):
     assert os.stat(path).st_mtime_ns > 0
     with open(path, "r+b") as stream:
         stream.truncate(100)
-    os.utime(path, ns=(10**18 * 2, 10**18 * 2))
+    os.utime(path, ns=LATER)
     prepare_images(dataset, window="liver", storage="raw")
     assert np.array_equal(open_images(dataset, case, "liver", "raw"), images)
     assert sorted(os.listdir(os.path.dirname(path))) == [f"{case}.npy"]
@@ -134,19 +136,15 @@ def test_images_that_are_empty_or_cannot_be_opened(folder, monkeypatch):
     case = dataset.cases[0].case
     path = os.path.join(prepare_images(dataset, window="liver"), f"{case}.npy")
     expected = np.array(open_images(dataset, case, "liver"))
-    with open(path, "wb"):
-        pass
-    os.utime(path, ns=(10**18 * 2, 10**18 * 2))
+    open(path, "wb").close()
+    os.utime(path, ns=LATER)
     with pytest.raises(DatasetError, match="is damaged; prepare the images again"):
         open_images(dataset, case, "liver")
     prepare_images(dataset, window="liver")
     assert np.array_equal(open_images(dataset, case, "liver"), expected)
-
-    def fail(path, **_):
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
-
-    monkeypatch.setattr(np.lib.format, "open_memmap", fail)
-    os.utime(path, ns=(10**18 * 2, 10**18 * 2))
+    many = OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+    monkeypatch.setattr(np.lib.format, "open_memmap", Mock(side_effect=many))
+    os.utime(path, ns=LATER)
     for use in (lambda: open_images(dataset, case, "liver"), lambda: prepare_images(dataset, window="liver")):
         with pytest.raises(DatasetError, match="Too many open files") as caught:
             use()
@@ -154,10 +152,7 @@ def test_images_that_are_empty_or_cannot_be_opened(folder, monkeypatch):
 
 
 def test_a_full_disk_is_called_so(folder, monkeypatch):
-    def fail(*_):
-        raise OSError("258048 requested and 200640 written")
-
-    monkeypatch.setattr(np, "save", fail)
+    monkeypatch.setattr(np, "save", Mock(side_effect=OSError("258048 requested and 200640 written")))
     with pytest.raises(DatasetError, match="the disk is probably full"):
         prepare_images(CTDataset.open(folder), window="liver")
 

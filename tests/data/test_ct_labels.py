@@ -12,8 +12,8 @@ from gluon_liver.errors import AnnotationError
 
 GOOD = {
     "images": [
-        {"id": 4, "study": "case-a", "phase": "arterial", "slice": 2, "width": 64, "height": 32},
-        {"id": 5, "study": "case-a", "phase": "arterial", "slice": 3, "width": 64, "height": 32},
+        {"id": place + 2, "study": "case-a", "phase": "arterial", "slice": place, "width": 64, "height": 32}
+        for place in (2, 3)
     ],
     "annotations": [{"id": 1, "image_id": 4, "category_id": 30, "bbox": [10, 20, 5.5, 12]}],
     "categories": [{"id": 30, "name": "HCC"}, {"id": 10, "name": "cyst"}],

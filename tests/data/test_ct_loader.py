@@ -41,9 +41,6 @@ def test_a_stack_is_centred_and_repeats_at_the_ends(tiny_dataset):
     alone = [load(tiny_dataset, index).image[0, 0, 0] for index in range(3)]
     for plane, expected in zip(stack, (0, 0, 0, 1, 2)):
         assert np.array_equal(plane, alone[expected])
-
-
-def test_a_slice_that_is_not_there(tiny_dataset):
     with pytest.raises(DatasetError, match="slices 0 to 2, not 3"):
         load(tiny_dataset, 3)
 

@@ -22,19 +22,6 @@ def test_few_patients(count, sizes):
     assert [len(splits.train), len(splits.val), len(splits.test)] == sizes
 
 
-@pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.5, 0.2, 0.2), (1.2, -0.2, 0), (float("nan"), 0, 1)])
-def test_wrong_fractions(fractions):
-    with pytest.raises(SplitError, match="split fractions"):
-        make_splits(["a"], fractions=fractions)
-
-
-@pytest.mark.parametrize("seed", [-1, 2**32])
-def test_a_seed_out_of_range(seed):
-    with pytest.raises(SplitError, match=f"seed is {seed}; it must be a whole number from 0 to 4294967295"):
-        make_splits(["a"], seed=seed)
-    assert make_splits(["a"], seed=2**32 - 1).seed == 2**32 - 1
-
-
 def test_overlap_is_refused_by_name_and_a_file_comes_back(tmp_path):
     with pytest.raises(SplitError, match=r"b \(train, test\)"):
         Splits(("a", "b"), (), ("b",), 0)
@@ -66,9 +53,28 @@ def test_wrong_files(tmp_path, text, found):
         load_splits(str(tmp_path / "s.json"))
 
 
-def test_no_patient_no_file_no_split():
-    with pytest.raises(SplitError, match="no patient"):
-        make_splits([])
+NAN = float("nan")
+SEED = "; it must be a whole number from 0 to 4294967295"
+
+
+@pytest.mark.parametrize(
+    "patients, options, message",
+    [
+        *(
+            ("a", {"fractions": one}, "split fractions")
+            for one in ((0.5, 0.5), (0.5, 0.2, 0.2), (1.2, -0.2, 0), (NAN, 0, 1))
+        ),
+        *(("a", {"seed": seed}, f"seed is {seed}{SEED}") for seed in (-1, 2**32)),
+        ("", {}, "no patient"),
+    ],
+)
+def test_splits_that_cannot_be_made(patients, options, message):
+    with pytest.raises(SplitError, match=message):
+        make_splits(list(patients), **options)
+
+
+def test_the_largest_seed_and_what_is_not_there():
+    assert make_splits(["a"], seed=2**32 - 1).seed == 2**32 - 1
     with pytest.raises(SplitError, match="cannot be read"):
         load_splits("/nonexistent/s.json")
     with pytest.raises(SplitError, match="no split 'dev'"):

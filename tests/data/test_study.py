@@ -90,26 +90,23 @@ def test_a_study_comes_back_and_a_damaged_one_is_refused(tmp_path):
     study = Study.load(folder)
     assert isinstance(study.hu, np.memmap) and np.array_equal(study.hu, hu)
     assert np.array_equal(study.present, present) and study.geometry == geometry
-    volume = (folder / "volume.npy").read_bytes()
-    (folder / "volume.npy").write_bytes(volume[:-10])
-    with pytest.raises(DatasetError, match="case-1/volume.npy is damaged; import the study again"):
-        Study.load(folder)
-    (folder / "volume.npy").write_bytes(b"")
-    with pytest.raises(DatasetError, match="case-1/.* is damaged; import the study again"):
-        Study.load(folder)
-    (folder / "volume.npy").unlink()
+    path = folder / "volume.npy"
+    for content, where in ((path.read_bytes()[:-10], "volume.npy"), (b"", ".*")):
+        path.write_bytes(content)
+        with pytest.raises(DatasetError, match=f"case-1/{where} is damaged; import the study again"):
+            Study.load(folder)
+    path.unlink()
     with pytest.raises(DatasetError, match="case-1/volume.npy is missing; import the study again"):
         Study.load(folder)
-    np.save(folder / "volume.npy", hu[:1])
+    np.save(path, hu[:1])
     with pytest.raises(DatasetError, match=r"describes int16 \(2, 3, 4, 4\)"):
         Study.load(folder)
     assert StudyRecord.load(folder).geometry == geometry
     for text in ("{}", "[]", "{", "[" * 100_000):
         (folder / "study.json").write_text(text)
-        with pytest.raises(DatasetError, match="case-1/study.json .*; import the study again"):
-            Study.load(folder)
-        with pytest.raises(DatasetError, match="case-1/study.json .*; import the study again"):
-            StudyRecord.load(folder)
+        for kind in (Study, StudyRecord):
+            with pytest.raises(DatasetError, match="case-1/study.json .*; import the study again"):
+                kind.load(folder)
 
 
 def test_a_fingerprint_is_the_hash_of_the_voxels_in_c_order():

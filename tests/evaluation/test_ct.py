@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import shutil
+from unittest.mock import Mock
 
 import mxnet as mx
 import numpy as np
@@ -81,11 +82,8 @@ def test_an_unfinished_run_says_so(run, tiny_dataset):
 def test_a_failed_evaluation_leaves_the_last_one(run, tiny_dataset, monkeypatch):
     evaluate(run, tiny_dataset, replicates=5, progress=False)
     before = {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()}
-
-    def fail(folder):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("gluon_liver.evaluation.ct.write_report", fail)
+    full = Mock(side_effect=OSError(28, "No space left on device"))
+    monkeypatch.setattr("gluon_liver.evaluation.ct.write_report", full)
     with pytest.raises(OSError, match="No space"):
         evaluate(run, tiny_dataset, replicates=7, progress=False)
     assert {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()} == before

@@ -4,6 +4,7 @@ import base64
 import os
 import re
 from html.parser import HTMLParser
+from unittest.mock import Mock
 
 import pytest
 
@@ -83,54 +84,6 @@ def test_equal_runs_give_equal_pages_and_leave_nothing_behind(run):
     assert sorted(path.name for path in run.iterdir()) == sorted([*before, "report.html"])
 
 
-def test_a_failed_write_keeps_the_old_report(run, monkeypatch):
-    first = write_report(run).read_bytes()
-
-    def full(*arguments):
-        raise OSError("No space left on device")
-
-    change_json(run / "results.json", split="val")
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space"):
-        write_report(run)
-    assert (run / "report.html").read_bytes() == first
-    assert not list(run.glob("*.partial"))
-
-
-@pytest.mark.parametrize("name", ["results.json", "config.yaml", "environment.json", "log.jsonl", "overlays/hit.png"])
-def test_missing_files_are_named(run, name):
-    (run / name).unlink()
-    with pytest.raises(RunError, match=name):
-        write_report(run)
-    assert not (run / "report.html").exists()
-
-
-@pytest.mark.parametrize(
-    "entries, message",
-    [
-        ({"format": 2}, "format 2"),
-        ({"kind": "us"}, "kind 'us'"),
-        ({"row": "R-18"}, "no row 'R-18'"),
-        ({"row": 3}, "row is missing or of the wrong type"),
-        ({"split": None}, "split"),
-        ({"data": {"note": "x"}}, "phantom"),
-        ({"summary": {}}, "summary has no valid annotated_images, ap,"),
-        ({"classes": ["cyst"]}, "classes"),
-        ({"curves": {}}, "curves.froc"),
-        ({"curves": {"froc": {"all": {"fp": [1], "sensitivity": []}}, "pr": {}}}, "curves.froc.all"),
-        ({"overlays": [{"file": "overlays/hit.png"}]}, "needs file, caption and kind"),
-        ({"overlays": [{"file": "overlays/hit.png", "caption": "", "kind": "x"}]}, "kind 'x'"),
-        ({"overlays": [{"file": "../secret.png", "caption": "", "kind": "hit"}]}, "outside"),
-        ({"overlays": [{"file": "/etc/passwd", "caption": "", "kind": "hit"}]}, "outside"),
-    ],
-)
-def test_results_that_contradict_the_format(run, entries, message):
-    change_json(run / "results.json", **entries)
-    with pytest.raises(RunError, match=message) as caught:
-        write_report(run)
-    assert "results.json" in str(caught.value)
-
-
 def check_alone(text, *, images):
     """That a page refers to nothing outside itself, runs nothing, and holds that many PNG images."""
     page = Page(text)
@@ -155,9 +108,13 @@ def test_the_page_needs_nothing_else_and_may_show_no_step(run):
 LOW = b'{"event": "step", "step": 1, "losses": {"total": "low"}}\n'
 
 
+FILES = ("results.json", "config.yaml", "environment.json", "log.jsonl", "overlays/hit.png")
+
+
 @pytest.mark.parametrize(
     "name, content, message",
     [
+        *((name, None, name) for name in FILES),
         ("results.json", b"{", "line 1"),
         ("results.json", b"[]", r"expected keys, found \[\]"),
         ("config.yaml", b"a: [", "not YAML"),
@@ -169,10 +126,39 @@ LOW = b'{"event": "step", "step": 1, "losses": {"total": "low"}}\n'
         ("log.jsonl", b'{"event": "step"}\n', "line 1: step is missing"),
         ("log.jsonl", LOW, "line 1: losses.total: expected"),
         ("overlays/miss.png", b"GIF89a", "not a PNG"),
+        ("results.json", {"format": 2}, "format 2"),
+        ("results.json", {"kind": "us"}, "kind 'us'"),
+        ("results.json", {"row": "R-18"}, "no row 'R-18'"),
+        ("results.json", {"row": 3}, "row is missing or of the wrong type"),
+        ("results.json", {"split": None}, "split"),
+        ("results.json", {"data": {"note": "x"}}, "phantom"),
+        ("results.json", {"summary": {}}, "summary has no valid annotated_images, ap,"),
+        ("results.json", {"classes": ["cyst"]}, "classes"),
+        ("results.json", {"curves": {}}, "curves.froc"),
+        ("results.json", {"curves": {"froc": {"all": {"fp": [1], "sensitivity": []}}, "pr": {}}}, "curves.froc.all"),
+        ("results.json", {"overlays": [{"file": "overlays/hit.png"}]}, "needs file, caption and kind"),
+        ("results.json", {"overlays": [{"file": "overlays/hit.png", "caption": "", "kind": "x"}]}, "kind 'x'"),
+        ("results.json", {"overlays": [{"file": "../secret.png", "caption": "", "kind": "hit"}]}, "outside"),
+        ("results.json", {"overlays": [{"file": "/etc/passwd", "caption": "", "kind": "hit"}]}, "outside"),
     ],
 )
-def test_invalid_files_are_named(run, name, content, message):
-    (run / name).write_bytes(content)
+def test_files_that_are_missing_or_not_as_they_must_be_are_named(run, name, content, message):
+    """content: None where the file is missing, a dict for entries of results.json that change."""
+    if content is None:
+        (run / name).unlink()
+    elif isinstance(content, dict):
+        change_json(run / name, **content)
+    else:
+        (run / name).write_bytes(content)
     with pytest.raises(RunError, match=message) as caught:
         write_report(run)
-    assert name in str(caught.value)
+    assert name in str(caught.value) and not (run / "report.html").exists()
+
+
+def test_a_failed_write_keeps_the_old_report(run, monkeypatch):
+    first = write_report(run).read_bytes()
+    change_json(run / "results.json", split="val")
+    monkeypatch.setattr(os, "replace", Mock(side_effect=OSError("No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        write_report(run)
+    assert (run / "report.html").read_bytes() == first and not list(run.glob("*.partial"))
