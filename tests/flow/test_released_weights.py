@@ -217,11 +217,12 @@ def test_loading_refuses_other_parameters(tmp_path):
     net.initialize()
     net.save_parameters(str(tmp_path / "narrow.params"))
     load_flow(net, tmp_path / "narrow.params")
-    with pytest.raises(InputError, match=r"pyramid.features.level1.0.weight of .* is \(8, 3, 7, 7\), wanted is"):
-        load_flow(LiteFlowNet(), tmp_path / "narrow.params")
     mx.nd.save(str(tmp_path / "other.params"), {"weight": mx.nd.ones(2)})
-    with pytest.raises(InputError, match="is not of LiteFlowNet"):
-        load_flow(net, tmp_path / "other.params")
     (tmp_path / "text.params").write_text("no parameters")
-    with pytest.raises(InputError, match="cannot be read as MXNet parameters"):
-        load_flow(net, tmp_path / "text.params")
+    for name, fresh, message in (
+        ("narrow", LiteFlowNet(), r"pyramid.features.level1.0.weight of .* is \(8, 3, 7, 7\), wanted is"),
+        ("other", net, "is not of LiteFlowNet"),
+        ("text", net, "cannot be read as MXNet parameters"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load_flow(fresh, tmp_path / f"{name}.params")

@@ -129,17 +129,18 @@ def test_a_module_detects_what_the_run_detects(exported, tiny_run, tiny_data):
     found = predict(load_module(str(exported / "detector")), inputs)  # three images in batches of two
     same_rows(found["detections"], gluon_rows(tiny_run, inputs))
     assert found["check"].shape == (3,) and np.isfinite(found["check"]).all()
-    with pytest.raises(ValueError, match=r"input data is \(3, 1\)"):
-        predict(load_module(str(exported / "detector")), {"data": np.zeros((3, 1), np.float32)})
 
 
 def test_inputs_that_predict_refuses(exported, tiny_run, tiny_data, phases_run, tmp_path):
     inputs = network_inputs(tiny_run, CTDataset.open(str(tiny_data)))
     module = load_module(str(exported / "detector"))
-    with pytest.raises(ValueError, match="input date is unknown: the network takes data"):
-        predict(module, dict(inputs, date=inputs["data"]))
-    with pytest.raises(ValueError, match="input data holds values that are not finite"):
-        predict(module, {"data": inputs["data"] * np.nan})
+    for given, message in (
+        (dict(inputs, date=inputs["data"]), "input date is unknown: the network takes data"),
+        ({"data": inputs["data"] * np.nan}, "input data holds values that are not finite"),
+        ({"data": np.zeros((3, 1), np.float32)}, r"input data is \(3, 1\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            predict(module, given)
     np.savez(str(tmp_path / "in.npz"), **inputs)
     shutil.copytree(str(exported), str(tmp_path / "huge"))
     params = mx.nd.load(str(exported / "detector-0000.params"))
@@ -244,7 +245,7 @@ def test_a_damaged_checkpoint_or_a_network_of_no_row_is_not_exported(phases_run,
 def test_a_full_disk_leaves_nothing(tiny_run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(mx.nd, "save", lambda path, arrays: open(path, "wb").close())
     refused(capsys, f"export {tiny_run.folder} --legacy --out {tmp_path}/new", "is the disk full")
-    assert list(tmp_path.iterdir()) == []
+    assert not list(tmp_path.iterdir())
 
 
 BIAS, VARIANCE = "rpn.score.bias", "backbone.stem.bn1.running_var"

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mxnet as mx
 import numpy as np
 import pytest
 
@@ -14,6 +13,7 @@ import symbols
 from gluon_liver.legacy.record_file import write_records
 
 from .gluon_side import CONFIGS, write_folder, write_weights
+from .test_module import parameters
 
 LEGACY_PYTHON = os.environ.get("LEGACY_PYTHON")
 pytestmark = pytest.mark.skipif(not LEGACY_PYTHON, reason="LEGACY_PYTHON names no Python 2.7 with mxnet 1.0.0")
@@ -62,18 +62,15 @@ def test_ten_steps_of_a_module_and_its_detections_are_the_same(tiny_run, tiny_da
     weights = write_weights(tiny_run, tmp_path / "run.params")
     for split in ("train", "test"):
         write_records(tiny_run.config, tiny_dataset, split, tmp_path / (split + ".rec"))
-    records = ["--records", tmp_path / "train.rec", "--weights", weights]
-    test = ["--records", tmp_path / "test.rec"]
-    steps = ["--epochs", 1, "--epoch-steps", 10, "--lr", 0.002, "--cpus", 2]
-    parameters, detections = [], []
+    steps = f"--records {tmp_path}/train.rec --weights {weights} --epochs 1 --epoch-steps 10 --lr 0.002 --cpus 2"
+    test = f"--records {tmp_path}/test.rec --load-epoch 1"
+    trained, detections = [], []
     for number, python in enumerate((LEGACY_PYTHON, sys.executable)):
         prefix = tmp_path / str(number)
-        run(python, "-m", "symbols.module_train", *records, "--prefix", prefix, *steps)
-        detections.append(detect(python, tmp_path / f"{number}.json", *test, "--prefix", prefix, "--load-epoch", 1))
-        saved = mx.nd.load(f"{prefix}-0001.params")
-        parameters.append({name: array.asnumpy() for name, array in saved.items()})
-    start = {name: array.asnumpy() for name, array in mx.nd.load(weights).items()}
-    assert length(parameters[0], parameters[1]) < GOAL * length(parameters[1], start)
+        run(python, "-m", "symbols.module_train", "--prefix", prefix, *steps.split())
+        detections.append(detect(python, tmp_path / f"{number}.json", "--prefix", prefix, *test.split()))
+        trained.append(parameters(f"{prefix}-0001.params"))
+    assert length(*trained) < GOAL * length(trained[1], parameters(weights))
     assert len(detections[0]) == len(detections[1]) > 10
     for one, other in zip(*detections):
         assert (one["image_id"], one["category_id"]) == (other["image_id"], other["category_id"])

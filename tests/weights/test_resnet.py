@@ -65,7 +65,7 @@ def test_inflated_features_are_gluoncvs(gluoncv_net, slices, tmp_path):
         assert expected.std() > 1e-2
 
 
-def test_conv1_of_two_dimensions(narrow):
+def test_conv1(narrow):
     weights = source()
     report = transfer(weights, narrow)
     conv1 = values(narrow)["backbone.stem.conv1.weight"]
@@ -77,9 +77,7 @@ def test_conv1_of_two_dimensions(narrow):
     assert transfer(grey, narrow).matched[0].how == "inflated"
     conv1 = values(narrow)["backbone.stem.conv1.weight"]
     np.testing.assert_allclose(conv1.sum(axis=2), grey["conv1.weight"], atol=1e-6)
-
-
-def test_conv1_of_three_dimensions(narrow):
+    # three dimensions
     weights = source(conv1=(1, 7, 7, 7))
     assert transfer(weights, narrow).matched[0].how == "as is"
     np.testing.assert_array_equal(values(narrow)["backbone.stem.conv1.weight"], weights["conv1.weight"])
