@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, ClassVar, Dict, Iterable, List, Sequence, Tuple, Type, TypeVar, Union
 
 import numpy as np
 
@@ -30,6 +30,9 @@ class Label(abc.ABC):
     and y2 exclusive. labels: int32 (n,) indices into the classes.
     """
 
+    keys: ClassVar[Tuple[str, ...]]  # what the task alone says of the image in labels.json
+    digits: ClassVar[int]  # of the place in the name of a picture's file
+
     image_id: int
     case: str
     place: int
@@ -44,19 +47,14 @@ class Label(abc.ABC):
         """Case and place in words, as under a picture."""
 
     @property
-    @abc.abstractmethod
     def file_stem(self) -> str:
         """Case and place in the name of a picture's file."""
+        return f"{self.case}-{self.place:0{self.digits}d}"
 
     @property
     @abc.abstractmethod
     def name(self) -> str:
         """The image's ``file_name`` in labels.json."""
-
-    @property
-    @abc.abstractmethod
-    def entry(self) -> Dict[str, Any]:
-        """What the task alone says of the image in labels.json."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def save_labels(labels: Iterable[Label], classes: Sequence[str], path: Union[str
     for label in labels:
         entry = {"id": int(label.image_id), "file_name": label.name}
         size = {"width": int(label.width), "height": int(label.height)}
-        images.append({**entry, **size, "study": label.case, **label.entry})
+        images.append({**entry, **size, "study": label.case, **{key: getattr(label, key) for key in label.keys}})
         for box, category in zip(label.boxes, label.labels):
             x1, y1, x2, y2 = (round(float(edge), 4) for edge in box)
             width, height = round(x2 - x1, 4), round(y2 - y1, 4)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar, Dict, Mapping, Sequence, Tuple, Type
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Callable, ClassVar, Dict, List, Mapping, Sequence, Tuple, Type
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, ConfigError, DatasetError
-from gluon_liver.files.typed import ONE_OR_MORE, Rules, required
+from gluon_liver.files.typed import ONE_OR_MORE, Rules, limited, one_of, required
 
 from .ct_labels import CTLabel, load_labels
 from .dataset import CaseInfo, Dataset
@@ -30,6 +31,7 @@ class CTDescription:
     phases: Tuple[str, ...]
     reference_phase: str
     studies: Tuple[StudyInfo, ...] = required(ONE_OR_MORE)
+    split_by: str = limited("patient", one_of("patient"))
 
     def rules(self) -> Rules:
         """That the reference phase is one of the phases."""
@@ -51,43 +53,28 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
     reference_phase: str
 
     @classmethod
-    def _read(cls, own: CTDescription, **common: Any) -> CTDataset:
-        labels = load_labels(str(common["folder"] / "labels.json"), common["classes"])
-        order = {info.case: number for number, info in enumerate(own.studies)}
-        return cls(
-            labels=sorted(labels, key=lambda label: (order.get(label.case, 0), label.slice)),
-            split_by="patient",
-            phases=own.phases,
-            reference_phase=own.reference_phase,
-            **common,
-        )
+    def _read_labels(cls, path: Path, classes: Tuple[str, ...], cases: Sequence[StudyInfo]) -> List[CTLabel]:
+        order = {info.case: number for number, info in enumerate(cases)}
+        return sorted(load_labels(str(path), classes), key=lambda label: (order.get(label.case, 0), label.slice))
 
     def _check_labels(self) -> None:
         super()._check_labels()
         for label in self.labels:
             where, slices = f"labels.json: image {label.image_id}", self.info(label.case).slices
             if label.phase != self.reference_phase:
-                raise AnnotationError(
-                    f"{where}: key 'phase' is {label.phase!r}; boxes belong to the reference phase "
-                    f"{self.reference_phase!r}"
-                )
+                wanted = f"boxes belong to the reference phase {self.reference_phase!r}"
+                raise AnnotationError(f"{where}: key 'phase' is {label.phase!r}; {wanted}")
             if label.slice >= slices:
-                raise AnnotationError(
-                    f"{where}: key 'slice' is {label.slice}; the study has {slices} slices, counted from 0"
-                )
+                there = f"the study has {slices} slices, counted from 0"
+                raise AnnotationError(f"{where}: key 'slice' is {label.slice}; {there}")
 
     def _image_size(self, info: StudyInfo) -> Tuple[int, int]:
         _, height, width = self._record_of(info.case).geometry.size
         return height, width
 
     @cached_property
-    def _records(self) -> Dict[str, StudyRecord]:
-        return {}
-
-    def _record_of(self, case: str) -> StudyRecord:
-        if case not in self._records:
-            self._records[case] = StudyRecord.load(self.folder / "studies" / case)
-        return self._records[case]
+    def _record_of(self) -> Callable[[str], StudyRecord]:
+        return lru_cache(None)(lambda case: StudyRecord.load(self.folder / "studies" / case))
 
     def labels_by_slice(self, case: str) -> Dict[int, CTLabel]:
         """slice -> its labels, of one case. A slice that is not in it is unlabelled."""
@@ -133,15 +120,12 @@ def input_phases(config: Config, phases: Sequence[str]) -> int:
     if not config.network.multi_modal:
         return 1
     if not 2 <= len(phases) <= 4:
-        raise ConfigError(
-            f"network.multi_modal is true: it relates 2 to 4 phases, the data have {len(phases)}: {', '.join(phases)}"
-        )
+        there = f"the data have {len(phases)}: {', '.join(phases)}"
+        raise ConfigError(f"network.multi_modal is true: it relates 2 to 4 phases, {there}")
     return len(phases)
 
 
 def shown_phases(config: Config, phases: Sequence[str], reference_phase: str) -> Dict[str, Any]:
     """What :meth:`CTDataset.shown` says of phases, of one study too."""
-    shown: Dict[str, Any] = {"reference_phase": reference_phase}
-    if config.network.multi_modal:
-        shown["phases"] = list(phases)
-    return shown
+    related = {"phases": list(phases)} if config.network.multi_modal else {}
+    return {"reference_phase": reference_phase, **related}

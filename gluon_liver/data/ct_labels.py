@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Sequence
+from typing import Dict, List, Sequence
 
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_json
@@ -18,6 +18,9 @@ CLASSES = ("cyst", "hemangioma", "hcc")
 class CTLabel(Label):
     """The labels of one slice of a phase."""
 
+    keys = ("phase", "slice")
+    digits = 3
+
     phase: str
 
     @property
@@ -29,16 +32,8 @@ class CTLabel(Label):
         return f"{self.case}, slice {self.slice}"
 
     @property
-    def file_stem(self) -> str:
-        return f"{self.case}-{self.slice:03d}"
-
-    @property
     def name(self) -> str:
         return f"{self.case}/{self.phase}/{self.slice:04d}"
-
-    @property
-    def entry(self) -> Dict[str, Any]:
-        return {"phase": self.phase, "slice": int(self.slice)}
 
 
 @dataclass(frozen=True)

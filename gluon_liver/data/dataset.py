@@ -1,7 +1,6 @@
 """The contract of prepared data: what a dataset of any task is to training, detection and evaluation.
 
-A third task adds a subclass of :class:`Dataset` here in data/, a loader of its labelled images, both under its name in
-:mod:`gluon_liver.data.open`, and how it is scored in :mod:`gluon_liver.evaluation.tasks`.
+A third task adds a subclass of :class:`Dataset` and a loader of its labelled images, see :mod:`gluon_liver.data.open`.
 """
 
 from __future__ import annotations
@@ -70,7 +69,8 @@ class Dataset(abc.ABC, Generic[L, C]):
     task: its name, the ``kind`` of dataset.json and what :attr:`gluon_liver.config.schema.Config.task` gives.
     title, image: the task and one of its images in messages.
     files: what each folder studies/<case> must hold.
-    description: what dataset.json says of data of the task alone, ``studies``, of :class:`CaseInfo`, among it.
+    description: what dataset.json says of data of the task alone: ``studies``, of :class:`CaseInfo`, ``split_by``, and
+        the fields that the task adds here.
     run_record: keys of :meth:`training_record`, with their types, that a run of the task cannot be used without.
 
     Attributes
@@ -100,8 +100,10 @@ class Dataset(abc.ABC, Generic[L, C]):
         """Open DATA. Raises DatasetError (AnnotationError, SplitError) that names the file and the key."""
         folder = Path(folder)
         shared = read_description(folder, kinds=(cls.task,))
-        own = read_record(cls.description, folder / "dataset.json", error=DatasetError, remedy=REMEDY)
-        cases = own.studies
+        own: Dict[str, Any] = {
+            **vars(read_record(cls.description, folder / "dataset.json", error=DatasetError, remedy=REMEDY))
+        }
+        cases = own.pop("studies")
         if len({info.case for info in cases}) != len(cases):
             raise DatasetError(f"{folder}/dataset.json lists a case twice")
         for info in cases:
@@ -109,8 +111,8 @@ class Dataset(abc.ABC, Generic[L, C]):
                 if not (folder / "studies" / info.case / name).is_file():
                     raise DatasetError(f"{folder}: studies/{info.case}/{name} is missing; import the data again")
         splits = load_splits(str(folder / "splits.json"))
-        common = {"folder": folder, "classes": shared.classes, "cases": cases, "phantom": shared.phantom}
-        dataset = cls._read(own, splits=splits, **common)
+        labels = cls._read_labels(folder / "labels.json", shared.classes, cases)
+        dataset = cls(folder, shared.classes, cases, labels, splits, phantom=shared.phantom, **own)
         dataset._check_labels()
         known: Set[str] = set().union(*(dataset.units_of(info) for info in cases))
         unknown = sorted(set(splits.train + splits.val + splits.test) - known)
@@ -121,10 +123,10 @@ class Dataset(abc.ABC, Generic[L, C]):
 
     @classmethod
     @abc.abstractmethod
-    def _read(cls: Type[D], own: Any, **common: Any) -> D:
-        """The dataset of a ``description`` and the fields in ``common``; it adds ``labels`` and ``split_by``.
+    def _read_labels(cls, path: Path, classes: Tuple[str, ...], cases: Sequence[C]) -> List[L]:
+        """:attr:`labels` of labels.json. Raises DatasetError for classes of another task.
 
-        Raises DatasetError for classes of another task. Whether labels fit their cases is checked afterwards.
+        Whether labels fit their cases is checked afterwards.
         """
 
     def _check_labels(self) -> None:
@@ -135,10 +137,8 @@ class Dataset(abc.ABC, Generic[L, C]):
                 raise AnnotationError(f"{where}: key 'study' names no case of this data folder")
             height, width = self._image_size(self.info(label.case))
             if (label.height, label.width) != (height, width):
-                raise AnnotationError(
-                    f"{where}: 'width' and 'height' are {label.width} and {label.height}, its study has {width} "
-                    f"columns and {height} rows"
-                )
+                given = f"'width' and 'height' are {label.width} and {label.height}"
+                raise AnnotationError(f"{where}: {given}, its study has {width} columns and {height} rows")
 
     @abc.abstractmethod
     def _image_size(self, info: C) -> Tuple[int, int]:
@@ -156,8 +156,11 @@ class Dataset(abc.ABC, Generic[L, C]):
 
     def cases_of(self, split_name: str) -> List[str]:
         """Case ids with a part in "train", "val" or "test", in the order of dataset.json."""
+        return [info.case for info in self._infos_of(split_name)]
+
+    def _infos_of(self, split_name: str) -> List[C]:
         wanted = set(self.splits.of(split_name))
-        return [info.case for info in self.cases if not wanted.isdisjoint(self.units_of(info))]
+        return [info for info in self.cases if not wanted.isdisjoint(self.units_of(info))]
 
     def labels_of(self, split_name: str) -> List[L]:
         """Labelled images of "train", "val" or "test", in their order."""
@@ -178,8 +181,7 @@ class Dataset(abc.ABC, Generic[L, C]):
 
     def training_record(self) -> Dict[str, Any]:
         """What a run records of its training data, so that nothing of it is ever scored as held out."""
-        cases = set(self.cases_of("train"))
-        trained = [info for info in self.cases if info.case in cases]
+        trained = self._infos_of("train")
         return {
             "classes": list(self.classes),
             "training_patients": sorted({info.patient for info in trained}),
@@ -195,8 +197,7 @@ class Dataset(abc.ABC, Generic[L, C]):
 
         ``trained`` is :meth:`training_record` of the training data, which these may be another import of.
         """
-        cases = set(self.cases_of(split_name))
-        scored = [info for info in self.cases if info.case in cases]
+        scored = self._infos_of(split_name)
         patients, prints = (set(trained[f"training_{name}"]) for name in ("patients", "studies"))
         seen = sorted(info.case for info in scored if info.patient in patients or info.fingerprint in prints)
         if seen:

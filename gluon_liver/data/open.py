@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Dict, NamedTuple, Protocol, Sequence, Type, Union
+from typing import Any, Callable, Dict, NamedTuple, Sequence, Type, Union
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import DatasetError
@@ -15,19 +15,14 @@ from .samples import Sample
 from .us_dataset import USDataset
 from .us_loader import USLoader
 
-
-class Loader(Protocol):
-    """Loads labelled images as a configuration's network takes them."""
-
-    def labelled(self, label: Any) -> Sample:
-        """The network's input and the boxes of an image."""
+Load = Callable[[Any], Sample]
 
 
 class TaskData(NamedTuple):
-    """The data of a task: prepared ones, and what makes a network's input of them."""
+    """The data of a task: prepared ones, and the class whose ``labelled`` makes a network's input of an image."""
 
     dataset: Type[Dataset]
-    loader: Callable[..., Loader]
+    loader: Type[Any]
 
 
 # every task that a model of config.schema.MODELS is of; how the same tasks are scored lies higher, in
@@ -40,9 +35,9 @@ def open_dataset(folder: Union[str, Path]) -> Dataset:
     return TASKS[read_description(Path(folder), kinds=list(TASKS)).kind].dataset.open(folder)
 
 
-def make_loader(config: Config, dataset: Dataset, *, cases: Sequence[str], progress: bool = False) -> Loader:
-    """Loads labelled images of some cases as the configuration's network takes them."""
-    return TASKS[dataset.task].loader(dataset, config, cases=cases, progress=progress)
+def make_loader(config: Config, dataset: Dataset, *, cases: Sequence[str], progress: bool = False) -> Load:
+    """A function: a label of one of the cases -> its image as the configuration's network takes it."""
+    return TASKS[dataset.task].loader(dataset, config, cases=cases, progress=progress).labelled
 
 
 def check_task(config: Config, dataset: Dataset) -> None:

@@ -11,7 +11,8 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Dict, Mapping, Set, Tuple, Type
+from pathlib import Path
+from typing import Any, ClassVar, Dict, List, Mapping, Sequence, Set, Tuple, Type
 
 import numpy as np
 
@@ -63,20 +64,18 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
     run_record: ClassVar[Mapping[str, type]] = {**Dataset.run_record, "training_units": list}
 
     @classmethod
-    def _read(cls, own: USDescription, **common: Any) -> USDataset:
-        if common["classes"] != CLASSES:
-            raise DatasetError(f"{common['folder']}/dataset.json: key 'classes' must be {list(CLASSES)}")
-        labels = load_labels(str(common["folder"] / "labels.json"))
-        return cls(labels=labels, split_by=own.split_by, **common)
+    def _read_labels(cls, path: Path, classes: Tuple[str, ...], cases: Sequence[RecordingInfo]) -> List[USLabel]:
+        if classes != CLASSES:
+            raise DatasetError(f"{path.parent}/dataset.json: key 'classes' must be {list(CLASSES)}")
+        return load_labels(str(path))
 
     def _check_labels(self) -> None:
         super()._check_labels()
         listed = Counter(label.case for label in self.labels)
         for info in self.cases:
             if listed[info.case] != info.frames:
-                raise AnnotationError(
-                    f"labels.json lists {listed[info.case]} images of {info.case}, {info.frames} are stored"
-                )
+                counts = f"{listed[info.case]} images of {info.case}, {info.frames} are stored"
+                raise AnnotationError(f"labels.json lists {counts}")
 
     def _image_size(self, info: RecordingInfo) -> Tuple[int, int]:
         return info.height, info.width
@@ -101,10 +100,6 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
         return {(scene.case, scene.number): scene for scene in scenes_of(self.labels)}
 
     @cached_property
-    def _row_of(self) -> Dict[Tuple[str, int], int]:
-        return {(label.case, label.frame): label.row for label in self.labels}
-
-    @cached_property
     def _units_of(self) -> Dict[str, Set[str]]:
         units: Dict[str, Set[str]] = {info.case: set() for info in self.cases}
         for label in self.labels:
@@ -117,7 +112,7 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
 
     def previous_row(self, label: USLabel) -> int:
         """Row of the stored frame before ``label``'s, by :func:`previous_frame`: its own where there is none."""
-        return self._row_of[label.case, previous_frame(self.scene_of(label), label.frame)]
+        return label.row - (previous_frame(self.scene_of(label), label.frame) < label.frame)
 
     def unit_of(self, label: USLabel) -> str:
         if self.split_by == "image":

@@ -6,7 +6,7 @@ A scene is a run of frames of one recording that belong together. The class orde
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
@@ -26,6 +26,9 @@ class USLabel(Label):
     scene: number in the recording, from 1. row: place in the case's stored frames.
     """
 
+    keys = ("scene", "frame")
+    digits = 6
+
     scene: int
     row: int
 
@@ -39,17 +42,9 @@ class USLabel(Label):
         return f"{self.case}, scene {self.scene}, frame {self.frame}"
 
     @property
-    def file_stem(self) -> str:
-        return f"{self.case}-{self.frame:06d}"
-
-    @property
     def name(self) -> str:
         """case/frame, as in splits.json too."""
         return f"{self.case}/{self.frame:06d}"
-
-    @property
-    def entry(self) -> Dict[str, Any]:
-        return {"scene": self.scene, "frame": self.frame}
 
 
 @dataclass(frozen=True)

@@ -125,8 +125,8 @@ def detect_labelled(
     progress: bool = True,
 ) -> List[ImageResult]:
     """Detections beside the ground truth, for the metrics."""
-    loader = make_loader(detector.config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
+    load = make_loader(detector.config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
     shapes = [(label.height, label.width) for label in labels]
-    samples = map(loader.labelled, labels)
+    samples = map(load, labels)
     found = detect_samples(detector, samples, shapes=shapes, batch_size=batch_size, progress=progress)
     return [dataset.result(label, detections) for label, detections in zip(labels, found)]

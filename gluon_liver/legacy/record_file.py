@@ -50,8 +50,8 @@ def write_records(config: Config, dataset: Dataset, split: str, out: Path, *, pr
     head["boxes"] = [len(label.boxes) for label in labels]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        loader = make_loader(config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
-        images = (_payload(loader.labelled(label), label) for label in labels)
+        load = make_loader(config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
+        images = (_payload(load(label), label) for label in labels)
         records = itertools.chain([json.dumps(head).encode("ascii")], images)
         bar = tqdm(records, desc="writing", total=len(labels) + 1, unit="record", disable=not progress)
         # the index takes its name last: without it nobody reads the other

@@ -31,7 +31,7 @@ class TrainingInputs:
         self._dataset = dataset
         self.labels = training_labels(config, dataset)
         cases = sorted({label.case for label in self.labels})
-        self._loader = make_loader(config, dataset, cases=cases, progress=progress)
+        self._load_labelled = make_loader(config, dataset, cases=cases, progress=progress)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -87,7 +87,7 @@ class TrainingInputs:
     def _sample(self, index: int, *, epoch: int) -> Sample:
         data = self.config.data
         return augment(
-            self._loader.labelled(self.labels[index]),
+            self._load_labelled(self.labels[index]),
             data.augment,
             grey_per_noise=self._dataset.grey_per_noise(self.config),
             rng=generator(self.config.train.seed, AUGMENT, epoch, index),

@@ -30,9 +30,9 @@ def test_images_boxes_and_what_they_belong_to(phases, make_config, tmp_path):
     assert found.config["phases"] == ["arterial", "non_contrast", "delayed"] and found.split == "test"
     assert found.config["network"]["width"] == config.network.width and found.boxes == [1, 1, 0]
     labels = phases.labels_of("test")
-    loader = make_loader(config, phases, cases=[labels[0].case])
+    load = make_loader(config, phases, cases=[labels[0].case])
     for record, label in zip(found, labels):
-        sample = loader.labelled(label)
+        sample = load(label)
         for name in ("image", "boxes", "labels"):
             assert np.array_equal(getattr(record, name), getattr(sample, name)), name
             assert getattr(record, name).dtype == getattr(sample, name).dtype

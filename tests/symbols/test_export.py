@@ -83,8 +83,8 @@ def to_import(exported, tiny_run, tmp_path):
 
 def network_inputs(made, dataset):
     """What the network sees of the test patients' labelled slices."""
-    loader = make_loader(made.config, dataset, cases=dataset.cases_of("test"))
-    samples = [loader.labelled(label) for label in dataset.labels_of("test")]
+    load = make_loader(made.config, dataset, cases=dataset.cases_of("test"))
+    samples = [load(label) for label in dataset.labels_of("test")]
     inputs = {"data": TASKS[made.config.task].dataset.network_input(np.stack([sample.image for sample in samples]))}
     if made.config.network.multi_modal:
         inputs["present"] = np.stack([sample.present for sample in samples]).astype(np.float32)

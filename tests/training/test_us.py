@@ -323,9 +323,9 @@ def test_a_record_file_holds_both_frames(data, tmp_path):
     write_records(config(), data, "test", tmp_path / "us.rec")
     found, labels = RecordFile(str(tmp_path / "us.rec")), data.labels_of("test")
     assert found.config["model"] == "us-flow" and found.config["classes"] == ["tumor", "vessel"]
-    loader = make_loader(config(), data, cases=[])
+    load = make_loader(config(), data, cases=[])
     for record, label in zip(found, labels):
-        sample = loader.labelled(label)
+        sample = load(label)
         assert record.image.shape == (2, 3, SIZE, SIZE) and np.array_equal(record.image, sample.image)
         assert (record.case, record.place) == (label.case, label.frame) and np.array_equal(record.boxes, sample.boxes)
     batch = RecordIter(found, 2, seed=0).next()
