@@ -89,14 +89,12 @@ def test_a_file_that_was_cut_and_a_changed_index_are_found(train_file):
     refused(path, "record 0 is damaged")
 
 
-def test_what_does_not_read_back_gets_no_name(tiny_dataset, tiny_config, tmp_path, monkeypatch):
-    monkeypatch.setattr(record_file, "_read_sums", lambda paths, count: [0] * count)
-    with pytest.raises(DatasetError, match="disk full"):
-        write_records(tiny_config, tiny_dataset, "test", tmp_path / "a.rec")
+def test_what_cannot_be_written_or_read(tiny_dataset, tiny_config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(record_file, "_read_sums", lambda paths, count: [0] * count)
+        with pytest.raises(DatasetError, match="disk full"):
+            write_records(tiny_config, tiny_dataset, "test", tmp_path / "a.rec")
     assert not list(tmp_path.iterdir())
-
-
-def test_names_and_splits_that_cannot_be(tiny_dataset, tiny_config, tmp_path):
     (tmp_path / "a.idx").touch()
     for split, name, error, message in (
         ("test", "a.txt", InputError, "ends in .rec"),

@@ -131,14 +131,12 @@ def test_a_trainer_that_had_begun_is_set_back(tmp_path, count):
     assert used.trainer.optimizer.num_update == 3
 
 
-def test_the_learning_rate_is_the_new_one(tmp_path):
+def test_the_learning_rate_is_the_new_one_and_the_state_a_copy(tmp_path):
     path = Training("momentum").steps(2).save(tmp_path)
     slow, fast = (Training("momentum", rate=rate).resume(path).steps(1).values() for rate in (0.05, 0.5))
     assert not same(slow, fast)
     assert Training("momentum", rate=0.5).resume(path).trainer.learning_rate == 0.5
-
-
-def test_the_state_is_a_copy():
+    # a state is a copy
     training = Training("momentum").steps(1)
     _, arrays = optimizer_state(training.trainer, training.net.collect_learned())
     before = {name: array.asnumpy() for name, array in arrays.items()}

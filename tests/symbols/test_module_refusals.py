@@ -172,13 +172,10 @@ def test_scores_that_are_no_numbers_are_not_written(weights, records, tmp_path):
     assert not (tmp_path / "found.json").exists()
 
 
-def test_where_detections_cannot_be_written(tmp_path):
+def test_detections_are_whole_or_as_they_were(tmp_path, monkeypatch):
     for out, message in ((tmp_path / "none" / "a.json", "there is no folder"), (tmp_path, "is a folder")):
         with pytest.raises(ValueError, match=message):
             run_test("no.rec", out, "none.params")
-
-
-def test_a_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     write_whole(str(path), json.dumps([1]))
     monkeypatch.setattr(os, "rename", no_training)
