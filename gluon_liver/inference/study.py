@@ -24,6 +24,8 @@ from .detector import SliceDetector, detect_slices
 from .explanation import write_explanation
 from .lesions import find_lesions
 
+NOTE = "research software: not a medical device, not for diagnosis"
+
 
 def detect_study(
     run: Run,
@@ -62,15 +64,9 @@ def detect_study(
         lesions = find_lesions(
             detections, geometry=case.study.geometry, classes=detector.classes, score_threshold=score_threshold
         )
-        result = {
-            "case": case.study.case,
-            "row": run.config.row,
-            "checkpoint": checkpoint,
-            "slices": len(detections),
-            "score_threshold": score_threshold,
-            "note": "research software: not a medical device, not for diagnosis",
-            "lesions": [lesion.to_json() for lesion in lesions],
-        }
+        result: Dict[str, Any] = {"case": case.study.case, "row": run.config.row, "checkpoint": checkpoint}
+        result.update(slices=len(detections), score_threshold=score_threshold, note=NOTE)
+        result["lesions"] = [lesion.to_json() for lesion in lesions]
         # image_id is the label file's where the slice is labelled, and the slice always stands beside it
         ids = [labels[index].image_id if index in labels else -1 - index for index in range(len(detections))]
         rows = [dict(row, slice=n) for n, one in enumerate(detections) for row in one.to_coco(ids[n])]
