@@ -47,8 +47,7 @@ def measure(name: str, overrides: list, phases: int) -> dict:
     batch = make_batch(
         [sample() for _ in range(batch_size)],
         anchors=trainer.anchors,
-        rpn=config.network.rpn,
-        max_boxes=config.network.head.max_boxes,
+        network=config.network,
         rngs=[np.random.default_rng(i) for i in range(batch_size)],
         random_numbers=rng.random((batch_size, trainer.detector.random_number_count), np.float32),
     )

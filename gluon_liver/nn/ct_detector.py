@@ -35,14 +35,7 @@ class CTDetector(RegionDetector):
     """
 
     def __init__(
-        self,
-        config: NetworkConfig,
-        *,
-        classes: Sequence[str],
-        slices: int,
-        size: int,
-        phases: int = 1,
-        **kwargs: Any,
+        self, config: NetworkConfig, *, classes: Sequence[str], slices: int, size: int, phases: int = 1, **kwargs: Any
     ):
         super().__init__(config, classes=classes, size=size, **kwargs)
         self.phases = phases

@@ -5,7 +5,7 @@ They are explicit because GluonCV's proposal network traces another graph in tra
 
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple, Optional
+from typing import Any, Callable, List, NamedTuple, Optional
 
 from mxnet import autograd
 from mxnet.gluon import nn
@@ -19,27 +19,16 @@ from .rpn import without_nan
 
 
 class TrainingOutputs(NamedTuple):
-    """What the losses need of B images with A anchors, R sampled ROIs, of which R_pos can be positive, and C classes.
+    """What the losses need of B images, A anchors, R sampled ROIs, of which R_pos can be positive, and C classes."""
 
-    Attributes
-    ----------
-    rpn_scores: (B, A, 1), before the sigmoid.
-    rpn_boxes: (B, A, 4), offsets from the anchors.
-    class_scores: (B, R, C + 1), before the softmax.
-    box_deltas: (B, R_pos, C, 4), normalised offsets from the ROIs.
-    class_targets: (B, R), 0 background, -1 ignored.
-    box_targets, box_masks: like box_deltas.
-    abnormal_scores: (B, R) of the texture stage, before the sigmoid; None without one.
-    """
-
-    rpn_scores: Any
-    rpn_boxes: Any
-    class_scores: Any
-    box_deltas: Any
-    class_targets: Any
-    box_targets: Any
-    box_masks: Any
-    abnormal_scores: Optional[Any] = None
+    rpn_scores: Any  # (B, A, 1), before the sigmoid
+    rpn_boxes: Any  # (B, A, 4), offsets from the anchors
+    class_scores: Any  # (B, R, C + 1), before the softmax
+    box_deltas: Any  # (B, R_pos, C, 4), normalised offsets from the ROIs
+    class_targets: Any  # (B, R), 0 background, -1 ignored
+    box_targets: Any  # like box_deltas
+    box_masks: Any  # like box_deltas
+    abnormal_scores: Optional[Any] = None  # (B, R) of the texture stage, before the sigmoid; None without one
 
     def arrays(self) -> List[Any]:
         """Those that are there, in this order."""
@@ -103,41 +92,37 @@ class TrainingNet(nn.HybridBlock):
 
 
 class DetectionOutputs(NamedTuple):
-    """Boxes of a batch.
+    """Boxes of a batch, (class, score, x1, y1, x2, y2) in pixels of the input, unclipped, sorted by score."""
 
-    Attributes
-    ----------
-    rows: (B, K, 6), (class, score, x1, y1, x2, y2): boxes in pixels of the input, unclipped, sorted by score; class -1
-        marks rows that non-maximum suppression emptied.
-    check: (B,), not finite where what the head says is not; the rows are then worth nothing.
-    """
-
-    rows: Any
-    check: Any
+    rows: Any  # (B, K, 6); class -1 marks rows that non-maximum suppression emptied
+    check: Any  # (B,), not finite where what the head says is not; the rows are then worth nothing
 
 
-class DetectionNet(nn.HybridBlock):
-    """:class:`DetectionOutputs` of a batch of any size, (B, P, 1, D, H, W).
+class InferenceNet(nn.HybridBlock):
+    """A graph over a detector's parts that gives ``outputs``."""
 
-    For several phases it also takes which of them are present, (B, P).
-    """
+    outputs: Callable[..., Any] = DetectionOutputs
 
     def __init__(self, detector: RegionDetector, **kwargs: Any):
         super().__init__(**kwargs)
         with self.name_scope():
             self.detector = detector
 
-    def forward(self, *args: Any) -> DetectionOutputs:
+    def forward(self, *args: Any) -> Any:
         if autograd.is_training():
-            raise RuntimeError("DetectionNet in training mode: use TrainingNet inside autograd.record()")
-        return DetectionOutputs(*super().forward(*args))
+            raise RuntimeError(f"{type(self).__name__} in training mode: use TrainingNet inside autograd.record()")
+        return type(self).outputs(*super().forward(*args))
 
-    def hybrid_forward(self, F: Any, x: Any, present: Any = None) -> DetectionOutputs:
+
+class DetectionNet(InferenceNet):
+    """A batch of any size, (B, P, 1, D, H, W), and for several phases which of them are present, (B, P)."""
+
+    def hybrid_forward(self, F: Any, x: Any, present: Any = None) -> List[Any]:
         return detect_regions(F, self.detector, self.detector.features(F, x, present))
 
 
-def detect_regions(F: Any, detector: RegionDetector, features: Features) -> DetectionOutputs:
-    """Proposals, ROI head, decoding and suppression over given features."""
+def detect_regions(F: Any, detector: RegionDetector, features: Features) -> List[Any]:
+    """``rows`` and ``check``: proposals, ROI head, decoding and suppression over given features."""
     config = detector.config.head
     classes = len(detector.classes)
     rpn_scores, rois = detector.rpn(features.image, *features.maps)
@@ -165,4 +150,4 @@ def detect_regions(F: Any, detector: RegionDetector, features: Features) -> Dete
         score_index=1,
         coord_start=2,
     )
-    return DetectionOutputs(F.slice_axis(rows, axis=1, begin=0, end=min(config.max_detections, count * classes)), check)
+    return [F.slice_axis(rows, axis=1, begin=0, end=min(config.max_detections, count * classes)), check]

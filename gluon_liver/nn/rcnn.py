@@ -16,31 +16,24 @@ from gluon_liver.config.network import NetworkConfig
 
 from .random_numbers import RandomNumbers, apply_dropout
 from .roi_align import pyramid_align, roi_rows
-from .rpn import anchors_of, make_rpn
+from .rpn import make_rpn
 
 Contexts = Union[mx.Context, Sequence[mx.Context]]
 
 
 class Features(NamedTuple):
-    """What the backbone says of a batch of images.
+    """What the backbone says of a batch of images."""
 
-    Attributes
-    ----------
-    image: (B, any, H, W), the image that boxes refer to; its size alone is read.
-    maps: (B, C, H / stride, W / stride) for each level of :meth:`NetworkConfig.levels`.
-    shallow: (B, 16, H / 4, W / 4), Block1's map as the texture stage reads it, or None.
-    """
-
-    image: Any
-    maps: List[Any]
-    shallow: Optional[Any] = None
+    image: Any  # (B, any, H, W), the image that boxes refer to; its size alone is read
+    maps: List[Any]  # (B, C, H / stride, W / stride) for each level of NetworkConfig.levels
+    shallow: Optional[Any] = None  # (B, 16, H / 4, W / 4), Block1's map as the texture stage reads it
 
 
 class HeadOutput(NamedTuple):
-    """``abstract`` features (B * R, F), and stage one's score (B * R, 1), above 0 for abnormal, or None."""
+    """What the head says of R ROIs of each image."""
 
-    abstract: Any
-    abnormal: Optional[Any] = None
+    abstract: Any  # features (B * R, F)
+    abnormal: Optional[Any] = None  # stage one's score (B * R, 1), above 0 for abnormal
 
 
 class RegionDetector(nn.HybridBlock):
@@ -57,16 +50,13 @@ class RegionDetector(nn.HybridBlock):
 
     def __init__(self, config: NetworkConfig, *, classes: Sequence[str], size: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self.config = config
-        self.classes = tuple(classes)
-        self.size = size
+        self.config, self.classes, self.size = config, tuple(classes), size
         self.strides = tuple(stride for stride, _ in config.levels())
         self._dropout_units = 0  # of all layers of the head that are followed by dropout
 
     def add_regions(self, *, map_channels: int, head_channels: int) -> None:
         """Make the parts that read maps of ``map_channels`` and predict from ``head_channels`` features."""
-        classes = len(self.classes)
-        self._head_channels = head_channels
+        classes, self._head_channels = len(self.classes), head_channels
         self.add_dropout(head_channels)
         with self.name_scope():
             self.rpn = make_rpn(
@@ -74,8 +64,7 @@ class RegionDetector(nn.HybridBlock):
                 levels=self.config.levels(),
                 size=self.size,
                 in_channels=map_channels,
-                train_proposals=self.proposals(training=True),
-                test_proposals=self.proposals(training=False),
+                post_nms=[self.proposals(training=training) for training in (True, False)],
             )
             self.class_predictor = nn.Dense(
                 classes + 1, in_units=head_channels, weight_initializer=mx.init.Normal(0.01), prefix="class_predictor_"
@@ -116,11 +105,8 @@ class RegionDetector(nn.HybridBlock):
 
     def head(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> HeadOutput:
         """ROIs (B, R, 4) in pixels of the input -> what the predictors read of them; ``numbers`` in training."""
-        images, rois = roi_rows(F, rois)
-        pooled = pyramid_align(
-            F, features.maps, images, rois, strides=self.strides, size=self.roi_size, mode=self.config.roi_mode
-        )
-        features = self.abstract(F, pooled, numbers)
+        options: Dict[str, Any] = {"strides": self.strides, "size": self.roi_size, "mode": self.config.roi_mode}
+        features = self.abstract(F, pyramid_align(F, features.maps, *roi_rows(F, rois), **options), numbers)
         return HeadOutput(apply_dropout(features, self.dropout_mask(numbers, self._head_channels)))
 
     def proposals(self, *, training: bool) -> int:
@@ -129,7 +115,9 @@ class RegionDetector(nn.HybridBlock):
 
     def anchors(self) -> np.ndarray:
         """(A, 4) corners of all anchors in pixels of the input, in the order of the proposal scores."""
-        return anchors_of(self.rpn)
+        generators = self.rpn.anchor_generator
+        constants = [one.anchors for one in (generators if len(self.strides) > 1 else [generators])]
+        return np.concatenate([one.data(one.list_ctx()[0]).asnumpy().reshape(-1, 4) for one in constants])
 
     def collect_learned(self) -> Dict[str, Parameter]:
         """Parameters and running statistics by structural name, without constants of the config (anchors)."""

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from typing import Any, List, Optional, Tuple
 
-import mxnet as mx
 from mxnet.gluon import nn
 
 from .indexing import entry
@@ -39,23 +38,20 @@ class Relation(nn.HybridBlock):
         with self.name_scope():
             # zero at first, so that rows start from the position alone: maps are not negative, and random embeddings of
             # them look at whatever is brightest, ribs say, however far away
-            self.theta = nn.Conv2D(
-                inner, 1, use_bias=False, in_channels=channels, weight_initializer=mx.init.Zero(), prefix="theta_"
-            )
-            self.phi = nn.Conv2D(inner, 1, use_bias=False, in_channels=channels, prefix="phi_")
-            self.g = nn.Conv2D(inner, 1, use_bias=False, in_channels=channels, prefix="g_")
+            options = {"use_bias": False, "in_channels": channels}
+            self.theta = nn.Conv2D(inner, 1, weight_initializer="zeros", prefix="theta_", **options)
+            self.phi = nn.Conv2D(inner, 1, prefix="phi_", **options)
+            self.g = nn.Conv2D(inner, 1, prefix="g_", **options)
             # zero at first, so that a net with relations starts as the net without them
-            self.project = nn.Conv2D(
-                channels, 1, use_bias=False, in_channels=inner, weight_initializer=mx.init.Zero(), prefix="project_"
-            )
+            options["in_channels"] = inner
+            self.project = nn.Conv2D(channels, 1, weight_initializer="zeros", prefix="project_", **options)
 
     def hybrid_forward(self, F: Any, x: Any, y: Any, present: Any) -> Any:
         """Maps (B, C, H, W) of the phases and (B,), 1 where x is present and 0 where not -> (B, C, H, W).
 
         Zero where x is absent, whatever its map holds.
         """
-        rows = self.rows(F, x, y)
-        g = self.g(x)
+        rows, g = self.rows(F, x, y), self.g(x)
         response = F.batch_dot(F.reshape(g, (0, 0, -1)), rows, transpose_b=True)  # (B, d, J)
         projected = self.project(F.reshape_like(response, g))
         return F.broadcast_mul(projected, F.reshape(present, (-1, 1, 1, 1)))
@@ -69,8 +65,7 @@ class Relation(nn.HybridBlock):
         affinity = F.batch_dot(theta, phi, transpose_a=True)  # (B, J, I)
         # the largest of a row divides f and C by the same factor, so that exp() cannot overflow
         f = F.exp(F.broadcast_sub(affinity, F.stop_gradient(F.max(affinity, axis=2, keepdims=True))))
-        normaliser = F.sum(f, axis=2, keepdims=True)  # C, (B, J, 1)
-        return F.broadcast_div(f, normaliser)
+        return F.broadcast_div(f, F.sum(f, axis=2, keepdims=True))  # by C, (B, J, 1)
 
 
 def with_positions(F: Any, theta: Any, phi: Any, reach: float) -> Tuple[Any, Any]:
@@ -97,7 +92,6 @@ class PhaseRelation(nn.HybridBlock):
 
     def __init__(self, channels: int, *, phases: int, reach: Optional[float] = None, **kwargs: Any):
         super().__init__(**kwargs)
-        self._phases = phases
         with self.name_scope():
             self.pairs = nn.HybridSequential(prefix="")
             for number in range(1, phases):
@@ -112,16 +106,13 @@ class PhaseRelation(nn.HybridBlock):
 
     def responses(self, F: Any, maps: Any, present: Any) -> List[Any]:
         """What each of the other phases adds to the reference phase's map, (B, C, H, W) each."""
-        reference = entry(F, maps, 0, axis=1)
-        return [
-            relation(entry(F, maps, number, axis=1), reference, entry(F, present, number, axis=1))
-            for number, relation in enumerate(self.pairs, start=1)
-        ]
+        pairs = enumerate(self._pairs(F, maps), start=1)
+        return [relation(x, y, entry(F, present, number, axis=1)) for number, (relation, x, y) in pairs]
 
     def rows(self, F: Any, maps: Any) -> List[Any]:
         """For each of the other phases where the reference phase's positions look in it, (B, J, I) each."""
-        reference = entry(F, maps, 0, axis=1)
-        return [
-            relation.rows(F, entry(F, maps, number, axis=1), reference)
-            for number, relation in enumerate(self.pairs, start=1)
-        ]
+        return [relation.rows(F, x, y) for relation, x, y in self._pairs(F, maps)]
+
+    def _pairs(self, F: Any, maps: Any) -> List[Tuple[Relation, Any, Any]]:
+        y = entry(F, maps, 0, axis=1)
+        return [(relation, entry(F, maps, number, axis=1), y) for number, relation in enumerate(self.pairs, start=1)]

@@ -12,20 +12,13 @@ from .indexing import entry
 
 
 class RelationOutputs(NamedTuple):
-    """The relation of a detector of several phases, taken apart.
+    """The relation of a detector of several phases, taken apart."""
 
-    Attributes
-    ----------
-    reference: the reference phase's map (B, C, h, w) at Block3, before anything is added to it.
-    rows: for each of the other phases, in their order, f / C of Equation 1 (B, J, I), J positions of the reference map
-        and I of the other phase's, row by row. Those of an absent phase are the reference phase's, which stands in for
-        it, and mean nothing.
-    responses: for each of the other phases what is added to the reference map, (B, C, h, w); zero for an absent one.
-    """
-
-    reference: Any
+    reference: Any  # the reference phase's map (B, C, h, w) at Block3, before anything is added to it
+    # for each of the other phases, in their order, f / C of Equation 1 (B, J, I), J positions of the reference map and
+    # I of the other phase's, row by row; an absent phase's are those of the reference, its stand-in, and mean nothing
     rows: List[Any]
-    responses: List[Any]
+    responses: List[Any]  # for each of them what is added to the reference map, (B, C, h, w); zero for an absent one
 
 
 class RelationNet(nn.HybridBlock):

@@ -19,21 +19,13 @@ from .roi_align import BOX_STDS
 
 
 class RoiTargets(NamedTuple):
-    """ROIs to learn from, S of each image, the P that can be positive first.
+    """ROIs to learn from, S of each image, the P that can be positive first."""
 
-    Attributes
-    ----------
-    rois: (B, S, 4) corners in pixels of the input.
-    classes: (B, S), 0 background, from 1 the classes, -1 ignored.
-    boxes, masks: (B, P, C, 4) normalised offsets to the true box, and 1 where they count: at the class of a positive.
-    positives: (B, P), which of the S the P are.
-    """
-
-    rois: Any
-    classes: Any
-    boxes: Any
-    masks: Any
-    positives: Any
+    rois: Any  # (B, S, 4) corners in pixels of the input
+    classes: Any  # (B, S), 0 background, from 1 the classes, -1 ignored
+    boxes: Any  # (B, P, C, 4) normalised offsets to the true box
+    masks: Any  # (B, P, C, 4), 1 where they count: at the class of a positive
+    positives: Any  # (B, P), which of the S the P are
 
 
 class RoiTargetAssigner(nn.HybridBlock):
@@ -42,12 +34,7 @@ class RoiTargetAssigner(nn.HybridBlock):
     def __init__(self, config: HeadConfig, *, classes: int, batch_size: int, **kwargs: Any):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.sampler = RoiSampler(
-                batch_size=batch_size,
-                samples=config.samples,
-                positive_iou=config.positive_iou,
-                positive_ratio=config.positive_ratio,
-            )
+            self.sampler = RoiSampler(config, batch_size=batch_size)
             # as many as the sampler takes at most: every ROI that can be positive gets its box target
             self.encoder = RCNNTargetGenerator(classes, self.sampler.most_positives, batch_size, stds=BOX_STDS)
 
@@ -65,18 +52,14 @@ class RoiTargetAssigner(nn.HybridBlock):
 class RoiSampler(nn.HybridBlock):
     """Samples positive and negative ROIs of each image, as GluonCV's ``RCNNTargetSampler`` does but for two things.
 
-    Its random numbers are an input (:mod:`.random_numbers`), and no ROI is taken twice.
-
-    Parameters
-    ----------
-    batch_size: images of a batch. samples: ROIs taken of each. positive_iou: with a box that makes a ROI positive.
-    positive_ratio: largest share of positives.
+    Its random numbers are an input (:mod:`.random_numbers`), and no ROI is taken twice. ``config`` says how many of
+    each image are taken, and which are positive.
     """
 
-    def __init__(self, *, batch_size: int, samples: int, positive_iou: float, positive_ratio: float, **kwargs: Any):
+    def __init__(self, config: HeadConfig, *, batch_size: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self._batch_size, self._samples, self._positive_iou = batch_size, samples, positive_iou
-        self.most_positives = int(round(samples * positive_ratio))
+        self._batch_size, self._samples, self._positive_iou = batch_size, config.samples, config.positive_iou
+        self.most_positives = int(round(config.samples * config.positive_ratio))
 
     def hybrid_forward(self, F: Any, rois: Any, scores: Any, gt_boxes: Any, keys: Any) -> List[Any]:
         """Proposals (B, P, 4), their scores (B, P, 1) with -1 for those that were suppressed, boxes (B, M, 4) padded

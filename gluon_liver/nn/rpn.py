@@ -51,8 +51,7 @@ def make_rpn(
     levels: Sequence[Tuple[int, Tuple[float, ...]]],
     size: int,
     in_channels: int,
-    train_proposals: int,
-    test_proposals: int,
+    post_nms: Sequence[int],
 ) -> RPN:
     """GluonCV's proposal network over maps of ``in_channels`` with every shape known before the first batch.
 
@@ -60,6 +59,7 @@ def make_rpn(
     ----------
     levels: (stride, anchor sizes in pixels) of each map, finest first; every map has as many sizes.
     size: side of the square network input in pixels.
+    post_nms: proposals an image in training and in inference.
     """
     strides = tuple(stride for stride, _ in levels)
     cells = [-(-size // stride) for stride in strides]
@@ -75,9 +75,9 @@ def make_rpn(
         clip=SIZE_LIMIT,
         nms_thresh=config.nms_threshold,
         train_pre_nms=config.train_pre_nms,
-        train_post_nms=train_proposals,
+        train_post_nms=post_nms[0],
         test_pre_nms=config.test_pre_nms,
-        test_post_nms=test_proposals,
+        test_post_nms=post_nms[1],
         min_size=config.min_size,
         multi_level=pyramid,
         prefix="rpn_",
@@ -100,11 +100,3 @@ def _set_channels(head: nn.HybridBlock, in_channels: int, channels: int) -> None
     """Say how many channels the convolutions take, which GluonCV leaves open until the first batch."""
     for layer, count in ((head.conv1[0], in_channels), (head.score, channels), (head.loc, channels)):
         layer.weight.shape = (layer.weight.shape[0], count) + layer.weight.shape[2:]
-
-
-def anchors_of(rpn: RPN) -> np.ndarray:
-    """(A, 4) corners of all anchors in pixels of the input, in the order of the proposal scores."""
-    generators = rpn.anchor_generator
-    generators = [generators] if isinstance(generators, CellAnchors) else list(generators)
-    constants = [generator.anchors for generator in generators]
-    return np.concatenate([one.data(one.list_ctx()[0]).asnumpy().reshape(-1, 4) for one in constants])

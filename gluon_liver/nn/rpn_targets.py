@@ -6,6 +6,7 @@ from typing import Tuple
 
 import numpy as np
 
+from gluon_liver.config.network import RPNConfig
 from gluon_liver.structures.boxes import box_iou, encode_boxes
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
@@ -14,12 +15,9 @@ POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 def assign_anchors(
     anchors: np.ndarray,
     boxes: np.ndarray,
+    rpn: RPNConfig,
     *,
     size: Tuple[float, float],
-    samples: int,
-    positive_ratio: float,
-    positive_iou: float,
-    negative_iou: float,
     rng: np.random.Generator,
 ) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Targets of the region proposal network for one image (Ren et al. 2015, section 3.1.2).
@@ -32,7 +30,7 @@ def assign_anchors(
 
     Returns
     -------
-    labels: (A,) float32, 1 positive, 0 negative, -1 ignored; at most ``samples`` are not ignored.
+    labels: (A,) float32, 1 positive, 0 negative, -1 ignored; at most ``rpn.samples`` are not ignored.
     targets: (A, 4) float32, (dx, dy, log dw, log dh) from anchor to box where positive, else 0.
     matches: (A,) int64, index of the best box, 0 where there is none.
     """
@@ -45,8 +43,8 @@ def assign_anchors(
         iou = np.where(inside[:, None], box_iou(anchors, boxes), -1.0)
         matches = iou.argmax(axis=1)
         best = iou.max(axis=1)
-        labels[inside & (best < negative_iou)] = NEGATIVE
-        labels[best >= positive_iou] = POSITIVE
+        labels[inside & (best < rpn.negative_iou)] = NEGATIVE
+        labels[best >= rpn.positive_iou] = POSITIVE
         # each box also claims its closest anchors, provided that they overlap it at all
         closest = iou.max(axis=0)
         claimed = (iou >= closest - 1e-6) & (closest > 0)
@@ -55,8 +53,8 @@ def assign_anchors(
         matches[rows] = np.where(claimed[rows], iou[rows], -1).argmax(axis=1)
     else:
         labels[inside] = NEGATIVE
-    _limit(labels, POSITIVE, int(round(samples * positive_ratio)), rng)
-    _limit(labels, NEGATIVE, samples - int((labels == POSITIVE).sum()), rng)
+    _limit(labels, POSITIVE, int(round(rpn.samples * rpn.positive_ratio)), rng)
+    _limit(labels, NEGATIVE, rpn.samples - int((labels == POSITIVE).sum()), rng)
     positive = np.flatnonzero(labels == POSITIVE)
     if len(positive):
         targets[positive] = encode_boxes(anchors[positive], boxes[matches[positive]])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, List, NamedTuple, Optional
 
-from mxnet import autograd
 from mxnet.gluon import nn
 
-from .nets import detect_regions
+from .nets import InferenceNet, detect_regions
 from .rcnn import Features
 from .us_detector import USDetector
 
@@ -25,33 +24,24 @@ class FrameNet(nn.HybridBlock):
 
 
 class StreamOutputs(NamedTuple):
-    """``rows`` and ``check`` as of :class:`gluon_liver.nn.nets.DetectionOutputs`, and for us-flow the ``flow``
-    (1, 2, H, W) in pixels of the input, else None."""
+    """``rows`` and ``check`` as of :class:`gluon_liver.nn.nets.DetectionOutputs`, and more of us-flow."""
 
     rows: Any
     check: Any
-    flow: Optional[Any] = None
+    flow: Optional[Any] = None  # (1, 2, H, W) in pixels of the input
 
 
-class StreamNet(nn.HybridBlock):
+class StreamNet(InferenceNet):
     """The rest of the detector on a frame and its map; for us-flow on the previous frame and its map too."""
 
-    def __init__(self, detector: USDetector, **kwargs: Any):
-        super().__init__(**kwargs)
-        with self.name_scope():
-            self.detector = detector
-
-    def forward(self, *args: Any) -> StreamOutputs:
-        if autograd.is_training():
-            raise RuntimeError("StreamNet in training mode: use TrainingNet inside autograd.record()")
-        return StreamOutputs(*super().forward(*args))
+    outputs = StreamOutputs
 
     def hybrid_forward(
         self, F: Any, frame: Any, frame_map: Any, previous: Any = None, previous_map: Any = None
     ) -> List[Any]:
         detector = self.detector
         if previous is None:
-            return [*detect_regions(F, detector, Features(frame, [frame_map]))]
+            return detect_regions(F, detector, Features(frame, [frame_map]))
         flow = detector.flow_between(F, previous, frame)
         features = detector.aggregate(F, frame, flow, previous_map, frame_map)
         return [*detect_regions(F, detector, features), flow]

@@ -39,11 +39,6 @@ class BestEpoch:
         score = coco_average_precision(results, self._dataset.classes)["ap"]["mean"] or 0.0
         run.log("score", step=step, epoch=epoch, split=self.split, map=score)
         if self.record is None or score > self.record["map"]:
-            self.record = {
-                "checkpoint": checkpoint_name(step),
-                "step": step,
-                "epoch": epoch,
-                "map": score,
-                "split": self.split,
-            }
+            where = {"checkpoint": checkpoint_name(step), "step": step, "epoch": epoch}
+            self.record = dict(where, map=score, split=self.split)
         return score

@@ -32,8 +32,8 @@ class Worker:
 
     def __init__(self, kvstore: Optional[mx.kvstore.KVStoreBase] = None):
         self._kvstore = kvstore
-        self.rank = kvstore.rank if kvstore is not None else 0
-        self.count = kvstore.num_workers if kvstore is not None else 1
+        self.rank: int = kvstore.rank if kvstore is not None else 0
+        self.count: int = kvstore.num_workers if kvstore is not None else 1
         self.updates_on_server = kvstore is not None and "async" in kvstore.type
         self._keys: Dict[int, Any] = {}
 
@@ -53,10 +53,8 @@ class Worker:
         """Of gluon.Trainer. Every worker updates its own copy, so that optimisers stay out of the servers and their
         state can be saved without pickle; dist_async updates on the servers.
         """
-        options = {
-            "kvstore": parallel.kvstore if self._kvstore is None else self._kvstore,
-            "update_on_kvstore": self.updates_on_server,
-        }
+        kvstore = parallel.kvstore if self._kvstore is None else self._kvstore
+        options = {"kvstore": kvstore, "update_on_kvstore": self.updates_on_server}
         if parallel.compression is not None:
             options["compression_params"] = {"type": "2bit", "threshold": parallel.compression}
         return options

@@ -53,31 +53,23 @@ class TrainingInputs:
 
     def load(self, indices: Sequence[int], *, epoch: int, anchors: np.ndarray, random_number_count: int) -> Batch:
         """The batch of some labels, augmented, with targets and as many random numbers each, as ``epoch`` has them."""
-        config = self.config
-        seed = config.train.seed
-        numbers = [
-            generator(seed, RANDOM_NUMBERS, epoch, index).random(random_number_count, np.float32) for index in indices
-        ]
+        config, seed = self.config, self.config.train.seed
+        rngs = (generator(seed, RANDOM_NUMBERS, epoch, index) for index in indices)
         return make_batch(
             [self._sample(index, epoch=epoch) for index in indices],
             anchors=anchors,
-            rpn=config.network.rpn,
-            max_boxes=config.network.head.max_boxes,
+            network=config.network,
             rngs=[generator(seed, TARGETS, epoch, index) for index in indices],
-            random_numbers=np.stack(numbers),
+            random_numbers=np.stack([rng.random(random_number_count, np.float32) for rng in rngs]),
             to_input=self._dataset.network_input,
         )
 
-    def stream(
-        self, batches: Sequence[Sequence[int]], *, epoch: int, anchors: np.ndarray, random_number_count: int
-    ) -> Iterator[Batch]:
+    def stream(self, batches: Sequence[Sequence[int]], **options: Any) -> Iterator[Batch]:
         """:meth:`load` of each of the batches, the next one in a thread while one is trained on."""
         with ThreadPoolExecutor(1) as pool:
             waiting: Optional[Future] = None
             for indices in batches:
-                coming = pool.submit(
-                    self.load, indices, epoch=epoch, anchors=anchors, random_number_count=random_number_count
-                )
+                coming = pool.submit(self.load, indices, **options)
                 if waiting is not None:
                     yield waiting.result()
                 waiting = coming
@@ -99,17 +91,12 @@ def training_labels(config: Config, dataset: Dataset) -> List[Any]:
     labels = dataset.labels_of("train")
     if not labels:
         studies = len(dataset.cases_of("train"))
-        raise DatasetError(
-            f"no labelled slice among the {studies} training studies of {dataset.folder}: import the studies with "
-            "--labels"
-        )
-    most = max(len(label.boxes) for label in labels)
-    if most > config.network.head.max_boxes:
-        raise DatasetError(
-            f"a training slice has {most} boxes, network.head.max_boxes is {config.network.head.max_boxes}: raise it"
-        )
+        where = f"{studies} training studies of {dataset.folder}"
+        raise DatasetError(f"no labelled slice among the {where}: import the studies with --labels")
+    most, limit = max(len(label.boxes) for label in labels), config.network.head.max_boxes
+    if most > limit:
+        raise DatasetError(f"a training slice has {most} boxes, network.head.max_boxes is {limit}: raise it")
     if most == 0:
-        warnings.warn(
-            f"none of the {len(labels)} training slices has a box: training on background alone", stacklevel=2
-        )
+        text = f"none of the {len(labels)} training slices has a box: training on background alone"
+        warnings.warn(text, stacklevel=2)
     return shuffle_labels(labels, seed=config.train.seed) if config.data.shuffled_labels else labels

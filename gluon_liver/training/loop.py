@@ -58,15 +58,14 @@ class TrainingLoop:
         """
         self._folder, self._run = folder, run
         if point is not None:
-            self._go_on(point)
+            state = point.state
+            self.trainer.step_count, self._epoch, self._batch = state.step, state.epoch, state.batch
+            if self._best is not None:
+                self._best.record = state.best
         if point is None or self.trainer.step_count < self._total:
             self._log("start", images=len(self.inputs.labels), steps=self._total)
         with StopRequest() as stop, tqdm(
-            total=self._total,
-            initial=self.trainer.step_count,
-            desc="training",
-            unit="step",
-            disable=not self._progress,
+            total=self._total, initial=self.trainer.step_count, desc="training", unit="step", disable=not self._progress
         ) as bar:
             while self.trainer.step_count < self._total:
                 if not self._epoch_of_steps(bar, stop):
@@ -74,12 +73,6 @@ class TrainingLoop:
                     return
         if self._run is not None and not self._run.progress()[2]:
             self._log("end")
-
-    def _go_on(self, point: ResumePoint) -> None:
-        state = point.state
-        self.trainer.step_count, self._epoch, self._batch = state.step, state.epoch, state.batch
-        if self._best is not None:
-            self._best.record = state.best
 
     def _epoch_of_steps(self, bar: tqdm, stop: StopRequest) -> bool:
         """Whether the epoch, or what was left of it, came to its end, or training to its own."""
@@ -128,49 +121,33 @@ class TrainingLoop:
         """A checkpoint of the place between two steps; the best and the newest ones stay."""
         if self._run is None:
             return
-        run, trainer, best = self._run, self.trainer, self._best.record if self._best is not None else None
+        run, trainer, train = self._run, self.trainer, self.config.train
+        best = self._best.record if self._best is not None else None
+        place: Dict[str, Any] = {"step": trainer.step_count, "epoch": self._epoch}
         counts: Dict[str, int] = {}
         arrays: Dict[str, mx.nd.NDArray] = {}
         if not trainer.worker.updates_on_server:
             counts, arrays = optimizer_state(trainer.optimizer, trainer.detector.collect_learned())
-        state = TrainingState(
-            step=trainer.step_count,
-            epoch=self._epoch,
-            batch=self._batch,
-            seed=self.config.train.seed,
-            optimizer=self.config.train.optimizer,
-            update_counts=counts,
-            arrays=arrays,
-            best=best,
-        )
-        path = save_checkpoint(
-            run.checkpoints, trainer.detector, step=state.step, epoch=state.epoch, state=state, config=self.config
-        )
+        optimizer: Dict[str, Any] = {"optimizer": train.optimizer, "update_counts": counts, "arrays": arrays}
+        state = TrainingState(batch=self._batch, seed=train.seed, best=best, **place, **optimizer)
+        path = save_checkpoint(run.checkpoints, trainer.detector, state=state, config=self.config, **place)
         if best is not None and best["step"] == state.step:
             write_json(run.folder / BEST, best)
         heartbeat.tell(checkpoint=path)
         self._log("checkpoint", folder=path.name)
-        prune(
-            run.checkpoints,
-            keep=self.config.train.keep_checkpoints,
-            step=state.step,
-            spare=[best["checkpoint"]] if best else [],
-        )
+        spare = [best["checkpoint"]] if best else []
+        prune(run.checkpoints, keep=train.keep_checkpoints, step=state.step, spare=spare)
 
     def _stop(self, stop: StopRequest) -> None:
         self._save()
         self._log("interrupted", signal=stop.name or "another worker's")
         if self._run is not None:
-            print(
-                f"{stop.name or 'another worker was asked to stop'}: stopped after step {self.trainer.step_count}; "
-                "the same command with --resume auto goes on from there",
-                file=sys.stderr,
-            )
+            what = f"{stop.name or 'another worker was asked to stop'}: stopped after step {self.trainer.step_count}"
+            print(f"{what}; the same command with --resume auto goes on from there", file=sys.stderr)
 
     def _save_failed_batch(self, batch: Batch, indices: List[int]) -> Path:
         """Save what a step was fed: the arrays of the batch, and which image each row is."""
-        labels = [self.inputs.labels[index] for index in indices]
-        names = [f"{one.case} {one.place}" for one in labels]
+        names = [f"{one.case} {one.place}" for one in (self.inputs.labels[index] for index in indices)]
         path = self._folder / f"failed-step-{self.trainer.step_count + 1:08d}-rank-{self.trainer.worker.rank}.npz"
         arrays = dict(vars(batch))
         arrays["draws"] = arrays.pop("random_numbers")  # its name in the files of earlier versions
@@ -203,9 +180,6 @@ class LossMeter:
     def flush(self) -> Dict[str, Any]:
         """``losses`` (means over the steps) and ``images_per_second``; starts anew."""
         speed = self._images / max(time.monotonic() - self._since, 1e-9)
-        record = {
-            "losses": {name: value / self._steps for name, value in self._sums.items()},
-            "images_per_second": round(speed, 3),
-        }
+        means = {name: value / self._steps for name, value in self._sums.items()}
         self._start()
-        return record
+        return {"losses": means, "images_per_second": round(speed, 3)}

@@ -28,11 +28,9 @@ from gluon_liver.config.schema import Config
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.nets import TrainingNet
 
-from .mirror import VIEWS, mirror_blocks, training_symbol
+from .mirror import INPUTS, VIEWS, mirror_blocks, training_symbol
 
 MIB = 2**20
-# arrays of a parameter's size that MXNet's optimisers keep for each parameter
-OPTIMIZER_STATES = {"sgd": 1, "adam": 2}
 NOTES = """\
 Mirrored: bottlenecks run again in the backward pass (train.mirror: true).
 Left out of the plan:
@@ -50,28 +48,18 @@ Left out of the plan:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Bytes of one training step on one device.
+    """Bytes of one training step on one device."""
 
-    Attributes
-    ----------
-    parameters, gradients: what is learned and its gradients.
-    optimizer: its state, SGD's momentum or Adam's two moments.
-    constants: running statistics and arrays that are never learned (anchors).
-    batch: the inputs, and the gradients of the losses with respect to the graph's outputs.
-    maps: MXNet's plan for all other arrays of forward and backward, in whole MiB (rounded down).
-    kept: output of the forward graph -> bytes that the backward pass reads, before the planner's sharing and without
-        an operator's hidden outputs (batch statistics, masks).
-    mirrored: whether the bottlenecks are recomputed (:func:`mirror_blocks`).
-    """
-
-    parameters: int
+    parameters: int  # what is learned
     gradients: int
-    optimizer: int
-    constants: int
-    batch: int
-    maps: int
+    optimizer: int  # its state, SGD's momentum or Adam's two moments
+    constants: int  # running statistics and arrays that are never learned (anchors)
+    batch: int  # the inputs, and the gradients of the losses with respect to the graph's outputs
+    maps: int  # MXNet's plan for all other arrays of forward and backward, in whole MiB (rounded down)
+    # output of the forward graph -> bytes that the backward pass reads, before the planner's sharing and without an
+    # operator's hidden outputs (batch statistics, masks)
     kept: Mapping[str, int]
-    mirrored: bool = False
+    mirrored: bool = False  # whether the bottlenecks are recomputed (mirror_blocks)
 
     @property
     def total(self) -> int:
@@ -80,30 +68,22 @@ class MemoryPlan:
 
     def kept_by_part(self) -> Dict[str, int]:
         """``kept`` summed over the parts of the network (``backbone_block1``, ``rpn``, ...), the largest first."""
-        parts: Dict[str, int] = {}
+        parts: Counter = Counter()
         for name, size in self.kept.items():
-            part = _part(name)
-            parts[part] = parts.get(part, 0) + size
-        return dict(sorted(parts.items(), key=lambda item: (-item[1], item[0])))
-
-    def text(self, limit_bytes: int) -> str:
-        """The plan as a table that ends with what is left of the limit, or by how much it is exceeded."""
-        return format_plans([self], limit_bytes)
+            # backbone_block1_bottleneck0_conv0_fwd -> backbone_block1
+            words = name.split("_")
+            parts["_".join(words[:2]) if words[0] == "backbone" else words[0].split(":")[0]] += size
+        return _largest_first(parts)
 
 
 def format_plans(plans: Sequence[MemoryPlan], limit_bytes: int, *, largest: int = 8) -> str:
-    """Plans of one network side by side, in MiB, with the ``largest`` parts of what backward reads."""
+    """Plans of one network side by side, in MiB: what is left of the limit, or by how much it is exceeded, and the
+    ``largest`` parts of what backward reads."""
     rows: List[Tuple[str, Sequence[str]]] = [("MiB", ["mirrored" if plan.mirrored else "plain" for plan in plans])]
-    parts = [
-        ("parameters", "parameters"),
-        ("gradients", "gradients"),
-        ("optimiser state", "optimizer"),
-        ("running statistics, constants", "constants"),
-        ("batch, gradients of outputs", "batch"),
-        ("maps and their gradients", "maps"),
-        ("total", "total"),
-    ]
-    rows += [(label, [_mib(getattr(plan, field)) for plan in plans]) for label, field in parts]
+    parts = {"optimizer": "optimiser state", "constants": "running statistics, constants"}
+    parts.update(batch="batch, gradients of outputs", maps="maps and their gradients")
+    for field in "parameters gradients optimizer constants batch maps total".split():
+        rows.append((parts.get(field, field), [_mib(getattr(plan, field)) for plan in plans]))
     rows.append(("limit", [_mib(limit_bytes)] * len(plans)))
     rows.append(("", ["fits" if plan.total <= limit_bytes else "TOO LARGE" for plan in plans]))
     rows.append(("left, or exceeded by (-)", [_mib(limit_bytes - plan.total) for plan in plans]))
@@ -131,17 +111,11 @@ def memory_plan(
     names = [f"class{number}" for number in range(classes)]
     detector = make_detector(config, classes=names, phases=phases, context=mx.cpu())
     boxes, size = config.network.head.max_boxes, config.data.size
-    shapes = {
-        "image": (batch_size, phases, 1, config.data.slices, size, size),
-        "gt_boxes": (batch_size, boxes, 4),
-        "gt_labels": (batch_size, boxes),
-        "random_numbers": (batch_size, detector.random_number_count),
-    }
-    if phases > 1:
-        shapes["present"] = (batch_size, phases)
-    states = OPTIMIZER_STATES[config.train.optimizer]
-    if config.train.optimizer == "sgd" and config.train.momentum == 0:
-        states = 0
+    one_image = [(phases, 1, config.data.slices, size, size), (boxes, 4), (boxes,), (detector.random_number_count,)]
+    one_image += [(phases,)] if phases > 1 else []
+    shapes = {name: (batch_size, *shape) for name, shape in zip(INPUTS, one_image)}
+    # arrays of a parameter's size that MXNet's optimisers keep for each parameter: SGD's momentum or Adam's moments
+    states = 2 if config.train.optimizer == "adam" else int(config.train.momentum > 0)
     return plan_symbol(
         training_symbol(TrainingNet(detector, batch_size=batch_size), list(shapes)),
         shapes,
@@ -213,13 +187,11 @@ def _kept(symbol: mx.sym.Symbol, shapes: Mapping[str, Sequence[int]], graph: str
                     # Gluon numbers the nets of a process: detector0_, detector1_, ...
                     short = re.sub(r"^(\w*detector|trainingnet)\d+_", "", entry[0])
                     kept[f"{short}:{entry[1]}" if entry[1] else short] = sizes[entry]
-    return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
+    return _largest_first(kept)
 
 
-def _part(name: str) -> str:
-    """``backbone_block1_bottleneck0_conv0_fwd`` -> ``backbone_block1``."""
-    words = name.split("_")
-    return "_".join(words[:2]) if words[0] == "backbone" else words[0].split(":")[0]
+def _largest_first(sizes: Mapping[str, int]) -> Dict[str, int]:
+    return dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _bytes(array: mx.nd.NDArray) -> int:

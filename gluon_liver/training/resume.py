@@ -22,20 +22,9 @@ AUTO = "auto"
 CHANGEABLE = frozenset(
     "train." + name
     for name in (
-        "learning_rate",
-        "momentum",
-        "weight_decay",
-        "epochs",
-        "decay_epochs",
-        "decay_factor",
-        "warmup_steps",
-        "clip_norm",
-        "mirror",
-        "log_every",
-        "checkpoint_every",
-        "checkpoint_steps",
-        "keep_checkpoints",
-    )
+        "learning_rate momentum weight_decay epochs decay_epochs decay_factor warmup_steps clip_norm mirror log_every "
+        "checkpoint_every checkpoint_steps keep_checkpoints"
+    ).split()
 )
 
 
@@ -60,13 +49,18 @@ def find_resume_point(out: Path, choice: str, config: Config, dataset: Dataset) 
     if choice == AUTO and not has_checkpoint(out):
         return None
     run = Run.open(out)
-    checkpoint, passed_over = (
-        newest_intact(run.checkpoints, resumable=True) if choice == AUTO else (_chosen(run, choice), [])
-    )
-    if checkpoint is None:
-        raise RunError(f"{run.checkpoints}: no checkpoint is intact: {'; '.join(passed_over)}")
+    passed_over: List[str] = []
+    if choice == AUTO:
+        checkpoint, passed_over = newest_intact(run.checkpoints, resumable=True)
+        if checkpoint is None:
+            raise RunError(f"{run.checkpoints}: no checkpoint is intact: {'; '.join(passed_over)}")
+    else:
+        checkpoint = _chosen(run, choice)
     state = load_state(checkpoint)
-    _check_data(run, dataset)
+    for key, value in dataset.training_record().items():
+        if run.environment.get(key) != value:
+            what = f"{key.replace('_', ' ')} from what {run.folder} was trained on"
+            raise DatasetError(f"{dataset.folder} differs in {what}: give the same --data, or start a new run")
     return ResumePoint(run.with_config(config), checkpoint, state, passed_over, changes(run.config, config))
 
 
@@ -79,10 +73,8 @@ def changes(before: Config, after: Config) -> Dict[str, Tuple[Any, Any]]:
         fixed.append("train.momentum")  # without momentum the optimiser has no state to go on with
     if fixed:
         was, now = changed[fixed[0]]
-        raise ConfigError(
-            f"--resume: {fixed[0]} was {was} when the run was started and is {now} now; only parallel.* and "
-            f"{', '.join(sorted(CHANGEABLE))} may change"
-        )
+        what = f"{fixed[0]} was {was} when the run was started and is {now} now"
+        raise ConfigError(f"--resume: {what}; only parallel.* and {', '.join(sorted(CHANGEABLE))} may change")
     return changed
 
 
@@ -90,7 +82,10 @@ def restore_run_folder(point: ResumePoint) -> None:
     """Make the run folder say what it said at the checkpoint, and log where and with what it goes on."""
     run, state = point.run, point.state
     save_config(run.config, run.folder / "config.yaml")
-    end_last_line(run.folder / "log.jsonl")
+    log = run.folder / "log.jsonl"
+    if log.exists():
+        # a kill or a full disk may have left a record without its end: the next one would be written behind it
+        os.truncate(str(log), log.read_bytes().rfind(b"\n") + 1)
     best = run.folder / BEST
     if state.best is not None and (run.checkpoints / state.best["checkpoint"]).is_dir():
         write_json(best, state.best)
@@ -107,12 +102,6 @@ def restore_run_folder(point: ResumePoint) -> None:
     )
 
 
-def end_last_line(path: Path) -> None:
-    """Cut off a record that a kill or a full disk left without its end: the next one would be written behind it."""
-    if path.exists():
-        os.truncate(str(path), path.read_bytes().rfind(b"\n") + 1)
-
-
 def _chosen(run: Run, choice: str) -> Path:
     path = Path(choice)
     if not path.is_dir():
@@ -122,15 +111,6 @@ def _chosen(run: Run, choice: str) -> Path:
     if path.parent.resolve() != run.checkpoints.resolve():
         raise RunError(f"--resume {choice}: it is not a checkpoint of {run.folder}")
     return path
-
-
-def _check_data(run: Run, dataset: Dataset) -> None:
-    for key, value in dataset.training_record().items():
-        if run.environment.get(key) != value:
-            raise DatasetError(
-                f"{dataset.folder} differs in {key.replace('_', ' ')} from what {run.folder} was trained on: give the "
-                "same --data, or start a new run"
-            )
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:

@@ -68,7 +68,7 @@ def train(
         elif worker.leads:
             Run.check_new(out, dataset=dataset)
         point = find_resume_point(out, resume, config, dataset) if resume is not None else None
-        trainer = _make_trainer(config, dataset, inputs, worker, contexts, point)
+        trainer = _make_trainer(dataset, inputs, worker, contexts, point)
         records = _start_weights(trainer, pretrained, flow, progress=progress) if point is None else {}
         loop = TrainingLoop(trainer, inputs, best=_best_epoch(trainer, dataset), steps=steps, progress=progress)
         if not worker.leads:
@@ -98,7 +98,6 @@ def _join_workers(config: Config) -> Tuple[List[mx.Context], Worker]:
 
 
 def _make_trainer(
-    config: Config,
     dataset: Dataset,
     inputs: TrainingInputs,
     worker: Worker,
@@ -106,15 +105,10 @@ def _make_trainer(
     point: Optional[ResumePoint],
 ) -> DetectorTrainer:
     """The trainer, set to the checkpoint where training goes on from one."""
-    step = point.state.step if point is not None else 0
-    trainer = DetectorTrainer(
-        config,
-        classes=dataset.classes,
-        phases=dataset.input_phases(config),
-        contexts=contexts,
-        worker=worker,
-        schedule=async_schedule(config.train, per_epoch=inputs.steps_per_epoch, worker=worker, step=step),
-    )
+    config, step = inputs.config, point.state.step if point is not None else 0
+    schedule = async_schedule(config.train, per_epoch=inputs.steps_per_epoch, worker=worker, step=step)
+    data: Dict[str, Any] = {"classes": dataset.classes, "phases": dataset.input_phases(config)}
+    trainer = DetectorTrainer(config, contexts=contexts, worker=worker, schedule=schedule, **data)
     if point is not None:
         _restore_weights(trainer, point)
     return trainer

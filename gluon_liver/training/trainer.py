@@ -9,7 +9,7 @@ with frozen BatchNorm it does not matter how the step was parted. Live BatchNorm
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import mxnet as mx
 from mxnet import autograd, gluon
@@ -58,12 +58,13 @@ class DetectorTrainer:
         if config.parallel.accumulate > 1:
             for parameter in self._learned:
                 parameter.grad_req = "add"
-        self.optimizer = gluon.Trainer(
-            self._learned,
-            config.train.optimizer,
-            _optimizer_options(config.train, schedule),
-            **worker.trainer_options(config.parallel),
-        )
+        options: Dict[str, Any] = {"wd": config.train.weight_decay}
+        if config.train.optimizer == "sgd":
+            options["momentum"] = config.train.momentum
+        if schedule is not None:
+            options["lr_scheduler"] = schedule
+        kvstore = worker.trainer_options(config.parallel)
+        self.optimizer = gluon.Trainer(self._learned, config.train.optimizer, options, **kvstore)
         if config.parallel.amp:
             amp.init_trainer(self.optimizer)
 
@@ -121,13 +122,12 @@ class DetectorTrainer:
         else:
             autograd.backward(totals)
 
-    def _parts(self, batch: Batch) -> Iterator[List[Batch]]:
+    def _parts(self, batch: Batch) -> List[List[Batch]]:
         """For each accumulated part the batches of the devices."""
         devices = len(self.contexts)
         pieces = even_parts(range(len(batch)), self.config.parallel.accumulate * devices)
         batches = [batch.part(piece[0], piece[-1] + 1) for piece in pieces]
-        for first in range(0, len(batches), devices):
-            yield batches[first : first + devices]
+        return [batches[first : first + devices] for first in range(0, len(batches), devices)]
 
     def _forward(self, batch: Batch, context: mx.Context) -> Tuple[Mapping[str, mx.nd.NDArray], Optional[MirroredNet]]:
         inputs = [batch.images, batch.gt_boxes, batch.gt_labels, batch.random_numbers]
@@ -154,8 +154,9 @@ class DetectorTrainer:
         """Scale the gradient, on all devices, to ``train.clip_norm`` at most; returns its length before."""
         if self.config.parallel.amp:
             return 0.0  # not finite in steps that the loss scaler leaves out
-        norm = _length([parameter.grad(self.contexts[0]) for parameter in self._learned])
-        limit = self.config.train.clip_norm
+        gradients = [parameter.grad(self.contexts[0]) for parameter in self._learned]
+        squares = mx.nd.multi_sum_sq(*gradients, num_arrays=len(gradients)).asnumpy()
+        norm, limit = math.sqrt(float(squares.sum(dtype="float64"))), self.config.train.clip_norm
         if limit is not None and limit < norm < math.inf:
             for parameter in self._learned:
                 for gradient in parameter.list_grad():
@@ -167,11 +168,8 @@ class DetectorTrainer:
         if not math.isfinite(norm):
             broken.append("the gradient")
         if broken:
-            what = " and ".join(broken) + (" is" if len(broken) == 1 else " are")
-            raise TrainingError(
-                f"step {self.step_count + 1}: {what} not finite; nothing was updated. Lower train.learning_rate or set "
-                "train.clip_norm"
-            )
+            what = " and ".join(broken) + (" is" if len(broken) == 1 else " are") + " not finite; nothing was updated"
+            raise TrainingError(f"step {self.step_count + 1}: {what}. Lower train.learning_rate or set train.clip_norm")
 
 
 def learning_rate(config: TrainConfig, *, step: int, per_epoch: int) -> float:
@@ -181,18 +179,3 @@ def learning_rate(config: TrainConfig, *, step: int, per_epoch: int) -> float:
     if step < config.warmup_steps:
         rate *= 0.1 + 0.9 * step / config.warmup_steps
     return rate
-
-
-def _length(gradients: List[mx.nd.NDArray]) -> float:
-    """Of all gradients together, in double precision over the arrays."""
-    squares = mx.nd.multi_sum_sq(*gradients, num_arrays=len(gradients))
-    return math.sqrt(float(squares.asnumpy().sum(dtype="float64")))
-
-
-def _optimizer_options(config: TrainConfig, schedule: Optional[mx.lr_scheduler.LRScheduler]) -> Dict[str, Any]:
-    options: Dict[str, Any] = {"wd": config.weight_decay}
-    if config.optimizer == "sgd":
-        options["momentum"] = config.momentum
-    if schedule is not None:
-        options["lr_scheduler"] = schedule
-    return options

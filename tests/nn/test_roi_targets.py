@@ -4,6 +4,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from gluon_liver.config.network import HeadConfig
 from gluon_liver.nn.random_numbers import RandomNumbers, apply_dropout
 from gluon_liver.nn.roi_targets import RoiSampler
 
@@ -36,7 +37,7 @@ def test_the_sampling_is_numpys(boxes, scored):
     truth[:, :boxes] = rois[:, :boxes] + 1  # some proposals fit
     scores = np.where(np.arange(12) < scored, 0.5, -1.0)[None, :, None].repeat(2, axis=0)
     keys = rng.uniform(size=(2, 15)).astype(np.float32)
-    sampler = RoiSampler(batch_size=2, samples=8, positive_iou=0.5, positive_ratio=0.25)
+    sampler = RoiSampler(HeadConfig(samples=8), batch_size=2)
     found = [out.asnumpy() for out in sampler(*(mx.nd.array(array) for array in (rois, scores, truth, keys)))]
     for image in range(2):
         expected = sampled(rois[image], scores[image, :, 0], truth[image], keys[image], 8, 2)
@@ -52,7 +53,7 @@ def test_the_sampling_is_numpys(boxes, scored):
 
 def test_no_candidate_is_taken_twice():
     rois = np.arange(40.0).reshape(1, 10, 4) * [1, 1, 1.5, 1.5]
-    sampler = RoiSampler(batch_size=1, samples=10, positive_iou=0.5, positive_ratio=0.5)
+    sampler = RoiSampler(HeadConfig(samples=10, positive_ratio=0.5), batch_size=1)
     arrays = rois, np.ones((1, 10, 1)), -np.ones((1, 2, 4)), np.random.default_rng(0).uniform(size=(1, 12))
     found = sampler(*map(mx.nd.array, arrays))[0].asnumpy()[0]
     assert sorted(map(tuple, found)) == sorted(map(tuple, rois[0]))

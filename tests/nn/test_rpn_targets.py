@@ -2,19 +2,18 @@
 
 import numpy as np
 
+from gluon_liver.config.network import RPNConfig
 from gluon_liver.nn.rpn_targets import assign_anchors
 from gluon_liver.structures.boxes import encode_boxes
 
 ANCHORS = np.array(
     [[0, 0, 10, 10], [10, 0, 20, 10], [0, 10, 10, 20], [10, 10, 20, 20], [-5, 0, 5, 10], [12, 12, 28, 28]], np.float64
 )
-OPTIONS = {"size": (20, 20), "samples": 8, "positive_ratio": 0.5, "positive_iou": 0.7, "negative_iou": 0.3}
 
 
-def assign(boxes, **changes):
-    options = dict(OPTIONS, rng=np.random.default_rng(0))
-    options.update(changes)
-    return assign_anchors(ANCHORS, np.array(boxes, np.float64).reshape(-1, 4), **options)
+def assign(boxes, *, size=(20, 20), seed=0, samples=8, **config):
+    boxes, config = np.array(boxes, np.float64).reshape(-1, 4), RPNConfig(samples=samples, **config)
+    return assign_anchors(ANCHORS, boxes, config, size=size, rng=np.random.default_rng(seed))
 
 
 def test_exact_box_is_positive_and_border_anchors_are_ignored():
@@ -50,7 +49,7 @@ def test_sampling_keeps_the_counts():
 
 
 def test_same_generator_same_sample():
-    first, second = (assign([], samples=2, rng=np.random.default_rng(7))[0] for _ in range(2))
+    first, second = (assign([], samples=2, seed=7)[0] for _ in range(2))
     assert np.array_equal(first, second)
 
 

@@ -130,10 +130,9 @@ def seeded_targets(detector, config):
         corners = rng.uniform(2, SIZE - 26, (count, 2))
         boxes[image, :count] = np.concatenate([corners, corners + rng.uniform(10, 24, (count, 2))], axis=1)
         labels[image, :count] = rng.integers(0, len(detector.classes), count)
-    names = "samples positive_ratio positive_iou negative_iou".split()
-    options = dict({name: getattr(config.network.rpn, name) for name in names}, size=(SIZE, SIZE), rng=rng)
+    rpn, anchors = config.network.rpn, detector.anchors()
     truth = (image_boxes[kinds >= 0] for image_boxes, kinds in zip(boxes, labels))
-    assigned = [assign_anchors(detector.anchors(), image_boxes, **options) for image_boxes in truth]
+    assigned = [assign_anchors(anchors, image_boxes, rpn, size=(SIZE, SIZE), rng=rng) for image_boxes in truth]
     rpn_labels, rpn_targets, _ = map(np.stack, zip(*assigned))
     numbers = rng.random((BATCH, detector.random_number_count), np.float32)
     return dict(gt_boxes=boxes, gt_labels=labels, draws=numbers, rpn_labels=rpn_labels, rpn_targets=rpn_targets)

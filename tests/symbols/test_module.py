@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.commands import main
+from gluon_liver.config.network import RPNConfig
 from gluon_liver.data.open import TASKS
 from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
@@ -43,7 +44,7 @@ def test_anchors_are_assigned_as_on_the_gluon_side(boxes):
     truth = np.concatenate([centres, centres + rng.uniform(8, 24, (boxes, 2))], axis=1).astype(np.float32)
     rpn = {"samples": 33, "positive_ratio": 0.5, "positive_iou": 0.6, "negative_iou": 0.3}
     found = symbol_anchors.assign_anchors(anchors, truth, 64, rpn, np.random.RandomState(0))
-    wanted = assign_anchors(anchors, truth, size=(64, 64), rng=np.random.RandomState(0), **rpn)
+    wanted = assign_anchors(anchors, truth, RPNConfig(**rpn), size=(64, 64), rng=np.random.RandomState(0))
     assert np.array_equal(found[0], wanted[0]) and (found[0] >= 0).sum() == 33 and bool(boxes) == (found[0] == 1).any()
     assert np.allclose(found[1], wanted[1], atol=1e-6)
 

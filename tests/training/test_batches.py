@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gluon_liver.config.network import RPNConfig
+from gluon_liver.config.network import HeadConfig, NetworkConfig, RPNConfig
 from gluon_liver.data.images import normalise
 from gluon_liver.data.samples import Sample
 from gluon_liver.training.batches import make_batch
@@ -19,8 +19,7 @@ def batch(samples, seeds):
     return make_batch(
         samples,
         anchors=ANCHORS,
-        rpn=RPNConfig(samples=8),
-        max_boxes=3,
+        network=NetworkConfig(rpn=RPNConfig(samples=8), head=HeadConfig(max_boxes=3)),
         rngs=[np.random.default_rng(seed) for seed in seeds],
         random_numbers=np.zeros((len(samples), 5), np.float32),
     )

@@ -10,7 +10,7 @@ import pytest
 from gluon_liver.commands import main
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.nets import TrainingNet
-from gluon_liver.training.memory_plan import MIB, MemoryPlan, memory_plan, plan_symbol
+from gluon_liver.training.memory_plan import MIB, MemoryPlan, format_plans, memory_plan, plan_symbol
 from gluon_liver.training.mirror import mirror_blocks, training_symbol
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,10 +127,11 @@ def test_plan_of_a_detector_grows_with_its_input(make_config, monkeypatch):
 
 def test_text_says_by_how_much_a_plan_does_not_fit():
     assert PLAN.total == 10 * MIB
-    lines = PLAN.text(8 * MIB).splitlines()
+    lines = format_plans([PLAN], 8 * MIB).splitlines()
     assert any("TOO LARGE" in line for line in lines)
     assert [line.split()[-1] for line in lines if line.startswith("left, or exceeded")] == ["-2"]
-    assert "fits" in PLAN.text(10 * MIB) and "TOO LARGE" not in PLAN.text(10 * MIB)
+    enough = format_plans([PLAN], 10 * MIB)
+    assert "fits" in enough and "TOO LARGE" not in enough
 
 
 @pytest.mark.slow

@@ -78,8 +78,7 @@ def batch_of(trainer, phases):
     return samples, make_batch(
         samples,
         anchors=trainer.anchors,
-        rpn=config.network.rpn,
-        max_boxes=config.network.head.max_boxes,
+        network=config.network,
         rngs=[np.random.default_rng(seed) for seed in range(2)],
         random_numbers=rng.random((2, trainer.detector.random_number_count), np.float32),
     )

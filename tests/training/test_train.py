@@ -138,12 +138,7 @@ def test_shuffled_labels_are_the_same_boxes_on_other_images(tiny_dataset, make_c
 
 def test_learning_rate_by_hand(make_config):
     config = make_config(
-        **{
-            "train.learning_rate": 0.01,
-            "train.batch_size": 4,
-            "train.warmup_steps": 10,
-            "train.decay_epochs": [2, 3],
-        }
+        **{"train.learning_rate": 0.01, "train.batch_size": 4, "train.warmup_steps": 10, "train.decay_epochs": [2, 3]}
     ).train
     rates = [learning_rate(config, step=step, per_epoch=20) for step in (0, 5, 10, 39, 40, 60)]
     assert np.allclose(rates, [0.004, 0.022, 0.04, 0.04, 0.004, 0.0004])
