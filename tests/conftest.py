@@ -30,6 +30,7 @@ TINY = {
     "network": {"width": 0.125, "rpn": RPN, "head": HEAD},
     "train": TRAIN,
 }
+PHASES = ("non_contrast", "arterial", "delayed")
 
 
 def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
@@ -74,6 +75,12 @@ def change_json(path, **entries):
 def tiny_data(tmp_path_factory):
     """Folder of prepared data; do not change it."""
     return write_dataset(tmp_path_factory.mktemp("tiny") / "data")
+
+
+@pytest.fixture(scope="session")
+def phase_data(tmp_path_factory):
+    """Data of three phases, the last of which the last study lacks; do not change it."""
+    return CTDataset.open(str(write_dataset(tmp_path_factory.mktemp("phases") / "data", phases=PHASES)))
 
 
 @pytest.fixture

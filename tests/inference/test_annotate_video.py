@@ -32,9 +32,8 @@ class FakeStream:
             raise KeyboardInterrupt
         if self.count == self.fail_at:
             raise RunError("no numbers")
-        found = Detections(np.array([[20, 30, 60, 70]], np.float32), np.array([0.9]), np.array([0]))
-        flow = np.zeros((16, 20, 2)) + np.array([40.0, 0.0]) if self.flow else None
-        return StreamResult(found, flow)
+        tumor = Detections(np.array([[20, 30, 60, 70]], np.float32), np.array([0.9]), np.array([0]))
+        return StreamResult(tumor, np.zeros((16, 20, 2)) + np.array([40.0, 0.0]) if self.flow else None)
 
 
 def frames(count=5):
@@ -42,13 +41,12 @@ def frames(count=5):
 
 
 def read(path):
-    capture = cv2.VideoCapture(str(path))
-    found = []
+    capture, pictures = cv2.VideoCapture(str(path)), []
     while True:
-        good, frame = capture.read()
+        good, picture = capture.read()
         if not good:
-            return found
-        found.append(frame[..., ::-1])
+            return pictures
+        pictures.append(picture[..., ::-1])
 
 
 def test_every_frame_is_written_with_its_box_and_flow(tmp_path):
@@ -112,23 +110,20 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, full_disk):
 
 
 class Interrupting:
-    """A writer that Ctrl-C meets right after its last frame was taken."""
+    """A writer that Ctrl-C meets right after its third frame was taken."""
 
-    def __init__(self, writer, last):
-        self.writer, self.left = writer, last
+    def __init__(self, writer):
+        self.writer, self.release, self.count = writer, writer.release, 0
 
     def write(self, picture):
         self.writer.write(picture)
-        self.left -= 1
-        if not self.left:
+        self.count += 1
+        if self.count == 3:
             raise KeyboardInterrupt
-
-    def release(self):
-        self.writer.release()
 
 
 def test_an_interrupt_between_a_frame_and_its_count_loses_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(watch_module, "open_writer", lambda *a, **k: Interrupting(open_writer(*a, **k), 3))
+    monkeypatch.setattr(watch_module, "open_writer", lambda *a, **k: Interrupting(open_writer(*a, **k)))
     result = watch(frames(), FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
     assert result.interrupted and len(read(tmp_path / "a.mp4")) == 3
 
@@ -152,10 +147,6 @@ def test_a_region_is_refused_where_the_file_tells_its_own(tmp_path, command, cap
     assert command(write_us(tmp_path / "none.dcm", pixels), *region) == 0
 
 
-def rate_of(path):
-    return cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS)
-
-
 def test_the_rate_is_the_recordings_unless_given(tmp_path, command):
     pixels = np.zeros((3, 40, 60, 3), np.uint8)
     video = write_video(tmp_path / "v.avi", pixels)
@@ -163,7 +154,7 @@ def test_the_rate_is_the_recordings_unless_given(tmp_path, command):
     silent = write_us(tmp_path / "s.dcm", pixels)
     for source, options, rate in ((video, (), 10), (dicom, (), 12.5), (silent, (), 25), (video, ("--fps", 8), 8)):
         assert command(source, *options) == 0
-        assert rate_of(tmp_path / "a.mp4") == pytest.approx(rate)
+        assert cv2.VideoCapture(str(tmp_path / "a.mp4")).get(cv2.CAP_PROP_FPS) == pytest.approx(rate)
         (tmp_path / "a.mp4").unlink()
     assert command(video, "--fps", 0) == 2
 

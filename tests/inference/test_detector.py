@@ -11,39 +11,23 @@ from gluon_liver.training.train import train
 
 
 def test_rows_become_stored_boxes():
-    rows = np.array(
-        [
-            [-1, -1, -1, -1, -1, -1],
-            [2, 0.4, 10, 20, 30, 40],
-            [0, 0.9, -8, 4, 1000, 60],
-            [1, 0.5, 500, 4, 600, 8],  # outside of the stored image
-        ],
-        np.float32,
-    )
-    found = stored_boxes(rows, scale=2.0, shape=(20, 100))
-    assert found.boxes.tolist() == [[0, 2, 100, 20], [5, 10, 15, 20]]
-    assert np.allclose(found.scores, [0.9, 0.4]) and found.labels.tolist() == [0, 2]
+    outside = [1, 0.5, 500, 4, 600, 8]  # of the stored image
+    rows = [[-1] * 6, [2, 0.4, 10, 20, 30, 40], [0, 0.9, -8, 4, 1000, 60], outside]
+    stored = stored_boxes(np.array(rows, np.float32), scale=2.0, shape=(20, 100))
+    assert stored.boxes.tolist() == [[0, 2, 100, 20], [5, 10, 15, 20]]
+    assert np.allclose(stored.scores, [0.9, 0.4]) and stored.labels.tolist() == [0, 2]
 
 
 @pytest.mark.slow
 def test_a_trained_network_finds_what_it_was_trained_on(tiny_dataset, make_config, tmp_path):
     """Targets, sampling, losses, decoding and scaling agree: any one of them wrong, and the boxes do not come back."""
-    config = make_config(
-        **{
-            "train.epochs": 60,
-            "train.batch_size": 3,
-            "train.decay_epochs": [45],
-            "train.learning_rate": 0.001,
-            "data.size": 96,
-            "data.augment": {"flip": True},
-            "network.head.dropout": 0.0,
-        }
-    )
+    recipe = {"train.epochs": 60, "train.batch_size": 3, "train.decay_epochs": [45], "train.learning_rate": 0.001}
+    easy = {"data.size": 96, "data.augment": {"flip": True}, "network.head.dropout": 0.0}
+    config = make_config(**recipe, **easy)
     run = train(config, tiny_dataset, tmp_path / "run", progress=False)
     detector, _ = SliceDetector.from_run(run, context=mx.cpu())
-    results = detect_labelled(
-        detector, tiny_dataset, training_labels(config, tiny_dataset), batch_size=2, progress=False
-    )
+    labels = training_labels(config, tiny_dataset)
+    results = detect_labelled(detector, tiny_dataset, labels, batch_size=2, progress=False)
     summary = ct_summary(results, classes=tiny_dataset.classes, replicates=2)
     assert summary["ap50"]["mean"]["value"] > 0.9
     assert summary["top1"]["cyst"]["value"] == summary["top1"]["hcc"]["value"] == 1.0

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.ct_loader import OpenCase, ct_sample
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.inference.explanation import NO_RELATION, cells_in, read_relations, write_explanation
@@ -19,16 +18,14 @@ from gluon_liver.nn.relation_map import RelationNet
 from gluon_liver.report.paper_figures import Cells
 from gluon_liver.structures.detections import Detections
 from gluon_liver.training.train import train
-from tests.conftest import write_dataset
 
-PHASES = ("non_contrast", "arterial", "delayed")
 CASE, LACKING = "case-0000000000", "case-0000000003"
 BOX = [20.0, 28.0, 44.0, 52.0]  # holds the centres of cells 3, 4, 5 across and 4, 5, 6 down at stride 8
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return CTDataset.open(str(write_dataset(tmp_path_factory.mktemp("phases") / "data", phases=PHASES)))
+@pytest.fixture
+def data(phase_data):
+    return phase_data
 
 
 @pytest.fixture
@@ -49,32 +46,21 @@ def detections(*entries):
     return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores), np.array(labels, np.int32))
 
 
-def explain(detector, data, case, folder, *, found=None, lesions=(), labels=None):
+def explain(detector, data, case, folder, **changes):
+    """By default of a case with its labels, without detections and lesions."""
     folder.mkdir()
-    return write_explanation(
-        detector,
-        OpenCase.in_memory(data.study(case), detector.config.data),
-        folder,
-        shown=[one.at_score(0.5) for one in found or [detections()] * 3],
-        lesions=lesions,
-        labels=data.labels_by_slice(case) if labels is None else labels,
-        score_threshold=0.5,
-    )
+    options = {"detections": [detections()] * 3, "lesions": (), "labels": data.labels_by_slice(case), **changes}
+    open_case = OpenCase.in_memory(data.study(case), detector.config.data)
+    return write_explanation(detector, open_case, folder, score_threshold=0.5, **options)
 
 
-LESION = Lesion(
-    class_name="hcc",
-    score=0.9,
-    size_mm=LesionSize(24.0, 15.0),
-    centre_lps_mm=(0.0, 0.0, 0.0),
-    first_slice=0,
-    last_slice=2,
-    boxes=(
-        SliceBox(0, np.array([0.0, 0.0, 9.0, 9.0]), "hcc", 0.6),
-        SliceBox(1, np.array(BOX), "hcc", 0.9),
-        SliceBox(2, np.array([0.0, 0.0, 9.0, 9.0]), "cyst", 0.95),
-    ),
+BOXES = (
+    SliceBox(0, np.array([0.0, 0.0, 9.0, 9.0]), "hcc", 0.6),
+    SliceBox(1, np.array(BOX), "hcc", 0.9),
+    SliceBox(2, np.array([0.0, 0.0, 9.0, 9.0]), "cyst", 0.95),
 )
+PLACE = {"size_mm": LesionSize(24.0, 15.0), "centre_lps_mm": (0.0, 0.0, 0.0), "first_slice": 0, "last_slice": 2}
+LESION = Lesion(class_name="hcc", score=0.9, boxes=BOXES, **PLACE)
 
 
 def test_without_content_a_lesion_looks_at_its_own_place(detector, data, tmp_path):
@@ -123,13 +109,13 @@ def test_good_slices_stand_above_slices_with_a_false_positive(detector, data, tm
     labels = data.labels_by_slice(CASE)
     first, second = ((labels[index].boxes[0], int(labels[index].labels[0])) for index in (0, 1))
     elsewhere = np.array([0, 0, 5, 5], np.float32)
-    found = [
+    results = [
         detections((first[0], 0.9, first[1]), (elsewhere, 0.4, 0)),  # below the threshold: not judged
         detections((second[0], 0.8, second[1]), (elsewhere, 0.7, 0), (second[0], 0.6, (second[1] + 1) % 3)),
         detections((elsewhere, 0.95, 2)),
     ]
-    assert class_hits(found[1], labels[1].boxes, labels[1].labels).tolist() == [True, False, False]
-    note, entry = explain(detector, data, CASE, tmp_path / "out", found=found)
+    assert class_hits(results[1], labels[1].boxes, labels[1].labels).tolist() == [True, False, False]
+    note, entry = explain(detector, data, CASE, tmp_path / "out", detections=results)
     assert note == {"figure": 4, "file": None, "note": "no relation map: no lesion at score 0.5 and above"}
     assert [row["slices"] for row in entry["rows"]] == [[0], [2, 1]]
     counted = [entry[key] for key in ("labelled", "labelled_slices", "hits", "false_positives", "misses")]
@@ -147,8 +133,8 @@ def test_a_missed_lesion_and_a_second_detection_of_one(detector, data):
 
 def test_six_tiles_a_row_the_best_first(detector, data, tmp_path, monkeypatch):
     monkeypatch.setattr("gluon_liver.inference.explanation.TILES", 2)
-    found = [detections((BOX, score, 1)) for score in (0.6, 0.9, 0.8)]
-    _, entry = explain(detector, data, CASE, tmp_path / "out", found=found, labels={})
+    results = [detections((BOX, score, 1)) for score in (0.6, 0.9, 0.8)]
+    _, entry = explain(detector, data, CASE, tmp_path / "out", detections=results, labels={})
     (row,) = entry["rows"]
     assert row["slices"] == [1, 2] and row["title"].startswith("Not labelled") and "2 of 3" in row["title"]
     assert entry["labelled"] is False and "hits" not in entry and "false_positives" not in entry

@@ -6,12 +6,8 @@ from gluon_liver.inference.lesions import SliceBox, describe_lesion, join_slices
 from gluon_liver.structures.geometry import Geometry
 
 CLASSES = ("cyst", "hemangioma", "hcc")
-GEOMETRY = Geometry(
-    origin=(-100.0, -90.0, 50.0),
-    spacing=(5.0, 1.0, 0.8),
-    direction=((1, 0, 0), (0, 1, 0), (0, 0, 1)),
-    size=(20, 100, 100),
-)
+AXES = (1, 0, 0), (0, 1, 0), (0, 0, 1)
+GEOMETRY = Geometry(origin=(-100.0, -90.0, 50.0), spacing=(5.0, 1.0, 0.8), direction=AXES, size=(20, 100, 100))
 
 
 def box(index, corners, label=0, score=0.9):
@@ -48,9 +44,9 @@ def test_nothing_in_nothing_out():
 
 def test_size_place_and_class():
     lesion = [box(3, [10, 20, 30, 40], 2, 0.5), box(4, [10, 20, 40, 40], 2, 0.6), box(5, [10, 20, 30, 40], 1, 0.9)]
-    found = describe_lesion(lesion, geometry=GEOMETRY, classes=CLASSES).to_json()
-    assert found["class"] == "hcc" and found["score"] == 0.6  # 1.1 against 0.9
-    assert found["size_mm"] == {"in_plane": 24.0, "through_plane": 15.0}  # 30 px of 0.8 mm; 3 slices of 5 mm
+    described = describe_lesion(lesion, geometry=GEOMETRY, classes=CLASSES).to_json()
+    assert described["class"] == "hcc" and described["score"] == 0.6  # 1.1 against 0.9
+    assert described["size_mm"] == {"in_plane": 24.0, "through_plane": 15.0}  # 30 px of 0.8 mm; 3 slices of 5 mm
     # x: -100 + (25 - 0.5) * 0.8; y: -90 + (30 - 0.5) * 1.0; z: 50 + 4 * 5
-    assert found["centre_lps_mm"] == [-80.4, -60.5, 70.0]
-    assert (found["first_slice"], found["last_slice"]) == (3, 5)
+    assert described["centre_lps_mm"] == [-80.4, -60.5, 70.0]
+    assert (described["first_slice"], described["last_slice"]) == (3, 5)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import cv2
 import pytest
@@ -19,8 +20,24 @@ def study(tiny_data):
     return tiny_data / "studies" / "case-0000000003"
 
 
-def test_every_slice_is_read_and_drawn(tiny_run, study, tmp_path):
-    result = detect_study(tiny_run, study, tmp_path / "out", score_threshold=0.05, every_slice=True, progress=False)
+@pytest.fixture
+def detect(tiny_run, study, tmp_path):
+    """detect(explain=True): the tiny run on the study, into ``tmp_path``/out."""
+
+    def start(given=study, *, run=tiny_run, out=tmp_path / "out", **options):
+        return detect_study(run, given, out, progress=False, **options)
+
+    return start
+
+
+@pytest.fixture
+def copied_run(tiny_run, tmp_path):
+    """Folder of a run to change."""
+    return Path(shutil.copytree(str(tiny_run.folder), str(tmp_path / "run")))
+
+
+def test_every_slice_is_read_and_drawn(detect, tmp_path):
+    result = detect(score_threshold=0.05, every_slice=True)
     assert result["slices"] == 3
     names = sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir())
     assert names == ["slice-000.png", "slice-001.png", "slice-002.png"]
@@ -33,78 +50,63 @@ def test_every_slice_is_read_and_drawn(tiny_run, study, tmp_path):
     assert json.loads((tmp_path / "out" / "lesions.json").read_text()) == result
 
 
-def test_study_json_is_read_once(tiny_run, study, tmp_path, monkeypatch):
+def test_study_json_is_read_once(detect, study, monkeypatch):
     read, load = [], StudyRecord.load
     monkeypatch.setattr(StudyRecord, "load", lambda folder: read.append(folder.name) or load(folder))
-    detect_study(tiny_run, study, tmp_path / "out", explain=True, progress=False)
+    detect(explain=True)
     assert read.count(study.name) == 1
 
 
-def test_labelled_slices_are_drawn_without_a_detection(tiny_run, study, tmp_path):
-    detect_study(tiny_run, study, tmp_path / "out", score_threshold=0.999, progress=False)
+def test_labelled_slices_are_drawn_without_a_detection(detect, tmp_path):
+    detect(score_threshold=0.999)
     names = sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir())
     assert names == ["slice-000.png", "slice-001.png"]
 
 
-def test_refusals_leave_nothing(tiny_run, study, tmp_path):
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(InputError, match="exists"):
-        detect_study(tiny_run, study, tmp_path / "taken", progress=False)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError):
-        detect_study(tiny_run, tmp_path / "empty", tmp_path / "out", progress=False)
-    with pytest.raises(InputError):
-        detect_study(tiny_run, tmp_path / "nowhere", tmp_path / "out", progress=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "taken"]
-
-
-def test_a_run_without_a_checkpoint(tiny_run, study, tmp_path):
-    shutil.copytree(str(tiny_run.folder), str(tmp_path / "run"))
-    shutil.rmtree(str(tmp_path / "run" / "checkpoints"))
-    with pytest.raises(RunError, match="no checkpoint"):
-        detect_study(Run.open(tmp_path / "run"), study, tmp_path / "out", progress=False)
-    assert not (tmp_path / "out").exists()
-
-
-def test_another_reference_phase_is_refused(tiny_run, study, tmp_path):
-    with pytest.raises(InputError, match="--reference delayed: the reference phase"):
-        detect_study(tiny_run, study, tmp_path / "out", reference="delayed", progress=False)
-    with pytest.raises(InputError, match="--phases is for a folder of DICOM"):
-        detect_study(tiny_run, study, tmp_path / "out", phases=tmp_path / "p.yaml", progress=False)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_case_outside_of_its_data_is_refused(tiny_run, study, tmp_path):
+def test_refusals_leave_nothing(detect, study, tmp_path):
     shutil.copytree(str(study), str(tmp_path / "case"))
-    with pytest.raises(InputError, match="DATA/studies/CASE"):
-        detect_study(tiny_run, tmp_path / "case", tmp_path / "out", progress=False)
+    for name in ("taken", "empty"):
+        (tmp_path / name).mkdir()
+    for given, options, message in (
+        (study, {"out": tmp_path / "taken"}, "exists"),
+        (tmp_path / "empty", {}, ""),
+        (tmp_path / "nowhere", {}, ""),
+        (tmp_path / "case", {}, "DATA/studies/CASE"),
+        (study, {"reference": "delayed"}, "--reference delayed: the reference phase"),
+        (study, {"phases": tmp_path / "p.yaml"}, "--phases is for a folder of DICOM"),
+        (study, {"out": study.parent / "out"}, "lies inside"),
+    ):
+        with pytest.raises(InputError, match=message):
+            detect(given, **options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["case", "empty", "taken"]
 
 
-def test_a_run_of_phases_without_patterns_asks_for_a_phase_file(tiny_run, tmp_path):
-    shutil.copytree(str(tiny_run.folder), str(tmp_path / "run"))
-    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+def test_a_run_without_a_checkpoint(detect, copied_run, tmp_path):
+    shutil.rmtree(str(copied_run / "checkpoints"))
+    with pytest.raises(RunError, match="no checkpoint"):
+        detect(run=Run.open(copied_run))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_phases_without_patterns_asks_for_a_phase_file(detect, copied_run, tmp_path):
+    environment = json.loads((copied_run / "environment.json").read_text())
     environment.update(phases=["portal"], reference_phase="portal")
-    (tmp_path / "run" / "environment.json").write_text(json.dumps(environment))
+    (copied_run / "environment.json").write_text(json.dumps(environment))
     (tmp_path / "dicom").mkdir()
     with pytest.raises(InputError, match="phases portal, .* with --phases FILE"):
-        detect_study(Run.open(tmp_path / "run"), tmp_path / "dicom", tmp_path / "out", progress=False)
-
-
-def test_an_output_inside_the_data_is_refused(tiny_run, study):
-    with pytest.raises(InputError, match="lies inside"):
-        detect_study(tiny_run, study, study.parent / "out", progress=False)
+        detect(tmp_path / "dicom", run=Run.open(copied_run))
 
 
 @pytest.mark.slow
-def test_a_folder_of_dicom_gives_the_boxes_of_the_prepared_study(tiny_run, tmp_path):
+def test_a_folder_of_dicom_gives_the_boxes_of_the_prepared_study(detect, tmp_path):
     """The same series, once imported and once read by detect; identifiers stay in neither output."""
     config = CTPhantomConfig(matrix=64, slices=(20, 20), lesions=(1, 1), two_study_fraction=0.0)
     write_ct_phantoms(tmp_path / "phantom", config=config, studies=1, seed=2, jobs=1, progress=False)
     dicom = tmp_path / "phantom" / "dicom"
     import_ct(dicom, tmp_path / "data")
     case = next((tmp_path / "data" / "studies").iterdir())
-    prepared = detect_study(tiny_run, case, tmp_path / "a", score_threshold=0.02, progress=False)
-    direct = detect_study(tiny_run, dicom, tmp_path / "b", score_threshold=0.02, progress=False)
+    prepared = detect(case, out=tmp_path / "a", score_threshold=0.02)
+    direct = detect(dicom, out=tmp_path / "b", score_threshold=0.02)
     rows = [json.loads((tmp_path / name / "detections.json").read_text()) for name in ("a", "b")]
     assert rows[0] == rows[1] and prepared["slices"] == direct["slices"] == 20
     assert {path.name for path in (tmp_path / "b").iterdir()} == {"detections.json", "lesions.json", "overlays"}

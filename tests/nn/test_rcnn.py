@@ -1,41 +1,21 @@
 """That the parts of a detector are joined rightly: levels, phases, ROIs."""
 
-import json
-
 import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import autograd
 
-from gluon_liver.config.load import build_config
 from gluon_liver.config.network import NetworkConfig, RPNConfig
-from gluon_liver.nn.ct_detector import CTDetector
 from gluon_liver.nn.nets import DetectionNet, detect_regions
-from gluon_liver.nn.rcnn import Features, HeadOutput, initialize
+from gluon_liver.nn.rcnn import Features, HeadOutput
 from gluon_liver.nn.texture import CHANNELS, TextureHead
 
-SIZE = 96
-TINY = {
-    "row": None,
-    "data": {"size": SIZE},
-    "network": {
-        "width": 0.125,
-        "rpn": {"channels": 16, "anchor_sizes": [8, 16, 32, 48, 64], "train_post_nms": 60, "test_post_nms": 20},
-        "head": {"samples": 16, "roi_size": 4, "max_boxes": 4},
-    },
-}
+from .conftest import SIZE, ct_detector, images
 
 
-def build(*, slices=1, phases=1, **network):
-    tree = json.loads(json.dumps(TINY))
-    for key, value in network.items():
-        section, _, name = key.rpartition("__")
-        (tree["network"][section] if section else tree["network"])[name] = value
-    mx.random.seed(0)
-    config = build_config(tree).network
-    built = CTDetector(config, classes=("a", "b", "c"), slices=slices, size=SIZE, phases=phases)
-    initialize(built, mx.cpu())
-    return built
+def build(**changes):
+    """A tiny detector with anchors enough for a pyramid."""
+    return ct_detector(rpn__anchor_sizes=[8, 16, 32, 48, 64], rpn__train_post_nms=60, **changes)
 
 
 @pytest.mark.parametrize(
@@ -132,15 +112,17 @@ def test_block3_learns_through_block4_under_fusion():
     for lateral in list(built.fusion.laterals)[:3]:
         lateral.weight.set_data(mx.nd.zeros(lateral.weight.shape))
     with autograd.record():
-        maps = built.features(mx.nd, mx.nd.random.normal(shape=(2, 1, 1, 1, SIZE, SIZE))).maps
+        maps = built.features(mx.nd, images(2)).maps
         sum((one**2).sum() for one in maps).backward()
     assert np.abs(built.backbone.block3[0].bn3.gamma.grad().asnumpy()).max() > 0
 
 
-@pytest.mark.parametrize("part", ["texture.score.bias", "box_predictor.bias", "class_predictor.bias"])
+@pytest.mark.parametrize("part", ["", "texture.score.bias", "box_predictor.bias", "class_predictor.bias"])
 def test_numbers_that_are_none_are_told(part):
+    """Of one part, and of a network of NaN, which does not crash."""
     built = build(texture_head=True)
-    parameter = built.collect_learned()[part]
-    parameter.set_data(parameter.data() * float("nan"))
+    for name, parameter in built.collect_learned().items():
+        if name.startswith(part):
+            parameter.set_data(parameter.data() * float("nan"))
     _, check = DetectionNet(built)(mx.nd.ones((1, 1, 1, 1, SIZE, SIZE)))
     assert not np.isfinite(check.asnumpy()).any()

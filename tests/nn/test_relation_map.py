@@ -1,23 +1,19 @@
 """RelationNet against Equation 1 worked out with NumPy from the detector's own maps."""
 
-import json
-
 import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import autograd
 
-from gluon_liver.config.load import build_config
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.relation_map import RelationNet
-from tests.conftest import SIZE, TINY
+from tests.conftest import SIZE
 
 
-def detector(phases=3, slices=1):
-    tree = json.loads(json.dumps(TINY))
-    tree["row"], tree["network"]["multi_modal"], tree["data"]["slices"] = None, phases > 1, slices
+def detector(make_config, phases=3, slices=1):
+    config = make_config(**{"row": None, "network.multi_modal": phases > 1, "data.slices": slices})
     mx.random.seed(0)
-    return make_detector(build_config(tree), classes=("cyst", "hemangioma", "hcc"), phases=phases, context=mx.cpu())
+    return make_detector(config, classes=("cyst", "hemangioma", "hcc"), phases=phases, context=mx.cpu())
 
 
 def weights(layer):
@@ -25,8 +21,8 @@ def weights(layer):
 
 
 @pytest.mark.parametrize("slices", [1, 9])
-def test_rows_and_responses_are_those_of_equation_1(slices):
-    built = detector(slices=slices)
+def test_rows_and_responses_are_those_of_equation_1(make_config, slices):
+    built = detector(make_config, slices=slices)
     rng = np.random.default_rng(0)
     for pair in built.relation.pairs:
         pair.project.weight.set_data(mx.nd.array(rng.normal(0, 0.1, pair.project.weight.shape)))
@@ -56,9 +52,9 @@ def test_rows_and_responses_are_those_of_equation_1(slices):
     assert np.allclose(reference.asnumpy() + sum(part.asnumpy() for part in responses), whole, atol=1e-5)
 
 
-def test_one_phase_and_training_are_refused():
+def test_one_phase_and_training_are_refused(make_config):
     with pytest.raises(ValueError, match="no relation"):
-        RelationNet(detector(phases=1))
-    net = RelationNet(detector())
+        RelationNet(detector(make_config, phases=1))
+    net = RelationNet(detector(make_config))
     with autograd.record(), pytest.raises(RuntimeError, match="training mode"):
         net(mx.nd.zeros((1, 3, 1, 1, SIZE, SIZE)), mx.nd.ones((1, 3)))

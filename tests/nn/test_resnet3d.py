@@ -9,15 +9,8 @@ from gluon_liver.nn.resnet3d import BLOCKS, BN_EPSILON, DepthPool, ResNet3D, Ste
 from gluon_liver.structures.channels import scaled
 
 # CT paper, Tables 2 and 3, column "Feature size" (the same in both), for an input of 32 x 448 x 448
-TABLES = {
-    "conv1": (16, 224, 224),
-    "pool1": (8, 112, 112),
-    "block1": (8, 112, 112),
-    "pool2": (4, 112, 112),
-    "block2": (4, 56, 56),
-    "block3": (4, 28, 28),
-    "block4": (4, 14, 14),
-}
+# conv1, pool1, Block1, pool2, Block2 to Block4
+SIZES = [(16, 224, 224), (8, 112, 112), (8, 112, 112), (4, 112, 112), (4, 56, 56), (4, 28, 28), (4, 14, 14)]
 
 
 def inferred_sizes(slices, size, depth):
@@ -29,29 +22,23 @@ def inferred_sizes(slices, size, depth):
     pooled = pool2(block1)
     block2 = blocks[1](pooled)
     block3 = blocks[2](block2)
-    rows = {"conv1": stem.conv1(mx.sym.var("data")), "pool1": pool1, "block1": block1, "pool2": pooled}
-    rows.update(block2=block2, block3=block3, block4=blocks[3](block3))
-    sizes = {}
-    for name, symbol in rows.items():
-        _, (shape,), _ = symbol.infer_shape(data=(1, 1, slices, size, size))
-        sizes[name] = tuple(shape[2:]) if len(shape) == 5 else (shape[0],) + tuple(shape[2:])
-    return sizes
+    rows = [stem.conv1(mx.sym.var("data")), pool1, block1, pooled, block2, block3, blocks[3](block3)]
+    shapes = [symbol.infer_shape(data=(1, 1, slices, size, size))[1][0] for symbol in rows]
+    return [(shape[0], *shape[2:]) for shape in shapes]
 
 
 @pytest.mark.parametrize("depth", [50, 101])
 def test_feature_sizes_are_the_printed_ones(depth):
-    assert inferred_sizes(32, 448, depth) == TABLES
+    assert inferred_sizes(32, 448, depth) == SIZES
 
 
 @pytest.mark.parametrize("depth, blocks, classifier", [(50, (3, 4, 6, 3), 1), (101, (6, 8, 12, 6), 0)])
 def test_weighted_layers(depth, blocks, classifier):
     """50 counts the classifier, as ResNet-50 does; Table 3's 101 are conv1, 96 and a transition a block without it."""
     net, block4 = ResNet3D(depth=depth), make_block(4, depth=depth)
-    convolutions = [
-        name for name in list(net.collect_params()) + list(block4.collect_params()) if name.endswith("weight")
-    ]
+    names = [*net.collect_params(), *block4.collect_params()]
     skips = 4  # one projection a block, not counted as depth
-    assert len(convolutions) - skips + classifier == depth
+    assert sum(name.endswith("weight") for name in names) - skips + classifier == depth
     assert BLOCKS[depth] == blocks
 
 
@@ -93,17 +80,13 @@ def test_parameters_do_not_depend_on_slices(tmp_path):
     nine.load_parameters(str(tmp_path / "one.params"))
 
 
-def convolution_3d(x, weight, *, stride, pad):
-    """An in-plane 2D weight as a 1 x k x k 3D convolution."""
-    return mx.nd.Convolution(
-        x,
-        weight.expand_dims(2),
-        no_bias=True,
-        kernel=(1,) + weight.shape[2:],
-        num_filter=weight.shape[0],
-        stride=(1, stride, stride),
-        pad=(0, pad, pad),
-    )
+def convolution_3d(x, weight, **options):
+    return mx.nd.Convolution(x, weight, no_bias=True, kernel=weight.shape[2:], num_filter=len(weight), **options)
+
+
+def in_plane(x, layer, stride=1, pad=0):
+    """A layer's 2D weight as a 1 x k x k 3D convolution."""
+    return convolution_3d(x, layer.weight.data().expand_dims(2), stride=(1, stride, stride), pad=(0, pad, pad))
 
 
 def norm(x, bn):
@@ -117,30 +100,19 @@ def forward_3d(net, x):
     """conv1 to Block3 as 5-D layers throughout."""
     stem = net.stem
     x = mx.nd.array(np.pad(x.asnumpy(), ((0, 0), (0, 0), (3, 3), (0, 0), (0, 0)), mode="edge"))
-    x = mx.nd.Convolution(
-        x,
-        stem.conv1.weight.data(),
-        no_bias=True,
-        kernel=(7, 7, 7),
-        stride=(2, 2, 2),
-        pad=(0, 3, 3),
-        num_filter=stem.conv1.weight.shape[0],
-    )
-    x = norm(x, stem.bn1).relu()
+    x = norm(convolution_3d(x, stem.conv1.weight.data(), stride=(2, 2, 2), pad=(0, 3, 3)), stem.bn1).relu()
     x = mx.nd.Pooling(x, kernel=(3, 3, 3), stride=(2, 2, 2), pad=(1, 1, 1), pool_type="max")
     outputs = []
     for number, block in enumerate((net.block1, net.block2, net.block3)):
         for unit in block:
             if isinstance(unit, Transition):
-                x = norm(convolution_3d(x, unit.conv.weight.data(), stride=1, pad=0), unit.bn).relu()
+                x = norm(in_plane(x, unit.conv), unit.bn).relu()
                 continue
-            skip = x
             stride = unit.conv2._kwargs["stride"][0]
-            if unit.skip_conv is not None:
-                skip = norm(convolution_3d(x, unit.skip_conv.weight.data(), stride=stride, pad=0), unit.skip_bn)
-            y = norm(convolution_3d(x, unit.conv1.weight.data(), stride=1, pad=0), unit.bn1).relu()
-            y = norm(convolution_3d(y, unit.conv2.weight.data(), stride=stride, pad=1), unit.bn2).relu()
-            x = (norm(convolution_3d(y, unit.conv3.weight.data(), stride=1, pad=0), unit.bn3) + skip).relu()
+            skip = x if unit.skip_conv is None else norm(in_plane(x, unit.skip_conv, stride), unit.skip_bn)
+            y = norm(in_plane(x, unit.conv1), unit.bn1).relu()
+            y = norm(in_plane(y, unit.conv2, stride, 1), unit.bn2).relu()
+            x = (norm(in_plane(y, unit.conv3), unit.bn3) + skip).relu()
         outputs.append(x)
         if number == 0:
             x = mx.nd.Pooling(x, kernel=(3, 1, 1), stride=(2, 1, 1), pad=(1, 0, 0), pool_type="max")
@@ -152,8 +124,7 @@ def randomise(net, seed):
     rng = np.random.default_rng(seed)
     for name, parameter in net.collect_params().items():
         if name.endswith("weight"):
-            fan_in = np.prod(parameter.shape[1:])
-            value = rng.normal(0, np.sqrt(1.0 / fan_in), parameter.shape)
+            value = rng.normal(0, np.prod(parameter.shape[1:]) ** -0.5, parameter.shape)
         elif name.endswith(("gamma", "running_var")):
             value = rng.uniform(0.5, 1.0, parameter.shape)
         else:
@@ -217,8 +188,7 @@ def test_backward_reaches_every_parameter_with_live_batch_norm():
         (block3**2).sum().backward()
     for name, parameter in net.collect_params().items():
         if parameter.grad_req != "null" and name.endswith(("weight", "bn3_gamma")):
-            gradient = parameter.grad().asnumpy()
-            assert np.isfinite(gradient).all(), name
+            assert np.isfinite(parameter.grad().asnumpy()).all(), name
     assert np.abs(net.stem.conv1.weight.grad().asnumpy()).max() > 0
 
 

@@ -1,6 +1,7 @@
 """Targets of the proposal network against cases worked out by hand."""
 
 import numpy as np
+import pytest
 
 from gluon_liver.config.network import RPNConfig
 from gluon_liver.nn.rpn_targets import assign_anchors
@@ -16,28 +17,21 @@ def assign(boxes, *, size=(20, 20), seed=0, samples=8, **config):
     return assign_anchors(ANCHORS, boxes, config, size=size, rng=np.random.default_rng(seed))
 
 
-def test_exact_box_is_positive_and_border_anchors_are_ignored():
-    labels, targets, matches = assign([[10, 0, 20, 10]])
-    assert labels.tolist() == [0, 1, 0, 0, -1, -1]
-    assert np.all(targets == 0) and matches[1] == 0
-
-
-def test_closest_anchor_is_claimed_below_the_threshold():
-    # overlap 8 x 10 of 12 x 10 with the first anchor (IoU 2/3 < 0.7): the best there is, so positive
-    labels, targets, _ = assign([[2, 0, 12, 10]])
-    assert labels.tolist() == [1, 0, 0, 0, -1, -1]
-    assert np.allclose(targets[0], [0.2, 0, 0, 0])
-
-
-def test_without_boxes_everything_inside_is_background():
-    labels, targets, _ = assign([])
-    assert labels.tolist() == [0, 0, 0, 0, -1, -1]
-    assert not targets.any()
-
-
-def test_a_box_that_no_anchor_overlaps_makes_no_positive():
-    labels, _, _ = assign([[20, 20, 20.5, 20.5]])
-    assert (labels == 1).sum() == 0
+@pytest.mark.parametrize(
+    "boxes, changes, labels, offsets",
+    [
+        ([[10, 0, 20, 10]], {}, [0, 1, 0, 0, -1, -1], 0),  # exact; border anchors are ignored
+        # overlap 8 x 10 of 12 x 10 with the first anchor (IoU 2/3 < 0.7): the best there is, so positive
+        ([[2, 0, 12, 10]], {}, [1, 0, 0, 0, -1, -1], [0.2, 0, 0, 0]),
+        ([], {}, [0, 0, 0, 0, -1, -1], 0),
+        ([[0, 0, 10, 10]], {"negative_iou": 0.1}, [1, 0, 0, 0, -1, -1], 0),
+        ([[20, 20, 20.5, 20.5]], {}, [0, 0, 0, 0, -1, -1], 0),  # no anchor overlaps it
+    ],
+)
+def test_labels_and_offsets_by_hand(boxes, changes, labels, offsets):
+    assigned, targets, matches = assign(boxes, **changes)
+    assert assigned.tolist() == labels and not matches.any()
+    assert np.allclose(targets[assigned == 1], offsets) and not targets[assigned != 1].any()
 
 
 def test_sampling_keeps_the_counts():
@@ -65,7 +59,6 @@ def test_between_the_thresholds_is_ignored():
     assert labels[0] == 1  # the second box exactly
     assert labels[1] == 1  # the closest that the first box has, with anchor 0
     assert labels[2] == labels[3] == -1  # 0.12: neither below 0.1 nor the closest
-    assert assign([[0, 0, 10, 10]], negative_iou=0.1)[0].tolist() == [1, 0, 0, 0, -1, -1]
 
 
 def test_an_anchor_claimed_by_a_box_regresses_to_that_box():

@@ -1,7 +1,5 @@
 """The ultrasound detectors: equal at the start, what the flow says, what the previous frame does."""
 
-import dataclasses
-
 import mxnet as mx
 import numpy as np
 import pytest
@@ -11,35 +9,21 @@ from gluon_liver.config.load import build_config
 from gluon_liver.errors import ConfigError
 from gluon_liver.nn.aggregation import Aggregation, FlowCells
 from gluon_liver.nn.build import make_detector
-from gluon_liver.nn.nets import DetectionNet, TrainingNet
+from gluon_liver.nn.nets import DetectionNet
 from gluon_liver.nn.resnet2d import MEAN, STD
+
+from .conftest import network, training_net, training_outputs
 
 SIZE = 64
 CLASSES = ("tumor", "vessel")
 
 
-def config(model, **network):
-    return build_config(
-        {
-            "model": model,
-            "row": None,
-            "data": {"size": SIZE},
-            "flow": {"width": 0.125},
-            "network": dict(
-                {
-                    "width": 0.125,
-                    "rpn": {"channels": 16, "anchor_sizes": [16, 32], "train_post_nms": 20, "test_post_nms": 10},
-                    "head": {"samples": 16, "roi_size": 4, "max_boxes": 4},
-                },
-                **network,
-            ),
-        }
-    )
-
-
-def build(model, **network):
+def build(model, *, flow=(), **changes):
+    """A tiny detector with keys of ``network`` and ``flow`` changed."""
+    tree = {"model": model, "row": None, "data": {"size": SIZE}, "flow": dict(flow, width=0.125)}
+    tree["network"] = network(rpn__train_post_nms=20, rpn__test_post_nms=10, **changes)
     mx.random.seed(0)
-    return make_detector(config(model, **network), classes=CLASSES, context=mx.cpu())
+    return make_detector(build_config(tree), classes=CLASSES, context=mx.cpu())
 
 
 def pair(seed=0, batch=2):
@@ -117,17 +101,11 @@ def test_frames_are_normalised_as_imagenet():
 
 @pytest.mark.parametrize("train", [False, True])
 def test_what_learns(train):
-    chosen = dataclasses.replace(config("us-flow"), flow=dataclasses.replace(config("us-flow").flow, train=train))
-    mx.random.seed(0)
-    detector = make_detector(chosen, classes=CLASSES, context=mx.cpu())
+    detector = build("us-flow", flow={"train": train})
     detector.aggregation.bn3.gamma.set_data(mx.nd.ones_like(detector.aggregation.bn3.gamma.data()))
-    net = TrainingNet(detector, batch_size=2)
-    net.targets.initialize()
-    net.hybridize()
-    boxes = mx.nd.array(np.tile([[10, 10, 40, 44]] * 4, (2, 1, 1)))
+    net = training_net(detector, 2)
     with autograd.record():
-        numbers = mx.nd.random.uniform(shape=(2, detector.random_number_count))
-        outputs = net(mx.nd.array(pair()), boxes, mx.nd.ones((2, 4)), numbers)
+        outputs = training_outputs(net, mx.nd.array(pair()), [[[10, 10, 40, 44]] * 4] * 2, np.ones((2, 4)))
         (outputs.rpn_scores.square().sum() + outputs.class_scores.square().sum()).backward()
     assert detector.aggregation.conv1.weight.grad().asnumpy().std() > 0
     flow = [p for name, p in detector.collect_learned().items() if name.startswith("flow.")]
@@ -164,18 +142,14 @@ def test_imagenet_weights_give_gluoncvs_features(model):
 
 
 def test_flow_may_be_estimated_on_smaller_frames():
-    tree = config("us-flow").to_dict()
-    detector = make_detector(
-        build_config(dict(tree, flow={"width": 0.125, "shrink": 2})), classes=CLASSES, context=mx.cpu()
-    )
+    detector = build("us-flow", flow={"shrink": 2})
     frames = [mx.nd.array(frame) for frame in np.moveaxis(pair(), 1, 0)]
     small = [frame.asnumpy().reshape(2, 3, SIZE // 2, 2, SIZE // 2, 2).mean(axis=(3, 5))[:, ::-1] for frame in frames]
     expected = detector.flow(*[mx.nd.array(frame) for frame in small]).asnumpy()
     found = detector.flow_between(mx.nd, *frames).asnumpy()
     assert found.shape == (2, 2, SIZE, SIZE) and np.abs(expected).max() > 1e-3
     # pixels 2k + 1 and 2k + 2 lie a quarter beside the middle of two cells
-    assert np.allclose(
-        (found[..., 1:-1:2] + found[..., 2::2])[:, :, 0] / 2, expected[:, :, 0, :-1] + expected[:, :, 0, 1:], atol=1e-5
-    )
+    middles = (found[..., 1:-1:2] + found[..., 2::2])[:, :, 0] / 2
+    assert np.allclose(middles, expected[:, :, 0, :-1] + expected[:, :, 0, 1:], atol=1e-5)
     with pytest.raises(ConfigError, match="flow.shrink is 5"):
-        build_config(dict(tree, flow={"shrink": 5}))
+        build("us-flow", flow={"shrink": 5})

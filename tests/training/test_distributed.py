@@ -4,14 +4,17 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.config.load import build_config
 from gluon_liver.errors import ConfigError
 from gluon_liver.runs.devices import parse_devices
 from gluon_liver.training.distributed import Worker, async_schedule, check_parallel, even_parts
 from gluon_liver.training.inputs import TrainingInputs
-from gluon_liver.training.trainer import DetectorTrainer, learning_rate
+from gluon_liver.training.trainer import learning_rate
+
+from .conftest import load_batch, make_trainer
 
 pytestmark = pytest.mark.slow
+
+SGD = {"network.batch_norm": "frozen", "train.batch_size": 4, "train.optimizer": "sgd"}
 
 
 def test_even_parts():
@@ -21,13 +24,9 @@ def test_even_parts():
 
 def steps_of(config, dataset, count=3):
     """Parameters, optimiser state and losses after some steps of the configuration's devices."""
-    trainer = DetectorTrainer(config, classes=dataset.classes, contexts=parse_devices(config.parallel.devices))
-    inputs = TrainingInputs(config, dataset)
-    losses = []
-    for step, indices in enumerate(inputs.batches(epoch=0)[:count]):
-        batch = inputs.load(
-            indices, epoch=0, anchors=trainer.anchors, random_number_count=trainer.detector.random_number_count
-        )
+    trainer, losses = make_trainer(config, dataset), []
+    for step, indices in enumerate(TrainingInputs(config, dataset).batches(epoch=0)[:count]):
+        batch = load_batch(trainer, dataset, indices)
         losses.append(trainer.step(batch, learning_rate=0.01 * (step + 1))["total"])
     learned = trainer.detector.collect_learned()
     return {name: [one.asnumpy() for one in p.list_data()] for name, p in learned.items()}, losses
@@ -47,23 +46,15 @@ def steps_of(config, dataset, count=3):
 )
 def test_devices_and_parts_give_the_step_of_one_device(tiny_dataset, make_config, batch_size, optimizer, parallel):
     """With dropout, sampling and clipping at work; Adam divides by gradients and so amplifies their last bits."""
-    config = make_config(
-        **{
-            "network.batch_norm": "frozen",
-            "train.batch_size": batch_size,
-            "train.optimizer": optimizer,
-            "network.head.dropout": 0.5,
-            "data.augment": {"flip": True},
-            "train.clip_norm": 1.0,
-        }
-    )
-    several = build_config(dict(config.to_dict(), parallel=parallel))
+    changes = {**SGD, "train.batch_size": batch_size, "train.optimizer": optimizer, "network.head.dropout": 0.5}
+    changes.update({"data.augment": {"flip": True}, "train.clip_norm": 1.0})
+    config, several = make_config(**changes), make_config(parallel=parallel, **changes)
     count = 3 if optimizer == "sgd" else 1
     expected, losses = steps_of(config, tiny_dataset, count)
-    found, found_losses = steps_of(several, tiny_dataset, count)
-    assert np.allclose(found_losses, losses, rtol=1e-5)
-    assert len(found["class_predictor.weight"]) == len(parse_devices(several.parallel.devices))
-    for name, arrays in found.items():
+    parted, parted_losses = steps_of(several, tiny_dataset, count)
+    assert np.allclose(parted_losses, losses, rtol=1e-5)
+    assert len(parted["class_predictor.weight"]) == len(parse_devices(several.parallel.devices))
+    for name, arrays in parted.items():
         # Adam's first step is its rate times the gradient's sign: where the gradient is rounding, so is the step
         for array in arrays:
             error = np.abs(array - expected[name][0])
@@ -73,42 +64,27 @@ def test_devices_and_parts_give_the_step_of_one_device(tiny_dataset, make_config
 
 
 def test_mirrored_nets_on_two_devices_in_two_parts(tiny_dataset, make_config):
-    config = make_config(**{"network.batch_norm": "frozen", "train.batch_size": 4, "train.optimizer": "sgd"})
-    mirrored = make_config(
-        **{
-            "network.batch_norm": "frozen",
-            "train.batch_size": 4,
-            "train.optimizer": "sgd",
-            "train.mirror": True,
-            "parallel": {"devices": "cpu:2", "accumulate": 2},
-        }
-    )
-    expected, losses = steps_of(config, tiny_dataset)
-    found, found_losses = steps_of(mirrored, tiny_dataset)
-    assert np.allclose(found_losses, losses, rtol=1e-5)
-    assert max(np.abs(array - expected[name][0]).max() for name, arrays in found.items() for array in arrays) <= 1e-5
+    parallel = {"devices": "cpu:2", "accumulate": 2}
+    expected, losses = steps_of(make_config(**SGD), tiny_dataset)
+    mirrored, mirrored_losses = steps_of(make_config(parallel=parallel, **SGD, **{"train.mirror": True}), tiny_dataset)
+    assert np.allclose(mirrored_losses, losses, rtol=1e-5)
+    for name, arrays in mirrored.items():
+        assert max(np.abs(array - expected[name][0]).max() for array in arrays) <= 1e-5, name
 
 
 def test_live_batch_norm_depends_on_the_devices(tiny_dataset, make_config):
     """Statistics are those of a device's own images."""
-    config = make_config(**{"train.batch_size": 8, "train.optimizer": "sgd"})
-    one, _ = steps_of(config, tiny_dataset, 1)
-    four, _ = steps_of(build_config(dict(config.to_dict(), parallel={"devices": "cpu:4"})), tiny_dataset, 1)
+    changes = {"train.batch_size": 8, "train.optimizer": "sgd"}
+    one, _ = steps_of(make_config(**changes), tiny_dataset, 1)
+    four, _ = steps_of(make_config(parallel={"devices": "cpu:4"}, **changes), tiny_dataset, 1)
     name = "backbone.stem.conv1.weight"
     assert all(np.array_equal(array, four[name][0]) for array in four[name])  # learned in step on all devices
     assert 1e-6 < np.abs(four[name][0] - one[name][0]).max() < 0.1
 
 
 def test_two_bit_gradients_are_minus_one_zero_and_one_times_the_threshold(tiny_dataset, make_config):
-    config = make_config(
-        **{
-            "network.batch_norm": "frozen",
-            "train.optimizer": "sgd",
-            "train.momentum": 0.0,
-            "train.weight_decay": 0.0,
-            "parallel": {"devices": "cpu:2", "compression": 0.02},
-        }
-    )
+    plain = {**SGD, "train.batch_size": 2, "train.momentum": 0.0, "train.weight_decay": 0.0}
+    config = make_config(parallel={"devices": "cpu:2", "compression": 0.02}, **plain)
     before, _ = steps_of(config, tiny_dataset, 0)
     after, _ = steps_of(config, tiny_dataset, 1)
     change = (before["class_predictor.weight"][0] - after["class_predictor.weight"][0]) / 0.01
@@ -120,9 +96,7 @@ def test_devices(text, count):
     assert parse_devices(text) == [mx.cpu(index) for index in range(count)]
 
 
-@pytest.mark.parametrize(
-    "text", ["cpu:0", "cpu:-1", "cpu:a", "cpu:0,1", "gpu", "gpu:", "gpu:0,0", "gpu:0,,1", "tpu:0", ""]
-)
+@pytest.mark.parametrize("text", "cpu:0 cpu:-1 cpu:a cpu:0,1 gpu gpu: gpu:0,0 gpu:0,,1 tpu:0".split() + [""])
 def test_devices_that_are_none(text):
     with pytest.raises(ConfigError, match="--devices"):
         parse_devices(text)
@@ -138,32 +112,19 @@ def test_devices_that_are_none(text):
         ({"parallel": {"amp": True}}, "--amp needs GPUs"),
         ({"parallel": {"devices": "cpu:4"}, "train.batch_size": 3, "network.batch_norm": "frozen"}, "need 4 images"),
         ({"parallel": {"devices": "cpu:2", "accumulate": 2}, "train.batch_size": 6}, "8 images a step"),
+        # in a job of `launch`
+        ({"DMLC_ROLE": "worker", "train.clip_norm": 1.0, "parallel.kvstore": "dist_async"}, "never is in one place"),
+        ({"DMLC_ROLE": "worker", "parallel.kvstore": "device"}, "every worker would train on its own"),
+        # a server takes it for its own
+        ({"DMLC_ROLE": "worker", "PORT": "8080", "parallel.kvstore": "dist_sync"}, "PORT=8080"),
     ],
 )
-def test_what_mxnet_cannot_do_is_refused_with_the_reason(make_config, changes, reason):
-    config = make_config(**changes)
+def test_what_mxnet_cannot_do_is_refused_with_the_reason(make_config, monkeypatch, changes, reason):
+    for name in changes.keys() & {"DMLC_ROLE", "PORT"}:
+        monkeypatch.setenv(name, changes[name])
+    config = make_config(**{name: value for name, value in changes.items() if not name.isupper()})
     with pytest.raises(ConfigError, match=reason):
         check_parallel(config, parse_devices(config.parallel.devices))
-
-
-@pytest.mark.parametrize(
-    "changes, reason",
-    [
-        ({"parallel.kvstore": "dist_async", "train.clip_norm": 1.0}, "dist_async never is in one place"),
-        ({"parallel.kvstore": "device"}, "every worker would train on its own"),
-    ],
-)
-def test_what_a_job_cannot_do(make_config, monkeypatch, changes, reason):
-    monkeypatch.setenv("DMLC_ROLE", "worker")
-    with pytest.raises(ConfigError, match=reason):
-        check_parallel(make_config(**changes), [mx.cpu()], workers=1)
-
-
-def test_a_server_takes_the_port_variable_for_its_own(make_config, monkeypatch):
-    monkeypatch.setenv("DMLC_ROLE", "worker")
-    monkeypatch.setenv("PORT", "8080")
-    with pytest.raises(ConfigError, match="PORT=8080"):
-        check_parallel(make_config(**{"parallel.kvstore": "dist_sync"}), [mx.cpu()])
 
 
 @pytest.mark.parametrize("start", [0, 3, 10, 25])

@@ -1,7 +1,6 @@
 """The memory plan against arrays counted by hand, and mirroring against the gradients of the plain graph."""
 
 import re
-from pathlib import Path
 
 import mxnet as mx
 import numpy as np
@@ -11,9 +10,8 @@ from gluon_liver.commands import main
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.nets import TrainingNet
 from gluon_liver.training.memory_plan import MIB, MemoryPlan, format_plans, memory_plan, plan_symbol
-from gluon_liver.training.mirror import mirror_blocks, training_symbol
+from gluon_liver.training.mirror import INPUTS, mirror_blocks, training_symbol
 
-ROOT = Path(__file__).resolve().parents[2]
 PLAN = MemoryPlan(parameters=MIB, gradients=MIB, optimizer=MIB, constants=0, batch=MIB, maps=6 * MIB, kept={"rpn_x": 7})
 
 
@@ -76,9 +74,7 @@ def gradients(symbol, arrays):
     executor.copy_params_from({name: mx.nd.array(array) for name, array in arrays.items()})
     (output,) = executor.forward(is_train=True)
     executor.backward(mx.nd.cos(output))
-    found = {name: array.asnumpy() for name, array in executor.grad_dict.items()}
-    found.update((name, array.asnumpy()) for name, array in executor.aux_dict.items())
-    return found
+    return {name: array.asnumpy() for name, array in {**executor.grad_dict, **executor.aux_dict}.items()}
 
 
 def test_mirrored_gradients_and_running_statistics_are_those_of_the_plain_graph():
@@ -98,13 +94,8 @@ def test_all_that_runs_again_is_read(make_config, depth):
     # cuDNN's BatchNorm and the plain Convolution refuse to run for an output that nobody reads
     config = make_config(**{"network.depth": depth, "row": None})
     net = TrainingNet(make_detector(config, classes="abc", phases=2, context=mx.cpu()), batch_size=2)
-    shapes = {
-        "image": (2, 2, 1, 1, 64, 64),
-        "gt_boxes": (2, 4, 4),
-        "gt_labels": (2, 4),
-        "random_numbers": (2, net.detector.random_number_count),
-        "present": (2, 2),
-    }
+    arrays = (2, 2, 1, 1, 64, 64), (2, 4, 4), (2, 4), (2, net.detector.random_number_count), (2, 2)
+    shapes = dict(zip(INPUTS, arrays))
     graph = mirror_blocks(training_symbol(net, list(shapes))).simple_bind(mx.cpu(), **shapes).debug_str()
     read = set(re.findall(r"^\targ\[\d+\]=(\S+)\(0\)", graph, re.MULTILINE))
     again = re.findall(r"^Op:(?:BatchNorm|Convolution), Name=(\S+_mirror)$", graph, re.MULTILINE)
@@ -127,11 +118,9 @@ def test_plan_of_a_detector_grows_with_its_input(make_config, monkeypatch):
 
 def test_text_says_by_how_much_a_plan_does_not_fit():
     assert PLAN.total == 10 * MIB
-    lines = format_plans([PLAN], 8 * MIB).splitlines()
-    assert any("TOO LARGE" in line for line in lines)
-    assert [line.split()[-1] for line in lines if line.startswith("left, or exceeded")] == ["-2"]
-    enough = format_plans([PLAN], 10 * MIB)
-    assert "fits" in enough and "TOO LARGE" not in enough
+    enough, short = (format_plans([PLAN], size * MIB) for size in (10, 8))
+    assert "fits" in enough and "TOO LARGE" not in enough and "TOO LARGE" in short
+    assert [line.split()[-1] for line in short.splitlines() if line.startswith("left, or exceeded")] == ["-2"]
 
 
 @pytest.mark.slow

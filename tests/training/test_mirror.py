@@ -20,7 +20,7 @@ from tests.training.test_rows import batch_of
 tree = dict(TINY, row=None, data=dict(TINY["data"], slices=9))
 tree["network"] = dict(TINY["network"], depth=101, multi_modal=True, texture_head=True, batch_norm={mode!r})
 tree["network"]["head"] = dict(TINY["network"]["head"], dropout=0.0)
-found = []
+results = []
 for mirror in (False, True):
     tree["train"] = dict(TINY["train"], optimizer="sgd", learning_rate=0.01, mirror=mirror)
     trainer = DetectorTrainer(build_config(tree), classes=("a", "b", "c"), phases=2, contexts=[mx.cpu()])
@@ -28,8 +28,8 @@ for mirror in (False, True):
     mx.random.seed(3)
     losses = [trainer.step(batch, learning_rate=0.01)["total"] for _ in range(3)]
     mx.nd.waitall()
-    found.append((losses, {{k: p.data().asnumpy() for k, p in trainer.detector.collect_learned().items()}}))
-(plain, before), (mirrored, after) = found
+    results.append((losses, {{k: p.data().asnumpy() for k, p in trainer.detector.collect_learned().items()}}))
+(plain, before), (mirrored, after) = results
 np.testing.assert_allclose(mirrored, plain, rtol=1e-4)
 assert abs(plain[2] - plain[0]) > 1e-3
 for name, array in before.items():
@@ -41,9 +41,8 @@ for name, array in before.items():
 def test_mirrored_steps_are_the_plain_steps(mode, onednn):
     """With oneDNN and without, whose operators forgive less: a process each, for MXNet reads the variable once."""
     settings = dict(
-        os.environ, MXNET_MKLDNN_ENABLED=onednn, PYTHONPATH=str(ROOT), MXNET_STORAGE_FALLBACK_LOG_VERBOSE="0"
+        os.environ, PYTHONPATH=str(ROOT), MXNET_MKLDNN_ENABLED=onednn, MXNET_STORAGE_FALLBACK_LOG_VERBOSE="0"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", STEPS.format(mode=mode)], env=settings, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", STEPS.format(mode=mode)]
+    done = subprocess.run(command, env=settings, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from gluon_liver.config.load import build_config
 from gluon_liver.data.ct_dataset import CTDataset, input_phases
 from gluon_liver.data.ct_loader import CTLoader, OpenCase, ct_sample
 from gluon_liver.errors import ConfigError, DatasetError
@@ -15,18 +16,13 @@ from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.inference.study import detect_study
 from gluon_liver.nn.nets import DetectionNet
 from gluon_liver.training.train import train
-from gluon_liver.training.trainer import DetectorTrainer
-from tests.conftest import write_dataset
+from tests.conftest import PHASES, TINY, write_dataset
+
+from .conftest import make_trainer
 
 pytestmark = pytest.mark.slow
 
-PHASES = ("non_contrast", "arterial", "delayed")
 CASE, LACKING = "case-0000000000", "case-0000000003"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return CTDataset.open(str(write_dataset(tmp_path_factory.mktemp("phases") / "data", phases=PHASES)))
 
 
 @pytest.fixture
@@ -37,12 +33,12 @@ def multi(make_config):
     return make
 
 
-def test_the_reference_phase_comes_first_and_absence_is_told(data, multi, make_config):
+def test_the_reference_phase_comes_first_and_absence_is_told(phase_data, multi, make_config):
     config = multi()
-    loader = CTLoader(data, config, cases=[CASE, LACKING])
+    loader = CTLoader(phase_data, config, cases=[CASE, LACKING])
     sample = ct_sample(loader.open(CASE), 1, config)
     assert sample.image.shape == (3, 1, 1, 64, 64) and sample.present.tolist() == [True, True, True]
-    hu = data.study(CASE).hu[:, 1].astype(float)
+    hu = phase_data.study(CASE).hu[:, 1].astype(float)
     for plane, phase in zip(sample.image[:, 0, 0], (1, 0, 2)):  # arterial, non_contrast, delayed
         assert np.abs(plane - np.rint(255 * np.clip((hu[phase] - 5) / 150, 0, 1))).max() <= 1
     lacking = ct_sample(loader.open(LACKING), 1, config)
@@ -71,9 +67,9 @@ def test_a_stack_repeats_the_ends_of_its_own_phase(tmp_path, multi):
     assert beyond.present.tolist() == [True, True, False]
 
 
-def test_a_multi_modal_net_starts_as_the_single_phase_net(data, multi, make_config):
-    many = DetectorTrainer(multi(), classes=data.classes, phases=3, contexts=[mx.cpu()]).detector
-    one = DetectorTrainer(make_config(), classes=data.classes, contexts=[mx.cpu()]).detector
+def test_a_multi_modal_net_starts_as_the_single_phase_net(phase_data, multi, make_config):
+    many = make_trainer(multi(), phase_data, phases=3).detector
+    one = make_trainer(make_config(), phase_data).detector
     shared = many.collect_learned()
     for name, parameter in one.collect_learned().items():
         parameter.set_data(shared[name].data())
@@ -84,11 +80,11 @@ def test_a_multi_modal_net_starts_as_the_single_phase_net(data, multi, make_conf
     assert np.allclose(rows.asnumpy(), expected.asnumpy(), atol=1e-5)
 
 
-def test_training_moves_every_relation(data, multi, tmp_path):
-    run = train(multi(**{"train.weight_decay": 0.0}), data, tmp_path / "run", steps=6, progress=False)
+def test_training_moves_every_relation(phase_data, multi, tmp_path):
+    run = train(multi(**{"train.weight_decay": 0.0}), phase_data, tmp_path / "run", steps=6, progress=False)
     detector, _ = SliceDetector.from_run(run)
     trained = detector._net.detector.collect_learned()
-    fresh = DetectorTrainer(run.config, classes=data.classes, phases=3, contexts=[mx.cpu()]).detector.collect_learned()
+    fresh = make_trainer(run.config, phase_data, phases=3).detector.collect_learned()
     relations = [name for name in fresh if name.startswith("relation.")]
     assert len(relations) == 8  # theta, phi, g and project of two pairs
     for name in relations:
@@ -96,25 +92,22 @@ def test_training_moves_every_relation(data, multi, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def run(data, tmp_path_factory):
-    from gluon_liver.config.load import build_config
-    from tests.conftest import TINY
-
-    tree = json.loads(json.dumps(TINY))
-    tree["row"], tree["network"]["multi_modal"], tree["data"]["slices"] = None, True, 3
-    return train(build_config(tree), data, tmp_path_factory.mktemp("multi") / "run", progress=False)
+def run(phase_data, tmp_path_factory):
+    network, data = dict(TINY["network"], multi_modal=True), dict(TINY["data"], slices=3)
+    config = build_config(dict(TINY, row=None, network=network, data=data))
+    return train(config, phase_data, tmp_path_factory.mktemp("multi") / "run", progress=False)
 
 
-def test_evaluate_and_detect_take_all_phases(run, data, tmp_path):
-    _, report = evaluate(run, data, replicates=5, progress=False)
+def test_evaluate_and_detect_take_all_phases(run, phase_data, tmp_path):
+    _, report = evaluate(run, phase_data, replicates=5, progress=False)
     assert report.is_file()
-    result = detect_study(run, data.folder / "studies" / LACKING, tmp_path / "out", progress=False)
+    result = detect_study(run, phase_data.folder / "studies" / LACKING, tmp_path / "out", progress=False)
     assert result["slices"] == 3
 
 
-def test_what_lies_where_a_phase_is_absent_does_not_matter(run, data):
+def test_what_lies_where_a_phase_is_absent_does_not_matter(run, phase_data):
     detector, _ = SliceDetector.from_run(run)
-    sample = ct_sample(OpenCase.in_memory(data.study(LACKING), run.config.data), 1, run.config)
+    sample = ct_sample(OpenCase.in_memory(phase_data.study(LACKING), run.config.data), 1, run.config)
     images = np.stack([sample.image, sample.image])
     images[1, 2] = 200
     options = {"scales": [1.0, 1.0], "shapes": [(64, 64)] * 2}
@@ -124,12 +117,12 @@ def test_what_lies_where_a_phase_is_absent_does_not_matter(run, data):
     assert not np.array_equal(seen.scores, first.scores)
 
 
-def test_phases_that_do_not_fit_are_refused(run, data, multi, tiny_dataset, tmp_path):
+def test_phases_that_do_not_fit_are_refused(run, phase_data, multi, tiny_dataset, tmp_path):
     with pytest.raises(ConfigError, match="relates 2 to 4 phases, the data have 1: arterial"):
         train(multi(), tiny_dataset, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
     with pytest.raises(ConfigError, match="the data have 5"):
         input_phases(multi(), ("a", "b", "c", "d", "e"))
-    swapped = dataclasses.replace(data, phases=("delayed", "arterial", "non_contrast"))
+    swapped = dataclasses.replace(phase_data, phases=("delayed", "arterial", "non_contrast"))
     with pytest.raises(DatasetError, match="the data have phases .*delayed"):
         evaluate(run, swapped, progress=False)

@@ -16,14 +16,7 @@ from gluon_liver.training.trainer import DetectorTrainer
 pytestmark = pytest.mark.slow
 
 CLASSES = ("cyst", "hemangioma", "hcc")
-ROW_CONFIGS = {
-    "R-50": "r50",
-    "R-101": "r101",
-    "R-50-2.5D": "r50-2.5d",
-    "R-101 region fusion": "r101-fusion",
-    "R-50 multi-modal": "r50-multimodal",
-    "R-101 multi-modal": "r101-multimodal",
-}
+ROW_CONFIGS = dict(zip(ROWS, "r50 r101 r50-2.5d r101-fusion r50-multimodal r101-multimodal".split()))
 DEMO_CONFIGS = {row: "demo-ct" if name == "r50" else "demo-" + name for row, name in ROW_CONFIGS.items()}
 
 
@@ -44,20 +37,10 @@ def test_rows_differ_in_the_four_knobs_alone(names):
 
 def trainer_of(row):
     """The row's demo at 64x64 with fewer proposals."""
-    config = load_config(
-        DEMO_CONFIGS[row],
-        overrides=[
-            "data.size=64",
-            "network.rpn.channels=16",
-            "network.rpn.train_post_nms=60",
-            "network.rpn.test_post_nms=30",
-            "network.head.samples=16",
-            "train.batch_size=2",
-            "network.head.dropout=0.0",
-            "network.rpn.min_size=2",
-            "network.head.score_threshold=0.0",
-        ],
-    )
+    rpn = "channels=16 train_post_nms=60 test_post_nms=30 min_size=2".split()
+    head = "samples=16 dropout=0.0 score_threshold=0.0".split()
+    overrides = [f"network.rpn.{one}" for one in rpn] + [f"network.head.{one}" for one in head]
+    config = load_config(DEMO_CONFIGS[row], overrides=["data.size=64", "train.batch_size=2", *overrides])
     phases = 3 if config.network.multi_modal else 1
     return DetectorTrainer(config, classes=CLASSES, phases=phases, contexts=[mx.cpu()]), phases
 
@@ -65,16 +48,9 @@ def trainer_of(row):
 def batch_of(trainer, phases):
     rng = np.random.default_rng(0)
     config = trainer.config
-    samples = [
-        Sample(
-            rng.integers(0, 256, (phases, 1, config.data.slices, 64, 64)).astype(np.uint8),
-            np.array([[10, 12, 30, 34], [36, 30, 60, 48], [5, 40, 20, 60]], np.float32),
-            np.array([0, 1, 2], np.int32),
-            1.0,
-            np.ones(phases, bool),
-        )
-        for _ in range(2)
-    ]
+    boxes = np.array([[10, 12, 30, 34], [36, 30, 60, 48], [5, 40, 20, 60]], np.float32)
+    images = [rng.integers(0, 256, (phases, 1, config.data.slices, 64, 64)).astype(np.uint8) for _ in range(2)]
+    samples = [Sample(image, boxes, np.array([0, 1, 2], np.int32), 1.0, np.ones(phases, bool)) for image in images]
     return samples, make_batch(
         samples,
         anchors=trainer.anchors,
@@ -101,5 +77,5 @@ def test_every_parameter_of_a_row_gets_a_gradient(row):
         {"fusion", "dense"} if trainer.config.network.fusion else set()
     ) | ({"relation"} if phases > 1 else set())
     detector = SliceDetector(trainer.detector, config=trainer.config, context=mx.cpu())
-    (found,) = detector.detect(samples[0].image[None], samples[0].present[None], scales=[1.0], shapes=[(64, 64)])
-    assert np.isfinite(found.scores).all() and found.scores.max() <= 1 and len(found.scores) > 0
+    (result,) = detector.detect(samples[0].image[None], samples[0].present[None], scales=[1.0], shapes=[(64, 64)])
+    assert np.isfinite(result.scores).all() and result.scores.max() <= 1 and len(result.scores) > 0

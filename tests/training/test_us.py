@@ -7,7 +7,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.commands import run_command
+from gluon_liver.commands import main
 from gluon_liver.config.load import build_config
 from gluon_liver.data.open import make_loader, open_dataset
 from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
@@ -27,6 +27,8 @@ from symbols.record_iter import RecordIter
 from symbols.records import RecordFile
 from tests.conftest import TINY
 from tests.readers.us_writer import write_us
+
+from .conftest import records
 
 pytestmark = pytest.mark.slow
 
@@ -54,31 +56,15 @@ def data(tmp_path_factory):
         for frame in range(FRAMES):
             x, y = 8 + 3 * frame + number, 12 + 5 * number
             frames[frame, y : y + 18, x : x + 20] = (220, 10)[kind]
-            images.append(
-                {
-                    "id": len(images),
-                    "width": SIZE,
-                    "height": SIZE,
-                    "video": f"{number}.dcm",
-                    "frame": frame,
-                    "scene": 1,
-                    "patient": str(number),
-                }
-            )
-            annotations.append(
-                {"id": len(annotations), "image_id": images[-1]["id"], "category_id": kind + 1, "bbox": [x, y, 20, 18]}
-            )
-        write_us(
-            folder / "in" / f"{number}.dcm",
-            frames,
-            region=(0, 0, SIZE - 1, SIZE - 1),
-            number=number + 1,
-            patient=str(number),
-        )
+            image = {"id": len(images), "width": SIZE, "height": SIZE, "video": f"{number}.dcm", "frame": frame}
+            images.append(dict(image, scene=1, patient=str(number)))
+            box = {"category_id": kind + 1, "bbox": [x, y, 20, 18]}
+            annotations.append({"id": len(annotations), "image_id": image["id"], **box})
+        region, file = (0, 0, SIZE - 1, SIZE - 1), folder / "in" / f"{number}.dcm"
+        write_us(file, frames, region=region, number=number + 1, patient=str(number))
     categories = [{"id": 1, "name": "tumor"}, {"id": 2, "name": "vessel"}]
-    (folder / "labels.json").write_text(
-        json.dumps({"images": images, "annotations": annotations, "categories": categories})
-    )
+    labels = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "labels.json").write_text(json.dumps(labels))
     import_us(folder / "in", folder / "data", labels=folder / "labels.json", fractions=(0.5, 0, 0.5), salt="test-salt")
     return open_dataset(folder / "data")
 
@@ -101,8 +87,7 @@ def test_both_models_train_and_detect(model, data, flow, tmp_path):
     chosen = config(model, best_epoch=True, epochs=3)
     run = train(chosen, data, tmp_path / "run", flow=flow if model == "us-flow" else None, progress=False)
     best = json.loads((run.folder / "best.json").read_text())
-    scores = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
-    scores = [record["map"] for record in scores if record["event"] == "score"]
+    scores = [record["map"] for record in records(run, "score")]
     assert len(scores) == 3 and best["map"] == max(scores) and best["split"] == "test"
     assert sorted(path.name for path in run.checkpoints.iterdir()) == [f"step-{step:08d}" for step in (4, 8, 12)]
     detector, name = SliceDetector.from_run(run)
@@ -126,9 +111,8 @@ def test_inputs_hold_the_frame_before(data):
     assert batch.images.shape == (2, 2, 3, SIZE, SIZE) and batch.images.max() <= 1
     assert np.array_equal(batch.images[0, 0], batch.images[0, 1])  # the first frame of its scene
     assert np.array_equal(batch.images[1, 0], batch.images[0, 1]) and not np.array_equal(*batch.images[1])
-    alone = TrainingInputs(config("us-faster-rcnn"), data).load(
-        [1], epoch=0, anchors=np.zeros((1, 4)), random_number_count=3
-    )
+    alone = TrainingInputs(config("us-faster-rcnn"), data)
+    alone = alone.load([1], epoch=0, anchors=np.zeros((1, 4)), random_number_count=3)
     assert np.array_equal(alone.images[0, 0], batch.images[1, 1])
 
 
@@ -166,11 +150,20 @@ def runs(data, flow, tmp_path_factory):
     """A trained run of each model."""
     folder = tmp_path_factory.mktemp("us-runs")
     return {
-        model: train(
-            config(model, epochs=4), data, folder / model, progress=False, flow=flow if model == "us-flow" else None
-        )
-        for model in ("us-faster-rcnn", "us-flow")
+        model: train(config(model, epochs=4), data, folder / model, progress=False, flow=weights)
+        for model, weights in (("us-faster-rcnn", None), ("us-flow", flow))
     }
+
+
+@pytest.fixture
+def stream(runs):
+    return StreamDetector.from_run(runs["us-flow"])[0]
+
+
+def recording(data):
+    """Frames and labels of the first recording of the test split."""
+    case = data.labels_of("test")[0].case
+    return data.frames(case), [label for label in data.labels_of("test") if label.case == case]
 
 
 def test_both_models_are_scored_and_compared(runs, data, capsys):
@@ -183,9 +176,9 @@ def test_both_models_are_scored_and_compared(runs, data, capsys):
         assert len(results["summary"]["scenes"]) == 2 and results["data"]["split_by"] == "patient"
         assert all(np.isfinite(row["score"]) for row in json.loads((run.folder / "detections.json").read_text()))
     folders = [str(runs[model].folder) for model in ("us-flow", "us-faster-rcnn")]
-    assert run_command(("evaluate",), ["--compare", *folders], program="evaluate.py") == 0
+    assert main(["evaluate", "--compare", *folders]) == 0
     assert "Table 2" in capsys.readouterr().out
-    assert run_command(("evaluate",), ["--run", folders[0], "--split", "val"], program="evaluate.py") == 2
+    assert main(["evaluate", "--run", folders[0], "--split", "val"]) == 2
 
 
 def test_what_was_trained_on_is_not_scored(runs, data):
@@ -232,57 +225,49 @@ def test_parts_of_a_recording_are_scored_in_the_import_of_the_training_alone(dat
             evaluate(run, imports[name], progress=False)
 
 
-def test_the_bootstrap_is_of_ct_runs(runs, capsys):
-    for words in (["--bootstrap", "7"], ["--bootstrap", "1000"]):
-        assert run_command(("evaluate",), ["--run", str(runs["us-flow"].folder), *words], program="evaluate.py") == 2
-        assert "--bootstrap is for CT runs" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("model", ["us-faster-rcnn", "us-flow"])
 def test_a_stream_finds_what_the_whole_network_finds(runs, data, model):
     stream, _ = StreamDetector.from_run(runs[model])
     detector, _ = SliceDetector.from_run(runs[model])
-    labels = [label for label in data.labels_of("test") if label.case == data.labels_of("test")[0].case]
+    frames, labels = recording(data)
     expected = detect_labelled(detector, data, labels, batch_size=1, progress=False)
     for label, result in zip(labels, expected):
-        found = stream.detect(data.frames(label.case)[label.row])
-        assert np.allclose(found.detections.boxes, result.boxes, atol=1e-2)
-        assert np.allclose(found.detections.scores, result.scores, atol=1e-4)
-        assert (found.flow is None) == (model == "us-faster-rcnn")
+        streamed = stream.detect(frames[label.row])
+        assert np.allclose(streamed.detections.boxes, result.boxes, atol=1e-2)
+        assert np.allclose(streamed.detections.scores, result.scores, atol=1e-4)
+        assert (streamed.flow is None) == (model == "us-faster-rcnn")
     assert len(labels) == FRAMES and max(len(result.scores) for result in expected) > 0
     if model == "us-flow":
-        assert found.flow.shape == (SIZE, SIZE, 2)
-        again = stream.detect(data.frames(labels[0].case)[0])
+        assert streamed.flow.shape == (SIZE, SIZE, 2)
+        again = stream.detect(frames[0])
         stream.restart()
-        first = stream.detect(data.frames(labels[0].case)[0])
+        first = stream.detect(frames[0])
         assert np.allclose(first.detections.scores, expected[0].scores, atol=1e-4)
         assert not np.allclose(again.flow, first.flow)
 
 
-def test_a_stream_uses_the_frame_before(runs, data):
-    stream, _ = StreamDetector.from_run(runs["us-flow"])
+def test_a_stream_uses_the_frame_before(runs, stream, data):
     detector, _ = SliceDetector.from_run(runs["us-flow"])
     for network in (stream._network, detector.network):
         # it starts at zero, where the previous frame does not count
         gamma = network.aggregation.bn3.gamma
         gamma.set_data(mx.nd.ones_like(gamma.data()))
-    case = data.labels_of("test")[0].case
-    labels = [label for label in data.labels_of("test") if label.case == case]
+    frames, labels = recording(data)
     expected = detect_labelled(detector, data, labels, batch_size=1, progress=False)
     for label, result in zip(labels, expected):
-        found = stream.detect(data.frames(case)[label.row]).detections
-        assert np.allclose(found.scores, result.scores, atol=1e-4) and np.allclose(found.boxes, result.boxes, atol=1e-2)
+        streamed = stream.detect(frames[label.row]).detections
+        assert np.allclose(streamed.scores, result.scores, atol=1e-4)
+        assert np.allclose(streamed.boxes, result.boxes, atol=1e-2)
     stream.restart()
-    alone = stream.detect(data.frames(case)[labels[-1].row]).detections
-    assert not np.allclose(alone.scores, found.scores, atol=1e-3)
+    alone = stream.detect(frames[labels[-1].row]).detections
+    assert not np.allclose(alone.scores, streamed.scores, atol=1e-3)
 
 
-def test_the_library_takes_frames_and_no_volumes(runs, data):
-    detector, (stream, _) = load_detector(runs["us-flow"].folder), StreamDetector.from_run(runs["us-flow"])
-    frames = data.frames(data.labels_of("test")[0].case)
+def test_the_library_takes_frames_and_no_volumes(runs, stream, data):
+    detector, (frames, _) = load_detector(runs["us-flow"].folder), recording(data)
     for frame in frames[:2]:
-        found, expected = detector.detect_frame(frame), stream.detect(frame).detections
-        assert np.array_equal(found.boxes, expected.boxes) and np.array_equal(found.scores, expected.scores)
+        detected, expected = detector.detect_frame(frame), stream.detect(frame).detections
+        assert np.array_equal(detected.boxes, expected.boxes) and np.array_equal(detected.scores, expected.scores)
     detector.restart()
     stream.restart()
     assert np.array_equal(detector.detect_frame(frames[0]).scores, stream.detect(frames[0]).detections.scores)
@@ -292,9 +277,8 @@ def test_the_library_takes_frames_and_no_volumes(runs, data):
         detector.detect_frame(np.zeros((8, 8), np.uint8))
 
 
-def test_larger_frames_give_larger_boxes_and_flow(runs, data):
-    stream, _ = StreamDetector.from_run(runs["us-flow"])
-    frames = data.frames(data.labels_of("test")[0].case)
+def test_larger_frames_give_larger_boxes_and_flow(stream, data):
+    frames, _ = recording(data)
     small = [stream.detect(frame) for frame in frames]
     stream.restart()
     large = [stream.detect(frame.repeat(2, axis=0).repeat(2, axis=1)) for frame in frames]
@@ -321,14 +305,13 @@ def test_flow_runs_from_the_previous_frame_in_blue_green_red(runs, monkeypatch):
 
 def test_a_record_file_holds_both_frames(data, tmp_path):
     write_records(config(), data, "test", tmp_path / "us.rec")
-    found, labels = RecordFile(str(tmp_path / "us.rec")), data.labels_of("test")
-    assert found.config["model"] == "us-flow" and found.config["classes"] == ["tumor", "vessel"]
-    load = make_loader(config(), data, cases=[])
-    for record, label in zip(found, labels):
+    file, load = RecordFile(str(tmp_path / "us.rec")), make_loader(config(), data, cases=[])
+    assert file.config["model"] == "us-flow" and file.config["classes"] == ["tumor", "vessel"]
+    for record, label in zip(file, data.labels_of("test")):
         sample = load(label)
         assert record.image.shape == (2, 3, SIZE, SIZE) and np.array_equal(record.image, sample.image)
         assert (record.case, record.place) == (label.case, label.frame) and np.array_equal(record.boxes, sample.boxes)
-    batch = RecordIter(found, 2, seed=0).next()
+    batch = RecordIter(file, 2, seed=0).next()
     assert [item.name for item in batch.provide_data] == ["data", "draws"]
     assert 0.8 < batch.data[0].asnumpy().max() <= 1 and batch.data[0].shape == (2, 2, 3, SIZE, SIZE)
 
@@ -337,13 +320,10 @@ def test_a_file_of_detections_gives_the_tables_of_evaluate(runs, data, capsys):
     run = runs["us-flow"]
     text, _ = evaluate(run, data, progress=False)
     file = run.folder / "detections.json"
-    scored = score_detections(run, data, file)
-    assert scored == text
-    for words, code in ((["--bootstrap", "7"], 2), ([], 0)):
-        assert (
-            run_command(
-                ("score",), ["--run", str(run.folder), "--detections", str(file), *words], program="gluon_liver"
-            )
-            == code
-        )
-    assert "--bootstrap is for CT runs" in capsys.readouterr().err
+    assert score_detections(run, data, file) == text
+    score = ["score", "--run", str(run.folder), "--detections", str(file)]
+    assert main(score) == 0
+    for count in ("7", "1000"):
+        for command in (score, ["evaluate", "--run", str(run.folder)]):
+            assert main([*command, "--bootstrap", count]) == 2
+            assert "--bootstrap is for CT runs" in capsys.readouterr().err
