@@ -33,12 +33,7 @@ class FlowCells(nn.HybridBlock):
 
 
 class Aggregation(nn.HybridBlock):
-    """Summation and aggregation layer. Starts as the current frame's features, whatever the previous ones are.
-
-    Parameters
-    ----------
-    channels: of the features.
-    """
+    """Summation and aggregation layer. Starts as the current frame's features, whatever the previous ones are."""
 
     def __init__(self, channels: int, *, frozen_bn: bool, **kwargs: Any):
         super().__init__(**kwargs)

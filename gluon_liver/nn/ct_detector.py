@@ -27,8 +27,6 @@ DENSE_UNITS = 1024  # of each dense layer of the fusion head, as in Lin et al. 2
 class CTDetector(RegionDetector):
     """Backbone, relation and fusion; texture stage of the head.
 
-    Parameters
-    ----------
     config, classes, size: see :class:`RegionDetector`.
     slices: odd depth of the input stack.
     phases: contrast phases of the input; more than one are related to the first, the reference (Equation 1).

@@ -46,8 +46,6 @@ def averaging(cells_in: int, stride_in: int, cells_out: int, stride_out: int) ->
 class RegionFusion(nn.HybridBlock):
     """Maps of Block1 to Block4 of one image -> the pyramid.
 
-    Parameters
-    ----------
     in_channels, strides: of the blocks' maps.
     channels: of each lateral; a level has one for each block.
     levels: strides of the pyramid, finest first.
@@ -83,16 +81,11 @@ class RegionFusion(nn.HybridBlock):
     def hybrid_forward(self, F: Any, *blocks: Any, **matrices: Any) -> List[Any]:
         """(B, C_b, size / stride_b, size / stride_b) of each block -> (B, blocks * channels, size / s, size / s)."""
         laterals = [lateral(block) for lateral, block in zip(self.laterals, blocks)]
-        return [
-            F.concat(
-                *(
-                    resample(F, lateral, matrices[f"from{stride}_to{level}"], cells)
-                    for lateral, stride in zip(laterals, self._strides)
-                ),
-                dim=1,
-            )
-            for level, cells in self._cells.items()
-        ]
+        pyramid = []
+        for level, cells in self._cells.items():
+            used = [matrices[f"from{stride}_to{level}"] for stride in self._strides]
+            pyramid.append(F.concat(*[resample(F, *pair, cells) for pair in zip(laterals, used)], dim=1))
+        return pyramid
 
 
 def resample(F: Any, x: Any, matrix: Any, cells: int) -> Any:

@@ -19,8 +19,6 @@ def detection_losses(
 
     The loss of a batch is their mean over the images, so that it does not matter which device an image is on.
 
-    Parameters
-    ----------
     rpn_labels: (B, A) 1 positive, 0 negative, -1 ignored.
     rpn_targets: (B, A, 4) box offsets where positive.
     """

@@ -11,12 +11,7 @@ from typing import Any, Optional
 
 
 class RandomNumbers:
-    """Hands out an image's numbers, one part after the other.
-
-    Parameters
-    ----------
-    numbers: (B, N), uniform from 0 to below 1.
-    """
+    """Hands out the images' numbers (B, N), uniform from 0 to below 1, one part after the other."""
 
     def __init__(self, F: Any, numbers: Any):
         self._F, self._numbers, self._used = F, numbers, 0

@@ -39,8 +39,6 @@ class HeadOutput(NamedTuple):
 class RegionDetector(nn.HybridBlock):
     """Proposals, ROI head and predictors over maps that a subclass makes in ``features``.
 
-    Parameters
-    ----------
     config: the ``network`` section of a configuration.
     classes: names of the foreground classes.
     size: side of the square input in pixels.

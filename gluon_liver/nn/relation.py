@@ -25,8 +25,6 @@ from .indexing import entry
 class Relation(nn.HybridBlock):
     """What one phase x says of another phase y: the projected L(x -> y).
 
-    Parameters
-    ----------
     channels: of the maps. inner: of theta, phi and g, half of ``channels`` by default.
     reach: standard deviation in cells of how far a position looks; None for content alone.
     """

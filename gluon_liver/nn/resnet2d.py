@@ -37,8 +37,6 @@ class Stem2D(nn.HybridBlock):
 class ResNet2D(nn.HybridBlock):
     """Normalised colour images to the map of Block3.
 
-    Parameters
-    ----------
     width, stride, frozen_bn: as of :class:`gluon_liver.nn.resnet3d.ResNet3D`.
     """
 

@@ -107,15 +107,9 @@ def make_block(
     in_channels = scaled(STEM_CHANNELS if number == 1 else CHANNELS[number - 2], width)
     block = nn.HybridSequential(prefix=f"block{number}_")
     with block.name_scope():
-        for unit in range(BLOCKS[depth][number - 1]):
-            block.add(
-                Bottleneck(
-                    channels,
-                    stride=stride if unit == 0 else 1,
-                    in_channels=in_channels if unit == 0 else channels,
-                    frozen_bn=frozen_bn,
-                )
-            )
+        for _ in range(BLOCKS[depth][number - 1]):
+            block.add(Bottleneck(channels, stride=stride, in_channels=in_channels, frozen_bn=frozen_bn))
+            stride, in_channels = 1, channels
         if depth == 101:
             block.add(Transition(channels, frozen_bn=frozen_bn, prefix="transition_"))
     return block
@@ -196,8 +190,6 @@ class ResNet3D(nn.HybridBlock):
 
     Block4 is the ROI head (see :mod:`gluon_liver.nn.ct_detector`), made with :func:`make_block`.
 
-    Parameters
-    ----------
     depth: 50 (Table 2) or 101 (Table 3).
     width: channels as a fraction of the paper's.
     slices: depth of the input. The parameters do not depend on it.

@@ -55,8 +55,6 @@ def make_rpn(
 ) -> RPN:
     """GluonCV's proposal network over maps of ``in_channels`` with every shape known before the first batch.
 
-    Parameters
-    ----------
     levels: (stride, anchor sizes in pixels) of each map, finest first; every map has as many sizes.
     size: side of the square network input in pixels.
     post_nms: proposals an image in training and in inference.

@@ -13,12 +13,7 @@ POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 
 
 def assign_anchors(
-    anchors: np.ndarray,
-    boxes: np.ndarray,
-    rpn: RPNConfig,
-    *,
-    size: Tuple[float, float],
-    rng: np.random.Generator,
+    anchors: np.ndarray, boxes: np.ndarray, rpn: RPNConfig, *, size: Tuple[float, float], rng: np.random.Generator
 ) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Targets of the region proposal network for one image (Ren et al. 2015, section 3.1.2).
 

@@ -25,8 +25,6 @@ ENERGY_FLOOR = 1e-4  # keeps the root's gradient finite where a channel is silen
 class TextureHead(nn.HybridBlock):
     """Reduces the shallow map once, then scores ROIs of it.
 
-    Parameters
-    ----------
     in_channels: of the shallow map. hidden: of the dense layer, followed by dropout in training.
     """
 

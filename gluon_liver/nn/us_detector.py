@@ -26,8 +26,6 @@ from .resnet3d import CHANNELS, make_block
 class USDetector(RegionDetector):
     """ResNet-50 features of the current frame, with ``flow`` aggregated with those of the previous one.
 
-    Parameters
-    ----------
     config, classes, size: see :class:`RegionDetector`.
     flow: the ``flow`` section of a configuration for the proposed model, None for plain Faster R-CNN.
     """

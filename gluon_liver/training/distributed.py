@@ -25,8 +25,6 @@ def even_parts(items: Sequence[Any], count: int) -> List[List[Any]]:
 class Worker:
     """This process among those that train together.
 
-    Attributes
-    ----------
     rank: from 0; the first one keeps the log and the checkpoints. count: of all workers.
     """
 

@@ -29,8 +29,6 @@ from .trainer import DetectorTrainer, learning_rate
 class TrainingLoop:
     """Trains from one place of the sampler to the end.
 
-    Parameters
-    ----------
     best: scores epochs, in the worker that leads. steps: where to end instead of after the configured epochs.
     """
 

@@ -100,8 +100,6 @@ def memory_plan(
 ) -> MemoryPlan:
     """The plan of a configuration's training step at its full size.
 
-    Parameters
-    ----------
     classes: foreground classes.
     phases: contrast phases of the input, 1 unless ``network.multi_modal``.
     batch_size: images a device, by default what ``train.batch_size`` leaves for each device and accumulated part.

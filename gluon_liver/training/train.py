@@ -42,8 +42,6 @@ def train(
 ) -> Optional[Run]:
     """Train on the dataset's training patients and leave a run folder; in a worker that does not lead return None.
 
-    Parameters
-    ----------
     steps: stop after this many steps instead of after the configured epochs.
     pretrained: weights to start backbone and Block4 from; what was done with them goes to pretrained.json.
     flow: parameters of LiteFlowNet for the model us-flow, as convert-flow or train-flow leave them.

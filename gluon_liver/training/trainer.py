@@ -29,8 +29,6 @@ from .mirror import MirroredNet
 class DetectorTrainer:
     """A detector that learns.
 
-    Parameters
-    ----------
     contexts: the devices of this process, one image or more of each part on each.
     worker: this process among those that train together.
     """

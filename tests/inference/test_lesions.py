@@ -1,6 +1,7 @@
 """Boxes joined across slices, by hand."""
 
 import numpy as np
+import pytest
 
 from gluon_liver.inference.lesions import SliceBox, describe_lesion, join_slices
 from gluon_liver.structures.geometry import Geometry
@@ -14,32 +15,25 @@ def box(index, corners, label=0, score=0.9):
     return SliceBox(index, np.array(corners, np.float32), CLASSES[label], score)
 
 
-def slices_of(lesions):
-    return sorted([item.slice for item in lesion] for lesion in lesions)
-
-
-def test_overlapping_boxes_of_neighbouring_slices_are_one_lesion():
-    boxes = [box(3, [0, 0, 10, 10]), box(4, [1, 1, 11, 11]), box(5, [2, 2, 12, 12]), box(4, [50, 50, 60, 60])]
-    assert slices_of(join_slices(boxes)) == [[3, 4, 5], [4]]
-
-
-def test_one_empty_slice_is_bridged_and_two_are_not():
-    assert slices_of(join_slices([box(3, [0, 0, 10, 10]), box(5, [0, 0, 10, 10])])) == [[3, 5]]
-    assert slices_of(join_slices([box(3, [0, 0, 10, 10]), box(6, [0, 0, 10, 10])])) == [[3], [6]]
+@pytest.mark.parametrize(
+    "boxes, slices",
+    [
+        # of neighbouring slices, where they overlap
+        ([(3, [0, 0, 10, 10]), (4, [1, 1, 11, 11]), (5, [2, 2, 12, 12]), (4, [50, 50, 60, 60])], [[3, 4, 5], [4]]),
+        ([(3, [0, 0, 10, 10]), (5, [0, 0, 10, 10])], [[3, 5]]),  # one empty slice is bridged
+        ([(3, [0, 0, 10, 10]), (6, [0, 0, 10, 10])], [[3], [6]]),  # two are not
+        ([(3, [0, 0, 10, 10]), (4, [0, 0, 10, 8]), (4, [0, 6, 10, 16])], [[3, 4], [4]]),  # one box a slice
+        ([], []),
+    ],
+)
+def test_boxes_are_joined_to_lesions(boxes, slices):
+    lesions = join_slices([box(*one) for one in boxes])
+    assert sorted([item.slice for item in lesion] for lesion in lesions) == slices
 
 
 def test_the_better_of_two_boxes_on_one_thing_is_kept():
     lesions = join_slices([box(3, [0, 0, 10, 10], 0, 0.4), box(3, [1, 0, 11, 10], 2, 0.8)])
     assert [[(item.class_name, item.score) for item in lesion] for lesion in lesions] == [[("hcc", 0.8)]]
-
-
-def test_each_lesion_takes_one_box_a_slice():
-    boxes = [box(3, [0, 0, 10, 10]), box(4, [0, 0, 10, 8]), box(4, [0, 6, 10, 16])]
-    assert slices_of(join_slices(boxes)) == [[3, 4], [4]]
-
-
-def test_nothing_in_nothing_out():
-    assert join_slices([]) == []
 
 
 def test_size_place_and_class():
