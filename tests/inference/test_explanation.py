@@ -46,10 +46,11 @@ def detections(*entries):
     return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores), np.array(labels, np.int32))
 
 
-def explain(detector, data, case, folder, **changes):
+def explain(detector, data, case, folder, *, results=(), **changes):
     """By default of a case with its labels, without detections and lesions."""
     folder.mkdir()
-    options = {"detections": [detections()] * 3, "lesions": (), "labels": data.labels_by_slice(case), **changes}
+    shown = [one.at_score(0.5) for one in results or [detections()] * 3]
+    options = {"shown": shown, "lesions": (), "labels": data.labels_by_slice(case), **changes}
     open_case = OpenCase.in_memory(data.study(case), detector.config.data)
     return write_explanation(detector, open_case, folder, score_threshold=0.5, **options)
 
@@ -115,7 +116,7 @@ def test_good_slices_stand_above_slices_with_a_false_positive(detector, data, tm
         detections((elsewhere, 0.95, 2)),
     ]
     assert class_hits(results[1], labels[1].boxes, labels[1].labels).tolist() == [True, False, False]
-    note, entry = explain(detector, data, CASE, tmp_path / "out", detections=results)
+    note, entry = explain(detector, data, CASE, tmp_path / "out", results=results)
     assert note == {"figure": 4, "file": None, "note": "no relation map: no lesion at score 0.5 and above"}
     assert [row["slices"] for row in entry["rows"]] == [[0], [2, 1]]
     counted = [entry[key] for key in ("labelled", "labelled_slices", "hits", "false_positives", "misses")]
@@ -134,7 +135,7 @@ def test_a_missed_lesion_and_a_second_detection_of_one(detector, data):
 def test_six_tiles_a_row_the_best_first(detector, data, tmp_path, monkeypatch):
     monkeypatch.setattr("gluon_liver.inference.explanation.TILES", 2)
     results = [detections((BOX, score, 1)) for score in (0.6, 0.9, 0.8)]
-    _, entry = explain(detector, data, CASE, tmp_path / "out", detections=results, labels={})
+    _, entry = explain(detector, data, CASE, tmp_path / "out", results=results, labels={})
     (row,) = entry["rows"]
     assert row["slices"] == [1, 2] and row["title"].startswith("Not labelled") and "2 of 3" in row["title"]
     assert entry["labelled"] is False and "hits" not in entry and "false_positives" not in entry
