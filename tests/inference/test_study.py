@@ -69,8 +69,8 @@ def test_refusals_leave_nothing(detect, study, tmp_path):
         (tmp_path / name).mkdir()
     for given, options, message in (
         (study, {"out": tmp_path / "taken"}, "exists"),
-        (tmp_path / "empty", {}, ""),
-        (tmp_path / "nowhere", {}, ""),
+        (tmp_path / "empty", {}, None),
+        (tmp_path / "nowhere", {}, None),
         (tmp_path / "case", {}, "DATA/studies/CASE"),
         (study, {"reference": "delayed"}, "--reference delayed: the reference phase"),
         (study, {"phases": tmp_path / "p.yaml"}, "--phases is for a folder of DICOM"),
