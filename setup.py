@@ -47,7 +47,7 @@ setup(
         "Typing :: Typed",
     ],
     python_requires=">=3.8,<3.13",
-    packages=find_packages(include=["gluon_liver", "gluon_liver.*", "symbols"]),
+    packages=find_packages(include=["gluon_liver", "gluon_liver.*", "symbols", "symbols.*"]),
     package_data={
         "gluon_liver": ["py.typed", "config/experiments/*.yaml", "report/templates/*"],
         "symbols": ["requirements.txt"],

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from tests.symbols.gluon_side import CONFIGS, write_folder  # noqa: E402
 
 MODES = ("pool", "align")
-# columns, and beginnings of the names of the parts (see symbols.detector) that each is the worst of
+# columns, and beginnings of the names of the parts (see symbols.networks.detector) that each is the worst of
 COLUMNS = {
     "features": ("map", "shallow", "flow"),
     "RPN": ("rpn_",),

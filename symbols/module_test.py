@@ -14,7 +14,8 @@ import logging
 import mxnet as mx
 import numpy as np
 
-from .catalogue import network_of
+from symbols.networks.catalogue import network_of
+
 from .module_params import load_weights
 from .module_train import add_devices, checkpoint_path, contexts_of, positive
 from .record_iter import network_input

@@ -20,7 +20,8 @@ import os
 import mxnet as mx
 import numpy as np
 
-from .catalogue import network_of
+from symbols.networks.catalogue import network_of
+
 from .module_params import load_weights
 from .portable import portable_json
 from .record_iter import LABELS, RecordIter, left_out

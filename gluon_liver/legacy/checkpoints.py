@@ -31,8 +31,8 @@ from gluon_liver.readers.weights.formats import read_module_params
 from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint, save_checkpoint
 from gluon_liver.runs.run import IMPORTED, Run
 from gluon_liver.runs.training_state import TrainingState
-from symbols.catalogue import network_of
 from symbols.module_params import CONSTANT_TOLERANCE
+from symbols.networks.catalogue import network_of
 from symbols.portable import portable_json
 
 from .readme import readme

@@ -13,7 +13,7 @@ from gluon_liver.nn.losses import detection_losses
 from gluon_liver.nn.nets import TrainingNet, detect_regions
 from gluon_liver.nn.rpn_targets import assign_anchors
 from gluon_liver.runs.checkpoint import load_checkpoint, newest_checkpoint
-from symbols.catalogue import network_of
+from symbols.networks.catalogue import network_of
 from symbols.portable import portable_json
 
 CONFIGS = "r50 r101 r50-2.5d r101-fusion r50-multimodal r101-multimodal us-faster-rcnn us-flow".split()

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from gluon_liver.nn.indexing import entry
-from symbols.catalogue import network_of
-from symbols.liteflownet import enlarging
+from symbols.networks.catalogue import network_of
+from symbols.parts.liteflownet import enlarging
 
 from .gluon_side import parameters_of, seeded_network
 

@@ -16,9 +16,9 @@ from gluon_liver.legacy.record_file import write_records
 from gluon_liver.nn.rpn_targets import assign_anchors
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.image_result import detections_json
-from symbols import anchors as symbol_anchors
 from symbols import module_train
 from symbols.parity import differences, split_parameters, symbol_gradients
+from symbols.parts import anchors as symbol_anchors
 from symbols.record_iter import RecordIter, left_out
 from symbols.records import RecordFile
 

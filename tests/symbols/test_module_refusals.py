@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from symbols import module_test, module_train
-from symbols.catalogue import network_of
+from symbols.networks.catalogue import network_of
 from symbols.portable import portable_json
 from symbols.record_iter import RecordIter
 from symbols.records import RecordFile

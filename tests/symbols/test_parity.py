@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from symbols.catalogue import NETWORKS, network_of
+from symbols.networks.catalogue import NETWORKS, network_of
 from symbols.parity import differences, distance, split_parameters, symbol_gradients, symbol_parts
 
 from .gluon_side import CONFIGS, gluon_gradients, gluon_parts, parameters_of, seeded_network, seeded_targets

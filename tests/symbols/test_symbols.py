@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import symbols
-from symbols.catalogue import network_of
-from symbols.initialization import new_weight
+from symbols.networks.catalogue import network_of
+from symbols.parts.initialization import new_weight
+from symbols.parts.suppression import suppress
+from symbols.parts.targets import IGNORED, box_targets, sample_rois
 from symbols.portable import portable_json
-from symbols.suppression import suppress
-from symbols.targets import IGNORED, box_targets, sample_rois
 
 from .gluon_side import tiny
 
@@ -145,7 +145,7 @@ def test_symbol_files_hold_nothing_that_mxnet_1_0_refuses(name):
         assert again.list_arguments() == symbol.list_arguments() and again.list_outputs() == symbol.list_outputs()
 
 
-@pytest.mark.parametrize("path", sorted(Path(symbols.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(Path(symbols.__file__).parent.rglob("*.py")), ids=lambda path: path.name)
 def test_files_are_python_2_too(path):
     """No syntax that 2.7 lacks; it divides as 3 does."""
     text = path.read_text(encoding="ascii")

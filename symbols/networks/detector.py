@@ -6,16 +6,16 @@ from collections import OrderedDict, namedtuple
 
 import mxnet as mx
 
-from . import random_numbers
-from .initialization import new_weight
-from .layers import dense
-from .losses import HEAD_HUBER, RPN_HUBER, binary_loss, box_loss, class_loss
-from .random_numbers import RandomNumbers, apply_dropout
-from .rcnn import detections
-from .resnet import CHANNELS, scaled
-from .rois import pyramid_rois, with_area
-from .rpn import anchors_of, count_anchors, count_proposals, levels_of, propose, rpn_head
-from .targets import box_targets, most_positives, sample_rois
+from symbols.parts import random_numbers
+from symbols.parts.initialization import new_weight
+from symbols.parts.layers import dense
+from symbols.parts.losses import HEAD_HUBER, RPN_HUBER, binary_loss, box_loss, class_loss
+from symbols.parts.random_numbers import RandomNumbers, apply_dropout
+from symbols.parts.rcnn import detections
+from symbols.parts.resnet import CHANNELS, scaled
+from symbols.parts.rois import pyramid_rois, with_area
+from symbols.parts.rpn import anchors_of, count_anchors, count_proposals, levels_of, propose, rpn_head
+from symbols.parts.targets import box_targets, most_positives, sample_rois
 
 # maps: (B, C, H / stride, W / stride) of each level; shallow: (B, 16, H / 4, W / 4), Block1's map as the texture stage
 # reads it, or None; flow: (B, 2, H, W) in pixels, or None
@@ -73,7 +73,7 @@ class Detector(object):
         return sorted(self.constants(config))
 
     def get_symbol_test(self, config, batch_size=1):
-        """Symbol with two outputs: ``detections`` (B, K, 6) and ``check`` (B,), see :func:`symbols.rcnn.detections`."""
+        """Symbol with two outputs: ``detections`` (B, K, 6) and ``check`` (B,), see ``rcnn.detections``."""
         parts = self.test_parts(config, batch_size)
         return mx.sym.Group([parts["detections"], parts["check"]])
 

@@ -2,10 +2,11 @@
 
 from __future__ import division
 
+from symbols.parts.rcnn import block4_head
+from symbols.parts.texture import texture_map
+
 from .ct import CTDetector, ct_blocks, related
 from .detector import Features
-from .rcnn import block4_head
-from .texture import texture_map
 
 
 class R50MultiModal(CTDetector):

@@ -4,12 +4,13 @@ from __future__ import division
 
 import mxnet as mx
 
+from symbols.parts.fusion import cells
+from symbols.parts.relation import phase_relation
+from symbols.parts.resnet import CHANNELS, half, resnet_3d, scaled
+from symbols.parts.rois import ROI_MODES
+from symbols.parts.texture import HIDDEN, texture_score
+
 from .detector import Detector
-from .fusion import cells
-from .relation import phase_relation
-from .resnet import CHANNELS, half, resnet_3d, scaled
-from .rois import ROI_MODES
-from .texture import HIDDEN, texture_score
 
 
 class CTDetector(Detector):

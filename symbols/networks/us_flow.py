@@ -7,11 +7,12 @@ import re
 
 import mxnet as mx
 
-from .aggregation import aggregation, flow_constants, flow_in_cells
+from symbols.parts.aggregation import aggregation, flow_constants, flow_in_cells
+from symbols.parts.layers import part_of
+from symbols.parts.liteflownet import liteflownet, liteflownet_constants
+from symbols.parts.resnet import CHANNELS, resnet_2d, scaled
+
 from .detector import Features
-from .layers import part_of
-from .liteflownet import liteflownet, liteflownet_constants
-from .resnet import CHANNELS, resnet_2d, scaled
 from .us_faster_rcnn import USFasterRCNN
 
 # what stays as in the release even where the flow is trained

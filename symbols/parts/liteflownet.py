@@ -1,4 +1,4 @@
-"""LiteFlowNet (Hui, Tang, Loy, CVPR 2018), as gluon_liver.flow.liteflownet and flow_modules have it.
+"""LiteFlowNet (Hui, Tang, Loy, CVPR 2018), as gluon_liver.flow.liteflownet and gluon_liver.flow.modules have it.
 
 Both images go through shared layers as one batch of 2 B. Levels count from 1 (the input's size) to 6 (a 32nd of it);
 inside the network a flow is in pixels of the input divided by ``FLOW_SCALE``.

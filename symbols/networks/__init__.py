@@ -1,0 +1,1 @@
+"""The networks, one file and one class each; :mod:`symbols.networks.catalogue` lists them."""
