@@ -82,7 +82,7 @@ class Detector:
         score_threshold: 0 to 1, of boxes that lesions are made of.
 
         Boxes are in pixels of the slices. Raises :class:`RunError` for a run on ultrasound and for a network that
-        computes no numbers, :class:`InputError` for arrays that do not fit together, and :class:`DatasetError` for
+        computes no numbers, :class:`InputError` for arrays that do not fit together, and ``DatasetError`` for
         phases that the run was not trained on.
         """
         reference = self._reference_phase()
@@ -146,7 +146,7 @@ class Detector:
 def load_detector(run: Union[str, Path], *, device: str = "cpu") -> Detector:
     """The best or else the newest checkpoint of a run folder, on ``cpu`` or ``gpu:N``.
 
-    Raises :class:`RunError` for a folder that is no run or has no checkpoint, :class:`ConfigError` for a device that
+    Raises :class:`RunError` for a folder that is no run or has no checkpoint, ``ConfigError`` for a device that
     is not there.
     """
     return Detector(Run.open(run), device=device)
@@ -166,9 +166,9 @@ def build_network(
     phases: the CT phases of the data, of which a network with ``network.multi_modal`` takes all and others one.
     device: ``cpu`` or ``gpu:N``.
 
-    The network takes float32 (B, P, 1, D, H, W) of a CT configuration, as :func:`data.images.normalise` makes
+    The network takes float32 (B, P, 1, D, H, W) of a CT configuration, as ``data.images.normalise`` makes
     it, or (B, F, 3, H, W) from 0 to 1 of frames, and gives rows (B, K, 6) of class, score and box and a check value,
-    see :class:`DetectionNet`. Its parts are ``network.detector``. Raises :class:`ConfigError` for an unknown
+    see :class:`DetectionNet`. Its parts are ``network.detector``. Raises ``ConfigError`` for an unknown
     configuration and for phases that it cannot relate, :class:`InputError` for what are no names.
     """
     config = config if isinstance(config, Config) else load_config(config)

@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 
 from gluon_liver.data.open import TASKS, open_dataset  # noqa: E402
+from gluon_liver.evaluation.registry import EVALUATIONS  # noqa: E402
 from gluon_liver.evaluation.task import REPLICATES, Scored  # noqa: E402
-from gluon_liver.evaluation.tasks import EVALUATIONS  # noqa: E402
 from gluon_liver.inference.detector import SliceDetector, detect_labelled, stored_boxes  # noqa: E402
 from gluon_liver.legacy.checkpoints import PREFIX, SCRIPT, export_legacy  # noqa: E402
 from gluon_liver.runs.run import Run  # noqa: E402

@@ -89,8 +89,8 @@ def open_run(args: argparse.Namespace) -> Tuple[Run, Dataset]:
 def replicates(args: argparse.Namespace, run: Run) -> int:
     """What ``--bootstrap`` says. Raises :class:`InputError` for a run whose task has no bootstrap."""
     from gluon_liver.data.open import TASKS
+    from gluon_liver.evaluation.registry import EVALUATIONS
     from gluon_liver.evaluation.task import REPLICATES
-    from gluon_liver.evaluation.tasks import EVALUATIONS
 
     check(args, "bootstrap", at_least(1))
     if args.bootstrap is None:

@@ -24,7 +24,7 @@ ERASED_SHARE, ERASED_ASPECT = (0.02, 0.2), (0.3, 1 / 0.3)  # of the image's area
 def augment(sample: Sample, config: AugmentConfig, *, grey_per_noise: float, rng: np.random.Generator) -> Sample:
     """Flip, then scale, rotate and shift about the centre, then erase, then add noise, as far as ``config`` says.
 
-    ``grey_per_noise``: grey values for one unit of ``config.noise`` (:meth:`Dataset.grey_per_noise`).
+    ``grey_per_noise``: grey values for one unit of ``config.noise`` (``Dataset.grey_per_noise``).
     """
     if config.flip and rng.random() < 0.5:
         sample = flip(sample)

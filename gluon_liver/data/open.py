@@ -26,7 +26,7 @@ class TaskData(NamedTuple):
 
 
 # every task that a model of config.schema.MODELS is of; how the same tasks are scored lies higher, in
-# evaluation.tasks.EVALUATIONS, because nothing here knows of metrics and pages
+# evaluation.registry.EVALUATIONS, because nothing here knows of metrics and pages
 TASKS: Dict[str, TaskData] = {"ct": TaskData(CTDataset, CTLoader), "us": TaskData(USDataset, USLoader)}
 
 

@@ -15,9 +15,9 @@ from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import CocoDetection, Detections
 from gluon_liver.structures.image_result import ImageResult
 
+from .registry import EVALUATIONS
 from .run_folder import run_note, split_labels
 from .task import REPLICATES, Scored
-from .tasks import EVALUATIONS
 
 
 def score_detections(

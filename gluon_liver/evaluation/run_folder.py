@@ -21,8 +21,8 @@ from gluon_liver.runs.run import Run
 from gluon_liver.structures.image_result import detections_json
 
 from .overlays import write_overlays
+from .registry import EVALUATIONS
 from .task import REPLICATES, Scored
-from .tasks import EVALUATIONS
 
 PHANTOM_NOTE = "phantom studies that this package generated"
 REAL_NOTE = "patients of the given data; not the paper's patients, which are not public"
@@ -41,8 +41,7 @@ def evaluate(
     """Score a run; returns the printed tables and the path of report.html.
 
     Raises :class:`DatasetError` when the data are of another task, the split has no labelled image, the data's classes
-    or phases are not the run's, or something of the split was trained on; :class:`RunError` for a run that cannot be
-    used.
+    or phases are not the run's, or something of the split was trained on; ``RunError`` for a run that cannot be used.
     """
     labels, note, task = split_labels(run, dataset, split), run_note(run, dataset, split), EVALUATIONS[dataset.task]
     with evaluation_folder(run) as folder:
@@ -94,7 +93,7 @@ def run_note(run: Run, dataset: Dataset, split: str) -> str:
 def evaluation_folder(run: Run) -> Iterator[Path]:
     """A folder inside the run with its files; what is written there moves into the run when all of it is done.
 
-    Raises :class:`RunError` when another process evaluates the run.
+    Raises :class:`gluon_liver.errors.RunError` when another process evaluates the run.
     """
     with file_lock(run.folder / ".evaluating.lock", busy=f"{run.folder} is being evaluated by {{user}}"):
         folder = run.folder / ".evaluating"

@@ -40,8 +40,8 @@ class Task(abc.ABC, Generic[D, L]):
     """How evaluation treats one task.
 
     A third task adds a module with a subclass, as ct.py and us.py are, and its name to
-    :data:`gluon_liver.evaluation.tasks.EVALUATIONS`. What was detected reaches the methods as a :class:`Scored`, whose
-    dataset and labels are the task's own; what they return is printed and written to results.json, which alone
+    :data:`gluon_liver.evaluation.registry.EVALUATIONS`. What was detected reaches the methods as a :class:`Scored`,
+    whose dataset and labels are the task's own; what they return is printed and written to results.json, which alone
     :meth:`write_report` reads, so that a page shows what the file says.
     """
 

@@ -95,6 +95,6 @@ def save_flow(
 
 
 def flow_input(frames: np.ndarray, *, context: mx.Context) -> mx.nd.NDArray:
-    """uint8 (B, H, W, 3) RGB -> (B, 3, H, W), blue, green, red, 0 to 1, as :class:`LiteFlowNet` takes it."""
+    """uint8 (B, H, W, 3) RGB -> (B, 3, H, W), blue, green, red, 0 to 1, as ``LiteFlowNet`` takes it."""
     planes = np.ascontiguousarray(np.moveaxis(frames[..., ::-1], -1, 1), np.float32) / np.float32(255.0)
     return mx.nd.array(planes, ctx=context)

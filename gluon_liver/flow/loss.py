@@ -34,7 +34,7 @@ def level_targets(flow: np.ndarray, valid: np.ndarray) -> List[Target]:
 
 
 def flow_losses(flows: Sequence[mx.nd.NDArray], targets: Sequence[Target]) -> Dict[int, mx.nd.NDArray]:
-    """The 15 flows of :class:`FlowPyramid` and their truth -> the losses by level, scalars; 0 at the truth.
+    """The 15 flows of ``FlowPyramid`` and their truth -> the losses by level, scalars; 0 at the truth.
 
     As in the release, a level's loss is ``LOSS_WEIGHTS`` times the lengths of the differences, divided by
     ``FLOW_SCALE``, summed over the level's cells and averaged over the batch. Differences to it: cells count by their

@@ -180,7 +180,7 @@ def train_flow(
     """Train, score on held-out pairs, and leave flow.params, flow.json, results.json and log.jsonl in the folder
     ``out``, which appears when all is done or not at all. Returns the scores.
 
-    Raises :class:`InputError` when ``out`` exists, lies inside the phantoms or cannot be made, :class:`DatasetError`
+    Raises :class:`InputError` when ``out`` exists, lies inside the phantoms or cannot be made, ``DatasetError``
     when the phantoms cannot be used and :class:`TrainingError` when a loss is not finite.
     """
     out, context = Path(out), context or mx.cpu()

@@ -77,7 +77,7 @@ def match_image(result: ImageResult, label: int, iou_threshold: float) -> Tuple[
 
 
 def match_class(results: Sequence[ImageResult], label: int, *, iou_threshold: float = 0.5) -> MatchRecords:
-    """Match the detections of one class over images sorted by id (see :func:`check_results`)."""
+    """Match the detections of one class over images sorted by id (see ``check_results``)."""
     row_of = {patient: row for row, patient in enumerate(patient_ids(results))}
     gt_count, image_count = np.zeros((2, len(row_of)), dtype=np.int64)
     parts: List[Tuple[FloatArray, BoolArray, IntArray]] = [(np.zeros(0), np.zeros(0, bool), np.zeros(0, np.int64))]

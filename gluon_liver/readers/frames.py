@@ -21,7 +21,7 @@ def read_frames(
 
     The region of DICOM ultrasound is its 2D tissue region. A recording that tells none needs ``region`` or
     ``whole_frame``: what is burned in around the picture often names the patient. ``name`` stands for the path in
-    messages. Raises :class:`InputError` (:class:`DicomError` for DICOM, :class:`TruncatedFileError` for files that end
+    messages. Raises :class:`InputError` (``DicomError`` for DICOM, ``TruncatedFileError`` for files that end
     early); iterating raises the same for what shows only in decoding.
     """
     path = Path(path)

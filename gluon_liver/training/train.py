@@ -48,8 +48,8 @@ def train(
     resume: "auto" to go on from the newest intact checkpoint of ``out``, or to start where there is none; or a
         checkpoint of ``out``. Pretrained weights and flow are then not read again.
 
-    Raises :class:`DatasetError` when nothing can be trained on, :class:`ConfigError` for devices and kvstores that do
-    not go together or changes that a run does not survive, :class:`RunError` when ``out`` is taken or no checkpoint is
+    Raises ``DatasetError`` when nothing can be trained on, ``ConfigError`` for devices and kvstores that do
+    not go together or changes that a run does not survive, ``RunError`` when ``out`` is taken or no checkpoint is
     intact, and :class:`TrainingError` with the step when a loss is not finite.
     """
     # whatever the configuration or the data can break breaks here, before there is a run folder

@@ -16,8 +16,8 @@ from gluon_liver.data.open import TASKS
 from gluon_liver.data.splits import Splits
 from gluon_liver.errors import DatasetError, RunError
 from gluon_liver.evaluation.overlays import overlay_kind
+from gluon_liver.evaluation.registry import EVALUATIONS
 from gluon_liver.evaluation.run_folder import evaluate
-from gluon_liver.evaluation.tasks import EVALUATIONS
 from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.image_result import ImageResult, detections_json

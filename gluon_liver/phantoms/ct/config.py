@@ -16,7 +16,7 @@ ODDS = Limit(
 
 @dataclass(frozen=True)
 class CTPhantomConfig(PhantomOptions):
-    """Options of :func:`make_ct_study`. A pair is a range of which each patient or study draws one value.
+    """Options of ``make_ct_study``. A pair is a range of which each patient or study draws one value.
 
     matrix: rows and columns of an image (pixels); the field of view follows the body, about 330 to 400 mm.
     slices: slices of a series. spacing_mm: distances between slices to choose from; a patient keeps one.

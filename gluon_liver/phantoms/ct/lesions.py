@@ -182,7 +182,7 @@ def _nodules(rng: np.random.Generator, diameter: float) -> Array:
 def _attenuation(
     rng: np.random.Generator, label: str, ambiguous: bool, tissue: hu.Attenuation
 ) -> Dict[str, Dict[str, float]]:
-    """CT numbers by phase and part, from the ranges of :mod:`attenuation`."""
+    """CT numbers by phase and part, from the ranges of :mod:`.attenuation`."""
     one = {name: rng.uniform(*limits) for name, limits in hu.LESIONS.items()}
     encapsulated = rng.random() < 0.8
     plain, arterial, delayed = (tissue[phase] for phase in hu.PHASES)

@@ -30,7 +30,7 @@ class LesionMask:
 
 @dataclass
 class Scene:
-    """What a patient's study shows before the scanner adds noise; lengths in mm, frame of :mod:`shapes`.
+    """What a patient's study shows before the scanner adds noise; lengths in mm, frame of ``phantoms.shapes``.
 
     z_mm: slice centres, rising. A slice is the mean of ``subslices`` thin planes spread evenly over its thickness.
     """

@@ -11,7 +11,7 @@ from gluon_liver.phantoms.options import Pair, PhantomOptions, inclusive, rising
 
 @dataclass(frozen=True)
 class USPhantomConfig(PhantomOptions):
-    """Options of :func:`make_us_scene`. A pair is a range of which each patient or scene draws one value.
+    """Options of ``make_us_scene``. A pair is a range of which each patient or scene draws one value.
 
     size: side of a frame in pixels; the fan fills its width, text stands above and below.
     depth_mm, radius_mm, half_angle_deg: of the convex probe's fan.

@@ -44,10 +44,10 @@ class SliceGrid:
 def build_grid(slices: Sequence[SliceHeader], name: str, *, regrid: bool = False) -> SliceGrid:
     """Order slices of one size, orientation and pixel spacing, and check that they make a regular grid.
 
-    Raises :class:`DuplicateSliceError`, :class:`SliceGapError`, :class:`SliceSpacingError` and
-    :class:`GantryTiltError`, each listing the slices at fault. With ``regrid``, gaps and uneven spacing get a grid of
-    the median spacing and tilt gets in-plane shifts; slices that share a position are refused all the same, for nothing
-    says which one is right. ``name`` stands for the series in messages.
+    Raises ``DuplicateSliceError``, ``SliceGapError``, ``SliceSpacingError`` and ``GantryTiltError``, each listing the
+    slices at fault. With ``regrid``, gaps and uneven spacing get a grid of the median spacing and tilt gets in-plane
+    shifts; slices that share a position are refused all the same, for nothing says which one is right. ``name``
+    stands for the series in messages.
     """
     if len(slices) < 2:
         raise errors.GeometryError(
