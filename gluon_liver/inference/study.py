@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 
@@ -18,7 +18,7 @@ from gluon_liver.prepare.ct_study import read_study
 from gluon_liver.prepare.phases import DEFAULT_PATTERNS, reference_of
 from gluon_liver.report.drawing import draw_overlay, save_png
 from gluon_liver.runs.run import Run
-from gluon_liver.structures.detections import NOTHING, Boxes
+from gluon_liver.structures.detections import NOTHING, Boxes, Detections
 
 from .detector import SliceDetector, detect_slices
 from .explanation import write_explanation
@@ -58,8 +58,7 @@ def detect_study(
     check_output(out, _data_folder(study) if prepared else study, overwrite=False)
     detector, checkpoint = SliceDetector.from_run(run, context=context)
     with whole_folder(out) as folder:
-        read = _open_prepared if prepared else _read_dicom
-        case, labels = read(run, study, phases, reference, progress)
+        case, labels = (_open_prepared if prepared else _read_dicom)(run, study, phases, reference, progress)
         detections = detect_slices(detector, case, batch_size=batch_size, progress=progress)
         lesions = find_lesions(
             detections, geometry=case.study.geometry, classes=detector.classes, score_threshold=score_threshold
@@ -72,18 +71,28 @@ def detect_study(
         rows = [dict(row, slice=n) for n, one in enumerate(detections) for row in one.to_coco(ids[n])]
         write_json(folder / "detections.json", rows)
         shown = [one.at_score(score_threshold) for one in detections]
-        (folder / "overlays").mkdir()
-        for index, (grey, one) in enumerate(zip(case.images[case.study.reference_index], shown)):
-            truth: Boxes = labels.get(index, NOTHING)
-            if every_slice or len(one) or len(truth.boxes):
-                picture = draw_overlay(grey, one, truth=truth, classes=detector.classes)
-                save_png(folder / "overlays" / f"slice-{index:03d}.png", picture)
+        _draw_slices(folder / "overlays", case, shown, labels, detector.classes, every_slice)
         if explain:
             result["explain"] = write_explanation(
                 detector, case, folder, shown=shown, lesions=lesions, labels=labels, score_threshold=score_threshold
             )
         write_json(folder / "lesions.json", result)
         return result
+
+
+def _draw_slices(
+    folder: Path,
+    case: OpenCase,
+    shown: Sequence[Detections],
+    labels: Dict[int, CTLabel],
+    classes: Sequence[str],
+    every_slice: bool,
+) -> None:
+    folder.mkdir()
+    for index, (grey, detections) in enumerate(zip(case.images[case.study.reference_index], shown)):
+        truth: Boxes = labels.get(index, NOTHING)
+        if every_slice or len(detections) or len(truth.boxes):
+            save_png(folder / f"slice-{index:03d}.png", draw_overlay(grey, detections, truth=truth, classes=classes))
 
 
 def _open_prepared(

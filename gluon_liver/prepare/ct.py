@@ -60,8 +60,7 @@ def import_ct(
         check_output(out, folder, overwrite=overwrite)
     log = CTImportLog(scan_folder(str(folder), progress=progress), rules)
     studies = group_studies(log.scan)
-    for uid, series in studies.items():
-        log.choices[uid] = choose_series(series, rules, log.quarantined)
+    log.choices = {uid: choose_series(series, rules, log.quarantined) for uid, series in studies.items()}
     matched = match_labels(label_file, log)
     note_oddities(log)
     log.notes += salt_notes(salt)
@@ -71,13 +70,8 @@ def import_ct(
     log.studies.sort(key=lambda result: (result.case, result.study_uid))
     with prepared_folder(out, folder, overwrite=overwrite) as temporary:
         for result in tqdm(log.studies, desc="studies", unit="study", disable=None if progress else True):
-            by_slice = matched.get(result.study_uid, {})
             volume = _import_study(result, log, temporary / "studies", regrid)
-            if volume:
-                place_labels(by_slice, volume, result.case, log, exhaustive=label_file.exhaustive)
-            elif by_slice:
-                boxes = sum(len(item.boxes) for item in by_slice.values())
-                log.labels_not_taken.add("its study was not taken", images=len(by_slice), boxes=boxes)
+            place_labels(matched.get(result.study_uid, {}), volume, result.case, log, exhaustive=label_file.exhaustive)
         if not log.taken:
             raise InputError(explain_nothing(log))
         report = _write_data(log, temporary, fractions, seed)

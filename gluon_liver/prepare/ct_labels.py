@@ -115,9 +115,15 @@ def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[int, Lab
 
 
 def place_labels(
-    by_slice: Mapping[int, LabelEntry], volume: Volume, case: str, log: CTImportLog, *, exhaustive: bool
+    by_slice: Mapping[int, LabelEntry], volume: Optional[Volume], case: str, log: CTImportLog, *, exhaustive: bool
 ) -> None:
     """Add to the log labels on the slices of the imported reference volume, moved along where a tilt was undone."""
+    if not by_slice:
+        return
+    if volume is None:
+        count = sum(len(item.boxes) for item in by_slice.values())
+        log.labels_not_taken.add("its study was not taken", images=len(by_slice), boxes=count)
+        return
     height, width = volume.hu.shape[1:]
     images: Dict[int, CTLabel] = {}
     for place, item in sorted(by_slice.items()):
@@ -134,7 +140,7 @@ def place_labels(
             log.labels_not_taken.add(reason, images=1, boxes=len(boxes))
             continue
         images[z] = CTLabel(0, case, z, width, height, boxes, item.labels, log.rules.reference)
-    if exhaustive and by_slice:
+    if exhaustive:
         listed = {int(volume.source_slice[place]) for place in by_slice}
         for z, uid in enumerate(volume.sop_instance_uids):
             # Slices that --regrid interpolated show no single image that someone looked at.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from tqdm import tqdm
@@ -58,10 +59,7 @@ def import_us(
     source, out = Path(source), Path(out)
     if region is not None and whole_frame:
         raise InputError("--region and --whole-frame exclude each other")
-    if split_by not in SPLIT_BY:
-        raise InputError(f"--split-by is {split_by!r}; it is one of {', '.join(SPLIT_BY)}")
-    if test_images is not None and (split_by != "image" or test_images < 1):
-        raise InputError("--test-images takes a number of 1 or more and needs --split-by image")
+    _check_split(split_by, test_images)
     make_splits(["any"], fractions=fractions, seed=seed)
     salt = salt_or_random(salt)
     images, phantom = load_source_labels(str(labels))
@@ -70,30 +68,19 @@ def import_us(
     matched = match_recordings(images, list(recordings), str(labels))
     log = USImportLog(files=len(recordings))
     log.notes += salt_notes(salt)
+    read = partial(read_frames, region=region, whole_frame=whole_frame)
     numbers = {name: number for number, name in enumerate(recordings, 1)}
     with prepared_folder(out, source, overwrite=overwrite) as temporary:
         for video in tqdm(sorted(matched), desc="recordings", disable=None if progress else True):
-            images, name = matched[video], f"file {numbers[video]:04d} of {len(recordings):04d}"
-            result = RecordingResult(name, recordings[video], images)
-            try:
-                opened = read_frames(result.path, region=region, whole_frame=whole_frame, name=name)
-                _store(opened, result, str(labels), log, temporary, salt)
-            except AnnotationError:
-                raise
-            except InputError as error:
-                if result.case:
-                    shutil.rmtree(temporary / "studies" / result.case, ignore_errors=True)
-                log.quarantined.append(Rejection(name, str(error), type(error).__name__, len(images)))
-                boxes = sum(len(image.boxes) for image in images)
-                log.labels_not_taken.add("its recording was not taken", images=len(images), boxes=boxes)
-                continue
-            result.phantom = result.phantom or phantom
-            log.taken.append(result)
+            name = f"file {numbers[video]:04d} of {len(recordings):04d}"
+            result = RecordingResult(name, recordings[video], matched[video])
+            if _import_recording(result, read, str(labels), log, temporary, salt):
+                result.phantom = result.phantom or phantom
+                log.taken.append(result)
         if not log.taken:
             raise InputError(log.explain_nothing(f"no recording was taken of {log.files} file(s)"))
         log.taken.sort(key=lambda one: one.case)
-        splits = _split(log, split_by, fractions, test_images, seed)
-        report = _write_data(log, temporary, splits, split_by)
+        report = _write_data(log, temporary, _split(log, split_by, fractions, test_images, seed), split_by)
         write_private(log, temporary / "private", salt, source)
     return report
 
@@ -110,8 +97,26 @@ def crop_boxes(boxes: np.ndarray, region: Box) -> Tuple[np.ndarray, np.ndarray, 
     return clipped[inside], inside, int((np.abs(clipped - moved).max(axis=1, initial=0)[inside] > 0).sum())
 
 
+def _import_recording(
+    result: RecordingResult, read: Callable[..., FrameSource], path: str, log: USImportLog, out: Path, salt: str
+) -> bool:
+    """Store one recording, or quarantine it. Returns whether it was taken. path: of the label file, for messages."""
+    try:
+        _store(read(result.path, name=result.name), result, path, log, out, salt)
+        return True
+    except AnnotationError:
+        raise
+    except InputError as error:
+        if result.case:
+            shutil.rmtree(out / "studies" / result.case, ignore_errors=True)
+        images, boxes = len(result.images), sum(len(image.boxes) for image in result.images)
+        log.quarantined.append(Rejection(result.name, str(error), type(error).__name__, images))
+        log.labels_not_taken.add("its recording was not taken", images=images, boxes=boxes)
+        return False
+
+
 def _store(source: FrameSource, result: RecordingResult, path: str, log: USImportLog, out: Path, salt: str) -> None:
-    """Write the labelled frames of one recording and fill in its result. path: of the label file, for messages."""
+    """Write the labelled frames of one recording and fill in its result."""
     x1, y1, x2, y2 = source.region
     for image in result.images:
         if (image.width, image.height) != (source.width, source.height):
@@ -190,6 +195,13 @@ def _write_data(log: USImportLog, temporary: Path, splits: Splits, split_by: str
     }
     write_records(temporary, splits, report, description)
     return report
+
+
+def _check_split(by: str, test_images: Optional[int]) -> None:
+    if by not in SPLIT_BY:
+        raise InputError(f"--split-by is {by!r}; it is one of {', '.join(SPLIT_BY)}")
+    if test_images is not None and (by != "image" or test_images < 1):
+        raise InputError("--test-images takes a number of 1 or more and needs --split-by image")
 
 
 def _split(log: USImportLog, by: str, fractions: Sequence[float], test_images: Optional[int], seed: int) -> Splits:

@@ -78,16 +78,9 @@ def draw_overlay(
     height, width = picture.shape[0] * scale, picture.shape[1] * scale
     image = Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC).convert("RGB")
     line = max(1, round(max(width, height) / 320))
-
-    def mark_of(box: np.ndarray, text: str, colour: Colour, dashed: bool) -> _Mark:
-        where = f"x {box[0]:.0f}, y {box[1]:.0f}"
-        return _Mark(_outline(box, scale, line, width, height), text, colour, dashed, where)
-
-    drawn = [] if truth is None else zip(truth.boxes, truth.labels)
-    marks = [mark_of(box, f"GT {classes[label]}", GT_COLOUR, True) for box, label in drawn]
-    marks += [
-        mark_of(box, f"{classes[label]} {score:.2f}", colours[label % len(colours)], False)
-        for box, label, score in zip(detections.boxes, detections.labels, detections.scores)
+    marks = [
+        _Mark(_outline(box, scale, line, width, height), text, colour, dashed, f"x {box[0]:.0f}, y {box[1]:.0f}")
+        for box, text, colour, dashed in _boxes(detections, truth, classes, colours)
     ]
     draw = ImageDraw.Draw(image)
     for mark in reversed(marks):  # dashes last: they stay visible on a prediction that fits exactly
@@ -98,24 +91,11 @@ def draw_overlay(
     if not legend:
         inside = [_inside(mark.outline, size, width, height) for mark, size in zip(marks, sizes)]
         places = [place or other for place, other in zip(places, inside)]
-    placed = [(mark, place) for mark, place in zip(marks, places) if place is not None]
-    for mark, place in placed:
-        start, end = _nearest(mark.outline, place), _nearest(place, mark.outline)
-        if max(abs(start[0] - end[0]), abs(start[1] - end[1])) > 2:  # the label does not touch its box
-            draw.line([start, end], fill=mark.colour, width=1)
-    for mark, place in placed:
-        draw.rectangle((place.left, place.top, place.right - 1, place.bottom - 1), fill=_PLATE)
-        draw.text((place.left + 3, place.top + 1), mark.text, fill=mark.colour, font=font)
+    _draw_labels(draw, [(mark, place) for mark, place in zip(marks, places) if place is not None], font)
     if not legend:
         return np.array(image)
+    keys = _keys(detections, truth, classes, colours)
     unplaced = [mark for mark, place in zip(marks, places) if place is None]
-    keys: List[_Key] = [(name, colours[label % len(colours)], False) for label, name in enumerate(classes)]
-    if truth is not None:
-        keys.append(("ground truth (GT)", GT_COLOUR, True))
-    if not len(detections):
-        keys.append(("no detection", _FAINT, None))
-    if truth is not None and not len(truth.boxes):
-        keys.append(("nothing annotated", _FAINT, None))
     keys += [(f"{mark.text} at {mark.where}", mark.colour, mark.dashed) for mark in unplaced]
     return np.concatenate([np.asarray(image), _legend(width, font, keys)])
 
@@ -161,6 +141,16 @@ def _candidates(outline: Rect, text_width: int, text_height: int, reach: int) ->
     yield from ((left, top) for top, left in sorted(far, key=distance))
 
 
+def _boxes(
+    detections: Detections, truth: Optional[Boxes], classes: Sequence[str], colours: Sequence[Colour]
+) -> Iterator[Tuple[np.ndarray, str, Colour, bool]]:
+    """Box, text, colour and whether dashed, ground truth first."""
+    for box, label in [] if truth is None else zip(truth.boxes, truth.labels):
+        yield box, f"GT {classes[label]}", GT_COLOUR, True
+    for box, label, score in zip(detections.boxes, detections.labels, detections.scores):
+        yield box, f"{classes[label]} {score:.2f}", colours[label % len(colours)], False
+
+
 def _inside(outline: Rect, size: Tuple[int, int], width: int, height: int) -> Rect:
     """A label in the top-left corner of its box, moved into the image where it is cut off."""
     left, top = max(0, min(outline.left, width - size[0])), max(0, min(outline.top, height - size[1]))
@@ -187,10 +177,33 @@ def _draw_outline(draw: ImageDraw.ImageDraw, mark: _Mark, line: int) -> None:
             draw.rectangle((edge, start, edge + line - 1, min(start + _DASH, bottom) - 1), fill=mark.colour)
 
 
+def _draw_labels(draw: ImageDraw.ImageDraw, placed: Sequence[Tuple[_Mark, Rect]], font: ImageFont.FreeTypeFont) -> None:
+    for mark, place in placed:
+        start, end = _nearest(mark.outline, place), _nearest(place, mark.outline)
+        if max(abs(start[0] - end[0]), abs(start[1] - end[1])) > 2:  # the label does not touch its box
+            draw.line([start, end], fill=mark.colour, width=1)
+    for mark, place in placed:
+        draw.rectangle((place.left, place.top, place.right - 1, place.bottom - 1), fill=_PLATE)
+        draw.text((place.left + 3, place.top + 1), mark.text, fill=mark.colour, font=font)
+
+
 def _nearest(rect: Rect, other: Rect) -> Tuple[int, int]:
     """The pixel of rect nearest to the centre of other."""
     x, y = (other.left + other.right) // 2, (other.top + other.bottom) // 2
     return min(max(x, rect.left), rect.right - 1), min(max(y, rect.top), rect.bottom - 1)
+
+
+def _keys(
+    detections: Detections, truth: Optional[Boxes], classes: Sequence[str], colours: Sequence[Colour]
+) -> List[_Key]:
+    keys: List[_Key] = [(name, colours[label % len(colours)], False) for label, name in enumerate(classes)]
+    if truth is not None:
+        keys.append(("ground truth (GT)", GT_COLOUR, True))
+    if not len(detections):
+        keys.append(("no detection", _FAINT, None))
+    if truth is not None and not len(truth.boxes):
+        keys.append(("nothing annotated", _FAINT, None))
+    return keys
 
 
 def _legend(width: int, font: ImageFont.FreeTypeFont, items: Sequence[_Key]) -> np.ndarray:

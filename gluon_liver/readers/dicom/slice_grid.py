@@ -57,8 +57,34 @@ def build_grid(slices: Sequence[SliceHeader], name: str, *, regrid: bool = False
     upward, along = project_positions(slices)
     order = np.argsort(along, kind="stable")
     along, positions = along[order], np.array([header.position for header in slices])[order]
-    files = [slices[i] for i in order]
     steps = np.diff(along)
+    spacing = float(along[-1] - along[0]) / len(steps)
+    usual, uneven = _check_steps(steps, spacing, [slices[i] for i in order], name, regrid)
+    pixel_spacing = np.asarray(slices[0].pixel_spacing)
+    middle = len(slices) // 2
+    in_plane = np.stack([positions @ row / pixel_spacing[1], positions @ column / pixel_spacing[0]], axis=1)
+    drift = in_plane - in_plane[middle]
+    tilted = np.ptp(drift, axis=0).max() > MAX_DRIFT_PIXELS
+    if tilted and not regrid:
+        raise errors.GantryTiltError(_describe_drift(name, positions, upward, drift))
+    place, count = np.arange(len(slices), dtype=np.float64), len(slices)
+    if uneven:
+        place, spacing = (along - along[0]) / usual, usual
+        count = int(np.floor(place[-1] + 0.5)) + 1
+    if count > MAX_SLICES:
+        raise errors.OversizeError(f"{name} would need {count} slices of {spacing:.3f} mm; the bound is {MAX_SLICES}")
+    origin = positions[0] if not tilted else positions[middle] - (along[middle] - along[0]) * upward
+    x_row, y_row, z_row = (triple(line) for line in np.stack([row, column, upward], axis=1))
+    size = (count, slices[0].rows, slices[0].columns)
+    geometry = Geometry(triple(origin), triple((spacing, *pixel_spacing)), (x_row, y_row, z_row), size)
+    shift = drift if tilted else np.zeros_like(drift)
+    return SliceGrid(geometry, tuple(int(i) for i in order), place, shift)
+
+
+def _check_steps(
+    steps: FloatArray, spacing: float, files: Sequence[SliceHeader], name: str, regrid: bool
+) -> Tuple[float, bool]:
+    """(the step that most slices keep, whether one differs from the mean, ``spacing``); refuses as build_grid does."""
 
     def refuse(error: Type[errors.GeometryError], what: str, where: BoolArray, hint: str) -> None:
         """Raise ``error``, listing the pairs of neighbours at which ``where`` is true."""
@@ -78,33 +104,13 @@ def build_grid(slices: Sequence[SliceHeader], name: str, *, regrid: bool = False
     if wide.any() and not regrid:
         hint = "Add the missing files, or import with --regrid to interpolate between positions"
         refuse(errors.SliceGapError, "lacks slices", wide, hint)
-    spacing = float(along[-1] - along[0]) / len(steps)
     uneven = np.abs(steps - spacing) > SPACING_TOLERANCE * spacing
     if uneven.any() and not regrid:
         # List against the usual step, which most slices keep; the mean moves with the outliers.
         off = np.abs(steps - usual) > SPACING_TOLERANCE * usual
         hint = "Import with --regrid to interpolate between positions"
         refuse(errors.SliceSpacingError, "is unevenly spaced (over 1 %)", off if off.any() else uneven, hint)
-
-    pixel_spacing = np.asarray(slices[0].pixel_spacing)
-    middle = len(files) // 2
-    in_plane = np.stack([positions @ row / pixel_spacing[1], positions @ column / pixel_spacing[0]], axis=1)
-    drift = in_plane - in_plane[middle]
-    tilted = np.ptp(drift, axis=0).max() > MAX_DRIFT_PIXELS
-    if tilted and not regrid:
-        raise errors.GantryTiltError(_describe_drift(name, positions, upward, drift))
-    place, count = np.arange(len(files), dtype=np.float64), len(files)
-    if uneven.any():
-        place, spacing = (along - along[0]) / usual, usual
-        count = int(np.floor(place[-1] + 0.5)) + 1
-    if count > MAX_SLICES:
-        raise errors.OversizeError(f"{name} would need {count} slices of {spacing:.3f} mm; the bound is {MAX_SLICES}")
-    origin = positions[0] if not tilted else positions[middle] - (along[middle] - along[0]) * upward
-    x_row, y_row, z_row = (triple(line) for line in np.stack([row, column, upward], axis=1))
-    size = (count, slices[0].rows, slices[0].columns)
-    geometry = Geometry(triple(origin), triple((spacing, *pixel_spacing)), (x_row, y_row, z_row), size)
-    shift = drift if tilted else np.zeros_like(drift)
-    return SliceGrid(geometry, tuple(int(i) for i in order), place, shift)
+    return usual, bool(uneven.any())
 
 
 def project_positions(slices: Sequence[SliceHeader]) -> Tuple[FloatArray, FloatArray]:
