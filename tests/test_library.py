@@ -77,8 +77,8 @@ def test_the_place_of_a_volume_moves_the_centres_of_its_lesions(detector, tiny_d
         (GeometryError, r"spacing is .5.0, 1.0.", {"spacing": (5.0, 1.0)}),
         (GeometryError, "size above 0.*; size is .0.0, 4.0, 4.0.", {"hu": np.zeros((0, 4, 4))}),
         (GeometryError, "unit vectors at right angles", {"direction": np.ones((3, 3))}),
-        (InputError, "hu is (no array|object)", {"hu": [[[1, 2], [3]]]}),
-        (InputError, "present (is no array|has shape)", {"present": [[True], [True, False]]}),
+        (InputError, "hu is no array", {"hu": [[[1, 2], [3]]]}),
+        (InputError, "present is no array", {"present": [[True], [True, False]]}),
         (InputError, "phases is 'arterial': a sequence of one name or more", {"phases": "arterial"}),
         (InputError, "phases is .1,.: a sequence", {"phases": (1,)}),
         (InputError, "each once", {"hu": np.zeros((2, 2, 4, 4)), "phases": ["arterial"] * 2}),
@@ -86,7 +86,6 @@ def test_the_place_of_a_volume_moves_the_centres_of_its_lesions(detector, tiny_d
         (InputError, "score_threshold is '0.5'", {"score_threshold": "0.5"}),
     ],
 )
-@pytest.mark.filterwarnings("ignore:Creating an ndarray from ragged")
 def test_arrays_that_do_not_fit_together(detector, error, message, change):
     with pytest.raises(error, match=message):
         detector.detect_volume(**{"hu": np.zeros((1, 2, 4, 4)), "spacing": SPACING, **change})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+import warnings
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
@@ -11,7 +12,8 @@ import numpy as np
 
 from gluon_liver.errors import DatasetError, GeometryError, InputError
 from gluon_liver.files.atomic import whole_file, write_json
-from gluon_liver.files.json_records import read_json
+from gluon_liver.files.json_records import read_record
+from gluon_liver.files.typed import Rules
 from gluon_liver.structures.geometry import Geometry
 
 AIR_HU = -1024  # of what no scanner saw
@@ -20,6 +22,27 @@ AGAIN = "import the study again"
 
 class DamagedArrayError(DatasetError):
     """An .npy file that is none."""
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """``study.json`` as it is written."""
+
+    case: str
+    patient: str
+    phases: Tuple[str, ...]
+    reference_phase: str
+    present: Tuple[Tuple[bool, ...], ...]
+    geometry: Geometry
+    source: Dict[str, Any] = field(default_factory=dict)
+
+    def rules(self) -> Rules:
+        """That it describes a grid, and all slices of all phases on it."""
+        yield "reference_phase", self.reference_phase in self.phases, f"one of {', '.join(self.phases)}"
+        for key, values in ("spacing", self.geometry.spacing), ("size", self.geometry.size):
+            yield f"geometry.{key}", min(values) > 0, "above 0"
+        phases, slices = len(self.phases), self.geometry.size[0]
+        yield "present", [*map(len, self.present)] == [slices] * phases, f"{phases} lists of {slices}, one of a phase"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,20 +65,8 @@ class StudyRecord:
     @classmethod
     def load(cls, folder: Union[str, Path]) -> StudyRecord:
         """Read ``folder``/study.json without opening the volume. Raises :class:`DatasetError`."""
-        path = Path(folder) / "study.json"
-        record = read_json(path, error=DatasetError, remedy=AGAIN)
-        try:
-            return StudyRecord(
-                case=str(record["case"]),
-                patient=str(record["patient"]),
-                phases=tuple(record["phases"]),
-                reference_phase=str(record["reference_phase"]),
-                present=np.asarray(record["present"], dtype=bool),
-                geometry=Geometry.from_json(record["geometry"]),
-                source=dict(record.get("source") or {}),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, GeometryError) as error:
-            raise DatasetError(f"{path} is damaged ({error}); {AGAIN}") from error
+        stored = read_record(_Stored, Path(folder) / "study.json", error=DatasetError, remedy=AGAIN)
+        return StudyRecord(**{**vars(stored), "present": np.array(stored.present)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +104,8 @@ class Study(StudyRecord):
         Parameters
         ----------
         hu: (Z, Y, X) of one phase or (P, Z, Y, X), whole or real numbers in HU, z rising to the head, rows to the
-            back, columns to the patient's left; real numbers are rounded, values below -1024 raised to it.
+            back, columns to the patient's left; real numbers are rounded, values below -1024 raised to it, absent
+            slices set to it.
         spacing: (dz, dy, dx) in mm.
         phases: the names of the P volumes.
         reference_phase: the phase that boxes are in, the first by default.
@@ -129,6 +141,8 @@ class Study(StudyRecord):
             raise GeometryError(f"direction is {axes.tolist()}: its columns must be unit vectors at right angles")
         if hu.dtype != np.int16 or hu.min(initial=0) < AIR_HU:
             hu = np.clip(np.rint(hu), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
+        if not present.all():
+            hu = np.where(present[:, :, None, None], hu, np.int16(AIR_HU))
         return cls("study", "patient", phases, reference_phase, present, grid, {}, hu)
 
     def in_phases(self, phases: Sequence[str]) -> Study:
@@ -160,7 +174,7 @@ class Study(StudyRecord):
         """
         record, path = record or StudyRecord.load(folder), Path(folder) / "volume.npy"
         hu, shape = open_array(path, remedy=AGAIN), (len(record.phases), *record.geometry.size)
-        if hu.shape != shape or hu.dtype != np.int16 or record.present.shape != shape[:2]:
+        if hu.shape != shape or hu.dtype != np.int16:
             raise DatasetError(
                 f"{path} is damaged: it is {hu.dtype} {hu.shape}, study.json describes int16 {shape}; {AGAIN}"
             )
@@ -170,8 +184,10 @@ class Study(StudyRecord):
 def as_array(values: Any, name: str) -> np.ndarray:
     """``values`` as an array. Raises :class:`InputError`, which calls them ``name``, where rows differ in length."""
     try:
-        return np.asarray(values)
-    except (ValueError, Warning) as error:  # NumPy before 1.24 warns and makes an array of objects
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", np.VisibleDeprecationWarning)  # of NumPy before 1.24, which makes objects
+            return np.asarray(values)
+    except (ValueError, np.VisibleDeprecationWarning) as error:
         raise InputError(f"{name} is no array: {error}") from error
 
 

@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import warnings
 
 import numpy as np
 import pytest
 
 from gluon_liver.data.study import Study, StudyRecord, fingerprint
-from gluon_liver.errors import DatasetError, PhaseError
+from gluon_liver.errors import DatasetError, GeometryError, InputError, PhaseError
 from gluon_liver.prepare.align import assemble
 from gluon_liver.readers.dicom.volume import Volume
 from gluon_liver.structures.geometry import Geometry
+from tests.conftest import change_json
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+GRID = Geometry((0, 0, 0), (1, 1, 1), IDENTITY, (3, 4, 4)).to_json()
 
 
 def ramp(origin, spacing, size, *, frame="1.2", direction=IDENTITY):
@@ -105,8 +109,54 @@ def test_a_study_comes_back_and_a_damaged_one_is_refused(tmp_path):
     for text in ("{}", "[]", "{", "[" * 100_000):
         (folder / "study.json").write_text(text)
         for kind in (Study, StudyRecord):
-            with pytest.raises(DatasetError, match="case-1/study.json .*; import the study again"):
+            with pytest.raises(DatasetError, match="case-1/study.json:? .*; import the study again"):
                 kind.load(folder)
+
+
+@pytest.mark.parametrize(
+    "values, found",
+    [
+        ({"case": None}, "case: expected str, found None"),
+        ({"patient": ["x"]}, r"patient: expected str, found \['x'\]"),
+        ({"present": [["no", 1, 2]]}, r"present\[0\]: expected bool, found 'no'"),
+        ({"present": [[True] * 2]}, r"present is \(\(True, True\),\): it must be 1 lists of 3"),
+        ({"present": [[True] * 3] * 2}, "present is .*: it must be 1 lists of 3"),
+        ({"reference_phase": "b"}, "reference_phase is 'b': it must be one of a"),
+        ({"geometry": {**GRID, "spacing": [1, 0, 1]}}, r"geometry.spacing is \(1.0, 0.0, 1.0\): it must be above 0"),
+        ({"geometry": {**GRID, "size": [3, 4, 0]}}, r"geometry.size is \(3, 4, 0\): it must be above 0"),
+    ],
+)
+def test_a_wrong_record(tmp_path, values, found):
+    Study.from_arrays(np.zeros((3, 4, 4)), spacing=(1, 1, 1), phases=["a"]).save(tmp_path)
+    change_json(tmp_path / "study.json", **values)
+    with pytest.raises(DatasetError, match=f"study.json: {found}.*; import the study again"):
+        StudyRecord.load(tmp_path)
+
+
+def test_a_study_of_arrays_is_rounded_and_air_where_it_is_absent():
+    hu, present = np.full((2, 3, 4, 4), 7, np.int16), np.array([[True] * 3, [True, False, True]])
+    study = Study.from_arrays(hu, spacing=(1, 1, 1), phases=["a", "b"], present=present)
+    assert (study.hu[~present] == -1024).all() and (study.hu[present] == 7).all() and (hu == 7).all()
+    lacking = study.in_phases(["c", "b"])
+    assert lacking.present.tolist() == [[False] * 3, [True, False, True]]
+    assert (lacking.hu[0] == -1024).all() and np.array_equal(lacking.hu[1], study.hu[1])
+    for value, expected in ((0.75, 1), (-0.75, -1), (-3000.0, -1024), (40000.0, 32767)):
+        assert (Study.from_arrays(hu[0] * 0 + value, spacing=(1, 1, 1), phases=["a"]).hu == expected).all()
+
+
+def test_a_direction_is_at_right_angles_to_a_thousandth():
+    tilt, arrays = np.eye(3, k=1), dict(hu=np.zeros((1, 4, 4)), spacing=(1, 1, 1), phases=["a"])
+    assert Study.from_arrays(**arrays, direction=np.eye(3) + 1e-4 * tilt).geometry.direction[0][1] == 1e-4
+    with pytest.raises(GeometryError, match="at right angles"):
+        Study.from_arrays(**arrays, direction=np.eye(3) + 2e-2 * tilt)
+
+
+@pytest.mark.parametrize("action", ["error", "always"])
+def test_rows_of_several_lengths_are_refused_without_a_warning(action):
+    with warnings.catch_warnings(record=True) as shown, pytest.raises(InputError, match="hu is no array"):
+        warnings.simplefilter(action)
+        Study.from_arrays([[[1, 2], [3]]], spacing=(1, 1, 1), phases=["a"])
+    assert not shown
 
 
 def test_a_fingerprint_is_the_hash_of_the_voxels_in_c_order():
