@@ -12,11 +12,10 @@ import numpy as np
 
 from gluon_liver.config.load import load_config
 from gluon_liver.config.schema import Config
-from gluon_liver.data import ct_labels, us_labels
-from gluon_liver.data.ct_dataset import CTDataset, input_phases, shown_phases
+from gluon_liver.data.ct_dataset import input_phases, shown_phases
 from gluon_liver.data.ct_loader import OpenCase
+from gluon_liver.data.open import TASKS
 from gluon_liver.data.study import Study, as_array, as_names
-from gluon_liver.data.us_dataset import USDataset
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference.detector import SliceDetector, detect_slices
 from gluon_liver.inference.lesions import Lesion, find_lesions
@@ -27,8 +26,6 @@ from gluon_liver.prepare.phases import DEFAULT_ORDER
 from gluon_liver.runs.devices import parse_device
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
-
-CLASSES = {CTDataset.task: ct_labels.CLASSES, USDataset.task: us_labels.CLASSES}  # of the papers
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +50,7 @@ class Detector:
         self._run, self._device = run, device
         self._detector, self.checkpoint = SliceDetector.from_run(run, context=parse_device(device))
         self.classes = tuple(self._detector.classes)
-        self._stream = StreamDetector(self._detector) if run.config.task == USDataset.task else None
+        self._stream = StreamDetector(self._detector) if TASKS[run.config.task].dataset.in_frames else None
 
     def __reduce__(self) -> Tuple[Callable[..., Detector], Tuple[Path]]:
         return partial(load_detector, device=self._device), (self._run.folder.resolve(),)
@@ -172,6 +169,6 @@ def build_network(
     configuration and for phases that it cannot relate, :class:`InputError` for what are no names.
     """
     config = config if isinstance(config, Config) else load_config(config)
-    classes = as_names(CLASSES[config.task] if classes is None else classes, "classes")
+    classes = as_names(TASKS[config.task].dataset.paper_classes if classes is None else classes, "classes")
     count = input_phases(config, as_names(phases, "phases"))
     return DetectionNet(make_detector(config, classes=classes, phases=count, context=parse_device(device)))

@@ -29,9 +29,9 @@ ROWS: Dict[str, Tuple[int, int, bool, bool]] = {
     "R-50 multi-modal": (50, 9, False, True),
     "R-101 multi-modal": (101, 9, True, True),
 }
-# what only the CT network has, and the value that it has with another task
-CT_ALONE: Dict[str, Any] = {"row": None, "data.slices": 1, "network.depth": 50}
-CT_ALONE.update({"network.fusion": False, "network.multi_modal": False, "network.texture_head": False})
+# task -> what only its networks have, and the value that it has with another task
+ALONE: Dict[str, Dict[str, Any]] = {"ct": {"row": None, "data.slices": 1, "network.depth": 50}}
+ALONE["ct"].update({"network.fusion": False, "network.multi_modal": False, "network.texture_head": False})
 ODD = typed.Limit(lambda count: count > 0 and count % 2 == 1, "odd, so that one slice is the centre")
 DEVICES = r"cpu(:[1-9]\d?)?|gpu:\d+(,\d+)*"
 KVSTORES = ("local", "device", "nccl", "dist_sync", "dist_device_sync", "dist_async")
@@ -131,8 +131,9 @@ class Config:
         knobs = (network.depth, data.slices, network.fusion, network.multi_modal)
         row_wanted = f"null, or the row that the network is; the rows are (depth, slices, fusion, multi_modal): {ROWS}"
         yield "row", self.row is None or ROWS.get(self.row) == knobs, row_wanted
-        for key, value in CT_ALONE.items() if self.task != "ct" else ():
-            yield key, attrgetter(key)(self) == value, f"{value!r} with model {self.model}: it is of CT"
+        for task in {*ALONE} - {self.task}:
+            for key, value in ALONE[task].items():
+                yield key, attrgetter(key)(self) == value, f"{value!r} with model {self.model}: it is of {task.upper()}"
         live_wanted = "2 or more with network.batch_norm live: statistics of one image are not those of inference"
         yield "train.batch_size", self.train.batch_size > 1 or network.batch_norm == "frozen", live_wanted
         size = f"data.size ({data.size})"

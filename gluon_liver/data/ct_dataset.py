@@ -11,7 +11,7 @@ from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, ConfigError, DatasetError
 from gluon_liver.files.typed import ONE_OR_MORE, Rules, limited, one_of, required
 
-from .ct_labels import CTLabel, load_labels
+from .ct_labels import CLASSES, CTLabel, load_labels
 from .dataset import CaseInfo, Dataset
 from .images import grey_per_hu, normalise
 from .study import Study, StudyRecord
@@ -45,6 +45,9 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
     task: ClassVar[str] = "ct"
     title: ClassVar[str] = "CT"
     image: ClassVar[str] = "slice"
+    paper_classes: ClassVar[Tuple[str, ...]] = CLASSES
+    in_frames: ClassVar[bool] = False
+    in_hu: ClassVar[bool] = True
     files: ClassVar[Tuple[str, ...]] = ("volume.npy", "study.json")
     description: ClassVar[Type[CTDescription]] = CTDescription
     run_record: ClassVar[Mapping[str, type]] = {**Dataset.run_record, "phases": list, "reference_phase": str}

@@ -9,13 +9,13 @@ import abc
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Generic, List, Mapping, Sequence, Set, Tuple, Type, TypeVar, Union
+from typing import Any, ClassVar, Dict, Generic, List, Mapping, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
 
 import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, DatasetError, SplitError
-from gluon_liver.files.json_records import read_record
+from gluon_liver.files.json_records import read_json, read_record
 from gluon_liver.files.typed import ONE_OR_MORE, Rules, required
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult
@@ -68,6 +68,9 @@ class Dataset(abc.ABC, Generic[L, C]):
     ----------------
     task: its name, the ``kind`` of dataset.json and what :attr:`gluon_liver.config.schema.Config.task` gives.
     title, image: the task and one of its images in messages.
+    paper_classes: the class names of the paper.
+    in_frames: whether its runs read frames, one after the other, or else volumes.
+    in_hu: whether stored pixels are HU.
     files: what each folder studies/<case> must hold.
     description: what dataset.json says of data of the task alone: ``studies``, of :class:`CaseInfo`, ``split_by``, and
         the fields that the task adds here.
@@ -83,6 +86,9 @@ class Dataset(abc.ABC, Generic[L, C]):
     task: ClassVar[str]
     title: ClassVar[str]
     image: ClassVar[str]
+    paper_classes: ClassVar[Tuple[str, ...]]
+    in_frames: ClassVar[bool]
+    in_hu: ClassVar[bool]
     files: ClassVar[Tuple[str, ...]]
     description: ClassVar[Type[Any]]
     run_record: ClassVar[Mapping[str, type]] = {"classes": list, "training_patients": list, "training_studies": list}
@@ -96,13 +102,15 @@ class Dataset(abc.ABC, Generic[L, C]):
     phantom: bool
 
     @classmethod
-    def open(cls: Type[D], folder: Union[str, Path]) -> D:
-        """Open DATA. Raises DatasetError (AnnotationError, SplitError) that names the file and the key."""
+    def open(cls: Type[D], folder: Union[str, Path], *, read: Optional[Tuple[Description, Any]] = None) -> D:
+        """Open DATA. Raises DatasetError (AnnotationError, SplitError) that names the file and the key.
+
+        ``read`` is what :func:`read_description` gave where it was asked already.
+        """
         folder = Path(folder)
-        shared = read_description(folder, kinds=(cls.task,))
-        own: Dict[str, Any] = {
-            **vars(read_record(cls.description, folder / "dataset.json", error=DatasetError, remedy=REMEDY))
-        }
+        shared, value = read or read_description(folder, kinds=(cls.task,))
+        path = folder / "dataset.json"
+        own = {**vars(read_record(cls.description, path, error=DatasetError, remedy=REMEDY, value=value))}
         cases = own.pop("studies")
         if len({info.case for info in cases}) != len(cases):
             raise DatasetError(f"{folder}/dataset.json lists a case twice")
@@ -228,17 +236,18 @@ class Dataset(abc.ABC, Generic[L, C]):
         return ImageResult(label.image_id, patient, label.boxes, label.labels, **vars(detections))
 
 
-def read_description(folder: Path, *, kinds: Sequence[str]) -> Description:
-    """dataset.json of data of one of ``kinds``, as far as the tasks share it. Raises DatasetError."""
+def read_description(folder: Path, *, kinds: Sequence[str]) -> Tuple[Description, Any]:
+    """dataset.json of data of one of ``kinds``: what tasks share of it, and its whole value. Raises DatasetError."""
     path = folder / "dataset.json"
     make_one = f"make one with `python -m gluon_liver import {' or '.join(kinds)}`"
     if not folder.is_dir():
         raise DatasetError(f"{folder}: there is no such data folder; {make_one}")
     if not path.is_file():
         raise DatasetError(f"{folder} has no dataset.json; {make_one}")
-    shared = read_record(Description, path, error=DatasetError, remedy=REMEDY)
+    value = read_json(path, error=DatasetError, remedy=REMEDY)
+    shared = read_record(Description, path, error=DatasetError, remedy=REMEDY, value=value)
     if shared.kind not in kinds:
         raise DatasetError(f"{path} describes data of kind {shared.kind!r}; this needs {' or '.join(map(repr, kinds))}")
     if shared.format != FORMAT:
         raise DatasetError(f"{path} has format {shared.format}, this version reads {FORMAT}; {REMEDY}")
-    return shared
+    return shared, value

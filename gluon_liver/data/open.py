@@ -32,7 +32,8 @@ TASKS: Dict[str, TaskData] = {"ct": TaskData(CTDataset, CTLoader), "us": TaskDat
 
 def open_dataset(folder: Union[str, Path]) -> Dataset:
     """Data of any task. Raises DatasetError as :meth:`Dataset.open` does."""
-    return TASKS[read_description(Path(folder), kinds=list(TASKS)).kind].dataset.open(folder)
+    read = read_description(Path(folder), kinds=list(TASKS))
+    return TASKS[read[0].kind].dataset.open(folder, read=read)
 
 
 def make_loader(config: Config, dataset: Dataset, *, cases: Sequence[str], progress: bool = False) -> Load:

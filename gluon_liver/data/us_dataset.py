@@ -59,6 +59,9 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
     task: ClassVar[str] = "us"
     title: ClassVar[str] = "ultrasound"
     image: ClassVar[str] = "frame"
+    paper_classes: ClassVar[Tuple[str, ...]] = CLASSES
+    in_frames: ClassVar[bool] = True
+    in_hu: ClassVar[bool] = False
     files: ClassVar[Tuple[str, ...]] = ("frames.npy",)
     description: ClassVar[Type[USDescription]] = USDescription
     run_record: ClassVar[Mapping[str, type]] = {**Dataset.run_record, "training_units": list}

@@ -37,9 +37,13 @@ def read_record(
     error: Type[GluonLiverError] = InputError,
     remedy: str = "",
     refuse_unknown: bool = False,
+    value: Any = None,
 ) -> T:
-    """A dataclass from a JSON file, by :func:`build`. Raises as :func:`read_json`, and names the key at fault."""
-    value = read_json(path, error=error, remedy=remedy)
+    """A dataclass from a JSON file, by :func:`build`. Raises as :func:`read_json`, and names the key at fault.
+
+    ``value`` is the file's where that has been read already.
+    """
+    value = read_json(path, error=error, remedy=remedy) if value is None else value
     try:
         return build(cls, value, where=str(path), error=error, refuse_unknown=refuse_unknown)
     except error as problem:

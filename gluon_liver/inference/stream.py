@@ -9,7 +9,7 @@ import mxnet as mx
 import numpy as np
 
 from gluon_liver.data.images import unit_range
-from gluon_liver.data.us_dataset import USDataset
+from gluon_liver.data.open import TASKS
 from gluon_liver.data.us_loader import network_frames
 from gluon_liver.errors import RunError
 from gluon_liver.nn.streaming import FrameNet, StreamNet, StreamOutputs
@@ -43,7 +43,7 @@ class StreamDetector:
     @classmethod
     def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple[StreamDetector, str]:
         """The checkpoint of a run, and its name. Raises :class:`RunError` for a CT run or one without checkpoint."""
-        if run.config.task != USDataset.task:
+        if not TASKS[run.config.task].dataset.in_frames:
             raise RunError(f"{run.folder} is a CT run: watch takes runs of us-faster-rcnn and us-flow")
         detector, checkpoint = SliceDetector.from_run(run, context=context)
         return cls(detector), checkpoint

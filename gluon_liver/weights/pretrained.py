@@ -9,6 +9,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 from gluon_liver.config.schema import Config
 from gluon_liver.config.windows import window_values
 from gluon_liver.data.images import GREY_MEAN, GREY_STD
+from gluon_liver.data.open import TASKS
 from gluon_liver.errors import ConfigError, InputError
 from gluon_liver.files.digest import hash_file
 from gluon_liver.flow.flow_file import find_flow
@@ -46,7 +47,7 @@ def load_pretrained(
             f"network.batch_norm is 'frozen' with network.width {config.network.width}: the statistics of a pretrained "
             "net do not fit a part of its channels, it must be live"
         )
-    if pretrained.input_hu and config.task != "ct":
+    if pretrained.input_hu and not TASKS[config.task].dataset.in_hu:
         raise ConfigError(f"--pretrained-hu is for CT; the configuration's model is {config.model}")
     low, high = pretrained.input_hu or (0.0, 1.0)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):

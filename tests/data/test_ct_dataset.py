@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+from pathlib import Path
 from unittest.mock import Mock
 
 import cv2
@@ -12,6 +13,7 @@ import pytest
 
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.images import to_grey
+from gluon_liver.data.open import open_dataset
 from gluon_liver.data.windowed_images import open_images, prepare_images
 from gluon_liver.errors import AnnotationError, ConfigError, DatasetError, SplitError
 from gluon_liver.prepare.ct import import_ct
@@ -54,6 +56,13 @@ def test_a_wrong_description(folder, values, found):
     change_json(folder / "dataset.json", **values)
     with pytest.raises(DatasetError, match=found):
         CTDataset.open(folder)
+
+
+def test_dataset_json_is_read_once(folder, monkeypatch):
+    read, read_text = [], Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, **options: read.append(path.name) or read_text(path, **options))
+    assert isinstance(open_dataset(folder), CTDataset)
+    assert read.count("dataset.json") == 1
 
 
 def test_folders_that_are_no_data(tmp_path, folder):
