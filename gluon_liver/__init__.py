@@ -14,28 +14,42 @@ from gluon_liver.system.runtime import prepare_mxnet
 if TYPE_CHECKING:
     from gluon_liver.config.load import load_config as load_config
     from gluon_liver.config.schema import Config as Config
+    from gluon_liver.data.dataset import Dataset as Dataset
     from gluon_liver.data.open import open_dataset as open_dataset
     from gluon_liver.data.study import Study as Study
+    from gluon_liver.errors import ConfigError as ConfigError
+    from gluon_liver.errors import DatasetError as DatasetError
+    from gluon_liver.errors import GeometryError as GeometryError
     from gluon_liver.errors import GluonLiverError as GluonLiverError
     from gluon_liver.errors import InputError as InputError
+    from gluon_liver.errors import RunError as RunError
     from gluon_liver.inference.lesions import Lesion as Lesion
     from gluon_liver.library import Detector as Detector
     from gluon_liver.library import VolumeResult as VolumeResult
     from gluon_liver.library import build_network as build_network
     from gluon_liver.library import load_detector as load_detector
+    from gluon_liver.nn.nets import DetectionNet as DetectionNet
     from gluon_liver.prepare.ct_study import read_study as read_study
     from gluon_liver.structures.detections import Detections as Detections
+    from gluon_liver.structures.geometry import Geometry as Geometry
 
 __version__ = "0.1.0"
 
 # public name -> the module that has it
 _PUBLIC = {
     "Config": "config.schema",
+    "ConfigError": "errors",
+    "Dataset": "data.dataset",
+    "DatasetError": "errors",
+    "DetectionNet": "nn.nets",
     "Detections": "structures.detections",
     "Detector": "library",
+    "Geometry": "structures.geometry",
+    "GeometryError": "errors",
     "GluonLiverError": "errors",
     "InputError": "errors",
     "Lesion": "inference.lesions",
+    "RunError": "errors",
     "Study": "data.study",
     "VolumeResult": "library",
     "build_network": "library",
@@ -48,12 +62,13 @@ __all__ = [*_PUBLIC]
 
 RUNTIME = prepare_mxnet()
 
+if not TYPE_CHECKING:  # which would take any name for granted
 
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    def __getattr__(name: str) -> Any:
+        if name not in _PUBLIC:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
 
 
 def __dir__() -> List[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -1,6 +1,5 @@
 """What ``import gluon_liver`` offers: detectors on arrays, studies, networks, and the lines of README.md."""
 
-import ast
 import json
 import pickle
 import re
@@ -168,20 +167,43 @@ def test_a_network_by_name_and_by_configuration(tiny_config):
 
 def test_every_public_name_is_there_and_typed():
     for name in gluon_liver.__all__:
-        assert getattr(gluon_liver, name).__name__ == name and name in dir(gluon_liver)
+        assert getattr(gluon_liver, name).__name__ == name
+    assert [name for name in dir(gluon_liver) if not name.startswith("__")] == sorted(gluon_liver.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         getattr(gluon_liver, "nothing")  # noqa: B009
-    tree = ast.parse((ROOT / "gluon_liver" / "__init__.py").read_text(encoding="utf-8"))
-    typed = [
-        alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If)
-        for line in node.body
-        if isinstance(line, ast.ImportFrom)
-        for alias in line.names
-    ]
+    text = (ROOT / "gluon_liver" / "__init__.py").read_text(encoding="utf-8")
+    typed = re.findall(r"^    from [\w.]+ import (\w+) as \1$", text, re.MULTILINE)
     assert sorted(typed) == sorted(gluon_liver.__all__)
     assert (ROOT / "gluon_liver" / "py.typed").is_file()
+
+
+SCRIPT = """
+import numpy as np
+import gluon_liver
+try:
+    detector: gluon_liver.Detector = gluon_liver.load_detector("run", device="cpu")
+    lesions = detector.detect_volume(np.zeros((2, 4, 4)), spacing=(5.0, 1.0, 1.0)).lesions
+    dataset: gluon_liver.Dataset = gluon_liver.open_dataset("data")
+    geometry: gluon_liver.Geometry = gluon_liver.read_study("study").geometry
+    network: gluon_liver.DetectionNet = gluon_liver.build_network("r50", classes=["cyst"])
+except (gluon_liver.RunError, gluon_liver.ConfigError) as error:
+    score: float = lesions[0].score
+gluon_liver.open_datset("data")
+gluon_liver.load_detector("run", devise="cpu")
+"""
+
+
+@pytest.mark.slow
+def test_mypy_knows_the_names_and_arguments_of_a_users_script(tmp_path, monkeypatch):
+    api = pytest.importorskip("mypy.api")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MYPYPATH", str(ROOT))
+    printed, _, _ = api.run(["--no-implicit-reexport", "--follow-imports=silent", "script.py"])
+    wrong = [line for line in printed.splitlines() if "error:" in line]
+    assert len(wrong) == 2, printed
+    assert wrong[0].startswith("script.py:12:") and '"open_datset"' in wrong[0]
+    assert wrong[1].startswith("script.py:13:") and '"devise"' in wrong[1]
 
 
 def test_importing_the_package_and_reading_a_study_loads_no_mxnet(tiny_data):
