@@ -23,7 +23,7 @@ from gluon_liver.errors import InputError, TrainingError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.digest import hash_file
 from gluon_liver.files.output_folder import whole_folder
-from gluon_liver.files.typed import above, at_least, at_most, below, limited, multiple_of
+from gluon_liver.files.typed import above, at_least, at_most, limited, multiple_of
 from gluon_liver.phantoms.options import PhantomOptions, inclusive
 from gluon_liver.phantoms.us.folder import TRUTH_FILE
 from gluon_liver.system.environment import describe_environment
@@ -63,7 +63,7 @@ class FlowTraining(PhantomOptions):
     matching_steps: int = limited(600, at_least(0))
     batch_size: int = limited(4, at_least(1))
     seed: int = limited(0, inclusive(0, HELD_OUT_SEED - 1))
-    learning_rate: float = limited(2e-3, above(0) & below(math.inf))
+    learning_rate: float = limited(2e-3, above(0))
     warmup: int = limited(30, at_least(0))
     clip_norm: float = limited(100.0, above(0))
     log_every: int = limited(50, at_least(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Tuple
 
@@ -34,6 +35,8 @@ class PhantomOptions:
     called: ClassVar[str] = "phantom option"
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            self._require(name, not isinstance(value, float) or math.isfinite(value), "a finite number")
         for name, limit in limits(type(self)).items():
             self._require(name, limit.holds(getattr(self, name)), limit.wanted)
         for name, holds, wanted in self.rules():

@@ -201,10 +201,12 @@ def test_a_loss_that_is_not_finite_is_an_error_and_changes_nothing():
 
 
 def test_bad_options(tmp_path):
-    with pytest.raises(ConfigError, match="size is 100"):
-        FlowTraining(size=100)
-    with pytest.raises(ConfigError, match="seed"):
-        FlowTraining(seed=module.HELD_OUT_SEED)
+    wrong = {"size is 100": {"size": 100}, "seed": {"seed": module.HELD_OUT_SEED}}
+    wrong["learning_rate is 0.0; it must be above 0$"] = {"learning_rate": 0.0}
+    wrong["learning_rate is inf; it must be a finite number"] = {"learning_rate": float("inf")}
+    for message, options in wrong.items():
+        with pytest.raises(ConfigError, match=message):
+            FlowTraining(**options)
     with pytest.raises(InputError, match="exists"):
         train_flow(TINY, tmp_path, progress=False)
     with pytest.raises(InputError, match="inside the phantoms"):
