@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .commands import console
+from .commands import main
 
 if __name__ == "__main__":
-    sys.exit(console())
+    sys.exit(main(sys.argv[1:]))

@@ -9,14 +9,15 @@ import argparse
 import importlib
 import sys
 import traceback
+from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from gluon_liver.cluster import heartbeat
 from gluon_liver.errors import GluonLiverError, InputError
 
-KEEP_SECONDS = 5.0  # that the others of a job get to write down what ended their training
+GRACE_SECONDS = 5.0  # that the others of a job get to write down what ended their training
 
-# words after ``python -m gluon_liver`` -> (module, one-line help)
+# words after the program's name -> (module, one-line help)
 COMMANDS: Dict[Tuple[str, ...], Tuple[str, str]] = {
     ("doctor",): ("doctor", "check Python, MXNet, threads, GPUs and shared libraries"),
     ("phantom", "ct"): ("phantom_ct", "write multi-phase CT phantoms as DICOM with labels"),
@@ -40,20 +41,20 @@ COMMANDS: Dict[Tuple[str, ...], Tuple[str, str]] = {
 
 
 def console() -> int:
-    """The console script ``gluon-liver``, and ``python -m gluon_liver``."""
-    return main(sys.argv[1:])
+    """The console script ``gluon-liver``."""
+    return main(sys.argv[1:], program=Path(sys.argv[0]).name)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], *, program: str = "python -m gluon_liver") -> int:
     """Run the command that ``arguments`` name; returns the exit code (2 bad input, 3 training failed)."""
     words = _command_words(arguments)
     if words is None:
         wanted = bool(arguments) and arguments[0] not in ("-h", "--help")
         if wanted:
             print(f"error: no command {' '.join(arguments[:2])!r}", file=sys.stderr)
-        print(_usage(), file=sys.stderr if wanted else sys.stdout)
+        print(_usage(program), file=sys.stderr if wanted else sys.stdout)
         return 2 if wanted or not arguments else 0
-    return run_command(words, arguments[len(words) :], program="python -m gluon_liver " + " ".join(words))
+    return run_command(words, arguments[len(words) :], program=" ".join([program, *words]))
 
 
 def run_command(words: Tuple[str, ...], arguments: Sequence[str], *, program: str) -> int:
@@ -68,18 +69,18 @@ def run_command(words: Tuple[str, ...], arguments: Sequence[str], *, program: st
     try:
         return module.run(args)
     except BaseException as error:
-        code = _told(error)
+        code = print_expected(error)
         if code is None and heartbeat.launched():
             traceback.print_exc()
         # Here, while the error still holds the KVStore: where it is freed the other workers abort. They fail together
         # where training fails, and each may keep its batch before the first one ends the job.
-        heartbeat.leave(1 if code is None else code, grace=KEEP_SECONDS if code == 3 else 0.0)
+        heartbeat.leave(1 if code is None else code, grace=GRACE_SECONDS if code == 3 else 0.0)
         if code is None:
             raise
         return code
 
 
-def _told(error: BaseException) -> Optional[int]:
+def print_expected(error: BaseException) -> Optional[int]:
     """Print what an expected error says; returns its exit code, None for an error that is a defect of the program."""
     if isinstance(error, GluonLiverError):
         print(f"error: {error}", file=sys.stderr)
@@ -99,7 +100,7 @@ def _command_words(arguments: Sequence[str]) -> Optional[Tuple[str, ...]]:
     return next((words for words in (tuple(arguments[:2]), tuple(arguments[:1])) if words in COMMANDS), None)
 
 
-def _usage() -> str:
-    lines: List[str] = ["usage: python -m gluon_liver COMMAND ...", "", "commands:"]
+def _usage(program: str) -> str:
+    lines: List[str] = [f"usage: {program} COMMAND ...", "", "commands:"]
     lines += [f"  {' '.join(words):<15}{summary}" for words, (_, summary) in COMMANDS.items()]
-    return "\n".join(lines + ["", "python -m gluon_liver COMMAND --help tells a command's options."])
+    return "\n".join(lines + ["", f"{program} COMMAND --help tells a command's options."])

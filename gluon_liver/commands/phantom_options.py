@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping, Tuple, Type
 
 from gluon_liver.phantoms.options import PhantomOptions
 
@@ -36,7 +36,7 @@ def add_phantom_arguments(
             parser.add_argument(flag, type=type(value[0]), nargs="+", metavar="MM", default=value, help=text)
 
 
-def phantom_options(args: argparse.Namespace, kind: Any) -> Dict[str, Any]:
+def phantom_options(args: argparse.Namespace, kind: Type[PhantomOptions]) -> Dict[str, Any]:
     """What to call the writer of phantoms with; kind: the class of their options."""
     given = chosen(args, *(entry.name for entry in fields(kind) if hasattr(args, entry.name)))
     config = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})

@@ -7,10 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from gluon_liver.commands import COMMANDS, main
+from gluon_liver.cluster import heartbeat
+from gluon_liver.commands import COMMANDS, doctor, main
+from gluon_liver.errors import InputError, TrainingError
 from gluon_liver.flow import training as flow_training
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,7 +138,15 @@ def test_the_console_script_is_the_command_line(capsys, monkeypatch):
     module, name = re.search(r"gluon-liver = ([\w.]+):(\w+)", (ROOT / "setup.py").read_text(encoding="utf-8")).groups()
     monkeypatch.setattr(sys, "argv", ["gluon-liver", "--help"])
     assert getattr(importlib.import_module(module), name)() == 0
-    assert capsys.readouterr().out.startswith("usage: python -m gluon_liver COMMAND")
+    assert capsys.readouterr().out.startswith("usage: gluon-liver COMMAND")
+
+
+@pytest.mark.parametrize("error, left", [(TrainingError("diverged"), (3, 5.0)), (InputError("no file"), (2, 0.0))])
+def test_the_other_workers_get_time_where_training_failed(monkeypatch, error, left):
+    calls = []
+    monkeypatch.setattr(doctor, "run", Mock(side_effect=error))
+    monkeypatch.setattr(heartbeat, "leave", lambda code, grace: calls.append((code, grace)))
+    assert main(["doctor"]) == left[0] and calls == [left]
 
 
 @pytest.mark.slow
