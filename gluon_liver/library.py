@@ -12,7 +12,7 @@ import numpy as np
 
 from gluon_liver.config.load import load_config
 from gluon_liver.config.schema import Config
-from gluon_liver.data.ct_dataset import input_phases, shown_phases
+from gluon_liver.data.ct_dataset import input_phases, phases_to_match
 from gluon_liver.data.ct_loader import OpenCase
 from gluon_liver.data.open import TASKS
 from gluon_liver.data.study import Study, as_array, as_names
@@ -104,7 +104,7 @@ class Detector:
             raise InputError(f"a Study is needed, as read_study gives it, not {type(study).__name__}")
         if not isinstance(score_threshold, Real) or not 0 <= score_threshold <= 1:
             raise InputError(f"score_threshold is {score_threshold!r}; a number from 0 to 1 is needed")
-        self._run.check_shown(shown_phases(self._run.config, study.phases, study.reference_phase))
+        self._run.check_match(phases_to_match(self._run.config, study.phases, study.reference_phase))
         case = OpenCase.in_memory(study, self._run.config.data)
         detections = detect_slices(self._detector, case, progress=False)
         lesions = find_lesions(

@@ -51,8 +51,8 @@ class LegacyDetector:
             check=True,
             env={"OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]},
         )
-        with np.load(str(self._folder / "outputs.npz")) as found:
-            rows = found["detections"]
+        with np.load(str(self._folder / "outputs.npz")) as outputs:
+            rows = outputs["detections"]
         return [stored_boxes(one, scale, shape) for one, scale, shape in zip(rows, scales, shapes)]
 
 

@@ -60,19 +60,19 @@ def main() -> int:
             ],
             stderr=subprocess.DEVNULL,
         )
-        found = []
+        measured = []
         while process.poll() is None:
             step = last_step(out / "log.jsonl")
-            if step and (not found or step > found[-1][0]):
+            if step and (not measured or step > measured[-1][0]):
                 try:
-                    found.append((step, resident_bytes(process.pid)))
+                    measured.append((step, resident_bytes(process.pid)))
                 except (ProcessLookupError, FileNotFoundError):
                     break  # it ended in between
             time.sleep(1.0)
         if process.wait():
             print(f"train.py ended with {process.returncode}", file=sys.stderr)
             return 1
-    steps, sizes = np.array([pair for pair in found if pair[0] > args.steps / 10], float).T
+    steps, sizes = np.array([pair for pair in measured if pair[0] > args.steps / 10], float).T
     for place in np.linspace(0, len(steps) - 1, 10).astype(int):
         print(f"step {steps[place]:>6.0f}  {sizes[place] / 1e6:>8.1f} MB")
     slope = np.polyfit(steps, sizes, 1)[0]

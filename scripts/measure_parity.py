@@ -71,8 +71,8 @@ def compare(python: str, folders: List[Path]) -> List[Dict]:
 
 def worst(lines: List[Dict], beginnings: Tuple[str, ...]) -> Tuple[float, float]:
     """The largest absolute and the largest relative difference of some parts."""
-    found = [pair for line in lines for part, pair in line["outputs"].items() if part.startswith(beginnings)]
-    return max(absolute for absolute, _ in found), max(relative for _, relative in found)
+    differences = [pair for line in lines for part, pair in line["outputs"].items() if part.startswith(beginnings)]
+    return max(absolute for absolute, _ in differences), max(relative for _, relative in differences)
 
 
 if __name__ == "__main__":

@@ -51,9 +51,11 @@ def main() -> int:
     print(f"{'way':<36} {'difference':>12} {'images/s':>10}")
     with tempfile.TemporaryDirectory() as folder:
         for name in dict.fromkeys(["1 device", *args.only]):
-            found, speed = one_way(name, Path(folder) / name.replace(" ", "-"), args, options)
-            reference = found if reference is None else reference
-            difference = max(float(np.abs(found[key].asnumpy() - reference[key].asnumpy()).max()) for key in reference)
+            parameters, speed = one_way(name, Path(folder) / name.replace(" ", "-"), args, options)
+            reference = parameters if reference is None else reference
+            difference = max(
+                float(np.abs(parameters[key].asnumpy() - reference[key].asnumpy()).max()) for key in reference
+            )
             print(f"{name:<36} {difference:>12.1e} {speed:>10.2f}", flush=True)
     return 0
 

@@ -76,8 +76,8 @@ def multiplications(symbol, shapes) -> float:
     import numpy as np
 
     internals = symbol.get_internals()
-    _, found, _ = internals.infer_shape(**shapes)
-    shape_of = dict(zip(internals.list_outputs(), found))
+    _, inferred, _ = internals.infer_shape(**shapes)
+    shape_of = dict(zip(internals.list_outputs(), inferred))
     nodes = json.loads(symbol.tojson())["nodes"]
 
     def shape(entry):

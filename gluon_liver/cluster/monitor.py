@@ -83,14 +83,14 @@ class Monitor:
         0 when every worker ended with 0; a worker's own exit code when it failed; 75 when a process was lost.
         """
         clock = asyncio.get_running_loop().time
-        begun, aborted = clock(), None
+        started, aborted = clock(), None
         while not self._over():
             now = clock()
             if self.reason is not None:
                 aborted = now if aborted is None else aborted
                 if now - aborted > grace:
                     break
-            elif now - begun > self._start and self._missing():
+            elif now - started > self._start and self._missing():
                 self.abort(f"{self._missing()} did not start within {self._start:.0f} s")
             else:
                 self._end_idle_servers(now)

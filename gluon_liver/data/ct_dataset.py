@@ -102,8 +102,8 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
         shared = super().training_record()
         return {**shared, "phases": list(self.phases), "reference_phase": self.reference_phase}
 
-    def shown(self, config: Config) -> Dict[str, Any]:
-        return {**super().shown(config), **shown_phases(config, self.phases, self.reference_phase)}
+    def must_match(self, config: Config) -> Dict[str, Any]:
+        return {**super().must_match(config), **phases_to_match(config, self.phases, self.reference_phase)}
 
     def input_phases(self, config: Config) -> int:
         return input_phases(config, self.phases)
@@ -128,7 +128,7 @@ def input_phases(config: Config, phases: Sequence[str]) -> int:
     return len(phases)
 
 
-def shown_phases(config: Config, phases: Sequence[str], reference_phase: str) -> Dict[str, Any]:
-    """What :meth:`CTDataset.shown` says of phases, of one study too."""
+def phases_to_match(config: Config, phases: Sequence[str], reference_phase: str) -> Dict[str, Any]:
+    """What :meth:`CTDataset.must_match` says of phases, of one study too."""
     related = {"phases": list(phases)} if config.network.multi_modal else {}
     return {"reference_phase": reference_phase, **related}

@@ -196,7 +196,7 @@ class Dataset(abc.ABC, Generic[L, C]):
             "training_studies": sorted(info.fingerprint for info in trained),
         }
 
-    def shown(self, config: Config) -> Dict[str, Any]:
+    def must_match(self, config: Config) -> Dict[str, Any]:
         """The part of :meth:`training_record` that a network must have been trained with to be used on these data."""
         return {"classes": list(self.classes)}
 

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, NamedTuple, Sequence, Type, Union
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import DatasetError
 
+from .coco import Label
 from .ct_dataset import CTDataset
 from .ct_loader import CTLoader
 from .dataset import Dataset, read_description
@@ -15,7 +16,7 @@ from .samples import Sample
 from .us_dataset import USDataset
 from .us_loader import USLoader
 
-Load = Callable[[Any], Sample]
+Load = Callable[[Label], Sample]
 
 
 class TaskData(NamedTuple):

@@ -60,7 +60,7 @@ class SliceDetector:
         rows, check = (out.asnumpy() for out in self._net(*self.inputs(images, present)))
         if not np.isfinite(check).all():
             raise RunError("the network's scores are not finite: its training diverged, so it cannot detect anything")
-        return [stored_boxes(found, scale, shape) for found, scale, shape in zip(rows, scales, shapes)]
+        return [stored_boxes(one, scale, shape) for one, scale, shape in zip(rows, scales, shapes)]
 
     def inputs(self, images: np.ndarray, present: np.ndarray) -> List[mx.nd.NDArray]:
         """What the graphs take of ``images`` and ``present`` (see :meth:`detect`)."""
@@ -127,6 +127,5 @@ def detect_labelled(
     """Detections beside the ground truth, for the metrics."""
     load = make_loader(detector.config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
     shapes = [(label.height, label.width) for label in labels]
-    samples = map(load, labels)
-    found = detect_samples(detector, samples, shapes=shapes, batch_size=batch_size, progress=progress)
-    return [dataset.result(label, detections) for label, detections in zip(labels, found)]
+    detections = detect_samples(detector, map(load, labels), shapes=shapes, batch_size=batch_size, progress=progress)
+    return [dataset.result(label, one) for label, one in zip(labels, detections)]

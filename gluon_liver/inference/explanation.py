@@ -152,16 +152,21 @@ def _describe(phase: str, one: Optional[Related], inside: np.ndarray, cells: Cel
 
 
 def _write_examples(
-    folder: Path, images: np.ndarray, found: Sequence[Detections], labels: Dict[int, CTLabel], *, classes: Sequence[str]
+    folder: Path,
+    images: np.ndarray,
+    detections: Sequence[Detections],
+    labels: Dict[int, CTLabel],
+    *,
+    classes: Sequence[str],
 ) -> Dict[str, Any]:
     """Fig. 5: slices without a false positive above, slices with one below; of a study without labels, one row."""
     entry: Dict[str, Any] = {"figure": 5, "file": FOLDER + "/examples.png", "labelled": bool(labels)}
     if labels:
-        good, false, counts = _sort_out(found, labels)
+        good, false, counts = _sort_out(detections, labels)
         rows = [(GOOD, good), (FALSE, false)]
         entry.update(counts, note=COUNTED.format(**counts))
     else:
-        best = [(float(one.scores.max()), index) for index, one in enumerate(found) if len(one)]
+        best = [(float(one.scores.max()), index) for index, one in enumerate(detections) if len(one)]
         seen = [(score, index, f"slice {index}: best {score:.2f}") for score, index in best]
         rows = [("Not labelled: nothing here can be called right or wrong", seen)]
         entry["note"] = "detections of a study without labels: nothing can be called right or wrong"
@@ -172,7 +177,7 @@ def _write_examples(
         tiles = []
         for _, index, caption in shown:
             truth: Boxes = labels.get(index, NOTHING)
-            picture = draw_overlay(images[index], found[index], truth=truth, classes=classes, scale=scale)
+            picture = draw_overlay(images[index], detections[index], truth=truth, classes=classes, scale=scale)
             tiles.append(Tile(caption, picture))
         title = f"{title}. {len(shown)} of {len(slices)} slices"
         drawn.append((title, tiles))
@@ -182,14 +187,15 @@ def _write_examples(
 
 
 def _sort_out(
-    found: Sequence[Detections], labels: Dict[int, CTLabel]
+    detections: Sequence[Detections], labels: Dict[int, CTLabel]
 ) -> Tuple[List[Tuple[float, int, str]], List[Tuple[float, int, str]], Dict[str, int]]:
     """Labelled slices with hits alone, those with false positives, as (best score, slice, caption), and counts."""
     good: List[Tuple[float, int, str]] = []
     false: List[Tuple[float, int, str]] = []
     counts = {"labelled_slices": len(labels), "hits": 0, "false_positives": 0, "misses": 0}
     for index, label in sorted(labels.items()):
-        hits, scores = class_hits(found[index], label.boxes, label.labels, iou_threshold=IOU), found[index].scores
+        scores = detections[index].scores
+        hits = class_hits(detections[index], label.boxes, label.labels, iou_threshold=IOU)
         right = int(hits.sum())
         wrong, missed = len(hits) - right, len(label.boxes) - right
         for key, count in (("hits", right), ("false_positives", wrong), ("misses", missed)):

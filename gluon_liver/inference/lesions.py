@@ -76,7 +76,7 @@ def find_lesions(
     """
     boxes = [
         SliceBox(index, box, classes[label], float(score))
-        for index, one in enumerate(found.at_score(score_threshold) for found in detections)
+        for index, one in enumerate(of_slice.at_score(score_threshold) for of_slice in detections)
         for box, score, label in zip(one.boxes, one.scores, one.labels)
     ]
     lesions = [describe_lesion(lesion, geometry=geometry, classes=classes) for lesion in join_slices(boxes)]

@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 
-from gluon_liver.data.ct_dataset import CTDataset, shown_phases
+from gluon_liver.data.ct_dataset import CTDataset, phases_to_match
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.ct_loader import CTLoader, OpenCase
 from gluon_liver.errors import InputError
@@ -121,7 +121,7 @@ def _read_dicom(
         raise InputError(f"{trained}, which no default pattern names: {advice}")
     reference = reference or (phases and reference_of(phases)) or own
     study = read_study(folder, phases=phases, reference=reference, progress=progress)
-    run.check_shown(shown_phases(run.config, study.phases, study.reference_phase))
+    run.check_match(phases_to_match(run.config, study.phases, study.reference_phase))
     return OpenCase.in_memory(study, run.config.data), {}
 
 

@@ -60,7 +60,7 @@ class TrainingNet(nn.HybridBlock):
         self, F: Any, x: Any, gt_boxes: Any, gt_labels: Any, random_numbers: Any, present: Any = None
     ) -> List[Any]:
         detector, numbers = self.detector, RandomNumbers(F, random_numbers)
-        keys = numbers.take(detector.proposals(training=True) + detector.config.head.max_boxes)
+        keys = numbers.next(detector.proposals(training=True) + detector.config.head.max_boxes)
         features = detector.features(F, x, present)
         scores, proposals, rpn_scores, rpn_boxes, _ = detector.rpn(features.image, *features.maps)
         targets = self.targets(proposals, scores, gt_boxes, gt_labels, keys)

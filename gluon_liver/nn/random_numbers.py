@@ -16,14 +16,14 @@ class RandomNumbers:
     def __init__(self, F: Any, numbers: Any):
         self._F, self._numbers, self._used = F, numbers, 0
 
-    def take(self, count: int) -> Any:
+    def next(self, count: int) -> Any:
         """The next (B, count) of them."""
         begin, self._used = self._used, self._used + count
         return self._F.slice_axis(self._numbers, axis=1, begin=begin, end=self._used)
 
     def dropout_mask(self, rate: float, *, rows: int, units: int) -> Any:
         """What to multiply (B * rows, units) features with: 0 with probability ``rate``, else 1 / (1 - rate)."""
-        survives = self._F.reshape(self.take(rows * units), (-1, units)) >= rate
+        survives = self._F.reshape(self.next(rows * units), (-1, units)) >= rate
         return survives / (1.0 - rate)
 
 

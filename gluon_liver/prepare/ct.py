@@ -19,7 +19,7 @@ from gluon_liver.files.output_folder import check_output, why_not_written
 from gluon_liver.readers.dicom.volume import Volume, scan_folder
 
 from .ct_labels import LabelFile, load_label_file, match_labels, place_labels
-from .ct_report import CTImportLog, StudyResult, build_report, explain_nothing, note_oddities, write_private
+from .ct_report import CTImportLog, StudyResult, build_report, note_oddities, why_nothing_was_taken, write_private
 from .ct_study import choose_series, group_studies, load_study, patient_of
 from .folder import prepared_folder, write_records
 from .phases import load_phase_rules, phase_template
@@ -73,7 +73,7 @@ def import_ct(
             volume = _import_study(result, log, temporary / "studies", regrid)
             place_labels(matched.get(result.study_uid, {}), volume, result.case, log, exhaustive=label_file.exhaustive)
         if not log.taken:
-            raise InputError(explain_nothing(log))
+            raise InputError(why_nothing_was_taken(log))
         report = _write_data(log, temporary, fractions, seed)
         write_private(log, temporary / "private", salt, folder)
     return report
@@ -92,7 +92,7 @@ def write_phase_template(
     rules = load_phase_rules(phases)
     log = CTImportLog(scan_folder(str(folder), progress=progress), rules)
     if not log.scan.series:
-        raise InputError(explain_nothing(log))
+        raise InputError(why_nothing_was_taken(log))
     try:
         with private_file(Path(path)) as stream:
             stream.write(phase_template(log.scan.series, rules))

@@ -124,14 +124,14 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
     return lines + [f"note: {note}" for note in report["notes"]]
 
 
-def explain_nothing(log: CTImportLog) -> str:
+def why_nothing_was_taken(log: CTImportLog) -> str:
     """Why no study was taken, for the error message."""
     first = f"no study was taken from {len(log.scan.paths)} file(s), {log.scan.dicom_files} of them DICOM"
     advice = (
         "\nfiles are numbered in the order of their paths; "
         "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in"
     )
-    return log.explain_nothing(first, log.scan.rejected) + (advice if log.quarantined else "")
+    return log.why_nothing_was_taken(first, log.scan.rejected) + (advice if log.quarantined else "")
 
 
 def write_private(log: CTImportLog, folder: Path, salt: str, source: Path) -> None:

@@ -13,7 +13,7 @@ from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
 from gluon_liver.readers.dicom.volume import Volume, load_series, scan_folder
 
 from .align import assemble, check_frame_of_reference
-from .ct_report import CTImportLog, explain_nothing
+from .ct_report import CTImportLog, why_nothing_was_taken
 from .phases import PhaseChoice, PhaseRules, choose_phases, load_phase_rules
 from .pseudonyms import salt_or_random, salted_hash
 
@@ -64,7 +64,7 @@ def read_study(
         if loaded is not None:
             studies.append(loaded.study)
     if not studies:
-        raise InputError(explain_nothing(log))
+        raise InputError(why_nothing_was_taken(log))
     if len(studies) > 1:
         raise DatasetError(
             f"{folder} holds {len(studies)} studies; one is read at a time: import the folder, then take "

@@ -56,7 +56,7 @@ class ImportLog:
                 f"{sum(phantoms)} of {len(phantoms)} {what} show a phantom: results say nothing about patients"
             )
 
-    def explain_nothing(self, first: str, rejected: Iterable[Rejection] = ()) -> str:
+    def why_nothing_was_taken(self, first: str, rejected: Iterable[Rejection] = ()) -> str:
         """Why nothing was taken, for the error message."""
         lines = summary_of("left out", map(vars, rejected)) + summary_of("quarantined", map(vars, self.quarantined))
         return "\n".join([first, *lines])

@@ -78,7 +78,7 @@ def import_us(
                 result.phantom = result.phantom or phantom
                 log.taken.append(result)
         if not log.taken:
-            raise InputError(log.explain_nothing(f"no recording was taken of {log.files} file(s)"))
+            raise InputError(log.why_nothing_was_taken(f"no recording was taken of {log.files} file(s)"))
         log.taken.sort(key=lambda one: one.case)
         report = _write_data(log, temporary, _split(log, split_by, fractions, test_images, seed), split_by)
         write_private(log, temporary / "private", salt, source)

@@ -127,13 +127,13 @@ class Run:
         return any(record["event"] == IMPORTED for record in read_log(self.folder / "log.jsonl"))
 
     def check_dataset(self, dataset: Dataset) -> None:
-        """Raise :class:`DatasetError` unless the data are of the run's task and show what it was trained on."""
+        """Raise :class:`DatasetError` unless the data are of the run's task and match what it was trained on."""
         check_task(self.config, dataset)
-        self.check_shown(dataset.shown(self.config))
+        self.check_match(dataset.must_match(self.config))
 
-    def check_shown(self, shown: Mapping[str, Any]) -> None:
-        """Raise :class:`DatasetError` unless the run was trained with ``shown``, see :meth:`Dataset.shown`."""
-        for name, value in shown.items():
+    def check_match(self, record: Mapping[str, Any]) -> None:
+        """Raise :class:`DatasetError` unless the run was trained with ``record``, of :meth:`Dataset.must_match`."""
+        for name, value in record.items():
             trained = self.environment[name]
             if value != trained:
                 raise DatasetError(f"the data have {name.replace('_', ' ')} {value}, the run was trained on {trained}")

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gluon_liver.inference.lesions import SliceBox, describe_lesion, join_slices
+from gluon_liver.inference.lesions import SliceBox, describe_lesion, find_lesions, join_slices
+from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.geometry import Geometry
 
 CLASSES = ("cyst", "hemangioma", "hcc")
@@ -44,3 +45,12 @@ def test_size_place_and_class():
     # x: -100 + (25 - 0.5) * 0.8; y: -90 + (30 - 0.5) * 1.0; z: 50 + 4 * 5
     assert described["centre_lps_mm"] == [-80.4, -60.5, 70.0]
     assert (described["first_slice"], described["last_slice"]) == (3, 5)
+
+
+def test_the_best_comes_first_and_scores_that_read_alike_stay_in_the_order_of_their_slices():
+    slices = [
+        Detections(np.array([[x, 0, x + 10, 10]], np.float32), np.array([score]), np.array([0]))
+        for x, score in ((0, 0.90001), (20, 0.90004), (40, 0.95), (60, 0.4))
+    ]
+    lesions = find_lesions(slices, geometry=GEOMETRY, classes=CLASSES, score_threshold=0.5)
+    assert [lesion.first_slice for lesion in lesions] == [2, 0, 1]

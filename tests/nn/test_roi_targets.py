@@ -62,7 +62,7 @@ def test_no_candidate_is_taken_twice():
 def test_numbers_are_handed_out_one_after_the_other():
     numbers = np.random.default_rng(0).uniform(size=(2, 20)).astype(np.float32)
     handed_out = RandomNumbers(mx.nd, mx.nd.array(numbers))
-    assert np.array_equal(handed_out.take(4).asnumpy(), numbers[:, :4])
+    assert np.array_equal(handed_out.next(4).asnumpy(), numbers[:, :4])
     mask = handed_out.dropout_mask(0.25, rows=5, units=3).asnumpy()
     assert np.allclose(mask, np.where(numbers[:, 4:19].reshape(10, 3) >= 0.25, 4 / 3, 0))
     features = mx.nd.ones((10, 3))
