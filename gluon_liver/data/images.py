@@ -40,8 +40,6 @@ def resize_square(image: Array, size: int) -> Tuple[Array, float]:
     One scale, size / max(H, W); bicubic when enlarging (paper), by area when shrinking.
     """
     height, width = image.shape[-2:]
-    if size < 1 or height < 1 or width < 1:
-        raise ConfigError(f"cannot resize an image of {height}x{width} pixels to {size}")
     scale = size / max(height, width)
     if scale == 1.0 and height == width:
         return image, scale

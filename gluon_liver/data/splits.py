@@ -73,10 +73,7 @@ def make_splits(patients: Iterable[str], *, fractions: Sequence[float] = (0.7, 0
 
 
 def load_splits(path: Union[str, Path]) -> Splits:
-    """Read a split file: {"seed": int, "train": [...], "val": [...], "test": [...]}.
-
-    Raises :class:`SplitError`.
-    """
+    """Read a split file: {"seed": int, "train": [...], "val": [...], "test": [...]}. Raises :class:`SplitError`."""
     splits = read_record(Splits, path, error=SplitError)
     if not splits.train + splits.val + splits.test:
         raise SplitError(f"{path} names no patient")

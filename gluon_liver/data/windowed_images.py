@@ -70,7 +70,8 @@ def windowed(hu: np.ndarray, window: Window, storage: str) -> np.ndarray:
     for volume, phase in zip(images, hu):
         volume[...] = to_grey(phase, window)
         for plane in volume if storage == "jpeg" else ():
-            plane[...] = _through_jpeg(plane)
+            code = cv2.imencode(".jpg", plane, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+            plane[...] = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
     return images
 
 
@@ -88,10 +89,3 @@ def _is_current(path: Path, source: Path, shape: Any) -> bool:
     except DamagedArrayError:  # it is written again: it holds nothing that the volume does not
         return False
     return stored.shape == tuple(shape) and stored.dtype == np.uint8
-
-
-def _through_jpeg(plane: np.ndarray) -> np.ndarray:
-    done, code = cv2.imencode(".jpg", plane, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        raise DatasetError("a slice could not be written as JPEG")
-    return cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)

@@ -89,12 +89,6 @@ def test_a_box_may_leave_the_image_by_rounding_only(tmp_path):
 
 
 def test_broken_files(tmp_path):
-    (tmp_path / "broken.json").write_text('{"images": [')
-    with pytest.raises(AnnotationError, match="not JSON"):
-        load_labels(str(tmp_path / "broken.json"))
-    (tmp_path / "deep.json").write_text("[" * 100_000)
-    with pytest.raises(AnnotationError, match="nested too deeply"):
-        load_labels(str(tmp_path / "deep.json"))
     with pytest.raises(AnnotationError, match="cannot be read"):
         load_labels(str(tmp_path / "absent.json"))
     with pytest.raises(AnnotationError, match="expected keys, found"):

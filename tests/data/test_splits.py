@@ -39,8 +39,6 @@ def test_overlap_is_refused_by_name_and_a_file_comes_back(tmp_path):
 @pytest.mark.parametrize(
     "text, found",
     [
-        ("{", "not JSON"),
-        ("[" * 100_000, "nested too deeply"),
         ("[]", r"s.json: the top level: expected keys, found \[\]"),
         ('{"train": []}', "s.json: val is missing"),
         ('{"train": [], "val": [], "test": []}', "names no patient"),
