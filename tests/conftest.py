@@ -1,4 +1,4 @@
-"""A tiny prepared data set that every room can train on, evaluate and detect in."""
+"""Tiny prepared data of each task that every room can train on, evaluate and detect in."""
 
 import contextlib
 import functools
@@ -13,11 +13,15 @@ from gluon_liver.config.load import build_config
 from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.ct_labels import CLASSES, CTLabel
+from gluon_liver.data.open import open_dataset
 from gluon_liver.data.splits import Splits, save_splits
 from gluon_liver.data.study import Study
+from gluon_liver.flow.liteflownet import LiteFlowNet
+from gluon_liver.prepare.us import import_us
 from gluon_liver.structures.geometry import Geometry
+from tests.readers.us_writer import write_labels, write_us
 
-SIZE, SLICES = 64, 3
+SIZE, SLICES, US_FRAMES = 64, 3, 4
 # window "liver" shows 5 to 155 HU; the three classes differ in brightness
 CLASS_HU = (10, 150, 110)
 RPN = dict(channels=16, anchor_sizes=[16, 24], samples=32, train_pre_nms=100, train_post_nms=30)
@@ -114,6 +118,64 @@ def tiny_run(tiny_data, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("tiny-run") / "run"
     return train(build_config(TINY), CTDataset.open(tiny_data), out, progress=False)
+
+
+def us_config(model="us-flow", **train):
+    tree = json.loads(json.dumps(TINY))
+    tree.update(model=model, row=None, flow={"width": 0.125}, data={"size": SIZE})
+    tree["network"]["head"]["score_threshold"] = 0.0
+    tree["train"].update(train)
+    return build_config(tree)
+
+
+@pytest.fixture(scope="session")
+def us_data(tmp_path_factory):
+    """Four recordings of four frames: a bright square (tumor) or a dark one (vessel) that moves to the right."""
+    folder = tmp_path_factory.mktemp("us")
+    rng = np.random.default_rng(0)
+    images, boxes = [], []
+    for number in range(4):
+        frames = rng.integers(90, 110, (US_FRAMES, SIZE, SIZE, 3)).astype(np.uint8)
+        kind, name, patient = number % 2, f"{number}.dcm", str(number)
+        for frame in range(US_FRAMES):
+            x, y = 8 + 3 * frame + number, 12 + 5 * number
+            frames[frame, y : y + 18, x : x + 20] = (220, 10)[kind]
+            images.append({"video": name, "frame": frame, "scene": 1, "patient": patient})
+            boxes.append((len(images), kind + 1, (x, y, 20, 18)))
+        region = (0, 0, SIZE - 1, SIZE - 1)
+        write_us(folder / "in" / name, frames, region=region, number=number + 1, patient=patient)
+    labels = write_labels(folder / "labels.json", images, boxes, width=SIZE, height=SIZE)
+    import_us(folder / "in", folder / "data", labels=labels, fractions=(0.5, 0, 0.5), salt="test-salt")
+    return open_dataset(folder / "data")
+
+
+@pytest.fixture(scope="session")
+def us_flow(tmp_path_factory):
+    """A file of a LiteFlowNet with random weights."""
+    import mxnet as mx  # after gluon_liver, which sets its threads
+
+    net = LiteFlowNet(width=0.125)
+    mx.random.seed(0)
+    net.initialize()
+    path = tmp_path_factory.mktemp("flow") / "flow.params"
+    net.save_parameters(str(path))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    about = {"format": 1, "network": "LiteFlowNet", "width": 0.125, "output": {"sha256": digest}}
+    path.with_suffix(".json").write_text(json.dumps(about))
+    return path
+
+
+@pytest.fixture(scope="session")
+def us_runs(us_data, us_flow, tmp_path_factory):
+    """A trained run of each ultrasound model; change nothing in it but its evaluation."""
+    from gluon_liver.training.train import train
+
+    folder = tmp_path_factory.mktemp("us-runs")
+    flows = {"us-faster-rcnn": None, "us-flow": us_flow}
+    return {
+        model: train(us_config(model, epochs=4), us_data, folder / model, progress=False, flow=flow)
+        for model, flow in flows.items()
+    }
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from gluon_liver.data.open import make_loader
 from gluon_liver.errors import DatasetError, InputError
 from gluon_liver.legacy import record_file
 from gluon_liver.legacy.record_file import write_records
+from symbols.record_iter import RecordIter
 from symbols.records import RecordFile
-from tests.conftest import write_dataset
+from tests.conftest import SIZE, us_config, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +122,17 @@ def test_the_command(tiny_run, tiny_data, tmp_path, capsys):
     assert RecordFile(str(tmp_path / "b.rec")).config["network"]["depth"] == 101
     assert main(f"records --config demo-r101 --split test --out {tmp_path}/c.rec".split()) == 2
     assert "give --run RUN, or --config NAME and --data DIR" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_record_file_holds_both_frames(us_data, tmp_path):
+    write_records(us_config(), us_data, "test", tmp_path / "us.rec")
+    file, load = RecordFile(str(tmp_path / "us.rec")), make_loader(us_config(), us_data, cases=[])
+    assert file.config["model"] == "us-flow" and file.config["classes"] == ["tumor", "vessel"]
+    for record, label in zip(file, us_data.labels_of("test")):
+        sample = load(label)
+        assert record.image.shape == (2, 3, SIZE, SIZE) and np.array_equal(record.image, sample.image)
+        assert (record.case, record.place) == (label.case, label.frame) and np.array_equal(record.boxes, sample.boxes)
+    batch = RecordIter(file, 2, seed=0).next()
+    assert [item.name for item in batch.provide_data] == ["data", "draws"]
+    assert 0.8 < batch.data[0].asnumpy().max() <= 1 and batch.data[0].shape == (2, 2, 3, SIZE, SIZE)

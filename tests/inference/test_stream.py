@@ -1,0 +1,102 @@
+"""Recordings read frame by frame: what the whole network detects in them, and the frame before."""
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from gluon_liver.errors import InputError, RunError
+from gluon_liver.inference.detector import SliceDetector, detect_labelled
+from gluon_liver.inference.stream import StreamDetector
+from gluon_liver.library import load_detector
+from tests.conftest import SIZE, US_FRAMES
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def stream(us_runs):
+    return StreamDetector.from_run(us_runs["us-flow"])[0]
+
+
+def recording(us_data):
+    """Frames and labels of the first recording of the test split."""
+    case = us_data.labels_of("test")[0].case
+    return us_data.frames(case), [label for label in us_data.labels_of("test") if label.case == case]
+
+
+@pytest.mark.parametrize("model", ["us-faster-rcnn", "us-flow"])
+def test_a_stream_finds_what_the_whole_network_finds(us_runs, us_data, model):
+    stream, _ = StreamDetector.from_run(us_runs[model])
+    detector, _ = SliceDetector.from_run(us_runs[model])
+    frames, labels = recording(us_data)
+    expected = detect_labelled(detector, us_data, labels, batch_size=1, progress=False)
+    for label, result in zip(labels, expected):
+        streamed = stream.detect(frames[label.row])
+        assert np.allclose(streamed.detections.boxes, result.boxes, atol=1e-2)
+        assert np.allclose(streamed.detections.scores, result.scores, atol=1e-4)
+        assert (streamed.flow is None) == (model == "us-faster-rcnn")
+    assert len(labels) == US_FRAMES and max(len(result.scores) for result in expected) > 0
+    if model == "us-flow":
+        assert streamed.flow.shape == (SIZE, SIZE, 2)
+        again = stream.detect(frames[0])
+        stream.restart()
+        first = stream.detect(frames[0])
+        assert np.allclose(first.detections.scores, expected[0].scores, atol=1e-4)
+        assert not np.allclose(again.flow, first.flow)
+
+
+def test_a_stream_uses_the_frame_before(us_runs, stream, us_data):
+    detector, _ = SliceDetector.from_run(us_runs["us-flow"])
+    for network in (stream._network, detector.network):
+        # it starts at zero, where the previous frame does not count
+        gamma = network.aggregation.bn3.gamma
+        gamma.set_data(mx.nd.ones_like(gamma.data()))
+    frames, labels = recording(us_data)
+    expected = detect_labelled(detector, us_data, labels, batch_size=1, progress=False)
+    for label, result in zip(labels, expected):
+        streamed = stream.detect(frames[label.row]).detections
+        assert np.allclose(streamed.scores, result.scores, atol=1e-4)
+        assert np.allclose(streamed.boxes, result.boxes, atol=1e-2)
+    stream.restart()
+    alone = stream.detect(frames[labels[-1].row]).detections
+    assert not np.allclose(alone.scores, streamed.scores, atol=1e-3)
+
+
+def test_the_library_takes_frames_and_no_volumes(us_runs, stream, us_data):
+    detector, (frames, _) = load_detector(us_runs["us-flow"].folder), recording(us_data)
+    for frame in frames[:2]:
+        detected, expected = detector.detect_frame(frame), stream.detect(frame).detections
+        assert np.array_equal(detected.boxes, expected.boxes) and np.array_equal(detected.scores, expected.scores)
+    detector.restart()
+    stream.restart()
+    assert np.array_equal(detector.detect_frame(frames[0]).scores, stream.detect(frames[0]).detections.scores)
+    with pytest.raises(RunError, match="is an ultrasound run"):
+        detector.detect_volume(np.zeros((2, 8, 8)), spacing=(1, 1, 1))
+    with pytest.raises(InputError, match="uint8 .H, W, 3. is needed"):
+        detector.detect_frame(np.zeros((8, 8), np.uint8))
+
+
+def test_larger_frames_give_larger_boxes_and_flow(stream, us_data):
+    frames, _ = recording(us_data)
+    small = [stream.detect(frame) for frame in frames]
+    stream.restart()
+    large = [stream.detect(frame.repeat(2, axis=0).repeat(2, axis=1)) for frame in frames]
+    for one, other in zip(small, large):
+        assert len(one.detections.boxes) > 0
+        assert np.allclose(2 * one.detections.boxes, other.detections.boxes, atol=1e-2)
+        assert np.allclose(2 * one.flow, other.flow, atol=1e-3)
+    assert max(np.abs(one.flow).max() for one in small) > 1e-2
+
+
+def test_flow_runs_from_the_previous_frame_in_blue_green_red(us_runs, monkeypatch):
+    network = SliceDetector.from_run(us_runs["us-flow"])[0].network
+    seen = []
+
+    def flow(first, second):
+        seen.extend(frame.asnumpy()[:, ::-1] for frame in (first, second))
+        return mx.nd.zeros((1, 2, SIZE, SIZE))
+
+    monkeypatch.setitem(network.__dict__, "flow", flow)
+    frames = mx.nd.random.uniform(shape=(1, 2, 3, SIZE, SIZE))
+    network.features(mx.nd, frames)
+    assert np.allclose(seen[0], frames[:, 0].asnumpy()) and np.allclose(seen[1], frames[:, 1].asnumpy())
