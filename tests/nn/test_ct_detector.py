@@ -1,4 +1,4 @@
-"""The detector's graphs: shapes, decoding, ROI features, background images."""
+"""The detector's graphs: shapes, proposals, ROI features, background images."""
 
 import dataclasses
 
@@ -9,8 +9,7 @@ from mxnet import autograd
 
 from gluon_liver.nn.nets import DetectionNet
 from gluon_liver.nn.rcnn import Features
-from gluon_liver.nn.resnet3d import ResNet3D
-from gluon_liver.nn.roi_align import BOX_STDS, decode_boxes, roi_align, roi_rows
+from gluon_liver.nn.roi_align import decode_boxes
 from gluon_liver.structures.boxes import encode_boxes
 
 from .conftest import SIZE, ct_detector, images, rows_of, training_net, training_outputs
@@ -59,14 +58,6 @@ def test_a_batch_is_its_images_one_by_one(detector):
         assert np.allclose(together[index], rows_of(net, x[index : index + 1])[0], atol=1e-3)
 
 
-def test_decoding_inverts_the_encoding_by_hand():
-    rois = mx.nd.array([[[0, 0, 10, 20]]])
-    # centre moves by (1, 0.25) sizes, width doubles, height halves: the box of the anchor test
-    deltas = np.array([1.0, 0.25, np.log(2), -np.log(2)]) / np.array(BOX_STDS)
-    boxes = decode_boxes(mx.nd, rois, mx.nd.array(deltas.reshape(1, 1, 1, 4)))
-    assert np.allclose(boxes.asnumpy().ravel(), [5, 10, 25, 20], atol=1e-4)
-
-
 def test_roi_features_follow_their_image(detector):
     """ROIs of image i are pooled from map i."""
     maps = mx.nd.concat(mx.nd.zeros((1, 128, 6, 6)), mx.nd.random.normal(shape=(1, 128, 6, 6)), dim=0)
@@ -75,32 +66,6 @@ def test_roi_features_follow_their_image(detector):
     zero = head_features(detector, mx.nd.zeros((1, 128, 6, 6)), rois[:1])
     assert np.allclose(features[0], zero, atol=1e-6)
     assert not np.allclose(features[1], zero[:1], atol=1e-3)
-
-
-@pytest.mark.parametrize("stride", [8, 16])
-def test_roi_pool_reads_cells_where_the_backbone_puts_them(stride):
-    """A map whose cell k holds its centre's coordinate, stride * k + 0.5, pools to the middle of every bin."""
-    x = np.arange(SIZE // stride) * stride + 0.5
-    maps = np.stack([np.broadcast_to(x, (len(x),) * 2), np.broadcast_to(x[:, None], (len(x),) * 2)])
-    rois = mx.nd.array([[[20.5, 30.5, 52.5, 46.5]]])
-    pooled = roi_align(mx.nd, mx.nd.array(maps[None]), *roi_rows(mx.nd, rois), stride=stride, size=4).asnumpy()[0]
-    assert np.allclose(pooled[0], 20.5 + 32 * (np.arange(4) + 0.5) / 4, atol=1e-3)
-    assert np.allclose(pooled[1], (30.5 + 16 * (np.arange(4) + 0.5) / 4)[:, None], atol=1e-3)
-
-
-@pytest.mark.parametrize("stride", [8, 16])
-def test_the_backbone_centres_cell_k_on_pixel_stride_times_k(stride):
-    """Where Block3's cells look: all weights positive, one bright column at a time, the centroid of the response."""
-    size, net = 128, ResNet3D(width=0.125, stride=stride, frozen_bn=True)
-    net.initialize(mx.init.One())
-    for name, parameter in net.collect_params().items():
-        if name.endswith("weight"):
-            parameter.set_data(mx.nd.ones(parameter.shape) / np.prod(parameter.shape[1:]))
-    images = np.zeros((size, 1, 1, size, size), np.float32)
-    images[np.arange(size), 0, 0, :, np.arange(size)] = 1
-    response = net(mx.nd.array(images))[2].asnumpy()[:, 0, 64 // stride, 64 // stride]
-    centre = (response * np.arange(size)).sum() / response.sum()
-    assert abs(centre - 64) < 0.5  # the middle of a stride-sized tile would be 64 + stride / 2 - 0.5
 
 
 @pytest.mark.parametrize("stride", [8, 16])

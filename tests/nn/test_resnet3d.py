@@ -194,3 +194,18 @@ def test_backward_reaches_every_parameter_with_live_batch_norm():
 
 def test_width_keeps_multiples_of_eight():
     assert [scaled(64, width) for width in (1.0, 0.25, 0.125, 0.01)] == [64, 16, 8, 8]
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+def test_the_backbone_centres_cell_k_on_pixel_stride_times_k(stride):
+    """Where Block3's cells look: all weights positive, one bright column at a time, the centroid of the response."""
+    size, net = 128, ResNet3D(width=0.125, stride=stride, frozen_bn=True)
+    net.initialize(mx.init.One())
+    for name, parameter in net.collect_params().items():
+        if name.endswith("weight"):
+            parameter.set_data(mx.nd.ones(parameter.shape) / np.prod(parameter.shape[1:]))
+    images = np.zeros((size, 1, 1, size, size), np.float32)
+    images[np.arange(size), 0, 0, :, np.arange(size)] = 1
+    response = net(mx.nd.array(images))[2].asnumpy()[:, 0, 64 // stride, 64 // stride]
+    centre = (response * np.arange(size)).sum() / response.sum()
+    assert abs(centre - 64) < 0.5  # the middle of a stride-sized tile would be 64 + stride / 2 - 0.5

@@ -1,9 +1,10 @@
-"""ROIs on a pyramid: every ROI is read from its own level, at its place."""
+"""ROIs on a map and on a pyramid: every ROI is read from its own level, at its place; offsets become boxes."""
 
 import mxnet as mx
 import numpy as np
+import pytest
 
-from gluon_liver.nn.roi_align import pyramid_align, roi_align, roi_rows
+from gluon_liver.nn.roi_align import BOX_STDS, decode_boxes, pyramid_align, roi_align, roi_rows
 
 SIZE, STRIDES, BINS = 256, (4, 8, 16, 32), 7
 
@@ -35,3 +36,22 @@ def test_coordinates_survive_on_every_level():
         rois = mx.nd.array([[[40, 40, 40 + side, 40 + side]]])
         pooled = pyramid_align(mx.nd, maps, *roi_rows(mx.nd, rois), strides=STRIDES, size=BINS).asnumpy()[0, 0]
         assert np.allclose(pooled, 40 + side * (np.arange(BINS) + 0.5) / BINS, atol=1e-2)
+
+
+def test_decoding_inverts_the_encoding_by_hand():
+    rois = mx.nd.array([[[0, 0, 10, 20]]])
+    # centre moves by (1, 0.25) sizes, width doubles, height halves: the box of the anchor test
+    deltas = np.array([1.0, 0.25, np.log(2), -np.log(2)]) / np.array(BOX_STDS)
+    boxes = decode_boxes(mx.nd, rois, mx.nd.array(deltas.reshape(1, 1, 1, 4)))
+    assert np.allclose(boxes.asnumpy().ravel(), [5, 10, 25, 20], atol=1e-4)
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+def test_roi_pool_reads_cells_where_the_backbone_puts_them(stride):
+    """A map whose cell k holds its centre's coordinate, stride * k + 0.5, pools to the middle of every bin."""
+    x = np.arange(96 // stride) * stride + 0.5
+    maps = np.stack([np.broadcast_to(x, (len(x),) * 2), np.broadcast_to(x[:, None], (len(x),) * 2)])
+    rois = mx.nd.array([[[20.5, 30.5, 52.5, 46.5]]])
+    pooled = roi_align(mx.nd, mx.nd.array(maps[None]), *roi_rows(mx.nd, rois), stride=stride, size=4).asnumpy()[0]
+    assert np.allclose(pooled[0], 20.5 + 32 * (np.arange(4) + 0.5) / 4, atol=1e-3)
+    assert np.allclose(pooled[1], (30.5 + 16 * (np.arange(4) + 0.5) / 4)[:, None], atol=1e-3)
