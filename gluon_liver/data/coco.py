@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Iterable, List, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, ClassVar, Dict, Iterable, List, NamedTuple, Sequence, Tuple, Type, TypeVar, Union
 
 import numpy as np
 
@@ -17,8 +17,14 @@ T = TypeVar("T")
 
 # Boxes drawn in other software come back from float arithmetic: this much beyond the border is rounding.
 BORDER_TOLERANCE = 1e-2
-# an image's entry, its boxes (n, 4) xyxy float32 and its labels (n,) int32, indices into the classes
-CocoImage = Tuple[Dict[str, Any], np.ndarray, np.ndarray]
+
+
+class CocoImage(NamedTuple):
+    """An image's entry, its boxes (n, 4) xyxy float32 and its labels (n,) int32, indices into the classes."""
+
+    entry: Dict[str, Any]
+    boxes: np.ndarray
+    labels: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def coco_images(coco: Any, classes: Sequence[str], path: str) -> List[CocoImage]
         boxes[one.image_id].append(_corners(one.bbox, images[one.image_id], where))
         labels[one.image_id].append(index_of[one.category_id])
     return [
-        (entry, np.array(boxes[number], np.float32).reshape(-1, 4), np.array(labels[number], np.int32))
+        CocoImage(entry, np.array(boxes[number], np.float32).reshape(-1, 4), np.array(labels[number], np.int32))
         for number, entry in zip(images, whole.images)
     ]
 

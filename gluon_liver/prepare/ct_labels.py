@@ -12,7 +12,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from gluon_liver.data.coco import coco_images, value_of
+from gluon_liver.data.coco import CocoImage, coco_images, value_of
 from gluon_liver.data.ct_labels import CLASSES, CTLabel
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_json
@@ -27,20 +27,11 @@ MIN_INSIDE = 0.5
 
 
 @dataclass(frozen=True)
-class LabelEntry:
-    """One image of a label file: its COCO entry, boxes (n, 4) xyxy float32 and labels (n,) int32."""
-
-    entry: Dict[str, Any]
-    boxes: np.ndarray
-    labels: np.ndarray
-
-
-@dataclass(frozen=True)
 class LabelFile:
     """exhaustive: slices of a named study's reference phase that are not listed are background."""
 
     path: str
-    entries: Tuple[LabelEntry, ...]
+    entries: Tuple[CocoImage, ...]
     exhaustive: bool
 
 
@@ -51,8 +42,7 @@ def load_label_file(path: str, *, classes: Sequence[str] = CLASSES) -> LabelFile
     exhaustive = coco.get("exhaustive", False)
     if not isinstance(exhaustive, bool):
         raise AnnotationError(f"{path}: key 'exhaustive' must be true or false")
-    entries = []
-    for entry, boxes, labels in images:
+    for entry, _, _ in images:
         where = f"{path}: image {entry['id']}"
         by_uid = "sop_instance_uid" in entry
         keys: Dict[str, type] = dict(sop_instance_uid=str) if by_uid else dict(study=str, phase=str, slice=int)
@@ -60,11 +50,10 @@ def load_label_file(path: str, *, classes: Sequence[str] = CLASSES) -> LabelFile
             raise AnnotationError(f"{where} needs 'sop_instance_uid', or 'study', 'phase' and 'slice'")
         for key, kind in keys.items():
             value_of(entry, key, (kind,), where)
-        entries.append(LabelEntry(entry, boxes, labels))
-    return LabelFile(path, tuple(entries), exhaustive)
+    return LabelFile(path, tuple(images), exhaustive)
 
 
-def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[int, LabelEntry]]:
+def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[int, CocoImage]]:
     """StudyInstanceUID -> slice of the reference series in z order -> entry.
 
     An entry that names nothing in the folder, or a slice of another size, raises AnnotationError. One that
@@ -74,7 +63,7 @@ def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[int, Lab
     by_uid = {slice_uid(one): (series, index) for one, series, index in slices}
     by_uid.update((one.sop_instance_uid, (series, index)) for one, series, index in slices if one.frames == 1)
     multi_frame = {one.sop_instance_uid for one, *_ in slices if one.frames > 1}
-    matched: Dict[str, Dict[int, LabelEntry]] = {}
+    matched: Dict[str, Dict[int, CocoImage]] = {}
     place_of: Dict[int, np.ndarray] = {}
     for item in labels.entries:
         where = f"{labels.path}: image {item.entry['id']}"
@@ -115,7 +104,7 @@ def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[int, Lab
 
 
 def place_labels(
-    by_slice: Mapping[int, LabelEntry], volume: Optional[Volume], case: str, log: CTImportLog, *, exhaustive: bool
+    by_slice: Mapping[int, CocoImage], volume: Optional[Volume], case: str, log: CTImportLog, *, exhaustive: bool
 ) -> None:
     """Add to the log labels on the slices of the imported reference volume, moved along where a tilt was undone."""
     if not by_slice:
