@@ -16,7 +16,8 @@ from mxnet.gluon import HybridBlock
 import gluon_liver
 from gluon_liver.errors import ConfigError, DatasetError, GeometryError, InputError, RunError
 from gluon_liver.inference.study import detect_study
-from gluon_liver.phantoms import CTPhantomConfig, write_ct_phantoms
+from gluon_liver.phantoms.ct.config import CTPhantomConfig
+from gluon_liver.phantoms.ct.folder import write_ct_phantoms
 from gluon_liver.training.train import train
 from tests.conftest import SIZE, write_dataset
 

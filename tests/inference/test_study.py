@@ -10,7 +10,8 @@ import pytest
 from gluon_liver.data.study import StudyRecord
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference.study import detect_study
-from gluon_liver.phantoms import CTPhantomConfig, write_ct_phantoms
+from gluon_liver.phantoms.ct.config import CTPhantomConfig
+from gluon_liver.phantoms.ct.folder import write_ct_phantoms
 from gluon_liver.prepare.ct import import_ct
 from gluon_liver.runs.run import Run
 

@@ -12,7 +12,9 @@ import pytest
 
 from gluon_liver.commands import main
 from gluon_liver.errors import InputError
-from gluon_liver.phantoms import CTPhantomConfig, make_ct_study, write_ct_phantoms
+from gluon_liver.phantoms.ct.config import CTPhantomConfig
+from gluon_liver.phantoms.ct.folder import write_ct_phantoms
+from gluon_liver.phantoms.ct.study import make_ct_study
 
 pytestmark = pytest.mark.slow
 
