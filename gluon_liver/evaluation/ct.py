@@ -14,8 +14,9 @@ from gluon_liver.metrics.ct_summary import ct_curves, ct_summary
 from gluon_liver.report.ct_page import write_report
 from gluon_liver.report.ct_tables import table4_text
 from gluon_liver.report.drawing import draw_overlay
+from gluon_liver.structures.detections import SCORE_THRESHOLD
 
-from .task import SCORE_THRESHOLD, Scored, Task
+from .task import Scored, Task
 
 
 class CT(Task[CTDataset, CTLabel]):

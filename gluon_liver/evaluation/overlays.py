@@ -9,9 +9,10 @@ import numpy as np
 
 from gluon_liver.metrics.matching import class_hits
 from gluon_liver.report.drawing import save_png
+from gluon_liver.structures.detections import SCORE_THRESHOLD
 from gluon_liver.structures.image_result import ImageResult
 
-from .task import SCORE_THRESHOLD, Scored, Task
+from .task import Scored, Task
 
 OVERLAYS_A_KIND = 4
 

@@ -14,7 +14,6 @@ from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.structures.image_result import ImageResult
 
-SCORE_THRESHOLD = 0.5  # of precision, recall and sensitivity, and of what overlays draw
 REPLICATES = 1000  # of the bootstrap
 
 D = TypeVar("D", bound=Dataset)
@@ -57,7 +56,7 @@ class Task(abc.ABC, Generic[D, L]):
 
     @abc.abstractmethod
     def draw(self, scored: Scored[D, L], number: int) -> np.ndarray:
-        """Image ``number`` with detections at :data:`SCORE_THRESHOLD` and ground truth, (h, w, 3) uint8 RGB."""
+        """Image ``number`` with detections at the score threshold and ground truth, (h, w, 3) uint8 RGB."""
 
     @abc.abstractmethod
     def record(self, scored: Scored[D, L]) -> Dict[str, Any]:

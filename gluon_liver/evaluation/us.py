@@ -14,8 +14,9 @@ from gluon_liver.metrics.us_summary import us_summary
 from gluon_liver.report.us_drawing import draw_us
 from gluon_liver.report.us_page import write_us_report
 from gluon_liver.report.us_tables import counted_text, us_text
+from gluon_liver.structures.detections import SCORE_THRESHOLD
 
-from .task import SCORE_THRESHOLD, Scored, Task
+from .task import Scored, Task
 
 
 class US(Task[USDataset, USLabel]):

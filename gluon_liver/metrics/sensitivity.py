@@ -15,11 +15,11 @@ import numpy as np
 from scipy import stats
 
 from gluon_liver.errors import InputError
+from gluon_liver.structures.detections import SCORE_THRESHOLD
 from gluon_liver.structures.image_result import ImageResult
 
 from .matching import match_image
 
-SCORE_THRESHOLD = 0.5
 IOU_THRESHOLD = 0.5
 _EQUAL = 1e-12  # rounding of found / n; two sensitivities that differ do so by much more
 _NAMED = 5  # scenes or images that a message lists

@@ -9,10 +9,11 @@ from collections import Counter
 from typing import Any, Dict, Mapping, Sequence
 
 from gluon_liver.errors import InputError
+from gluon_liver.structures.detections import SCORE_THRESHOLD
 from gluon_liver.structures.image_result import ImageResult, check_results, patient_ids
 
 from .coco import coco_average_precision
-from .sensitivity import IOU_THRESHOLD, SCORE_THRESHOLD, SceneCount, mean_and_sd, scene_counts
+from .sensitivity import IOU_THRESHOLD, SceneCount, mean_and_sd, scene_counts
 
 AP_KEYS = ("ap", "ap50", "ap75")
 _KEYS: Dict[str, type] = dict.fromkeys(("images", "patients", "annotated_images"), int)

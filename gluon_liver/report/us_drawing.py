@@ -7,13 +7,12 @@ from typing import Optional, Sequence
 import numpy as np
 
 from gluon_liver.errors import InputError
-from gluon_liver.structures.detections import Boxes, Detections
+from gluon_liver.structures.detections import SCORE_THRESHOLD, Boxes, Detections
 
 from .drawing import draw_overlay
 
 # Figure S1: "The light blue box indicates the detected tumor. The red box indicates the detected blood vessel."
 US_COLOURS = {"tumor": (105, 205, 255), "vessel": (255, 64, 64)}
-SCORE_THRESHOLD = 0.5  # Figure S1: boxes "with a probability of 50% or more were shown"
 
 
 def draw_us(

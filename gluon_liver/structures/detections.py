@@ -9,6 +9,8 @@ import numpy as np
 
 from .arrays import FloatArray, IntArray
 
+SCORE_THRESHOLD = 0.5  # ultrasound paper, Figure S1: boxes "with a probability of 50% or more were shown"
+
 
 class Boxes(Protocol):
     """Anything with boxes (n, 4) and their labels (n,): detections, or what was drawn by hand."""
