@@ -82,6 +82,7 @@ setup(
         "test": [
             "coverage[toml]>=7.6.1,<8",
             "mypy>=2.4.1,<3; python_version >= '3.10'",
+            "pre-commit>=3.5,<5",
             "pytest>=8.3.5,<10",
             "ruff>=0.17.6,<0.18",
             "types-PyYAML>=6.0.12; python_version >= '3.10'",

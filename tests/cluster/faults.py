@@ -6,6 +6,7 @@
 The workers are small programs that push and pull through a dist_sync KVStore (fake_worker.py).
 """
 
+import argparse
 import os
 import signal
 import subprocess
@@ -128,8 +129,10 @@ def strike(job, name, *, limit=60):
     return time.monotonic() - begun, len(pids)
 
 
-def main(names):
-    for name in names or FAULTS:
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="FAULT", help=f"of {', '.join(FAULTS)}")
+    for name in parser.parse_args().names or FAULTS:
         with tempfile.TemporaryDirectory() as folder, Job(folder) as job:
             seconds, count = strike(job, name)
             if name == "stop-launcher":
@@ -140,4 +143,4 @@ def main(names):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
