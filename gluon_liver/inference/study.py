@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 
@@ -71,7 +71,8 @@ def detect_study(
         rows = [dict(row, slice=n) for n, one in enumerate(detections) for row in one.to_coco(ids[n])]
         write_json(folder / "detections.json", rows)
         shown = [one.at_score(score_threshold) for one in detections]
-        _draw_slices(folder / "overlays", case, shown, labels, detector.classes, every_slice)
+        truths: List[Boxes] = [labels.get(index, NOTHING) for index in range(len(detections))]
+        _draw_slices(folder / "overlays", case, shown, truths, detector.classes, every_slice)
         if explain:
             result["explain"] = write_explanation(
                 detector, case, folder, shown=shown, lesions=lesions, labels=labels, score_threshold=score_threshold
@@ -81,17 +82,12 @@ def detect_study(
 
 
 def _draw_slices(
-    folder: Path,
-    case: OpenCase,
-    shown: Sequence[Detections],
-    labels: Dict[int, CTLabel],
-    classes: Sequence[str],
-    every_slice: bool,
+    folder: Path, case: OpenCase, shown: List[Detections], truths: List[Boxes], classes: Sequence[str], every: bool
 ) -> None:
     folder.mkdir()
-    for index, (grey, detections) in enumerate(zip(case.images[case.study.reference_index], shown)):
-        truth: Boxes = labels.get(index, NOTHING)
-        if every_slice or len(detections) or len(truth.boxes):
+    for index, (detections, truth) in enumerate(zip(shown, truths)):
+        if every or len(detections) or len(truth.boxes):
+            grey = case.images[case.study.reference_index, index]
             save_png(folder / f"slice-{index:03d}.png", draw_overlay(grey, detections, truth=truth, classes=classes))
 
 
