@@ -60,7 +60,7 @@ _PUBLIC = {
 }
 __all__ = [*_PUBLIC]
 
-RUNTIME = prepare_mxnet()
+prepare_mxnet()
 
 if not TYPE_CHECKING:  # which would take any name for granted
 

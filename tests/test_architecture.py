@@ -42,7 +42,7 @@ def imports(module):
     """
     for name in named(module):
         base, _, last = name.rpartition(".")
-        if base == PACKAGE.name and name not in FILES and last not in ("RUNTIME", "__version__"):
+        if base == PACKAGE.name and name not in FILES and last != "__version__":
             base = "gluon_liver.library"
         name = name if name in FILES else base
         around = {name[: dot.start()] for dot in re.finditer(r"\.", name)}

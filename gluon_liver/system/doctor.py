@@ -13,10 +13,8 @@ import subprocess
 import sys
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from gluon_liver import RUNTIME
-
 from .environment import installed_versions
-from .runtime import Runtime, release, usable_cores
+from .runtime import Runtime, prepare_mxnet, release, usable_cores
 from .shared_libraries import DRIVER_LIBRARIES, MissingLibrary, missing_libraries
 
 OK, NOTE, PROBLEM = "ok", "note", "PROBLEM"
@@ -76,7 +74,7 @@ def examine() -> List[Row]:
     blocking = [lib for lib in missing if lib.module == "mxnet"]
     importable = not blocking and any(name in versions for name in MXNET_BUILDS)
     rows += mxnet_rows(versions, blocking, probe_mxnet() if importable else None)
-    rows += thread_rows(RUNTIME, os.environ)
+    rows += thread_rows(prepare_mxnet(), os.environ)
     rows.append(load_row(os.getloadavg()[0], usable_cores()[0]))
     rows += gpu_rows(query_gpus(), cuda_build="mxnet-cu112" in versions)
     return rows

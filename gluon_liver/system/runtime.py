@@ -7,6 +7,7 @@ Nothing here overrides what the user has set, and nothing here imports MXNet. St
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import sys
 import sysconfig
@@ -63,8 +64,9 @@ class Runtime(NamedTuple):
     preloads: Tuple[Preload, ...]
 
 
+@functools.lru_cache(maxsize=None)
 def prepare_mxnet() -> Runtime:
-    """Prepare this process for ``import mxnet``; call it before that import.
+    """Prepare this process for ``import mxnet``, once: importing the package calls it, later calls tell what it did.
 
     Warns (RuntimeWarning), and changes nothing, when MXNet is there already and runs on half of the cores.
     """
