@@ -20,6 +20,8 @@ from gluon_liver.flow.scores import dis_flow, net_flow, score_flow
 from gluon_liver.flow.training import FlowTrainer, FlowTraining, train_flow
 from gluon_liver.metrics.end_point_error import end_point_error
 
+pytestmark = pytest.mark.slow
+
 CPU = mx.cpu()
 TINY = FlowTraining(width=0.125, size=64, steps=2, matching_steps=2, batch_size=2, warmup=0, log_every=1)
 
@@ -106,7 +108,6 @@ def test_matching_learns_the_features_through_both_images():
     assert abs((values[0] - values[1]) / 2e-4 - np.abs(slope).sum()) < 0.1 * np.abs(slope).sum()
 
 
-@pytest.mark.slow
 def test_a_few_steps_lower_the_error_on_the_pairs_that_are_shown():
     options = FlowTraining(width=0.125, size=64, steps=15, matching_steps=25, batch_size=2, learning_rate=3e-3)
     pairs = two_pairs(seed=1, shapes=(0, 0), turn_deg=0.0, zoom=0.0)

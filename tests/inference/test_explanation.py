@@ -19,6 +19,8 @@ from gluon_liver.report.paper_figures import Cells
 from gluon_liver.structures.detections import Detections
 from gluon_liver.training.train import train
 
+pytestmark = pytest.mark.slow
+
 CASE, LACKING = "case-0000000000", "case-0000000003"
 BOX = [20.0, 28.0, 44.0, 52.0]  # holds the centres of cells 3, 4, 5 across and 4, 5, 6 down at stride 8
 
@@ -150,7 +152,6 @@ def test_a_run_without_relation_says_so(tiny_run, tiny_data, tmp_path):
     assert json.loads((out / "lesions.json").read_text()) == result
 
 
-@pytest.mark.slow
 def test_a_multi_modal_run_draws_every_lesion(data, make_config, tmp_path):
     config = make_config(**{"row": None, "network.multi_modal": True})
     run = train(config, data, tmp_path / "run", steps=1, progress=False)

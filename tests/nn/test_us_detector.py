@@ -14,6 +14,8 @@ from gluon_liver.nn.resnet2d import MEAN, STD
 
 from .conftest import network, training_net, training_outputs
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64
 CLASSES = ("tumor", "vessel")
 
@@ -114,7 +116,6 @@ def test_what_learns(train):
     assert all(np.isfinite(p.grad().asnumpy()).all() for p in learned)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("model", ["us-faster-rcnn", "us-flow"])
 def test_imagenet_weights_give_gluoncvs_features(model):
     """ResNet-50 v1b of GluonCV with random weights and statistics, at full width, on the same colour image."""

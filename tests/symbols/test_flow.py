@@ -10,6 +10,8 @@ from symbols.parts.liteflownet import enlarging
 
 from .gluon_side import parameters_of, seeded_network
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("shrink", [1, 4])  # test_parity has the configuration's 2; 64 / 4 pixels are padded to 32
 def test_flow_is_that_of_gluon(shrink):

@@ -12,6 +12,8 @@ from symbols.parts import rois as symbol_rois
 
 from .gluon_side import BATCH, seeded_network, seeded_targets, tiny
 
+pytestmark = pytest.mark.slow
+
 TARGETS = ("gt_boxes", "gt_labels", "draws")
 STRIDE, SIDE, SIZE = 8, 3, 64
 ROIS = np.array([[[0, 0, 64, 64], [3, 9, 30, 21]], [[40, 40, 41, 64], [12, 20, 36, 52]]], np.float32)

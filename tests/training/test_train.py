@@ -16,6 +16,8 @@ from tests.conftest import write_dataset
 
 from .conftest import load_batch, make_trainer, parameters, records
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_run_folder_holds_what_it_should(tiny_run):
     names = {path.name for path in tiny_run.folder.iterdir()}
@@ -31,7 +33,6 @@ def test_a_run_folder_holds_what_it_should(tiny_run):
     assert len(environment["training_patients"]) == 3
 
 
-@pytest.mark.slow
 def test_same_seed_same_parameters_and_another_seed_others(train_tiny, tmp_path):
     first, second, other = (
         parameters(train_tiny({"train.seed": seed, "data.augment.flip": True}, folder=tmp_path / name, steps=4))
@@ -41,13 +42,11 @@ def test_same_seed_same_parameters_and_another_seed_others(train_tiny, tmp_path)
     assert not np.array_equal(first["class_predictor.weight"], other["class_predictor.weight"])
 
 
-@pytest.mark.slow
 def test_the_loss_falls(train_tiny):
     totals = [record["losses"]["total"] for record in records(train_tiny({"train.epochs": 8}), "step")]
     assert np.mean(totals[-5:]) < 0.7 * np.mean(totals[:5])
 
 
-@pytest.mark.slow
 def test_every_parameter_learns(train_tiny, tiny_dataset):
     """After some steps no trained parameter is where initialisation left it."""
     run = train_tiny({"train.weight_decay": 0.0}, steps=8)
@@ -57,7 +56,6 @@ def test_every_parameter_learns(train_tiny, tiny_dataset):
             assert not np.array_equal(saved[name], parameter.data().asnumpy()), name
 
 
-@pytest.mark.slow
 def test_background_alone_trains(train_tiny, tmp_path):
     dataset = CTDataset.open(str(write_dataset(tmp_path / "data", boxes=False)))
     with pytest.warns(UserWarning, match="background alone"):
@@ -66,12 +64,10 @@ def test_background_alone_trains(train_tiny, tmp_path):
     assert all(loss["rpn_box"] == 0 and loss["rcnn_box"] == 0 for loss in losses)
 
 
-@pytest.mark.slow
 def test_a_batch_larger_than_the_data_trains(train_tiny):
     assert records(train_tiny({"train.batch_size": 16}, steps=2))[-1]["event"] == "end"
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_with_the_step(train_tiny, tmp_path):
     with pytest.raises(TrainingError, match=r"step \d+: the .* not finite"):
         train_tiny({"train.learning_rate": 1e12, "train.optimizer": "sgd"}, steps=10)
@@ -188,7 +184,6 @@ def test_the_meter_averages_since_the_last_record():
     assert meter.flush()["losses"] == {"total": 5.0}
 
 
-@pytest.mark.slow
 def test_every_step_enters_one_record(train_tiny, monkeypatch):
     """5 steps an epoch, a record every 4: no step is lost between epochs."""
     seen, add = [], LossMeter.add
