@@ -58,7 +58,10 @@ def detect_study(
     check_output(out, _data_folder(study) if prepared else study, overwrite=False)
     detector, checkpoint = SliceDetector.from_run(run, context=context)
     with whole_folder(out) as folder:
-        case, labels = (_open_prepared if prepared else _read_dicom)(run, study, phases, reference, progress)
+        if prepared:
+            case, labels = _open_prepared(run, study, phases, reference, progress)
+        else:
+            case, labels = _read_dicom(run, study, phases, reference, progress)
         detections = detect_slices(detector, case, batch_size=batch_size, progress=progress)
         lesions = find_lesions(
             detections, geometry=case.study.geometry, classes=detector.classes, score_threshold=score_threshold
