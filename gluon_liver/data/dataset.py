@@ -239,7 +239,7 @@ class Dataset(abc.ABC, Generic[L, C]):
 def read_description(folder: Path, *, kinds: Sequence[str]) -> Tuple[Description, Any]:
     """dataset.json of data of one of ``kinds``: what tasks share of it, and its whole value. Raises DatasetError."""
     path = folder / "dataset.json"
-    make_one = f"make one with `python -m gluon_liver import {' or '.join(kinds)}`"
+    make_one = "make one with " + " or ".join(f"`python -m gluon_liver import {kind}`" for kind in kinds)
     if not folder.is_dir():
         raise DatasetError(f"{folder}: there is no such data folder; {make_one}")
     if not path.is_file():

@@ -36,7 +36,7 @@ def score_detections(
 def image_results(dataset: Dataset, labels: Sequence[Label], path: Path) -> List[ImageResult]:
     """COCO results (bbox x, y, width, height) beside the ground truth of ``labels``."""
     rows: Dict[int, List[CocoDetection]] = defaultdict(list)  # of an image
-    entries = read_json(path, remedy="COCO results are wanted")
+    entries = read_json(path, remedy="give a file of COCO results")
     if not isinstance(entries, list):
         raise InputError(f"{path} holds no COCO results: a list of them is wanted")
     for place, entry in enumerate(entries):

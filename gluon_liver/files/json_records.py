@@ -62,6 +62,9 @@ def _parsed(
             reason = str(problem.strerror) if isinstance(problem, OSError) else "it is nested too deeply"
         elif isinstance(problem, UnicodeDecodeError):
             reason = "it is not text"
+        elif isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark:
+            mark = problem.problem_mark  # the place alone: the text around it may name a patient
+            reason = f"it is not {name}: {problem.problem}, line {mark.line + 1}, column {mark.column + 1}"
         raise error(_message(f"{path} cannot be read: {reason}", remedy)) from problem
 
 

@@ -37,7 +37,7 @@ def read_results(run: Path, kind: Kind) -> Dict[str, Any]:
     path = run / "results.json"
     results = read_json(path, error=RunError, remedy=REMEDY)
     if not isinstance(results, dict):
-        raise RunError(f"{path}: expected keys, found {results!r}; evaluate the run again")
+        raise RunError(f"{path}: holds a {type(results).__name__}; an object is needed")
     written, version = results.get("kind"), results.get("format")
     if version != FORMAT or written != kind.name:
         other = written in MODELS.values() and written != kind.name and version == FORMAT

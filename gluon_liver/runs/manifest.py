@@ -52,7 +52,8 @@ def verified(folder: Path, *names: str) -> Dict[str, Any]:
             raise ValueError("step or classes are of another kind")
         odd = [name for name in names or sorted(listed) if digest(folder / name) != listed[name]]
     except (OSError, InputError, LookupError, TypeError, ValueError) as error:
-        raise DamageError(f"not a complete checkpoint ({error!r})") from error
+        said = str(error) if isinstance(error, InputError) else repr(error)
+        raise DamageError(f"not a complete checkpoint ({said})") from error
     if odd:
         raise DamageError(f"{odd[0]} is damaged: its size or SHA-256 differs from the manifest")
     return manifest

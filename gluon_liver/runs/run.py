@@ -83,8 +83,10 @@ class Run:
         except ConfigError as error:
             raise RunError(f"{folder / 'config.yaml'} cannot be read: {error}") from error
         environment = read_json(folder / "environment.json", error=RunError)
+        if not isinstance(environment, dict):
+            raise RunError(f"{folder}: environment.json holds no object")
         for key, kind in {"data": str, **TASKS[config.task].dataset.run_record}.items():
-            if not isinstance(environment, dict) or not isinstance(environment.get(key), kind):
+            if not isinstance(environment.get(key), kind):
                 raise RunError(f"{folder}: environment.json lacks {key!r} or has it in another form")
         return cls(folder, config, environment)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gluon_liver.errors import RunError
+from gluon_liver.errors import InputError, RunError
 from gluon_liver.files.json_records import read_json, read_record, read_text, read_yaml
 from gluon_liver.files.typed import at_least, required
 
@@ -78,3 +78,10 @@ def test_yaml(path, text, message):
 def test_unknown_keys_are_refused_where_that_is_asked_for(path):
     path.write_text('{"name": "a", "step": 1, "more": 0}')
     assert refused(path, refuse_unknown=True) == ": unknown key 'more'; the top level has: name, step"
+
+
+def test_a_fault_in_yaml_is_told_by_its_place_and_not_by_the_text_around_it(tmp_path):
+    (tmp_path / "phases.yaml").write_text('series:\n  Meier Hans: "arterial" x\n')
+    with pytest.raises(InputError, match=r"not YAML: expected .*, line 2, column \d+") as caught:
+        read_yaml(tmp_path / "phases.yaml")
+    assert "Meier" not in str(caught.value)

@@ -116,7 +116,7 @@ FILES = ("results.json", "config.yaml", "environment.json", "log.jsonl", "overla
     [
         *((name, None, name) for name in FILES),
         ("results.json", b"{", "line 1"),
-        ("results.json", b"[]", r"expected keys, found \[\]"),
+        ("results.json", b"[]", r"holds a list"),
         ("config.yaml", b"a: [", "not YAML"),
         ("config.yaml", b"text", "mapping"),
         ("config.yaml", b"\xff\xfe\x00", "config.yaml cannot be read: it is not text"),
