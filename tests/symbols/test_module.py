@@ -181,7 +181,7 @@ def test_what_cannot_be_scored_is_told(tiny_run, tmp_path, capsys):
         ('[{"image_id": 1}]', "holds no COCO results"),
         ("{}", "a list of them is wanted"),
         (row % (", 1", 1), "holds no COCO results"),
-        ("[" * 10**6, "nested too deeply; COCO results are wanted"),
+        ("[" * 10**6, "nested too deeply; give a file of COCO results"),
         (row % ("", "1e999"), "holds no COCO results"),
         (row % ("", 1), "image 1, which is not in the split"),
     ):
