@@ -20,8 +20,8 @@ GRACE_SECONDS = 5.0  # that the others of a job get to write down what ended the
 # words after the program's name -> (module, one-line help)
 COMMANDS: Dict[Tuple[str, ...], Tuple[str, str]] = {
     ("doctor",): ("doctor", "check Python, MXNet, threads, GPUs and shared libraries"),
-    ("phantom", "ct"): ("phantom_ct", "write multi-phase CT phantoms as DICOM with labels"),
-    ("phantom", "us"): ("phantom_us", "write ultrasound phantoms as DICOM and video with labels and flow"),
+    ("phantom", "ct"): ("phantom.ct", "write multi-phase CT phantoms as DICOM with labels"),
+    ("phantom", "us"): ("phantom.us", "write ultrasound phantoms as DICOM and video with labels and flow"),
     ("import", "ct"): ("import_ct", "turn a folder of CT series into prepared data"),
     ("import", "us"): ("import_us", "turn ultrasound recordings and labels into prepared data"),
     ("train",): ("train", "train a configuration on prepared data"),

@@ -18,7 +18,8 @@ from gluon_liver.errors import InputError
 from gluon_liver.files.output_folder import check_output, why_not_written
 from gluon_liver.readers.dicom.volume import Volume, scan_folder
 
-from .ct_labels import LabelFile, load_label_file, match_labels, place_labels
+from .ct_label_places import place_labels
+from .ct_labels import LabelFile, load_label_file, match_labels
 from .ct_report import CTImportLog, StudyResult, build_report, note_oddities, why_nothing_was_taken, write_private
 from .ct_study import choose_series, group_studies, load_study, patient_of
 from .folder import prepared_folder, write_records

@@ -11,7 +11,7 @@ import argparse
 
 from gluon_liver.phantoms.ct.config import CTPhantomConfig
 
-from .phantom_options import add_phantom_arguments, phantom_options
+from .options import add_phantom_arguments, phantom_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

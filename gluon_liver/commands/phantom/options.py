@@ -6,9 +6,8 @@ import argparse
 from dataclasses import fields
 from typing import Any, Dict, Mapping, Tuple, Type
 
+from gluon_liver.commands.options import add_flag, add_path, chosen
 from gluon_liver.phantoms.options import PhantomOptions
-
-from .options import add_flag, add_path, chosen
 
 
 def add_phantom_arguments(

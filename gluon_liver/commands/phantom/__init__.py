@@ -1,0 +1,1 @@
+"""``phantom ct`` and ``phantom us``."""
