@@ -114,18 +114,38 @@ def save_labels(labels: Iterable[Label], classes: Sequence[str], path: Union[str
     write_json(path, {"images": images, "annotations": annotations, "categories": categories}, indent=None)
 
 
+def class_key(name: str) -> str:
+    """What two names of one class have in common, whatever their case and spaces."""
+    return " ".join(name.split()).casefold()
+
+
+def classes_of(coco: Any, usual: Sequence[str], path: str) -> Tuple[str, ...]:
+    """The classes of the boxes in a COCO object: ``usual`` where they are among these, else their own by id."""
+    whole = build(_Coco, coco, where=path, error=AnnotationError)
+    categories = _by_id(_Category, whole.categories, f"{path}: category")
+    used = {entry.get("category_id") for entry in whole.annotations}
+    names = {
+        class_key(categories[number].name): categories[number].name for number in sorted(categories) if number in used
+    }
+    if names.keys() <= {class_key(name) for name in usual}:
+        return tuple(usual)
+    return tuple(" ".join(name.split()) for name in names.values())
+
+
 def coco_images(coco: Any, classes: Sequence[str], path: str) -> List[CocoImage]:
     """Check a COCO object and gather the boxes of each image; raises :class:`AnnotationError`.
 
     Checks ids, sizes, categories and boxes; what else an image must carry is the caller's business.
     """
     whole = build(_Coco, coco, where=path, error=AnnotationError)
-    names, index_of = [name.lower() for name in classes], {}
+    names, index_of = [class_key(name) for name in classes], {}
+    used = {entry.get("category_id") for entry in whole.annotations}
     for number, category in _by_id(_Category, whole.categories, f"{path}: category").items():
-        if category.name.strip().lower() not in names:
+        name = class_key(category.name)
+        if name not in names and number in used:
             known = ", ".join(classes)
             raise AnnotationError(f"{path}: category {number}: name is {category.name!r}; the classes are {known}")
-        index_of[number] = names.index(category.name.strip().lower())
+        index_of[number] = names.index(name) if name in names else -1
     images = _by_id(_Image, whole.images, f"{path}: image")
     boxes: Dict[int, List[np.ndarray]] = {number: [] for number in images}
     labels: Dict[int, List[int]] = {number: [] for number in images}

@@ -14,7 +14,7 @@ from gluon_liver.errors import AnnotationError, DatasetError
 from gluon_liver.files.json_records import read_json
 from gluon_liver.files.typed import at_least, build, required
 
-from .coco import Label, coco_images, value_of
+from .coco import Label, classes_of, coco_images, value_of
 
 CLASSES = ("tumor", "vessel")
 
@@ -115,14 +115,24 @@ def scenes_of(labels: Sequence[USLabel]) -> List[Scene]:
     return [Scene(case, number, tuple(sorted(frames[case, number]))) for case, number in sorted(frames)]
 
 
-def load_source_labels(path: str) -> Tuple[List[SourceLabel], bool]:
-    """A label file of recordings -> (its images, whether it says that they show a phantom).
+@dataclass(frozen=True)
+class SourceLabels:
+    """What a label file says. phantom: that its recordings show one. classes: of the data."""
+
+    images: Tuple[SourceLabel, ...]
+    phantom: bool
+    classes: Tuple[str, ...]
+
+
+def load_source_labels(path: str) -> SourceLabels:
+    """Read and check a label file of recordings by itself.
 
     Raises AnnotationError that names the image and the key: 'video' (or 'file'), 'frame' and 'scene' are required.
     """
     coco = read_json(path, error=AnnotationError)
     result: Dict[Tuple[str, int], SourceLabel] = {}
-    for entry, boxes, labels in coco_images(coco, CLASSES, path):
+    classes = classes_of(coco, CLASSES, path)
+    for entry, boxes, labels in coco_images(coco, classes, path):
         where = f"{path}: image {entry['id']}"
         video = value_of(entry, "video" if "video" in entry or "file" not in entry else "file", (str,), where)
         frame = build(_Frame, entry, where=where, error=AnnotationError).frame
@@ -139,7 +149,7 @@ def load_source_labels(path: str) -> Tuple[List[SourceLabel], bool]:
         raise AnnotationError(f"{path}: phantom must be true or false")
     if not result:
         raise AnnotationError(f"{path} lists no image; a frame without boxes must be listed too")
-    return list(result.values()), phantom
+    return SourceLabels(tuple(result.values()), phantom, classes)
 
 
 def load_labels(path: str) -> List[USLabel]:

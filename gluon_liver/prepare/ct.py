@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.ct_labels import CLASSES
 from gluon_liver.data.dataset import FORMAT
 from gluon_liver.data.splits import make_splits
 from gluon_liver.data.study import fingerprint
@@ -75,7 +74,7 @@ def import_ct(
             place_labels(matched.get(result.study_uid, {}), volume, result.case, log, exhaustive=label_file.exhaustive)
         if not log.taken:
             raise InputError(why_nothing_was_taken(log))
-        report = _write_data(log, temporary, fractions, seed)
+        report = _write_data(log, temporary, label_file.classes, fractions, seed)
         write_private(log, temporary / "private", salt, folder)
     return report
 
@@ -131,11 +130,13 @@ def _import_study(result: StudyResult, log: CTImportLog, folder: Path, regrid: b
     return volumes[log.rules.reference]
 
 
-def _write_data(log: CTImportLog, temporary: Path, fractions: Sequence[float], seed: int) -> Dict[str, Any]:
+def _write_data(
+    log: CTImportLog, temporary: Path, classes: Sequence[str], fractions: Sequence[float], seed: int
+) -> Dict[str, Any]:
     """Everything of the data folder beside studies/ and private/."""
     taken = log.taken
     splits = make_splits([result.patient for result in taken], fractions=fractions, seed=seed)
-    save_labels(log.images, CLASSES, temporary / "labels.json")
+    save_labels(log.images, classes, temporary / "labels.json")
     log.note_phantoms([one.phantom for one in taken], "studies")
     report = build_report(log, splits)
     description = {
@@ -143,7 +144,7 @@ def _write_data(log: CTImportLog, temporary: Path, fractions: Sequence[float], s
         "kind": CTDataset.task,
         "phases": list(log.rules.order),
         "reference_phase": log.rules.reference,
-        "classes": list(CLASSES),
+        "classes": list(classes),
         "phantom": any(one.phantom for one in taken),
         "studies": [fields_of(one, "case patient slices fingerprint") for one in taken],
     }

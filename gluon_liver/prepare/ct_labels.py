@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
-from gluon_liver.data.coco import CocoImage, coco_images, value_of
+from gluon_liver.data.coco import CocoImage, classes_of, coco_images, value_of
 from gluon_liver.data.ct_labels import CLASSES
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_json
@@ -24,16 +24,24 @@ from .ct_report import CTImportLog
 
 @dataclass(frozen=True)
 class LabelFile:
-    """exhaustive: slices of a named study's reference phase that are not listed are background."""
+    """The labels of a file, by the images it lists.
+
+    exhaustive: slices of a named study's reference phase that are not listed are background. classes: of the data.
+    """
 
     path: str
     entries: Tuple[CocoImage, ...]
     exhaustive: bool
+    classes: Tuple[str, ...] = CLASSES
 
 
-def load_label_file(path: str, *, classes: Sequence[str] = CLASSES) -> LabelFile:
-    """Read and check a label file by itself. Raises AnnotationError that names the entry and the key."""
+def load_label_file(path: str, *, usual: Sequence[str] = CLASSES) -> LabelFile:
+    """Read and check a label file by itself. Raises AnnotationError that names the entry and the key.
+
+    usual: the classes of the data where the file's boxes are of no others.
+    """
     coco = read_json(path, error=AnnotationError)
+    classes = classes_of(coco, usual, path)
     images = coco_images(coco, classes, path)
     exhaustive = coco.get("exhaustive", False)
     if not isinstance(exhaustive, bool):
@@ -46,7 +54,7 @@ def load_label_file(path: str, *, classes: Sequence[str] = CLASSES) -> LabelFile
             raise AnnotationError(f"{where} needs 'sop_instance_uid', or 'study', 'phase' and 'slice'")
         for key, kind in keys.items():
             value_of(entry, key, (kind,), where)
-    return LabelFile(path, tuple(images), exhaustive)
+    return LabelFile(path, tuple(images), exhaustive, classes)
 
 
 def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[int, CocoImage]]:

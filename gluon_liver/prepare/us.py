@@ -15,7 +15,7 @@ from gluon_liver.data.coco import save_labels
 from gluon_liver.data.dataset import FORMAT
 from gluon_liver.data.splits import Splits, make_splits
 from gluon_liver.data.us_dataset import SPLIT_BY, USDataset
-from gluon_liver.data.us_labels import CLASSES, USLabel, load_source_labels, scenes_of
+from gluon_liver.data.us_labels import USLabel, load_source_labels, scenes_of
 from gluon_liver.errors import AnnotationError, InputError, SplitError
 from gluon_liver.files.output_folder import check_output
 from gluon_liver.readers.dicom.series import Rejection
@@ -62,11 +62,11 @@ def import_us(
     _check_split(split_by, test_images)
     make_splits(["any"], fractions=fractions, seed=seed)
     salt = salt_or_random(salt)
-    images, phantom = load_source_labels(str(labels))
+    source_labels = load_source_labels(str(labels))
     recordings = list_recordings(source)
     check_output(out, source, overwrite=overwrite)
-    matched = match_recordings(images, list(recordings), str(labels))
-    log = USImportLog(files=len(recordings))
+    matched = match_recordings(source_labels.images, list(recordings), str(labels))
+    log = USImportLog(files=len(recordings), classes=source_labels.classes)
     log.notes += salt_notes(salt)
     read = partial(read_frames, region=region, whole_frame=whole_frame)
     numbers = {name: number for number, name in enumerate(recordings, 1)}
@@ -75,7 +75,7 @@ def import_us(
             name = f"file {numbers[video]:04d} of {len(recordings):04d}"
             result = RecordingResult(name, recordings[video], matched[video])
             if _import_recording(result, read, str(labels), log, temporary, salt):
-                result.phantom = result.phantom or phantom
+                result.phantom = result.phantom or source_labels.phantom
                 log.taken.append(result)
         if not log.taken:
             raise InputError(log.why_nothing_was_taken(f"no recording was taken of {log.files} file(s)"))
@@ -183,12 +183,12 @@ def _place_labels(region: Box, result: RecordingResult, log: USImportLog) -> Non
 
 def _write_data(log: USImportLog, temporary: Path, splits: Splits, split_by: str) -> Dict[str, Any]:
     """Everything of the data folder beside studies/ and private/."""
-    save_labels(log.labels, CLASSES, temporary / "labels.json")
+    save_labels(log.labels, log.classes, temporary / "labels.json")
     report = build_report(log, splits, split_by)
     description = {
         "format": FORMAT,
         "kind": USDataset.task,
-        "classes": list(CLASSES),
+        "classes": list(log.classes),
         "split_by": split_by,
         "phantom": any(one.phantom for one in log.taken),
         "studies": [fields_of(one, "case patient frames height width fingerprint") for one in log.taken],

@@ -6,10 +6,10 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from gluon_liver.data.splits import Splits
-from gluon_liver.data.us_labels import CLASSES, SourceLabel, USLabel, previous_frame, scenes_of
+from gluon_liver.data.us_labels import SourceLabel, USLabel, previous_frame, scenes_of
 
 from .report import (
     MIXES,
@@ -68,6 +68,7 @@ class USImportLog(ImportLog):
     """Everything that an import saw, for the report. clipped, outside: boxes cut by the region's edge, and lost."""
 
     files: int = 0
+    classes: Tuple[str, ...] = ()
     taken: List[RecordingResult] = field(default_factory=list)
     clipped: int = 0
     outside: int = 0
@@ -89,7 +90,7 @@ def build_report(log: USImportLog, splits: Splits, split_by: str) -> Dict[str, A
         "quarantined": [vars(one) for one in log.quarantined],
         "labels": {
             **counts,
-            "boxes_by_class": {name: per_class[index] for index, name in enumerate(CLASSES)},
+            "boxes_by_class": {name: per_class[index] for index, name in enumerate(log.classes)},
             "clipped": log.clipped,
             "outside": log.outside,
             "not_taken": log.labels_not_taken.to_json(),

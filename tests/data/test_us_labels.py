@@ -84,7 +84,8 @@ def test_a_label_file_by_itself(tmp_path):
     images = [{"file": "a.avi", "frame": 2, "scene": "liver left", "patient": 4}]
     images.append({"video": "b", "frame": 2, "scene": 0})
     path = write_labels(tmp_path / "labels.json", images, [(1, 2, (1, 2, 3, 4))], phantom=True)
-    read, phantom = load_source_labels(str(path))
+    source = load_source_labels(str(path))
+    read, phantom = source.images, source.phantom
     assert [(one.video, one.frame, one.scene, one.patient) for one in read] == [
         ("a.avi", 2, "liver left", "4"),
         ("b", 2, "0", ""),
