@@ -16,7 +16,8 @@ import numpy as np
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, DatasetError, SplitError
 from gluon_liver.files.json_records import read_json, read_record
-from gluon_liver.files.typed import ONE_OR_MORE, Rules, required
+from gluon_liver.files.typed import Rules
+from gluon_liver.structures.class_names import why_no_classes
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult
 
@@ -53,8 +54,13 @@ class Description:
 
     kind: str
     format: int
-    classes: Tuple[str, ...] = required(ONE_OR_MORE)
+    classes: Tuple[str, ...]
     phantom: bool = False
+
+    def rules(self) -> Rules:
+        """That the classes have names which tell them apart."""
+        fault = why_no_classes(self.classes)
+        yield "classes", fault is None, fault or ""
 
 
 C = TypeVar("C", bound=CaseInfo)
@@ -132,10 +138,7 @@ class Dataset(abc.ABC, Generic[L, C]):
     @classmethod
     @abc.abstractmethod
     def _read_labels(cls, path: Path, classes: Tuple[str, ...], cases: Sequence[C]) -> List[L]:
-        """:attr:`labels` of labels.json. Raises DatasetError for classes of another task.
-
-        Whether labels fit their cases is checked afterwards.
-        """
+        """:attr:`labels` of labels.json; whether they fit their cases is checked afterwards."""
 
     def _check_labels(self) -> None:
         """Raise AnnotationError for a label that does not fit its case."""

@@ -68,9 +68,7 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
 
     @classmethod
     def _read_labels(cls, path: Path, classes: Tuple[str, ...], cases: Sequence[RecordingInfo]) -> List[USLabel]:
-        if classes != CLASSES:
-            raise DatasetError(f"{path.parent}/dataset.json: key 'classes' must be {list(CLASSES)}")
-        return load_labels(str(path))
+        return load_labels(str(path), classes)
 
     def _check_labels(self) -> None:
         super()._check_labels()

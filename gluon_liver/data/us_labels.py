@@ -1,6 +1,6 @@
 """Scenes of labelled frames: COCO JSON on disk, with recording, frame and scene of each image.
 
-A scene is a run of frames of one recording that belong together. The class order is tumor, vessel.
+A scene is a run of frames of one recording that belong together. The paper's classes are tumor and vessel.
 """
 
 from __future__ import annotations
@@ -152,11 +152,11 @@ def load_source_labels(path: str) -> SourceLabels:
     return SourceLabels(tuple(result.values()), phantom, classes)
 
 
-def load_labels(path: str) -> List[USLabel]:
+def load_labels(path: str, classes: Sequence[str] = CLASSES) -> List[USLabel]:
     """Read DATA/labels.json, ordered by case and frame. Raises AnnotationError that names the image and the key."""
     images = [
         (build(_Entry, entry, where=f"{path}: image {entry['id']}", error=AnnotationError), entry, boxes, labels)
-        for entry, boxes, labels in coco_images(read_json(path, error=AnnotationError), CLASSES, path)
+        for entry, boxes, labels in coco_images(read_json(path, error=AnnotationError), classes, path)
     ]
     result: List[USLabel] = []
     for one, entry, boxes, labels in sorted(images, key=lambda image: (image[0].study, image[0].frame)):

@@ -8,15 +8,14 @@ import numpy as np
 
 from gluon_liver.errors import InputError
 from gluon_liver.structures.arrays import FloatArray, IntArray
+from gluon_liver.structures.class_names import why_no_classes
 from gluon_liver.structures.image_result import ImageResult, check_results, patient_ids
 
-from .accuracy import MIXED, precision_recall_counts, precision_recall_curve, top1_counts
+from .accuracy import precision_recall_counts, precision_recall_curve, top1_counts
 from .bootstrap import CONFIDENCE, bootstrap_weights, ratio_with_interval, with_interval
 from .coco import coco_average_precision, weighted_ap
 from .froc import FP_RATES, froc_curve, froc_sensitivity
 from .matching import MatchRecords, match_class, pool_classes
-
-RESERVED = ("all", "mean", MIXED)
 
 INTERVAL = "percentile bootstrap over patients"
 _INTERVAL = ("value", "low", "high", "undefined")
@@ -119,9 +118,9 @@ def _has(entry: Any, fields: Tuple[str, ...]) -> bool:
 
 
 def _check_classes(classes: Sequence[str]) -> None:
-    taken = [name for name in classes if name in RESERVED]
-    if not classes or taken or len(set(classes)) != len(classes):
-        raise InputError(f"classes are {list(classes)}: at least one, each once, and none called {', '.join(RESERVED)}")
+    fault = why_no_classes(classes)
+    if fault:
+        raise InputError(f"classes are {list(classes)}: they must be {fault}")
 
 
 def _records(ordered: Sequence[ImageResult], classes: Sequence[str], iou_threshold: float) -> Dict[str, MatchRecords]:

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any, Dict, Mapping, Sequence
 
 from gluon_liver.errors import InputError
+from gluon_liver.structures.class_names import why_no_classes
 from gluon_liver.structures.detections import SCORE_THRESHOLD
 from gluon_liver.structures.image_result import ImageResult, check_results, patient_ids
 
@@ -42,8 +43,9 @@ def us_summary(
     classes: names by label index.
     score_threshold, iou_threshold: of the sensitivities. Average precision uses every detection and its own overlaps.
     """
-    if not classes or "mean" in classes or len(set(classes)) != len(classes):
-        raise InputError(f"classes are {list(classes)}: at least one, each once, and none called mean")
+    fault = why_no_classes(classes)
+    if fault:
+        raise InputError(f"classes are {list(classes)}: they must be {fault}")
     ordered = check_results(results, classes)
     settings: Dict[str, Any] = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
     counts = scene_counts(ordered, scenes=scenes, classes=classes, **settings)

@@ -202,7 +202,7 @@ def test_frames_come_with_the_one_before(data):
     "key, value, message",
     [
         ("kind", "ct", "kind 'ct'"),
-        ("classes", ["cyst"], "classes"),
+        ("classes", ["cyst", "mean"], "classes is .*rename .mean."),
         ("split_by", "x", "split_by"),
         ("studies", [{}], "case"),
     ],
