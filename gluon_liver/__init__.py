@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gluon_liver.errors import GluonLiverError as GluonLiverError
     from gluon_liver.errors import InputError as InputError
     from gluon_liver.errors import RunError as RunError
-    from gluon_liver.inference.lesions import Lesion as Lesion
     from gluon_liver.library import Detector as Detector
     from gluon_liver.library import VolumeResult as VolumeResult
     from gluon_liver.library import build_network as build_network
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from gluon_liver.prepare.ct_study import read_study as read_study
     from gluon_liver.structures.detections import Detections as Detections
     from gluon_liver.structures.geometry import Geometry as Geometry
+    from gluon_liver.structures.lesions import Lesion as Lesion
 
 __version__ = "0.1.0"
 
@@ -48,7 +48,7 @@ _PUBLIC = {
     "GeometryError": "errors",
     "GluonLiverError": "errors",
     "InputError": "errors",
-    "Lesion": "inference.lesions",
+    "Lesion": "structures.lesions",
     "RunError": "errors",
     "Study": "data.study",
     "VolumeResult": "library",

@@ -18,7 +18,6 @@ from gluon_liver.data.open import TASKS
 from gluon_liver.data.study import Study, as_array, as_names
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference.detector import SliceDetector, detect_slices
-from gluon_liver.inference.lesions import Lesion, find_lesions
 from gluon_liver.inference.stream import StreamDetector
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.nets import DetectionNet
@@ -26,6 +25,7 @@ from gluon_liver.prepare.phases import DEFAULT_ORDER
 from gluon_liver.runs.devices import parse_device
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
+from gluon_liver.structures.lesions import Lesion, find_lesions
 
 
 @dataclass(frozen=True, eq=False)

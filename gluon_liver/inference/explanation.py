@@ -16,9 +16,9 @@ from gluon_liver.nn.relation_map import RelationNet
 from gluon_liver.report.drawing import draw_overlay, save_png
 from gluon_liver.report.paper_figures import Cells, Related, Tile, draw_examples, draw_relation
 from gluon_liver.structures.detections import NOTHING, Boxes, Detections
+from gluon_liver.structures.lesions import Lesion
 
 from .detector import SliceDetector
-from .lesions import Lesion
 
 FOLDER = "explain"
 RELATIONS = 20  # lesions that get a picture of Fig. 4 at most, the best scores first

@@ -19,10 +19,10 @@ from gluon_liver.prepare.phases import DEFAULT_PATTERNS, reference_of
 from gluon_liver.report.drawing import draw_overlay, save_png
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import NOTHING, Boxes, Detections
+from gluon_liver.structures.lesions import find_lesions
 
 from .detector import SliceDetector, detect_slices
 from .explanation import write_explanation
-from .lesions import find_lesions
 
 NOTE = "research software: not a medical device, not for diagnosis"
 

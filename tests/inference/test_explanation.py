@@ -10,13 +10,13 @@ from PIL import Image
 from gluon_liver.data.ct_loader import OpenCase, ct_sample
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.inference.explanation import NO_RELATION, cells_in, read_relations, write_explanation
-from gluon_liver.inference.lesions import Lesion, LesionSize, SliceBox
 from gluon_liver.inference.study import detect_study
 from gluon_liver.metrics.matching import class_hits
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.relation_map import RelationNet
 from gluon_liver.report.paper_figures import Cells
 from gluon_liver.structures.detections import Detections
+from gluon_liver.structures.lesions import Lesion, LesionSize, SliceBox
 from gluon_liver.training.train import train
 
 pytestmark = pytest.mark.slow

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from gluon_liver.inference.lesions import SliceBox, describe_lesion, find_lesions, join_slices
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.geometry import Geometry
+from gluon_liver.structures.lesions import SliceBox, describe_lesion, find_lesions, join_slices
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 AXES = (1, 0, 0), (0, 1, 0), (0, 0, 1)

@@ -7,9 +7,9 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from gluon_liver.structures.boxes import box_iou
-from gluon_liver.structures.detections import Detections
-from gluon_liver.structures.geometry import Geometry
+from .boxes import box_iou
+from .detections import Detections
+from .geometry import Geometry
 
 
 @dataclass(frozen=True, eq=False)
