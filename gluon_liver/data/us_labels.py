@@ -13,6 +13,7 @@ import numpy as np
 from gluon_liver.errors import AnnotationError, DatasetError
 from gluon_liver.files.json_records import read_json
 from gluon_liver.files.typed import at_least, build, required
+from gluon_liver.structures.frame_source import IMAGE_ENDINGS
 
 from .coco import Label, classes_of, coco_images, value_of
 
@@ -127,14 +128,18 @@ class SourceLabels:
 def load_source_labels(path: str) -> SourceLabels:
     """Read and check a label file of recordings by itself.
 
-    Raises AnnotationError that names the image and the key: 'video' (or 'file'), 'frame' and 'scene' are required.
+    Raises AnnotationError that names the image and the key: 'video' (or 'file', or 'file_name') is required, and
+    'frame' and 'scene' but for a single image.
     """
     coco = read_json(path, error=AnnotationError)
     result: Dict[Tuple[str, int], SourceLabel] = {}
     classes = classes_of(coco, CLASSES, path)
     for entry, boxes, labels in coco_images(coco, classes, path):
         where = f"{path}: image {entry['id']}"
-        video = value_of(entry, "video" if "video" in entry or "file" not in entry else "file", (str,), where)
+        key = next((key for key in ("video", "file", "file_name") if key in entry), "video")
+        video = value_of(entry, key, (str,), where)
+        if video.lower().endswith(IMAGE_ENDINGS):  # a recording of one frame
+            entry = {"frame": 0, "scene": 1, **entry}
         frame = build(_Frame, entry, where=where, error=AnnotationError).frame
         scene = value_of(entry, "scene", (int, str), f"{where} (frame {frame})")
         patient = value_of({"patient": "", **entry}, "patient", (int, str), where)

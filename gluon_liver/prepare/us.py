@@ -25,7 +25,7 @@ from gluon_liver.structures.frame_source import Box, FrameSource
 from .folder import prepared_folder, write_records
 from .pseudonyms import salt_notes, salt_or_random, salted_hash
 from .report import fields_of
-from .us_recordings import list_recordings, match_recordings
+from .us_recordings import list_recordings, match_recordings, not_named
 from .us_report import RecordingResult, USImportLog, build_report, write_private
 
 PathLike = Union[str, Path]
@@ -49,12 +49,14 @@ def import_us(
 ) -> Dict[str, Any]:
     """Store the labelled frames of the recordings in ``source`` in the new data folder ``out``; returns the report.
 
-    source: one recording, or a folder that is searched at every depth; a folder with images directly in it is one
-    recording. labels: COCO JSON (see :func:`load_source_labels`) that names recordings by their path below
-    ``source``, with or without ending; other recordings are not read. region, whole_frame: for recordings that do not
-    tell where the picture lies. test_images: with split_by "image", how many images go to "test", the others to
-    "train"; fractions then do not count. A recording that cannot be read is quarantined with its reason. Raises
-    InputError, and writes nothing, where none is taken, where the label file does not fit, and for wrong options.
+    source: one recording, or a folder that is searched at every depth. labels: COCO JSON (see
+    :func:`load_source_labels`) that names recordings by their path below ``source``, with or without ending; other
+    recordings are not read. A folder of images is a recording of which they are the frames where the labels name
+    the folder, and each image is a recording of one frame where they name the image. region, whole_frame: for
+    recordings that do not tell where the picture lies. test_images: with split_by "image", how many images go to
+    "test", the others to "train"; fractions then do not count. A recording that cannot be read is quarantined with
+    its reason. Raises InputError, and writes nothing, where none is taken, where the label file does not fit, and
+    for wrong options.
     """
     source, out = Path(source), Path(out)
     if region is not None and whole_frame:
@@ -65,9 +67,13 @@ def import_us(
     source_labels = load_source_labels(str(labels))
     recordings = list_recordings(source)
     check_output(out, source, overwrite=overwrite)
-    matched = match_recordings(source_labels.images, list(recordings), str(labels))
-    log = USImportLog(files=len(recordings), classes=source_labels.classes)
+    matched = match_recordings(source_labels.images, recordings, str(labels))
+    files = sum(not Path(path).is_dir() for path in recordings.values())
+    log = USImportLog(files=files, classes=source_labels.classes)
     log.notes += salt_notes(salt)
+    passed_over = not_named(recordings, matched)
+    if passed_over:
+        log.notes.append(f"{passed_over} file(s) are named by no label and were not read")
     read = partial(read_frames, region=region, whole_frame=whole_frame)
     numbers = {name: number for number, name in enumerate(recordings, 1)}
     with prepared_folder(out, source, overwrite=overwrite) as temporary:

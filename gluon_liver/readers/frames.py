@@ -1,4 +1,4 @@
-"""One recording -> its frames: a video file, a DICOM ultrasound file or a folder of numbered images.
+"""One recording -> its frames: a video file, a DICOM ultrasound file, a folder of numbered images, one image.
 
 Frames are uint8 (H, W, 3) RGB and are read in order only: no video index can be trusted to seek by.
 """
@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Optional, Union
 
 from gluon_liver.errors import InputError
-from gluon_liver.structures.frame_source import Box, FrameSource
+from gluon_liver.structures.frame_source import IMAGE_ENDINGS, Box, FrameSource
 
-from .image_folder import IMAGE_ENDINGS, open_image_folder
+from .image_folder import open_image, open_image_folder
 
 
 def read_frames(
     path: Union[str, Path], *, region: Optional[Box] = None, whole_frame: bool = False, name: str = "the recording"
 ) -> FrameSource:
-    """Open the recording at ``path``: a folder of images, a DICOM file (by its magic bytes), or else a video file.
+    """Open the recording at ``path``: a folder of images, an image, a DICOM file (by its magic bytes), or else a video.
 
     The region of DICOM ultrasound is its 2D tissue region. A recording that tells none needs ``region`` or
     ``whole_frame``: what is burned in around the picture often names the patient. ``name`` stands for the path in
@@ -31,7 +31,7 @@ def read_frames(
         elif not path.is_file():
             raise InputError(f"{name}: there is no such file or folder")
         elif path.suffix.lower() in IMAGE_ENDINGS:
-            raise InputError(f"{name} is one image; give the folder that holds the frames")
+            source = open_image(path, name)
         elif _is_dicom(path):
             from .dicom.ultrasound import open_dicom
 

@@ -1,4 +1,4 @@
-"""A folder of numbered images as a recording."""
+"""A folder of numbered images as a recording, and one image as a recording of one frame."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from gluon_liver.errors import InputError, OversizeError, TruncatedFileError
 from gluon_liver.files.digest import hash_files
 from gluon_liver.structures.arrays import Array
-from gluon_liver.structures.frame_source import MAX_SIDE, FrameSource
+from gluon_liver.structures.frame_source import IMAGE_ENDINGS, MAX_SIDE, FrameSource
 
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
+TIFF_STARTS = b"II*\0", b"MM\0*"
 JPEG_START, JPEG_END, PNG_START, PNG_END = b"\xff\xd8", b"\xff\xd9", b"\x89PNG", b"IEND"
 
 
@@ -31,10 +31,19 @@ def list_images(folder: Path) -> List[Path]:
 
 
 def open_image_folder(folder: Path, name: str) -> FrameSource:
-    """The PNG and JPEG images of a folder. Raises :class:`InputError` for none, or one that cannot be read."""
+    """The images of a folder, by number. Raises :class:`InputError` for none, or one that cannot be read."""
     paths = list_images(folder)
     if not paths:
-        raise InputError(f"{name} is a folder without PNG or JPEG images")
+        raise InputError(f"{name} is a folder without images ({', '.join(IMAGE_ENDINGS)})")
+    return _open_images(paths, name, "folder")
+
+
+def open_image(path: Path, name: str) -> FrameSource:
+    """One image, turned as its EXIF tag says. Raises :class:`InputError` where it cannot be read."""
+    return _open_images([path], name, "image")
+
+
+def _open_images(paths: List[Path], name: str, kind: str) -> FrameSource:
     height, width = _read_image(paths[0], f"{name}, frame 0").shape[:2]
 
     def whole_frames() -> Iterator[Array]:
@@ -46,7 +55,7 @@ def open_image_folder(folder: Path, name: str) -> FrameSource:
                 raise InputError(f"{name}, frame {index} has {sizes}; {remedy}")
             yield frame
 
-    return FrameSource("folder", height, width, (0, 0, width, height), whole_frames, hash_files(paths))
+    return FrameSource(kind, height, width, (0, 0, width, height), whole_frames, hash_files(paths))
 
 
 def _read_image(path: Path, where: str) -> Array:
@@ -59,6 +68,10 @@ def _read_image(path: Path, where: str) -> Array:
         image = cv2.imdecode(np.frombuffer(code, np.uint8), cv2.IMREAD_COLOR) if code else None
     except cv2.error as error:
         raise OversizeError(f"{where} is an image that OpenCV refuses, for it announces too many pixels") from error
+    if code.startswith(TIFF_STARTS) and cv2.imcount(str(path)) > 1:
+        raise InputError(f"{where} is a TIFF file of several pages; write each page as a file of its own")
+    if code.startswith(b"BM") and len(code) < int.from_bytes(code[2:6], "little"):
+        raise TruncatedFileError(f"{where} is cut short: it has {len(code)} bytes, its header announces more")
     if image is None:
         raise InputError(f"{where} is no image that can be decoded")
     if max(image.shape[:2]) > MAX_SIDE:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import BinaryIO, Iterator, NamedTuple, Optional, Set, Tuple
 
 import cv2
 
@@ -19,6 +19,7 @@ from gluon_liver.files.digest import hash_file
 from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.frame_source import MAX_SIDE, FrameSource, plausible_rate
 
+from .display_turn import Turn, read_turn
 from .image_folder import JPEG_END
 
 # start codes of MPEG program streams (ISO/IEC 13818-1 2.5.3): the prefix of all, of a pack, of the end
@@ -34,27 +35,30 @@ def open_video(path: Path, name: str) -> FrameSource:
     of which the size changes; of other codecs a note says that it would not be seen. Where the last packet has no end
     (Motion JPEG), or fewer frames can be decoded than the file holds packets, the last decoded frame is left out, for
     it may be half grey; a note says so. What has no container (MPEG elementary streams), a transport stream, and a
-    program stream cut between two packets cannot be told from whole ones.
+    program stream cut between two packets cannot be told from whole ones. Frames are turned as the header wants them
+    shown, which a note says.
     """
     _check_length(path, name)
     packets, sizes, has_end, codec, rate = _read_packets(path, name)
+    with _opened(path, name) as capture:  # read for its packets, a video tells no turn
+        turn = read_turn(capture, path, name)
     if len(sizes) > 1:
         listed = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
         raise InputError(f"{name}: its frames change size ({listed}); cut the video where they do")
-    first = next(_decode(path, name), None)
+    first = next(_decode(path, name, turn), None)
     if first is None:
         raise InputError(f"{name} is a video of which no frame can be decoded")
     height, width = first.shape[:2]
     if max(height, width) > MAX_SIDE:
         raise OversizeError(f"{name} has frames of {width}x{height} pixels; the bound is {MAX_SIDE} a side")
-    notes: List[str] = []
+    notes = [turn.note] if turn.note else []
     if codec not in SIZE_OF:
         known = codec.decode("ascii") if codec.isalnum() else "unknown"
         notes.append(f"a change of the frame size inside the video cannot be seen in its codec ({known})")
 
     def whole_frames() -> Iterator[Array]:
         last, count = first, 0
-        for count, frame in enumerate(_decode(path, name), 1):
+        for count, frame in enumerate(_decode(path, name, turn), 1):
             if frame.shape[:2] != (height, width):
                 raise InputError(f"{name}, frame {count - 1} has another size than the first")
             if count > 1:
@@ -82,10 +86,11 @@ def coded_frames(path: Path) -> int:
         return 0
 
 
-def _decode(path: Path, name: str) -> Iterator[Array]:
+def _decode(path: Path, name: str, turn: Turn) -> Iterator[Array]:
     with _opened(path, name) as capture:
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # whatever the default of this OpenCV
         for frame in _images(capture):
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            yield turn(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
 
 
 @contextmanager

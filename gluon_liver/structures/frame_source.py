@@ -11,6 +11,7 @@ from .arrays import Array
 
 Box = Tuple[int, int, int, int]
 MAX_SIDE = 4096  # pixels of a frame
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MAX_RATE = 240.0  # frames a second; more is the clock of a container
 
 
@@ -20,7 +21,7 @@ class FrameSource:
 
     A frame that cannot be read raises :class:`InputError` on the way.
 
-    kind: "video", "dicom" or "folder".
+    kind: "video", "dicom", "folder" of images, or "image", a recording of one frame.
     height, width: of the whole frame.
     region: (x1, y1, x2, y2) of the picture in the whole frame, x2 and y2 exclusive.
     whole_frames: yields whole frames, uint8 (height, width, 3) RGB.

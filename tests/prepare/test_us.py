@@ -13,9 +13,11 @@ import pytest
 from gluon_liver.commands import main
 from gluon_liver.config.schema import Config, DataConfig
 from gluon_liver.data.us_dataset import USDataset
+from gluon_liver.data.us_labels import SourceLabel
 from gluon_liver.data.us_loader import USLoader
 from gluon_liver.errors import AnnotationError, DatasetError, InputError, SplitError
 from gluon_liver.prepare.us import crop_boxes, import_us
+from gluon_liver.prepare.us_recordings import match_recordings
 from gluon_liver.prepare.us_report import report_lines
 from tests.conftest import change_json
 from tests.readers.us_writer import grey_frames, write_labels, write_us, write_video
@@ -158,6 +160,57 @@ def test_copies_and_ambiguous_names_are_refused(tmp_path):
     (folder / "b.avi").write_bytes(b"")
     with pytest.raises(AnnotationError, match="names 2 recordings"):
         import_us(folder, tmp_path / "data", labels=labels, fractions=(1, 0, 0))
+
+
+def named(recordings, names):
+    """How a label file's names are matched to recordings of these names."""
+    images = [
+        SourceLabel(number, name, number, "1", "", 64, 48, np.zeros((0, 4), np.float32), np.zeros(0, np.int32))
+        for number, name in enumerate(names)
+    ]
+    return {
+        name: [one.image_id for one in found]
+        for name, found in match_recordings(images, {name: f"/{name}" for name in recordings}, "l.json").items()
+    }
+
+
+def test_names_are_compared_in_one_form():
+    apart, composed = "Caf\u0065\u0301/A.mp4", "Caf\u00e9/A.mp4"
+    assert named([apart, "b.dcm"], [composed, "b", "cafe\u0301\\a.MP4", "./B"]) == {apart: [0, 2], "b.dcm": [1, 3]}
+    # each by itself where both are there
+    assert named([apart, composed], [composed, apart]) == {composed: [0], apart: [1]}
+    assert named(["A.mp4", "a.mp4"], ["a.mp4"]) == {"a.mp4": [0]}
+    for names, wanted, message in (
+        (["A.mp4", "a.mp4"], "A.MP4", "names 2 recordings of the 2 given"),
+        (["patient-one.mp4", "other.avi"], "patient_one", "names no recording.*the nearest is 'patient-one.mp4'"),
+        (["patient-one.mp4"], "zzz", "names no recording of the 1 given; it must"),
+    ):
+        with pytest.raises(AnnotationError, match=message):
+            named(names, [wanted])
+
+
+def test_stills_are_recordings_of_one_frame_with_their_patients(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number, size in enumerate(((48, 64), (40, 50), (48, 64)), 1):
+        pixels = np.random.default_rng(number).integers(0, 255, size).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / "in" / f"{number}.png"), pixels)
+    (tmp_path / "in" / "._1.png").write_bytes(b"of a file system without forks")
+    images = [{"file_name": f"{number}.png", "patient": f"p{number % 2}"} for number in (1, 3)]
+    images.append({"video": "2", "patient": "p3", "frame": 0, "scene": "a", "width": 50, "height": 40})
+    labels = write_labels(tmp_path / "labels.json", images, [(1, 1, (4, 4, 20, 20))])
+    options = dict(labels=labels, whole_frame=True, salt="long enough")
+    report = import_us(tmp_path / "in", tmp_path / "data", fractions=(0.5, 0, 0.5), **options)
+    dataset = USDataset.open(tmp_path / "data")
+    assert [(one["kind"], one["frames"]) for one in report["taken"]] == [("image", 1)] * 3
+    assert len({one.patient for one in dataset.cases}) == 2 and len({one.case for one in dataset.cases}) == 3
+    assert report["files"]["found"] == 3 and not any("named by no label" in note for note in report["notes"])
+    # an image counts once: by itself, or as a frame of its folder
+    write_labels(labels, images[:1] + images_of("in", (2,)))
+    with pytest.raises(AnnotationError, match="image 1 names a picture by itself and image 2 its folder"):
+        import_us(tmp_path / "in", tmp_path / "new", fractions=(1, 0, 0), **options)
+    write_labels(labels, images[:1])
+    report = import_us(tmp_path / "in", tmp_path / "one", fractions=(1, 0, 0), **options)
+    assert "2 file(s) are named by no label and were not read" in report["notes"]
 
 
 def test_a_recording_without_region_is_quarantined_or_the_end_and_its_codec_is_noted(tmp_path):
