@@ -14,6 +14,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from gluon_liver.cluster import heartbeat
 from gluon_liver.errors import GluonLiverError, InputError
+from gluon_liver.files.lock import do_without_locks
 
 GRACE_SECONDS = 5.0  # that the others of a job get to write down what ended their training
 
@@ -66,6 +67,8 @@ def run_command(words: Tuple[str, ...], arguments: Sequence[str], *, program: st
     )
     module.add_arguments(parser)
     args = parser.parse_args(list(arguments))
+    if getattr(args, "no_lock", False):
+        do_without_locks()
     try:
         return module.run(args)
     except BaseException as error:

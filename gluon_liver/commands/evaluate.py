@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "which patients to score; train is refused unless --allow-train is given"
     parser.add_argument("--split", choices=("test", "val", "train"), default=SCORING["split"], help=text)
     add_flag(parser, "--allow-train", "score the training patients; the report says so, it is no result")
-    add_options(parser, "--batch-size", "--bootstrap", "--device")
+    add_options(parser, "--batch-size", "--bootstrap", "--device", "--no-lock")
 
 
 def run(args: argparse.Namespace) -> int:

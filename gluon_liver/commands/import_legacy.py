@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "prepared data whose training patients the checkpoint was trained on"
     add_path(parser, "--data", "DIR", text, required=True)
     add_path(parser, "--out", "RUN", "run folder to make", required=True)
+    add_options(parser, "--no-lock")
 
 
 def run(args: argparse.Namespace) -> int:

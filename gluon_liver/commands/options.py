@@ -24,6 +24,7 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
     "--split-fractions": FRACTIONS,
     "--batch-size": dict(type=int, help="images at a time (default: fewer the larger they are)"),
     "--bootstrap": dict(type=int, help="patient-level bootstrap replicates, of CT runs alone (default 1000)"),
+    "--no-lock": dict(action="store_true", help="take no lock: that nothing else uses the folder is your care"),
     "--device": dict(default="cpu", help="cpu (default) or gpu:N"),
 }
 
@@ -52,6 +53,7 @@ def add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
     parser.add_argument("--salt", metavar="TEXT", help="text that makes case ids reproducible (default: random)")
     add_flag(parser, "--overwrite", "replace an existing data folder")
+    add_options(parser, "--no-lock")
 
 
 def chosen(args: argparse.Namespace, *names: str) -> Dict[str, Any]:

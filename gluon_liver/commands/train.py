@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--amp", "mixed precision, on GPUs alone")
     text = "go on with RUN from a checkpoint; auto takes the newest intact one, and starts RUN if there is none"
     parser.add_argument("--resume", metavar="auto|CHECKPOINT", help=text)
+    add_options(parser, "--no-lock")
 
 
 def run(args: argparse.Namespace) -> int:

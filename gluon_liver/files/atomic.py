@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Iterator, Optional, Union
+from typing import IO, Any, Iterator, Optional, Set, Tuple, Union
 
 PARTIAL = ".partial"
+# of fsync, where a file system has none for a kind of file
+NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+_told: Set[Tuple[int, str]] = set()  # file systems, and what they cannot flush
 
 
 @contextmanager
@@ -49,9 +55,21 @@ def write_json(path: Union[str, Path], value: Any, *, indent: Optional[int] = 1)
 
 
 def sync(path: Path) -> None:
-    """Have the disk hold what a file or folder holds before anything else is done."""
+    """Have the disk hold what a file or folder holds before anything else is done.
+
+    A file system that cannot is put up with and named once; what the disk itself says (full, broken) is raised.
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
+        what = "folders" if path.is_dir() else "files"
+        place = os.fstat(handle).st_dev, what
+        if place not in _told:
+            _told.add(place)
+            risk = f"what was written last to {path.absolute().parent} may be lost where the machine fails"
+            print(f"warning: the file system cannot flush {what} ({error.strerror}): {risk}", file=sys.stderr)
     finally:
         os.close(handle)

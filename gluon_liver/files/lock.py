@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Set
 
 from gluon_liver.errors import RunError
 
+from .holder import HeldError, holder_file
+
 LOCK = ".lock"
+HOLDER = ".holder"  # ending of the file that stands in for a lock where the file system has none
+LOCK_FILES = (LOCK, LOCK + HOLDER)
+# of flock, where a network file system is mounted without it
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+
+_off = False
+_told: Set[int] = set()  # file systems
+
+
+def do_without_locks() -> None:
+    """From now on no lock is taken in this process: what uses a folder at one time is the user's care."""
+    global _off
+    _off = True
+
+
+def locks_are_off() -> bool:
+    """Whether :func:`do_without_locks` was called."""
+    return _off
 
 
 @contextmanager
@@ -20,17 +42,49 @@ def file_lock(path: Path, *, busy: str) -> Iterator[None]:
     The kernel lets go of the lock when the process ends in whatever way, so none is ever stale. A forked child holds
     it as well as its parent; a started program does not. The file stays: whoever deleted it would part those who
     have it open from those who make it anew. Where it is deleted all the same, the next process notices and takes the
-    new file.
+    new file. On a file system without locks :func:`.holder.holder_file` stands in, which is said once.
 
     Raises :class:`RunError` with the text ``busy``, in which {user} names the process that holds it, and OSError.
     """
-    handle = None
-    while handle is None:
-        handle = _locked(path, busy)
-    try:
+    if _off:
         yield
+        return
+    handle = None
+    try:
+        while handle is None:
+            handle = _locked(path, busy)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        _tell(path, str(error.strerror))
+    try:
+        with ExitStack() as stack:
+            if handle is None:
+                stack.enter_context(_held(path.with_name(path.name + HOLDER), busy))
+            yield
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
+
+
+@contextmanager
+def _held(path: Path, busy: str) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(holder_file(path))
+        except HeldError as held:
+            # a process of another machine cannot be asked whether it still runs
+            said = f"if that process is gone, delete {path}"
+            raise RunError(f"{busy.replace('{user}', str(held))}; {said}") from held
+        yield
+
+
+def _tell(path: Path, why: str) -> None:
+    system = path.parent.stat().st_dev
+    if system not in _told:
+        _told.add(system)
+        instead = f"{path.name + HOLDER} is used instead, which a process that is killed leaves behind"
+        print(f"warning: {path.parent} lies on a file system without locks ({why}): {instead}", file=sys.stderr)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Iterator
 
 from gluon_liver.errors import InputError, RunError
 
-from .lock import LOCK, file_lock
+from .lock import LOCK, LOCK_FILES, file_lock, locks_are_off
 
 REPLACED = "-replaced"
 DATA_ENTRIES = "dataset.json images import-report.json labels.json private splits.json studies".split()
@@ -86,7 +86,8 @@ def whole_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
     try:
         with file_lock(temporary / LOCK, busy=f"{out} is being written by {{user}}"):
             yield temporary
-            (temporary / LOCK).unlink()
+            for name in LOCK_FILES:
+                (temporary / name).unlink(missing_ok=True)
             if os.path.lexists(out) and not replace:
                 raise InputError(f"{out} has come into being meanwhile; choose another --out")
             replaced = temporary.with_name(temporary.name + REPLACED)
@@ -104,6 +105,8 @@ def _remove_if_stale(folder: Path, out: Path) -> None:
         # A kill fell between the two renames of an overwrite: the old data are still whole.
         os.rename(folder, out)
         return
+    if locks_are_off():
+        return  # nothing tells it from one that is at work
     try:
         with file_lock(folder / LOCK, busy=f"{folder} is being written by {{user}}"):
             shutil.rmtree(folder)

@@ -18,7 +18,7 @@ from gluon_liver.data.open import TASKS, check_task
 from gluon_liver.errors import ConfigError, DatasetError, RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.json_records import read_json, read_yaml
-from gluon_liver.files.lock import LOCK
+from gluon_liver.files.lock import LOCK_FILES
 from gluon_liver.system.environment import describe_environment
 
 from .log import read_log
@@ -27,7 +27,7 @@ CHECKPOINT = re.compile(r"step-\d{8}")
 IMPORTED = "imported"  # event of the log: the weights were trained elsewhere
 
 # by training
-WRITTEN = ("config.yaml", "environment.json", "log.jsonl", "pretrained.json", "flow.json", "best.json", LOCK)
+WRITTEN = ("config.yaml", "environment.json", "log.jsonl", "pretrained.json", "flow.json", "best.json", *LOCK_FILES)
 
 
 class Run:
@@ -43,7 +43,7 @@ class Run:
     @staticmethod
     def check_new(folder: Path, *, dataset: Dataset) -> None:
         """Raise :class:`RunError` when something is in the folder already or it would lie inside the data."""
-        if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(path.name not in LOCK_FILES for path in folder.iterdir())):
             dead = folder.is_dir() and (folder / "config.yaml").exists() and not has_checkpoint(folder)
             why = "a run that stopped before its first checkpoint; delete it or " if dead else ""
             raise RunError(f"{folder} exists and is not an empty folder: {why}give --out another name")
@@ -157,7 +157,7 @@ def clear(folder: Path, *, spare: Collection[str] = ()) -> None:
 
 def was_started(folder: Path) -> bool:
     """Whether training wrote into a folder, however little."""
-    return any((folder / name).exists() for name in (*WRITTEN, "checkpoints") if name != LOCK)
+    return any((folder / name).exists() for name in (*WRITTEN, "checkpoints") if name not in LOCK_FILES)
 
 
 def clear_dead(folder: Path) -> None:
@@ -172,7 +172,7 @@ def clear_dead(folder: Path) -> None:
             f"{folder} holds {other[0]} and a run that ended before its first checkpoint: nothing can be gone on with; "
             "look at it, then delete it or give --out another name"
         )
-    clear(folder, spare=[LOCK])
+    clear(folder, spare=LOCK_FILES)
 
 
 def has_checkpoint(folder: Path) -> bool:

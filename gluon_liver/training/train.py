@@ -13,7 +13,7 @@ from gluon_liver.cluster import heartbeat
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.errors import InputError, TrainingError
-from gluon_liver.files.atomic import write_json
+from gluon_liver.files.atomic import sync, write_json
 from gluon_liver.files.lock import run_lock
 from gluon_liver.runs.checkpoint import load_checkpoint
 from gluon_liver.runs.devices import parse_devices
@@ -137,6 +137,7 @@ def _restore_weights(trainer: DetectorTrainer, point: ResumePoint) -> None:
 
 def _continued_run(loop: TrainingLoop, point: ResumePoint) -> Run:
     restore_run_folder(point)
+    sync(point.run.folder)  # what it has to say of the file system, it says before the work
     loop.run(point.run.folder, run=point.run, point=point)
     return point.run
 
@@ -145,6 +146,7 @@ def _new_run(loop: TrainingLoop, run: Run, records: Dict[str, Any]) -> Run:
     try:
         for name, record in records.items():
             write_json(run.folder / name, record)
+        sync(run.folder)  # what it has to say of the file system, it says before the work
         loop.run(run.folder, run=run)
     except TrainingError:
         raise  # the log shows how it diverged
