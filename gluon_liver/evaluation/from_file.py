@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import List, Sequence, Tuple
 
-from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
-from gluon_liver.errors import InputError
-from gluon_liver.files.json_records import read_json
-from gluon_liver.files.typed import build
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import CocoDetection, Detections
-from gluon_liver.structures.image_result import ImageResult
 
+from .detection_file import read_detections
 from .registry import EVALUATIONS
 from .run_folder import run_note, split_labels
 from .task import REPLICATES, Scored
@@ -28,21 +23,20 @@ def score_detections(
     Raises :class:`InputError` for a file that holds something else, and what ``evaluate`` raises for data and split.
     """
     labels, task = split_labels(run, dataset, split), EVALUATIONS[dataset.task]
-    results = image_results(dataset, labels, path)
+    file = read_detections(path, dataset, labels)
+    results = [dataset.result(label, Detections.from_coco(in_order(file.rows[label.image_id]))) for label in labels]
     scored = Scored(run.config, dataset, split, labels, results, run_note(run, dataset, split))
-    return task.text(scored, task.summary(scored, replicates=replicates))
+    text = task.text(scored, task.summary(scored, replicates=replicates))
+    return text + "".join(f"\n{path.name}: {note}\n" for note in file.notes)
 
 
-def image_results(dataset: Dataset, labels: Sequence[Label], path: Path) -> List[ImageResult]:
-    """COCO results (bbox x, y, width, height) beside the ground truth of ``labels``."""
-    rows: Dict[int, List[CocoDetection]] = defaultdict(list)  # of an image
-    entries = read_json(path, remedy="give a file of COCO results")
-    if not isinstance(entries, list):
-        raise InputError(f"{path} holds no COCO results: a list of them is wanted")
-    for place, entry in enumerate(entries):
-        row = build(CocoDetection, entry, where=f"{path} holds no COCO results: entry {place}")
-        rows[row.image_id].append(row)
-    odd = sorted(set(rows) - {label.image_id for label in labels})
-    if odd:
-        raise InputError(f"{path} has detections in image {odd[0]}, which is not in the split")
-    return [dataset.result(label, Detections.from_coco(rows[label.image_id])) for label in labels]
+def in_order(rows: Sequence[CocoDetection]) -> List[CocoDetection]:
+    """Detections of an image in an order that is theirs alone: best first, ties by class and place.
+
+    Metrics that have to choose between tied detections take the first; the order of a file's rows must not choose.
+    """
+
+    def key(row: CocoDetection) -> Tuple[float, int, Tuple[float, ...]]:
+        return -row.score, row.category_id, row.bbox
+
+    return sorted(rows, key=key)

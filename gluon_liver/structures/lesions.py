@@ -7,6 +7,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from .arrays import FloatArray
 from .boxes import box_iou
 from .detections import Detections
 from .geometry import Geometry
@@ -17,7 +18,7 @@ class SliceBox:
     """One box of one slice; box: (4,) float32 corners x1, y1, x2, y2 in stored-image pixels; score 0 to 1."""
 
     slice: int
-    box: np.ndarray
+    box: FloatArray
     class_name: str
     score: float
 
