@@ -141,9 +141,13 @@ def choose_phases(series: Sequence[SeriesFiles], rules: PhaseRules) -> PhaseChoi
     candidates: Dict[str, List[Tuple[SeriesFiles, str]]] = defaultdict(list)
     choice = PhaseChoice({}, {}, [])
     for one in series:
-        exact = rules.series.get(one.series_uid)
+        exact = rules.series.get(one.address) or rules.series.get(one.series_uid)
         matches = {exact: "named in the phase file"} if exact else match_description(one.description, rules)
-        if len(matches) == 1:
+        if one.kind and not exact:
+            would = f" (its description says {', '.join(matches)})" if matches else ""
+            reason = f"{one.kind_reason}{would}; if it is needed, {NAME_IT}"
+            choice.left_out.append(one.rejection(reason, one.kind))
+        elif len(matches) == 1:
             ((phase, rule),) = matches.items()
             candidates[phase].append((one, rule))
         elif matches:

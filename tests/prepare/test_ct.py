@@ -97,6 +97,15 @@ def test_what_cannot_be_used_is_left_out_and_the_rest_is_taken(source, out):
     assert not any(CTDataset.open(out).study(one["case"]).present[0].any() for one in partial)
 
 
+def test_a_derived_series_is_taken_where_the_phase_file_names_it(tmp_path, out):
+    write_series(tmp_path / "in", ImageType=["DERIVED", "SECONDARY", "REFORMATTED"])
+    with pytest.raises(InputError, match=r"derived by ImageType .* \(its description says arterial\); if it is needed"):
+        import_ct(tmp_path / "in", out)
+    (tmp_path / "p.yaml").write_text(f"series: {{'{uid(1, 1)}': arterial}}\n")
+    report = import_ct(tmp_path / "in", out, phases=tmp_path / "p.yaml")
+    assert list(report["taken"][0]["phases"]) == ["arterial"]
+
+
 def test_another_frame_of_reference_leaves_the_phase_out(source, out):
     for i in range(4):
         ds = ct_dataset(series=3, instance=i, z=2.0 * i, description="DELAYED", FrameOfReferenceUID="1.2.3")

@@ -115,7 +115,6 @@ def test_two_positions_under_one_sop_instance_uid_are_both_unusable(tmp_path):
     "tags, kind",
     [
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localizer"),
-        ({"ImageType": ["DERIVED", "SECONDARY", "AXIAL"]}, "derived"),
         ({"ImageType": ["ORIGINAL", "SECONDARY", "OTHER", "DOSE_INFO"]}, "dose-report"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "secondary-capture"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.67", "Modality": "SR"}, "dose-report"),
@@ -131,6 +130,37 @@ def test_other_images_are_dropped_and_said_to_be(tmp_path, tags, kind):
     scan = scan_folder(tmp_path)
     assert [len(series.slices) for series in scan.series] == [3]
     assert [(one.kind, one.images, one.where) for one in scan.rejected] == [(kind, 2, "2 files, 0004 to 0005")]
+
+
+@pytest.mark.parametrize(
+    "tags, kind",
+    [
+        ({"ImageType": ["DERIVED", "SECONDARY", "AXIAL"]}, "derived"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "AXIAL", "CT_SOM5 MIP"]}, "projection"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "MIN_IP"]}, "projection"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "CURVED_MPR"]}, "projection"),
+        ({"SeriesDescription": "ART MIP 10 mm"}, "projection"),
+        ({"SeriesDescription": "LIVER MIPLE"}, ""),
+    ],
+)
+def test_derived_images_are_series_of_a_kind(tmp_path, tags, kind):
+    write_series(tmp_path, zs=(0, 2, 4), **tags)
+    (series,) = scan_folder(tmp_path).series
+    assert series.kind == kind and bool(series.kind_reason) == bool(kind)
+    assert load_series(series).hu.shape == (3, 16, 16)
+
+
+def test_derived_images_beside_plain_ones_are_a_part_of_their_own(tmp_path):
+    write_series(tmp_path, zs=(0, 2, 4, 6))
+    copies = write_series(tmp_path, zs=(0, 2, 4, 6, 8), start=10, ImageType=["DERIVED", "PRIMARY", "AXIAL"])
+    parts = scan_folder(tmp_path).series
+    assert [(one.address, one.kind, len(one.slices)) for one in parts] == [
+        (f"{uid(1, 1)} part 1", "", 4),
+        (f"{uid(1, 1)} part 2", "derived", 5),
+    ]
+    cut(copies[0], 10)  # a damaged copy harms the copies alone
+    plain, derived = scan_folder(tmp_path).series
+    assert not plain.defects and len(derived.defects) == 1
 
 
 def test_gantry_tilt_is_detected_and_undone_on_request(tmp_path):

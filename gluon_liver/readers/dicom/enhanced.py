@@ -13,7 +13,7 @@ GROUPS = (
 
 
 def functional_groups(dataset: Any, frames: int, name: str) -> List[Tuple[Any, ...]]:
-    """Of each frame: number, plane position, orientation, pixel measures, rescale and frame type."""
+    """Of each frame: number, plane position, orientation, pixel measures, rescale, frame content or None, and type."""
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
     if len(per_frame) != frames:
         raise MissingTagError(f"{name} has {frames} frames and functional groups for {len(per_frame)} of them")
@@ -22,11 +22,12 @@ def functional_groups(dataset: Any, frames: int, name: str) -> List[Tuple[Any, .
     for frame, own in enumerate(per_frame):
         items = {
             keyword: [item for place in (own, *shared) for item in place.get(keyword) or ()]
-            for keyword in (*GROUPS, "CTImageFrameTypeSequence")
+            for keyword in (*GROUPS, "FrameContentSequence", "CTImageFrameTypeSequence")
         }
         for keyword in GROUPS:
             if not items[keyword]:
                 raise MissingTagError(f"{name}, frame {frame + 1} has no {keyword}, neither its own nor shared")
         frame_type = [word for item in items["CTImageFrameTypeSequence"] for word in item.get("FrameType") or ()]
-        result.append((frame, *(items[keyword][0] for keyword in GROUPS), frame_type))
+        content = (items["FrameContentSequence"] or [None])[0]
+        result.append((frame, *(items[keyword][0] for keyword in GROUPS), content, frame_type))
     return result

@@ -13,6 +13,21 @@ from .tags import BitLayout
 
 
 @dataclass(frozen=True)
+class Timing:
+    """What tells the acquisitions of a series apart; None where the header does not say.
+
+    acquisition: AcquisitionNumber. temporal_position: TemporalPositionIdentifier (of a frame: TemporalPositionIndex).
+    acquisition_time, content_time: seconds, with the date where the header has one, so only differences mean anything.
+    """
+
+    acquisition: Optional[int] = None
+    temporal_position: Optional[int] = None
+    acquisition_time: Optional[float] = None
+    content_time: Optional[float] = None
+    instance: Optional[int] = None
+
+
+@dataclass(frozen=True)
 class SliceHeader:
     """What one slice's header says.
 
@@ -21,6 +36,8 @@ class SliceHeader:
     orientation: six cosines, row direction, then column direction.
     pixel_spacing: (dy, dx) mm, between rows and between columns.
     padding: lowest and highest stored value of padding, or None.
+    image_type: words of ImageType, of a frame those of its FrameType.
+    kind, kind_reason: see :class:`~gluon_liver.readers.dicom.rules.Kind`; both "" for a plain image.
     pixel_offset: byte at which native pixel data start; None where pydicom has to find them (compressed, deflated).
     """
 
@@ -42,11 +59,18 @@ class SliceHeader:
     transfer_syntax: str
     pixel_offset: Optional[int]
     big_endian: bool
+    image_type: Tuple[str, ...] = ()
+    kind: str = ""
+    kind_reason: str = ""
+    timing: Timing = Timing()
 
 
 @dataclass
 class FileHeader:
-    """One DICOM file: whose it is, its slices, what was dropped from it, and what is wrong with it."""
+    """One DICOM file: whose it is, its slices, what was dropped from it, and what is wrong with it.
+
+    kind: that of its slices, which a file whose slices cannot be read has too. contrast: ContrastBolusAgent.
+    """
 
     file: int
     path: Path
@@ -60,3 +84,6 @@ class FileHeader:
     dropped_images: int = 0
     defect: Optional[DicomError] = None
     phantom: bool = False
+    kind: str = ""
+    series_number: Optional[int] = None
+    contrast: str = ""

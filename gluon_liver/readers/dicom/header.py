@@ -20,6 +20,7 @@ from .enhanced import functional_groups
 from .file_header import FileHeader, SliceHeader
 from .pixels import DEFLATED, PARSE_ERRORS, check_inflated, locate_pixels
 from .tags import bit_layout, check_cosines, image_size, is_phantom, numbers, padding_range, text
+from .timing import slice_timing, text_of, whole_number, words
 
 SERIES_INSTANCE_UID = 0x0020000E
 
@@ -59,7 +60,8 @@ def _read_open_file(stream: BinaryIO, path: Path, number: int, name: str) -> Fil
         study, series = text(dataset, "StudyInstanceUID"), text(dataset, "SeriesInstanceUID")
         image, description = text(dataset, "SOPInstanceUID"), text(dataset, "SeriesDescription")
         header = FileHeader(number, path, text(dataset, "PatientID"), study, series, image, description, [])
-        header.phantom = is_phantom(dataset)
+        header.phantom, header.contrast = is_phantom(dataset), text_of(dataset, "ContrastBolusAgent")
+        header.series_number = whole_number(dataset, "SeriesNumber")
         modality = text(dataset, "Modality")
     except PARSE_ERRORS as error:
         if not has_preamble:
@@ -105,7 +107,8 @@ def _looks_like_dataset(start: bytes, size: int) -> bool:
 
 
 def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, name: str, sop_class: str) -> None:
-    drop = rules.drop_by_image_type(dataset.get("ImageType") or ())
+    image_type = words(dataset, "ImageType")
+    drop, (header.kind, _) = rules.drop_by_image_type(image_type), rules.kind_of(image_type, header.description)
     if drop:
         header.dropped, header.dropped_images = drop, 1
         return
@@ -127,8 +130,8 @@ def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, 
     common.update(frames=frames, rows=rows, columns=columns, layout=layout, transfer_syntax=transfer_syntax)
     common.update(pixel_offset=offset, big_endian=big_endian, padding=padding_range(dataset, layout, name))
     common.update(frame_of_reference=text(dataset, "FrameOfReferenceUID"))
-    groups = functional_groups(dataset, frames, name) if enhanced else [(None, dataset, dataset, dataset, dataset, ())]
-    for frame, plane, orient, measures, rescale, frame_type in groups:
+    groups = functional_groups(dataset, frames, name) if enhanced else [(None, *[dataset] * 4, None, ())]
+    for frame, plane, orient, measures, rescale, content, frame_type in groups:
         where = name if frame is None else f"{name}, frame {frame + 1}"
         orientation = numbers(orient, "ImageOrientationPatient", 6, where)
         drop = rules.drop_by_image_type(frame_type) or rules.drop_by_orientation(orientation)
@@ -145,4 +148,7 @@ def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, 
             raise DicomError(f"{where}: RescaleSlope is 0")
         position = numbers(plane, "ImagePositionPatient", 3, where)
         common.update(frame=frame, position=position, orientation=orientation, pixel_spacing=spacing)
+        own_type = tuple(str(word) for word in frame_type) or image_type
+        kind, reason = rules.kind_of(own_type, header.description)
+        common.update(image_type=own_type, kind=kind, kind_reason=reason, timing=slice_timing(dataset, content))
         header.slices.append(SliceHeader(slope=slope, intercept=intercept, **common))

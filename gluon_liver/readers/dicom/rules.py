@@ -6,6 +6,7 @@ identify a patient: SOP classes and ImageType come from DICOM's own vocabulary.
 
 from __future__ import annotations
 
+import re
 from typing import Optional, Sequence, Tuple
 
 import numpy as np
@@ -27,7 +28,19 @@ NOT_CT_CLASSES = (
 LOCALIZER_WORDS = ("LOCALIZER", "SCOUT", "TOPOGRAM")
 SCREEN_WORDS = ("DOSE", "DOSE_INFO", "SCREEN SAVE", "REPORT")
 
+# Words of ImageType, and of descriptions, of images that are not the thin or thick slices that a lesion is read on.
+PROJECTION_WORDS = ("MIP", "MAXIP", "MINIP", "MPVR", "VRT", "SSD", "CPR", "CURVED", "RAYSUM", "MAXIMUM", "MINIMUM")
+_PROJECTION_TYPE = re.compile(
+    rf"(?<![A-Z])({'|'.join(PROJECTION_WORDS)}|MAX[_ ]IP|MIN[_ ]IP|PROJECTION[_ ]IMAGE|VOLUME[_ ]REND\w*"
+    r"|SURFACE[_ ]REND\w*)(?![A-Z])"
+)
+_PROJECTION_DESCRIPTION = re.compile(
+    r"(?<![A-Z])(MIPS?|MAX[_ -]?IP|MIN[_ -]?IPS?|CPR|VRT|CURVED|VOLUME[_ -]REND\w*)(?![A-Z])"
+)
+
 Drop = Tuple[str, str]
+Kind = Tuple[str, str]  # "", "derived", "projection" or "labels", and why
+PLAIN: Kind = ("", "")
 
 
 def drop_by_class(sop_class: str, modality: str) -> Optional[Drop]:
@@ -43,15 +56,29 @@ def drop_by_class(sop_class: str, modality: str) -> Optional[Drop]:
 
 
 def drop_by_image_type(image_type: Sequence[str]) -> Optional[Drop]:
-    """(kind, reason) for localizers, dose screens and derived images by ImageType or FrameType, else None."""
+    """(kind, reason) for localizers and dose screens by ImageType or FrameType, else None."""
     words = [str(word).strip().upper() for word in image_type]
     if any(word in LOCALIZER_WORDS for word in words):
         return "localizer", "a localizer by ImageType"
     if any(word in SCREEN_WORDS for word in words):
         return "dose-report", "a dose or screen page by ImageType"
-    if words and words[0] == "DERIVED":
-        return "derived", "a derived image (ImageType starts with DERIVED)"
     return None
+
+
+def kind_of(image_type: Sequence[str], description: str) -> Kind:
+    """Whether an image is taken only where someone names its series: a projection or a derived image, and why.
+
+    Scanners mark reformatted axial series DERIVED, and archives the copies that they compress, so that DERIVED alone
+    does not say that an image is of no use.
+    """
+    words = [str(word).strip().upper() for word in image_type]
+    if any(_PROJECTION_TYPE.search(word) for word in words):
+        return "projection", "a projection or curved reformat by ImageType (MIP, MinIP and the like)"
+    if _PROJECTION_DESCRIPTION.search(description.upper()):
+        return "projection", "a projection or curved reformat by its description (MIP, MinIP and the like)"
+    if words and words[0] == "DERIVED":
+        return "derived", "derived by ImageType (a reformat, or a copy that an archive compressed)"
+    return PLAIN
 
 
 def drop_by_orientation(orientation: Sequence[float]) -> Optional[Drop]:

@@ -6,13 +6,14 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from gluon_liver.errors import DicomError
 
 from .file_header import FileHeader, SliceHeader
+from .rules import PLAIN, Kind
 
 MIN_PART_SLICES = 3
 
@@ -29,10 +30,14 @@ class Rejection:
 
 @dataclass(frozen=True)
 class SeriesFiles:
-    """The axial CT slices of one series.
+    """The axial CT slices of one series, or of one part or acquisition of a series that holds several.
 
+    part, acquisition: 0 unless the series has several. A part differs in size, orientation, pixel spacing, frame of
+    reference or kind; an acquisition lies over another at the same place.
     defects: what is wrong with files of the series that cannot be used.
     phantom: the files say that they show one.
+    kind, kind_reason: "" for plain images; "derived", "projection" or "labels" for images that are taken only where
+    someone names them, and why. series_number: SeriesNumber. contrast: ContrastBolusAgent.
 
     The identifiers are patient data: they may be compared and written to the private folder, never shown.
     """
@@ -46,10 +51,27 @@ class SeriesFiles:
     slices: Tuple[SliceHeader, ...]
     defects: Tuple[DicomError, ...] = ()
     phantom: bool = False
+    acquisition: int = 0
+    kind: str = ""
+    kind_reason: str = ""
+    series_number: Optional[int] = None
+    contrast: str = ""
+
+    @property
+    def place(self) -> str:
+        """What is written after the UID or number of the series to mean this part and acquisition of it."""
+        part, acquisition = f" part {self.part}" * bool(self.part), f" acquisition {self.acquisition}"
+        return part + acquisition * bool(self.acquisition)
 
     @property
     def name(self) -> str:
-        return f"series {self.number:02d}" + (f" part {self.part}" if self.part else "")
+        """The series in messages: "series 03 acquisition 2"."""
+        return f"series {self.number:02d}{self.place}"
+
+    @property
+    def address(self) -> str:
+        """What a phase file writes under `series`: "UID", "UID part 2", "UID acquisition 2"."""
+        return self.series_uid + self.place
 
     @property
     def frame_of_reference(self) -> str:
@@ -108,35 +130,76 @@ def _content(header: FileHeader) -> Any:
 
 
 def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[SeriesFiles]:
-    """The files of a series by size, orientation, pixel spacing and frame of reference.
+    """The files of a series by size, orientation, pixel spacing, frame of reference and kind.
 
     A part of one or two images beside a longer one is a stray image (an unmarked localizer): rejected. Nothing
     depends on the order of ``files``, which is that of their names.
     """
     first = min(files, key=lambda header: (header.sop_instance_uid, header.description, header.patient_id))
-    parts: Dict[Tuple[Any, ...], List[SliceHeader]] = defaultdict(list)
-    for header in files:
-        for one in header.slices:
-            look = tuple(np.round(one.orientation, 3) + 0.0) + tuple(np.round(one.pixel_spacing, 4))
-            parts[(one.rows, one.columns, one.frame_of_reference) + look].append(one)
-    for group in parts.values():
-        group.sort(key=lambda one: (one.sop_instance_uid, one.frame or 0))
-    groups = [parts[look] for look in sorted(parts, key=lambda look: (-len(parts[look]), look))] or [[]]
+    groups = _groups_of_one_look([one for header in files for one in header.slices]) or [[]]
     for stray in [group for group in groups[1:] if len(group) < MIN_PART_SLICES]:
         groups.remove(stray)
         of = f"{len(stray)} image(s) of series {number:02d} differ from its {len(groups[0])} others"
-        reason = f"{of} in size, orientation, pixel spacing or frame of reference"
+        reason = f"{of} in size, orientation, pixel spacing, frame of reference or ImageType"
         scan.rejected.append(Rejection(file_range(stray), reason, "mixed-series", len(stray)))
         scan.unused.update((slice_uid(one), "it differs from the rest of its series") for one in stray)
-    defects = tuple(header.defect for header in files if header.defect)
-    scan.unused.update((header.sop_instance_uid, "its file is unusable") for header in files if header.defect)
+    defects = _defects_by_kind(files, groups, number, scan)
     patients = Counter(header.patient_id for header in files)
+    conflict: Tuple[DicomError, ...] = ()
     if len(patients) > 1:
-        defects += (DicomError(f"series {number:02d} carries {len(patients)} different PatientIDs"),)
+        conflict = (DicomError(f"series {number:02d} carries {len(patients)} different PatientIDs"),)
     whose = (first.patient_id, first.study_uid, first.series_uid, first.description)
     phantom = any(header.phantom for header in files)
-    parts_of = enumerate(groups, 1) if len(groups) > 1 else [(0, groups[0])]
-    return [SeriesFiles(number, part, *whose, tuple(group), defects, phantom) for part, group in parts_of]
+    told: Dict[str, Any] = dict(series_number=first.series_number, contrast=first.contrast)
+    result = []
+    for part, group in enumerate(groups, 1) if len(groups) > 1 else [(0, groups[0])]:
+        kind, reason = (group[0].kind, group[0].kind_reason) if group else _kind_of_files(files)
+        faults = defects[kind != ""] + conflict
+        result.append(
+            SeriesFiles(number, part, *whose, tuple(group), faults, phantom, kind=kind, kind_reason=reason, **told)
+        )
+    return result
+
+
+def _groups_of_one_look(slices: Sequence[SliceHeader]) -> List[List[SliceHeader]]:
+    """Slices by what one volume must have in common: strays last, plain images first, then the larger groups."""
+    groups: Dict[Tuple[Any, ...], List[SliceHeader]] = defaultdict(list)
+    for one in slices:
+        look = tuple(np.round(one.orientation, 3) + 0.0) + tuple(np.round(one.pixel_spacing, 4))
+        groups[(one.rows, one.columns, one.frame_of_reference) + look + (one.kind,)].append(one)
+    for group in groups.values():
+        group.sort(key=lambda one: (one.sop_instance_uid, one.frame or 0))
+
+    def rank(look: Tuple[Any, ...]) -> Tuple[Any, ...]:
+        return len(groups[look]) < MIN_PART_SLICES, look[-1], -len(groups[look]), look
+
+    return [groups[look] for look in sorted(groups, key=rank)]
+
+
+def _defects_by_kind(
+    files: Sequence[FileHeader], groups: Sequence[Sequence[SliceHeader]], number: int, scan: Scan
+) -> Dict[bool, Tuple[DicomError, ...]]:
+    """What is wrong with files, for the plain groups (False) and for the others (True)."""
+    faulty = [header for header in files if header.defect]
+    scan.unused.update((header.sop_instance_uid, "its file is unusable") for header in faulty)
+    plain, derived = (any(group and bool(group[0].kind) == kind for group in groups) for kind in (False, True))
+    lost = [header for header in faulty if header.kind and plain and not derived]
+    if lost:
+        reason = f"{len(lost)} image(s) of series {number:02d}: derived, and their files are unusable"
+        scan.rejected.append(Rejection(file_range(lost), reason, "derived", len(lost)))
+
+    def of(kind: bool, other: bool) -> Tuple[DicomError, ...]:
+        """A damaged file that has no group of its kind belongs to all, for it may hold one of their slices."""
+        mine = [header for header in faulty if bool(header.kind) == kind or not (other or header in lost)]
+        return tuple(header.defect for header in mine if header.defect)
+
+    return {False: of(False, derived), True: of(True, plain)}
+
+
+def _kind_of_files(files: Sequence[FileHeader]) -> Kind:
+    """The kind of a series none of whose slices can be read."""
+    kinds = {header.kind for header in files}
+    return (max(kinds), "derived by ImageType") if "" not in kinds else PLAIN
 
 
 def file_range(files: Sequence[Union[FileHeader, SliceHeader]]) -> str:
