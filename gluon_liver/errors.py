@@ -6,6 +6,8 @@ it without a traceback and exits with 2; a :class:`TrainingError` exits with 3. 
 
 from __future__ import annotations
 
+from typing import Optional
+
 
 class GluonLiverError(Exception):
     """Base of every error that the package raises on purpose."""
@@ -16,7 +18,12 @@ class InputError(GluonLiverError):
 
 
 class DicomError(InputError):
-    """A DICOM file or series cannot be turned into a volume."""
+    """A DICOM file or series cannot be turned into a volume.
+
+    file: the number of the one file at fault, where there is one.
+    """
+
+    file: Optional[int] = None
 
 
 class TruncatedFileError(DicomError):
@@ -25,6 +32,18 @@ class TruncatedFileError(DicomError):
 
 class MissingTagError(DicomError):
     """A tag without which the pixel values or the geometry mean nothing is absent or empty."""
+
+
+class NoPlaceError(MissingTagError):
+    """An image does not say where it lies: a page of text, or a slice that lost its place."""
+
+
+class UnreadableFileError(DicomError):
+    """The file system does not give a file: a permission, or a drive that fails."""
+
+
+class ConflictError(DicomError):
+    """Files claim one identity (an image, a series, a study) and differ in what they hold or whose they are."""
 
 
 class OversizeError(DicomError):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 
-from .options import IMPORT, add_flag, add_import, add_options, add_path, chosen
+from .options import IMPORT, add_exclude, add_flag, add_import, add_options, add_path, chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "phase whose grid the others are put on (default: arterial)"
     parser.add_argument("--reference", metavar="PHASE", help=text)
     add_flag(parser, "--regrid", "interpolate gaps and uneven slice spacing, and undo gantry tilt, instead of refusing")
+    add_exclude(parser)
     add_options(parser, "--split-fractions", help="shares of patients (default: 0.7 0.1 0.2)")
     add_import(parser)
     text = "write a phase file to fill in, with identifiers and descriptions, and import nothing"
@@ -32,12 +33,13 @@ def run(args: argparse.Namespace) -> int:
     if args.list_series is not None:
         if args.out is not None:
             raise InputError("--list-series imports nothing: give it without --out, or --out without it")
-        count = write_phase_template(args.folder, args.list_series, phases=args.phases, progress=True)
+        options = chosen(args, "phases", "exclude", "skip_damaged")
+        count = write_phase_template(args.folder, args.list_series, **options, progress=True)
         print(f"phase file with {count} series to fill in: {args.list_series} (it holds patient data)")
         return 0
     if args.out is None:
         raise InputError("say where the data go with --out DATA, or list the series with --list-series FILE")
-    options = chosen(args, "phases", "reference", "regrid", *IMPORT)
+    options = chosen(args, "phases", "reference", "regrid", "exclude", "skip_damaged", *IMPORT)
     report = import_ct(args.folder, args.out, **options, progress=True)
     print("\n".join(report_lines(report)))
     print(f"data: {args.out}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Tuple
 
 from gluon_liver.errors import InputError
+from gluon_liver.files.listing import SKIP
 from gluon_liver.files.typed import Limit, at_least
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ def add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--salt", metavar="TEXT", help="text that makes case ids reproducible (default: random)")
     add_flag(parser, "--overwrite", "replace an existing data folder")
     add_options(parser, "--no-lock")
+
+
+def add_exclude(parser: argparse.ArgumentParser) -> None:
+    """The options by which an import goes on without some files: ``exclude`` and ``skip_damaged``."""
+    text = "leave out files whose path below the folder, name or folder matches; in quotes; may be repeated"
+    parser.add_argument("--exclude", action="append", default=[], metavar="GLOB", help=text)
+    add_flag(parser, SKIP, "go on without files and folders that cannot be used, naming them, instead of refusing")
 
 
 def chosen(args: argparse.Namespace, *names: str) -> Dict[str, Any]:

@@ -38,6 +38,8 @@ def import_ct(
     reference: Optional[str] = None,
     salt: Optional[str] = None,
     regrid: bool = False,
+    exclude: Sequence[str] = (),
+    skip_damaged: bool = False,
     fractions: Sequence[float] = (0.7, 0.1, 0.2),
     seed: int = 0,
     overwrite: bool = False,
@@ -47,9 +49,10 @@ def import_ct(
 
     phases, labels: phase file and label file (see docs/data.md); reference: overrides the phase file's reference; salt:
     text for reproducible case ids, random by default; regrid: interpolate uneven slices and undo gantry tilt;
-    fractions: train, val, test. `out`/private leads back to patients. A study or series that cannot be used is left
-    out with its reason. Nothing but file numbers depends on the names of files. Raises InputError, and writes nothing,
-    where no study is taken and where a given file or option is wrong.
+    exclude: globs of paths below `folder`, of files to leave out; skip_damaged: go on without files and folders that
+    cannot be used; fractions: train, val, test. `out`/private leads back to patients. A study or series that cannot be
+    used is left out with its reason. Nothing but file numbers depends on the names of files. Raises InputError, and
+    writes nothing, where no study is taken and where a given file or option is wrong.
     """
     folder, out = Path(folder), Path(out)
     make_splits(["any"], fractions=fractions, seed=seed)
@@ -58,7 +61,8 @@ def import_ct(
     label_file = load_label_file(str(labels)) if labels else LabelFile("", (), False)
     if folder.is_dir():
         check_output(out, folder, overwrite=overwrite)
-    log = CTImportLog(scan_folder(str(folder), progress=progress), rules)
+    scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
+    log = CTImportLog(scan, rules)
     studies = group_studies(log.scan)
     log.choices = {uid: choose_series(series, rules, log.quarantined) for uid, series in studies.items()}
     matched = match_labels(label_file, log)
@@ -80,9 +84,15 @@ def import_ct(
 
 
 def write_phase_template(
-    folder: PathLike, path: PathLike, *, phases: Optional[PathLike] = None, progress: bool = False
+    folder: PathLike,
+    path: PathLike,
+    *,
+    phases: Optional[PathLike] = None,
+    exclude: Sequence[str] = (),
+    skip_damaged: bool = False,
+    progress: bool = False,
 ) -> int:
-    """Scan `folder` and write a phase file to fill in to `path`; returns the number of series in it.
+    """Scan `folder` as an import does and write a phase file to fill in to `path`; returns the number of series in it.
 
     The file holds identifiers and descriptions of the studies. Raises InputError where `path` exists or no CT
     is found.
@@ -90,7 +100,8 @@ def write_phase_template(
     if os.path.lexists(path):
         raise InputError(f"--list-series {path} exists; choose another name")
     rules = load_phase_rules(phases)
-    log = CTImportLog(scan_folder(str(folder), progress=progress), rules)
+    scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
+    log = CTImportLog(scan, rules)
     if not log.scan.series:
         raise InputError(why_nothing_was_taken(log))
     try:

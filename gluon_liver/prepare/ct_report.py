@@ -44,7 +44,7 @@ class CTImportLog(ImportLog):
     """Everything that an import saw, for the report."""
 
     def __init__(self, scan: Scan, rules: PhaseRules):
-        super().__init__()
+        super().__init__(notes=list(scan.notes))
         self.scan, self.rules = scan, rules
         self.choices: Dict[str, PhaseChoice] = {}
         self.studies: List[StudyResult] = []

@@ -9,6 +9,7 @@ from typing import Dict, List, Optional, Sequence, Union
 
 from gluon_liver.data.study import Study
 from gluon_liver.errors import DatasetError, DicomError, InputError, PhaseError
+from gluon_liver.readers.dicom.damage import advice_on
 from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
 from gluon_liver.readers.dicom.volume import Volume, load_series, scan_folder
 
@@ -32,6 +33,8 @@ def read_study(
     phases: Optional[Union[str, Path]] = None,
     reference: Optional[str] = None,
     regrid: bool = False,
+    exclude: Sequence[str] = (),
+    skip_damaged: bool = False,
     progress: bool = False,
 ) -> Study:
     """The one study in a folder of DICOM files, with random ids in place of its identifiers; nothing is written.
@@ -43,19 +46,23 @@ def read_study(
     phases: a phase file (see docs/data.md); by default phases are told by patterns on the series description.
     reference: the phase whose grid the others are put on, instead of the phase file's.
     regrid: interpolate uneven slices and undo gantry tilt instead of refusing the series.
+    exclude: globs of paths below ``folder``, of files to leave out.
+    skip_damaged: go on without files and folders that cannot be used.
     progress: show bars.
 
     Raises :class:`InputError` where no study can be used, with the reasons; :class:`DatasetError` where there are
     several, and what a wrong phase file raises.
     """
     if (Path(folder) / "study.json").is_file():
-        if phases is not None or reference is not None or regrid:
+        if phases is not None or reference is not None or regrid or exclude or skip_damaged:
             raise InputError(
-                "phases, reference and regrid are for a folder of DICOM files; a prepared study has its own"
+                "phases, reference, regrid, exclude and skip_damaged are for a folder of DICOM files; a prepared study "
+                "was made with its own"
             )
         return Study.load(folder)
     rules = load_phase_rules(phases, reference=reference)
-    log = CTImportLog(scan_folder(str(folder), progress=progress), rules)
+    scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
+    log = CTImportLog(scan, rules)
     salt, studies = salt_or_random(None), []
     for uid, series in group_studies(log.scan).items():
         choice = choose_series(series, rules, log.quarantined)
@@ -128,7 +135,8 @@ def load_study(
         try:
             volumes[phase] = load_series(taken[phase], regrid=regrid)
         except DicomError as error:
-            left_out.append(taken[phase].rejection(str(error), type(error).__name__))
+            reason = str(error) + advice_on(error, taken[phase])
+            left_out.append(taken[phase].rejection(reason, type(error).__name__))
             if phase == reference:
                 reason = f"the reference phase {reference} of its study cannot be used"
                 others = (other for name, other in taken.items() if name != reference)

@@ -58,8 +58,9 @@ class ImportLog:
 
     def why_nothing_was_taken(self, first: str, rejected: Iterable[Rejection] = ()) -> str:
         """Why nothing was taken, for the error message."""
-        lines = summary_of("left out", map(vars, rejected)) + summary_of("quarantined", map(vars, self.quarantined))
-        return "\n".join([first, *lines])
+        lines = summary_of("left out", map(vars, rejected), whole="")
+        lines += summary_of("quarantined", map(vars, self.quarantined), whole="")
+        return "\n".join([first, *lines, *(f"note: {note}" for note in self.notes)])
 
 
 def fields_of(record: object, names: str) -> Dict[str, Any]:
@@ -92,8 +93,13 @@ def not_taken_lines(report: Mapping[str, Any]) -> List[str]:
     ]
 
 
-def summary_of(title: str, rejections: Iterable[Mapping[str, Any]]) -> List[str]:
-    """One line for each kind of plain rejection, one for each reason that is particular; of the report's entries."""
+def summary_of(
+    title: str, rejections: Iterable[Mapping[str, Any]], *, whole: str = "; see import-report.json"
+) -> List[str]:
+    """One line for each kind of plain rejection, one for each reason that is particular; of the report's entries.
+
+    whole: where those beyond the first lines stand.
+    """
     groups: Dict[Tuple[str, str], List[Mapping[str, Any]]] = {}
     for one in rejections:
         # without the count in front, equal reasons fall together
@@ -106,7 +112,7 @@ def summary_of(title: str, rejections: Iterable[Mapping[str, Any]]) -> List[str]
         more = f" and {len(members) - 1} more" if len(members) > 1 else ""
         lines.append(f"{title}: {members[0]['where']}{more} ({images} image(s), {kind}): {reason}")
     if len(lines) > MAX_LINES:
-        lines = lines[:MAX_LINES] + [f"{title}: {len(lines) - MAX_LINES} more reasons; see import-report.json"]
+        lines = lines[:MAX_LINES] + [f"{title}: {len(lines) - MAX_LINES} more reasons{whole}"]
     return lines
 
 

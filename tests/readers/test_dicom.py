@@ -201,8 +201,7 @@ def test_rescale_is_taken_from_each_slice(tmp_path):
     assert load(tmp_path).hu[:, 3, 3].tolist() == [-924, -800, 57]
 
 
-NEEDED = """RescaleSlope RescaleIntercept PixelSpacing ImagePositionPatient ImageOrientationPatient Rows BitsStored
-PixelRepresentation"""
+NEEDED = "RescaleSlope RescaleIntercept PixelSpacing Rows BitsStored PixelRepresentation"
 
 
 @pytest.mark.parametrize("keyword", NEEDED.split())

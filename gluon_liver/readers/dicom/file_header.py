@@ -70,6 +70,8 @@ class FileHeader:
     """One DICOM file: whose it is, its slices, what was dropped from it, and what is wrong with it.
 
     kind: that of its slices, which a file whose slices cannot be read has too. contrast: ContrastBolusAgent.
+    position: of an unusable slice, where it says that it lies.
+    surplus: bytes of padding after its pixels, beyond the one that makes their number even.
     """
 
     file: int
@@ -83,7 +85,11 @@ class FileHeader:
     dropped: Optional[Drop] = None
     dropped_images: int = 0
     defect: Optional[DicomError] = None
+    position: Optional[Tuple[float, ...]] = None
     phantom: bool = False
     kind: str = ""
     series_number: Optional[int] = None
     contrast: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    surplus: int = 0

@@ -9,48 +9,69 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
-from typing import Any, BinaryIO, Dict
+from typing import Any, BinaryIO, Dict, Optional, Tuple
 
 import pydicom
 
-from gluon_liver.errors import DicomError, GeometryError, MissingTagError, PixelDataError, TruncatedFileError
+from gluon_liver.errors import (
+    DicomError,
+    GeometryError,
+    MissingTagError,
+    NoPlaceError,
+    PixelDataError,
+    TruncatedFileError,
+    UnreadableFileError,
+)
+from gluon_liver.files.listing import why
 
 from . import rules
 from .enhanced import functional_groups
 from .file_header import FileHeader, SliceHeader
-from .pixels import DEFLATED, PARSE_ERRORS, check_inflated, locate_pixels
+from .foreign_files import START, what_it_is
+from .pixels import DEFLATED, PARSE_ERRORS, PixelPlace, check_inflated, locate_pixels
 from .tags import bit_layout, check_cosines, image_size, is_phantom, numbers, padding_range, text
 from .timing import slice_timing, text_of, whole_number, words
 
 SERIES_INSTANCE_UID = 0x0020000E
+PLACE = ("ImagePositionPatient", "ImageOrientationPatient")
+SOP_INSTANCE_UID = 0x00080018  # the tag after the SOP class
+NO_CLASS = "has no SOPClassUID, neither its own nor that of the file header: nothing says what kind of object it is"
 
 
 class NotDicom(Exception):
-    """The file is no DICOM file: left out, not a failure."""
+    """The file is no DICOM file: left out, not a failure. kind: of the rejection."""
+
+    def __init__(self, reason: str, kind: str = "not-dicom"):
+        super().__init__(reason)
+        self.kind = kind
 
 
 def read_header(path: Path, number: int, name: str) -> FileHeader:
     """The header of a file; ``name`` ("file 0037 of 0243") stands for it in messages.
 
     A CT image whose header is unusable comes back with ``defect`` set: it belongs to a series, which cannot be loaded
-    without it. Raises :class:`NotDicom` for other files, :class:`TruncatedFileError` or :class:`DicomError` for a file
-    too damaged to tell its series.
+    without it. Raises :class:`NotDicom` for other files, :class:`UnreadableFileError` where the file system fails,
+    :class:`TruncatedFileError` or :class:`DicomError` for a file too damaged to tell its series.
     """
-    if not path.is_file():
-        raise NotDicom("not a regular file")
     try:
+        if not path.is_file():
+            if path.is_symlink():
+                raise NotDicom("a link that leads nowhere")
+            raise NotDicom("not a regular file" if path.exists() else "it vanished during the import")
         with path.open("rb") as stream:
             return _read_open_file(stream, path, number, name)
+    except FileNotFoundError as error:
+        raise NotDicom("it vanished during the import") from error
     except OSError as error:
-        raise DicomError(f"{name} cannot be read: {error.strerror}") from error
+        raise UnreadableFileError(f"{name} cannot be read: {why(error)}") from error
 
 
 def _read_open_file(stream: BinaryIO, path: Path, number: int, name: str) -> FileHeader:
     size = os.fstat(stream.fileno()).st_size
-    start = stream.read(144)
+    start = stream.read(START)
     has_preamble = start[128:132] == b"DICM"
     if not has_preamble and not _looks_like_dataset(start, size):
-        raise NotDicom("not a DICOM file")
+        raise NotDicom(*reversed(what_it_is(start)))
     stream.seek(0)
     try:
         if has_preamble:
@@ -62,20 +83,29 @@ def _read_open_file(stream: BinaryIO, path: Path, number: int, name: str) -> Fil
         header = FileHeader(number, path, text(dataset, "PatientID"), study, series, image, description, [])
         header.phantom, header.contrast = is_phantom(dataset), text_of(dataset, "ContrastBolusAgent")
         header.series_number = whole_number(dataset, "SeriesNumber")
+        header.birth_date, header.sex = text(dataset, "PatientBirthDate"), text(dataset, "PatientSex").upper()
         modality = text(dataset, "Modality")
     except PARSE_ERRORS as error:
         if not has_preamble:
             raise NotDicom("not a DICOM file") from error
         raise TruncatedFileError(f"{name} is cut short or damaged: its header cannot be parsed") from error
+    ends = stream.tell() >= size
     if not sop_class:
-        if not has_preamble:
+        if not has_preamble and (ends or not header.series_uid):
             raise NotDicom("not a DICOM file")
-        raise TruncatedFileError(f"{name} has no SOPClassUID: it is cut short, or no image")
+        if ends and max(dataset.keys(), default=0) < SOP_INSTANCE_UID:
+            raise TruncatedFileError(f"{name} is cut short: it ends before it says what it is")
+        if modality != "CT" or "Rows" not in dataset or not (header.series_uid and header.study_uid):
+            raise MissingTagError(f"{name} {NO_CLASS}")
+        # An intact CT image of this series, by everything else: leaving it out might take an end off the series.
+        header.defect = MissingTagError(f"{name} {NO_CLASS}")
+        header.position = _position(dataset)
+        return header
     header.dropped = rules.drop_by_class(sop_class, modality)
     if header.dropped:
         header.dropped_images = 1
         return header
-    if stream.tell() >= size and max(dataset.keys(), default=0) <= SERIES_INSTANCE_UID:
+    if ends and max(dataset.keys(), default=0) <= SERIES_INSTANCE_UID:
         # The last value of a cut header may be cut itself, and half a SeriesInstanceUID names another series.
         raise TruncatedFileError(f"{name} is cut short: it ends before its series is known")
     if not (header.series_uid and header.study_uid):
@@ -85,7 +115,16 @@ def _read_open_file(stream: BinaryIO, path: Path, number: int, name: str) -> Fil
     except (DicomError,) + PARSE_ERRORS as error:
         # A value is converted on access, so a damaged value shows here: the file's series is known by now.
         header.slices, header.defect = [], error if isinstance(error, DicomError) else unreadable(name, error)
+        header.position = _position(dataset)
     return header
+
+
+def _position(dataset: Any) -> Optional[Tuple[float, ...]]:
+    """Where an unusable file says that its slice lies, None where it does not."""
+    try:
+        return numbers(dataset, "ImagePositionPatient", 3, "")
+    except (DicomError,) + PARSE_ERRORS:
+        return None
 
 
 def unreadable(name: str, error: Exception) -> DicomError:
@@ -120,12 +159,16 @@ def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, 
     if transfer_syntax != DEFLATED and tag_place >= size:
         raise TruncatedFileError(f"{name} ends before its pixel data")
     enhanced = sop_class in rules.ENHANCED_CLASSES
+    lacking = [keyword for keyword in PLACE if not enhanced and dataset.get(keyword) in (None, "")]
+    if lacking:
+        raise NoPlaceError(f"{name} has no {' and no '.join(lacking)}")
     frames, rows, columns = image_size(dataset, name, multi_frame=enhanced)
     if not enhanced and frames != 1:
         raise PixelDataError(f"{name} is a CT image with {frames} frames; only Enhanced CT may have several")
     layout = bit_layout(dataset, name)
     expected = rows * columns * frames * layout.bits_allocated // 8
-    offset, big_endian = locate_pixels(stream, size, name, transfer_syntax, expected, layout.bits_allocated)
+    place = PixelPlace(expected, layout.bits_allocated, min(rows, columns) * layout.bits_allocated // 8)
+    offset, big_endian, header.surplus = locate_pixels(stream, size, name, transfer_syntax, place)
     common: Dict[str, Any] = dict(file=header.file, path=header.path, sop_instance_uid=header.sop_instance_uid)
     common.update(frames=frames, rows=rows, columns=columns, layout=layout, transfer_syntax=transfer_syntax)
     common.update(pixel_offset=offset, big_endian=big_endian, padding=padding_range(dataset, layout, name))

@@ -10,13 +10,14 @@ import struct
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, Optional, Tuple
+from typing import Any, BinaryIO, NamedTuple, Optional, Tuple
 
 import numpy as np
 import pydicom
 import SimpleITK as sitk
 
-from gluon_liver.errors import OversizeError, PixelDataError, TruncatedFileError
+from gluon_liver.errors import DicomError, OversizeError, PixelDataError, TruncatedFileError, UnreadableFileError
+from gluon_liver.files.listing import why
 from gluon_liver.structures.arrays import Array
 
 from .file_header import SliceHeader
@@ -28,6 +29,7 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 RLE = "1.2.840.10008.1.2.5"
 MAX_INFLATED_BYTES = 2**31
 UNDEFINED_LENGTH = 0xFFFFFFFF
+MAX_PADDING, MAX_ZEROS = 64, 1 << 16  # bytes behind the pixels, of any value and all zero
 SECONDARY_CAPTURE_WORD = "1.2.840.10008.5.1.4.1.1.7.3"
 # What pydicom (2.4 and 3.0) and its decoders raise on damaged or hostile files: no plugin, or content that one refuses.
 # The messages may quote tag values, so they are not passed on.
@@ -67,35 +69,59 @@ def inflated_size(stream: BinaryIO) -> int:
     return total
 
 
+class PixelPlace(NamedTuple):
+    """What the header says of native pixel data.
+
+    expected: their bytes. line: bytes of the shorter of a row and a column, which no padding may reach: more could be
+    rows or columns that the header leaves out.
+    """
+
+    expected: int
+    bits_allocated: int
+    line: int
+
+
 def locate_pixels(
-    stream: BinaryIO, size: int, name: str, transfer_syntax: str, expected: int, bits_allocated: int
-) -> Tuple[Optional[int], bool]:
-    """(byte at which native pixel data start, big-endian); (None, False) for compressed or deflated data.
+    stream: BinaryIO, size: int, name: str, transfer_syntax: str, place: PixelPlace
+) -> Tuple[Optional[int], bool, int]:
+    """(byte at which native pixel data start, big-endian, bytes of padding); (None, False, 0) for other data.
 
     pydicom leaves ``stream`` at the tag of the pixel data. The bytes there tell the byte order and, by the presence of
-    a value representation, explicit or implicit coding. ``size`` is the length of the file and ``expected`` that of the
-    pixel data by the header, both in bytes: a file that holds less raises :class:`TruncatedFileError`.
+    a value representation, explicit or implicit coding. ``size`` is the length of the file in bytes. A file that holds
+    less than its header announces raises :class:`TruncatedFileError`, one that holds more than padding
+    :class:`PixelDataError`.
     """
     if transfer_syntax == DEFLATED:
-        return None, False
-    place = stream.tell()
+        return None, False, 0
+    start, expected = stream.tell(), place.expected
     element = stream.read(12)
     if len(element) < 12 or element[:4] not in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10"):
         raise PixelDataError(f"{name} has no integer PixelData after its header")
     big_endian = element[:1] == b"\x7f"
     begin = 8 if element[4:6] in (b"OW", b"OB", b"UN") else 4
-    (length,), offset = struct.unpack((">" if big_endian else "<") + "I", element[begin : begin + 4]), place + begin + 4
+    (length,), offset = struct.unpack((">" if big_endian else "<") + "I", element[begin : begin + 4]), start + begin + 4
     if length == UNDEFINED_LENGTH:
         if not transfer_syntax:
             raise PixelDataError(f"{name} holds compressed pixels but no transfer syntax")
-        return None, False
+        return None, False, 0
     check_length(max(min(length, size - offset), 0), expected, name)
-    # The element is padded to an even length; anything longer is not the image that the header describes.
-    if length > expected + expected % 2:
+    # The element is padded to an even length. Some writers pad by more; what could be pixels is none of it.
+    surplus = max(length - expected - expected % 2, 0)
+    if surplus and not _is_padding(stream, offset + expected, length - expected, place.line):
         raise PixelDataError(f"{name}: its pixel data hold {length} bytes, the header announces {expected}")
-    if big_endian and bits_allocated != 16:
-        raise PixelDataError(f"{name}: big-endian pixels of {bits_allocated} bits are not supported")
-    return offset, big_endian
+    if big_endian and place.bits_allocated != 16:
+        raise PixelDataError(f"{name}: big-endian pixels of {place.bits_allocated} bits are not supported")
+    return offset, big_endian, surplus
+
+
+def _is_padding(stream: BinaryIO, start: int, length: int, line: int) -> bool:
+    """Whether bytes behind the pixels are no pixels: a few, or zeros that make no whole rows or columns."""
+    if length < min(line, MAX_PADDING):
+        return True
+    if length % line == 0 or length > MAX_ZEROS:
+        return False
+    stream.seek(start)
+    return not stream.read(length).strip(b"\0")
 
 
 def check_length(available: int, expected: int, name: str) -> None:
@@ -110,7 +136,7 @@ def read_native(path: Path, kind: str, pixels: int, offset: int, name: str) -> A
     try:
         array = np.fromfile(path, dtype=kind, count=pixels, offset=offset)
     except OSError as error:
-        raise PixelDataError(f"{name} cannot be read: {error.strerror}") from error
+        raise UnreadableFileError(f"{name} cannot be read: {why(error)}") from error
     if array.size != pixels:
         raise TruncatedFileError(f"{name} is cut short: it lost pixels since its header was read")
     return array
@@ -124,7 +150,9 @@ def read_encoded(path: Path, name: str) -> Tuple[Any, bytes]:
     try:
         dataset = pydicom.dcmread(path)
         data = dataset.get("PixelData") or b""
-    except DECODE_ERRORS as error:
+    except OSError as error:
+        raise UnreadableFileError(f"{name} cannot be read: {why(error)}") from error
+    except PARSE_ERRORS as error:
         raise TruncatedFileError(f"{name} is cut short or damaged: its pixel data cannot be read") from error
     if not data:
         raise TruncatedFileError(f"{name} ends inside its pixel data")
@@ -149,7 +177,18 @@ def not_decoded(transfer_syntax: str, name: str) -> PixelDataError:
 
 
 def read_words(header: SliceHeader, name: str) -> Array:
-    """All frames of one file as stored words, (frames, rows, columns), signed or unsigned as the header says."""
+    """All frames of one file as stored words, (frames, rows, columns), signed or unsigned as the header says.
+
+    A :class:`DicomError` tells the file's number.
+    """
+    try:
+        return _read_words(header, name)
+    except DicomError as error:
+        error.file = header.file
+        raise
+
+
+def _read_words(header: SliceHeader, name: str) -> Array:
     shape = (header.frames, header.rows, header.columns)
     pixels = header.frames * header.rows * header.columns
     if header.pixel_offset is not None:

@@ -88,6 +88,7 @@ class Scan:
 
     paths: file number - 1 -> path, for the private listing only.
     unused: SOPInstanceUID -> why images of this folder belong to no series (dropped, damaged, doubled).
+    notes: what a reader of an import's report should know of the folder.
     """
 
     series: List[SeriesFiles]
@@ -95,6 +96,7 @@ class Scan:
     paths: List[Path] = field(default_factory=list)
     unused: Dict[str, str] = field(default_factory=dict)
     dicom_files: int = 0
+    notes: List[str] = field(default_factory=list)
 
 
 def slice_uid(header: SliceHeader) -> str:

@@ -17,8 +17,8 @@ from gluon_liver.structures.frame_source import Box, FrameSource, plausible_rate
 
 from . import pixels
 from .header import unreadable
+from .quiet import quiet_pydicom
 from .tags import count, image_size, is_phantom, text
-from .volume import quiet_pydicom
 
 # PS3.4 B.5: Ultrasound Image and Multi-frame Image Storage, and their retired forms
 US_CLASSES = tuple("1.2.840.10008.5.1.4.1.1." + number for number in ("6.1", "3.1", "6", "3"))
@@ -124,7 +124,9 @@ def _read_header(path: Path, name: str) -> Tuple[Any, Optional[int]]:
             if syntax != pixels.DEFLATED and stream.tell() >= size:
                 raise TruncatedFileError(f"{name} ends before its pixel data")
             frames, frame_bytes = _check_layout(header, name)
-            return header, pixels.locate_pixels(stream, size, name, syntax, frames * frame_bytes, 8)[0]
+            line = frame_bytes // max(header.Rows, header.Columns)
+            place = pixels.PixelPlace(frames * frame_bytes, 8, line)
+            return header, pixels.locate_pixels(stream, size, name, syntax, place)[0]
     except pixels.PARSE_ERRORS as error:
         raise TruncatedFileError(f"{name} is cut short or damaged: its header cannot be parsed") from error
 

@@ -1,28 +1,22 @@
-"""A folder of files -> CT series -> volumes in HU on regular grids."""
+"""CT series -> volumes in HU on regular grids."""
 
 from __future__ import annotations
 
-import logging
-import os
-import warnings
 from collections import defaultdict
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Dict, Iterator, List, Tuple, Union
+from typing import Dict, List, Tuple
 
 import numpy as np
 from scipy import ndimage
-from tqdm import tqdm
 
-from gluon_liver.errors import DicomError, InputError, OversizeError
+from gluon_liver.errors import OversizeError
 from gluon_liver.structures.arrays import Array, FloatArray, IntArray
 from gluon_liver.structures.geometry import Geometry
 
-from .file_header import FileHeader
-from .header import NotDicom, read_header
 from .pixels import AIR_HU, hounsfield, read_words
-from .series import Rejection, Scan, SeriesFiles, file_range, slice_uid, split_series, without_copies
+from .quiet import quiet_pydicom
+from .scan import scan_folder as scan_folder
+from .series import SeriesFiles, slice_uid
 from .slice_grid import SliceGrid, build_grid
 from .tags import MAX_SLICES, MAX_VOXELS
 
@@ -45,43 +39,6 @@ class Volume:
     frame_of_reference: str
     source_slice: IntArray
     source_shift: FloatArray
-
-
-def scan_folder(folder: Union[str, Path], *, progress: bool = False) -> Scan:
-    """Read the header of every file below ``folder`` once and sort the CT slices into series.
-
-    Files are numbered from 1 in the order of their paths, series in that of their identifiers. Files that are not
-    DICOM, or not axial CT images, are rejections; a damaged CT image is a defect of its series. Raises
-    :class:`InputError` where ``folder`` is no folder or is empty.
-    """
-    paths = _list_files(Path(folder))
-    scan = Scan(series=[], rejected=[], paths=paths)
-    headers: List[FileHeader] = []
-    dropped: Dict[Tuple[str, str, str], List[FileHeader]] = defaultdict(list)
-    with quiet_pydicom():
-        for number, path in enumerate(tqdm(paths, desc="headers", unit="file", disable=None if progress else True), 1):
-            try:
-                header = read_header(path, number, f"file {number:04d} of {len(paths):04d}")
-            except (NotDicom, DicomError) as error:
-                kind = "not-dicom" if isinstance(error, NotDicom) else type(error).__name__
-                scan.dicom_files += isinstance(error, DicomError)
-                scan.rejected.append(Rejection(f"file {number:04d}", str(error), kind))
-                continue
-            scan.dicom_files += 1
-            if header.dropped:
-                dropped[(header.series_uid,) + header.dropped].append(header)
-                scan.unused[header.sop_instance_uid] = header.dropped[1]
-            if header.slices or header.defect:
-                headers.append(header)
-    for (_, kind, reason), files in dropped.items():
-        images = sum(header.dropped_images for header in files)
-        scan.rejected.append(Rejection(file_range(files), f"{images} image(s): {reason}", kind, images))
-    by_series: Dict[Tuple[str, str], List[FileHeader]] = defaultdict(list)
-    for header in without_copies(headers, scan):
-        by_series[header.series_uid, header.study_uid].append(header)
-    for number, uids in enumerate(sorted(by_series), 1):
-        scan.series.extend(split_series(by_series[uids], number, scan))
-    return scan
 
 
 def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
@@ -117,37 +74,6 @@ def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
     if not np.array_equal(grid.place, source_slice):
         stack, uids, source_slice = _interpolate_slices(stack, uids, grid)
     return Volume(stack, grid.geometry, uids, slices[0].frame_of_reference, source_slice, grid.shift)
-
-
-@contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom's warnings off the screen: they quote tag values.
-
-    What matters for the pixels is checked here and raised as typed errors.
-    """
-    logger = logging.getLogger("pydicom")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def _list_files(folder: Path) -> List[Path]:
-    if not folder.is_dir():
-        is_file = f"{folder} is a file; give the folder that holds the DICOM files"
-        raise InputError(is_file if folder.exists() else f"{folder}: there is no such folder")
-
-    def fail(error: OSError) -> None:
-        raise InputError(f"a folder below {folder} cannot be read: {error.strerror}") from error
-
-    paths = [Path(root, name) for root, _, names in os.walk(folder, onerror=fail) for name in names]
-    if not paths:
-        raise InputError(f"{folder} is empty: there is no file in it or below it")
-    return sorted(paths, key=str)
 
 
 def _shift_slice(plane: Array, shift: Array) -> Array:

@@ -1,0 +1,84 @@
+"""A folder of files -> CT series, by their headers alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Dict, List, Sequence, Tuple, Union
+
+from tqdm import tqdm
+
+from gluon_liver.errors import DicomError, InputError
+from gluon_liver.files.listing import Listing, list_files
+
+from .damage import judge_damage, without_pages
+from .file_header import FileHeader
+from .header import NotDicom, read_header
+from .quiet import quiet_pydicom
+from .series import Rejection, Scan, file_range, split_series, without_copies
+
+
+def scan_folder(
+    folder: Union[str, Path], *, exclude: Sequence[str] = (), skip_damaged: bool = False, progress: bool = False
+) -> Scan:
+    """Read the header of every file below ``folder`` once and sort the CT slices into series.
+
+    exclude: globs of paths below the folder, of files to leave out. skip_damaged: go on without files and folders
+    that cannot be used. Files are numbered from 1 in the order of their paths, whether they are left out or not,
+    series in the order of their identifiers. Files that are not DICOM, or not axial CT images, are rejections; a
+    damaged CT image is a defect of its series. Raises :class:`InputError` where ``folder`` is no folder or is empty.
+    """
+    folder = Path(folder)
+    listing = _list(folder, exclude, skip_damaged)
+    scan = Scan(series=[], rejected=[], paths=listing.paths, notes=listing.notes())
+    by_series: Dict[Tuple[str, str], List[FileHeader]] = defaultdict(list)
+    for header in without_copies(_read_headers(listing, scan, progress), scan):
+        by_series[header.series_uid, header.study_uid].append(header)
+    for number, uids in enumerate(sorted(by_series), 1):
+        name = f"series {number:02d}"
+        files = without_pages(by_series[uids], name, scan)
+        files = judge_damage(files, name, scan, skip=skip_damaged)
+        scan.series.extend(split_series(files, number, scan))
+    return scan
+
+
+def _list(folder: Path, exclude: Sequence[str], skip_damaged: bool) -> Listing:
+    if not folder.is_dir():
+        is_file = f"{folder} is a file; give the folder that holds the DICOM files"
+        raise InputError(is_file if folder.exists() else f"{folder}: there is no such folder")
+    listing = list_files(folder, exclude, skip_closed=skip_damaged)
+    if not listing.paths:
+        raise InputError(f"{folder} is empty: there is no file in it or below it")
+    return listing
+
+
+def _read_headers(listing: Listing, scan: Scan, progress: bool) -> List[FileHeader]:
+    """The CT images of the files; what is none is rejected, what is damaged has a defect."""
+    headers: List[FileHeader] = []
+    dropped: Dict[Tuple[str, str, str], List[FileHeader]] = defaultdict(list)
+    total = len(listing.paths)
+    with quiet_pydicom():
+        bar = tqdm(listing.paths, desc="headers", unit="file", disable=None if progress else True)
+        for number, path in enumerate(bar, 1):
+            if path in listing.excluded:
+                continue
+            try:
+                header = read_header(path, number, f"file {number:04d} of {total:04d}")
+            except (NotDicom, DicomError) as error:
+                kind = error.kind if isinstance(error, NotDicom) else type(error).__name__
+                scan.dicom_files += isinstance(error, DicomError)
+                scan.rejected.append(Rejection(f"file {number:04d}", str(error), kind))
+                continue
+            scan.dicom_files += 1
+            if header.dropped:
+                dropped[(header.series_uid,) + header.dropped].append(header)
+                scan.unused[header.sop_instance_uid] = header.dropped[1]
+            if header.slices or header.defect:
+                headers.append(header)
+    for (_, kind, reason), files in dropped.items():
+        images = sum(header.dropped_images for header in files)
+        scan.rejected.append(Rejection(file_range(files), f"{images} image(s): {reason}", kind, images))
+    padded = sum(header.surplus > 0 for header in headers)
+    if padded:
+        scan.notes.append(f"{padded} file(s) hold more bytes than their pixels take: padding, not read")
+    return headers
