@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Union
 from gluon_liver.errors import RunError
 
 from . import ct_tables, page, plots
+from .drawing import class_colours
 
 KINDS = {  # of overlays, in the order shown: heading and explanation
     "hit": ("Hits", "the best-scoring ROI lies on a lesion and names its class"),
@@ -24,7 +25,8 @@ def write_report(run_dir: Union[str, Path]) -> Path:
 def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:
     summary, classes = results["summary"], results["classes"]
     facts = (("patients", "patients"), ("images", "slices"), ("annotated_images", "with lesions"))
-    columns = [ct_tables.COLUMN_OF_CLASS.get(name, name) for name in classes]
+    papers = ct_tables.has_papers_classes(classes)
+    columns = [ct_tables.COLUMN_OF_CLASS[name] for name in classes] if papers else list(ct_tables.COLUMNS)
     return dict(
         row=results["row"],
         facts=[(summary[key], what) for key, what in facts],
@@ -32,12 +34,11 @@ def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:
         evaluated=f"{summary['patients']} patients evaluated here",
         papers_own="images are",
         denominator_warning=ct_tables.DENOMINATOR_WARNING,
-        # "-" for a class that is not in the paper
-        printed={
-            row: [cells[name].text if name in cells else "-" for name in columns]
-            for row, cells in ct_tables.TABLE4.items()
-        },
+        printed={row: [cells[name].text for name in columns] for row, cells in ct_tables.TABLE4.items()},
         columns=columns,
+        other_classes=None if papers else ct_tables.other_classes_note(classes),
+        own=None if papers else ct_tables.own_table(summary),
+        colours=class_colours(len(classes)),
         ours=[dict(summary["top1"][name], cell=ct_tables.percent(summary["top1"][name])) for name in classes],
         tables=[ct_tables.detection_table(summary), ct_tables.froc_table(summary)],
         notes=ct_tables.summary_notes(summary),

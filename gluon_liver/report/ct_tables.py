@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Union
 
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.ct_summary import check_summary
+from gluon_liver.structures.class_names import same_classes
 
 from .results import Kind
 from .table import Cell, Notes, Printed, Table, as_text, data_statement, printed
 
 COLUMNS = ("Liver Cyst", "Hemangiomas", "HCCs")
 COLUMN_OF_CLASS = {"cyst": "Liver Cyst", "hemangioma": "Hemangiomas", "hcc": "HCCs"}
+ONE_CLASS = (
+    "With one class there is nothing to tell apart: top-1 says how often the best-scoring ROI of an annotated slice "
+    "lies on a lesion, which is detection and no classification."
+)
 
 
 class CategoryCounts(NamedTuple):
@@ -51,26 +56,56 @@ DENOMINATOR_WARNING = (
 )
 
 
+def has_papers_classes(classes: Iterable[str]) -> bool:
+    """Whether these are the classes of Table 4's columns, in whatever order."""
+    return same_classes(list(classes), list(COLUMN_OF_CLASS))
+
+
+def other_classes_note(classes: Sequence[str]) -> str:
+    """That a run's numbers do not compare with Table 4, and why."""
+    told = f"tells apart {len(classes)} classes" if len(classes) > 1 else "knows one class"
+    return (
+        f"Not comparable with Table 4: its columns are {', '.join(COLUMNS)}, and this run {told}: "
+        f"{', '.join(classes)}. How often a network is right depends on what it chooses among."
+    )
+
+
+def printed_table(row: Optional[str]) -> Table:
+    """Table 4 as printed: one row of it, or all where ``row`` is None."""
+    rows = [(name, *(cell.text for cell in cells.values())) for name, cells in TABLE4.items() if row in (None, name)]
+    return Table.of("Table 4 as printed: accuracy in %", ("", *COLUMNS), rows)
+
+
+def own_table(summary: Dict[str, Any]) -> Table:
+    """Top-1 accuracy of each of a run's own classes, in percent."""
+    check_summary(summary)
+    ours = ((name, summary["top1"][name]) for name in summary["boxes"])
+    rows = [(name, percent(entry), f"{entry['right']} / {entry['n']}") for name, entry in ours]
+    return Table.of("This run's own classes: top-1 accuracy in %", ("class", "top-1", "slices right / n"), rows)
+
+
 def comparison_table(summary: Dict[str, Any], *, row: Optional[str]) -> Table:
     """Our top-1 accuracy beside the printed row of Table 4, in percent.
 
     summary: of ct_summary. row: a key of TABLE4, or None for a configuration that is no row of it (only ours is
-    shown). Raises :class:`InputError` for an unknown row, and for what is no ct_summary.
+    shown, as for a run of other classes: :func:`own_table`). Raises :class:`InputError` for an unknown row, and for
+    what is no ct_summary.
     """
     check_summary(summary)
     if row is not None and row not in TABLE4:
         raise InputError(f"Table 4 has no row {row!r}; its rows are {', '.join(TABLE4)} (none: null)")
     classes = list(summary["boxes"])
+    if not has_papers_classes(classes):
+        return own_table(summary)
     ours = [summary["top1"][name] for name in classes]
     rows: List[Sequence[Union[str, Cell]]] = [
         ("this run, top-1", *(percent(entry) for entry in ours)),
         ("slices right / n", *(f"{entry['right']} / {entry['n']}" for entry in ours)),
     ]
     if row is not None:
-        paper = [TABLE4[row].get(COLUMN_OF_CLASS.get(name, "")) for name in classes]
-        rows.insert(0, ("paper, as printed", *(cell.text if cell else "-" for cell in paper)))
+        rows.insert(0, ("paper, as printed", *(TABLE4[row][COLUMN_OF_CLASS[name]].text for name in classes)))
     title = f"Table 4, row {row}: accuracy in %" if row else "Top-1 accuracy in % (no row of Table 4)"
-    return Table.of(title, ("", *(COLUMN_OF_CLASS.get(name, name) for name in classes)), rows)
+    return Table.of(title, ("", *(COLUMN_OF_CLASS[name] for name in classes)), rows)
 
 
 def detection_table(summary: Dict[str, Any]) -> Table:
@@ -78,7 +113,7 @@ def detection_table(summary: Dict[str, Any]) -> Table:
     check_summary(summary)
     settings = summary["settings"]
     rows: List[Sequence[Union[str, Cell]]] = []
-    for name in [*summary["boxes"], "all"]:
+    for name in _with_all(summary):
         mean, title = ("mean", "all (AP: mean)") if name == "all" else (name, name)
         counted = [summary[key][name] for key in ("precision", "recall")]
         cells = [percent(entry)._replace(counts=f"n {entry['n']}") for entry in counted]
@@ -92,7 +127,7 @@ def detection_table(summary: Dict[str, Any]) -> Table:
 def froc_table(summary: Dict[str, Any]) -> Table:
     """Sensitivity at each rate of false positives, in percent."""
     check_summary(summary)
-    names = [*summary["boxes"], "all"]
+    names = _with_all(summary)
     rows = [(rate, *(percent(summary["froc"][name][rate]) for name in names)) for rate in summary["froc"]["all"]]
     return Table.of("FROC: sensitivity in % at false positives an image", ("FP an image", *names), rows)
 
@@ -108,6 +143,11 @@ def summary_notes(summary: Dict[str, Any]) -> List[str]:
         "Top-1: over slices annotated with one class, how often the single best-scoring ROI overlaps a "
         f"lesion by IoU {settings['iou_threshold']:g} or more and names its class.",
     ]
+    classes = list(summary["boxes"])
+    notes += [ONE_CLASS] if len(classes) == 1 else []
+    without = [name for name in classes if summary["ap50"][name]["value"] is None]
+    if without and len(without) < len(classes):
+        notes.append(f"Mean AP is over the {len(classes) - len(without)} of {len(classes)} classes with a lesion here.")
     if mixed["n"]:
         right = f"{mixed['right']} / {mixed['n']} right, {percent(mixed)} %"
         notes.append(f"Slices annotated with several classes are counted apart: {right}.")
@@ -134,10 +174,13 @@ def table4_text(summary: Dict[str, Any], *, row: Optional[str], data_note: str, 
     summary: of ct_summary. row: of TABLE4, or None. data_note: what the data are. phantom: whether they are generated;
     the text then says what that is worth. Raises InputError for an unknown row, and for what is no ct_summary.
     """
+    others = row is not None and not has_papers_classes(summary["boxes"])
     return as_text(
+        *([printed_table(row)] if others else []),
         comparison_table(summary, row=row),
+        *([other_classes_note(list(summary["boxes"]))] if others else []),
         data_statement(data_note, phantom),
-        *([DENOMINATOR_WARNING] if row is not None else []),
+        *([DENOMINATOR_WARNING] if row is not None and not others else []),
         detection_table(summary),
         froc_table(summary),
         Notes(summary_notes(summary), bullet=""),
@@ -150,6 +193,11 @@ def percent(entry: Dict[str, Any]) -> Cell:
         return Cell("-")
     low, high = _percent(entry["low"]), _percent(entry["high"])
     return Cell(_percent(entry["value"]), "[no interval]" if entry["low"] is None else f"[{low}, {high}]")
+
+
+def _with_all(summary: Dict[str, Any]) -> List[str]:
+    """The classes, and "all" unless there is one class, which is all."""
+    return [*summary["boxes"], *(["all"] if len(summary["boxes"]) > 1 else [])]
 
 
 def _percent(value: Optional[float]) -> str:

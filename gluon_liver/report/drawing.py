@@ -8,17 +8,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gluon_liver.structures.detections import Boxes, Detections
 
+from .lettering import lettering
+
 Colour = Tuple[int, int, int]
 _Key = Tuple[str, Colour, Optional[bool]]  # of the legend: text, colour, whether its line is dashed (None: no line)
 
-# Told apart by colour-blind readers and bright enough for a dark slice; by class index.
-CLASS_COLOURS: Tuple[Colour, ...] = ((86, 180, 233), (240, 228, 66), (255, 120, 50), (0, 200, 140), (230, 140, 200))
+# Told apart by colour-blind readers too (a test computes what they see) and bright enough for a dark slice; by class
+# index, from the beginning again after the last.
+CLASS_COLOURS: Tuple[Colour, ...] = ((86, 180, 233), (240, 228, 66), (255, 120, 50), (105, 105, 255), (75, 255, 150))
+CLASS_COLOURS += ((180, 180, 165), (195, 105, 75), (240, 60, 180))
 GT_COLOUR: Colour = (255, 255, 255)
 _PLATE: Colour = (16, 16, 20)  # behind text
 _FAINT: Colour = (170, 170, 170)
@@ -54,17 +57,19 @@ def draw_overlay(
     *,
     truth: Optional[Boxes],
     classes: Sequence[str],
-    colours: Sequence[Colour] = CLASS_COLOURS,
+    colours: Optional[Sequence[Colour]] = None,
     scale: Optional[int] = None,
     legend: bool = True,
 ) -> np.ndarray:
     """Draw predictions (solid, class colour, label and score) and ground truth (dashed, white) over a picture.
 
     Outlines lie just outside the boxes. Text lies in the image and on no box; where a crowded image has no
-    such place near the box, the text goes to a line of the legend, with the box's position.
+    such place near the box, the text goes to a line of the legend, with the box's position. Names are those of
+    :func:`lettering`.
 
     picture: (H, W) grey or (H, W, 3) RGB uint8. detections: in pixels of picture; all are drawn, drop low scores first.
-    truth: None where nobody annotated the picture. classes, colours: by label. scale: whole enlargement factor; by
+    truth: None where nobody annotated the picture. classes, colours: by label, colours by default of
+    :func:`class_colours`. scale: whole enlargement factor; by
     default the smallest that makes the longer side 640 pixels or more. legend: a strip under the image with what the
     colours mean and texts that found no room in the image. Without it such texts lie in their boxes, and every drawing
     of a size has the same size.
@@ -78,14 +83,16 @@ def draw_overlay(
     height, width = picture.shape[0] * scale, picture.shape[1] * scale
     image = Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC).convert("RGB")
     line = max(1, round(max(width, height) / 320))
+    names, font_file = lettering(classes)
+    colours = class_colours(len(classes)) if colours is None else colours
     marks = [
         _Mark(_outline(box, scale, line, width, height), text, colour, dashed, f"x {box[0]:.0f}, y {box[1]:.0f}")
-        for box, text, colour, dashed in _boxes(detections, truth, classes, colours)
+        for box, text, colour, dashed in _boxes(detections, truth, names, colours)
     ]
     draw = ImageDraw.Draw(image)
     for mark in reversed(marks):  # dashes last: they stay visible on a prediction that fits exactly
         _draw_outline(draw, mark, line)
-    font = _font(max(11, round(max(width, height) / 45)))  # still legible at half size on a page
+    font = _font(font_file, max(11, round(max(width, height) / 45)))  # still legible at half size on a page
     sizes = [_text_size(font, mark.text) for mark in marks]
     places = place_labels([mark.outline for mark in marks], sizes, width, height)
     if not legend:
@@ -94,10 +101,15 @@ def draw_overlay(
     _draw_labels(draw, [(mark, place) for mark, place in zip(marks, places) if place is not None], font)
     if not legend:
         return np.array(image)
-    keys = _keys(detections, truth, classes, colours)
+    keys = _keys(detections, truth, names, colours)
     unplaced = [mark for mark, place in zip(marks, places) if place is None]
     keys += [(f"{mark.text} at {mark.where}", mark.colour, mark.dashed) for mark in unplaced]
     return np.concatenate([np.asarray(image), _legend(width, font, keys)])
+
+
+def class_colours(count: int) -> List[Colour]:
+    """Colours of so many classes, by label."""
+    return [CLASS_COLOURS[label % len(CLASS_COLOURS)] for label in range(count)]
 
 
 def place_labels(
@@ -148,7 +160,7 @@ def _boxes(
     for box, label in [] if truth is None else zip(truth.boxes, truth.labels):
         yield box, f"GT {classes[label]}", GT_COLOUR, True
     for box, label, score in zip(detections.boxes, detections.labels, detections.scores):
-        yield box, f"{classes[label]} {score:.2f}", colours[label % len(colours)], False
+        yield box, f"{classes[label]} {score:.2f}", colours[label], False
 
 
 def _inside(outline: Rect, size: Tuple[int, int], width: int, height: int) -> Rect:
@@ -196,7 +208,7 @@ def _nearest(rect: Rect, other: Rect) -> Tuple[int, int]:
 def _keys(
     detections: Detections, truth: Optional[Boxes], classes: Sequence[str], colours: Sequence[Colour]
 ) -> List[_Key]:
-    keys: List[_Key] = [(name, colours[label % len(colours)], False) for label, name in enumerate(classes)]
+    keys: List[_Key] = [(name, colours[label], False) for label, name in enumerate(classes)]
     if truth is not None:
         keys.append(("ground truth (GT)", GT_COLOUR, True))
     if not len(detections):
@@ -241,9 +253,8 @@ def _text_size(font: ImageFont.FreeTypeFont, text: str) -> Tuple[int, int]:
 
 
 @lru_cache(maxsize=4)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    # The font that matplotlib brings along: the same on every machine.
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
+def _font(file: Path, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(file), size)
 
 
 def save_png(path: Path, picture: np.ndarray) -> None:

@@ -9,15 +9,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from gluon_liver.metrics.froc import FP_RATES
 
-# Darker relatives of the overlay's colours: these stand on white. By class index; the pooled curve is black.
-CURVE_COLOURS = ("#0072B2", "#B8860B", "#D55E00", "#00845C", "#A0518C")
+from .lettering import lettering, plain_label
+
+# As the overlay's colours, but on white: told apart by colour-blind readers too. By class index; the pooled curve is
+# black.
+CURVE_COLOURS = ("#0072B2", "#CCA800", "#BE3E00", "#7800FF", "#878778", "#001E96", "#87B4D2", "#8769FF")
 POOLED_COLOUR = "#222222"
 US_CURVE_COLOURS = ("#0072B2", "#C8281E")  # the ultrasound paper's light blue and red, for white ground
+_MARKERS = "os^vDP"
 _LINE_STYLES = ("-", "--", "-.", ":")
+_LEGEND_MARGIN, _LEGEND_ROW = 0.6, 0.17  # inches
 _LEAST_FP = 1 / 16  # left end of the logarithmic FROC axis
 
 
@@ -54,14 +60,18 @@ def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
 def plot_froc(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:
     """Sensitivity over false positives an image, logarithmic, as steps; marks at the seven customary rates.
 
-    curves: ct_curves()["froc"]: {"all" and each class: {"fp", "sensitivity"}}; empty curves are named only.
+    curves: ct_curves()["froc"]: {"all" and each class: {"fp", "sensitivity"}}; empty curves are named only. The curve
+    of a class that is alone is that of all.
     """
     figure, axes = _figure()
-    for label, name in enumerate(sorted(curves, key=lambda name: name == "all")):
+    names = [name for name in curves if name != "all"]
+    shown = dict(zip(names, lettering(names).names))
+    pooled = [] if "all" not in curves or [curves[name] for name in names] == [curves["all"]] else ["all"]
+    for label, name in enumerate(names + pooled):
         fp, sensitivity = (np.asarray(curves[name][axis], dtype=float) for axis in ("fp", "sensitivity"))
-        style = _curve_style(name, label)
+        style = _curve_style(shown.get(name, name), label)
         if len(fp) == 0:
-            axes.plot([], [], **dict(style, label=f"{name}: undefined"))
+            axes.plot([], [], **dict(style, label=f"{style['label']}: undefined"))
             continue
         # Start at nothing found, and hold the last sensitivity to the right end.
         x = np.concatenate([[_LEAST_FP], np.maximum(fp, _LEAST_FP), [FP_RATES[-1]]])
@@ -73,34 +83,40 @@ def plot_froc(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:
     axes.xaxis.set_major_locator(FixedLocator(FP_RATES))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    return _png(figure, axes, "false positives an image", "sensitivity")
+    return _png(figure, axes, "false positives an image", "sensitivity", names)
 
 
 def plot_precision_recall(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:
     """Precision over recall, of ct_curves()["pr"]: {class: {"recall", "precision"}}; empty curves are named only."""
     figure, axes = _figure()
-    for label, (name, curve) in enumerate(curves.items()):
+    for label, (name, curve) in enumerate(zip(lettering(list(curves)).names, curves.values())):
         style = _curve_style(name, label)
         if len(curve["recall"]) == 0:
-            style["label"] = f"{name}: undefined"
+            style["label"] += ": undefined"
         marker = "o" if len(curve["recall"]) < 30 else ""
         axes.plot(curve["recall"], curve["precision"], marker=marker, markersize=3, **style)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05))
-    return _png(figure, axes, "recall", "precision")
+    return _png(figure, axes, "recall", "precision", list(curves))
 
 
-def plot_scene_sensitivity(scenes: Sequence[str], sensitivity: Mapping[str, Mapping[str, float]]) -> bytes:
+def plot_scene_sensitivity(
+    scenes: Sequence[str],
+    sensitivity: Mapping[str, Mapping[str, float]],
+    *,
+    colours: Sequence[str] = US_CURVE_COLOURS,
+) -> bytes:
     """A dot a scene and label over the number of the scene, and at the right mean and sample SD over scenes.
 
     scenes: all evaluated scenes, numbered from 1 in this order. sensitivity: {label: {scene: 0 to 1}}; a scene without
-    a box of the label is not in it.
+    a box of the label is not in it. colours: of the labels, by default the paper's for tumors and vessels.
     """
     figure, axes = _figure(width=10.0)
+    names = lettering(list(sensitivity)).names
     shift = min(0.3, 0.12 * len(sensitivity))  # labels side by side, not one on the other
     offsets = np.linspace(-shift, shift, len(sensitivity)) if len(sensitivity) > 1 else [0.0]
     room = 1 + 0.03 * len(scenes)  # between the scenes and the means
-    for label, (name, values) in enumerate(sensitivity.items()):
-        colour = US_CURVE_COLOURS[label % len(US_CURVE_COLOURS)]
+    for label, (name, values) in enumerate(zip(map(plain_label, names), sensitivity.values())):
+        colour, marker = colours[label % len(colours)], _MARKERS[label % len(_MARKERS)]
         if not values:
             axes.plot([], [], "o", color=colour, label=f"{name}: undefined")
             continue
@@ -109,20 +125,20 @@ def plot_scene_sensitivity(scenes: Sequence[str], sensitivity: Mapping[str, Mapp
         mean, sd = points.mean(), points.std(ddof=1) if len(points) > 1 else None
         text = f"{name}: {mean:.3f}" + (f" \u00b1 {sd:.3f}" if sd is not None else "") + f", {len(points)} scenes"
         axes.vlines(places, 0, points, color=colour, linewidth=1.0, alpha=0.45)
-        axes.plot(places, points, linestyle="", marker="os"[label % 2], markersize=4.5, color=colour, label=text)
+        axes.plot(places, points, linestyle="", marker=marker, markersize=4.5, color=colour, label=text)
         at = len(scenes) + room * (1 + 0.6 * label)
         axes.errorbar([at], [mean], yerr=sd, marker="D", markersize=6, color=colour, capsize=4, linewidth=1.6)
     axes.axvline(len(scenes) + 0.5 * (room + shift), color="#b8bec8", linewidth=0.8)
     axes.set(xlim=(0.3, len(scenes) + room * (1 + 0.6 * len(sensitivity))), ylim=(-0.04, 1.04))
     axes.xaxis.set_major_locator(FixedLocator(range(1, len(scenes) + 1, -(-len(scenes) // 30))))
-    return _png(figure, axes, "scene; at the right mean \u00b1 SD over scenes", "sensitivity")
+    return _png(figure, axes, "scene; at the right mean \u00b1 SD over scenes", "sensitivity", list(sensitivity))
 
 
 def _curve_style(name: str, label: int) -> Dict[str, Any]:
     if name == "all":
         return dict(color=POOLED_COLOUR, linewidth=2.2, linestyle="-", label="all classes")
     colour, style = CURVE_COLOURS[label % len(CURVE_COLOURS)], _LINE_STYLES[label % len(_LINE_STYLES)]
-    return dict(color=colour, linewidth=1.6, linestyle=style, label=name)
+    return dict(color=colour, linewidth=1.6, linestyle=style, label=plain_label(name))
 
 
 def _figure(width: float = 5.6) -> Tuple[Figure, Axes]:
@@ -135,13 +151,25 @@ def _figure(width: float = 5.6) -> Tuple[Figure, Axes]:
     return figure, axes
 
 
-def _png(figure: Figure, axes: Axes, xlabel: str, ylabel: str) -> bytes:
+def _png(figure: Figure, axes: Axes, xlabel: str, ylabel: str, names: Sequence[str] = ()) -> bytes:
+    """The figure with a legend above its axes, in a font that has the letters of ``names``."""
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    columns = min(5, max(1, len(axes.get_legend_handles_labels()[1])))
-    # Outside the axes: no curve can lie under it.
-    place: Dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "columnspacing": 1.2}
-    axes.legend(frameon=False, fontsize=8, ncol=columns, **place)
+    _add_legend(figure, axes, FontProperties(fname=str(lettering(names).font), size=8))
     figure.tight_layout()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})  # equal curves, equal bytes
     return buffer.getvalue()
+
+
+def _add_legend(figure: Figure, axes: Axes, font: FontProperties) -> None:
+    """Outside the axes, where no curve can lie under it: in as many columns as the figure has room for, and a figure
+    that is higher by further rows."""
+    entries = len(axes.get_legend_handles_labels()[1])
+    place: Dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "columnspacing": 1.2}
+    for columns in range(min(5, entries), 0, -1):
+        legend = axes.legend(frameon=False, prop=font, ncol=columns, **place)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width - _LEGEND_MARGIN * figure.dpi:
+            rows = -(-entries // columns)
+            width, height = figure.get_size_inches()
+            figure.set_size_inches(width, height + _LEGEND_ROW * (rows - 1))
+            return

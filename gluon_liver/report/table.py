@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from typing import Iterable, NamedTuple, Sequence, Tuple, Union
 
+_WIDEST = 130  # columns of a terminal that a table takes before it goes on below
 PHANTOM_WARNING = "phantom result: says nothing about patients"
 
 
@@ -45,10 +47,16 @@ class Table(NamedTuple):
         return cls(title, tuple(header), tuple(cells))
 
     def text(self) -> str:
-        lines = [self.header, *(tuple(map(str, row)) for row in self.rows)]
-        first, *others = (max(map(len, column)) for column in zip(*lines))
-        text = ["  ".join([line[0].ljust(first), *map(str.rjust, line[1:], others)]).rstrip() for line in lines]
-        return "\n".join([self.title, "", text[0], "-" * (first + sum(others) + 2 * len(others)), *text[1:]])
+        """Columns that find no room beside the others go on below, with the first column again."""
+        first, *others = zip(self.header, *(tuple(map(str, row)) for row in self.rows))
+        blocks, width = [[first]], _width_of(first)
+        for column in others:
+            width += 2 + _width_of(column)
+            if width > _WIDEST and len(blocks[-1]) > 1:
+                blocks.append([first])
+                width = _width_of(first) + 2 + _width_of(column)
+            blocks[-1].append(column)
+        return "\n\n".join([_wrap(self.title), *map(_aligned, blocks)])
 
 
 class Notes(NamedTuple):
@@ -72,6 +80,27 @@ def as_text(*blocks: Block) -> str:
 def data_statement(data_note: str, phantom: bool) -> str:
     """What the data are and, for phantoms, what that is worth."""
     return f"Data: {data_note}" + (f"\n{PHANTOM_WARNING}" if phantom else "")
+
+
+def _aligned(columns: Sequence[Sequence[str]]) -> str:
+    """The first column to the left, others to the right, and a line below the header."""
+    widths = [_width_of(column) for column in columns]
+    lines = []
+    for row in zip(*columns):
+        spaces = [" " * (width - columns_wide(cell)) for width, cell in zip(widths, row)]
+        cells = [row[0] + spaces[0], *(space + cell for space, cell in zip(spaces[1:], row[1:]))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
+
+
+def columns_wide(text: str) -> int:
+    """Columns of a terminal that a text takes: letters of East Asia take two, marks on other letters none."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
+
+
+def _width_of(column: Iterable[str]) -> int:
+    return max(map(columns_wide, column))
 
 
 def _wrap(text: str, bullet: str = "") -> str:

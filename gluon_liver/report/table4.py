@@ -10,9 +10,19 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Union
 from gluon_liver.errors import RunError
 from gluon_liver.files.json_records import read_record, read_yaml
 
-from .ct_tables import COLUMN_OF_CLASS, DENOMINATOR_WARNING, KIND, TABLE4, percent
+from .ct_tables import (
+    COLUMN_OF_CLASS,
+    DENOMINATOR_WARNING,
+    KIND,
+    ONE_CLASS,
+    TABLE4,
+    has_papers_classes,
+    other_classes_note,
+    percent,
+    printed_table,
+)
 from .results import REMEDY, read_results
-from .table import PHANTOM_WARNING, Cell, Table, as_text
+from .table import PHANTOM_WARNING, Block, Cell, Table, as_text
 
 
 class EvaluatedRun(NamedTuple):
@@ -70,15 +80,27 @@ def rows_text(runs: Sequence[EvaluatedRun]) -> str:
     sets = list(dict.fromkeys(run.data for run in runs))
     notes = "\n".join(sorted({f"Data: {run.results['data']['note']}" for run in runs}))
     phantom = [PHANTOM_WARNING] if any(run.results["data"]["phantom"] for run in runs) else []
-    return as_text(_table(runs, classes, sets), _legend(runs, len(sets)), DENOMINATOR_WARNING, notes, *phantom)
+    tables: List[Block] = [_table(runs, classes, sets), _legend(runs, len(sets))]
+    if not has_papers_classes(classes):
+        tables = [
+            printed_table(None),
+            other_classes_note(classes),
+            *tables,
+            *([ONE_CLASS] if len(classes) == 1 else []),
+        ]
+    return as_text(*tables, DENOMINATOR_WARNING, notes, *phantom)
 
 
 def _table(runs: Sequence[EvaluatedRun], classes: Sequence[str], sets: Sequence[str]) -> Table:
-    columns = [COLUMN_OF_CLASS.get(name, name) for name in classes]
+    """The runs by row: below the printed row, or where they are of other classes without it."""
+    papers = has_papers_classes(classes)
+    columns = [COLUMN_OF_CLASS[name] if papers else name for name in classes]
     rows: List[Sequence[Union[str, Cell]]] = []
     for row, printed in TABLE4.items():
-        cells = [printed.get(column) for column in columns]
-        rows.append([row, "paper", *(cell.text if cell else "-" for cell in cells), "", "", ""])
+        if papers:
+            rows.append([row, "paper", *(printed[column].text for column in columns), "", "", ""])
+        elif any(run.results["row"] == row for run in runs):
+            rows.append([row, "", *[""] * len(columns), "", "", ""])
         for run in [run for run in runs if run.results["row"] == row]:
             summary = run.results["summary"]
             name = f"{run.name}, seed {run.seed}" + (f", set {sets.index(run.data) + 1}" if len(sets) > 1 else "")
@@ -86,7 +108,7 @@ def _table(runs: Sequence[EvaluatedRun], classes: Sequence[str], sets: Sequence[
             ours = [percent(summary["top1"][one]) for one in classes]
             rows.append(["", name, *ours, *(percent(entry)._replace(interval="") for entry in overall)])
     header = ("row", "source", *columns, "AP50", "precision", "recall")
-    return Table.of("Table 4: accuracy in %", header, rows)
+    return Table.of("Table 4: accuracy in %" if papers else "These runs' own classes: accuracy in %", header, rows)
 
 
 def _settings(run: EvaluatedRun) -> Dict[str, Any]:
@@ -96,9 +118,11 @@ def _settings(run: EvaluatedRun) -> Dict[str, Any]:
 
 def _legend(runs: Sequence[EvaluatedRun], sets: int) -> str:
     settings = runs[0].results["summary"]["settings"]
-    text = (
-        "paper: as printed. Ours, in the same three columns: top-1, the share of annotated slices whose best ROI is "
-        f"right, [low, high] {100 * settings['confidence']:g} % {settings['interval']}. AP50: mean over classes; "
+    papers = has_papers_classes(runs[0].results["classes"])
+    text = "paper: as printed. Ours, in the same three columns" if papers else "By class"
+    text += (
+        ": top-1, the share of annotated slices whose best ROI is right, [low, high] "
+        f"{100 * settings['confidence']:g} % {settings['interval']}. AP50: mean over classes; "
         f"precision and recall: all classes, score {settings['score_threshold']:g}, IoU {settings['iou_threshold']:g}."
     )
     text += " Ours are at " + "; ".join(sorted({run.network for run in runs})) + "."

@@ -11,7 +11,7 @@ from gluon_liver.metrics.us_summary import sensitivities
 
 from . import us_tables
 from .results import read_results
-from .table import Notes, Table, as_text, data_statement
+from .table import Block, Notes, Table, as_text, data_statement
 
 
 class EvaluatedUsRun(NamedTuple):
@@ -80,7 +80,12 @@ def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
         "which scenes of one patient are not."
     )
     data = list(dict.fromkeys(run["data"]["note"] for run in (a, b)))
+    printed: List[Block] = []
+    if not us_tables.has_papers_classes(tests):
+        printed = [one(a["summary"], model=a["model"]) for one in (us_tables.table1, us_tables.table2)]
+        printed.append(us_tables.other_classes_note(list(tests)))
     return as_text(
+        *printed,
         _ap_table(a["summary"], b["summary"], columns),
         _sensitivity_table(a, b, tests, columns),
         "\n".join(legend),
@@ -90,7 +95,12 @@ def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
 
 
 def _ap_table(a: Dict[str, Any], b: Dict[str, Any], columns: Sequence[str]) -> Table:
-    rows = []
+    rows: List[Tuple[str, ...]] = []
+    if not us_tables.has_papers_classes(a["boxes"]):
+        for row, key in us_tables.AP_ROWS.items():
+            ours = [a[key]["mean"], b[key]["mean"]]
+            rows.append((row, *(us_tables.decimals(value) for value in ours), _difference(*ours)))
+        return Table.of("Average precision over the runs' own classes", ("", "A", "B", "A - B"), rows)
     for row, key in us_tables.AP_ROWS.items():
         paper = [us_tables.TABLE1[row][column] for column in columns]
         ours = [a[key]["mean"], b[key]["mean"]]
@@ -104,8 +114,9 @@ def _sensitivity_table(
     a: Dict[str, Any], b: Dict[str, Any], tests: Dict[str, PairedTest], columns: Sequence[str]
 ) -> Table:
     rows: List[Tuple[str, ...]] = []
+    papers = us_tables.has_papers_classes(tests)
     for name, test in tests.items():
-        paper = us_tables.TABLE2.get(us_tables.label_of(name))
+        paper = us_tables.TABLE2[us_tables.label_of(name)] if papers else None
         if paper:
             one, other = (paper.sensitivity[column] for column in columns)
             texts = [one.text, other.text, _difference(one.mean, other.mean), paper.p.text, paper.t.text, "30"]
@@ -115,9 +126,10 @@ def _sensitivity_table(
         texts += [_difference(test.difference, 0.0), p_text, us_tables.decimals(test.t), str(test.n)]
         rows.append((f"{us_tables.label_of(name)}, A and B", *texts))
     # two runs of one model are not the paper's two columns
-    letters = ("A", "B") if a["model"] == b["model"] else (f"{columns[0]} / A", f"{columns[1]} / B")
+    letters = ("A", "B") if a["model"] == b["model"] or not papers else (f"{columns[0]} / A", f"{columns[1]} / B")
     header = ("Label", *letters, "difference", "P value", "t-value", "scenes")
-    return Table.of(f"{us_tables.TITLE2}, and paired t-test", header, rows)
+    title = us_tables.TITLE2 if papers else "The runs' own classes: mean sensitivity per scene, \u00b1 SD over scenes"
+    return Table.of(f"{title}, and paired t-test", header, rows)
 
 
 def _difference(one: Optional[float], other: Optional[float]) -> str:

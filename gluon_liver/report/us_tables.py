@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Union
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.us_summary import check_us_summary
+from gluon_liver.structures.class_names import same_classes
 
 from .results import Kind
-from .table import Cell, Notes, Printed, Table, as_text, data_statement, printed
+from .table import Block, Cell, Notes, Printed, Table, as_text, data_statement, printed
 
 COLUMNS = PROPOSED, BASELINE = "Our model", "Faster R-CNN"
 COLUMN_OF_MODEL = {"us-flow": PROPOSED, "us-faster-rcnn": BASELINE}
@@ -91,35 +92,64 @@ SPLIT_NOTES = {
 }
 
 
+def has_papers_classes(classes: Iterable[str]) -> bool:
+    """Whether these are the labels of Table 2, in whatever order."""
+    return same_classes(list(classes), list(LABEL_OF_CLASS))
+
+
+def other_classes_note(classes: Sequence[str]) -> str:
+    """That numbers of these classes do not compare with the paper's, and why."""
+    what = f"one class, {classes[0]}" if len(classes) == 1 else f"{len(classes)} classes: {', '.join(classes)}"
+    return (
+        f"Not comparable with the paper's tables: they are of tumors and blood vessels, and here is {what}. Its mean "
+        "AP is over other classes, and its sensitivities are of other things."
+    )
+
+
 def table1(summary: Dict[str, Any], *, model: str) -> Table:
-    """Mean AP, AP50 and AP75 over labels: both printed columns and this run's. Raises InputError as us_text."""
+    """Mean AP, AP50 and AP75 over labels: both printed columns and this run's. Raises InputError as us_text.
+
+    A run of other classes is not comparable: its column stands in :func:`own_table`.
+    """
     _check(summary, model)
+    papers = has_papers_classes(summary["boxes"])
     rows = [
-        (row, *(cell.text for cell in TABLE1[row].values()), decimals(summary[key]["mean"]))
+        (row, *(cell.text for cell in TABLE1[row].values()), *([decimals(summary[key]["mean"])] if papers else []))
         for row, key in AP_ROWS.items()
     ]
-    header = ("", *(f"paper: {column}" for column in COLUMNS), f"this run: {model}")
-    return Table.of(TITLE1, header, rows)
+    header = ("", *(f"paper: {column}" for column in COLUMNS), *([f"this run: {model}"] if papers else []))
+    return Table.of(TITLE1 if papers else f"{TITLE1}, as printed", header, rows)
 
 
 def table2(summary: Dict[str, Any], *, model: str) -> Table:
-    """Mean sensitivity a scene ± SD by label: both printed columns, their t-test, and this run's."""
+    """Mean sensitivity a scene ± SD by label: both printed columns, their t-test, and this run's as in table1."""
     _check(summary, model)
+    papers = has_papers_classes(summary["boxes"])
     rows = []
-    for name in summary["boxes"]:
-        paper, ours = TABLE2.get(label_of(name)), summary["sensitivity"][name]
-        texts = [*(one.text for one in paper.sensitivity.values()), paper.p.text, paper.t.text] if paper else ["-"] * 4
-        rows.append((label_of(name), *texts, mean_sd(ours), str(ours["n"])))
-    columns = (f"paper: {column}" for column in COLUMNS)
-    header = ("Label", *columns, "P value", "t-value", f"this run: {model}", "scenes")
-    return Table.of(TITLE2, header, rows)
+    for name in summary["boxes"] if papers else LABEL_OF_CLASS:
+        paper = TABLE2[label_of(name)]
+        texts = [*(one.text for one in paper.sensitivity.values()), paper.p.text, paper.t.text]
+        ours = summary["sensitivity"][name] if papers else None
+        rows.append((label_of(name), *texts, *([mean_sd(ours), str(ours["n"])] if ours else [])))
+    header = ("Label", *(f"paper: {column}" for column in COLUMNS), "P value", "t-value")
+    header += (f"this run: {model}", "scenes") if papers else ()
+    return Table.of(TITLE2 if papers else f"{TITLE2}, as printed", header, rows)
+
+
+def own_table(summary: Dict[str, Any]) -> Table:
+    """Mean sensitivity a scene ± SD of each class of a run of other classes than the paper's."""
+    check_us_summary(summary)
+    ours = ((name, summary["sensitivity"][name]) for name in summary["boxes"])
+    rows = [(name, mean_sd(entry), str(entry["n"])) for name, entry in ours]
+    title = "This run's own classes: mean sensitivity per scene, \u00b1 SD over scenes"
+    return Table.of(title, ("class", "sensitivity", "scenes"), rows)
 
 
 def label_table(summary: Dict[str, Any]) -> Table:
     """Average precision and boxes by label, which the paper does not print."""
     check_us_summary(summary)
     rows = []
-    for name in [*summary["boxes"], "mean"]:
+    for name in [*summary["boxes"], *(["mean"] if len(summary["boxes"]) > 1 else [])]:
         boxes = summary["boxes"].get(name, sum(summary["boxes"].values()))
         values = (decimals(summary[key][name]) for key in AP_ROWS.values())
         rows.append((label_of(name) if name != "mean" else "mean (boxes: all)", *values, str(boxes)))
@@ -192,10 +222,14 @@ def us_text(
     if split_by is not None and split_by not in SPLIT_NOTES:
         raise InputError(f"split_by is {split_by!r}; it is one of {', '.join(SPLIT_NOTES)}")
     beside = f'This run is {model}, {"the" if model == "us-flow" else "the baseline"} "{COLUMN_OF_MODEL.get(model)}"'
+    printed_and_ours = table1(summary, model=model), table2(summary, model=model)
+    own: List[Block] = []
+    if not has_papers_classes(summary["boxes"]):
+        own = [other_classes_note(list(summary["boxes"])), own_table(summary)]
     return as_text(
-        table1(summary, model=model),
-        table2(summary, model=model),
+        *printed_and_ours,
         f"{beside} of the paper's tables.",
+        *own,
         data_statement(data_note, phantom),
         label_table(summary),
         Notes([*us_notes(summary, counted=counted, split_by=split_by), *PAPER_NOTES]),

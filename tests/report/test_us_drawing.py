@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gluon_liver.errors import InputError
-from gluon_liver.report.drawing import GT_COLOUR
-from gluon_liver.report.us_drawing import US_COLOURS, draw_us
+from gluon_liver.report.drawing import CLASS_COLOURS, GT_COLOUR
+from gluon_liver.report.us_drawing import BESIDE, US_COLOURS, draw_us, us_colours
 from gluon_liver.structures.detections import NOTHING
 from tests.report.conftest import detections
 
@@ -62,6 +61,10 @@ def test_the_frame_is_not_changed():
     assert (frame == FRAME).all()
 
 
-def test_other_classes_are_refused():
-    with pytest.raises(InputError, match="class 'cyst' has no colour"):
-        draw_us(FRAME, NOTHING, ("cyst",))
+def test_other_classes_have_colours_of_their_own():
+    three = us_colours(("vessel", "gallbladder", "tumor"))
+    assert (three[0], three[2]) == (VESSEL, TUMOR) and three[1] in BESIDE
+    assert us_colours(("cyst",)) == [CLASS_COLOURS[0]]
+    image = draw_us(FRAME, detections([(100, 120, 180, 200)], [1], [0.9]), ("tumor", "gallbladder"), scale=1)
+    assert has(image[:400], BESIDE[0]).any()
+    assert len(us_colours([f"class {number}" for number in range(30)])) == 30
