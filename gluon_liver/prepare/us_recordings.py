@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import os
-import unicodedata
 from collections import defaultdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Dict, Iterable, List, Mapping, Sequence
 
 from gluon_liver.data.us_labels import SourceLabel
 from gluon_liver.errors import AnnotationError, InputError
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS
+
+from .file_names import match_names, path_parts
 
 
 def list_recordings(source: Path) -> Dict[str, str]:
@@ -59,17 +60,17 @@ def match_recordings(
 ) -> Dict[str, List[SourceLabel]]:
     """Recording -> its images by frame.
 
-    Names are compared in one Unicode form (macOS stores letters and accents apart), with or without the ending, and
-    where that names none in lower case. Raises AnnotationError where 'video' names no recording or more than one, and
-    where an image is labelled both by itself and as a frame of its folder.
+    Names are matched as those of label tools are, see :func:`match_names`; a name that is there to the letter means
+    itself. Raises AnnotationError where 'video' names no recording or more than one, and where an image is labelled by
+    itself and as a frame of its folder.
     """
     names = list(recordings)
-    ways = [{name: [name] for name in names}, *(_by(names, stem, lower) for lower in (False, True) for stem in _STEM)]
+    videos = list(dict.fromkeys(image.video for image in images))
+    places = dict(zip(videos, match_names(videos, names).candidates))
     matched: Dict[str, Dict[int, SourceLabel]] = defaultdict(dict)
     for image in images:
-        wanted = _form(image.video)
-        keys = [image.video, wanted, wanted, wanted.lower(), wanted.lower()]
-        candidates = next((way[key] for way, key in zip(ways, keys) if key in way), [])
+        wanted = image.video
+        candidates = [wanted] if wanted in recordings else [names[place] for place in places[wanted]]
         if len(candidates) != 1:
             raise AnnotationError(f"{path}: image {image.image_id}: {_no_match(wanted, candidates, names)}")
         frames = matched[candidates[0]]
@@ -89,22 +90,6 @@ def match_recordings(
     return {name: [frames[index] for index in sorted(frames)] for name, frames in matched.items()}
 
 
-_STEM = (False, True)  # with the ending, then without
-
-
-def _by(names: Iterable[str], stem: bool, lower: bool) -> Dict[str, List[str]]:
-    """Name in another form -> the recordings that have it."""
-    result: Dict[str, List[str]] = defaultdict(list)
-    for name in names:
-        form = PurePosixPath(_form(name)).with_suffix("").as_posix() if stem else _form(name)
-        result[form.lower() if lower else form].append(name)
-    return result
-
-
-def _form(name: str) -> str:
-    return unicodedata.normalize("NFC", PurePosixPath(name.replace("\\", "/")).as_posix())
-
-
 def _no_match(wanted: str, candidates: Sequence[str], names: Sequence[str]) -> str:
     if candidates:
         return (
@@ -112,8 +97,9 @@ def _no_match(wanted: str, candidates: Sequence[str], names: Sequence[str]) -> s
             "imported folder with its ending"
         )
     # names may hold those of patients: one is quoted only where it is almost what the label file says
-    near = difflib.get_close_matches(wanted, [_form(name) for name in names], n=1)
-    nearest = f" (it is {wanted!r}, the nearest is {near[0]!r})" if near else ""
+    forms = {"/".join(path_parts(name)): name for name in names}
+    near = difflib.get_close_matches("/".join(path_parts(wanted)), forms, n=1)
+    nearest = f" (it is {wanted!r}, the nearest is {forms[near[0]]!r})" if near else ""
     return (
         f"key 'video' names no recording of the {len(names)} given{nearest}; it must be the path below the imported "
         "folder, with or without its ending"
