@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Tuple
 
@@ -88,12 +89,26 @@ def check(args: argparse.Namespace, name: str, limit: Limit) -> None:
 
 
 def open_run(args: argparse.Namespace) -> Tuple[Run, Dataset]:
-    """``--run`` and the data of ``--data``, the run's own by default."""
+    """``--run`` and the data of ``--data``, the run's own by default. Raises DatasetError where these are gone."""
     from gluon_liver.data.open import open_dataset
+    from gluon_liver.errors import DatasetError
     from gluon_liver.runs.run import Run
 
     run = Run.open(args.run)
-    return run, open_dataset(run.data_folder if args.data is None else args.data)
+    if args.data is None and not (run.data_folder / "dataset.json").is_file():
+        where = f"{run.folder} was trained on {run.data_folder}, where no prepared data are now"
+        raise DatasetError(f"{where}: the run or the data were moved; say where the data are with --data DIR")
+    dataset = open_dataset(run.data_folder if args.data is None else args.data)
+    tell_changed_labels(dataset)
+    return run, dataset
+
+
+def tell_changed_labels(dataset: Dataset) -> None:
+    """Say on stderr where labels.json was edited after the import, and how that is accepted."""
+    changed = dataset.changed_labels()
+    if changed:
+        accept = f"`python -m gluon_liver doctor --data {dataset.folder} --accept-labels`"
+        print(f"note: {dataset.folder}: {changed}; if that is meant, {accept} says so", file=sys.stderr)
 
 
 def replicates(args: argparse.Namespace, run: Run) -> int:

@@ -7,7 +7,7 @@ import argparse
 from gluon_liver.config.load import config_names, load_config
 from gluon_liver.files.typed import at_least
 
-from .options import add_flag, add_options, add_path, check, chosen
+from .options import add_flag, add_options, add_path, check, chosen, tell_changed_labels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--amp", "mixed precision, on GPUs alone")
     text = "go on with RUN from a checkpoint; auto takes the newest intact one, and starts RUN if there is none"
     parser.add_argument("--resume", metavar="auto|CHECKPOINT", help=text)
+    text = "with --resume, go on though labels or volumes of the training patients have changed; the log says so"
+    add_flag(parser, "--changed-data", text)
     add_options(parser, "--no-lock")
 
 
@@ -60,8 +62,12 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--pretrained-hu says what --pretrained FILE takes: give both")
     hu = tuple(args.pretrained_hu) if args.pretrained_hu else None
     pretrained = Pretrained(args.pretrained, hu) if args.pretrained else None
-    options = chosen(args, "steps", "flow", "resume")
-    finished = train(config, open_dataset(args.data), args.out, pretrained=pretrained, **options)
+    if args.changed_data and not args.resume:
+        raise InputError("--changed-data is for going on with a run: give --resume too")
+    dataset = open_dataset(args.data)
+    tell_changed_labels(dataset)
+    options = chosen(args, "steps", "flow", "resume", "changed_data")
+    finished = train(config, dataset, args.out, pretrained=pretrained, **options)
     if finished is not None:
         print(f"run: {finished.folder}")
     return 0

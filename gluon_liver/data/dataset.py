@@ -6,7 +6,7 @@ A third task adds a subclass of :class:`Dataset` and a loader of its labelled im
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Dict, Generic, List, Mapping, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
@@ -16,12 +16,13 @@ import numpy as np
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, DatasetError, SplitError
 from gluon_liver.files.json_records import read_json, read_record
-from gluon_liver.files.typed import Rules
+from gluon_liver.files.typed import Rules, limited
 from gluon_liver.structures.class_names import why_no_classes
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult
 
 from .coco import Label
+from .digests import SHA256, StoredFile, digest_files, digest_labels
 from .splits import Splits, load_splits
 
 FORMAT = 1  # of dataset.json
@@ -50,12 +51,18 @@ class CaseInfo:
 
 @dataclass(frozen=True)
 class Description:
-    """What dataset.json says of data of any task, beside their cases."""
+    """What dataset.json says of data of any task, beside their cases.
+
+    labels_sha256: of :meth:`Dataset.labels_digest` at the import. pixels: the stored file of each case. Both are not
+    known of data that an older version imported.
+    """
 
     kind: str
     format: int
     classes: Tuple[str, ...]
     phantom: bool = False
+    labels_sha256: Optional[str] = limited(None, SHA256)
+    pixels: Dict[str, StoredFile] = field(default_factory=dict)
 
     def rules(self) -> Rules:
         """That the classes have names which tell them apart."""
@@ -87,6 +94,8 @@ class Dataset(abc.ABC, Generic[L, C]):
     labels: all labelled images, those of a case together with rising places.
     split_by: what no two splits share: "patient", or what a task has below it.
     phantom: a case of it or more shows a phantom, so results on it say nothing about patients.
+    recorded_labels: :meth:`labels_digest` at the import, None where it is not known.
+    pixels: size and SHA-256 of each case's file of pixels at the import, where they are known.
     """
 
     task: ClassVar[str]
@@ -106,6 +115,8 @@ class Dataset(abc.ABC, Generic[L, C]):
     splits: Splits
     split_by: str
     phantom: bool
+    recorded_labels: Optional[str]
+    pixels: Mapping[str, StoredFile]
 
     @classmethod
     def open(cls: Type[D], folder: Union[str, Path], *, read: Optional[Tuple[Description, Any]] = None) -> D:
@@ -126,14 +137,24 @@ class Dataset(abc.ABC, Generic[L, C]):
                     raise DatasetError(f"{folder}: studies/{info.case}/{name} is missing; import the data again")
         splits = load_splits(str(folder / "splits.json"))
         labels = cls._read_labels(folder / "labels.json", shared.classes, cases)
-        dataset = cls(folder, shared.classes, cases, labels, splits, phantom=shared.phantom, **own)
+        own.update(phantom=shared.phantom, recorded_labels=shared.labels_sha256, pixels=shared.pixels)
+        dataset = cls(folder, shared.classes, cases, labels, splits, **own)
         dataset._check_labels()
         known: Set[str] = set().union(*(dataset.units_of(info) for info in cases))
         unknown = sorted(set(splits.train + splits.val + splits.test) - known)
         if unknown:
             names = ", ".join(unknown[:5])
             raise SplitError(f"{folder}/splits.json names what is no {dataset.split_by} of the data: {names}")
+        dataset._check_sizes()
         return dataset
+
+    def _check_sizes(self) -> None:
+        """Raise DatasetError where a file of pixels has not the size that the import wrote."""
+        for case, stored in self.pixels.items():
+            path = self.folder / "studies" / case / self.files[0]
+            if case in self._info_of and path.stat().st_size != stored.bytes:
+                written = f"{path.stat().st_size} bytes, dataset.json says {stored.bytes}: it was cut off or replaced"
+                raise DatasetError(f"{path} has {written}; import the data again")
 
     @classmethod
     @abc.abstractmethod
@@ -187,6 +208,24 @@ class Dataset(abc.ABC, Generic[L, C]):
         if case not in self._info_of:
             raise DatasetError(f"{self.folder} has no case {case!r}")
         return self._info_of[case]
+
+    # what the data are
+
+    def digests(self, split_name: Optional[str] = None) -> Dict[str, Optional[str]]:
+        """SHA-256 (hex) of ``labels`` and ``volumes``, of all or of a split; None for what is not known."""
+        labels = self.labels if split_name is None else self.labels_of(split_name)
+        infos = self.cases if split_name is None else self._infos_of(split_name)
+        fingerprints = {info.case: info.fingerprint for info in self.cases}
+        return {
+            "labels": digest_labels(labels, self.classes, fingerprints),
+            "volumes": digest_files(self.pixels.get(info.case) for info in infos),
+        }
+
+    def changed_labels(self) -> str:
+        """A sentence where labels.json says something else than at the import, "" where not or that is not known."""
+        if self.recorded_labels in (None, self.digests()["labels"]):
+            return ""
+        return "labels.json was changed after the import"
 
     # what a run was trained on
 

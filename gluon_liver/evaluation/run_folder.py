@@ -12,12 +12,13 @@ import mxnet as mx
 
 from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
+from gluon_liver.data.digests import differences
 from gluon_liver.errors import DatasetError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.lock import file_lock
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.runs.checkpoint import read_best
-from gluon_liver.runs.run import Run
+from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests
 from gluon_liver.structures.image_result import detections_json
 
 from .overlays import write_overlays
@@ -53,7 +54,7 @@ def evaluate(
         own = task.record(scored)
         results_json = dict(format=1, kind=dataset.task, split=split, checkpoint=checkpoint, **own)
         results_json.update(classes=list(dataset.classes), summary=summary, overlays=overlays)
-        results_json["data"] = dict(phantom=dataset.phantom, note=note, **own["data"])
+        results_json["data"] = dict(phantom=dataset.phantom, note=note, digests=dataset.digests(split), **own["data"])
         write_json(folder / "detections.json", detections_json(results))
         write_json(folder / "results.json", results_json)
         text = task.text(scored, summary)
@@ -81,12 +82,22 @@ def run_note(run: Run, dataset: Dataset, split: str) -> str:
     if best is not None:
         favoured = ", which is scored here: the choice favours it" if best.split == split else ""
         notes.append(f"the best epoch of the run by COCO mAP on the {best.split} split{favoured}")
+    if dataset.changed_labels():
+        notes.append(dataset.changed_labels())
+    if _trained_on_other_labels(run, dataset):
+        notes.append("the labels of the training patients have changed since the run was trained")
     if run.imported():
         notes.append("the weights were imported: that no scored patient trained them is the word of who imported them")
     done, planned, ended = run.progress()
     if not ended:
         notes.append(f"the run is unfinished: {done} of {planned} steps")
     return "; ".join(notes)
+
+
+def _trained_on_other_labels(run: Run, dataset: Dataset) -> bool:
+    """Whether the data hold the studies that the run was trained on, with other labels than it was trained on."""
+    same = run.environment["training_studies"] == dataset.training_record()["training_studies"]
+    return same and TRAINING + "labels" in differences(run.environment.get(DIGESTS), data_digests(dataset))
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from gluon_liver.data.dataset import FORMAT
 from gluon_liver.data.splits import make_splits
 from gluon_liver.data.study import fingerprint
 from gluon_liver.errors import InputError
+from gluon_liver.files.digest import digest
 from gluon_liver.files.output_folder import check_output, why_not_written
 from gluon_liver.readers.dicom.volume import Volume, scan_folder
 
@@ -135,6 +136,7 @@ def _import_study(result: StudyResult, log: CTImportLog, folder: Path, regrid: b
                 "tilt_undone": bool(volume.source_shift.any()),
             }
     study.save(folder / result.case)
+    result.stored = digest(folder / result.case / CTDataset.files[0])
     result.taken, result.slices = True, study.hu.shape[1]
     result.fingerprint = fingerprint(study.hu[study.reference_index])
     result.phantom = any(choice.taken[phase].phantom for phase in volumes)
@@ -158,6 +160,7 @@ def _write_data(
         "classes": list(classes),
         "phantom": any(one.phantom for one in taken),
         "studies": [fields_of(one, "case patient slices fingerprint") for one in taken],
+        "pixels": {one.case: one.stored for one in taken},
     }
     write_records(temporary, splits, report, description)
     return report

@@ -36,6 +36,7 @@ class StudyResult:
     taken: bool = False
     slices: int = 0
     fingerprint: str = ""
+    stored: Dict[str, Any] = field(default_factory=dict)
     phantom: bool = False
     phases: Dict[str, Dict[str, Any]] = field(default_factory=dict)
 

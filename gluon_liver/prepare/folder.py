@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
+from gluon_liver.data.open import open_dataset
 from gluon_liver.data.splits import Splits, save_splits
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json
@@ -28,7 +29,12 @@ def prepared_folder(out: Path, source: Path, *, overwrite: bool) -> Iterator[Pat
 
 
 def write_records(folder: Path, splits: Splits, report: Dict[str, Any], description: Dict[str, Any]) -> None:
-    """Write splits.json, import-report.json and dataset.json."""
+    """Write splits.json, import-report.json and dataset.json, which gets the digest of labels.json.
+
+    What was written is opened for that, as training will open it. Raises as :meth:`Dataset.open`.
+    """
     save_splits(splits, str(folder / "splits.json"))
     for name, record in (("import-report.json", report), ("dataset.json", description)):
         write_json(folder / name, record)
+    labels = open_dataset(folder).digests()["labels"]
+    write_json(folder / "dataset.json", {**description, "labels_sha256": labels})

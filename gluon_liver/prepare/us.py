@@ -17,6 +17,7 @@ from gluon_liver.data.splits import Splits, make_splits
 from gluon_liver.data.us_dataset import SPLIT_BY, USDataset
 from gluon_liver.data.us_labels import USLabel, load_source_labels, scenes_of
 from gluon_liver.errors import AnnotationError, InputError, SplitError
+from gluon_liver.files.digest import digest
 from gluon_liver.files.output_folder import check_output
 from gluon_liver.readers.dicom.series import Rejection
 from gluon_liver.readers.frames import read_frames
@@ -146,6 +147,7 @@ def _store(source: FrameSource, result: RecordingResult, path: str, log: USImpor
     folder = out / "studies" / result.case
     folder.mkdir(parents=True)
     _write_frames(source, result, path, folder / "frames.npy")
+    result.stored = digest(folder / "frames.npy")
     result.notes = list(source.notes)
     _place_labels(source.region, result, log)
 
@@ -153,7 +155,7 @@ def _store(source: FrameSource, result: RecordingResult, path: str, log: USImpor
 def _write_frames(source: FrameSource, result: RecordingResult, path: str, target: Path) -> None:
     """Stream the wanted frames to an .npy file: a long recording need not fit into memory."""
     wanted = {image.frame for image in result.images}
-    digest, seen = hashlib.sha256(), 0
+    content_hash, seen = hashlib.sha256(), 0
     header = dict(descr="|u1", fortran_order=False, shape=(len(wanted), result.height, result.width, 3))
     with open(target, "wb") as stream:
         np.lib.format.write_array_header_1_0(stream, header)
@@ -161,7 +163,7 @@ def _write_frames(source: FrameSource, result: RecordingResult, path: str, targe
             seen = index + 1
             if index in wanted:
                 content = np.ascontiguousarray(frame).tobytes()
-                digest.update(content)
+                content_hash.update(content)
                 stream.write(content)
                 if index == result.images[-1].frame:
                     break
@@ -172,7 +174,7 @@ def _write_frames(source: FrameSource, result: RecordingResult, path: str, targe
             f"{path}: image {missing.image_id}: key 'frame' is {missing.frame}; its recording ({result.name}) has "
             f"{seen} frames, counted from 0{why}"
         )
-    result.fingerprint = digest.hexdigest()
+    result.fingerprint = content_hash.hexdigest()
 
 
 def _place_labels(region: Box, result: RecordingResult, log: USImportLog) -> None:
@@ -198,6 +200,7 @@ def _write_data(log: USImportLog, temporary: Path, splits: Splits, split_by: str
         "split_by": split_by,
         "phantom": any(one.phantom for one in log.taken),
         "studies": [fields_of(one, "case patient frames height width fingerprint") for one in log.taken],
+        "pixels": {one.case: one.stored for one in log.taken},
     }
     write_records(temporary, splits, report, description)
     return report

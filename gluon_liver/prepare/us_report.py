@@ -48,6 +48,7 @@ class RecordingResult:
     height: int = 0
     width: int = 0
     fingerprint: str = ""
+    stored: Dict[str, Any] = field(default_factory=dict)
     phantom: bool = False
     named_patient: bool = False
     scene_names: List[str] = field(default_factory=list)

@@ -21,7 +21,7 @@ from .ct_tables import (
     percent,
     printed_table,
 )
-from .results import REMEDY, read_results
+from .results import REMEDY, read_results, scored_labels
 from .table import PHANTOM_WARNING, Block, Cell, Table, as_text
 
 
@@ -33,6 +33,11 @@ class EvaluatedRun(NamedTuple):
     data: str
     network: str
     results: Dict[str, Any]
+
+    @property
+    def labels(self) -> str:
+        """Digest of what it was scored on, "" where an older version evaluated it."""
+        return scored_labels(self.results)
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,10 @@ def rows_text(runs: Sequence[EvaluatedRun]) -> str:
         if run.results["classes"] != classes:
             raise RunError(f"{run.name}: has the classes {run.results['classes']}, the first run has {classes}")
     sets = list(dict.fromkeys(run.data for run in runs))
+    labels = list(dict.fromkeys(run.labels for run in runs))
     notes = "\n".join(sorted({f"Data: {run.results['data']['note']}" for run in runs}))
     phantom = [PHANTOM_WARNING] if any(run.results["data"]["phantom"] for run in runs) else []
-    tables: List[Block] = [_table(runs, classes, sets), _legend(runs, len(sets))]
+    tables: List[Block] = [_table(runs, classes, sets, labels), _legend(runs, len(sets)), *_labels_note(labels)]
     if not has_papers_classes(classes):
         tables = [
             printed_table(None),
@@ -91,7 +97,7 @@ def rows_text(runs: Sequence[EvaluatedRun]) -> str:
     return as_text(*tables, DENOMINATOR_WARNING, notes, *phantom)
 
 
-def _table(runs: Sequence[EvaluatedRun], classes: Sequence[str], sets: Sequence[str]) -> Table:
+def _table(runs: Sequence[EvaluatedRun], classes: Sequence[str], sets: Sequence[str], labels: Sequence[str]) -> Table:
     """The runs by row: below the printed row, or where they are of other classes without it."""
     papers = has_papers_classes(classes)
     columns = [COLUMN_OF_CLASS[name] if papers else name for name in classes]
@@ -104,11 +110,27 @@ def _table(runs: Sequence[EvaluatedRun], classes: Sequence[str], sets: Sequence[
         for run in [run for run in runs if run.results["row"] == row]:
             summary = run.results["summary"]
             name = f"{run.name}, seed {run.seed}" + (f", set {sets.index(run.data) + 1}" if len(sets) > 1 else "")
+            if len(labels) > 1:
+                known = [one for one in labels if one]
+                name += f", labels {known.index(run.labels) + 1}" if run.labels else ", labels not known"
             overall = (summary["ap50"]["mean"], summary["precision"]["all"], summary["recall"]["all"])
             ours = [percent(summary["top1"][one]) for one in classes]
             rows.append(["", name, *ours, *(percent(entry)._replace(interval="") for entry in overall)])
     header = ("row", "source", *columns, "AP50", "precision", "recall")
     return Table.of("Table 4: accuracy in %" if papers else "These runs' own classes: accuracy in %", header, rows)
+
+
+def _labels_note(labels: Sequence[str]) -> List[str]:
+    """What the runs were scored on, where that is not one set of labels."""
+    notes = []
+    if len([one for one in labels if one]) > 1:
+        notes.append(
+            "labels: runs with one number were scored on the same labels of the same images. Rows with other numbers "
+            "were scored on something else: their figures do not compare."
+        )
+    if len(labels) > 1 and "" in labels:
+        notes.append("labels not known: evaluated by an older version; evaluate again to have it known.")
+    return notes
 
 
 def _settings(run: EvaluatedRun) -> Dict[str, Any]:

@@ -24,6 +24,7 @@ from gluon_liver.system.environment import describe_environment
 from .log import read_log
 
 CHECKPOINT = re.compile(r"step-\d{8}")
+DIGESTS, TRAINING = "digests", "training_"  # in environment.json: digests of the data, and of the training patients'
 IMPORTED = "imported"  # event of the log: the weights were trained elsewhere
 
 # by training
@@ -60,6 +61,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         data = os.path.relpath(dataset.folder.resolve(), folder.resolve())
         environment = {**describe_environment(config.train.seed), "data": data, **dataset.training_record()}
+        environment[DIGESTS] = data_digests(dataset)
         run = cls(folder, config, environment, made=made)
         try:
             write_json(folder / "environment.json", environment)
@@ -145,6 +147,12 @@ class Run:
         record = {"event": event, "time": round(time.monotonic() - self._started, 3), **values}
         with open(self.folder / "log.jsonl", "a", encoding="utf-8") as stream:
             stream.write(json.dumps(record, allow_nan=False) + "\n")
+
+
+def data_digests(dataset: Dataset) -> Dict[str, Optional[str]]:
+    """What environment.json says of labels and volumes, of all the data and of the training patients."""
+    trained = {TRAINING + name: value for name, value in dataset.digests("train").items()}
+    return {**dataset.digests(), **trained}
 
 
 def clear(folder: Path, *, spare: Collection[str] = ()) -> None:

@@ -10,10 +10,11 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from gluon_liver.config.load import save_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
+from gluon_liver.data.digests import differences
 from gluon_liver.errors import ConfigError, DatasetError, RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.runs.checkpoint import BEST, load_state, newest_intact
-from gluon_liver.runs.run import Run, has_checkpoint
+from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests, has_checkpoint
 from gluon_liver.runs.training_state import TrainingState
 from gluon_liver.system.environment import describe_environment
 
@@ -30,21 +31,30 @@ CHANGEABLE = frozenset(
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """A run, the checkpoint to go on from, what was passed over, and which values of the configuration changed."""
+    """A run and the checkpoint to go on from.
+
+    passed_over: checkpoints that were not taken, and why. changed: values of the configuration, before and after.
+    data: digests of the data now. data_changed: those which are known to differ, before and after.
+    """
 
     run: Run
     checkpoint: Path
     state: TrainingState
     passed_over: List[str]
     changed: Dict[str, Tuple[Any, Any]]
+    data: Dict[str, Optional[str]]
+    data_changed: Dict[str, List[str]]
 
 
-def find_resume_point(out: Path, choice: str, config: Config, dataset: Dataset) -> Optional[ResumePoint]:
+def find_resume_point(
+    out: Path, choice: str, config: Config, dataset: Dataset, *, changed_data: bool = False
+) -> Optional[ResumePoint]:
     """Where to go on: ``choice`` is ``auto`` or a checkpoint of the run ``out``; None where auto finds no run.
 
     With auto the newest checkpoint that agrees with its manifest is taken. Raises :class:`RunError` when none does,
     or the chosen one is damaged; :class:`ConfigError` for changes that the parameters do not survive and
-    :class:`DatasetError` for other training data.
+    :class:`DatasetError` for other training data; ``changed_data`` lets other labels of the same studies pass, and
+    other pixels in phases beside the reference.
     """
     if choice == AUTO and not has_checkpoint(out):
         return None
@@ -61,7 +71,13 @@ def find_resume_point(out: Path, choice: str, config: Config, dataset: Dataset) 
         if run.environment.get(key) != value:
             what = f"{key.replace('_', ' ')} from what {run.folder} was trained on"
             raise DatasetError(f"{dataset.folder} differs in {what}: give the same --data, or start a new run")
-    return ResumePoint(run.with_config(config), checkpoint, state, passed_over, changes(run.config, config))
+    data, changed = data_digests(dataset), changes(run.config, config)
+    data_changed = differences(run.environment.get(DIGESTS), data)
+    trained = [name[len(TRAINING) :] for name in data_changed if name.startswith(TRAINING)]
+    if trained and not changed_data:
+        what = f"the {' and '.join(trained)} of the training patients are not what {run.folder} was trained on so far"
+        raise DatasetError(f"{dataset.folder}: {what}: go on with --changed-data, or start a new run")
+    return ResumePoint(run.with_config(config), checkpoint, state, passed_over, changed, data, data_changed)
 
 
 def changes(before: Config, after: Config) -> Dict[str, Tuple[Any, Any]]:
@@ -82,6 +98,9 @@ def restore_run_folder(point: ResumePoint) -> None:
     """Make the run folder say what it said at the checkpoint, and log where and with what it goes on."""
     run, state = point.run, point.state
     save_config(run.config, run.folder / "config.yaml")
+    if run.environment.get(DIGESTS) != point.data:
+        run.environment[DIGESTS] = point.data
+        write_json(run.folder / "environment.json", run.environment)
     log = run.folder / "log.jsonl"
     if log.exists():
         # a kill or a full disk may have left a record without its end: the next one would be written behind it
@@ -98,6 +117,7 @@ def restore_run_folder(point: ResumePoint) -> None:
         checkpoint=point.checkpoint.name,
         passed_over=point.passed_over,
         changed={key: list(values) for key, values in point.changed.items()},
+        data_changed=point.data_changed,
         environment=describe_environment(run.config.train.seed),
     )
 

@@ -38,6 +38,7 @@ def train(
     pretrained: Optional[Pretrained] = None,
     flow: Optional[Path] = None,
     resume: Optional[str] = None,
+    changed_data: bool = False,
     progress: bool = True,
 ) -> Optional[Run]:
     """Train on the dataset's training patients and leave a run folder; in a worker that does not lead return None.
@@ -47,6 +48,7 @@ def train(
     flow: parameters of LiteFlowNet for the model us-flow, as convert-flow or train-flow leave them.
     resume: "auto" to go on from the newest intact checkpoint of ``out``, or to start where there is none; or a
         checkpoint of ``out``. Pretrained weights and flow are then not read again.
+    changed_data: resume though labels or volumes of the training patients are not what they were.
 
     Raises ``DatasetError`` when nothing can be trained on, ``ConfigError`` for devices and kvstores that do
     not go together or changes that a run does not survive, ``RunError`` when ``out`` is taken or no checkpoint is
@@ -65,7 +67,9 @@ def train(
                 clear_dead(out)
         elif worker.leads:
             Run.check_new(out, dataset=dataset)
-        point = find_resume_point(out, resume, config, dataset) if resume is not None else None
+        point = None
+        if resume is not None:
+            point = find_resume_point(out, resume, config, dataset, changed_data=changed_data)
         trainer = _make_trainer(dataset, inputs, worker, contexts, point)
         records = _start_weights(trainer, pretrained, flow, progress=progress) if point is None else {}
         loop = TrainingLoop(trainer, inputs, best=_best_epoch(trainer, dataset), steps=steps, progress=progress)

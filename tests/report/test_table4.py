@@ -77,3 +77,15 @@ def test_runs_that_cannot_stand_beside_the_paper_or_the_first_are_refused(summar
     ):
         with pytest.raises(RunError, match=message):
             rows_text([make(summary, "R-50"), other])
+
+
+def test_runs_scored_on_other_labels_are_marked(summary):
+    runs = [make(summary, "R-50", name=name) for name in ("one", "two", "three", "old")]
+    for run, digest in zip(runs, ("a" * 64, "a" * 64, "b" * 64)):
+        run.results["data"]["digests"] = {"labels": digest, "volumes": None}
+    text = rows_text(runs)
+    marks = [line.split("seed 0")[1].split("  ")[0] for line in text.splitlines() if "seed 0" in line]
+    assert marks == [", labels 1", ", labels 1", ", labels 2", ", labels not known"]
+    assert "their figures do not compare" in " ".join(text.split()) and "older version" in text
+    assert "labels" not in rows_text(runs[:2]) and "not known" in rows_text(runs[1::2])
+    assert "labels" not in rows_text(runs[3:])

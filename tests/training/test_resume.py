@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -278,3 +279,29 @@ def test_the_refused_one_of_two_starts_takes_nothing_away(train_tiny, tmp_path, 
     with pytest.raises(RunError, match="is not an empty folder"):
         train_tiny(steps=2)
     assert Run.open(tmp_path / "run").progress() == (2, 2, True)
+
+
+def test_changed_labels_of_the_training_patients_are_refused_and_then_logged(train_tiny, tiny_data, tmp_path):
+    data = tmp_path / "copy"
+    shutil.copytree(str(tiny_data), str(data))
+    run = train_tiny(dataset=CTDataset.open(str(data)), steps=2)
+    assert run.environment["digests"]["training_labels"] and run.environment["digests"]["volumes"] is None
+    labels = json.loads((data / "labels.json").read_text())
+    labels["annotations"][0]["bbox"][2] -= 2
+    (data / "labels.json").write_text(json.dumps(labels))
+    changed = CTDataset.open(str(data))
+    with pytest.raises(DatasetError, match="labels of the training patients are not what .* go on with --changed-data"):
+        train_tiny(dataset=changed, steps=3, resume="auto")
+    run = train_tiny(dataset=changed, steps=3, resume="auto", changed_data=True)
+    logged = [record["data_changed"] for record in records(run) if record["event"] == "resume"][-1]
+    assert set(logged) == {"labels", "training_labels"} and logged["training_labels"][0] != logged["training_labels"][1]
+    train_tiny(dataset=changed, steps=4, resume="auto")  # it was accepted
+
+
+def test_a_run_of_an_older_version_goes_on(train_tiny):
+    run = train_tiny(steps=2)
+    environment = json.loads((run.folder / "environment.json").read_text())
+    del environment["digests"]
+    (run.folder / "environment.json").write_text(json.dumps(environment))
+    run = train_tiny(steps=3, resume="auto")
+    assert json.loads((run.folder / "environment.json").read_text())["digests"]["training_labels"]
