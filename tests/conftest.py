@@ -15,7 +15,7 @@ from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.ct_labels import CLASSES, CTLabel
 from gluon_liver.data.open import open_dataset
 from gluon_liver.data.splits import Splits, save_splits
-from gluon_liver.data.study import Study
+from gluon_liver.data.study import Study, StudySource
 from gluon_liver.flow.liteflownet import LiteFlowNet
 from gluon_liver.prepare.us import import_us
 from gluon_liver.structures.geometry import Geometry
@@ -60,7 +60,9 @@ def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
                 hu[:, index, y : y + 18, x : x + 20] = CLASS_HU[labels[0]]
             images.append(CTLabel(len(images) + 1, case, index, SIZE, SIZE, corners, labels, "arterial"))
         hu[~present] = -1024
-        Study(case, patient, tuple(phases), "arterial", present, geometry, {}, hu).save(folder / "studies" / case)
+        Study(case, patient, tuple(phases), "arterial", present, geometry, StudySource(), hu).save(
+            folder / "studies" / case
+        )
         fingerprint = hashlib.sha256(hu[reference].tobytes()).hexdigest()
         studies.append({"case": case, "patient": patient, "slices": SLICES, "fingerprint": fingerprint})
     names = [study["patient"] for study in studies]

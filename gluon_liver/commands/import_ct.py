@@ -14,6 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "--out", "DATA", "data folder to make")
     add_path(parser, "--phases", "FILE", "YAML that says which series is which phase")
     add_path(parser, "--labels", "FILE", "COCO JSON with boxes on the reference phase")
+    text = "phase on which boxes of --labels were drawn too: carried over to the reference phase by world coordinates"
+    parser.add_argument("--labels-on", metavar="PHASE", help=text)
     text = "phase whose grid the others are put on (default: arterial)"
     parser.add_argument("--reference", metavar="PHASE", help=text)
     add_flag(parser, "--regrid", "interpolate gaps and uneven slice spacing, and undo gantry tilt, instead of refusing")
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.out is None:
         raise InputError("say where the data go with --out DATA, or list the series with --list-series FILE")
-    options = chosen(args, "phases", "reference", "regrid", "exclude", "skip_damaged", *IMPORT)
+    options = chosen(args, "phases", "labels_on", "reference", "regrid", "exclude", "skip_damaged", *IMPORT)
     report = import_ct(args.folder, args.out, **options, progress=True)
     print("\n".join(report_lines(report)))
     print(f"data: {args.out}")

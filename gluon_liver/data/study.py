@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from gluon_liver.files.atomic import whole_file, write_json
 from gluon_liver.files.json_records import read_record
 from gluon_liver.files.typed import Rules
 from gluon_liver.structures.geometry import Geometry
+from gluon_liver.structures.slice_mapping import SliceHistory, SliceMapping
 
 AIR_HU = -1024  # of what no scanner saw
 AGAIN = "import the study again"
@@ -22,6 +24,27 @@ AGAIN = "import the study again"
 
 class DamagedArrayError(DatasetError):
     """An .npy file that is none."""
+
+
+@dataclass(frozen=True)
+class StudySource:
+    """Where a study came from, as its import has it; empty of a study made of arrays.
+
+    images: of each phase how many slices its series has.
+    history: of each phase what was done to its stored slices.
+    mapping: from the slices and pixels of the reference phase's series to the stored ones, and back.
+    """
+
+    images: Dict[str, int] = field(default_factory=dict)
+    history: Dict[str, SliceHistory] = field(default_factory=dict)
+    mapping: Optional[SliceMapping] = None
+
+    def rules(self) -> Rules:
+        """That the mapping speaks of as many moved slices as of slices."""
+        mapping = self.mapping
+        if mapping is not None:
+            counts = len(mapping.shifts), len(mapping.slices)
+            yield "mapping", counts[0] in (0, counts[1]), "with no shifts, or one of a slice"
 
 
 @dataclass(frozen=True)
@@ -34,7 +57,7 @@ class _Stored:
     reference_phase: str
     present: Tuple[Tuple[bool, ...], ...]
     geometry: Geometry
-    source: Dict[str, Any] = field(default_factory=dict)
+    source: StudySource = StudySource()
 
     def rules(self) -> Rules:
         """That it describes a grid, and all slices of all phases on it."""
@@ -55,7 +78,7 @@ class StudyRecord:
     reference_phase: str
     present: np.ndarray
     geometry: Geometry
-    source: Dict[str, Any]
+    source: StudySource
 
     @property
     def reference_index(self) -> int:
@@ -67,6 +90,13 @@ class StudyRecord:
         """Read ``folder``/study.json without opening the volume. Raises :class:`DatasetError`."""
         stored = read_record(_Stored, Path(folder) / "study.json", error=DatasetError, remedy=AGAIN)
         return StudyRecord(**{**vars(stored), "present": np.array(stored.present)})
+
+    def save_record(self, folder: Union[str, Path]) -> None:
+        """Write ``folder``/study.json."""
+        present, geometry = np.asarray(self.present, dtype=bool).tolist(), self.geometry.to_json()
+        record = {name: value for name, value in vars(self).items() if name != "hu"}
+        record.update(phases=list(self.phases), present=present, geometry=geometry, source=asdict(self.source))
+        write_json(Path(folder) / "study.json", record, indent=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +110,7 @@ class Study(StudyRecord):
     reference_phase: the phase whose grid all of them lie on and whose pixels boxes are in.
     present: bool (P, Z), which slices the phases have.
     geometry: where the voxels lie in the patient, spacing (dz, dy, dx) in mm.
-    source: counts of the import.
+    source: what the import did: see :class:`StudySource`.
     hu: int16 (P, Z, Y, X) in HU, z rising to the head, a read-only memory map where the study is stored; absent slices
         are -1024.
     """
@@ -143,7 +173,7 @@ class Study(StudyRecord):
             hu = np.clip(np.rint(hu), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
         if not present.all():
             hu = np.where(present[:, :, None, None], hu, np.int16(AIR_HU))
-        return cls("study", "patient", phases, reference_phase, present, grid, {}, hu)
+        return cls("study", "patient", phases, reference_phase, present, grid, StudySource(), hu)
 
     def in_phases(self, phases: Sequence[str]) -> Study:
         """The same study with its phases in the order of ``phases``; those that it lacks are absent."""
@@ -157,14 +187,11 @@ class Study(StudyRecord):
 
     def save(self, folder: Union[str, Path]) -> None:
         """Write volume.npy and study.json into ``folder``, which is made."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        present, geometry = np.asarray(self.present, dtype=bool).tolist(), self.geometry.to_json()
-        record = {name: value for name, value in vars(self).items() if name != "hu"}
-        record.update(phases=list(self.phases), present=present, geometry=geometry)
-        with whole_file(folder / "volume.npy", "wb") as stream:
-            np.save(stream, np.ascontiguousarray(self.hu, dtype=np.int16))
-        write_json(folder / "study.json", record, indent=None)
+        with new_volume(folder, self.hu.shape) as put:
+            for phase, volume in enumerate(self.hu):
+                for z, plane in enumerate(volume):
+                    put(phase, z, plane)
+        self.save_record(folder)
 
     @classmethod
     def load(cls, folder: Union[str, Path], *, record: Optional[StudyRecord] = None) -> Study:
@@ -217,9 +244,44 @@ def open_array(path: Path, *, remedy: str) -> np.ndarray:
         raise DamagedArrayError(f"{path} is damaged; {remedy}") from error
 
 
-def fingerprint(volume: np.ndarray) -> str:
-    """SHA-256 (hex) of HU (Z, Y, X) as little-endian int16 in C order.
+@contextmanager
+def new_volume(folder: Union[str, Path], shape: Tuple[int, ...]) -> Iterator[Callable[[int, int, np.ndarray], None]]:
+    """Write ``folder``/volume.npy, int16 HU (P, Z, Y, X) of ``shape``, slice by slice, whole or not at all.
+
+    Yields the function that takes phase, place and the slice (Y, X), in any order; each slice has to come. Only one
+    slice is in memory.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / "volume.npy", "wb") as stream:
+        header = {"descr": "<i2", "fortran_order": False, "shape": tuple(int(n) for n in shape)}
+        np.lib.format.write_array_header_1_0(stream, header)
+        start, size = stream.tell(), 2 * shape[2] * shape[3]
+
+        def put(phase: int, place: int, plane: np.ndarray) -> None:
+            stream.seek(start + (phase * shape[1] + place) * size)
+            stream.write(np.ascontiguousarray(plane, dtype="<i2").data)
+
+        yield put
+
+
+def stored_slices(folder: Union[str, Path], phase: int) -> Iterator[np.ndarray]:
+    """The slices of one phase of ``folder``/volume.npy, one at a time in memory."""
+    path = Path(folder) / "volume.npy"
+    volume: Any = np.lib.format.open_memmap(path, mode="r")
+    (_, slices, height, width), offset = volume.shape, volume.offset
+    with open(path, "rb") as stream:
+        stream.seek(offset + 2 * phase * slices * height * width)
+        for _ in range(slices):
+            yield np.fromfile(stream, volume.dtype, height * width).reshape(height, width)
+
+
+def fingerprint(volume: Iterable[np.ndarray]) -> str:
+    """SHA-256 (hex) of the slices of HU (Z, Y, X) as little-endian int16 in C order.
 
     It has no salt: the same study imported twice has it twice, whatever the case ids.
     """
-    return hashlib.sha256(np.ascontiguousarray(volume, dtype="<i2").data).hexdigest()
+    digest = hashlib.sha256()
+    for plane in volume:
+        digest.update(np.ascontiguousarray(plane, dtype="<i2").data)
+    return digest.hexdigest()

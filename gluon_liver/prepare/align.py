@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence, Tuple
+from dataclasses import dataclass, replace
+from typing import AbstractSet, Tuple
 
 import numpy as np
 
 from gluon_liver.errors import PhaseError
 from gluon_liver.readers.dicom.pixels import AIR_HU
-from gluon_liver.readers.dicom.volume import Volume
-from gluon_liver.structures.geometry import Geometry
+from gluon_liver.readers.dicom.volume import PutPlane, SeriesStack
+from gluon_liver.structures.arrays import Array, BoolArray, FloatArray
+from gluon_liver.structures.geometry import Geometry, triple
+from gluon_liver.structures.slice_mapping import SliceHistory
 
 # A slice centre this little inside the half slice around the moving stack counts as outside: rounding decides
 # otherwise.
 EDGE_TOLERANCE = 1e-3
+SLAB = 16  # slices that are resampled at a time: what is in memory beside the moving phase
 
 
-def assemble(
-    volumes: Mapping[str, Volume], phases: Sequence[str], reference: str
-) -> Tuple[np.ndarray, np.ndarray, Geometry]:
-    """Phases on the reference grid: (hu int16 (P, Z, Y, X), present bool (P, Z), geometry of the reference).
+@dataclass(frozen=True)
+class PlacedPhase:
+    """A phase on the reference grid: which of its slices (Z,) are there, and what was done to them."""
 
-    Other phases are resampled by world coordinates (linear; -1024 HU outside). A slice whose centre lies half
-    a slice or more outside the moving stack is absent, and so is every slice of a phase that has no volume.
-    Nothing is registered: the patient is taken to lie still, as the paper does. Raises PhaseError without a
-    reference volume and where frames of reference differ, for then coordinates cannot be compared.
+    present: BoolArray
+    history: SliceHistory
+
+
+def put_on_grid(moving: SeriesStack, grid: Geometry, put: PutPlane) -> PlacedPhase:
+    """Decode a phase and hand every slice of ``grid`` to ``put``, int16 HU (rows, columns), in any order.
+
+    A phase on another grid is resampled by world coordinates (linear; -1024 HU outside). A slice whose centre lies
+    half a slice or more outside the moving stack is absent. Nothing is registered: the patient is taken to lie still,
+    as the paper does. Raises the :class:`DicomError` of a file that cannot be decoded.
     """
-    if reference not in phases or reference not in volumes:
-        raise PhaseError(f"there is no volume of the reference phase {reference!r}")
-    fixed = volumes[reference]
-    hu = np.full((len(phases),) + fixed.hu.shape, AIR_HU, dtype=np.int16)
-    present = np.zeros((len(phases), len(fixed.hu)), dtype=bool)
-    for index, phase in enumerate(phases):
-        if phase not in volumes:
-            continue
-        moving = volumes[phase]
-        if phase != reference:
-            check_frame_of_reference(fixed.frame_of_reference, moving.frame_of_reference, phase, reference)
-        if moving.geometry.same_grid(fixed.geometry):
-            hu[index], present[index] = moving.hu, True
-            continue
-        z = moving.geometry.world_to_index(fixed.geometry.slice_centres())[:, 0]
-        inside = 0.5 - EDGE_TOLERANCE
-        present[index] = (z > -inside) & (z < len(moving.hu) - 1 + inside)
-        if present[index].any():
-            hu[index] = _resample(moving, fixed.geometry)
-            hu[index, ~present[index]] = AIR_HU
-    return hu, present, fixed.geometry
+    slices = grid.size[0]
+    if moving.geometry.same_grid(grid):
+        moving.decode(put)
+        return PlacedPhase(np.ones(slices, bool), moving.history)
+    z = moving.geometry.world_to_index(grid.slice_centres())[:, 0]
+    inside = 0.5 - EDGE_TOLERANCE
+    present = (z > -inside) & (z < moving.geometry.size[0] - 1 + inside)
+    if present.any():
+        hu = moving.read()
+        for first in range(0, slices, SLAB):
+            zs = np.arange(first, min(first + SLAB, slices))
+            if present[zs].any():
+                slab = _resample(hu, moving.geometry, replace(grid, size=(len(zs), *grid.size[1:])), first)
+                for place in zs[present[zs]]:
+                    put(int(place), slab[place - first])
+    put_air(grid, put, present)
+    return PlacedPhase(present, _history_on(moving, z, present))
+
+
+def put_air(grid: Geometry, put: PutPlane, present: BoolArray) -> None:
+    """Hand -1024 HU to ``put`` for every slice that is not ``present``."""
+    air = np.full(grid.size[1:], AIR_HU, dtype=np.int16)
+    for place in np.flatnonzero(~present):
+        put(int(place), air)
 
 
 def check_frame_of_reference(fixed: str, moving: str, phase: str, reference: str) -> None:
@@ -56,11 +68,33 @@ def check_frame_of_reference(fixed: str, moving: str, phase: str, reference: str
         raise PhaseError(f"phase {phase} cannot be put on the grid of {reference}: {why}")
 
 
-def _resample(moving: Volume, grid: Geometry) -> np.ndarray:
+def _history_on(moving: SeriesStack, z: FloatArray, present: BoolArray) -> SliceHistory:
+    """What was done to the slices that those of the grid, at ``z`` (Z,) of the moving stack, are mixed of."""
+    last = moving.geometry.size[0] - 1
+    # a neighbour that counts for less than a thousandth does not
+    near = [{int(np.clip(np.floor(at + 1e-3), 0, last)), int(np.clip(np.ceil(at - 1e-3), 0, last))} for at in z]
+
+    def mixed_of(slices: AbstractSet[int]) -> Tuple[int, ...]:
+        return tuple(place for place, of in enumerate(near) if present[place] and of & slices)
+
+    old = moving.history
+    interpolated = mixed_of({*old.interpolated})
+    blended = tuple(place for place in mixed_of({*old.blended}) if place not in interpolated)
+    return SliceHistory(interpolated, blended, mixed_of({*old.shifted}), True)
+
+
+def _resample(hu: Array, geometry: Geometry, grid: Geometry, first: int) -> Array:
+    """``grid``, moved up by ``first`` slices, of the volume ``hu`` on ``geometry``: int16 HU (z, y, x)."""
     import SimpleITK as sitk
 
+    grid = _from_slice(grid, first, grid.size[0])
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in grid.size])).reshape(3, -1).T
+    heights = geometry.world_to_index(grid.index_to_world(corners))[:, 0]
+    # one slice more than linear interpolation needs at both ends, so that no end of the slab is taken for the border
+    low = int(np.clip(np.floor(heights.min()) - 1, 0, len(hu) - 1))
+    high = int(np.clip(np.ceil(heights.max()) + 2, low + 1, len(hu)))
     # float32 in between: with integer output ITK cuts towards zero instead of rounding.
-    image = moving.geometry.to_sitk(moving.hu)
+    image = _from_slice(geometry, low, high - low).to_sitk(hu[low:high])
     resampler = sitk.ResampleImageFilter()
     resampler.SetSize([int(n) for n in grid.size[::-1]])
     resampler.SetOutputOrigin(grid.origin)
@@ -72,3 +106,9 @@ def _resample(moving: Volume, grid: Geometry) -> np.ndarray:
     # The view below borrows the memory of this image, which must therefore stay alive.
     resampled = resampler.Execute(image)
     return np.rint(sitk.GetArrayViewFromImage(resampled)).astype(np.int16)
+
+
+def _from_slice(geometry: Geometry, first: int, count: int) -> Geometry:
+    """``count`` slices of a grid from one on."""
+    origin = geometry.index_to_world(np.array([first, 0, 0]))
+    return replace(geometry, origin=triple(origin), size=(count, *geometry.size[1:]))

@@ -12,20 +12,22 @@ from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.dataset import FORMAT
 from gluon_liver.data.splits import make_splits
-from gluon_liver.data.study import fingerprint
+from gluon_liver.data.study import fingerprint, stored_slices
 from gluon_liver.errors import InputError
 from gluon_liver.files.digest import digest
 from gluon_liver.files.output_folder import check_output, why_not_written
-from gluon_liver.readers.dicom.volume import Volume, scan_folder
+from gluon_liver.readers.dicom.volume import SeriesStack, scan_folder
 
 from .ct_label_places import place_labels
 from .ct_labels import LabelFile, load_label_file, match_labels
 from .ct_report import CTImportLog, StudyResult, build_report, note_oddities, why_nothing_was_taken, write_private
-from .ct_study import choose_series, group_studies, load_study, patient_of
+from .ct_study import choose_series, group_studies, patient_of
 from .folder import prepared_folder, write_records
-from .phases import load_phase_rules, phase_template
+from .grid_report import grid_record
+from .phases import PhaseRules, load_phase_rules, phase_template
 from .pseudonyms import salt_notes, salt_or_random, salted_hash
 from .report import fields_of, private_file
+from .study_volume import load_study
 
 PathLike = Union[str, Path]
 
@@ -36,6 +38,7 @@ def import_ct(
     *,
     phases: Optional[PathLike] = None,
     labels: Optional[PathLike] = None,
+    labels_on: Optional[str] = None,
     reference: Optional[str] = None,
     salt: Optional[str] = None,
     regrid: bool = False,
@@ -48,7 +51,8 @@ def import_ct(
 ) -> Dict[str, Any]:
     """Import every study below `folder` that can be used into the new data folder `out`; returns the report.
 
-    phases, labels: phase file and label file (see docs/data.md); reference: overrides the phase file's reference; salt:
+    phases, labels: phase file and label file (see docs/data.md); labels_on: a phase whose labels are carried over to
+    the reference phase by world coordinates; reference: overrides the phase file's reference; salt:
     text for reproducible case ids, random by default; regrid: interpolate uneven slices and undo gantry tilt;
     exclude: globs of paths below `folder`, of files to leave out; skip_damaged: go on without files and folders that
     cannot be used; fractions: train, val, test. `out`/private leads back to patients. A study or series that cannot be
@@ -64,6 +68,7 @@ def import_ct(
         check_output(out, folder, overwrite=overwrite)
     scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
     log = CTImportLog(scan, rules)
+    log.labels_on = _labels_on(labels_on, label_file, rules)
     studies = group_studies(log.scan)
     log.choices = {uid: choose_series(series, rules, log.quarantined) for uid, series in studies.items()}
     matched = match_labels(label_file, log)
@@ -75,8 +80,8 @@ def import_ct(
     log.studies.sort(key=lambda result: (result.case, result.study_uid))
     with prepared_folder(out, folder, overwrite=overwrite) as temporary:
         for result in tqdm(log.studies, desc="studies", unit="study", disable=None if progress else True):
-            volume = _import_study(result, log, temporary / "studies", regrid)
-            place_labels(matched.get(result.study_uid, {}), volume, result.case, log, exhaustive=label_file.exhaustive)
+            stacks = _import_study(result, log, temporary / "studies", regrid)
+            place_labels(matched.get(result.study_uid, {}), stacks, result.case, log, exhaustive=label_file.exhaustive)
         if not log.taken:
             raise InputError(why_nothing_was_taken(log))
         report = _write_data(log, temporary, label_file.classes, fractions, seed)
@@ -113,34 +118,46 @@ def write_phase_template(
     return len(log.scan.series)
 
 
-def _import_study(result: StudyResult, log: CTImportLog, folder: Path, regrid: bool) -> Optional[Volume]:
-    """Load one study, save it below ``folder`` and write down in ``result`` what became of it.
+def _labels_on(phase: Optional[str], label_file: LabelFile, rules: PhaseRules) -> str:
+    """The phase of ``--labels-on``, "" where it is not given. Raises InputError where there is nothing to carry."""
+    if phase is None:
+        return ""
+    if not label_file.path:
+        raise InputError("--labels-on is for --labels FILE: give both, or neither")
+    if phase not in rules.order:
+        raise InputError(f"--labels-on {phase}: the phases are {', '.join(rules.order)}")
+    if phase == rules.reference:
+        raise InputError(f"--labels-on {phase}: it is the reference phase, whose labels are taken anyway; leave it out")
+    return phase
 
-    Returns the volume of the reference phase, None where the study was not taken.
+
+def _import_study(
+    result: StudyResult, log: CTImportLog, folder: Path, regrid: bool
+) -> Optional[Dict[str, SeriesStack]]:
+    """Store one study below ``folder`` and write down in ``result`` what became of it.
+
+    Returns the series that were taken, by phase; None where the study was not.
     """
-    choice = log.choices[result.study_uid]
-    loaded = load_study(choice, log.rules, log.quarantined, case=result.case, patient=result.patient, regrid=regrid)
+    choice, folder = log.choices[result.study_uid], folder / result.case
+    whose: Dict[str, str] = dict(case=result.case, patient=result.patient)
+    loaded = load_study(choice, log.rules, log.quarantined, **whose, regrid=regrid, folder=folder)
     if loaded is None:
         return None
-    study, volumes = loaded.study, loaded.volumes
+    study, stacks = loaded.study, loaded.stacks
     for phase, present in zip(study.phases, study.present):
-        if phase in volumes:
-            volume = volumes[phase]
+        if phase in stacks:
             result.phases[phase] = {
                 "series": choice.taken[phase].name,
                 "rule": choice.rule[phase],
                 "images": len(choice.taken[phase].slices),
                 "absent_slices": int((~present).sum()),
-                "resampled": not volume.geometry.same_grid(study.geometry),
-                "interpolated_slices": sum(not uid for uid in volume.sop_instance_uids),
-                "tilt_undone": bool(volume.source_shift.any()),
+                **grid_record(stacks[phase], study.source.history[phase], int(present.sum())),
             }
-    study.save(folder / result.case)
-    result.stored = digest(folder / result.case / CTDataset.files[0])
-    result.taken, result.slices = True, study.hu.shape[1]
-    result.fingerprint = fingerprint(study.hu[study.reference_index])
-    result.phantom = any(choice.taken[phase].phantom for phase in volumes)
-    return volumes[log.rules.reference]
+    result.stored = digest(folder / CTDataset.files[0])
+    result.taken, result.slices = True, study.geometry.size[0]
+    result.fingerprint = fingerprint(stored_slices(folder, study.reference_index))
+    result.phantom = any(choice.taken[phase].phantom for phase in stacks)
+    return stacks
 
 
 def _write_data(

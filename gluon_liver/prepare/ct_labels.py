@@ -57,8 +57,10 @@ def load_label_file(path: str, *, usual: Sequence[str] = CLASSES) -> LabelFile:
     return LabelFile(path, tuple(images), exhaustive, classes)
 
 
-def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[int, CocoImage]]:
-    """StudyInstanceUID -> slice of the reference series in z order -> entry.
+def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[str, Dict[int, CocoImage]]]:
+    """StudyInstanceUID -> phase -> slice of its series in z order -> entry.
+
+    The phase is the reference phase, or that of ``--labels-on``.
 
     An entry that names nothing in the folder, or a slice of another size, raises AnnotationError. One that
     names something that was not taken is counted in the log.
@@ -67,7 +69,7 @@ def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[int, Coc
     by_uid = {slice_uid(one): (series, index) for one, series, index in slices}
     by_uid.update((one.sop_instance_uid, (series, index)) for one, series, index in slices if one.frames == 1)
     multi_frame = {one.sop_instance_uid for one, *_ in slices if one.frames > 1}
-    matched: Dict[str, Dict[int, CocoImage]] = {}
+    matched: Dict[str, Dict[str, Dict[int, CocoImage]]] = {}
     place_of: Dict[int, np.ndarray] = {}
     for item in labels.entries:
         where = f"{labels.path}: image {item.entry['id']}"
@@ -86,7 +88,7 @@ def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[int, Coc
             if id(series) not in place_of:
                 place_of[id(series)] = np.argsort(np.argsort(project_positions(series.slices)[1], kind="stable"))
             place = int(place_of[id(series)][index])
-            reason = _why_not_reference(series, log)
+            reason = _why_not_labelled(series, log)
         elif uid in multi_frame:
             raise AnnotationError(
                 f"{where}: key 'sop_instance_uid' names a multi-frame file; add '#' and the frame, from 1"
@@ -100,10 +102,10 @@ def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[int, Coc
         if reason or series is None:
             log.labels_not_taken.add(reason, images=1, boxes=len(item.boxes))
             continue
-        of_study = matched.setdefault(series.study_uid, {})
-        if place in of_study:
-            raise AnnotationError(f"{where} is the same slice as image {of_study[place].entry['id']}")
-        of_study[place] = item
+        of_series = matched.setdefault(series.study_uid, {}).setdefault(_phase_of(series, log), {})
+        if place in of_series:
+            raise AnnotationError(f"{where} is the same slice as image {of_series[place].entry['id']}")
+        of_series[place] = item
     return matched
 
 
@@ -114,18 +116,22 @@ def _series_of_phase(entry: Dict[str, Any], log: CTImportLog, where: str) -> Tup
     if phase not in order:
         raise AnnotationError(f"{where}: key 'phase' is {phase!r}; the phases are {', '.join(order)}")
     series = log.choices[entry["study"]].taken.get(phase)
-    return series, _why_not_reference(series, log) if series else "its phase was not taken"
+    return series, _why_not_labelled(series, log) if series else "its phase was not taken"
 
 
-def _why_not_reference(series: SeriesFiles, log: CTImportLog) -> str:
-    for phase, taken in log.choices[series.study_uid].taken.items():
-        if taken is series:
-            return (
-                ""
-                if phase == log.rules.reference
-                else f"labels belong to the reference phase, this one lies on {phase}"
-            )
-    return "its series was not taken"
+def _phase_of(series: SeriesFiles, log: CTImportLog) -> str:
+    """The phase for which a series was taken, "" where it was not."""
+    taken = log.choices[series.study_uid].taken
+    return next((phase for phase, one in taken.items() if one is series), "")
+
+
+def _why_not_labelled(series: SeriesFiles, log: CTImportLog) -> str:
+    phase = _phase_of(series, log)
+    if not phase:
+        return "its series was not taken"
+    if phase in (log.rules.reference, log.labels_on):
+        return ""
+    return f"labels belong to the reference phase, this one lies on {phase}"
 
 
 def _check_size(entry: Dict[str, Any], series: SeriesFiles, where: str) -> None:

@@ -6,12 +6,13 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.splits import Splits
 from gluon_liver.readers.dicom.series import Scan
 
+from .grid_report import grid_words, label_notes
 from .phases import PhaseChoice, PhaseRules, phase_template
 from .report import (
     MIXES,
@@ -50,6 +51,9 @@ class CTImportLog(ImportLog):
         self.choices: Dict[str, PhaseChoice] = {}
         self.studies: List[StudyResult] = []
         self.images: List[CTLabel] = []
+        self.labels_on = ""  # a phase whose labels are carried over to the reference phase
+        self.label_slices: Counter[Tuple[str, str]] = Counter()  # images and boxes by what became of their slices
+        self.not_carried: Dict[str, List[Any]] = {}  # ids of the label file's images by reason
 
     @property
     def taken(self) -> List[StudyResult]:
@@ -59,6 +63,7 @@ class CTImportLog(ImportLog):
 
 def build_report(log: CTImportLog, splits: Splits) -> Dict[str, Any]:
     """The JSON-able content of import-report.json."""
+    log.notes += label_notes(log.label_slices, log.not_carried, log.labels_on, log.rules.reference)
     counts, per_class = label_counts([image.labels for image in log.images])
     return {
         "format": 1,
@@ -73,6 +78,10 @@ def build_report(log: CTImportLog, splits: Splits) -> Dict[str, Any]:
             **counts,
             "boxes_by_class": {str(index): per_class[index] for index in sorted(per_class)},
             "not_taken": log.labels_not_taken.to_json(),
+            "on_changed_slices": {
+                what: {kind: log.label_slices[kind, what] for kind in ("images", "boxes")}
+                for what in ("interpolated", "blended", "shifted", "carried")
+            },
         },
         "patients": split_sizes(splits),
         "notes": log.notes,
@@ -113,6 +122,7 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
             f"  {phase}: {len(records)} of {len(taken)} study(s)"
             + (f" ({how})" if how else "")
             + (f", {absent} reference slices outside its stack" if absent else "")
+            + "".join(f", {words}" for words in grid_words(records))
         )
     lines.append(
         f"labels: {labels['boxes']} box(es) on {labels['images'] - labels['background']} slice(s), "

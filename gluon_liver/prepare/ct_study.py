@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Union
 
 from gluon_liver.data.study import Study
-from gluon_liver.errors import DatasetError, DicomError, InputError, PhaseError
-from gluon_liver.readers.dicom.damage import advice_on
+from gluon_liver.errors import DatasetError, InputError, PhaseError
 from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
-from gluon_liver.readers.dicom.volume import Volume, load_series, scan_folder
+from gluon_liver.readers.dicom.volume import scan_folder
 
-from .align import assemble, check_frame_of_reference
+from .align import check_frame_of_reference
 from .ct_report import CTImportLog, why_nothing_was_taken
 from .phases import PhaseChoice, PhaseRules, choose_phases, load_phase_rules
 from .pseudonyms import salt_or_random, salted_hash
-
-
-@dataclass(frozen=True)
-class LoadedStudy:
-    """A study with the volumes, by phase, that it was put together from."""
-
-    study: Study
-    volumes: Dict[str, Volume]
+from .study_volume import load_study
 
 
 def read_study(
@@ -120,36 +111,3 @@ def choose_series(series: Sequence[SeriesFiles], rules: PhaseRules, left_out: Li
                 left_out.append(one.rejection(str(error), "frame-of-reference"))
                 del choice.taken[phase]
     return choice
-
-
-def load_study(
-    choice: PhaseChoice, rules: PhaseRules, left_out: List[Rejection], *, case: str, patient: str, regrid: bool
-) -> Optional[LoadedStudy]:
-    """Decode the chosen series and put them on one grid; None where the reference phase cannot be used.
-
-    Series that fail are added to ``left_out`` with the reason; the study lives as long as its reference phase does.
-    """
-    reference, taken = rules.reference, choice.taken
-    volumes: Dict[str, Volume] = {}
-    for phase in sorted(taken, key=lambda phase: phase != reference):
-        try:
-            volumes[phase] = load_series(taken[phase], regrid=regrid)
-        except DicomError as error:
-            reason = str(error) + advice_on(error, taken[phase])
-            left_out.append(taken[phase].rejection(reason, type(error).__name__))
-            if phase == reference:
-                reason = f"the reference phase {reference} of its study cannot be used"
-                others = (other for name, other in taken.items() if name != reference)
-                left_out.extend(other.rejection(reason, "no-reference") for other in others)
-                break
-    if reference not in volumes:
-        return None
-    hu, present, geometry = assemble(volumes, rules.order, reference)
-    for index, phase in enumerate(rules.order):
-        if phase in volumes and not present[index].any():
-            reason = f"no slice of {phase} overlaps the reference phase {reference}"
-            left_out.append(taken[phase].rejection(reason, "no-overlap"))
-            del volumes[phase]
-    counts = {phase: len(taken[phase].slices) for phase in rules.order if phase in volumes}
-    study = Study(case, patient, rules.order, reference, present, geometry, {"images": counts}, hu)
-    return LoadedStudy(study, volumes)

@@ -7,44 +7,78 @@ import warnings
 import numpy as np
 import pytest
 
-from gluon_liver.data.study import Study, StudyRecord, fingerprint
+from gluon_liver.data.study import Study, StudyRecord, StudySource, fingerprint, new_volume, stored_slices
 from gluon_liver.errors import DatasetError, GeometryError, InputError, PhaseError
-from gluon_liver.prepare.align import assemble
-from gluon_liver.readers.dicom.volume import Volume
+from gluon_liver.prepare.align import check_frame_of_reference, put_on_grid
+from gluon_liver.readers.dicom.volume import SeriesStack
 from gluon_liver.structures.geometry import Geometry
+from gluon_liver.structures.slice_mapping import SliceHistory, SliceMapping
 from tests.conftest import change_json
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
+UNTOUCHED = SliceHistory()
 GRID = Geometry((0, 0, 0), (1, 1, 1), IDENTITY, (3, 4, 4)).to_json()
 
 
-def ramp(origin, spacing, size, *, frame="1.2", direction=IDENTITY):
+def stack_of(hu, geometry, history=UNTOUCHED):
+    """A series that is decoded already."""
+
+    def decode(put):
+        for z in reversed(range(len(hu))):
+            put(z, hu[z])
+
+    mapping = SliceMapping.to_patient_axes([1, 0, 0, 0, 1, 0], hu.shape[1:], geometry.spacing[1:])
+    return SeriesStack(geometry, ("u",) * len(hu), "1.2", mapping.with_slices(range(len(hu))), history, decode)
+
+
+def ramp(origin, spacing, size, *, direction=IDENTITY, history=UNTOUCHED):
     """HU = 100 + 10 z + 4 y + 2 x in world mm: linear interpolation must give exactly this anywhere."""
     geometry = Geometry(origin, spacing, direction, size)
     world = geometry.index_to_world(np.stack(np.meshgrid(*map(np.arange, size), indexing="ij"), axis=-1))
     hu = np.rint(100 + 10 * world[..., 2] + 4 * world[..., 1] + 2 * world[..., 0]).astype(np.int16)
-    n = size[0]
-    return Volume(hu, geometry, ("u",) * n, frame, np.arange(n), np.zeros((n, 2)))
+    return stack_of(hu, geometry, history)
+
+
+def put_on(moving, fixed):
+    """(HU of a phase on the grid of another, which of its slices are there)"""
+    hu = np.zeros(fixed.geometry.size, np.int16)
+    return hu, put_on_grid(moving, fixed.geometry, hu.__setitem__).present
 
 
 def test_a_phase_on_another_grid_is_resampled_by_world_coordinates():
     fixed = ramp((0.0, 0.0, 0.0), (2.0, 1.0, 1.0), (5, 12, 12))
     moving = ramp((-3.0, -5.0, -3.0), (3.0, 0.5, 0.5), (6, 60, 60))
-    hu, present, geometry = assemble({"a": fixed, "b": moving}, ("b", "a", "c"), "a")
-    assert geometry is fixed.geometry and hu.shape == (3, 5, 12, 12) and hu.dtype == np.int16
-    assert np.array_equal(hu[1], fixed.hu)
-    assert np.abs(hu[0].astype(int) - fixed.hu).max() <= 1
-    assert present.tolist() == [[True] * 5, [True] * 5, [False] * 5]
-    assert (hu[2] == -1024).all()
+    hu, present = put_on(moving, fixed)
+    assert hu.dtype == np.int16 and np.abs(hu.astype(int) - fixed.read()).max() <= 1
+    assert present.tolist() == [True] * 5
+    assert np.array_equal(put_on(fixed, fixed)[0], fixed.read())
+
+
+def test_resampling_slab_by_slab_gives_what_the_whole_volume_gives():
+    import SimpleITK as sitk
+
+    rng, cos, sin = np.random.default_rng(0), np.cos(0.02), np.sin(0.02)
+    tilted = ((1.0, 0.0, 0.0), (0.0, cos, -sin), (0.0, sin, cos))
+    geometry = Geometry((-3.1, 2.2, -7.3), (1.7, 0.9, 1.1), tilted, (50, 20, 24))
+    moving = stack_of(rng.integers(-1000, 1000, geometry.size).astype(np.int16), geometry)
+    grid = Geometry((0.3, 0.1, 0.2), (2.1, 1.0, 1.0), IDENTITY, (45, 20, 24))
+    placed = np.zeros(grid.size, np.int16)
+    present = put_on_grid(moving, grid, placed.__setitem__).present
+    target = grid.to_sitk(placed)
+    image = geometry.to_sitk(moving.read())
+    whole = sitk.Resample(image, target, sitk.Transform(), sitk.sitkLinear, -1024.0, sitk.sitkFloat32)
+    expected = np.rint(sitk.GetArrayFromImage(whole)).astype(int)
+    assert 30 < present.sum() < 45
+    assert np.abs(placed[present] - expected[present]).max() <= 1
+    assert (placed[present] != expected[present]).mean() < 1e-3 and (placed[~present] == -1024).all()
 
 
 def test_a_stack_that_runs_the_other_way_in_its_plane_lands_in_place():
     fixed = ramp((0.0, 0.0, 0.0), (2.0, 1.0, 1.0), (3, 8, 8))
     prone = ((-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0))
     moving = ramp((20.0, 20.0, 0.0), (2.0, 1.0, 1.0), (3, 40, 40), direction=prone)
-    hu, _, _ = assemble({"a": fixed, "b": moving}, ("a", "b"), "a")
-    assert np.array_equal(hu[0], hu[1])
+    assert np.array_equal(put_on(moving, fixed)[0], fixed.read())
 
 
 @pytest.mark.parametrize(
@@ -63,37 +97,44 @@ def test_a_stack_that_runs_the_other_way_in_its_plane_lands_in_place():
 def test_slices_outside_the_moving_stack_are_absent(z0, expected):
     fixed = ramp((0.0, 0.0, 0.0), (2.0, 1.0, 1.0), (5, 4, 4))
     moving = ramp((0.0, 0.0, z0), (2.0, 1.0, 1.0), (3, 4, 4))
-    hu, present, _ = assemble({"a": fixed, "b": moving}, ("a", "b"), "a")
-    assert present[1].tolist() == expected
-    assert (hu[1][~present[1]] == -1024).all() and (hu[1][present[1]] > -1024).all()
+    hu, present = put_on(moving, fixed)
+    assert present.tolist() == expected
+    assert (hu[~present] == -1024).all() and (hu[present] > -1024).all()
 
 
 def test_outside_the_field_of_view_is_air():
     fixed = ramp((0.0, 0.0, 0.0), (2.0, 1.0, 1.0), (3, 8, 8))
-    moving = ramp((2.0, 2.0, 0.0), (2.0, 1.0, 1.0), (3, 4, 4))
-    hu, _, _ = assemble({"a": fixed, "b": moving}, ("a", "b"), "a")
-    assert (hu[1, :, 2:6, 2:6] == fixed.hu[:, 2:6, 2:6]).all()
-    assert (hu[1, :, 0] == -1024).all() and (hu[1, :, :, 7] == -1024).all()
+    hu, _ = put_on(ramp((2.0, 2.0, 0.0), (2.0, 1.0, 1.0), (3, 4, 4)), fixed)
+    assert (hu[:, 2:6, 2:6] == fixed.read()[:, 2:6, 2:6]).all()
+    assert (hu[:, 0] == -1024).all() and (hu[:, :, 7] == -1024).all()
+
+
+def test_what_was_done_to_a_phase_is_told_by_the_slices_of_the_reference():
+    fixed = ramp((0.0, 0.0, 0.0), (2.0, 1.0, 1.0), (6, 4, 4))
+    for z0, interpolated, shifted in ((0.0, (2,), (4,)), (1.0, (2, 3), (4, 5)), (-2.0, (1,), (3,))):
+        done = SliceHistory(interpolated=(2,), shifted=(4,))
+        moving = ramp((0.0, 0.0, z0), (2.0, 1.0, 1.0), (6, 4, 4), history=done)
+        history = put_on_grid(moving, fixed.geometry, lambda z, plane: None).history
+        assert (history.interpolated, history.shifted) == (interpolated, shifted)
+        assert history.resampled == (z0 != 0)
 
 
 @pytest.mark.parametrize("frame", ["1.3", ""])
 def test_another_frame_of_reference_is_refused(frame):
-    fixed = ramp((0.0, 0.0, 0.0), (2.0, 1.0, 1.0), (3, 4, 4))
-    moving = ramp((0.0, 0.0, 0.0), (2.0, 1.0, 1.0), (3, 4, 4), frame=frame)
     with pytest.raises(PhaseError, match="FrameOfReferenceUID"):
-        assemble({"a": fixed, "b": moving}, ("a", "b"), "a")
-    with pytest.raises(PhaseError, match="no volume of the reference phase"):
-        assemble({"b": moving}, ("a", "b"), "a")
+        check_frame_of_reference("1.2", frame, "b", "a")
 
 
 def test_a_study_comes_back_and_a_damaged_one_is_refused(tmp_path):
     fixed = ramp((0.0, 0.0, 0.0), (2.0, 1.0, 1.0), (3, 4, 4))
-    hu, present, geometry = assemble({"a": fixed}, ("a", "b"), "a")
+    geometry, present = fixed.geometry, np.array([[True] * 3, [False] * 3])
+    hu = np.stack([fixed.read(), np.full((3, 4, 4), -1024, np.int16)])
+    source = StudySource({"a": 4}, {"a": SliceHistory((1,), (), (0, 2))}, fixed.mapping)
     folder = tmp_path / "case-1"
-    Study("case-1", "patient-1", ("a", "b"), "a", present, geometry, {}, hu).save(folder)
+    Study("case-1", "patient-1", ("a", "b"), "a", present, geometry, source, hu).save(folder)
     study = Study.load(folder)
     assert isinstance(study.hu, np.memmap) and np.array_equal(study.hu, hu)
-    assert np.array_equal(study.present, present) and study.geometry == geometry
+    assert np.array_equal(study.present, present) and study.geometry == geometry and study.source == source
     path = folder / "volume.npy"
     for content, where in ((path.read_bytes()[:-10], "volume.npy"), (b"", ".*")):
         path.write_bytes(content)
@@ -165,3 +206,13 @@ def test_a_fingerprint_is_the_hash_of_the_voxels_in_c_order():
     for same in (volume, np.asfortranarray(volume), volume.astype(">i2")):
         assert fingerprint(same) == expected
     assert fingerprint(volume[..., ::-1]) != expected
+
+
+def test_a_volume_written_slice_by_slice_is_the_file_that_numpy_writes(tmp_path):
+    hu = np.arange(2 * 3 * 4 * 5, dtype=np.int16).reshape(2, 3, 4, 5)
+    with new_volume(tmp_path / "a", hu.shape) as put:
+        for phase, z in ((1, 2), (0, 1), (1, 0), (0, 0), (0, 2), (1, 1)):
+            put(phase, z, hu[phase, z])
+    np.save(tmp_path / "b.npy", hu)
+    assert (tmp_path / "a" / "volume.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+    assert np.array_equal(np.stack([*stored_slices(tmp_path / "a", 1)]), hu[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -270,11 +271,11 @@ def test_a_short_salt_is_noted(source, out):
 
 
 def test_a_full_disk_is_called_so(source, out, monkeypatch):
-    def fail(*_):
-        raise OSError("258048 requested and 200640 written")
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(np, "save", fail)
-    with pytest.raises(InputError, match="--out .* cannot be written: writing stopped .* disk is probably full"):
+    monkeypatch.setattr(np, "ascontiguousarray", fail)  # of a slice that is written
+    with pytest.raises(InputError, match="--out .* cannot be written: No space left on device"):
         import_ct(source, out)
     assert not out.exists() and not siblings(out)
 
@@ -358,8 +359,8 @@ def test_two_studies_of_a_patient_share_the_split(tmp_path, out):
 def test_a_kill_leaves_no_data_and_the_next_import_cleans_up(source, out):
     script = (
         "import sys, time\n"
-        "from gluon_liver.prepare import ct, ct_study\n"
-        "ct_study.assemble = lambda *a: (print('in the middle', flush=True), time.sleep(60))\n"
+        "from gluon_liver.prepare import ct, study_volume\n"
+        "study_volume.put_on_grid = lambda *a: (print('in the middle', flush=True), time.sleep(60))\n"
         f"ct.import_ct({str(source)!r}, {str(out)!r})\n"
     )
     root = Path(__file__).resolve().parents[2]

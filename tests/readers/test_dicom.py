@@ -33,16 +33,19 @@ def test_slices_are_sorted_by_position_and_not_by_instance_number_or_name(tmp_pa
 
 def test_spacing_comes_from_positions_and_pixel_spacing_is_row_then_column(tmp_path):
     write_series(tmp_path, zs=(0, 2.5, 5), PixelSpacing=[0.5, 0.8], SliceThickness=7)
-    geometry = load(tmp_path).geometry
-    assert geometry.spacing == pytest.approx((2.5, 0.5, 0.8))
-    assert geometry.index_to_world([1, 2, 3]) == pytest.approx([-10 + 3 * 0.8, -20 + 2 * 0.5, 2.5])
+    volume = load(tmp_path)
+    assert volume.mapping.source_spacing == (0.5, 0.8) and volume.mapping.source_size == (16, 16)
+    # Pixels become squares of the finer spacing; the outer corner of the first pixel stays where it was.
+    assert volume.geometry.spacing == pytest.approx((2.5, 0.5, 0.5)) and volume.geometry.size == (3, 16, 26)
+    assert volume.geometry.index_to_world([1, 2, 3]) == pytest.approx([-10 - 0.4 + 3.5 * 0.5, -20 + 2 * 0.5, 2.5])
 
 
 def test_z_rises_to_the_head_when_the_slice_normal_points_to_the_feet(tmp_path):
     write_series(tmp_path, zs=(0, 2, 4), ImageOrientationPatient=[-1, 0, 0, 0, 1, 0])
     volume = load(tmp_path)
     assert volume.hu[:, 0, 0].tolist() == [0, 1, 2]
-    assert volume.geometry.index_to_world([1, 0, 2]) == pytest.approx([-11, -20, 2])
+    # Columns run to the patient's left by now: the last of 16 source columns is the first.
+    assert volume.geometry.index_to_world([1, 0, 13]) == pytest.approx([-11, -20, 2])
 
 
 def test_tilted_normal_orders_along_the_normal(tmp_path):
@@ -64,7 +67,7 @@ def test_gap_is_refused_with_its_place_and_regrid_interpolates_it(tmp_path):
     # Slices hold 0, 1, 2, 3: halfway between 1 and 2 rounds to even.
     assert volume.hu[:, 0, 0].tolist() == [0, 1, 2, 2, 3]
     assert volume.geometry.spacing[0] == pytest.approx(2)
-    assert volume.source_slice.tolist() == [0, 1, 3, 4]
+    assert volume.mapping.slices == (0, 1, 3, 4)
     assert [bool(name) for name in volume.sop_instance_uids] == [True, True, False, True, True]
 
 
@@ -82,10 +85,10 @@ def test_regrid_is_linear_between_positions(tmp_path):
     volume = load(tmp_path / "near", regrid=True)
     assert volume.geometry.spacing[0] == pytest.approx(2.0)
     assert volume.hu[:, 0, 0].tolist() == [0, 200, 400, 600]
-    assert volume.source_slice.tolist() == [0, 1, 2, 3]
+    assert volume.mapping.slices == (0, 1, 2, 3)
     write_series(tmp_path / "far", zs=(0, 2, 4.8, 6))  # a slice far from its place is not named
     volume = load(tmp_path / "far", regrid=True)
-    assert volume.source_slice.tolist() == [0, 1, -1, 3] and volume.sop_instance_uids[2] == ""
+    assert volume.mapping.slices == (0, 1, -1, 3) and volume.sop_instance_uids[2] == ""
 
 
 def test_different_slices_at_one_position_are_refused_even_with_regrid(tmp_path):
@@ -178,13 +181,14 @@ def test_gantry_tilt_is_detected_and_undone_on_request(tmp_path):
     assert volume.geometry.spacing[0] == pytest.approx(2 * np.cos(0.2))
     direction = np.array(volume.geometry.direction)
     assert direction.T @ direction == pytest.approx(np.eye(3), abs=1e-6)
-    assert np.abs(volume.source_shift[:, 1] - (np.arange(5) - 2) * -drift).max() < 1e-4
+    shift = np.array(volume.mapping.shifts)[:, 1]
+    assert np.abs(shift - (np.arange(5) - 2) * -drift).max() < 1e-4
     for z in range(5):
         rows = np.flatnonzero(volume.hu[z, :, 0] > 500)
-        assert abs(rows.mean() - (21.5 + volume.source_shift[z, 1])) < 0.6
+        assert abs(rows.mean() - (21.5 + shift[z])) < 0.6
     # The same pixel of the tilted file and its place on the grid are one point of the world.
     world = np.array([-10, -20, 0]) + 21.5 * 0.25 * direction[:, 1]
-    assert volume.geometry.world_to_index(world) == pytest.approx([0, 21.5 + volume.source_shift[0, 1], 0], abs=1e-4)
+    assert volume.geometry.world_to_index(world) == pytest.approx([0, 21.5 + shift[0], 0], abs=1e-4)
 
 
 def test_slices_shifted_against_each_other_are_refused(tmp_path):
@@ -294,7 +298,7 @@ def test_enhanced_ct_is_read_by_its_functional_groups(tmp_path, share):
     volume = load(tmp_path)
     # z order is frames 1, 2, 0.
     assert volume.hu[:, 0, 0].tolist() == ([120, 140, 100] if share else [210, 320, 100])
-    assert volume.geometry.spacing == pytest.approx((2, 0.5, 0.75))
+    assert volume.geometry.spacing == pytest.approx((2, 0.5, 0.5)) and volume.hu.shape == (3, 6, 12)
     assert volume.sop_instance_uids == tuple(f"{uid(1, 1, 1)}#{frame}" for frame in (2, 3, 1))
 
 

@@ -3,50 +3,86 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import Dict, List, Tuple
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Callable, Dict, List, Tuple
 
 import numpy as np
-from scipy import ndimage
 
 from gluon_liver.errors import OversizeError
-from gluon_liver.structures.arrays import Array, FloatArray, IntArray
+from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.geometry import Geometry
+from gluon_liver.structures.slice_mapping import SliceHistory, SliceMapping
 
-from .pixels import AIR_HU, hounsfield, read_words
+from .file_header import SliceHeader
+from .pixels import hounsfield, read_words
+from .planes import between, stored_plane
 from .quiet import quiet_pydicom
 from .scan import scan_folder as scan_folder
-from .series import SeriesFiles, slice_uid
-from .slice_grid import SliceGrid, build_grid
+from .series import Rejection, SeriesFiles, slice_uid
+from .slice_grid import SliceGrid, build_grid, file_of
 from .tags import MAX_SLICES, MAX_VOXELS
 
+PutPlane = Callable[[int, Array], None]
 
-@dataclass(frozen=True)
-class Volume:
-    """A series in HU on a regular grid.
 
-    hu: int16 (z, y, x), z rising to the head, never below -1024.
-    sop_instance_uids: one for each slice in z order, "" where --regrid interpolated it; frames of a multi-frame file
-    are "<uid>#<frame from 1>".
-    source_slice: (n,) slice of the volume for each slice of the series in z order, -1 where --regrid left none within a
-    quarter of the spacing.
-    source_shift: (n, 2) pixels (dx, dy) by which that slice was moved to undo a gantry tilt.
+@dataclass(frozen=True, eq=False)
+class SeriesStack:
+    """A series whose place in the patient is known; its pixels are still in their files.
+
+    geometry: of the stored grid: columns to the patient's left, rows to the back, z to the head, square pixels.
+    sop_instance_uids: one for each stored slice, "" where --regrid interpolated it; frames of a multi-frame file are
+    "<uid>#<frame from 1>".
+    mapping: from the slices of the series, z rising, and their pixels to the stored grid.
+    history: what becomes of the slices on the way.
+    left_out: slices of the series, counted as the mapping does, that are not taken, with the reason.
+    off_line: slices whose position was rounded: the line through all of them counts instead.
+    decode: reads every slice once and hands each stored one to its argument, with its place: int16 HU (rows, columns),
+    never below -1024, in any order. Raises a :class:`DicomError` for a file that cannot be decoded.
     """
 
-    hu: Array
     geometry: Geometry
     sop_instance_uids: Tuple[str, ...]
     frame_of_reference: str
-    source_slice: IntArray
-    source_shift: FloatArray
+    mapping: SliceMapping
+    history: SliceHistory
+    decode: Callable[[PutPlane], None]
+    left_out: Dict[int, Rejection] = field(default_factory=dict)
+    off_line: int = 0
+
+    def read(self) -> Array:
+        """All slices in memory: int16 HU (z, y, x), z rising to the head."""
+        hu = np.empty(self.geometry.size, dtype=np.int16)
+        self.decode(hu.__setitem__)
+        return hu
 
 
-def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
-    """Decode one series to HU on a regular grid.
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A series in memory: ``hu`` int16 (z, y, x), z rising to the head, never below -1024; see :class:`SeriesStack`."""
+
+    hu: Array
+    stack: SeriesStack
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.stack.geometry
+
+    @property
+    def sop_instance_uids(self) -> Tuple[str, ...]:
+        return self.stack.sop_instance_uids
+
+    @property
+    def mapping(self) -> SliceMapping:
+        return self.stack.mapping
+
+
+def open_series(series: SeriesFiles, *, regrid: bool = False) -> SeriesStack:
+    """Find the regular grid of one series by its headers.
 
     Raises the :class:`DicomError` of the first defect (a truncated file, a missing tag), or that of
     :func:`build_grid` for slices that make no regular grid; ``regrid`` interpolates linearly between positions and
-    shears tilted slices back.
+    shears tilted slices back, within bounds.
     """
     if series.defects:
         more = f" ({len(series.defects) - 1} more files of {series.name} are unusable)" * (len(series.defects) > 1)
@@ -57,49 +93,51 @@ def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
         bounds = f"{MAX_SLICES} slices and {MAX_VOXELS} pixels in all"
         raise OversizeError(f"{series.name} has {count} slices of {pixels} pixels; the bounds are {bounds}")
     grid = build_grid(slices, series.name, regrid=regrid)
-    stack = np.empty((count, slices[0].rows, slices[0].columns), dtype=np.int16)
-    place = np.argsort(grid.order)
+    uids = [""] * grid.geometry.size[0]
+    for index, z in zip(grid.order, grid.mapping.slices):
+        if z >= 0:
+            uids[z] = slice_uid(slices[index])
+    return SeriesStack(
+        grid.geometry,
+        tuple(uids),
+        slices[0].frame_of_reference,
+        grid.mapping,
+        grid.history,
+        partial(_decode, series, grid),
+        {grid.order.index(index): _left_out(slices[index], mm, series) for index, mm in grid.left_out},
+        grid.off_line,
+    )
+
+
+def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
+    """Decode one series to HU on a regular grid. Raises as :func:`open_series` and :meth:`SeriesStack.decode`."""
+    stack = open_series(series, regrid=regrid)
+    return Volume(stack.read(), stack)
+
+
+def _decode(series: SeriesFiles, grid: SliceGrid, put: PutPlane) -> None:
+    """See :class:`SeriesStack`. Files are read in their order, each once."""
+    slices = [series.slices[index] for index in grid.order]
+    taken = np.flatnonzero(np.isfinite(grid.place))
     by_file: Dict[int, List[int]] = defaultdict(list)
-    for index, header in enumerate(slices):
-        by_file[header.file].append(index)
+    for source in taken.tolist():
+        by_file[slices[source].file].append(source)
+    mixed = grid.history.interpolated or grid.history.blended
+    stack: Dict[int, Array] = {}
     with quiet_pydicom():
-        for file, frames in sorted(by_file.items()):
-            words = read_words(slices[frames[0]], f"file {file:04d} ({series.name})")
-            for index in frames:
-                stack[place[index]] = hounsfield(words[slices[index].frame or 0], slices[index])
-    uids = tuple(slice_uid(slices[index]) for index in grid.order)
-    if grid.shift.any():
-        stack = np.stack([_shift_slice(plane, shift) for plane, shift in zip(stack, grid.shift)])
-    source_slice: IntArray = np.arange(count)
-    if not np.array_equal(grid.place, source_slice):
-        stack, uids, source_slice = _interpolate_slices(stack, uids, grid)
-    return Volume(stack, grid.geometry, uids, slices[0].frame_of_reference, source_slice, grid.shift)
+        for file, sources in sorted(by_file.items()):
+            words = read_words(slices[sources[0]], f"file {file:04d} ({series.name})")
+            for source in sources:
+                hu = hounsfield(words[slices[source].frame or 0], slices[source])
+                plane = stored_plane(hu, grid.mapping, source)
+                if mixed:
+                    stack[source] = plane
+                else:
+                    put(grid.mapping.slices[source], plane)
+    for z in range(grid.geometry.size[0] if mixed else 0):
+        put(z, between([stack[source] for source in taken.tolist()], grid.place[taken], z))
 
 
-def _shift_slice(plane: Array, shift: Array) -> Array:
-    """Move one slice by (dx, dy) pixels, linear, -1024 HU where nothing is known."""
-    moved = ndimage.shift(plane.astype(np.float32), shift[::-1], order=1, mode="constant", cval=AIR_HU)
-    return np.rint(moved).astype(np.int16)
-
-
-def _interpolate_slices(
-    stack: Array, uids: Tuple[str, ...], grid: SliceGrid
-) -> Tuple[Array, Tuple[str, ...], IntArray]:
-    """Linear in z between the positions of the slices, onto the even grid."""
-    nz = grid.geometry.size[0]
-    result = np.empty((nz,) + stack.shape[1:], dtype=np.int16)
-    for z in range(nz):
-        upper = int(np.clip(np.searchsorted(grid.place, z), 1, len(stack) - 1))
-        below, above = grid.place[upper - 1 : upper + 1]
-        weight = np.clip((z - below) / (above - below), 0.0, 1.0)
-        result[z] = np.rint(stack[upper - 1] * (1 - weight) + stack[upper] * weight)
-    nearest = np.clip(np.rint(grid.place).astype(int), 0, nz - 1)
-    distance = np.abs(grid.place - nearest)
-    source_slice = np.full(len(stack), -1)
-    grid_uids = [""] * nz
-    # a place within reach of several slices belongs to the nearest
-    for source in np.argsort(distance, kind="stable"):
-        z = nearest[source]
-        if distance[source] <= 0.25 and z not in source_slice:
-            source_slice[source], grid_uids[z] = z, uids[source]
-    return result, tuple(grid_uids), source_slice
+def _left_out(header: SliceHeader, mm: float, series: SeriesFiles) -> Rejection:
+    reason = f"it lies {mm:.1f} mm off the other slices of {series.name}, so --regrid leaves it out"
+    return Rejection(file_of(header), reason, "stray-slice")
