@@ -51,6 +51,7 @@ class RecordIter(mx.io.DataIter):
         network = network_of(self._config)
         self._anchors = network.constants(self._config)["rpn.anchors"][0]
         self._number_count = network.random_number_count(self._config)
+        self._key_count = network.roi_key_count(self._config)
         shapes = network.train_inputs(self._config, batch_size)
         self.provide_data, self.provide_label = (
             [mx.io.DataDesc(name, shapes[name]) for name in names if name in shapes] for names in (DATA, LABELS)
@@ -92,6 +93,8 @@ class RecordIter(mx.io.DataIter):
         gt_boxes[: len(boxes)], gt_labels[: len(boxes)] = boxes, record.labels
         # 24 bits each: float32 holds them exactly, below 1
         numbers = np.floor(rng.random_sample(self._number_count) * 2**24) / 2**24
+        # no two keys are equal: a sort by them leaves nothing to the order before
+        numbers[: self._key_count] = rng.permutation(self._key_count) / self._key_count
         return {
             "data": network_input(config, image),
             "present": record.present,

@@ -94,6 +94,10 @@ class NetworkConfig:
 
     def proposals(self, size: int, *, training: bool) -> int:
         """Proposals of an image of side ``size`` that the graphs carry on, never more than there are anchors."""
-        anchors = sum((-(-size // stride)) ** 2 * len(sizes) for stride, sizes in self.levels())
         most = self.rpn.train_post_nms if training else self.rpn.test_post_nms
-        return min(most, anchors * len(self.rpn.anchor_ratios))
+        return min(most, self.anchors(size))
+
+    def anchors(self, size: int) -> int:
+        """Anchors of an image of side ``size``."""
+        cells = sum((-(-size // stride)) ** 2 * len(sizes) for stride, sizes in self.levels())
+        return cells * len(self.rpn.anchor_ratios)

@@ -60,10 +60,10 @@ class TrainingNet(nn.HybridBlock):
         self, F: Any, x: Any, gt_boxes: Any, gt_labels: Any, random_numbers: Any, present: Any = None
     ) -> List[Any]:
         detector, numbers = self.detector, RandomNumbers(F, random_numbers)
-        keys = numbers.next(detector.proposals(training=True) + detector.config.head.max_boxes)
+        keys = numbers.next(detector.roi_key_count)
         features = detector.features(F, x, present)
-        scores, proposals, rpn_scores, rpn_boxes, _ = detector.rpn(features.image, *features.maps)
-        targets = self.targets(proposals, scores, gt_boxes, gt_labels, keys)
+        scores, proposals, rpn_scores, rpn_boxes, anchors = detector.rpn(features.image, *features.maps)
+        targets = self.targets(proposals, scores, gt_boxes, gt_labels, self._candidate_keys(F, keys, anchors))
         head = detector.head(F, features, targets.rois, numbers)
         outputs = TrainingOutputs(
             rpn_scores=rpn_scores,
@@ -76,6 +76,19 @@ class TrainingNet(nn.HybridBlock):
             abnormal_scores=None if head.abnormal is None else F.reshape(head.abnormal, (self._batch_size, -1)),
         )
         return outputs.arrays()
+
+    def _candidate_keys(self, F: Any, keys: Any, anchors: Any) -> Any:
+        """Keys (B, A + M) of anchors and true boxes -> (B, P + M) of proposals, by their anchors (B, P, 1), and boxes.
+
+        Scores that differ in their last bit change places when sums are formed in another order. Keys of places would
+        then sample other ROIs; those of anchors sample the same.
+        """
+        boxes = F.slice_axis(keys, axis=1, begin=-self.detector.config.head.max_boxes, end=None)
+        chosen = [
+            F.take(entry(F, keys, index, axis=0), F.reshape(entry(F, anchors, index, axis=0), (-1,)))
+            for index in range(self._batch_size)
+        ]
+        return F.concat(F.stack(*chosen, axis=0), boxes, dim=1)
 
     def _box_deltas(self, F: Any, features: Any, positives: Any) -> Any:
         """Features (B, R, F) and those that can be positive (B, R_pos), which alone get boxes -> (B, R_pos, C, 4)."""

@@ -9,6 +9,16 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+import numpy as np
+
+
+def draw_numbers(rng: np.random.Generator, *, keys: int, uniform: int) -> np.ndarray:
+    """(keys + uniform,) float32 from 0 to below 1, the first ``keys`` of them evenly spaced and shuffled.
+
+    No two keys are equal, also with a small whole number added: a sort by them leaves nothing to the order before.
+    """
+    return np.concatenate([rng.permutation(keys) / keys, rng.random(uniform, np.float32)]).astype(np.float32)
+
 
 class RandomNumbers:
     """Hands out the images' numbers (B, N), uniform from 0 to below 1, one part after the other."""

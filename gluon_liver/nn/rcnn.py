@@ -14,7 +14,7 @@ from mxnet.gluon import Constant, Parameter, nn
 
 from gluon_liver.config.network import NetworkConfig
 
-from .random_numbers import RandomNumbers, apply_dropout
+from .random_numbers import RandomNumbers, apply_dropout, draw_numbers
 from .roi_align import pyramid_align, roi_rows
 from .rpn import make_rpn
 
@@ -80,10 +80,18 @@ class RegionDetector(nn.HybridBlock):
         self._dropout_units += units if self.config.head.dropout > 0 else 0
 
     @property
+    def roi_key_count(self) -> int:
+        """Keys of the ROI sampler: of every anchor, then of every true box."""
+        return self.config.anchors(self.size) + self.config.head.max_boxes
+
+    @property
     def random_number_count(self) -> int:
         """Random numbers of an image in training: keys of the ROI sampler, then what dropout takes."""
-        head = self.config.head
-        return self.proposals(training=True) + head.max_boxes + head.samples * self._dropout_units
+        return self.roi_key_count + self.config.head.samples * self._dropout_units
+
+    def draw_numbers(self, rng: np.random.Generator) -> np.ndarray:
+        """The random numbers of an image in training, (:attr:`random_number_count`,) float32."""
+        return draw_numbers(rng, keys=self.roi_key_count, uniform=self.config.head.samples * self._dropout_units)
 
     def dropout_mask(self, numbers: Optional[RandomNumbers], units: int) -> Any:
         """What ``units`` features of each sampled ROI are multiplied with in training, else None."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence, Tuple
+from typing import Any, List, Sequence, Tuple
 
 import numpy as np
 from gluoncv.model_zoo.rcnn.rpn import RPN, RPNAnchorGenerator, RPNProposal
+from mxnet import autograd
 from mxnet.gluon import nn
 
 from gluon_liver.config.network import RPNConfig
@@ -40,6 +41,48 @@ class NumberProposal(RPNProposal):
         return super().hybrid_forward(F, anchor, without_nan(F, score, -1.0), without_nan(F, bbox_pred, 0.0), img)
 
 
+class AnchorRPN(RPN):
+    """GluonCV's proposal network, which also says of each proposal what anchor it was made of.
+
+    (B, P, 1) scores, -1 for proposals that were suppressed, and (B, P, 4) corners; in training also raw scores
+    (B, A, 1) and offsets (B, A, 4) of all anchors, and for each proposal the index (B, P, 1) of its anchor.
+    """
+
+    def hybrid_forward(self, F: Any, image: Any, *maps: Any) -> List[Any]:
+        training, prefix = autograd.is_training(), "_train" if autograd.is_training() else "_test"
+        levels = zip(*(self._level(F, image, *level) for level in self._levels(maps)))
+        rows, scores, offsets = (parts[0] if len(parts) == 1 else F.concat(*parts, dim=1) for parts in levels)
+        with autograd.pause():
+            if training:
+                index = F.reshape(F.contrib.arange_like(scores, axis=1), (1, -1, 1))
+                rows = F.concat(rows, F.broadcast_like(index, F.stop_gradient(scores)), dim=2)
+            options = dict(coord_start=1, score_index=0, id_index=-1, force_suppress=True)
+            most = getattr(self, prefix + "_pre_nms")
+            found = F.contrib.box_nms(rows, overlap_thresh=self._nms_thresh, topk=most, **options)
+            found = F.slice_axis(found, axis=1, begin=0, end=getattr(self, prefix + "_post_nms"))
+            parts = [(0, 1), (1, 5), (5, 6)][: 3 if training else 2]
+            kept = [F.slice_axis(found, axis=2, begin=begin, end=end) for begin, end in parts]
+        return [*kept[:2], scores, offsets, kept[2]] if training else kept
+
+    def _levels(self, maps: Sequence[Any]) -> List[Tuple[Any, Any]]:
+        """Anchor generator and map of each level."""
+        generators = self.anchor_generator if self._multi_level else [self.anchor_generator]
+        return list(zip(generators, maps))
+
+    def _level(self, F: Any, image: Any, generator: Any, level: Any) -> Tuple[Any, Any, Any]:
+        """Rows of score and corners (B, A, 5) of one map, and raw scores and offsets."""
+        if self._multi_level:
+            likely, offset, raw_scores, raw_offsets = self.rpn_head(level)
+        else:
+            x = self.conv1(level)
+            raw_scores, raw_offsets = (
+                F.reshape(F.transpose(layer(x), axes=(0, 2, 3, 1)), (0, -1, width))
+                for layer, width in ((self.score, 1), (self.loc, 4))
+            )
+            likely, offset = F.sigmoid(F.stop_gradient(raw_scores)), F.stop_gradient(raw_offsets)
+        return self.region_proposer(generator(level), likely, offset, image), raw_scores, raw_offsets
+
+
 def without_nan(F: Any, x: Any, value: float) -> Any:
     """x with ``value`` in place of NaN."""
     return F.where(x == x, x, F.ones_like(x) * value)
@@ -52,7 +95,7 @@ def make_rpn(
     size: int,
     in_channels: int,
     post_nms: Sequence[int],
-) -> RPN:
+) -> AnchorRPN:
     """GluonCV's proposal network over maps of ``in_channels`` with every shape known before the first batch.
 
     levels: (stride, anchor sizes in pixels) of each map, finest first; every map has as many sizes.
@@ -63,7 +106,7 @@ def make_rpn(
     cells = [-(-size // stride) for stride in strides]
     scales = [tuple(side / stride for side in sides) for stride, sides in levels]
     pyramid = len(levels) > 1
-    rpn = RPN(
+    rpn = AnchorRPN(
         channels=config.channels,
         strides=strides if pyramid else strides[0],
         base_size=strides[0],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Iterator, List, Optional, Sequence
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from gluon_liver.data.samples import AUGMENT, RANDOM_NUMBERS, TARGETS, Sample, e
 from gluon_liver.errors import DatasetError
 
 from .batches import Batch, make_batch
+
+Draw = Callable[[np.random.Generator], np.ndarray]  # an image's random numbers (N,)
 
 
 class TrainingInputs:
@@ -51,8 +53,8 @@ class TrainingInputs:
         order = [order[place % len(order)] for place in range(-(-len(order) // size) * size)]
         return [order[first : first + size] for first in range(0, len(order), size)]
 
-    def load(self, indices: Sequence[int], *, epoch: int, anchors: np.ndarray, random_number_count: int) -> Batch:
-        """The batch of some labels, augmented, with targets and as many random numbers each, as ``epoch`` has them."""
+    def load(self, indices: Sequence[int], *, epoch: int, anchors: np.ndarray, random_numbers: Draw) -> Batch:
+        """The batch of some labels as ``epoch`` has them: augmented, with targets and what ``random_numbers`` draws."""
         config, seed = self.config, self.config.train.seed
         rngs = (generator(seed, RANDOM_NUMBERS, epoch, index) for index in indices)
         return make_batch(
@@ -60,7 +62,7 @@ class TrainingInputs:
             anchors=anchors,
             network=config.network,
             rngs=[generator(seed, TARGETS, epoch, index) for index in indices],
-            random_numbers=np.stack([rng.random(random_number_count, np.float32) for rng in rngs]),
+            random_numbers=np.stack([random_numbers(rng) for rng in rngs]),
             to_input=self._dataset.network_input,
         )
 

@@ -79,7 +79,7 @@ class TrainingLoop:
         left = batches[self._batch :][: self._total - trainer.step_count]
         shares = [trainer.share(indices) for indices in left]
         loaded = self.inputs.stream(
-            shares, epoch=self._epoch, anchors=trainer.anchors, random_number_count=trainer.detector.random_number_count
+            shares, epoch=self._epoch, anchors=trainer.anchors, random_numbers=trainer.detector.draw_numbers
         )
         for share, images in zip(shares, map(len, left)):
             if trainer.worker.any(stop.name is not None):

@@ -15,7 +15,7 @@ from symbols.parts.rcnn import detections
 from symbols.parts.resnet import CHANNELS, scaled
 from symbols.parts.rois import pyramid_rois, with_area
 from symbols.parts.rpn import anchors_of, count_anchors, count_proposals, levels_of, propose, rpn_head
-from symbols.parts.targets import box_targets, most_positives, sample_rois
+from symbols.parts.targets import box_targets, candidate_keys, most_positives, sample_rois
 
 # maps: (B, C, H / stride, W / stride) of each level; shallow: (B, 16, H / 4, W / 4), Block1's map as the texture stage
 # reads it, or None; flow: (B, 2, H, W) in pixels, or None
@@ -54,11 +54,14 @@ class Detector(object):
         """Of all layers of the head that are followed by dropout."""
         return self.head_units(config)
 
+    def roi_key_count(self, config):
+        """Keys of the ROI sampler: of every anchor, then of every true box."""
+        return count_anchors(config["network"], config["data"]["size"]) + config["network"]["head"]["max_boxes"]
+
     def random_number_count(self, config):
         """Random numbers of an image in training: keys of the ROI sampler, then what dropout takes."""
-        network, head = config["network"], config["network"]["head"]
-        keys = count_proposals(network, config["data"]["size"], training=True) + head["max_boxes"]
-        return keys + (head["samples"] * self.dropout_units(config) if head["dropout"] else 0)
+        head = config["network"]["head"]
+        return self.roi_key_count(config) + (head["samples"] * self.dropout_units(config) if head["dropout"] else 0)
 
     def roi_size(self, config):
         """Cells of a pooled ROI."""
@@ -89,7 +92,7 @@ class Detector(object):
         parts.update(("map{}".format(stride), level) for stride, level in zip(strides, found.maps))
         parts["flow"], parts["shallow"] = found.flow, found.shallow
         parts["rpn_scores"], parts["rpn_offsets"] = rpn_head(found.maps, network)
-        scores, rois = propose(parts["rpn_scores"], parts["rpn_offsets"], network, size, batch_size)
+        scores, rois, _ = propose(parts["rpn_scores"], parts["rpn_offsets"], network, size, batch_size)
         parts["proposal_scores"], parts["proposals"] = scores, rois
         abstract, abnormal = self.head(config, found, rois, count, batch_size)
         class_scores, box_deltas = predictions(abstract, classes)
@@ -135,10 +138,11 @@ class Detector(object):
         samples, classes = head["samples"], len(config["classes"])
         proposals, most = count_proposals(network, size, training=True), most_positives(head)
         numbers = RandomNumbers(mx.sym.Variable(random_numbers.INPUT), head)
-        keys = numbers.take(proposals + head["max_boxes"])
+        keys = numbers.take(self.roi_key_count(config))
         found = self.features(config, batch_size)
         rpn_scores, rpn_offsets = rpn_head(found.maps, network)
-        scores, rois = propose(rpn_scores, rpn_offsets, network, size, batch_size, training=True)
+        scores, rois, anchors = propose(rpn_scores, rpn_offsets, network, size, batch_size, training=True)
+        keys = candidate_keys(keys, anchors, count_anchors(network, size), head, batch_size)
         boxes, labels = mx.sym.Variable("gt_boxes"), mx.sym.Variable("gt_labels")
         rois, targets, boxes = sample_rois(scores, rois, boxes, labels, keys, proposals, head, batch_size)
         abstract, abnormal = self.head(config, found, rois, samples, batch_size, numbers)

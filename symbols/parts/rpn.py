@@ -69,7 +69,7 @@ def rpn_head(maps, network):
 
 def propose(scores, offsets, network, size, batch, training=False):
     """Scores (B, A, 1) and offsets (B, A, 4) -> proposals' scores (B, R) and corners (B, R, 4), -1 where there are
-    fewer; no gradient passes."""
+    fewer, and the anchor (B, R) that each was made of; no gradient passes."""
     rpn, prefix = network["rpn"], "train" if training else "test"
     total = count_anchors(network, size)
     # a Module of MXNet 1.0 does not infer the type of what is split
@@ -80,6 +80,7 @@ def propose(scores, offsets, network, size, batch, training=False):
     large = mx.sym.broadcast_mul(x2 - x1 >= rpn["min_size"], y2 - y1 >= rpn["min_size"])  # (B, A, 1)
     scores = mx.sym.sigmoid(mx.sym.BlockGrad(scores))
     scores = mx.sym.reshape(mx.sym.where(large, scores, -mx.sym.ones((batch, total, 1))), shape=(batch, total))
+    numbers = mx.sym.reshape(mx.sym.arange(start=0, stop=total), shape=(1, total))
     found = suppress(
         scores,
         boxes,
@@ -88,6 +89,7 @@ def propose(scores, offsets, network, size, batch, training=False):
         count_proposals(network, size, training),
         rpn["nms_threshold"],
         batch,
+        [mx.sym.broadcast_to(numbers, shape=(batch, total))],
     )
     return [mx.sym.BlockGrad(part) for part in found]
 

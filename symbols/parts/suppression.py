@@ -45,15 +45,17 @@ def survives(scores, boxes, rows, threshold, batch):
     return mx.sym.reshape(mx.sym.slice_axis(found, axis=2, begin=0, end=1), shape=(batch, rows)) >= 0
 
 
-def suppress(scores, boxes, rows, before, after, threshold, batch):
+def suppress(scores, boxes, rows, before, after, threshold, batch, more=()):
     """Greedy suppression of the best ``before`` rows -> the best ``after`` that survive, sorted by score.
 
     Scores (B, rows), below 0 for no candidate, and boxes (B, rows, 4) -> (B, after) and (B, after, 4); what is left
-    of ``after`` has score -1 and corners -1.
+    of ``after`` has score -1 and corners -1. Arrays (B, rows) of ``more`` are carried along, each to (B, after).
     """
     before, after = min(before, rows), min(after, before, rows)
-    scores, boxes = best(scores, [boxes], rows, before, batch)
+    sorted_rows = best(scores, [boxes] + list(more), rows, before, batch)
+    scores, boxes = sorted_rows[:2]
     scores = mx.sym.where(survives(scores, boxes, before, threshold, batch), scores, -mx.sym.ones((batch, before)))
-    scores, boxes = best(scores, [boxes], before, after, batch)
+    sorted_rows = best(scores, [boxes] + sorted_rows[2:], before, after, batch)
+    scores, boxes = sorted_rows[:2]
     real = mx.sym.broadcast_to(mx.sym.expand_dims(scores >= 0, axis=2), shape=(batch, after, 4))
-    return scores, mx.sym.where(real, boxes, -mx.sym.ones((batch, after, 4)))
+    return [scores, mx.sym.where(real, boxes, -mx.sym.ones((batch, after, 4)))] + sorted_rows[2:]

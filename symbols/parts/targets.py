@@ -30,6 +30,13 @@ def box_iou(first, second):
     return shared / mx.sym.maximum(mx.sym.broadcast_add(areas[0], areas[1]) - shared, 1e-12)
 
 
+def candidate_keys(keys, anchors, total, head, batch):
+    """Keys (B, A + M) of anchors and true boxes -> (B, P + M) of proposals, by their anchors (B, P), and boxes."""
+    ours = mx.sym.slice_axis(keys, axis=1, begin=0, end=total)
+    boxes = mx.sym.slice_axis(keys, axis=1, begin=total, end=total + head["max_boxes"])
+    return mx.sym.concat(rows_of([ours], anchors, total, batch)[0], boxes, dim=1)
+
+
 def sample_rois(scores, rois, boxes, labels, keys, proposals, head, batch):
     """ROIs to learn from (Ren et al. 2015, section 3.2), as gluon_liver.nn.roi_targets.RoiSampler draws them.
 

@@ -49,6 +49,21 @@ def test_scores_are_of_the_anchors_in_their_order(fusion):
         assert np.allclose(np.clip(proposals.asnumpy()[0, 0], 0, SIZE - 1), anchors[best], atol=1e-3)
 
 
+@pytest.mark.parametrize("fusion", [False, True])
+def test_proposals_know_their_anchors(fusion):
+    """Without offsets each is its anchor, clipped to the image."""
+    built = build(fusion=fusion, rpn__min_size=4)
+    loc = built.rpn.rpn_head.loc if fusion else built.rpn.loc
+    loc.weight.set_data(mx.nd.zeros(loc.weight.shape))
+    found = built.features(mx.nd, images(2))
+    with autograd.record():
+        scores, proposals, _, _, index = (array.asnumpy() for array in built.rpn(found.image, *found.maps))
+    kept, index = scores[..., 0] >= 0, index[..., 0].astype(int)
+    anchors = np.clip(built.anchors(), 0, SIZE - 1)
+    assert kept.sum() > 40 and np.allclose(np.clip(proposals, 0, SIZE - 1)[kept], anchors[index[kept]], atol=1e-3)
+    assert all(len(set(row[there])) == there.sum() for row, there in zip(index, kept))
+
+
 @pytest.mark.parametrize("slices", [1, 9])
 def test_shallow_maps_are_of_the_reference_phase(slices):
     """While the relations are zero nothing that is read depends on the other phases."""

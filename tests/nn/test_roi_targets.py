@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.network import HeadConfig
-from gluon_liver.nn.random_numbers import RandomNumbers, apply_dropout
+from gluon_liver.nn.random_numbers import RandomNumbers, apply_dropout, draw_numbers
 from gluon_liver.nn.roi_targets import RoiSampler
+
+from .conftest import training_net
 
 
 def overlap(a, b):
@@ -68,3 +70,27 @@ def test_numbers_are_handed_out_one_after_the_other():
     features = mx.nd.ones((10, 3))
     assert np.array_equal(apply_dropout(features, mx.nd.array(mask)).asnumpy(), mask)
     assert apply_dropout(features, None) is features
+
+
+def test_what_is_sampled_does_not_depend_on_the_ranks_of_proposals(detector):
+    """As where two scores that differ in their last bit change places."""
+    net, rng = training_net(detector, 2), np.random.default_rng(0)
+    corners = rng.uniform(0, 40, (2, 30, 2))
+    rois = np.concatenate([corners, corners + rng.uniform(8, 40, (2, 30, 2))], axis=-1)
+    anchors = np.stack([rng.permutation(detector.roi_key_count - 4)[:30] for _ in range(2)])
+    keys = np.stack([draw_numbers(rng, keys=detector.roi_key_count, uniform=0) for _ in range(2)])
+    truth = np.concatenate([rois[:, :2] + 1, -np.ones((2, 2, 4))], axis=1)
+    sampled = []
+    for order in (np.arange(30), rng.permutation(30)):
+        arrays = [mx.nd.array(array) for array in (rois[:, order], np.ones((2, 30, 1)), truth)]
+        candidates = net._candidate_keys(mx.nd, mx.nd.array(keys), mx.nd.array(anchors[:, order, None]))
+        sampled.append(net.targets.sampler(*arrays, candidates)[0].asnumpy())
+    assert np.array_equal(*sampled) and len(np.unique(sampled[0][0], axis=0)) == 16
+
+
+def test_no_two_keys_are_equal_and_every_order_is_as_likely():
+    numbers = draw_numbers(np.random.default_rng(0), keys=200_000, uniform=1000)
+    assert numbers.shape == (201_000,) and numbers.dtype == np.float32 and 0 <= numbers.min() and numbers.max() < 1
+    assert len(np.unique(numbers[:200_000] + np.float32(6))) == 200_000  # the sampler adds up to 6
+    first = [draw_numbers(np.random.default_rng(seed), keys=4, uniform=0).argmax() for seed in range(400)]
+    assert np.bincount(first).min() > 70

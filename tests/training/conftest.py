@@ -41,6 +41,5 @@ def make_trainer(config, dataset, **options):
 
 def load_batch(trainer, dataset, indices, *, epoch=0):
     """A batch of the trainer's own configuration."""
-    count = trainer.detector.random_number_count
     inputs = TrainingInputs(trainer.config, dataset)
-    return inputs.load(indices, epoch=epoch, anchors=trainer.anchors, random_number_count=count)
+    return inputs.load(indices, epoch=epoch, anchors=trainer.anchors, random_numbers=trainer.detector.draw_numbers)

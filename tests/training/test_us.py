@@ -44,12 +44,12 @@ def test_the_flow_of_the_file_is_kept_as_it_is(us_data, us_flow, tmp_path):
 
 def test_inputs_hold_the_frame_before(us_data):
     inputs = TrainingInputs(us_config(), us_data)
-    batch = inputs.load([0, 1], epoch=0, anchors=np.array([[0.0, 0, 16, 16]]), random_number_count=3)
+    batch = inputs.load([0, 1], epoch=0, anchors=np.array([[0.0, 0, 16, 16]]), random_numbers=lambda rng: rng.random(3))
     assert batch.images.shape == (2, 2, 3, SIZE, SIZE) and batch.images.max() <= 1
     assert np.array_equal(batch.images[0, 0], batch.images[0, 1])  # the first frame of its scene
     assert np.array_equal(batch.images[1, 0], batch.images[0, 1]) and not np.array_equal(*batch.images[1])
     alone = TrainingInputs(us_config("us-faster-rcnn"), us_data)
-    alone = alone.load([1], epoch=0, anchors=np.zeros((1, 4)), random_number_count=3)
+    alone = alone.load([1], epoch=0, anchors=np.zeros((1, 4)), random_numbers=lambda rng: rng.random(3))
     assert np.array_equal(alone.images[0, 0], batch.images[1, 1])
 
 
