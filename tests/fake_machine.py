@@ -44,6 +44,7 @@ case "$*" in
 "-m pip install --only-binary"*) [ ! -e "{folder}/offline" ] || {{ echo "ERROR: no network" >&2; exit 1; }} ;;
 *"!= (2, 7)"*) exit 1 ;;
 -) if [ -e "{folder}/import-fails" ]; then exit 1; fi ;;
+train.py*) if [ -e "{folder}/stopped" ]; then exit 75; fi ;;
 --version) echo "Python 3.11.0" ;;
 esac
 """

@@ -240,6 +240,20 @@ def test_the_demo_runs_its_steps_in_order_and_once(machine):
     assert calls(machine.lines()) == calls(before)
 
 
+@pytest.mark.parametrize("target", ["demo", "rows", "demo-us"])
+def test_a_training_that_was_stopped_is_gone_on_with_and_not_evaluated(machine, target):
+    stopped = machine.put("stopped")
+    assert "Error 75" in machine.fails(target)
+    first = calls(machine.lines())
+    assert "train.py" in first[-1] and "--resume auto" in first[-1] and not any("evaluate" in line for line in first)
+    folder = machine.checkout / first[-1].split("--out ")[1].split()[0]
+    kept = machine.put(str(folder.relative_to(machine.folder) / "checkpoints/step-00000001"))
+    stopped.unlink()
+    again = calls(machine.works(target))
+    assert again.count(first[-1]) == 1 and kept.exists()
+    assert any("evaluate.py --run" in line for line in again)
+
+
 def test_the_rows_are_trained_on_one_set_and_printed_together(machine):
     lines = calls(machine.works("rows", "SEED=7"))
     assert sum("phantom ct" in line and "--seed 7" in line for line in lines) == 1

@@ -21,7 +21,8 @@ from typing import Any, Mapping, Optional
 
 FD = "GLUON_LIVER_SUPERVISOR"  # "descriptor:seconds between beats", set by the supervisor
 LEAVE_SECONDS = 2.0
-LOST = 75  # exit code of a process whose job is lost (EX_TEMPFAIL of sysexits.h: try again)
+AGAIN = 75  # exit code of work that stopped before its end and can be gone on with (EX_TEMPFAIL of sysexits.h)
+LOST = AGAIN  # of a process whose job is lost
 
 _link: Optional[_Link] = None
 

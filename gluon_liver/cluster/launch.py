@@ -144,7 +144,7 @@ class _Launch:
             how = f"a command that the dmlc tracker started {how} and did not say why"
             with contextlib.suppress(RuntimeError):  # the loop is closed: the job is over
                 # a process that came so far tells the monitor itself, and the first reason is the one that counts
-                self._loop.call_soon_threadsafe(lambda: self._loop.call_later(1.0, self._monitor.abort, how))
+                self._loop.call_soon_threadsafe(lambda: self._loop.call_later(1.0, self._monitor.command_failed, how))
 
         threading.excepthook = failed
 

@@ -18,7 +18,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any, Awaitable, Dict, List, Mapping, Optional
 
-from .heartbeat import LOST, say
+from .heartbeat import AGAIN, LOST, say
 
 HELLO_SECONDS = 10.0  # for the first line of a connection
 BEATS = 15  # beats within the limit of silence
@@ -70,6 +70,7 @@ class Monitor:
         self.checkpoint: Optional[str] = None
         self._open: Dict[Member, asyncio.StreamWriter] = {}
         self._workers_over: Optional[float] = None
+        self._stopped: Optional[float] = None  # when a worker ended with AGAIN
         self._changed = asyncio.Event()
 
     async def serve(self, host: str, port: int = 0) -> int:
@@ -80,7 +81,8 @@ class Monitor:
     async def finished(self, *, grace: float = 5.0) -> int:
         """Wait until every process has ended, or was told to ``grace`` seconds ago; returns the exit code.
 
-        0 when every worker ended with 0; a worker's own exit code when it failed; 75 when a process was lost.
+        0 when every worker ended with 0; a worker's own exit code when it failed; 75 when a process was lost, or when
+        the workers stopped in order before their end, as the one that leads them says with that code.
         """
         clock = asyncio.get_running_loop().time
         started, aborted = clock(), None
@@ -90,6 +92,8 @@ class Monitor:
                 aborted = now if aborted is None else aborted
                 if now - aborted > grace:
                     break
+            elif self._left_alone(now):
+                self.abort("a worker stopped before its end and the others did not follow")
             elif now - started > self._start and self._missing():
                 self.abort(f"{self._missing()} did not start within {self._start:.0f} s")
             else:
@@ -115,6 +119,11 @@ class Monitor:
         say("launch", self.reason)
         self._send({"abort": self.reason})
         self._changed.set()
+
+    def command_failed(self, how: str) -> None:
+        """A command of the tracker ended with another code than 0: it may be a worker that stopped in order."""
+        if self._stopped is None:
+            self.abort(how)
 
     def forward(self, number: int) -> None:
         """Give a signal to every worker."""
@@ -181,7 +190,10 @@ class Monitor:
         if "end" not in message:
             return False
         member.code = int(message["end"])
-        if member.code != 0:
+        if member.role == "worker" and member.code == AGAIN:
+            self.code = AGAIN
+            self._stopped = asyncio.get_running_loop().time()
+        elif member.code != 0:
             own = member.code if member.role == "worker" and member.code > 0 else LOST
             self._gone(member, ending(member.code), code=own)
         return True
@@ -193,6 +205,11 @@ class Monitor:
     def _over(self) -> bool:
         return not self._open and (self.reason is not None or not self._missing())
 
+    def _left_alone(self, now: float) -> bool:
+        """Whether workers go on for long after one has stopped."""
+        working = any(member.role == "worker" for member in self._open)
+        return working and self._stopped is not None and now - self._stopped > self._silence
+
     def _missing(self) -> str:
         """Which of the expected processes have not come, in words; empty when all have."""
         come = {role: sum(member.role == role for member in self.members) for role in self._expected}
@@ -202,12 +219,12 @@ class Monitor:
 
     def _end_idle_servers(self, now: float) -> None:
         """Stop scheduler and servers that outlive all workers: these never opened or never closed a dist KVStore."""
-        over = sum(member.role == "worker" and member.code == 0 for member in self.members)
+        over = sum(member.role == "worker" and member.code in (0, AGAIN) for member in self.members)
         if over < self._expected["worker"]:
             return
         self._workers_over = now if self._workers_over is None else self._workers_over
         if now - self._workers_over > self._silence and self._open:
-            why = "every worker has ended with code 0 and no KVStore over servers was closed"
+            why = "every worker has ended and no KVStore over servers was closed"
             say("launch", f"{why} (did they use --kvstore dist_...?): scheduler and servers are stopped")
             self._send({"stop": True})
             self._workers_over = float("inf")

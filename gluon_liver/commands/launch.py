@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the job; 0 when every worker ended with 0, a failed worker's own code, 75 when a process was lost."""
+    """Run the job; 0 when every worker ended with 0, a failed worker's own code, 75 when a process was lost or the
+    workers were stopped before their end: --resume auto goes on.
+    """
     from gluon_liver.cluster.launch import launch
 
     if bool(args.command) == bool(args.attend):

@@ -1,4 +1,7 @@
-"""Train a configuration on prepared data and leave a run folder."""
+"""Train a configuration on prepared data and leave a run folder.
+
+SIGTERM or Ctrl-C stops it after a step with a checkpoint and exit code 75; the same command with --resume auto goes on.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train; prints where the run is."""
+    """Train; prints where the run is. 75 where a signal stopped it before its end: --resume auto goes on."""
     from gluon_liver.cluster import heartbeat
     from gluon_liver.errors import InputError
     from gluon_liver.system.runtime import prefer_synchronous_engine
@@ -68,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
     tell_changed_labels(dataset)
     options = chosen(args, "steps", "flow", "resume", "changed_data")
     finished = train(config, dataset, args.out, pretrained=pretrained, **options)
-    if finished is not None:
-        print(f"run: {finished.folder}")
-    return 0
+    if finished is None:  # a worker that does not lead: the one that does tells how the job ended
+        return 0
+    print(f"run: {finished.folder}")
+    return 0 if finished.progress()[2] else heartbeat.AGAIN

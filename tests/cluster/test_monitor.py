@@ -76,6 +76,31 @@ async def test_all_ends_with_0_when_everything_ends_with_0():
     assert await asyncio.wait_for(finished, 2) == 0 and watch.reason is None
 
 
+@in_a_loop
+async def test_workers_that_stop_in_order_end_the_job_with_75():
+    """The one that leads says so; the others, and what the tracker says of its command, end nothing."""
+    watch, peers, finished = await job()
+    peers[0].say(end=75)
+    await asyncio.sleep(0.1)
+    watch.command_failed("a command ended with code 75")
+    for peer in peers[1:]:
+        assert not finished.done()
+        peer.say(end=0)
+        await asyncio.sleep(0.1)
+    assert await asyncio.wait_for(finished, 2) == 75 and watch.reason is None
+
+
+@in_a_loop
+async def test_workers_that_go_on_without_the_one_that_stopped_are_ended():
+    watch, peers, finished = await job(silence=0.4, grace=0.1)
+    peers[0].say(end=75)
+    for _ in range(20):
+        for peer in peers[1:]:
+            peer.say(beat=True)
+        await asyncio.sleep(0.05)
+    assert await finished == 75 and "the others did not follow" in watch.reason
+
+
 @pytest.mark.parametrize("code, exit_code, words", [(3, 3, "ended with code 3"), (-9, 75, "was killed by SIGKILL")])
 @in_a_loop
 async def test_a_failed_worker_is_named_to_all_with_rank_and_checkpoint(code, exit_code, words, capfd):

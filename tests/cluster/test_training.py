@@ -73,6 +73,23 @@ def test_a_killed_worker_ends_the_job_and_it_goes_on(tmp_path, config, tiny_data
     assert events(out)[-1]["event"] == "end" and events(out)[-1]["step"] == step + 3
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("job", [JOB, ()], ids=["job", "alone"])
+def test_a_training_that_is_stopped_says_so_with_its_code(tmp_path, config, tiny_data, job, number):
+    out, options = tmp_path / "run", ("--resume", "auto", "--set", "train.epochs=100")
+    process = start(out, config, tiny_data, job=job, options=options)
+    while not any(record["event"] == "step" for record in events(out)):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(60) == 75
+    said, last = process.stderr.read(), events(out)[-1]
+    assert "--resume auto goes on" in said and "all processes of the job end" not in said and "Traceback" not in said
+    assert last["event"] == "interrupted" and (out / f"checkpoints/step-{last['step']:08d}").is_dir()
+    again = start(out, config, tiny_data, options=("--resume", "auto", "--steps", str(last["step"] + 1)))
+    assert again.wait() == 0, again.stderr.read()
+
+
 def _is_worker(environ, out):
     """Whether a process is train.py itself in the role of a worker of the run ``out``."""
     try:

@@ -152,7 +152,7 @@ class Bench:
         self._finish("two", "the first of two on a folder")
 
     def asked_to_stop(self) -> None:
-        """SIGTERM and SIGINT end a run with code 0 and a checkpoint."""
+        """SIGTERM and SIGINT end a run with code 75 and a checkpoint."""
         for number in (signal.SIGTERM, signal.SIGINT):
             name = f"stop-{number.name}"
             process = self.train(name)
@@ -160,7 +160,7 @@ class Bench:
             time.sleep(self._random.uniform(0.1, 0.3) * self._seconds)
             process.send_signal(number)
             code = process.wait()
-            self._count(number.name + " ends with code 0", code == 0, str(code))
+            self._count(number.name + " ends with code 75", code == 75, str(code))
             self._finish(name, number.name)
 
     def summary(self) -> str:
