@@ -37,7 +37,7 @@ TINY = {
 PHASES = ("non_contrast", "arterial", "delayed")
 
 
-def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
+def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",), classes=CLASSES):
     """One study a patient, three slices each: a square on slices 0 and 1, nothing on slice 2.
 
     The arterial phase is the reference. Other phases show the square too; the last study lacks the last of them.
@@ -56,8 +56,8 @@ def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
             if boxes and index < 2:
                 x, y = rng.integers(4, SIZE - 24, 2)
                 corners = np.array([[x, y, x + 20, y + 18]], np.float32)
-                labels = np.array([(number + index) % 3], np.int32)
-                hu[:, index, y : y + 18, x : x + 20] = CLASS_HU[labels[0]]
+                labels = np.array([(number + index) % len(classes)], np.int32)
+                hu[:, index, y : y + 18, x : x + 20] = CLASS_HU[labels[0] % 3]
             images.append(CTLabel(len(images) + 1, case, index, SIZE, SIZE, corners, labels, "arterial"))
         hu[~present] = -1024
         Study(case, patient, tuple(phases), "arterial", present, geometry, StudySource(), hu).save(
@@ -66,9 +66,9 @@ def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",)):
         fingerprint = hashlib.sha256(hu[reference].tobytes()).hexdigest()
         studies.append({"case": case, "patient": patient, "slices": SLICES, "fingerprint": fingerprint})
     names = [study["patient"] for study in studies]
-    save_labels(images, CLASSES, folder / "labels.json")
+    save_labels(images, classes, folder / "labels.json")
     save_splits(Splits(tuple(names[:-1]), (), (names[-1],), 0), folder / "splits.json")
-    description = dict(format=1, kind="ct", phases=phases, reference_phase="arterial", classes=CLASSES, phantom=True)
+    description = dict(format=1, kind="ct", phases=phases, reference_phase="arterial", classes=classes, phantom=True)
     (folder / "dataset.json").write_text(json.dumps({**description, "studies": studies}))
     return folder
 

@@ -88,6 +88,7 @@ def run_note(run: Run, dataset: Dataset, split: str) -> str:
         notes.append("the labels of the training patients have changed since the run was trained")
     if run.imported():
         notes.append("the weights were imported: that no scored patient trained them is the word of who imported them")
+    notes += run.training_notes()
     done, planned, ended = run.progress()
     if not ended:
         notes.append(f"the run is unfinished: {done} of {planned} steps")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence, TypeVar
 
 import numpy as np
 
 from gluon_liver.structures.detections import SCORE_THRESHOLD, Boxes, Detections
 
 from .drawing import CLASS_COLOURS, Colour, draw_overlay
+from .plots import CURVE_COLOURS, US_CURVE_COLOURS
+
+C = TypeVar("C", Colour, str)
 
 # Figure S1: "The light blue box indicates the detected tumor. The red box indicates the detected blood vessel."
 US_COLOURS: Dict[str, Colour] = {"tumor": (105, 205, 255), "vessel": (255, 64, 64)}
-BESIDE = tuple(CLASS_COLOURS[place] for place in (1, 3, 4, 5))  # those of the palette that are like neither of them
+BESIDE = (1, 3, 4, 5)  # places in the palettes of colours that are like neither of them
 
 
 def draw_us(
@@ -39,5 +42,15 @@ def draw_us(
 
 def us_colours(classes: Sequence[str]) -> List[Colour]:
     """By label: tumors and vessels as in the paper, other classes as those of CT, but unlike these two."""
-    others = itertools.cycle(BESIDE if set(classes) & set(US_COLOURS) else CLASS_COLOURS)
-    return [US_COLOURS.get(name) or next(others) for name in classes]
+    return _by_label(classes, US_COLOURS, CLASS_COLOURS)
+
+
+def us_curve_colours(classes: Sequence[str]) -> List[str]:
+    """:func:`us_colours` of plots, which stand on white."""
+    return _by_label(classes, dict(zip(US_COLOURS, US_CURVE_COLOURS)), CURVE_COLOURS)
+
+
+def _by_label(classes: Sequence[str], papers: Mapping[str, C], palette: Sequence[C]) -> List[C]:
+    beside = [palette[place] for place in BESIDE] if set(classes) & set(papers) else palette
+    others = itertools.cycle(beside)
+    return [papers[name] if name in papers else next(others) for name in classes]

@@ -8,7 +8,7 @@ from typing import Any, Dict, Union
 from gluon_liver.metrics.us_summary import sensitivities
 
 from . import page, plots, us_tables
-from .us_drawing import us_colours
+from .us_drawing import us_colours, us_curve_colours
 
 KINDS = {  # of overlays, in the order shown: heading and explanation
     "hit": ("Hits", "every annotated object is found, and nothing else"),
@@ -27,8 +27,6 @@ def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:
     scenes = [row["scene"] for row in summary["scenes"]]
     classes = results["classes"]
     papers = us_tables.has_papers_classes(classes)
-    order = list(us_tables.LABEL_OF_CLASS)
-    curves = [plots.US_CURVE_COLOURS[order.index(name)] for name in classes] if papers else plots.CURVE_COLOURS
     by_label = {us_tables.label_of(name): sensitivities(summary, name) for name in classes}
     counted = us_tables.counted_text(results["detections"])
     return dict(
@@ -47,5 +45,5 @@ def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:
         colours=us_colours(classes),
         other_classes=None if papers else us_tables.other_classes_note(classes),
         own=None if papers else us_tables.own_table(summary),
-        sensitivities=page.data_uri(plots.plot_scene_sensitivity(scenes, by_label, colours=curves)),
+        sensitivities=page.data_uri(plots.plot_scene_sensitivity(scenes, by_label, colours=us_curve_colours(classes))),
     )

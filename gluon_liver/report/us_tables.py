@@ -189,14 +189,15 @@ def us_notes(summary: Dict[str, Any], *, counted: str, split_by: Optional[str] =
     check_us_summary(summary)
     settings = summary["settings"]
     boxes = ", ".join(f"{count} {name}" for name, count in summary["boxes"].items())
+    tables = ("Table 1", "Table 2") if has_papers_classes(summary["boxes"]) else ("AP", "Sensitivity")
     notes = [
         f"Evaluated: patients: {summary['patients']}; scenes: {len(summary['scenes'])}; frames: {summary['images']}, "
         f"annotated {summary['annotated_images']}; boxes: {boxes}.",
-        "Table 1: COCO (pycocotools), Mean AP over IoU 0.50 to 0.95 and over labels; detections that the "
+        f"{tables[0]}: COCO (pycocotools), Mean AP over IoU 0.50 to 0.95 and over labels; detections that the "
         f"configuration keeps: {counted}.",
-        f"Table 2: a box is found by a detection of its label with IoU {settings['iou_threshold']:g} or more and score "
-        f"{settings['score_threshold']:g} or more, one box a detection. The paper gives no score for Table 2; its "
-        "Figure S1 draws 0.5 or more.",
+        f"{tables[1]}: a box is found by a detection of its label with IoU {settings['iou_threshold']:g} or more and "
+        f"score {settings['score_threshold']:g} or more, one box a detection. The paper gives no score for Table 2; "
+        "its Figure S1 draws 0.5 or more.",
         f"\u00b1: {settings['sd']}; the paper does not say which SD. A scene without a box of a label does not count "
         "for it.",
     ]

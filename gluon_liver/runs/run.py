@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Collection, Dict, Mapping, Optional, Tuple, Union
+from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple, Union
 
 from gluon_liver.config.load import build_config, save_config
 from gluon_liver.config.schema import Config
@@ -125,6 +125,11 @@ class Run:
             done = record.get("step", done) if record["event"] == "checkpoint" else done
             ended = ended or record["event"] == "end"
         return done, planned, ended
+
+    def training_notes(self) -> List[str]:
+        """What the network could not learn of its training images, as training said."""
+        starts = [record for record in read_log(self.folder / "log.jsonl") if record["event"] == "start"]
+        return list(dict.fromkeys(note for record in starts for note in record.get("notes", [])))
 
     def imported(self) -> bool:
         """Whether the run began with another program's weights."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.augment import augment
+from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import check_task, make_loader
 from gluon_liver.data.samples import AUGMENT, RANDOM_NUMBERS, TARGETS, Sample, epoch_order, generator, shuffle_labels
@@ -24,7 +25,7 @@ class TrainingInputs:
     """The training patients' labelled images, as batches.
 
     Raises :class:`DatasetError` when the data are of another kind than the model's, there is no labelled image, or
-    one with more boxes than ``network.head.max_boxes``. Warns when none of them has a box.
+    one with more boxes than ``network.head.max_boxes``. Warns of what :func:`training_notes` says, under ``notes``.
     """
 
     def __init__(self, config: Config, dataset: Dataset, *, progress: bool = False):
@@ -32,6 +33,9 @@ class TrainingInputs:
         self.config = config
         self._dataset = dataset
         self.labels = training_labels(config, dataset)
+        self.notes = training_notes(self.labels, dataset.classes)
+        for note in self.notes:
+            warnings.warn(note, stacklevel=2)
         cases = sorted({label.case for label in self.labels})
         self._load_labelled = make_loader(config, dataset, cases=cases, progress=progress)
 
@@ -98,7 +102,18 @@ def training_labels(config: Config, dataset: Dataset) -> List[Any]:
     most, limit = max(len(label.boxes) for label in labels), config.network.head.max_boxes
     if most > limit:
         raise DatasetError(f"a training slice has {most} boxes, network.head.max_boxes is {limit}: raise it")
-    if most == 0:
-        text = f"none of the {len(labels)} training slices has a box: training on background alone"
-        warnings.warn(text, stacklevel=2)
     return shuffle_labels(labels, seed=config.train.seed) if config.data.shuffled_labels else labels
+
+
+def training_notes(labels: Sequence[Label], classes: Sequence[str]) -> List[str]:
+    """What a network cannot learn of these images: to find anything, or to tell classes apart."""
+    learned = {int(label) for one in labels for label in one.labels}
+    absent = [name for label, name in enumerate(classes) if label not in learned]
+    if not learned:
+        return [f"none of the {len(labels)} training images has a box: training on background alone"]
+    if len(classes) == 1:
+        return [f"the data have one class, {classes[0]}: the network finds it and has nothing to tell apart"]
+    if not absent:
+        return []
+    alone = f"all training boxes are {classes[learned.pop()]}: " if len(learned) == 1 else ""
+    return [f"{alone}no training image has a box of {', '.join(absent)}, which the network cannot learn"]

@@ -61,7 +61,7 @@ class TrainingLoop:
             if self._best is not None:
                 self._best.record = state.best
         if point is None or self.trainer.step_count < self._total:
-            self._log("start", images=len(self.inputs.labels), steps=self._total)
+            self._log("start", images=len(self.inputs.labels), steps=self._total, notes=self.inputs.notes)
         with StopRequest() as stop, tqdm(
             total=self._total, initial=self.trainer.step_count, desc="training", unit="step", disable=not self._progress
         ) as bar:

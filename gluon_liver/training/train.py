@@ -77,10 +77,14 @@ def train(
             loop.run(out, point=point)
             return None
         if point is not None:
-            return _continued_run(loop, point)
-        # it makes the folder, so whatever can break has to break before
-        made = not going_on and locks.enter_context(run_lock(out))
-        return _new_run(loop, Run.create(out, config, dataset=dataset, made=made), records)
+            run = _continued_run(loop, point)
+        else:
+            # it makes the folder, so whatever can break has to break before
+            made = not going_on and locks.enter_context(run_lock(out))
+            run = _new_run(loop, Run.create(out, config, dataset=dataset, made=made), records)
+    for note in inputs.notes:  # what was said before the first step is out of sight after hours
+        print(f"note: {note}", file=sys.stderr)
+    return run
 
 
 def _check_files(pretrained: Optional[Pretrained], flow: Optional[Path]) -> None:

@@ -85,7 +85,7 @@ CURVES = [tuple(255 * np.array(to_rgb(colour))) for colour in CURVE_COLOURS]
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize(
     "colours",
-    [(*CLASS_COLOURS, GT_COLOUR), (*US_COLOURS.values(), *BESIDE), CURVES],
+    [(*CLASS_COLOURS, GT_COLOUR), (*US_COLOURS.values(), *(CLASS_COLOURS[place] for place in BESIDE)), CURVES],
     ids=["CT", "ultrasound", "curves"],
 )
 def test_colours_are_told_apart_by_every_reader(view, colours):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from gluon_liver.report.drawing import CLASS_COLOURS, GT_COLOUR
-from gluon_liver.report.us_drawing import BESIDE, US_COLOURS, draw_us, us_colours
+from gluon_liver.report.plots import US_CURVE_COLOURS
+from gluon_liver.report.us_drawing import BESIDE, US_COLOURS, draw_us, us_colours, us_curve_colours
 from gluon_liver.structures.detections import NOTHING
 from tests.report.conftest import detections
 
@@ -63,8 +64,9 @@ def test_the_frame_is_not_changed():
 
 def test_other_classes_have_colours_of_their_own():
     three = us_colours(("vessel", "gallbladder", "tumor"))
-    assert (three[0], three[2]) == (VESSEL, TUMOR) and three[1] in BESIDE
+    assert (three[0], three[2]) == (VESSEL, TUMOR) and three[1] == CLASS_COLOURS[BESIDE[0]]
     assert us_colours(("cyst",)) == [CLASS_COLOURS[0]]
+    assert us_curve_colours(("vessel", "tumor")) == [*reversed(US_CURVE_COLOURS)]
     image = draw_us(FRAME, detections([(100, 120, 180, 200)], [1], [0.9]), ("tumor", "gallbladder"), scale=1)
-    assert has(image[:400], BESIDE[0]).any()
+    assert has(image[:400], CLASS_COLOURS[BESIDE[0]]).any()
     assert len(us_colours([f"class {number}" for number in range(30)])) == 30

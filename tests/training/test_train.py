@@ -9,7 +9,8 @@ import pytest
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.samples import epoch_order
 from gluon_liver.errors import DatasetError, RunError, TrainingError
-from gluon_liver.training.inputs import TrainingInputs, training_labels
+from gluon_liver.evaluation.run_folder import run_note
+from gluon_liver.training.inputs import TrainingInputs, training_labels, training_notes
 from gluon_liver.training.loop import LossMeter
 from gluon_liver.training.trainer import DetectorTrainer, learning_rate
 from tests.conftest import write_dataset
@@ -97,6 +98,32 @@ def test_what_cannot_be_trained_on_leaves_no_run(train_tiny, tiny_dataset, tmp_p
     dataset = CTDataset.open(str(write_dataset(tmp_path / "data")))
     with pytest.raises(RunError, match="inside the data folder"):
         train_tiny(dataset=dataset, folder=tmp_path / "data" / "studies" / "run")
+
+
+@pytest.mark.parametrize(
+    "options, note",
+    [
+        ({"boxes": False}, "none of the 9 training images has a box: training on background alone"),
+        (
+            {"classes": ["lesion"]},
+            "the data have one class, lesion: the network finds it and has nothing to tell apart",
+        ),
+        ({"classes": [*"abcdefg"]}, "no training image has a box of e, f, g, which the network cannot learn"),
+    ],
+)
+def test_what_a_network_cannot_learn_is_said_before_and_after(train_tiny, tmp_path, capsys, options, note):
+    dataset = CTDataset.open(write_dataset(tmp_path / "data", **options))
+    with pytest.warns(UserWarning, match=note):
+        run = train_tiny(dataset=dataset, steps=1)
+    assert capsys.readouterr().err.splitlines()[-1] == f"note: {note}"
+    assert run.training_notes() == [note] and note in run_note(run, dataset, "test")
+
+
+def test_boxes_of_one_class_alone_are_named(tiny_dataset):
+    hcc = [dataclasses.replace(one, labels=np.full_like(one.labels, 2)) for one in tiny_dataset.labels]
+    (note,) = training_notes(hcc, tiny_dataset.classes)
+    assert note.startswith("all training boxes are hcc: no training image has a box of cyst, hemangioma")
+    assert training_notes(tiny_dataset.labels, tiny_dataset.classes) == []
 
 
 def test_shuffled_labels_are_the_same_boxes_on_other_images(tiny_dataset, make_config):
