@@ -23,6 +23,7 @@ COMMANDS: Dict[Tuple[str, ...], Tuple[str, str]] = {
     ("doctor",): ("doctor", "check Python, MXNet, threads, GPUs and shared libraries"),
     ("phantom", "ct"): ("phantom.ct", "write multi-phase CT phantoms as DICOM with labels"),
     ("phantom", "us"): ("phantom.us", "write ultrasound phantoms as DICOM and video with labels and flow"),
+    ("look",): ("look", "show which CT series a folder holds, to tell their contrast phases"),
     ("import", "ct"): ("import_ct", "turn a folder of CT series into prepared data"),
     ("import", "us"): ("import_us", "turn ultrasound recordings and labels into prepared data"),
     ("train",): ("train", "train a configuration on prepared data"),

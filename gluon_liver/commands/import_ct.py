@@ -29,8 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Import and print what was taken and what was not."""
     from gluon_liver.errors import InputError
-    from gluon_liver.prepare.ct import import_ct, write_phase_template
+    from gluon_liver.prepare.ct import import_ct
     from gluon_liver.prepare.ct_report import report_lines
+    from gluon_liver.prepare.look.output import write_phase_template
 
     if args.list_series is not None:
         if args.out is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Union
 
@@ -15,7 +14,7 @@ from gluon_liver.data.splits import make_splits
 from gluon_liver.data.study import fingerprint, stored_slices
 from gluon_liver.errors import InputError
 from gluon_liver.files.digest import digest
-from gluon_liver.files.output_folder import check_output, why_not_written
+from gluon_liver.files.output_folder import check_output
 from gluon_liver.readers.dicom.volume import SeriesStack, scan_folder
 
 from .ct_label_places import place_labels
@@ -24,9 +23,9 @@ from .ct_report import CTImportLog, StudyResult, build_report, note_oddities, wh
 from .ct_study import choose_series, group_studies, patient_of
 from .folder import prepared_folder, write_records
 from .grid_report import grid_record
-from .phases import PhaseRules, load_phase_rules, phase_template
+from .phases import PhaseRules, load_phase_rules
 from .pseudonyms import salt_notes, salt_or_random, salted_hash
-from .report import fields_of, private_file
+from .report import fields_of
 from .study_volume import load_study
 
 PathLike = Union[str, Path]
@@ -87,35 +86,6 @@ def import_ct(
         report = _write_data(log, temporary, label_file.classes, fractions, seed)
         write_private(log, temporary / "private", salt, folder)
     return report
-
-
-def write_phase_template(
-    folder: PathLike,
-    path: PathLike,
-    *,
-    phases: Optional[PathLike] = None,
-    exclude: Sequence[str] = (),
-    skip_damaged: bool = False,
-    progress: bool = False,
-) -> int:
-    """Scan `folder` as an import does and write a phase file to fill in to `path`; returns the number of series in it.
-
-    The file holds identifiers and descriptions of the studies. Raises InputError where `path` exists or no CT
-    is found.
-    """
-    if os.path.lexists(path):
-        raise InputError(f"--list-series {path} exists; choose another name")
-    rules = load_phase_rules(phases)
-    scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
-    log = CTImportLog(scan, rules)
-    if not log.scan.series:
-        raise InputError(why_nothing_was_taken(log))
-    try:
-        with private_file(Path(path)) as stream:
-            stream.write(phase_template(log.scan.series, rules))
-    except OSError as error:
-        raise InputError(f"--list-series {path} cannot be written: {why_not_written(error)}") from error
-    return len(log.scan.series)
 
 
 def _labels_on(phase: Optional[str], label_file: LabelFile, rules: PhaseRules) -> str:

@@ -181,10 +181,13 @@ def match_description(description: str, rules: PhaseRules) -> Dict[str, str]:
     return {phase: f"description pattern {numbers[0]} of {phase}" for phase, numbers in hits.items() if numbers}
 
 
-def phase_template(series: Sequence[SeriesFiles], rules: PhaseRules) -> str:
+def phase_template(
+    series: Sequence[SeriesFiles], rules: PhaseRules, remarks: Optional[Mapping[str, Sequence[str]]] = None
+) -> str:
     """A phase file to fill in: every series with its number of images and what the present rules make of it.
 
-    It holds identifiers and descriptions, so it belongs in a private place.
+    remarks: by the name of a series, lines of comment that stand above it instead. It holds identifiers and
+    descriptions, so it belongs in a private place.
     """
     lines = [
         "# Fill in a phase for each series that is to be taken; delete the other lines.",
@@ -195,8 +198,8 @@ def phase_template(series: Sequence[SeriesFiles], rules: PhaseRules) -> str:
     for one in series:
         named = rules.series.get(one.series_uid)
         matches = [named] if named else list(match_description(one.description, rules))
-        description = " ".join(one.description.split())
-        lines.append(f"  # {one.name}: {len(one.slices)} images, described as {description!r}")
+        described = f"{len(one.slices)} images, described as {' '.join(one.description.split())!r}"
+        lines += [f"  # {line}" for line in (remarks or {}).get(one.name, [f"{one.name}: {described}"])]
         line = f"  '{one.series_uid}': {matches[0] if len(matches) == 1 else ''}".rstrip()
         lines.append(line if len(matches) == 1 else "  #" + line[1:])
     return "\n".join(lines) + "\n"

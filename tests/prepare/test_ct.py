@@ -18,7 +18,8 @@ import pytest
 from gluon_liver.commands import main
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import AnnotationError, InputError, PhaseError, SplitError
-from gluon_liver.prepare.ct import import_ct, write_phase_template
+from gluon_liver.prepare.ct import import_ct
+from gluon_liver.prepare.look.output import write_phase_template
 from tests.readers.ct_writer import ct_dataset, uid, write, write_series
 from tests.readers.us_writer import write_labels
 

@@ -1,0 +1,39 @@
+"""Show what CT series a folder holds, so that one can tell which series is which contrast phase: when each was taken,
+how bright what is likely aorta and liver is, what the phase rules make of it, and with --out a page with pictures.
+
+Nothing is imported. The screen shows no identifier, description, date or path unless --descriptions is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from .options import add_exclude, add_flag, add_path, chosen
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_path(parser, "folder", "FOLDER", "folder with DICOM files, searched at every depth")
+    text = "new folder for index.html with pictures, series.csv and phases.yaml to fill in; it holds patient data"
+    add_path(parser, "--out", "DIR", text)
+    add_path(parser, "--phases", "FILE", "YAML that says which series is which phase, to be tried on the series")
+    add_exclude(parser)
+    text = "show PatientID, dates, descriptions and folders on the screen too; they may name the patient"
+    add_flag(parser, "--descriptions", text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look, print, and write the page."""
+    from gluon_liver.prepare.look.listing import list_series
+    from gluon_liver.prepare.look.output import check_new_folder, screen_lines, write_listing
+
+    if args.out is not None:
+        check_new_folder(args.out, args.folder)
+    listing = list_series(args.folder, **chosen(args, "phases", "exclude", "skip_damaged"), progress=True)
+    print("\n".join(screen_lines(listing, descriptions=args.descriptions)))
+    if args.out is not None:
+        write_listing(listing, args.out)
+        print(f"page: {args.out / 'index.html'} (the folder holds patient data)")
+        print(
+            f"fill in {args.out / 'phases.yaml'}, then: import ct FOLDER --phases {args.out / 'phases.yaml'} --out DATA"
+        )
+    return 0

@@ -1,0 +1,114 @@
+"""Every series of a folder with what helps to tell its contrast phase: grouped by patient and study."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple, Union
+
+from tqdm import tqdm
+
+from gluon_liver.prepare.ct_study import choose_series, group_studies
+from gluon_liver.prepare.phases import PhaseRules, load_phase_rules
+from gluon_liver.readers.dicom.scan import scan_folder
+from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
+from gluon_liver.report.series_page import LeftOut, PatientEntry, SeriesEntry, StudyEntry
+
+from .entries import entries_of, header_of, printable
+from .glance import glance_at
+from .headers import read_series_header
+
+PathLike = Union[str, Path]
+
+
+@dataclass
+class Listing:
+    """What a folder holds. patients: with their studies and series; left_out: everything else."""
+
+    source: Path
+    scan: Scan
+    rules: PhaseRules
+    patients: List[PatientEntry] = field(default_factory=list)
+    left_out: List[LeftOut] = field(default_factory=list)
+
+    @property
+    def studies(self) -> List[StudyEntry]:
+        return [study for patient in self.patients for study in patient.studies]
+
+    @property
+    def series(self) -> List[SeriesEntry]:
+        return [one for study in self.studies for one in study.series]
+
+
+def list_series(
+    folder: PathLike,
+    *,
+    phases: Optional[PathLike] = None,
+    exclude: Sequence[str] = (),
+    skip_damaged: bool = False,
+    progress: bool = False,
+) -> Listing:
+    """Scan ``folder`` as an import does and look at some slices of every series, also of those that it would refuse.
+
+    phases: a phase file, whose rules are tried on the series. Raises InputError as :func:`scan_folder` does.
+    """
+    rules = load_phase_rules(phases)
+    scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
+    listing = Listing(Path(folder), scan, rules)
+    verdicts = _verdicts(scan, rules)
+    by_patient: Dict[str, Dict[str, List[SeriesFiles]]] = defaultdict(lambda: defaultdict(list))
+    for one in scan.series:
+        by_patient[one.patient_id or f"\0{one.study_uid}"][one.study_uid].append(one)
+    studies = 0
+    bar = tqdm(total=len(scan.series), desc="series", unit="series", disable=None if progress else True)
+    for number, (key, by_study) in enumerate(sorted(by_patient.items()), 1):
+        everything = [one for series in by_study.values() for one in series]
+        glances = glance_at(everything)
+        bar.update(len(everything))
+        patient = PatientEntry(number, "" if key.startswith("\0") else printable(key), [])
+        headers = {one.name: header_of(one) for one in everything}
+        for uid, series in sorted(by_study.items(), key=lambda item: (headers[item[1][0].name].date, item[0])):
+            studies += 1
+            entries = entries_of(series, headers, glances, verdicts, listing.source)
+            about = headers[series[0].name]
+            patient.studies.append(
+                StudyEntry(studies, printable(uid), about.date, printable(about.study_description), entries)
+            )
+        listing.patients.append(patient)
+    bar.close()
+    listing.left_out = _left_out(scan, listing.source)
+    return listing
+
+
+def _verdicts(scan: Scan, rules: PhaseRules) -> Dict[str, Tuple[str, str]]:
+    """Name of a series -> the phase that the rules take it for, "" for none, and by which rule or why not."""
+    left_out: List[Rejection] = []
+    verdicts: Dict[str, Tuple[str, str]] = {}
+    for series in group_studies(scan).values():
+        choice = choose_series(series, rules, left_out)
+        verdicts.update((one.name, (phase, choice.rule[phase])) for phase, one in choice.taken.items())
+    verdicts.update((one.where, ("", one.reason)) for one in left_out)
+    return verdicts
+
+
+def _left_out(scan: Scan, source: Path) -> List[LeftOut]:
+    """What is no series, by reason; images of one series together, files that are no DICOM by folder."""
+    groups: Dict[Tuple[str, str, str], LeftOut] = {}
+    for one in scan.rejected:
+        first = re.search(r"(?:file |files, )(\d+)", one.where)
+        path = scan.paths[int(first.group(1)) - 1] if first else None
+        folder = printable(os.path.relpath(path.parent, source)) if path else ""
+        count, separator, reason = one.reason.partition(" image(s): ")
+        if not (separator and count.isdigit()):
+            reason, description = one.reason, ""
+        else:
+            description = printable(read_series_header([path]).description) if path else ""
+        known = groups.setdefault((reason, folder, description), LeftOut(one.where, 0, reason, folder, description))
+        known.images += one.images
+        known.where = (
+            known.where if known.where.endswith(" and more") or known.where == one.where else f"{known.where} and more"
+        )
+    return list(groups.values())
