@@ -45,6 +45,10 @@ def run(args: argparse.Namespace) -> int:
             f"  {lesion['class']:<11} {lesion['score']:.2f}  {size['in_plane']:5.1f} mm in plane, "
             f"{size['through_plane']:5.1f} mm through, slices {lesion['first_slice']} to {lesion['last_slice']}"
         )
+    interpolated = {*result.get("source", {}).get("interpolated_slices", [])}
+    doubtful = sum(box["slice"] in interpolated for lesion in result["lesions"] for box in lesion["boxes"])
+    if doubtful:
+        print(f"  note: {doubtful} box(es) lie on slices that the import interpolated: no scanner saw them")
     for entry in result.get("explain", []):
         name = entry["file"] or f"figure {entry['figure']}"
         print(f"  {name}: {entry['note']}")

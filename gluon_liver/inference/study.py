@@ -23,6 +23,7 @@ from gluon_liver.structures.lesions import find_lesions
 
 from .detector import SliceDetector, detect_slices
 from .explanation import write_explanation
+from .source_pixels import add_source, coco_rows, source_record
 
 NOTE = "research software: not a medical device, not for diagnosis"
 
@@ -69,10 +70,11 @@ def detect_study(
         result: Dict[str, Any] = {"case": case.study.case, "row": run.config.row, "checkpoint": checkpoint}
         result.update(slices=len(detections), score_threshold=score_threshold, note=NOTE)
         result["lesions"] = [lesion.to_json() for lesion in lesions]
+        result.update(source_record(case.study))
+        add_source(result["lesions"], case.study)
         # image_id is the label file's where the slice is labelled, and the slice always stands beside it
         ids = [labels[index].image_id if index in labels else -1 - index for index in range(len(detections))]
-        rows = [dict(row, slice=n) for n, one in enumerate(detections) for row in one.to_coco(ids[n])]
-        write_json(folder / "detections.json", rows)
+        write_json(folder / "detections.json", coco_rows(detections, ids, case.study))
         shown = [one.at_score(score_threshold) for one in detections]
         truths: List[Boxes] = [labels.get(index, NOTHING) for index in range(len(detections))]
         _draw_slices(folder / "overlays", case, shown, truths, detector.classes, every_slice)
