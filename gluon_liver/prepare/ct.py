@@ -7,6 +7,7 @@ from typing import Any, Dict, Optional, Sequence, Union
 
 from tqdm import tqdm
 
+from gluon_liver.archive.scan import scan_folder
 from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.dataset import FORMAT
@@ -15,7 +16,7 @@ from gluon_liver.data.study import fingerprint, stored_slices
 from gluon_liver.errors import InputError
 from gluon_liver.files.digest import digest
 from gluon_liver.files.output_folder import check_output
-from gluon_liver.readers.dicom.volume import SeriesStack, scan_folder
+from gluon_liver.readers.dicom.volume import SeriesStack
 
 from .ct_label_places import place_labels
 from .ct_labels import LabelFile, load_label_file, match_labels

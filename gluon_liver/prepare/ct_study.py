@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Union
+from typing import Dict, Iterator, List, Optional, Sequence, Union
 
+from gluon_liver.archive.scan import scan_folder
 from gluon_liver.data.study import Study
 from gluon_liver.errors import DatasetError, InputError, PhaseError
 from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
-from gluon_liver.readers.dicom.volume import scan_folder
 
 from .align import check_frame_of_reference
 from .ct_report import CTImportLog, why_nothing_was_taken
@@ -47,8 +47,8 @@ def read_study(
     if (Path(folder) / "study.json").is_file():
         if phases is not None or reference is not None or regrid or exclude or skip_damaged:
             raise InputError(
-                "phases, reference, regrid, exclude and skip_damaged are for a folder of DICOM files; a prepared study "
-                "was made with its own"
+                "phases, reference, regrid, exclude and skip_damaged are for a folder of DICOM files; "
+                "a prepared study has its own"
             )
         return Study.load(folder)
     rules = load_phase_rules(phases, reference=reference)
@@ -89,6 +89,8 @@ def choose_series(series: Sequence[SeriesFiles], rules: PhaseRules, left_out: Li
 
     Series that are not taken are added to ``left_out`` with the reason.
     """
+    left_out.extend(_not_images(series, rules))
+    series = [one for one in series if one.kind != "labels"]
     if len({one.patient_id for one in series}) > 1:
         reason = "its study carries several PatientIDs"
         left_out.extend(one.rejection(reason, "patient-conflict") for one in series)
@@ -111,3 +113,12 @@ def choose_series(series: Sequence[SeriesFiles], rules: PhaseRules, left_out: Li
                 left_out.append(one.rejection(str(error), "frame-of-reference"))
                 del choice.taken[phase]
     return choice
+
+
+def _not_images(series: Sequence[SeriesFiles], rules: PhaseRules) -> Iterator[Rejection]:
+    """The series that hold labels in the guise of images, which nobody can name for a phase either."""
+    for one in series:
+        if one.kind == "labels":
+            phase = rules.series.get(one.address) or rules.series.get(one.series_uid)
+            named = f"the phase file names it for {phase}, but {one.kind_reason}"
+            yield one.rejection(named if phase else one.kind_reason, "labels")

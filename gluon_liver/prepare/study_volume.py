@@ -10,9 +10,9 @@ from typing import Any, Callable, ContextManager, Dict, List, Optional
 
 import numpy as np
 
+from gluon_liver.archive.damage import advice_on
 from gluon_liver.data.study import Study, StudyRecord, StudySource, new_volume
 from gluon_liver.errors import DicomError
-from gluon_liver.readers.dicom.damage import advice_on
 from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
 from gluon_liver.readers.dicom.volume import SeriesStack, open_series
 from gluon_liver.structures.slice_mapping import SliceHistory

@@ -13,6 +13,7 @@ import yaml
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 
+from gluon_liver.archive.scan import scan_folder
 from gluon_liver.commands import main
 from gluon_liver.errors import InputError
 from gluon_liver.phantoms.ct.config import CTPhantomConfig
@@ -22,7 +23,6 @@ from gluon_liver.prepare.look.glance import glance_at
 from gluon_liver.prepare.look.listing import list_series
 from gluon_liver.prepare.look.organs import find_organs, looks_like
 from gluon_liver.prepare.look.output import screen_lines, write_listing, write_phase_template
-from gluon_liver.readers.dicom.scan import scan_folder
 from tests.readers.ct_writer import ct_dataset, cut, enhanced_dataset, uid, write, write_series
 
 PHANTOM = CTPhantomConfig(matrix=192, slices=(20, 20), spacing_mm=(5.0,), subslices=1)

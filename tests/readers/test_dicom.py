@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gluon_liver import errors
-from gluon_liver.readers.dicom.volume import load_series, scan_folder
+from gluon_liver.archive.scan import scan_folder
+from gluon_liver.readers.dicom.volume import load_series
 
 from .ct_writer import ct_dataset, cut, enhanced_dataset, uid, write, write_series
 

@@ -11,9 +11,9 @@ from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 from tqdm import tqdm
 
+from gluon_liver.archive.scan import scan_folder
 from gluon_liver.prepare.ct_study import choose_series, group_studies
 from gluon_liver.prepare.phases import PhaseRules, load_phase_rules
-from gluon_liver.readers.dicom.scan import scan_folder
 from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
 from gluon_liver.report.series_page import LeftOut, PatientEntry, SeriesEntry, StudyEntry
 

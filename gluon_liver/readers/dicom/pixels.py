@@ -203,7 +203,7 @@ def _read_words(header: SliceHeader, name: str) -> Array:
 
 def hounsfield(words: Array, header: SliceHeader) -> Array:
     """HU, int16, of the stored words of one slice (rows, columns); padding and everything below -1024 become -1024."""
-    stored = _stored_values(words, header.layout)
+    stored = stored_values(words, header.layout)
     hu = stored * np.float64(header.slope) + header.intercept
     if header.padding is not None:
         low, high = header.padding
@@ -212,7 +212,7 @@ def hounsfield(words: Array, header: SliceHeader) -> Array:
     return np.clip(np.rint(hu), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
 
 
-def _stored_values(words: Array, layout: BitLayout) -> Array:
+def stored_values(words: Array, layout: BitLayout) -> Array:
     """Drop the bits outside BitsStored (old files keep overlays there), keeping the sign."""
     if layout.bits_stored == layout.bits_allocated:
         return words

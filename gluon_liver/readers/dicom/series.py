@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from gluon_liver.errors import DicomError
+from gluon_liver.errors import ConflictError, DicomError
 
 from .file_header import FileHeader, SliceHeader
 from .rules import PLAIN, Kind
@@ -79,7 +78,7 @@ class SeriesFiles:
 
     def rejection(self, reason: str, kind: str) -> Rejection:
         """That the whole series was not taken."""
-        return Rejection(self.name, reason, kind, len(self.slices))
+        return Rejection(self.name, reason, kind, len(self.slices) or len(self.defects))
 
 
 @dataclass
@@ -104,33 +103,6 @@ def slice_uid(header: SliceHeader) -> str:
     return header.sop_instance_uid if header.frame is None else f"{header.sop_instance_uid}#{header.frame + 1}"
 
 
-def without_copies(headers: Sequence[FileHeader], scan: Scan) -> List[FileHeader]:
-    """One file for each SOPInstanceUID: an intact copy where there is one.
-
-    Copies that disagree about where the slice lies are both unusable: nothing says which is right.
-    """
-    by_uid: Dict[str, List[FileHeader]] = defaultdict(list)
-    for header in headers:
-        by_uid[header.sop_instance_uid or f"file {header.file}"].append(header)
-    files = []
-    for copies in by_uid.values():
-        intact = [header for header in copies if header.slices] or copies[:1]
-        first = intact[0]
-        if any(_content(header) != _content(first) for header in intact[1:]):
-            why = "share a SOPInstanceUID but differ in series, size or position"
-            first.slices, first.defect = [], DicomError(f"{file_range(intact)} {why}")
-        files.append(first)
-        reason = f"another copy of file {first.file:04d} (same SOPInstanceUID)"
-        others = (header.file for header in copies if header is not first)
-        scan.rejected.extend(Rejection(f"file {file:04d}", reason, "duplicate") for file in others)
-    return files
-
-
-def _content(header: FileHeader) -> Any:
-    fields = attrgetter("rows", "columns", "position", "orientation", "pixel_spacing", "slope", "intercept")
-    return header.study_uid, header.series_uid, list(map(fields, header.slices))
-
-
 def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[SeriesFiles]:
     """The files of a series by size, orientation, pixel spacing, frame of reference and kind.
 
@@ -148,8 +120,8 @@ def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[S
     defects = _defects_by_kind(files, groups, number, scan)
     patients = Counter(header.patient_id for header in files)
     conflict: Tuple[DicomError, ...] = ()
-    if len(patients) > 1:
-        conflict = (DicomError(f"series {number:02d} carries {len(patients)} different PatientIDs"),)
+    if len(patients) > 1 and not any(isinstance(header.defect, ConflictError) for header in files):
+        conflict = (ConflictError(f"series {number:02d} carries {len(patients)} different PatientIDs"),)
     whose = (first.patient_id, first.study_uid, first.series_uid, first.description)
     phantom = any(header.phantom for header in files)
     told: Dict[str, Any] = dict(series_number=first.series_number, contrast=first.contrast)
@@ -168,7 +140,7 @@ def _groups_of_one_look(slices: Sequence[SliceHeader]) -> List[List[SliceHeader]
     groups: Dict[Tuple[Any, ...], List[SliceHeader]] = defaultdict(list)
     for one in slices:
         look = tuple(np.round(one.orientation, 3) + 0.0) + tuple(np.round(one.pixel_spacing, 4))
-        groups[(one.rows, one.columns, one.frame_of_reference) + look + (one.kind,)].append(one)
+        groups[(one.rows, one.columns, one.frame_of_reference, one.layout) + look + (one.kind,)].append(one)
     for group in groups.values():
         group.sort(key=lambda one: (one.sop_instance_uid, one.frame or 0))
 

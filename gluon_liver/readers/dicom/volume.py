@@ -18,7 +18,6 @@ from .file_header import SliceHeader
 from .pixels import hounsfield, read_words
 from .planes import between, stored_plane
 from .quiet import quiet_pydicom
-from .scan import scan_folder as scan_folder
 from .series import Rejection, SeriesFiles, slice_uid
 from .slice_grid import SliceGrid, build_grid, file_of
 from .tags import MAX_SLICES, MAX_VOXELS

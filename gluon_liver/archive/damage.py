@@ -6,11 +6,10 @@ from typing import Any, List, Optional, Sequence, Tuple
 
 from gluon_liver.errors import ConflictError, DicomError, NoPlaceError
 from gluon_liver.files.listing import SKIP
-
-from .file_header import FileHeader, SliceHeader
-from .pixels import is_compressed, read_words
-from .series import Rejection, Scan, SeriesFiles, file_range
-from .slice_grid import project_positions
+from gluon_liver.readers.dicom.file_header import FileHeader, SliceHeader
+from gluon_liver.readers.dicom.pixels import is_compressed, read_words
+from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles, file_range
+from gluon_liver.readers.dicom.slice_grid import project_positions
 
 MAX_PAGES = 2  # images without a place in a series of up to 20; a tenth of longer ones
 FIRST, LAST, INSIDE = "the first slice", "the last slice", "inside the stack"

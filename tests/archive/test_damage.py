@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from gluon_liver import errors
+from gluon_liver.archive.scan import scan_folder
 from gluon_liver.readers.dicom import header
-from gluon_liver.readers.dicom.scan import scan_folder
 from gluon_liver.readers.dicom.volume import load_series
-
-from .ct_writer import ct_dataset, cut, uid, write, write_series
+from tests.readers.ct_writer import ct_dataset, cut, uid, write, write_series
 
 
 def load(scan):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple, Union
 
@@ -10,12 +11,15 @@ from tqdm import tqdm
 
 from gluon_liver.errors import DicomError, InputError
 from gluon_liver.files.listing import Listing, list_files
+from gluon_liver.readers.dicom.file_header import FileHeader
+from gluon_liver.readers.dicom.header import NotDicom, read_header
+from gluon_liver.readers.dicom.quiet import quiet_pydicom
+from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles, file_range, split_series
 
+from .copies import without_copies
 from .damage import judge_damage, without_pages
-from .file_header import FileHeader
-from .header import NotDicom, read_header
-from .quiet import quiet_pydicom
-from .series import Rejection, Scan, file_range, split_series, without_copies
+from .identity import person_notes, with_conflicts
+from .label_like import label_like
 
 
 def scan_folder(
@@ -32,14 +36,23 @@ def scan_folder(
     listing = _list(folder, exclude, skip_damaged)
     scan = Scan(series=[], rejected=[], paths=listing.paths, notes=listing.notes())
     by_series: Dict[Tuple[str, str], List[FileHeader]] = defaultdict(list)
-    for header in without_copies(_read_headers(listing, scan, progress), scan):
+    headers = _read_headers(listing, scan, progress)
+    scan.notes += person_notes(headers)
+    for header in without_copies(headers, scan):
         by_series[header.series_uid, header.study_uid].append(header)
     for number, uids in enumerate(sorted(by_series), 1):
         name = f"series {number:02d}"
         files = without_pages(by_series[uids], name, scan)
         files = judge_damage(files, name, scan, skip=skip_damaged)
-        scan.series.extend(split_series(files, number, scan))
+        scan.series.extend(map(_with_kind, split_series(files, number, scan)))
+    scan.series = with_conflicts(scan.series)
     return scan
+
+
+def _with_kind(series: SeriesFiles) -> SeriesFiles:
+    """The series, marked where it looks like labels."""
+    reason = label_like(series)
+    return replace(series, kind="labels", kind_reason=reason) if reason else series
 
 
 def _list(folder: Path, exclude: Sequence[str], skip_damaged: bool) -> Listing:
