@@ -34,7 +34,7 @@ def scan_folder(
     """
     folder = Path(folder)
     listing = _list(folder, exclude, skip_damaged)
-    scan = Scan(series=[], rejected=[], paths=listing.paths, notes=listing.notes())
+    scan = Scan(series=[], rejected=[], root=folder, paths=listing.paths, notes=listing.notes())
     by_series: Dict[Tuple[str, str], List[FileHeader]] = defaultdict(list)
     headers = _read_headers(listing, scan, progress)
     scan.notes += person_notes(headers)

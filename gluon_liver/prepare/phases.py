@@ -110,7 +110,7 @@ def load_phase_rules(path: Optional[Union[str, Path]], *, reference: Optional[st
     series = file.series or {}
     for place, (uid, phase) in enumerate(series.items(), 1):
         entry = f"{path}: entry {place} of 'series'"
-        if not isinstance(uid, str) or not re.fullmatch(r"[0-9.]{1,64}", uid):
+        if not isinstance(uid, str) or not re.fullmatch(r"[0-9.]{1,64}( part \d+)?( acquisition \d+)?", uid):
             raise PhaseError(f"{entry} is no SeriesInstanceUID (write it in quotes)")
         if phase not in file.order:
             raise PhaseError(f"{entry} names the phase {phase!r}; order has {', '.join(file.order)}")

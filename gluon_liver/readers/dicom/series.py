@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from gluon_liver.errors import ConflictError, DicomError
 
+from .acquisitions import completes, find_acquisitions
 from .file_header import FileHeader, SliceHeader
 from .rules import PLAIN, Kind
 
@@ -36,7 +38,8 @@ class SeriesFiles:
     defects: what is wrong with files of the series that cannot be used.
     phantom: the files say that they show one.
     kind, kind_reason: "" for plain images; "derived", "projection" or "labels" for images that are taken only where
-    someone names them, and why. series_number: SeriesNumber. contrast: ContrastBolusAgent.
+    someone names them, and why. told_by: what tells its acquisitions apart. series_number: SeriesNumber. contrast:
+    ContrastBolusAgent. folders: where its files lie, relative to the folder that was scanned.
 
     The identifiers are patient data: they may be compared and written to the private folder, never shown.
     """
@@ -55,6 +58,8 @@ class SeriesFiles:
     kind_reason: str = ""
     series_number: Optional[int] = None
     contrast: str = ""
+    told_by: str = ""
+    folders: Tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -85,13 +90,14 @@ class SeriesFiles:
 class Scan:
     """What a folder holds.
 
-    paths: file number - 1 -> path, for the private listing only.
+    root: the folder. paths: file number - 1 -> path, for the private listing only.
     unused: SOPInstanceUID -> why images of this folder belong to no series (dropped, damaged, doubled).
     notes: what a reader of an import's report should know of the folder.
     """
 
     series: List[SeriesFiles]
     rejected: List[Rejection]
+    root: Path = Path()
     paths: List[Path] = field(default_factory=list)
     unused: Dict[str, str] = field(default_factory=dict)
     dicom_files: int = 0
@@ -127,11 +133,23 @@ def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[S
     told: Dict[str, Any] = dict(series_number=first.series_number, contrast=first.contrast)
     result = []
     for part, group in enumerate(groups, 1) if len(groups) > 1 else [(0, groups[0])]:
-        kind, reason = (group[0].kind, group[0].kind_reason) if group else _kind_of_files(files)
+        kind, reason = _kind_of(group, files)
         faults = defects[kind != ""] + conflict
-        result.append(
-            SeriesFiles(number, part, *whose, tuple(group), faults, phantom, kind=kind, kind_reason=reason, **told)
-        )
+        found = find_acquisitions(group)
+        if found.strays:
+            of = f"{len(found.strays)} image(s) of series {number:02d} belong to"
+            why = f"{of} acquisitions of one or two images ({found.told_by})"
+            scan.rejected.append(Rejection(file_range(found.strays), why, "mixed-series", len(found.strays)))
+            scan.unused.update((slice_uid(one), "it belongs to an acquisition of its own") for one in found.strays)
+        told.update(kind=kind, kind_reason=reason, told_by=found.told_by)
+        result += [
+            SeriesFiles(
+                *(number, part, *whose, stack, faults, phantom, acquisition),
+                folders=_folders(stack or files, scan.root),
+                **told,
+            )
+            for acquisition, stack in found.stacks
+        ]
     return result
 
 
@@ -144,10 +162,24 @@ def _groups_of_one_look(slices: Sequence[SliceHeader]) -> List[List[SliceHeader]
     for group in groups.values():
         group.sort(key=lambda one: (one.sop_instance_uid, one.frame or 0))
 
+    _complete_by_derived(groups)
+
     def rank(look: Tuple[Any, ...]) -> Tuple[Any, ...]:
         return len(groups[look]) < MIN_PART_SLICES, look[-1], -len(groups[look]), look
 
     return [groups[look] for look in sorted(groups, key=rank)]
+
+
+def _complete_by_derived(groups: Dict[Tuple[Any, ...], List[SliceHeader]]) -> None:
+    """Put a stack together of which some slices are derived (an archive compressed them), unless they lie over others.
+
+    Such a stack is derived as a whole: nobody gets it who did not ask for it.
+    """
+    for look in [look for look in groups if look[-1]]:
+        plain = groups.get((*look[:-1], ""), [])
+        if completes(plain, groups[look]):
+            groups[look] = sorted(plain + groups[look], key=lambda one: (one.sop_instance_uid, one.frame or 0))
+            del groups[(*look[:-1], "")]
 
 
 def _defects_by_kind(
@@ -156,7 +188,9 @@ def _defects_by_kind(
     """What is wrong with files, for the plain groups (False) and for the others (True)."""
     faulty = [header for header in files if header.defect]
     scan.unused.update((header.sop_instance_uid, "its file is unusable") for header in faulty)
-    plain, derived = (any(group and bool(group[0].kind) == kind for group in groups) for kind in (False, True))
+    plain, derived = (
+        any(group and any(one.kind for one in group) == kind for group in groups) for kind in (False, True)
+    )
     lost = [header for header in faulty if header.kind and plain and not derived]
     if lost:
         reason = f"{len(lost)} image(s) of series {number:02d}: derived, and their files are unusable"
@@ -170,10 +204,19 @@ def _defects_by_kind(
     return {False: of(False, derived), True: of(True, plain)}
 
 
-def _kind_of_files(files: Sequence[FileHeader]) -> Kind:
-    """The kind of a series none of whose slices can be read."""
+def _kind_of(group: Sequence[SliceHeader], files: Sequence[FileHeader]) -> Kind:
+    """The kind of slices; of a series none of whose slices can be read, that of its files."""
+    odd = [one for one in group if one.kind]
+    if group:
+        some = "" if len(odd) == len(group) else f"{len(odd)} of its {len(group)} images are "
+        return (odd[0].kind, some + odd[0].kind_reason) if odd else PLAIN
     kinds = {header.kind for header in files}
     return (max(kinds), "derived by ImageType") if "" not in kinds else PLAIN
+
+
+def _folders(files: Sequence[Union[FileHeader, SliceHeader]], root: Path) -> Tuple[str, ...]:
+    parents = {one.path.parent for one in files}
+    return tuple(sorted(Path(os.path.relpath(parent, root)).as_posix() for parent in parents))
 
 
 def file_range(files: Sequence[Union[FileHeader, SliceHeader]]) -> str:

@@ -38,7 +38,7 @@ def slice_timing(dataset: Any, content: Any = None) -> Timing:
         whole_number(dataset, "TemporalPositionIdentifier"),
         moment,
         made,
-        whole_number(dataset, "InstanceNumber"),
+        whole_number(dataset, "InstanceNumber") if text_of(dataset, "NumberOfFrames") in ("", "1") else None,
     )
 
 
