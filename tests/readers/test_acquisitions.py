@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gluon_liver.readers.dicom.scan import scan_folder
+from gluon_liver.archive.scan import scan_folder
 from gluon_liver.readers.dicom.volume import load_series
 
 from .ct_writer import ct_dataset, enhanced_dataset, item, uid, write
