@@ -17,7 +17,7 @@ from gluon_liver.readers.dicom.series import SeriesFiles
 from gluon_liver.structures.arrays import Array, FloatArray
 
 from .headers import spread
-from .organs import Organs, find_organs
+from .organs import Organs, aorta_of, find_organs
 
 LEVEL_MM, MAX_AWAY_MM = 30.0, 6.0  # between the slices that are read, and how far from it one may lie
 BELOW_MM = 60.0  # from the level that shows most liver to the second picture, which shows the kidneys
@@ -25,6 +25,8 @@ MAX_LEVELS, MIN_LEVELS, AT_ONCE = 24, 3, 40
 SIDE = 320  # pixels of the grid at most
 SHOWN_HU = (-100, 300)
 JPEG_QUALITY = 82
+RING_BGR, CROSS_BGR = (235, 190, 70), (60, 210, 250)
+MASKS, APART = "labels", ("labels", "projection")  # kinds of series without organs, and that help no other series
 
 
 class Picture(NamedTuple):
@@ -56,6 +58,9 @@ class _Grid(NamedTuple):
     shape: Tuple[int, int]
 
 
+NOTHING = Organs(None, None, None)
+
+
 class _Level(NamedTuple):
     series: str
     z: float
@@ -72,7 +77,7 @@ def glance_at(series: Sequence[SeriesFiles]) -> Dict[str, Glance]:
     result: Dict[str, Glance] = {}
     groups: Dict[Tuple[str, str, str], List[SeriesFiles]] = {}
     for one in series:
-        alone = "" if one.frame_of_reference else one.name
+        alone = "" if one.frame_of_reference and one.kind not in APART else one.name
         groups.setdefault((one.patient_id or one.study_uid, one.frame_of_reference, alone), []).append(one)
     for group in groups.values():
         for start in range(0, len(group), AT_ONCE):
@@ -101,7 +106,9 @@ def _glance_together(group: Sequence[SeriesFiles]) -> Dict[str, Glance]:
         except DECODE_ERRORS as error:
             result[one.name].trouble = f"its pixels cannot be read ({type(error).__name__})"
     if levels:
-        organs = find_organs([one.hu for one in levels], [round(one.z / LEVEL_MM) for one in levels], grid.mm)
+        places = [round(one.z / LEVEL_MM) for one in levels]
+        masks = any(one.kind == MASKS for one in group)
+        organs = [NOTHING] * len(levels) if masks else find_organs([one.hu for one in levels], places, grid.mm)
         best = _liver_level(levels, organs)
         for name, glance in result.items():
             own = [(level, found) for level, found in zip(levels, organs) if level.series == name]
@@ -116,17 +123,15 @@ def _summarize(glance: Glance, own: Sequence[Tuple[_Level, Organs]], best: Optio
     first = places[len(places) // 2] if best is None else best
     shown = {int(np.argmin([abs(z - wanted) for z in places])) for wanted in (first, first - BELOW_MM)}
     box = _box_of([own[index][0].hu for index in shown])
-    glance.pictures = [Picture(_jpeg(own[index][0].hu[box]), places[index]) for index in sorted(shown, reverse=True)]
+    glance.pictures = [
+        Picture(_jpeg(own[index][0].hu, own[index][1], box), places[index]) for index in sorted(shown)[::-1]
+    ]
     with_liver = [found for _, found in own if found.liver is not None]
     if with_liver:
         glance.liver = max(with_liver, key=lambda found: found.liver_area).liver
-    glance.aorta, glance.soft_tissue = (
-        statistics.median(values) if values else None
-        for values in (
-            [found.aorta for _, found in own if found.aorta is not None],
-            [found.soft_tissue for _, found in own if found.soft_tissue is not None],
-        )
-    )
+    glance.aorta = aorta_of([found for _, found in own])
+    tissue = [found.soft_tissue for _, found in own if found.soft_tissue is not None]
+    glance.soft_tissue = statistics.median(tissue) if tissue else None
 
 
 def _liver_level(levels: Sequence[_Level], organs: Sequence[Organs]) -> Optional[float]:
@@ -215,7 +220,16 @@ def _box_of(pictures: Sequence[FloatArray]) -> Tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _jpeg(hu: FloatArray) -> bytes:
+def _jpeg(hu: Array, found: Organs, box: Tuple[slice, slice]) -> bytes:
+    """The part of a slice in ``box``, with a ring around what was taken for the aorta and a cross in the liver."""
     low, high = SHOWN_HU
     grey = np.clip((hu - low) * (255.0 / (high - low)), 0, 255).astype(np.uint8)
-    return bytes(cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])
+    picture: Array = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+    if found.aorta_at is not None:
+        x, y, radius = found.aorta_at
+        cv2.circle(picture, (round(x), round(y)), round(radius) + 4, RING_BGR, 1, cv2.LINE_AA)
+    if found.liver_mask is not None:
+        inside: Array = cv2.distanceTransform(found.liver_mask.astype(np.uint8), cv2.DIST_L2, 3)
+        row, column = np.unravel_index(int(np.argmax(inside)), inside.shape)
+        cv2.drawMarker(picture, (int(column), int(row)), CROSS_BGR, cv2.MARKER_CROSS, 11, 1)
+    return bytes(cv2.imencode(".jpg", picture[box], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])

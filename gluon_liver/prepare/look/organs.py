@@ -27,7 +27,7 @@ FOLLOW_MM = 10.0  # how far from the common place the best disc of one picture m
 PRICE_PER_MM = 0.08  # of the way between levels, in units of the score
 MAX_PEAKS, MAX_SCORE = 6, 6.0
 AORTA_BOX_MM = (-18.0, 45.0, -75.0, 12.0)  # to the left and to the back of the spine's middle
-MIN_AORTA_SCORE = 1.5
+MIN_AORTA_SCORE, MIN_CLEAR_SCORE, MAX_DISAGREEMENT = 1.5, 3.0, 0.25
 MAX_AORTA_SD, AORTA_HU = 45.0, (15, 800)
 LIVER_HU, LIVER_BAND_HU = (15, 220), 25
 MAX_UNENHANCED_HU, MIN_ARTERIAL_HU, ARTERIAL_RATIO = 70, 170, 2.0
@@ -42,13 +42,15 @@ _Step = Tuple[float, Place, int]  # sum of scores up to a place of a level, and 
 class Organs(NamedTuple):
     """Median HU on one picture; None where the organ was not found.
 
-    aorta_at: (x, y, radius) in pixels. liver_mask: (rows, columns), of which the area in mm2 counts on the right.
+    aorta_at: (x, y, radius) in pixels; aorta_score: how clearly it stands out there.
+    liver_mask: (rows, columns), of which the area in mm2 counts on the right.
     """
 
     aorta: Optional[float]
     liver: Optional[float]
     soft_tissue: Optional[float]
     aorta_at: Optional[Disc] = None
+    aorta_score: float = 0.0
     liver_area: float = 0.0
     liver_mask: Optional[BoolArray] = None
 
@@ -84,11 +86,27 @@ def find_organs(pictures: Sequence[Array], levels: Sequence[float], pixel_mm: fl
         liver, area, mask = _liver(smooth[number], bodies[number], spine[0], pixel_mm)
         result[number] = result[number]._replace(liver=liver, liver_area=area, liver_mask=mask)
     path = _path({number: levels[number] for number in discs}, discs, pixel_mm)
-    for number, one in discs.items():
-        place = _best_near(one, path.get(levels[number]), pixel_mm)
-        if place is not None:
-            result[number] = result[number]._replace(aorta=_median_in(pictures[number], place), aorta_at=place)
+    clearest: Dict[float, Tuple[float, Disc]] = {}
+    seen = {number: _best_near(one, path.get(levels[number]), pixel_mm) for number, one in discs.items()}
+    for number, best in seen.items():
+        clearest[levels[number]] = max(clearest.get(levels[number], best), best)
+    for number, best in seen.items():
+        score, place = best
+        if score < MIN_AORTA_SCORE:  # blood without contrast medium is much like muscle: look where others show it
+            score, place = clearest[levels[number]]
+        if score >= (MIN_AORTA_SCORE if best[0] >= MIN_AORTA_SCORE else MIN_CLEAR_SCORE):
+            aorta = _median_in(pictures[number], place)
+            result[number] = result[number]._replace(aorta=aorta, aorta_at=place, aorta_score=score)
     return result
+
+
+def aorta_of(found: Sequence[Organs]) -> Optional[float]:
+    """Median HU of the aorta over the pictures of one series; None where they show it dimly or do not agree."""
+    hu = [one.aorta for one in found if one.aorta is not None]
+    if not hu or float(np.median([one.aorta_score for one in found if one.aorta is not None])) < MIN_CLEAR_SCORE:
+        return None
+    middle = float(np.median(hu))
+    return middle if np.median(np.abs(np.array(hu) - middle)) <= MAX_DISAGREEMENT * max(middle, 50.0) else None
 
 
 def _soft_tissue(picture: Array) -> Optional[float]:
@@ -206,17 +224,14 @@ def _peaks(total: Array, apart: float) -> List[Tuple[float, Place]]:
     return peaks
 
 
-def _best_near(discs: _Discs, place: Optional[Place], pixel_mm: float) -> Optional[Disc]:
-    """The best disc of a picture near the place that its level agrees on."""
-    if place is None:
-        return None
+def _best_near(discs: _Discs, place: Optional[Place], pixel_mm: float) -> Tuple[float, Disc]:
+    """Score of the best disc of a picture near the place that its level agrees on, and the disc; 0 for none."""
     near = np.zeros_like(discs.score)
-    cv2.circle(near, (round(place[0]), round(place[1])), max(1, round(FOLLOW_MM / pixel_mm)), [1.0], -1)
+    if place is not None:
+        cv2.circle(near, (round(place[0]), round(place[1])), max(1, round(FOLLOW_MM / pixel_mm)), [1.0], -1)
     near *= discs.score
     row, column = np.unravel_index(int(np.argmax(near)), near.shape)
-    if near[row, column] < MIN_AORTA_SCORE:
-        return None
-    return float(column), float(row), float(discs.radius[row, column])
+    return float(near[row, column]), (float(column), float(row), float(discs.radius[row, column]))
 
 
 def _median_in(picture: Array, place: Disc) -> float:
