@@ -133,20 +133,24 @@ def us_config(model="us-flow", **train):
 @pytest.fixture(scope="session")
 def us_data(tmp_path_factory):
     """Four recordings of four frames: a bright square (tumor) or a dark one (vessel) that moves to the right."""
-    folder = tmp_path_factory.mktemp("us")
+    return make_us_data(tmp_path_factory.mktemp("us"))
+
+
+def make_us_data(folder, classes=("tumor", "vessel")):
+    """Recordings of a square each that moves to the right, of one class after the other."""
     rng = np.random.default_rng(0)
     images, boxes = [], []
     for number in range(4):
         frames = rng.integers(90, 110, (US_FRAMES, SIZE, SIZE, 3)).astype(np.uint8)
-        kind, name, patient = number % 2, f"{number}.dcm", str(number)
+        kind, name, patient = number % len(classes), f"{number}.dcm", str(number)
         for frame in range(US_FRAMES):
             x, y = 8 + 3 * frame + number, 12 + 5 * number
-            frames[frame, y : y + 18, x : x + 20] = (220, 10)[kind]
+            frames[frame, y : y + 18, x : x + 20] = (220, 10, 160)[kind]
             images.append({"video": name, "frame": frame, "scene": 1, "patient": patient})
             boxes.append((len(images), kind + 1, (x, y, 20, 18)))
         region = (0, 0, SIZE - 1, SIZE - 1)
         write_us(folder / "in" / name, frames, region=region, number=number + 1, patient=patient)
-    labels = write_labels(folder / "labels.json", images, boxes, width=SIZE, height=SIZE)
+    labels = write_labels(folder / "labels.json", images, boxes, width=SIZE, height=SIZE, classes=classes)
     import_us(folder / "in", folder / "data", labels=labels, fractions=(0.5, 0, 0.5), salt="test-salt")
     return open_dataset(folder / "data")
 

@@ -30,6 +30,8 @@ def run(args: argparse.Namespace) -> int:
     """Detect; prints one line a lesion and where the files are."""
     prepare_device(args)
     from gluon_liver.inference.study import detect_study
+    from gluon_liver.report.lettering import lettering
+    from gluon_liver.report.table import columns_wide
     from gluon_liver.runs.devices import parse_device
     from gluon_liver.runs.run import Run
 
@@ -39,10 +41,11 @@ def run(args: argparse.Namespace) -> int:
     options.update(score_threshold=args.score, context=parse_device(args.device))
     result = detect_study(Run.open(args.run), args.study, args.out, **options)
     print(f"{result['slices']} slices, {len(result['lesions'])} lesions at score {args.score} and above")
+    widest = max([11, *(columns_wide(lesion["class"]) for lesion in result["lesions"])])
     for lesion in result["lesions"]:
-        size = lesion["size_mm"]
+        size, space = lesion["size_mm"], " " * (widest - columns_wide(lesion["class"]))
         print(
-            f"  {lesion['class']:<11} {lesion['score']:.2f}  {size['in_plane']:5.1f} mm in plane, "
+            f"  {lesion['class']}{space} {lesion['score']:.2f}  {size['in_plane']:5.1f} mm in plane, "
             f"{size['through_plane']:5.1f} mm through, slices {lesion['first_slice']} to {lesion['last_slice']}"
         )
     interpolated = {*result.get("source", {}).get("interpolated_slices", [])}
@@ -52,5 +55,7 @@ def run(args: argparse.Namespace) -> int:
     for entry in result.get("explain", []):
         name = entry["file"] or f"figure {entry['figure']}"
         print(f"  {name}: {entry['note']}")
+    for note in lettering(result["classes"]).notes(result["classes"]):
+        print(f"note: in the pictures {note}")
     print(f"written: {args.out}")
     return 0

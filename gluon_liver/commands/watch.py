@@ -1,7 +1,9 @@
-"""Detect tumors and vessels in a video, a DICOM recording, a folder of frames or a camera, frame by frame.
+"""Detect tumors and vessels, or whatever classes the run knows, in a video, a DICOM recording, a folder of frames or a
+camera, frame by frame.
 
-Writes an annotated video: boxes at probability 0.5 and more, tumors light blue and vessels red, and with us-flow the
-optical flow beside them. Ctrl-C ends the stream and keeps what was annotated.
+Writes an annotated video: boxes at probability 0.5 and more, tumors light blue and vessels red, other classes in
+colours of their own, and with us-flow the optical flow beside them. Ctrl-C ends the stream and keeps what was
+annotated.
 
 Research software: not a medical device, not for diagnosis.
 """
@@ -42,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     prepare_device(args)
     from gluon_liver.inference.annotate_video import camera, watch
     from gluon_liver.inference.stream import StreamDetector
+    from gluon_liver.report.lettering import lettering
     from gluon_liver.runs.devices import parse_device
     from gluon_liver.runs.run import Run
 
@@ -56,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     result = watch(source, stream, args.out, frames_per_second=rate, score_threshold=args.score, show=show)
     for note in recording.notes if recording else []:
         print(f"note: {note}")
+    for note in lettering(stream.classes).notes(stream.classes):
+        print(f"note: in the video {note}")
     how = "interrupted after " if result.interrupted else ""
     speed = 1 / max(result.seconds_per_frame, 1e-9)
     print(f"{how}{result.frames} frames, {speed:.1f} frames/s in detection: {args.out}")

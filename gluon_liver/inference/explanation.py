@@ -14,6 +14,7 @@ from gluon_liver.data.samples import Sample
 from gluon_liver.metrics.matching import class_hits
 from gluon_liver.nn.relation_map import RelationNet
 from gluon_liver.report.drawing import draw_overlay, save_png
+from gluon_liver.report.lettering import lettering
 from gluon_liver.report.paper_figures import Cells, Related, Tile, draw_examples, draw_relation
 from gluon_liver.structures.detections import NOTHING, Boxes, Detections
 from gluon_liver.structures.lesions import Lesion
@@ -101,6 +102,7 @@ def _write_relations(
     net.hybridize()
     others = [name for name in study.phases if name != study.reference_phase]  # the order of the samples
     width, level = window_values(detector.config.data.window)
+    shown, font = lettering(detector.classes)
     for number, lesion in enumerate(lesions[:RELATIONS], 1):
         # to the digits of lesions.json, so that the picture shows what can be read there
         boxes = [box.to_json() for box in lesion.boxes if box.class_name == lesion.class_name]
@@ -117,7 +119,8 @@ def _write_relations(
                 related[name] = Related(case.images[study.phases.index(name), index], row, one[1])
         picture = draw_relation(
             title=f"lesion {number} of {len(lesions)}, slice {index}; window width {width:g}, level {level:g}",
-            lesion=f"{lesion.class_name} {round(lesion.score, 4):.2f}",
+            lesion=f"{shown[detector.classes.index(lesion.class_name)]} {round(lesion.score, 4):.2f}",
+            font=font,
             phase=study.reference_phase,
             grey=case.images[study.reference_index, index],
             box=box,

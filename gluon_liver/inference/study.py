@@ -68,7 +68,9 @@ def detect_study(
             detections, geometry=case.study.geometry, classes=detector.classes, score_threshold=score_threshold
         )
         result: Dict[str, Any] = {"case": case.study.case, "row": run.config.row, "checkpoint": checkpoint}
-        result.update(slices=len(detections), score_threshold=score_threshold, note=NOTE)
+        result.update(
+            classes=list(detector.classes), slices=len(detections), score_threshold=score_threshold, note=NOTE
+        )
         result["lesions"] = [lesion.to_json() for lesion in lesions]
         result.update(source_record(case.study))
         add_source(result["lesions"], case.study)

@@ -25,7 +25,8 @@ For MXNet 1.0.0 on Python 2.7; MXNet 1.9.1 loads it too. Research software, not 
 Inputs, float32: {inputs}. {meaning}
 
 Outputs: `detections` (images, {most}, 6), rows of class, score, x1, y1, x2, y2, best first, class -1 for no box; the
-corners are in pixels of the input, unclipped. Classes: {classes}. `check` (images,) is finite where the scores are.
+corners are in pixels of the input, unclipped. Classes, from 0: {classes}. `check` (images,) is finite where the scores
+are.
 
 Back into a run of gluon_liver: `python -m gluon_liver import-legacy {prefix} --data DATA --out RUN`.
 """
@@ -60,5 +61,6 @@ def readme(
     trained = {"checkpoint": checkpoint, "step": manifest["step"], "epoch": manifest.get("epoch", "?")}
     inputs = ", ".join(f"`{name}` {shape}" for name, shape in shapes.items())
     texts = {"inputs": inputs, "meaning": meaning, "row": f" beside row {row} of Table 4" if row else ""}
-    detections = {"classes": ", ".join(plain["classes"]), "most": plain["network"]["head"]["max_detections"]}
+    names = (f"`{name}`".replace("`", "'") if "`" in name else f"`{name}`" for name in plain["classes"])
+    detections = {"classes": ", ".join(names), "most": plain["network"]["head"]["max_detections"]}
     return TEXT.format(plain=plain, shapes=shapes, prefix=prefix, **trained, **texts, **detections)

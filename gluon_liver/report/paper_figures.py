@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import matplotlib
@@ -10,7 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
+
+from .lettering import FONT, plain_label
 
 _DPI = 100
 _OPACITY = 0.8  # of the hottest pixel; colder ones are fainter, so that the anatomy stays visible
@@ -60,6 +64,7 @@ def draw_relation(
     *,
     title: str,
     lesion: str,
+    font: Path = FONT,
     phase: str,
     grey: np.ndarray,
     box: np.ndarray,
@@ -70,10 +75,10 @@ def draw_relation(
 ) -> np.ndarray:
     """Fig. 4 for one lesion: above where it looks in each of the other phases, below what they add at each place.
 
-    title: of the picture. lesion: of the first panel, the lesion's class and score. phase: the reference phase. grey:
-    (H, W) uint8, its slice. box: (4,) corners in pixels of ``grey``. inside: (h, w) bool, the box's cells. norm: (h,
-    w), L2 norm of the reference phase's map. others: the other phases by name, None for one that is absent at this
-    slice. Returns (height, width, 3) uint8 RGB.
+    title: of the picture. lesion: of the first panel, the lesion's class and score, in ``font``. phase: the reference
+    phase. grey: (H, W) uint8, its slice. box: (4,) corners in pixels of ``grey``. inside: (h, w) bool, the box's cells.
+    norm: (h, w), L2 norm of the reference phase's map. others: the other phases by name, None for one that is absent at
+    this slice. Returns (height, width, 3) uint8 RGB.
     """
     columns = 1 + len(others)
     size = 4.3 * columns, 2.4 + 7.2 * grey.shape[0] / grey.shape[1]  # inches
@@ -82,7 +87,7 @@ def draw_relation(
     foot = "dashed: the lesion's box in another phase; ring: the cell looked at most"
     figure.supxlabel(foot, color=_FAINT, fontsize=10)
     axes = figure.subplots(2, columns)
-    _show(axes[0, 0], f"{phase} (reference)\n{lesion}", grey, box)
+    _show(axes[0, 0], f"{phase} (reference)\n{plain_label(lesion)}", grey, box, font=font)
     _show(axes[1, 0], f"map of {phase}\n{_mean_in(norm, inside)}", grey, box, white=_DIMMED)
     _heat(axes[1, 0], norm, cells, grey.shape, most=norm.max(), unit="L2 norm")
     # one scale for all responses, so that phases compare
@@ -141,7 +146,16 @@ def _mean_in(values: np.ndarray, inside: np.ndarray) -> str:
     return f"{values[inside].mean():.3g} within the box on average"
 
 
-def _show(axes: Axes, title: str, grey: np.ndarray, box: np.ndarray, *, dashed: bool = False, white: int = 255) -> None:
+def _show(
+    axes: Axes,
+    title: str,
+    grey: np.ndarray,
+    box: np.ndarray,
+    *,
+    dashed: bool = False,
+    white: int = 255,
+    font: Path = FONT,
+) -> None:
     """A slice with the lesion's box, dashed where the box was found in another phase."""
     height, width = grey.shape
     extent = (0, width, height, 0)  # pixel edges, as boxes have them
@@ -150,7 +164,7 @@ def _show(axes: Axes, title: str, grey: np.ndarray, box: np.ndarray, *, dashed: 
     axes.set_anchor("N")  # level with its neighbours, whether or not a colour bar stands below
     style: Dict[str, Any] = {"fill": False, "edgecolor": _BOX, "linewidth": 1.3, "linestyle": "--" if dashed else "-"}
     axes.add_patch(Rectangle((box[0], box[1]), box[2] - box[0], box[3] - box[1], **style))
-    axes.set_title(title, color=_TEXT, fontsize=10)
+    axes.set_title(title, color=_TEXT, fontproperties=FontProperties(fname=str(font), size=10))
     axes.set_axis_off()
 
 

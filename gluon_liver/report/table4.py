@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Union
 
 from gluon_liver.errors import RunError
 from gluon_liver.files.json_records import read_record, read_yaml
@@ -86,38 +86,57 @@ def rows_text(runs: Sequence[EvaluatedRun]) -> str:
     labels = list(dict.fromkeys(run.labels for run in runs))
     notes = "\n".join(sorted({f"Data: {run.results['data']['note']}" for run in runs}))
     phantom = [PHANTOM_WARNING] if any(run.results["data"]["phantom"] for run in runs) else []
-    tables: List[Block] = [_table(runs, classes, sets, labels), _legend(runs, len(sets)), *_labels_note(labels)]
-    if not has_papers_classes(classes):
-        tables = [
-            printed_table(None),
-            other_classes_note(classes),
-            *tables,
-            *([ONE_CLASS] if len(classes) == 1 else []),
-        ]
-    return as_text(*tables, DENOMINATOR_WARNING, notes, *phantom)
+    names = {id(run): _name(run, sets, labels) for run in runs}
+    below = [_legend(runs, len(sets)), *_labels_note(labels)]
+    if has_papers_classes(classes):
+        tables: List[Block] = [_table(runs, classes, names), *below]
+    else:
+        tables = [printed_table(None), other_classes_note(classes), _own_table(runs, classes, names), *below]
+    one_class = [ONE_CLASS] if len(classes) == 1 else []
+    return as_text(*tables, *one_class, DENOMINATOR_WARNING, notes, *phantom)
 
 
-def _table(runs: Sequence[EvaluatedRun], classes: Sequence[str], sets: Sequence[str], labels: Sequence[str]) -> Table:
-    """The runs by row: below the printed row, or where they are of other classes without it."""
-    papers = has_papers_classes(classes)
-    columns = [COLUMN_OF_CLASS[name] if papers else name for name in classes]
+def _table(runs: Sequence[EvaluatedRun], classes: Sequence[str], names: Mapping[int, str]) -> Table:
+    columns = [COLUMN_OF_CLASS[name] for name in classes]
     rows: List[Sequence[Union[str, Cell]]] = []
     for row, printed in TABLE4.items():
-        if papers:
-            rows.append([row, "paper", *(printed[column].text for column in columns), "", "", ""])
-        elif any(run.results["row"] == row for run in runs):
-            rows.append([row, "", *[""] * len(columns), "", "", ""])
+        rows.append([row, "paper", *(printed[column].text for column in columns), "", "", ""])
         for run in [run for run in runs if run.results["row"] == row]:
-            summary = run.results["summary"]
-            name = f"{run.name}, seed {run.seed}" + (f", set {sets.index(run.data) + 1}" if len(sets) > 1 else "")
-            if len(labels) > 1:
-                known = [one for one in labels if one]
-                name += f", labels {known.index(run.labels) + 1}" if run.labels else ", labels not known"
-            overall = (summary["ap50"]["mean"], summary["precision"]["all"], summary["recall"]["all"])
-            ours = [percent(summary["top1"][one]) for one in classes]
-            rows.append(["", name, *ours, *(percent(entry)._replace(interval="") for entry in overall)])
+            ours = [percent(run.results["summary"]["top1"][one]) for one in classes]
+            rows.append(["", names[id(run)], *ours, *_overall(run, "mean", "all")])
     header = ("row", "source", *columns, "AP50", "precision", "recall")
-    return Table.of("Table 4: accuracy in %" if papers else "These runs' own classes: accuracy in %", header, rows)
+    return Table.of("Table 4: accuracy in %", header, rows)
+
+
+def _own_table(runs: Sequence[EvaluatedRun], classes: Sequence[str], names: Mapping[int, str]) -> Table:
+    """Runs of other classes than the paper's, a line a class, in the order of Table 4's rows."""
+    rows: List[Sequence[Union[str, Cell]]] = []
+    for run in sorted(runs, key=lambda run: [*TABLE4].index(run.results["row"])):
+        top1 = run.results["summary"]["top1"]
+        lines: List[Sequence[Union[str, Cell]]] = [
+            [name, percent(top1[name]), *_overall(run, name, name)] for name in classes
+        ]
+        if len(classes) > 1:
+            lines.append(["all (AP50: mean)", "", *_overall(run, "mean", "all")])
+        heads = [(run.results["row"], names[id(run)]), *[("", "")] * (len(lines) - 1)]
+        rows += [[*head, *line] for head, line in zip(heads, lines)]
+    header = ("row", "source", "class", "top-1", "AP50", "precision", "recall")
+    return Table.of("These runs' own classes: accuracy in %", header, rows)
+
+
+def _name(run: EvaluatedRun, sets: Sequence[str], labels: Sequence[str]) -> str:
+    name = f"{run.name}, seed {run.seed}" + (f", set {sets.index(run.data) + 1}" if len(sets) > 1 else "")
+    if len(labels) > 1:
+        known = [one for one in labels if one]
+        name += f", labels {known.index(run.labels) + 1}" if run.labels else ", labels not known"
+    return name
+
+
+def _overall(run: EvaluatedRun, average: str, pooled: str) -> List[Cell]:
+    """AP50, precision and recall, of a class or of all."""
+    summary = run.results["summary"]
+    entries = summary["ap50"][average], summary["precision"][pooled], summary["recall"][pooled]
+    return [percent(entry)._replace(interval="") for entry in entries]
 
 
 def _labels_note(labels: Sequence[str]) -> List[str]:
