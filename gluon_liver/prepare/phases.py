@@ -190,18 +190,20 @@ def phase_template(
     descriptions, so it belongs in a private place.
     """
     lines = [
-        "# Fill in a phase for each series that is to be taken; delete the other lines.",
+        "# Write a phase behind the UID of each series that is to be taken, and delete the # before it.",
         f"order: [{', '.join(rules.order)}]",
         f"reference: {rules.reference}",
         "series:",
     ]
+    studies: Dict[str, List[SeriesFiles]] = defaultdict(list)
     for one in series:
-        named = rules.series.get(one.series_uid)
-        matches = [named] if named else list(match_description(one.description, rules))
+        studies[one.study_uid].append(one)
+    choices = [choose_phases(group, rules).taken for group in studies.values()]
+    phases = {one.name: phase for taken in choices for phase, one in taken.items()}
+    for one in series:
         described = f"{len(one.slices)} images, described as {' '.join(one.description.split())!r}"
         lines += [f"  # {line}" for line in (remarks or {}).get(one.name, [f"{one.name}: {described}"])]
-        line = f"  '{one.series_uid}': {matches[0] if len(matches) == 1 else ''}".rstrip()
-        lines.append(line if len(matches) == 1 else "  #" + line[1:])
+        lines.append(f"  '{one.address}': {phases[one.name]}" if one.name in phases else f"  # '{one.address}':")
     return "\n".join(lines) + "\n"
 
 

@@ -193,6 +193,36 @@ def test_the_written_phase_file_imports_once_it_is_filled_in(tmp_path):
     assert sorted(report["taken"][0]["phases"]) == ["arterial", "delayed"]
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+def test_a_place_far_off_and_strange_numbers_stop_nothing(tmp_path):
+    write_series(tmp_path, series=1, zs=(0, 1e300, 2e300))
+    write_series(tmp_path, series=2, ImagePositionPatient=[1e300, 0, 0])
+    write_series(tmp_path, series=3, PixelSpacing=[1e-9, 1e9], AcquisitionTime="999999", AcquisitionDate="99999999")
+    write_series(tmp_path, series=4)
+    listing = list_series(tmp_path)
+    assert [len(one.pictures) > 0 for one in listing.series] == [True] * 4
+    assert max(len(line) for line in screen_lines(listing)) < 400
+
+
+def test_acquisitions_parts_and_derived_series_of_a_phase_file(tmp_path):
+    for number in (1, 2):
+        zs = (0.5 * number, 3.5 + 0.5 * number, 7 + 0.5 * number)
+        write_series(tmp_path / "in", series=1, start=10 * number, zs=zs, AcquisitionNumber=number)
+    write_series(tmp_path / "in", series=2, study=2, ImageType=["DERIVED", "SECONDARY", "REFORMATTED"])
+    write_series(tmp_path / "in", series=3, study=2)
+    write_listing(list_series(tmp_path / "in"), tmp_path / "listed")
+    text = (tmp_path / "listed" / "phases.yaml").read_text()
+    assert all(f"  # '{uid(1, 1)} acquisition {number}':\n" in text for number in (1, 2))
+    assert f"  # '{uid(2, 2)}':\n" in text and f"\n  '{uid(2, 3)}': arterial\n" in text
+    filled = text.replace(f"# '{uid(1, 1)} acquisition 2':", f"'{uid(1, 1)} acquisition 2': arterial")
+    (tmp_path / "listed" / "phases.yaml").write_text(filled)
+    report = import_ct(tmp_path / "in", tmp_path / "data", phases=tmp_path / "listed" / "phases.yaml")
+    assert sorted(one["phases"]["arterial"]["series"] for one in report["taken"]) == [
+        "series 01 acquisition 2",
+        "series 03",
+    ]
+
+
 def test_frames_of_an_enhanced_file_are_read_one_by_one(tmp_path):
     frames = np.arange(5, dtype=np.int16)[:, None, None] * 100 + np.zeros((5, 16, 16), np.int16)
     write(enhanced_dataset(frames, zs=(0, 30, 60, 90, 120), intercepts=[0] * 5), tmp_path / "e.dcm")

@@ -123,16 +123,16 @@ def _extent(series: SeriesFiles) -> str:
     if not series.slices:
         return ""
     z = [header.position[2] for header in series.slices]
-    return f"{max(z) - min(z):.0f} mm (z {min(z):.0f} to {max(z):.0f})"
+    return f"{max(z) - min(z):.4g} mm (z {min(z):.4g} to {max(z):.4g})"
 
 
 def _spacing(series: SeriesFiles) -> str:
     if not series.slices:
         return ""
     steps = np.diff(np.sort(project_positions(series.slices)[1]))
-    apart = f"{statistics.median(steps.tolist()):.2f} mm apart, " if len(steps) else ""
+    apart = f"{statistics.median(steps.tolist()):.4g} mm apart, " if len(steps) else ""
     dy, dx = series.slices[0].pixel_spacing
-    return f"{apart}pixels {dx:.2f} x {dy:.2f} mm, {series.slices[0].columns} x {series.slices[0].rows}"
+    return f"{apart}pixels {dx:.3g} x {dy:.3g} mm, {series.slices[0].columns} x {series.slices[0].rows}"
 
 
 def _acquisitions(series: SeriesFiles) -> str:

@@ -22,7 +22,8 @@ from .organs import Organs, aorta_of, find_organs
 LEVEL_MM, MAX_AWAY_MM = 30.0, 6.0  # between the slices that are read, and how far from it one may lie
 BELOW_MM = 60.0  # from the level that shows most liver to the second picture, which shows the kidneys
 MAX_LEVELS, MIN_LEVELS, AT_ONCE = 24, 3, 40
-SIDE = 320  # pixels of the grid at most
+SIDE, MAX_WIDTH_MM = 320, 1200.0  # of the grid: pixels at most, and mm where several series share it
+MAX_BLUR = 15
 SHOWN_HU = (-100, 300)
 JPEG_QUALITY = 82
 RING_BGR, CROSS_BGR = (235, 190, 70), (60, 210, 250)
@@ -91,6 +92,8 @@ def _glance_together(group: Sequence[SeriesFiles]) -> Dict[str, Glance]:
     if not readable:
         return result
     grid = _common_grid([header for one in readable for header in spread(one.slices)])
+    if len(readable) > 1 and grid.mm * SIDE > MAX_WIDTH_MM:  # one of them claims a place far off
+        return {name: glance for one in group for name, glance in _glance_together([one]).items()}
     levels: List[_Level] = []
     for one in readable:
         try:
@@ -103,7 +106,7 @@ def _glance_together(group: Sequence[SeriesFiles]) -> Dict[str, Glance]:
                 ]
         except DicomError as error:
             result[one.name].trouble = str(error)
-        except DECODE_ERRORS as error:
+        except (*DECODE_ERRORS, cv2.error) as error:
             result[one.name].trouble = f"its pixels cannot be read ({type(error).__name__})"
     if levels:
         places = [round(one.z / LEVEL_MM) for one in levels]
@@ -186,7 +189,7 @@ def _corners(header: SliceHeader) -> FloatArray:
 def _upright(stored_hu: Array, header: SliceHeader, grid: _Grid) -> FloatArray:
     """HU of a slice on the grid: columns to the patient's left and rows to the back, however it is stored."""
     hu: Array = stored_hu.astype(np.float32)
-    coarser = [max(1, round(grid.mm / mm)) for mm in header.pixel_spacing[::-1]]
+    coarser = [round(min(max(grid.mm / mm, 1), MAX_BLUR)) for mm in header.pixel_spacing[::-1]]
     hu = cv2.blur(hu, coarser)  # else noise that a coarser grid would average stays
     back = np.linalg.inv(_in_plane(header))  # mm -> columns and rows
     offset = back @ (np.asarray(grid.origin) - np.asarray(header.position[:2]))
