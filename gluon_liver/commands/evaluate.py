@@ -12,9 +12,20 @@ from pathlib import Path
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import at_least
 
-from .options import add_flag, add_options, check, chosen, open_run, prepare_device, replicates
+from .options import (
+    METRIC_OPTIONS,
+    add_flag,
+    add_options,
+    add_scoring,
+    check,
+    chosen,
+    open_run,
+    prepare_device,
+    score_settings,
+)
 
-SCORING = {"data": None, "split": "test", "allow_train": False, "batch_size": None, "bootstrap": None, "device": "cpu"}
+SCORING = {"data": None, "split": "test", "allow_train": False, "batch_size": None, "device": "cpu"}
+SCORING.update(dict.fromkeys(METRIC_OPTIONS))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "which patients to score; train is refused unless --allow-train is given"
     parser.add_argument("--split", choices=("test", "val", "train"), default=SCORING["split"], help=text)
     add_flag(parser, "--allow-train", "score the training patients; the report says so, it is no result")
-    add_options(parser, "--batch-size", "--bootstrap", "--device", "--no-lock")
+    add_options(parser, "--batch-size", "--device", "--no-lock")
+    add_scoring(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     check(args, "batch_size", at_least(1))
     opened, dataset = open_run(args)
     options = dict(chosen(args, "split", "batch_size"), context=parse_device(args.device))
-    text, report = evaluate(opened, dataset, **options, replicates=replicates(args, opened))
+    text, report = evaluate(opened, dataset, **options, settings=score_settings(args, opened))
     print(text)
     print(f"report: {report}")
     return 0

@@ -13,10 +13,19 @@ from gluon_liver.files.typed import Limit, at_least
 
 if TYPE_CHECKING:
     from gluon_liver.data.dataset import Dataset
+    from gluon_liver.evaluation.task import ScoreSettings
     from gluon_liver.runs.run import Run
 
 
 SET_HELP = "change one key of the configuration, e.g. train.epochs=5; may be repeated"
+RATES_HELP = (
+    "false positives of FROC, an image for slices and a patient for lesions "
+    "(default: 0.125 0.25 0.5 1 2 4 8, and 16 for lesions)"
+)
+HIT_HELP = (
+    "when a detected lesion finds one: iou:0.1 (3D IoU, the default), centre (within the radius), or slice:0.5 (IoU in "
+    "any slice)"
+)
 FRACTIONS = dict(dest="fractions", type=float, nargs=3, default=(0.7, 0.1, 0.2), metavar=("TRAIN", "VAL", "TEST"))
 OPTIONS: Dict[str, Dict[str, Any]] = {
     "--run": dict(type=Path, metavar="RUN", help="run folder that train.py made"),
@@ -27,9 +36,14 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
     "--batch-size": dict(type=int, help="images at a time (default: fewer the larger they are)"),
     "--bootstrap": dict(type=int, help="patient-level bootstrap replicates, of CT runs alone (default 1000)"),
     "--no-lock": dict(action="store_true", help="take no lock: that nothing else uses the folder is your care"),
+    "--froc-rates": dict(type=float, nargs="+", metavar="RATE", help=RATES_HELP),
+    "--lesion-hit": dict(metavar="HIT", help=HIT_HELP),
+    "--lesion-bins": dict(type=float, nargs="+", metavar="MM", help="edges of lesion sizes in mm (default: 10 20)"),
     "--device": dict(default="cpu", help="cpu (default) or gpu:N"),
 }
 
+# names of the options of evaluate and score that CT runs alone have
+METRIC_OPTIONS = ("bootstrap", "froc_rates", "lesion_hit", "lesion_bins")
 # names of the options of both imports in what argparse returns
 IMPORT = ("labels", "fractions", "seed", "salt", "overwrite")
 
@@ -38,6 +52,11 @@ def add_options(parser: argparse._ActionsContainer, *names: str, **changes: Any)
     """Some of :data:`OPTIONS`, with ``changes`` of what argparse takes."""
     for name in names:
         parser.add_argument(name, **{**OPTIONS[name], **changes})
+
+
+def add_scoring(parser: argparse._ActionsContainer) -> None:
+    """The options of metrics, which :data:`METRIC_OPTIONS` names."""
+    add_options(parser, *("--" + name.replace("_", "-") for name in METRIC_OPTIONS))
 
 
 def add_path(container: argparse._ActionsContainer, name: str, metavar: str, text: str, **more: Any) -> None:
@@ -111,17 +130,27 @@ def tell_changed_labels(dataset: Dataset) -> None:
         print(f"note: {dataset.folder}: {changed}; if that is meant, {accept} says so", file=sys.stderr)
 
 
-def replicates(args: argparse.Namespace, run: Run) -> int:
-    """What ``--bootstrap`` says. Raises :class:`InputError` for a run whose task has no bootstrap."""
+def score_settings(args: argparse.Namespace, run: Run) -> ScoreSettings:
+    """What :data:`METRIC_OPTIONS` say. Raises :class:`InputError` for a run whose task does not have them."""
     from gluon_liver.data.open import TASKS
     from gluon_liver.evaluation.registry import EVALUATIONS
-    from gluon_liver.evaluation.task import REPLICATES
+    from gluon_liver.evaluation.task import REPLICATES, ScoreSettings
+    from gluon_liver.metrics.lesion_summary import SIZE_BINS_MM, check_rising
+    from gluon_liver.metrics.lesions import Hit
 
     check(args, "bootstrap", at_least(1))
-    if args.bootstrap is None:
-        return REPLICATES
+    given = [name for name in METRIC_OPTIONS if getattr(args, name) is not None]
     why_not = EVALUATIONS[run.config.task].no_bootstrap
-    if why_not:
+    if given and why_not:
         titles = " and ".join(TASKS[name].dataset.title for name, task in EVALUATIONS.items() if not task.no_bootstrap)
-        raise InputError(f"--bootstrap is for {titles} runs: {run.folder} is {why_not}; leave it out")
-    return args.bootstrap
+        option = "--" + given[0].replace("_", "-")
+        raise InputError(f"{option} is for {titles} runs: {run.folder} is {why_not}; leave it out")
+    for name in ("froc_rates", "lesion_bins"):
+        if getattr(args, name) is not None:
+            check_rising(getattr(args, name), f"--{name.replace('_', '-')}")
+    return ScoreSettings(
+        replicates=REPLICATES if args.bootstrap is None else args.bootstrap,
+        fp_rates=None if args.froc_rates is None else tuple(args.froc_rates),
+        lesion_hit=Hit() if args.lesion_hit is None else Hit.parse(args.lesion_hit),
+        lesion_bins=SIZE_BINS_MM if args.lesion_bins is None else tuple(args.lesion_bins),
+    )

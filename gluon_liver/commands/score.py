@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import add_options, open_run, replicates
+from .options import add_options, add_scoring, open_run, score_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detections", type=Path, required=True, metavar="FILE.json")
     add_options(parser, "--data")
     parser.add_argument("--split", choices=("test", "val"), default="test")
-    add_options(parser, "--bootstrap")
+    add_scoring(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,5 +24,6 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.evaluation.from_file import score_detections
 
     opened, dataset = open_run(args)
-    print(score_detections(opened, dataset, args.detections, split=args.split, replicates=replicates(args, opened)))
+    settings = score_settings(args, opened)
+    print(score_detections(opened, dataset, args.detections, split=args.split, settings=settings))
     return 0

@@ -79,6 +79,10 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
     def _record_of(self) -> Callable[[str], StudyRecord]:
         return lru_cache(None)(lambda case: StudyRecord.load(self.folder / "studies" / case))
 
+    def record(self, case: str) -> StudyRecord:
+        """What study.json says of a case, read once. Raises DatasetError."""
+        return self._record_of(self.info(case).case)
+
     def labels_by_slice(self, case: str) -> Dict[int, CTLabel]:
         """slice -> its labels, of one case. A slice that is not in it is unlabelled."""
         return {label.slice: label for label in self.labels if label.case == case}

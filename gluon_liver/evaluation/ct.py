@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import numpy as np
 
@@ -11,20 +12,27 @@ from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.windowed_images import open_images
 from gluon_liver.metrics.ct_summary import ct_curves, ct_summary
+from gluon_liver.metrics.froc import FP_RATES
+from gluon_liver.metrics.lesion_summary import LESION_FP_RATES, LesionSettings, lesion_summary
+from gluon_liver.metrics.lesions import Scan
 from gluon_liver.report.ct_page import write_report
 from gluon_liver.report.ct_tables import table4_text
 from gluon_liver.report.drawing import draw_overlay
 from gluon_liver.structures.detections import SCORE_THRESHOLD
+from gluon_liver.structures.image_result import ImageResult
 
-from .task import Scored, Task
+from .task import Scored, ScoreSettings, Task
 
 
 class CT(Task[CTDataset, CTLabel]):
     """See :class:`Task`."""
 
-    def summary(self, scored: Scored[CTDataset, CTLabel], *, replicates: int) -> Dict[str, Any]:
-        classes = scored.dataset.classes
-        return ct_summary(scored.results, classes=classes, score_threshold=SCORE_THRESHOLD, replicates=replicates)
+    def summary(self, scored: Scored[CTDataset, CTLabel], settings: ScoreSettings) -> Dict[str, Any]:
+        shared: Dict[str, Any] = {"classes": scored.dataset.classes, "score_threshold": SCORE_THRESHOLD}
+        shared["replicates"] = settings.replicates
+        lesions = LesionSettings(settings.lesion_hit, settings.fp_rates or LESION_FP_RATES, settings.lesion_bins)
+        summary = ct_summary(scored.results, fp_rates=settings.fp_rates or FP_RATES, **shared)
+        return {**summary, "lesions": lesion_summary(scans_of(scored), settings=lesions, **shared)}
 
     def text(self, scored: Scored[CTDataset, CTLabel], summary: Dict[str, Any]) -> str:
         phantom = scored.dataset.phantom
@@ -47,3 +55,16 @@ class CT(Task[CTDataset, CTLabel]):
 
     def write_report(self, folder: Path) -> None:
         write_report(folder)
+
+
+def scans_of(scored: Scored[CTDataset, CTLabel]) -> List[Scan]:
+    """The scored slices, study by study."""
+    dataset = scored.dataset
+    by_case: Dict[str, Dict[int, ImageResult]] = defaultdict(dict)
+    for label, result in zip(scored.labels, scored.results):
+        by_case[label.case][label.slice] = result
+    scans = []
+    for case, results in by_case.items():
+        geometry = dataset.record(case).geometry
+        scans.append(Scan(dataset.info(case).patient, geometry.spacing, results, geometry.size[0]))
+    return scans

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.runs.run import Run
@@ -12,11 +12,11 @@ from gluon_liver.structures.detections import CocoDetection, Detections
 from .detection_file import read_detections
 from .registry import EVALUATIONS
 from .run_folder import run_note, split_labels
-from .task import REPLICATES, Scored
+from .task import Scored, ScoreSettings
 
 
 def score_detections(
-    run: Run, dataset: Dataset, path: Path, *, split: str = "test", replicates: int = REPLICATES
+    run: Run, dataset: Dataset, path: Path, *, split: str = "test", settings: Optional[ScoreSettings] = None
 ) -> str:
     """The tables of COCO results in ``path``, as ``evaluate`` prints them; the run is left as it is.
 
@@ -26,7 +26,7 @@ def score_detections(
     file = read_detections(path, dataset, labels)
     results = [dataset.result(label, Detections.from_coco(in_order(file.rows[label.image_id]))) for label in labels]
     scored = Scored(run.config, dataset, split, labels, results, run_note(run, dataset, split))
-    text = task.text(scored, task.summary(scored, replicates=replicates))
+    text = task.text(scored, task.summary(scored, settings or ScoreSettings()))
     return text + "".join(f"\n{path.name}: {note}\n" for note in file.notes)
 
 

@@ -23,7 +23,7 @@ from gluon_liver.structures.image_result import detections_json
 
 from .overlays import write_overlays
 from .registry import EVALUATIONS
-from .task import REPLICATES, Scored
+from .task import REPLICATES, Scored, ScoreSettings
 
 PHANTOM_NOTE = "phantom studies that this package generated"
 REAL_NOTE = "patients of the given data; not the paper's patients, which are not public"
@@ -37,9 +37,12 @@ def evaluate(
     context: Optional[mx.Context] = None,
     batch_size: Optional[int] = None,
     replicates: int = REPLICATES,
+    settings: Optional[ScoreSettings] = None,
     progress: bool = True,
 ) -> Tuple[str, Path]:
     """Score a run; returns the printed tables and the path of report.html.
+
+    settings: of the metrics, instead of ``replicates``.
 
     Raises :class:`DatasetError` when the data are of another task, the split has no labelled image, the data's classes
     or phases are not the run's, or something of the split was trained on; ``RunError`` for a run that cannot be used.
@@ -49,7 +52,7 @@ def evaluate(
         detector, checkpoint = SliceDetector.from_run(run, context=context)
         results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
         scored = Scored(run.config, dataset, split, labels, results, note)
-        summary = task.summary(scored, replicates=replicates)
+        summary = task.summary(scored, settings or ScoreSettings(replicates))
         overlays = write_overlays(folder / "overlays", task, scored)
         own = task.record(scored)
         results_json = dict(format=1, kind=dataset.task, split=split, checkpoint=checkpoint, **own)

@@ -5,16 +5,32 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Generic, Sequence, TypeVar
+from typing import Any, ClassVar, Dict, Generic, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
+from gluon_liver.metrics.lesion_summary import SIZE_BINS_MM
+from gluon_liver.metrics.lesions import Hit
 from gluon_liver.structures.image_result import ImageResult
 
 REPLICATES = 1000  # of the bootstrap
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """What may be chosen of the metrics of a task that has a bootstrap.
+
+    fp_rates: false positives of FROC, an image and a patient; each metric's own by default.
+    """
+
+    replicates: int = REPLICATES
+    fp_rates: Optional[Tuple[float, ...]] = None
+    lesion_hit: Hit = Hit()
+    lesion_bins: Tuple[float, ...] = SIZE_BINS_MM
+
 
 D = TypeVar("D", bound=Dataset)
 L = TypeVar("L", bound=Label)
@@ -47,8 +63,8 @@ class Task(abc.ABC, Generic[D, L]):
     no_bootstrap: ClassVar[str] = ""  # why runs of the task take no --bootstrap, after "RUN is "; "" where they do
 
     @abc.abstractmethod
-    def summary(self, scored: Scored[D, L], *, replicates: int) -> Dict[str, Any]:
-        """The metrics, as plain JSON values; ``replicates`` of a bootstrap where the task has one."""
+    def summary(self, scored: Scored[D, L], settings: ScoreSettings) -> Dict[str, Any]:
+        """The metrics, as plain JSON values."""
 
     @abc.abstractmethod
     def text(self, scored: Scored[D, L], summary: Dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from gluon_liver.report.us_page import write_us_report
 from gluon_liver.report.us_tables import counted_text, us_text
 from gluon_liver.structures.detections import SCORE_THRESHOLD
 
-from .task import Scored, Task
+from .task import Scored, ScoreSettings, Task
 
 
 class US(Task[USDataset, USLabel]):
@@ -24,7 +24,7 @@ class US(Task[USDataset, USLabel]):
 
     no_bootstrap: ClassVar[str] = "an ultrasound run, whose tables give SDs over scenes"
 
-    def summary(self, scored: Scored[USDataset, USLabel], *, replicates: int) -> Dict[str, Any]:
+    def summary(self, scored: Scored[USDataset, USLabel], settings: ScoreSettings) -> Dict[str, Any]:
         dataset = scored.dataset
         scenes = {label.image_id: dataset.scene_of(label).name for label in scored.labels}
         return us_summary(scored.results, scenes=scenes, classes=dataset.classes, score_threshold=SCORE_THRESHOLD)

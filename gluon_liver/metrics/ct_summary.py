@@ -39,6 +39,7 @@ def ct_summary(
     classes: Sequence[str],
     score_threshold: float = 0.5,
     iou_threshold: float = 0.5,
+    fp_rates: Sequence[float] = FP_RATES,
     replicates: int = 1000,
     seed: int = 0,
 ) -> Dict[str, Any]:
@@ -52,6 +53,7 @@ def ct_summary(
     classes: names by label index.
     score_threshold: the working point of precision and recall (the only metrics that use it).
     iou_threshold: overlap of a hit, in all but ap, ap50 and ap75, whose overlaps are fixed.
+    fp_rates: false positives an image, of FROC.
     replicates, seed: of the bootstrap; all metrics share its replicates.
     """
     _check_classes(classes)
@@ -77,7 +79,7 @@ def ct_summary(
         "ap50": _ap50(ordered, classes, average["ap50"], weights),
         "ap": average["ap"],
         "ap75": average["ap75"],
-        "froc": {name: _froc(record, weights) for name, record in records.items()},
+        "froc": {name: _froc(record, weights, fp_rates) for name, record in records.items()},
         "settings": {**settings, "seed": seed, "confidence": CONFIDENCE, "interval": INTERVAL},
     }
 
@@ -160,8 +162,8 @@ def _ap50(
     return table
 
 
-def _froc(record: MatchRecords, weights: IntArray) -> Dict[str, Any]:
-    plain = froc_sensitivity(record, np.ones((1, weights.shape[1]), dtype=np.int64))[0]
+def _froc(record: MatchRecords, weights: IntArray, rates: Sequence[float]) -> Dict[str, Any]:
+    plain = froc_sensitivity(record, np.ones((1, weights.shape[1]), dtype=np.int64), rates)[0]
     contributing = int((record.gt_count > 0).sum())
-    columns = zip(FP_RATES, plain, froc_sensitivity(record, weights).T)
+    columns = zip(rates, plain, froc_sensitivity(record, weights, rates).T)
     return {f"{rate:g}": with_interval(value, replicated, contributing) for rate, value, replicated in columns}

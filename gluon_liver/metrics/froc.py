@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 import numpy as np
 
@@ -16,12 +16,12 @@ FP_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # the customary seven, as in 
 _REPLICATES_AT_ONCE = 50  # bounds the (replicates, detections) work arrays
 
 
-def froc_sensitivity(records: MatchRecords, weights: IntArray) -> FloatArray:
-    """Sensitivity at each of ``FP_RATES`` false positives an image, in each bootstrap replicate.
+def froc_sensitivity(records: MatchRecords, weights: IntArray, rates: Sequence[float] = FP_RATES) -> FloatArray:
+    """Sensitivity at each of ``rates`` false positives an image, in each bootstrap replicate.
 
     Step convention: the largest sensitivity of any score threshold whose false positives an image do not exceed the
     rate; nothing is interpolated. Detections of one score enter together. Every evaluated image counts, those without
-    lesions included. Returns float64 (replicates, 7), NaN where the replicate holds no lesion.
+    lesions included. Returns float64 (replicates, rates), NaN where the replicate holds no lesion.
 
     records: matched detections of one class, or pooled.
     weights: (replicates, patients) int64, how often each patient counts; ones give the plain value.
@@ -29,7 +29,7 @@ def froc_sensitivity(records: MatchRecords, weights: IntArray) -> FloatArray:
     ends = threshold_ends(records.scores)
     images = weights @ records.image_count
     lesions = weights @ records.gt_count
-    reached = np.zeros((len(weights), len(FP_RATES)))
+    reached = np.zeros((len(weights), len(rates)))
     for start in range(0, len(weights), _REPLICATES_AT_ONCE):
         rows = slice(start, start + _REPLICATES_AT_ONCE)
         weight = weights[rows][:, records.patient]
@@ -37,7 +37,7 @@ def froc_sensitivity(records: MatchRecords, weights: IntArray) -> FloatArray:
         false_positives = np.cumsum(weight * ~records.hit, axis=1)[:, ends]
         # The first column is a threshold above all scores: nothing is hit.
         hits = np.concatenate([np.zeros((len(weight), 1), hits.dtype), hits], axis=1)
-        for column, rate in enumerate(FP_RATES):
+        for column, rate in enumerate(rates):
             within = (false_positives <= rate * images[rows, None]).sum(axis=1)
             reached[rows, column] = hits[np.arange(len(weight)), within]
     return divide_or_nan(reached, lesions[:, None])

@@ -31,15 +31,20 @@ def match_greedily(boxes: Array, scores: Array, gt_boxes: Array, iou_threshold: 
     gt_boxes: (n, 4) lesions.
     iou_threshold: a detection at exactly this IoU matches.
     """
-    matched = np.full(len(boxes), UNMATCHED, dtype=np.int64)
-    if len(boxes) == 0 or len(gt_boxes) == 0:
+    return match_by_overlap(box_iou(boxes, gt_boxes), scores, iou_threshold)
+
+
+def match_by_overlap(overlap: FloatArray, scores: Array, threshold: float) -> IntArray:
+    """:func:`match_greedily` of any two things by their overlap (m, n), 0 or more, of detections and lesions."""
+    found, lesions = overlap.shape
+    matched = np.full(found, UNMATCHED, dtype=np.int64)
+    if found == 0 or lesions == 0:
         return matched
-    iou = box_iou(boxes, gt_boxes)
-    free = np.ones(len(gt_boxes), dtype=bool)
+    free = np.ones(lesions, dtype=bool)
     for detection in np.argsort(-np.asarray(scores), kind="stable"):
-        candidates = np.where(free, iou[detection], -1.0)
-        best = len(candidates) - 1 - int(np.argmax(candidates[::-1]))
-        if candidates[best] >= iou_threshold:
+        candidates = np.where(free, overlap[detection], -1.0)
+        best = lesions - 1 - int(np.argmax(candidates[::-1]))
+        if candidates[best] >= threshold:
             matched[detection] = best
             free[best] = False
     return matched

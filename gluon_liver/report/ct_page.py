@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List, Optional, Union
 
 from gluon_liver.errors import RunError
+from gluon_liver.metrics.lesion_summary import LOCATED
 
 from . import ct_tables, page, plots
 from .drawing import class_colours
+from .lesion_tables import lesion_blocks
 
 KINDS = {  # of overlays, in the order shown: heading and explanation
     "hit": ("Hits", "the best-scoring ROI lies on a lesion and names its class"),
@@ -42,11 +44,24 @@ def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:
         ours=[dict(summary["top1"][name], cell=ct_tables.percent(summary["top1"][name])) for name in classes],
         tables=[ct_tables.detection_table(summary), ct_tables.froc_table(summary)],
         notes=ct_tables.summary_notes(summary),
-        curves=_curves(results["curves"], run / "results.json"),
+        lesions=lesion_blocks(summary),
+        lesion_froc=_lesion_froc(summary),
+        curves=_curves(results["curves"], run / "results.json", [float(rate) for rate in summary["froc"]["all"]]),
     )
 
 
-def _curves(curves: Dict[str, Any], path: Path) -> List[Dict[str, Any]]:
+def _lesion_froc(summary: Dict[str, Any]) -> Optional[str]:
+    """The curve of each class and of all, where there are any."""
+    curves = summary.get("lesions", {}).get("curve", {})
+    names = [name for name in curves if name != LOCATED]
+    if not names:
+        return None
+    rates = [float(rate) for rate in summary["lesions"]["froc"][names[0]]]
+    drawn = {name: curves[name] for name in names if name != "all" or len(names) > 2}
+    return page.data_uri(plots.plot_froc(drawn, rates=rates, unit="patient"))
+
+
+def _curves(curves: Dict[str, Any], path: Path, rates: List[float]) -> List[Dict[str, Any]]:
     for name, axes in (("froc", ("fp", "sensitivity")), ("pr", ("recall", "precision"))):
         if not isinstance(curves.get(name), dict):
             raise RunError(f"{path}: curves.{name} is missing")
@@ -56,7 +71,7 @@ def _curves(curves: Dict[str, Any], path: Path) -> List[Dict[str, Any]]:
                 raise RunError(f"{path}: curves.{name}.{label} needs {axes[0]} and {axes[1]}, lists of equal length")
     froc_note = "Sensitivity over false positives an image; dots at the rates of the table."
     shown = (
-        ("FROC", froc_note, plots.plot_froc(curves["froc"])),
+        ("FROC", froc_note, plots.plot_froc(curves["froc"], rates=rates)),
         ("Precision and recall", "As the score threshold falls, by class.", plots.plot_precision_recall(curves["pr"])),
     )
     return [{"title": title, "note": note, "image": page.data_uri(png)} for title, note, png in shown]

@@ -8,6 +8,7 @@ from gluon_liver.errors import InputError
 from gluon_liver.metrics.ct_summary import check_summary
 from gluon_liver.structures.class_names import same_classes
 
+from .lesion_tables import lesion_blocks
 from .results import Kind
 from .table import Cell, Notes, Printed, Table, as_text, data_statement, printed
 
@@ -175,6 +176,7 @@ def table4_text(summary: Dict[str, Any], *, row: Optional[str], data_note: str, 
     the text then says what that is worth. Raises InputError for an unknown row, and for what is no ct_summary.
     """
     others = row is not None and not has_papers_classes(summary["boxes"])
+    lesions = lesion_blocks(summary)
     return as_text(
         *([printed_table(row)] if others else []),
         comparison_table(summary, row=row),
@@ -184,6 +186,8 @@ def table4_text(summary: Dict[str, Any], *, row: Optional[str], data_note: str, 
         detection_table(summary),
         froc_table(summary),
         Notes(summary_notes(summary), bullet=""),
+        *lesions.tables,
+        Notes(lesions.notes, bullet=""),
     )
 
 
@@ -204,8 +208,13 @@ def _percent(value: Optional[float]) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
+def _check(results: Dict[str, Any]) -> None:
+    comparison_table(results["summary"], row=results["row"])
+    lesion_blocks(results["summary"])
+
+
 KIND = Kind(
     "ct",
     dict(row=(str, type(None)), curves=dict),
-    lambda results: comparison_table(results["summary"], row=results["row"]),
+    _check,
 )

@@ -57,13 +57,16 @@ def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
     return _png(figure, axes, "step", "loss")
 
 
-def plot_froc(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:
-    """Sensitivity over false positives an image, logarithmic, as steps; marks at the seven customary rates.
+def plot_froc(
+    curves: Dict[str, Dict[str, Sequence[float]]], *, rates: Sequence[float] = FP_RATES, unit: str = "image"
+) -> bytes:
+    """Sensitivity over false positives an image (or another unit), logarithmic, as steps; marks at the rates.
 
     curves: ct_curves()["froc"]: {"all" and each class: {"fp", "sensitivity"}}; empty curves are named only. The curve
     of a class that is alone is that of all.
     """
     figure, axes = _figure()
+    least = min(_LEAST_FP, rates[0] / 2)
     names = [name for name in curves if name != "all"]
     shown = dict(zip(names, lettering(names).names))
     pooled = [] if "all" not in curves or [curves[name] for name in names] == [curves["all"]] else ["all"]
@@ -74,16 +77,16 @@ def plot_froc(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:
             axes.plot([], [], **dict(style, label=f"{style['label']}: undefined"))
             continue
         # Start at nothing found, and hold the last sensitivity to the right end.
-        x = np.concatenate([[_LEAST_FP], np.maximum(fp, _LEAST_FP), [FP_RATES[-1]]])
-        start, *at_rates = (sensitivity[fp <= rate].max(initial=0.0) for rate in (_LEAST_FP, *FP_RATES))
-        y = np.concatenate([[start], np.where(fp <= _LEAST_FP, start, sensitivity), [sensitivity[-1]]])
+        x = np.concatenate([[least], np.maximum(fp, least), [rates[-1]]])
+        start, *at_rates = (sensitivity[fp <= rate].max(initial=0.0) for rate in (least, *rates))
+        y = np.concatenate([[start], np.where(fp <= least, start, sensitivity), [sensitivity[-1]]])
         axes.step(x, y, where="post", **style)
-        axes.plot(FP_RATES, at_rates, linestyle="", marker="o", markersize=3.5, color=style["color"])
-    axes.set(xscale="log", xlim=(_LEAST_FP, FP_RATES[-1] * 1.08), ylim=(-0.02, 1.02))
-    axes.xaxis.set_major_locator(FixedLocator(FP_RATES))
+        axes.plot(rates, at_rates, linestyle="", marker="o", markersize=3.5, color=style["color"])
+    axes.set(xscale="log", xlim=(least, rates[-1] * 1.08), ylim=(-0.02, 1.02))
+    axes.xaxis.set_major_locator(FixedLocator(rates))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    return _png(figure, axes, "false positives an image", "sensitivity", names)
+    return _png(figure, axes, f"false positives {'an' if unit == 'image' else 'a'} {unit}", "sensitivity", names)
 
 
 def plot_precision_recall(curves: Dict[str, Dict[str, Sequence[float]]]) -> bytes:

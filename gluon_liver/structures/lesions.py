@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from .arrays import FloatArray
 from .boxes import box_iou
 from .detections import Detections
-from .geometry import Geometry
+from .geometry import Geometry, Triple
+
+LINK_IOU = 0.3  # overlap in the plane of boxes that show one thing in two slices
+GAP_MM = 5.0  # of slices without a box that a lesion may bridge
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,63 +78,131 @@ def find_lesions(
 
     Detections below ``score_threshold`` are left out.
     """
-    boxes = [
-        SliceBox(index, box, classes[label], float(score))
-        for index, one in enumerate(of_slice.at_score(score_threshold) for of_slice in detections)
-        for box, score, label in zip(one.boxes, one.scores, one.labels)
-    ]
-    lesions = [describe_lesion(lesion, geometry=geometry, classes=classes) for lesion in join_slices(boxes)]
+    boxes = [box for index, one in enumerate(detections) for box in slice_boxes(index, one, classes, score_threshold)]
+    joined = join_slices(boxes, spacing=geometry.spacing)
+    lesions = [describe_lesion(lesion, geometry=geometry, classes=classes) for lesion in joined]
     # lesions whose scores read alike stay in the order of their slices
     return sorted(lesions, key=lambda lesion: -round(lesion.score, 4))
 
 
+def slice_boxes(
+    index: int, detections: Detections, classes: Sequence[str], score_threshold: float = 0.0
+) -> List[SliceBox]:
+    """The detections of slice ``index`` at ``score_threshold`` and above."""
+    kept = detections.at_score(score_threshold)
+    rows = zip(kept.boxes, kept.scores, kept.labels)
+    return [SliceBox(index, box, classes[label], float(score)) for box, score, label in rows]
+
+
 def join_slices(
-    boxes: Sequence[SliceBox], *, link_iou: float = 0.3, duplicate_iou: float = 0.5, max_gap: int = 1
+    boxes: Sequence[SliceBox],
+    *,
+    spacing: Triple,
+    link_iou: float = LINK_IOU,
+    duplicate_iou: float = 0.5,
+    seen: Optional[Sequence[int]] = None,
+    one_class: bool = False,
 ) -> List[List[SliceBox]]:
     """Group boxes into lesions, slice by slice from the feet up.
 
     In each slice, of boxes that overlap by ``duplicate_iou`` or more the best is kept, whatever the classes. A box
-    then joins the lesion whose latest box it overlaps most, by ``link_iou`` or more, if at most ``max_gap`` slices
-    without a box lie between; each lesion takes one box a slice. Other boxes begin a lesion.
+    then joins the lesion whose latest box it overlaps most, by ``link_iou`` or more; each lesion takes one box a slice.
+    Other boxes begin a lesion. Between two boxes of a lesion may lie
+
+    - slices without a box: one, or as many as :data:`GAP_MM` hold, since a detector skips a slice of a thick series
+      and several of a thin one;
+    - slices that are not ``seen``, on which nobody says whether there is a box: as many as the smaller of the two boxes
+      is long, since a lesion is about as high as it is wide.
+
+    spacing: (dz, dy, dx) mm. seen: the slices that were looked at, in any order; all by default. one_class: boxes of
+    two classes are two lesions, as in what was drawn by hand.
     """
+    of_slice: Dict[int, List[SliceBox]] = {}
+    for box in boxes:
+        of_slice.setdefault(box.slice, []).append(box)
+    before = _looked_at_before(seen, max(of_slice, default=-1) + 1)
     lesions: List[List[SliceBox]] = []
-    for index in sorted({box.slice for box in boxes}):
-        here = _without_duplicates([box for box in boxes if box.slice == index], duplicate_iou)
-        open_lesions = [lesion for lesion in lesions if index - lesion[-1].slice <= max_gap + 1]
-        lesions.extend(_link(here, open_lesions, link_iou))
+    open_lesions: List[List[SliceBox]] = []
+    for index in sorted(of_slice):
+        here = _without_duplicates(of_slice[index], duplicate_iou)
+        empty = [before[index] - before[lesion[-1].slice + 1] for lesion in open_lesions]
+        # what too many empty slices lie behind stays behind: later slices can only add to them
+        near = [count * spacing[0] <= max(GAP_MM, spacing[0]) + 1e-6 for count in empty]
+        unseen = [index - lesion[-1].slice - 1 - count for lesion, count in zip(open_lesions, empty)]
+        unseen_mm = [count * spacing[0] for count, reachable in zip(unseen, near) if reachable]
+        open_lesions = [lesion for lesion, reachable in zip(open_lesions, near) if reachable]
+        begun = _link(here, open_lesions, unseen_mm, spacing, link_iou, one_class)
+        lesions.extend(begun)
+        open_lesions.extend(begun)
     return lesions
+
+
+def _looked_at_before(seen: Optional[Sequence[int]], count: int) -> List[int]:
+    """How many slices below each of 0 to ``count`` were looked at."""
+    looked_at = np.zeros(count + 1, np.int64)
+    inside = slice(None) if seen is None else [index + 1 for index in set(seen) if index < count]
+    looked_at[inside] = 1
+    looked_at[0] = 0
+    return [int(count) for count in np.cumsum(looked_at)]
 
 
 def describe_lesion(lesion: Sequence[SliceBox], *, geometry: Geometry, classes: Sequence[str]) -> Lesion:
     """Class, score, extent and place of boxes that :func:`join_slices` joined; ties go to the first of the classes."""
-    name = max(classes, key=lambda key: sum(box.score for box in lesion if box.class_name == key))
-    score = max(b.score for b in lesion if b.class_name == name)
-    dz, dy, dx = geometry.spacing
-    sides = np.array([[(b.box[2] - b.box[0]) * dx, (b.box[3] - b.box[1]) * dy] for b in lesion])
+    name, score = class_and_score(lesion, classes)
+    dz = geometry.spacing[0]
     low, high = lesion[0].slice, lesion[-1].slice
     middle = max(lesion, key=lambda b: float(np.prod(b.box[2:] - b.box[:2])))
     # an edge coordinate e lies half a pixel before voxel index e
     centre = [(low + high) / 2, middle.box[[1, 3]].mean() - 0.5, middle.box[[0, 2]].mean() - 0.5]
     x, y, z = geometry.index_to_world(np.array(centre)).tolist()
-    size = LesionSize(float(sides.max()), (high - low + 1) * dz)
+    size = LesionSize(in_plane_mm(lesion, geometry.spacing), (high - low + 1) * dz)
     return Lesion(name, score, size, (x, y, z), low, high, tuple(lesion))
 
 
+def class_and_score(lesion: Sequence[SliceBox], classes: Sequence[str]) -> Tuple[str, float]:
+    """The class with the largest sum of scores, the first of them where several have it, and its largest score."""
+    name = max(classes, key=lambda key: sum(box.score for box in lesion if box.class_name == key))
+    return name, max(box.score for box in lesion if box.class_name == name)
+
+
+def in_plane_mm(lesion: Sequence[SliceBox], spacing: Triple) -> float:
+    """The longest side of all boxes in mm, what a reader would measure as the diameter."""
+    _, dy, dx = spacing
+    return max(float(max((b.box[2] - b.box[0]) * dx, (b.box[3] - b.box[1]) * dy)) for b in lesion)
+
+
 def _without_duplicates(boxes: List[SliceBox], iou: float) -> List[SliceBox]:
-    kept: List[SliceBox] = []
-    for box in sorted(boxes, key=lambda item: -item.score):
-        if box_iou(box.box, np.array([other.box for other in kept])).max(initial=-1) < iou:
-            kept.append(box)
-    return kept
+    if len(boxes) == 1:
+        return boxes
+    ranked = sorted(boxes, key=lambda item: -item.score)
+    overlap = box_iou(np.array([one.box for one in ranked]), np.array([one.box for one in ranked]))
+    kept: List[int] = []
+    for row in range(len(ranked)):
+        if overlap[row, kept].max(initial=-1) < iou:
+            kept.append(row)
+    return [ranked[row] for row in kept]
 
 
-def _link(boxes: List[SliceBox], lesions: List[List[SliceBox]], iou: float) -> List[List[SliceBox]]:
+def _link(
+    boxes: List[SliceBox],
+    lesions: List[List[SliceBox]],
+    unseen_mm: List[float],
+    spacing: Triple,
+    iou: float,
+    one_class: bool,
+) -> List[List[SliceBox]]:
     """Append boxes to the lesions they continue; returns the lesions that the others begin."""
-    overlap = box_iou(np.array([box.box for box in boxes]), np.array([lesion[-1].box for lesion in lesions]))
+    latest = [lesion[-1] for lesion in lesions]
+    overlap = box_iou(np.array([box.box for box in boxes]), np.array([box.box for box in latest]))
+    for column, gap in enumerate(unseen_mm):
+        for row, box in enumerate(boxes if gap > 0 or one_class else []):
+            other_class = one_class and box.class_name != latest[column].class_name
+            if other_class or gap > min(in_plane_mm([box], spacing), in_plane_mm([latest[column]], spacing)):
+                overlap[row, column] = -1
     free = set(range(len(boxes)))
     while overlap.max(initial=-1) >= iou:
-        row, column = np.unravel_index(overlap.argmax(), overlap.shape)
-        lesions[column].append(boxes[row])
-        free.discard(int(row))
-        overlap[row], overlap[:, column] = -1, -1
+        at, lesion = map(int, np.unravel_index(overlap.argmax(), overlap.shape))
+        lesions[lesion].append(boxes[at])
+        free.discard(at)
+        overlap[at], overlap[:, lesion] = -1, -1
     return [[boxes[row]] for row in sorted(free)]

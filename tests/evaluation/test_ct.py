@@ -11,6 +11,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from gluon_liver.commands import main
 from gluon_liver.config.schema import MODELS
 from gluon_liver.data.open import TASKS
 from gluon_liver.data.splits import Splits
@@ -175,3 +176,22 @@ def test_a_damaged_log_is_named_and_blank_lines_do_no_harm(run, tiny_dataset):
         path.write_text(whole + line + "\n")
         with pytest.raises(RunError, match="log.jsonl: line"):
             evaluate(run, tiny_dataset, replicates=5, progress=False)
+
+
+def test_lesions_are_scored_with_chosen_settings(run, tiny_data, tmp_path, capsys):
+    options = ["--froc-rates", "0.5", "32", "--lesion-hit", "centre", "--lesion-bins", "12", "--bootstrap", "5"]
+    assert main(["evaluate", "--run", str(run.folder), "--data", str(tiny_data), *options]) == 0
+    text = capsys.readouterr().out
+    results = json.loads((run.folder / "results.json").read_text())
+    lesions = results["summary"]["lesions"]
+    assert list(results["summary"]["froc"]["all"]) == list(lesions["froc"]["all"]) == ["0.5", "32"]
+    assert lesions["settings"]["hit"] == "centre" and [row["to_mm"] for row in lesions["by_size"]] == [12.0, None]
+    assert lesions["slices"] == {"scored": 3, "in_scans": 3, "invented": 0}
+    assert "Lesion FROC" in text and set(results["data"]["digests"]) == {"labels", "volumes"}
+    detections = str(run.folder / "detections.json")
+    score = ["score", "--run", str(run.folder), "--data", str(tiny_data), "--detections", detections, *options]
+    assert main(score) == 0
+    assert capsys.readouterr().out.strip() == text.split("report: ")[0].strip()
+    for wrong, message in ((["--froc-rates", "2", "1"], "rise"), (["--lesion-hit", "dice"], "cannot be 'dice'")):
+        assert main(["score", *score[1:7], *wrong]) == 2
+        assert message in capsys.readouterr().err

@@ -28,12 +28,12 @@ def box(index, corners, label=0, score=0.9):
     ],
 )
 def test_boxes_are_joined_to_lesions(boxes, slices):
-    lesions = join_slices([box(*one) for one in boxes])
+    lesions = join_slices([box(*one) for one in boxes], spacing=GEOMETRY.spacing)
     assert sorted([item.slice for item in lesion] for lesion in lesions) == slices
 
 
 def test_the_better_of_two_boxes_on_one_thing_is_kept():
-    lesions = join_slices([box(3, [0, 0, 10, 10], 0, 0.4), box(3, [1, 0, 11, 10], 2, 0.8)])
+    lesions = join_slices([box(3, [0, 0, 10, 10], 0, 0.4), box(3, [1, 0, 11, 10], 2, 0.8)], spacing=GEOMETRY.spacing)
     assert [[(item.class_name, item.score) for item in lesion] for lesion in lesions] == [[("hcc", 0.8)]]
 
 
@@ -54,3 +54,26 @@ def test_the_best_comes_first_and_scores_that_read_alike_stay_in_the_order_of_th
     ]
     lesions = find_lesions(slices, geometry=GEOMETRY, classes=CLASSES, score_threshold=0.5)
     assert [lesion.first_slice for lesion in lesions] == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "dz, gap, joined", [(5, 1, 1), (5, 2, 2), (8, 1, 1), (8, 2, 2), (1, 5, 1), (1, 6, 2), (2.5, 2, 1)]
+)
+def test_gaps_are_bridged_in_mm_and_one_slice_always(dz, gap, joined):
+    boxes = [box(3, [0, 0, 10, 10]), box(4 + gap, [0, 0, 10, 10])]
+    assert len(join_slices(boxes, spacing=(dz, 1.0, 1.0))) == joined
+
+
+def test_unseen_slices_are_bridged_as_far_as_the_smaller_box_is_long():
+    boxes = [box(0, [0, 0, 20, 12]), box(6, [0, 0, 16, 12])]
+    for dz, dx, joined in ((3.0, 1.0, 1), (3.5, 1.0, 2), (3.5, 1.25, 1)):  # 5 slices against 16 pixels
+        assert len(join_slices(boxes, spacing=(dz, 1.0, dx), seen=[0, 6])) == joined
+    # of the five slices, two were looked at and are empty
+    assert len(join_slices(boxes, spacing=(2.0, 1.0, 1.0), seen=[6, 0, 2, 3])) == 1
+    assert len(join_slices(boxes, spacing=(3.0, 1.0, 1.0), seen=[6, 0, 2, 3])) == 2
+
+
+def test_what_was_drawn_as_two_classes_is_two_lesions():
+    boxes = [box(3, [0, 0, 10, 10], 0), box(4, [0, 0, 10, 10], 2), box(5, [0, 0, 10, 10], 0)]
+    assert len(join_slices(boxes, spacing=(2.0, 1.0, 1.0), one_class=True)) == 2
+    assert len(join_slices(boxes, spacing=(2.0, 1.0, 1.0))) == 1

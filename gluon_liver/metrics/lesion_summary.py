@@ -1,0 +1,227 @@
+"""Everything results.json says about lesions and patients, beside what :mod:`.ct_summary` says about slices.
+
+Lesions at another threshold are joined of other boxes, so scans are joined anew at each threshold of a curve: the
+curve passes through the working point, and a weak box far below it cannot make one lesion of two above it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from gluon_liver.errors import InputError
+from gluon_liver.structures.arrays import BoolArray, FloatArray, IntArray
+from gluon_liver.structures.lesions import GAP_MM, LINK_IOU
+
+from .bootstrap import CONFIDENCE, bootstrap_weights, divide_or_nan, ratio_with_interval, with_interval
+from .lesions import Found, Hit, Scan, ScanScorer
+
+LESION_FP_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # a patient
+SIZE_BINS_MM = (10.0, 20.0)
+MOST_THRESHOLDS = 50  # of a curve; evenly over the distinct scores where there are more
+LOCATED = "any"  # beside the classes: found, whatever it is called
+
+
+@dataclass(frozen=True)
+class LesionSettings:
+    """How lesions are scored. hit: what finds a lesion. fp_rates: false positives a patient, of FROC. bins_mm: rising
+    edges of the sizes, the longest side in the plane.
+    """
+
+    hit: Hit = Hit()
+    fp_rates: Tuple[float, ...] = LESION_FP_RATES
+    bins_mm: Tuple[float, ...] = SIZE_BINS_MM
+
+    def __post_init__(self) -> None:
+        check_rising(self.fp_rates, "rates of false positives")
+        check_rising(self.bins_mm, "edges of lesion sizes")
+
+
+def check_rising(values: Sequence[float], what: str) -> None:
+    """Raise :class:`InputError` unless the values are finite, above 0 and rise."""
+    rising = all(low < high for low, high in zip(values, values[1:]))
+    if not values or not rising or not all(np.isfinite(one) and one > 0 for one in values):
+        raise InputError(f"{what} are {', '.join(f'{one:g}' for one in values)}: numbers above 0 that rise are needed")
+
+
+def lesion_summary(
+    scans: Sequence[Scan],
+    *,
+    classes: Sequence[str],
+    settings: LesionSettings = LesionSettings(),
+    score_threshold: float = 0.5,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> Dict[str, Any]:
+    """Sensitivity, false positives a patient, FROC, sensitivity by size, and patients found, with patient intervals.
+
+    Entries are those of :func:`gluon_liver.metrics.ct_summary.ct_summary`. A lesion is found by one detected lesion of
+    its class, the best first; under "any" the class does not count. What else was detected is a false positive, a
+    second detection of one lesion too. Patients: of those with a lesion (of the class) how many have one that is found,
+    and of those without any lesion how many have no detection.
+    """
+    patients = sorted({scan.patient for scan in scans})
+    counter = _Counter(scans, classes, settings.hit, patients)
+    weights = bootstrap_weights(len(patients), replicates=replicates, seed=seed)
+    point = counter.at(score_threshold)
+    thresholds = counter.thresholds(score_threshold)
+    curve = [counter.at(one) for one in thresholds]
+    names = [*classes, "all", LOCATED]
+    lesions = {name: counter.lesions(counter.of_class(name)) for name in names}
+    hits = {name: point.hits(name) for name in names}
+    ones = np.ones(len(patients), np.int64)
+    return {
+        "scans": len(scans),
+        "patients": len(patients),
+        "lesions": {name: int(lesions[name].sum()) for name in classes},
+        "slices": {
+            "scored": sum(len(scan.results) for scan in scans),
+            "in_scans": sum(scan.slices for scan in scans),
+            "invented": sum(scan.invented for scan in scans),
+        },
+        "sensitivity": {name: ratio_with_interval(hits[name], lesions[name], weights) for name in names},
+        "false_positives": {name: ratio_with_interval(point.false_positives(name), ones, weights) for name in names},
+        "froc": {name: _froc(curve, name, lesions[name], weights, settings.fp_rates) for name in names},
+        "by_size": _by_size(counter, point, settings.bins_mm, weights),
+        "patient_sensitivity": {
+            name: ratio_with_interval(np.minimum(hits[name], 1), np.minimum(lesions[name], 1), weights)
+            for name in names
+        },
+        "patient_specificity": _specificity(point, lesions["all"], weights),
+        "settings": {
+            "hit": str(settings.hit),
+            "hit_words": settings.hit.words,
+            "score_threshold": score_threshold,
+            "link_iou": LINK_IOU,
+            "gap_mm": GAP_MM,
+            "bins_mm": list(settings.bins_mm),
+            "thresholds": len(thresholds),
+            "replicates": replicates,
+            "seed": seed,
+            "confidence": CONFIDENCE,
+        },
+        "curve": {name: _curve(curve, thresholds, name, lesions[name]) for name in names},
+    }
+
+
+class _Counts:
+    """What detections at one threshold find, by patient; names are of classes, "all" or :data:`LOCATED`."""
+
+    def __init__(self, counter: _Counter, found: Sequence[Found]):
+        self._counter, self._found = counter, found
+        self.hit: BoolArray = np.concatenate([np.zeros(0, bool), *(one.hit for one in found)])
+        self.located: BoolArray = np.concatenate([np.zeros(0, bool), *(one.located for one in found)])
+
+    def hits(self, name: str) -> IntArray:
+        """(p,) lesions found."""
+        chosen = self.located if name == LOCATED else self.hit & self._counter.of_class(name)
+        return self._counter.lesions(chosen)
+
+    def false_positives(self, name: str) -> IntArray:
+        """(p,) detected lesions that find none."""
+        classes = self._counter.classes
+        if name == LOCATED:
+            values = [one.stray for one in self._found]
+        elif name == "all":
+            values = [int(one.false_positives.sum()) for one in self._found]
+        else:
+            values = [int(one.false_positives[classes.index(name)]) for one in self._found]
+        return self._counter.by_patient(values)
+
+    def alarms(self) -> IntArray:
+        """(p,) detected lesions."""
+        return self._counter.by_patient([one.alarms for one in self._found])
+
+
+class _Counter:
+    """Scans, scored at any threshold and counted by patient."""
+
+    def __init__(self, scans: Sequence[Scan], classes: Sequence[str], hit: Hit, patients: Sequence[str]):
+        row_of = {patient: row for row, patient in enumerate(patients)}
+        self.classes = list(classes)
+        self._scorers = [ScanScorer(scan, self.classes, hit) for scan in scans]
+        self._rows = np.array([row_of[scan.patient] for scan in scans], np.int64)
+        self._patients = len(patients)
+        drawn = [scorer.drawn for scorer in self._scorers]
+        self.labels: IntArray = np.concatenate([np.zeros(0, np.int64), *(one.labels for one in drawn)])
+        self.size_mm: FloatArray = np.concatenate([np.zeros(0), *(one.size_mm for one in drawn)])
+        self._row_of_lesion = np.repeat(self._rows, [len(one.labels) for one in drawn])
+
+    def of_class(self, name: str) -> BoolArray:
+        """Which lesions have the class; all of them under "all" and :data:`LOCATED`."""
+        chosen: BoolArray = self.labels == self.classes.index(name) if name in self.classes else self.labels >= 0
+        return chosen
+
+    def lesions(self, chosen: BoolArray) -> IntArray:
+        """(p,) how many of the chosen lesions each patient has."""
+        return np.bincount(self._row_of_lesion[chosen], minlength=self._patients)
+
+    def by_patient(self, values: Sequence[int]) -> IntArray:
+        """Counts of scans -> (p,) of patients."""
+        return np.bincount(self._rows, weights=values, minlength=self._patients).astype(np.int64)
+
+    def at(self, threshold: float) -> _Counts:
+        return _Counts(self, [scorer.at(threshold) for scorer in self._scorers])
+
+    def thresholds(self, working_point: float) -> List[float]:
+        """Thresholds of the curves, falling."""
+        scores = np.unique(np.concatenate([np.zeros(0), *(scorer.scores for scorer in self._scorers)]))
+        if len(scores) > MOST_THRESHOLDS:
+            scores = scores[np.linspace(0, len(scores) - 1, MOST_THRESHOLDS).round().astype(int)]
+        return sorted({*scores.tolist(), working_point}, reverse=True)
+
+
+def _froc(
+    curve: Sequence[_Counts], name: str, lesions: IntArray, weights: IntArray, rates: Sequence[float]
+) -> Dict[str, Any]:
+    """At each rate the largest sensitivity of any threshold whose false positives a patient do not exceed it."""
+    hits = np.stack([one.hits(name) for one in curve], axis=1)  # (p, t)
+    false_positives = np.stack([one.false_positives(name) for one in curve], axis=1)
+    plain = np.ones((1, weights.shape[1]), np.int64)
+    entries: Dict[str, Any] = {}
+    for rate in rates:
+        value, replicated = (
+            _best_below(many @ hits, many @ false_positives, many @ lesions, rate * many.sum(axis=1))
+            for many in (plain, weights)
+        )
+        entries[f"{rate:g}"] = with_interval(float(value[0]), replicated, int((lesions > 0).sum()))
+    return entries
+
+
+def _best_below(hits: IntArray, false_positives: IntArray, lesions: IntArray, most: FloatArray) -> FloatArray:
+    reached = np.where(false_positives <= most[:, None], hits, 0).max(axis=1, initial=0)
+    return divide_or_nan(reached, lesions)
+
+
+def _curve(curve: Sequence[_Counts], thresholds: Sequence[float], name: str, lesions: IntArray) -> Dict[str, Any]:
+    """The steps of the best sensitivity at no more than so many false positives a patient; empty without a lesion."""
+    total, patients = int(lesions.sum()), max(1, len(lesions))
+    points = [
+        (int(one.false_positives(name).sum()), -int(one.hits(name).sum()), -at) for one, at in zip(curve, thresholds)
+    ]
+    steps, best = [], 0
+    for false_positives, hits, score in sorted(points) if total else []:
+        if -hits > best:
+            best = -hits
+            steps.append((false_positives / patients, best / total, -score))
+    return {axis: [step[place] for step in steps] for place, axis in enumerate(("fp", "sensitivity", "score"))}
+
+
+def _by_size(counter: _Counter, point: _Counts, edges: Sequence[float], weights: IntArray) -> List[Dict[str, Any]]:
+    """Sensitivity at the working point of all classes, by the lesions' size."""
+    bounds: List[Tuple[float, Optional[float]]] = [*zip([0.0, *edges[:-1]], edges), (edges[-1], None)]
+    rows = []
+    for low, high in bounds:
+        chosen = (counter.size_mm >= low) & (counter.size_mm < (np.inf if high is None else high))
+        entry = ratio_with_interval(counter.lesions(chosen & point.hit), counter.lesions(chosen), weights)
+        rows.append({"from_mm": low, "to_mm": high, "sensitivity": entry})
+    return rows
+
+
+def _specificity(point: _Counts, lesions: IntArray, weights: IntArray) -> Dict[str, Any]:
+    """Of patients without any lesion, how many have no detection."""
+    healthy = lesions == 0
+    quiet = healthy & (point.alarms() == 0)
+    return ratio_with_interval(quiet.astype(np.int64), healthy.astype(np.int64), weights)
