@@ -127,6 +127,7 @@ def _import_study(
     result.stored = digest(folder / CTDataset.files[0])
     result.taken, result.slices = True, study.geometry.size[0]
     result.fingerprint = fingerprint(stored_slices(folder, study.reference_index))
+    result.digests = loaded.digests
     result.phantom = any(choice.taken[phase].phantom for phase in stacks)
     return stacks
 
@@ -136,7 +137,8 @@ def _write_data(
 ) -> Dict[str, Any]:
     """Everything of the data folder beside studies/ and private/."""
     taken = log.taken
-    splits = make_splits([result.patient for result in taken], fractions=fractions, seed=seed)
+    together = log.note_twins()
+    splits = make_splits([result.patient for result in taken], fractions=fractions, seed=seed, together=together)
     save_labels(log.images, classes, temporary / "labels.json")
     log.note_phantoms([one.phantom for one in taken], "studies")
     report = build_report(log, splits)
@@ -147,6 +149,7 @@ def _write_data(
         "reference_phase": log.rules.reference,
         "classes": list(classes),
         "phantom": any(one.phantom for one in taken),
+        "same_examination": together,
         "studies": [fields_of(one, "case patient slices fingerprint") for one in taken],
         "pixels": {one.case: one.stored for one in taken},
     }

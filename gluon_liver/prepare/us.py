@@ -22,6 +22,7 @@ from gluon_liver.files.output_folder import check_output
 from gluon_liver.readers.dicom.series import Rejection
 from gluon_liver.readers.frames import read_frames
 from gluon_liver.structures.frame_source import Box, FrameSource
+from gluon_liver.structures.shared_images import Groups, digest_of
 
 from .folder import prepared_folder, write_records
 from .pseudonyms import salt_notes, salt_or_random, salted_hash
@@ -87,7 +88,9 @@ def import_us(
         if not log.taken:
             raise InputError(log.why_nothing_was_taken(f"no recording was taken of {log.files} file(s)"))
         log.taken.sort(key=lambda one: one.case)
-        report = _write_data(log, temporary, _split(log, split_by, fractions, test_images, seed), split_by)
+        together = log.note_twins(split_by)
+        splits = _split(log, split_by, fractions, test_images, seed, together)
+        report = _write_data(log, temporary, splits, split_by, together)
         write_private(log, temporary / "private", salt, source)
     return report
 
@@ -161,6 +164,9 @@ def _write_frames(source: FrameSource, result: RecordingResult, path: str, targe
         np.lib.format.write_array_header_1_0(stream, header)
         for index, frame in enumerate(source):
             seen = index + 1
+            frame_digest = digest_of(frame)
+            if frame_digest is not None:
+                result.digests[index] = frame_digest
             if index in wanted:
                 content = np.ascontiguousarray(frame).tobytes()
                 content_hash.update(content)
@@ -189,7 +195,7 @@ def _place_labels(region: Box, result: RecordingResult, log: USImportLog) -> Non
         result.labels.append(USLabel(first_id + row, result.case, image.frame, *size, boxes, labels, scene, row))
 
 
-def _write_data(log: USImportLog, temporary: Path, splits: Splits, split_by: str) -> Dict[str, Any]:
+def _write_data(log: USImportLog, temporary: Path, splits: Splits, split_by: str, together: Groups) -> Dict[str, Any]:
     """Everything of the data folder beside studies/ and private/."""
     save_labels(log.labels, log.classes, temporary / "labels.json")
     report = build_report(log, splits, split_by)
@@ -199,6 +205,7 @@ def _write_data(log: USImportLog, temporary: Path, splits: Splits, split_by: str
         "classes": list(log.classes),
         "split_by": split_by,
         "phantom": any(one.phantom for one in log.taken),
+        "same_examination": together,
         "studies": [fields_of(one, "case patient frames height width fingerprint") for one in log.taken],
         "pixels": {one.case: one.stored for one in log.taken},
     }
@@ -213,13 +220,20 @@ def _check_split(by: str, test_images: Optional[int]) -> None:
         raise InputError("--test-images takes a number of 1 or more and needs --split-by image")
 
 
-def _split(log: USImportLog, by: str, fractions: Sequence[float], test_images: Optional[int], seed: int) -> Splits:
+def _split(
+    log: USImportLog,
+    by: str,
+    fractions: Sequence[float],
+    test_images: Optional[int],
+    seed: int,
+    together: Groups,
+) -> Splits:
     units = {
         "image": [label.name for label in log.labels],
         "scene": [scene.name for scene in scenes_of(log.labels)],
         "patient": [one.patient for one in log.taken],
     }[by]
-    count = len(set(units))
+    count = len(set(units)) - sum(len(group) - 1 for group in together)
     if test_images is not None:
         if test_images >= count:
             raise SplitError(f"--test-images {test_images} leaves none of the {count} images for training")
@@ -228,5 +242,8 @@ def _split(log: USImportLog, by: str, fractions: Sequence[float], test_images: O
     if count < parts:
         finer = {"patient": "scene", "scene": "image"}.get(by)
         advice = f"split by {finer} (--split-by {finer}; the report says what that means), or " if finer else ""
-        raise SplitError(f"there are {count} {by}(s) for {parts} splits: {advice}set the fractions of the others to 0")
-    return make_splits(units, fractions=fractions, seed=seed)
+        one = f", {len(set(units))} of which some share a recording," if together else ""
+        raise SplitError(
+            f"there are {count} {by}(s){one} for {parts} splits: {advice}set the fractions of the others to 0"
+        )
+    return make_splits(units, fractions=fractions, seed=seed, together=together)
