@@ -198,6 +198,10 @@ class Dataset(abc.ABC, Generic[L, C]):
         wanted = set(self.splits.of(split_name))
         return [info for info in self.cases if not wanted.isdisjoint(self.units_of(info))]
 
+    def label_notes(self, labels: Sequence[L]) -> List[str]:
+        """What a reader of results on some of the labels must know of their images, by what the import did."""
+        return []
+
     def labels_of(self, split_name: str) -> List[L]:
         """Labelled images of "train", "val" or "test", in their order."""
         wanted = set(self.splits.of(split_name))

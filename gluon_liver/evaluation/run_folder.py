@@ -85,6 +85,7 @@ def run_note(run: Run, dataset: Dataset, split: str) -> str:
     if best is not None:
         favoured = ", which is scored here: the choice favours it" if best.split == split else ""
         notes.append(f"the best epoch of the run by COCO mAP on the {best.split} split{favoured}")
+    notes += dataset.label_notes(dataset.labels_of(split))
     if dataset.changed_labels():
         notes.append(dataset.changed_labels())
     if _trained_on_other_labels(run, dataset):

@@ -148,6 +148,7 @@ def _write_data(
         "phases": list(log.rules.order),
         "reference_phase": log.rules.reference,
         "classes": list(classes),
+        **({"labels_on": log.labels_on} if log.label_slices["images", "carried"] else {}),
         "phantom": any(one.phantom for one in taken),
         "same_examination": together,
         "studies": [fields_of(one, "case patient slices fingerprint") for one in taken],
