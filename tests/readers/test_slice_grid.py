@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gluon_liver import errors
-from gluon_liver.readers.dicom.scan import scan_folder
+from gluon_liver.archive.scan import scan_folder
 from gluon_liver.readers.dicom.volume import load_series, open_series
 
 from .ct_writer import ct_dataset, write, write_series
