@@ -70,6 +70,11 @@ def split_labels(run: Run, dataset: Dataset, split: str) -> List[Label]:
     run.check_dataset(dataset)
     if split != "train":
         dataset.refuse_trained(run.environment, split)
+        for record in run.trained_before():
+            try:
+                dataset.refuse_trained(record, split)
+            except DatasetError as error:
+                raise DatasetError(f"the weights that the run began with are another run's: {error}") from error
     labels = dataset.labels_of(split)
     if not labels:
         raise DatasetError(f"no labelled {dataset.image} in the {split} split of {dataset.folder}")
