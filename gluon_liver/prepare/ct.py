@@ -141,7 +141,7 @@ def _write_data(
     splits = make_splits([result.patient for result in taken], fractions=fractions, seed=seed, together=together)
     save_labels(log.images, classes, temporary / "labels.json")
     log.note_phantoms([one.phantom for one in taken], "studies")
-    report = build_report(log, splits)
+    report = build_report(log, splits, classes)
     description = {
         "format": FORMAT,
         "kind": CTDataset.task,

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.splits import Splits
@@ -82,7 +82,7 @@ class CTImportLog(ImportLog):
         return joined(zip(first, second))
 
 
-def build_report(log: CTImportLog, splits: Splits) -> Dict[str, Any]:
+def build_report(log: CTImportLog, splits: Splits, classes: Sequence[str]) -> Dict[str, Any]:
     """The JSON-able content of import-report.json."""
     log.notes += label_notes(log.label_slices, log.not_carried, log.labels_on, log.rules.reference)
     counts, per_class = label_counts([image.labels for image in log.images])
@@ -98,7 +98,7 @@ def build_report(log: CTImportLog, splits: Splits) -> Dict[str, Any]:
         "quarantined": [vars(one) for one in log.quarantined],
         "labels": {
             **counts,
-            "boxes_by_class": {str(index): per_class[index] for index in sorted(per_class)},
+            "boxes_by_class": {name: per_class[index] for index, name in enumerate(classes)},
             "not_taken": log.labels_not_taken.to_json(),
             "on_changed_slices": {
                 what: {kind: log.label_slices[kind, what] for kind in ("images", "boxes")}
