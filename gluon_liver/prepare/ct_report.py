@@ -161,7 +161,8 @@ def why_nothing_was_taken(log: CTImportLog) -> str:
     first = f"no study was taken from {len(log.scan.paths)} file(s), {log.scan.dicom_files} of them DICOM"
     advice = (
         "\nfiles are numbered in the order of their paths; "
-        "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in"
+        "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in, and "
+        "`python -m gluon_liver look FOLDER --out DIR` shows pictures of the series too"
     )
     return log.why_nothing_was_taken(first, log.scan.rejected) + (advice if log.quarantined else "")
 
