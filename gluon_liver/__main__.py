@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .system.interrupts import quiet_start
+from .commands import main
 
 if __name__ == "__main__":
-    quiet_start()
-
-    from .commands import main
-
     sys.exit(main(sys.argv[1:]))

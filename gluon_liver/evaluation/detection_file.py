@@ -47,6 +47,7 @@ def read_detections(path: Path, dataset: Dataset, labels: Sequence[Label]) -> De
     reader.check_categories(read)
     reader.check_images(read)
     reader.check_boxes(read)
+    reader.rows, reader.repeated = len(read), len(read) - len(set(read))
     file = DetectionFile(notes=reader.notes())
     for row in read:
         file.rows[row.image_id].append(row)
@@ -61,7 +62,7 @@ class _Reader:
         self.split_of = {label.image_id: name for name in ("train", "val", "test") for label in dataset.labels_of(name)}
         self.ids = {_plain_name(label.name): label.image_id for label in dataset.labels}
         self.faults: Dict[str, List[str]] = defaultdict(list)  # kind -> entries
-        self.by_name, self.whole, self.beyond = 0, 0, ""
+        self.by_name, self.whole, self.rows, self.repeated, self.beyond = 0, 0, 0, 0, ""
 
     def row(self, place: int, entry: Any) -> Optional[CocoDetection]:
         """One entry, or None with a fault written down."""
@@ -155,7 +156,9 @@ class _Reader:
             return
         of_split = self.split_of.get(odd[0])
         what = f"it is in the {of_split} split" if of_split else "no image of labels.json has this id"
-        if {one + 1 for one in given} <= set(self.labels):
+        if odd[-1] < 0:
+            what = "ids below 0 are what `detect` gives to slices without a label: leave them out"
+        elif {one + 1 for one in given} <= set(self.labels):
             what += "; the ids seem to be counted from 0: with 1 added all of them are in the split"
         count = f"{len(odd)} of its {len(given)} images are not, " if len(odd) > 1 else ""
         raise InputError(f"{self.path} has detections in image {odd[0]}, which is not in the split: {count}{what}")
@@ -186,6 +189,8 @@ class _Reader:
     def notes(self) -> List[str]:
         """What was read in another way than it was written, and what looks odd."""
         notes = {
+            "it holds no detection": not self.rows,
+            f"entries that stand there more than once, and count as often: {self.repeated}": self.repeated,
             f"entries that name their image by its file name: {self.by_name}": self.by_name,
             f"ids written as decimal numbers (1.0), read as whole ones: {self.whole}": self.whole,
             f"{self.beyond}; they count as they are": self.beyond,

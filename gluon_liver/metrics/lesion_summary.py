@@ -16,6 +16,7 @@ from gluon_liver.structures.arrays import BoolArray, FloatArray, IntArray
 from gluon_liver.structures.lesions import GAP_MM, LINK_IOU
 
 from .bootstrap import CONFIDENCE, bootstrap_weights, divide_or_nan, ratio_with_interval, with_interval
+from .ct_summary import INTERVAL
 from .lesions import Found, Hit, Scan, ScanScorer
 
 LESION_FP_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # a patient
@@ -101,6 +102,7 @@ def lesion_summary(
             "replicates": replicates,
             "seed": seed,
             "confidence": CONFIDENCE,
+            "interval": INTERVAL,
         },
         "curve": {name: _curve(curve, thresholds, name, lesions[name]) for name in names},
     }

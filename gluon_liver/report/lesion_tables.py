@@ -97,7 +97,9 @@ def _notes(lesions: Dict[str, Any]) -> List[str]:
             "labelled slices alone. A lesion goes on across unlabelled slices as far as it is wide."
         )
     if slices["invented"]:
-        notes.append(f"{slices['invented']} slices were interpolated by --regrid: no scanner made them.")
+        notes.append(
+            f"{slices['invented']} slices of these scans were interpolated by the import: no scanner saw them."
+        )
     healthy = lesions["patient_specificity"]
     score = f"{settings['score_threshold']:g}"
     if healthy["n"]:
@@ -105,9 +107,26 @@ def _notes(lesions: Dict[str, Any]) -> List[str]:
         notes.append(f"Of the patients without a lesion ({healthy['n']}) {quiet}.")
     else:
         notes.append("Every patient has a lesion: nothing is known of false alarms in patients without one.")
+    interval = (
+        f"[low, high]: {100 * settings['confidence']:g} % {settings['interval']}, {settings['replicates']} replicates"
+    )
+    undefined = max((entry["undefined"] for entry in _entries(lesions)), default=0)
+    notes.append(interval + (f"; up to {undefined} of them, without such a lesion, left out." if undefined else "."))
+    notes += [
+        f"[no interval]: {reason}." for reason in sorted({e["reason"] for e in _entries(lesions) if "reason" in e})
+    ]
     if lesions["patients"] < _FEW_PATIENTS:
         notes.append(UNDERCOVERAGE)
     return notes
+
+
+def _entries(lesions: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """All entries with a value."""
+    entries = [lesions["patient_specificity"], *(row["sensitivity"] for row in lesions["by_size"])]
+    for key in ("sensitivity", "false_positives", "patient_sensitivity"):
+        entries += lesions[key].values()
+    entries += [entry for rates in lesions["froc"].values() for entry in rates.values()]
+    return [entry for entry in entries if entry["value"] is not None]
 
 
 def _cell(entry: Dict[str, Any], scale: float = 100, digits: int = 1) -> Cell:

@@ -54,16 +54,12 @@ class SeriesEntry:
 
 @dataclass
 class StudyEntry:
-    """One study: its number in the listing, date and description.
-
-    offset: from the patient's first study of the day, "" for that one.
-    """
+    """One study: its number in the listing, date and description."""
 
     number: int
     uid: str
     date: str
     description: str
-    offset: str
     series: List[SeriesEntry]
 
 

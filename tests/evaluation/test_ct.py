@@ -13,15 +13,20 @@ import pytest
 
 from gluon_liver.commands import main
 from gluon_liver.config.schema import MODELS
+from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.open import TASKS
 from gluon_liver.data.splits import Splits
 from gluon_liver.errors import DatasetError, RunError
+from gluon_liver.evaluation.ct import scans_of
 from gluon_liver.evaluation.overlays import overlay_kind
 from gluon_liver.evaluation.registry import EVALUATIONS
 from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.evaluation.task import Scored
 from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.runs.run import Run
+from gluon_liver.structures.detections import NOTHING
 from gluon_liver.structures.image_result import ImageResult, detections_json
+from tests.conftest import change_json
 from tests.runs.test_checkpoint import rewrite_manifest
 
 pytestmark = pytest.mark.slow
@@ -195,3 +200,15 @@ def test_lesions_are_scored_with_chosen_settings(run, tiny_data, tmp_path, capsy
     for wrong, message in ((["--froc-rates", "2", "1"], "rise"), (["--lesion-hit", "dice"], "cannot be 'dice'")):
         assert main(["score", *score[1:7], *wrong]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_scans_are_studies_with_what_the_import_invented(tiny_data, tiny_config, tmp_path):
+    shutil.copytree(str(tiny_data), str(tmp_path / "data"))
+    (path,) = (tmp_path / "data" / "studies" / "case-0000000003").glob("study.json")
+    change_json(path, source={"images": {"arterial": 2}, "history": {"arterial": {"interpolated": [1]}}})
+    dataset = CTDataset.open(tmp_path / "data")
+    labels = [label for label in dataset.labels_of("test") if label.slice != 1]
+    results = [dataset.result(label, NOTHING) for label in labels]
+    (scan,) = scans_of(Scored(tiny_config, dataset, "test", labels, results, ""))
+    assert (scan.patient, scan.spacing, scan.slices, scan.invented) == ("patient-0000000003", (5.0, 1.0, 1.0), 3, 1)
+    assert [*scan.results] == [0, 2] and scan.results[0] is results[0]

@@ -33,8 +33,9 @@ def test_images_by_name_and_ids_as_decimal_numbers(read, tiny_dataset):
     )
     assert {image: len(rows) for image, rows in file.rows.items()} == {11: 3, 10: 1}
     assert file.rows[10] == [CocoDetection(10, 2, (4.0, 5.0, 20.0, 18.0), 0.5)]
-    assert [note.rsplit(": ")[1] for note in file.notes] == ["3", "2"]
-    assert not read().rows and not read(ROW).notes
+    assert [note.rsplit(": ")[1] for note in file.notes] == ["2", "3", "2"]
+    assert not read(ROW).notes and read().notes == ["it holds no detection"]
+    assert "count as often: 2" in read(ROW, ROW, ROW).notes[0]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,7 @@ def test_images_by_name_and_ids_as_decimal_numbers(read, tiny_dataset):
         ({"image_id": "10"}, "image_id is a text in 1 of 2 entries, entry 1: '10': write the number without quotes"),
         ({"image_id": "p3/0001"}, "no image of labels.json bears it"),
         ({"image_id": 1}, "image 1, which is not in the split: it is in the train split"),
+        ({"image_id": -7}, "`detect` gives to slices without a label"),
         ({"image_id": 99}, "image 99, which is not in the split: no image of labels.json has this id"),
         ({"score": 87.5}, "score is above 1 in 1 of 2 entries, entry 1: 87.5: in percent? divide by 100"),
         ({"score": 1000}, "probabilities are wanted"),

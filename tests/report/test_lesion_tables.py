@@ -41,7 +41,11 @@ def test_tables_and_what_they_are_worth(with_lesions):
     assert [row[0].value for row in tables[1].rows][-1] == "16"
     text = " ".join(notes)
     assert UNDERCOVERAGE in text and "24 of the 54 slices of these scans are labelled" in text
-    assert "iou:0.1" in text and "6 slices were interpolated" in text and "Every patient has a lesion" in text
+    assert (
+        "iou:0.1" in text
+        and "6 slices of these scans were interpolated" in text
+        and "Every patient has a lesion" in text
+    )
     printed = table4_text(with_lesions, row="R-50", data_note="made up", phantom=True)
     assert tables[0].text() in printed and max(map(len, printed.splitlines())) <= 130
 
