@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, List
 
+from gluon_liver.system.interrupts import end_quiet_start
 from gluon_liver.system.runtime import prepare_mxnet
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ _PUBLIC = {
 __all__ = [*_PUBLIC]
 
 prepare_mxnet()
+end_quiet_start()  # __main__ begins anew: another program that is looked for may have other wishes
 
 if not TYPE_CHECKING:  # which would take any name for granted
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from .commands import main
+from .system.interrupts import quiet_start
 
 if __name__ == "__main__":
+    quiet_start()
+
+    from .commands import main
+
     sys.exit(main(sys.argv[1:]))

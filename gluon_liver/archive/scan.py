@@ -9,7 +9,7 @@ from typing import Dict, List, Sequence, Tuple, Union
 
 from tqdm import tqdm
 
-from gluon_liver.errors import DicomError, InputError
+from gluon_liver.errors import DicomError, InputError, UnreadableFileError
 from gluon_liver.files.listing import Listing, list_files
 from gluon_liver.readers.dicom.file_header import FileHeader
 from gluon_liver.readers.dicom.header import NotDicom, read_header
@@ -79,7 +79,9 @@ def _read_headers(listing: Listing, scan: Scan, progress: bool) -> List[FileHead
                 header = read_header(path, number, f"file {number:04d} of {total:04d}")
             except (NotDicom, DicomError) as error:
                 kind = error.kind if isinstance(error, NotDicom) else type(error).__name__
-                scan.dicom_files += isinstance(error, DicomError)
+                if isinstance(error, DicomError):
+                    scan.dicom_files += not isinstance(error, UnreadableFileError)
+                    scan.lost.append(number)
                 scan.rejected.append(Rejection(f"file {number:04d}", str(error), kind))
                 continue
             scan.dicom_files += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 import traceback
 from pathlib import Path
@@ -15,6 +16,9 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from gluon_liver.cluster import heartbeat
 from gluon_liver.errors import GluonLiverError, InputError
 from gluon_liver.files.lock import do_without_locks
+from gluon_liver.system.interrupts import quiet_imports
+
+from .paths import check_paths
 
 GRACE_SECONDS = 5.0  # that the others of a job get to write down what ended their training
 
@@ -61,6 +65,26 @@ def main(arguments: Sequence[str], *, program: str = "python -m gluon_liver") ->
 
 def run_command(words: Tuple[str, ...], arguments: Sequence[str], *, program: str) -> int:
     """Parse ``arguments`` for one command and run it, turning expected errors into messages."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text; stderr is so by itself
+    with quiet_imports():
+        try:
+            return _parse_and_run(words, arguments, program)
+        except BaseException as error:
+            if isinstance(error, SystemExit):  # of argparse
+                raise
+            code = print_expected(error)
+            if code is None and heartbeat.launched():
+                traceback.print_exc()
+            # Here, while the error still holds the KVStore: where it is freed the other workers abort. They fail
+            # together where training fails, and each may keep its batch before the first one ends the job.
+            heartbeat.leave(1 if code is None else code, grace=GRACE_SECONDS if code == 3 else 0.0)
+            if code is None:
+                raise
+            return code
+
+
+def _parse_and_run(words: Tuple[str, ...], arguments: Sequence[str], program: str) -> int:
     name, summary = COMMANDS[words]
     module = importlib.import_module("." + name, __name__)
     parser = argparse.ArgumentParser(
@@ -68,20 +92,10 @@ def run_command(words: Tuple[str, ...], arguments: Sequence[str], *, program: st
     )
     module.add_arguments(parser)
     args = parser.parse_args(list(arguments))
+    check_paths(args)
     if getattr(args, "no_lock", False):
         do_without_locks()
-    try:
-        return module.run(args)
-    except BaseException as error:
-        code = print_expected(error)
-        if code is None and heartbeat.launched():
-            traceback.print_exc()
-        # Here, while the error still holds the KVStore: where it is freed the other workers abort. They fail together
-        # where training fails, and each may keep its batch before the first one ends the job.
-        heartbeat.leave(1 if code is None else code, grace=GRACE_SECONDS if code == 3 else 0.0)
-        if code is None:
-            raise
-        return code
+    return int(module.run(args))
 
 
 def print_expected(error: BaseException) -> Optional[int]:

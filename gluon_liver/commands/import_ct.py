@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import argparse
 
-from .options import IMPORT, add_exclude, add_flag, add_import, add_options, add_path, chosen
+from .options import IMPORT, add_exclude, add_flag, add_import, add_labels, add_options, add_path, chosen, label_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "folder", "FOLDER", "folder with DICOM files, searched at every depth")
     add_path(parser, "--out", "DATA", "data folder to make")
     add_path(parser, "--phases", "FILE", "YAML that says which series is which phase")
-    add_path(parser, "--labels", "FILE", "COCO JSON with boxes on the reference phase")
+    add_labels(parser, "COCO JSON with boxes on the reference phase")
     text = "phase on which boxes of --labels were drawn too: carried over to the reference phase by world coordinates"
     parser.add_argument("--labels-on", metavar="PHASE", help=text)
     text = "phase whose grid the others are put on (default: arterial)"
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is None:
         raise InputError("say where the data go with --out DATA, or list the series with --list-series FILE")
     options = chosen(args, "phases", "labels_on", "reference", "regrid", "exclude", "skip_damaged", *IMPORT)
-    report = import_ct(args.folder, args.out, **options, progress=True)
+    report = import_ct(args.folder, args.out, **options, label_options=label_options(args), progress=True)
     print("\n".join(report_lines(report)))
     print(f"data: {args.out}")
     return 0

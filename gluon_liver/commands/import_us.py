@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 
-from .options import IMPORT, add_flag, add_import, add_options, add_path, chosen
+from .options import IMPORT, add_flag, add_import, add_labels, add_options, add_path, chosen, label_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "source", "FILE_OR_FOLDER", "a recording, or a folder of them")
-    add_path(parser, "--labels", "FILE", "COCO JSON with boxes and scenes", required=True)
+    add_labels(parser, "COCO JSON with boxes and scenes", required=True)
     add_path(parser, "--out", "DATA", "data folder to make", required=True)
     place = parser.add_mutually_exclusive_group()
     text = "the picture in frames of recordings that do not tell it themselves, in pixels, X2 and Y2 exclusive"
@@ -35,7 +35,9 @@ def run(args: argparse.Namespace) -> int:
 
     options = chosen(args, "whole_frame", "split_by", "test_images", *IMPORT)
     region = tuple(args.region) if args.region else None
-    report = import_us(args.source, args.out, **options, region=region, progress=True)
+    report = import_us(
+        args.source, args.out, **options, label_options=label_options(args), region=region, progress=True
+    )
     print("\n".join(report_lines(report)))
     print(f"data: {args.out}")
     return 0

@@ -14,6 +14,7 @@ from gluon_liver.files.typed import Limit, at_least
 if TYPE_CHECKING:
     from gluon_liver.data.dataset import Dataset
     from gluon_liver.evaluation.task import ScoreSettings
+    from gluon_liver.labels.source import LabelOptions
     from gluon_liver.runs.run import Run
 
 
@@ -82,6 +83,27 @@ def add_exclude(parser: argparse.ArgumentParser) -> None:
     text = "leave out files whose path below the folder, name or folder matches; in quotes; may be repeated"
     parser.add_argument("--exclude", action="append", default=[], metavar="GLOB", help=text)
     add_flag(parser, SKIP, "go on without files and folders that cannot be used, naming them, instead of refusing")
+
+
+def add_labels(parser: argparse.ArgumentParser, text: str, **more: Any) -> None:
+    """``--labels``, and how label files are read: see :func:`label_options`."""
+    add_path(parser, "--labels", "FILE", f"{text}; several files are read as one", nargs="+", **more)
+    add_path(parser, "--classes", "FILE", "YAML that says which names in label files are which class")
+    add_path(parser, "--map", "FILE", "CSV that says which image of a label file (file_name) is which of the input")
+    text = "what masks marked iscrowd are: refused (default), or single lesions, as CVAT writes them"
+    parser.add_argument("--crowd", choices=("refuse", "as-lesion"), default="refuse", help=text)
+    add_flag(parser, "--allow-missing", "go on without labelled images that the input does not have, and count them")
+
+
+def label_options(args: argparse.Namespace) -> LabelOptions:
+    """What :func:`add_labels` added, but for the files. Raises :class:`InputError` where there are no label files."""
+    from gluon_liver.labels.source import LabelOptions
+
+    given = [name for name in ("classes", "map", "allow_missing") if getattr(args, name)]
+    if not args.labels and (given or args.crowd != "refuse"):
+        name = given[0].replace("_", "-") if given else "crowd"
+        raise InputError(f"--{name} is for label files: give these with --labels")
+    return LabelOptions(**chosen(args, "classes", "map", "crowd", "allow_missing"))
 
 
 def chosen(args: argparse.Namespace, *names: str) -> Dict[str, Any]:

@@ -5,26 +5,46 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Iterable, List, NamedTuple, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, ClassVar, Dict, Iterable, List, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
 
 import numpy as np
 
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.typed import Rules, at_least, build, required
+from gluon_liver.structures.class_names import class_key
+
+from .faults import Faults
 
 T = TypeVar("T")
 
 # Boxes drawn in other software come back from float arithmetic: this much beyond the border is rounding.
 BORDER_TOLERANCE = 1e-2
+CROWD = (
+    "0: it marks a region of many objects, which is no box of a lesion; where a tool wrote it for every mask, as CVAT "
+    "does, import with --crowd as-lesion"
+)
 
 
-class CocoImage(NamedTuple):
-    """An image's entry, its boxes (n, 4) xyxy float32 and its labels (n,) int32, indices into the classes."""
+@dataclass(frozen=True)
+class CocoImage:
+    """An image's entry, its boxes (n, 4) xyxy float32 and its labels (n,) int32, indices into the classes.
+
+    where: file and image, for messages. left_out: why it is neither trained on nor scored, empty for what is.
+    dropped: boxes of it that are not among the others for that reason.
+    """
 
     entry: Dict[str, Any]
     boxes: np.ndarray
     labels: np.ndarray
+    where: str
+    left_out: str = ""
+    dropped: int = 0
+
+    @property
+    def count(self) -> int:
+        """All its boxes."""
+        return len(self.boxes) + self.dropped
 
 
 @dataclass(frozen=True)
@@ -87,7 +107,7 @@ class _Annotation:
 
     def rules(self) -> Rules:
         yield "bbox", min(self.bbox[2:]) > 0, "x, y, width and height, the last two above 0"
-        yield "iscrowd", not self.iscrowd, "0: crowd regions have no meaning here"
+        yield "iscrowd", not self.iscrowd, CROWD
 
 
 @dataclass(frozen=True)
@@ -114,52 +134,51 @@ def save_labels(labels: Iterable[Label], classes: Sequence[str], path: Union[str
     write_json(path, {"images": images, "annotations": annotations, "categories": categories}, indent=None)
 
 
-def class_key(name: str) -> str:
-    """What two names of one class have in common, whatever their case and spaces."""
-    return " ".join(name.split()).casefold()
+def coco_images(coco: Any, classes: Sequence[str], path: str, *, faults: Optional[Faults] = None) -> List[CocoImage]:
+    """Check a COCO object and gather the boxes of each image; AnnotationError names all that is wrong.
 
-
-def classes_of(coco: Any, usual: Sequence[str], path: str) -> Tuple[str, ...]:
-    """The classes of the boxes in a COCO object: ``usual`` where they are among these, else their own by id."""
-    whole = build(_Coco, coco, where=path, error=AnnotationError)
-    categories = _by_id(_Category, whole.categories, f"{path}: category")
-    used = {entry.get("category_id") for entry in whole.annotations}
-    names = {
-        class_key(categories[number].name): categories[number].name for number in sorted(categories) if number in used
-    }
-    if names.keys() <= {class_key(name) for name in usual}:
-        return tuple(usual)
-    return tuple(" ".join(name.split()) for name in names.values())
-
-
-def coco_images(coco: Any, classes: Sequence[str], path: str) -> List[CocoImage]:
-    """Check a COCO object and gather the boxes of each image; raises :class:`AnnotationError`.
-
-    Checks ids, sizes, categories and boxes; what else an image must carry is the caller's business.
+    Checks ids, sizes, categories and boxes; what else an image must carry is the caller's business. Categories without
+    boxes may have any name. With ``faults`` what is wrong is added to these, and the images without it come back.
     """
+    found = Faults() if faults is None else faults
     whole = build(_Coco, coco, where=path, error=AnnotationError)
-    names, index_of = [class_key(name) for name in classes], {}
-    used = {entry.get("category_id") for entry in whole.annotations}
-    for number, category in _by_id(_Category, whole.categories, f"{path}: category").items():
+    keys = [class_key(name) for name in classes]
+    index_of: Dict[int, int] = {}
+    used = _whole_numbers(whole.annotations, "category_id")
+    for number, category in _by_id(_Category, whole.categories, f"{path}: category", found).items():
         name = class_key(category.name)
-        if name not in names and number in used:
+        if name in keys:
+            index_of[number] = keys.index(name)
+        elif number in used:
             known = ", ".join(classes)
-            raise AnnotationError(f"{path}: category {number}: name is {category.name!r}; the classes are {known}")
-        index_of[number] = names.index(name) if name in names else -1
-    images = _by_id(_Image, whole.images, f"{path}: image")
+            found.add(f"{path}: category {number}: name is {category.name!r}; the classes are {known}")
+    images = _by_id(_Image, whole.images, f"{path}: image", found)
+    listed = {kind: _whole_numbers(entries, "id") for kind, entries in vars(whole).items()}
     boxes: Dict[int, List[np.ndarray]] = {number: [] for number in images}
     labels: Dict[int, List[int]] = {number: [] for number in images}
-    for number, one in _by_id(_Annotation, whole.annotations, f"{path}: annotation").items():
+    for number, one in _by_id(_Annotation, whole.annotations, f"{path}: annotation", found).items():
         where = f"{path}: annotation {number}"
-        if one.image_id not in images:
-            raise AnnotationError(f"{where}: image_id names image {one.image_id}, which is not listed")
-        if one.category_id not in index_of:
-            raise AnnotationError(f"{where}: category_id is {one.category_id}; the categories are {sorted(index_of)}")
-        boxes[one.image_id].append(_corners(one.bbox, images[one.image_id], where))
-        labels[one.image_id].append(index_of[one.category_id])
+        if one.image_id not in listed["images"]:
+            found.add(f"{where}: image_id names image {one.image_id}, which is not listed")
+        if one.category_id not in listed["categories"]:
+            there = f"the categories are {sorted(listed['categories'])}"
+            found.add(f"{where}: category_id is {one.category_id}; {there}")
+        # what an image or a category of its own fault has to do with it was said there
+        if one.image_id in images and one.category_id in index_of:
+            with found.gathered():
+                boxes[one.image_id].append(_corners(one.bbox, images[one.image_id], where))
+                labels[one.image_id].append(index_of[one.category_id])
+    if faults is None:
+        found.raise_any()
     return [
-        CocoImage(entry, np.array(boxes[number], np.float32).reshape(-1, 4), np.array(labels[number], np.int32))
-        for number, entry in zip(images, whole.images)
+        CocoImage(
+            entry,
+            np.array(boxes[number], np.float32).reshape(-1, 4),
+            np.array(labels[number], np.int32),
+            f"{path}: image {number}",
+        )
+        for entry in whole.images
+        for number in _whole_numbers([entry], "id") & images.keys()
     ]
 
 
@@ -171,14 +190,19 @@ def value_of(entry: Dict[str, Any], key: str, kinds: Tuple[type, ...], where: st
     return entry[key]
 
 
-def _by_id(kind: Type[T], entries: Sequence[Dict[str, Any]], what: str) -> Dict[int, T]:
-    """Checked entries by their ids, in their order."""
+def _whole_numbers(entries: Iterable[Dict[str, Any]], key: str) -> Set[int]:
+    return {entry[key] for entry in entries if type(entry.get(key)) is int}
+
+
+def _by_id(kind: Type[T], entries: Sequence[Dict[str, Any]], what: str, faults: Faults) -> Dict[int, T]:
+    """The entries that are as they should be, by their ids, in their order."""
     result: Dict[int, T] = {}
     for place, entry in enumerate(entries):
         where = f"{what} {entry.get('id', f'at place {place}, counted from 0')}"
-        one = build(kind, entry, where=where, error=AnnotationError)
-        if result.setdefault(entry["id"], one) is not one:
-            raise AnnotationError(f"{where}: the id is used twice")
+        with faults.gathered():
+            one = build(kind, entry, where=where, error=AnnotationError)
+            if result.setdefault(entry["id"], one) is not one:
+                raise AnnotationError(f"{where}: the id is used twice")
     return result
 
 

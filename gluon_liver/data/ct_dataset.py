@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Callable, ClassVar, Dict, List, Mapping, Sequence, Tuple
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, ConfigError, DatasetError
 from gluon_liver.files.typed import ONE_OR_MORE, Rules, limited, one_of, required
+from gluon_liver.structures.slice_mapping import SliceHistory
 
 from .ct_labels import CLASSES, CTLabel, load_labels
 from .dataset import CaseInfo, Dataset
@@ -32,6 +34,7 @@ class CTDescription:
     reference_phase: str
     studies: Tuple[StudyInfo, ...] = required(ONE_OR_MORE)
     split_by: str = limited("patient", one_of("patient"))
+    labels_on: str = ""
 
     def rules(self) -> Rules:
         """That the reference phase is one of the phases."""
@@ -54,6 +57,7 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
 
     phases: Tuple[str, ...]
     reference_phase: str
+    labels_on: str = ""  # a phase from which boxes were carried over to the reference phase
 
     @classmethod
     def _read_labels(cls, path: Path, classes: Tuple[str, ...], cases: Sequence[StudyInfo]) -> List[CTLabel]:
@@ -82,6 +86,25 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
     def record(self, case: str) -> StudyRecord:
         """What study.json says of a case, read once. Raises DatasetError."""
         return self._record_of(self.info(case).case)
+
+    def label_notes(self, labels: Sequence[CTLabel]) -> List[str]:
+        changed: Counter[str] = Counter()
+        for label in labels:
+            record = self._record_of(label.case)
+            own = record.source.history.get(self.reference_phase, SliceHistory())
+            for slices, what in (
+                (own.interpolated, "were interpolated: no scanner saw them"),
+                (own.blended, "were blended with a neighbour"),
+                (own.shifted, "were shifted to undo a gantry tilt"),
+            ):
+                changed[what] += label.slice in slices
+            others = [history for phase, history in record.source.history.items() if phase != self.reference_phase]
+            changed["have another phase interpolated there"] += any(label.slice in one.interpolated for one in others)
+        notes = [f"{count} of {len(labels)} labelled slices {what}" for what, count in changed.items() if count]
+        if self.labels_on:
+            carried = f"boxes drawn on {self.labels_on} were carried over by world coordinates"
+            notes.append(f"{carried}: breathing may have moved them off their lesions")
+        return notes
 
     def labels_by_slice(self, case: str) -> Dict[int, CTLabel]:
         """slice -> its labels, of one case. A slice that is not in it is unlabelled."""

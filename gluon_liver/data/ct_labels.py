@@ -46,11 +46,11 @@ class _Entry:
 def load_labels(path: str, classes: Sequence[str] = CLASSES) -> List[CTLabel]:
     """Read DATA/labels.json. Raises AnnotationError, which names the image or annotation id and the key."""
     result: Dict[_Entry, CTLabel] = {}
-    for entry, boxes, labels in coco_images(read_json(path, error=AnnotationError), classes, path):
-        where = f"{path}: image {entry['id']}"
+    for image in coco_images(read_json(path, error=AnnotationError), classes, path):
+        entry, where = image.entry, image.where
         one = build(_Entry, entry, where=where, error=AnnotationError)
         if one in result:
             raise AnnotationError(f"{where} is the same slice as image {result[one].image_id}")
         size = entry["width"], entry["height"]
-        result[one] = CTLabel(entry["id"], one.study, one.slice, *size, boxes, labels, one.phase)
+        result[one] = CTLabel(entry["id"], one.study, one.slice, *size, image.boxes, image.labels, one.phase)
     return list(result.values())

@@ -54,7 +54,8 @@ class Description:
     """What dataset.json says of data of any task, beside their cases.
 
     labels_sha256: of :meth:`Dataset.labels_digest` at the import. pixels: the stored file of each case. Both are not
-    known of data that an older version imported.
+    known of data that an older version imported. same_examination: groups of what splits.json lists (patients) that
+    share images, so that one split has to hold them.
     """
 
     kind: str
@@ -63,6 +64,7 @@ class Description:
     phantom: bool = False
     labels_sha256: Optional[str] = limited(None, SHA256)
     pixels: Dict[str, StoredFile] = field(default_factory=dict)
+    same_examination: Tuple[Tuple[str, ...], ...] = ()
 
     def rules(self) -> Rules:
         """That the classes have names which tell them apart."""
@@ -136,6 +138,8 @@ class Dataset(abc.ABC, Generic[L, C]):
                 if not (folder / "studies" / info.case / name).is_file():
                     raise DatasetError(f"{folder}: studies/{info.case}/{name} is missing; import the data again")
         splits = load_splits(str(folder / "splits.json"))
+        for group in shared.same_examination:
+            splits.check_together(group, folder)
         labels = cls._read_labels(folder / "labels.json", shared.classes, cases)
         own.update(phantom=shared.phantom, recorded_labels=shared.labels_sha256, pixels=shared.pixels)
         dataset = cls(folder, shared.classes, cases, labels, splits, **own)
@@ -194,6 +198,10 @@ class Dataset(abc.ABC, Generic[L, C]):
         wanted = set(self.splits.of(split_name))
         return [info for info in self.cases if not wanted.isdisjoint(self.units_of(info))]
 
+    def label_notes(self, labels: Sequence[L]) -> List[str]:
+        """What a reader of results on some of the labels must know of their images, by what the import did."""
+        return []
+
     def labels_of(self, split_name: str) -> List[L]:
         """Labelled images of "train", "val" or "test", in their order."""
         wanted = set(self.splits.of(split_name))
@@ -249,12 +257,17 @@ class Dataset(abc.ABC, Generic[L, C]):
         """
         scored = self._infos_of(split_name)
         patients, prints = (set(trained[f"training_{name}"]) for name in ("patients", "studies"))
-        seen = sorted(info.case for info in scored if info.patient in patients or info.fingerprint in prints)
-        if seen:
-            raise DatasetError(
-                f"{len(seen)} of {len(scored)} studies of the {split_name} split were trained on or belong to patients "
-                f"who were, the first is {seen[0]}: the split has changed since training"
+        known = [info.case for info in scored if info.patient in patients]
+        alike = [info.case for info in scored if info.fingerprint in prints and info.patient not in patients]
+        reasons = [f"{len(known)} belong to patients who were trained on, {known[0]} first"] if known else []
+        if alike:
+            reasons.append(
+                f"{len(alike)} hold the very pixels of studies that were trained on, {alike[0]} first, under another "
+                "patient id: the examination is there twice, or the data were imported again with another salt"
             )
+        if reasons:
+            changed = "; the split has changed since training" if known else ""
+            raise DatasetError(f"of {len(scored)} studies of the {split_name} split {' and '.join(reasons)}{changed}")
 
     # what a network takes
 

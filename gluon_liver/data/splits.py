@@ -36,6 +36,15 @@ class Splits:
         if shared:
             raise SplitError(f"patients are in more than one split, or listed twice: {', '.join(sorted(shared))}")
 
+    def check_together(self, group: Sequence[str], folder: Path) -> None:
+        """Raise :class:`SplitError` where names that share an examination are in several splits of ``folder``."""
+        places = [f"{one} ({name})" for name in SPLIT_NAMES for one in group if one in getattr(self, name)]
+        if len({place.rpartition(" ")[2] for place in places}) > 1:
+            raise SplitError(
+                f"{folder}/splits.json parts {', '.join(places)}, who share an examination (key 'same_examination' of "
+                "dataset.json): move them to one split"
+            )
+
     def of(self, split_name: str) -> Tuple[str, ...]:
         """Patients of "train", "val" or "test"."""
         if split_name not in SPLIT_NAMES:
@@ -43,18 +52,26 @@ class Splits:
         return getattr(self, split_name)
 
 
-def make_splits(patients: Iterable[str], *, fractions: Sequence[float] = (0.7, 0.1, 0.2), seed: int = 0) -> Splits:
+def make_splits(
+    patients: Iterable[str],
+    *,
+    fractions: Sequence[float] = (0.7, 0.1, 0.2),
+    seed: int = 0,
+    together: Iterable[Sequence[str]] = (),
+) -> Splits:
     """Shuffle the patients with ``seed`` and cut them by ``fractions`` (train, val, test).
 
-    A split whose fraction is above 0 gets at least one patient while there are enough. Raises :class:`SplitError` for
-    fractions that are no shares of 1 and where there is no patient.
+    A split whose fraction is above 0 gets at least one patient while there are enough. together: groups of patients
+    that one split holds, each of which counts as one patient. Raises :class:`SplitError` for fractions that are no
+    shares of 1 and where there is no patient.
     """
     share = np.asarray(list(fractions), dtype=np.float64)
     if share.shape != (3,) or not np.isfinite(share).all() or share.min() < 0 or abs(share.sum() - 1) > 1e-6:
         raise SplitError(f"split fractions must be three numbers of 0 or more that sum to 1, not {list(fractions)}")
     if not 0 <= seed <= MAX_SEED:
         raise SplitError(f"the split seed is {seed}; it must be a whole number from 0 to {MAX_SEED}")
-    names = sorted(set(patients))
+    group_of = {patient: tuple(sorted(group)) for group in together for patient in group}
+    names = sorted({group_of.get(patient, (patient,))[0] for patient in patients})
     if not names:
         raise SplitError("there is no patient to split")
     wanted = share * len(names)
@@ -69,7 +86,11 @@ def make_splits(patients: Iterable[str], *, fractions: Sequence[float] = (0.7, 0
                 counts[index] = 1
     order = [names[i] for i in np.random.RandomState(seed).permutation(len(names))]
     first, second = int(counts[0]), int(counts[0] + counts[1])
-    return Splits(tuple(sorted(order[:first])), tuple(sorted(order[first:second])), tuple(sorted(order[second:])), seed)
+    train, val, test = (
+        tuple(sorted(one for name in part for one in group_of.get(name, (name,))))
+        for part in (order[:first], order[first:second], order[second:])
+    )
+    return Splits(train, val, test, seed)
 
 
 def load_splits(path: Union[str, Path]) -> Splits:

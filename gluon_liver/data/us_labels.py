@@ -13,9 +13,8 @@ import numpy as np
 from gluon_liver.errors import AnnotationError, DatasetError
 from gluon_liver.files.json_records import read_json
 from gluon_liver.files.typed import at_least, build, required
-from gluon_liver.structures.frame_source import IMAGE_ENDINGS
 
-from .coco import Label, classes_of, coco_images, value_of
+from .coco import Label, coco_images
 
 CLASSES = ("tumor", "vessel")
 
@@ -71,7 +70,8 @@ class SourceLabel:
     """One image of a label file that comes with recordings.
 
     video: the recording by its path below the imported folder. scene: as the file names it. patient: "" where the
-    file tells none. width, height, boxes: of the whole frame.
+    file tells none. width, height, boxes: of the whole frame. where: file and image, for messages. still: no frame is
+    told, so the recording must be a single image.
     """
 
     image_id: int
@@ -83,11 +83,8 @@ class SourceLabel:
     height: int
     boxes: np.ndarray
     labels: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Frame:
-    frame: int = required(at_least(0))
+    where: str = ""
+    still: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,58 +113,18 @@ def scenes_of(labels: Sequence[USLabel]) -> List[Scene]:
     return [Scene(case, number, tuple(sorted(frames[case, number]))) for case, number in sorted(frames)]
 
 
-@dataclass(frozen=True)
-class SourceLabels:
-    """What a label file says. phantom: that its recordings show one. classes: of the data."""
-
-    images: Tuple[SourceLabel, ...]
-    phantom: bool
-    classes: Tuple[str, ...]
-
-
-def load_source_labels(path: str) -> SourceLabels:
-    """Read and check a label file of recordings by itself.
-
-    Raises AnnotationError that names the image and the key: 'video' (or 'file', or 'file_name') is required, and
-    'frame' and 'scene' but for a single image.
-    """
-    coco = read_json(path, error=AnnotationError)
-    result: Dict[Tuple[str, int], SourceLabel] = {}
-    classes = classes_of(coco, CLASSES, path)
-    for entry, boxes, labels in coco_images(coco, classes, path):
-        where = f"{path}: image {entry['id']}"
-        key = next((key for key in ("video", "file", "file_name") if key in entry), "video")
-        video = value_of(entry, key, (str,), where)
-        if video.lower().endswith(IMAGE_ENDINGS):  # a recording of one frame
-            entry = {"frame": 0, "scene": 1, **entry}
-        frame = build(_Frame, entry, where=where, error=AnnotationError).frame
-        scene = value_of(entry, "scene", (int, str), f"{where} (frame {frame})")
-        patient = value_of({"patient": "", **entry}, "patient", (int, str), where)
-        if scene == "":
-            raise AnnotationError(f"{where} (frame {frame}): scene is empty; it must name the scene of the frame")
-        size = entry["width"], entry["height"]
-        one = SourceLabel(entry["id"], video, frame, str(scene), str(patient), *size, boxes, labels)
-        if result.setdefault((video, frame), one) is not one:
-            raise AnnotationError(f"{where} is the same frame as image {result[video, frame].image_id}")
-    phantom = coco.get("phantom", False)
-    if not isinstance(phantom, bool):
-        raise AnnotationError(f"{path}: phantom must be true or false")
-    if not result:
-        raise AnnotationError(f"{path} lists no image; a frame without boxes must be listed too")
-    return SourceLabels(tuple(result.values()), phantom, classes)
-
-
 def load_labels(path: str, classes: Sequence[str] = CLASSES) -> List[USLabel]:
     """Read DATA/labels.json, ordered by case and frame. Raises AnnotationError that names the image and the key."""
     images = [
-        (build(_Entry, entry, where=f"{path}: image {entry['id']}", error=AnnotationError), entry, boxes, labels)
-        for entry, boxes, labels in coco_images(read_json(path, error=AnnotationError), classes, path)
+        (build(_Entry, image.entry, where=image.where, error=AnnotationError), image)
+        for image in coco_images(read_json(path, error=AnnotationError), classes, path)
     ]
     result: List[USLabel] = []
-    for one, entry, boxes, labels in sorted(images, key=lambda image: (image[0].study, image[0].frame)):
+    for one, image in sorted(images, key=lambda pair: (pair[0].study, pair[0].frame)):
         last = result[-1] if result and result[-1].case == one.study else None
         if last is not None and last.frame == one.frame:
-            raise AnnotationError(f"{path}: image {entry['id']} is the same frame as image {last.image_id}")
-        size, row = (entry["width"], entry["height"]), 0 if last is None else last.row + 1
-        result.append(USLabel(entry["id"], one.study, one.frame, *size, boxes, labels, one.scene, row))
+            raise AnnotationError(f"{image.where} is the same frame as image {last.image_id}")
+        entry, row = image.entry, 0 if last is None else last.row + 1
+        size, boxes = (entry["width"], entry["height"]), (image.boxes, image.labels)
+        result.append(USLabel(entry["id"], one.study, one.frame, *size, *boxes, one.scene, row))
     return result

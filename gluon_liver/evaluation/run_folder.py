@@ -70,6 +70,11 @@ def split_labels(run: Run, dataset: Dataset, split: str) -> List[Label]:
     run.check_dataset(dataset)
     if split != "train":
         dataset.refuse_trained(run.environment, split)
+        for record in run.trained_before():
+            try:
+                dataset.refuse_trained(record, split)
+            except DatasetError as error:
+                raise DatasetError(f"the weights that the run began with are another run's: {error}") from error
     labels = dataset.labels_of(split)
     if not labels:
         raise DatasetError(f"no labelled {dataset.image} in the {split} split of {dataset.folder}")
@@ -85,6 +90,7 @@ def run_note(run: Run, dataset: Dataset, split: str) -> str:
     if best is not None:
         favoured = ", which is scored here: the choice favours it" if best.split == split else ""
         notes.append(f"the best epoch of the run by COCO mAP on the {best.split} split{favoured}")
+    notes += dataset.label_notes(dataset.labels_of(split))
     if dataset.changed_labels():
         notes.append(dataset.changed_labels())
     if _trained_on_other_labels(run, dataset):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 from typing import Any, Callable, Type, TypeVar, Union
@@ -16,7 +17,10 @@ T = TypeVar("T")
 
 
 def read_text(path: Union[str, Path], *, error: Type[GluonLiverError] = InputError, remedy: str = "") -> str:
-    """The text of a UTF-8 file. Raises ``error`` where it cannot be read; ``remedy`` says what to do then."""
+    """The text of a file in UTF-8, or in UTF-16 or UTF-32 where it says so.
+
+    Raises ``error`` where it cannot be read; ``remedy`` says what to do then.
+    """
     return str(_parsed(str, "text", path, error, remedy))
 
 
@@ -54,7 +58,8 @@ def _parsed(
     parse: Callable[[str], Any], name: str, path: Union[str, Path], error: Type[GluonLiverError], remedy: str
 ) -> Any:
     try:
-        return parse(Path(path).read_text(encoding="utf-8"))
+        content = Path(path).read_bytes()
+        return parse(content.decode(_encoding(content)))
     # a word of YAML that looks like a date is a ValueError
     except (OSError, RecursionError, ValueError, yaml.YAMLError) as problem:
         reason = f"it is not {name}: {' '.join(str(problem).split())}"
@@ -66,6 +71,17 @@ def _parsed(
             mark = problem.problem_mark  # the place alone: the text around it may name a patient
             reason = f"it is not {name}: {problem.problem}, line {mark.line + 1}, column {mark.column + 1}"
         raise error(_message(f"{path} cannot be read: {reason}", remedy)) from problem
+
+
+def _encoding(content: bytes) -> str:
+    """UTF-8, but where a byte order mark or the NULs of plain letters say otherwise, as Windows tools write them."""
+    marks = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
+    marks.update({codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"})
+    for mark, name in marks.items():
+        if content.startswith(mark) and len(content) > len(mark):
+            return name
+    pair = content[:2]
+    return "utf-16-le" if pair[1:] == b"\0" else "utf-16-be" if pair[:1] == b"\0" else "utf-8"
 
 
 def _message(text: str, remedy: str) -> str:

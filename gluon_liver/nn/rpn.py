@@ -11,6 +11,7 @@ from mxnet.gluon import nn
 
 from gluon_liver.config.network import RPNConfig
 
+NO_RANK = -1e30  # of what is no proposal
 SIZE_LIMIT = float(np.log(1000.0 / 16.0))  # largest log change of a size: keeps exp() of an untrained prediction finite
 
 
@@ -49,20 +50,31 @@ class AnchorRPN(RPN):
     """
 
     def hybrid_forward(self, F: Any, image: Any, *maps: Any) -> List[Any]:
-        training, prefix = autograd.is_training(), "_train" if autograd.is_training() else "_test"
+        training = autograd.is_training()
+        most, kept = (getattr(self, ("_train" if training else "_test") + end) for end in ("_pre_nms", "_post_nms"))
         levels = zip(*(self._level(F, image, *level) for level in self._levels(maps)))
         rows, scores, offsets = (parts[0] if len(parts) == 1 else F.concat(*parts, dim=1) for parts in levels)
         with autograd.pause():
+            options = dict(overlap_thresh=self._nms_thresh, topk=most, coord_start=1, score_index=0, id_index=-1)
+            options["force_suppress"] = True
             if training:
-                index = F.reshape(F.contrib.arange_like(scores, axis=1), (1, -1, 1))
-                rows = F.concat(rows, F.broadcast_like(index, F.stop_gradient(scores)), dim=2)
-            options = dict(coord_start=1, score_index=0, id_index=-1, force_suppress=True)
-            most = getattr(self, prefix + "_pre_nms")
-            found = F.contrib.box_nms(rows, overlap_thresh=self._nms_thresh, topk=most, **options)
-            found = F.slice_axis(found, axis=1, begin=0, end=getattr(self, prefix + "_post_nms"))
-            parts = [(0, 1), (1, 5), (5, 6)][: 3 if training else 2]
-            kept = [F.slice_axis(found, axis=2, begin=begin, end=end) for begin, end in parts]
-        return [*kept[:2], scores, offsets, kept[2]] if training else kept
+                rows = self._ranked(F, rows, F.stop_gradient(scores))
+                options["valid_thresh"] = NO_RANK / 2
+            found = F.slice_axis(F.contrib.box_nms(rows, **options), axis=1, begin=0, end=kept)
+            columns = [(5, 6), (1, 5), (6, 7)] if training else [(0, 1), (1, 5)]
+            found = [F.slice_axis(found, axis=2, begin=begin, end=end) for begin, end in columns]
+        return [*found[:2], scores, offsets, found[2]] if training else found
+
+    def _ranked(self, F: Any, rows: Any, scores: Any) -> Any:
+        """Rows (B, A, 5) of score and corners, and raw scores -> rank, corners, score, index of the anchor (B, A, 7).
+
+        A rank is the raw score: scores of a net that has learned little are close to 0.5, where their last bits hold
+        too little to tell them apart.
+        """
+        likely, corners = (F.slice_axis(rows, axis=2, begin=begin, end=end) for begin, end in ((0, 1), (1, 5)))
+        rank = F.where(likely > 0, scores, F.ones_like(scores) * NO_RANK)
+        index = F.reshape(F.contrib.arange_like(scores, axis=1), (1, -1, 1))
+        return F.concat(rank, corners, likely, F.broadcast_like(index, scores), dim=2)
 
     def _levels(self, maps: Sequence[Any]) -> List[Tuple[Any, Any]]:
         """Anchor generator and map of each level."""

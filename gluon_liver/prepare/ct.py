@@ -16,10 +16,12 @@ from gluon_liver.data.study import fingerprint, stored_slices
 from gluon_liver.errors import InputError
 from gluon_liver.files.digest import digest
 from gluon_liver.files.output_folder import check_output
+from gluon_liver.labels.ct import LabelFile, load_label_file
+from gluon_liver.labels.source import AS_GIVEN, LabelOptions
 from gluon_liver.readers.dicom.volume import SeriesStack
 
 from .ct_label_places import place_labels
-from .ct_labels import LabelFile, load_label_file, match_labels
+from .ct_labels import match_labels
 from .ct_report import CTImportLog, StudyResult, build_report, note_oddities, why_nothing_was_taken, write_private
 from .ct_study import choose_series, group_studies, patient_of
 from .folder import prepared_folder, write_records
@@ -37,7 +39,8 @@ def import_ct(
     out: PathLike,
     *,
     phases: Optional[PathLike] = None,
-    labels: Optional[PathLike] = None,
+    labels: Union[None, PathLike, Sequence[PathLike]] = None,
+    label_options: LabelOptions = AS_GIVEN,
     labels_on: Optional[str] = None,
     reference: Optional[str] = None,
     salt: Optional[str] = None,
@@ -51,8 +54,9 @@ def import_ct(
 ) -> Dict[str, Any]:
     """Import every study below `folder` that can be used into the new data folder `out`; returns the report.
 
-    phases, labels: phase file and label file (see docs/data.md); labels_on: a phase whose labels are carried over to
-    the reference phase by world coordinates; reference: overrides the phase file's reference; salt:
+    phases, labels: phase file and label file or files (see docs/data.md), which are read as label_options say;
+    labels_on: a phase whose labels are carried over to the reference phase by world coordinates; reference: overrides
+    the phase file's reference; salt:
     text for reproducible case ids, random by default; regrid: interpolate uneven slices and undo gantry tilt;
     exclude: globs of paths below `folder`, of files to leave out; skip_damaged: go on without files and folders that
     cannot be used; fractions: train, val, test. `out`/private leads back to patients. A study or series that cannot be
@@ -63,7 +67,7 @@ def import_ct(
     make_splits(["any"], fractions=fractions, seed=seed)
     salt = salt_or_random(salt)
     rules = load_phase_rules(phases, reference=reference)
-    label_file = load_label_file(str(labels)) if labels else LabelFile("", (), False)
+    label_file = load_label_file(labels, options=label_options) if labels else LabelFile()
     if folder.is_dir():
         check_output(out, folder, overwrite=overwrite)
     scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
@@ -73,6 +77,7 @@ def import_ct(
     log.choices = {uid: choose_series(series, rules, log.quarantined) for uid, series in studies.items()}
     matched = match_labels(label_file, log)
     note_oddities(log)
+    log.notes += label_file.changes.lines()
     log.notes += salt_notes(salt)
     log.studies = [
         StudyResult(salted_hash("case", salt, uid), patient_of(series, salt), uid) for uid, series in studies.items()
@@ -93,7 +98,7 @@ def _labels_on(phase: Optional[str], label_file: LabelFile, rules: PhaseRules) -
     """The phase of ``--labels-on``, "" where it is not given. Raises InputError where there is nothing to carry."""
     if phase is None:
         return ""
-    if not label_file.path:
+    if not label_file.entries:
         raise InputError("--labels-on is for --labels FILE: give both, or neither")
     if phase not in rules.order:
         raise InputError(f"--labels-on {phase}: the phases are {', '.join(rules.order)}")
@@ -127,6 +132,7 @@ def _import_study(
     result.stored = digest(folder / CTDataset.files[0])
     result.taken, result.slices = True, study.geometry.size[0]
     result.fingerprint = fingerprint(stored_slices(folder, study.reference_index))
+    result.digests = loaded.digests
     result.phantom = any(choice.taken[phase].phantom for phase in stacks)
     return stacks
 
@@ -136,17 +142,20 @@ def _write_data(
 ) -> Dict[str, Any]:
     """Everything of the data folder beside studies/ and private/."""
     taken = log.taken
-    splits = make_splits([result.patient for result in taken], fractions=fractions, seed=seed)
+    together = log.note_twins()
+    splits = make_splits([result.patient for result in taken], fractions=fractions, seed=seed, together=together)
     save_labels(log.images, classes, temporary / "labels.json")
     log.note_phantoms([one.phantom for one in taken], "studies")
-    report = build_report(log, splits)
+    report = build_report(log, splits, classes)
     description = {
         "format": FORMAT,
         "kind": CTDataset.task,
         "phases": list(log.rules.order),
         "reference_phase": log.rules.reference,
         "classes": list(classes),
+        **({"labels_on": log.labels_on} if log.label_slices["images", "carried"] else {}),
         "phantom": any(one.phantom for one in taken),
+        "same_examination": together,
         "studies": [fields_of(one, "case patient slices fingerprint") for one in taken],
         "pixels": {one.case: one.stored for one in taken},
     }

@@ -51,7 +51,7 @@ def place_labels(
         if not entries:
             continue
         if stacks is None or phase not in stacks:
-            count = sum(len(item.boxes) for item in entries.values())
+            count = sum(item.count for item in entries.values())
             reason = "its study was not taken" if stacks is None else f"its phase {phase} was not taken"
             log.labels_not_taken.add(reason, images=len(entries), boxes=count)
             continue
@@ -86,6 +86,9 @@ def _labels(
     _, height, width = fixed.geometry.size
     for z, candidate in chosen.items():
         item = candidate.item
+        if item is not None and item.left_out:
+            _count_out(item, item.left_out, log)
+            continue
         labels = np.zeros(0, np.int32) if item is None else item.labels
         moved = np.zeros((0, 4), np.float32)
         if item is not None:
@@ -136,7 +139,7 @@ def _to_grid(boxes: np.ndarray, moving: SeriesStack, source: int, fixed: SeriesS
 
 def _count_out(item: Optional[CocoImage], reason: str, log: CTImportLog) -> None:
     if item is not None:
-        log.labels_not_taken.add(reason, images=1, boxes=len(item.boxes))
+        log.labels_not_taken.add(reason, images=1, boxes=item.count)
         log.not_carried.setdefault(reason, []).append(item.entry["id"])
 
 

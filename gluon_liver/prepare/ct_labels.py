@@ -1,60 +1,26 @@
 """Label files that come with a folder of DICOM -> labels of prepared studies.
 
-A label file is COCO JSON whose images name a slice by `sop_instance_uid`, or by `study` (StudyInstanceUID),
-`phase` and `slice` (0-based in that phase's own series, z rising to the head). Messages name image ids, never
-identifiers.
+Messages name image ids, never identifiers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from gluon_liver.data.coco import CocoImage, classes_of, coco_images, value_of
-from gluon_liver.data.ct_labels import CLASSES
+from gluon_liver.data.coco import CocoImage
+from gluon_liver.data.faults import Faults
 from gluon_liver.errors import AnnotationError
-from gluon_liver.files.json_records import read_json
+from gluon_liver.labels.ct import LabelFile, name_of
+from gluon_liver.labels.file_names import match_names
 from gluon_liver.readers.dicom.series import SeriesFiles, slice_uid
 from gluon_liver.readers.dicom.slice_grid import project_positions
 
 from .ct_report import CTImportLog
 
-
-@dataclass(frozen=True)
-class LabelFile:
-    """The labels of a file, by the images it lists.
-
-    exhaustive: slices of a named study's reference phase that are not listed are background. classes: of the data.
-    """
-
-    path: str
-    entries: Tuple[CocoImage, ...]
-    exhaustive: bool
-    classes: Tuple[str, ...] = CLASSES
-
-
-def load_label_file(path: str, *, usual: Sequence[str] = CLASSES) -> LabelFile:
-    """Read and check a label file by itself. Raises AnnotationError that names the entry and the key.
-
-    usual: the classes of the data where the file's boxes are of no others.
-    """
-    coco = read_json(path, error=AnnotationError)
-    classes = classes_of(coco, usual, path)
-    images = coco_images(coco, classes, path)
-    exhaustive = coco.get("exhaustive", False)
-    if not isinstance(exhaustive, bool):
-        raise AnnotationError(f"{path}: key 'exhaustive' must be true or false")
-    for entry, _, _ in images:
-        where = f"{path}: image {entry['id']}"
-        by_uid = "sop_instance_uid" in entry
-        keys: Dict[str, type] = dict(sop_instance_uid=str) if by_uid else dict(study=str, phase=str, slice=int)
-        if not keys.keys() <= entry.keys():
-            raise AnnotationError(f"{where} needs 'sop_instance_uid', or 'study', 'phase' and 'slice'")
-        for key, kind in keys.items():
-            value_of(entry, key, (kind,), where)
-    return LabelFile(path, tuple(images), exhaustive, classes)
+MISSING = "it names no image of the folder"
+Slice = Tuple[SeriesFiles, int]  # the second is the place in SeriesFiles.slices
 
 
 def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[str, Dict[int, CocoImage]]]:
@@ -62,61 +28,156 @@ def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[str, Dic
 
     The phase is the reference phase, or that of ``--labels-on``.
 
-    An entry that names nothing in the folder, or a slice of another size, raises AnnotationError. One that
-    names something that was not taken is counted in the log.
+    Raises AnnotationError for entries that name nothing in the folder, or a slice of another size. What names
+    something that was not taken is counted in the log.
     """
-    slices = [(one, series, index) for series in log.scan.series for index, one in enumerate(series.slices)]
-    by_uid = {slice_uid(one): (series, index) for one, series, index in slices}
-    by_uid.update((one.sop_instance_uid, (series, index)) for one, series, index in slices if one.frames == 1)
-    multi_frame = {one.sop_instance_uid for one, *_ in slices if one.frames > 1}
+    slices = _Slices(log)
+    names = slices.by_name([item for item in labels.entries if name_of(item.entry) is not None])
+    faults, missing = Faults(), 0
     matched: Dict[str, Dict[str, Dict[int, CocoImage]]] = {}
-    place_of: Dict[int, np.ndarray] = {}
     for item in labels.entries:
-        where = f"{labels.path}: image {item.entry['id']}"
         reason, series, place = "", None, -1
-        uid = item.entry.get("sop_instance_uid")
-        if uid is None:
-            series, reason = _series_of_phase(item.entry, log, where)
-            place = item.entry["slice"]
-            if series is not None and not 0 <= place < len(series.slices):
-                raise AnnotationError(
-                    f"{where}: key 'slice' is {place}; its series has {len(series.slices)} slices, counted from 0"
-                )
-        elif uid in by_uid:
-            series, index = by_uid[uid]
-            # place_of is keyed by identity: the parts of a mixed series share every identifier.
-            if id(series) not in place_of:
-                place_of[id(series)] = np.argsort(np.argsort(project_positions(series.slices)[1], kind="stable"))
-            place = int(place_of[id(series)][index])
-            reason = _why_not_labelled(series, log)
-        elif uid in multi_frame:
-            raise AnnotationError(
-                f"{where}: key 'sop_instance_uid' names a multi-frame file; add '#' and the frame, from 1"
-            )
-        elif uid in log.scan.unused:
-            reason = f"its image was left out: {log.scan.unused[uid]}"
-        else:
-            raise AnnotationError(f"{where}: key 'sop_instance_uid' names no image of the folder")
-        if series is not None and series.slices:
-            _check_size(item.entry, series, where)
-        if reason or series is None:
-            log.labels_not_taken.add(reason, images=1, boxes=len(item.boxes))
-            continue
-        of_series = matched.setdefault(series.study_uid, {}).setdefault(_phase_of(series, log), {})
-        if place in of_series:
-            raise AnnotationError(f"{where} is the same slice as image {of_series[place].entry['id']}")
-        of_series[place] = item
+        with faults.gathered():
+            if name_of(item.entry) is not None:
+                found, reason = slices.named(item, names[item.where])
+            elif "sop_instance_uid" in item.entry:
+                found, reason = slices.of_uid(item)
+            else:
+                series, reason = _series_of_phase(item, log)
+                found = None if series is None else (series, _place(item, series))
+            if found is not None:
+                series, place = found
+                _check_size(item, series)
+            if reason == MISSING and not labels.allow_missing:
+                missing += 1
+                raise AnnotationError(f"{item.where}: {_what_names(item.entry)} of the folder")
+            if reason or series is None:
+                log.labels_not_taken.add(reason, images=1, boxes=item.count)
+                continue
+            of_series = matched.setdefault(series.study_uid, {}).setdefault(_phase_of(series, log), {})
+            if place in of_series:
+                raise AnnotationError(f"{item.where} is the same slice as {_other(item, of_series[place])}")
+            of_series[place] = item
+    if labels.entries and log.labels_not_taken.images[MISSING] == len(labels.entries):
+        raise AnnotationError(f"none of the {len(labels.entries)} images of the label file is in the folder")
+    there = f"where the folder is a part of what was labelled, --allow-missing goes on without {missing} image(s)"
+    faults.raise_any(there if missing else "")
+    if slices.by_last_part:
+        alone = "their file names alone: the folders before it are not those of the files"
+        log.notes.append(f"{slices.by_last_part} image(s) were found by the last part of {alone}")
     return matched
 
 
-def _series_of_phase(entry: Dict[str, Any], log: CTImportLog, where: str) -> Tuple[Optional[SeriesFiles], str]:
-    phase, order = entry["phase"], log.rules.order
-    if entry["study"] not in log.choices:
-        raise AnnotationError(f"{where}: key 'study' names no study with CT slices in the folder")
+class _Slices:
+    """The slices of a folder by what a label file may call them."""
+
+    def __init__(self, log: CTImportLog):
+        self.log, self.by_last_part = log, 0
+        slices = [(one, series, index) for series in log.scan.series for index, one in enumerate(series.slices)]
+        self.by_uid: Dict[str, Slice] = {slice_uid(one): (series, index) for one, series, index in slices}
+        self.by_uid.update((one.sop_instance_uid, (series, index)) for one, series, index in slices if one.frames == 1)
+        self.multi_frame = {one.sop_instance_uid for one, *_ in slices if one.frames > 1}
+        self.by_path: Dict[str, List[Slice]] = {}
+        for one, series, index in slices:
+            path = str(one.path)
+            # tools name pictures by the identifier too
+            for name in {path, f"{path.rpartition('/')[0]}/{one.sop_instance_uid}"}:
+                self.by_path.setdefault(name, []).append((series, index))
+        self.places: Dict[int, np.ndarray] = {}
+
+    def by_name(self, items: Sequence[CocoImage]) -> Dict[str, List[str]]:
+        """Which paths each item may mean, by the item's place in its file."""
+        result: Dict[str, List[str]] = {}
+        groups: Dict[str, List[CocoImage]] = {}
+        for item in items:
+            groups.setdefault(item.where.rpartition(": image ")[0], []).append(item)
+        paths = list(self.by_path)
+        for group in groups.values():
+            matches = match_names([name_of(item.entry) or "" for item in group], paths)
+            for item, places in zip(group, matches.candidates):
+                result[item.where] = [paths[place] for place in places]
+                self.by_last_part += matches.by_name_alone and bool(places)
+        lost = [item for item in items if not result[item.where]]
+        # what is in the folder, but is no slice
+        others = [str(path) for path in self.log.scan.paths if str(path) not in self.by_path]
+        for item, places in zip(lost, match_names([name_of(item.entry) or "" for item in lost], others).candidates):
+            result[item.where] = [others[place] for place in places]
+        return result
+
+    def named(self, item: CocoImage, paths: Sequence[str]) -> Tuple[Optional[Slice], str]:
+        """The slice that a file name means, or why there is none."""
+        found = {(id(one), index): (one, index) for path in paths for one, index in self.by_path.get(path, ())}
+        if not paths:
+            return None, MISSING
+        if not found:
+            return None, "its file holds no slice that can be taken"
+        if len(found) > 1 and len({self._file(one, index) for one, index in found.values()}) == 1:
+            raise AnnotationError(
+                f"{item.where}: key 'file_name' names a multi-frame file; name its frames in a mapping file (--map): "
+                "sop_instance_uid with '#' and the frame, from 1"
+            )
+        if len(found) > 1:
+            raise AnnotationError(
+                f"{item.where}: key 'file_name' could be {len(found)} files of the folder; write their folders before "
+                "it, or say with a mapping file (--map) which is which"
+            )
+        ((series, index),) = found.values()
+        return self._placed(series, index)
+
+    def of_uid(self, item: CocoImage) -> Tuple[Optional[Slice], str]:
+        """The slice of an identifier, or why there is none."""
+        uid = item.entry["sop_instance_uid"]
+        if uid in self.by_uid:
+            return self._placed(*self.by_uid[uid])
+        if uid in self.multi_frame:
+            raise AnnotationError(
+                f"{item.where}: key 'sop_instance_uid' names a multi-frame file; add '#' and the frame, from 1"
+            )
+        unused = self.log.scan.unused.get(uid)
+        return None, MISSING if unused is None else f"its image was left out: {unused}"
+
+    def _placed(self, series: SeriesFiles, index: int) -> Tuple[Slice, str]:
+        # by identity: the parts of a mixed series share every identifier
+        if id(series) not in self.places:
+            order = np.argsort(np.argsort(project_positions(series.slices)[1], kind="stable"))
+            self.places[id(series)] = order
+        return (series, int(self.places[id(series)][index])), _why_not_labelled(series, self.log)
+
+    @staticmethod
+    def _file(series: SeriesFiles, index: int) -> int:
+        return series.slices[index].file
+
+
+def _what_names(entry: Dict[str, Any]) -> str:
+    if name_of(entry) is None and "sop_instance_uid" not in entry:
+        return "key 'study' names no study with CT slices"
+    return f"key '{'sop_instance_uid' if name_of(entry) is None else 'file_name'}' names no image"
+
+
+def _other(item: CocoImage, other: CocoImage) -> str:
+    """The other image of two, with its file where that is another."""
+    file, _, number = other.where.rpartition(": ")
+    hint = ""
+    if ".rf." in str(item.entry.get("file_name")):
+        hint = "; copies that Roboflow augmented are no slices of the folder: export without augmentation"
+    return (number if item.where.startswith(f"{file}: ") else other.where) + hint
+
+
+def _series_of_phase(item: CocoImage, log: CTImportLog) -> Tuple[Optional[SeriesFiles], str]:
+    phase, order = item.entry["phase"], log.rules.order
+    if item.entry["study"] not in log.choices:
+        return None, MISSING
     if phase not in order:
-        raise AnnotationError(f"{where}: key 'phase' is {phase!r}; the phases are {', '.join(order)}")
-    series = log.choices[entry["study"]].taken.get(phase)
+        raise AnnotationError(f"{item.where}: key 'phase' is {phase!r}; the phases are {', '.join(order)}")
+    series = log.choices[item.entry["study"]].taken.get(phase)
     return series, _why_not_labelled(series, log) if series else "its phase was not taken"
+
+
+def _place(item: CocoImage, series: SeriesFiles) -> int:
+    place, count = int(item.entry["slice"]), len(series.slices)
+    if not 0 <= place < count:
+        raise AnnotationError(f"{item.where}: key 'slice' is {place}; its series has {count} slices, counted from 0")
+    return place
 
 
 def _phase_of(series: SeriesFiles, log: CTImportLog) -> str:
@@ -134,10 +195,11 @@ def _why_not_labelled(series: SeriesFiles, log: CTImportLog) -> str:
     return f"labels belong to the reference phase, this one lies on {phase}"
 
 
-def _check_size(entry: Dict[str, Any], series: SeriesFiles, where: str) -> None:
-    first = series.slices[0]
+def _check_size(item: CocoImage, series: SeriesFiles) -> None:
+    first, entry = series.slices[0], item.entry
     if (entry["width"], entry["height"]) != (first.columns, first.rows):
+        hint = "; export without resizing" if ".rf." in str(entry.get("file_name")) else ""
         raise AnnotationError(
-            f"{where}: 'width' and 'height' are {entry['width']} and {entry['height']}, "
-            f"its slice has {first.columns} columns and {first.rows} rows"
+            f"{item.where}: 'width' and 'height' are {entry['width']} and {entry['height']}, "
+            f"its slice has {first.columns} columns and {first.rows} rows{hint}"
         )

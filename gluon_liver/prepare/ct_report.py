@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.splits import Splits
 from gluon_liver.readers.dicom.series import Scan
+from gluon_liver.structures.shared_images import MIN_SHARED, Digests, Groups, Twins, find_twins, joined, twin_notes
 
 from .grid_report import grid_words, label_notes
 from .phases import PhaseChoice, PhaseRules, phase_template
@@ -29,7 +31,10 @@ from .report import (
 
 @dataclass
 class StudyResult:
-    """What became of one study. `phases`: phase -> what was taken for it, counts and rules only."""
+    """What became of one study.
+
+    phases: phase -> what was taken for it, counts and rules only. digests: phase -> those of its slices.
+    """
 
     case: str
     patient: str
@@ -40,6 +45,7 @@ class StudyResult:
     stored: Dict[str, Any] = field(default_factory=dict)
     phantom: bool = False
     phases: Dict[str, Dict[str, Any]] = field(default_factory=dict)
+    digests: Dict[str, Digests] = field(default_factory=dict)
 
 
 class CTImportLog(ImportLog):
@@ -51,6 +57,7 @@ class CTImportLog(ImportLog):
         self.choices: Dict[str, PhaseChoice] = {}
         self.studies: List[StudyResult] = []
         self.images: List[CTLabel] = []
+        self.twins: List[Twins] = []
         self.labels_on = ""  # a phase whose labels are carried over to the reference phase
         self.label_slices: Counter[Tuple[str, str]] = Counter()  # images and boxes by what became of their slices
         self.not_carried: Dict[str, List[Any]] = {}  # ids of the label file's images by reason
@@ -60,8 +67,22 @@ class CTImportLog(ImportLog):
         """The studies that were taken, by case."""
         return sorted((study for study in self.studies if study.taken), key=lambda study: study.case)
 
+    def note_twins(self) -> Groups:
+        """Note studies that share slices, and phases of one study that do; groups of patients for one split."""
+        taken, patient_of = self.taken, {one.case: one.patient for one in self.taken}
+        images = {one.case: set().union(*one.digests.values()) for one in taken}
+        self.twins = find_twins(images, {one.case: one.fingerprint for one in taken})
+        self.notes += twin_notes(self.twins, patient_of, "slices", "patient")
+        for one in taken:
+            for (phase, slices), (other, others) in combinations(sorted(one.digests.items()), 2):
+                if len(slices & others) >= MIN_SHARED:
+                    what = f"{phase} and {other} of {one.case} share {len(slices & others)} slices"
+                    self.notes.append(f"{what}: one series is stored as two phases")
+        first, second = ([patient_of[pair.cases[side]] for pair in self.twins] for side in (0, 1))
+        return joined(zip(first, second))
 
-def build_report(log: CTImportLog, splits: Splits) -> Dict[str, Any]:
+
+def build_report(log: CTImportLog, splits: Splits, classes: Sequence[str]) -> Dict[str, Any]:
     """The JSON-able content of import-report.json."""
     log.notes += label_notes(log.label_slices, log.not_carried, log.labels_on, log.rules.reference)
     counts, per_class = label_counts([image.labels for image in log.images])
@@ -71,12 +92,13 @@ def build_report(log: CTImportLog, splits: Splits) -> Dict[str, Any]:
         "phases": list(log.rules.order),
         "reference_phase": log.rules.reference,
         "taken": [fields_of(one, "case patient slices phases") for one in log.taken],
+        "same_examination": [fields_of(one, "cases images") for one in log.twins],
         "studies_not_taken": [one.case for one in log.studies if not one.taken],
         "rejected": [vars(one) for one in log.scan.rejected],
         "quarantined": [vars(one) for one in log.quarantined],
         "labels": {
             **counts,
-            "boxes_by_class": {str(index): per_class[index] for index in sorted(per_class)},
+            "boxes_by_class": {name: per_class[index] for index, name in enumerate(classes)},
             "not_taken": log.labels_not_taken.to_json(),
             "on_changed_slices": {
                 what: {kind: log.label_slices[kind, what] for kind in ("images", "boxes")}
@@ -94,11 +116,10 @@ def note_oddities(log: CTImportLog) -> None:
     absent = entries.keys() - {series.series_uid for series in scan.series}
     named = {series.study_uid for series in scan.series if series.patient_id}
     nameless = {series.study_uid for series in scan.series} - named
-    damaged = [one for one in scan.rejected if one.kind == "TruncatedFileError"]
     for odd, text in (
         (absent, f"of {len(entries)} entries under 'series' of the phase file name no CT series of the folder"),
         (nameless, f"study or studies have no PatientID: each counts as a patient of its own. {MIXES}"),
-        (damaged, "file(s) are too damaged to tell their series: a series may lack its first or last slices"),
+        (scan.lost, "file(s) do not tell their series (cut short, damaged, not readable): one may lack its end slices"),
     ):
         if odd:
             log.notes.append(f"{len(odd)} {text}")
@@ -140,7 +161,8 @@ def why_nothing_was_taken(log: CTImportLog) -> str:
     first = f"no study was taken from {len(log.scan.paths)} file(s), {log.scan.dicom_files} of them DICOM"
     advice = (
         "\nfiles are numbered in the order of their paths; "
-        "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in"
+        "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in, and "
+        "`python -m gluon_liver look FOLDER --out DIR` shows pictures of the series too"
     )
     return log.why_nothing_was_taken(first, log.scan.rejected) + (advice if log.quarantined else "")
 

@@ -33,12 +33,12 @@ def grid_words(records: Sequence[Mapping[str, Any]]) -> List[str]:
     """What was done to a phase of several studies, for the screen."""
     words = []
     for key, text in (
-        ("interpolated_slices", "slices interpolated (--regrid)"),
-        ("blended_slices", "slices blended with a neighbour (--regrid)"),
-        ("tilt_corrected_slices", "slices shifted to undo a tilt (--regrid)"),
-        ("left_out_slices", "lone slices left out (--regrid)"),
-        ("rounded_positions", "positions off the line by rounding"),
-        ("resampled_slices", "slices resampled onto the reference grid"),
+        ("interpolated_slices", "slice(s) interpolated (--regrid)"),
+        ("blended_slices", "slice(s) blended with a neighbour (--regrid)"),
+        ("tilt_corrected_slices", "slice(s) shifted to undo a tilt (--regrid)"),
+        ("left_out_slices", "lone slice(s) left out (--regrid)"),
+        ("rounded_positions", "position(s) off the line by rounding"),
+        ("resampled_slices", "slice(s) resampled onto the reference grid"),
         ("turned", "series turned or flipped in the plane"),
         ("made_square", "series with pixels made square"),
     ):

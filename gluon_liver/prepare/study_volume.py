@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, List, Optional
@@ -14,7 +14,8 @@ from gluon_liver.archive.damage import advice_on
 from gluon_liver.data.study import Study, StudyRecord, StudySource, new_volume
 from gluon_liver.errors import DicomError
 from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
-from gluon_liver.readers.dicom.volume import SeriesStack, open_series
+from gluon_liver.readers.dicom.volume import PutPlane, SeriesStack, open_series
+from gluon_liver.structures.shared_images import Digests, digest_of
 from gluon_liver.structures.slice_mapping import SliceHistory
 
 from .align import PlacedPhase, put_air, put_on_grid
@@ -25,10 +26,11 @@ PutSlice = Callable[[int, int, np.ndarray], None]  # phase, place, slice
 
 @dataclass(frozen=True)
 class LoadedStudy:
-    """A study with the series, by phase, that it was put together from."""
+    """A study with the series, by phase, that it was put together from, and digests of the slices of each."""
 
     study: Study
     stacks: Dict[str, SeriesStack]
+    digests: Dict[str, Digests]
 
 
 def load_study(
@@ -49,6 +51,8 @@ def load_study(
     stacks = _open_phases(choice, rules, left_out, regrid)
     if rules.reference not in stacks:
         return None
+    digests: Dict[str, Digests] = {phase: set() for phase in stacks}
+    stacks = {phase: _watched(stack, digests[phase]) for phase, stack in stacks.items()}
     grid = stacks[rules.reference].geometry
     shape = (len(rules.order), *grid.size)
     hu = np.empty(shape if folder is None else 0, dtype=np.int16)
@@ -72,9 +76,24 @@ def load_study(
     record: Dict[str, Any] = dict(case=case, patient=patient, phases=rules.order, reference_phase=rules.reference)
     record.update(present=present, geometry=grid, source=source)
     if folder is None:
-        return LoadedStudy(Study(hu=hu, **record), stacks)
+        return LoadedStudy(Study(hu=hu, **record), stacks, digests)
     StudyRecord(**record).save_record(folder)
-    return LoadedStudy(Study.load(folder, record=StudyRecord(**record)), stacks)
+    return LoadedStudy(Study.load(folder, record=StudyRecord(**record)), stacks, digests)
+
+
+def _watched(stack: SeriesStack, digests: Digests) -> SeriesStack:
+    """The same series, of which each slice that is decoded adds its digest to ``digests``."""
+
+    def decode(put: PutPlane) -> None:
+        def see(place: int, plane: np.ndarray) -> None:
+            digest = digest_of(plane)
+            if digest is not None:
+                digests.add(digest)
+            put(place, plane)
+
+        stack.decode(see)
+
+    return replace(stack, decode=decode)
 
 
 def _open_phases(

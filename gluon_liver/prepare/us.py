@@ -6,22 +6,26 @@ import hashlib
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from tqdm import tqdm
 
 from gluon_liver.data.coco import save_labels
 from gluon_liver.data.dataset import FORMAT
+from gluon_liver.data.faults import Faults
 from gluon_liver.data.splits import Splits, make_splits
 from gluon_liver.data.us_dataset import SPLIT_BY, USDataset
-from gluon_liver.data.us_labels import USLabel, load_source_labels, scenes_of
+from gluon_liver.data.us_labels import SourceLabel, USLabel, scenes_of
 from gluon_liver.errors import AnnotationError, InputError, SplitError
 from gluon_liver.files.digest import digest
 from gluon_liver.files.output_folder import check_output
+from gluon_liver.labels.source import AS_GIVEN, LabelOptions, label_paths
+from gluon_liver.labels.us import load_source_labels
 from gluon_liver.readers.dicom.series import Rejection
 from gluon_liver.readers.frames import read_frames
 from gluon_liver.structures.frame_source import Box, FrameSource
+from gluon_liver.structures.shared_images import Groups, digest_of
 
 from .folder import prepared_folder, write_records
 from .pseudonyms import salt_notes, salt_or_random, salted_hash
@@ -37,7 +41,8 @@ def import_us(
     source: PathLike,
     out: PathLike,
     *,
-    labels: PathLike,
+    labels: Union[PathLike, Sequence[PathLike]],
+    label_options: LabelOptions = AS_GIVEN,
     region: Optional[Box] = None,
     whole_frame: bool = False,
     split_by: str = "patient",
@@ -50,14 +55,14 @@ def import_us(
 ) -> Dict[str, Any]:
     """Store the labelled frames of the recordings in ``source`` in the new data folder ``out``; returns the report.
 
-    source: one recording, or a folder that is searched at every depth. labels: COCO JSON (see
-    :func:`load_source_labels`) that names recordings by their path below ``source``, with or without ending; other
-    recordings are not read. A folder of images is a recording of which they are the frames where the labels name
-    the folder, and each image is a recording of one frame where they name the image. region, whole_frame: for
-    recordings that do not tell where the picture lies. test_images: with split_by "image", how many images go to
-    "test", the others to "train"; fractions then do not count. A recording that cannot be read is quarantined with
-    its reason. Raises InputError, and writes nothing, where none is taken, where the label file does not fit, and
-    for wrong options.
+    source: one recording, or a folder that is searched at every depth. labels: COCO JSON, one file or several (see
+    :func:`load_source_labels`), read as label_options say; it names recordings by their path below ``source``, with
+    or without ending, and other recordings are not read. A folder of images is a recording of which they are the
+    frames where the labels name the folder, and each image is a recording of one frame where they name the image.
+    region, whole_frame: for recordings that do not tell where the picture lies. test_images: with split_by "image",
+    how many images go to "test", the others to "train"; fractions then do not count. A recording that cannot be read
+    is quarantined with its reason. Raises InputError, and writes nothing, where none is taken, where the label file
+    does not fit, and for wrong options.
     """
     source, out = Path(source), Path(out)
     if region is not None and whole_frame:
@@ -65,29 +70,46 @@ def import_us(
     _check_split(split_by, test_images)
     make_splits(["any"], fractions=fractions, seed=seed)
     salt = salt_or_random(salt)
-    source_labels = load_source_labels(str(labels))
+    source_labels = load_source_labels(labels, options=label_options)
     recordings = list_recordings(source)
     check_output(out, source, overwrite=overwrite)
-    matched = match_recordings(source_labels.images, recordings, str(labels))
+    path = ", ".join(label_paths(labels))
+    missing: List[SourceLabel] = []
+    matched = match_recordings(
+        source_labels.images, recordings, path, missing=missing if source_labels.allow_missing else None
+    )
     files = sum(not Path(path).is_dir() for path in recordings.values())
     log = USImportLog(files=files, classes=source_labels.classes)
-    log.notes += salt_notes(salt)
+    log.notes += salt_notes(salt) + source_labels.changes.lines()
+    for item in source_labels.left_out:
+        log.labels_not_taken.add(item.left_out, images=1, boxes=item.count)
+    for image in missing:
+        log.labels_not_taken.add("it names no recording of the input", images=1, boxes=len(image.boxes))
+    if not matched:
+        left_out = f", {len(source_labels.left_out)} can be neither trained on nor scored" * bool(
+            source_labels.left_out
+        )
+        raise AnnotationError(f"{path}: no image can be taken: {len(missing)} name no recording{left_out}")
     passed_over = not_named(recordings, matched)
     if passed_over:
         log.notes.append(f"{passed_over} file(s) are named by no label and were not read")
     read = partial(read_frames, region=region, whole_frame=whole_frame)
-    numbers = {name: number for number, name in enumerate(recordings, 1)}
+    numbers, faults = {name: number for number, name in enumerate(recordings, 1)}, Faults()
     with prepared_folder(out, source, overwrite=overwrite) as temporary:
         for video in tqdm(sorted(matched), desc="recordings", disable=None if progress else True):
             name = f"file {numbers[video]:04d} of {len(recordings):04d}"
             result = RecordingResult(name, recordings[video], matched[video])
-            if _import_recording(result, read, str(labels), log, temporary, salt):
-                result.phantom = result.phantom or source_labels.phantom
-                log.taken.append(result)
+            with faults.gathered():
+                if _import_recording(result, read, path, log, temporary, salt):
+                    result.phantom = result.phantom or source_labels.phantom
+                    log.taken.append(result)
+        faults.raise_any()
         if not log.taken:
             raise InputError(log.why_nothing_was_taken(f"no recording was taken of {log.files} file(s)"))
         log.taken.sort(key=lambda one: one.case)
-        report = _write_data(log, temporary, _split(log, split_by, fractions, test_images, seed), split_by)
+        together = log.note_twins(split_by)
+        splits = _split(log, split_by, fractions, test_images, seed, together)
+        report = _write_data(log, temporary, splits, split_by, together)
         write_private(log, temporary / "private", salt, source)
     return report
 
@@ -125,12 +147,14 @@ def _import_recording(
 def _store(source: FrameSource, result: RecordingResult, path: str, log: USImportLog, out: Path, salt: str) -> None:
     """Write the labelled frames of one recording and fill in its result."""
     x1, y1, x2, y2 = source.region
-    for image in result.images:
-        if (image.width, image.height) != (source.width, source.height):
-            raise AnnotationError(
-                f"{path}: image {image.image_id}: 'width' and 'height' are {image.width} and {image.height}, the "
-                f"frames of its recording ({result.name}) have {source.width} columns and {source.height} rows"
-            )
+    wrong = [one for one in result.images if (one.width, one.height) != (source.width, source.height)]
+    if wrong:
+        image, more = wrong[0], f" (and of {len(wrong) - 1} more images of it)" if len(wrong) > 1 else ""
+        raise AnnotationError(
+            f"{image.where}: 'width' and 'height'{more} are {image.width} and {image.height}, the "
+            f"frames of its recording ({result.name}) have {source.width} columns and {source.height} rows"
+        )
+    _leave_slivers_out(source.region, result, log)
     result.case, result.kind = salted_hash("case", salt, source.identity), source.kind
     twin = next((one.name for one in log.taken if one.case == result.case), None)
     if twin:
@@ -146,13 +170,27 @@ def _store(source: FrameSource, result: RecordingResult, path: str, log: USImpor
     result.height, result.width = y2 - y1, x2 - x1
     folder = out / "studies" / result.case
     folder.mkdir(parents=True)
-    _write_frames(source, result, path, folder / "frames.npy")
+    _write_frames(source, result, folder / "frames.npy")
     result.stored = digest(folder / "frames.npy")
     result.notes = list(source.notes)
     _place_labels(source.region, result, log)
 
 
-def _write_frames(source: FrameSource, result: RecordingResult, path: str, target: Path) -> None:
+def _leave_slivers_out(region: Box, result: RecordingResult, log: USImportLog) -> None:
+    """Drop images of which a box has less than a pixel in the picture: neither a lesion nor background."""
+    for image in list(result.images):
+        x1, y1, x2, y2 = region
+        edges = np.clip(image.boxes, [x1, y1, x1, y1], [x2, y2, x2, y2])
+        sides = (edges[:, 2:] - edges[:, :2]).min(axis=1)
+        if ((0 < sides) & (sides < MIN_SIDE)).any():
+            result.images.remove(image)
+            reason = "less than a pixel of a box is inside the picture"
+            log.labels_not_taken.add(reason, images=1, boxes=len(image.boxes))
+    if not result.images:
+        raise InputError("none of its labelled frames can be used: their boxes lie on the edge of the picture")
+
+
+def _write_frames(source: FrameSource, result: RecordingResult, target: Path) -> None:
     """Stream the wanted frames to an .npy file: a long recording need not fit into memory."""
     wanted = {image.frame for image in result.images}
     content_hash, seen = hashlib.sha256(), 0
@@ -161,6 +199,9 @@ def _write_frames(source: FrameSource, result: RecordingResult, path: str, targe
         np.lib.format.write_array_header_1_0(stream, header)
         for index, frame in enumerate(source):
             seen = index + 1
+            frame_digest = digest_of(frame)
+            if frame_digest is not None:
+                result.digests[index] = frame_digest
             if index in wanted:
                 content = np.ascontiguousarray(frame).tobytes()
                 content_hash.update(content)
@@ -171,7 +212,7 @@ def _write_frames(source: FrameSource, result: RecordingResult, path: str, targe
     if missing is not None:
         why = "".join(f"; {note}" for note in source.notes)
         raise AnnotationError(
-            f"{path}: image {missing.image_id}: key 'frame' is {missing.frame}; its recording ({result.name}) has "
+            f"{missing.where}: key 'frame' is {missing.frame}; its recording ({result.name}) has "
             f"{seen} frames, counted from 0{why}"
         )
     result.fingerprint = content_hash.hexdigest()
@@ -189,7 +230,7 @@ def _place_labels(region: Box, result: RecordingResult, log: USImportLog) -> Non
         result.labels.append(USLabel(first_id + row, result.case, image.frame, *size, boxes, labels, scene, row))
 
 
-def _write_data(log: USImportLog, temporary: Path, splits: Splits, split_by: str) -> Dict[str, Any]:
+def _write_data(log: USImportLog, temporary: Path, splits: Splits, split_by: str, together: Groups) -> Dict[str, Any]:
     """Everything of the data folder beside studies/ and private/."""
     save_labels(log.labels, log.classes, temporary / "labels.json")
     report = build_report(log, splits, split_by)
@@ -199,6 +240,7 @@ def _write_data(log: USImportLog, temporary: Path, splits: Splits, split_by: str
         "classes": list(log.classes),
         "split_by": split_by,
         "phantom": any(one.phantom for one in log.taken),
+        "same_examination": together,
         "studies": [fields_of(one, "case patient frames height width fingerprint") for one in log.taken],
         "pixels": {one.case: one.stored for one in log.taken},
     }
@@ -213,13 +255,20 @@ def _check_split(by: str, test_images: Optional[int]) -> None:
         raise InputError("--test-images takes a number of 1 or more and needs --split-by image")
 
 
-def _split(log: USImportLog, by: str, fractions: Sequence[float], test_images: Optional[int], seed: int) -> Splits:
+def _split(
+    log: USImportLog,
+    by: str,
+    fractions: Sequence[float],
+    test_images: Optional[int],
+    seed: int,
+    together: Groups,
+) -> Splits:
     units = {
         "image": [label.name for label in log.labels],
         "scene": [scene.name for scene in scenes_of(log.labels)],
         "patient": [one.patient for one in log.taken],
     }[by]
-    count = len(set(units))
+    count = len(set(units)) - sum(len(group) - 1 for group in together)
     if test_images is not None:
         if test_images >= count:
             raise SplitError(f"--test-images {test_images} leaves none of the {count} images for training")
@@ -228,5 +277,8 @@ def _split(log: USImportLog, by: str, fractions: Sequence[float], test_images: O
     if count < parts:
         finer = {"patient": "scene", "scene": "image"}.get(by)
         advice = f"split by {finer} (--split-by {finer}; the report says what that means), or " if finer else ""
-        raise SplitError(f"there are {count} {by}(s) for {parts} splits: {advice}set the fractions of the others to 0")
-    return make_splits(units, fractions=fractions, seed=seed)
+        one = f", {len(set(units))} of which some share a recording," if together else ""
+        raise SplitError(
+            f"there are {count} {by}(s){one} for {parts} splits: {advice}set the fractions of the others to 0"
+        )
+    return make_splits(units, fractions=fractions, seed=seed, together=together)

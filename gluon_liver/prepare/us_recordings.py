@@ -6,13 +6,16 @@ import difflib
 import os
 from collections import defaultdict
 from pathlib import Path
-from typing import Dict, Iterable, List, Mapping, Sequence
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence
 
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
+from gluon_liver.data.faults import SHOWN, Faults
 from gluon_liver.data.us_labels import SourceLabel
-from gluon_liver.errors import AnnotationError, InputError
+from gluon_liver.errors import InputError
+from gluon_liver.labels.file_names import match_names, path_parts
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS
-
-from .file_names import match_names, path_parts
 
 
 def list_recordings(source: Path) -> Dict[str, str]:
@@ -56,44 +59,79 @@ def is_image(name: str) -> bool:
 
 
 def match_recordings(
-    images: Sequence[SourceLabel], recordings: Mapping[str, str], path: str
+    images: Sequence[SourceLabel],
+    recordings: Mapping[str, str],
+    path: str,
+    *,
+    missing: Optional[List[SourceLabel]] = None,
 ) -> Dict[str, List[SourceLabel]]:
     """Recording -> its images by frame.
 
     Names are matched as those of label tools are, see :func:`match_names`; a name that is there to the letter means
     itself. Raises AnnotationError where 'video' names no recording or more than one, and where an image is labelled by
-    itself and as a frame of its folder.
+    itself and as a frame of its folder. With ``missing`` images of no recording are added to it instead.
     """
     names = list(recordings)
-    videos = list(dict.fromkeys(image.video for image in images))
-    places = dict(zip(videos, match_names(videos, names).candidates))
+    found = _candidates(images, recordings)
+    faults = Faults()
     matched: Dict[str, Dict[int, SourceLabel]] = defaultdict(dict)
-    for image in images:
-        wanted = image.video
-        candidates = [wanted] if wanted in recordings else [names[place] for place in places[wanted]]
-        if len(candidates) != 1:
-            raise AnnotationError(f"{path}: image {image.image_id}: {_no_match(wanted, candidates, names)}")
-        frames = matched[candidates[0]]
-        if image.frame in frames:
-            other = frames[image.frame].image_id
-            raise AnnotationError(f"{path}: image {image.image_id} is the same frame as image {other}")
-        frames[image.frame] = image
+    for image, candidates in zip(images, found):
+        where = image.where or f"{path}: image {image.image_id}"
+        if not candidates and missing is not None:
+            missing.append(image)
+        elif len(candidates) != 1:
+            near = [] if len(faults.messages) >= SHOWN else names
+            faults.add(f"{where}: {_no_match(image.video, candidates, len(names), near)}")
+        elif image.still and not _is_one_frame(recordings[candidates[0]]):
+            faults.add(f"{where}: frame is missing, and its recording is not a single image")
+        elif matched[candidates[0]].setdefault(image.frame, image) is not image:
+            faults.add(f"{where} is the same frame as image {matched[candidates[0]][image.frame].image_id}")
     folders = {recordings[name]: name for name in matched}
     for name in filter(is_image, matched):
         folder = folders.get(str(Path(recordings[name]).parent))
         if folder is not None:
             one, other = (next(iter(matched[which].values())).image_id for which in (name, folder))
-            raise AnnotationError(
+            faults.add(
                 f"{path}: image {one} names a picture by itself and image {other} its folder as a recording; label it "
                 "in one way"
             )
+    lost = sum(not candidates for candidates in found)
+    there = f"where the input is a part of what was labelled, --allow-missing goes on without {lost} image(s)"
+    faults.raise_any(there if lost and missing is None else "")
     return {name: [frames[index] for index in sorted(frames)] for name, frames in matched.items()}
 
 
-def _no_match(wanted: str, candidates: Sequence[str], names: Sequence[str]) -> str:
+def _candidates(images: Sequence[SourceLabel], recordings: Mapping[str, str]) -> List[List[str]]:
+    """The recordings that each image may mean; names of one label file were written by one tool."""
+    groups: Dict[str, List[int]] = defaultdict(list)
+    for place, image in enumerate(images):
+        groups[image.where.rpartition(": image ")[0]].append(place)
+    names, paths = list(recordings), list(recordings.values())
+    result: List[List[str]] = [[] for _ in images]
+    for places in groups.values():
+        videos = list(dict.fromkeys(images[place].video for place in places))
+        found = dict(zip(videos, match_names(videos, paths).candidates))
+        for place in places:
+            video = images[place].video
+            result[place] = [video] if video in recordings else [names[one] for one in found[video]]
+    return result
+
+
+def _is_one_frame(path: str) -> bool:
+    """Whether a file is a single image: by its ending, or as its DICOM header says."""
+    if Path(path).is_dir() or is_image(path):
+        return not Path(path).is_dir()
+    try:
+        header = dcmread(path, stop_before_pixels=True, specific_tags=["NumberOfFrames"])
+        return int(header.get("NumberOfFrames") or 1) == 1
+    except (OSError, ValueError, InvalidDicomError):
+        return False
+
+
+def _no_match(wanted: str, candidates: Sequence[str], count: int, names: Sequence[str]) -> str:
     if candidates:
         return (
-            f"key 'video' names {len(candidates)} recordings of the {len(names)} given: give the path below the "
+            f"key 'video' names {len(candidates)} recordings of the {count} given: give the path below the "
             "imported folder with its ending"
         )
     # names may hold those of patients: one is quoted only where it is almost what the label file says
@@ -101,6 +139,6 @@ def _no_match(wanted: str, candidates: Sequence[str], names: Sequence[str]) -> s
     near = difflib.get_close_matches("/".join(path_parts(wanted)), forms, n=1)
     nearest = f" (it is {wanted!r}, the nearest is {forms[near[0]]!r})" if near else ""
     return (
-        f"key 'video' names no recording of the {len(names)} given{nearest}; it must be the path below the imported "
+        f"key 'video' names no recording of the {count} given{nearest}; it must be the path below the imported "
         "folder, with or without its ending"
     )

@@ -6,10 +6,11 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 from gluon_liver.data.splits import Splits
 from gluon_liver.data.us_labels import SourceLabel, USLabel, previous_frame, scenes_of
+from gluon_liver.structures.shared_images import Groups, Twins, find_twins, joined, twin_notes
 
 from .report import (
     MIXES,
@@ -35,7 +36,7 @@ LEAKS = {
 @dataclass
 class RecordingResult:
     """What became of one recording. images: its labels as given, by frame. scene_names: number in the output -> name in
-    the label file (private).
+    the label file (private). digests: frame -> that of its picture.
     """
 
     name: str
@@ -49,6 +50,7 @@ class RecordingResult:
     width: int = 0
     fingerprint: str = ""
     stored: Dict[str, Any] = field(default_factory=dict)
+    digests: Dict[int, bytes] = field(default_factory=dict)
     phantom: bool = False
     named_patient: bool = False
     scene_names: List[str] = field(default_factory=list)
@@ -73,6 +75,29 @@ class USImportLog(ImportLog):
     taken: List[RecordingResult] = field(default_factory=list)
     clipped: int = 0
     outside: int = 0
+    twins: List[Twins] = field(default_factory=list)
+
+    def note_twins(self, split_by: str) -> Groups:
+        """Note recordings that share frames; groups of patients or scenes for one split, none of images."""
+        images = {one.case: set(one.digests.values()) for one in self.taken}
+        self.twins = find_twins(images, {one.case: one.fingerprint for one in self.taken})
+        patient_of = {one.case: one.patient for one in self.taken}
+        self.notes += twin_notes(self.twins, patient_of, "frames", split_by)
+        pairs = [pair.cases for pair in self.twins]
+        if split_by == "patient":
+            return joined((patient_of[one], patient_of[other]) for one, other in pairs)
+        return joined(self._scenes_alike(pairs)) if split_by == "scene" else []
+
+    def _scenes_alike(self, pairs: Iterable[Tuple[str, str]]) -> Iterator[Tuple[str, str]]:
+        """Scenes of two recordings that show the same frame."""
+        digests = {one.case: one.digests for one in self.taken}
+        scenes: Dict[str, Dict[bytes, str]] = {case: {} for case in digests}
+        for scene in scenes_of(self.labels):
+            for frame in scene.frames:
+                if frame in digests[scene.case]:
+                    scenes[scene.case][digests[scene.case][frame]] = scene.name
+        for one, other in pairs:
+            yield from ((scenes[one][same], scenes[other][same]) for same in scenes[one].keys() & scenes[other].keys())
 
     @property
     def labels(self) -> List[USLabel]:
@@ -88,6 +113,7 @@ def build_report(log: USImportLog, splits: Splits, split_by: str) -> Dict[str, A
         "format": 1,
         "files": {"found": log.files},
         "taken": [fields_of(one, "case patient kind region frames scenes height width notes") for one in log.taken],
+        "same_examination": [fields_of(one, "cases images") for one in log.twins],
         "quarantined": [vars(one) for one in log.quarantined],
         "labels": {
             **counts,

@@ -54,12 +54,16 @@ class SeriesEntry:
 
 @dataclass
 class StudyEntry:
-    """One study: its number in the listing, date and description."""
+    """One study: its number in the listing, date and description.
+
+    offset: from the patient's first study of the day, "" for that one.
+    """
 
     number: int
     uid: str
     date: str
     description: str
+    offset: str
     series: List[SeriesEntry]
 
 

@@ -134,7 +134,7 @@ def load_checkpoint(path: Path, detector: RegionDetector) -> Dict[str, Any]:
     manifest = _manifest(path, PARAMETERS)
     if manifest["classes"] != list(detector.classes):
         raise RunError(f"{path} has the classes {manifest['classes']}, not {list(detector.classes)}")
-    saved = _load_arrays(path / PARAMETERS)
+    saved = read_parameters(path)[1]
     parameters = detector.collect_learned()
     odd = sorted(set(saved) ^ set(parameters))
     if odd:
@@ -149,6 +149,11 @@ def load_checkpoint(path: Path, detector: RegionDetector) -> Dict[str, Any]:
     for name, parameter in parameters.items():
         parameter.set_data(saved[name])
     return manifest
+
+
+def read_parameters(path: Path) -> Tuple[Dict[str, Any], Dict[str, mx.nd.NDArray]]:
+    """The manifest of a checkpoint, and its parameters by structural name. Raises as :func:`load_checkpoint`."""
+    return _manifest(path, PARAMETERS), _load_arrays(path / PARAMETERS)
 
 
 def load_state(path: Path) -> TrainingState:

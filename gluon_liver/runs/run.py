@@ -131,6 +131,16 @@ class Run:
         starts = [record for record in read_log(self.folder / "log.jsonl") if record["event"] == "start"]
         return list(dict.fromkeys(note for record in starts for note in record.get("notes", [])))
 
+    def trained_before(self) -> List[Dict[str, Any]]:
+        """What the weights were trained on that the run began with, where they are of another run.
+
+        Each is as the keys of :meth:`Dataset.training_record` that begin with ``training_``. Raises :class:`RunError`
+        for a damaged pretrained.json.
+        """
+        path = self.folder / "pretrained.json"
+        record = read_json(path, error=RunError) if path.exists() else {}
+        return list(record.get("trained_on", [])) if isinstance(record, dict) else []
+
     def imported(self) -> bool:
         """Whether the run began with another program's weights."""
         return any(record["event"] == IMPORTED for record in read_log(self.folder / "log.jsonl"))

@@ -6,7 +6,7 @@ import unicodedata
 from typing import Optional, Sequence
 
 # what tables and results.json say of all classes together, or of an image with several
-RESERVED = ("all", "mean", "mixed")
+RESERVED = ("all", "any", "mean", "mixed")
 _CONTROL = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories that break a line, or cannot be written at all
 
 

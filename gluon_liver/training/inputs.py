@@ -33,11 +33,16 @@ class TrainingInputs:
         self.config = config
         self._dataset = dataset
         self.labels = training_labels(config, dataset)
-        self.notes = training_notes(self.labels, dataset.classes)
-        for note in self.notes:
-            warnings.warn(note, stacklevel=2)
+        self.notes: List[str] = []
+        self.note(training_notes(self.labels, dataset.classes))
         cases = sorted({label.case for label in self.labels})
         self._load_labelled = make_loader(config, dataset, cases=cases, progress=progress)
+
+    def note(self, notes: Sequence[str]) -> None:
+        """Warn of what a reader of the run's results must know, and keep it."""
+        self.notes += notes
+        for note in notes:
+            warnings.warn(note, stacklevel=3)
 
     @property
     def steps_per_epoch(self) -> int:

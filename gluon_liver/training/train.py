@@ -12,7 +12,7 @@ import mxnet as mx
 from gluon_liver.cluster import heartbeat
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
-from gluon_liver.errors import InputError, TrainingError
+from gluon_liver.errors import DatasetError, InputError, TrainingError
 from gluon_liver.files.atomic import sync, write_json
 from gluon_liver.files.lock import run_lock
 from gluon_liver.runs.checkpoint import load_checkpoint
@@ -44,7 +44,8 @@ def train(
     """Train on the dataset's training patients and leave a run folder; in a worker that does not lead return None.
 
     steps: stop after this many steps instead of after the configured epochs.
-    pretrained: weights to start backbone and Block4 from; what was done with them goes to pretrained.json.
+    pretrained: weights to start backbone and Block4 from, or a run to start everything from that fits; what was done
+        with them goes to pretrained.json.
     flow: parameters of LiteFlowNet for the model us-flow, as convert-flow or train-flow leave them.
     resume: "auto" to go on from the newest intact checkpoint of ``out``, or to start where there is none; or a
         checkpoint of ``out``. Pretrained weights and flow are then not read again.
@@ -72,6 +73,7 @@ def train(
             point = find_resume_point(out, resume, config, dataset, changed_data=changed_data)
         trainer = _make_trainer(dataset, inputs, worker, contexts, point)
         records = _start_weights(trainer, pretrained, flow, progress=progress) if point is None else {}
+        inputs.note(_seen_before(dataset, records))
         loop = TrainingLoop(trainer, inputs, best=_best_epoch(trainer, dataset), steps=steps, progress=progress)
         if not worker.leads:
             loop.run(out, point=point)
@@ -88,9 +90,10 @@ def train(
 
 
 def _check_files(pretrained: Optional[Pretrained], flow: Optional[Path]) -> None:
-    for path in (pretrained.path if pretrained else None, flow):
-        if path is not None and not path.is_file():
-            raise InputError(f"{path}: no such file of weights")
+    if pretrained and not pretrained.path.exists():
+        raise InputError(f"{pretrained.path}: no such file of weights, and no run")
+    if flow is not None and not flow.is_file():
+        raise InputError(f"{flow}: no such file of weights")
 
 
 def _join_workers(config: Config) -> Tuple[List[mx.Context], Worker]:
@@ -163,6 +166,18 @@ def _new_run(loop: TrainingLoop, run: Run, records: Dict[str, Any]) -> Run:
             run.discard()
         raise
     return run
+
+
+def _seen_before(dataset: Dataset, records: Dict[str, Any]) -> List[str]:
+    """A note for each split with patients on whom the weights were trained that the run begins with."""
+    notes = []
+    for split in ("val", "test"):
+        try:
+            for record in records.get("pretrained.json", {}).get("trained_on", []):
+                dataset.refuse_trained(record, split)
+        except DatasetError:
+            notes.append(f"the weights that training begins with were trained on some of the {split} split")
+    return notes
 
 
 def _start_weights(

@@ -17,11 +17,12 @@ from gluon_liver.flow.released_weights import load_flow
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.readers.weights.formats import read_weights
 
+from .own_run import transfer_run
 from .resnet import TransferReport, transfer
 
 
 class Pretrained(NamedTuple):
-    """A file of ResNet weights (see :func:`gluon_liver.readers.weights.formats.read_weights`).
+    """A file of ResNet weights (see :func:`gluon_liver.readers.weights.formats.read_weights`), or a run folder.
 
     ``input_hu``: what the source net takes as 0 and as 1, in HU, for nets trained on CT; None for one that takes what
     ours takes (grey or RGB normalised by ImageNet's mean and deviation).
@@ -36,11 +37,16 @@ def load_pretrained(
 ) -> Tuple[TransferReport, Dict[str, Any]]:
     """Set the detector's backbone and Block4; returns the report and what a run records of it.
 
-    A detector with ``network.width`` below 1 takes the first channels of each layer.
+    A detector with ``network.width`` below 1 takes the first channels of each layer. Of a run everything is taken that
+    fits, see :func:`transfer_run`.
 
     Raises :class:`InputError` that names file, key and shapes when the weights are another architecture's, and
     :class:`ConfigError` when BatchNorm is frozen on statistics that cropped channels do not have.
     """
+    if pretrained.path.is_dir():
+        if pretrained.input_hu:
+            raise ConfigError("--pretrained-hu says what the net of a file takes; a run takes what ours takes")
+        return transfer_run(detector, config, pretrained.path)
     narrow = config.network.width < 1
     if narrow and config.network.batch_norm == "frozen":
         raise ConfigError(

@@ -59,8 +59,8 @@ def test_a_wrong_description(folder, values, found):
 
 
 def test_dataset_json_is_read_once(folder, monkeypatch):
-    read, read_text = [], Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda path, **options: read.append(path.name) or read_text(path, **options))
+    read, read_bytes = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or read_bytes(path))
     assert isinstance(open_dataset(folder), CTDataset)
     assert read.count("dataset.json") == 1
 

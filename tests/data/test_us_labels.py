@@ -13,11 +13,11 @@ from gluon_liver.data.us_labels import (
     Scene,
     USLabel,
     load_labels,
-    load_source_labels,
     previous_frame,
     scenes_of,
 )
 from gluon_liver.errors import AnnotationError, DatasetError
+from gluon_liver.labels.us import load_source_labels
 from tests.readers.us_writer import write_labels
 
 

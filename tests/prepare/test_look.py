@@ -23,7 +23,7 @@ from gluon_liver.prepare.look.glance import glance_at
 from gluon_liver.prepare.look.listing import list_series
 from gluon_liver.prepare.look.organs import find_organs, looks_like
 from gluon_liver.prepare.look.output import screen_lines, write_listing, write_phase_template
-from tests.readers.ct_writer import ct_dataset, cut, enhanced_dataset, uid, write, write_series
+from tests.readers.ct_writer import ct_dataset, cut, enhanced_dataset, item, uid, write, write_series
 
 PHANTOM = CTPhantomConfig(matrix=192, slices=(20, 20), spacing_mm=(5.0,), subslices=1)
 HOSTILE = "ART <script>alert(1)</script> '\n# x: {"
@@ -108,6 +108,24 @@ def test_times_contrast_and_order(tmp_path):
     assert second.offset == "+36 s, 36 s after the injection" and second.contrast == "Agent 300, IV, from 101200"
     assert (third.time, third.offset) == ("2020-01-02 10:16:00 (content time)", "+4 min 00 s by content time")
     assert (third.number, third.contrast, third.extent) == ("9", "", "6 mm (z 0 to 6)")
+
+
+def test_phases_in_studies_and_frames_of_their_own(tmp_path):
+    for study, clock in ((1, "101500"), (2, "101200")):
+        write_series(tmp_path, study=study, series=study, AcquisitionTime=clock, StudyDate="20200102")
+    zs, stamps = (0, 2, 4) * 2, ["20200102110000"] * 3 + ["20200102110130"] * 3
+    frames = enhanced_dataset(np.zeros((6, 16, 16), np.int16), zs=zs, intercepts=[7] * 6, study=3, series=3)
+    for group, stamp, number in zip(frames.PerFrameFunctionalGroupsSequence, stamps, (1, 1, 1, 2, 2, 2)):
+        group.FrameContentSequence = [item(FrameAcquisitionDateTime=stamp, FrameAcquisitionNumber=number)]
+    write(frames, tmp_path / "e.dcm")
+    ((second, first, both),) = [patient.studies for patient in list_series(tmp_path).patients]
+    assert [one.uid for one in (second, first, both)] == [uid(2), uid(1), uid(3)]
+    assert [one.offset for one in (second, first, both)] == [
+        "",
+        "3 min 00 s after study 1",
+        "48 min 00 s after study 1",
+    ]
+    assert [one.offset for one in both.series] == ["+0 s", "+90 s"]
 
 
 def test_a_page_of_hostile_words(tmp_path):

@@ -22,7 +22,7 @@ def test_names_in_any_language(names):
         (("a\u2028b",), "one line"),
         (("a\ud800",), "one line"),
         (("Mean",), "rename 'Mean'"),
-        (("cyst", "mixed"), "other names than all, mean, mixed"),
+        (("cyst", "mixed"), "other names than all, any, mean, mixed"),
         (("Cyst", "hcc", "cyst"), "'cyst' is there twice"),
         (("u\u0308ber", "\u00fcber"), "twice"),
         (("liver  cyst", "liver cyst"), "twice"),

@@ -7,7 +7,7 @@ import os
 import statistics
 from datetime import datetime
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -27,8 +27,16 @@ def printable(text: str) -> str:
 
 
 def header_of(series: SeriesFiles) -> SeriesHeader:
+    """What the headers of the first, middle and last slice say."""
     slices = sorted(series.slices, key=lambda header: header.position[2])
-    return read_series_header([header.path for header in spread(slices)])
+    times = [header.timing.acquisition_time for header in slices]
+    acquired_at = min((time for time in times if time is not None), default=None)
+    return read_series_header([header.path for header in spread(slices)], acquired_at)
+
+
+def start_of(headers: Iterable[SeriesHeader]) -> Optional[datetime]:
+    """When the first of several series was taken, None where none of them says."""
+    return min((header.moment.when for header in headers if header.moment), default=None)
 
 
 def entries_of(
@@ -39,8 +47,7 @@ def entries_of(
     source: Path,
 ) -> List[SeriesEntry]:
     """The series of one study in the order in which they were taken."""
-    known = [headers[one.name].moment for one in series]
-    start = min((moment.when for moment in known if moment), default=None)
+    start = start_of(headers[one.name] for one in series)
     late = datetime.max
 
     def order(one: SeriesFiles) -> Tuple[datetime, int, int, str]:
@@ -103,14 +110,15 @@ def _time(header: SeriesHeader) -> str:
 def _offset(header: SeriesHeader, start: Optional[datetime]) -> str:
     if header.moment is None or start is None:
         return ""
-    text = "+" + _duration((header.moment.when - start).total_seconds())
+    text = "+" + duration((header.moment.when - start).total_seconds())
     text += f" by {header.moment.clock}" * bool(header.moment.clock)
     if header.after_injection is not None:
-        text += f", {_duration(header.after_injection)} after the injection"
+        text += f", {duration(header.after_injection)} after the injection"
     return text
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds in words: "35 s", "4 min 25 s", "3 h 05 min"."""
     whole = round(seconds)
     if whole < 120:
         return f"{whole} s"

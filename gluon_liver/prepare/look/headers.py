@@ -11,6 +11,7 @@ import pydicom
 
 from gluon_liver.readers.dicom.pixels import PARSE_ERRORS
 from gluon_liver.readers.dicom.quiet import quiet_pydicom
+from gluon_liver.readers.dicom.timing import DAY
 
 # keyword of the date, of the time, and what the clock is called; the first that a header has counts
 CLOCKS = (
@@ -62,15 +63,17 @@ class SeriesHeader(NamedTuple):
     after_injection: Optional[float] = None
 
 
-def read_series_header(paths: Sequence[Path]) -> SeriesHeader:
-    """From some files of a series, first to last along the body; a file that cannot be read says nothing."""
+def read_series_header(paths: Sequence[Path], acquired_at: Optional[float] = None) -> SeriesHeader:
+    """From some files of a series, first to last along the body; a file that cannot be read says nothing.
+
+    acquired_at: the earliest of :attr:`Timing.acquisition_time`, which frames of one file may have of their own.
+    """
     values = [value for value in map(_read, dict.fromkeys(paths)) if value]
     if not values:
         return SeriesHeader()
-    moments = sorted(moment for moment in map(_moment, values) if moment)
-    acquired = moments[0] if moments else None
-    middle = values[len(values) // 2]
     dates = [date for date in (_date(value.get(key, "")) for value in values for key, _, _ in CLOCKS[::-1]) if date]
+    acquired = _acquired(acquired_at, dates) or min(filter(None, map(_moment, values)), default=None)
+    middle = values[len(values) // 2]
     return SeriesHeader(
         number=middle.get("SeriesNumber", ""),
         description=middle.get("SeriesDescription", ""),
@@ -129,6 +132,14 @@ def _moment(values: Dict[str, str]) -> Optional[Moment]:
         if moment:
             return Moment(moment, clock)
     return None
+
+
+def _acquired(seconds: Optional[float], dates: Sequence[datetime]) -> Optional[Moment]:
+    """The moment of a timing, which may lack its date."""
+    if seconds is None or (seconds < DAY and not dates):
+        return None
+    day = datetime.fromordinal(int(seconds // DAY)) if seconds >= DAY else dates[-1]
+    return Moment(day + timedelta(seconds=seconds % DAY), "")
 
 
 def _after_injection(values: Dict[str, str], acquired: Optional[Moment]) -> Optional[float]:

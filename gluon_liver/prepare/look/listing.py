@@ -6,6 +6,7 @@ import os
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
@@ -17,7 +18,7 @@ from gluon_liver.prepare.phases import PhaseRules, load_phase_rules
 from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
 from gluon_liver.report.series_page import LeftOut, PatientEntry, SeriesEntry, StudyEntry
 
-from .entries import entries_of, header_of, printable
+from .entries import duration, entries_of, header_of, printable, start_of
 from .glance import glance_at
 from .headers import read_series_header
 
@@ -62,21 +63,24 @@ def list_series(
     by_patient: Dict[str, Dict[str, List[SeriesFiles]]] = defaultdict(lambda: defaultdict(list))
     for one in scan.series:
         by_patient[one.patient_id or f"\0{one.study_uid}"][one.study_uid].append(one)
-    studies = 0
     bar = tqdm(total=len(scan.series), desc="series", unit="series", disable=None if progress else True)
     for number, (key, by_study) in enumerate(sorted(by_patient.items()), 1):
         everything = [one for series in by_study.values() for one in series]
         glances = glance_at(everything)
+        headers = {one.name: header_of(one) for one in everything}
         bar.update(len(everything))
         patient = PatientEntry(number, "" if key.startswith("\0") else printable(key), [])
-        headers = {one.name: header_of(one) for one in everything}
-        for uid, series in sorted(by_study.items(), key=lambda item: (headers[item[1][0].name].date, item[0])):
-            studies += 1
+        starts = {uid: start_of(headers[one.name] for one in series) for uid, series in by_study.items()}
+        first_of_day: Dict[date, Tuple[datetime, int]] = {}
+        for uid in sorted(by_study, key=lambda uid: (starts[uid] or datetime.max, uid)):
+            series, start, count = by_study[uid], starts[uid], len(listing.studies) + len(patient.studies) + 1
+            about, offset = headers[series[0].name], ""
+            if start is not None:
+                first, which = first_of_day.setdefault(start.date(), (start, count))
+                offset = f"{duration((start - first).total_seconds())} after study {which}" * (which != count)
             entries = entries_of(series, headers, glances, verdicts, listing.source)
-            about = headers[series[0].name]
-            patient.studies.append(
-                StudyEntry(studies, printable(uid), about.date, printable(about.study_description), entries)
-            )
+            words = printable(about.study_description)
+            patient.studies.append(StudyEntry(count, printable(uid), about.date, words, offset, entries))
         listing.patients.append(patient)
     bar.close()
     listing.left_out = _left_out(scan, listing.source)

@@ -89,7 +89,8 @@ def screen_lines(listing: Listing, *, descriptions: bool = False) -> List[str]:
         lines.append(f"patient {patient.number}" + f": {patient.patient_id or '-'}" * descriptions)
         for study in patient.studies:
             about = ", ".join(filter(None, (study.date, study.description)))
-            lines.append(f"  study {study.number}" + f": {about}" * (descriptions and bool(about)))
+            named = f": {about}" * (descriptions and bool(about))
+            lines.append(f"  study {study.number}" + f", {study.offset}" * bool(study.offset) + named)
             for one in study.series:
                 lines += _screen_entry(one, descriptions)
     left_out: Counter[str] = Counter()
@@ -116,7 +117,7 @@ def _phase_file(listing: Listing) -> str:
     remarks: Dict[str, List[str]] = {}
     for patient in listing.patients:
         for study in patient.studies:
-            about = ", ".join(filter(None, (study.date, study.description)))
+            about = ", ".join(filter(None, (study.date, study.offset, study.description)))
             heading = [f"Patient {patient.number} {patient.patient_id!r}, study {study.number} ({about}) {study.uid}"]
             for one in study.series:
                 remarks[one.name] = heading + _remarks(one)

@@ -93,6 +93,7 @@ class Scan:
     root: the folder. paths: file number - 1 -> path, for the private listing only.
     unused: SOPInstanceUID -> why images of this folder belong to no series (dropped, damaged, doubled).
     notes: what a reader of an import's report should know of the folder.
+    lost: numbers of DICOM files, or files that may be, of which nothing tells the series.
     """
 
     series: List[SeriesFiles]
@@ -102,6 +103,7 @@ class Scan:
     unused: Dict[str, str] = field(default_factory=dict)
     dicom_files: int = 0
     notes: List[str] = field(default_factory=list)
+    lost: List[int] = field(default_factory=list)
 
 
 def slice_uid(header: SliceHeader) -> str:

@@ -26,8 +26,9 @@ GAP_FACTOR = 1.5
 MAX_MISSING = 2  # slices of a gap that --regrid interpolates
 MIN_SLICES_BESIDE_STRAY = 3
 NEAR = 0.25  # of the spacing: a slice this near to a place of the grid is the one that is shown there
-# Positions that were rounded to 0.1 mm or finer lie this much of the last written digit off a line, or less.
-ROUNDING, COARSEST_DIGIT_MM = 0.6, 0.1
+# Positions that were rounded to 0.1 mm or finer lie this much of the last written digit off the line fitted to them, or
+# less: half of it off the true line.
+ROUNDING, COARSEST_DIGIT_MM = 0.7, 0.1
 MAX_DRIFT_PIXELS = 0.5
 MAX_SHIFT = 0.5  # of the image's side: a slice that is shifted further shows hardly anything
 MAX_LISTED = 8

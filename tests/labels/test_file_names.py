@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gluon_liver.prepare.file_names import match_names, path_parts, stem
+from gluon_liver.labels.file_names import match_names, path_parts, stem
 
 FILES = [f"/in/p{p}/arterial/{i:03d}.dcm" for p in (1, 2) for i in range(3)]
 HASH = "fc4622004ff72e58b546635774372fe2"

@@ -1,0 +1,46 @@
+"""Paths of the command line that MXNet would be asked to open."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any, Iterator, Tuple
+
+from gluon_liver.errors import InputError
+
+# what is read by Python alone: studies, recordings and labels keep the names that a scanner or an archive gave them
+ANY_NAME = ("folder", "source", "study", "labels", "phases", "video", "detections")
+
+
+def check_paths(args: argparse.Namespace) -> None:
+    """Raise :class:`InputError` for a path whose bytes are not the UTF-8 of its text.
+
+    MXNet opens and writes files by names in UTF-8: what another program or an old archive named otherwise it does not
+    find, or it makes a second file beside it, and both after hours of work.
+    """
+    for name, path in _paths(args):
+        try:
+            utf8 = path.encode("utf-8") == os.fsencode(path)
+        except UnicodeEncodeError:  # bytes that are none, as Python hands them on
+            utf8 = False
+        if not utf8:
+            shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+            remedy = "rename what is not ASCII in it, or give a link of another name"
+            raise InputError(f"{name} {shown}: the path is not UTF-8, and MXNet opens no other; {remedy}")
+
+
+def _paths(args: argparse.Namespace) -> Iterator[Tuple[str, str]]:
+    """The option or argument and text of each path that is written, or read by MXNet."""
+    for name, value in vars(args).items():
+        if name in ANY_NAME:
+            continue
+        option = "--" + name.replace("_", "-")
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(one, Path) or (isinstance(one, str) and _undecoded(one)):
+                yield option, str(one)
+
+
+def _undecoded(text: Any) -> bool:
+    """Whether text of the command line holds bytes that could not be decoded."""
+    return any("\udc80" <= letter <= "\udcff" for letter in text)

@@ -1,0 +1,84 @@
+"""Label files of CT slices, read by themselves.
+
+Their images name a slice by `sop_instance_uid`, by `study` (StudyInstanceUID), `phase` and `slice` (0-based in that
+phase's own series, z rising to the head), or by the `file_name` that a label tool wrote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
+
+from gluon_liver.data.coco import CocoImage, value_of
+from gluon_liver.data.ct_labels import CLASSES
+from gluon_liver.errors import AnnotationError
+
+from .changes import Changes
+from .source import AS_GIVEN, LabelOptions, PathLike, label_paths, read_labels
+
+COLUMNS = ("sop_instance_uid", "path", "study", "phase", "slice")
+_BY_PHASE: Dict[str, type] = dict(study=str, phase=str, slice=int)
+_OTHER_NAMES = {"sopinstanceuid": "sop_instance_uid", "sopuid": "sop_instance_uid", "studyinstanceuid": "study"}
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """The labels of a file or several, by the images they list.
+
+    exhaustive: slices of a named study's reference phase that are not listed are background. classes: of the data.
+    """
+
+    entries: Tuple[CocoImage, ...] = ()
+    exhaustive: bool = False
+    classes: Tuple[str, ...] = CLASSES
+    allow_missing: bool = False
+    changes: Changes = field(default_factory=Changes)
+
+
+def load_label_file(
+    paths: Union[PathLike, Sequence[PathLike]],
+    *,
+    usual: Sequence[str] = CLASSES,
+    options: LabelOptions = AS_GIVEN,
+) -> LabelFile:
+    """Read and check label files by themselves. Raises AnnotationError that names the entries and the keys at fault.
+
+    usual: the classes of the data where the file's boxes are of no others.
+    """
+    read = partial(read_labels, columns=COLUMNS, flags=("exhaustive",), options=options, check=_check_keys)
+    source = read(label_paths(paths), usual)
+    exhaustive = source.flags["exhaustive"]
+    return LabelFile(tuple(source.images), exhaustive, source.classes, options.allow_missing, source.changes)
+
+
+def _check_keys(item: CocoImage) -> None:
+    """Bring the keys of an entry into one form, and raise AnnotationError where they name no slice."""
+    entry = item.entry
+    nested = [value for value in entry.values() if isinstance(value, dict)]
+    for keys in (entry, *nested):
+        for key, value in list(keys.items()):
+            known = _OTHER_NAMES.get("".join(filter(str.isalnum, str(key))).casefold())
+            if known is not None:
+                entry.setdefault(known, value)
+    for key in ("sop_instance_uid", "study"):
+        if isinstance(entry.get(key), str):
+            entry[key] = entry[key].strip(" \0\t\r\n")
+            if not entry[key]:
+                del entry[key]
+    if "sop_instance_uid" in entry:
+        value_of(entry, "sop_instance_uid", (str,), item.where)
+    elif _BY_PHASE.keys() <= entry.keys():
+        if isinstance(entry["slice"], float) and entry["slice"].is_integer():
+            entry["slice"] = int(entry["slice"])
+        for key, kind in _BY_PHASE.items():
+            value_of(entry, key, (kind,), item.where)
+    elif name_of(entry) is None:
+        raise AnnotationError(f"{item.where} needs 'sop_instance_uid', or 'study', 'phase' and 'slice', or 'file_name'")
+
+
+def name_of(entry: Dict[str, Any]) -> Optional[str]:
+    """The file name of an entry that nothing surer identifies."""
+    name = entry.get("file_name")
+    surer = "sop_instance_uid" in entry or _BY_PHASE.keys() <= entry.keys()
+    return name if isinstance(name, str) and name.strip() and not surer else None

@@ -1,0 +1,108 @@
+"""A label file -> its COCO object, or what other format of which tool it is."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from gluon_liver.errors import AnnotationError
+from gluon_liver.files.json_records import read_json
+
+COCO_KEYS = ("images", "annotations", "categories")
+_EXPORT = "export the labels as COCO"
+_CONVERT = "labelme2coco (pip install labelme2coco) makes one COCO file of all of them"
+# pattern of the first characters -> what it is, and what to do
+_TEXTS: Tuple[Tuple[str, str, str], ...] = (
+    (r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<annotations>", "XML of CVAT", f"{_EXPORT} 1.0 there"),
+    (r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<annotation[\s>]", "XML of Pascal VOC or LabelMe", f"{_EXPORT} instead"),
+    (r"<", "XML", f"{_EXPORT} instead"),
+    (r"\d+( +-?\d*\.?\d+(e-?\d+)?){4,}\s*($|\n)", "text of YOLO", f"{_EXPORT} instead: it has the images' sizes"),
+    (r"\{[^\n]*\}[ \r]*\n\s*\{", "JSON with an object a line", f"{_EXPORT}: one object with {', '.join(COCO_KEYS)}"),
+    (r'"?[\w ]+"?([,;\t]"?[\w ]+"?){3,}\r?\n', "a table", f"{_EXPORT} instead"),
+)
+_ARCHIVES = {b"PK\x03\x04": "a ZIP archive", b"\x1f\x8b": "a gzip archive", b"Rar!": "a RAR archive"}
+
+
+def read_label_json(path: str) -> Dict[str, Any]:
+    """The object of a label file, its tables as lists of entries without what pandas leaves empty.
+
+    Raises AnnotationError where it cannot be read, and names the tool whose own format it is in.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            start = stream.read(4096)
+    except OSError as error:
+        raise AnnotationError(f"{path} cannot be read: {error.strerror}") from error
+    for magic, what in _ARCHIVES.items():
+        if start.startswith(magic):
+            inside = "annotations/instances_default.json of CVAT, result.json of Label Studio, _annotations.coco.json"
+            raise AnnotationError(f"{path} is {what}: unpack it and give the COCO file in it ({inside} of Roboflow)")
+    try:
+        value = read_json(path, error=AnnotationError)
+    except AnnotationError as error:
+        text = start.decode("utf-8-sig", "ignore").lstrip()
+        for pattern, what, advice in _TEXTS:
+            if re.match(pattern, text, re.DOTALL):
+                raise AnnotationError(f"{path} is {what}, not COCO: {advice}") from error
+        raise
+    if not isinstance(value, dict) or not all(key in value for key in COCO_KEYS):
+        known = _other_format(value)
+        if known:
+            raise AnnotationError(f"{path} is {known[0]}, not COCO: {known[1]}")
+    if not isinstance(value, dict):
+        raise AnnotationError(f"{path}: expected keys, found a {type(value).__name__}: COCO is one object with images")
+    return {**value, **{key: _entries(value[key]) for key in COCO_KEYS if key in value}}
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value says nothing: null, or the NaN of pandas."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _other_format(value: Any) -> Optional[Tuple[str, str]]:
+    first = value[0] if isinstance(value, list) and value and isinstance(value[0], Mapping) else {}
+    keys = value.keys() if isinstance(value, Mapping) else set()
+    if "shapes" in keys and keys & {"imagePath", "imageData", "imageHeight"}:
+        return "JSON of LabelMe, of one image", _CONVERT
+    if keys & {"_via_img_metadata", "_via_settings"} or any("regions" in v for v in _values(value)):
+        return "JSON of the VGG Image Annotator", f"{_EXPORT} there"
+    if {"items", "categories"} <= keys:
+        return "JSON of Datumaro", f"{_EXPORT} 1.0 (CVAT), or with `datum convert -f coco_instances`"
+    if first.keys() & {"completions", "annotations", "predictions"} or {"data", "result"} <= keys:
+        return "JSON of Label Studio", f"{_EXPORT} there"
+    if {"image_id", "bbox"} <= first.keys():
+        return "a list of boxes (annotations or detections alone)", "it must be in one object with " + _and(COCO_KEYS)
+    if first:
+        return "a list", f"{_EXPORT}: one object with {_and(COCO_KEYS)}"
+    return None
+
+
+def _values(value: Any) -> List[Mapping[str, Any]]:
+    return [one for one in value.values() if isinstance(one, Mapping)] if isinstance(value, Mapping) else []
+
+
+def _and(names: Tuple[str, ...]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _entries(table: Any) -> Any:
+    """A list of entries of what pandas may make of one: columns instead of rows, and NaN for what is missing."""
+    if isinstance(table, Mapping) and table:
+        columns = {name: _column(column) for name, column in table.items()}
+        sizes = {len(column) for column in columns.values() if column is not None}
+        if None not in columns.values() and len(sizes) == 1:
+            table = [dict(zip(columns, row)) for row in zip(*columns.values())]
+    if not isinstance(table, list):
+        return table
+    return [
+        {key: value for key, value in entry.items() if not is_missing(value)} if isinstance(entry, Mapping) else entry
+        for entry in table
+    ]
+
+
+def _column(column: Any) -> Optional[List[Any]]:
+    if isinstance(column, Mapping):
+        return list(column.values())
+    return column if isinstance(column, list) else None

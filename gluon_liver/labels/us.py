@@ -1,0 +1,107 @@
+"""Label files that come with ultrasound recordings, read by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Dict, List, Sequence, Tuple, Union
+
+from gluon_liver.data.coco import CocoImage, value_of
+from gluon_liver.data.faults import Faults
+from gluon_liver.data.us_labels import CLASSES, SourceLabel
+from gluon_liver.errors import AnnotationError
+from gluon_liver.files.typed import at_least, build, required
+from gluon_liver.structures.frame_source import IMAGE_ENDINGS
+
+from .changes import Changes
+from .source import AS_GIVEN, LabelOptions, PathLike, label_paths, read_labels
+
+COLUMNS = ("video", "frame", "scene", "patient", "path")
+STILL = "still"
+_VIDEO_KEYS = ("video", "file", "file_name")
+_ENDINGS = (".avi", ".mp4", ".m4v", ".mov", ".mpg", ".mpeg", ".wmv", ".mkv", ".webm")
+
+
+@dataclass(frozen=True)
+class _Frame:
+    frame: int = required(at_least(0))
+
+
+@dataclass(frozen=True)
+class SourceLabels:
+    """What label files say. phantom: that their recordings show one. classes: of the data. left_out: what can be
+    neither trained on nor scored.
+    """
+
+    images: Tuple[SourceLabel, ...]
+    left_out: Tuple[CocoImage, ...]
+    phantom: bool
+    classes: Tuple[str, ...]
+    allow_missing: bool
+    changes: Changes
+
+
+def load_source_labels(paths: Union[PathLike, Sequence[PathLike]], *, options: LabelOptions = AS_GIVEN) -> SourceLabels:
+    """Read and check label files of recordings by themselves.
+
+    Raises AnnotationError that names the image and the key: 'video' (or 'file', or 'file_name') is required, and
+    'frame' and 'scene' but for a single image.
+    """
+    files = label_paths(paths)
+    read = partial(read_labels, columns=COLUMNS, flags=("phantom",), options=options, check=_check)
+    source = read(files, CLASSES)
+    faults = Faults()
+    by_frame: Dict[Tuple[str, int], SourceLabel] = {}
+    images: List[SourceLabel] = []
+    for item in source.images:
+        one = _source_label(item)
+        other = by_frame.setdefault((one.video, one.frame), one)
+        if other is not one:
+            number = other.where.rpartition(": ")[2] if len(files) == 1 else other.where
+            faults.add(f"{item.where} is the same frame as {number}")
+        if not item.left_out:
+            images.append(one)
+    faults.raise_any()
+    if not source.images:
+        raise AnnotationError(f"{files[0]} lists no image; a frame without boxes must be listed too")
+    left_out = tuple(item for item in source.images if item.left_out)
+    phantom = source.flags["phantom"]
+    return SourceLabels(tuple(images), left_out, phantom, source.classes, options.allow_missing, source.changes)
+
+
+def _check(item: CocoImage) -> None:
+    """Bring the keys of an entry into one form, and raise AnnotationError where they name no frame."""
+    entry, where = item.entry, item.where
+    for key in ("frame", "scene"):
+        if isinstance(entry.get(key), float) and entry[key].is_integer():
+            entry[key] = int(entry[key])
+    video = value_of(entry, _video_key(entry), (str,), where)
+    if _is_still(entry):
+        entry.setdefault("scene", 1)
+        entry["frame"] = 0
+        entry[STILL] = True
+    frame = build(_Frame, entry, where=where, error=AnnotationError).frame
+    scene = value_of(entry, "scene", (int, str), f"{where} (frame {frame})")
+    value_of({"patient": "", **entry}, "patient", (int, str), where)
+    if scene == "":
+        raise AnnotationError(f"{where} (frame {frame}): scene is empty; it must name the scene of the frame")
+    if not video.strip():
+        raise AnnotationError(f"{where}: {_video_key(entry)} is empty; it must name the recording")
+
+
+def _is_still(entry: Dict[str, Any]) -> bool:
+    """Whether an entry says no frame, and may do so: one image, or a DICOM file that is yet to be looked into."""
+    name = entry[_video_key(entry)].strip().lower()
+    other = _video_key(entry) == "file_name" and not name.endswith(_ENDINGS)
+    return "frame" not in entry and (name.endswith(IMAGE_ENDINGS) or other)
+
+
+def _source_label(item: CocoImage) -> SourceLabel:
+    entry, key = item.entry, _video_key(item.entry)
+    texts = entry[key], entry["frame"], str(entry["scene"]), str(entry.get("patient", ""))
+    size = entry["width"], entry["height"]
+    return SourceLabel(entry["id"], *texts, *size, item.boxes, item.labels, item.where, entry.get(STILL, False))
+
+
+def _video_key(entry: Dict[str, Any]) -> str:
+    return next((key for key in _VIDEO_KEYS if key in entry), "video")

@@ -1,0 +1,69 @@
+"""Ctrl-C in a command's first seconds, while Python imports: the process ends at once, with one word and code 130.
+
+As an exception it would show a traceback of whatever is being imported, or become another one on its way (extension
+modules make an ImportError of it). Nothing has been written by then. Standard library only, and little of it: this is
+imported before all else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from types import FrameType
+from typing import Iterator, Optional
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def quiet_start() -> None:
+    """From now on SIGINT ends the process, until :func:`end_quiet_start` or :func:`quiet_imports`."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler and _may_take_signals():
+        signal.signal(signal.SIGINT, _end)
+
+
+def end_quiet_start() -> None:
+    """Give SIGINT back to Python, if :func:`quiet_start` took it."""
+    if signal.getsignal(signal.SIGINT) is _end:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def quiet_imports() -> Iterator[None]:
+    """SIGINT inside of an import ends the process, elsewhere it raises KeyboardInterrupt.
+
+    Only where Python's own handler stands or that of :func:`quiet_start`: a shell's background job ignores the signal,
+    and another program may have a handler of its own.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    mine = before in (signal.default_int_handler, _end) and _may_take_signals()
+    if mine:
+        signal.signal(signal.SIGINT, _end_or_raise)
+    try:
+        yield
+    finally:
+        if mine and signal.getsignal(signal.SIGINT) is _end_or_raise:
+            signal.signal(signal.SIGINT, before)
+
+
+def _may_take_signals() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _end_or_raise(number: int, frame: Optional[FrameType]) -> None:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            _end(number, frame)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _end(_: int, __: Optional[FrameType]) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(INTERRUPTED)
+
+
+if sys.argv[:1] == ["-m"]:  # as long as Python looks for the program, which imports this package first
+    quiet_start()

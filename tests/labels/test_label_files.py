@@ -1,0 +1,330 @@
+"""Label files as tools and pandas write them."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from pycocotools import mask as rle
+
+from gluon_liver.errors import AnnotationError
+from gluon_liver.labels.source import LabelOptions, read_labels
+
+PAPER = ("cyst", "hemangioma", "hcc")
+BASE = {
+    "images": [{"id": number, "width": 64, "height": 32, "file_name": f"{number}.png"} for number in (4, 5)],
+    "annotations": [{"id": 1, "image_id": 4, "category_id": 3, "bbox": [10, 12, 30, 16]}],
+    "categories": [{"id": 1, "name": "cyst"}, {"id": 2, "name": "hemangioma"}, {"id": 3, "name": "hcc"}],
+}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Write trees, each to a file, and read them back."""
+
+    def read_trees(*trees, usual=PAPER, **options):
+        paths = [tmp_path / f"{letter}.json" for letter in "abcdef"[: len(trees)]]
+        for path, tree in zip(paths, trees):
+            path.write_text(tree if isinstance(tree, str) else json.dumps(tree))
+        columns = ("sop_instance_uid", "path", "slice")
+        return read_labels(list(map(str, paths)), usual, columns=columns, options=LabelOptions(**options))
+
+    return read_trees
+
+
+def changed(**annotation):
+    """BASE with another first annotation."""
+    tree = copy.deepcopy(BASE)
+    tree["annotations"][0].update(annotation)
+    return tree
+
+
+def boxes_of(source):
+    return [image.boxes.round(4).tolist() for image in source.images]
+
+
+def classes_tree(names, used):
+    """One image with a box of each category in ``used``; the categories are numbered from 7 down."""
+    categories = [{"id": 7 - place, "name": name} for place, name in enumerate(names)]
+    numbers = {category["name"]: category["id"] for category in categories}
+    annotations = [
+        {"id": place, "image_id": 4, "category_id": numbers[name], "bbox": [4 * place, 2, 3, 4]}
+        for place, name in enumerate(used, 1)
+    ]
+    return {**BASE, "annotations": annotations, "categories": categories}
+
+
+@pytest.mark.parametrize(
+    "names, used, classes",
+    [
+        (["cyst", "hcc"], ["cyst"], PAPER),
+        ([" HCC", "Cyst"], ["Cyst", " HCC"], PAPER),
+        (["liver lesions", "hcc"], ["hcc"], PAPER),
+        (["lesion"], ["lesion"], ("lesion",)),
+        (["cyst", "b ", "A"], ["A", "b ", "cyst"], ("A", "b", "cyst")),
+        ([], [], PAPER),
+    ],
+)
+def test_classes_are_those_of_the_boxes(read, names, used, classes):
+    source = read(classes_tree(names, used))
+    assert source.classes == classes
+    found = [classes[label] for label in source.images[0].labels]
+    assert [name.lower() for name in found] == [name.strip().lower() for name in used]
+
+
+def test_categories_without_boxes_are_told_and_names_must_tell_classes_apart(read):
+    tree = classes_tree(["tumors", "hcc"], ["hcc"])
+    assert read(tree).changes.lines() == ["categories without boxes are no classes: tumors"]
+    with pytest.raises(AnnotationError, match="other names than all, mean, mixed.*'Mean'.*--classes"):
+        read(classes_tree(["Mean"], ["Mean"]))
+
+
+MAP = """
+classes:
+  cyst: [Simple  cyst, Zyste]
+  hcc: Hepatocellular carcinoma
+  hemangioma:
+ignore: [liver]
+leave_out: unclear
+"""
+
+
+def test_a_class_map_renames_merges_orders_ignores_and_leaves_out(read, tmp_path):
+    (tmp_path / "m.yaml").write_text(MAP)
+    names = ["zyste", "simple cyst", "HEPATOCELLULAR CARCINOMA", "Liver", "spleen"]
+    source = read(classes_tree(names, names[:4]), classes=tmp_path / "m.yaml")
+    assert source.classes == ("cyst", "hcc", "hemangioma")
+    assert source.images[0].labels.tolist() == [0, 0, 1]
+    text = "\n".join(source.changes.lines())
+    assert "names of the class map that no label file has: unclear" in text
+    assert "classes of the class map without a box: hemangioma" in text and "no classes: spleen" in text
+    assert "1 box(es) are of ignored classes" in text
+    source = read(classes_tree(["cyst", "unclear"], ["cyst", "unclear"]), classes=tmp_path / "m.yaml")
+    assert source.images[0].left_out and source.images[0].count == 2 and not source.images[1].left_out
+    with pytest.raises(AnnotationError, match="boxes are of 'spleen', which .*m.yaml does not name"):
+        read(classes_tree(["spleen"], ["spleen"]), classes=tmp_path / "m.yaml")
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("[a, b]", "a class map has the keys classes"),
+        ("classes: [a]\nignored: b", "it has 'ignored'"),
+        ("classes: {a: x, b: x}", "'x' is under a and under b"),
+        ("classes: {a: x}\nignore: X", "'X' is under a and under ignore"),
+        ("classes: {a: [no]}", "classes.a: names are texts; put False in quotes"),
+        ("classes: [all]", "classes must be other names"),
+        ("classes:", "classes must be one or more|one or more"),
+    ],
+)
+def test_a_class_map_with_faults(read, tmp_path, text, message):
+    (tmp_path / "m.yaml").write_text(text)
+    with pytest.raises(AnnotationError, match=message):
+        read(BASE, classes=tmp_path / "m.yaml")
+
+
+def test_several_files_agree_in_names_and_repeat_ids(read):
+    other = copy.deepcopy(BASE)
+    other["categories"] = [{"id": 9, "name": "HCC"}]
+    other["annotations"][0].update(category_id=9, bbox=[0, 0, 2, 2])
+    source = read(BASE, other)
+    assert boxes_of(source) == [[[10, 12, 40, 28]], [], [[0, 0, 2, 2]], []]
+    assert [image.labels.tolist() for image in source.images] == [[2], [], [2], []]
+    one, two = classes_tree(["lesion"], ["lesion"]), classes_tree(["tumour", "lesion"], ["tumour", "lesion"])
+    with pytest.raises(AnnotationError, match="b.json has boxes of 'tumour', which .*a.json does not list"):
+        read(one, two)
+    one["categories"].append({"id": 1, "name": "Tumour"})
+    assert read(one, two).classes == ("lesion", "tumour")
+    with pytest.raises(AnnotationError, match="a.json: annotation 1: bbox(.|\n)*b.json: annotation 1: bbox"):
+        read(changed(bbox=[60, 2, 20, 4]), changed(bbox=[60, 2, 20, 4]))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_encodings(tmp_path, encoding):
+    tree = classes_tree(["Zyste (groß)"], ["Zyste (groß)"])
+    (tmp_path / "a.json").write_text(json.dumps(tree, ensure_ascii=False), encoding=encoding)
+    assert read_labels([str(tmp_path / "a.json")], PAPER, columns=()).classes == ("Zyste (groß)",)
+
+
+def test_what_pandas_writes(read):
+    images = pd.DataFrame(
+        {"id": [4.0, 5.0], "width": ["64.0", 64], "height": [32.0, 31.9999999], "patient": ["a", None]}
+    )
+    boxes = pd.DataFrame({"id": [1], "image_id": ["4"], "category_id": [3.0], "bbox": ["[10, 12.5, 30.0, 16]"]})
+    boxes["iscrowd"] = float("nan")
+    for turn in (lambda table: table.to_dict("records"), lambda table: table.to_dict("list")):
+        source = read({"images": turn(images), "annotations": turn(boxes), "categories": BASE["categories"]})
+        assert boxes_of(source) == [[[10, 12.5, 40, 28.5]], []]
+        assert [(image.entry["id"], image.entry["height"]) for image in source.images] == [(4, 32), (5, 32)]
+        assert "patient" not in source.images[1].entry
+    columns = {key: json.loads(table.to_json()) for key, table in (("images", images), ("annotations", boxes))}
+    assert boxes_of(read({**columns, "categories": BASE["categories"]})) == [[[10, 12.5, 40, 28.5]], []]
+
+
+def test_ids_that_are_no_whole_numbers_are_counted_from_1(read):
+    tree = copy.deepcopy(BASE)
+    tree["images"][0]["id"], tree["images"][1]["id"] = "Miller_012", 5
+    tree["annotations"] = [{"image_id": "Miller_012", "category_id": 3, "bbox": [1, 2, 3, 4]}]
+    source = read(tree)
+    assert [image.where.rpartition(": ")[2] for image in source.images] == ["image 1", "image 2"]
+    assert boxes_of(source) == [[[1, 2, 4, 6]], []] and "2 table(s)" in source.changes.lines()[0]
+    tree["annotations"].append({"image_id": "Miller_013", "category_id": 3, "bbox": [1, 2, 3, 4]})
+    with pytest.raises(AnnotationError, match="annotation 2: image_id names image 0") as caught:
+        read(tree)
+    assert "Miller" not in str(caught.value)
+    tree["annotations"].pop()
+    tree["images"][1]["id"] = "Miller_012"
+    with pytest.raises(AnnotationError, match="image 1: the id is used twice"):
+        read(tree)
+
+
+def test_ids_from_0_and_roboflows_supercategory(read):
+    tree = changed(id=0, image_id=0, category_id=1)
+    tree["images"][0]["id"] = 0
+    tree["categories"] = [{"id": 0, "name": "lesions", "supercategory": "none"}, {"id": 1, "name": "lesion"}]
+    assert read(tree).classes == ("lesion",) and boxes_of(read(tree)) == [[[10, 12, 40, 28]], []]
+
+
+MASK = rle.encode(
+    np.asfortranarray([[5 < x < 12 and 7 <= y < 20 for x in range(64)] for y in range(32)], dtype="uint8")
+)
+
+
+def test_crowds(read):
+    runs = {"size": [32, 64], "counts": [6 * 32 + 7, *[13, 19] * 5, 13, 12 + 32 * 52]}
+    tree = changed(iscrowd=1, segmentation=runs, bbox=[6, 7, 6, 13])
+    with pytest.raises(AnnotationError, match="annotation 1: iscrowd is 1.*--crowd as-lesion"):
+        read(tree)
+    source = read(tree, crowd="as-lesion")
+    assert boxes_of(source)[0] == [[6, 7, 12, 20]] and "1 mask(s) marked as a crowd" in source.changes.lines()[0]
+    for none in (0, "0", False, None, 0.0):
+        assert boxes_of(read(changed(iscrowd=none)))[0] == [[10, 12, 40, 28]]
+    with pytest.raises(AnnotationError, match="--crowd is 'all'"):
+        read(tree, crowd="all")
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        {"size": [32, 64], "counts": [6 * 32 + 7, *[13, 19] * 5, 13, 12 + 32 * 52]},
+        {"size": [32, 64], "counts": MASK["counts"].decode()},
+        [[6, 7, 12, 7, 12, 20], [8.0, 9.0, 7, 10, 9, 9]],
+        [6, 7, 12, 20],
+    ],
+)
+@pytest.mark.parametrize("bbox", [None, [], [0, 0, 0, 0], [1, float("nan"), 2, 3]])
+def test_a_box_that_is_absent_comes_from_polygon_or_mask(read, segmentation, bbox):
+    source = read(changed(bbox=bbox, segmentation=segmentation))
+    assert boxes_of(source)[0] == [[6, 7, 12, 20]]
+    assert source.changes.lines() == ["1 box(es) were absent and were taken from their polygon or mask"]
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [[], None, "x", {"size": [64, 32], "counts": [2048]}, {"size": [32, 64], "counts": [5, 6]}, [["a", 1]], [[1, 2, 3]]]
+    + [{"size": [32, 64], "counts": text} for text in ("\x7f", "zz", "", "é", MASK["counts"].decode()[:-1])],
+)
+def test_what_gives_no_box_is_a_fault(read, segmentation):
+    with pytest.raises(AnnotationError, match="annotation 1: bbox: expected a list of 4|annotation 1: bbox is missing"):
+        read(changed(bbox=[], segmentation=segmentation))
+
+
+def test_turned_boxes(read):
+    source = read(changed(bbox=[20, 10, 20, 10], attributes={"occluded": False, "rotation": 90.0}))
+    assert boxes_of(source)[0] == [[25, 5, 35, 25]] and "1 box(es) were turned" in source.changes.lines()[0]
+    assert not read(changed(attributes={"occluded": True, "rotation": 0.0})).changes.lines()
+
+
+def test_boxes_at_the_border(read):
+    source = read(changed(bbox=[-0.33, 5.0, 20.0, 20.0]))
+    assert (
+        boxes_of(source)[0] == [pytest.approx([0, 5, 19.67, 25])]
+        and "1 box(es) were up to a pixel outside" in source.changes.lines()[0]
+    )
+    assert boxes_of(read(changed(bbox=[45, 5, 20, 27.5])))[0] == [[45, 5, 64, 32]]
+    assert not read(changed(bbox=[44, 5, 20.005, 27])).changes.lines()
+    with pytest.raises(AnnotationError, match="annotation 1: bbox .* leaves image 4 of 64x32"):
+        read(changed(bbox=[45, 5, 20.1, 27]))
+
+
+@pytest.mark.parametrize(
+    "bbox", [[40, 4, 1e-5, 24], [40, 4, 0, 0], [40, 4, 5, 0.99], [-0.5, 4, 1.2, 5], [63.5, 1, 1, 9]]
+)
+def test_what_cannot_be_trained_on_leaves_its_image_out(read, bbox):
+    source = read(changed(bbox=bbox))
+    assert source.images[0].left_out == "a box is below a pixel" and source.images[0].count == 1
+    assert "a box is below a pixel: image 4" in source.changes.lines()[-1]
+    assert not source.images[1].left_out
+
+
+def test_boxes_that_are_there_twice_are_joined(read):
+    tree = copy.deepcopy(BASE)
+    for number, (category, bbox) in enumerate(
+        [(3, [10.3, 12, 30, 16]), (3, [11, 12, 30, 16]), (1, [10, 12, 30, 16])], 2
+    ):
+        tree["annotations"].append({"id": number, "image_id": 4, "category_id": category, "bbox": bbox})
+    source = read(tree)
+    assert source.images[0].boxes[:, 0].tolist() == [10, 11, 10]
+    assert source.changes.counts["joined"] == 1 and source.changes.counts["disagreeing"] == 1
+
+
+def test_all_faults_are_told_at_once(read):
+    tree = copy.deepcopy(BASE)
+    tree["images"][1]["width"] = 0
+    tree["annotations"] = [{"id": n, "image_id": 4, "category_id": 3, "bbox": [1, 2, -3, 4]} for n in range(30)]
+    with pytest.raises(AnnotationError) as caught:
+        read(tree)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "31 faults in the labels:" and len(lines) == 22 and lines[-1] == "... and 11 more"
+    assert "image 5: width is 0" in lines[1] and "annotation 18: bbox is" in lines[20]
+
+
+@pytest.mark.parametrize(
+    "content, what",
+    [
+        (
+            '<?xml version="1.0"?>\n<annotations><version>1.1</version><image id="0"/></annotations>',
+            "XML of CVAT.*COCO",
+        ),
+        ("<annotation><folder>x</folder></annotation>", "XML of Pascal VOC"),
+        ("0 0.5 0.5 0.1 0.25\n1 0.2 0.2 0.1 0.1\n", "text of YOLO"),
+        (json.dumps({"version": "5.0", "shapes": [], "imagePath": "012.png"}), "LabelMe.*labelme2coco"),
+        (json.dumps([{"id": 1, "data": {"image": "x"}, "annotations": []}]), "Label Studio"),
+        (json.dumps({"_via_settings": {}, "_via_img_metadata": {}}), "VGG"),
+        (json.dumps({"info": {}, "categories": {}, "items": []}), "Datumaro"),
+        (json.dumps([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]), "a list of boxes"),
+        ('{"id": 1}\n{"id": 2}\n', "an object a line"),
+        ("filename,width,height,class,xmin\na.png,1,2,x,3\n", "a table"),
+        ("[]", "expected keys, found a list"),
+        ("{}", "images is missing"),
+        ("{", "not JSON"),
+        ("PK\x03\x04xyz", "ZIP archive: unpack it"),
+    ],
+)
+def test_other_formats_are_named(read, content, what):
+    with pytest.raises(AnnotationError, match=what):
+        read(content)
+
+
+def test_a_mapping_file(read, tmp_path):
+    path = tmp_path / "map.csv"
+    path.write_bytes("\ufefffile_name;Note;SOP_Instance_UID;slice\n4.png;x; 1.2.3 ;\n.\\9.png;y;1.2.4;7\n\n".encode())
+    source = read(BASE, map=path)
+    assert [image.entry.get("sop_instance_uid") for image in source.images] == ["1.2.3", None]
+    assert source.changes.lines() == ["1 row(s) of the mapping file name no image of the label files"]
+    path.write_text("file_name,path\n5.png,p1/005.dcm\n")
+    assert read(BASE, map=path).images[1].entry["file_name"] == "p1/005.dcm"
+    for text, message in (
+        ("a,b\n1,2\n", "file_name and one or more of sop_instance_uid, path, slice"),
+        ("", "its first line must name the columns"),
+        ("file_name,slice\n4.png,x\n", "line 2: slice must be a whole number"),
+        ("file_name,path\n4.png,\n", "line 2: file_name or what it is mapped to is empty"),
+        ("file_name,path\n4.png,a\n4.png,b\n", "line 3: the file_name is there twice"),
+        ("file_name,path\n7.png,a\n", "no file_name in it is one of the label files"),
+    ):
+        path.write_text(text)
+        with pytest.raises(AnnotationError, match=message):
+            read(BASE, map=path)
