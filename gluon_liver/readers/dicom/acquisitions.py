@@ -25,6 +25,7 @@ TOO_NEAR = 0.75  # of the spacing
 OVERLAP = 0.5  # of the shorter stack, where a tag that changes with every slice tells two apart
 WIDE_GAP = 3.5  # times the spacing: scans so far apart are not one volume
 MAX_INTERLEAVED = 6
+WAVER = 0.1  # of the step from a slice of one of interleaved stacks to its next
 STEADY = 0.8  # share of the steps that are within a tenth of the usual one
 Stack = List[int]  # indices of slices
 
@@ -225,9 +226,19 @@ def _residue_classes(z: FloatArray) -> Optional[List[Array]]:
             classes = [np.concatenate([classes[-1], classes[0]]), *classes[1:-1]]
         classes = sorted(map(np.sort, classes), key=lambda one: int(one[0]))
         if len(classes) == count and all(len(one) >= MIN_SLICES for one in classes):
+            # counted from the class's first slice: residues near 0 and near 1 are close
+            centres = [residue[one[0]] + np.median((residue[one] - residue[one[0]] + 0.5) % 1 - 0.5) for one in classes]
+            if _even(np.sort(np.array(centres) % 1)):
+                return None  # one stack of which positions waver
             if all((np.abs(np.diff(z[one]) - step) <= 0.05 * step).all() for one in classes):
                 return classes
     return None
+
+
+def _even(residues: FloatArray) -> bool:
+    """Whether stacks that begin at these shares of a step fill it evenly, as the slices of a single one do."""
+    gaps = np.diff([*residues, residues[0] + 1])
+    return bool(np.abs(gaps - 1 / len(gaps)).max() <= WAVER)
 
 
 def _numbered(
