@@ -1,6 +1,9 @@
 """Data of one class, of five, of ultrasound's one and three: from training to tables, pages, modules and pictures."""
 
 import json
+import os
+import subprocess
+import sys
 
 import mxnet as mx
 import numpy as np
@@ -96,7 +99,18 @@ def test_data_of_other_classes_are_refused_with_both_lists(ct, tiny_data, tmp_pa
     assert "hemangioma" in error and classes[0] in error
     config = str(run.folder / "config.yaml")
     command = ["train", "--config", config, "--data", str(tiny_data), "--out", str(run.folder), "--resume", "auto"]
-    assert main(command) == 2 and "classes" in capsys.readouterr().err
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "hemangioma" in error and classes[0] in error
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_without_the_letters_gets_escapes(encoding):
+    script = "import sys; from gluon_liver.commands import main; sys.exit(main(['evaluate', '--run', '囊肿']))"
+    variables = {**os.environ, "PYTHONIOENCODING": encoding}
+    ended = subprocess.run([sys.executable, "-c", script], env=variables, stderr=subprocess.PIPE)
+    shown = "囊肿" if encoding == "utf-8" else r"\u56ca\u80bf"
+    assert ended.returncode == 2 and f"error: no run folder {shown}" in ended.stderr.decode(encoding)
 
 
 @pytest.mark.parametrize("classes", [("Läsion",), ("tumor", "vessel", "gallbladder / 胆囊")], ids=["one", "three"])

@@ -91,11 +91,19 @@ def _parse_and_run(words: Tuple[str, ...], arguments: Sequence[str], program: st
         prog=program, description=module.__doc__ or summary, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.add_arguments(parser)
+    _let_any_letter_be_printed()
     args = parser.parse_args(list(arguments))
     check_paths(args)
     if getattr(args, "no_lock", False):
         do_without_locks()
     return int(module.run(args))
+
+
+def _let_any_letter_be_printed() -> None:
+    """Names of classes are in any language: a terminal without their letters gets escapes instead of a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_expected(error: BaseException) -> Optional[int]:

@@ -155,7 +155,9 @@ class Run:
         for name, value in record.items():
             trained = self.environment[name]
             if value != trained:
-                raise DatasetError(f"the data have {name.replace('_', ' ')} {value}, the run was trained on {trained}")
+                found = f"the data have {name.replace('_', ' ')} {value}, the run was trained on {trained}"
+                remedy = "; import them with --classes FILE that lists the run's classes in their order"
+                raise DatasetError(found + (remedy if name == "classes" else ""))
 
     def log(self, event: str, **values: Any) -> None:
         """Append one JSON object to log.jsonl; ``time`` is seconds since the run was opened."""

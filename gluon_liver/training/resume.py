@@ -69,7 +69,8 @@ def find_resume_point(
     state = load_state(checkpoint)
     for key, value in dataset.training_record().items():
         if run.environment.get(key) != value:
-            what = f"{key.replace('_', ' ')} from what {run.folder} was trained on"
+            both = f" ({value} here, {run.environment.get(key)} there)" if key == "classes" else ""
+            what = f"{key.replace('_', ' ')} from what {run.folder} was trained on{both}"
             raise DatasetError(f"{dataset.folder} differs in {what}: give the same --data, or start a new run")
     data, changed = data_digests(dataset), changes(run.config, config)
     data_changed = differences(run.environment.get(DIGESTS), data)
