@@ -21,7 +21,7 @@ from gluon_liver.inference.detector import SliceDetector, detect_slices
 from gluon_liver.inference.stream import StreamDetector
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.nets import DetectionNet
-from gluon_liver.prepare.phases import DEFAULT_ORDER
+from gluon_liver.phases.rules import DEFAULT_ORDER
 from gluon_liver.runs.devices import parse_device
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections

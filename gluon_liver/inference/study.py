@@ -14,8 +14,8 @@ from gluon_liver.data.ct_loader import CTLoader, OpenCase
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.output_folder import check_output, whole_folder
+from gluon_liver.phases.rules import DEFAULT_PATTERNS, reference_of
 from gluon_liver.prepare.ct_study import read_study
-from gluon_liver.prepare.phases import DEFAULT_PATTERNS, reference_of
 from gluon_liver.report.drawing import draw_overlay, save_png
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import NOTHING, Boxes, Detections

@@ -18,16 +18,17 @@ from gluon_liver.files.digest import digest
 from gluon_liver.files.output_folder import check_output
 from gluon_liver.labels.ct import LabelFile, load_label_file
 from gluon_liver.labels.source import AS_GIVEN, LabelOptions
+from gluon_liver.phases.cases import find_cases
+from gluon_liver.phases.rules import PhaseRules, load_phase_rules
 from gluon_liver.readers.dicom.volume import SeriesStack
 
 from .ct_label_places import place_labels
 from .ct_labels import match_labels
 from .ct_report import CTImportLog, StudyResult, build_report, note_oddities, why_nothing_was_taken, write_private
-from .ct_study import choose_series, group_studies, patient_of
+from .ct_study import choose_series
 from .folder import prepared_folder, write_records
 from .grid_report import grid_record
-from .phases import PhaseRules, load_phase_rules
-from .pseudonyms import salt_notes, salt_or_random, salted_hash
+from .pseudonyms import case_ids, salt_notes, salt_or_random
 from .report import fields_of
 from .study_volume import load_study
 
@@ -73,20 +74,18 @@ def import_ct(
     scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
     log = CTImportLog(scan, rules)
     log.labels_on = _labels_on(labels_on, label_file, rules)
-    studies = group_studies(log.scan)
-    log.choices = {uid: choose_series(series, rules, log.quarantined) for uid, series in studies.items()}
+    log.cases = find_cases(scan, join=rules.join)
+    log.choices = {key: choose_series(case.series, rules, log.quarantined) for key, case in log.cases.items()}
     matched = match_labels(label_file, log)
     note_oddities(log)
     log.notes += label_file.changes.lines()
     log.notes += salt_notes(salt)
-    log.studies = [
-        StudyResult(salted_hash("case", salt, uid), patient_of(series, salt), uid) for uid, series in studies.items()
-    ]
-    log.studies.sort(key=lambda result: (result.case, result.study_uid))
+    log.studies = [StudyResult(*case_ids(case, salt), key, case.study_uids) for key, case in log.cases.items()]
+    log.studies.sort(key=lambda result: (result.case, result.key))
     with prepared_folder(out, folder, overwrite=overwrite) as temporary:
         for result in tqdm(log.studies, desc="studies", unit="study", disable=None if progress else True):
             stacks = _import_study(result, log, temporary / "studies", regrid)
-            place_labels(matched.get(result.study_uid, {}), stacks, result.case, log, exhaustive=label_file.exhaustive)
+            place_labels(matched.get(result.key, {}), stacks, result.case, log, exhaustive=label_file.exhaustive)
         if not log.taken:
             raise InputError(why_nothing_was_taken(log))
         report = _write_data(log, temporary, label_file.classes, fractions, seed)
@@ -114,7 +113,7 @@ def _import_study(
 
     Returns the series that were taken, by phase; None where the study was not.
     """
-    choice, folder = log.choices[result.study_uid], folder / result.case
+    choice, folder = log.choices[result.key], folder / result.case
     whose: Dict[str, str] = dict(case=result.case, patient=result.patient)
     loaded = load_study(choice, log.rules, log.quarantined, **whose, regrid=regrid, folder=folder)
     if loaded is None:

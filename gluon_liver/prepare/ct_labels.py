@@ -24,7 +24,7 @@ Slice = Tuple[SeriesFiles, int]  # the second is the place in SeriesFiles.slices
 
 
 def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[str, Dict[int, CocoImage]]]:
-    """StudyInstanceUID -> phase -> slice of its series in z order -> entry.
+    """Key of a case -> phase -> slice of its series in z order -> entry.
 
     The phase is the reference phase, or that of ``--labels-on``.
 
@@ -54,7 +54,7 @@ def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[str, Dic
             if reason or series is None:
                 log.labels_not_taken.add(reason, images=1, boxes=item.count)
                 continue
-            of_series = matched.setdefault(series.study_uid, {}).setdefault(_phase_of(series, log), {})
+            of_series = matched.setdefault(log.key_of(series.study_uid), {}).setdefault(_phase_of(series, log), {})
             if place in of_series:
                 raise AnnotationError(f"{item.where} is the same slice as {_other(item, of_series[place])}")
             of_series[place] = item
@@ -165,11 +165,11 @@ def _other(item: CocoImage, other: CocoImage) -> str:
 
 def _series_of_phase(item: CocoImage, log: CTImportLog) -> Tuple[Optional[SeriesFiles], str]:
     phase, order = item.entry["phase"], log.rules.order
-    if item.entry["study"] not in log.choices:
+    if not log.key_of(item.entry["study"]):
         return None, MISSING
     if phase not in order:
         raise AnnotationError(f"{item.where}: key 'phase' is {phase!r}; the phases are {', '.join(order)}")
-    series = log.choices[item.entry["study"]].taken.get(phase)
+    series = log.choices[log.key_of(item.entry["study"])].taken.get(phase)
     return series, _why_not_labelled(series, log) if series else "its phase was not taken"
 
 
@@ -182,7 +182,7 @@ def _place(item: CocoImage, series: SeriesFiles) -> int:
 
 def _phase_of(series: SeriesFiles, log: CTImportLog) -> str:
     """The phase for which a series was taken, "" where it was not."""
-    taken = log.choices[series.study_uid].taken
+    taken = log.choices[log.key_of(series.study_uid)].taken
     return next((phase for phase, one in taken.items() if one is series), "")
 
 

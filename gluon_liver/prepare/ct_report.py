@@ -11,11 +11,15 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.splits import Splits
+from gluon_liver.phases.cases import Case, join_notes
+from gluon_liver.phases.choice import PhaseChoice
+from gluon_liver.phases.entries import entry_notes
+from gluon_liver.phases.rules import PhaseRules
+from gluon_liver.phases.template import phase_template
 from gluon_liver.readers.dicom.series import Scan
 from gluon_liver.structures.shared_images import MIN_SHARED, Digests, Groups, Twins, find_twins, joined, twin_notes
 
 from .grid_report import grid_words, label_notes
-from .phases import PhaseChoice, PhaseRules, phase_template
 from .report import (
     MIXES,
     ImportLog,
@@ -31,14 +35,16 @@ from .report import (
 
 @dataclass
 class StudyResult:
-    """What became of one study.
+    """What became of one case.
 
-    phases: phase -> what was taken for it, counts and rules only. digests: phase -> those of its slices.
+    key, study_uids: see :class:`Case`. phases: phase -> what was taken for it, counts and rules only. digests: phase ->
+    those of its slices.
     """
 
     case: str
     patient: str
-    study_uid: str
+    key: str
+    study_uids: Tuple[str, ...]
     taken: bool = False
     slices: int = 0
     fingerprint: str = ""
@@ -54,13 +60,21 @@ class CTImportLog(ImportLog):
     def __init__(self, scan: Scan, rules: PhaseRules):
         super().__init__(notes=list(scan.notes))
         self.scan, self.rules = scan, rules
-        self.choices: Dict[str, PhaseChoice] = {}
+        self.cases: Dict[str, Case] = {}
+        self._keys: Dict[str, str] = {}
+        self.choices: Dict[str, PhaseChoice] = {}  # by the key of the case
         self.studies: List[StudyResult] = []
         self.images: List[CTLabel] = []
         self.twins: List[Twins] = []
         self.labels_on = ""  # a phase whose labels are carried over to the reference phase
         self.label_slices: Counter[Tuple[str, str]] = Counter()  # images and boxes by what became of their slices
         self.not_carried: Dict[str, List[Any]] = {}  # ids of the label file's images by reason
+
+    def key_of(self, study_uid: str) -> str:
+        """The key of the case that a study belongs to, "" where no study is called so."""
+        if not self._keys:
+            self._keys = {uid: key for key, case in self.cases.items() for uid in case.study_uids}
+        return self._keys.get(study_uid, "")
 
     @property
     def taken(self) -> List[StudyResult]:
@@ -112,17 +126,22 @@ def build_report(log: CTImportLog, splits: Splits, classes: Sequence[str]) -> Di
 
 def note_oddities(log: CTImportLog) -> None:
     """Add to the notes what does not stop an import but may mean that something is amiss."""
-    scan, entries = log.scan, log.rules.series
-    absent = entries.keys() - {series.series_uid for series in scan.series}
+    scan = log.scan
     named = {series.study_uid for series in scan.series if series.patient_id}
     nameless = {series.study_uid for series in scan.series} - named
     for odd, text in (
-        (absent, f"of {len(entries)} entries under 'series' of the phase file name no CT series of the folder"),
         (nameless, f"study or studies have no PatientID: each counts as a patient of its own. {MIXES}"),
         (scan.lost, "file(s) do not tell their series (cut short, damaged, not readable): one may lack its end slices"),
     ):
         if odd:
             log.notes.append(f"{len(odd)} {text}")
+    log.notes += entry_notes(scan, log.rules) + join_notes(scan, log.rules)
+    whole = [one for one in scan.series if len({each.timing.acquisition for each in one.slices}) > 1]
+    if whole:
+        log.notes.append(
+            f"{len(whole)} series are made of several acquisitions that continue each other (AcquisitionNumber changes "
+            "along the stack); each counts as one volume"
+        )
 
 
 def report_lines(report: Dict[str, Any]) -> List[str]:
@@ -164,7 +183,8 @@ def why_nothing_was_taken(log: CTImportLog) -> str:
         "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in, and "
         "`python -m gluon_liver look FOLDER --out DIR` shows pictures of the series too"
     )
-    return log.why_nothing_was_taken(first, log.scan.rejected) + (advice if log.quarantined else "")
+    notes = "".join(f"\nnote: {note}" for note in entry_notes(log.scan, log.rules) + join_notes(log.scan, log.rules))
+    return log.why_nothing_was_taken(first, log.scan.rejected) + notes + (advice if log.quarantined else "")
 
 
 def write_private(log: CTImportLog, folder: Path, salt: str, source: Path) -> None:
@@ -174,7 +194,9 @@ def write_private(log: CTImportLog, folder: Path, salt: str, source: Path) -> No
         for one in series.slices[:1]:
             folders.setdefault(series.study_uid, str(Path(os.path.abspath(one.path)).parent))
     key = (
-        (one.case, one.patient, one.study_uid, folders.get(one.study_uid, ""), int(one.taken)) for one in log.studies
+        (one.case, one.patient, uid, folders.get(uid, ""), int(one.taken))
+        for one in log.studies
+        for uid in one.study_uids
     )
     files = ((number, os.path.relpath(path, source)) for number, path in enumerate(log.scan.paths, 1))
     listed = ((one.name, one.series_uid, one.description, len(one.slices)) for one in log.scan.series)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Union
+from typing import Iterator, List, Optional, Sequence, Union
 
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.data.study import Study
 from gluon_liver.errors import DatasetError, InputError, PhaseError
-from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
+from gluon_liver.phases.cases import find_cases, join_notes
+from gluon_liver.phases.choice import PhaseChoice, choose_phases
+from gluon_liver.phases.rules import PhaseRules, load_phase_rules
+from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
 
 from .align import check_frame_of_reference
 from .ct_report import CTImportLog, why_nothing_was_taken
-from .phases import PhaseChoice, PhaseRules, choose_phases, load_phase_rules
-from .pseudonyms import salt_or_random, salted_hash
+from .pseudonyms import case_ids, salt_or_random
 from .study_volume import load_study
 
 
@@ -55,37 +56,25 @@ def read_study(
     scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
     log = CTImportLog(scan, rules)
     salt, studies = salt_or_random(None), []
-    for uid, series in group_studies(log.scan).items():
-        choice = choose_series(series, rules, log.quarantined)
-        case, patient = salted_hash("case", salt, uid), patient_of(series, salt)
-        loaded = load_study(choice, rules, log.quarantined, case=case, patient=patient, regrid=regrid)
+    for case in find_cases(scan, join=rules.join).values():
+        choice = choose_series(case.series, rules, log.quarantined)
+        name, patient = case_ids(case, salt)
+        loaded = load_study(choice, rules, log.quarantined, case=name, patient=patient, regrid=regrid)
         if loaded is not None:
             studies.append(loaded.study)
+    log.notes += join_notes(scan, rules)
     if not studies:
         raise InputError(why_nothing_was_taken(log))
     if len(studies) > 1:
         raise DatasetError(
             f"{folder} holds {len(studies)} studies; one is read at a time: import the folder, then take "
-            "DATA/studies/CASE"
+            "DATA/studies/CASE" + "".join(f". {note}" for note in log.notes if "join: true" in note)
         )
     return studies[0]
 
 
-def group_studies(scan: Scan) -> Dict[str, List[SeriesFiles]]:
-    """StudyInstanceUID -> its series."""
-    studies: Dict[str, List[SeriesFiles]] = defaultdict(list)
-    for series in scan.series:
-        studies[series.study_uid].append(series)
-    return studies
-
-
-def patient_of(series: Sequence[SeriesFiles], salt: str) -> str:
-    """The salted patient id of a study's series; a study without PatientID is a patient of its own."""
-    return salted_hash("patient", salt, series[0].patient_id or series[0].study_uid)
-
-
 def choose_series(series: Sequence[SeriesFiles], rules: PhaseRules, left_out: List[Rejection]) -> PhaseChoice:
-    """Series of the phases of one study that share the reference's frame of reference.
+    """Series of the phases of one case that share the reference's frame of reference.
 
     Series that are not taken are added to ``left_out`` with the reason.
     """

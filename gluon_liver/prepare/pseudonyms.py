@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from gluon_liver.errors import InputError
+from gluon_liver.phases.cases import Case
 
 
 def salt_or_random(salt: Optional[str]) -> str:
@@ -23,6 +24,11 @@ def salt_or_random(salt: Optional[str]) -> str:
 def salted_hash(kind: str, salt: str, value: str) -> str:
     """ "case-" or "patient-" and 10 hex digits of SHA-256 over salt and tag value."""
     return f"{kind}-{hashlib.sha256((salt + value).encode('utf-8')).hexdigest()[:10]}"
+
+
+def case_ids(case: Case, salt: str) -> Tuple[str, str]:
+    """The salted ids of a case and of its patient."""
+    return salted_hash("case", salt, case.key), salted_hash("patient", salt, case.patient)
 
 
 def salt_notes(salt: str) -> List[str]:

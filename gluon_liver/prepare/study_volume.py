@@ -13,13 +13,14 @@ import numpy as np
 from gluon_liver.archive.damage import advice_on
 from gluon_liver.data.study import Study, StudyRecord, StudySource, new_volume
 from gluon_liver.errors import DicomError
+from gluon_liver.phases.choice import PhaseChoice
+from gluon_liver.phases.rules import PhaseRules
 from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
 from gluon_liver.readers.dicom.volume import PutPlane, SeriesStack, open_series
 from gluon_liver.structures.shared_images import Digests, digest_of
 from gluon_liver.structures.slice_mapping import SliceHistory
 
 from .align import PlacedPhase, put_air, put_on_grid
-from .phases import PhaseChoice, PhaseRules
 
 PutSlice = Callable[[int, int, np.ndarray], None]  # phase, place, slice
 

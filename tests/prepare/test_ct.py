@@ -195,7 +195,7 @@ def test_bad_folders_and_options(tmp_path, source, out):
         ("text/a.txt", out, {}, InputError, "is a file"),
         ("empty", out, {}, InputError, "is empty"),
         ("text", out, {}, InputError, "no study was taken from 1 file"),
-        ("portal", out, {}, InputError, "no rule says which phase"),
+        ("portal", out, {}, InputError, "says the portal venous phase, which is none of the three; if it is needed"),
         ("portal", out, {}, InputError, "`python -m gluon_liver import ct FOLDER --list-series FILE` writes"),
         ("in", out, {"seed": -1}, SplitError, "seed is -1"),
         ("in", source / "data", {}, InputError, "lies inside the folder"),

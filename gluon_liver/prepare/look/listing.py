@@ -13,8 +13,9 @@ from typing import Dict, List, Optional, Sequence, Tuple, Union
 from tqdm import tqdm
 
 from gluon_liver.archive.scan import scan_folder
-from gluon_liver.prepare.ct_study import choose_series, group_studies
-from gluon_liver.prepare.phases import PhaseRules, load_phase_rules
+from gluon_liver.phases.cases import find_cases
+from gluon_liver.phases.rules import PhaseRules, load_phase_rules
+from gluon_liver.prepare.ct_study import choose_series
 from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
 from gluon_liver.report.series_page import LeftOut, PatientEntry, SeriesEntry, StudyEntry
 
@@ -91,8 +92,8 @@ def _verdicts(scan: Scan, rules: PhaseRules) -> Dict[str, Tuple[str, str]]:
     """Name of a series -> the phase that the rules take it for, "" for none, and by which rule or why not."""
     left_out: List[Rejection] = []
     verdicts: Dict[str, Tuple[str, str]] = {}
-    for series in group_studies(scan).values():
-        choice = choose_series(series, rules, left_out)
+    for case in find_cases(scan, join=rules.join).values():
+        choice = choose_series(case.series, rules, left_out)
         verdicts.update((one.name, (phase, choice.rule[phase])) for phase, one in choice.taken.items())
     verdicts.update((one.where, ("", one.reason)) for one in left_out)
     return verdicts

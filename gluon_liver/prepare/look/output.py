@@ -11,8 +11,8 @@ from typing import Dict, List, Optional, Sequence
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
+from gluon_liver.phases.template import phase_template
 from gluon_liver.prepare.ct_report import CTImportLog, why_nothing_was_taken
-from gluon_liver.prepare.phases import phase_template
 from gluon_liver.prepare.report import MAX_LINES, private_file
 from gluon_liver.report.series_page import SeriesEntry, series_page
 

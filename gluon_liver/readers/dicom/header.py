@@ -25,6 +25,7 @@ from gluon_liver.errors import (
 from gluon_liver.files.listing import why
 
 from . import rules
+from .charset import decoded_text
 from .enhanced import functional_groups
 from .file_header import FileHeader, SliceHeader
 from .foreign_files import START, what_it_is
@@ -79,7 +80,7 @@ def _read_open_file(stream: BinaryIO, path: Path, number: int, name: str) -> Fil
         dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=not has_preamble)
         sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
         study, series = text(dataset, "StudyInstanceUID"), text(dataset, "SeriesInstanceUID")
-        image, description = text(dataset, "SOPInstanceUID"), text(dataset, "SeriesDescription")
+        image, description = text(dataset, "SOPInstanceUID"), decoded_text(dataset, "SeriesDescription")
         header = FileHeader(number, path, text(dataset, "PatientID"), study, series, image, description, [])
         header.phantom, header.contrast = is_phantom(dataset), text_of(dataset, "ContrastBolusAgent")
         header.series_number = whole_number(dataset, "SeriesNumber")

@@ -12,7 +12,7 @@ import numpy as np
 
 from gluon_liver.errors import ConflictError, DicomError
 
-from .acquisitions import completes, find_acquisitions
+from .acquisitions import Acquisitions, completes, find_acquisitions
 from .file_header import FileHeader, SliceHeader
 from .rules import PLAIN, Kind
 
@@ -137,7 +137,7 @@ def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[S
     for part, group in enumerate(groups, 1) if len(groups) > 1 else [(0, groups[0])]:
         kind, reason = _kind_of(group, files)
         faults = defects[kind != ""] + conflict
-        found = find_acquisitions(group)
+        found = Acquisitions(((0, tuple(group)),)) if conflict else find_acquisitions(group)
         if found.strays:
             of = f"{len(found.strays)} image(s) of series {number:02d} belong to"
             why = f"{of} acquisitions of one or two images ({found.told_by})"

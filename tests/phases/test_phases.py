@@ -4,14 +4,14 @@ import pytest
 import yaml
 
 from gluon_liver.errors import PhaseError
-from gluon_liver.prepare.phases import (
+from gluon_liver.phases.choice import choose_phases
+from gluon_liver.phases.rules import (
     PhaseRules,
-    choose_phases,
     load_phase_rules,
     match_description,
-    phase_template,
     reference_of,
 )
+from gluon_liver.phases.template import phase_template
 from gluon_liver.readers.dicom.volume import SeriesFiles
 
 

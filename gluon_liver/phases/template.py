@@ -1,0 +1,35 @@
+"""A phase file to fill in."""
+
+from __future__ import annotations
+
+from typing import Mapping, Optional, Sequence
+
+from gluon_liver.readers.dicom.series import SeriesFiles
+
+from .cases import cases_of
+from .choice import choose_phases
+from .rules import PhaseRules
+
+
+def phase_template(
+    series: Sequence[SeriesFiles], rules: PhaseRules, remarks: Optional[Mapping[str, Sequence[str]]] = None
+) -> str:
+    """A phase file to fill in: every series with its number of images and what the present rules make of it.
+
+    remarks: by the name of a series, lines of comment that stand above it instead. It holds identifiers and
+    descriptions, so it belongs in a private place.
+    """
+    lines = [
+        "# Write a phase behind the UID of each series that is to be taken, and delete the # before it.",
+        f"order: [{', '.join(rules.order)}]",
+        f"reference: {rules.reference}",
+        *(["join: true"] * rules.join),
+        "series:",
+    ]
+    choices = [choose_phases(case.series, rules).taken for case in cases_of(series, join=rules.join).values()]
+    phases = {one.name: phase for taken in choices for phase, one in taken.items()}
+    for one in series:
+        described = f"{len(one.slices)} images, described as {' '.join(one.description.split())!r}"
+        lines += [f"  # {line}" for line in (remarks or {}).get(one.name, [f"{one.name}: {described}"])]
+        lines.append(f"  '{one.address}': {phases[one.name]}" if one.name in phases else f"  # '{one.address}':")
+    return "\n".join(lines) + "\n"
