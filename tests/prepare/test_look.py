@@ -18,10 +18,11 @@ from gluon_liver.commands import main
 from gluon_liver.errors import InputError
 from gluon_liver.phantoms.ct.config import CTPhantomConfig
 from gluon_liver.phantoms.ct.folder import write_ct_phantoms
+from gluon_liver.phantoms.ct.study import make_ct_study
 from gluon_liver.prepare.ct import import_ct
 from gluon_liver.prepare.look.glance import glance_at
 from gluon_liver.prepare.look.listing import list_series
-from gluon_liver.prepare.look.organs import find_organs, looks_like
+from gluon_liver.prepare.look.organs import aorta_of, find_organs, looks_like
 from gluon_liver.prepare.look.output import screen_lines, write_listing, write_phase_template
 from tests.readers.ct_writer import ct_dataset, cut, enhanced_dataset, item, uid, write, write_series
 
@@ -66,6 +67,15 @@ def test_each_series_alone_and_turned_in_its_plane(phantom, tmp_path):
         (tmp_path / ds.SeriesDescription).mkdir(exist_ok=True)
         ds.save_as(tmp_path / ds.SeriesDescription / path.name)
     check_phantom({folder.name: list_series(folder).series[0] for folder in tmp_path.iterdir()})
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_no_vertebra_and_no_vein_is_taken_for_the_aorta(index):
+    study = make_ct_study(PHANTOM, seed=7, index=index)
+    for phase, low, high in (("non_contrast", 30, 55), ("arterial", 240, 310), ("delayed", 110, 145)):
+        levels = range(2, 20, 6)
+        found = find_organs([study.hu[phase][z] for z in levels], levels, study.geometry.spacing[1])
+        assert low < aorta_of(found) < high
 
 
 def test_nothing_is_found_where_nothing_is():
@@ -147,7 +157,8 @@ def test_what_is_written_is_for_its_owner_and_never_replaced(tmp_path, capsys):
     assert main(["look", str(tmp_path / "in"), "--out", str(out)]) == 0
     assert stat.S_IMODE(out.stat().st_mode) == 0o700
     modes = {name: stat.S_IMODE((out / name).stat().st_mode) for name in os.listdir(out)}
-    assert modes == {"index.html": 0o600, "phases.yaml": 0o600, "series.csv": 0o600}
+    assert modes == dict.fromkeys(("index.html", "phases.yaml", "series.csv", "files.csv"), 0o600)
+    assert (out / "files.csv").read_text().splitlines()[1] == "1,s1/000.dcm"
     capsys.readouterr()
     assert main(["look", str(tmp_path / "in"), "--out", str(out)]) == 2
     assert "exists; choose another folder" in capsys.readouterr().err

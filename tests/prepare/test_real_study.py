@@ -12,6 +12,7 @@ import pytest
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import InputError
 from gluon_liver.prepare.ct import import_ct
+from gluon_liver.prepare.look.listing import list_series
 from tests.readers.us_writer import write_labels
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data" / "ct" / "hcc_tace_seg_005"
@@ -83,3 +84,15 @@ def test_without_a_phase_file_nothing_is_guessed(tmp_path):
     with pytest.raises(InputError, match="no rule says which phase it is"):
         import_ct(FOLDER, tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+def test_aorta_and_liver_tell_the_phases():
+    phase_by_series = json.loads((FOLDER / "boxes.json").read_text())["phase_by_series"]
+    seen = {phase_by_series[one.address]: (one.aorta, one.liver, one.looks_like) for one in list_series(FOLDER).series}
+    # read off the pictures by eye: the middle of the aorta at the level of the liver, and liver without vessels
+    for phase, aorta, liver, look in (
+        ("early_arterial", 340, 45, "arterial"),
+        ("late_arterial", 195, 70, "arterial"),
+        ("portal_venous", 135, 95, "portal venous or later"),
+    ):
+        assert seen[phase] == (pytest.approx(aorta, abs=20), pytest.approx(liver, abs=8), look)

@@ -15,18 +15,19 @@ from scipy import ndimage
 
 from gluon_liver.structures.arrays import Array, BoolArray
 
-BODY_HU, BONE_HU, TISSUE_HU, CLIPPED_HU = -300, 200, (-20, 250), (-100, 800)
+BODY_HU, BONE_HU, TISSUE_HU, CLIPPED_HU = -300, 160, (-20, 250), (-100, 800)
 SMOOTH_MM, MAX_SPINE_SHIFT_MM = 1.5, 25.0
 MAX_PIXEL_MM = 3.0
 AORTA_RADII_MM = (7.0, 9.0, 11.0, 13.5)
 RING_MM = (3.0, 7.0)  # beyond the radius of a disc
 DARKER_SECTORS = 5  # of eight around a disc
-MAX_SHELL_HU = 20
+SHELL_HU = 20
 SPREAD_MM = 6.0  # how far the aorta's place may differ between pictures that count together
 FOLLOW_MM = 10.0  # how far from the common place the best disc of one picture may be
 PRICE_PER_MM = 0.08  # of the way between levels, in units of the score
 MAX_PEAKS, MAX_SCORE = 6, 6.0
 AORTA_BOX_MM = (-18.0, 45.0, -75.0, 12.0)  # to the left and to the back of the spine's middle
+USUAL_LEFT_MM, VERTEBRA_MM = (12.0, 20.0), (15.0, 12.0)  # mean and spread; half a width, and how far to the front
 MIN_AORTA_SCORE, MIN_CLEAR_SCORE, MAX_DISAGREEMENT = 1.5, 3.0, 0.25
 MAX_AORTA_SD, AORTA_HU = 45.0, (15, 800)
 LIVER_HU, LIVER_BAND_HU = (15, 220), 25
@@ -56,10 +57,11 @@ class Organs(NamedTuple):
 
 
 class _Discs(NamedTuple):
-    """(rows, columns) scores of the best disc around every pixel, and its radius in pixels."""
+    """(rows, columns) scores of the best disc around every pixel, its radius in pixels, and how likely the place is."""
 
     score: Array
     radius: Array
+    weight: Array
 
 
 def find_organs(pictures: Sequence[Array], levels: Sequence[float], pixel_mm: float) -> List[Organs]:
@@ -73,24 +75,23 @@ def find_organs(pictures: Sequence[Array], levels: Sequence[float], pixel_mm: fl
         return result
     smooth = [cv2.GaussianBlur(one.astype(np.float32), (0, 0), SMOOTH_MM / pixel_mm) for one in pictures]
     bodies = [ndimage.binary_fill_holes(_largest(one > BODY_HU)) for one in smooth]
-    spines = {number: _spine(one, bodies[number], pixel_mm) for number, one in enumerate(smooth)}
-    found = {number: spine for number, spine in spines.items() if spine is not None}
-    usual = np.median(list(found.values()), axis=0) if found else np.zeros(2)
+    spines = [_spine(one, body, pixel_mm) for one, body in zip(smooth, bodies)]
+    seen = [spine for spine in spines if spine is not None]
+    usual = np.median(seen, axis=0) if seen else np.zeros(2)
     discs: Dict[int, _Discs] = {}
-    for number, spine in found.items():
-        if (
-            abs(spine[0] - usual[0]) * pixel_mm > MAX_SPINE_SHIFT_MM
-        ):  # contrast medium in the bowel is as bright as bone
+    for number, spine in enumerate(spines if 2 * len(seen) >= len(spines) else ()):
+        # contrast medium in the bowel is as bright as bone, and thin bone is not bright
+        if spine is None or abs(spine[0] - usual[0]) * pixel_mm > MAX_SPINE_SHIFT_MM:
             spine = float(usual[0]), float(usual[1])
         discs[number] = _discs(smooth[number], spine, pixel_mm)
         liver, area, mask = _liver(smooth[number], bodies[number], spine[0], pixel_mm)
         result[number] = result[number]._replace(liver=liver, liver_area=area, liver_mask=mask)
     path = _path({number: levels[number] for number in discs}, discs, pixel_mm)
     clearest: Dict[float, Tuple[float, Disc]] = {}
-    seen = {number: _best_near(one, path.get(levels[number]), pixel_mm) for number, one in discs.items()}
-    for number, best in seen.items():
+    places = {number: _best_near(one, path.get(levels[number]), pixel_mm) for number, one in discs.items()}
+    for number, best in places.items():
         clearest[levels[number]] = max(clearest.get(levels[number], best), best)
-    for number, best in seen.items():
+    for number, best in places.items():
         score, place = best
         if score < MIN_AORTA_SCORE:  # blood without contrast medium is much like muscle: look where others show it
             score, place = clearest[levels[number]]
@@ -152,7 +153,8 @@ def _spine(smooth: Array, body: BoolArray, pixel_mm: float) -> Optional[Place]:
 def _discs(smooth: Array, spine: Place, pixel_mm: float) -> _Discs:
     """How even a disc before or left of the spine is, and how much brighter than most of the ring around it.
 
-    The rest of the ring may be a vertebra, which itself has a brighter shell.
+    The rest of the ring may be a vertebra. The inside of a vertebra itself is told by the bright rim towards what is
+    darker.
     """
     score, radius = np.zeros_like(smooth), np.zeros_like(smooth)
     left, right, front, back = (int(edge / pixel_mm) for edge in AORTA_BOX_MM)
@@ -167,15 +169,22 @@ def _discs(smooth: Array, spine: Place, pixel_mm: float) -> _Discs:
         sd = np.sqrt(np.maximum(_mean_around(values * values, disc) - mean * mean, 0))
         side = len(disc) // 2
         angle = np.arctan2(*(np.mgrid[: len(disc), : len(disc)] - side)) % (2 * np.pi)
-        sectors = [(outer - inner) * (np.floor(angle / (np.pi / 4)) == number) for number in range(8)]
-        around = np.sort([_mean_around(values, sector) for sector in sectors], axis=0)[DARKER_SECTORS - 1]
-        one = np.minimum((mean - around) / (sd + 10), MAX_SCORE)
+        parts = [np.floor(angle / (np.pi / 4)) == number for number in range(8)]
+        rim, ring = (
+            np.array([_mean_around(values, shape * part) for part in parts]) for shape in (inner - disc, outer - inner)
+        )
+        one = np.minimum((mean - np.sort(ring, axis=0)[DARKER_SECTORS - 1]) / (sd + 10), MAX_SCORE)
         one[(sd > MAX_AORTA_SD) | (mean < AORTA_HU[0]) | (mean > AORTA_HU[1])] = 0
-        one[_mean_around(values, inner - disc) > mean + MAX_SHELL_HU] = 0
+        darker = ring < mean - SHELL_HU
+        one[2 * (darker & (rim > mean + SHELL_HU)).sum(axis=0) > darker.sum(axis=0)] = 0
         one = one[margin:-margin, margin:-margin]
         better = one > score[box]
         score[box][better], radius[box][better] = one[better], mm / pixel_mm
-    return _Discs(score, radius)
+    to_left = (np.arange(score.shape[1])[None, :] - spine[0]) * pixel_mm
+    to_back = (np.arange(score.shape[0])[:, None] - spine[1]) * pixel_mm
+    weight = np.exp(-(((to_left - USUAL_LEFT_MM[0]) / USUAL_LEFT_MM[1]) ** 2) / 2)
+    weight = np.where((np.abs(to_left) < VERTEBRA_MM[0]) & (to_back > -VERTEBRA_MM[1]), weight / 2, weight)
+    return _Discs(score, radius, weight)
 
 
 def _mean_around(values: Array, kernel: Array) -> Array:
@@ -189,7 +198,9 @@ def _path(level_of: Mapping[int, float], discs: Mapping[int, _Discs], pixel_mm: 
     before: List[_Step] = []
     steps: List[Tuple[float, List[_Step]]] = []
     for level in sorted(set(level_of.values())):
-        here = [discs[number].score for number, other in level_of.items() if other == level]
+        here: List[Array] = [
+            discs[number].score * discs[number].weight for number, other in level_of.items() if other == level
+        ]
         # the blur has a plateau of the dilation peak in its middle
         total = np.mean(
             [cv2.GaussianBlur(cv2.dilate(score, reach), (0, 0), SPREAD_MM / pixel_mm / 2) for score in here], axis=0

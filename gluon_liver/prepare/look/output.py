@@ -24,7 +24,7 @@ FORMULA = ("=", "+", "-", "@")  # with which a spreadsheet takes a cell for a fo
 
 
 def write_listing(listing: Listing, out: PathLike) -> None:
-    """Write the page, series.csv and a phase file to fill in into the new folder ``out``, for its owner alone.
+    """Write the page, tables and a phase file to fill in into the new folder ``out``, for its owner alone.
 
     Raises InputError where it exists or cannot be written.
     """
@@ -38,8 +38,9 @@ def write_listing(listing: Listing, out: PathLike) -> None:
             for name, text in texts.items():
                 with private_file(temporary / name) as stream:
                     stream.write(text)
-            with private_file(temporary / "series.csv", newline="") as stream:
-                csv.writer(stream).writerows(_table(listing))
+            for name, rows in {"series.csv": _table(listing), "files.csv": _files(listing)}.items():
+                with private_file(temporary / name, newline="") as stream:
+                    csv.writer(stream).writerows(rows)
     except OSError as error:
         raise InputError(f"--out {out} cannot be written: {why_not_written(error)}") from error
 
@@ -142,6 +143,13 @@ def _table(listing: Listing) -> List[List[str]]:
     rows = [{key: value for key, value in asdict(one).items() if key != "pictures"} for one in listing.series]
     header = [key for key in SeriesEntry.__dataclass_fields__ if key != "pictures"]
     return [header] + [[_cell(row[key]) for key in header] for row in rows]
+
+
+def _files(listing: Listing) -> List[List[str]]:
+    """The path of each file that messages name by its number."""
+    numbered = enumerate(listing.scan.paths, 1)
+    paths = ([str(number), printable(os.path.relpath(path, listing.source))] for number, path in numbered)
+    return [["number", "path"], *paths]
 
 
 def _cell(value: object) -> str:
