@@ -14,7 +14,7 @@ import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Sequence, Set, Tuple
 from urllib.parse import unquote
 
 _IMAGES = "dcm dicom ima dic png jpg jpeg jpe bmp tif tiff gif webp npy jp2"
@@ -46,15 +46,18 @@ def match_names(names: Sequence[str], files: Sequence[str]) -> NameMatches:
     """
     index = _Index(files)
     wanted = [path_parts(name) for name in names]
-    shared = len(os.path.commonprefix([parts[:-1] for parts in wanted]))
+    # before names with folders; those without say nothing of them
+    shared = len(os.path.commonprefix([parts[:-1] for parts in wanted if len(parts) > 1]))
     find = lru_cache(None)(lambda parts, least: index.find(parts, least=least))
-    found = tuple(find(tuple(parts), len(parts) - shared) for parts in wanted)
+    found = tuple(find(tuple(parts), max(1, len(parts) - shared)) for parts in wanted)
     if not any(found):
         by_last = tuple(find(tuple(parts), 1) for parts in wanted)
         found = by_last if all(by_last) else found
     found = tuple(_literal(name, places, files) if len(places) > 1 else places for name, places in zip(names, found))
     pairs = [(parts, place) for parts, places in zip(wanted, found) for place in places]
-    alone = bool(pairs) and not any(len(parts) == 1 or index.agreement(parts, place)[0] > 1 for parts, place in pairs)
+    alone = bool(pairs) and not any(
+        len(parts) == 1 or place in index.by_flat or index.agreement(parts, place)[0] > 1 for parts, place in pairs
+    )
     return NameMatches(found, alone)
 
 
@@ -95,6 +98,7 @@ class _Index:
     def __init__(self, files: Sequence[str]):
         self.files = [path_parts(file) for file in files]
         self.by_key: Dict[str, List[int]] = defaultdict(list)
+        self.by_flat: Set[int] = set()  # places found by flat names
         for place, parts in enumerate(self.files):
             last, name = parts[-1], stem(parts[-1])
             for key in {name, _django(name), _dashes(last), _dashes(name)}:
@@ -124,7 +128,9 @@ class _Index:
                 best = max(ranks.values())
                 return tuple(sorted(place for place, rank in ranks.items() if rank == best))
         names = map(_words, _keys_wanted(wanted[-1]))
-        return next((tuple(self.flat[name]) for name in names if name in self.flat), ())
+        places = next((tuple(self.flat[name]) for name in names if name in self.flat), ())
+        self.by_flat.update(places)
+        return places
 
     def agreement(self, wanted: Sequence[str], place: int) -> Tuple[int, int]:
         """How many parts from the end on are the file's too, in their order; and how many before another is between.

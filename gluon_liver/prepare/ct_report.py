@@ -147,6 +147,8 @@ def note_oddities(log: CTImportLog) -> None:
 def report_lines(report: Dict[str, Any]) -> List[str]:
     """The report for the screen."""
     taken, labels = report["taken"], report["labels"]
+    by_class = ", ".join(f"{count} {name}" for name, count in labels["boxes_by_class"].items())
+    by_class = f" ({by_class})" if labels["boxes"] else ""
     patients = len({one["patient"] for one in taken})
     lines = [
         f"files: {report['files']['found']} found, {report['files']['dicom']} of them DICOM",
@@ -165,7 +167,7 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
             + "".join(f", {words}" for words in grid_words(records))
         )
     lines.append(
-        f"labels: {labels['boxes']} box(es) on {labels['images'] - labels['background']} slice(s), "
+        f"labels: {labels['boxes']} box(es){by_class} on {labels['images'] - labels['background']} slice(s), "
         f"{labels['background']} background slice(s)"
     )
     lines += [*not_taken_lines(report), sizes_line("patients", report["patients"])]

@@ -86,10 +86,8 @@ def import_us(
     for image in missing:
         log.labels_not_taken.add("it names no recording of the input", images=1, boxes=len(image.boxes))
     if not matched:
-        left_out = f", {len(source_labels.left_out)} can be neither trained on nor scored" * bool(
-            source_labels.left_out
-        )
-        raise AnnotationError(f"{path}: no image can be taken: {len(missing)} name no recording{left_out}")
+        why = [f"{len(missing)} name no recording"] * bool(missing) + source_labels.changes.lines()
+        raise AnnotationError("\n".join([f"{path}: no image can be taken", *why]))
     passed_over = not_named(recordings, matched)
     if passed_over:
         log.notes.append(f"{passed_over} file(s) are named by no label and were not read")
