@@ -79,7 +79,7 @@ def _one_of(copies: Sequence[FileHeader], scan: Scan, conflicts: List[str]) -> L
 
 
 DERIVED = "a derived copy of {file} with other pixels (same SOPInstanceUID)"
-REMEDY = "nothing says which is right; leave out the wrong ones with --exclude"
+REMEDY = "nothing says which is right; import with --exclude to leave out the wrong ones"
 
 
 def _content(header: FileHeader) -> Tuple[Tuple[Any, ...], bool]:

@@ -81,6 +81,6 @@ def _where(position: Optional[Tuple[float, ...]], slices: Sequence[SliceHeader])
 
 def _advice(where: str, name: str) -> str:
     if where == INSIDE:
-        return f"it lies inside {name}: {SKIP} leaves it out, and --regrid with it fills the gap"
+        return f"it lies inside {name}: import with {SKIP} to leave it out, and with --regrid to fill the gap"
     is_end = f"it is {where} of {name}: " if where else ""
-    return f"{is_end}{SKIP} goes on without it"
+    return f"{is_end}import with {SKIP} to go on without it"

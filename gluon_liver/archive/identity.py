@@ -12,20 +12,22 @@ from gluon_liver.readers.dicom.series import SeriesFiles
 
 
 def with_conflicts(series: Sequence[SeriesFiles]) -> List[SeriesFiles]:
-    """The series, with a defect where one SeriesInstanceUID stands in several studies."""
-    studies: DefaultDict[str, Dict[str, str]] = defaultdict(dict)
+    """The series, with a defect where one SeriesInstanceUID stands in several studies or under several PatientIDs."""
+    alike: DefaultDict[str, List[SeriesFiles]] = defaultdict(list)
     for one in series:
         if one.kind != "labels":
-            studies[one.series_uid].setdefault(one.study_uid, f"series {one.number:02d}")
-    result = []
-    for one in series:
-        names = list(studies[one.series_uid].values())
-        if len(names) > 1 and one.kind != "labels":
-            what = f"{', '.join(names[:-1])} and {names[-1]} share a SeriesInstanceUID but lie in different studies"
-            error = ConflictError(f"{what}: nothing says which is right; leave out the wrong one with --exclude")
-            one = replace(one, defects=(*one.defects, error))
-        result.append(one)
-    return result
+            alike[one.series_uid].append(one)
+    return [_with_conflict(one, alike[one.series_uid]) if one.kind != "labels" else one for one in series]
+
+
+def _with_conflict(one: SeriesFiles, alike: Sequence[SeriesFiles]) -> SeriesFiles:
+    names = list(dict.fromkeys(f"series {other.number:02d}" for other in alike))
+    if len(names) == 1:
+        return one
+    what = "different PatientIDs" if len({other.patient_id for other in alike}) > 1 else "different studies"
+    text = f"{', '.join(names[:-1])} and {names[-1]} share a SeriesInstanceUID but have {what}"
+    error = ConflictError(f"{text}: nothing says which is right; import with --exclude to leave out the wrong one")
+    return replace(one, defects=(*one.defects, error))
 
 
 def person_notes(headers: Sequence[FileHeader]) -> List[str]:

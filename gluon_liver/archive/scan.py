@@ -35,11 +35,11 @@ def scan_folder(
     folder = Path(folder)
     listing = _list(folder, exclude, skip_damaged)
     scan = Scan(series=[], rejected=[], root=folder, paths=listing.paths, notes=listing.notes())
-    by_series: Dict[Tuple[str, str], List[FileHeader]] = defaultdict(list)
+    by_series: Dict[Tuple[str, str, str], List[FileHeader]] = defaultdict(list)
     headers = _read_headers(listing, scan, progress)
     scan.notes += person_notes(headers)
     for header in without_copies(headers, scan):
-        by_series[header.series_uid, header.study_uid].append(header)
+        by_series[header.series_uid, header.study_uid, header.patient_id].append(header)
     for number, uids in enumerate(sorted(by_series), 1):
         name = f"series {number:02d}"
         files = without_pages(by_series[uids], name, scan)

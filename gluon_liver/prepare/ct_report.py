@@ -181,12 +181,12 @@ def why_nothing_was_taken(log: CTImportLog) -> str:
     """Why no study was taken, for the error message."""
     first = f"no study was taken from {len(log.scan.paths)} file(s), {log.scan.dicom_files} of them DICOM"
     advice = (
-        "\nfiles are numbered in the order of their paths; "
+        "\nfile 0001 is line 1 of `find -L FOLDER ! -type d | LC_ALL=C sort`; "
         "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in, and "
         "`python -m gluon_liver look FOLDER --out DIR` shows pictures of the series too"
     )
     notes = "".join(f"\nnote: {note}" for note in entry_notes(log.scan, log.rules) + join_notes(log.scan, log.rules))
-    return log.why_nothing_was_taken(first, log.scan.rejected) + notes + (advice if log.quarantined else "")
+    return log.why_nothing_was_taken(first, log.scan.rejected) + notes + (advice if log.scan.series else "")
 
 
 def write_private(log: CTImportLog, folder: Path, salt: str, source: Path) -> None:

@@ -78,7 +78,7 @@ def test_an_object_without_sop_class_is_said_to_have_none(tmp_path):
     assert len(load(scan_folder(tmp_path)).hu) == 4  # the file header names the class
     blank = path.read_bytes().replace(b"1.2.840.10008.5.1.4.1.1.2\0", bytes(26))
     path.write_bytes(blank)
-    with pytest.raises(errors.MissingTagError, match="no SOPClassUID.* the last slice of series 01: --skip-damaged"):
+    with pytest.raises(errors.MissingTagError, match="no SOPClassUID.* the last slice of .* with --skip-damaged"):
         load(scan_folder(tmp_path))
     assert len(load(scan_folder(tmp_path, skip_damaged=True)).hu) == 3
     path.write_bytes(blank[:160])

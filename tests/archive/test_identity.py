@@ -77,13 +77,17 @@ def test_a_mask_with_the_uids_of_its_ct_and_a_derived_copy_leave_the_ct_alone(tm
     assert sorted(one.kind for one in scan.rejected) == ["derived"] * 3 + ["labels"] * 3
 
 
-def test_one_series_uid_in_two_studies_is_a_conflict(tmp_path):
+@pytest.mark.parametrize(
+    "other, what",
+    [({"StudyInstanceUID": uid(2)}, "studies"), ({"patient": "P2"}, "PatientIDs"), ({"patient": ""}, "P")],
+)
+def test_one_series_uid_in_two_studies_or_under_two_patients_is_a_conflict(tmp_path, other, what):
     write_series(tmp_path / "a", zs=(0, 2, 4))
-    write_series(tmp_path / "b", zs=(0, 2, 4), start=10, StudyInstanceUID=uid(2))
+    write_series(tmp_path / "b", zs=(0, 2, 4), start=10, **other)
     scan = scan_folder(tmp_path)
     assert len(scan.series) == 2
     for series in scan.series:
-        with pytest.raises(ConflictError, match="series 01 and series 02 share a SeriesInstanceUID"):
+        with pytest.raises(ConflictError, match=f"series 01 and series 02 share a Series.* different {what}"):
             load_series(series)
 
 

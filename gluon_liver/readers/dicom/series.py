@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from gluon_liver.errors import ConflictError, DicomError
+from gluon_liver.errors import DicomError
 
-from .acquisitions import Acquisitions, completes, find_acquisitions
+from .acquisitions import completes, find_acquisitions
 from .file_header import FileHeader, SliceHeader
 from .rules import PLAIN, Kind
 
@@ -126,18 +126,14 @@ def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[S
         scan.rejected.append(Rejection(file_range(stray), reason, "mixed-series", len(stray)))
         scan.unused.update((slice_uid(one), "it differs from the rest of its series") for one in stray)
     defects = _defects_by_kind(files, groups, number, scan)
-    patients = Counter(header.patient_id for header in files)
-    conflict: Tuple[DicomError, ...] = ()
-    if len(patients) > 1 and not any(isinstance(header.defect, ConflictError) for header in files):
-        conflict = (ConflictError(f"series {number:02d} carries {len(patients)} different PatientIDs"),)
     whose = (first.patient_id, first.study_uid, first.series_uid, first.description)
     phantom = any(header.phantom for header in files)
     told: Dict[str, Any] = dict(series_number=first.series_number, contrast=first.contrast)
     result = []
     for part, group in enumerate(groups, 1) if len(groups) > 1 else [(0, groups[0])]:
         kind, reason = _kind_of(group, files)
-        faults = defects[kind != ""] + conflict
-        found = Acquisitions(((0, tuple(group)),)) if conflict else find_acquisitions(group)
+        faults = defects[kind != ""]
+        found = find_acquisitions(group)
         if found.strays:
             of = f"{len(found.strays)} image(s) of series {number:02d} belong to"
             why = f"{of} acquisitions of one or two images ({found.told_by})"
