@@ -5,15 +5,17 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
-from gluon_liver.data.study import StudyRecord
+from gluon_liver.data.study import Study, StudyRecord
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference.study import detect_study
 from gluon_liver.phantoms.ct.config import CTPhantomConfig
 from gluon_liver.phantoms.ct.folder import write_ct_phantoms
 from gluon_liver.prepare.ct import import_ct
 from gluon_liver.runs.run import Run
+from tests.readers.ct_writer import ct_dataset, write
 
 
 @pytest.fixture
@@ -111,3 +113,40 @@ def test_a_folder_of_dicom_gives_the_boxes_of_the_prepared_study(detect, tmp_pat
     rows = [json.loads((tmp_path / name / "detections.json").read_text()) for name in ("a", "b")]
     assert rows[0] == rows[1] and prepared["slices"] == direct["slices"] == 20
     assert {path.name for path in (tmp_path / "b").iterdir()} == {"detections.json", "lesions.json", "overlays"}
+
+
+def write_series_of(study, folder, orientation, turn):
+    """The arterial phase of a stored study as DICOM, its pictures turned by ``turn``, spacing 1 mm, origin 0."""
+    for z, plane in enumerate(study.hu[study.reference_index]):
+        pixels = np.ascontiguousarray(turn(np.asarray(plane)))
+        row, column = np.array(orientation[:3]), np.array(orientation[3:])
+        far = np.minimum(row + column, 0) * -(len(plane) - 1)
+        tags = dict(ImageOrientationPatient=orientation, ImagePositionPatient=[far[0], far[1], 5.0 * z])
+        write(ct_dataset(instance=z, pixels=pixels, PixelSpacing=[1, 1], **tags), folder / f"{z}.dcm")
+
+
+def test_a_series_that_lies_otherwise_gives_the_same_boxes_and_tells_them_in_its_own_pixels(detect, study, tmp_path):
+    stored = Study.load(study)
+    detect(score_threshold=0.05)
+    expected = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert "source" not in expected[0]  # the study was made of arrays
+    side = stored.hu.shape[-1]
+    for name, orientation, turn, back in (
+        ("up", [1, 0, 0, 0, 1, 0], lambda a: a, lambda x, y, w, h: (x, y, w, h)),
+        ("prone", [-1, 0, 0, 0, -1, 0], lambda a: a[::-1, ::-1], lambda x, y, w, h: (side - x - w, side - y - h, w, h)),
+        ("turned", [0, 1, 0, 1, 0, 0], lambda a: a.T, lambda x, y, w, h: (y, x, h, w)),
+    ):
+        write_series_of(stored, tmp_path / name, orientation, turn)
+        result = detect(tmp_path / name, out=tmp_path / f"of-{name}", score_threshold=0.05)
+        rows = json.loads((tmp_path / f"of-{name}" / "detections.json").read_text())
+        assert [(row["slice"], row["bbox"], row["score"]) for row in rows] == [
+            (row["slice"], row["bbox"], row["score"]) for row in expected
+        ]
+        for row in rows:
+            assert row["source"]["slice"] == row["slice"]
+            assert row["source"]["bbox"] == pytest.approx(back(*row["bbox"]), abs=0.02)
+        assert result["source"]["pixel_mm"] == {"row": 1, "column": 1}
+        for lesion in result["lesions"]:
+            x1, y1, x2, y2 = lesion["boxes"][0]["box_xyxy_px"]
+            x, y, w, h = back(x1, y1, x2 - x1, y2 - y1)
+            assert lesion["boxes"][0]["source"]["box_xyxy_px"] == pytest.approx([x, y, x + w, y + h], abs=0.11)
