@@ -102,7 +102,7 @@ def _write_relations(
     net.hybridize()
     others = [name for name in study.phases if name != study.reference_phase]  # the order of the samples
     width, level = window_values(detector.config.data.window)
-    shown, font = lettering(detector.classes)
+    shown = lettering(detector.classes).names
     for number, lesion in enumerate(lesions[:RELATIONS], 1):
         # to the digits of lesions.json, so that the picture shows what can be read there
         boxes = [box.to_json() for box in lesion.boxes if box.class_name == lesion.class_name]
@@ -120,7 +120,6 @@ def _write_relations(
         picture = draw_relation(
             title=f"lesion {number} of {len(lesions)}, slice {index}; window width {width:g}, level {level:g}",
             lesion=f"{shown[detector.classes.index(lesion.class_name)]} {round(lesion.score, 4):.2f}",
-            font=font,
             phase=study.reference_phase,
             grey=case.images[study.reference_index, index],
             box=box,

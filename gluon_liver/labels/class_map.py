@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -50,8 +51,8 @@ class Choice:
 
 
 def tidy_name(name: str) -> str:
-    """A name without spaces that say nothing."""
-    return " ".join(name.replace("\0", " ").split())
+    """A name without spaces that say nothing, in one Unicode form: what looks alike is alike in two imports."""
+    return " ".join(unicodedata.normalize("NFC", name).replace("\0", " ").split())
 
 
 def load_class_map(path: str) -> ClassMap:

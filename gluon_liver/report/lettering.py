@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Sequence, Tuple
 
 import matplotlib
 from matplotlib import font_manager
@@ -33,7 +33,7 @@ def lettering(classes: Sequence[str]) -> Lettering:
 
     The number is that of the category in labels.json and detections.json. Long names are cut.
     """
-    font = _font_for("".join(classes)) or FONT
+    font = font_for(*classes)
     names = [name if has_letters(font, name) else _number(classes, name) for name in classes]
     return Lettering(tuple(map(shortened, names)), font)
 
@@ -59,14 +59,15 @@ def has_letters(font: Path, text: str) -> bool:
         return False
 
 
-def _font_for(text: str) -> Optional[Path]:
-    """The first font with all the letters: matplotlib's own, else one of the machine, upright ones first."""
+def font_for(*texts: str) -> Path:
+    """The first font with all letters: matplotlib's own, else one of the machine, upright ones first; else its own."""
+    text = "".join(texts)
     if has_letters(FONT, text):
         return FONT
     entries = sorted(
         font_manager.fontManager.ttflist, key=lambda one: (one.style != "normal", one.weight != 400, one.fname)
     )
-    return next((Path(one.fname) for one in entries if has_letters(Path(one.fname), text)), None)
+    return next((Path(one.fname) for one in entries if has_letters(Path(one.fname), text)), FONT)
 
 
 def _number(classes: Sequence[str], name: str) -> str:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 
-from .lettering import FONT, plain_label
+from .lettering import font_for, plain_label
 
 _DPI = 100
 _OPACITY = 0.8  # of the hottest pixel; colder ones are fainter, so that the anatomy stays visible
@@ -64,7 +64,6 @@ def draw_relation(
     *,
     title: str,
     lesion: str,
-    font: Path = FONT,
     phase: str,
     grey: np.ndarray,
     box: np.ndarray,
@@ -75,11 +74,14 @@ def draw_relation(
 ) -> np.ndarray:
     """Fig. 4 for one lesion: above where it looks in each of the other phases, below what they add at each place.
 
-    title: of the picture. lesion: of the first panel, the lesion's class and score, in ``font``. phase: the reference
+    title: of the picture. lesion: of the first panel, the lesion's class and score. phase: the reference
     phase. grey: (H, W) uint8, its slice. box: (4,) corners in pixels of ``grey``. inside: (h, w) bool, the box's cells.
     norm: (h, w), L2 norm of the reference phase's map. others: the other phases by name, None for one that is absent at
     this slice. Returns (height, width, 3) uint8 RGB.
     """
+    font = font_for(lesion, phase, *others)
+    lesion, phase = plain_label(lesion), plain_label(phase)
+    others = {plain_label(name): other for name, other in others.items()}
     columns = 1 + len(others)
     size = 4.3 * columns, 2.4 + 7.2 * grey.shape[0] / grey.shape[1]  # inches
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained", facecolor=_GROUND)
@@ -87,8 +89,8 @@ def draw_relation(
     foot = "dashed: the lesion's box in another phase; ring: the cell looked at most"
     figure.supxlabel(foot, color=_FAINT, fontsize=10)
     axes = figure.subplots(2, columns)
-    _show(axes[0, 0], f"{phase} (reference)\n{plain_label(lesion)}", grey, box, font=font)
-    _show(axes[1, 0], f"map of {phase}\n{_mean_in(norm, inside)}", grey, box, white=_DIMMED)
+    _show(axes[0, 0], f"{phase} (reference)\n{lesion}", grey, box, font)
+    _show(axes[1, 0], f"map of {phase}\n{_mean_in(norm, inside)}", grey, box, font, white=_DIMMED)
     _heat(axes[1, 0], norm, cells, grey.shape, most=norm.max(), unit="L2 norm")
     # one scale for all responses, so that phases compare
     strongest = max((other.response.max() for other in others.values() if other is not None), default=0.0)
@@ -102,10 +104,10 @@ def draw_relation(
             continue
         share = 100 * other.row[inside].sum()
         title = f"where the lesion looks in {name}\n{share:.3g} % within the box"
-        _show(above, title, other.grey, box, dashed=True)
+        _show(above, title, other.grey, box, font, dashed=True)
         _row(above, other.row, cells, grey.shape)
         title = f"what {name} adds to the map of {phase}\n{_mean_in(other.response, inside)}"
-        _show(below, title, grey, box, white=_DIMMED)
+        _show(below, title, grey, box, font, white=_DIMMED)
         _heat(below, other.response, cells, grey.shape, most=strongest, unit="L2 norm")
     return _pixels(figure)
 
@@ -151,10 +153,10 @@ def _show(
     title: str,
     grey: np.ndarray,
     box: np.ndarray,
+    font: Path,
     *,
     dashed: bool = False,
     white: int = 255,
-    font: Path = FONT,
 ) -> None:
     """A slice with the lesion's box, dashed where the box was found in another phase."""
     height, width = grey.shape

@@ -75,6 +75,12 @@ def test_classes_are_those_of_the_boxes(read, names, used, classes):
     assert [name.lower() for name in found] == [name.strip().lower() for name in used]
 
 
+def test_names_are_kept_in_one_unicode_form(read):
+    tree = copy.deepcopy(BASE)
+    tree["categories"] = [{"id": 3, "name": "La\u0308sion"}]
+    assert read(tree).classes == ("L\u00e4sion",)
+
+
 def test_categories_without_boxes_are_told_and_names_must_tell_classes_apart(read):
     tree = classes_tree(["tumors", "hcc"], ["hcc"])
     assert read(tree).changes.lines() == ["categories without boxes are no classes: tumors"]

@@ -28,13 +28,13 @@ def test_heat_is_linear_between_cells_and_level_beyond_them():
     assert np.allclose(Cells(16, 0.7).on_image(np.full((5, 5), 0.3), (97, 61)), 0.3)
 
 
-def relation(*, row, grey=None, others=None, norm=None):
+def relation(*, row, grey=None, others=None, norm=None, lesion="hcc 0.90", phase="arterial"):
     blank = np.zeros((64, 64), np.uint8)
     related = Related(blank if grey is None else grey, row, np.ones((8, 8)))
     return draw_relation(
         title="lesion 1 of 1",
-        lesion="hcc 0.90",
-        phase="arterial",
+        lesion=lesion,
+        phase=phase,
         grey=blank,
         box=np.array([2.0, 2, 10, 10]),
         inside=peak(0, 0) > 0,
@@ -53,6 +53,10 @@ def test_heat_is_drawn_over_the_pixel_of_its_cell():
     hot = np.argwhere(np.abs(relation(row=peak(5, 4)) - far).sum(axis=2) > 100)
     hot = hot[np.abs(hot - centre).max(axis=1) < 80]
     assert len(hot) > 200 and np.abs(hot.mean(axis=0) - centre).max() < 3  # half a cell would be 20 pixels
+
+
+def test_names_with_signs_that_matplotlib_takes_for_its_own():
+    assert relation(row=peak(1, 7), lesion="_x $y^{$ 0.9", phase="100 $ late").shape == relation(row=peak(1, 7)).shape
 
 
 def coloured(picture):
