@@ -22,7 +22,7 @@ def with_conflicts(series: Sequence[SeriesFiles]) -> List[SeriesFiles]:
 
 def _with_conflict(one: SeriesFiles, alike: Sequence[SeriesFiles]) -> SeriesFiles:
     names = list(dict.fromkeys(f"series {other.number:02d}" for other in alike))
-    if len(names) == 1:
+    if len(names) == 1 or any(isinstance(defect, ConflictError) for defect in one.defects):
         return one
     what = "different PatientIDs" if len({other.patient_id for other in alike}) > 1 else "different studies"
     text = f"{', '.join(names[:-1])} and {names[-1]} share a SeriesInstanceUID but have {what}"

@@ -71,7 +71,7 @@ def import_us(
     make_splits(["any"], fractions=fractions, seed=seed)
     salt = salt_or_random(salt)
     source_labels = load_source_labels(labels, options=label_options)
-    recordings = list_recordings(source)
+    recordings, notes = list_recordings(source)
     check_output(out, source, overwrite=overwrite)
     path = ", ".join(label_paths(labels))
     missing: List[SourceLabel] = []
@@ -80,7 +80,7 @@ def import_us(
     )
     files = sum(not Path(path).is_dir() for path in recordings.values())
     log = USImportLog(files=files, classes=source_labels.classes)
-    log.notes += salt_notes(salt) + source_labels.changes.lines()
+    log.notes += salt_notes(salt) + notes + source_labels.changes.lines()
     for item in source_labels.left_out:
         log.labels_not_taken.add(item.left_out, images=1, boxes=item.count)
     for image in missing:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections import defaultdict
 from pathlib import Path
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
@@ -14,33 +13,34 @@ from pydicom.errors import InvalidDicomError
 from gluon_liver.data.faults import SHOWN, Faults
 from gluon_liver.data.us_labels import SourceLabel
 from gluon_liver.errors import InputError
+from gluon_liver.files.listing import list_files
 from gluon_liver.labels.file_names import match_names, path_parts
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS
 
 
-def list_recordings(source: Path) -> Dict[str, str]:
-    """Name below ``source`` ("/" between parts) -> path, in the order of names. Raises InputError where there is none.
+def list_recordings(source: Path) -> Tuple[Dict[str, str], List[str]]:
+    """(name below ``source``, "/" between parts -> path, in the order of names; notes for the report).
 
     Every file may be a recording, an image one of a single frame; a folder with images directly in it is one too, of
-    which they are the frames. Labels say which is meant.
+    which they are the frames. Labels say which is meant. Raises InputError where there is none.
     """
     if source.is_file():
-        return {source.name: str(source)}
+        return {source.name: str(source)}, []
     if not source.is_dir():
         raise InputError(f"{source}: there is no such file or folder")
-
-    def fail(error: OSError) -> None:
-        raise InputError(f"a folder below {source} cannot be read: {error.strerror}") from error
-
+    listing = list_files(source, skip_closed=True)
     recordings: Dict[str, str] = {}
-    for root, _, entries in os.walk(source, onerror=fail):
-        below, names = Path(root).relative_to(source), [name for name in entries if not name.startswith(".")]
-        recordings.update(((below / name).as_posix(), str(Path(root) / name)) for name in names)
-        if any(map(is_image, names)):
-            recordings[below.as_posix() if below.parts else source.resolve().name] = root
+    for path in listing.paths:
+        if not path.name.startswith("."):
+            below = path.relative_to(source)
+            recordings[below.as_posix()] = str(path)
+            if is_image(path.name):
+                name = below.parent.as_posix() if below.parent.parts else source.resolve().name
+                recordings[name] = str(path.parent)
     if not recordings:
-        raise InputError(f"{source} is empty: there is no file in it or below it")
-    return dict(sorted(recordings.items()))
+        closed = "".join(f"; {note}" for note in listing.notes())
+        raise InputError(f"{source} is empty: there is no file in it or below it{closed}")
+    return dict(sorted(recordings.items())), listing.notes()
 
 
 def not_named(recordings: Dict[str, str], matched: Iterable[str]) -> int:
