@@ -221,8 +221,15 @@ class Dataset(abc.ABC, Generic[L, C]):
 
     def digests(self, split_name: Optional[str] = None) -> Dict[str, Optional[str]]:
         """SHA-256 (hex) of ``labels`` and ``volumes``, of all or of a split; None for what is not known."""
-        labels = self.labels if split_name is None else self.labels_of(split_name)
-        infos = self.cases if split_name is None else self._infos_of(split_name)
+        if split_name is None:
+            return self._all_digests
+        return self._digests(self.labels_of(split_name), self._infos_of(split_name))
+
+    @cached_property
+    def _all_digests(self) -> Dict[str, Optional[str]]:
+        return self._digests(self.labels, self.cases)
+
+    def _digests(self, labels: Sequence[L], infos: Sequence[C]) -> Dict[str, Optional[str]]:
         fingerprints = {info.case: info.fingerprint for info in self.cases}
         return {
             "labels": digest_labels(labels, self.classes, fingerprints),

@@ -145,6 +145,8 @@ class _Reader:
         hint = f"wanted is {self._wanted}"
         if min(given) == 0 and max(given) < count:
             hint += "; these seem to be counted from 0: add 1 to each"
+        elif min(given) == 2 and max(given) == count + 1:
+            hint += "; these seem to have the background as 1: take 1 off each"
         shown = ", ".join(map(str, odd[:5]))
         raise InputError(f"{self.path} {_REFUSED}: entry {where}: no class has the category_id {shown}; {hint}")
 

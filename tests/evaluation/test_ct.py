@@ -161,8 +161,8 @@ def test_data_that_do_not_fit_the_run_are_refused(run, tiny_dataset):
     cases = [dataclasses.replace(info, patient="new-" + info.patient) for info in tiny_dataset.cases]
     names = Splits((), (), tuple(info.patient for info in cases), 0)
     for changes, message in (
-        (dict(splits=moved), "2 of 3 studies of the test split were trained on"),
-        (dict(cases=cases, splits=names), "3 of 4 studies of the test split were trained on"),
+        (dict(splits=moved), "of 3 studies of the test split 2 belong to patients who were trained on"),
+        (dict(cases=cases, splits=names), "of 4 studies of the test split 3"),
         (dict(reference_phase="delayed"), "reference phase delayed, the run was trained on arterial"),
         (dict(classes=("cyst", "hcc")), "classes .* the run was trained on"),
     ):

@@ -78,6 +78,11 @@ def test_the_reason_of_what_cannot_be_scored(read, changes, reason):
     assert reason in str(caught.value)
 
 
+def test_ids_with_a_background_before_the_classes(read):
+    with pytest.raises(InputError, match="background as 1: take 1 off each"):
+        read({**ROW, "category_id": 2}, {**ROW, "category_id": 4})
+
+
 def test_all_kinds_of_faults_are_told_at_once(read):
     with pytest.raises(InputError) as caught:
         read(ROW, *[{**ROW, "score": 50.0 + one} for one in range(3)], {**ROW, "category_id": "2"})
