@@ -75,6 +75,7 @@ class DetectorTrainer:
 
         Raises :class:`TrainingError`, in all workers and before the update, when a loss or the gradient is not finite.
         """
+        self._share_parameters()
         losses = self._gradients(batch)
         if self.worker.updates_on_server:
             self._require_finite(losses, 0.0)
@@ -90,6 +91,18 @@ class DetectorTrainer:
                 parameter.zero_grad()
         self.step_count += 1
         return losses
+
+    def _share_parameters(self) -> None:
+        """Give the parameters to the KVStore and wait until all devices have them from there, before the first step.
+
+        Trainer does so by itself, without waiting: on a busy machine a server may get this worker's request for a
+        parameter after all gradients, and answer with their sum, which then is the parameter.
+        """
+        if not self.optimizer._kv_initialized:
+            self.optimizer._init_kvstore()
+        if self.optimizer._params_to_init:
+            self.optimizer._init_params()
+            mx.nd.waitall()
 
     def _gradients(self, batch: Batch) -> Dict[str, float]:
         """Leave the gradients of this worker's images on its devices; returns its share of the losses."""
