@@ -9,7 +9,7 @@ import argparse
 
 from gluon_liver.files.typed import at_least, between
 
-from .options import add_flag, add_options, add_path, check, chosen, prepare_device
+from .options import add_flag, add_options, add_path, check, chosen, prepare_cache, prepare_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--every-slice", "draw slices without a box too")
     text = "draw where lesions look in the other phases (multi-modal runs), hits and false positives"
     add_flag(parser, "--explain", text)
-    add_options(parser, "--batch-size", "--device")
+    add_options(parser, "--batch-size", "--device", "--cache")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.runs.devices import parse_device
     from gluon_liver.runs.run import Run
 
+    prepare_cache(args)
     check(args, "score", between(0, 1))
     check(args, "batch_size", at_least(1))
     options = chosen(args, "phases", "reference", "every_slice", "batch_size", "explain")

@@ -16,15 +16,17 @@ from .options import (
     METRIC_OPTIONS,
     add_flag,
     add_options,
+    add_path,
     add_scoring,
     check,
     chosen,
     open_run,
+    prepare_cache,
     prepare_device,
     score_settings,
 )
 
-SCORING = {"data": None, "split": "test", "allow_train": False, "batch_size": None, "device": "cpu"}
+SCORING = {"data": None, "split": "test", "allow_train": False, "batch_size": None, "device": "cpu", "out": None}
 SCORING.update(dict.fromkeys(METRIC_OPTIONS))
 
 
@@ -36,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "which patients to score; train is refused unless --allow-train is given"
     parser.add_argument("--split", choices=("test", "val", "train"), default=SCORING["split"], help=text)
     add_flag(parser, "--allow-train", "score the training patients; the report says so, it is no result")
-    add_options(parser, "--batch-size", "--device", "--no-lock")
+    add_options(parser, "--batch-size", "--device", "--cache", "--no-lock")
+    text = "write results and report to this folder instead of the run's, for runs that are read-only"
+    add_path(parser, "--out", "DIR", text)
     add_scoring(parser)
 
 
@@ -52,9 +56,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.split == "train" and not args.allow_train:
         raise InputError("--split train scores what the run was trained on: give --allow-train if that is meant")
+    prepare_cache(args)
     check(args, "batch_size", at_least(1))
     opened, dataset = open_run(args)
-    options = dict(chosen(args, "split", "batch_size"), context=parse_device(args.device))
+    options = dict(chosen(args, "split", "batch_size", "out"), context=parse_device(args.device))
     text, report = evaluate(opened, dataset, **options, settings=score_settings(args, opened))
     print(text)
     print(f"report: {report}")

@@ -27,6 +27,7 @@ HIT_HELP = (
     "when a detected lesion finds one: iou:0.1 (3D IoU, the default), centre (within the radius), or slice:0.5 (IoU in "
     "any slice)"
 )
+CACHE_HELP = "where the images of CT data are kept that are windowed once (default: in the data folder)"
 FRACTIONS = dict(dest="fractions", type=float, nargs=3, default=(0.7, 0.1, 0.2), metavar=("TRAIN", "VAL", "TEST"))
 OPTIONS: Dict[str, Dict[str, Any]] = {
     "--run": dict(type=Path, metavar="RUN", help="run folder that train.py made"),
@@ -36,6 +37,7 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
     "--split-fractions": FRACTIONS,
     "--batch-size": dict(type=int, help="images at a time (default: fewer the larger they are)"),
     "--bootstrap": dict(type=int, help="patient-level bootstrap replicates, of CT runs alone (default 1000)"),
+    "--cache": dict(type=Path, metavar="FOLDER", help=CACHE_HELP),
     "--no-lock": dict(action="store_true", help="take no lock: that nothing else uses the folder is your care"),
     "--froc-rates": dict(type=float, nargs="+", metavar="RATE", help=RATES_HELP),
     "--lesion-hit": dict(metavar="HIT", help=HIT_HELP),
@@ -120,6 +122,13 @@ def prepare_device(args: argparse.Namespace) -> None:
 
     if getattr(args, "device", "cpu") == "cpu":
         prefer_synchronous_engine()
+
+
+def prepare_cache(args: argparse.Namespace) -> None:
+    """Keep windowed images where ``--cache`` says."""
+    from gluon_liver.data.windowed_images import use_cache
+
+    use_cache(args.cache)
 
 
 def check(args: argparse.Namespace, name: str, limit: Limit) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from gluon_liver.errors import InputError
 
-from .options import add_options, add_path, open_run
+from .options import add_options, add_path, open_run, prepare_cache
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "--run", "RUN", "take configuration and data of a run folder")
     parser.add_argument("--config", help="a packaged configuration or a YAML file; with --data instead of --run")
-    add_options(parser, "--set", "--data")
+    add_options(parser, "--set", "--data", "--cache")
     parser.add_argument("--split", choices=("train", "val", "test"), required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="NAME.rec")
 
@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.data.open import open_dataset
     from gluon_liver.legacy.record_file import write_records
 
+    prepare_cache(args)
     if (args.run is None) == (args.config is None) or (args.config is not None and args.data is None):
         raise InputError("give --run RUN, or --config NAME and --data DIR")
     if args.run is not None:

@@ -10,7 +10,7 @@ import argparse
 from gluon_liver.config.load import config_names, load_config
 from gluon_liver.files.typed import at_least
 
-from .options import add_flag, add_options, add_path, check, chosen, tell_changed_labels
+from .options import add_flag, add_options, add_path, check, chosen, prepare_cache, tell_changed_labels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", metavar="auto|CHECKPOINT", help=text)
     text = "with --resume, go on though labels or volumes of the training patients have changed; the log says so"
     add_flag(parser, "--changed-data", text)
-    add_options(parser, "--no-lock")
+    add_options(parser, "--cache", "--no-lock")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.training.train import train
     from gluon_liver.weights.pretrained import Pretrained
 
+    prepare_cache(args)
     check(args, "steps", at_least(1))
     if args.pretrained_hu and not args.pretrained:
         raise InputError("--pretrained-hu says what --pretrained FILE takes: give both")

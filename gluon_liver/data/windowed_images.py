@@ -1,7 +1,11 @@
-"""8-bit images of a data set, windowed once and read by memory map: DATA/images/<window>-<storage>/<case>.npy."""
+"""8-bit images of a data set, windowed once and read by memory map: DATA/images/<window>-<storage>/<case>.npy.
+
+:func:`use_cache` keeps them elsewhere, for data that are read-only.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any, Optional, Sequence
@@ -13,6 +17,7 @@ from tqdm import tqdm
 from gluon_liver.config.windows import Window, window_values
 from gluon_liver.errors import ConfigError, DatasetError
 from gluon_liver.files.atomic import PARTIAL, whole_file
+from gluon_liver.files.digest import hash_file
 from gluon_liver.files.output_folder import why_not_written
 
 from .ct_dataset import CTDataset
@@ -21,6 +26,22 @@ from .study import DamagedArrayError, open_array
 
 STORAGES = ("raw", "jpeg")
 JPEG_QUALITY = 95
+NAME_LENGTH = 16  # of the hexadecimal digits of a hash that name a data set's folder in a cache
+
+_cache: Optional[Path] = None
+
+
+def use_cache(folder: Optional[Path]) -> None:
+    """From now on images are kept below ``folder``, a folder of its own for each data set; None: beside the data."""
+    global _cache
+    _cache = folder
+
+
+@functools.lru_cache(maxsize=None)
+def _name_in_cache(description: Path) -> str:
+    return hash_file(description)[:NAME_LENGTH]
+
+
 SLICES_AT_ONCE = 16  # that are windowed: it takes eight times the memory of their HU
 
 
@@ -30,7 +51,10 @@ def images_folder(dataset: CTDataset, window: Window, storage: str) -> Path:
         raise ConfigError(f"there is no image storage {storage!r}; it is one of {', '.join(STORAGES)}")
     width, level = window_values(window)
     name = window if isinstance(window, str) else f"w{width:g}l{level:g}"
-    return dataset.folder / "images" / f"{name}-{storage}"
+    images = dataset.folder / "images"
+    if _cache is not None:
+        images = _cache / _name_in_cache((dataset.folder / "dataset.json").resolve())
+    return images / f"{name}-{storage}"
 
 
 def prepare_images(
@@ -61,7 +85,8 @@ def prepare_images(
             with whole_file(path, "wb", ending=f".{os.getpid()}{PARTIAL}") as stream:
                 np.save(stream, images)
         except OSError as error:
-            raise DatasetError(f"the images of {case} cannot be written: {why_not_written(error)}") from error
+            why = f"the images of {case} cannot be written to {folder}: {why_not_written(error)}"
+            raise DatasetError(f"{why}; --cache FOLDER keeps them elsewhere, for data that are read-only") from error
     return folder
 
 

@@ -13,9 +13,9 @@ import mxnet as mx
 from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.digests import differences
-from gluon_liver.errors import DatasetError
+from gluon_liver.errors import DatasetError, InputError, RunError
 from gluon_liver.files.atomic import write_json
-from gluon_liver.files.lock import file_lock
+from gluon_liver.files.lock import HOLDER, file_lock
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.runs.checkpoint import read_best
 from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests
@@ -26,6 +26,9 @@ from .registry import EVALUATIONS
 from .task import REPLICATES, Scored, ScoreSettings
 
 PHANTOM_NOTE = "phantom studies that this package generated"
+COPIED = ("config.yaml", "environment.json", "log.jsonl")  # of a run, to where it is evaluated
+WRITTEN = ("overlays", "detections.json", "report.html", "results.json")
+LOCKED = ".evaluating.lock"
 REAL_NOTE = "patients of the given data; not the paper's patients, which are not public"
 
 
@@ -39,16 +42,17 @@ def evaluate(
     replicates: int = REPLICATES,
     settings: Optional[ScoreSettings] = None,
     progress: bool = True,
+    out: Optional[Path] = None,
 ) -> Tuple[str, Path]:
     """Score a run; returns the printed tables and the path of report.html.
 
-    settings: of the metrics, instead of ``replicates``.
+    settings: of the metrics, instead of ``replicates``. out: folder for what is written, instead of the run's.
 
     Raises :class:`DatasetError` when the data are of another task, the split has no labelled image, the data's classes
     or phases are not the run's, or something of the split was trained on; ``RunError`` for a run that cannot be used.
     """
     labels, note, task = split_labels(run, dataset, split), run_note(run, dataset, split), EVALUATIONS[dataset.task]
-    with evaluation_folder(run) as folder:
+    with evaluation_folder(run, out) as folder:
         detector, checkpoint = SliceDetector.from_run(run, context=context)
         results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
         scored = Scored(run.config, dataset, split, labels, results, note)
@@ -62,7 +66,7 @@ def evaluate(
         write_json(folder / "results.json", results_json)
         text = task.text(scored, summary)
         task.write_report(folder)
-    return text, run.folder / "report.html"
+    return text, (out or run.folder) / "report.html"
 
 
 def split_labels(run: Run, dataset: Dataset, split: str) -> List[Label]:
@@ -111,24 +115,56 @@ def _trained_on_other_labels(run: Run, dataset: Dataset) -> bool:
 
 
 @contextlib.contextmanager
-def evaluation_folder(run: Run) -> Iterator[Path]:
+def evaluation_folder(run: Run, out: Optional[Path] = None) -> Iterator[Path]:
     """A folder inside the run with its files; what is written there moves into the run when all of it is done.
 
-    Raises :class:`gluon_liver.errors.RunError` when another process evaluates the run.
+    With ``out`` it does so in that folder, which is made if need be and gets what says how the run was trained too.
+
+    Raises :class:`gluon_liver.errors.RunError` when another process evaluates the run or the folder cannot be written,
+    and :class:`InputError` for an ``out`` that holds something else.
     """
-    with file_lock(run.folder / ".evaluating.lock", busy=f"{run.folder} is being evaluated by {{user}}"):
-        folder = run.folder / ".evaluating"
+    target = run.folder if out is None else out
+    with _locked(run, target) as folder:
         shutil.rmtree(str(folder), ignore_errors=True)
         folder.mkdir()
         try:
-            for name in ("config.yaml", "environment.json", "log.jsonl"):
-                shutil.copy(str(run.folder / name), str(folder / name))
+            for name in COPIED:
+                shutil.copyfile(str(run.folder / name), str(folder / name))
             yield folder
             # results.json goes first and comes last: a run that is cut off in between reads as not evaluated
             for name in ("results.json", "report.html", "detections.json", "overlays"):
-                if (run.folder / name).exists():
-                    os.rename(str(run.folder / name), str(folder / ("old-" + name)))
-            for name in ("overlays", "detections.json", "report.html", "results.json"):
-                os.rename(str(folder / name), str(run.folder / name))
+                if (target / name).exists():
+                    os.rename(str(target / name), str(folder / ("old-" + name)))
+            if target != run.folder:
+                environment = {**run.environment, "data": os.path.relpath(run.data_folder, target.resolve())}
+                write_json(folder / "environment.json", environment)
+            for name in (*(COPIED if target != run.folder else ()), *WRITTEN):
+                os.rename(str(folder / name), str(target / name))
         finally:
             shutil.rmtree(str(folder), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(run: Run, target: Path) -> Iterator[Path]:
+    """The folder below ``target`` to write to, which no other process uses. Raises as :func:`evaluation_folder`."""
+    if target != run.folder:
+        _check_out(run, target)
+    with contextlib.ExitStack() as stack:
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            lock = file_lock(target / LOCKED, busy=f"{target} is being evaluated by {{user}}")
+            stack.enter_context(lock)
+        except OSError as error:
+            remedy = "evaluate --out DIR writes elsewhere, for a run that is read-only"
+            raise RunError(f"{target} cannot be written: {error.strerror or error}; {remedy}") from error
+        yield target / ".evaluating"
+
+
+def _check_out(run: Run, out: Path) -> None:
+    """Raise InputError for a folder of something else: a run that was trained, data, or files of the user's."""
+    if os.path.lexists(out) and not out.is_dir():
+        raise InputError(f"--out {out} exists and is no folder")
+    known = {*COPIED, *WRITTEN, ".evaluating", LOCKED, LOCKED + HOLDER}
+    foreign = sorted(path.name for path in out.iterdir() if path.name not in known) if out.is_dir() else []
+    if foreign:
+        raise InputError(f"--out {out} holds {foreign[0]!r}, which no evaluation wrote; choose another folder")
