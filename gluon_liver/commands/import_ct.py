@@ -6,11 +6,22 @@ from __future__ import annotations
 
 import argparse
 
-from .options import IMPORT, add_exclude, add_flag, add_import, add_labels, add_options, add_path, chosen, label_options
+from .options import (
+    IMPORT,
+    add_exclude,
+    add_flag,
+    add_import,
+    add_labels,
+    add_options,
+    add_path,
+    chosen,
+    label_options,
+    take_input,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_path(parser, "folder", "FOLDER", "folder with DICOM files, searched at every depth")
+    add_path(parser, "folder", "FOLDER", "folder with DICOM files, searched at every depth", nargs="?")
     add_path(parser, "--out", "DATA", "data folder to make")
     add_path(parser, "--phases", "FILE", "YAML that says which series is which phase")
     add_labels(parser, "COCO JSON with boxes on the reference phase")
@@ -33,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.prepare.ct_report import report_lines
     from gluon_liver.prepare.look.output import write_phase_template
 
+    take_input(args, "folder", "FOLDER")
     if args.list_series is not None:
         if args.out is not None:
             raise InputError("--list-series imports nothing: give it without --out, or --out without it")

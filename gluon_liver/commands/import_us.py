@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 
-from .options import IMPORT, add_flag, add_import, add_labels, add_options, add_path, chosen, label_options
+from .options import IMPORT, add_flag, add_import, add_labels, add_options, add_path, chosen, label_options, take_input
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_path(parser, "source", "FILE_OR_FOLDER", "a recording, or a folder of them")
+    add_path(parser, "source", "FILE_OR_FOLDER", "a recording, or a folder of them", nargs="?")
     add_labels(parser, "COCO JSON with boxes and scenes", required=True)
     add_path(parser, "--out", "DATA", "data folder to make", required=True)
     place = parser.add_mutually_exclusive_group()
@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.prepare.us import import_us
     from gluon_liver.prepare.us_report import report_lines
 
+    take_input(args, "source", "FILE_OR_FOLDER")
     options = chosen(args, "whole_frame", "split_by", "test_images", *IMPORT)
     region = tuple(args.region) if args.region else None
     report = import_us(

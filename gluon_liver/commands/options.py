@@ -97,6 +97,17 @@ def add_labels(parser: argparse.ArgumentParser, text: str, **more: Any) -> None:
     add_flag(parser, "--allow-missing", "go on without labelled images that the input does not have, and count them")
 
 
+def take_input(args: argparse.Namespace, name: str, metavar: str) -> None:
+    """Give the positional argument ``name`` back what ``--labels`` took from it, for it takes all that follows.
+
+    Raises :class:`InputError` where there is no such argument.
+    """
+    if getattr(args, name) is None:
+        if not args.labels or len(args.labels) < 2 or args.labels[-1].suffix.lower() == ".json":
+            raise InputError(f"say what is imported: {metavar} is missing")
+        setattr(args, name, args.labels.pop())
+
+
 def label_options(args: argparse.Namespace) -> LabelOptions:
     """What :func:`add_labels` added, but for the files. Raises :class:`InputError` where there are no label files."""
     from gluon_liver.labels.source import LabelOptions

@@ -15,6 +15,7 @@ _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 def as_box(value: Any) -> Optional[XYWH]:
     """The four numbers of a box, written as numbers or as text; None for anything else."""
     if isinstance(value, str):
+        value = re.sub(r"\b(np\.|numpy\.)?(float|int|array|tensor)\d*\(", "(", value)  # as arrays print themselves
         found = _NUMBER.findall(value)
         value = found if re.fullmatch(r"[\s\[\](),;]*", _NUMBER.sub("", value)) else None
     if not isinstance(value, (list, tuple)) or len(value) != 4 or any(isinstance(one, bool) for one in value):

@@ -48,6 +48,8 @@ def load_label_file(
     """
     read = partial(read_labels, columns=COLUMNS, flags=("exhaustive",), options=options, check=_check_keys)
     source = read(label_paths(paths), usual)
+    if not source.images:
+        source.changes.notes.append("the label files list no image: every slice is unlabelled")
     exhaustive = source.flags["exhaustive"]
     return LabelFile(tuple(source.images), exhaustive, source.classes, options.allow_missing, source.changes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import unicodedata
 from typing import Any, Dict, Sequence, Tuple
 
@@ -20,7 +21,9 @@ def load_image_map(path: str, columns: Sequence[str]) -> ImageMap:
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
-    header = [column.strip().casefold() for column in rows[0]] if rows else []
+    plain = {column.replace("_", ""): column for column in ("file_name", *columns)}
+    header = [re.sub(r"[\W_]", "", column).casefold() for column in rows[0]] if rows else []
+    header = [plain.get(column, column) for column in header]
     known = [column for column in columns if column in header]
     if "file_name" not in header or not known:
         raise AnnotationError(

@@ -53,7 +53,7 @@ def read_label_json(path: str) -> Dict[str, Any]:
             raise AnnotationError(f"{path} is {known[0]}, not COCO: {known[1]}")
     if not isinstance(value, dict):
         raise AnnotationError(f"{path}: expected keys, found a {type(value).__name__}: COCO is one object with images")
-    return {**value, **{key: _entries(value[key]) for key in COCO_KEYS if key in value}}
+    return {**value, **{key: _entries([] if value[key] is None else value[key]) for key in COCO_KEYS if key in value}}
 
 
 def is_missing(value: Any) -> bool:

@@ -159,7 +159,9 @@ def test_what_pandas_writes(read):
     images = pd.DataFrame(
         {"id": [4.0, 5.0], "width": ["64.0", 64], "height": [32.0, 31.9999999], "patient": ["a", None]}
     )
-    boxes = pd.DataFrame({"id": [1], "image_id": ["4"], "category_id": [3.0], "bbox": ["[10, 12.5, 30.0, 16]"]})
+    boxes = pd.DataFrame(
+        {"id": [1], "image_id": ["4"], "category_id": [3.0], "bbox": ["[np.float64(10.0), 12.5, np.int64(30), 16]"]}
+    )
     boxes["iscrowd"] = float("nan")
     for turn in (lambda table: table.to_dict("records"), lambda table: table.to_dict("list")):
         source = read({"images": turn(images), "annotations": turn(boxes), "categories": BASE["categories"]})
@@ -317,7 +319,7 @@ def test_other_formats_are_named(read, content, what):
 
 def test_a_mapping_file(read, tmp_path):
     path = tmp_path / "map.csv"
-    path.write_bytes("\ufefffile_name;Note;SOP_Instance_UID;slice\n4.png;x; 1.2.3 ;\n.\\9.png;y;1.2.4;7\n\n".encode())
+    path.write_bytes("\ufeffFile Name;Note;SOPInstanceUID;slice\n4.png;x; 1.2.3 ;\n.\\9.png;y;1.2.4;7\n\n".encode())
     source = read(BASE, map=path)
     assert [image.entry.get("sop_instance_uid") for image in source.images] == ["1.2.3", None]
     assert source.changes.lines() == ["1 row(s) of the mapping file name no image of the label files"]

@@ -155,6 +155,12 @@ def test_commands_take_several_files_and_options(tmp_path, source, capsys):
     assert main(f"import ct {source} --out {tmp_path / 'x'} --classes {tmp_path / 'm.yaml'}".split()) == 2
     assert "--classes is for label files" in capsys.readouterr().err
     assert main(f"import ct {source} --out {tmp_path / 'x'} --labels {one} {one}".split()) == 2
+    assert main(f"import ct --out {tmp_path / 'x'} --labels {one} {source}".split()) == 0
+    assert main(f"import ct --out {tmp_path / 'y'} --labels {one} {two}".split()) == 2
+    assert "FOLDER is missing" in capsys.readouterr().err
+    empty = labels(tmp_path / "n.json", [], ())
+    assert main(f"import ct {source} --out {tmp_path / 'y'} --labels {empty}".split()) == 0
+    assert "note: the label files list no image" in capsys.readouterr().out
 
 
 @pytest.fixture
