@@ -63,7 +63,7 @@ def join_notes(scan: Scan, rules: PhaseRules) -> List[str]:
         studies = sum(len(case.study_uids) for case in helped)
         return [
             f"{studies} studies would make {len(helped)} case(s) of more phases: they are of one patient and share a "
-            "frame of reference. `join: true` in the phase file puts them together"
+            "frame of reference. A phase file (--phases) that says `join: true` puts them together"
         ]
     notes = []
     if together:

@@ -131,7 +131,9 @@ DEFAULT_PATTERNS: Dict[str, Tuple[str, ...]] = {
     ),
     "delayed": (
         _NOT_SOON
-        + _words("delay(?:s|ed)?", "dly", r"equil\w*", "eqp?", r"tardi\w*", r"retard\w*", r"verz(?:\u00f6|oe)ger\w*"),
+        + _words(
+            "delay(?:s|ed)?", "dly", r"equil\w*", "eqp?", r"tard[i\u00ed]\w*", r"retard\w*", r"verz(?:\u00f6|oe)ger\w*"
+        ),
         _NOT_SOON + _words("del") + _ARTICLE,
         _words("sp(?:\u00e4|ae)t(?:phase|e|ven\u00f6s)?"),
         # Two minutes or more, or as many seconds.
