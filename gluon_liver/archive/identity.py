@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import replace
 from typing import DefaultDict, Dict, List, Sequence, Set
@@ -31,8 +32,16 @@ def _with_conflict(one: SeriesFiles, alike: Sequence[SeriesFiles]) -> SeriesFile
 
 
 def person_notes(headers: Sequence[FileHeader]) -> List[str]:
-    """PatientIDs under which files name several birth dates or sexes: two persons, or a slip of the keyboard."""
+    """PatientIDs under which files name several birth dates or sexes, and such that are almost the same."""
     notes = []
+    spellings: DefaultDict[str, Dict[str, int]] = defaultdict(dict)
+    for header in headers:
+        plain = re.sub(r"[\W_]", "", header.patient_id.casefold()).lstrip("0")
+        spellings[plain].setdefault(header.patient_id, header.file)
+    for files in (sorted(found.values()) for plain, found in spellings.items() if plain and len(found) > 1):
+        named = " and ".join(f"file {number:04d}" for number in files[:4])
+        what = "have PatientIDs that differ in case, spaces, punctuation or leading zeros alone"
+        notes.append(f"{named} {what}: they count as {len(files)} patients; if they are one, the split may mix them")
     for what, keyword in (("birth date", "birth_date"), ("sex", "sex")):
         values: DefaultDict[str, Dict[str, Set[int]]] = defaultdict(lambda: defaultdict(set))
         for header in headers:
@@ -40,8 +49,8 @@ def person_notes(headers: Sequence[FileHeader]) -> List[str]:
                 values[header.patient_id][getattr(header, keyword)].add(header.file)
         for told in values.values():
             if len(told) > 1:
-                files = " and ".join(f"file {number:04d}" for number in sorted(map(min, told.values())))
+                named = " and ".join(f"file {number:04d}" for number in sorted(map(min, told.values())))
                 notes.append(
-                    f"{files} have one PatientID and another {what}: two persons, or a slip; they count as one patient"
+                    f"{named} have one PatientID and another {what}: two persons, or a slip; they count as one patient"
                 )
     return notes

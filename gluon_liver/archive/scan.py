@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, Sequence, Tuple, Union
+from typing import Dict, Iterable, List, Sequence, Tuple, Union
 
 from tqdm import tqdm
 
@@ -44,7 +44,7 @@ def scan_folder(
         name = f"series {number:02d}"
         files = without_pages(by_series[uids], name, scan)
         files = judge_damage(files, name, scan, skip=skip_damaged)
-        scan.series.extend(map(_with_kind, split_series(files, number, scan)))
+        scan.series.extend(_without_masks_beside(map(_with_kind, split_series(files, number, scan))))
     scan.series = with_conflicts(scan.series)
     return scan
 
@@ -53,6 +53,14 @@ def _with_kind(series: SeriesFiles) -> SeriesFiles:
     """The series, marked where it looks like labels."""
     reason = label_like(series)
     return replace(series, kind="labels", kind_reason=reason) if reason else series
+
+
+def _without_masks_beside(pieces: Iterable[SeriesFiles]) -> List[SeriesFiles]:
+    """The pieces of one series; where all but one are masks that share its UID, that one is the series."""
+    pieces = list(pieces)
+    if len(pieces) - sum(one.kind == "labels" for one in pieces) != 1:
+        return pieces
+    return [one if one.kind == "labels" else replace(one, part=0, acquisition=0) for one in pieces]
 
 
 def _list(folder: Path, exclude: Sequence[str], skip_damaged: bool) -> Listing:

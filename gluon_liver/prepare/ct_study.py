@@ -108,6 +108,6 @@ def _not_images(series: Sequence[SeriesFiles], rules: PhaseRules) -> Iterator[Re
     """The series that hold labels in the guise of images, which nobody can name for a phase either."""
     for one in series:
         if one.kind == "labels":
-            phase = rules.series.get(one.address) or rules.series.get(one.series_uid)
+            phase = rules.series.get(one.address)
             named = f"the phase file names it for {phase}, but {one.kind_reason}"
             yield one.rejection(named if phase else one.kind_reason, "labels")

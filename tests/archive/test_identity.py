@@ -113,6 +113,13 @@ def test_two_birth_dates_or_sexes_of_one_patient_are_named(tmp_path):
     assert "1950" not in "".join(notes)
 
 
+def test_two_spellings_of_a_patient_are_named(tmp_path):
+    for number, patient in enumerate(("P 1", "p1", "P2", "0010", "10", "100"), 1):
+        write_series(tmp_path, study=number, series=number, zs=(0, 2), patient=patient)
+    notes = [note.partition(" have PatientIDs that differ in case")[0] for note in scan_folder(tmp_path).notes]
+    assert notes == ["file 0001 and file 0003", "file 0007 and file 0009"]
+
+
 def test_a_damaged_copy_is_no_conflict(tmp_path):
     pair(tmp_path, {}, {})
     path = tmp_path / "b" / "1.dcm"

@@ -96,12 +96,15 @@ def test_masks_are_no_patients_whoever_names_them(tmp_path, patient):
         import_ct(tmp_path / "in", tmp_path / "out2", phases=tmp_path / "p.yaml")
 
 
-def test_a_mask_in_the_series_of_its_ct_is_a_part_of_its_own(tmp_path):
+@pytest.mark.parametrize("name", ["0 and 255 in 8 bits", "0 and 1 in 16 bits"])
+def test_a_mask_in_the_series_of_its_ct_leaves_it_alone(tmp_path, name):
     write_slices(tmp_path / "in" / "ct", anatomy, {})
-    pixels, tags = LABELS["0 and 255 in 8 bits"]
+    pixels, tags = LABELS[name]
     for i in range(SLICES):
         write(ct_dataset(instance=50 + i, z=2.0 * i, pixels=pixels(i), **tags), tmp_path / "in" / "mask" / f"{i}.dcm")
-    kinds = {one.name: one.kind for one in scan_folder(tmp_path / "in").series}
-    assert sorted(kinds.values()) == ["", "labels"] and len(kinds) == 2
-    report = import_ct(tmp_path / "in", tmp_path / "out")
-    assert report["taken"][0]["slices"] == SLICES
+    kinds = [one.kind for one in scan_folder(tmp_path / "in").series]
+    assert sorted(kinds) == ["", "labels"]
+    for phases in (None, tmp_path / "p.yaml"):
+        (tmp_path / "p.yaml").write_text(f"series:\n  '{uid(1, 1)}': arterial\n")
+        report = import_ct(tmp_path / "in", tmp_path / "out", phases=phases, overwrite=True)
+        assert report["taken"][0]["slices"] == SLICES
