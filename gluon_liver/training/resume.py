@@ -34,7 +34,7 @@ class ResumePoint:
     """A run and the checkpoint to go on from.
 
     passed_over: checkpoints that were not taken, and why. changed: values of the configuration, before and after.
-    data: digests of the data now. data_changed: those which are known to differ, before and after.
+    data_folder: of the data now. data: their digests. data_changed: those which are known to differ, before and after.
     """
 
     run: Run
@@ -42,6 +42,7 @@ class ResumePoint:
     state: TrainingState
     passed_over: List[str]
     changed: Dict[str, Tuple[Any, Any]]
+    data_folder: Path
     data: Dict[str, Optional[str]]
     data_changed: Dict[str, List[str]]
 
@@ -78,7 +79,9 @@ def find_resume_point(
     if trained and not changed_data:
         what = f"the {' and '.join(trained)} of the training patients are not what {run.folder} was trained on so far"
         raise DatasetError(f"{dataset.folder}: {what}: go on with --changed-data, or start a new run")
-    return ResumePoint(run.with_config(config), checkpoint, state, passed_over, changed, data, data_changed)
+    return ResumePoint(
+        run.with_config(config), checkpoint, state, passed_over, changed, dataset.folder, data, data_changed
+    )
 
 
 def changes(before: Config, after: Config) -> Dict[str, Tuple[Any, Any]]:
@@ -99,8 +102,12 @@ def restore_run_folder(point: ResumePoint) -> None:
     """Make the run folder say what it said at the checkpoint, and log where and with what it goes on."""
     run, state = point.run, point.state
     save_config(run.config, run.folder / "config.yaml")
-    if run.environment.get(DIGESTS) != point.data:
-        run.environment[DIGESTS] = point.data
+    known = {name: value for name, value in point.data.items() if value is not None}
+    environment = {**run.environment, DIGESTS: {**point.data, **run.environment.get(DIGESTS, {}), **known}}
+    if not (run.data_folder / "dataset.json").is_file():  # run or data were moved
+        environment["data"] = os.path.relpath(point.data_folder.resolve(), run.folder.resolve())
+    if environment != run.environment:
+        run.environment.update(environment)
         write_json(run.folder / "environment.json", run.environment)
     log = run.folder / "log.jsonl"
     if log.exists():

@@ -296,6 +296,9 @@ def test_changed_labels_of_the_training_patients_are_refused_and_then_logged(tra
     logged = [record["data_changed"] for record in records(run) if record["event"] == "resume"][-1]
     assert set(logged) == {"labels", "training_labels"} and logged["training_labels"][0] != logged["training_labels"][1]
     train_tiny(dataset=changed, steps=4, resume="auto")  # it was accepted
+    data.rename(tmp_path / "moved")
+    run = train_tiny(dataset=CTDataset.open(str(tmp_path / "moved")), steps=5, resume="auto")
+    assert Run.open(run.folder).data_folder == (tmp_path / "moved").resolve()
 
 
 def test_a_run_of_an_older_version_goes_on(train_tiny):
