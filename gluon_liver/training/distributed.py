@@ -7,6 +7,7 @@ import os
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set
 
 import mxnet as mx
+import numpy as np
 
 from gluon_liver.config.schema import Config, ParallelConfig, TrainConfig
 from gluon_liver.errors import ConfigError
@@ -61,14 +62,20 @@ class Worker:
         """Sums over the workers, each of which must call this in the same order; own values with dist_async."""
         if self._kvstore is None or self.updates_on_server:
             return dict(values)
-        sent = mx.nd.array(list(values.values()))  # float32
+        return dict(zip(values, (float(value) for value in self.total_of(list(values.values())))))
+
+    def total_of(self, values: Sequence[float]) -> np.ndarray:
+        """:meth:`total` of values without names, float32."""
+        sent = mx.nd.array(values)  # float32
+        if self._kvstore is None or self.updates_on_server:
+            return sent.asnumpy()
         key = FIRST_KEY + len(values)
         if key not in self._keys:
             self._keys[key] = mx.nd.zeros_like(sent)
             self._kvstore.init(key, self._keys[key])
         received = self._keys[key]
         self._kvstore.pushpull(key, sent, out=received)
-        return dict(zip(values, (float(value) for value in received.asnumpy())))
+        return received.asnumpy()
 
     def any(self, flag: bool) -> bool:
         """Whether any worker says so; each of them must ask. With dist_async each decides for itself."""
@@ -149,6 +156,11 @@ def _refused_gradients(config: Config, devices: Set[str], count: int) -> Iterato
 def _refused_parts(config: Config, devices: int, workers: int) -> Iterator[str]:
     """How a step's images are parted."""
     accumulate, images = config.parallel.accumulate, config.train.batch_size
+    if config.network.batch_norm == "live" and workers > 1 and config.parallel.kvstore == "dist_async":
+        yield (
+            "network.batch_norm is live: with dist_async workers never meet, so that nobody can average the running "
+            "statistics that each has of its own images; take dist_sync, or batch_norm frozen with pretrained weights"
+        )
     parts = workers * accumulate * devices
     if images < parts:
         yield (

@@ -92,6 +92,7 @@ class TrainingLoop:
         if self._batch == len(batches):  # --steps may end inside an epoch
             self._epoch, self._batch = self._epoch + 1, 0
         if self._epoch % train.checkpoint_every == 0 or trainer.step_count == self._total:
+            trainer.average_statistics()
             if self._best is not None and self._run is not None:
                 self._best.score(self._run, step=trainer.step_count, epoch=self._epoch)
             self._save()
@@ -117,6 +118,7 @@ class TrainingLoop:
 
     def _save(self) -> None:
         """A checkpoint of the place between two steps; the best and the newest ones stay."""
+        self.trainer.average_statistics()  # by all workers
         if self._run is None:
             return
         run, trainer, train = self._run, self.trainer, self.config.train

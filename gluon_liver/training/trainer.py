@@ -3,7 +3,8 @@
 A step's images are parted evenly among the workers, then among the parts of an accumulated step, then among the
 devices of the process. Every loss is a mean over what is sampled of one image, random numbers belong to the image
 (:mod:`gluon_liver.nn.random_numbers`), and gradients are summed over all and divided by the images of the whole step:
-with frozen BatchNorm it does not matter how the step was parted. Live BatchNorm sees the images of one device alone.
+with frozen BatchNorm it does not matter how the step was parted. Live BatchNorm sees the images of one device alone;
+its running statistics are averaged where they are saved or scored.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import mxnet as mx
+import numpy as np
 from mxnet import autograd, gluon
 from mxnet.contrib import amp
 
@@ -48,6 +50,7 @@ class DetectorTrainer:
             amp.init()
         self.config, self.contexts, self.worker = config, list(contexts), worker
         self.step_count = 0
+        self._averaged = 0  # the step after which running statistics were
         self.detector = make_detector(config, classes=classes, phases=phases, context=self.contexts)
         self.anchors = self.detector.anchors()
         self._nets: Dict[int, TrainingNet] = {}
@@ -91,6 +94,24 @@ class DetectorTrainer:
                 parameter.zero_grad()
         self.step_count += 1
         return losses
+
+    def average_statistics(self) -> None:
+        """Give all devices of all workers the mean of their running statistics; each worker must call it.
+
+        Live BatchNorm makes those of a device from its own images, and training does not read them: what is scored and
+        saved must be the same whichever device it is taken from.
+        """
+        devices = len(self.contexts) * self.worker.count
+        if self.config.network.batch_norm != "live" or devices == 1 or self._averaged == self.step_count:
+            return
+        learned = self.detector.collect_learned().items()
+        statistics = [one for name, one in learned if name.endswith(("running_mean", "running_var"))]
+        mx.nd.waitall()  # they change in the backward pass
+        sums = [np.sum([data.asnumpy() for data in one.list_data()], axis=0, dtype="float64") for one in statistics]
+        means = self.worker.total_of(np.concatenate([array.ravel() for array in sums])) / devices
+        for one, mean in zip(statistics, np.split(means, np.cumsum([array.size for array in sums])[:-1])):
+            one.set_data(mx.nd.array(mean.reshape(one.shape)))
+        self._averaged = self.step_count
 
     def _share_parameters(self) -> None:
         """Give the parameters to the KVStore and wait until all devices have them from there, before the first step.

@@ -55,6 +55,21 @@ def test_two_workers_train_what_one_process_trains(tmp_path, config, tiny_data):
     assert len(losses[0]) == 6 and np.allclose(*losses, rtol=1e-5)
 
 
+def test_two_workers_average_what_two_devices_average(tmp_path, config, tiny_data):
+    """Running statistics of live BatchNorm, which see the images of one device."""
+    live = ("--set", "network.batch_norm=live", "--set", "train.batch_size=4", "--steps", "2")
+    job, alone = tmp_path / "job", tmp_path / "alone"
+    both = [
+        start(job, config, tiny_data, job=JOB, options=live),
+        start(alone, config, tiny_data, options=(*live, "--devices", "cpu:2")),
+    ]
+    for process in both:
+        assert process.wait() == 0, process.stderr.read()
+    ours, expected = (mx.nd.load(str(out / "checkpoints/step-00000002/net.params")) for out in (job, alone))
+    names = [name for name in expected if ".running_" in name]
+    assert names and max(np.abs(ours[name].asnumpy() - expected[name].asnumpy()).max() for name in names) <= 1e-5
+
+
 def test_a_killed_worker_ends_the_job_and_it_goes_on(tmp_path, config, tiny_data):
     out, options = tmp_path / "run", ("--resume", "auto", "--set", "train.epochs=100")
     process = start(out, config, tiny_data, job=JOB, options=options)

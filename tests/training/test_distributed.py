@@ -10,7 +10,7 @@ from gluon_liver.training.distributed import Worker, async_schedule, check_paral
 from gluon_liver.training.inputs import TrainingInputs
 from gluon_liver.training.trainer import learning_rate
 
-from .conftest import load_batch, make_trainer
+from .conftest import load_batch, make_trainer, parameters
 
 pytestmark = pytest.mark.slow
 
@@ -82,6 +82,37 @@ def test_live_batch_norm_depends_on_the_devices(tiny_dataset, make_config):
     assert 1e-6 < np.abs(four[name][0] - one[name][0]).max() < 0.1
 
 
+@pytest.mark.parametrize("devices", [2, 3])
+def test_running_statistics_are_averaged_where_they_are_saved(tiny_dataset, make_config, train_tiny, devices):
+    parallel = {"devices": f"cpu:{devices}"}
+    changes = {"parallel": parallel, "train.batch_size": 2 * devices, "train.optimizer": "sgd"}
+    trainer = make_trainer(make_config(**changes), tiny_dataset)
+    for indices in TrainingInputs(trainer.config, tiny_dataset).batches(epoch=0)[:1]:
+        trainer.step(load_batch(trainer, tiny_dataset, indices), learning_rate=0.01)
+    mx.nd.waitall()
+    learned = trainer.detector.collect_learned()
+    names = [name for name in learned if ".running_" in name]
+    before = {name: [data.asnumpy() for data in learned[name].list_data()] for name in names}
+    assert names and any(np.abs(each[0] - each[1]).max() > 1e-3 for each in before.values())
+    for _ in range(2):  # a second time changes nothing
+        trainer.average_statistics()
+        for name in names:
+            for data in learned[name].list_data():
+                assert np.allclose(data.asnumpy(), np.mean(before[name], axis=0), rtol=1e-6, atol=1e-7), name
+    assert np.array_equal(learned[names[0]].list_data()[0].asnumpy(), learned[names[0]].list_data()[1].asnumpy())
+    whole = train_tiny({**changes, "train.learning_rate": 0.01 / 2 / devices}, steps=1)
+    saved = parameters(whole)
+    assert all(np.allclose(saved[name], np.mean(before[name], axis=0), atol=1e-6) for name in names)
+
+
+def test_a_live_run_on_two_devices_goes_on_to_the_same_bytes(train_tiny, tmp_path):
+    changes = {"parallel": {"devices": "cpu:2"}, "train.batch_size": 4, "train.checkpoint_steps": 1}
+    whole = parameters(train_tiny(changes, folder=tmp_path / "whole", steps=3))
+    train_tiny(changes, steps=2)
+    again = parameters(train_tiny(changes, resume="auto", steps=3))
+    assert all(np.array_equal(again[name], value) for name, value in whole.items())
+
+
 def test_two_bit_gradients_are_minus_one_zero_and_one_times_the_threshold(tiny_dataset, make_config):
     plain = {**SGD, "train.batch_size": 2, "train.momentum": 0.0, "train.weight_decay": 0.0}
     config = make_config(parallel={"devices": "cpu:2", "compression": 0.02}, **plain)
@@ -100,6 +131,14 @@ def test_devices(text, count):
 def test_devices_that_are_none(text):
     with pytest.raises(ConfigError, match="--devices"):
         parse_devices(text)
+
+
+def test_statistics_that_nobody_can_average_are_refused(make_config, monkeypatch):
+    monkeypatch.setenv("DMLC_ROLE", "worker")
+    config = make_config(**{"parallel.kvstore": "dist_async", "train.batch_size": 8})
+    check_parallel(config, [mx.cpu()], workers=1)
+    with pytest.raises(ConfigError, match="batch_norm is live.*workers never meet"):
+        check_parallel(config, [mx.cpu()], workers=2)
 
 
 @pytest.mark.parametrize(
