@@ -15,7 +15,7 @@ from gluon_liver.data.ct_labels import CLASSES
 from gluon_liver.errors import AnnotationError
 
 from .changes import Changes
-from .source import AS_GIVEN, LabelOptions, PathLike, label_paths, read_labels
+from .source import AS_GIVEN, LabelOptions, PathLike, label_paths, read_labels, whole_number
 
 COLUMNS = ("sop_instance_uid", "path", "study", "phase", "slice")
 _BY_PHASE: Dict[str, type] = dict(study=str, phase=str, slice=int)
@@ -71,8 +71,8 @@ def _check_keys(item: CocoImage) -> None:
     if "sop_instance_uid" in entry:
         value_of(entry, "sop_instance_uid", (str,), item.where)
     elif _BY_PHASE.keys() <= entry.keys():
-        if isinstance(entry["slice"], float) and entry["slice"].is_integer():
-            entry["slice"] = int(entry["slice"])
+        place = whole_number(entry["slice"])
+        entry["slice"] = entry["slice"] if place is None else place
         for key, kind in _BY_PHASE.items():
             value_of(entry, key, (kind,), item.where)
     elif name_of(entry) is None:

@@ -140,7 +140,7 @@ class _Tables:
 
     def _number(self, key: str) -> Dict[Any, int]:
         """Make the ids of a table whole numbers. Returns what became of each."""
-        entries, numbers = self.entries(key), [_whole(entry.get("id")) for entry in self.entries(key)]
+        entries, numbers = self.entries(key), [whole_number(entry.get("id")) for entry in self.entries(key)]
         by_place = None in numbers
         if by_place:
             self.changes.counts["numbered"] += 1
@@ -264,12 +264,14 @@ def _number(value: Any) -> Optional[float]:
     return value
 
 
-def _whole(value: Any) -> Optional[int]:
-    """An id as a whole number; None for what is none, such as 012, which stands beside 12."""
-    number = _number(value)
-    if number is None or number != int(number) or isinstance(value, str) and re.match(r"\s*[-+]?0\d", value):
-        return None
-    return int(number)
+def whole_number(value: Any) -> Optional[int]:
+    """A whole number, written as one, as 12.0 or as text; None for what is none, such as 012, which may be a name."""
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*([-+]?(0|[1-9]\d{,18}))(\.0*)?\s*", value)
+        return int(found.group(1)) if found else None
+    if type(value) is int:
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
 def _plain(value: Any) -> Any:
@@ -280,7 +282,7 @@ def _reference(value: Any, renumbered: Mapping[Any, int]) -> int:
     """What names an entry, as its id is now; 0, which is the id of none that were renumbered, where it names none."""
     if renumbered:
         return renumbered.get(_plain(value), 0)
-    whole = _whole(value)
+    whole = whole_number(value)
     return -1 if whole is None else whole
 
 

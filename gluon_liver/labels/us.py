@@ -14,7 +14,7 @@ from gluon_liver.files.typed import at_least, build, required
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS
 
 from .changes import Changes
-from .source import AS_GIVEN, LabelOptions, PathLike, label_paths, read_labels
+from .source import AS_GIVEN, LabelOptions, PathLike, label_paths, read_labels, whole_number
 
 COLUMNS = ("video", "frame", "scene", "patient", "path")
 STILL = "still"
@@ -72,9 +72,11 @@ def load_source_labels(paths: Union[PathLike, Sequence[PathLike]], *, options: L
 def _check(item: CocoImage) -> None:
     """Bring the keys of an entry into one form, and raise AnnotationError where they name no frame."""
     entry, where = item.entry, item.where
-    for key in ("frame", "scene"):
-        if isinstance(entry.get(key), float) and entry[key].is_integer():
-            entry[key] = int(entry[key])
+    for key in ("frame", "scene", "patient"):
+        number = whole_number(entry.get(key))
+        # as pandas writes numbers; a name of digits stays one
+        if number is not None and (key == "frame" or isinstance(entry[key], float)):
+            entry[key] = number
     video = value_of(entry, _video_key(entry), (str,), where)
     if _is_still(entry):
         entry.setdefault("scene", 1)

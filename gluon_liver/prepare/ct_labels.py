@@ -5,6 +5,7 @@ Messages name image ids, never identifiers.
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -79,7 +80,7 @@ class _Slices:
         self.multi_frame = {one.sop_instance_uid for one, *_ in slices if one.frames > 1}
         self.by_path: Dict[str, List[Slice]] = {}
         for one, series, index in slices:
-            path = str(one.path)
+            path = os.path.abspath(one.path)  # the folders above the imported one may be in names too
             # tools name pictures by the identifier too
             for name in {path, f"{path.rpartition('/')[0]}/{one.sop_instance_uid}"}:
                 self.by_path.setdefault(name, []).append((series, index))
@@ -99,7 +100,7 @@ class _Slices:
                 self.by_last_part += matches.by_name_alone and bool(places)
         lost = [item for item in items if not result[item.where]]
         # what is in the folder, but is no slice
-        others = [str(path) for path in self.log.scan.paths if str(path) not in self.by_path]
+        others = [path for path in map(os.path.abspath, self.log.scan.paths) if path not in self.by_path]
         for item, places in zip(lost, match_names([name_of(item.entry) or "" for item in lost], others).candidates):
             result[item.where] = [others[place] for place in places]
         return result
@@ -164,11 +165,13 @@ def _other(item: CocoImage, other: CocoImage) -> str:
 
 
 def _series_of_phase(item: CocoImage, log: CTImportLog) -> Tuple[Optional[SeriesFiles], str]:
-    phase, order = item.entry["phase"], log.rules.order
+    order = log.rules.order
+    phase = next((one for one in order if one.casefold() == item.entry["phase"].strip().casefold()), "")
     if not log.key_of(item.entry["study"]):
         return None, MISSING
-    if phase not in order:
-        raise AnnotationError(f"{item.where}: key 'phase' is {phase!r}; the phases are {', '.join(order)}")
+    if not phase:
+        given = item.entry["phase"]
+        raise AnnotationError(f"{item.where}: key 'phase' is {given!r}; the phases are {', '.join(order)}")
     series = log.choices[log.key_of(item.entry["study"])].taken.get(phase)
     return series, _why_not_labelled(series, log) if series else "its phase was not taken"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections import defaultdict
 from pathlib import Path
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
@@ -106,7 +107,7 @@ def _candidates(images: Sequence[SourceLabel], recordings: Mapping[str, str]) ->
     groups: Dict[str, List[int]] = defaultdict(list)
     for place, image in enumerate(images):
         groups[image.where.rpartition(": image ")[0]].append(place)
-    names, paths = list(recordings), list(recordings.values())
+    names, paths = list(recordings), list(map(os.path.abspath, recordings.values()))
     result: List[List[str]] = [[] for _ in images]
     for places in groups.values():
         videos = list(dict.fromkeys(images[place].video for place in places))

@@ -189,6 +189,12 @@ def test_ids_that_are_no_whole_numbers_are_counted_from_1(read):
         read(tree)
 
 
+def test_ids_of_any_size_and_in_text(read):
+    tree = changed(id=2**62 + 1, image_id=f"{2**53}", category_id="3.0")
+    tree["images"][0]["id"] = 2**53
+    assert boxes_of(read(tree)) == [[[10, 12, 40, 28]], []] and not read(tree).changes.lines()
+
+
 def test_ids_from_0_and_roboflows_supercategory(read):
     tree = changed(id=0, image_id=0, category_id=1)
     tree["images"][0]["id"] = 0

@@ -56,7 +56,7 @@ def taken(out):
         [f"p1_art_002_png.rf.{HASH}.jpg", f"p2-art-001_dcm.rf.{HASH}.jpg"],
         [f"{uid(1, 1, 3)}.png", f"images/{uid(2, 1, 2)}.dcm"],
         [{"sop_instance_uid": uid(1, 1, 3) + " \0"}, "p2/art/001.dcm"],
-        [{"dicom": {"SOPInstanceUID": uid(1, 1, 3)}}, {"study": uid(2), "phase": "arterial", "slice": 2.0}],
+        [{"dicom": {"SOPInstanceUID": uid(1, 1, 3)}}, {"study": uid(2), "phase": " Arterial", "slice": "2"}],
     ],
 )
 def test_slices_by_their_files(tmp_path, source, names):
@@ -87,6 +87,13 @@ def test_folders_that_say_nothing_are_told(tmp_path, source):
     assert any(
         note.startswith("2 image(s) were found by the last part of their file names") for note in report["notes"]
     )
+
+
+def test_names_reach_above_the_imported_folder(tmp_path, source, monkeypatch):
+    given = labels(tmp_path / "l.json", ["p1/art/002.png", "p2/art/001.png"])
+    monkeypatch.chdir(source / "p1")
+    report = import_ct(".", tmp_path / "data", labels=given, label_options=LabelOptions(allow_missing=True))
+    assert taken(tmp_path / "data") == [(12, 1)] and report["labels"]["not_taken"][0]["images"] == 1
 
 
 def test_a_part_of_what_was_labelled(tmp_path, source):
@@ -175,7 +182,7 @@ def recordings(tmp_path):
 
 def test_frames_by_tool_names_and_by_a_mapping_file(tmp_path, recordings):
     names = [
-        {"video": "sweep a", "frame": 2.0, "scene": 1},
+        {"video": "sweep a", "frame": "2", "scene": 1.0, "patient": 7.0},
         {"file_name": "still.png"},
     ]
     names += [{"file_name": f"frame_{number}.png"} for number in (1, 2)]
