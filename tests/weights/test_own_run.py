@@ -64,7 +64,7 @@ def test_patients_that_trained_the_weights_are_not_scored(tiny_run, tiny_dataset
     with pytest.warns(UserWarning, match=note):
         run = start(tiny_run.folder, dataset, make_config(**STILL), tmp_path / "run")
     assert note in capsys.readouterr().err.splitlines()[-1]
-    with pytest.raises(DatasetError, match="the weights that the run began with are another run's: 1 of 1 studies"):
+    with pytest.raises(DatasetError, match="the weights that the run began with are another run's: "):
         evaluate(run, dataset, progress=False)
     assert evaluate(start(tiny_run.folder, tiny_dataset, make_config(), tmp_path / "same"), tiny_dataset, replicates=2)
 
