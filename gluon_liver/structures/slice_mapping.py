@@ -87,8 +87,8 @@ class SliceMapping:
     @property
     def stored_spacing(self) -> Tuple[float, float]:
         """(dy, dx) mm of the stored pixels."""
-        (scale_y, scale_x), (dy, dx) = self.scale, self.source_spacing[:: -1 if self.turned else 1]
-        return dy / scale_y, dx / scale_x
+        dy, dx = self.source_spacing[:: -1 if self.turned else 1]
+        return (dy, dx) if self.scale == (1.0, 1.0) else (min(dy, dx), min(dy, dx))
 
     def shift_of(self, source_slice: int) -> FloatArray:
         """Stored pixels (dx, dy) by which a source slice was moved."""

@@ -132,6 +132,13 @@ def test_uneven_slices_say_how_many_would_be_interpolated(tmp_path):
         stack(tmp_path)
 
 
+def test_positions_that_waver_by_a_percent_are_put_on_their_line_with_regrid(tmp_path):
+    write_series(tmp_path, zs=[round(2.5 * i + 0.02 * (-1) ** i, 2) for i in range(8)])
+    with pytest.raises(errors.SliceSpacingError, match="--regrid, which puts 8 slices on the line"):
+        stack(tmp_path)
+    assert hu_at(tmp_path, regrid=True) == list(range(8)) and stack(tmp_path, regrid=True).off_line == 8
+
+
 def test_pixels_too_oblong_to_be_made_square_are_refused(tmp_path):
     write_series(tmp_path, PixelSpacing=[0.001, 0.5])
     with pytest.raises(errors.OversizeError, match="would need 4 slices of 16x8000 pixels"):

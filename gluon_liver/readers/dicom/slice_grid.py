@@ -45,7 +45,7 @@ class SliceGrid:
     mapping: from the ordered slices to the stored grid.
     history: what is done to stored slices.
     left_out: (index into the given slices, mm to its neighbour) of lone slices far off the others.
-    off_line: slices whose position is not where the line through all of them says, by rounding.
+    off_line: slices whose position is not where the line through all of them says: it was rounded, or wavers by 1 %.
     """
 
     geometry: Geometry
@@ -130,7 +130,7 @@ def _build(slices: Sequence[SliceHeader], name: str, *, regrid: bool) -> SliceGr
     along_y, along_x = (row, column) if mapping.turned else (column, row)
     flip_y, flip_x = mapping.flipped
     axes = np.stack([-along_x if flip_x else along_x, -along_y if flip_y else along_y, upward], axis=1)
-    x_row, y_row, z_row = (triple(line) for line in axes)
+    x_row, y_row, z_row = (triple(line) for line in axes + 0.0)  # no -0
     size = (count, height, width)
     geometry = Geometry(triple(corner), triple((spacing, *mapping.stored_spacing)), (x_row, y_row, z_row), size)
     return SliceGrid(geometry, (), place, mapping, _history(place, mapping, count), (), off_line)
@@ -181,7 +181,7 @@ def _places(
     off = np.abs(along - start - slope * whole) if (np.diff(whole) > 0).all() else np.full(len(along), np.inf)
     rounded = _looks_rounded(off, steps[~wide], slope, files)
     if rounded and not wide.any():
-        return whole, float(slope), float(start), int((off > SPACING_TOLERANCE * slope).sum())
+        return whole, float(slope), float(start), int((off > SAME_POSITION_MM).sum())
     if wide.any() and not regrid:
         what = f"{name} lacks slices between {_listed(steps, usual, wide, files)}"
         raise errors.SliceGapError(f"{what}. Add the missing files{_outlook(files, name)}")
@@ -196,7 +196,7 @@ def _places(
         listed = _listed(steps, usual, odd if odd.any() else uneven, files)
         raise errors.SliceSpacingError(f"{what} {listed}{_outlook(files, name)}")
     if rounded or (off <= SPACING_TOLERANCE * slope).all():
-        return whole, float(slope), float(start), int((off > SPACING_TOLERANCE * slope).sum())
+        return whole, float(slope), float(start), int((off > SAME_POSITION_MM).sum())
     return (along - along[0]) / usual, usual, float(along[0]), 0
 
 
@@ -259,7 +259,9 @@ def _outlook(files: Sequence[SliceHeader], name: str) -> str:
     ):
         if slices:
             done.append(f"{verb} {len(slices)} of {grid.geometry.size[0]} slices")
-    return f". To go on, import with --regrid, which {', '.join(done) or 'takes the slices as they are'}."
+    if grid.off_line:
+        done.append(f"puts {grid.off_line} slices on the line through all positions")
+    return f". To go on, import with --regrid, which {', '.join(done)}."
 
 
 def _describe_drift(name: str, positions: FloatArray, upward: FloatArray, drift: FloatArray) -> str:

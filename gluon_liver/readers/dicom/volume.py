@@ -35,7 +35,7 @@ class SeriesStack:
     mapping: from the slices of the series, z rising, and their pixels to the stored grid.
     history: what becomes of the slices on the way.
     left_out: slices of the series, counted as the mapping does, that are not taken, with the reason.
-    off_line: slices whose position was rounded: the line through all of them counts instead.
+    off_line: slices whose position was rounded or wavers: the line through all of them counts instead.
     decode: reads every slice once and hands each stored one to its argument, with its place: int16 HU (rows, columns),
     never below -1024, in any order. Raises a :class:`DicomError` for a file that cannot be decoded.
     """
