@@ -56,11 +56,11 @@ def _with_kind(series: SeriesFiles) -> SeriesFiles:
 
 
 def _without_masks_beside(pieces: Iterable[SeriesFiles]) -> List[SeriesFiles]:
-    """The pieces of one series; where all but one are masks that share its UID, that one is the series."""
+    """The pieces of one series; one that shares it with masks alone is no acquisition among several."""
     pieces = list(pieces)
     if len(pieces) - sum(one.kind == "labels" for one in pieces) != 1:
         return pieces
-    return [one if one.kind == "labels" else replace(one, part=0, acquisition=0) for one in pieces]
+    return [one if one.kind == "labels" else replace(one, acquisition=0) for one in pieces]
 
 
 def _list(folder: Path, exclude: Sequence[str], skip_damaged: bool) -> Listing:

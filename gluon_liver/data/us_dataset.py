@@ -134,15 +134,20 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
         import. Units of another import (split, salt) never meet, and nothing tells which frames were trained on.
         """
         labels, units = self.labels_of(split_name), set(trained["training_units"])
-        seen = {self.unit_of(label) for label in labels} & units
+        known, alike = sorted({self.unit_of(label) for label in labels} & units), []
         if self.split_by == "patient" or not units <= {self.unit_of(label) for label in self.labels}:
             cases, prints = {label.case for label in labels}, set(trained["training_studies"])
-            seen |= {info.case for info in self.cases if info.case in cases and info.fingerprint in prints}
-        if seen:
+            alike = [info.case for info in self.cases if info.case in cases and info.fingerprint in prints]
+        if known:
             raise DatasetError(
-                f"{len(seen)} of the {split_name} split were trained on, the first is {sorted(seen)[0]}: the split has "
-                "changed since training, or the data were imported again; score the data of the training, or "
-                "recordings that were not in it"
+                f"{len(known)} {self.split_by}(s) of the {split_name} split were trained on, the first is {known[0]}: "
+                "the split has changed since training; score the data of the training, or recordings not in it"
+            )
+        if alike:
+            raise DatasetError(
+                f"the very frames of {len(alike)} recording(s) of the {split_name} split were trained on, the first is "
+                f"{alike[0]}: a recording is there twice, or the data were imported again; score the data of the "
+                "training, or recordings that were not in it"
             )
 
     network_input = staticmethod(unit_range)

@@ -1,4 +1,4 @@
-"""Recordings behind links, in folders that cannot be read, and under names that are no UTF-8."""
+"""Recordings behind links, in folders that cannot be read, under names that are no UTF-8, with bytes too many."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 
 from gluon_liver.files import listing
 from gluon_liver.prepare.us import import_us
-from tests.readers.us_writer import write_labels, write_us
+from gluon_liver.readers.frames import read_frames
+from tests.readers.ct_writer import write
+from tests.readers.us_writer import us_dataset, write_labels, write_us
 
 REGION = (0, 0, 31, 31)
 
@@ -41,3 +43,11 @@ def test_links_are_followed_once_and_what_cannot_be_read_is_noted(tmp_path, monk
     notes = "\n".join(report["notes"])
     for text in ("1 linked folder(s) were followed", "1 folder(s) could not be read", "lead to a folder"):
         assert text in notes
+
+
+def test_padding_behind_the_frames_is_noted(tmp_path):
+    ds = us_dataset(frames(1), region=REGION)
+    ds.PixelData += b"\1\2"
+    source = read_frames(write(ds, tmp_path / "a.dcm"))
+    assert source.notes == ["the file holds more bytes than its frames take: padding, not read"]
+    assert (next(iter(source)) == frames(1)[0]).all()

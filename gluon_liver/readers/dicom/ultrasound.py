@@ -23,6 +23,7 @@ from .tags import count, image_size, is_phantom, text
 # PS3.4 B.5: Ultrasound Image and Multi-frame Image Storage, and their retired forms
 US_CLASSES = tuple("1.2.840.10008.5.1.4.1.1." + number for number in ("6.1", "3.1", "6", "3"))
 SAMPLES = {"MONOCHROME2": 1, "PALETTE COLOR": 1, "RGB": 3, "YBR_FULL": 3, "YBR_FULL_422": 3, "YBR_ICT": 3, "YBR_RCT": 3}
+PADDED = "the file holds more bytes than its frames take: padding, not read"
 FORMAT_2D, DATA_TISSUE = 1, 1  # PS3.3 C.8.5.5.1.1 and C.8.5.5.1.2
 
 
@@ -32,7 +33,7 @@ def open_dicom(path: Path, name: str) -> FrameSource:
     Raises :class:`DicomError` when it is cut short, oversize, no ultrasound, or of a pixel layout that is not read.
     """
     with quiet_pydicom():
-        header, offset = _read_header(path, name)
+        header, (offset, _, surplus) = _read_header(path, name)
     try:
         region = tissue_region(header, name)
         rows, columns = int(header.Rows), int(header.Columns)
@@ -56,6 +57,8 @@ def open_dicom(path: Path, name: str) -> FrameSource:
     source = FrameSource("dicom", rows, columns, region or (0, 0, columns, rows), whole_frames, identity)
     source.own_region, source.frames_per_second = region is not None, rate
     source.patient_id, source.phantom = patient, phantom
+    if surplus:
+        source.notes.append(PADDED)
     return source
 
 
@@ -111,8 +114,8 @@ def ybr_to_rgb(ybr: Array) -> Array:
     return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
 
 
-def _read_header(path: Path, name: str) -> Tuple[Any, Optional[int]]:
-    """The checked header, and the byte at which native pixels start (None: pydicom has to find them)."""
+def _read_header(path: Path, name: str) -> Tuple[Any, Tuple[Optional[int], bool, int]]:
+    """The checked header, and where native pixels are, as :func:`pixels.locate_pixels` says."""
     size = path.stat().st_size
     try:
         with path.open("rb") as stream:
@@ -126,7 +129,7 @@ def _read_header(path: Path, name: str) -> Tuple[Any, Optional[int]]:
             frames, frame_bytes = _check_layout(header, name)
             line = frame_bytes // max(header.Rows, header.Columns)
             place = pixels.PixelPlace(frames * frame_bytes, 8, line)
-            return header, pixels.locate_pixels(stream, size, name, syntax, place)[0]
+            return header, pixels.locate_pixels(stream, size, name, syntax, place)
     except pixels.PARSE_ERRORS as error:
         raise TruncatedFileError(f"{name} is cut short or damaged: its header cannot be parsed") from error
 
