@@ -141,5 +141,5 @@ def _no_match(wanted: str, candidates: Sequence[str], count: int, names: Sequenc
     nearest = f" (it is {wanted!r}, the nearest is {forms[near[0]]!r})" if near else ""
     return (
         f"key 'video' names no recording of the {count} given{nearest}; it must be the path below the imported "
-        "folder, with or without its ending"
+        "folder, with or without its ending, or a mapping file (--map) must say which recording and frame it is"
     )

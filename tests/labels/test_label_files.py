@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ import pytest
 from pycocotools import mask as rle
 
 from gluon_liver.errors import AnnotationError
+from gluon_liver.labels.ct import load_label_file
 from gluon_liver.labels.source import LabelOptions, read_labels
+from gluon_liver.labels.us import load_source_labels
 
 PAPER = ("cyst", "hemangioma", "hcc")
 BASE = {
@@ -342,3 +345,53 @@ def test_a_mapping_file(read, tmp_path):
         path.write_text(text)
         with pytest.raises(AnnotationError, match=message):
             read(BASE, map=path)
+
+
+ODD = [
+    None,
+    float("nan"),
+    float("inf"),
+    -1,
+    0,
+    2.5,
+    "",
+    "x",
+    "4.0",
+    "[1,2,3,4]",
+    [],
+    [1],
+    [None] * 4,
+    [[]],
+    [[[1]]],
+    {},
+]
+ODD += [{"counts": "abc", "size": [32, 64]}, {"counts": [2048], "size": [32, 64]}, True, 10**30, "\0", "\ud800"]
+
+
+def places(tree, before=()):
+    """The ways to everything in a tree."""
+    yield before
+    for key in tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ():
+        yield from places(tree[key], (*before, key))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("load", [load_label_file, load_source_labels])
+def test_nothing_odd_is_more_than_a_fault(tmp_path, load, seed):
+    rng = random.Random(seed)
+    for _ in range(100):
+        tree = changed(segmentation=[[1, 2, 3, 4, 5, 6]], attributes={"rotation": 0}, iscrowd=0)
+        for _ in range(rng.randint(1, 3)):
+            *way, key = rng.choice([place for place in places(tree) if place])
+            holder = tree
+            for step in way:
+                holder = holder[step]
+            if rng.random() < 0.2 and isinstance(holder, dict):
+                del holder[key]
+            else:
+                holder[key] = copy.deepcopy(rng.choice(ODD))
+        (tmp_path / "l.json").write_text(json.dumps(tree))
+        try:
+            load(tmp_path / "l.json", options=LabelOptions(crowd="as-lesion"))
+        except AnnotationError:
+            pass
