@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from functools import partial
 
 import numpy as np
@@ -195,3 +196,19 @@ def test_study_json_tells_the_mapping(tmp_path, folder, take):
     assert source["images"] == {"arterial": 3} and source["history"]["arterial"]["interpolated"] == [2]
     assert source["mapping"]["slices"] == [0, 1, 3] and source["mapping"]["source_size"] == [16, 16]
     assert source["mapping"]["matrix"] == [[-1, 0, 16], [0, -1, 16]]
+
+
+def test_an_import_holds_one_phase_in_memory_at_most(tmp_path, folder):
+    side, zs = 128, [2.0 * i for i in range(90)]
+    for series, description, shift in ((1, "NON CONTRAST", 1.0), (2, "ARTERIAL", 0.0), (3, "DELAYED", -1.0)):
+        for i, z in enumerate(zs):
+            pixels = np.full((side, side), 100 * series + i, np.int16)
+            common = dict(series=series, description=description, ImagePositionPatient=[shift, 0, z + shift])
+            write(ct_dataset(instance=i, pixels=pixels, **common), folder / f"se{series}" / f"{i}.dcm")
+    phase = len(zs) * side * side * 2
+    import_ct(folder, tmp_path / "first")  # modules are loaded, caches filled
+    tracemalloc.start()
+    import_ct(folder, tmp_path / "data")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert phase < peak < 2.5 * phase, peak / phase
