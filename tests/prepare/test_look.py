@@ -252,6 +252,18 @@ def test_acquisitions_parts_and_derived_series_of_a_phase_file(tmp_path):
     ]
 
 
+def test_the_phase_file_says_where_studies_can_be_joined(tmp_path):
+    for study, words in ((1, "ART"), (2, "DELAYED")):
+        write_series(tmp_path / "in", study=study, series=study, description=words, FrameOfReferenceUID=uid(9))
+    write_listing(list_series(tmp_path / "in"), tmp_path / "listed")
+    path = tmp_path / "listed" / "phases.yaml"
+    text = path.read_text()
+    assert text.startswith("# 2 studies would make 1 case(s) of more phases") and "join: true" in text
+    path.write_text("join: true\n" + text.replace(f"# '{uid(2, 2)}':", f"'{uid(2, 2)}': delayed"))
+    report = import_ct(tmp_path / "in", tmp_path / "data", phases=path)
+    assert [sorted(one["phases"]) for one in report["taken"]] == [["arterial", "delayed"]]
+
+
 def test_frames_of_an_enhanced_file_are_read_one_by_one(tmp_path):
     frames = np.arange(5, dtype=np.int16)[:, None, None] * 100 + np.zeros((5, 16, 16), np.int16)
     write(enhanced_dataset(frames, zs=(0, 30, 60, 90, 120), intercepts=[0] * 5), tmp_path / "e.dcm")

@@ -13,7 +13,7 @@ from typing import Dict, List, Optional, Sequence, Tuple, Union
 from tqdm import tqdm
 
 from gluon_liver.archive.scan import scan_folder
-from gluon_liver.phases.cases import find_cases
+from gluon_liver.phases.cases import find_cases, join_notes
 from gluon_liver.phases.rules import PhaseRules, load_phase_rules
 from gluon_liver.prepare.ct_study import choose_series
 from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
@@ -28,13 +28,14 @@ PathLike = Union[str, Path]
 
 @dataclass
 class Listing:
-    """What a folder holds. patients: with their studies and series; left_out: everything else."""
+    """What a folder holds. patients: with their studies and series; left_out: everything else; notes: on joining."""
 
     source: Path
     scan: Scan
     rules: PhaseRules
     patients: List[PatientEntry] = field(default_factory=list)
     left_out: List[LeftOut] = field(default_factory=list)
+    notes: List[str] = field(default_factory=list)
 
     @property
     def studies(self) -> List[StudyEntry]:
@@ -84,7 +85,7 @@ def list_series(
             patient.studies.append(StudyEntry(count, printable(uid), about.date, words, offset, entries))
         listing.patients.append(patient)
     bar.close()
-    listing.left_out = _left_out(scan, listing.source)
+    listing.left_out, listing.notes = _left_out(scan, listing.source), join_notes(scan, rules)
     return listing
 
 

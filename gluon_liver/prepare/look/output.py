@@ -100,7 +100,7 @@ def screen_lines(listing: Listing, *, descriptions: bool = False) -> List[str]:
     lines += [f"left out: {images} image(s) or file(s): {reason}" for reason, images in left_out.most_common(MAX_LINES)]
     if len(left_out) > MAX_LINES:
         lines.append(f"left out: {len(left_out) - MAX_LINES} more reasons; the page that --out writes has them all")
-    return lines
+    return lines + [f"note: {note}" for note in listing.notes]
 
 
 def _screen_entry(one: SeriesEntry, descriptions: bool) -> List[str]:
@@ -119,12 +119,14 @@ def _phase_file(listing: Listing) -> str:
     for patient in listing.patients:
         for study in patient.studies:
             about = ", ".join(filter(None, (study.date, study.offset, study.description)))
-            heading = [f"Patient {patient.number} {patient.patient_id!r}, study {study.number} ({about}) {study.uid}"]
+            who = f"Patient {patient.number} {patient.patient_id!r}"
+            heading = [f"{who}, study {study.number} ({about or 'no date'}) {study.uid}"]
             for one in study.series:
                 remarks[one.name] = heading + _remarks(one)
                 heading = []
     ordered = [by_name[one.name] for one in listing.series]
-    return phase_template(ordered, listing.rules, remarks)
+    notes = "".join(f"# {note}\n" for note in listing.notes)
+    return notes + phase_template(ordered, listing.rules, remarks)
 
 
 def _remarks(one: SeriesEntry) -> List[str]:
