@@ -13,7 +13,7 @@ import numpy as np
 
 from gluon_liver.errors import InputError
 from gluon_liver.structures.arrays import BoolArray, FloatArray, IntArray
-from gluon_liver.structures.lesions import GAP_MM, LINK_IOU
+from gluon_liver.structures.lesions import GAP_MM, LINK_INSIDE, LINK_IOU
 
 from .bootstrap import CONFIDENCE, bootstrap_weights, divide_or_nan, ratio_with_interval, with_interval
 from .ct_summary import INTERVAL
@@ -96,6 +96,7 @@ def lesion_summary(
             "hit_words": settings.hit.words,
             "score_threshold": score_threshold,
             "link_iou": LINK_IOU,
+            "link_inside": LINK_INSIDE,
             "gap_mm": GAP_MM,
             "bins_mm": list(settings.bins_mm),
             "thresholds": len(thresholds),

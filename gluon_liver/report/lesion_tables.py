@@ -84,8 +84,9 @@ def _notes(lesions: Dict[str, Any]) -> List[str]:
     counts = ", ".join(f"{count} {name}" for name, count in lesions["lesions"].items())
     notes = [
         f"Lesions: {counts}; scans: {lesions['scans']}; patients: {lesions['patients']}. Boxes of neighbouring slices "
-        f"are one lesion where they overlap by IoU {settings['link_iou']:g} or more, with at most one empty slice or "
-        f"{settings['gap_mm']:g} mm between, in ground truth and detections alike.",
+        f"are one lesion where they overlap by IoU {settings['link_iou']:g} or {settings['link_inside']:g} of the "
+        f"smaller lies in the other, with at most one empty slice or {settings['gap_mm']:g} mm between, in ground "
+        "truth and detections alike.",
         f"A lesion is found ({settings['hit']}) where {settings['hit_words']}. It is found once: a second detection "
         "of it is a false positive."
         + (" any class: found, whatever it is called." if len(_names(lesions)) > 1 else ""),

@@ -13,6 +13,7 @@ from .detections import Detections
 from .geometry import Geometry, Triple
 
 LINK_IOU = 0.3  # overlap in the plane of boxes that show one thing in two slices
+LINK_INSIDE = 0.7  # or share of the smaller box inside the other: where a round lesion ends, boxes shrink fast
 GAP_MM = 5.0  # of slices without a box that a lesion may bridge
 
 
@@ -106,8 +107,9 @@ def join_slices(
     """Group boxes into lesions, slice by slice from the feet up.
 
     In each slice, of boxes that overlap by ``duplicate_iou`` or more the best is kept, whatever the classes. A box
-    then joins the lesion whose latest box it overlaps most, by ``link_iou`` or more; each lesion takes one box a slice.
-    Other boxes begin a lesion. Between two boxes of a lesion may lie
+    then joins the lesion whose latest box it overlaps most, by ``link_iou`` or more, or where :data:`LINK_INSIDE` of
+    the smaller of the two lies in the other; each lesion takes one box a slice. Other boxes begin a
+    lesion. Between two boxes of a lesion may lie
 
     - slices without a box: one, or as many as :data:`GAP_MM` hold, since a detector skips a slice of a thick series
       and several of a thin one;
@@ -194,13 +196,17 @@ def _link(
     """Append boxes to the lesions they continue; returns the lesions that the others begin."""
     latest = [lesion[-1] for lesion in lesions]
     overlap = box_iou(np.array([box.box for box in boxes]), np.array([box.box for box in latest]))
+    areas = [np.array([np.prod(box.box[2:] - box.box[:2]) for box in some], np.float64) for some in (boxes, latest)]
+    common = overlap * (areas[0][:, None] + areas[1][None, :]) / (1 + overlap)
+    inside = common >= LINK_INSIDE * np.minimum(areas[0][:, None], areas[1][None, :])
+    overlap[(overlap < iou) & ~(inside & (overlap > 0))] = -1
     for column, gap in enumerate(unseen_mm):
         for row, box in enumerate(boxes if gap > 0 or one_class else []):
             other_class = one_class and box.class_name != latest[column].class_name
             if other_class or gap > min(in_plane_mm([box], spacing), in_plane_mm([latest[column]], spacing)):
                 overlap[row, column] = -1
     free = set(range(len(boxes)))
-    while overlap.max(initial=-1) >= iou:
+    while overlap.max(initial=-1) > 0:
         at, lesion = map(int, np.unravel_index(overlap.argmax(), overlap.shape))
         lesions[lesion].append(boxes[at])
         free.discard(at)

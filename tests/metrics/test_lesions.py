@@ -149,6 +149,10 @@ def iou(one, other):
     return meet(one, other) / (area(one) + area(other) - meet(one, other))
 
 
+def linked(one, other):
+    return iou(one, other) >= 0.3 or meet(one, other) >= 0.7 * min(area(one), area(other))
+
+
 def reference_join(rows, *, by_class):
     """rows: (slice, label, score, box). Lesions as lists of rows; all slices are seen, 5 mm apart."""
     lesions = []
@@ -162,11 +166,11 @@ def reference_join(rows, *, by_class):
             (iou(row[3], lesion[-1][3]), row, lesion)
             for row in here
             for lesion in open_ones
-            if not by_class or row[1] == lesion[-1][1]
+            if (not by_class or row[1] == lesion[-1][1]) and linked(row[3], lesion[-1][3])
         ]
         taken, grown = [], []
         for overlap, row, lesion in sorted(pairs, key=lambda pair: -pair[0]):
-            if overlap >= 0.3 and not any(row is one for one in taken) and not any(lesion is one for one in grown):
+            if overlap > 0 and not any(row is one for one in taken) and not any(lesion is one for one in grown):
                 taken.append(row)
                 grown.append(lesion)
                 lesion.append(row)

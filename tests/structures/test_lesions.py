@@ -73,6 +73,13 @@ def test_unseen_slices_are_bridged_as_far_as_the_smaller_box_is_long():
     assert len(join_slices(boxes, spacing=(3.0, 1.0, 1.0), seen=[6, 0, 2, 3])) == 2
 
 
+@pytest.mark.parametrize("cap, joined", [([8, 8, 12, 12], 1), ([17, 8, 22, 13], 2), ([16, 8, 21, 13], 1)])
+def test_the_end_of_a_round_lesion_lies_inside_the_next_box(cap, joined):
+    """4x4 in 20x20 is an IoU of 0.04: the ends of spheres would be lesions of their own."""
+    boxes = [box(3, cap), box(4, [0, 0, 20, 20])]
+    assert len(join_slices(boxes, spacing=GEOMETRY.spacing)) == joined
+
+
 def test_what_was_drawn_as_two_classes_is_two_lesions():
     boxes = [box(3, [0, 0, 10, 10], 0), box(4, [0, 0, 10, 10], 2), box(5, [0, 0, 10, 10], 0)]
     assert len(join_slices(boxes, spacing=(2.0, 1.0, 1.0), one_class=True)) == 2
