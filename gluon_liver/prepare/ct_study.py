@@ -81,7 +81,7 @@ def choose_series(series: Sequence[SeriesFiles], rules: PhaseRules, left_out: Li
     left_out.extend(_not_images(series, rules))
     series = [one for one in series if one.kind != "labels"]
     if len({one.patient_id for one in series}) > 1:
-        reason = "its study carries several PatientIDs"
+        reason = "its study carries several PatientIDs; import with --exclude to leave out what is not of this patient"
         left_out.extend(one.rejection(reason, "patient-conflict") for one in series)
         return PhaseChoice({}, {}, [])
     choice = choose_phases(series, rules)
