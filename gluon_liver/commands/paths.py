@@ -14,19 +14,20 @@ ANY_NAME = ("folder", "source", "study", "labels", "phases", "video", "detection
 
 
 def check_paths(args: argparse.Namespace) -> None:
-    """Raise :class:`InputError` for a path whose bytes are not the UTF-8 of its text.
+    """Raise :class:`InputError` for a path whose bytes, links followed, are not the UTF-8 of its text.
 
     MXNet opens and writes files by names in UTF-8: what another program or an old archive named otherwise it does not
     find, or it makes a second file beside it, and both after hours of work.
     """
-    for name, path in _paths(args):
+    for name, given in _paths(args):
+        path = os.path.realpath(given)  # some are opened by their whole name, links followed
         try:
             utf8 = path.encode("utf-8") == os.fsencode(path)
         except UnicodeEncodeError:  # bytes that are none, as Python hands them on
             utf8 = False
         if not utf8:
             shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-            remedy = "rename what is not ASCII in it, or give a link of another name"
+            remedy = "rename what is not ASCII in it, or choose another folder"
             raise InputError(f"{name} {shown}: the path is not UTF-8, and MXNet opens no other; {remedy}")
 
 

@@ -100,6 +100,15 @@ def test_paths_that_are_no_utf_8_are_refused_before_anything_is_done(words, caps
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_working_folder_or_a_link_that_leads_there(capsys, tmp_path, monkeypatch):
+    (tmp_path / ODD).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / ODD)
+    assert main(["evaluate", "--run", str(tmp_path / "link" / "run")]) == 2
+    monkeypatch.chdir(tmp_path / ODD)
+    assert main(["train", "--config", "demo-ct", "--data", "../data", "--out", "run"]) == 2
+    assert capsys.readouterr().err.count("is not UTF-8") == 2
+
+
 def test_a_locale_that_is_not_utf_8(capsys, monkeypatch):
     """Its bytes of a path are others than those that MXNet makes of the text."""
     monkeypatch.setattr(os, "fsencode", lambda path: str(path).encode("latin-1"))
