@@ -48,6 +48,8 @@ def rounded(step, decimals, n=24):
 def scan_of(tmp_path, slices):
     for i, (z, tags) in enumerate(slices):
         folder = tags.pop("folder", "a")
+        if tags.get("AcquisitionNumber", 0) is None:
+            del tags["AcquisitionNumber"]
         tags = {"InstanceNumber": None, "pixels": np.full((4, 4), i, np.int16), **tags}
         write(ct_dataset(instance=i, z=z, **tags), tmp_path / folder / f"{i:03d}.dcm")
     return scan_folder(tmp_path)
@@ -85,6 +87,20 @@ SPLIT = {  # series of three acquisitions of twelve slices, and what tells them 
     "positions": (offsets(1.0), "positions"),
     "positions and one number": (offsets(1.0, 2, AcquisitionNumber=lambda k: 1), "positions"),
     "whole millimetres": ([one for k in (0, 1) for one in stack(z0=k, step=3.0)], "positions"),
+    "a number that some lack": (stack() + stack(z0=STEP / 2, AcquisitionNumber=1), "AcquisitionNumber"),
+    "thick and thin slices": (
+        stack(step=5.0, SliceThickness="5", InstanceNumber=1) + stack(SliceThickness="2.5", InstanceNumber=1),
+        "thickness, kernel or voltage",
+    ),
+    "two kernels": (offsets(0, 2, ConvolutionKernel=lambda k: "BI"[k] + "30f"), "thickness, kernel or voltage"),
+    "two kernels of two phases": (
+        [
+            one
+            for k in range(4)
+            for one in stack(AcquisitionNumber=k // 2 + 1, ConvolutionKernel="BI"[k % 2] + "30f", InstanceNumber=1)
+        ],
+        "AcquisitionNumber, thickness, kernel or voltage",
+    ),
     "folders": (offsets(0, folder=lambda k: "abc"[k]), "folder"),
     "chest and abdomen that overlap": (
         stack(AcquisitionNumber=1) + stack(z0=11 * STEP, AcquisitionNumber=2),
@@ -127,6 +143,8 @@ WHOLE = {  # series of one acquisition
     "chest and abdomen in line": stack(AcquisitionNumber=1, AcquisitionTime=clock(0))
     + stack(z0=12 * STEP, AcquisitionNumber=2, AcquisitionTime=clock(30)),
     "instance numbers at random": stack(24, InstanceNumber=lambda i: int("7294183650"[i % 10]) + i // 10 * 10),
+    "thickness that changes": stack(24, SliceThickness=lambda i: "1.25" if i % 3 else "1.2499"),
+    "a number that some lack": stack(24, AcquisitionNumber=lambda i: None if i in (3, 4, 17) else 1),
     "folders of eight files": stack(24, folder=lambda i: "abc"[i // 8]),
     "folders at random": stack(24, folder=lambda i: "abacbcacbabccabbcacbabca"[i]),
     "rounded to a tenth": rounded(1.25, 1),

@@ -49,12 +49,14 @@ _KEYS: Tuple[Tuple[str, Callable[[SliceHeader], Any]], ...] = (
     ("acquisition time", lambda one: one.timing.acquisition_time),
     ("content time", lambda one: one.timing.content_time),
     ("multi-frame file", lambda one: one.sop_instance_uid if one.frames > 1 else None),
+    ("thickness, kernel or voltage", lambda one: one.timing.settings),
+    ("AcquisitionNumber, thickness, kernel or voltage", lambda one: (one.timing.acquisition or 0, one.timing.settings)),
     ("InstanceNumber", lambda one: one.timing.instance),
     ("folder", lambda one: str(one.path.parent)),
 )
 _NUMBERS = _KEYS[0][0], _KEYS[1][0]
 _TIMES = _KEYS[2][0], _KEYS[3][0]
-_NAMES = _KEYS[4][0], _KEYS[6][0]  # their order means nothing
+_NAMES = _KEYS[4][0], _KEYS[5][0], _KEYS[8][0]  # their order means nothing
 
 
 def find_acquisitions(slices: Sequence[SliceHeader]) -> Acquisitions:
@@ -69,8 +71,10 @@ def find_acquisitions(slices: Sequence[SliceHeader]) -> Acquisitions:
     z = project_positions(slices)[1]
     for name, key in _KEYS:
         values = [key(one) for one in slices]
-        if None in values or len(set(values)) < 2:
+        if len(set(values)) < 2:
             continue
+        if None in values:  # told by being absent
+            values = [("" if name in _NAMES else -1) if one is None else one for one in values]
         tries = [_by_value(values)] + ([_by_burst(np.array(values))] if name in _TIMES else [])
         for groups in tries:
             stacks = _stacks(z, slices, groups, name)

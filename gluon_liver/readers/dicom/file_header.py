@@ -17,6 +17,7 @@ class Timing:
     """What tells the acquisitions of a series apart; None where the header does not say.
 
     acquisition: AcquisitionNumber. temporal_position: TemporalPositionIdentifier (of a frame: TemporalPositionIndex).
+    instance: InstanceNumber. settings: SliceThickness, ConvolutionKernel and KVP as they stand there.
     acquisition_time, content_time: seconds, with the date where the header has one, so only differences mean anything.
     """
 
@@ -25,6 +26,7 @@ class Timing:
     acquisition_time: Optional[float] = None
     content_time: Optional[float] = None
     instance: Optional[int] = None
+    settings: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,20 @@ LOCALIZER_WORDS = ("LOCALIZER", "SCOUT", "TOPOGRAM")
 SCREEN_WORDS = ("DOSE", "DOSE_INFO", "SCREEN SAVE", "REPORT")
 
 # Words of ImageType, and of descriptions, of images that are not the thin or thick slices that a lesion is read on.
-PROJECTION_WORDS = ("MIP", "MAXIP", "MINIP", "MPVR", "VRT", "SSD", "CPR", "CURVED", "RAYSUM", "MAXIMUM", "MINIMUM")
+PROJECTION_WORDS = (
+    "MIP",
+    "MAXIP",
+    "MINIP",
+    "MPVR",
+    "VRT",
+    "SSD",
+    "PROJECTION",
+    "CPR",
+    "CURVED",
+    "RAYSUM",
+    "MAXIMUM",
+    "MINIMUM",
+)
 _PROJECTION_TYPE = re.compile(
     rf"(?<![A-Z])({'|'.join(PROJECTION_WORDS)}|MAX[_ ]IP|MIN[_ ]IP|PROJECTION[_ ]IMAGE|VOLUME[_ ]REND\w*"
     r"|SURFACE[_ ]REND\w*)(?![A-Z])"

@@ -39,6 +39,7 @@ def slice_timing(dataset: Any, content: Any = None) -> Timing:
         moment,
         made,
         whole_number(dataset, "InstanceNumber") if text_of(dataset, "NumberOfFrames") in ("", "1") else None,
+        tuple(text_of(dataset, keyword) for keyword in ("SliceThickness", "ConvolutionKernel", "KVP")),
     )
 
 
