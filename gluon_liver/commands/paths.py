@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
-from typing import Any, Iterator, Tuple
+from typing import Iterator, Tuple
 
 from gluon_liver.errors import InputError
 
-# what is read by Python alone: studies, recordings and labels keep the names that a scanner or an archive gave them
-ANY_NAME = ("folder", "source", "study", "labels", "phases", "video", "detections")
+# Studies, recordings and labels are not among them: Python reads them, whatever a scanner or an archive named them.
+CHECKED = "out data run runs compare cache pretrained flow resume prefix file phantoms".split()
+ARGUMENTS = "runs prefix file".split()  # that have no option's name
 
 
 def check_paths(args: argparse.Namespace) -> None:
@@ -33,15 +33,8 @@ def check_paths(args: argparse.Namespace) -> None:
 
 def _paths(args: argparse.Namespace) -> Iterator[Tuple[str, str]]:
     """The option or argument and text of each path that is written, or read by MXNet."""
-    for name, value in vars(args).items():
-        if name in ANY_NAME:
-            continue
-        option = "--" + name.replace("_", "-")
+    for name in CHECKED:
+        value = getattr(args, name, None)
         for one in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(one, Path) or (isinstance(one, str) and _undecoded(one)):
-                yield option, str(one)
-
-
-def _undecoded(text: Any) -> bool:
-    """Whether text of the command line holds bytes that could not be decoded."""
-    return any("\udc80" <= letter <= "\udcff" for letter in text)
+            if one is not None:
+                yield "--" + name if name not in ARGUMENTS else name.upper(), str(one)

@@ -118,6 +118,7 @@ def test_a_locale_that_is_not_utf_8(capsys, monkeypatch):
 
 def test_names_that_a_scanner_gave_are_read():
     """DICOM is read by Python: whatever the names of files are."""
-    check_paths(argparse.Namespace(folder=Path(ODD), labels=Path(ODD), out=Path("größe")))
+    read = dict.fromkeys(("folder", "labels", "map", "classes", "study", "source"), Path(ODD))
+    check_paths(argparse.Namespace(out=Path("größe"), **read))
     with pytest.raises(InputError, match="--out"):
         check_paths(argparse.Namespace(folder=Path(ODD), labels=Path(ODD), out=Path(ODD)))
