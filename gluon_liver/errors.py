@@ -58,6 +58,10 @@ class GeometryError(DicomError):
     """The slices of a series do not form a regular grid."""
 
 
+class MixedSeriesError(GeometryError):
+    """The slices of several stacks stand in one series."""
+
+
 class SliceGapError(GeometryError):
     """Slices are missing between two positions."""
 

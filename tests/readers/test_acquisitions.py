@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.archive.scan import scan_folder
+from gluon_liver.errors import MixedSeriesError
 from gluon_liver.readers.dicom.volume import load_series
 
 from .ct_writer import ct_dataset, enhanced_dataset, item, uid, write
@@ -217,6 +218,35 @@ def test_copies_that_complete_a_series_are_one_derived_stack(tmp_path):
     scan = scan_of(tmp_path, slices)
     (series,) = scan.series
     assert (series.kind, len(series.slices)) == ("derived", 12) and series.kind_reason.startswith("3 of its 12 images")
+
+
+def anatomy(i, enhancement, noise=20.0):
+    """Slice i of a body that changes by 4 HU a slice, with an organ that takes up contrast."""
+    rng = np.random.default_rng(1000 * int(enhancement) + i)
+    hu = np.full((48, 48), 40.0 + 4.0 * (i % 40)) + rng.normal(0, noise, (48, 48))
+    hu[8:28, 6:30] += enhancement
+    return hu.astype(np.int16)
+
+
+def test_phases_that_no_tag_tells_apart_are_not_woven(tmp_path):
+    def scanned(name, *phases):
+        folder = tmp_path / name
+        slices = [
+            (STEP * i + STEP * k / len(phases), {"pixels": anatomy(i, enhancement)})
+            for k, enhancement in enumerate(phases)
+            for i in range(16)
+        ]
+        (series,) = scan_of(folder, sorted(slices, key=lambda one: one[0])).series
+        return series
+
+    for name, phases in (("two", (0, 50)), ("three", (0, 80, 40))):
+        with pytest.raises(MixedSeriesError, match=f"holds {len(phases)} stacks woven into one.*folder of its own"):
+            load_series(scanned(name, *phases))
+    assert len(load_series(scanned("one", 50)).hu) == 16
+    # slices that differ by noise alone, by a step in the middle, by rows of the detector that alternate by 2 HU
+    for name, extra in (("noise", lambda i: 0), ("step", lambda i: 60 * (i > 11)), ("rows", lambda i: 2 * (i % 2))):
+        slices = [(STEP * i, {"pixels": (anatomy(0, 0) + extra(i)).astype(np.int16)}) for i in range(24)]
+        assert len(load_series(scan_of(tmp_path / name, slices).series[0]).hu) == 24
 
 
 def test_derived_slices_between_plain_ones_are_not_woven_in(tmp_path):

@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, Tuple
 import numpy as np
 
 from gluon_liver.errors import OversizeError
-from gluon_liver.structures.arrays import Array
+from gluon_liver.structures.arrays import Array, FloatArray
 from gluon_liver.structures.geometry import Geometry
 from gluon_liver.structures.slice_mapping import SliceHistory, SliceMapping
 
@@ -21,6 +21,7 @@ from .quiet import quiet_pydicom
 from .series import Rejection, SeriesFiles, slice_uid
 from .slice_grid import SliceGrid, build_grid, file_of
 from .tags import MAX_SLICES, MAX_VOXELS
+from .woven import check_not_woven, shrunk
 
 PutPlane = Callable[[int, Array], None]
 
@@ -115,7 +116,10 @@ def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
 
 
 def _decode(series: SeriesFiles, grid: SliceGrid, put: PutPlane) -> None:
-    """See :class:`SeriesStack`. Files are read in their order, each once."""
+    """See :class:`SeriesStack`. Files are read in their order, each once.
+
+    Raises :class:`MixedSeriesError` where the slices are those of several stacks.
+    """
     slices = [series.slices[index] for index in grid.order]
     taken = np.flatnonzero(np.isfinite(grid.place))
     by_file: Dict[int, List[int]] = defaultdict(list)
@@ -123,16 +127,19 @@ def _decode(series: SeriesFiles, grid: SliceGrid, put: PutPlane) -> None:
         by_file[slices[source].file].append(source)
     mixed = grid.history.interpolated or grid.history.blended
     stack: Dict[int, Array] = {}
+    small: Dict[int, FloatArray] = {}
     with quiet_pydicom():
         for file, sources in sorted(by_file.items()):
             words = read_words(slices[sources[0]], f"file {file:04d} ({series.name})")
             for source in sources:
                 hu = hounsfield(words[slices[source].frame or 0], slices[source])
+                small[source] = shrunk(hu)
                 plane = stored_plane(hu, grid.mapping, source)
                 if mixed:
                     stack[source] = plane
                 else:
                     put(grid.mapping.slices[source], plane)
+    check_not_woven(small, series.name)
     for z in range(grid.geometry.size[0] if mixed else 0):
         put(z, between([stack[source] for source in taken.tolist()], grid.place[taken], z))
 
