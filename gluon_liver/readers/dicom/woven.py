@@ -23,8 +23,7 @@ LEAST_HU = 2.0  # by which they differ less: detector rows alternate a little to
 def shrunk(hu: Array) -> FloatArray:
     """A slice in HU (rows, columns) -> its soft tissue, float32 (SIDE, SIDE)."""
     tissue = np.clip(hu, *SOFT_TISSUE_HU).astype(np.float32)
-    small: FloatArray = cv2.resize(tissue, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return small
+    return np.asarray(cv2.resize(tissue, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
 def check_not_woven(small: Mapping[int, FloatArray], name: str) -> None:
