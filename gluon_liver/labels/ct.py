@@ -7,7 +7,6 @@ phase's own series, z rising to the head), or by the `file_name` that a label to
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
 from gluon_liver.data.coco import CocoImage, value_of
@@ -15,7 +14,8 @@ from gluon_liver.data.ct_labels import CLASSES
 from gluon_liver.errors import AnnotationError
 
 from .changes import Changes
-from .source import AS_GIVEN, LabelOptions, PathLike, label_paths, read_labels, whole_number
+from .source import AS_GIVEN, LabelOptions, PathLike, read_labels
+from .values import whole_number
 
 COLUMNS = ("sop_instance_uid", "path", "study", "phase", "slice")
 _BY_PHASE: Dict[str, type] = dict(study=str, phase=str, slice=int)
@@ -27,6 +27,7 @@ class LabelFile:
     """The labels of a file or several, by the images they list.
 
     exhaustive: slices of a named study's reference phase that are not listed are background. classes: of the data.
+    allow_missing: as in :class:`LabelOptions`.
     """
 
     entries: Tuple[CocoImage, ...] = ()
@@ -36,22 +37,12 @@ class LabelFile:
     changes: Changes = field(default_factory=Changes)
 
 
-def load_label_file(
-    paths: Union[PathLike, Sequence[PathLike]],
-    *,
-    usual: Sequence[str] = CLASSES,
-    options: LabelOptions = AS_GIVEN,
-) -> LabelFile:
-    """Read and check label files by themselves. Raises AnnotationError that names the entries and the keys at fault.
-
-    usual: the classes of the data where the file's boxes are of no others.
-    """
-    read = partial(read_labels, columns=COLUMNS, flags=("exhaustive",), options=options, check=_check_keys)
-    source = read(label_paths(paths), usual)
+def load_label_file(paths: Union[PathLike, Sequence[PathLike]], *, options: LabelOptions = AS_GIVEN) -> LabelFile:
+    """Read and check label files by themselves. Raises AnnotationError that names the entries and the keys at fault."""
+    source = read_labels(paths, CLASSES, options, columns=COLUMNS, flag="exhaustive", check=_check_keys)
     if not source.images:
         source.changes.notes.append("the label files list no image: every slice is unlabelled")
-    exhaustive = source.flags["exhaustive"]
-    return LabelFile(tuple(source.images), exhaustive, source.classes, options.allow_missing, source.changes)
+    return LabelFile(tuple(source.images), source.flag, source.classes, options.allow_missing, source.changes)
 
 
 def _check_keys(item: CocoImage) -> None:

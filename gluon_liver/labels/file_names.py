@@ -19,7 +19,8 @@ from urllib.parse import unquote
 
 _IMAGES = "dcm dicom ima dic png jpg jpeg jpe bmp tif tiff gif webp npy jp2"
 _VIDEOS = "avi mp4 m4v mov mpg mpeg wmv mkv webm"
-_ENDING = re.compile(rf"(?<=.)\.({'|'.join((_IMAGES + ' ' + _VIDEOS).split())})$")
+VIDEO_ENDINGS = tuple(f".{ending}" for ending in _VIDEOS.split())
+_ENDING = re.compile(rf"(?<=.)\.({'|'.join([*_IMAGES.split(), *_VIDEOS.split()])})$")
 _ENDING_AS_TEXT = re.compile(_ENDING.pattern.replace(r"\.", "_", 1))
 _ROBOFLOW = re.compile(r"\.rf\.[0-9a-z]{8,}$")
 _LABEL_STUDIO = re.compile(r"^[0-9a-f]{8}-(?=.)")

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_json
+from gluon_liver.files.listing import why
 
 COCO_KEYS = ("images", "annotations", "categories")
 _EXPORT = "export the labels as COCO"
@@ -34,7 +35,7 @@ def read_label_json(path: str) -> Dict[str, Any]:
         with Path(path).open("rb") as stream:
             start = stream.read(4096)
     except OSError as error:
-        raise AnnotationError(f"{path} cannot be read: {error.strerror}") from error
+        raise AnnotationError(f"{path} cannot be read: {why(error)}") from error
     for magic, what in _ARCHIVES.items():
         if start.startswith(magic):
             inside = "annotations/instances_default.json of CVAT, result.json of Label Studio, _annotations.coco.json"
@@ -56,7 +57,7 @@ def read_label_json(path: str) -> Dict[str, Any]:
     return {**value, **{key: _entries([] if value[key] is None else value[key]) for key in COCO_KEYS if key in value}}
 
 
-def is_missing(value: Any) -> bool:
+def _is_missing(value: Any) -> bool:
     """Whether a value says nothing: null, or the NaN of pandas."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
@@ -97,7 +98,7 @@ def _entries(table: Any) -> Any:
     if not isinstance(table, list):
         return table
     return [
-        {key: value for key, value in entry.items() if not is_missing(value)} if isinstance(entry, Mapping) else entry
+        {key: value for key, value in entry.items() if not _is_missing(value)} if isinstance(entry, Mapping) else entry
         for entry in table
     ]
 

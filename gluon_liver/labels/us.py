@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Dict, List, Sequence, Tuple, Union
 
 from gluon_liver.data.coco import CocoImage, value_of
@@ -14,12 +13,13 @@ from gluon_liver.files.typed import at_least, build, required
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS
 
 from .changes import Changes
-from .source import AS_GIVEN, LabelOptions, PathLike, label_paths, read_labels, whole_number
+from .file_names import VIDEO_ENDINGS
+from .source import AS_GIVEN, LabelOptions, PathLike, label_paths, read_labels
+from .values import whole_number
 
 COLUMNS = ("video", "frame", "scene", "patient", "path")
 STILL = "still"
 _VIDEO_KEYS = ("video", "file", "file_name")
-_ENDINGS = (".avi", ".mp4", ".m4v", ".mov", ".mpg", ".mpeg", ".wmv", ".mkv", ".webm")
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ def load_source_labels(paths: Union[PathLike, Sequence[PathLike]], *, options: L
     'frame' and 'scene' but for a single image.
     """
     files = label_paths(paths)
-    read = partial(read_labels, columns=COLUMNS, flags=("phantom",), options=options, check=_check)
-    source = read(files, CLASSES)
+    source = read_labels(files, CLASSES, options, columns=COLUMNS, flag="phantom", check=_check)
     faults = Faults()
     by_frame: Dict[Tuple[str, int], SourceLabel] = {}
     images: List[SourceLabel] = []
@@ -65,8 +64,7 @@ def load_source_labels(paths: Union[PathLike, Sequence[PathLike]], *, options: L
     if not source.images:
         raise AnnotationError(f"{files[0]} lists no image; a frame without boxes must be listed too")
     left_out = tuple(item for item in source.images if item.left_out)
-    phantom = source.flags["phantom"]
-    return SourceLabels(tuple(images), left_out, phantom, source.classes, options.allow_missing, source.changes)
+    return SourceLabels(tuple(images), left_out, source.flag, source.classes, options.allow_missing, source.changes)
 
 
 def _check(item: CocoImage) -> None:
@@ -94,7 +92,7 @@ def _check(item: CocoImage) -> None:
 def _is_still(entry: Dict[str, Any]) -> bool:
     """Whether an entry says no frame, and may do so: one image, or a DICOM file that is yet to be looked into."""
     name = entry[_video_key(entry)].strip().lower()
-    other = _video_key(entry) == "file_name" and not name.endswith(_ENDINGS)
+    other = _video_key(entry) == "file_name" and not name.endswith(VIDEO_ENDINGS)
     return "frame" not in entry and (name.endswith(IMAGE_ENDINGS) or other)
 
 

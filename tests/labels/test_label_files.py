@@ -28,12 +28,12 @@ BASE = {
 def read(tmp_path):
     """Write trees, each to a file, and read them back."""
 
-    def read_trees(*trees, usual=PAPER, **options):
+    def read_trees(*trees, **options):
         paths = [tmp_path / f"{letter}.json" for letter in "abcdef"[: len(trees)]]
         for path, tree in zip(paths, trees):
             path.write_text(tree if isinstance(tree, str) else json.dumps(tree))
-        columns = ("sop_instance_uid", "path", "slice")
-        return read_labels(list(map(str, paths)), usual, columns=columns, options=LabelOptions(**options))
+        task = dict(columns=("sop_instance_uid", "path", "slice"), flag="exhaustive", check=lambda image: None)
+        return read_labels(paths, PAPER, LabelOptions(**options), **task)
 
     return read_trees
 
@@ -155,7 +155,7 @@ def test_several_files_agree_in_names_and_repeat_ids(read):
 def test_encodings(tmp_path, encoding):
     tree = classes_tree(["Zyste (groß)"], ["Zyste (groß)"])
     (tmp_path / "a.json").write_text(json.dumps(tree, ensure_ascii=False), encoding=encoding)
-    assert read_labels([str(tmp_path / "a.json")], PAPER, columns=()).classes == ("Zyste (groß)",)
+    assert load_label_file(tmp_path / "a.json").classes == ("Zyste (groß)",)
 
 
 def test_what_pandas_writes(read):
@@ -324,6 +324,13 @@ def test_all_faults_are_told_at_once(read):
 def test_other_formats_are_named(read, content, what):
     with pytest.raises(AnnotationError, match=what):
         read(content)
+
+
+@pytest.mark.parametrize("table", ["abc", {}, 5, {"x": 1}])
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+def test_a_table_that_is_no_list_is_a_fault(read, key, table):
+    with pytest.raises(AnnotationError, match=f"{key}: expected a list"):
+        read({**BASE, key: table})
 
 
 def test_a_mapping_file(read, tmp_path):

@@ -1,0 +1,43 @@
+"""Numbers, truth values and references of entries as tools and pandas write them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Mapping, Optional
+
+
+def number(value: Any) -> Optional[float]:
+    """A number, written as one or as text."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+(\.\d*)?([eE][-+]?\d+)?\s*", value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 2**53:
+        return None
+    return value
+
+
+def whole_number(value: Any) -> Optional[int]:
+    """A whole number, written as one, as 12.0 or as text; None for what is none, such as 012, which may be a name."""
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*([-+]?(0|[1-9]\d{,18}))(\.0*)?\s*", value)
+        return int(found.group(1)) if found else None
+    if type(value) is int:
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None
+
+
+def is_true(value: Any) -> bool:
+    """Whether a flag is set, written as a truth value, a number or text."""
+    return bool(value) and str(value).strip().casefold() not in ("0", "0.0", "false", "no")
+
+
+def id_key(value: Any) -> Any:
+    """An id of any kind in a form in which two can be compared."""
+    return value.strip() if isinstance(value, str) else repr(value)
+
+
+def reference(value: Any, renumbered: Mapping[Any, int]) -> int:
+    """What names an entry, as its id is now; 0, which is the id of none that were renumbered, where it names none."""
+    if renumbered:
+        return renumbered.get(id_key(value), 0)
+    whole = whole_number(value)
+    return -1 if whole is None else whole
