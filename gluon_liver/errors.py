@@ -104,3 +104,8 @@ class RunError(InputError):
 
 class TrainingError(GluonLiverError):
     """Training cannot go on (a loss is not finite)."""
+
+
+def why(error: OSError) -> str:
+    """The reason of the file system in words; some libraries give an OSError without one."""
+    return error.strerror or str(error) or type(error).__name__

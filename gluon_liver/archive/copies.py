@@ -14,12 +14,15 @@ from gluon_liver.readers.dicom.file_header import FileHeader
 from gluon_liver.readers.dicom.pixels import read_words, stored_values
 from gluon_liver.readers.dicom.quiet import quiet_pydicom
 from gluon_liver.readers.dicom.series import Rejection, Scan
+from gluon_liver.structures.enumerations import all_of
 
 from .label_like import looks_like_labels
 
 WHOSE = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesDescription", "geometry or rescale", "pixels")
 GEOMETRY = "rows columns position orientation pixel_spacing frame_of_reference slope intercept padding"
 MAX_NAMED = 4
+DERIVED = "a derived copy of {file} with other pixels (same SOPInstanceUID)"
+REMEDY = "nothing says which is right; import with --exclude to leave out the wrong ones"
 
 
 def without_copies(headers: Sequence[FileHeader], scan: Scan) -> List[FileHeader]:
@@ -70,16 +73,12 @@ def _one_of(copies: Sequence[FileHeader], scan: Scan, conflicts: List[str]) -> L
             _reject(files, firsts[0], what, scan, kind="labels" if files[0] in masks else "derived")
     if len(kept) > 1:
         differ = [name for name, *values in zip(WHOSE, *kept) if len(set(values)) > 1]
-        named = _named(firsts)
+        named = all_of((f"file {number:04d}" for number in sorted(one.file for one in firsts)), MAX_NAMED)
         conflicts.append(f"{named} differ in {', '.join(differ)}")
         for first in firsts:
             error = ConflictError(f"{named} share a SOPInstanceUID but differ in {', '.join(differ)}: {REMEDY}")
-            first.slices, first.defect = [], error
+            first.fail(error)
     return firsts
-
-
-DERIVED = "a derived copy of {file} with other pixels (same SOPInstanceUID)"
-REMEDY = "nothing says which is right; import with --exclude to leave out the wrong ones"
 
 
 def _content(header: FileHeader) -> Tuple[Tuple[Any, ...], bool]:
@@ -93,7 +92,7 @@ def _content(header: FileHeader) -> Tuple[Tuple[Any, ...], bool]:
     try:
         words = read_words(first, f"file {header.file:04d}")
     except DicomError as error:
-        header.defect, header.position, header.slices = error, first.position, []
+        header.fail(error)
         return whose, False
     stored = np.ascontiguousarray(stored_values(words, first.layout), "<i4")
     return (*whose, hashlib.sha256(stored.data).hexdigest()), looks_like_labels(first, words)
@@ -104,10 +103,3 @@ def _reject(
 ) -> None:
     text = reason.format(file=f"file {first.file:04d}")
     scan.rejected.extend(Rejection(f"file {one.file:04d}", text, kind) for one in files)
-
-
-def _named(files: Sequence[FileHeader]) -> str:
-    names = [f"file {number:04d}" for number in sorted(one.file for one in files)]
-    more = [f"{len(names) - MAX_NAMED} more"] if len(names) > MAX_NAMED else []
-    names = names[:MAX_NAMED] + more
-    return f"{', '.join(names[:-1])} and {names[-1]}"

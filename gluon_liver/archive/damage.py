@@ -63,11 +63,10 @@ def advice_on(error: DicomError, series: SeriesFiles) -> str:
 
 def _try_to_decode(header: FileHeader) -> None:
     """Give the file a defect where its compressed pixels cannot be decoded."""
-    first = header.slices[0]
     try:
-        read_words(first, f"file {header.file:04d}")
+        read_words(header.slices[0], f"file {header.file:04d}")
     except DicomError as error:
-        header.defect, header.position, header.slices = error, first.position, []
+        header.fail(error)
 
 
 def _where(position: Optional[Tuple[float, ...]], slices: Sequence[SliceHeader]) -> str:

@@ -10,6 +10,9 @@ from typing import DefaultDict, Dict, List, Sequence, Set
 from gluon_liver.errors import ConflictError
 from gluon_liver.readers.dicom.file_header import FileHeader
 from gluon_liver.readers.dicom.series import SeriesFiles
+from gluon_liver.structures.enumerations import all_of
+
+MAX_NAMED = 4
 
 
 def with_conflicts(series: Sequence[SeriesFiles]) -> List[SeriesFiles]:
@@ -26,7 +29,7 @@ def _with_conflict(one: SeriesFiles, alike: Sequence[SeriesFiles]) -> SeriesFile
     if len(names) == 1 or any(isinstance(defect, ConflictError) for defect in one.defects):
         return one
     what = "different PatientIDs" if len({other.patient_id for other in alike}) > 1 else "different studies"
-    text = f"{', '.join(names[:-1])} and {names[-1]} share a SeriesInstanceUID but have {what}"
+    text = f"{all_of(names)} share a SeriesInstanceUID but have {what}"
     error = ConflictError(f"{text}: nothing says which is right; import with --exclude to leave out the wrong one")
     return replace(one, defects=(*one.defects, error))
 
@@ -39,7 +42,7 @@ def person_notes(headers: Sequence[FileHeader]) -> List[str]:
         plain = re.sub(r"[\W_]", "", header.patient_id.casefold()).lstrip("0")
         spellings[plain].setdefault(header.patient_id, header.file)
     for files in (sorted(found.values()) for plain, found in spellings.items() if plain and len(found) > 1):
-        named = " and ".join(f"file {number:04d}" for number in files[:4])
+        named = all_of((f"file {number:04d}" for number in files), MAX_NAMED)
         what = "have PatientIDs that differ in case, spaces, punctuation or leading zeros alone"
         notes.append(f"{named} {what}: they count as {len(files)} patients; if they are one, the split may mix them")
     for what, keyword in (("birth date", "birth_date"), ("sex", "sex")):
@@ -49,7 +52,7 @@ def person_notes(headers: Sequence[FileHeader]) -> List[str]:
                 values[header.patient_id][getattr(header, keyword)].add(header.file)
         for told in values.values():
             if len(told) > 1:
-                named = " and ".join(f"file {number:04d}" for number in sorted(map(min, told.values())))
+                named = all_of((f"file {number:04d}" for number in sorted(map(min, told.values()))), MAX_NAMED)
                 notes.append(
                     f"{named} have one PatientID and another {what}: two persons, or a slip; they count as one patient"
                 )

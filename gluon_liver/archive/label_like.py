@@ -17,6 +17,7 @@ from gluon_liver.readers.dicom.quiet import quiet_pydicom
 from gluon_liver.readers.dicom.series import SeriesFiles
 from gluon_liver.readers.dicom.slice_grid import project_positions
 from gluon_liver.structures.arrays import Array
+from gluon_liver.structures.enumerations import all_of
 
 SAMPLED = 5  # slices of every series that are looked at
 FEW_VALUES, MAX_VALUES = 16, 256
@@ -68,8 +69,7 @@ class Values:
         if not self.structured and self.bits > 8 or 0 not in (values[0], min(self.hu)):
             return ""
         if len(values) <= 3:
-            listed = " and ".join([", ".join(map(str, values[:-1])), str(values[-1])])
-            return f"it looks like a mask, no CT: its pixels are {listed}, of {self.bits} bits"
+            return f"it looks like a mask, no CT: its pixels are {all_of(values)}, of {self.bits} bits"
         return (
             f"it looks like a map of classes, no CT: its pixels are {len(values)} numbers, {values[0]} to {values[-1]}"
         )

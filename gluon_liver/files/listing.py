@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, Sequence, Set, Tuple
 
-from gluon_liver.errors import InputError
+from gluon_liver.errors import InputError, why
 
 SKIP = "--skip-damaged"
 
@@ -90,11 +90,6 @@ def list_files(folder: Path, exclude: Sequence[str] = (), *, skip_closed: bool =
     return listing
 
 
-def why(error: OSError) -> str:
-    """The reason in words; some libraries give an OSError without one."""
-    return error.strerror or str(error) or type(error).__name__
-
-
 def _identity(place: Path) -> Tuple[int, int]:
     status = place.stat()
     return status.st_dev, status.st_ino
@@ -112,8 +107,9 @@ def _excluded(path: Path, folder: Path, listing: Listing) -> bool:
     below = path.relative_to(folder)
     names = [below.as_posix(), below.name, *(one.as_posix() for one in below.parents if one.parts)]
     names += below.parts[:-1]
-    for pattern in listing.matched:
-        if any(fnmatch.fnmatchcase(name, pattern.rstrip("/")) for name in names):
-            listing.matched[pattern] += 1
-            return True
-    return False
+    fits = [
+        pattern for pattern in listing.matched if any(fnmatch.fnmatchcase(name, pattern.rstrip("/")) for name in names)
+    ]
+    for pattern in fits:
+        listing.matched[pattern] += 1
+    return bool(fits)

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Dict, List
 
+from gluon_liver.structures.enumerations import first_of
+
 TINY = "a box is below a pixel"
 UNCLEAR = "a box is of a class that is left out, or says ignore"
 NAMED = 20
@@ -35,7 +37,6 @@ class Changes:
         """What a user should know, a line each."""
         lines = [f"{self.counts[key]} {text}" for key, text in _COUNTS.items() if self.counts[key]]
         for reason, images in self.left_out.items():
-            more = f" and {len(images) - NAMED} more" if len(images) > NAMED else ""
-            names = ", ".join(images[:NAMED])
-            lines.append(f"{len(images)} image(s) can be neither trained on nor scored: {reason}: {names}{more}")
+            named = first_of(images, NAMED)
+            lines.append(f"{len(images)} image(s) can be neither trained on nor scored: {reason}: {named}")
         return [*self.notes, *lines]

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from gluon_liver.errors import AnnotationError
+from gluon_liver.errors import AnnotationError, why
 from gluon_liver.files.json_records import read_json
-from gluon_liver.files.listing import why
+from gluon_liver.structures.enumerations import all_of
 
 COCO_KEYS = ("images", "annotations", "categories")
 _EXPORT = "export the labels as COCO"
@@ -74,18 +74,14 @@ def _other_format(value: Any) -> Optional[Tuple[str, str]]:
     if first.keys() & {"completions", "annotations", "predictions"} or {"data", "result"} <= keys:
         return "JSON of Label Studio", f"{_EXPORT} there"
     if {"image_id", "bbox"} <= first.keys():
-        return "a list of boxes (annotations or detections alone)", "it must be in one object with " + _and(COCO_KEYS)
+        return "a list of boxes (annotations or detections alone)", f"it must be in one object with {all_of(COCO_KEYS)}"
     if first:
-        return "a list", f"{_EXPORT}: one object with {_and(COCO_KEYS)}"
+        return "a list", f"{_EXPORT}: one object with {all_of(COCO_KEYS)}"
     return None
 
 
 def _values(value: Any) -> List[Mapping[str, Any]]:
     return [one for one in value.values() if isinstance(one, Mapping)] if isinstance(value, Mapping) else []
-
-
-def _and(names: Tuple[str, ...]) -> str:
-    return ", ".join(names[:-1]) + " and " + names[-1]
 
 
 def _entries(table: Any) -> Any:

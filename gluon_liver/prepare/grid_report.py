@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from gluon_liver.readers.dicom.volume import SeriesStack
+from gluon_liver.structures.enumerations import first_of
 from gluon_liver.structures.slice_mapping import SliceHistory
 
 MAX_IDS = 20
@@ -62,8 +63,7 @@ def label_notes(
             "so they may lie beside their lesions; look at them before they count"
         )
         for reason, ids in sorted(not_carried.items()):
-            more = f" and {len(ids) - MAX_IDS} more" if len(ids) > MAX_IDS else ""
-            notes.append(f"labels not taken of image {', '.join(map(str, ids[:MAX_IDS]))}{more}: {reason}")
+            notes.append(f"labels not taken of image {first_of(ids, MAX_IDS)}: {reason}")
     for what, text in (
         ("interpolated", "interpolated between others: no scanner saw them"),
         ("blended", "blended with a neighbour"),

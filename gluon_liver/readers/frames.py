@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional, Union
 
-from gluon_liver.errors import InputError
+from gluon_liver.errors import InputError, why
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS, Box, FrameSource
 
 from .image_folder import open_image, open_image_folder
@@ -41,13 +41,13 @@ def read_frames(
 
             source = open_video(path, name)
     except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{name} cannot be read: {why(error)}") from error
     if not source.own_region:
         size = f"{source.width}x{source.height} pixels"
         if region is None and not whole_frame:
-            why = f"{name} does not tell where the ultrasound picture lies in its frames of {size}"
+            unknown = f"{name} does not tell where the ultrasound picture lies in its frames of {size}"
             remedy = "give the box with --region X1 Y1 X2 Y2, or take everything with --whole-frame"
-            raise InputError(f"{why}, and text around it may name the patient: {remedy}")
+            raise InputError(f"{unknown}, and text around it may name the patient: {remedy}")
         if region is not None:
             x1, y1, x2, y2 = source.region = region
             if not (0 <= x1 < x2 <= source.width and 0 <= y1 < y2 <= source.height):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Iterator, List, Optional, Tuple
 
-from gluon_liver.errors import InputError
+from gluon_liver.errors import InputError, why
 
 from .arrays import Array
 
@@ -51,7 +51,7 @@ class FrameSource:
             for frame in self.whole_frames():
                 yield frame[y1:y2, x1:x2]
         except OSError as error:
-            raise InputError(f"a recording cannot be read: {error.strerror or error}") from error
+            raise InputError(f"a recording cannot be read: {why(error)}") from error
 
 
 def plausible_rate(frames_per_second: float) -> Optional[float]:

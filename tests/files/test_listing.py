@@ -59,6 +59,7 @@ def test_excluded_files_keep_their_numbers_and_patterns_are_counted(tmp_path):
         "--exclude pattern 1 left out 1 file(s)",
         "--exclude pattern 2 matches no file",
     ]
+    assert list_files(tmp_path, ["b", "3.dcm"]).notes()[1] == "--exclude pattern 2 left out 1 file(s)"
 
 
 def test_a_closed_folder_is_refused_skipped_or_excluded(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from gluon_liver.errors import DicomError
 from gluon_liver.readers.dicom.series import SeriesFiles
 from gluon_liver.readers.dicom.slice_grid import build_grid, project_positions
 from gluon_liver.report.series_page import SeriesEntry
+from gluon_liver.structures.enumerations import first_of
 
 from .glance import Glance
 from .headers import SeriesHeader, read_series_header, spread
@@ -97,7 +98,7 @@ def entries_of(
 
 def _folder_of(series: SeriesFiles, source: Path) -> str:
     folders = list(dict.fromkeys(os.path.relpath(one.path.parent, source) for one in series.slices))
-    return printable(folders[0] + f" and {len(folders) - 1} more" * (len(folders) > 1)) if folders else ""
+    return printable(first_of(folders, 1))
 
 
 def _time(header: SeriesHeader) -> str:
@@ -145,9 +146,7 @@ def _spacing(series: SeriesFiles) -> str:
 
 def _acquisitions(series: SeriesFiles) -> str:
     numbers = {one.timing.acquisition for one in series.slices if one.timing.acquisition is not None}
-    shown = sorted(numbers)
-    text = ", ".join(map(str, shown[:6])) + f" and {len(shown) - 6} more" * (len(shown) > 6)
-    return f"AcquisitionNumber {text}" if shown else ""
+    return f"AcquisitionNumber {first_of(sorted(numbers), 6)}" if numbers else ""
 
 
 def _trouble(series: SeriesFiles, glance: Glance) -> str:

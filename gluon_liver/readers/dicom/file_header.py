@@ -95,3 +95,7 @@ class FileHeader:
     birth_date: str = ""
     sex: str = ""
     surplus: int = 0
+
+    def fail(self, error: DicomError) -> None:
+        """Make the file unusable; where its first slice lies stays known."""
+        self.defect, self.position, self.slices = error, self.slices[0].position, []

@@ -21,8 +21,8 @@ from gluon_liver.errors import (
     PixelDataError,
     TruncatedFileError,
     UnreadableFileError,
+    why,
 )
-from gluon_liver.files.listing import why
 
 from . import rules
 from .charset import decoded_text

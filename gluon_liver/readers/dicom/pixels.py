@@ -16,8 +16,7 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 
-from gluon_liver.errors import DicomError, OversizeError, PixelDataError, TruncatedFileError, UnreadableFileError
-from gluon_liver.files.listing import why
+from gluon_liver.errors import DicomError, OversizeError, PixelDataError, TruncatedFileError, UnreadableFileError, why
 from gluon_liver.structures.arrays import Array
 
 from .file_header import SliceHeader

@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, List, Tuple, Union
 
 import numpy as np
 
-from gluon_liver.errors import InputError
+from gluon_liver.errors import InputError, why
 from gluon_liver.structures.arrays import Array
 
 LAYERS = {100: (1, 7), 2: (4, 6)}  # field of the net -> the layer's fields name and blobs
@@ -38,7 +38,7 @@ def read_caffemodel(path: Union[str, Path]) -> Dict[str, List[Array]]:
     except InputError as error:
         raise InputError(f"{path} cannot be read as a Caffe model: {error}") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{path} cannot be read: {why(error)}") from error
 
 
 def _net(message: memoryview) -> Dict[str, List[Array]]:

@@ -16,7 +16,7 @@ from typing import Any, Dict, Union
 import numpy as np
 import safetensors
 
-from gluon_liver.errors import InputError
+from gluon_liver.errors import InputError, why
 from gluon_liver.structures.arrays import Array
 
 from .torch_save import LEGACY_MAGIC, from_bfloat16, pickles_of, read_legacy, read_zip
@@ -50,7 +50,7 @@ def read_weights(path: Union[str, Path]) -> Dict[str, Array]:
     except InputError as error:
         raise InputError(f"{path} cannot be read as weights: {error}") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{path} cannot be read: {why(error)}") from error
     floats = {name: array for name, array in arrays.items() if np.issubdtype(array.dtype, np.floating)}
     if not floats:
         raise InputError(f"{path} holds {len(arrays)} arrays, none of them floating point: weights are expected")
