@@ -163,7 +163,8 @@ def describe_lesion(lesion: Sequence[SliceBox], *, geometry: Geometry, classes: 
 
 def class_and_score(lesion: Sequence[SliceBox], classes: Sequence[str]) -> Tuple[str, float]:
     """The class with the largest sum of scores, the first of them where several have it, and its largest score."""
-    name = max(classes, key=lambda key: sum(box.score for box in lesion if box.class_name == key))
+    there = {box.class_name for box in lesion}  # scores may be 0, so that a class that is not there would have as much
+    name = max(filter(there.__contains__, classes), key=lambda key: sum(b.score for b in lesion if b.class_name == key))
     return name, max(box.score for box in lesion if box.class_name == name)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.geometry import Geometry
-from gluon_liver.structures.lesions import SliceBox, describe_lesion, find_lesions, join_slices
+from gluon_liver.structures.lesions import SliceBox, class_and_score, describe_lesion, find_lesions, join_slices
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 AXES = (1, 0, 0), (0, 1, 0), (0, 0, 1)
@@ -45,6 +45,11 @@ def test_size_place_and_class():
     # x: -100 + (25 - 0.5) * 0.8; y: -90 + (30 - 0.5) * 1.0; z: 50 + 4 * 5
     assert described["centre_lps_mm"] == [-80.4, -60.5, 70.0]
     assert (described["first_slice"], described["last_slice"]) == (3, 5)
+
+
+def test_the_class_is_one_of_its_boxes_also_where_their_scores_are_0():
+    assert class_and_score([box(3, [0, 0, 10, 10], 2, 0.0)], CLASSES) == ("hcc", 0.0)
+    assert class_and_score([box(3, [0, 0, 9, 9], 2), box(4, [0, 0, 9, 9], 1)], CLASSES)[0] == "hemangioma"
 
 
 def test_the_best_comes_first_and_scores_that_read_alike_stay_in_the_order_of_their_slices():
