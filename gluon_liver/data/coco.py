@@ -85,9 +85,17 @@ class Label(abc.ABC):
 
 @dataclass(frozen=True)
 class _Coco:
-    images: List[Dict[str, Any]]
-    annotations: List[Dict[str, Any]]
-    categories: List[Dict[str, Any]]
+    images: List[Any]
+    annotations: List[Any]
+    categories: List[Any]
+
+    def with_keys(self, path: str, faults: Faults) -> _Coco:
+        """Without what is no object; each is a fault."""
+        for table, entries in vars(self).items():
+            for place, entry in enumerate(entries):
+                if not isinstance(entry, dict):
+                    faults.add(f"{path}: {table}[{place}]: expected keys, found a {type(entry).__name__}")
+        return _Coco(*([entry for entry in entries if isinstance(entry, dict)] for entries in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,7 @@ def coco_images(coco: Any, classes: Sequence[str], path: str, *, faults: Optiona
     boxes may have any name. With ``faults`` what is wrong is added to these, and the images without it come back.
     """
     found = Faults() if faults is None else faults
-    whole = build(_Coco, coco, where=path, error=AnnotationError)
+    whole = build(_Coco, coco, where=path, error=AnnotationError).with_keys(path, found)
     keys = [class_key(name) for name in classes]
     index_of: Dict[int, int] = {}
     used = _whole_numbers(whole.annotations, "category_id")

@@ -15,11 +15,10 @@ from gluon_liver.data.dataset import Dataset
 from gluon_liver.errors import InputError
 from gluon_liver.files.json_records import read_json
 from gluon_liver.files.typed import build
+from gluon_liver.structures.boxes import BEYOND, why_not_xywh
 from gluon_liver.structures.detections import CocoDetection
 
 _REFUSED = "holds no COCO results that can be scored"
-_OUTSIDE = 1.0  # pixels beyond the border that rounding does not explain
-_SHARE = 0.05  # of boxes beyond the border, from which on corners are suspected
 
 
 @dataclass
@@ -171,21 +170,12 @@ class _Reader:
             return
         boxes = np.array([row.bbox for row in rows], np.float64)
         sizes = np.array([(one.width, one.height) for one in (self.labels[row.image_id] for row in rows)], np.float64)
-        beyond = (boxes[:, :2] + boxes[:, 2:] > sizes + _OUTSIDE).any(axis=1)
-        as_corners = (boxes[:, 2:] > boxes[:, :2]).all(axis=1) & (boxes[:, 2:] <= sizes + _OUTSIDE).all(axis=1)
-        where = int(np.argmax(beyond))
-        if beyond.any() and beyond.mean() >= _SHARE and as_corners.all():
-            raise InputError(
-                f"{self.path} {_REFUSED}: {int(beyond.sum())} of {len(rows)} boxes leave their image, the first "
-                f"in entry {where}: {boxes[where].tolist()}; read as x1, y1, x2, y2 all of them lie inside, but COCO "
-                "results have x, y, width, height"
-            )
-        if boxes.max() <= 1 and (boxes % 1).any():
-            raise InputError(
-                f"{self.path} {_REFUSED}: no number of any bbox is above 1: these seem to be fractions of the "
-                "image; multiply by its width and height"
-            )
+        why = why_not_xywh(boxes, sizes, [f"entry {place}" for place in range(len(rows))])
+        if why:
+            raise InputError(f"{self.path} {_REFUSED}: {why}")
+        beyond = (boxes[:, :2] + boxes[:, 2:] > sizes + BEYOND).any(axis=1)
         if beyond.any():
+            where = int(np.argmax(beyond))
             self.beyond = f"{int(beyond.sum())} of {len(rows)} boxes leave their image, the first in entry {where}"
 
     def notes(self) -> List[str]:

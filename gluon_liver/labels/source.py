@@ -88,7 +88,8 @@ def read_labels(
         with faults.gathered():
             check(image)
     is_set = _flag(trees, flag, faults)
-    faults.raise_any()
+    by_place = "entries of a table whose ids are no whole numbers are counted from 1, in the order of the file"
+    faults.raise_any(by_place if changes.counts["numbered"] else "")
     return LabelSource(images, choice.classes, is_set, changes)
 
 

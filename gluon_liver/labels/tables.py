@@ -10,6 +10,7 @@ import numpy as np
 
 from gluon_liver.data.coco import BORDER_TOLERANCE, CocoImage, coco_images
 from gluon_liver.data.faults import Faults
+from gluon_liver.structures.boxes import why_not_xywh
 from gluon_liver.structures.class_names import class_key
 
 from .boxes import XYWH, as_box, box_around, turned
@@ -78,6 +79,9 @@ class Tables:
                 # what is no class was told where the classes were chosen
                 entry["name"] = target[entry["id"]] or (choice.classes or (entry["name"],))[0]
         sizes = {entry["id"]: (entry.get("width"), entry.get("height")) for entry in self.entries("images")}
+        why = self._why_not_xywh(sizes)
+        if why:
+            faults.add(f"{self.path}: {why}")
         left_out: Dict[int, str] = {}
         dropped: Counter[int] = Counter()
         if isinstance(self.tree.get("annotations"), list):
@@ -101,6 +105,15 @@ class Tables:
             replace(self._joined(image), left_out=left_out.get(image_id, ""), dropped=dropped[image_id])
             for image, image_id in ((image, image.entry["id"]) for image in images)
         ]
+
+    def _why_not_xywh(self, sizes: Mapping[int, Tuple[Any, Any]]) -> str:
+        boxes: List[Tuple[XYWH, Tuple[Any, Any], str]] = []
+        for entry in self.entries("annotations"):
+            box, size = as_box(entry.get("bbox")), sizes.get(entry.get("image_id", -1), (None, None))
+            if box is not None and [type(side) for side in size] == [int, int]:
+                boxes.append((box, size, f"annotation {entry['id']}"))
+        given, of_images, names = zip(*boxes) if boxes else ((), (), ())
+        return why_not_xywh(np.array(given), np.array(of_images), names)
 
     def _tidy(
         self,

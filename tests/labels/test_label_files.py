@@ -277,6 +277,20 @@ def test_what_cannot_be_trained_on_leaves_its_image_out(read, bbox):
     assert not source.images[1].left_out
 
 
+@pytest.mark.parametrize(
+    "boxes, why",
+    [
+        ([[0.2, 0.3, 0.25, 0.5], [0, 0, 1, 1]], "no number of any bbox is above 1: these seem to be fractions"),
+        ([[40, 10, 60, 30], [2, 3, 20, 24]], "1 of 2 boxes leave their image, .* read as x1, y1, x2, y2 all of them"),
+    ],
+)
+def test_boxes_in_another_form_are_told(read, boxes, why):
+    tree = copy.deepcopy(BASE)
+    tree["annotations"] = [{"id": n, "image_id": 4, "category_id": 3, "bbox": box} for n, box in enumerate(boxes)]
+    with pytest.raises(AnnotationError, match=why):
+        read(tree)
+
+
 def test_boxes_that_are_there_twice_are_joined(read):
     tree = copy.deepcopy(BASE)
     for number, (category, bbox) in enumerate(
@@ -291,12 +305,14 @@ def test_boxes_that_are_there_twice_are_joined(read):
 def test_all_faults_are_told_at_once(read):
     tree = copy.deepcopy(BASE)
     tree["images"][1]["width"] = 0
+    tree["images"].append("x")
     tree["annotations"] = [{"id": n, "image_id": 4, "category_id": 3, "bbox": [1, 2, -3, 4]} for n in range(30)]
     with pytest.raises(AnnotationError) as caught:
         read(tree)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "31 faults in the labels:" and len(lines) == 22 and lines[-1] == "... and 11 more"
-    assert "image 5: width is 0" in lines[1] and "annotation 18: bbox is" in lines[20]
+    assert lines[0] == "32 faults in the labels:" and len(lines) == 22 and lines[-1] == "... and 12 more"
+    assert "images[2]: expected keys, found a str" in lines[1]
+    assert "image 5: width is 0" in lines[2] and "annotation 17: bbox is" in lines[20]
 
 
 @pytest.mark.parametrize(
