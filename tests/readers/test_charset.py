@@ -15,6 +15,8 @@ CASES = [  # declared, encoding of the bytes, text
     for encoding, text in [
         ("gb18030", "\u52a8\u8109\u671f"),
         ("gb18030", "\u4e0a\u8179\u90e8\u5e73\u626b 5mm"),
+        ("gb18030", "\u5e73\u626b"),  # is UTF-8, too
+        ("utf-8", "\u5e73\u626b"),
         ("big5", "\u52d5\u8108\u671f"),
         ("shift_jis", "\u52d5\u8108\u76f8"),
         ("euc_kr", "\ub3d9\ub9e5\uae30"),

@@ -23,33 +23,40 @@ _TRUSTED_SINGLE = ("", "ISO_IR 6", "ISO_IR 100", "ISO_IR 192", "GB18030", "GBK",
 def decoded_text(dataset: Any, keyword: str) -> str:
     """The stripped text of a tag, whatever character set the file declares.
 
-    Bytes that are UTF-8 are read so. Where the declared set is none, Latin-1, UTF-8 or Chinese, an East Asian encoding
-    counts that makes known words of bytes which the declared one does not.
+    Bytes that are UTF-8 are read so, unless an East Asian encoding makes known words of them; of other bytes it counts
+    where the declared set is none, Latin-1, UTF-8 or Chinese.
     """
     declared, value = _raw(dataset, keyword)
     if not any(byte >= 0x80 for byte in value) or 0x1B in value:  # an escape sequence names its own set
         return text(dataset, keyword)
-    try:
-        return value.decode("utf-8").strip(" \0")
-    except UnicodeDecodeError:
-        pass
-    if declared not in _TRUSTED_SINGLE:
+    best = _read(value, "utf-8")
+    if not best and declared not in _TRUSTED_SINGLE:
         return text(dataset, keyword)
-    best, score = "", 0
-    for encoding in _EAST_ASIAN:
-        try:
-            read = value.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        foreign = [character for character in read if ord(character) > 0x7F]
-        known = sum(character in _KNOWN for character in foreign)
-        if known > score and 2 * known >= len(foreign):
-            best, score = read, known
+    known, _ = _known(best)
+    for encoding in _EAST_ASIAN:  # also of what is UTF-8 by chance, as the GB18030 of "plain scan" is
+        read = _read(value, encoding)
+        words, foreign = _known(read)
+        if words > known and 2 * words >= foreign:
+            best, known = read, words
     if best:
         return best.strip(" \0")
     if declared in ("GB18030", "GBK"):
         return text(dataset, keyword)
     return value.decode("cp1252", errors="replace").strip(" \0")
+
+
+def _read(value: bytes, encoding: str) -> str:
+    """The text, "" where the bytes are none in this encoding."""
+    try:
+        return value.decode(encoding)
+    except UnicodeDecodeError:
+        return ""
+
+
+def _known(read: str) -> Tuple[int, int]:
+    """How many characters are known ones, and how many are not ASCII."""
+    foreign = [character for character in read if ord(character) > 0x7F]
+    return sum(character in _KNOWN for character in foreign), len(foreign)
 
 
 def _raw(dataset: Any, keyword: str) -> Tuple[str, bytes]:
