@@ -117,7 +117,7 @@ def _counterpart(source: int, phase: str, stacks: Mapping[str, SeriesStack], ref
     if source in moving.left_out:
         return -1, 0.0, "--regrid left its slice out, far off the others"
     if place < 0:
-        return -1, 0.0, "--regrid left no slice at its position"
+        return -1, 0.0, "--regrid shows its slice nowhere, between places of the usual spacing"
     if phase == reference:
         return place, 0.0, ""
     height = fixed.geometry.world_to_index(moving.geometry.slice_centres()[place])[0]

@@ -7,6 +7,7 @@ import pytest
 
 from gluon_liver import errors
 from gluon_liver.archive.scan import scan_folder
+from gluon_liver.prepare.grid_report import grid_record, grid_words
 from gluon_liver.readers.dicom.volume import load_series, open_series
 
 from .ct_writer import ct_dataset, write, write_series
@@ -45,6 +46,26 @@ def test_rounded_positions_are_counted_and_a_missing_slice_among_them_is_still_a
         stack(tmp_path / "gap")
     # the slices that are there stay as they are
     assert hu_at(tmp_path / "gap", regrid=True) == [0, 1, 2, 3, 4, 4, 5, 6, 7, 8, 9, 10]
+
+
+def test_positions_in_whole_millimetres_are_rounded_ones_for_regrid_alone(tmp_path):
+    write_series(tmp_path, zs=[float(int(2.5 * i + 0.5)) for i in range(20)])
+    with pytest.raises(errors.SliceSpacingError, match="--regrid, which puts 20 slices on the line"):
+        stack(tmp_path)
+    grid = stack(tmp_path, regrid=True)
+    assert grid.geometry.spacing[0] == pytest.approx(2.5, abs=0.01) and grid.off_line == 20
+    assert hu_at(tmp_path, regrid=True) == list(range(20))
+
+
+def test_slices_between_places_of_the_usual_spacing_are_counted(tmp_path):
+    zs = [5.0 * i for i in range(8)] + [35 + 2.5 * i for i in range(1, 5)] + [45 + 5.0 * i for i in range(1, 9)]
+    write_series(tmp_path, zs=zs)
+    with pytest.raises(errors.SliceSpacingError, match="--regrid, which shows 2 slices nowhere, for they lie between"):
+        stack(tmp_path)
+    grid = stack(tmp_path, regrid=True)
+    assert [source for source, z in enumerate(grid.mapping.slices) if z < 0] == [8, 10]
+    record = grid_record(grid, grid.history, len(grid.sop_instance_uids))
+    assert record["slices_between"] == 2 and "2 slice(s) shown nowhere" in grid_words([record])[0]
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ MAX_MISSING = 2  # slices of a gap that --regrid interpolates
 MIN_SLICES_BESIDE_STRAY = 3
 NEAR = 0.25  # of the spacing: a slice this near to a place of the grid is the one that is shown there
 # Positions that were rounded to 0.1 mm or finer lie this much of the last written digit off the line fitted to them, or
-# less: half of it off the true line.
-ROUNDING, COARSEST_DIGIT_MM = 0.7, 0.1
+# less: half of it off the true line. Whole millimetres explain more than they should; --regrid believes them.
+ROUNDING, COARSEST_DIGIT_MM, COARSEST_OF_REGRID_MM = 0.7, 0.1, 1.0
 MAX_DRIFT_PIXELS = 0.5
 MAX_SHIFT = 0.5  # of the image's side: a slice that is shifted further shows hardly anything
 MAX_LISTED = 8
@@ -179,8 +179,8 @@ def _places(
     whole = np.concatenate([[0.0], np.cumsum(np.rint(steps / usual))])
     slope, start = np.polyfit(whole, along, 1)
     off = np.abs(along - start - slope * whole) if (np.diff(whole) > 0).all() else np.full(len(along), np.inf)
-    rounded = _looks_rounded(off, steps[~wide], slope, files)
-    if rounded and not wide.any():
+    digit = _rounding(off, steps[~wide], slope, files)
+    if 0 < digit <= (COARSEST_OF_REGRID_MM if regrid else COARSEST_DIGIT_MM) and not wide.any():
         return whole, float(slope), float(start), int((off > SAME_POSITION_MM).sum())
     if wide.any() and not regrid:
         what = f"{name} lacks slices between {_listed(steps, usual, wide, files)}"
@@ -195,19 +195,19 @@ def _places(
         what = f"{name} is unevenly spaced (over 1 %) between"
         listed = _listed(steps, usual, odd if odd.any() else uneven, files)
         raise errors.SliceSpacingError(f"{what} {listed}{_outlook(files, name)}")
-    if rounded or (off <= SPACING_TOLERANCE * slope).all():
+    if digit or (off <= SPACING_TOLERANCE * slope).all():
         return whole, float(slope), float(start), int((off > SAME_POSITION_MM).sum())
     return (along - along[0]) / usual, usual, float(along[0]), 0
 
 
-def _looks_rounded(off: FloatArray, steps: FloatArray, spacing: float, files: Sequence[SliceHeader]) -> bool:
-    """Whether positions lie on a line but for the digits that were written.
+def _rounding(off: FloatArray, steps: FloatArray, spacing: float, files: Sequence[SliceHeader]) -> float:
+    """The last written digit in mm where positions lie on a line but for it, 0 where they do not.
 
     Rounding makes longer and shorter steps in turn. One step that differs is uneven spacing, however small.
     """
     digit = next((d for d in (1.0, 0.1, 0.01, 0.001) if all(_is_multiple(one.position[2], d) for one in files)), 0.0)
     in_turn = min((steps > spacing).sum(), (steps < spacing).sum()) > 1
-    return bool(0 < digit <= COARSEST_DIGIT_MM and in_turn and (off <= ROUNDING * digit).all())
+    return digit if in_turn and (off <= ROUNDING * digit).all() else 0.0
 
 
 def _is_multiple(value: float, digit: float) -> bool:
@@ -259,6 +259,9 @@ def _outlook(files: Sequence[SliceHeader], name: str) -> str:
     ):
         if slices:
             done.append(f"{verb} {len(slices)} of {grid.geometry.size[0]} slices")
+    between = grid.mapping.slices.count(-1) - len(grid.left_out)
+    if between:
+        done.append(f"shows {between} slices nowhere, for they lie between places of the usual spacing")
     if grid.off_line:
         done.append(f"puts {grid.off_line} slices on the line through all positions")
     return f". To go on, import with --regrid, which {', '.join(done)}."
