@@ -21,7 +21,7 @@ from .label_like import looks_like_labels
 WHOSE = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesDescription", "geometry or rescale", "pixels")
 GEOMETRY = "rows columns position orientation pixel_spacing frame_of_reference slope intercept padding"
 MAX_NAMED = 4
-DERIVED = "a derived copy of {file} with other pixels (same SOPInstanceUID)"
+DERIVED = "a derived copy with other pixels (same SOPInstanceUID)"
 REMEDY = "nothing says which is right; import with --exclude to leave out the wrong ones"
 
 
@@ -57,7 +57,7 @@ def _one_of(copies: Sequence[FileHeader], scan: Scan, conflicts: List[str]) -> L
                 contents[content].append(header)
                 masks += [header] * is_mask
     if not contents:
-        _reject(copies[1:], copies[0], "another copy of {file}, as unusable (same SOPInstanceUID)", scan)
+        _reject(copies[1:], copies[0], "another copy (same SOPInstanceUID), as unusable", scan)
         return [copies[0]]
     damaged = [header for header in copies if not header.slices]
     kept = {content: files for content, files in contents.items() if files[0] not in masks} or contents
@@ -65,11 +65,11 @@ def _one_of(copies: Sequence[FileHeader], scan: Scan, conflicts: List[str]) -> L
     firsts = [min(files, key=lambda one: (one.kind, one.file)) for files in kept.values()]
     for files, first in zip(kept.values(), firsts):
         others = [one for one in files if one is not first]
-        _reject(others, first, "another copy of {file} (same SOPInstanceUID)", scan)
-    _reject(damaged, firsts[0], "a damaged copy of {file} (same SOPInstanceUID)", scan)
+        _reject(others, first, "another copy (same SOPInstanceUID)", scan)
+    _reject(damaged, firsts[0], "a damaged copy (same SOPInstanceUID)", scan)
     for content, files in contents.items():
         if content not in kept:
-            what = "a mask with the SOPInstanceUID of {file}" if files[0] in masks else DERIVED
+            what = "a mask with the SOPInstanceUID of its CT" if files[0] in masks else DERIVED
             _reject(files, firsts[0], what, scan, kind="labels" if files[0] in masks else "derived")
     if len(kept) > 1:
         differ = [name for name, *values in zip(WHOSE, *kept) if len(set(values)) > 1]
@@ -101,5 +101,5 @@ def _content(header: FileHeader) -> Tuple[Tuple[Any, ...], bool]:
 def _reject(
     files: Iterable[FileHeader], first: FileHeader, reason: str, scan: Scan, *, kind: str = "duplicate"
 ) -> None:
-    text = reason.format(file=f"file {first.file:04d}")
-    scan.rejected.extend(Rejection(f"file {one.file:04d}", text, kind) for one in files)
+    twin = f"beside file {first.file:04d}"  # not in the reason, so that equal ones are counted together
+    scan.rejected.extend(Rejection(f"file {one.file:04d} {twin}", reason, kind) for one in files)

@@ -185,7 +185,8 @@ def why_nothing_was_taken(log: CTImportLog) -> str:
         "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in, and "
         "`python -m gluon_liver look FOLDER --out DIR` shows pictures of the series too"
     )
-    notes = "".join(f"\nnote: {note}" for note in entry_notes(log.scan, log.rules) + join_notes(log.scan, log.rules))
+    more = entry_notes(log.scan, log.rules) + join_notes(log.scan, log.rules)
+    notes = "".join(f"\nnote: {note}" for note in more if note not in log.notes)
     return log.why_nothing_was_taken(first, log.scan.rejected) + notes + (advice if log.scan.series else "")
 
 

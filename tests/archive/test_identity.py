@@ -11,6 +11,7 @@ import pytest
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.errors import ConflictError
 from gluon_liver.prepare.ct import import_ct
+from gluon_liver.prepare.report import summary_of
 from gluon_liver.readers.dicom.volume import load_series
 from tests.readers.ct_writer import ct_dataset, uid, write, write_series
 
@@ -34,6 +35,8 @@ def test_true_copies_count_once_whatever_their_encoding(tmp_path):
     scan = scan_folder(tmp_path)
     assert [one.kind for one in scan.rejected] == ["duplicate"] * 3 and len(load_series(scan.series[0]).hu) == 3
     assert not scan.notes
+    (line,) = summary_of("left out", map(vars, scan.rejected))  # one line, however many copies there are
+    assert "file 0004 beside file 0001 and 2 more (3 image(s), duplicate)" in line
 
 
 @pytest.mark.parametrize(
@@ -127,4 +130,4 @@ def test_a_damaged_copy_is_no_conflict(tmp_path):
     shutil.rmtree(tmp_path / "c", ignore_errors=True)
     scan = scan_folder(tmp_path)
     assert len(load_series(scan.series[0]).hu) == 3
-    assert sum("a damaged copy of file 0002" in one.reason for one in scan.rejected) == 1
+    assert [one.where for one in scan.rejected if "a damaged copy" in one.reason] == ["file 0005 beside file 0002"]

@@ -167,6 +167,11 @@ def test_entries_that_name_nothing_are_told(tmp_path, phases):
     notes = "\n".join(report["notes"])
     assert "entry 2 of 'series': series 01 has no acquisition 7; it has acquisition 1, acquisition 2" in notes
     assert "1 of 3 entries under 'series' of the phase file name no CT series of the folder (entry 3)" in notes
+    with pytest.raises(InputError) as caught:
+        import_ct(
+            tmp_path / "in", tmp_path / "none", phases=phases(f"series: {{'{uid(1, 1)} acquisition 7': arterial}}")
+        )
+    assert str(caught.value).count("has no acquisition 7") == 1
 
 
 @pytest.fixture
