@@ -24,7 +24,7 @@ import numpy as np  # noqa: E402
 
 from gluon_liver.data.open import TASKS, open_dataset  # noqa: E402
 from gluon_liver.evaluation.registry import EVALUATIONS  # noqa: E402
-from gluon_liver.evaluation.task import REPLICATES, Scored, ScoreSettings  # noqa: E402
+from gluon_liver.evaluation.task import Scored, ScoreSettings  # noqa: E402
 from gluon_liver.inference.detector import SliceDetector, detect_labelled, stored_boxes  # noqa: E402
 from gluon_liver.legacy.checkpoints import PREFIX, SCRIPT, export_legacy  # noqa: E402
 from gluon_liver.runs.run import Run  # noqa: E402
@@ -100,7 +100,7 @@ def main() -> int:
     texts = []
     for results in (here, there):
         scored = Scored(run.config, dataset, "test", labels, results, "test split")
-        texts.append(task.text(scored, task.summary(scored, ScoreSettings(REPLICATES))))
+        texts.append(task.text(scored, task.summary(scored, ScoreSettings())))
     print(texts[0] if texts[0] == texts[1] else "\n".join(texts))
     alone, score, corner = apart(here, there)
     print(

@@ -65,8 +65,7 @@ def main(arguments: Sequence[str], *, program: str = "python -m gluon_liver") ->
 
 def run_command(words: Tuple[str, ...], arguments: Sequence[str], *, program: str) -> int:
     """Parse ``arguments`` for one command and run it, turning expected errors into messages."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text; stderr is so by itself
+    _let_any_letter_be_printed()
     with quiet_imports():
         try:
             return _parse_and_run(words, arguments, program)
@@ -91,7 +90,6 @@ def _parse_and_run(words: Tuple[str, ...], arguments: Sequence[str], program: st
         prog=program, description=module.__doc__ or summary, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.add_arguments(parser)
-    _let_any_letter_be_printed()
     args = parser.parse_args(list(arguments))
     check_paths(args)
     if getattr(args, "no_lock", False):
@@ -100,7 +98,8 @@ def _parse_and_run(words: Tuple[str, ...], arguments: Sequence[str], program: st
 
 
 def _let_any_letter_be_printed() -> None:
-    """Names of classes are in any language: a terminal without their letters gets escapes instead of a traceback."""
+    """Names of classes are in any language and those of files may be no text: a terminal that cannot show one gets
+    escapes instead of a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Tuple
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.listing import SKIP
@@ -176,23 +176,20 @@ def score_settings(args: argparse.Namespace, run: Run) -> ScoreSettings:
     """What :data:`METRIC_OPTIONS` say. Raises :class:`InputError` for a run whose task does not have them."""
     from gluon_liver.data.open import TASKS
     from gluon_liver.evaluation.registry import EVALUATIONS
-    from gluon_liver.evaluation.task import REPLICATES, ScoreSettings
-    from gluon_liver.metrics.lesion_summary import SIZE_BINS_MM, check_rising
+    from gluon_liver.evaluation.task import ScoreSettings
     from gluon_liver.metrics.lesions import Hit
 
     check(args, "bootstrap", at_least(1))
-    given = [name for name in METRIC_OPTIONS if getattr(args, name) is not None]
+    given = {name: value for name, value in chosen(args, *METRIC_OPTIONS).items() if value is not None}
     why_not = EVALUATIONS[run.config.task].no_bootstrap
     if given and why_not:
         titles = " and ".join(TASKS[name].dataset.title for name, task in EVALUATIONS.items() if not task.no_bootstrap)
-        option = "--" + given[0].replace("_", "-")
+        option = "--" + next(iter(given)).replace("_", "-")
         raise InputError(f"{option} is for {titles} runs: {run.folder} is {why_not}; leave it out")
-    for name in ("froc_rates", "lesion_bins"):
-        if getattr(args, name) is not None:
-            check_rising(getattr(args, name), f"--{name.replace('_', '-')}")
-    return ScoreSettings(
-        replicates=REPLICATES if args.bootstrap is None else args.bootstrap,
-        fp_rates=None if args.froc_rates is None else tuple(args.froc_rates),
-        lesion_hit=Hit() if args.lesion_hit is None else Hit.parse(args.lesion_hit),
-        lesion_bins=SIZE_BINS_MM if args.lesion_bins is None else tuple(args.lesion_bins),
-    )
+    fields: Dict[str, Tuple[str, Callable[[Any], Any]]] = {
+        "bootstrap": ("replicates", int),
+        "froc_rates": ("fp_rates", tuple),
+        "lesion_hit": ("lesion_hit", Hit.parse),
+        "lesion_bins": ("lesion_bins", tuple),
+    }
+    return ScoreSettings(**{fields[name][0]: fields[name][1](value) for name, value in given.items()})

@@ -11,10 +11,10 @@ from typing import Any, Callable, ClassVar, Dict, List, Mapping, Sequence, Tuple
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, ConfigError, DatasetError
 from gluon_liver.files.typed import ONE_OR_MORE, Rules, limited, one_of, required
-from gluon_liver.structures.slice_mapping import SliceHistory
 
 from .ct_labels import CLASSES, CTLabel, load_labels
-from .dataset import CaseInfo, Dataset
+from .dataset import Dataset
+from .description import CaseInfo
 from .images import grey_per_hu, normalise
 from .study import Study, StudyRecord
 
@@ -91,7 +91,7 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
         changed: Counter[str] = Counter()
         for label in labels:
             record = self._record_of(label.case)
-            own = record.source.history.get(self.reference_phase, SliceHistory())
+            own = record.source.history_of(self.reference_phase)
             for slices, what in (
                 (own.interpolated, "were interpolated: no scanner saw them"),
                 (own.blended, "were blended with a neighbour"),

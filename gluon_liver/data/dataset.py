@@ -6,7 +6,7 @@ A third task adds a subclass of :class:`Dataset` and a loader of its labelled im
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Dict, Generic, List, Mapping, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
@@ -15,63 +15,17 @@ import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, DatasetError, SplitError
-from gluon_liver.files.json_records import read_json, read_record
-from gluon_liver.files.typed import Rules, limited
-from gluon_liver.structures.class_names import why_no_classes
+from gluon_liver.files.json_records import read_record
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult
 
 from .coco import Label
-from .digests import SHA256, StoredFile, digest_files, digest_labels
+from .description import REMEDY, CaseInfo, Description, read_description
+from .digests import StoredFile, digest_files, digest_labels
 from .splits import Splits, load_splits
-
-FORMAT = 1  # of dataset.json
-REMEDY = "import the data again"
-
 
 L = TypeVar("L", bound=Label)
 D = TypeVar("D", bound="Dataset")
-
-
-@dataclass(frozen=True)
-class CaseInfo:
-    """What dataset.json says of one case; a task adds fields.
-
-    fingerprint: SHA-256 (hex) of the stored pixels, without salt: equal for one case in two imports.
-    """
-
-    case: str
-    patient: str
-    fingerprint: str
-
-    def rules(self) -> Rules:
-        """That the case can be the name of a folder."""
-        yield "case", self.case == Path(self.case).name and self.case not in ("", ".", ".."), "a plain name"
-
-
-@dataclass(frozen=True)
-class Description:
-    """What dataset.json says of data of any task, beside their cases.
-
-    labels_sha256: of :meth:`Dataset.labels_digest` at the import. pixels: the stored file of each case. Both are not
-    known of data that an older version imported. same_examination: groups of what splits.json lists (patients) that
-    share images, so that one split has to hold them.
-    """
-
-    kind: str
-    format: int
-    classes: Tuple[str, ...]
-    phantom: bool = False
-    labels_sha256: Optional[str] = limited(None, SHA256)
-    pixels: Dict[str, StoredFile] = field(default_factory=dict)
-    same_examination: Tuple[Tuple[str, ...], ...] = ()
-
-    def rules(self) -> Rules:
-        """That the classes have names which tell them apart."""
-        fault = why_no_classes(self.classes)
-        yield "classes", fault is None, fault or ""
-
-
 C = TypeVar("C", bound=CaseInfo)
 
 
@@ -96,7 +50,7 @@ class Dataset(abc.ABC, Generic[L, C]):
     labels: all labelled images, those of a case together with rising places.
     split_by: what no two splits share: "patient", or what a task has below it.
     phantom: a case of it or more shows a phantom, so results on it say nothing about patients.
-    recorded_labels: :meth:`labels_digest` at the import, None where it is not known.
+    recorded_labels: digest of labels.json at the import, None where it is not known.
     pixels: size and SHA-256 of each case's file of pixels at the import, where they are known.
     """
 
@@ -136,7 +90,7 @@ class Dataset(abc.ABC, Generic[L, C]):
         for info in cases:
             for name in cls.files:
                 if not (folder / "studies" / info.case / name).is_file():
-                    raise DatasetError(f"{folder}: studies/{info.case}/{name} is missing; import the data again")
+                    raise DatasetError(f"{folder}: studies/{info.case}/{name} is missing; {REMEDY}")
         splits = load_splits(str(folder / "splits.json"))
         for group in shared.same_examination:
             splits.check_together(group, folder)
@@ -158,7 +112,7 @@ class Dataset(abc.ABC, Generic[L, C]):
             path = self.folder / "studies" / case / self.files[0]
             if case in self._info_of and path.stat().st_size != stored.bytes:
                 written = f"{path.stat().st_size} bytes, dataset.json says {stored.bytes}: it was cut off or replaced"
-                raise DatasetError(f"{path} has {written}; import the data again")
+                raise DatasetError(f"{path} has {written}; {REMEDY}")
 
     @classmethod
     @abc.abstractmethod
@@ -221,15 +175,9 @@ class Dataset(abc.ABC, Generic[L, C]):
 
     def digests(self, split_name: Optional[str] = None) -> Dict[str, Optional[str]]:
         """SHA-256 (hex) of ``labels`` and ``volumes``, of all or of a split; None for what is not known."""
-        if split_name is None:
-            return self._all_digests
-        return self._digests(self.labels_of(split_name), self._infos_of(split_name))
-
-    @cached_property
-    def _all_digests(self) -> Dict[str, Optional[str]]:
-        return self._digests(self.labels, self.cases)
-
-    def _digests(self, labels: Sequence[L], infos: Sequence[C]) -> Dict[str, Optional[str]]:
+        labels, infos = self.labels, self.cases
+        if split_name is not None:
+            labels, infos = self.labels_of(split_name), self._infos_of(split_name)
         fingerprints = {info.case: info.fingerprint for info in self.cases}
         return {
             "labels": digest_labels(labels, self.classes, fingerprints),
@@ -238,9 +186,8 @@ class Dataset(abc.ABC, Generic[L, C]):
 
     def changed_labels(self) -> str:
         """A sentence where labels.json says something else than at the import, "" where not or that is not known."""
-        if self.recorded_labels in (None, self.digests()["labels"]):
-            return ""
-        return "labels.json was changed after the import"
+        same = self.recorded_labels in (None, self.digests()["labels"])
+        return "" if same else "labels.json was changed after the import"
 
     # what a run was trained on
 
@@ -296,20 +243,3 @@ class Dataset(abc.ABC, Generic[L, C]):
         """Detections beside the ground truth of an image, for the metrics."""
         patient = self.info(label.case).patient
         return ImageResult(label.image_id, patient, label.boxes, label.labels, **vars(detections))
-
-
-def read_description(folder: Path, *, kinds: Sequence[str]) -> Tuple[Description, Any]:
-    """dataset.json of data of one of ``kinds``: what tasks share of it, and its whole value. Raises DatasetError."""
-    path = folder / "dataset.json"
-    make_one = "make one with " + " or ".join(f"`python -m gluon_liver import {kind}`" for kind in kinds)
-    if not folder.is_dir():
-        raise DatasetError(f"{folder}: there is no such data folder; {make_one}")
-    if not path.is_file():
-        raise DatasetError(f"{folder} has no dataset.json; {make_one}")
-    value = read_json(path, error=DatasetError, remedy=REMEDY)
-    shared = read_record(Description, path, error=DatasetError, remedy=REMEDY, value=value)
-    if shared.kind not in kinds:
-        raise DatasetError(f"{path} describes data of kind {shared.kind!r}; this needs {' or '.join(map(repr, kinds))}")
-    if shared.format != FORMAT:
-        raise DatasetError(f"{path} has format {shared.format}, this version reads {FORMAT}; {REMEDY}")
-    return shared, value

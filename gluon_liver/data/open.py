@@ -11,7 +11,8 @@ from gluon_liver.errors import DatasetError
 from .coco import Label
 from .ct_dataset import CTDataset
 from .ct_loader import CTLoader
-from .dataset import Dataset, read_description
+from .dataset import Dataset
+from .description import read_description
 from .samples import Sample
 from .us_dataset import USDataset
 from .us_loader import USLoader

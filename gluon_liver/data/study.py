@@ -39,6 +39,10 @@ class StudySource:
     history: Dict[str, SliceHistory] = field(default_factory=dict)
     mapping: Optional[SliceMapping] = None
 
+    def history_of(self, phase: str) -> SliceHistory:
+        """What was done to the stored slices of a phase; nothing where the import does not say."""
+        return self.history.get(phase, SliceHistory())
+
     def rules(self) -> Rules:
         """That the mapping speaks of as many moved slices as of slices."""
         mapping = self.mapping

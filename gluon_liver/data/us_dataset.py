@@ -20,7 +20,8 @@ from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, DatasetError
 from gluon_liver.files.typed import ONE_OR_MORE, one_of, required
 
-from .dataset import REMEDY, CaseInfo, Dataset
+from .dataset import Dataset
+from .description import REMEDY, CaseInfo
 from .images import unit_range
 from .study import open_array
 from .us_labels import CLASSES, Scene, USLabel, load_labels, previous_frame, scenes_of

@@ -20,7 +20,6 @@ from gluon_liver.report.ct_tables import table4_text
 from gluon_liver.report.drawing import draw_overlay
 from gluon_liver.structures.detections import SCORE_THRESHOLD
 from gluon_liver.structures.image_result import ImageResult
-from gluon_liver.structures.slice_mapping import SliceHistory
 
 from .task import Scored, ScoreSettings, Task
 
@@ -67,7 +66,6 @@ def scans_of(scored: Scored[CTDataset, CTLabel]) -> List[Scan]:
     scans = []
     for case, results in by_case.items():
         record, patient = dataset.record(case), dataset.info(case).patient
-        history = record.source.history.get(dataset.reference_phase, SliceHistory())
-        sizes = dict(slices=record.geometry.size[0], invented=len(history.interpolated))
-        scans.append(Scan(patient, record.geometry.spacing, results, **sizes))
+        invented = len(record.source.history_of(dataset.reference_phase).interpolated)
+        scans.append(Scan(patient, record.geometry.spacing, results, record.geometry.size[0], invented))
     return scans

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Sequence
 
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.runs.run import Run
@@ -12,11 +12,11 @@ from gluon_liver.structures.detections import CocoDetection, Detections
 from .detection_file import read_detections
 from .registry import EVALUATIONS
 from .run_folder import run_note, split_labels
-from .task import Scored, ScoreSettings
+from .task import USUAL, Scored, ScoreSettings
 
 
 def score_detections(
-    run: Run, dataset: Dataset, path: Path, *, split: str = "test", settings: Optional[ScoreSettings] = None
+    run: Run, dataset: Dataset, path: Path, *, split: str = "test", settings: ScoreSettings = USUAL
 ) -> str:
     """The tables of COCO results in ``path``, as ``evaluate`` prints them; the run is left as it is.
 
@@ -26,7 +26,7 @@ def score_detections(
     file = read_detections(path, dataset, labels)
     results = [dataset.result(label, Detections.from_coco(in_order(file.rows[label.image_id]))) for label in labels]
     scored = Scored(run.config, dataset, split, labels, results, run_note(run, dataset, split))
-    text = task.text(scored, task.summary(scored, settings or ScoreSettings()))
+    text = task.text(scored, task.summary(scored, settings))
     return text + "".join(f"\n{path.name}: {note}\n" for note in file.notes)
 
 
@@ -35,8 +35,4 @@ def in_order(rows: Sequence[CocoDetection]) -> List[CocoDetection]:
 
     Metrics that have to choose between tied detections take the first; the order of a file's rows must not choose.
     """
-
-    def key(row: CocoDetection) -> Tuple[float, int, Tuple[float, ...]]:
-        return -row.score, row.category_id, row.bbox
-
-    return sorted(rows, key=key)
+    return sorted(rows, key=lambda row: (-row.score, row.category_id, row.bbox))

@@ -23,12 +23,13 @@ from gluon_liver.structures.image_result import detections_json
 
 from .overlays import write_overlays
 from .registry import EVALUATIONS
-from .task import REPLICATES, Scored, ScoreSettings
+from .task import USUAL, Scored, ScoreSettings
 
 PHANTOM_NOTE = "phantom studies that this package generated"
 COPIED = ("config.yaml", "environment.json", "log.jsonl")  # of a run, to where it is evaluated
-WRITTEN = ("overlays", "detections.json", "report.html", "results.json")
-LOCKED = ".evaluating.lock"
+WRITTEN = ("overlays", "detections.json", "report.html", "results.json")  # in this order
+FOLDER = ".evaluating"
+LOCKED = FOLDER + ".lock"
 REAL_NOTE = "patients of the given data; not the paper's patients, which are not public"
 
 
@@ -39,14 +40,13 @@ def evaluate(
     split: str = "test",
     context: Optional[mx.Context] = None,
     batch_size: Optional[int] = None,
-    replicates: int = REPLICATES,
-    settings: Optional[ScoreSettings] = None,
+    settings: ScoreSettings = USUAL,
     progress: bool = True,
     out: Optional[Path] = None,
 ) -> Tuple[str, Path]:
     """Score a run; returns the printed tables and the path of report.html.
 
-    settings: of the metrics, instead of ``replicates``. out: folder for what is written, instead of the run's.
+    out: folder for what is written, instead of the run's.
 
     Raises :class:`DatasetError` when the data are of another task, the split has no labelled image, the data's classes
     or phases are not the run's, or something of the split was trained on; ``RunError`` for a run that cannot be used.
@@ -56,7 +56,7 @@ def evaluate(
         detector, checkpoint = SliceDetector.from_run(run, context=context)
         results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
         scored = Scored(run.config, dataset, split, labels, results, note)
-        summary = task.summary(scored, settings or ScoreSettings(replicates))
+        summary = task.summary(scored, settings)
         overlays = write_overlays(folder / "overlays", task, scored)
         own = task.record(scored)
         results_json = dict(format=1, kind=dataset.task, split=split, checkpoint=checkpoint, **own)
@@ -95,8 +95,7 @@ def run_note(run: Run, dataset: Dataset, split: str) -> str:
         favoured = ", which is scored here: the choice favours it" if best.split == split else ""
         notes.append(f"the best epoch of the run by COCO mAP on the {best.split} split{favoured}")
     notes += dataset.label_notes(dataset.labels_of(split))
-    if dataset.changed_labels():
-        notes.append(dataset.changed_labels())
+    notes += filter(None, [dataset.changed_labels()])
     if _trained_on_other_labels(run, dataset):
         notes.append("the labels of the training patients have changed since the run was trained")
     if run.imported():
@@ -132,7 +131,7 @@ def evaluation_folder(run: Run, out: Optional[Path] = None) -> Iterator[Path]:
                 shutil.copyfile(str(run.folder / name), str(folder / name))
             yield folder
             # results.json goes first and comes last: a run that is cut off in between reads as not evaluated
-            for name in ("results.json", "report.html", "detections.json", "overlays"):
+            for name in reversed(WRITTEN):
                 if (target / name).exists():
                     os.rename(str(target / name), str(folder / ("old-" + name)))
             if target != run.folder:
@@ -148,23 +147,22 @@ def evaluation_folder(run: Run, out: Optional[Path] = None) -> Iterator[Path]:
 def _locked(run: Run, target: Path) -> Iterator[Path]:
     """The folder below ``target`` to write to, which no other process uses. Raises as :func:`evaluation_folder`."""
     if target != run.folder:
-        _check_out(run, target)
+        _check_out(target)
     with contextlib.ExitStack() as stack:
         try:
             target.mkdir(parents=True, exist_ok=True)
-            lock = file_lock(target / LOCKED, busy=f"{target} is being evaluated by {{user}}")
-            stack.enter_context(lock)
+            stack.enter_context(file_lock(target / LOCKED, busy=f"{target} is being evaluated by {{user}}"))
         except OSError as error:
             remedy = "evaluate --out DIR writes elsewhere, for a run that is read-only"
             raise RunError(f"{target} cannot be written: {error.strerror or error}; {remedy}") from error
-        yield target / ".evaluating"
+        yield target / FOLDER
 
 
-def _check_out(run: Run, out: Path) -> None:
+def _check_out(out: Path) -> None:
     """Raise InputError for a folder of something else: a run that was trained, data, or files of the user's."""
     if os.path.lexists(out) and not out.is_dir():
         raise InputError(f"--out {out} exists and is no folder")
-    known = {*COPIED, *WRITTEN, ".evaluating", LOCKED, LOCKED + HOLDER}
+    known = {*COPIED, *WRITTEN, FOLDER, LOCKED, LOCKED + HOLDER}
     foreign = sorted(path.name for path in out.iterdir() if path.name not in known) if out.is_dir() else []
     if foreign:
         raise InputError(f"--out {out} holds {foreign[0]!r}, which no evaluation wrote; choose another folder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Dict, Generic, Optional, Sequence, Tuple, TypeVar
@@ -12,25 +13,34 @@ import numpy as np
 from gluon_liver.config.schema import Config
 from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
+from gluon_liver.errors import InputError
 from gluon_liver.metrics.lesion_summary import SIZE_BINS_MM
 from gluon_liver.metrics.lesions import Hit
 from gluon_liver.structures.image_result import ImageResult
-
-REPLICATES = 1000  # of the bootstrap
 
 
 @dataclass(frozen=True)
 class ScoreSettings:
     """What may be chosen of the metrics of a task that has a bootstrap.
 
-    fp_rates: false positives of FROC, an image and a patient; each metric's own by default.
+    fp_rates: false positives of FROC, an image and a patient; each metric's own by default. lesion_bins: edges of
+    lesion sizes in mm. Raises :class:`InputError` for rates and edges that do not rise.
     """
 
-    replicates: int = REPLICATES
+    replicates: int = 1000  # of the bootstrap
     fp_rates: Optional[Tuple[float, ...]] = None
     lesion_hit: Hit = Hit()
     lesion_bins: Tuple[float, ...] = SIZE_BINS_MM
 
+    def __post_init__(self) -> None:
+        for what, values in ("--froc-rates", self.fp_rates), ("--lesion-bins", self.lesion_bins):
+            bounds = None if values is None else (0.0, *values, math.inf)
+            if bounds and not (values and all(low < high for low, high in zip(bounds, bounds[1:]))):
+                given = ", ".join(f"{one:g}" for one in values or ())
+                raise InputError(f"{what} are {given}: numbers above 0 that rise are needed")
+
+
+USUAL = ScoreSettings()
 
 D = TypeVar("D", bound=Dataset)
 L = TypeVar("L", bound=Label)

@@ -11,7 +11,6 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from gluon_liver.errors import InputError
 from gluon_liver.structures.arrays import BoolArray, FloatArray, IntArray
 from gluon_liver.structures.lesions import GAP_MM, LINK_INSIDE, LINK_IOU
 
@@ -34,17 +33,6 @@ class LesionSettings:
     hit: Hit = Hit()
     fp_rates: Tuple[float, ...] = LESION_FP_RATES
     bins_mm: Tuple[float, ...] = SIZE_BINS_MM
-
-    def __post_init__(self) -> None:
-        check_rising(self.fp_rates, "rates of false positives")
-        check_rising(self.bins_mm, "edges of lesion sizes")
-
-
-def check_rising(values: Sequence[float], what: str) -> None:
-    """Raise :class:`InputError` unless the values are finite, above 0 and rise."""
-    rising = all(low < high for low, high in zip(values, values[1:]))
-    if not values or not rising or not all(np.isfinite(one) and one > 0 for one in values):
-        raise InputError(f"{what} are {', '.join(f'{one:g}' for one in values)}: numbers above 0 that rise are needed")
 
 
 def lesion_summary(

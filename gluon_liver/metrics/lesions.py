@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Sequence, Tuple
 
@@ -42,11 +43,7 @@ def _volume_overlaps(found: Stacks, lesions: Stacks, spacing: Triple) -> FloatAr
     (one, own), (other, others) = _flat(found), _flat(lesions)
     common = np.zeros((len(found), len(lesions)))
     np.add.at(common, (own[:, None], others[None, :]), _intersections(one, other))
-    areas = (
-        np.bincount(group, (flat[:, 3:] - flat[:, 1:3]).prod(axis=1), minlength=len(stacks))
-        for stacks, (flat, group) in ((found, (one, own)), (lesions, (other, others)))
-    )
-    area, lesion_area = areas
+    area, lesion_area = np.bincount(own, _areas(one)), np.bincount(others, _areas(other))
     return np.nan_to_num(divide_or_nan(common, area[:, None] + lesion_area[None, :] - common))
 
 
@@ -74,6 +71,12 @@ def _flat(stacks: Stacks) -> Tuple[FloatArray, IntArray]:
     """Slice and corners of all boxes (n, 5), and which stack each is of (n,)."""
     rows = np.array([[box.slice, *box.box] for stack in stacks for box in stack], np.float64).reshape(-1, 5)
     return rows, np.repeat(np.arange(len(stacks)), [len(stack) for stack in stacks])
+
+
+def _areas(rows: FloatArray) -> FloatArray:
+    """Area (n,) of the boxes of :func:`_flat`."""
+    areas: FloatArray = (rows[:, 3:] - rows[:, 1:3]).prod(axis=1)
+    return areas
 
 
 def _intersections(one: FloatArray, other: FloatArray) -> FloatArray:
@@ -115,16 +118,13 @@ class Hit:
     def parse(cls, text: str) -> Hit:
         """``iou``, ``iou:0.3``, ``centre``, ``slice`` or ``slice:0.5``. Raises :class:`InputError`."""
         name, colon, number = text.partition(":")
+        if name in CRITERIA and not (colon and name == "centre"):
+            with suppress(ValueError):
+                threshold = float(number) if colon else CRITERIA[name][1]
+                if 0 < threshold <= 1:
+                    return cls(name, threshold)
         wanted = "iou, iou:0.3, centre, slice or slice:0.5; a number is above 0 and at most 1"
-        if name not in CRITERIA or (colon and name == "centre"):
-            raise InputError(f"a hit of lesions cannot be {text!r}: it is {wanted}")
-        try:
-            threshold = float(number) if colon else CRITERIA[name][1]
-        except ValueError as error:
-            raise InputError(f"a hit of lesions cannot be {text!r}: it is {wanted}") from error
-        if not 0 < threshold <= 1:
-            raise InputError(f"a hit of lesions cannot be {text!r}: it is {wanted}")
-        return cls(name, threshold)
+        raise InputError(f"a hit of lesions cannot be {text!r}: it is {wanted}")
 
     def __str__(self) -> str:
         return self.name if self.name == "centre" else f"{self.name}:{self.threshold:g}"

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.dataset import FORMAT
+from gluon_liver.data.description import FORMAT
 from gluon_liver.data.splits import make_splits
 from gluon_liver.data.study import fingerprint, stored_slices
 from gluon_liver.errors import InputError

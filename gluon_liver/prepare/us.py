@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gluon_liver.data.coco import save_labels
-from gluon_liver.data.dataset import FORMAT
+from gluon_liver.data.description import FORMAT
 from gluon_liver.data.faults import Faults
 from gluon_liver.data.splits import Splits, make_splits
 from gluon_liver.data.us_dataset import SPLIT_BY, USDataset

@@ -59,7 +59,7 @@ DENOMINATOR_WARNING = (
 
 def has_papers_classes(classes: Iterable[str]) -> bool:
     """Whether these are the classes of Table 4's columns, in whatever order."""
-    return same_classes(list(classes), list(COLUMN_OF_CLASS))
+    return same_classes(classes, COLUMN_OF_CLASS)
 
 
 def other_classes_note(classes: Sequence[str]) -> str:

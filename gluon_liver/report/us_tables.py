@@ -94,7 +94,7 @@ SPLIT_NOTES = {
 
 def has_papers_classes(classes: Iterable[str]) -> bool:
     """Whether these are the labels of Table 2, in whatever order."""
-    return same_classes(list(classes), list(LABEL_OF_CLASS))
+    return same_classes(classes, LABEL_OF_CLASS)
 
 
 def other_classes_note(classes: Sequence[str]) -> str:

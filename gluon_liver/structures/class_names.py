@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Optional, Sequence
+from typing import Iterable, Optional, Sequence
 
 # what tables and results.json say of all classes together, or of an image with several
 RESERVED = ("all", "any", "mean", "mixed")
@@ -29,6 +29,6 @@ def why_no_classes(names: Sequence[str]) -> Optional[str]:
     return f"each named once, whatever the case: {twice[0]!r} is there twice" if twice else None
 
 
-def same_classes(names: Sequence[str], others: Sequence[str]) -> bool:
+def same_classes(names: Iterable[str], others: Iterable[str]) -> bool:
     """Whether both are the same classes, in whatever order."""
     return sorted(names) == sorted(others)

@@ -16,12 +16,12 @@ from gluon_liver.config.schema import MODELS
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.open import TASKS
 from gluon_liver.data.splits import Splits
-from gluon_liver.errors import DatasetError, RunError
+from gluon_liver.errors import DatasetError, InputError, RunError
 from gluon_liver.evaluation.ct import scans_of
 from gluon_liver.evaluation.overlays import overlay_kind
 from gluon_liver.evaluation.registry import EVALUATIONS
 from gluon_liver.evaluation.run_folder import evaluate
-from gluon_liver.evaluation.task import Scored
+from gluon_liver.evaluation.task import Scored, ScoreSettings
 from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import NOTHING
@@ -53,7 +53,7 @@ def test_every_task_that_a_model_has_is_read_and_scored():
 
 
 def test_results_and_report(run, tiny_dataset):
-    text, report = evaluate(run, tiny_dataset, replicates=20, progress=False)
+    text, report = evaluate(run, tiny_dataset, settings=ScoreSettings(20), progress=False)
     results = json.loads((run.folder / "results.json").read_text())
     assert results["split"] == "test" and results["data"]["phantom"] is True
     assert results["summary"]["images"] == 3 and results["summary"]["patients"] == 1
@@ -67,9 +67,9 @@ def test_results_and_report(run, tiny_dataset):
 
 def test_evaluation_repeats(run, tiny_dataset):
     for _ in range(2):
-        evaluate(run, tiny_dataset, replicates=5, progress=False)
+        evaluate(run, tiny_dataset, settings=ScoreSettings(5), progress=False)
         detections = (run.folder / "detections.json").read_bytes()
-    evaluate(run, tiny_dataset, replicates=5, batch_size=1, progress=False)
+    evaluate(run, tiny_dataset, settings=ScoreSettings(5), batch_size=1, progress=False)
     one_by_one = json.loads((run.folder / "detections.json").read_text())
     together = json.loads(detections)
     assert [row["category_id"] for row in one_by_one] == [row["category_id"] for row in together]
@@ -81,23 +81,23 @@ def test_an_unfinished_run_says_so(run, tiny_dataset):
     # killed in the second epoch, in the middle of a line
     kept = lines[: 1 + next(i for i, line in enumerate(lines) if '"checkpoint"' in line)]
     (run.folder / "log.jsonl").write_text("\n".join(kept) + "\n" + lines[-1][:20])
-    text, report = evaluate(run, tiny_dataset, replicates=5, progress=False)
+    text, report = evaluate(run, tiny_dataset, settings=ScoreSettings(5), progress=False)
     assert "unfinished: 5 of 10 steps" in text and "unfinished: 5 of 10 steps" in report.read_text(encoding="utf-8")
 
 
 def test_a_failed_evaluation_leaves_the_last_one(run, tiny_dataset, monkeypatch):
-    evaluate(run, tiny_dataset, replicates=5, progress=False)
+    evaluate(run, tiny_dataset, settings=ScoreSettings(5), progress=False)
     before = {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()}
     full = Mock(side_effect=OSError(28, "No space left on device"))
     monkeypatch.setattr("gluon_liver.evaluation.ct.write_report", full)
     with pytest.raises(OSError, match="No space"):
-        evaluate(run, tiny_dataset, replicates=7, progress=False)
+        evaluate(run, tiny_dataset, settings=ScoreSettings(7), progress=False)
     assert {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()} == before
     assert not (run.folder / ".evaluating").exists()
 
 
 def test_a_swap_that_is_cut_off_reads_as_not_evaluated(run, tiny_dataset, monkeypatch):
-    evaluate(run, tiny_dataset, replicates=5, progress=False)
+    evaluate(run, tiny_dataset, settings=ScoreSettings(5), progress=False)
     rename, moved = os.rename, []
 
     def fail_late(source, target):
@@ -108,10 +108,10 @@ def test_a_swap_that_is_cut_off_reads_as_not_evaluated(run, tiny_dataset, monkey
 
     monkeypatch.setattr("gluon_liver.evaluation.run_folder.os.rename", fail_late)
     with pytest.raises(OSError, match="Input/output"):
-        evaluate(run, tiny_dataset, replicates=5, progress=False)
+        evaluate(run, tiny_dataset, settings=ScoreSettings(5), progress=False)
     assert not (run.folder / "results.json").exists()
     monkeypatch.undo()
-    evaluate(run, tiny_dataset, replicates=5, progress=False)
+    evaluate(run, tiny_dataset, settings=ScoreSettings(5), progress=False)
     assert (run.folder / "results.json").is_file()
 
 
@@ -176,11 +176,11 @@ def test_a_damaged_log_is_named_and_blank_lines_do_no_harm(run, tiny_dataset):
     path = run.folder / "log.jsonl"
     whole = path.read_text() + '\n{"event": "checkpoint"}\n'
     path.write_text(whole)
-    evaluate(run, tiny_dataset, replicates=5, progress=False)
+    evaluate(run, tiny_dataset, settings=ScoreSettings(5), progress=False)
     for line in ("no JSON", "{}", "[]"):
         path.write_text(whole + line + "\n")
         with pytest.raises(RunError, match="log.jsonl: line"):
-            evaluate(run, tiny_dataset, replicates=5, progress=False)
+            evaluate(run, tiny_dataset, settings=ScoreSettings(5), progress=False)
 
 
 def test_lesions_are_scored_with_chosen_settings(run, tiny_data, tmp_path, capsys):
@@ -212,3 +212,11 @@ def test_scans_are_studies_with_what_the_import_invented(tiny_data, tiny_config,
     (scan,) = scans_of(Scored(tiny_config, dataset, "test", labels, results, ""))
     assert (scan.patient, scan.spacing, scan.slices, scan.invented) == ("patient-0000000003", (5.0, 1.0, 1.0), 3, 1)
     assert [*scan.results] == [0, 2] and scan.results[0] is results[0]
+
+
+@pytest.mark.parametrize(
+    "options", [dict(fp_rates=(1, 0.5)), dict(fp_rates=()), dict(lesion_bins=(0, 5)), dict(lesion_bins=(5, 5))]
+)
+def test_rates_and_edges_rise(options):
+    with pytest.raises(InputError, match="numbers above 0 that rise"):
+        ScoreSettings(**options)

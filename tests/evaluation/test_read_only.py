@@ -17,6 +17,7 @@ from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.windowed_images import prepare_images, use_cache
 from gluon_liver.errors import DatasetError, InputError, RunError
 from gluon_liver.evaluation.run_folder import evaluate, evaluation_folder
+from gluon_liver.evaluation.task import ScoreSettings
 from tests.conftest import write_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +70,7 @@ def test_a_read_only_run_names_the_option(tiny_run, monkeypatch):
 def test_a_run_is_evaluated_elsewhere_and_read_there(tiny_run, tiny_dataset, tmp_path, capsys):
     before, out = contents(tiny_run.folder), tmp_path / "scored"
     for _ in range(2):  # a second time it is replaced
-        text, report = evaluate(tiny_run, tiny_dataset, out=out, replicates=10, progress=False)
+        text, report = evaluate(tiny_run, tiny_dataset, out=out, settings=ScoreSettings(10), progress=False)
         assert report == out / "report.html" and report.is_file()
     assert contents(tiny_run.folder) == before
     environment = json.loads((out / "environment.json").read_text())

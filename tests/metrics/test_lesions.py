@@ -96,14 +96,6 @@ def test_other_hits_are_refused(text):
         Hit.parse(text)
 
 
-@pytest.mark.parametrize(
-    "options", [dict(fp_rates=(1, 0.5)), dict(fp_rates=()), dict(bins_mm=(0, 5)), dict(bins_mm=(5, 5))]
-)
-def test_rates_and_edges_rise(options):
-    with pytest.raises(InputError, match="numbers above 0 that rise"):
-        LesionSettings(**options)
-
-
 def test_labels_on_some_slices_alone():
     """Slices 0, 4 and 8 of 12 are labelled: 15 mm between them are bridged by boxes of 25 mm, not by those of 8."""
     truth = [(0, BOX), (1, BIG)]

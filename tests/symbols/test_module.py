@@ -11,6 +11,7 @@ from gluon_liver.commands import main
 from gluon_liver.config.network import RPNConfig
 from gluon_liver.data.open import TASKS
 from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.legacy.record_file import write_records
 from gluon_liver.nn.rpn_targets import assign_anchors
@@ -170,7 +171,7 @@ def test_detections_and_table_are_those_of_evaluate(tiny_run, tiny_dataset, weig
     run.folder = tmp_path  # evaluate leaves its report there
     for name in ("config.yaml", "environment.json", "log.jsonl", "checkpoints"):
         (tmp_path / name).symlink_to(tiny_run.folder / name)
-    assert evaluate(run, tiny_dataset, replicates=20, progress=False)[0].strip() == table.strip()
+    assert evaluate(run, tiny_dataset, settings=ScoreSettings(20), progress=False)[0].strip() == table.strip()
 
 
 def test_what_cannot_be_scored_is_told(tiny_run, tmp_path, capsys):

@@ -12,6 +12,7 @@ from gluon_liver.data.ct_dataset import CTDataset, input_phases
 from gluon_liver.data.ct_loader import CTLoader, OpenCase, ct_sample
 from gluon_liver.errors import ConfigError, DatasetError
 from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.inference.study import detect_study
 from gluon_liver.nn.nets import DetectionNet
@@ -99,7 +100,7 @@ def run(phase_data, tmp_path_factory):
 
 
 def test_evaluate_and_detect_take_all_phases(run, phase_data, tmp_path):
-    _, report = evaluate(run, phase_data, replicates=5, progress=False)
+    _, report = evaluate(run, phase_data, settings=ScoreSettings(5), progress=False)
     assert report.is_file()
     result = detect_study(run, phase_data.folder / "studies" / LACKING, tmp_path / "out", progress=False)
     assert result["slices"] == 3
