@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Set
+from pathlib import Path, PurePosixPath
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from gluon_liver.structures.boxes import BEYOND, why_not_xywh
 from gluon_liver.structures.detections import CocoDetection
 
 _REFUSED = "holds no COCO results that can be scored"
+_ENDING = 5  # letters of an ending of a file's name, with the dot
+
+Fault = Tuple[str, str]  # kind, and what an entry has
 
 
 @dataclass
@@ -45,9 +48,7 @@ def read_detections(path: Path, dataset: Dataset, labels: Sequence[Label]) -> De
     read = [row for row in rows if row is not None]
     reader.check_categories(read)
     reader.check_images(read)
-    reader.check_boxes(read)
-    reader.rows, reader.repeated = len(read), len(read) - len(set(read))
-    file = DetectionFile(notes=reader.notes())
+    file = DetectionFile(notes=reader.notes(read, beyond=reader.check_boxes(read)))
     for row in read:
         file.rows[row.image_id].append(row)
     return file
@@ -61,15 +62,16 @@ class _Reader:
         self.split_of = {label.image_id: name for name in ("train", "val", "test") for label in dataset.labels_of(name)}
         self.ids = {_plain_name(label.name): label.image_id for label in dataset.labels}
         self.faults: Dict[str, List[str]] = defaultdict(list)  # kind -> entries
-        self.by_name, self.whole, self.rows, self.repeated, self.beyond = 0, 0, 0, 0, ""
+        self.by_name, self.whole = 0, 0  # ids that were read so
 
     def row(self, place: int, entry: Any) -> Optional[CocoDetection]:
         """One entry, or None with a fault written down."""
         if isinstance(entry, dict):
             entry = {**entry, **self._ids(entry)}
-            before = sum(map(len, self.faults.values()))
-            self._look_at(place, entry)
-            if sum(map(len, self.faults.values())) > before:
+            found = [*self._faults_of_ids(entry), *_faults_of_score(entry.get("score")), *_faults_of_box(entry)]
+            for kind, text in found:
+                self.faults[kind].append(f"entry {place}: {text}")
+            if found:
                 return None
         return build(CocoDetection, entry, where=f"{self.path} holds no COCO results: entry {place}")
 
@@ -86,46 +88,23 @@ class _Reader:
             self.by_name += 1
         return changed
 
-    def _look_at(self, place: int, entry: Dict[str, Any]) -> None:
-        image, category, score, bbox = (entry.get(key) for key in ("image_id", "category_id", "score", "bbox"))
+    def _faults_of_ids(self, entry: Dict[str, Any]) -> Iterator[Fault]:
+        image, category = entry.get("image_id"), entry.get("category_id")
+        unquoted = "write the number without quotes"
         if isinstance(image, str):
-            hint = "write the number without quotes" if image.strip().isdigit() else "no image of labels.json bears it"
-            self._fault("image_id is a text", place, f"{image[:80]!r}: {hint}")
+            hint = unquoted if image.strip().isdigit() else "no image of labels.json bears it"
+            yield "image_id is a text", f"{image[:80]!r}: {hint}"
         if isinstance(category, str):
             name = category.strip().lower()
             known = [one.lower() for one in self.classes]
             hint = f"the id of {name} is {known.index(name) + 1}" if name in known else f"wanted is {self._wanted}"
-            hint = "write the number without quotes" if name.isdigit() else hint
-            self._fault("category_id is a text", place, f"{category[:80]!r}: {hint}")
+            yield "category_id is a text", f"{category[:80]!r}: {unquoted if name.isdigit() else hint}"
         elif isinstance(category, (float, bool)):
-            self._fault("category_id is no whole number", place, f"{category}: wanted is {self._wanted}")
-        self._look_at_score(place, score)
-        if isinstance(bbox, list) and len(bbox) == 4 and all(type(one) in (int, float) for one in bbox):
-            if not all(map(math.isfinite, bbox)):
-                self._fault("bbox is not finite", place, f"{bbox}")
-            elif min(bbox[2:]) < 0:
-                self._fault("bbox has a width or height below 0", place, f"{bbox}: x, y, width, height are wanted")
-
-    def _look_at_score(self, place: int, score: Any) -> None:
-        if isinstance(score, str):
-            self._fault("score is a text", place, f"{score[:80]!r}: a number from 0 to 1 is wanted")
-        elif isinstance(score, bool):
-            self._fault("score is no number", place, f"{score}")
-        elif isinstance(score, (int, float)):
-            if not math.isfinite(score):
-                self._fault("score is not finite", place, f"{score}")
-            elif score < 0:
-                self._fault("score is below 0", place, f"{score}: probabilities from 0 to 1 are wanted, no logits")
-            elif score > 1:
-                hint = "in percent? divide by 100" if score <= 100 else "probabilities are wanted"
-                self._fault("score is above 1", place, f"{score}: {hint}")
+            yield "category_id is no whole number", f"{category}: wanted is {self._wanted}"
 
     @property
     def _wanted(self) -> str:
         return ", ".join(f"{number} {name}" for number, name in enumerate(self.classes, 1))
-
-    def _fault(self, kind: str, place: int, text: str) -> None:
-        self.faults[kind].append(f"entry {place}: {text}")
 
     def refuse(self, entries: int) -> None:
         """Raise InputError for the faults so far."""
@@ -164,38 +143,67 @@ class _Reader:
         count = f"{len(odd)} of its {len(given)} images are not, " if len(odd) > 1 else ""
         raise InputError(f"{self.path} has detections in image {odd[0]}, which is not in the split: {count}{what}")
 
-    def check_boxes(self, rows: Sequence[CocoDetection]) -> None:
-        """Refuse boxes that are corners, or fractions of the image, by where they would lie as x, y, width, height."""
+    def check_boxes(self, rows: Sequence[CocoDetection]) -> str:
+        """Refuse boxes that are corners, or fractions of the image, by where they would lie as x, y, width, height.
+
+        Returns how many leave their image otherwise, "" where none does.
+        """
         if not rows:
-            return
+            return ""
         boxes = np.array([row.bbox for row in rows], np.float64)
         sizes = np.array([(one.width, one.height) for one in (self.labels[row.image_id] for row in rows)], np.float64)
         why = why_not_xywh(boxes, sizes, [f"entry {place}" for place in range(len(rows))])
         if why:
             raise InputError(f"{self.path} {_REFUSED}: {why}")
         beyond = (boxes[:, :2] + boxes[:, 2:] > sizes + BEYOND).any(axis=1)
-        if beyond.any():
-            where = int(np.argmax(beyond))
-            self.beyond = f"{int(beyond.sum())} of {len(rows)} boxes leave their image, the first in entry {where}"
+        leave = (
+            f"{int(beyond.sum())} of {len(rows)} boxes leave their image, the first in entry {int(np.argmax(beyond))}"
+        )
+        return leave if beyond.any() else ""
 
-    def notes(self) -> List[str]:
+    def notes(self, rows: Sequence[CocoDetection], beyond: str) -> List[str]:
         """What was read in another way than it was written, and what looks odd."""
+        repeated = len(rows) - len(set(rows))
         notes = {
-            "it holds no detection": not self.rows,
-            f"entries that stand there more than once, and count as often: {self.repeated}": self.repeated,
+            "it holds no detection": not rows,
+            f"entries that stand there more than once, and count as often: {repeated}": repeated,
             f"entries that name their image by its file name: {self.by_name}": self.by_name,
             f"ids written as decimal numbers (1.0), read as whole ones: {self.whole}": self.whole,
-            f"{self.beyond}; they count as they are": self.beyond,
+            f"{beyond}; they count as they are": beyond,
         }
         return [note for note, holds in notes.items() if holds]
 
 
+def _faults_of_score(score: Any) -> Iterator[Fault]:
+    if isinstance(score, str):
+        yield "score is a text", f"{score[:80]!r}: a number from 0 to 1 is wanted"
+    elif isinstance(score, bool):
+        yield "score is no number", f"{score}"
+    elif isinstance(score, (int, float)):
+        if not _is_finite(score):
+            yield "score is not finite", f"{score}"[:80]
+        elif score < 0:
+            yield "score is below 0", f"{score}: probabilities from 0 to 1 are wanted, no logits"
+        elif score > 1:
+            hint = "in percent? divide by 100" if score <= 100 else "probabilities are wanted"
+            yield "score is above 1", f"{score}: {hint}"
+
+
+def _faults_of_box(entry: Dict[str, Any]) -> Iterator[Fault]:
+    bbox = entry.get("bbox")
+    if isinstance(bbox, list) and len(bbox) == 4 and all(type(one) in (int, float) for one in bbox):
+        if not all(map(_is_finite, bbox)):
+            yield "bbox is not finite", f"{bbox}"[:80]
+        elif min(bbox[2:]) < 0:
+            yield "bbox has a width or height below 0", f"{bbox}: x, y, width, height are wanted"
+
+
+def _is_finite(value: Union[int, float]) -> bool:
+    """False too of a whole number that is too large for a float."""
+    return abs(value) <= sys.float_info.max
+
+
 def _plain_name(name: str) -> str:
     """A file name without ending, with one kind of slash: how images are found by name."""
-    plain = name.strip().replace("\\", "/")
-    while plain.startswith("./"):
-        plain = plain[2:]
-    folder, _, last = plain.rpartition("/")
-    stem, dot, ending = last.rpartition(".")
-    last = stem if dot and stem and len(ending) <= 4 else last
-    return f"{folder}/{last}" if folder else last
+    path = PurePosixPath(name.strip().replace("\\", "/"))
+    return str(path.with_suffix("") if 0 < len(path.suffix) <= _ENDING else path)

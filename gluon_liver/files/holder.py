@@ -21,10 +21,6 @@ from gluon_liver.errors import InputError
 from .typed import build
 
 
-class HeldError(Exception):
-    """The file is there, and its process is not known to be gone; the text names that process."""
-
-
 @dataclass(frozen=True)
 class Process:
     """A process of some machine.
@@ -67,6 +63,13 @@ class Process:
         return f"process {self.pid} on {self.host} since {self.since}"
 
 
+class HeldError(Exception):
+    """The file is there, and its process, which the text names, is not known to be gone."""
+
+    def __init__(self, holder: Optional[Process]):
+        super().__init__(str(holder or "another process"))
+
+
 @contextmanager
 def holder_file(path: Path) -> Iterator[None]:
     """Make ``path`` and remove it at the end. Raises :class:`HeldError` where another process holds it, and OSError."""
@@ -78,7 +81,7 @@ def holder_file(path: Path) -> Iterator[None]:
         try:
             _make(path, own)
         except FileExistsError as error:  # another process was quicker
-            raise HeldError(str(_read(path) or "another process")) from error
+            raise HeldError(_read(path)) from error
     try:
         yield
     finally:
@@ -103,12 +106,12 @@ def _remove_stale(path: Path) -> None:
     """Remove the file of a process that is gone. Raises :class:`HeldError` where it is not."""
     holder = _read(path)
     if holder is None or not holder.is_gone():
-        raise HeldError(str(holder or "another process"))
+        raise HeldError(holder)
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     os.rename(path, aside)  # of several that do so, one succeeds
     if _read(aside) != holder:  # another process had removed the stale file already, and this is its own
         os.rename(aside, path)
-        raise HeldError(str(_read(path) or "another process"))
+        raise HeldError(_read(path))
     aside.unlink()
     print(f"{path}: left by {holder}, which is gone, and removed", file=sys.stderr)
 

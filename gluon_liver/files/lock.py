@@ -46,37 +46,31 @@ def file_lock(path: Path, *, busy: str) -> Iterator[None]:
 
     Raises :class:`RunError` with the text ``busy``, in which {user} names the process that holds it, and OSError.
     """
-    if _off:
+    with ExitStack() as stack:
+        if not _off:
+            _take(path, busy, stack)
         yield
-        return
+
+
+def _take(path: Path, busy: str, stack: ExitStack) -> None:
+    """Take the lock until ``stack`` ends."""
     handle = None
     try:
         while handle is None:
             handle = _locked(path, busy)
+        stack.callback(os.close, handle)
+        return
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
         _tell(path, str(error.strerror))
+    instead = path.with_name(path.name + HOLDER)
     try:
-        with ExitStack() as stack:
-            if handle is None:
-                stack.enter_context(_held(path.with_name(path.name + HOLDER), busy))
-            yield
-    finally:
-        if handle is not None:
-            os.close(handle)
-
-
-@contextmanager
-def _held(path: Path, busy: str) -> Iterator[None]:
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(holder_file(path))
-        except HeldError as held:
-            # a process of another machine cannot be asked whether it still runs
-            said = f"if that process is gone, delete {path}"
-            raise RunError(f"{busy.replace('{user}', str(held))}; {said}") from held
-        yield
+        stack.enter_context(holder_file(instead))
+    except HeldError as held:
+        # a process of another machine cannot be asked whether it still runs
+        said = f"if that process is gone, delete {instead}"
+        raise RunError(f"{busy.replace('{user}', str(held))}; {said}") from held
 
 
 def _tell(path: Path, why: str) -> None:

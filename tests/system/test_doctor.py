@@ -1,5 +1,6 @@
 """gluon_liver.system.doctor: what each finding is called, and what the report says to do about it."""
 
+import argparse
 import subprocess
 import sys
 
@@ -153,10 +154,10 @@ def test_the_report_shows_rows_and_advice():
 
 def test_the_command_exits_with_one_when_there_is_a_problem(monkeypatch, capsys):
     monkeypatch.setattr(command, "examine", lambda: [Row("libraries", PROBLEM, "x", "y")])
-    assert command.run(None) == 1
+    assert command.run(argparse.Namespace(data=None, accept_labels=False)) == 1
     assert "PROBLEM" in capsys.readouterr().out
     monkeypatch.setattr(command, "examine", lambda: [Row("Python", OK, "x"), Row("GPUs", NOTE, "x", "y")])
-    assert command.run(None) == 0
+    assert command.run(argparse.Namespace(data=None, accept_labels=False)) == 0
 
 
 @pytest.mark.slow
