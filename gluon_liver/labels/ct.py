@@ -15,11 +15,10 @@ from gluon_liver.errors import AnnotationError
 
 from .changes import Changes
 from .source import AS_GIVEN, LabelOptions, PathLike, read_labels
-from .values import whole_number
+from .values import DICOM_NAMES, plain_key, whole_number
 
 COLUMNS = ("sop_instance_uid", "path", "study", "phase", "slice")
 _BY_PHASE: Dict[str, type] = dict(study=str, phase=str, slice=int)
-_OTHER_NAMES = {"sopinstanceuid": "sop_instance_uid", "sopuid": "sop_instance_uid", "studyinstanceuid": "study"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def _check_keys(item: CocoImage) -> None:
     nested = [value for value in entry.values() if isinstance(value, dict)]
     for keys in (entry, *nested):
         for key, value in list(keys.items()):
-            known = _OTHER_NAMES.get("".join(filter(str.isalnum, str(key))).casefold())
+            known = DICOM_NAMES.get(plain_key(str(key)))
             if known is not None:
                 entry.setdefault(known, value)
     for key in ("sop_instance_uid", "study"):

@@ -6,10 +6,14 @@ import csv
 import io
 import re
 import unicodedata
-from typing import Any, Dict, Sequence, Tuple
+from collections import defaultdict
+from typing import Any, Dict, Sequence, Set, Tuple
 
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_text
+
+from .file_names import path_parts, stem
+from .values import DICOM_NAMES, plain_key, whole_number
 
 WHOLE = ("slice", "frame")
 ImageMap = Dict[str, Dict[str, Any]]
@@ -17,20 +21,21 @@ ImageMap = Dict[str, Dict[str, Any]]
 
 def load_image_map(path: str, columns: Sequence[str]) -> ImageMap:
     """Name of an image -> the other ``columns`` that its row fills. Raises AnnotationError that names the row."""
-    text = read_text(path, error=AnnotationError)
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
-    plain = {column.replace("_", ""): column for column in ("file_name", *columns)}
-    header = [re.sub(r"[\W_]", "", column).casefold() for column in rows[0]] if rows else []
-    header = [plain.get(column, column) for column in header]
+    text = read_text(path, error=AnnotationError, remedy="where it is a table, save it as CSV in UTF-8")
+    first, _, rest = text.partition("\n")
+    said = re.fullmatch(r"sep=(.)\s*", first)  # a line for Excel alone
+    delimiter = said.group(1) if said else max(",;\t", key=first.count)
+    start = 2 if said else 1
+    rows = list(csv.reader(io.StringIO(rest if said else text), delimiter=delimiter))
+    plain = {**DICOM_NAMES, **{plain_key(column): column for column in ("file_name", *columns)}}
+    header = [plain.get(plain_key(column), column) for column in rows[0]] if rows else []
     known = [column for column in columns if column in header]
     if "file_name" not in header or not known:
         raise AnnotationError(
             f"{path}: its first line must name the columns: file_name and one or more of {', '.join(columns)}"
         )
     result: ImageMap = {}
-    for number, row in enumerate(rows[1:], 2):
+    for number, row in enumerate(rows[1:], start + 1):
         cells = {column: cell.strip(" \0") for column, cell in zip(header, row)}
         values: Dict[str, Any] = {column: cells[column] for column in known if cells.get(column)}
         if not any(cells.values()):
@@ -39,10 +44,10 @@ def load_image_map(path: str, columns: Sequence[str]) -> ImageMap:
         if not cells.get("file_name") or not values:
             raise AnnotationError(f"{where}: file_name or what it is mapped to is empty")
         for column in values.keys() & set(WHOLE):
-            try:
-                values[column] = int(values[column])
-            except ValueError as error:
-                raise AnnotationError(f"{where}: {column} must be a whole number") from error
+            whole = whole_number(values[column])
+            if whole is None:
+                raise AnnotationError(f"{where}: {column} must be a whole number")
+            values[column] = whole
         if result.setdefault(name_key(cells["file_name"]), values) != values:
             raise AnnotationError(f"{where}: the file_name is there twice, with different values")
     return result
@@ -54,12 +59,25 @@ def name_key(name: str) -> str:
 
 
 def apply_image_map(entries: Sequence[Dict[str, Any]], mapped: ImageMap) -> Tuple[int, int]:
-    """Fill in what ``mapped`` says of the entries; returns how many of its rows name one, and how many name none."""
-    seen = set()
-    for entry in entries:
-        key = name_key(entry["file_name"]) if isinstance(entry.get("file_name"), str) else ""
+    """Fill in what ``mapped`` says of the entries; returns how many of its rows name one, and how many name none.
+
+    A row whose name is not there to the letter means the one whose case and ending alone are others.
+    """
+    names = [name_key(one["file_name"]) if isinstance(one.get("file_name"), str) else "" for one in entries]
+    alike: Dict[str, Set[str]] = defaultdict(set)  # of the rows and of the entries
+    for name in {*names, *mapped}:
+        alike[_plain(name)].add(name)
+    seen: Set[str] = set()
+    for entry, name in zip(entries, names):
+        others = alike[_plain(name)] - {name}
+        key = name if name in mapped or len(others) != 1 else others.pop()
         if key in mapped:
             seen.add(key)
             entry.update(mapped[key])
             entry["file_name"] = entry.pop("path") if "path" in mapped[key] else entry["file_name"]
     return len(seen), len(mapped.keys() - seen)
+
+
+def _plain(name: str) -> str:
+    *folders, last = path_parts(name)
+    return "/".join([*folders, stem(last)])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping, Optional
 
+DICOM_NAMES = {"sopinstanceuid": "sop_instance_uid", "sopuid": "sop_instance_uid", "studyinstanceuid": "study"}
+
 
 def number(value: Any) -> Optional[float]:
     """A number, written as one or as text."""
@@ -23,6 +25,11 @@ def whole_number(value: Any) -> Optional[int]:
     if type(value) is int:
         return value
     return int(value) if isinstance(value, float) and value.is_integer() else None
+
+
+def plain_key(key: str) -> str:
+    """A key or the name of a column without case, spaces and signs."""
+    return re.sub(r"[\W_]", "", key).casefold()
 
 
 def is_true(value: Any) -> bool:

@@ -355,6 +355,15 @@ def test_a_mapping_file(read, tmp_path):
     source = read(BASE, map=path)
     assert [image.entry.get("sop_instance_uid") for image in source.images] == ["1.2.3", None]
     assert source.changes.lines() == ["1 row(s) of the mapping file name no image of the label files"]
+    path.write_text("sep=;\nfile_name;slice\n.\\4.PNG;7.0\n9.png;8\n")
+    assert [image.entry.get("slice") for image in read(BASE, map=path).images] == [7, None]
+    path.write_text("File name,SOP UID\n4.png,1.2.5\n")
+    assert read(BASE, map=path).images[0].entry["sop_instance_uid"] == "1.2.5"
+    path.write_text("file_name,slice\n4.jpg,7\n4.PNG,8\n5.jpg,9\n")  # the first two could both be meant
+    assert [image.entry.get("slice") for image in read(BASE, map=path).images] == [None, 9]
+    path.write_bytes("file_name;slice\nMüller.png;7\n".encode("cp1252"))
+    with pytest.raises(AnnotationError, match="it is not text; where it is a table, save it as CSV in UTF-8"):
+        read(BASE, map=path)
     path.write_text("file_name,path\n5.png,p1/005.dcm\n")
     assert read(BASE, map=path).images[1].entry["file_name"] == "p1/005.dcm"
     for text, message in (
