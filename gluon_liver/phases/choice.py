@@ -57,8 +57,8 @@ def choose_phases(series: Sequence[SeriesFiles], rules: PhaseRules) -> PhaseChoi
             if claim not in rivals:
                 reason = f"the phase file names another series for {phase}"
                 choice.left_out.append(claim.series.rejection(reason, "other-series-named"))
-        if best == PATTERN and any(claim.series.acquisition for claim in rivals):
-            # A description is that of the whole series: what is left of it is not told by words.
+        if best == PATTERN and any(one.series.acquisition and not one.series.own_description for one in rivals):
+            # A description of the whole series does not tell its acquisitions, not even one that is left alone.
             choice.left_out += _competing([claim.series for claim in rivals], phase)
         elif len(rivals) == 1:
             choice.taken[phase], choice.rule[phase] = rivals[0].series, rivals[0].rule

@@ -159,6 +159,13 @@ def test_parts_are_named_and_derived_ones_stay_out(tmp_path, phases):
         assert values(tmp_path / "out") == {"arterial": value}
 
 
+def test_series_that_share_a_uid_keep_their_descriptions(tmp_path):
+    for k, words in enumerate(("NATIVE", "ARTERIAL", "DELAYED")):
+        stack(tmp_path / "in", 50 + 50 * k, start=10 * k, InstanceNumber=None, description=words, SeriesNumber=k)
+    import_ct(tmp_path / "in", tmp_path / "out")
+    assert values(tmp_path / "out") == {"non_contrast": 50, "arterial": 100, "delayed": 150}
+
+
 def test_entries_that_name_nothing_are_told(tmp_path, phases):
     three_in_one(tmp_path / "in")
     stack(tmp_path / "in" / "d", 9, series=2, start=40)

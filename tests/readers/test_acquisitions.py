@@ -102,6 +102,14 @@ SPLIT = {  # series of three acquisitions of twelve slices, and what tells them 
         ],
         "AcquisitionNumber, thickness, kernel or voltage",
     ),
+    "numbers of series that lost their UIDs": (
+        offsets(0, SeriesNumber=lambda k: k + 2, InstanceNumber=lambda k: counting(1)),
+        "SeriesNumber, SeriesDescription or contrast agent",
+    ),
+    "a contrast agent": (
+        stack() + stack(ContrastBolusAgent="Iomeron"),
+        "SeriesNumber, SeriesDescription or contrast agent",
+    ),
     "folders": (offsets(0, folder=lambda k: "abc"[k]), "folder"),
     "chest and abdomen that overlap": (
         stack(AcquisitionNumber=1) + stack(z0=11 * STEP, AcquisitionNumber=2),
@@ -201,6 +209,13 @@ def test_acquisitions_of_an_enhanced_file(tmp_path):
     assert load_series(second).sop_instance_uids[0] == f"{uid(1, 1, 1)}#2"
 
 
+def test_frames_that_are_counted_phase_after_phase_are_acquisitions(tmp_path):
+    frames = np.stack([np.full((4, 4), i, np.int16) for i in range(12)])
+    write(enhanced_dataset(frames, zs=[2.0 * (i % 6) for i in range(12)], intercepts=[0] * 12), tmp_path / "e.dcm")
+    first, second = scan_folder(tmp_path).series
+    assert first.told_by == "frame number" and load_series(second).hu[:, 0, 0].tolist() == [6, 7, 8, 9, 10, 11]
+
+
 def test_enhanced_files_of_one_series_are_acquisitions(tmp_path):
     for k in range(2):
         frames = np.full((6, 4, 4), k, np.int16)
@@ -251,5 +266,11 @@ def test_phases_that_no_tag_tells_apart_are_not_woven(tmp_path):
 
 def test_derived_slices_between_plain_ones_are_not_woven_in(tmp_path):
     slices = stack() + stack(z0=1.25, ImageType=["DERIVED", "PRIMARY", "AXIAL"])
-    parts = scan_of(tmp_path, slices).series
+    parts = scan_of(tmp_path / "two", slices).series
     assert [(one.kind, len(one.slices)) for one in parts] == [("", 12), ("derived", 12)]
+    # an archive compressed every second slice: they were counted along the one stack that they are
+    slices = stack(InstanceNumber=counting(1))
+    for _, tags in slices[::2]:
+        tags["ImageType"] = ["DERIVED", "PRIMARY", "AXIAL"]
+    (whole,) = scan_of(tmp_path / "one", slices).series
+    assert (whole.kind, len(whole.slices)) == ("derived", 12)

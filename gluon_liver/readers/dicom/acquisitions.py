@@ -51,12 +51,14 @@ _KEYS: Tuple[Tuple[str, Callable[[SliceHeader], Any]], ...] = (
     ("multi-frame file", lambda one: one.sop_instance_uid if one.frames > 1 else None),
     ("thickness, kernel or voltage", lambda one: one.timing.settings),
     ("AcquisitionNumber, thickness, kernel or voltage", lambda one: (one.timing.acquisition or 0, one.timing.settings)),
+    ("SeriesNumber, SeriesDescription or contrast agent", lambda one: one.series),
     ("InstanceNumber", lambda one: one.timing.instance),
+    ("frame number", lambda one: one.frame),
     ("folder", lambda one: str(one.path.parent)),
 )
 _NUMBERS = _KEYS[0][0], _KEYS[1][0]
 _TIMES = _KEYS[2][0], _KEYS[3][0]
-_NAMES = _KEYS[4][0], _KEYS[5][0], _KEYS[8][0]  # their order means nothing
+_NAMES = _KEYS[4][0], _KEYS[5][0], _KEYS[-1][0]  # their order means nothing
 
 
 def find_acquisitions(slices: Sequence[SliceHeader]) -> Acquisitions:
@@ -85,12 +87,19 @@ def find_acquisitions(slices: Sequence[SliceHeader]) -> Acquisitions:
 
 
 def completes(plain: Sequence[SliceHeader], others: Sequence[SliceHeader]) -> bool:
-    """Whether the other slices make one even stack with the plain ones (to 5 %), between them or in line with them."""
+    """Whether the other slices make one even stack with the plain ones (to 5 %), between them or in line with them.
+
+    Slices between all of the plain ones are those of another stack, unless the images were counted along both.
+    """
     if len(plain) < 2:
         return False
-    own, both = (np.diff(np.sort(project_positions(slices)[1])) for slices in (plain, [*plain, *others]))
+    slices = sorted([*plain, *others], key=lambda one: float(project_positions([plain[0], one])[1][1]))
+    own, both = (np.diff(np.sort(project_positions(some)[1])) for some in (plain, slices))
     hole = own.max() > 1.05 * own.min() or len(others) >= MIN_SLICES
-    return bool(hole and both.min() >= TOO_NEAR * own.min() and np.ptp(both) < 0.05 * both.mean())
+    steps = np.diff([np.nan if one.timing.instance is None else one.timing.instance for one in slices])
+    counted = (steps > 0).all() or (steps < 0).all()
+    apart = both.min() >= TOO_NEAR * own.min() or (counted and both.min() > SAME_POSITION_MM)
+    return bool(hole and apart and np.ptp(both) < 0.05 * both.mean())
 
 
 def _by_value(values: Sequence[Any]) -> List[Stack]:

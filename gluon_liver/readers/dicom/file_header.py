@@ -39,6 +39,7 @@ class SliceHeader:
     pixel_spacing: (dy, dx) mm, between rows and between columns.
     padding: lowest and highest stored value of padding, or None.
     image_type: words of ImageType, of a frame those of its FrameType.
+    series: SeriesNumber, 0 where there is none, SeriesDescription and ContrastBolusAgent.
     kind, kind_reason: see :class:`~gluon_liver.readers.dicom.rules.Kind`; both "" for a plain image.
     pixel_offset: byte at which native pixel data start; None where pydicom has to find them (compressed, deflated).
     """
@@ -65,6 +66,7 @@ class SliceHeader:
     kind: str = ""
     kind_reason: str = ""
     timing: Timing = Timing()
+    series: Tuple[int, str, str] = (0, "", "")
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
@@ -36,6 +36,7 @@ class SeriesFiles:
     part, acquisition: 0 unless the series has several. A part differs in size, orientation, pixel spacing, frame of
     reference or kind; an acquisition lies over another at the same place.
     defects: what is wrong with files of the series that cannot be used.
+    description: that of most of its slices; own_description: no other acquisition of the series has the same.
     phantom: the files say that they show one.
     kind, kind_reason: "" for plain images; "derived", "projection" or "labels" for images that are taken only where
     someone names them, and why. told_by: what tells its acquisitions apart. series_number: SeriesNumber. contrast:
@@ -59,6 +60,7 @@ class SeriesFiles:
     series_number: Optional[int] = None
     contrast: str = ""
     told_by: str = ""
+    own_description: bool = False
     folders: Tuple[str, ...] = ()
 
     @property
@@ -126,9 +128,8 @@ def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[S
         scan.rejected.append(Rejection(file_range(stray), reason, "mixed-series", len(stray)))
         scan.unused.update((slice_uid(one), "it differs from the rest of its series") for one in stray)
     defects = _defects_by_kind(files, groups, number, scan)
-    whose = (first.patient_id, first.study_uid, first.series_uid, first.description)
-    phantom = any(header.phantom for header in files)
-    told: Dict[str, Any] = dict(series_number=first.series_number, contrast=first.contrast)
+    whose = (first.patient_id, first.study_uid, first.series_uid)
+    told: Dict[str, Any] = dict(phantom=any(header.phantom for header in files))
     result = []
     for part, group in enumerate(groups, 1) if len(groups) > 1 else [(0, groups[0])]:
         kind, reason = _kind_of(group, files)
@@ -139,16 +140,23 @@ def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[S
             why = f"{of} acquisitions of one or two images ({found.told_by})"
             scan.rejected.append(Rejection(file_range(found.strays), why, "mixed-series", len(found.strays)))
             scan.unused.update((slice_uid(one), "it belongs to an acquisition of its own") for one in found.strays)
-        told.update(kind=kind, kind_reason=reason, told_by=found.told_by)
-        result += [
-            SeriesFiles(
-                *(number, part, *whose, stack, faults, phantom, acquisition),
-                folders=_folders(stack or files, scan.root),
-                **told,
+        told.update(
+            kind=kind, kind_reason=reason, told_by=found.told_by, own_description=_own_descriptions(found.stacks)
+        )
+        for acquisition, stack in found.stacks:
+            said = sorted(one.series for one in stack) or [(first.series_number, first.description, first.contrast)]
+            (series_number, description, contrast), _ = Counter(said).most_common(1)[0]
+            told.update(series_number=series_number, contrast=contrast, folders=_folders(stack or files, scan.root))
+            result.append(
+                SeriesFiles(number, part, *whose, description, stack, faults, acquisition=acquisition, **told)
             )
-            for acquisition, stack in found.stacks
-        ]
     return result
+
+
+def _own_descriptions(stacks: Sequence[Tuple[int, Sequence[SliceHeader]]]) -> bool:
+    """Whether each of several acquisitions has a SeriesDescription that no other one has."""
+    said = [{one.series[1] for one in stack} for _, stack in stacks]
+    return len(said) > 1 and all(len(one) == 1 for one in said) and len(set().union(*said)) == len(said)
 
 
 def _groups_of_one_look(slices: Sequence[SliceHeader]) -> List[List[SliceHeader]]:
