@@ -10,7 +10,6 @@ from tqdm import tqdm
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.description import FORMAT
 from gluon_liver.data.splits import make_splits
 from gluon_liver.data.study import fingerprint, stored_slices
 from gluon_liver.errors import InputError
@@ -26,10 +25,9 @@ from .ct_label_places import place_labels
 from .ct_labels import match_labels
 from .ct_report import CTImportLog, StudyResult, build_report, note_oddities, why_nothing_was_taken, write_private
 from .ct_study import choose_series
-from .folder import prepared_folder, write_records
+from .folder import describe, prepared_folder, write_records
 from .grid_report import grid_record
 from .pseudonyms import case_ids, salt_notes, salt_or_random
-from .report import fields_of
 from .study_volume import load_study
 
 PathLike = Union[str, Path]
@@ -80,7 +78,9 @@ def import_ct(
     note_oddities(log)
     log.notes += label_file.changes.lines()
     log.notes += salt_notes(salt)
-    log.studies = [StudyResult(*case_ids(case, salt), key, case.study_uids) for key, case in log.cases.items()]
+    log.studies = [
+        StudyResult(*case_ids(case, salt), key=key, study_uids=case.study_uids) for key, case in log.cases.items()
+    ]
     log.studies.sort(key=lambda result: (result.case, result.key))
     with prepared_folder(out, folder, overwrite=overwrite) as temporary:
         for result in tqdm(log.studies, desc="studies", unit="study", disable=None if progress else True):
@@ -146,17 +146,12 @@ def _write_data(
     save_labels(log.images, classes, temporary / "labels.json")
     log.note_phantoms([one.phantom for one in taken], "studies")
     report = build_report(log, splits, classes)
-    description = {
-        "format": FORMAT,
-        "kind": CTDataset.task,
+    own = {
         "phases": list(log.rules.order),
         "reference_phase": log.rules.reference,
         "classes": list(classes),
         **({"labels_on": log.labels_on} if log.label_slices["images", "carried"] else {}),
-        "phantom": any(one.phantom for one in taken),
-        "same_examination": together,
-        "studies": [fields_of(one, "case patient slices fingerprint") for one in taken],
-        "pixels": {one.case: one.stored for one in taken},
     }
+    description = describe(CTDataset, own, taken, "case patient slices fingerprint", together)
     write_records(temporary, splits, report, description)
     return report

@@ -17,11 +17,12 @@ from gluon_liver.phases.entries import entry_notes
 from gluon_liver.phases.rules import PhaseRules
 from gluon_liver.phases.template import phase_template
 from gluon_liver.readers.dicom.series import Scan
-from gluon_liver.structures.shared_images import MIN_SHARED, Digests, Groups, Twins, find_twins, joined, twin_notes
+from gluon_liver.structures.shared_images import MIN_SHARED, Digests, Groups, joined
 
 from .grid_report import grid_words, label_notes
 from .report import (
     MIXES,
+    CaseResult,
     ImportLog,
     fields_of,
     label_counts,
@@ -29,43 +30,41 @@ from .report import (
     sizes_line,
     split_sizes,
     summary_of,
-    write_private_folder,
+    write_private_files,
 )
 
 
 @dataclass
-class StudyResult:
+class StudyResult(CaseResult):
     """What became of one case.
 
     key, study_uids: see :class:`Case`. phases: phase -> what was taken for it, counts and rules only. digests: phase ->
     those of its slices.
     """
 
-    case: str
-    patient: str
-    key: str
-    study_uids: Tuple[str, ...]
+    key: str = ""
+    study_uids: Tuple[str, ...] = ()
     taken: bool = False
     slices: int = 0
-    fingerprint: str = ""
-    stored: Dict[str, Any] = field(default_factory=dict)
-    phantom: bool = False
     phases: Dict[str, Dict[str, Any]] = field(default_factory=dict)
     digests: Dict[str, Digests] = field(default_factory=dict)
+
+    @property
+    def image_digests(self) -> Digests:
+        return set().union(*self.digests.values())
 
 
 class CTImportLog(ImportLog):
     """Everything that an import saw, for the report."""
 
     def __init__(self, scan: Scan, rules: PhaseRules):
-        super().__init__(notes=list(scan.notes))
+        super().__init__(notes=[*scan.notes, *entry_notes(scan, rules), *join_notes(scan, rules)])
         self.scan, self.rules = scan, rules
         self.cases: Dict[str, Case] = {}
         self._keys: Dict[str, str] = {}
         self.choices: Dict[str, PhaseChoice] = {}  # by the key of the case
         self.studies: List[StudyResult] = []
         self.images: List[CTLabel] = []
-        self.twins: List[Twins] = []
         self.labels_on = ""  # a phase whose labels are carried over to the reference phase
         self.label_slices: Counter[Tuple[str, str]] = Counter()  # images and boxes by what became of their slices
         self.not_carried: Dict[str, List[Any]] = {}  # ids of the label file's images by reason
@@ -78,28 +77,24 @@ class CTImportLog(ImportLog):
 
     @property
     def taken(self) -> List[StudyResult]:
-        """The studies that were taken, by case."""
-        return sorted((study for study in self.studies if study.taken), key=lambda study: study.case)
+        """The studies that were taken."""
+        return [study for study in self.studies if study.taken]
 
     def note_twins(self) -> Groups:
         """Note studies that share slices, and phases of one study that do; groups of patients for one split."""
-        taken, patient_of = self.taken, {one.case: one.patient for one in self.taken}
-        images = {one.case: set().union(*one.digests.values()) for one in taken}
-        self.twins = find_twins(images, {one.case: one.fingerprint for one in taken})
-        self.notes += twin_notes(self.twins, patient_of, "slices", "patient")
-        for one in taken:
+        self.note_same_images(self.taken, "slices", "patient")
+        for one in self.taken:
             for (phase, slices), (other, others) in combinations(sorted(one.digests.items()), 2):
                 if len(slices & others) >= MIN_SHARED:
                     what = f"{phase} and {other} of {one.case} share {len(slices & others)} slices"
                     self.notes.append(f"{what}: one series is stored as two phases")
-        first, second = ([patient_of[pair.cases[side]] for pair in self.twins] for side in (0, 1))
-        return joined(zip(first, second))
+        patient_of = {one.case: one.patient for one in self.taken}
+        return joined((patient_of[one], patient_of[other]) for one, other in (pair.cases for pair in self.twins))
 
 
 def build_report(log: CTImportLog, splits: Splits, classes: Sequence[str]) -> Dict[str, Any]:
     """The JSON-able content of import-report.json."""
     log.notes += label_notes(log.label_slices, log.not_carried, log.labels_on, log.rules.reference)
-    counts, per_class = label_counts([image.labels for image in log.images])
     return {
         "format": 1,
         "files": {"found": len(log.scan.paths), "dicom": log.scan.dicom_files},
@@ -111,8 +106,7 @@ def build_report(log: CTImportLog, splits: Splits, classes: Sequence[str]) -> Di
         "rejected": [vars(one) for one in log.scan.rejected],
         "quarantined": [vars(one) for one in log.quarantined],
         "labels": {
-            **counts,
-            "boxes_by_class": {name: per_class[index] for index, name in enumerate(classes)},
+            **label_counts([image.labels for image in log.images], classes),
             "not_taken": log.labels_not_taken.to_json(),
             "on_changed_slices": {
                 what: {kind: log.label_slices[kind, what] for kind in ("images", "boxes")}
@@ -135,7 +129,6 @@ def note_oddities(log: CTImportLog) -> None:
     ):
         if odd:
             log.notes.append(f"{len(odd)} {text}")
-    log.notes += entry_notes(scan, log.rules) + join_notes(scan, log.rules)
     whole = [one for one in scan.series if len({each.timing.acquisition for each in one.slices}) > 1]
     if whole:
         log.notes.append(
@@ -185,9 +178,7 @@ def why_nothing_was_taken(log: CTImportLog) -> str:
         "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in, and "
         "`python -m gluon_liver look FOLDER --out DIR` shows pictures of the series too"
     )
-    more = entry_notes(log.scan, log.rules) + join_notes(log.scan, log.rules)
-    notes = "".join(f"\nnote: {note}" for note in more if note not in log.notes)
-    return log.why_nothing_was_taken(first, log.scan.rejected) + notes + (advice if log.scan.series else "")
+    return log.why_nothing_was_taken(first, log.scan.rejected) + advice * bool(log.scan.series)
 
 
 def write_private(log: CTImportLog, folder: Path, salt: str, source: Path) -> None:
@@ -203,13 +194,12 @@ def write_private(log: CTImportLog, folder: Path, salt: str, source: Path) -> No
     )
     files = ((number, os.path.relpath(path, source)) for number, path in enumerate(log.scan.paths, 1))
     listed = ((one.name, one.series_uid, one.description, len(one.slices)) for one in log.scan.series)
-    write_private_folder(
+    write_private_files(
         folder,
-        salt,
+        {"salt": salt + "\n", "phases-template.yaml": phase_template(log.scan.series, log.rules)},
         {
             "key.csv": (("case", "patient", "study_instance_uid", "folder", "taken"), key),
             "files.csv": (("number", "path"), files),
             "series.csv": (("series", "series_instance_uid", "description", "images"), listed),
         },
-        {"phases-template.yaml": phase_template(log.scan.series, log.rules)},
     )

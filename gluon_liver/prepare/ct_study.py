@@ -8,7 +8,7 @@ from typing import Iterator, List, Optional, Sequence, Union
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.data.study import Study
 from gluon_liver.errors import DatasetError, InputError, PhaseError
-from gluon_liver.phases.cases import find_cases, join_notes
+from gluon_liver.phases.cases import find_cases
 from gluon_liver.phases.choice import PhaseChoice, choose_phases
 from gluon_liver.phases.rules import PhaseRules, load_phase_rules
 from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
@@ -62,7 +62,6 @@ def read_study(
         loaded = load_study(choice, rules, log.quarantined, case=name, patient=patient, regrid=regrid)
         if loaded is not None:
             studies.append(loaded.study)
-    log.notes += join_notes(scan, rules)
     if not studies:
         raise InputError(why_nothing_was_taken(log))
     if len(studies) > 1:

@@ -6,21 +6,23 @@ folder.
 
 from __future__ import annotations
 
+import abc
 import csv
 import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import IO, Any, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
 
 from gluon_liver.data.splits import SPLIT_NAMES, Splits
 from gluon_liver.readers.dicom.series import Rejection
+from gluon_liver.structures.shared_images import Twins, find_twins, twin_notes
 
 MAX_LINES = 20
 MIXES = "If two are of one patient, the split mixes training and test data"
-Table = Tuple[Tuple[str, ...], Iterable[Tuple[Any, ...]]]  # header and rows of a CSV file
+Table = Tuple[Sequence[str], Iterable[Sequence[Any]]]  # header and rows of a CSV file
 
 
 class NotTaken:
@@ -42,12 +44,36 @@ class NotTaken:
 
 
 @dataclass
+class CaseResult(abc.ABC):
+    """What became of a study or recording. stored: size and SHA-256 of its file of pixels."""
+
+    case: str = ""
+    patient: str = ""
+    fingerprint: str = ""
+    stored: Dict[str, Any] = field(default_factory=dict)
+    phantom: bool = False
+
+    @property
+    @abc.abstractmethod
+    def image_digests(self) -> Set[bytes]:
+        """Of its images, those that differ from case to case."""
+
+
+@dataclass
 class ImportLog:
     """What an import left out, and what a reader of its report should know."""
 
     quarantined: List[Rejection] = field(default_factory=list)
     labels_not_taken: NotTaken = field(default_factory=NotTaken)
     notes: List[str] = field(default_factory=list)
+    twins: List[Twins] = field(default_factory=list)
+
+    def note_same_images(self, taken: Sequence[CaseResult], what: str, split_by: str) -> None:
+        """Find and note the cases that share images. what: "slices" or "frames"."""
+        self.twins = find_twins(
+            {one.case: one.image_digests for one in taken}, {one.case: one.fingerprint for one in taken}
+        )
+        self.notes += twin_notes(self.twins, {one.case: one.patient for one in taken}, what, split_by)
 
     def note_phantoms(self, phantoms: Sequence[bool], what: str) -> None:
         """phantoms: of each study or recording that was taken, whether it shows one."""
@@ -68,11 +94,21 @@ def fields_of(record: object, names: str) -> Dict[str, Any]:
     return {name: getattr(record, name) for name in names.split()}
 
 
-def label_counts(labels: Sequence[np.ndarray]) -> Tuple[Dict[str, Any], Counter[int]]:
-    """For the report, from the labels (n,) of each image: counts of images, boxes and background; boxes by class."""
+def label_counts(labels: Sequence[np.ndarray], classes: Sequence[str]) -> Dict[str, Any]:
+    """For the report, from the labels (n,) of each image: counts of images, boxes, background, and boxes by class."""
     per_class = Counter(int(label) for image in labels for label in image)
-    background = sum(not len(image) for image in labels)
-    return {"images": len(labels), "boxes": sum(per_class.values()), "background": background}, per_class
+    return {
+        "images": len(labels),
+        "boxes": sum(per_class.values()),
+        "background": sum(not len(image) for image in labels),
+        "boxes_by_class": {name: per_class[index] for index, name in enumerate(classes)},
+    }
+
+
+def plain_reason(reason: str) -> str:
+    """The reason of a rejection without the count of images that may stand before it."""
+    head, separator, tail = reason.partition(" image(s): ")
+    return tail if separator and head.isdigit() else reason
 
 
 def split_sizes(splits: Splits) -> Dict[str, int]:
@@ -102,10 +138,7 @@ def summary_of(
     """
     groups: Dict[Tuple[str, str], List[Mapping[str, Any]]] = {}
     for one in rejections:
-        # without the count in front, equal reasons fall together
-        head, separator, tail = one["reason"].partition(" image(s): ")
-        reason = tail if separator and head.isdigit() else one["reason"]
-        groups.setdefault((one["kind"], reason), []).append(one)
+        groups.setdefault((one["kind"], plain_reason(one["reason"])), []).append(one)
     lines = []
     for (kind, reason), members in groups.items():
         images = sum(one["images"] for one in members)
@@ -116,11 +149,11 @@ def summary_of(
     return lines
 
 
-def write_private_folder(folder: Path, salt: str, tables: Mapping[str, Table], texts: Mapping[str, str] = {}) -> None:
-    """The listing that leads back to patients: a folder of CSV files and texts by name, for its owner only."""
-    folder.mkdir()
+def write_private_files(folder: Path, texts: Mapping[str, str], tables: Mapping[str, Table]) -> None:
+    """Texts and CSV files by name in a folder for its owner alone, which is made where it is not there."""
+    folder.mkdir(exist_ok=True)
     folder.chmod(0o700)
-    for name, text in {"salt": salt + "\n", **texts}.items():
+    for name, text in texts.items():
         with private_file(folder / name) as stream:
             stream.write(text)
     for name, (header, rows) in tables.items():

@@ -12,7 +12,6 @@ import numpy as np
 from tqdm import tqdm
 
 from gluon_liver.data.coco import save_labels
-from gluon_liver.data.description import FORMAT
 from gluon_liver.data.faults import Faults
 from gluon_liver.data.splits import Splits, make_splits
 from gluon_liver.data.us_dataset import SPLIT_BY, USDataset
@@ -27,9 +26,8 @@ from gluon_liver.readers.frames import read_frames
 from gluon_liver.structures.frame_source import Box, FrameSource
 from gluon_liver.structures.shared_images import Groups, digest_of
 
-from .folder import prepared_folder, write_records
+from .folder import describe, prepared_folder, write_records
 from .pseudonyms import salt_notes, salt_or_random, salted_hash
-from .report import fields_of
 from .us_recordings import list_recordings, match_recordings, not_named
 from .us_report import RecordingResult, USImportLog, build_report, write_private
 
@@ -96,7 +94,7 @@ def import_us(
     with prepared_folder(out, source, overwrite=overwrite) as temporary:
         for video in tqdm(sorted(matched), desc="recordings", disable=None if progress else True):
             name = f"file {numbers[video]:04d} of {len(recordings):04d}"
-            result = RecordingResult(name, recordings[video], matched[video])
+            result = RecordingResult(name=name, path=recordings[video], images=matched[video])
             with faults.gathered():
                 if _import_recording(result, read, path, log, temporary, salt):
                     result.phantom = result.phantom or source_labels.phantom
@@ -232,16 +230,9 @@ def _write_data(log: USImportLog, temporary: Path, splits: Splits, split_by: str
     """Everything of the data folder beside studies/ and private/."""
     save_labels(log.labels, log.classes, temporary / "labels.json")
     report = build_report(log, splits, split_by)
-    description = {
-        "format": FORMAT,
-        "kind": USDataset.task,
-        "classes": list(log.classes),
-        "split_by": split_by,
-        "phantom": any(one.phantom for one in log.taken),
-        "same_examination": together,
-        "studies": [fields_of(one, "case patient frames height width fingerprint") for one in log.taken],
-        "pixels": {one.case: one.stored for one in log.taken},
-    }
+    own = {"classes": list(log.classes), "split_by": split_by}
+    fields = "case patient frames height width fingerprint"
+    description = describe(USDataset, own, log.taken, fields, together)
     write_records(temporary, splits, report, description)
     return report
 

@@ -6,14 +6,15 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 from gluon_liver.data.splits import Splits
 from gluon_liver.data.us_labels import SourceLabel, USLabel, previous_frame, scenes_of
-from gluon_liver.structures.shared_images import Groups, Twins, find_twins, joined, twin_notes
+from gluon_liver.structures.shared_images import Groups, joined
 
 from .report import (
     MIXES,
+    CaseResult,
     ImportLog,
     Table,
     fields_of,
@@ -22,7 +23,7 @@ from .report import (
     sizes_line,
     split_sizes,
     summary_of,
-    write_private_folder,
+    write_private_files,
 )
 
 LEAKS = {
@@ -34,28 +35,27 @@ LEAKS = {
 
 
 @dataclass
-class RecordingResult:
+class RecordingResult(CaseResult):
     """What became of one recording. images: its labels as given, by frame. scene_names: number in the output -> name in
     the label file (private). digests: frame -> that of its picture.
     """
 
-    name: str
-    path: str
-    images: List[SourceLabel]
-    case: str = ""
-    patient: str = ""
+    name: str = ""
+    path: str = ""
+    images: List[SourceLabel] = field(default_factory=list)
     kind: str = ""
     region: str = ""
     height: int = 0
     width: int = 0
-    fingerprint: str = ""
-    stored: Dict[str, Any] = field(default_factory=dict)
     digests: Dict[int, bytes] = field(default_factory=dict)
-    phantom: bool = False
     named_patient: bool = False
     scene_names: List[str] = field(default_factory=list)
     labels: List[USLabel] = field(default_factory=list)
     notes: List[str] = field(default_factory=list)
+
+    @property
+    def image_digests(self) -> Set[bytes]:
+        return set(self.digests.values())
 
     @property
     def frames(self) -> int:
@@ -75,15 +75,12 @@ class USImportLog(ImportLog):
     taken: List[RecordingResult] = field(default_factory=list)
     clipped: int = 0
     outside: int = 0
-    twins: List[Twins] = field(default_factory=list)
 
     def note_twins(self, split_by: str) -> Groups:
         """Note recordings that share frames; groups of patients or scenes for one split, none of images."""
-        images = {one.case: set(one.digests.values()) for one in self.taken}
-        self.twins = find_twins(images, {one.case: one.fingerprint for one in self.taken})
-        patient_of = {one.case: one.patient for one in self.taken}
-        self.notes += twin_notes(self.twins, patient_of, "frames", split_by)
+        self.note_same_images(self.taken, "frames", split_by)
         pairs = [pair.cases for pair in self.twins]
+        patient_of = {one.case: one.patient for one in self.taken}
         if split_by == "patient":
             return joined((patient_of[one], patient_of[other]) for one, other in pairs)
         return joined(self._scenes_alike(pairs)) if split_by == "scene" else []
@@ -107,7 +104,6 @@ class USImportLog(ImportLog):
 def build_report(log: USImportLog, splits: Splits, split_by: str) -> Dict[str, Any]:
     """The JSON-able content of import-report.json."""
     labels, scenes = log.labels, scenes_of(log.labels)
-    counts, per_class = label_counts([label.labels for label in labels])
     alone = sum(previous_frame(scene, frame) == frame for scene in scenes for frame in scene.frames)
     report = {
         "format": 1,
@@ -116,8 +112,7 @@ def build_report(log: USImportLog, splits: Splits, split_by: str) -> Dict[str, A
         "same_examination": [fields_of(one, "cases images") for one in log.twins],
         "quarantined": [vars(one) for one in log.quarantined],
         "labels": {
-            **counts,
-            "boxes_by_class": {name: per_class[index] for index, name in enumerate(log.classes)},
+            **label_counts([label.labels for label in labels], log.classes),
             "clipped": log.clipped,
             "outside": log.outside,
             "not_taken": log.labels_not_taken.to_json(),
@@ -163,7 +158,7 @@ def write_private(log: USImportLog, folder: Path, salt: str, source: Path) -> No
     scenes = ((one.case, number, name) for one in log.taken for number, name in enumerate(one.scene_names, 1))
     tables: Dict[str, Table] = {"key.csv": (("case", "patient", "recording"), key)}
     tables["scenes.csv"] = ("case", "scene", "name"), scenes
-    write_private_folder(folder, salt, tables)
+    write_private_files(folder, {"salt": salt + "\n"}, tables)
 
 
 def _add_notes(log: USImportLog, report: Dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import pydicom
 
@@ -30,11 +30,9 @@ CONTRAST = (
     ("ContrastBolusStopTime", "to {}"),
 )
 SEQUENCES = ("ContrastBolusAgentSequence", "ContrastBolusAdministrationRouteSequence")
-PLAIN = "SeriesNumber SeriesDescription StudyDescription ProtocolName ImageType AcquisitionNumber PatientID".split()
 KEYWORDS = [
-    *PLAIN,
+    *("SeriesDescription", "StudyDescription", "ConvolutionKernel", "AcquisitionDateTime"),
     *(name for clock in CLOCKS for name in clock[:2]),
-    *("AcquisitionDateTime", "ConvolutionKernel", "StudyInstanceUID"),
     *(name for name, _ in CONTRAST),
     *SEQUENCES,
 ]
@@ -51,12 +49,9 @@ class Moment(NamedTuple):
 class SeriesHeader(NamedTuple):
     """Texts of a series' headers, "" where they say nothing. after_injection: seconds by the contrast's start time."""
 
-    number: str = ""
     description: str = ""
     study_description: str = ""
     kernel: str = ""
-    image_type: str = ""
-    acquisitions: Tuple[str, ...] = ()
     contrast: str = ""
     date: str = ""
     moment: Optional[Moment] = None
@@ -75,14 +70,9 @@ def read_series_header(paths: Sequence[Path], acquired_at: Optional[float] = Non
     acquired = _acquired(acquired_at, dates) or min(filter(None, map(_moment, values)), default=None)
     middle = values[len(values) // 2]
     return SeriesHeader(
-        number=middle.get("SeriesNumber", ""),
         description=middle.get("SeriesDescription", ""),
         study_description=middle.get("StudyDescription", ""),
         kernel=middle.get("ConvolutionKernel", ""),
-        image_type=middle.get("ImageType", ""),
-        acquisitions=tuple(
-            dict.fromkeys(value["AcquisitionNumber"] for value in values if "AcquisitionNumber" in value)
-        ),
         contrast=_contrast(middle),
         date=dates[0].strftime("%Y-%m-%d") if dates else "",
         moment=acquired,

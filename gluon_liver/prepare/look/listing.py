@@ -16,6 +16,7 @@ from gluon_liver.archive.scan import scan_folder
 from gluon_liver.phases.cases import find_cases, join_notes
 from gluon_liver.phases.rules import PhaseRules, load_phase_rules
 from gluon_liver.prepare.ct_study import choose_series
+from gluon_liver.prepare.report import plain_reason
 from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
 from gluon_liver.report.series_page import LeftOut, PatientEntry, SeriesEntry, StudyEntry
 
@@ -107,14 +108,11 @@ def _left_out(scan: Scan, source: Path) -> List[LeftOut]:
         first = re.search(r"(?:file |files, )(\d+)", one.where)
         path = scan.paths[int(first.group(1)) - 1] if first else None
         folder = printable(os.path.relpath(path.parent, source)) if path else ""
-        count, separator, reason = one.reason.partition(" image(s): ")
-        if not (separator and count.isdigit()):
-            reason, description = one.reason, ""
-        else:
-            description = printable(read_series_header([path]).description) if path else ""
+        reason, description = plain_reason(one.reason), ""
+        if reason != one.reason and path:  # images, of which there is a count
+            description = printable(read_series_header([path]).description)
         known = groups.setdefault((reason, folder, description), LeftOut(one.where, 0, reason, folder, description))
         known.images += one.images
-        known.where = (
-            known.where if known.where.endswith(" and more") or known.where == one.where else f"{known.where} and more"
-        )
+        if known.where != one.where and not known.where.endswith(" and more"):
+            known.where += " and more"
     return list(groups.values())

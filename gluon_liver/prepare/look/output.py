@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
@@ -13,7 +11,7 @@ from gluon_liver.errors import InputError
 from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
 from gluon_liver.phases.template import phase_template
 from gluon_liver.prepare.ct_report import CTImportLog, why_nothing_was_taken
-from gluon_liver.prepare.report import MAX_LINES, private_file
+from gluon_liver.prepare.report import MAX_LINES, Table, private_file, write_private_files
 from gluon_liver.report.series_page import SeriesEntry, series_page
 
 from .entries import printable
@@ -32,15 +30,10 @@ def write_listing(listing: Listing, out: PathLike) -> None:
     check_new_folder(out, listing.source)
     page = series_page(printable(str(listing.source)), listing.patients, listing.left_out, SHOWN_HU)
     texts = {"index.html": page, "phases.yaml": _phase_file(listing)}
+    tables = {"series.csv": _table(listing), "files.csv": _files(listing)}
     try:
         with whole_folder(out) as temporary:
-            temporary.chmod(0o700)
-            for name, text in texts.items():
-                with private_file(temporary / name) as stream:
-                    stream.write(text)
-            for name, rows in {"series.csv": _table(listing), "files.csv": _files(listing)}.items():
-                with private_file(temporary / name, newline="") as stream:
-                    csv.writer(stream).writerows(rows)
+            write_private_files(temporary, texts, tables)
     except OSError as error:
         raise InputError(f"--out {out} cannot be written: {why_not_written(error)}") from error
 
@@ -141,17 +134,15 @@ def _remarks(one: SeriesEntry) -> List[str]:
     return lines + [f"  would be refused: {one.trouble}"] * bool(one.trouble)
 
 
-def _table(listing: Listing) -> List[List[str]]:
-    rows = [{key: value for key, value in asdict(one).items() if key != "pictures"} for one in listing.series]
+def _table(listing: Listing) -> Table:
     header = [key for key in SeriesEntry.__dataclass_fields__ if key != "pictures"]
-    return [header] + [[_cell(row[key]) for key in header] for row in rows]
+    return header, ([_cell(getattr(one, key)) for key in header] for one in listing.series)
 
 
-def _files(listing: Listing) -> List[List[str]]:
+def _files(listing: Listing) -> Table:
     """The path of each file that messages name by its number."""
     numbered = enumerate(listing.scan.paths, 1)
-    paths = ([str(number), printable(os.path.relpath(path, listing.source))] for number, path in numbered)
-    return [["number", "path"], *paths]
+    return ("number", "path"), ((number, printable(os.path.relpath(path, listing.source))) for number, path in numbered)
 
 
 def _cell(value: object) -> str:
