@@ -39,7 +39,7 @@ class SliceHeader:
     pixel_spacing: (dy, dx) mm, between rows and between columns.
     padding: lowest and highest stored value of padding, or None.
     image_type: words of ImageType, of a frame those of its FrameType.
-    series: SeriesNumber, 0 where there is none, SeriesDescription and ContrastBolusAgent.
+    series: SeriesNumber, -1 where there is none, SeriesDescription and ContrastBolusAgent.
     kind, kind_reason: see :class:`~gluon_liver.readers.dicom.rules.Kind`; both "" for a plain image.
     pixel_offset: byte at which native pixel data start; None where pydicom has to find them (compressed, deflated).
     """
@@ -66,7 +66,7 @@ class SliceHeader:
     kind: str = ""
     kind_reason: str = ""
     timing: Timing = Timing()
-    series: Tuple[int, str, str] = (0, "", "")
+    series: Tuple[int, str, str] = (-1, "", "")
 
 
 @dataclass
@@ -97,6 +97,11 @@ class FileHeader:
     birth_date: str = ""
     sex: str = ""
     surplus: int = 0
+
+    @property
+    def series(self) -> Tuple[int, str, str]:
+        """See :class:`SliceHeader`."""
+        return -1 if self.series_number is None else self.series_number, self.description, self.contrast
 
     def fail(self, error: DicomError) -> None:
         """Make the file unusable; where its first slice lies stays known."""

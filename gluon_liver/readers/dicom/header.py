@@ -174,7 +174,7 @@ def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, 
     common.update(frames=frames, rows=rows, columns=columns, layout=layout, transfer_syntax=transfer_syntax)
     common.update(pixel_offset=offset, big_endian=big_endian, padding=padding_range(dataset, layout, name))
     common.update(frame_of_reference=text(dataset, "FrameOfReferenceUID"))
-    common.update(series=(header.series_number or 0, header.description, header.contrast))
+    common.update(series=header.series)
     groups = functional_groups(dataset, frames, name) if enhanced else [(None, *[dataset] * 4, None, ())]
     for frame, plane, orient, measures, rescale, content, frame_type in groups:
         where = name if frame is None else f"{name}, frame {frame + 1}"

@@ -144,9 +144,10 @@ def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[S
             kind=kind, kind_reason=reason, told_by=found.told_by, own_description=_own_descriptions(found.stacks)
         )
         for acquisition, stack in found.stacks:
-            said = sorted(one.series for one in stack) or [(first.series_number, first.description, first.contrast)]
-            (series_number, description, contrast), _ = Counter(said).most_common(1)[0]
-            told.update(series_number=series_number, contrast=contrast, folders=_folders(stack or files, scan.root))
+            said = sorted([one.series for one in stack] or [first.series])
+            (counted, description, contrast), _ = Counter(said).most_common(1)[0]
+            told.update(series_number=counted if counted >= 0 else None, contrast=contrast)
+            told.update(folders=_folders(stack or files, scan.root))
             result.append(
                 SeriesFiles(number, part, *whose, description, stack, faults, acquisition=acquisition, **told)
             )
