@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from operator import attrgetter
-from typing import Any, Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from .label_like import looks_like_labels
 WHOSE = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesDescription", "geometry or rescale", "pixels")
 GEOMETRY = "rows columns position orientation pixel_spacing frame_of_reference slope intercept padding"
 MAX_NAMED = 4
-DERIVED = "a derived copy with other pixels (same SOPInstanceUID)"
+MASK = "labels", "a mask with the SOPInstanceUID of its CT"
+DERIVED = "derived", "a derived copy with other pixels (same SOPInstanceUID)"
 REMEDY = "nothing says which is right; import with --exclude to leave out the wrong ones"
 
 
@@ -49,18 +50,17 @@ def without_copies(headers: Sequence[FileHeader], scan: Scan) -> List[FileHeader
 def _one_of(copies: Sequence[FileHeader], scan: Scan, conflicts: List[str]) -> List[FileHeader]:
     """The files of one SOPInstanceUID that count: one, or of each content one, all of them unusable."""
     contents: Dict[Tuple[Any, ...], List[FileHeader]] = defaultdict(list)
-    masks: List[FileHeader] = []
+    masks: Set[Tuple[Any, ...]] = set()
     for header in copies:
-        if header.slices:
-            content, is_mask = _content(header)
-            if header.slices:  # they could be decoded
-                contents[content].append(header)
-                masks += [header] * is_mask
+        content, is_mask = _content(header) if header.slices else (None, False)
+        if content is not None:
+            contents[content].append(header)
+            masks |= {content} if is_mask else set()
     if not contents:
         _reject(copies[1:], copies[0], "another copy (same SOPInstanceUID), as unusable", scan)
         return [copies[0]]
     damaged = [header for header in copies if not header.slices]
-    kept = {content: files for content, files in contents.items() if files[0] not in masks} or contents
+    kept = {content: files for content, files in contents.items() if content not in masks} or contents
     kept = {content: files for content, files in kept.items() if any(not one.kind for one in files)} or kept
     firsts = [min(files, key=lambda one: (one.kind, one.file)) for files in kept.values()]
     for files, first in zip(kept.values(), firsts):
@@ -69,22 +69,21 @@ def _one_of(copies: Sequence[FileHeader], scan: Scan, conflicts: List[str]) -> L
     _reject(damaged, firsts[0], "a damaged copy (same SOPInstanceUID)", scan)
     for content, files in contents.items():
         if content not in kept:
-            what = "a mask with the SOPInstanceUID of its CT" if files[0] in masks else DERIVED
-            _reject(files, firsts[0], what, scan, kind="labels" if files[0] in masks else "derived")
+            kind, what = MASK if content in masks else DERIVED
+            _reject(files, firsts[0], what, scan, kind=kind)
     if len(kept) > 1:
         differ = [name for name, *values in zip(WHOSE, *kept) if len(set(values)) > 1]
         named = all_of((f"file {number:04d}" for number in sorted(one.file for one in firsts)), MAX_NAMED)
         conflicts.append(f"{named} differ in {', '.join(differ)}")
         for first in firsts:
-            error = ConflictError(f"{named} share a SOPInstanceUID but differ in {', '.join(differ)}: {REMEDY}")
-            first.fail(error)
+            first.fail(ConflictError(f"{named} share a SOPInstanceUID but differ in {', '.join(differ)}: {REMEDY}"))
     return firsts
 
 
-def _content(header: FileHeader) -> Tuple[Tuple[Any, ...], bool]:
+def _content(header: FileHeader) -> Tuple[Optional[Tuple[Any, ...]], bool]:
     """(whose a file is, where its slices lie and a digest of its pixels, whether these are those of a mask).
 
-    A file that cannot be decoded gets a defect.
+    A file that cannot be decoded gets a defect and has no content.
     """
     first = header.slices[0]
     geometry = tuple(map(attrgetter(*GEOMETRY.split()), header.slices))
@@ -93,7 +92,7 @@ def _content(header: FileHeader) -> Tuple[Tuple[Any, ...], bool]:
         words = read_words(first, f"file {header.file:04d}")
     except DicomError as error:
         header.fail(error)
-        return whose, False
+        return None, False
     stored = np.ascontiguousarray(stored_values(words, first.layout), "<i4")
     return (*whose, hashlib.sha256(stored.data).hexdigest()), looks_like_labels(first, words)
 

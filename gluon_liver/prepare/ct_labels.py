@@ -32,29 +32,21 @@ def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[str, Dic
     Raises AnnotationError for entries that name nothing in the folder, or a slice of another size. What names
     something that was not taken is counted in the log.
     """
-    slices = _Slices(log)
-    names = slices.by_name([item for item in labels.entries if name_of(item.entry) is not None])
+    slices = _Slices(log, labels)
     faults, missing = Faults(), 0
     matched: Dict[str, Dict[str, Dict[int, CocoImage]]] = {}
     for item in labels.entries:
-        reason, series, place = "", None, -1
         with faults.gathered():
-            if name_of(item.entry) is not None:
-                found, reason = slices.named(item, names[item.where])
-            elif "sop_instance_uid" in item.entry:
-                found, reason = slices.of_uid(item)
-            else:
-                series, reason = _series_of_phase(item, log)
-                found = None if series is None else (series, _place(item, series))
+            found, reason = slices.find(item)
             if found is not None:
-                series, place = found
-                _check_size(item, series)
+                _check_size(item, found[0])
             if reason == MISSING and not labels.allow_missing:
                 missing += 1
                 raise AnnotationError(f"{item.where}: {_what_names(item.entry)} of the folder")
-            if reason or series is None:
+            if reason or found is None:
                 log.labels_not_taken.add(reason, images=1, boxes=item.count)
                 continue
+            series, place = found
             of_series = matched.setdefault(log.key_of(series.study_uid), {}).setdefault(_phase_of(series, log), {})
             if place in of_series:
                 raise AnnotationError(f"{item.where} is the same slice as {_other(item, of_series[place])}")
@@ -70,9 +62,9 @@ def match_labels(labels: LabelFile, log: CTImportLog) -> Dict[str, Dict[str, Dic
 
 
 class _Slices:
-    """The slices of a folder by what a label file may call them."""
+    """The slices of a folder by what a label file may call them. by_last_part: how many by that of their path alone."""
 
-    def __init__(self, log: CTImportLog):
+    def __init__(self, log: CTImportLog, labels: LabelFile):
         self.log, self.by_last_part = log, 0
         slices = [(one, series, index) for series in log.scan.series for index, one in enumerate(series.slices)]
         self.by_uid: Dict[str, Slice] = {slice_uid(one): (series, index) for one, series, index in slices}
@@ -85,8 +77,17 @@ class _Slices:
             for name in {path, f"{path.rpartition('/')[0]}/{one.sop_instance_uid}"}:
                 self.by_path.setdefault(name, []).append((series, index))
         self.places: Dict[int, np.ndarray] = {}
+        self.paths = self._match_names([item for item in labels.entries if name_of(item.entry) is not None])
 
-    def by_name(self, items: Sequence[CocoImage]) -> Dict[str, List[str]]:
+    def find(self, item: CocoImage) -> Tuple[Optional[Slice], str]:
+        """The slice that an image of a label file is, and why it gets no labels; AnnotationError where nothing says."""
+        if item.where in self.paths:
+            return self._named(item, self.paths[item.where])
+        if "sop_instance_uid" in item.entry:
+            return self._of_uid(item)
+        return self._of_phase(item)
+
+    def _match_names(self, items: Sequence[CocoImage]) -> Dict[str, List[str]]:
         """Which paths each item may mean, by the item's place in its file."""
         result: Dict[str, List[str]] = {}
         groups: Dict[str, List[CocoImage]] = {}
@@ -105,14 +106,13 @@ class _Slices:
             result[item.where] = [others[place] for place in places]
         return result
 
-    def named(self, item: CocoImage, paths: Sequence[str]) -> Tuple[Optional[Slice], str]:
-        """The slice that a file name means, or why there is none."""
+    def _named(self, item: CocoImage, paths: Sequence[str]) -> Tuple[Optional[Slice], str]:
         found = {(id(one), index): (one, index) for path in paths for one, index in self.by_path.get(path, ())}
         if not paths:
             return None, MISSING
         if not found:
             return None, "its file holds no slice that can be taken"
-        if len(found) > 1 and len({self._file(one, index) for one, index in found.values()}) == 1:
+        if len(found) > 1 and len({one.slices[index].file for one, index in found.values()}) == 1:
             raise AnnotationError(
                 f"{item.where}: key 'file_name' names a multi-frame file; name its frames in a mapping file (--map): "
                 "sop_instance_uid with '#' and the frame, from 1"
@@ -125,8 +125,7 @@ class _Slices:
         ((series, index),) = found.values()
         return self._placed(series, index)
 
-    def of_uid(self, item: CocoImage) -> Tuple[Optional[Slice], str]:
-        """The slice of an identifier, or why there is none."""
+    def _of_uid(self, item: CocoImage) -> Tuple[Optional[Slice], str]:
         uid = item.entry["sop_instance_uid"]
         if uid in self.by_uid:
             return self._placed(*self.by_uid[uid])
@@ -137,16 +136,30 @@ class _Slices:
         unused = self.log.scan.unused.get(uid)
         return None, MISSING if unused is None else f"its image was left out: {unused}"
 
+    def _of_phase(self, item: CocoImage) -> Tuple[Optional[Slice], str]:
+        key, order = self.log.key_of(item.entry["study"]), self.log.rules.order
+        if not key:
+            return None, MISSING
+        phase = next((one for one in order if one.casefold() == item.entry["phase"].strip().casefold()), "")
+        if not phase:
+            given = item.entry["phase"]
+            raise AnnotationError(f"{item.where}: key 'phase' is {given!r}; the phases are {', '.join(order)}")
+        series = self.log.choices[key].taken.get(phase)
+        if series is None:
+            return None, "its phase was not taken"
+        place, count = item.entry["slice"], len(series.slices)
+        if not 0 <= place < count:
+            raise AnnotationError(
+                f"{item.where}: key 'slice' is {place}; its series has {count} slices, counted from 0"
+            )
+        return (series, place), _why_not_labelled(series, self.log)
+
     def _placed(self, series: SeriesFiles, index: int) -> Tuple[Slice, str]:
         # by identity: the parts of a mixed series share every identifier
         if id(series) not in self.places:
             order = np.argsort(np.argsort(project_positions(series.slices)[1], kind="stable"))
             self.places[id(series)] = order
         return (series, int(self.places[id(series)][index])), _why_not_labelled(series, self.log)
-
-    @staticmethod
-    def _file(series: SeriesFiles, index: int) -> int:
-        return series.slices[index].file
 
 
 def _what_names(entry: Dict[str, Any]) -> str:
@@ -162,25 +175,6 @@ def _other(item: CocoImage, other: CocoImage) -> str:
     if ".rf." in str(item.entry.get("file_name")):
         hint = "; copies that Roboflow augmented are no slices of the folder: export without augmentation"
     return (number if item.where.startswith(f"{file}: ") else other.where) + hint
-
-
-def _series_of_phase(item: CocoImage, log: CTImportLog) -> Tuple[Optional[SeriesFiles], str]:
-    order = log.rules.order
-    phase = next((one for one in order if one.casefold() == item.entry["phase"].strip().casefold()), "")
-    if not log.key_of(item.entry["study"]):
-        return None, MISSING
-    if not phase:
-        given = item.entry["phase"]
-        raise AnnotationError(f"{item.where}: key 'phase' is {given!r}; the phases are {', '.join(order)}")
-    series = log.choices[log.key_of(item.entry["study"])].taken.get(phase)
-    return series, _why_not_labelled(series, log) if series else "its phase was not taken"
-
-
-def _place(item: CocoImage, series: SeriesFiles) -> int:
-    place, count = int(item.entry["slice"]), len(series.slices)
-    if not 0 <= place < count:
-        raise AnnotationError(f"{item.where}: key 'slice' is {place}; its series has {count} slices, counted from 0")
-    return place
 
 
 def _phase_of(series: SeriesFiles, log: CTImportLog) -> str:

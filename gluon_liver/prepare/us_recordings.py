@@ -120,8 +120,10 @@ def _candidates(images: Sequence[SourceLabel], recordings: Mapping[str, str]) ->
 
 def _is_one_frame(path: str) -> bool:
     """Whether a file is a single image: by its ending, or as its DICOM header says."""
-    if Path(path).is_dir() or is_image(path):
-        return not Path(path).is_dir()
+    if Path(path).is_dir():
+        return False
+    if is_image(path):
+        return True
     try:
         header = dcmread(path, stop_before_pixels=True, specific_tags=["NumberOfFrames"])
         return int(header.get("NumberOfFrames") or 1) == 1
