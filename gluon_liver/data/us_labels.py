@@ -71,7 +71,7 @@ class SourceLabel:
 
     video: the recording by its path below the imported folder. scene: as the file names it. patient: "" where the
     file tells none. width, height, boxes: of the whole frame. where: file and image, for messages. still: no frame is
-    told, so the recording must be a single image.
+    told, so the recording must be a single image. key: that of ``video`` in the file.
     """
 
     image_id: int
@@ -85,6 +85,7 @@ class SourceLabel:
     labels: np.ndarray
     where: str = ""
     still: bool = False
+    key: str = "video"
 
 
 @dataclass(frozen=True)

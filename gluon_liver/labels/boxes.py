@@ -93,3 +93,13 @@ def turned(box: XYWH, degrees: float) -> XYWH:
     cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
     wide, high = width * cos + height * sin, width * sin + height * cos
     return x + (width - wide) / 2, y + (height - high) / 2, wide, high
+
+
+def size_hint(given: Tuple[int, int], true: Tuple[int, int]) -> str:
+    """What may be behind a size (width, height) that is not the ``true`` one: the end of a message, or empty."""
+    if given == true[::-1]:
+        return "; width and height are exchanged: label the image as it is shown, turned as its header says"
+    scale = true[0] / given[0]
+    if all(abs(side * scale - other) <= max(1, scale) for side, other in zip(given, true)):
+        return f"; of scaled copies: export without resizing, or multiply boxes and sizes by {scale:.6g}"
+    return ""

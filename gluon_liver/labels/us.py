@@ -100,7 +100,7 @@ def _source_label(item: CocoImage) -> SourceLabel:
     entry, key = item.entry, _video_key(item.entry)
     texts = entry[key], entry["frame"], str(entry["scene"]), str(entry.get("patient", ""))
     size = entry["width"], entry["height"]
-    return SourceLabel(entry["id"], *texts, *size, item.boxes, item.labels, item.where, entry.get(STILL, False))
+    return SourceLabel(entry["id"], *texts, *size, item.boxes, item.labels, item.where, entry.get(STILL, False), key)
 
 
 def _video_key(entry: Dict[str, Any]) -> str:

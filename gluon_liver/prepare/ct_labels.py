@@ -13,6 +13,7 @@ import numpy as np
 from gluon_liver.data.coco import CocoImage
 from gluon_liver.data.faults import Faults
 from gluon_liver.errors import AnnotationError
+from gluon_liver.labels.boxes import size_hint
 from gluon_liver.labels.ct import LabelFile, name_of
 from gluon_liver.labels.file_names import match_names
 from gluon_liver.readers.dicom.series import SeriesFiles, slice_uid
@@ -195,7 +196,7 @@ def _why_not_labelled(series: SeriesFiles, log: CTImportLog) -> str:
 def _check_size(item: CocoImage, series: SeriesFiles) -> None:
     first, entry = series.slices[0], item.entry
     if (entry["width"], entry["height"]) != (first.columns, first.rows):
-        hint = "; export without resizing" if ".rf." in str(entry.get("file_name")) else ""
+        hint = size_hint((entry["width"], entry["height"]), (first.columns, first.rows))
         raise AnnotationError(
             f"{item.where}: 'width' and 'height' are {entry['width']} and {entry['height']}, "
             f"its slice has {first.columns} columns and {first.rows} rows{hint}"

@@ -19,6 +19,7 @@ from gluon_liver.data.us_labels import SourceLabel, USLabel, scenes_of
 from gluon_liver.errors import AnnotationError, InputError, SplitError
 from gluon_liver.files.digest import digest
 from gluon_liver.files.output_folder import check_output
+from gluon_liver.labels.boxes import size_hint
 from gluon_liver.labels.source import AS_GIVEN, LabelOptions, label_paths
 from gluon_liver.labels.us import load_source_labels
 from gluon_liver.readers.dicom.series import Rejection
@@ -88,7 +89,8 @@ def import_us(
         raise AnnotationError("\n".join([f"{path}: no image can be taken", *why]))
     passed_over = not_named(recordings, matched)
     if passed_over:
-        log.notes.append(f"{passed_over} file(s) are named by no label and were not read")
+        label = "label but of images that were left out" if source_labels.left_out else "label"
+        log.notes.append(f"{passed_over} file(s) are named by no {label} and were not read")
     read = partial(read_frames, region=region, whole_frame=whole_frame)
     numbers, faults = {name: number for number, name in enumerate(recordings, 1)}, Faults()
     with prepared_folder(out, source, overwrite=overwrite) as temporary:
@@ -146,9 +148,10 @@ def _store(source: FrameSource, result: RecordingResult, path: str, log: USImpor
     wrong = [one for one in result.images if (one.width, one.height) != (source.width, source.height)]
     if wrong:
         image, more = wrong[0], f" (and of {len(wrong) - 1} more images of it)" if len(wrong) > 1 else ""
+        hint = size_hint((image.width, image.height), (source.width, source.height))
         raise AnnotationError(
             f"{image.where}: 'width' and 'height'{more} are {image.width} and {image.height}, the "
-            f"frames of its recording ({result.name}) have {source.width} columns and {source.height} rows"
+            f"frames of its recording ({result.name}) have {source.width} columns and {source.height} rows{hint}"
         )
     _leave_slivers_out(source.region, result, log)
     result.case, result.kind = salted_hash("case", salt, source.identity), source.kind

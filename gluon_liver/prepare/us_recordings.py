@@ -82,7 +82,7 @@ def match_recordings(
             missing.append(image)
         elif len(candidates) != 1:
             near = [] if len(faults.messages) >= SHOWN else names
-            faults.add(f"{where}: {_no_match(image.video, candidates, len(names), near)}")
+            faults.add(f"{where}: {_no_match(image, candidates, len(names), near)}")
         elif image.still and not _is_one_frame(recordings[candidates[0]]):
             faults.add(f"{where}: frame is missing, and its recording is not a single image")
         elif matched[candidates[0]].setdefault(image.frame, image) is not image:
@@ -131,10 +131,11 @@ def _is_one_frame(path: str) -> bool:
         return False
 
 
-def _no_match(wanted: str, candidates: Sequence[str], count: int, names: Sequence[str]) -> str:
+def _no_match(image: SourceLabel, candidates: Sequence[str], count: int, names: Sequence[str]) -> str:
+    wanted, key = image.video, image.key
     if candidates:
         return (
-            f"key 'video' names {len(candidates)} recordings of the {count} given: give the path below the "
+            f"key {key!r} names {len(candidates)} recordings of the {count} given: give the path below the "
             "imported folder with its ending"
         )
     # names may hold those of patients: one is quoted only where it is almost what the label file says
@@ -142,6 +143,7 @@ def _no_match(wanted: str, candidates: Sequence[str], count: int, names: Sequenc
     near = difflib.get_close_matches("/".join(path_parts(wanted)), forms, n=1)
     nearest = f" (it is {wanted!r}, the nearest is {forms[near[0]]!r})" if near else ""
     return (
-        f"key 'video' names no recording of the {count} given{nearest}; it must be the path below the imported "
-        "folder, with or without its ending, or a mapping file (--map) must say which recording and frame it is"
+        f"key {key!r} names no recording of the {count} given{nearest}; it must be the path below the imported "
+        "folder, with or without its ending, or a mapping file (--map) must say which recording and frame it is "
+        "(columns file_name, video, frame, scene)"
     )

@@ -138,12 +138,13 @@ def test_what_is_too_small_is_neither_lesion_nor_background(tmp_path, source):
 
 def test_faults_of_slices_are_told_at_once_and_files_that_hold_none(tmp_path, source):
     (source / "p1" / "readme.txt").write_text("x")
-    images = [{"file_name": "p1/art/000.png", "width": 17}, {"file_name": "p1/art/001.png", "height": 5}]
+    images = [{"file_name": "p1/art/000.png", "width": 17}, {"file_name": "p1/art/001.png", "width": 32, "height": 32}]
     images += [{"file_name": name} for name in ("p1/art/002.png", "p1/art/002.jpg", "p1/readme.txt")]
     with pytest.raises(AnnotationError) as caught:
         import_ct(source, tmp_path / "data", labels=labels(tmp_path / "l.json", images, ()))
     lines = str(caught.value).splitlines()
     assert len(lines) == 4 and "image 1: 'width' and 'height' are 17 and 16" in lines[1]
+    assert "without resizing, or multiply boxes and sizes by 0.5" in lines[2]
     assert "image 4 is the same slice as image 3" in lines[3]
     report = import_ct(source, tmp_path / "data", labels=labels(tmp_path / "l.json", [images[2], images[4]]))
     assert report["labels"]["not_taken"][0]["reason"] == "its file holds no slice that can be taken"
@@ -193,7 +194,7 @@ def test_frames_by_tool_names_and_by_a_mapping_file(tmp_path, recordings):
         "file_name;video;frame;scene;patient\nframe_1.png;loop;3;left;\nframe_2.png;loop;4;left;\n"
     )
     options = dict(labels=given, region=(16, 16, 48, 48), fractions=(1, 0, 0))
-    with pytest.raises(AnnotationError, match="image 3: key 'video' names no recording(.|\n)*image 4"):
+    with pytest.raises(AnnotationError, match="image 3: key 'file_name' names no recording(.|\n)*image 4"):
         import_us(recordings, tmp_path / "data", **options)
     report = import_us(recordings, tmp_path / "data", label_options=LabelOptions(map=tmp_path / "map.csv"), **options)
     assert sorted(one["frames"] for one in report["taken"]) == [1, 1, 2]
