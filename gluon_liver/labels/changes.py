@@ -17,9 +17,11 @@ _COUNTS = {
     "joined": "box(es) were there twice and were joined",
     "disagreeing": "box(es) have the place of another one of another class; both were kept",
     "turned": "box(es) were turned, and the upright box around them was taken",
+    "cut": "upright box(es) around turned ones reached beyond their image and were cut there",
     "from_segmentation": "box(es) were absent and were taken from their polygon or mask",
     "crowd": "mask(s) marked as a crowd were read as single lesions",
     "ignored": "box(es) are of ignored classes; an image without another box is background",
+    "empty": "row(s) of annotations have neither class nor box, and are none",
     "numbered": "table(s) of the label files have no whole numbers as ids: messages count their entries from 1",
     "unmapped": "row(s) of the mapping file name no image of the label files",
 }

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any, Dict, Sequence, Set, Tuple
 
 from gluon_liver.errors import AnnotationError
@@ -76,6 +76,16 @@ def apply_image_map(entries: Sequence[Dict[str, Any]], mapped: ImageMap) -> Tupl
             entry.update(mapped[key])
             entry["file_name"] = entry.pop("path") if "path" in mapped[key] else entry["file_name"]
     return len(seen), len(mapped.keys() - seen)
+
+
+def name_by_path(entries: Sequence[Dict[str, Any]]) -> None:
+    """Give images of one ``file_name`` the ``path`` that tells them apart, as COCO Annotator writes both."""
+    count = Counter(str(entry.get("file_name")) for entry in entries)
+    for entry in entries:
+        name, path = entry.get("file_name"), entry.get("path")
+        if isinstance(name, str) and isinstance(path, str) and count[name] > 1:
+            parts = path_parts(name)
+            entry["file_name"] = path if path_parts(path)[-len(parts) :] == parts else name
 
 
 def _plain(name: str) -> str:

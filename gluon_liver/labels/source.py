@@ -12,7 +12,7 @@ from gluon_liver.errors import AnnotationError
 
 from .changes import Changes
 from .class_map import choose_classes, load_class_map
-from .image_map import apply_image_map, load_image_map
+from .image_map import apply_image_map, load_image_map, name_by_path
 from .label_json import read_label_json
 from .tables import Tables
 
@@ -82,6 +82,7 @@ def read_labels(
             faults.add(f"{options.map}: no file_name in it is one of the label files")
     images: List[CocoImage] = []
     for one in tables:
+        name_by_path(one.entries("images"))
         with faults.gathered():
             images += one.images(choice, options.crowd, faults)
     for image in images:

@@ -23,6 +23,7 @@ CLIPPED = 1.0  # pixels that a box may be outside its image
 MIN_SIDE = 1.0  # pixels that a box must have in both directions
 SAME = 0.5  # pixels between the edges of two boxes that are one
 _ROUNDING = 1e-6
+_SAYS = {"category_id", "bbox", "segmentation"}  # a row without any is an image's without a box, as joins write it
 
 
 class Tables:
@@ -31,6 +32,10 @@ class Tables:
     def __init__(self, path: str, tree: Mapping[str, Any], changes: Changes, name: str):
         self.path, self.changes, self.tree, self.name = path, changes, dict(tree), name
         renumbered = {key: self._number_ids(key) for key in COCO_KEYS}
+        if isinstance(self.tree.get("annotations"), list):
+            says = [one for one in self.tree["annotations"] if not isinstance(one, dict) or one.keys() & _SAYS]
+            changes.counts["empty"] += len(self.tree["annotations"]) - len(says)
+            self.tree["annotations"] = says
         for entry in self.entries("annotations"):
             for key, table in (("image_id", "images"), ("category_id", "categories")):
                 if key in entry:
@@ -135,19 +140,23 @@ class Tables:
         width, height = sizes.get(entry.get("image_id", -1), (None, None))
         if not (type(width) is type(height) is int and width > 0 and height > 0):
             return ""
-        box = _box_of(entry, width, height, self.changes.counts)
+        counts = self.changes.counts
+        box, is_turned = _box_of(entry, width, height, counts)
         if box is None or box[2] < 0 or box[3] < 0:
             return ""
         corners = np.array([box[0], box[1], box[0] + box[2], box[1] + box[3]])
         inside = np.clip(corners, 0, [width, height] * 2)
         outside = float(np.abs(corners - inside).max())
-        if outside > CLIPPED + _ROUNDING:
+        # a turned box reaches less far than the upright one around it; about its centre both agree
+        centre_inside = abs(corners[0] + corners[2] - width) < width and abs(corners[1] + corners[3] - height) < height
+        is_cut = outside > CLIPPED + _ROUNDING
+        if is_cut and not (is_turned and centre_inside):
             entry["bbox"] = list(box)
             return ""
         x1, y1, x2, y2 = map(float, inside)
         if min(x2 - x1, y2 - y1) < MIN_SIDE - _ROUNDING:
             return TINY
-        self.changes.counts["clipped"] += outside > BORDER_TOLERANCE
+        counts["cut" if is_cut else "clipped"] += outside > BORDER_TOLERANCE
         entry["bbox"] = [x1, y1, x2 - x1, y2 - y1]
         return ""
 
@@ -164,19 +173,21 @@ class Tables:
         return replace(image, boxes=image.boxes[keep], labels=image.labels[keep])
 
 
-def _box_of(entry: Mapping[str, Any], width: int, height: int, counts: Counter[str]) -> Optional[XYWH]:
-    """The upright box of an annotation, where it has none that of its polygon or mask; None for neither."""
+def _box_of(entry: Mapping[str, Any], width: int, height: int, counts: Counter[str]) -> Tuple[Optional[XYWH], bool]:
+    """The upright box of an annotation, where it has none that of its polygon or mask (None for neither); whether the
+    box was turned.
+    """
     box = as_box(entry.get("bbox"))
     if box is None or not (box[2] or box[3]):
         around = box_around(entry.get("segmentation"), width, height)
         if around is not None:
             counts["from_segmentation"] += 1
-            return around
+            return around, False
     degrees = _rotation(entry)
     if box is None or not degrees:
-        return box
+        return box, False
     counts["turned"] += 1
-    return box_around(entry.get("segmentation"), width, height) or turned(box, degrees)
+    return box_around(entry.get("segmentation"), width, height) or turned(box, degrees), True
 
 
 def _rotation(entry: Mapping[str, Any]) -> float:

@@ -255,6 +255,30 @@ def test_turned_boxes(read):
     assert not read(changed(attributes={"occluded": True, "rotation": 0.0})).changes.lines()
 
 
+def test_turned_boxes_are_cut_at_the_border(read):
+    source = read(changed(bbox=[0, 2, 20, 4], attributes={"rotation": 30}))
+    assert boxes_of(source)[0] == [pytest.approx([0.3397, 0, 19.6603, 10.7321])]
+    assert "1 upright box(es) around turned ones reached beyond their image" in "".join(source.changes.lines())
+    with pytest.raises(AnnotationError, match="leaves image 4"):
+        read(changed(bbox=[-11, 2, 20, 4], attributes={"rotation": 30}))
+
+
+def test_rows_without_class_and_box_are_none(read):
+    tree = copy.deepcopy(BASE)
+    tree["annotations"].append({"id": 2, "image_id": 5, "category_id": float("nan"), "bbox": None, "iscrowd": None})
+    source = read(tree)
+    assert boxes_of(source) == [[[10, 12, 40, 28]], []] and "1 row(s) of annotations" in source.changes.lines()[0]
+
+
+def test_images_of_one_name_are_told_apart_by_their_paths(read):
+    tree = copy.deepcopy(BASE)
+    for image, patient in zip(tree["images"], "ab"):
+        image.update(file_name="7.png", path=f"/datasets/{patient}/7.png")
+    assert [image.entry["file_name"] for image in read(tree).images] == ["/datasets/a/7.png", "/datasets/b/7.png"]
+    tree["images"][1].update(file_name="8.png")
+    assert [image.entry["file_name"] for image in read(tree).images] == ["7.png", "8.png"]
+
+
 def test_boxes_at_the_border(read):
     source = read(changed(bbox=[-0.33, 5.0, 20.0, 20.0]))
     assert (
