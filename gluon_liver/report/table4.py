@@ -160,12 +160,11 @@ def _settings(run: EvaluatedRun) -> Dict[str, Any]:
 def _legend(runs: Sequence[EvaluatedRun], sets: int) -> str:
     settings = runs[0].results["summary"]["settings"]
     papers = has_papers_classes(runs[0].results["classes"])
-    text = "paper: as printed. Ours, in the same three columns" if papers else "By class"
-    text += (
-        ": top-1, the share of annotated slices whose best ROI is right, [low, high] "
-        f"{100 * settings['confidence']:g} % {settings['interval']}. AP50: mean over classes; "
-        f"precision and recall: all classes, score {settings['score_threshold']:g}, IoU {settings['iou_threshold']:g}."
-    )
+    text = "paper: as printed. Ours, in the same three columns: " if papers else "By class: "
+    text += "top-1, the share of annotated slices whose best ROI is right, [low, high] "
+    text += f"{100 * settings['confidence']:g} % {settings['interval']}. "
+    text += "AP50: mean over classes; precision and recall: all classes, " if papers else "AP50; precision and recall: "
+    text += f"score {settings['score_threshold']:g}, IoU {settings['iou_threshold']:g}."
     text += " Ours are at " + "; ".join(sorted({run.network for run in runs})) + "."
     if sets > 1:
         text += f" set: runs of one set share their training studies; there are {sets} sets."

@@ -103,7 +103,7 @@ def restore_run_folder(point: ResumePoint) -> None:
     run, state = point.run, point.state
     save_config(run.config, run.folder / "config.yaml")
     known = {name: value for name, value in point.data.items() if value is not None}
-    environment = {**run.environment, DIGESTS: {**point.data, **run.environment.get(DIGESTS, {}), **known}}
+    environment = {**run.environment, DIGESTS: {**run.environment.get(DIGESTS, {}), **known}}
     if not (run.data_folder / "dataset.json").is_file():  # run or data were moved
         environment["data"] = os.path.relpath(point.data_folder.resolve(), run.folder.resolve())
     if environment != run.environment:

@@ -86,6 +86,7 @@ def test_table_4_with_runs_of_other_classes():
     printed, own = text.split("These runs' own classes")
     assert all(cell.text in printed for cells in TABLE4.values() for cell in cells.values())
     assert "Not comparable with Table 4" in flat(printed) and "r-101, seed 0" in own and "R-50-2.5D" not in own
+    assert "By class: top-1" in flat(own) and "mean over classes" not in flat(own)
     with pytest.raises(RunError, match="has the classes .*the first run has"):
         rows_text([*runs, make(summary_of(ONE), "R-50", name="one")])
 
