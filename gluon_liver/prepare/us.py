@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from tqdm import tqdm
@@ -21,7 +21,8 @@ from gluon_liver.files.digest import digest
 from gluon_liver.files.output_folder import check_output
 from gluon_liver.labels.boxes import size_hint
 from gluon_liver.labels.source import AS_GIVEN, LabelOptions, label_paths
-from gluon_liver.labels.us import load_source_labels
+from gluon_liver.labels.tables import MIN_SIDE
+from gluon_liver.labels.us import SourceLabels, load_source_labels
 from gluon_liver.readers.dicom.series import Rejection
 from gluon_liver.readers.frames import read_frames
 from gluon_liver.structures.frame_source import Box, FrameSource
@@ -33,7 +34,6 @@ from .us_recordings import list_recordings, match_recordings, not_named
 from .us_report import RecordingResult, USImportLog, build_report, write_private
 
 PathLike = Union[str, Path]
-MIN_SIDE = 1.0  # pixels that a clipped box must keep in both directions
 
 
 def import_us(
@@ -70,27 +70,11 @@ def import_us(
     make_splits(["any"], fractions=fractions, seed=seed)
     salt = salt_or_random(salt)
     source_labels = load_source_labels(labels, options=label_options)
+    path = ", ".join(label_paths(labels))
     recordings, notes = list_recordings(source)
     check_output(out, source, overwrite=overwrite)
-    path = ", ".join(label_paths(labels))
-    missing: List[SourceLabel] = []
-    matched = match_recordings(
-        source_labels.images, recordings, path, missing=missing if source_labels.allow_missing else None
-    )
-    files = sum(not Path(path).is_dir() for path in recordings.values())
-    log = USImportLog(files=files, classes=source_labels.classes)
-    log.notes += salt_notes(salt) + notes + source_labels.changes.lines()
-    for item in source_labels.left_out:
-        log.labels_not_taken.add(item.left_out, images=1, boxes=item.count)
-    for image in missing:
-        log.labels_not_taken.add("it names no recording of the input", images=1, boxes=len(image.boxes))
-    if not matched:
-        why = [f"{len(missing)} name no recording"] * bool(missing) + source_labels.changes.lines()
-        raise AnnotationError("\n".join([f"{path}: no image can be taken", *why]))
-    passed_over = not_named(recordings, matched)
-    if passed_over:
-        label = "label but of images that were left out" if source_labels.left_out else "label"
-        log.notes.append(f"{passed_over} file(s) are named by no {label} and were not read")
+    log = USImportLog(notes=salt_notes(salt) + notes, classes=source_labels.classes)
+    matched = _match(source_labels, recordings, path, log)
     read = partial(read_frames, region=region, whole_frame=whole_frame)
     numbers, faults = {name: number for number, name in enumerate(recordings, 1)}, Faults()
     with prepared_folder(out, source, overwrite=overwrite) as temporary:
@@ -110,6 +94,28 @@ def import_us(
         report = _write_data(log, temporary, splits, split_by, together)
         write_private(log, temporary / "private", salt, source)
     return report
+
+
+def _match(
+    labels: SourceLabels, recordings: Mapping[str, str], path: str, log: USImportLog
+) -> Dict[str, List[SourceLabel]]:
+    """Recording -> its images by frame; what is not among them is told in the log. path: of the label file."""
+    missing: List[SourceLabel] = []
+    matched = match_recordings(labels.images, recordings, path, missing=missing if labels.allow_missing else None)
+    log.files = sum(not Path(place).is_dir() for place in recordings.values())
+    log.notes += labels.changes.lines()
+    for item in labels.left_out:
+        log.labels_not_taken.add(item.left_out, images=1, boxes=item.count)
+    for image in missing:
+        log.labels_not_taken.add("it names no recording of the input", images=1, boxes=len(image.boxes))
+    if not matched:
+        why = [f"{len(missing)} name no recording"] * bool(missing) + labels.changes.lines()
+        raise AnnotationError("\n".join([f"{path}: no image can be taken", *why]))
+    passed_over = not_named(recordings, matched)
+    if passed_over:
+        label = "label but of images that were left out" if labels.left_out else "label"
+        log.notes.append(f"{passed_over} file(s) are named by no {label} and were not read")
+    return matched
 
 
 def crop_boxes(boxes: np.ndarray, region: Box) -> Tuple[np.ndarray, np.ndarray, int]:

@@ -44,7 +44,7 @@ def list_recordings(source: Path) -> Tuple[Dict[str, str], List[str]]:
     return dict(sorted(recordings.items())), listing.notes()
 
 
-def not_named(recordings: Dict[str, str], matched: Iterable[str]) -> int:
+def not_named(recordings: Mapping[str, str], matched: Iterable[str]) -> int:
     """How many files no label names, neither by themselves nor as frames of their folder."""
     named = set(matched)
     folders = {recordings[name] for name in named}

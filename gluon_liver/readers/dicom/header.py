@@ -79,12 +79,7 @@ def _read_open_file(stream: BinaryIO, path: Path, number: int, name: str) -> Fil
             check_inflated(stream, name)
         dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=not has_preamble)
         sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
-        study, series = text(dataset, "StudyInstanceUID"), text(dataset, "SeriesInstanceUID")
-        image, description = text(dataset, "SOPInstanceUID"), decoded_text(dataset, "SeriesDescription")
-        header = FileHeader(number, path, text(dataset, "PatientID"), study, series, image, description, [])
-        header.phantom, header.contrast = is_phantom(dataset), text_of(dataset, "ContrastBolusAgent")
-        header.series_number = whole_number(dataset, "SeriesNumber")
-        header.birth_date, header.sex = text(dataset, "PatientBirthDate"), text(dataset, "PatientSex").upper()
+        header = _identify(dataset, path, number)
         modality = text(dataset, "Modality")
     except PARSE_ERRORS as error:
         if not has_preamble:
@@ -117,6 +112,17 @@ def _read_open_file(stream: BinaryIO, path: Path, number: int, name: str) -> Fil
         # A value is converted on access, so a damaged value shows here: the file's series is known by now.
         header.slices, header.defect = [], error if isinstance(error, DicomError) else unreadable(name, error)
         header.position = _position(dataset)
+    return header
+
+
+def _identify(dataset: Any, path: Path, number: int) -> FileHeader:
+    """Whose a file is and which series it belongs to; no slice yet."""
+    study, series = text(dataset, "StudyInstanceUID"), text(dataset, "SeriesInstanceUID")
+    image, description = text(dataset, "SOPInstanceUID"), decoded_text(dataset, "SeriesDescription")
+    header = FileHeader(number, path, text(dataset, "PatientID"), study, series, image, description, [])
+    header.phantom, header.contrast = is_phantom(dataset), text_of(dataset, "ContrastBolusAgent")
+    header.series_number = whole_number(dataset, "SeriesNumber")
+    header.birth_date, header.sex = text(dataset, "PatientBirthDate"), text(dataset, "PatientSex").upper()
     return header
 
 
@@ -154,28 +160,9 @@ def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, 
         return
     if not header.sop_instance_uid:
         raise MissingTagError(f"{name} has no SOPInstanceUID")
-    transfer_syntax = text(getattr(dataset, "file_meta", {}), "TransferSyntaxUID")
-    tag_place = stream.tell()
-    # A cut in the header leaves later tags out: say "cut short", not "tag missing".
-    if transfer_syntax != DEFLATED and tag_place >= size:
-        raise TruncatedFileError(f"{name} ends before its pixel data")
     enhanced = sop_class in rules.ENHANCED_CLASSES
-    lacking = [keyword for keyword in PLACE if not enhanced and dataset.get(keyword) in (None, "")]
-    if lacking:
-        raise NoPlaceError(f"{name} has no {' and no '.join(lacking)}")
-    frames, rows, columns = image_size(dataset, name, multi_frame=enhanced)
-    if not enhanced and frames != 1:
-        raise PixelDataError(f"{name} is a CT image with {frames} frames; only Enhanced CT may have several")
-    layout = bit_layout(dataset, name)
-    expected = rows * columns * frames * layout.bits_allocated // 8
-    place = PixelPlace(expected, layout.bits_allocated, min(rows, columns) * layout.bits_allocated // 8)
-    offset, big_endian, header.surplus = locate_pixels(stream, size, name, transfer_syntax, place)
-    common: Dict[str, Any] = dict(file=header.file, path=header.path, sop_instance_uid=header.sop_instance_uid)
-    common.update(frames=frames, rows=rows, columns=columns, layout=layout, transfer_syntax=transfer_syntax)
-    common.update(pixel_offset=offset, big_endian=big_endian, padding=padding_range(dataset, layout, name))
-    common.update(frame_of_reference=text(dataset, "FrameOfReferenceUID"))
-    common.update(series=header.series)
-    groups = functional_groups(dataset, frames, name) if enhanced else [(None, *[dataset] * 4, None, ())]
+    common = _common_facts(header, dataset, stream, size, name, enhanced)
+    groups = functional_groups(dataset, common["frames"], name) if enhanced else [(None, *[dataset] * 4, None, ())]
     for frame, plane, orient, measures, rescale, content, frame_type in groups:
         where = name if frame is None else f"{name}, frame {frame + 1}"
         orientation = numbers(orient, "ImageOrientationPatient", 6, where)
@@ -197,3 +184,30 @@ def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, 
         kind, reason = rules.kind_of(own_type, header.description)
         common.update(image_type=own_type, kind=kind, kind_reason=reason, timing=slice_timing(dataset, content))
         header.slices.append(SliceHeader(slope=slope, intercept=intercept, **common))
+
+
+def _common_facts(
+    header: FileHeader, dataset: Any, stream: BinaryIO, size: int, name: str, enhanced: bool
+) -> Dict[str, Any]:
+    """What all slices of a file have in common, by the fields of :class:`SliceHeader`."""
+    transfer_syntax = text(getattr(dataset, "file_meta", {}), "TransferSyntaxUID")
+    tag_place = stream.tell()
+    # A cut in the header leaves later tags out: say "cut short", not "tag missing".
+    if transfer_syntax != DEFLATED and tag_place >= size:
+        raise TruncatedFileError(f"{name} ends before its pixel data")
+    lacking = [keyword for keyword in PLACE if not enhanced and dataset.get(keyword) in (None, "")]
+    if lacking:
+        raise NoPlaceError(f"{name} has no {' and no '.join(lacking)}")
+    frames, rows, columns = image_size(dataset, name, multi_frame=enhanced)
+    if not enhanced and frames != 1:
+        raise PixelDataError(f"{name} is a CT image with {frames} frames; only Enhanced CT may have several")
+    layout = bit_layout(dataset, name)
+    expected = rows * columns * frames * layout.bits_allocated // 8
+    place = PixelPlace(expected, layout.bits_allocated, min(rows, columns) * layout.bits_allocated // 8)
+    offset, big_endian, header.surplus = locate_pixels(stream, size, name, transfer_syntax, place)
+    common: Dict[str, Any] = dict(file=header.file, path=header.path, sop_instance_uid=header.sop_instance_uid)
+    common.update(frames=frames, rows=rows, columns=columns, layout=layout, transfer_syntax=transfer_syntax)
+    common.update(pixel_offset=offset, big_endian=big_endian, padding=padding_range(dataset, layout, name))
+    common.update(frame_of_reference=text(dataset, "FrameOfReferenceUID"))
+    common.update(series=header.series)
+    return common
