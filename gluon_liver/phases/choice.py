@@ -6,8 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
+import numpy as np
+
 from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
-from gluon_liver.readers.dicom.slice_grid import project_positions
+from gluon_liver.readers.dicom.slice_grid import SAME_POSITION_MM, SPACING_TOLERANCE, file_of, project_positions
+from gluon_liver.structures.enumerations import first_of
 
 from .rules import PhaseRules, match_description, match_folders
 from .words import none_of_the_phases, with_and_without
@@ -152,4 +155,20 @@ def several_acquisitions(rivals: Sequence[SeriesFiles], phase: str) -> List[Reje
         f"{what}{', '.join(stacks)}{more}; nothing says which of them is {phase}: write its address, as "
         f"'UID{rivals[0].place}', under 'series' of a phase file"
     )
+    twice = _seen_twice(rivals)
+    if twice:
+        reason += f". They continue each other: without {twice} (--exclude) they are one volume"
     return [one.rejection(reason, "several-acquisitions") for one in rivals]
+
+
+def _seen_twice(rivals: Sequence[SeriesFiles]) -> str:
+    """The files of slices at borders that two acquisitions share, where all others make one even stack; else ""."""
+    slices = [header for one in rivals for header in one.slices]
+    z = project_positions(slices)[1]
+    order = np.argsort(z, kind="stable")
+    steps = np.diff(z[order])
+    again = np.flatnonzero(steps < SAME_POSITION_MM) + 1
+    steps = np.diff(np.delete(z[order], again))
+    if not 0 < len(again) < len(rivals) or np.ptp(steps) > SPACING_TOLERANCE * steps.mean():
+        return ""
+    return first_of((file_of(slices[index]) for index in order[again]), MAX_NAMED)

@@ -131,6 +131,7 @@ def _import_study(
     result.stored = digest(folder / CTDataset.files[0])
     result.taken, result.slices = True, study.geometry.size[0]
     result.fingerprint = fingerprint(stored_slices(folder, study.reference_index))
+    result.airless = all(int(plane.min()) >= 0 for plane in stored_slices(folder, study.reference_index))
     result.digests = loaded.digests
     result.phantom = any(choice.taken[phase].phantom for phase in stacks)
     return stacks
@@ -145,6 +146,7 @@ def _write_data(
     splits = make_splits([result.patient for result in taken], fractions=fractions, seed=seed, together=together)
     save_labels(log.images, classes, temporary / "labels.json")
     log.note_phantoms([one.phantom for one in taken], "studies")
+    log.note_airless()
     report = build_report(log, splits, classes)
     own = {
         "phases": list(log.rules.order),

@@ -17,6 +17,7 @@ from gluon_liver.phases.entries import entry_notes
 from gluon_liver.phases.rules import PhaseRules
 from gluon_liver.phases.template import phase_template
 from gluon_liver.readers.dicom.series import Scan
+from gluon_liver.structures.enumerations import first_of
 from gluon_liver.structures.shared_images import MIN_SHARED, Digests, Groups, joined
 
 from .grid_report import grid_words, label_notes
@@ -33,19 +34,22 @@ from .report import (
     write_private_files,
 )
 
+MAX_CASES = 6  # that a note names
+
 
 @dataclass
 class StudyResult(CaseResult):
     """What became of one case.
 
     key, study_uids: see :class:`Case`. phases: phase -> what was taken for it, counts and rules only. digests: phase ->
-    those of its slices.
+    those of its slices. airless: no pixel of the reference phase lies below 0 HU.
     """
 
     key: str = ""
     study_uids: Tuple[str, ...] = ()
     taken: bool = False
     slices: int = 0
+    airless: bool = False
     phases: Dict[str, Dict[str, Any]] = field(default_factory=dict)
     digests: Dict[str, Digests] = field(default_factory=dict)
 
@@ -79,6 +83,16 @@ class CTImportLog(ImportLog):
     def taken(self) -> List[StudyResult]:
         """The studies that were taken."""
         return [study for study in self.studies if study.taken]
+
+    def note_airless(self) -> None:
+        """Note studies of which the values are no HU, or those of an organ alone."""
+        airless = [one.case for one in self.taken if one.airless and not one.phantom]
+        if airless:
+            what = f"{len(airless)} studies ({first_of(airless, MAX_CASES)}) have no pixel below 0 HU, so no air, in"
+            self.notes.append(
+                f"{what} {self.rules.reference}: a map of probabilities, a picture of 8 bits, or a CT from which an "
+                "organ was cut? Look at them; --exclude leaves them out"
+            )
 
     def note_twins(self) -> Groups:
         """Note studies that share slices, and phases of one study that do; groups of patients for one split."""

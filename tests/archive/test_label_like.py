@@ -108,3 +108,17 @@ def test_a_mask_in_the_series_of_its_ct_leaves_it_alone(tmp_path, name):
         (tmp_path / "p.yaml").write_text(f"series:\n  '{uid(1, 1)}': arterial\n")
         report = import_ct(tmp_path / "in", tmp_path / "out", phases=phases, overwrite=True)
         assert report["taken"][0]["slices"] == SLICES
+
+
+@pytest.mark.parametrize(
+    "pixels, tags",
+    [
+        (lambda i: windowed(i, -160, 240), BYTES),
+        (lambda i: DISC * np.random.default_rng(i).integers(0, 1000, (SIDE, SIDE), np.int16), {"RescaleSlope": 0.001}),
+    ],
+)
+def test_what_has_no_air_is_noted(tmp_path, pixels, tags):
+    write_slices(tmp_path / "in" / "a", pixels, tags)
+    write_slices(tmp_path / "in" / "b", anatomy, dict(study=2, series=2, patient="P2"))
+    notes = "\n".join(import_ct(tmp_path / "in", tmp_path / "out")["notes"])
+    assert notes.count("no pixel below 0 HU") == 1 and "1 studies (case-" in notes

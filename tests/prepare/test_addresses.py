@@ -159,6 +159,15 @@ def test_parts_are_named_and_derived_ones_stay_out(tmp_path, phases):
         assert values(tmp_path / "out") == {"arterial": value}
 
 
+def test_table_positions_that_share_a_slice_are_told_how_to_become_one(tmp_path):
+    for k in range(3):
+        stack(tmp_path / "in", 50, z0=6.0 * k, start=10 * k, AcquisitionNumber=k + 1)
+    with pytest.raises(InputError, match=r"continue each other: without (file \d{4}), (file \d{4}) \(--exclude\)"):
+        import_ct(tmp_path / "in", tmp_path / "out")
+    report = import_ct(tmp_path / "in", tmp_path / "out", exclude=["10.dcm", "20.dcm"])
+    assert report["taken"][0]["slices"] == 10
+
+
 def test_series_that_share_a_uid_keep_their_descriptions(tmp_path):
     for k, words in enumerate(("NATIVE", "ARTERIAL", "DELAYED")):
         stack(tmp_path / "in", 50 + 50 * k, start=10 * k, InstanceNumber=None, description=words, SeriesNumber=k)

@@ -158,4 +158,4 @@ def _trouble(series: SeriesFiles, glance: Glance) -> str:
         except DicomError as error:
             found.append(str(error))
     found += [glance.trouble] * (bool(glance.trouble) and not found)
-    return " ".join(found)
+    return "; ".join(found)

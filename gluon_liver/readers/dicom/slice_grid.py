@@ -142,7 +142,7 @@ def _usual_step(steps: FloatArray, files: Sequence[SliceHeader], name: str) -> f
     usual = statistics.median_low(steps[~same].tolist() or [0.0])
     if same.any():
         hint = "Nothing says which is right: several phases may share the series; leave out one with --exclude"
-        what = f"{name} has different slices at one position:"
+        what = f"{name} has two slices at one position:"
         raise errors.DuplicateSliceError(f"{what} between {_listed(steps, usual, same, files)}. {hint}.")
     return usual
 
