@@ -167,10 +167,11 @@ def coco_images(coco: Any, classes: Sequence[str], path: str, *, faults: Optiona
     for number, one in _by_id(_Annotation, whole.annotations, f"{path}: annotation", found).items():
         where = f"{path}: annotation {number}"
         if one.image_id not in listed["images"]:
-            found.add(f"{where}: image_id names image {one.image_id}, which is not listed")
+            which = f"image {one.image_id}, which is not listed" if one.image_id >= 0 else "no image that is listed"
+            found.add(f"{where}: image_id names {which}")
         if one.category_id not in listed["categories"]:
-            there = f"the categories are {sorted(listed['categories'])}"
-            found.add(f"{where}: category_id is {one.category_id}; {there}")
+            given = one.category_id if one.category_id >= 0 else "none that is listed"
+            found.add(f"{where}: category_id is {given}; the categories are {sorted(listed['categories'])}")
         # what an image or a category of its own fault has to do with it was said there
         if one.image_id in images and one.category_id in index_of:
             with found.gathered():

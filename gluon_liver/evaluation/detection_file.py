@@ -140,6 +140,8 @@ class _Reader:
             what = "ids below 0 are what `detect` gives to slices without a label: leave them out"
         elif {one + 1 for one in given} <= set(self.labels):
             what += "; the ids seem to be counted from 0: with 1 added all of them are in the split"
+        elif of_split:
+            what += "; leave out what is not to be scored"
         count = f"{len(odd)} of its {len(given)} images are not, " if len(odd) > 1 else ""
         raise InputError(f"{self.path} has detections in image {odd[0]}, which is not in the split: {count}{what}")
 

@@ -36,10 +36,11 @@ class Tables:
             says = [one for one in self.tree["annotations"] if not isinstance(one, dict) or one.keys() & _SAYS]
             changes.counts["empty"] += len(self.tree["annotations"]) - len(says)
             self.tree["annotations"] = says
-        for entry in self.entries("annotations"):
-            for key, table in (("image_id", "images"), ("category_id", "categories")):
+        for key, table, name_key in (("image_id", "images", "file_name"), ("category_id", "categories", "name")):
+            names = self._by_name(table, name_key)
+            for entry in self.entries("annotations"):
                 if key in entry:
-                    entry[key] = reference(entry[key], renumbered[table])
+                    entry[key] = reference(entry[key], renumbered[table], names)
         for entry in self.entries("images"):
             for key in ("width", "height"):
                 size = number(entry.get(key))
@@ -66,6 +67,12 @@ class Tables:
             # one that is there twice keeps the number of the first: it is told as such
             entry["id"] = place if old is None else result.setdefault(id_key(old), place)
         return result
+
+    def _by_name(self, table: str, key: str) -> Dict[str, int]:
+        """Names of a table's entries -> ids, of those that one entry alone has."""
+        names = [(entry[key], entry["id"]) for entry in self.entries(table) if isinstance(entry.get(key), str)]
+        count = Counter(name for name, _ in names)
+        return {name: number for name, number in names if count[name] == 1}
 
     @property
     def categories(self) -> Categories:

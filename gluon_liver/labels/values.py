@@ -42,9 +42,10 @@ def id_key(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else repr(value)
 
 
-def reference(value: Any, renumbered: Mapping[Any, int]) -> int:
-    """What names an entry, as its id is now; 0, which is the id of none that were renumbered, where it names none."""
+def reference(value: Any, renumbered: Mapping[Any, int], names: Mapping[str, int]) -> int:
+    """The id, as it is now, of the entry that ``value`` names by its id or else by its name; -1 for none."""
+    named = names.get(value, -1) if isinstance(value, str) else -1
     if renumbered:
-        return renumbered.get(id_key(value), 0)
+        return renumbered.get(id_key(value), named)
     whole = whole_number(value)
-    return -1 if whole is None else whole
+    return named if whole is None else whole

@@ -84,7 +84,8 @@ def match_recordings(
             near = [] if len(faults.messages) >= SHOWN else names
             faults.add(f"{where}: {_no_match(image, candidates, len(names), near)}")
         elif image.still and not _is_one_frame(recordings[candidates[0]]):
-            faults.add(f"{where}: frame is missing, and its recording is not a single image")
+            known = ", ".join(IMAGE_ENDINGS)
+            faults.add(f"{where}: frame is missing, and its recording is not a single image (DICOM, {known})")
         elif matched[candidates[0]].setdefault(image.frame, image) is not image:
             faults.add(f"{where} is the same frame as image {matched[candidates[0]][image.frame].image_id}")
     folders = {recordings[name]: name for name in matched}

@@ -183,13 +183,19 @@ def test_ids_that_are_no_whole_numbers_are_counted_from_1(read):
     assert [image.where.rpartition(": ")[2] for image in source.images] == ["image 1", "image 2"]
     assert boxes_of(source) == [[[1, 2, 4, 6]], []] and "2 table(s)" in source.changes.lines()[0]
     tree["annotations"].append({"image_id": "Miller_013", "category_id": 3, "bbox": [1, 2, 3, 4]})
-    with pytest.raises(AnnotationError, match="annotation 2: image_id names image 0") as caught:
+    with pytest.raises(AnnotationError, match="annotation 2: image_id names no image that is listed") as caught:
         read(tree)
     assert "Miller" not in str(caught.value)
     tree["annotations"].pop()
     tree["images"][1]["id"] = "Miller_012"
     with pytest.raises(AnnotationError, match="image 1: the id is used twice"):
         read(tree)
+
+
+def test_images_and_categories_are_named_by_their_names_too(read):
+    assert boxes_of(read(changed(image_id="4.png", category_id="hcc"))) == [[[10, 12, 40, 28]], []]
+    with pytest.raises(AnnotationError, match="image_id names no image that is listed(.|\n)*none that is listed; the"):
+        read(changed(image_id="6.png", category_id="HCV"))
 
 
 def test_ids_of_any_size_and_in_text(read):
