@@ -134,6 +134,7 @@ def _import_recording(
     result: RecordingResult, read: Callable[..., FrameSource], path: str, log: USImportLog, out: Path, salt: str
 ) -> bool:
     """Store one recording, or quarantine it. Returns whether it was taken. path: of the label file, for messages."""
+    named = len(result.images)
     try:
         _store(read(result.path, name=result.name), result, path, log, out, salt)
         return True
@@ -142,9 +143,10 @@ def _import_recording(
     except InputError as error:
         if result.case:
             shutil.rmtree(out / "studies" / result.case, ignore_errors=True)
-        images, boxes = len(result.images), sum(len(image.boxes) for image in result.images)
-        log.quarantined.append(Rejection(result.name, str(error), type(error).__name__, images))
-        log.labels_not_taken.add("its recording was not taken", images=images, boxes=boxes)
+        log.quarantined.append(Rejection(result.name, str(error), type(error).__name__, named))
+        if result.images:  # the others have a reason of their own
+            boxes = sum(len(image.boxes) for image in result.images)
+            log.labels_not_taken.add("its recording was not taken", images=len(result.images), boxes=boxes)
         return False
 
 

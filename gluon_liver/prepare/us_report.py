@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
@@ -167,6 +167,13 @@ def _add_notes(log: USImportLog, report: Dict[str, Any]) -> None:
     if nameless:
         unnamed = "recording(s) name no patient, in the file or by key 'patient' of the label file"
         log.notes.append(f"{nameless} {unnamed}: each counts as a patient of its own. {MIXES}")
+    meant: Dict[str, Set[str]] = defaultdict(set)
+    for one in log.taken:
+        for name in {image.patient for image in one.images} - {""}:
+            meant[name].add(one.patient)
+    parted = sum(len(patients) > 1 for patients in meant.values())
+    if parted:
+        log.notes.append(f"{parted} patient(s) of the label file are several by their PatientIDs, which count. {MIXES}")
     if report["split_by"] in LEAKS:
         log.notes.append(LEAKS[report["split_by"]])
     if log.clipped or log.outside:

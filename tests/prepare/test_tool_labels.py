@@ -247,6 +247,10 @@ def test_frames_with_boxes_too_small_are_left_out(tmp_path, recordings):
     given = write_labels(tmp_path / "l.json", images[:1], boxes[:1])
     with pytest.raises(AnnotationError, match="a box is below a pixel: image 1"):
         import_us(recordings, tmp_path / "x", labels=given, fractions=(1, 0, 0))
+    images = [{"video": "loop", "frame": 0, "scene": 1}, {"file_name": "still.png"}]
+    given = write_labels(tmp_path / "l.json", images, [(1, 1, (0, 20, 8.5, 20))])
+    report = import_us(recordings, tmp_path / "x", labels=given, fractions=(1, 0, 0))
+    assert [one["images"] for one in report["quarantined"]] == [1] and len(report["labels"]["not_taken"]) == 1
 
 
 def test_nothing_in_the_report_names_a_file(tmp_path, source):

@@ -189,6 +189,14 @@ def test_names_are_compared_in_one_form():
             named(names, [wanted])
 
 
+def test_one_patient_of_the_labels_under_two_patient_ids_is_told(tmp_path):
+    folder = dicom_folder(tmp_path / "in")
+    images = [one for number in range(3) for one in images_of(f"{SECRET}{number}", (0,), patient="ab"[number // 2])]
+    labels = write_labels(tmp_path / "labels.json", images)
+    report = import_us(folder, tmp_path / "data", labels=labels, fractions=(0.34, 0.33, 0.33))
+    assert "1 patient(s) of the label file are several by their PatientIDs" in " ".join(report["notes"])
+
+
 def test_stills_are_recordings_of_one_frame_with_their_patients(tmp_path):
     (tmp_path / "in").mkdir()
     for number, size in enumerate(((48, 64), (40, 50), (48, 64)), 1):
