@@ -13,6 +13,7 @@ from gluon_liver.commands import main
 from gluon_liver.config.load import build_config
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.inference.study import detect_study
 from gluon_liver.legacy.record_file import write_records
 from gluon_liver.report.table4 import read_run, rows_text
@@ -52,7 +53,7 @@ def test_ct_is_scored_and_shown(ct):
     run, dataset, classes = ct
     predictor = mx.nd.load(str(next(run.checkpoints.iterdir()) / "net.params"))["class_predictor.weight"]
     assert predictor.shape[0] == len(classes) + 1
-    text, report = evaluate(run, dataset, replicates=20, progress=False)
+    text, report = evaluate(run, dataset, settings=ScoreSettings(20), progress=False)
     page = Page(report.read_text(encoding="utf-8"))
     results = json.loads((run.folder / "results.json").read_text(encoding="utf-8"))
     assert results["classes"] == [*classes] == [*results["summary"]["boxes"]]

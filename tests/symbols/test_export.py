@@ -16,6 +16,7 @@ from gluon_liver.config.load import build_config
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.open import TASKS, make_loader
 from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.runs.checkpoint import newest_checkpoint, save_checkpoint
 from gluon_liver.runs.run import Run
@@ -166,7 +167,7 @@ def test_there_and_back_and_on(exported, tiny_run, tiny_data, tmp_path):
     assert same_parameters(out, tiny_run.folder)
     inputs = network_inputs(back, dataset)
     assert np.array_equal(gluon_rows(back, inputs), gluon_rows(tiny_run, inputs))
-    texts = [evaluate(one, dataset, replicates=10, progress=False)[0] for one in (back, tiny_run)]
+    texts = [evaluate(one, dataset, settings=ScoreSettings(10), progress=False)[0] for one in (back, tiny_run)]
     assert "the weights were imported" in texts[0] and "unfinished" not in texts[0]
     results = [json.loads((one.folder / "results.json").read_text()) for one in (back, tiny_run)]
     assert results[0]["summary"] == results[1]["summary"]

@@ -10,6 +10,7 @@ import pytest
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
 from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.training.train import train
 from gluon_liver.weights.pretrained import Pretrained
@@ -66,7 +67,9 @@ def test_patients_that_trained_the_weights_are_not_scored(tiny_run, tiny_dataset
     assert note in capsys.readouterr().err.splitlines()[-1]
     with pytest.raises(DatasetError, match="the weights that the run began with are another run's: "):
         evaluate(run, dataset, progress=False)
-    assert evaluate(start(tiny_run.folder, tiny_dataset, make_config(), tmp_path / "same"), tiny_dataset, replicates=2)
+    assert evaluate(
+        start(tiny_run.folder, tiny_dataset, make_config(), tmp_path / "same"), tiny_dataset, settings=ScoreSettings(2)
+    )
 
 
 def test_runs_that_cannot_be_started_from(tiny_run, tiny_dataset, make_config, us_data, tmp_path):
