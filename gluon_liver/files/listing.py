@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import posixpath
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Dict, List, Sequence, Set, Tuple
 
 from gluon_liver.errors import InputError, why
 
 SKIP = "--skip-damaged"
+
+NO_MATCH = "matches no file: give the path below the folder, the name, or a folder; upper and lower case count"
 
 
 @dataclass
@@ -34,7 +38,7 @@ class Listing:
         """What a reader of an import's report should know of it."""
         # by their number: a pattern may hold a name
         notes = [
-            f"--exclude pattern {number} " + (f"left out {count} file(s)" if count else "matches no file")
+            f"--exclude pattern {number} " + (f"left out {count} file(s)" if count else NO_MATCH)
             for number, count in enumerate(self.matched.values(), 1)
         ]
         if self.links:
@@ -108,8 +112,18 @@ def _excluded(path: Path, folder: Path, listing: Listing) -> bool:
     names = [below.as_posix(), below.name, *(one.as_posix() for one in below.parents if one.parts)]
     names += below.parts[:-1]
     fits = [
-        pattern for pattern in listing.matched if any(fnmatch.fnmatchcase(name, pattern.rstrip("/")) for name in names)
+        pattern
+        for pattern in listing.matched
+        if any(fnmatch.fnmatchcase(name, form) for name in names for form in _forms(pattern, folder))
     ]
     for pattern in fits:
         listing.matched[pattern] += 1
     return bool(fits)
+
+
+@lru_cache(maxsize=64)
+def _forms(pattern: str, folder: Path) -> List[str]:
+    """A pattern below ``folder``; shells complete it with the folder in front."""
+    text = posixpath.normpath(pattern)
+    starts = (f"{posixpath.normpath(start)}/" for start in (folder.as_posix(), os.path.abspath(folder)))
+    return [text, *(text[len(start) :] for start in starts if text.startswith(start))]
