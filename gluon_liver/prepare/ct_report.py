@@ -192,7 +192,7 @@ def why_nothing_was_taken(log: CTImportLog) -> str:
         "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in, and "
         "`python -m gluon_liver look FOLDER --out DIR` shows pictures of the series too"
     )
-    return log.why_nothing_was_taken(first, log.scan.rejected) + advice * bool(log.scan.series)
+    return log.refusal(first, log.scan.rejected) + advice * bool(log.scan.series)
 
 
 def write_private(log: CTImportLog, folder: Path, salt: str, source: Path) -> None:

@@ -82,8 +82,8 @@ class ImportLog:
                 f"{sum(phantoms)} of {len(phantoms)} {what} show a phantom: results say nothing about patients"
             )
 
-    def why_nothing_was_taken(self, first: str, rejected: Iterable[Rejection] = ()) -> str:
-        """Why nothing was taken, for the error message."""
+    def refusal(self, first: str, rejected: Iterable[Rejection] = ()) -> str:
+        """The error message where nothing was taken: ``first``, and why."""
         lines = summary_of("left out", map(vars, rejected), whole="")
         lines += summary_of("quarantined", map(vars, self.quarantined), whole="")
         return "\n".join([first, *lines, *(f"note: {note}" for note in self.notes)])

@@ -87,7 +87,7 @@ def import_us(
                     log.taken.append(result)
         faults.raise_any()
         if not log.taken:
-            raise InputError(log.why_nothing_was_taken(f"no recording was taken of {log.files} file(s)"))
+            raise InputError(log.refusal(f"no recording was taken of {log.files} file(s)"))
         log.taken.sort(key=lambda one: one.case)
         together = log.note_twins(split_by)
         splits = _split(log, split_by, fractions, test_images, seed, together)

@@ -21,6 +21,8 @@ from .glance import Glance
 from .headers import SeriesHeader, read_series_header, spread
 from .organs import looks_like
 
+UNKNOWN = ("", "no rule says which phase it is")
+
 
 def printable(text: str) -> str:
     """Text on one line: white space of any kind as one blank, what cannot be shown as its escape sequence."""
@@ -56,44 +58,52 @@ def entries_of(
         acquired = min((n for n in (each.timing.acquisition for each in one.slices) if n is not None), default=0)
         return moment.when if moment else late, acquired, one.series_number or 0, one.name
 
-    entries = []
-    for one in sorted(series, key=order):
-        header, glance = headers[one.name], glances[one.name]
-        phase, verdict = verdicts.get(one.name, ("", "no rule says which phase it is"))
-        entries.append(
-            SeriesEntry(
-                name=one.name,
-                address=printable(one.address),
-                patient=printable(one.patient_id),
-                study=printable(one.study_uid),
-                folder=_folder_of(one, source),
-                number="" if one.series_number is None else str(one.series_number),
-                description=printable(one.description),
-                date=header.date,
-                time=_time(header),
-                offset=_offset(header, start),
-                contrast=printable(header.contrast or one.contrast),
-                slices=len(one.slices),
-                extent=_extent(one),
-                spacing=_spacing(one),
-                image_type=printable("/".join(one.slices[0].image_type)) if one.slices else "",
-                kind=one.kind,
-                acquisitions=_acquisitions(one),
-                kernel=printable(header.kernel),
-                phase=phase,
-                verdict=verdict,
-                trouble=_trouble(one, glance),
-                aorta=glance.aorta,
-                liver=glance.liver,
-                soft_tissue=glance.soft_tissue,
-                looks_like=looks_like(glance.aorta, glance.liver),
-                pictures=[
-                    ("data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"), f"z {z:.0f} mm")
-                    for jpeg, z in glance.pictures
-                ],
-            )
-        )
-    return entries
+    return [
+        _entry(one, headers[one.name], glances[one.name], start, verdicts.get(one.name, UNKNOWN), source)
+        for one in sorted(series, key=order)
+    ]
+
+
+def _entry(
+    one: SeriesFiles,
+    header: SeriesHeader,
+    glance: Glance,
+    start: Optional[datetime],
+    verdict: Tuple[str, str],
+    source: Path,
+) -> SeriesEntry:
+    """start: of the study. verdict: the phase that the rules take the series for, and why."""
+    return SeriesEntry(
+        name=one.name,
+        address=printable(one.address),
+        patient=printable(one.patient_id),
+        study=printable(one.study_uid),
+        folder=_folder_of(one, source),
+        number="" if one.series_number is None else str(one.series_number),
+        description=printable(one.description),
+        date=header.date,
+        time=_time(header),
+        offset=_offset(header, start),
+        contrast=printable(header.contrast or one.contrast),
+        slices=len(one.slices),
+        extent=_extent(one),
+        spacing=_spacing(one),
+        image_type=printable("/".join(one.slices[0].image_type)) if one.slices else "",
+        kind=one.kind,
+        acquisitions=_acquisitions(one),
+        kernel=printable(header.kernel),
+        phase=verdict[0],
+        verdict=verdict[1],
+        trouble=_trouble(one, glance),
+        aorta=glance.aorta,
+        liver=glance.liver,
+        soft_tissue=glance.soft_tissue,
+        looks_like=looks_like(glance.aorta, glance.liver),
+        pictures=[
+            ("data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"), f"z {z:.0f} mm")
+            for jpeg, z in glance.pictures
+        ],
+    )
 
 
 def _folder_of(series: SeriesFiles, source: Path) -> str:
