@@ -41,7 +41,9 @@ def read_detections(path: Path, dataset: Dataset, labels: Sequence[Label]) -> De
     entries = read_json(path, remedy="give a file of COCO results")
     if not isinstance(entries, list):
         keys = f", not an object with {', '.join(map(repr, list(entries)[:4]))}" if isinstance(entries, dict) else ""
-        raise InputError(f"{path} holds no COCO results: a list of them is wanted{keys}")
+        inside = isinstance(entries, dict) and isinstance(entries.get("annotations"), list)
+        hint = "; give what 'annotations' holds, with the category_ids of the data's labels.json" if inside else ""
+        raise InputError(f"{path} holds no COCO results: a list of them is wanted{keys}{hint}")
     reader = _Reader(path, dataset, labels)
     rows = [reader.row(place, entry) for place, entry in enumerate(entries)]
     reader.refuse(len(entries))

@@ -14,6 +14,7 @@ from gluon_liver.errors import GluonLiverError, InputError
 from .typed import build
 
 T = TypeVar("T")
+ARCHIVES = {b"PK\x03\x04": "a ZIP archive", b"\x1f\x8b": "a gzip archive", b"Rar!": "a RAR archive"}
 
 
 def read_text(path: Union[str, Path], *, error: Type[GluonLiverError] = InputError, remedy: str = "") -> str:
@@ -57,6 +58,7 @@ def read_record(
 def _parsed(
     parse: Callable[[str], Any], name: str, path: Union[str, Path], error: Type[GluonLiverError], remedy: str
 ) -> Any:
+    content = b""
     try:
         content = Path(path).read_bytes()
         return parse(content.decode(_encoding(content)))
@@ -65,8 +67,11 @@ def _parsed(
         reason = f"it is not {name}: {' '.join(str(problem).split())}"
         if isinstance(problem, (OSError, RecursionError)):
             reason = str(problem.strerror) if isinstance(problem, OSError) else "it is nested too deeply"
+        elif not content.strip():
+            reason = "it is empty"
         elif isinstance(problem, UnicodeDecodeError):
-            reason = "it is not text"
+            archive = next((what for magic, what in ARCHIVES.items() if content.startswith(magic)), "")
+            reason = f"it is {archive}: unpack it" if archive else "it is not text"
         elif isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark:
             mark = problem.problem_mark  # the place alone: the text around it may name a patient
             reason = f"it is not {name}: {problem.problem}, line {mark.line + 1}, column {mark.column + 1}"

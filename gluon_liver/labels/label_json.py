@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from gluon_liver.errors import AnnotationError, why
-from gluon_liver.files.json_records import read_json
+from gluon_liver.files.json_records import ARCHIVES, read_json
 from gluon_liver.structures.enumerations import all_of
 
 COCO_KEYS = ("images", "annotations", "categories")
@@ -23,7 +23,6 @@ _TEXTS: Tuple[Tuple[str, str, str], ...] = (
     (r"\{[^\n]*\}[ \r]*\n\s*\{", "JSON with an object a line", f"{_EXPORT}: one object with {', '.join(COCO_KEYS)}"),
     (r'"?[\w ]+"?([,;\t]"?[\w ]+"?){3,}\r?\n', "a table", f"{_EXPORT} instead"),
 )
-_ARCHIVES = {b"PK\x03\x04": "a ZIP archive", b"\x1f\x8b": "a gzip archive", b"Rar!": "a RAR archive"}
 
 
 def read_label_json(path: str) -> Dict[str, Any]:
@@ -36,7 +35,7 @@ def read_label_json(path: str) -> Dict[str, Any]:
             start = stream.read(4096)
     except OSError as error:
         raise AnnotationError(f"{path} cannot be read: {why(error)}") from error
-    for magic, what in _ARCHIVES.items():
+    for magic, what in ARCHIVES.items():
         if start.startswith(magic):
             inside = "annotations/instances_default.json of CVAT, result.json of Label Studio, _annotations.coco.json"
             raise AnnotationError(f"{path} is {what}: unpack it and give the COCO file in it ({inside} of Roboflow)")

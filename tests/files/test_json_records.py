@@ -39,6 +39,8 @@ def test_a_record_comes_back(path):
     [
         (b"\xff\xfe", " cannot be read: it is not text"),
         (b'{\n"name": }', " cannot be read: it is not JSON: Expecting value: line 2 column 9 (char 10)"),
+        (b" \n", " cannot be read: it is empty"),
+        (b"\x1f\x8b\x08\xff", " cannot be read: it is a gzip archive: unpack it"),
         (b"[" * 100_000, " cannot be read: it is nested too deeply"),
         (b"[]", ": the top level: expected keys, found []"),
         (b"{}", ": name is missing"),
