@@ -13,7 +13,6 @@ from gluon_liver.errors import InputError
 from gluon_liver.files.typed import at_least
 
 from .options import (
-    METRIC_OPTIONS,
     add_flag,
     add_options,
     add_path,
@@ -26,9 +25,6 @@ from .options import (
     score_settings,
 )
 
-SCORING = {"data": None, "split": "test", "allow_train": False, "batch_size": None, "device": "cpu", "out": None}
-SCORING.update(dict.fromkeys(METRIC_OPTIONS))
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "--run")
@@ -36,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compare", type=Path, nargs=2, metavar=("RUN_A", "RUN_B"), help=text)
     add_options(parser, "--data")
     text = "which patients to score; train is refused unless --allow-train is given"
-    parser.add_argument("--split", choices=("test", "val", "train"), default=SCORING["split"], help=text)
+    parser.add_argument("--split", choices=("test", "val", "train"), default="test", help=text)
     add_flag(parser, "--allow-train", "score the training patients; the report says so, it is no result")
     add_options(parser, "--batch-size", "--device", "--cache", "--no-lock")
     text = "write results and report to this folder instead of the run's, for runs that are read-only"
@@ -69,9 +65,12 @@ def run(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace) -> int:
     from gluon_liver.report.us_compare import compare_text, read_us_run
 
-    given = [name for name, default in SCORING.items() if getattr(args, name) != default]
-    if args.run is not None or given:
-        options = ", ".join("--" + name.replace("_", "-") for name in (["run"] if args.run else []) + given)
-        raise InputError(f"--compare reads what two runs were scored with and takes no {options}")
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    usual = vars(parser.parse_args([]))
+    given = ["--" + name.replace("_", "-") for name in usual if getattr(args, name) != usual[name]]
+    given.remove("--compare")
+    if given:
+        raise InputError(f"--compare reads what two runs were scored with and takes no {', '.join(given)}")
     print(compare_text(*(read_us_run(folder) for folder in args.compare)), end="")
     return 0

@@ -22,11 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="shorthand for --set train.seed=SEED")
     parser.add_argument("--steps", type=int, help="stop after this many steps instead of after the epochs")
     formats = "GluonCV or MXNet .params, PyTorch .pth, .safetensors, .npz"
-    text = (
-        f"start from the weights of a ResNet with bottlenecks, 2D or 3D: {formats}; or of a run, with its predictors "
-    )
-    text += "too where the classes are the same; prints what matched"
-    add_path(parser, "--pretrained", "FILE|RUN", text)
+    text = f"start from the weights of a ResNet with bottlenecks, 2D or 3D: {formats}"
+    own = "or of a run, with its predictors too where the classes are the same; prints what matched"
+    add_path(parser, "--pretrained", "FILE|RUN", f"{text}; {own}")
     text = "the weights are of a CT net that takes HU from LOW to HIGH as 0 to 1"
     usual = "(default: images normalised as ImageNet's)"
     parser.add_argument("--pretrained-hu", type=float, nargs=2, metavar=("LOW", "HIGH"), help=f"{text} {usual}")

@@ -58,10 +58,3 @@ def read_results(run: Path, kind: Kind) -> Dict[str, Any]:
     if list(results["summary"]["boxes"]) != results["classes"]:
         raise RunError(f"{path}: the summary's classes are not {results['classes']}")
     return results
-
-
-def scored_labels(results: Mapping[str, Any]) -> str:
-    """Digest of the labels that a run was scored on, "" where an older version evaluated it."""
-    digests = results["data"].get("digests")
-    labels = digests.get("labels") if isinstance(digests, dict) else None
-    return labels if isinstance(labels, str) else ""

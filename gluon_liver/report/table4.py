@@ -21,7 +21,7 @@ from .ct_tables import (
     percent,
     printed_table,
 )
-from .results import REMEDY, read_results, scored_labels
+from .results import REMEDY, read_results
 from .table import PHANTOM_WARNING, Block, Cell, Table, as_text
 
 
@@ -36,8 +36,10 @@ class EvaluatedRun(NamedTuple):
 
     @property
     def labels(self) -> str:
-        """Digest of what it was scored on, "" where an older version evaluated it."""
-        return scored_labels(self.results)
+        """Digest of the labels that it was scored on, "" where an older version evaluated it."""
+        digests = self.results["data"].get("digests")
+        labels = digests.get("labels") if isinstance(digests, dict) else None
+        return labels if isinstance(labels, str) else ""
 
 
 @dataclass(frozen=True)

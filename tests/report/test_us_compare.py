@@ -91,6 +91,7 @@ def test_evaluate_compares_from_the_command_line(us_run, tmp_path, capsys):
         ("--compare {us} {us}/nowhere", "no such run folder"),
         ("--compare {us}/overlays {us}", "results.json cannot be read: No such file"),
         ("--compare {us} {us} --device gpu:0", "takes no --device"),
+        ("--compare {us} {us} --cache x --no-lock", "takes no --cache, --no-lock"),
     ],
 )
 def test_bad_input(us_run, capsys, arguments, message):
