@@ -103,7 +103,11 @@ def training_labels(config: Config, dataset: Dataset) -> List[Any]:
     if not labels:
         studies = len(dataset.cases_of("train"))
         where = f"{studies} training studies of {dataset.folder}"
-        raise DatasetError(f"no labelled slice among the {where}: import the studies with --labels")
+        elsewhere = "the labels are of patients of other splits: move one of them to train in splits.json"
+        raise DatasetError(
+            f"no labelled slice among the {where}: "
+            + (elsewhere if dataset.labels else "import the studies with --labels")
+        )
     most, limit = max(len(label.boxes) for label in labels), config.network.head.max_boxes
     if most > limit:
         raise DatasetError(f"a training slice has {most} boxes, network.head.max_boxes is {limit}: raise it")

@@ -86,8 +86,11 @@ def test_a_taken_folder_is_refused_and_left_alone(train_tiny, tmp_path):
 
 def test_what_cannot_be_trained_on_leaves_no_run(train_tiny, tiny_dataset, tmp_path):
     bare = dataclasses.replace(tiny_dataset, labels=[])
-    with pytest.raises(DatasetError, match="no labelled slice"):
+    with pytest.raises(DatasetError, match="no labelled slice .*: import the studies with --labels"):
         train_tiny(dataset=bare)
+    elsewhere = dataclasses.replace(tiny_dataset, labels=tiny_dataset.labels_of("test"))
+    with pytest.raises(DatasetError, match="the labels are of patients of other splits"):
+        train_tiny(dataset=elsewhere)
     images = [
         dataclasses.replace(image, boxes=np.tile(image.boxes, (5, 1)), labels=np.tile(image.labels, 5))
         for image in tiny_dataset.labels
