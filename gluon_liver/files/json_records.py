@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import codecs
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Type, TypeVar, Union
+from typing import Any, Callable, Dict, Hashable, Tuple, Type, TypeVar, Union
 
 import yaml
 
@@ -31,8 +32,8 @@ def read_json(path: Union[str, Path], *, error: Type[GluonLiverError] = InputErr
 
 
 def read_yaml(path: Union[str, Path], *, error: Type[GluonLiverError] = InputError, remedy: str = "") -> Any:
-    """The value of a YAML file. Raises as :func:`read_json`."""
-    return _parsed(yaml.safe_load, "YAML", path, error, remedy)
+    """The value of a YAML file. Raises as :func:`read_json`, also for a key that is there twice."""
+    return _parsed(partial(yaml.load, Loader=_UniqueKeys), "YAML", path, error, remedy)
 
 
 def read_record(
@@ -53,6 +54,19 @@ def read_record(
         return build(cls, value, where=str(path), error=error, refuse_unknown=refuse_unknown)
     except error as problem:
         raise error(_message(str(problem), remedy)) from problem
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML without keys that are there twice: PyYAML lets the last one count, and says nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Dict[Hashable, Any]:
+        lines: Dict[Tuple[str, Any], int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            line = key.start_mark.line + 1
+            if lines.setdefault((key.tag, key.value), line) != line:
+                again = f"the key of line {lines[key.tag, key.value]} is there again"
+                raise yaml.constructor.ConstructorError(None, None, again, key.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def _parsed(

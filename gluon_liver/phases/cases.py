@@ -34,12 +34,7 @@ class Case:
         return {one.patient_id for one in self.series}
 
 
-def find_cases(scan: Scan, *, join: bool) -> Dict[str, Case]:
-    """See :func:`cases_of`."""
-    return cases_of(scan.series, join=join)
-
-
-def cases_of(series: Sequence[SeriesFiles], *, join: bool) -> Dict[str, Case]:
+def find_cases(series: Sequence[SeriesFiles], *, join: bool) -> Dict[str, Case]:
     """Key -> case, in the order of the studies' identifiers.
 
     ``join`` puts studies together that have one and the same PatientID and share a FrameOfReferenceUID.
@@ -52,7 +47,7 @@ def cases_of(series: Sequence[SeriesFiles], *, join: bool) -> Dict[str, Case]:
 
 def join_notes(scan: Scan, rules: PhaseRules) -> List[str]:
     """What was joined and why the rest was not; without ``join: true``, what it would have brought."""
-    single, joined = find_cases(scan, join=False), find_cases(scan, join=True)
+    single, joined = find_cases(scan.series, join=False), find_cases(scan.series, join=True)
     together = [case for case in joined.values() if len(case.study_uids) > 1]
     if not rules.join:
         helped = [

@@ -135,7 +135,7 @@ def _competing(rivals: Sequence[SeriesFiles], phase: str) -> List[Rejection]:
     result = []
     for one in rivals:
         others = [other.name for other in rivals if other is not one]
-        named = ", ".join(others[:MAX_NAMED]) + f" and {len(others) - MAX_NAMED} more" * (len(others) > MAX_NAMED)
+        named = first_of(others, MAX_NAMED)
         joined = " of another study that was joined" * any(other.study_uid != one.study_uid for other in rivals)
         write = f" (as 'UID{one.place}')" * bool(one.place)
         reason = f"it competes with {named}{joined} for {phase}; name one of them{write} under 'series' of a phase file"
@@ -146,13 +146,12 @@ def _competing(rivals: Sequence[SeriesFiles], phase: str) -> List[Rejection]:
 def several_acquisitions(rivals: Sequence[SeriesFiles], phase: str) -> List[Rejection]:
     """Why the acquisitions of one series are left out; the same words for all of them."""
     stacks = []
-    for one in rivals[:MAX_NAMED]:
+    for one in rivals:
         z = project_positions(one.slices)[1]
         stacks.append(f"{one.place.strip()} ({len(one.slices)} slices, z {z.min():.0f} to {z.max():.0f} mm)")
-    more = f" and {len(rivals) - MAX_NAMED} more" * (len(rivals) > MAX_NAMED)
     what = f"series {rivals[0].number:02d} holds {len(rivals)} acquisitions (by {rivals[0].told_by}): "
     reason = (
-        f"{what}{', '.join(stacks)}{more}; nothing says which of them is {phase}: write its address, as "
+        f"{what}{first_of(stacks, MAX_NAMED)}; nothing says which of them is {phase}: write its address, as "
         f"'UID{rivals[0].place}', under 'series' of a phase file"
     )
     twice = _seen_twice(rivals)

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
 
 from gluon_liver.errors import PhaseError
 from gluon_liver.files.json_records import read_yaml
@@ -22,7 +22,6 @@ from .words import DEFAULT_PATTERNS, NON_CONTRAST, none_of_the_phases, plain_wor
 
 DEFAULT_ORDER = ("non_contrast", "arterial", "delayed")
 DEFAULT_REFERENCE = "arterial"
-NAME_IT = "name it under 'series' of a phase file"
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,7 @@ def load_phase_rules(path: Optional[Union[str, Path]], *, reference: Optional[st
             f"{path}: key 'reference' is absent, and the default {DEFAULT_REFERENCE!r} is not one of "
             f"{', '.join(file.order)}: name the reference phase"
         )
-    series = {_address(uid, f"{path}: {entry}"): phase for entry, uid, phase in _entries("series", file, path)}
-    folders = {_glob(glob, f"{path}: {entry}"): phase for entry, glob, phase in _entries("folders", file, path)}
+    series, folders = _entries("series", file, path, _address), _entries("folders", file, path, _glob)
     patterns = {phase: _patterns(phase, value, file.order, path) for phase, value in (file.patterns or {}).items()}
     if file.join and not (series or folders or patterns):
         patterns = {phase: words for phase, words in DEFAULT_PATTERNS.items() if phase in file.order}
@@ -100,13 +98,17 @@ def load_phase_rules(path: Optional[Union[str, Path]], *, reference: Optional[st
     return rules.with_reference(reference)
 
 
-def _entries(key: str, file: _PhaseFile, path: Union[str, Path]) -> Iterator[Tuple[str, Any, str]]:
-    """("entry 2 of 'series'", what it names, phase) of a key of the phase file."""
+def _entries(key: str, file: _PhaseFile, path: Union[str, Path], read: Callable[[Any, str], str]) -> Dict[str, str]:
+    """What a key of the phase file names -> phase."""
+    entries: Dict[str, str] = {}
     for place, (name, phase) in enumerate((getattr(file, key) or {}).items(), 1):
-        entry = f"entry {place} of '{key}'"
+        where = f"{path}: entry {place} of '{key}'"
         if phase not in file.order:
-            raise PhaseError(f"{path}: {entry} names the phase {phase!r}; order has {', '.join(file.order)}")
-        yield entry, name, phase
+            raise PhaseError(f"{where} names the phase {phase!r}; order has {', '.join(file.order)}")
+        entries[read(name, where)] = phase
+        if len(entries) < place:
+            raise PhaseError(f"{where} names what an entry before it does")
+    return entries
 
 
 def _address(value: Any, entry: str) -> str:

@@ -6,7 +6,7 @@ from typing import Mapping, Optional, Sequence
 
 from gluon_liver.readers.dicom.series import SeriesFiles
 
-from .cases import cases_of
+from .cases import find_cases
 from .choice import choose_phases
 from .rules import PhaseRules
 
@@ -26,10 +26,14 @@ def phase_template(
         *(["join: true"] * rules.join),
         "series:",
     ]
-    choices = [choose_phases(case.series, rules).taken for case in cases_of(series, join=rules.join).values()]
+    choices = [choose_phases(case.series, rules).taken for case in find_cases(series, join=rules.join).values()]
     phases = {one.name: phase for taken in choices for phase, one in taken.items()}
+    written = set()
     for one in series:
         described = f"{len(one.slices)} images, described as {' '.join(one.description.split())!r}"
         lines += [f"  # {line}" for line in (remarks or {}).get(one.name, [f"{one.name}: {described}"])]
-        lines.append(f"  '{one.address}': {phases[one.name]}" if one.name in phases else f"  # '{one.address}':")
+        # of two series that share a UID an entry would mean both, and stand there twice
+        taken = one.name in phases and one.address not in written
+        lines.append(f"  '{one.address}': {phases[one.name]}" if taken else f"  # '{one.address}':")
+        written.add(one.address)
     return "\n".join(lines) + "\n"

@@ -72,7 +72,7 @@ def import_ct(
     scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
     log = CTImportLog(scan, rules)
     log.labels_on = _labels_on(labels_on, label_file, rules)
-    log.cases = find_cases(scan, join=rules.join)
+    log.cases = find_cases(scan.series, join=rules.join)
     log.choices = {key: choose_series(case.series, rules, log.quarantined) for key, case in log.cases.items()}
     matched = match_labels(label_file, log)
     note_oddities(log)

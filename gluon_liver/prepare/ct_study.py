@@ -56,7 +56,7 @@ def read_study(
     scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
     log = CTImportLog(scan, rules)
     salt, studies = salt_or_random(None), []
-    for case in find_cases(scan, join=rules.join).values():
+    for case in find_cases(scan.series, join=rules.join).values():
         choice = choose_series(case.series, rules, log.quarantined)
         name, patient = case_ids(case, salt)
         loaded = load_study(choice, rules, log.quarantined, case=name, patient=patient, regrid=regrid)

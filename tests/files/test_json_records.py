@@ -66,6 +66,7 @@ def test_a_file_that_is_not_there(path):
     [
         ("a: [", "it is not YAML: .* line 1, column 5"),
         ("a: 2020-13-45", "it is not YAML: month must be in 1..12"),
+        ("a: {b: 1,\n    b: 2}", "it is not YAML: the key of line 1 is there again, line 2, column 5"),
         ("a: " + "[" * 5000, "it is nested too deeply"),
     ],
 )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
@@ -115,6 +117,9 @@ def test_the_reference_that_a_phase_file_names(phase_file):
         ("patterns: {arterial: ['a{99999999999999999999}']}", "pattern 1 of arterial is no regular expression"),
         ("series: [1]", r"series: expected keys, found \[1\]"),
         ("series: {1.2: arterial}", "entry 1 of 'series' is no SeriesInstanceUID"),
+        ("series:\n  '1.2.3': arterial\n  '1.2.3': delayed", "the key of line 2 is there again, line 3, column 3"),
+        ("series: {'1.2 part 1': arterial, '1.2  part 1': delayed}", "entry 2 of 'series' names what an entry before"),
+        ("folders: {a/: arterial, a: arterial}", "entry 2 of 'folders' names what an entry before it does"),
         ("series: {'1.2.3': venous}", "entry 1 of 'series' names the phase 'venous'"),
         ("patterns: {venous: x}", "'patterns' names the phase 'venous'"),
         ("patterns: {arterial: []}", "must be a list of regular"),
@@ -135,3 +140,5 @@ def test_the_template_is_a_phase_file_as_far_as_it_is_filled_in(phase_file):
     text = phase_template([series(1, "ART: 'x'\n#"), series(2, "PORTAL")], PhaseRules())
     assert yaml.safe_load(text)["series"] == {"1.2.1": "arterial"} and "'1.2.2':" in text
     assert load_phase_rules(phase_file(text)).series == {"1.2.1": "arterial"}
+    twice = phase_template([series(1, "ART"), replace(series(2, "DELAYED"), series_uid="1.2.1")], PhaseRules())
+    assert load_phase_rules(phase_file(twice)).series == {"1.2.1": "arterial"}

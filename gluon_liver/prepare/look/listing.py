@@ -94,7 +94,7 @@ def _verdicts(scan: Scan, rules: PhaseRules) -> Dict[str, Tuple[str, str]]:
     """Name of a series -> the phase that the rules take it for, "" for none, and by which rule or why not."""
     left_out: List[Rejection] = []
     verdicts: Dict[str, Tuple[str, str]] = {}
-    for case in find_cases(scan, join=rules.join).values():
+    for case in find_cases(scan.series, join=rules.join).values():
         choice = choose_series(case.series, rules, left_out)
         verdicts.update((one.name, (phase, choice.rule[phase])) for phase, one in choice.taken.items())
     verdicts.update((one.where, ("", one.reason)) for one in left_out)
