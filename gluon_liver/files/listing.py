@@ -114,7 +114,7 @@ def _excluded(path: Path, folder: Path, listing: Listing) -> bool:
     fits = [
         pattern
         for pattern in listing.matched
-        if any(fnmatch.fnmatchcase(name, form) for name in names for form in _forms(pattern, folder))
+        if any(name == form or fnmatch.fnmatchcase(name, form) for name in names for form in _forms(pattern, folder))
     ]
     for pattern in fits:
         listing.matched[pattern] += 1

@@ -91,6 +91,8 @@ def _claim(one: SeriesFiles, rules: PhaseRules, left_out: List[Rejection]) -> Li
     elif one.kind:
         would = f" (its description says {', '.join(words)})" if words else ""
         reason, kind = f"{one.kind_reason}{would}; if it is needed, {NAME_IT}", one.kind
+    elif words and len(one.slices) == 1 and not one.defects:
+        reason, kind = f"one image (its description says {', '.join(words)}) is no volume", "one-image"
     elif words:
         ((phase, rule),) = words.items()
         return [Claim(one, phase, rule, PATTERN)]

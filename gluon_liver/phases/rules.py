@@ -178,7 +178,8 @@ def _match_parts(names: Sequence[str], globs: Sequence[str]) -> bool:
         return True
     if globs[0] == "**":
         return any(_match_parts(names[start:], globs[1:]) for start in range(len(names) + 1))
-    return bool(names) and fnmatch.fnmatchcase(names[0], globs[0]) and _match_parts(names[1:], globs[1:])
+    fits = names and (names[0] == globs[0] or fnmatch.fnmatchcase(names[0], globs[0]))  # a name may hold brackets
+    return bool(fits) and _match_parts(names[1:], globs[1:])
 
 
 def _patterns(phase: Any, value: Any, order: Sequence[str], path: Union[str, Path]) -> Tuple[str, ...]:

@@ -120,12 +120,21 @@ def test_a_folder_glob_means_plain_images_first_and_several_are_told(tmp_path, p
         ("P1/ART", "ART*", False),
         ("P1/PORTAL", "*/ART*", False),
         ("P1/ART", "*/A[RS]T/", True),
+        ("P1/[ART] 2", "*/[ART] 2", True),
         ("P1/Spa\u0308t", "*/Sp\u00e4t", True),
         (".", "ART", False),
     ],
 )
 def test_globs_of_folders(folder, glob, matches):
     assert folder_matches(folder, glob) == matches
+
+
+def test_a_single_image_does_not_compete(tmp_path):
+    stack(tmp_path / "in", 1)
+    stack(tmp_path / "in", 2, start=20, n=1, series=2, description="ARTERIAL key image")
+    report = import_ct(tmp_path / "in", tmp_path / "out")
+    assert values(tmp_path / "out") == {"arterial": 1}
+    assert [one["kind"] for one in report["quarantined"]] == ["one-image"]
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,27 @@ def test_images_of_a_bolus_tracking_are_strays(tmp_path):
     scan = scan_of(tmp_path, slices)
     assert [(one.address, len(one.slices)) for one in scan.series] == [(uid(1, 1), 12)]
     assert [(one.kind, one.images) for one in scan.rejected] == [("mixed-series", 5)]
-    assert "acquisitions of one or two images (AcquisitionNumber)" in scan.rejected[0].reason
+    assert "acquisitions of one or two images or places (AcquisitionNumber)" in scan.rejected[0].reason
+
+
+def test_many_images_of_a_bolus_tracking_at_one_place_are_strays(tmp_path):
+    tracking = [(12.5, {"AcquisitionNumber": 1, "InstanceNumber": i}) for i in range(8)]
+    scan = scan_of(tmp_path, tracking + stack(AcquisitionNumber=2))
+    (series,) = scan.series
+    assert (series.acquisition, len(series.slices), len(load_series(series).hu)) == (0, 12, 12)
+    assert [(one.kind, one.images) for one in scan.rejected] == [("mixed-series", 8)]
+
+
+def test_slices_that_a_tool_wrote_otherwise_belong_to_their_stack(tmp_path):
+    bits = dict(BitsStored=12, HighBit=11)
+    digits = dict(ImageOrientationPatient=[0.99999, 0.0006, 0, -0.0006, 0.99999, 0], PixelSpacing=[0.50006, 0.5])
+    for name, other in (("bits", bits), ("digits", digits)):
+        for kind, odd in (("halves", range(6)), ("alternating", range(0, 12, 2))):
+            slices = stack(InstanceNumber=counting(1))
+            for i in odd:
+                slices[i][1].update(other)
+            (series,) = scan_of(tmp_path / name / kind, slices).series
+            assert load_series(series).hu[:, 0, 0].tolist() == list(range(12))
 
 
 def test_acquisitions_of_an_enhanced_file(tmp_path):

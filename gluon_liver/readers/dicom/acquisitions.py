@@ -10,7 +10,7 @@ continue each other.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -34,7 +34,8 @@ Stack = List[int]  # indices of slices
 class Acquisitions:
     """stacks: (number, slices) of each, one stack with the number 0 where there is nothing to tell apart.
 
-    strays: slices of acquisitions of one or two. told_by: the tag that told them apart, "positions" or "" for none.
+    strays: slices of acquisitions of one or two images or places. told_by: the tag that told them apart,
+    "positions" or "" for none.
     """
 
     stacks: Tuple[Tuple[int, Tuple[SliceHeader, ...]], ...]
@@ -77,6 +78,11 @@ def find_acquisitions(slices: Sequence[SliceHeader]) -> Acquisitions:
             continue
         if None in values:  # told by being absent
             values = [("" if name in _NAMES else -1) if one is None else one for one in values]
+        still = {i for group in _by_value(values) if name in _NUMBERS and _stands_still(z[group]) for i in group}
+        if 0 < len(still) < len(slices):  # bolus tracking
+            found = find_acquisitions([one for i, one in enumerate(slices) if i not in still])
+            strays = (*found.strays, *(slices[i] for i in sorted(still)))
+            return replace(found, strays=strays, told_by=found.told_by or name)
         tries = [_by_value(values)] + ([_by_burst(np.array(values))] if name in _TIMES else [])
         for groups in tries:
             stacks = _stacks(z, slices, groups, name)
@@ -107,6 +113,11 @@ def _by_value(values: Sequence[Any]) -> List[Stack]:
     for index, value in enumerate(values):
         groups.setdefault(value, []).append(index)
     return [groups[value] for value in sorted(groups)]
+
+
+def _stands_still(z: FloatArray) -> bool:
+    """Whether images were taken again and again at one or two places."""
+    return len(np.unique(np.round(z, 2))) < min(MIN_SLICES, len(z))
 
 
 def _by_burst(times: FloatArray) -> List[Stack]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
@@ -17,6 +18,7 @@ from .file_header import FileHeader, SliceHeader
 from .rules import PLAIN, Kind
 
 MIN_PART_SLICES = 3
+DIGITS = [1.5e-3] * 6 + [2e-4] * 2  # by which cosines and pixel spacings (mm) differ that were written by two tools
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def split_series(files: Sequence[FileHeader], number: int, scan: Scan) -> List[S
         found = find_acquisitions(group)
         if found.strays:
             of = f"{len(found.strays)} image(s) of series {number:02d} belong to"
-            why = f"{of} acquisitions of one or two images ({found.told_by})"
+            why = f"{of} acquisitions of one or two images or places ({found.told_by})"
             scan.rejected.append(Rejection(file_range(found.strays), why, "mixed-series", len(found.strays)))
             scan.unused.update((slice_uid(one), "it belongs to an acquisition of its own") for one in found.strays)
         told.update(
@@ -167,14 +169,30 @@ def _groups_of_one_look(slices: Sequence[SliceHeader]) -> List[List[SliceHeader]
         look = tuple(np.round(one.orientation, 3) + 0.0) + tuple(np.round(one.pixel_spacing, 4))
         groups[(one.rows, one.columns, one.frame_of_reference, one.layout) + look + (one.kind,)].append(one)
     for group in groups.values():
-        group.sort(key=lambda one: (one.sop_instance_uid, one.frame or 0))
+        group.sort(key=_by_uid)
 
+    _join_what_was_written_otherwise(groups)
     _complete_by_derived(groups)
 
     def rank(look: Tuple[Any, ...]) -> Tuple[Any, ...]:
         return len(groups[look]) < MIN_PART_SLICES, look[-1], -len(groups[look]), look
 
     return [groups[look] for look in sorted(groups, key=rank)]
+
+
+def _join_what_was_written_otherwise(groups: Dict[Tuple[Any, ...], List[SliceHeader]]) -> None:
+    """Put a stack together of which a tool wrote some slices with other bits or digits, unless they lie over others."""
+    looks = sorted(groups, key=lambda look: (-len(groups[look]), look))
+    for look, other in combinations(looks, 2):
+        same = look[:3] == other[:3] and look[-1] == other[-1]
+        if same and look in groups and other in groups:
+            off = np.abs(np.subtract(look[4:-1], other[4:-1]))
+            if (off <= DIGITS).all() and completes(groups[look], groups[other]):
+                groups[look] = sorted(groups[look] + groups.pop(other), key=_by_uid)
+
+
+def _by_uid(one: SliceHeader) -> Tuple[str, int]:
+    return one.sop_instance_uid, one.frame or 0
 
 
 def _complete_by_derived(groups: Dict[Tuple[Any, ...], List[SliceHeader]]) -> None:
@@ -185,7 +203,7 @@ def _complete_by_derived(groups: Dict[Tuple[Any, ...], List[SliceHeader]]) -> No
     for look in [look for look in groups if look[-1]]:
         plain = groups.get((*look[:-1], ""), [])
         if completes(plain, groups[look]):
-            groups[look] = sorted(plain + groups[look], key=lambda one: (one.sop_instance_uid, one.frame or 0))
+            groups[look] = sorted(plain + groups[look], key=_by_uid)
             del groups[(*look[:-1], "")]
 
 
