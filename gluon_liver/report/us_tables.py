@@ -112,28 +112,27 @@ def table1(summary: Dict[str, Any], *, model: str) -> Table:
     A run of other classes is not comparable: its column stands in :func:`own_table`.
     """
     _check(summary, model)
-    papers = has_papers_classes(summary["boxes"])
-    rows = [
-        (row, *(cell.text for cell in TABLE1[row].values()), *([decimals(summary[key]["mean"])] if papers else []))
-        for row, key in AP_ROWS.items()
-    ]
-    header = ("", *(f"paper: {column}" for column in COLUMNS), *([f"this run: {model}"] if papers else []))
-    return Table.of(TITLE1 if papers else f"{TITLE1}, as printed", header, rows)
+    header = ("", *(f"paper: {column}" for column in COLUMNS))
+    printed = {row: [cell.text for cell in TABLE1[row].values()] for row in AP_ROWS}
+    if not has_papers_classes(summary["boxes"]):
+        return Table.of(f"{TITLE1}, as printed", header, [(row, *texts) for row, texts in printed.items()])
+    rows = [(row, *texts, decimals(summary[AP_ROWS[row]]["mean"])) for row, texts in printed.items()]
+    return Table.of(TITLE1, (*header, f"this run: {model}"), rows)
 
 
 def table2(summary: Dict[str, Any], *, model: str) -> Table:
     """Mean sensitivity a scene ± SD by label: both printed columns, their t-test, and this run's as in table1."""
     _check(summary, model)
-    papers = has_papers_classes(summary["boxes"])
-    rows = []
-    for name in summary["boxes"] if papers else LABEL_OF_CLASS:
-        paper = TABLE2[label_of(name)]
-        texts = [*(one.text for one in paper.sensitivity.values()), paper.p.text, paper.t.text]
-        ours = summary["sensitivity"][name] if papers else None
-        rows.append((label_of(name), *texts, *([mean_sd(ours), str(ours["n"])] if ours else [])))
     header = ("Label", *(f"paper: {column}" for column in COLUMNS), "P value", "t-value")
-    header += (f"this run: {model}", "scenes") if papers else ()
-    return Table.of(TITLE2 if papers else f"{TITLE2}, as printed", header, rows)
+    printed = {
+        label: [*(one.text for one in paper.sensitivity.values()), paper.p.text, paper.t.text]
+        for label, paper in TABLE2.items()
+    }
+    if not has_papers_classes(summary["boxes"]):
+        return Table.of(f"{TITLE2}, as printed", header, [(label, *texts) for label, texts in printed.items()])
+    ours = {label_of(name): summary["sensitivity"][name] for name in summary["boxes"]}
+    rows = [(label, *printed[label], mean_sd(entry), str(entry["n"])) for label, entry in ours.items()]
+    return Table.of(TITLE2, (*header, f"this run: {model}", "scenes"), rows)
 
 
 def own_table(summary: Dict[str, Any]) -> Table:
