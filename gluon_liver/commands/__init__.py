@@ -69,9 +69,9 @@ def run_command(words: Tuple[str, ...], arguments: Sequence[str], *, program: st
     with quiet_imports():
         try:
             return _parse_and_run(words, arguments, program)
+        except SystemExit:  # of argparse
+            raise
         except BaseException as error:
-            if isinstance(error, SystemExit):  # of argparse
-                raise
             code = print_expected(error)
             if code is None and heartbeat.launched():
                 traceback.print_exc()

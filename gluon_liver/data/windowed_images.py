@@ -26,6 +26,7 @@ from .study import DamagedArrayError, open_array
 
 STORAGES = ("raw", "jpeg")
 JPEG_QUALITY = 95
+SLICES_AT_ONCE = 16  # that are windowed: it takes eight times the memory of their HU
 NAME_LENGTH = 16  # of the hexadecimal digits of a hash that name a data set's folder in a cache
 
 _cache: Optional[Path] = None
@@ -40,9 +41,6 @@ def use_cache(folder: Optional[Path]) -> None:
 @functools.lru_cache(maxsize=None)
 def _name_in_cache(description: Path) -> str:
     return hash_file(description)[:NAME_LENGTH]
-
-
-SLICES_AT_ONCE = 16  # that are windowed: it takes eight times the memory of their HU
 
 
 def images_folder(dataset: CTDataset, window: Window, storage: str) -> Path:

@@ -69,10 +69,9 @@ def draw_overlay(
 
     picture: (H, W) grey or (H, W, 3) RGB uint8. detections: in pixels of picture; all are drawn, drop low scores first.
     truth: None where nobody annotated the picture. classes, colours: by label, colours by default of
-    :func:`class_colours`. scale: whole enlargement factor; by
-    default the smallest that makes the longer side 640 pixels or more. legend: a strip under the image with what the
-    colours mean and texts that found no room in the image. Without it such texts lie in their boxes, and every drawing
-    of a size has the same size.
+    :func:`class_colours`. scale: whole enlargement factor; by default the smallest that makes the longer side 640
+    pixels or more. legend: a strip under the image with what the colours mean and texts that found no room in the
+    image. Without it such texts lie in their boxes, and every drawing of a size has the same size.
 
     Returns (scale * H + strip, scale * W, 3) uint8 RGB.
     """
