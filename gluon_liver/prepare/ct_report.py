@@ -42,7 +42,7 @@ class StudyResult(CaseResult):
     """What became of one case.
 
     key, study_uids: see :class:`Case`. phases: phase -> what was taken for it, counts and rules only. digests: phase ->
-    those of its slices. airless: no pixel of the reference phase lies below 0 HU.
+    those of its slices. airless: the reference phase holds no air.
     """
 
     key: str = ""
@@ -88,7 +88,7 @@ class CTImportLog(ImportLog):
         """Note studies of which the values are no HU, or those of an organ alone."""
         airless = [one.case for one in self.taken if one.airless and not one.phantom]
         if airless:
-            what = f"{len(airless)} studies ({first_of(airless, MAX_CASES)}) have no pixel below 0 HU, so no air, in"
+            what = f"{len(airless)} studies ({first_of(airless, MAX_CASES)}) have no air (all pixels above -500 HU) in"
             self.notes.append(
                 f"{what} {self.rules.reference}: a map of probabilities, a picture of 8 bits, or a CT from which an "
                 "organ was cut? Look at them; --exclude leaves them out"
