@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Sequence, Tuple
 
-import numpy as np
-
 from gluon_liver.errors import AnnotationError, DatasetError
 from gluon_liver.files.json_records import read_json
 from gluon_liver.files.typed import at_least, build, required
@@ -63,29 +61,6 @@ class Scene:
     @property
     def consecutive(self) -> bool:
         return self.frames[-1] - self.frames[0] == len(self.frames) - 1
-
-
-@dataclass(frozen=True)
-class SourceLabel:
-    """One image of a label file that comes with recordings.
-
-    video: the recording by its path below the imported folder. scene: as the file names it. patient: "" where the
-    file tells none. width, height, boxes: of the whole frame. where: file and image, for messages. still: no frame is
-    told, so the recording must be a single image. key: that of ``video`` in the file.
-    """
-
-    image_id: int
-    video: str
-    frame: int
-    scene: str
-    patient: str
-    width: int
-    height: int
-    boxes: np.ndarray
-    labels: np.ndarray
-    where: str = ""
-    still: bool = False
-    key: str = "video"
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Sequence, Tuple, Union
 
+import numpy as np
+
 from gluon_liver.data.coco import CocoImage, value_of
 from gluon_liver.data.faults import Faults
-from gluon_liver.data.us_labels import CLASSES, SourceLabel
+from gluon_liver.data.us_labels import CLASSES
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.typed import at_least, build, required
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS
@@ -25,6 +27,29 @@ _VIDEO_KEYS = ("video", "file", "file_name")
 @dataclass(frozen=True)
 class _Frame:
     frame: int = required(at_least(0))
+
+
+@dataclass(frozen=True)
+class SourceLabel:
+    """One image of a label file that comes with recordings.
+
+    video: the recording by its path below the imported folder. scene: as the file names it. patient: "" where the
+    file tells none. width, height, boxes: of the whole frame. where: file and image, for messages. still: no frame is
+    told, so the recording must be a single image. key: that of ``video`` in the file.
+    """
+
+    image_id: int
+    video: str
+    frame: int
+    scene: str
+    patient: str
+    width: int
+    height: int
+    boxes: np.ndarray
+    labels: np.ndarray
+    where: str = ""
+    still: bool = False
+    key: str = "video"
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from gluon_liver.data.coco import save_labels
 from gluon_liver.data.faults import Faults
 from gluon_liver.data.splits import Splits, make_splits
 from gluon_liver.data.us_dataset import SPLIT_BY, USDataset
-from gluon_liver.data.us_labels import SourceLabel, USLabel, scenes_of
+from gluon_liver.data.us_labels import USLabel, scenes_of
 from gluon_liver.errors import AnnotationError, InputError, SplitError
 from gluon_liver.files.digest import digest
 from gluon_liver.files.output_folder import check_output
 from gluon_liver.labels.boxes import size_hint
 from gluon_liver.labels.source import AS_GIVEN, LabelOptions, label_paths
 from gluon_liver.labels.tables import MIN_SIDE
-from gluon_liver.labels.us import SourceLabels, load_source_labels
+from gluon_liver.labels.us import SourceLabel, SourceLabels, load_source_labels
 from gluon_liver.readers.dicom.series import Rejection
 from gluon_liver.readers.frames import read_frames
 from gluon_liver.structures.frame_source import Box, FrameSource

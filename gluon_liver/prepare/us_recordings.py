@@ -12,10 +12,10 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from gluon_liver.data.faults import SHOWN, Faults
-from gluon_liver.data.us_labels import SourceLabel
 from gluon_liver.errors import InputError
 from gluon_liver.files.listing import list_files
 from gluon_liver.labels.file_names import match_names, path_parts
+from gluon_liver.labels.us import SourceLabel
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS
 
 

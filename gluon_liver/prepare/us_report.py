@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 from gluon_liver.data.splits import Splits
-from gluon_liver.data.us_labels import SourceLabel, USLabel, previous_frame, scenes_of
+from gluon_liver.data.us_labels import USLabel, previous_frame, scenes_of
+from gluon_liver.labels.us import SourceLabel
 from gluon_liver.structures.shared_images import Groups, joined
 
 from .report import (

@@ -13,9 +13,9 @@ import pytest
 from gluon_liver.commands import main
 from gluon_liver.config.schema import Config, DataConfig
 from gluon_liver.data.us_dataset import USDataset
-from gluon_liver.data.us_labels import SourceLabel
 from gluon_liver.data.us_loader import USLoader
 from gluon_liver.errors import AnnotationError, DatasetError, InputError, SplitError
+from gluon_liver.labels.us import SourceLabel
 from gluon_liver.prepare.us import crop_boxes, import_us
 from gluon_liver.prepare.us_recordings import match_recordings
 from gluon_liver.prepare.us_report import report_lines
