@@ -34,6 +34,9 @@ def load_image_map(path: str, columns: Sequence[str]) -> ImageMap:
         raise AnnotationError(
             f"{path}: its first line must name the columns: file_name and one or more of {', '.join(columns)}"
         )
+    twice = [column for column in ("file_name", *known) if header.count(column) > 1]
+    if twice:
+        raise AnnotationError(f"{path}: {header.count(twice[0])} columns of its first line mean {twice[0]}; leave one")
     result: ImageMap = {}
     for number, row in enumerate(rows[1:], start + 1):
         cells = {column: cell.strip(" \0") for column, cell in zip(header, row)}
@@ -41,6 +44,8 @@ def load_image_map(path: str, columns: Sequence[str]) -> ImageMap:
         if not any(cells.values()):
             continue
         where = f"{path}: line {number}"
+        if any(cell.strip() for cell in row[len(header) :]):
+            raise AnnotationError(f"{where} has more cells than the first: put what holds {delimiter!r} in quotes")
         if not cells.get("file_name") or not values:
             raise AnnotationError(f"{where}: file_name or what it is mapped to is empty")
         for column in values.keys() & set(WHOLE):

@@ -401,6 +401,8 @@ def test_a_mapping_file(read, tmp_path):
         ("", "its first line must name the columns"),
         ("file_name,slice\n4.png,x\n", "line 2: slice must be a whole number"),
         ("file_name,path\n4.png,\n", "line 2: file_name or what it is mapped to is empty"),
+        ("file_name,SOPInstanceUID,sop_instance_uid\n4.png,1.2,\n", "2 columns .* mean sop_instance_uid; leave one"),
+        ("file_name,path\n4,5.png,a\n", "line 2 has more cells than the first: put what holds ',' in quotes"),
         ("file_name,path\n4.png,a\n4.png,b\n", "line 3: the file_name is there twice"),
         ("file_name,path\n7.png,a\n", "no file_name in it is one of the label files"),
     ):
