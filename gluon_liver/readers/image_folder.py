@@ -15,7 +15,7 @@ from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS, MAX_SIDE, FrameSource
 
 TIFF_STARTS = b"II*\0", b"MM\0*"
-JPEG_START, JPEG_END, PNG_START, PNG_END = b"\xff\xd8", b"\xff\xd9", b"\x89PNG", b"IEND"
+JPEG_START, PNG_START, PNG_END = b"\xff\xd8", b"\x89PNG", b"IEND\xaeB`\x82"
 
 
 def numeric_order(file_name: str) -> Tuple[Any, ...]:
@@ -28,6 +28,23 @@ def list_images(folder: Path) -> List[Path]:
     """Paths of the images directly in a folder, in numeric order of their names."""
     paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != "."]
     return sorted(paths, key=lambda path: numeric_order(path.name))
+
+
+def jpeg_has_end(code: bytes) -> bool:
+    """Whether a JPEG image has its end marker (ITU-T T.81 B.1.1), behind which cameras write what they like."""
+    place = code.find(b"\xff", 2)
+    while 0 <= place < len(code) - 1:
+        marker = code[place + 1]
+        if marker == 0xD9:
+            return True
+        if marker == 0xFF:  # fill
+            place += 1
+        elif marker <= 0x01 or 0xD0 <= marker <= 0xD8:  # inside the coded pixels; no length follows
+            place += 2
+        else:
+            place += 2 + int.from_bytes(code[place + 2 : place + 4], "big")
+        place = code.find(b"\xff", place)
+    return False
 
 
 def open_image_folder(folder: Path, name: str) -> FrameSource:
@@ -61,9 +78,8 @@ def _open_images(paths: List[Path], name: str, kind: str) -> FrameSource:
 def _read_image(path: Path, where: str) -> Array:
     code = path.read_bytes()
     # OpenCV fills what is missing of a cut JPEG with grey and says nothing.
-    for start, end in ((JPEG_START, JPEG_END), (PNG_START, PNG_END)):
-        if code.startswith(start) and end not in code[-64:]:
-            raise TruncatedFileError(f"{where} is cut short: its image has no end")
+    if code.startswith(JPEG_START) and not jpeg_has_end(code) or code.startswith(PNG_START) and PNG_END not in code:
+        raise TruncatedFileError(f"{where} is cut short: its image has no end")
     try:
         image = cv2.imdecode(np.frombuffer(code, np.uint8), cv2.IMREAD_COLOR) if code else None
     except cv2.error as error:

@@ -20,7 +20,7 @@ from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.frame_source import MAX_SIDE, FrameSource, plausible_rate
 
 from .display_turn import Turn, read_turn
-from .image_folder import JPEG_END
+from .image_folder import jpeg_has_end
 
 # start codes of MPEG program streams (ISO/IEC 13818-1 2.5.3): the prefix of all, of a pack, of the end
 START_CODE, PACK, PROGRAM_END = b"\x00\x00\x01", 0xBA, 0xB9
@@ -125,13 +125,13 @@ def _read_packets(path: Path, name: str) -> _Packets:
     with _opened(path, name, cv2.CAP_PROP_FORMAT, -1) as capture:
         codec = struct.pack("<I", int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).lower()
         rate, size_of = capture.get(cv2.CAP_PROP_FPS), SIZE_OF.get(codec)
-        frames, packet = 0, JPEG_END
+        frames, packet = 0, b""
         sizes: Set[Optional[Tuple[int, int]]] = set()
         for image in _images(capture):
             frames, packet = frames + 1, image.tobytes()
             sizes.add(size_of(packet) if size_of else None)
     stated = {size for size in sizes if size}
-    return _Packets(frames, stated, codec != b"mjpg" or JPEG_END in packet[-64:], codec, rate)
+    return _Packets(frames, stated, codec != b"mjpg" or jpeg_has_end(packet), codec, rate)
 
 
 def _mpeg_size(packet: bytes) -> Optional[Tuple[int, int]]:

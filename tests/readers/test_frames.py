@@ -254,6 +254,23 @@ def test_an_image_is_turned_as_its_exif_tag_says(tmp_path):
     assert np.abs(read.astype(int) - np.rot90(frame, -1)).max() < 20  # 6: to be turned clockwise
 
 
+def test_the_end_of_an_image_is_told_from_what_lies_behind_it_and_from_that_of_its_preview(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    for ending in ("jpg", "png"):
+        code = cv2.imencode(f".{ending}", noise)[1].tobytes()
+        (tmp_path / f"a.{ending}").write_bytes(code + b"SEFT" + bytes(500))  # as phones write it
+        assert len(list(whole(tmp_path / f"a.{ending}"))) == 1
+    preview = b"Exif\0\0" + cv2.imencode(".jpg", noise[:8, :8])[1].tobytes()
+    code = cv2.imencode(".jpg", noise)[1].tobytes()
+    code = code[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(preview)) + preview + code[2:]
+    (tmp_path / "a.jpg").write_bytes(code)
+    assert len(list(whole(tmp_path / "a.jpg"))) == 1
+    for length in (4, len(preview) + 10, len(code) - 2):
+        (tmp_path / "a.jpg").write_bytes(code[:length])
+        with pytest.raises(errors.TruncatedFileError, match="cut short"):
+            whole(tmp_path / "a.jpg")
+
+
 def test_pages_of_a_tiff_are_not_passed_over(tmp_path):
     cv2.imwritemulti(str(tmp_path / "a.tif"), [np.zeros((8, 6), np.uint8)] * 2)
     with pytest.raises(errors.InputError, match="several pages"):
