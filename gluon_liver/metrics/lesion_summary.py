@@ -6,6 +6,7 @@ curve passes through the working point, and a weak box far below it cannot make 
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -20,7 +21,7 @@ from .lesions import Found, Hit, Scan, ScanScorer
 
 LESION_FP_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # a patient
 SIZE_BINS_MM = (10.0, 20.0)
-MOST_THRESHOLDS = 50  # of a curve; evenly over the distinct scores where there are more
+MOST_THRESHOLDS = 500  # of a curve, where there are more distinct scores
 LOCATED = "any"  # beside the classes: found, whatever it is called
 
 
@@ -55,9 +56,8 @@ def lesion_summary(
     counter = _Counter(scans, classes, settings.hit, patients)
     weights = bootstrap_weights(len(patients), replicates=replicates, seed=seed)
     point = counter.at(score_threshold)
-    thresholds = counter.thresholds(score_threshold)
-    curve = [counter.at(one) for one in thresholds]
     names = [*classes, "all", LOCATED]
+    thresholds, curve = _curve_points(counter, score_threshold, names, most=settings.fp_rates[-1] * len(patients))
     lesions = {name: counter.lesions(counter.of_class(name)) for name in names}
     hits = {name: point.hits(name) for name in names}
     ones = np.ones(len(patients), np.int64)
@@ -156,12 +156,46 @@ class _Counter:
     def at(self, threshold: float) -> _Counts:
         return _Counts(self, [scorer.at(threshold) for scorer in self._scorers])
 
-    def thresholds(self, working_point: float) -> List[float]:
-        """Thresholds of the curves, falling."""
-        scores = np.unique(np.concatenate([np.zeros(0), *(scorer.scores for scorer in self._scorers)]))
-        if len(scores) > MOST_THRESHOLDS:
-            scores = scores[np.linspace(0, len(scores) - 1, MOST_THRESHOLDS).round().astype(int)]
-        return sorted({*scores.tolist(), working_point}, reverse=True)
+    def scores(self) -> FloatArray:
+        """Distinct scores, falling."""
+        scores: FloatArray = np.unique(np.concatenate([np.zeros(0), *(scorer.scores for scorer in self._scorers)]))
+        return scores[::-1]
+
+
+def _curve_points(
+    counter: _Counter, working_point: float, names: Sequence[str], *, most: float
+) -> Tuple[List[float], List[_Counts]]:
+    """Thresholds of the curves, falling, and what is found at each: all scores, or :data:`MOST_THRESHOLDS` of them.
+
+    These lie at ranks that grow by half an octave, as the rates of FROC grow by octaves and most scores are weak ones
+    beyond all rates; then between neighbours, first those that differ most in the lesions that they find, as long as
+    there is a name that has no more than ``most`` false positives.
+    """
+    scores = np.unique(np.append(counter.scores(), working_point))[::-1]
+    last = len(scores) - 1
+    ranks = {0, last, int(np.searchsorted(-scores, -working_point))}
+    ranks |= {min(last, int(2 ** (step / 2))) for step in range(int(2 * np.log2(max(1, last))) + 1)}
+    found = {rank: counter.at(float(scores[rank])) for rank in sorted(ranks)}
+    lesions = {name: max(1, int(counter.lesions(counter.of_class(name)).sum())) for name in names}
+
+    def shares(one: _Counts) -> FloatArray:
+        return np.array([one.hits(name).sum() / count for name, count in lesions.items()], np.float64)
+
+    def queued(low: int, high: int) -> Tuple[float, float, int, int]:
+        apart = float(np.abs(shares(found[high]) - shares(found[low])).max())
+        return -apart, np.log(low + 1) - np.log(high + 1), low, high
+
+    order = sorted(found)
+    queue = [queued(low, high) for low, high in zip(order, order[1:])]
+    heapq.heapify(queue)
+    while queue and len(found) < MOST_THRESHOLDS:
+        *_, low, high = heapq.heappop(queue)
+        if high - low > 1 and min(found[low].false_positives(name).sum() for name in names) <= most:
+            rank = (low + high) // 2
+            found[rank] = counter.at(float(scores[rank]))
+            for pair in ((low, rank), (rank, high)):
+                heapq.heappush(queue, queued(*pair))
+    return [float(scores[rank]) for rank in sorted(found)], [found[rank] for rank in sorted(found)]
 
 
 def _froc(

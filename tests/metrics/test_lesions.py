@@ -268,6 +268,19 @@ def test_intervals_are_of_copied_patients():
     assert (entry["low"], entry["high"]) == pytest.approx((low, high))
 
 
+def test_many_weak_boxes_hide_no_good_threshold():
+    """20 lesions are found before the first of 600 false positives, which lie at scores of their own."""
+    scans = []
+    for number in range(20):
+        weak = [(0, 0.4 - 0.0006 * (number * 30 + place), (20 * place, 50, 20 * place + 9, 60)) for place in range(30)]
+        lesion, found = [(0, BOX)], [(0, 0.9 - number / 1000, BOX)]
+        scans.append(scan({0: (lesion, found), 2: ([], weak)}, f"p{number}", first_id=10 * number))
+    found = summary(scans, replicates=5)
+    assert set(values(found["froc"]["all"]).values()) == {1.0} and found["settings"]["thresholds"] <= 500
+    rates = [point for point, sensitivity in zip(*(found["curve"]["cyst"][key] for key in ("fp", "sensitivity")))]
+    assert rates[-1] == 0.0
+
+
 def test_nothing_at_all():
     found = summary([scan({0: ([], [])})])
     assert found["sensitivity"]["all"]["value"] is None and found["false_positives"]["all"]["value"] == 0.0
