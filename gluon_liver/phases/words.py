@@ -83,7 +83,10 @@ _MONITORING = _words("(?:pre[ -]?)?monitoring", r"bolus(?:ing|track\w*)?", "smar
 NONE_OF_THE_PHASES: Dict[str, str] = {
     "a scout": _SCOUT + "|\u5b9a\u4f4d",
     "monitoring of the bolus": _MONITORING,
-    "a virtual image": _words("virtual", "virtuell[er]*", "vnc", "vue"),
+    "an image that was computed": _words(
+        *("virtual", "virtuell[er]*", "vnc", "vue", "subtra[ck]t\\w*", "sub", "overlay", "z ?eff", "eff(?:ective)? ?z"),
+        r"iod(?:ine)?(?: ?(?:map|density|overlay|image)| ?\((?:water|h2o)\))",
+    ),
     "the portal venous phase, which is none of the three": _PORTAL,
 }
 
@@ -123,7 +126,10 @@ DEFAULT_PATTERNS: Dict[str, Tuple[str, ...]] = {
         "\uc870\uc601 ?\uc804|\u043d\u0430\u0442\u0438\u0432",
     ),
     "arterial": (
-        _words(r"[el]?(?:art|arterial|arteri[e\u00eb]l\w*|art\u00e9riel\w*|arterios[ao]|artphase|hap)", "eap"),
+        _words(
+            r"(?:[el]|sp(?:\u00e4|ae)t|fr(?:\u00fc|ue)h)?(?:art|arterial|arteri[e\u00eb]l\w*|art\u00e9riel\w*|arterios[ao]|artphase|hap)",
+            "eap",
+        ),
         _NOT_AP + _words("ap"),
         # not of the aorta, the lung, the neck, the heart or the head
         "(?<![\u4e3b\u80ba\u9888\u9838\u72b6\u72c0\u8111\u8166])[\u52a8\u52d5][\u8109\u8108]|\ub3d9\ub9e5|"
@@ -135,7 +141,7 @@ DEFAULT_PATTERNS: Dict[str, Tuple[str, ...]] = {
             "delay(?:s|ed)?", "dly", r"equil\w*", "eqp?", r"tard[i\u00ed]\w*", r"retard\w*", r"verz(?:\u00f6|oe)ger\w*"
         ),
         _NOT_SOON + _words("del") + _ARTICLE,
-        _words("sp(?:\u00e4|ae)t(?:phase|e|ven\u00f6s)?"),
+        _words("sp(?:\u00e4|ae)t(?:phase|e|ven\u00f6s)?") + r"(?!\W*art)",
         # Two minutes or more, or as many seconds.
         r"(?<![\d.])(?:[2-9]|[1-9]\d)[ .-]{0,2}" + f"min(?:s|n|ute[sn]?)?{_END}",
         r"(?<![\w.])(?:1[2-9]\d|[2-9]\d\d)[ .-]{0,2}" + f"s(?:ecs?|econds?|ek)?{_END}",

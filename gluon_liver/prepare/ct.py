@@ -31,7 +31,7 @@ from .pseudonyms import case_ids, salt_notes, salt_or_random
 from .study_volume import load_study
 
 PathLike = Union[str, Path]
-AIR_HU = -500  # that air around a patient or in bowels lies below
+MOST_AIR_HU = -500  # that air around a patient or in bowels lies below
 
 
 def import_ct(
@@ -132,7 +132,7 @@ def _import_study(
     result.stored = digest(folder / CTDataset.files[0])
     result.taken, result.slices = True, study.geometry.size[0]
     result.fingerprint = fingerprint(stored_slices(folder, study.reference_index))
-    result.airless = all(int(plane.min()) > AIR_HU for plane in stored_slices(folder, study.reference_index))
+    result.airless = all(int(plane.min()) > MOST_AIR_HU for plane in stored_slices(folder, study.reference_index))
     result.digests = loaded.digests
     result.phantom = any(choice.taken[phase].phantom for phase in stacks)
     return stacks

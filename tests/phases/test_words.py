@@ -22,7 +22,8 @@ MEANS = {
     "arterial": """
         ART | art 1.25 | ART. | ARTERIAL | Arterial Phase | EARLY ARTERIAL | LATE ART | late arterial
         LATE HEPATIC ARTERIAL | HAP | LHAP | EAP | AP | AP 1.25mm | AP_5.0 | Liver AP | ABD AP 2.5 | W+WO ART
-        LIVER W/WO ART | A/P ART | ABD ART W | arteriell | Abdomen arteriell | arterielle Phase | spätarteriell art.
+        LIVER W/WO ART | A/P ART | ABD ART W | arteriell | Abdomen arteriell | arterielle Phase | spätarteriell
+        Spätarteriell 3.0 | frueharteriell | Spät arteriell | Spät-art.
         phase artérielle | ARTÉRIELLE | arterielle | FOIE ARTERIEL | fase arteriosa | arterial 35s | ART 25 SEC
         ABD/PEL ART | 动脉期 | 动脉 | 晚动脉期 | 肝动脉期 | 動脈期 | 動脈相 | 동맥기 | CT增强动脉期
     """,
@@ -43,6 +44,8 @@ MEANS = {
         VEN | portalvenös | pfortader | porto-veineux | fase venosa | portale | 70 SEC PORTAL DELAY | 门脉期
         门静脉期 | 静脉期 | 門脈期 | ART+PV | AP LAT SCOUT | SCOUT AP | Topogram | AP/LAT | AP & LAT | surview
         localizer AP | 定位像 | CHEST AP | PreMonitoring | Monitoring 10s | BOLUS TRACKING | SMART PREP | VNC
+        ART SUB | Subtraktion art-nativ
+        ARTERIAL IODINE MAP | Iodine(Water) ART | Art Z eff | Art overlay
         Virtual non contrast | CT AP W CONTRAST | AP W CON | CT AP | LIVER 3 PHASE (AP) | 3 PHASE LIVER ABD
         Recon 2: 3 PHASE LIVER | CAP W | PRE OP | PRE TACE | PRE-TREATMENT | PRE RFA LIVER | ABD W ORAL W/O RECTAL
         W/ORAL | ABD W | W CONTRAST | ABD POST | TC DEL ABDOMEN | TAC del hígado | ABDOMEN 5.0 B30s | THORAX
