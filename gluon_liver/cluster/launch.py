@@ -121,7 +121,7 @@ class _Launch:
         name = signal.Signals(number).name
         if self._signals == 1:
             say("launch", f"{name}: the workers are asked to stop in order; a second one ends everything at once")
-            self._monitor.forward(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+            self._monitor.interrupt(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
         else:
             self._monitor.abort(f"a second signal ({name}) came", code=128 + number)
 

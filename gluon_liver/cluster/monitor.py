@@ -18,6 +18,8 @@ import signal
 from dataclasses import dataclass
 from typing import Any, Awaitable, Dict, List, Mapping, Optional
 
+from gluon_liver.system.interrupts import INTERRUPTED
+
 from .heartbeat import AGAIN, LOST, say
 
 HELLO_SECONDS = 10.0  # for the first line of a connection
@@ -125,8 +127,14 @@ class Monitor:
         if self._stopped is None:
             self.abort(how)
 
-    def forward(self, number: int) -> None:
-        """Give a signal to every worker."""
+    def interrupt(self, number: int) -> None:
+        """Ask all workers to stop in order by a signal, or end the job where some have not come and would not hear it.
+
+        Nothing is lost then, for a training begins when all are there.
+        """
+        if self._missing():
+            code = INTERRUPTED if number == signal.SIGINT else LOST
+            self.abort(f"{signal.Signals(number).name} came before all processes had started", code=code)
         for member in self._open:
             if member.role == "worker":
                 write(member.writer, {"signal": number})
@@ -184,7 +192,7 @@ class Monitor:
             self.checkpoint = str(message["checkpoint"])
             self._send({"checkpoint": self.checkpoint})
         if "stop" in message:
-            self.forward(int(message["stop"]))
+            self.interrupt(int(message["stop"]))
         if "gone" in message:
             self._gone(member, str(message["gone"]))
         if "end" not in message:

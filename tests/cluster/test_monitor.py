@@ -182,6 +182,20 @@ async def test_a_signal_goes_to_workers_alone_and_servers_that_nobody_used_are_s
     assert "scheduler and servers are stopped" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+@in_a_loop
+async def test_a_signal_while_processes_still_start_ends_the_job(number, code):
+    """Those that come later would not hear it, and train to the end."""
+    watch = monitor()
+    port = await watch.serve("127.0.0.1")
+    early, finished = await Peer().come(port), asyncio.ensure_future(watch.finished(grace=0.1))
+    await early.hear("silence")
+    watch.interrupt(number)
+    assert f"{number.name} came before all processes had started" in await early.hear("abort")
+    early.writer.close()
+    assert await asyncio.wait_for(finished, 2) == code
+
+
 CHILD = """
 import sys, time, os
 from gluon_liver.cluster import heartbeat
