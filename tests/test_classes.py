@@ -23,19 +23,13 @@ from gluon_liver.training.train import train
 from symbols.predict import load_module, predict
 from tests.conftest import TINY, make_us_data, us_config, write_dataset
 from tests.report.test_ct_page import Page
+from tests.report.test_other_classes import FIVE
 from tests.symbols.test_export import gluon_rows, network_inputs, same_parameters, same_rows
 from tests.symbols.test_legacy import LEGACY_PYTHON
 from tests.symbols.test_legacy import run as run_python
 from tests.symbols.test_module_refusals import one_step
 
 pytestmark = pytest.mark.slow
-FIVE = (
-    "Karzinom, klein",
-    "囊肿",
-    "Metastasis of a colorectal adenocarcinoma, treated/untreated",
-    "<b>FNH</b> & co",
-    "_x $y$",
-)
 
 
 @pytest.fixture(scope="module", params=[("lesion",), FIVE], ids=["one", "five"])

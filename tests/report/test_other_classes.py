@@ -24,7 +24,13 @@ from .test_ct_page import Page, check_alone
 from .test_table4 import make
 
 ONE = ("lesion",)
-FIVE = ("Karzinom", "囊肿", "Metastasis of a colorectal adenocarcinoma, treated/untreated", "<b>FNH</b> & co", "_x $y$")
+FIVE = (
+    "Karzinom, klein",
+    "囊肿",
+    "Metastasis of a colorectal adenocarcinoma, treated/untreated",
+    "<b>FNH</b> & co",
+    "_x $y$",
+)
 
 
 def spread(results, count):
