@@ -269,3 +269,9 @@ def test_frames_of_an_enhanced_file_are_read_one_by_one(tmp_path):
     write(enhanced_dataset(frames, zs=(0, 30, 60, 90, 120), intercepts=[0] * 5), tmp_path / "e.dcm")
     ((_, glance),) = glance_at(scan_folder(tmp_path).series).items()
     assert [picture.z for picture in glance.pictures] == [60, 0] and not glance.trouble
+
+
+def test_spacing_of_rounded_positions_is_the_true_one(tmp_path):
+    write_series(tmp_path, zs=[round(0.625 * i, 1) for i in range(24)])
+    (entry,) = list_series(tmp_path).series
+    assert float(entry.spacing.partition(" mm apart")[0]) == pytest.approx(0.625, abs=0.002)

@@ -149,7 +149,12 @@ def _spacing(series: SeriesFiles) -> str:
     if not series.slices:
         return ""
     steps = np.diff(np.sort(project_positions(series.slices)[1]))
-    apart = f"{statistics.median(steps.tolist()):.4g} mm apart, " if len(steps) else ""
+    usual = statistics.median(steps.tolist() or [0.0])
+    try:
+        usual = build_grid(series.slices, series.name).geometry.spacing[0]  # of rounded positions, too
+    except DicomError:
+        pass
+    apart = f"{usual:.3g} mm apart, " if len(steps) else ""
     dy, dx = series.slices[0].pixel_spacing
     return f"{apart}pixels {dx:.3g} x {dy:.3g} mm, {series.slices[0].columns} x {series.slices[0].rows}"
 
