@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any, Iterator, Optional, Set, Tuple, Union
 
 PARTIAL = ".partial"
-# of fsync, where a file system has none for a kind of file
-NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+# of fsync, where a file system has none for a kind of file; 524 is the kernel's own ENOTSUPP, which NFS lets through
+NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, 524)
 
 _told: Set[Tuple[int, str]] = set()  # file systems, and what they cannot flush
 
@@ -30,8 +30,10 @@ def whole_path(path: Union[str, Path], *, ending: str = PARTIAL) -> Iterator[Pat
         yield partial
         sync(partial)
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(path)  # of a full disk the system does not say where
         raise
 
 
@@ -63,7 +65,9 @@ def sync(path: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in NO_SYNC:
+        # a descriptor for reading alone: of folders some systems say EBADF
+        if error.errno not in NO_SYNC and not (error.errno == errno.EBADF and path.is_dir()):
+            error.filename = str(path)
             raise
         what = "folders" if path.is_dir() else "files"
         place = os.fstat(handle).st_dev, what

@@ -17,8 +17,8 @@ from .holder import HeldError, holder_file
 LOCK = ".lock"
 HOLDER = ".holder"  # ending of the file that stands in for a lock where the file system has none
 LOCK_FILES = (LOCK, LOCK + HOLDER)
-# of flock, where a network file system is mounted without it
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+# of flock, where a network file system is mounted without it; 524 is the kernel's own ENOTSUPP, which NFS lets through
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, 524)
 
 _off = False
 _told: Set[int] = set()  # file systems
@@ -94,7 +94,11 @@ def run_lock(folder: Path) -> Iterator[bool]:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(file_lock(folder / LOCK, busy=busy))
         except OSError as error:
-            raise RunError(f"{folder} cannot be locked: {error}") from error
+            if made and folder.is_dir() and not any(path.name != LOCK for path in folder.iterdir()):
+                (folder / LOCK).unlink(missing_ok=True)
+                folder.rmdir()
+            refused = error.errno in (errno.EACCES, errno.EPERM, errno.EIO) and error.filename is None  # by flock
+            raise RunError(f"{folder} cannot be locked: {error}{'; --no-lock takes no lock' * refused}") from error
         yield made
 
 

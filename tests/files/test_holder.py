@@ -105,8 +105,10 @@ def test_other_errors_of_flock_are_raised(tmp_path, monkeypatch):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(RunError, match="cannot be locked.*Input/output"), run_lock(tmp_path):
-        pass
+    for folder in (tmp_path, tmp_path / "new"):
+        with pytest.raises(RunError, match="cannot be locked.*Input/output error; --no-lock"), run_lock(folder):
+            pass
+    assert not (tmp_path / "new").exists()
 
 
 def test_without_locks_two_may_use_a_folder(tmp_path):
@@ -127,7 +129,7 @@ def test_an_output_folder_appears_without_what_locked_it(tmp_path, without_flock
     assert left.exists() != locks  # without locks nobody can tell whether it is at work
 
 
-@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, 524])
 def test_what_cannot_be_flushed_is_said_once(tmp_path, monkeypatch, capsys, number):
     def fsync(_):
         raise OSError(number, os.strerror(number))
