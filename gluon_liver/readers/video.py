@@ -21,6 +21,7 @@ from gluon_liver.structures.frame_source import MAX_SIDE, FrameSource, plausible
 
 from .display_turn import Turn, read_turn
 from .image_folder import jpeg_has_end
+from .mp4_track import VideoTrack
 
 # start codes of MPEG program streams (ISO/IEC 13818-1 2.5.3): the prefix of all, of a pack, of the end
 START_CODE, PACK, PROGRAM_END = b"\x00\x00\x01", 0xBA, 0xB9
@@ -52,6 +53,10 @@ def open_video(path: Path, name: str) -> FrameSource:
     if max(height, width) > MAX_SIDE:
         raise OversizeError(f"{name} has frames of {width}x{height} pixels; the bound is {MAX_SIDE} a side")
     notes = [turn.note] if turn.note else []
+    shown, coded = VideoTrack(path).shown or (packets, packets)
+    if shown < coded:
+        notes.append(f"its edit list shows {shown} of {coded} coded frames, which are all that count")
+        packets = min(packets, shown)  # those before the first shown one may be needed to decode it
     if codec not in SIZE_OF:
         known = codec.decode("ascii") if codec.isalnum() else "unknown"
         notes.append(f"a change of the frame size inside the video cannot be seen in its codec ({known})")

@@ -231,6 +231,23 @@ def test_an_odd_angle_is_refused(tmp_path):
         whole(path)
 
 
+@pytest.mark.parametrize("first, count, step", [(3, 5, 20), (0, 5, 20), (2, 4, 20), (3, 5, 1)])
+def test_a_video_that_was_trimmed_by_an_edit_list_is_whole(tmp_path, first, count, step):
+    values = [20 + step * place for place in range(8)]  # of small steps frames are coded by those before them
+    path = write_video(tmp_path / "a.mp4", grey_frames(values), "mp4v")
+    content = bytearray(path.read_bytes())
+    scales = [content.find(kind) + 16 for kind in (b"mvhd", b"mdhd")]
+    movie, media = (struct.unpack(">I", content[place : place + 4])[0] for place in scales)
+    place = content.find(b"elst") + 12
+    content[place : place + 8] = struct.pack(">Ii", movie * count // 10, media * first // 10)  # 10 frames a second
+    path.write_bytes(content)
+    source = whole(path)
+    read = [frame.mean() for frame in source]
+    assert np.abs(np.array(read) - values[first : first + count]).max() < 6
+    assert f"its edit list shows {count} of 8 coded frames, which are all that count" in source.notes
+    assert not any("left out" in note for note in source.notes)
+
+
 @pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "tif"])
 def test_one_image_is_a_recording_of_one_frame(tmp_path, ending):
     path = tmp_path / f"one.{ending}"
