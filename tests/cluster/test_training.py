@@ -32,6 +32,7 @@ def config(tmp_path_factory):
 
 def start(out, config, data, *, job=(), options=()):
     settings = dict(cwd=str(ROOT), env=dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT)))
+    settings["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # nohup lets its children ignore it
     streams = dict(stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, universal_newlines=True)
     train = ["train.py", "--config", str(config), "--data", str(data), "--out", str(out), *options]
     launch = ["-m", "gluon_liver", "launch", *job, "--", *train, "--kvstore", "dist_sync"] if job else train
