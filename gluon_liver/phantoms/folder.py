@@ -15,6 +15,7 @@ from gluon_liver.data.splits import MAX_SEED
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.output_folder import check_replaced, whole_folder, why_not_written
+from gluon_liver.system.interrupts import deaf_children
 from gluon_liver.system.runtime import usable_cores
 
 from .options import PhantomOptions
@@ -117,5 +118,7 @@ def _made(make: Callable[[int], Record], count: int, jobs: int) -> Iterator[Reco
         yield from map(make, range(count))
         return
     # one process a core: OpenCV's own threads would only compete
-    with multiprocessing.get_context("spawn").Pool(min(jobs, count), cv2.setNumThreads, (1,)) as pool:
+    with deaf_children():
+        processes = multiprocessing.get_context("spawn").Pool(min(jobs, count), cv2.setNumThreads, (1,))
+    with processes as pool:
         yield from pool.imap(make, range(count))

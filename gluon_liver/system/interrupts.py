@@ -48,6 +48,20 @@ def quiet_imports() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes that are started inside ignore SIGINT, from their first moment on: their parent ends them."""
+    before = signal.getsignal(signal.SIGINT)
+    mine = before is not None and _may_take_signals()
+    if mine:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, before)
+
+
 def _may_take_signals() -> bool:
     return threading.current_thread() is threading.main_thread()
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,25 @@ def test_ctrl_c_while_modules_are_imported_is_quiet(program, tiny_data, tmp_path
         code, said = interrupted([*program, *options], module, tmp_path)
         assert code == INTERRUPTED and said in (["interrupted"], []), (module, said)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_phantoms_are_drawn_is_quiet(tmp_path):
+    """A terminal gives it to the processes that draw as well, which are importing."""
+    options = ["--out", "out", "--studies", "4", "--jobs", "2", "--matrix", "96", "--diameter-mm", "18", "30"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "gluon_liver", "phantom", "ct", *options],
+        cwd=str(tmp_path),
+        env=dict(os.environ, PYTHONPATH=str(ROOT)),
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        process.stderr.read(10)  # of the bar, which begins when the processes are started
+        time.sleep(0.3)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == INTERRUPTED and "Traceback" not in said and list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_in_an_import_ends_the_process_and_elsewhere_is_an_exception(tmp_path, monkeypatch):
