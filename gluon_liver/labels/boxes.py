@@ -101,5 +101,5 @@ def size_hint(given: Tuple[int, int], true: Tuple[int, int]) -> str:
         return "; width and height are exchanged: label the image as it is shown, turned as its header says"
     scale = true[0] / given[0]
     if all(abs(side * scale - other) <= max(1, scale) for side, other in zip(given, true)):
-        return f"; of scaled copies: export without resizing, or multiply boxes and sizes by {scale:.6g}"
+        return f"; these seem to be scaled copies: export without resizing, or multiply boxes and sizes by {scale:.6g}"
     return ""
