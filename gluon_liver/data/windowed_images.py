@@ -84,7 +84,8 @@ def prepare_images(
                 np.save(stream, images)
         except OSError as error:
             why = f"the images of {case} cannot be written to {folder}: {why_not_written(error)}"
-            raise DatasetError(f"{why}; --cache FOLDER keeps them elsewhere, for data that are read-only") from error
+            elsewhere = "give --cache another folder" if _cache else "--cache FOLDER keeps them elsewhere"
+            raise DatasetError(f"{why}; {elsewhere}") from error
     return folder
 
 

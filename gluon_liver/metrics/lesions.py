@@ -179,7 +179,8 @@ def drawn_lesions(scan: Scan, classes: Sequence[str]) -> ScanLesions:
     seen = list(scan.results)
     lesions = join_slices(boxes, spacing=scan.spacing, duplicate_iou=_NO_DUPLICATES, seen=seen, one_class=True)
     labels = np.array([classes.index(lesion[0].class_name) for lesion in lesions], np.int64)
-    return ScanLesions(lesions, labels, np.array([in_plane_mm(lesion, scan.spacing) for lesion in lesions], np.float64))
+    sizes = np.array([in_plane_mm(lesion, scan.spacing) for lesion in lesions], np.float64)
+    return ScanLesions(lesions, labels, sizes.round(2))  # 20 mm that a label file rounded to 19.9997 are 20 mm
 
 
 @dataclass(eq=False)

@@ -46,6 +46,11 @@ class ResumePoint:
     data: Dict[str, Optional[str]]
     data_changed: Dict[str, List[str]]
 
+    @property
+    def data_known(self) -> bool:
+        """Whether the run keeps what the labels were that it was trained on; those of older versions do not."""
+        return (self.run.environment.get(DIGESTS) or {}).get(TRAINING + "labels") is not None
+
 
 def find_resume_point(
     out: Path, choice: str, config: Config, dataset: Dataset, *, changed_data: bool = False

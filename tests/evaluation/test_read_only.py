@@ -58,6 +58,9 @@ def test_read_only_data_name_the_option(tmp_path, monkeypatch):
     monkeypatch.setattr(windowed_images, "whole_file", read_only_error)
     with pytest.raises(DatasetError, match="Read-only file system; --cache FOLDER"):
         prepare_images(dataset, window="liver")
+    use_cache(tmp_path / "cache")
+    with pytest.raises(DatasetError, match="Read-only file system; give --cache another folder"):
+        prepare_images(dataset, window="liver")
 
 
 def test_a_read_only_run_names_the_option(tiny_run, monkeypatch):

@@ -268,6 +268,11 @@ def test_intervals_are_of_copied_patients():
     assert (entry["low"], entry["high"]) == pytest.approx((low, high))
 
 
+def test_a_size_on_an_edge_that_a_label_file_rounded():
+    one = scan({0: ([(0, (0, 0, 28.571, 5))], [])}, spacing=(5.0, 0.7, 0.7))  # 20 mm are 28.5714 pixels
+    assert [row["sensitivity"]["n"] for row in summary([one])["by_size"]] == [0, 0, 1]
+
+
 def test_many_weak_boxes_hide_no_good_threshold():
     """20 lesions are found before the first of 600 false positives, which lie at scores of their own."""
     scans = []

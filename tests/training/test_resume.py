@@ -301,10 +301,12 @@ def test_changed_labels_of_the_training_patients_are_refused_and_then_logged(tra
     assert Run.open(run.folder).data_folder == (tmp_path / "moved").resolve()
 
 
-def test_a_run_of_an_older_version_goes_on(train_tiny):
+def test_a_run_of_an_older_version_goes_on(train_tiny, capsys):
     run = train_tiny(steps=2)
     environment = json.loads((run.folder / "environment.json").read_text())
     del environment["digests"]
     (run.folder / "environment.json").write_text(json.dumps(environment))
-    run = train_tiny(steps=3, resume="auto")
-    assert json.loads((run.folder / "environment.json").read_text())["digests"]["training_labels"]
+    for steps, said in ((3, True), (4, False)):
+        run = train_tiny(steps=steps, resume="auto")
+        assert ("whether labels or volumes have changed since is not known" in capsys.readouterr().err) == said
+        assert json.loads((run.folder / "environment.json").read_text())["digests"]["training_labels"]
