@@ -5,10 +5,12 @@ import signal
 import sys
 
 if __name__ == "__main__":
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is signal.default_int_handler:  # not in a shell's background job
+    alone = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not in a shell's background job
+    if alone:
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # no traceback while Python imports
     from gluon_liver.commands import run_command
+    from gluon_liver.system.interrupts import end_quietly
 
-    signal.signal(signal.SIGINT, handler)
+    if alone:
+        signal.signal(signal.SIGINT, end_quietly)
     sys.exit(run_command(("train",), sys.argv[1:], program="train.py"))

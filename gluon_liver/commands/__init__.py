@@ -10,12 +10,13 @@ import importlib
 import io
 import sys
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from gluon_liver.cluster import heartbeat
 from gluon_liver.errors import GluonLiverError, InputError
-from gluon_liver.files.lock import do_without_locks
+from gluon_liver.files.lock import without_locks
 from gluon_liver.system.interrupts import quiet_imports
 
 from .paths import check_paths
@@ -65,22 +66,22 @@ def main(arguments: Sequence[str], *, program: str = "python -m gluon_liver") ->
 
 def run_command(words: Tuple[str, ...], arguments: Sequence[str], *, program: str) -> int:
     """Parse ``arguments`` for one command and run it, turning expected errors into messages."""
-    _let_any_letter_be_printed()
-    with quiet_imports():
-        try:
+    try:
+        with quiet_imports():
+            _let_any_letter_be_printed()
             return _parse_and_run(words, arguments, program)
-        except SystemExit:  # of argparse
+    except SystemExit:  # of argparse
+        raise
+    except BaseException as error:
+        code = print_expected(error)
+        if code is None and heartbeat.launched():
+            traceback.print_exc()
+        # Here, while the error still holds the KVStore: where it is freed the other workers abort. They fail together
+        # where training fails, and each may keep its batch before the first one ends the job.
+        heartbeat.leave(1 if code is None else code, grace=GRACE_SECONDS if code == 3 else 0.0)
+        if code is None:
             raise
-        except BaseException as error:
-            code = print_expected(error)
-            if code is None and heartbeat.launched():
-                traceback.print_exc()
-            # Here, while the error still holds the KVStore: where it is freed the other workers abort. They fail
-            # together where training fails, and each may keep its batch before the first one ends the job.
-            heartbeat.leave(1 if code is None else code, grace=GRACE_SECONDS if code == 3 else 0.0)
-            if code is None:
-                raise
-            return code
+        return code
 
 
 def _parse_and_run(words: Tuple[str, ...], arguments: Sequence[str], program: str) -> int:
@@ -92,9 +93,8 @@ def _parse_and_run(words: Tuple[str, ...], arguments: Sequence[str], program: st
     module.add_arguments(parser)
     args = parser.parse_args(list(arguments))
     check_paths(args)
-    if getattr(args, "no_lock", False):
-        do_without_locks()
-    return int(module.run(args))
+    with without_locks() if getattr(args, "no_lock", False) else nullcontext():
+        return int(module.run(args))
 
 
 def _let_any_letter_be_printed() -> None:

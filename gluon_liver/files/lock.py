@@ -24,14 +24,19 @@ _off = False
 _told: Set[int] = set()  # file systems
 
 
-def do_without_locks() -> None:
-    """From now on no lock is taken in this process: what uses a folder at one time is the user's care."""
+@contextmanager
+def without_locks() -> Iterator[None]:
+    """No lock is taken inside: what uses a folder at one time is the user's care."""
     global _off
-    _off = True
+    before, _off = _off, True
+    try:
+        yield
+    finally:
+        _off = before
 
 
 def locks_are_off() -> bool:
-    """Whether :func:`do_without_locks` was called."""
+    """Whether we are inside of :func:`without_locks`."""
     return _off
 
 

@@ -21,12 +21,12 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 def quiet_start() -> None:
     """From now on SIGINT ends the process, until :func:`end_quiet_start` or :func:`quiet_imports`."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler and _may_take_signals():
-        signal.signal(signal.SIGINT, _end)
+        signal.signal(signal.SIGINT, end_quietly)
 
 
 def end_quiet_start() -> None:
     """Give SIGINT back to Python, if :func:`quiet_start` took it."""
-    if signal.getsignal(signal.SIGINT) is _end:
+    if signal.getsignal(signal.SIGINT) is end_quietly:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -38,7 +38,7 @@ def quiet_imports() -> Iterator[None]:
     and another program may have a handler of its own.
     """
     before = signal.getsignal(signal.SIGINT)
-    mine = before in (signal.default_int_handler, _end) and _may_take_signals()
+    mine = before in (signal.default_int_handler, end_quietly) and _may_take_signals()
     if mine:
         signal.signal(signal.SIGINT, _end_or_raise)
     try:
@@ -69,12 +69,13 @@ def _may_take_signals() -> bool:
 def _end_or_raise(number: int, frame: Optional[FrameType]) -> None:
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
-            _end(number, frame)
+            end_quietly(number, frame)
         frame = frame.f_back
     raise KeyboardInterrupt
 
 
-def _end(_: int, __: Optional[FrameType]) -> None:
+def end_quietly(_: int, __: Optional[FrameType]) -> None:
+    """A handler of SIGINT: one word, and the process has ended."""
     os.write(2, b"interrupted\n")
     os._exit(INTERRUPTED)
 

@@ -13,6 +13,7 @@ import pytest
 from gluon_liver.commands import main
 from gluon_liver.commands.paths import check_paths
 from gluon_liver.errors import InputError
+from gluon_liver.files.lock import locks_are_off
 from gluon_liver.system.interrupts import INTERRUPTED, quiet_imports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,14 @@ def test_ctrl_c_while_modules_are_imported_is_quiet(program, tiny_data, tmp_path
         code, said = interrupted([*program, *options], module, tmp_path)
         assert code == INTERRUPTED and said in (["interrupted"], []), (module, said)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_lock_is_of_one_command_alone(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("gluon_liver.commands.evaluate.run", lambda args: seen.append(locks_are_off()) or 0)
+    for option in ([], ["--no-lock"], []):
+        assert main(["evaluate", "--run", str(tmp_path), *option]) == 0
+    assert seen == [False, True, False]
 
 
 @pytest.mark.slow

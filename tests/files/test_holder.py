@@ -7,13 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
 from gluon_liver.errors import RunError
 from gluon_liver.files import atomic, lock
 from gluon_liver.files.holder import Process
-from gluon_liver.files.lock import LOCK_FILES, do_without_locks, file_lock, run_lock
+from gluon_liver.files.lock import LOCK_FILES, file_lock, run_lock, without_locks
 from gluon_liver.files.output_folder import whole_folder
 
 HOLDER = LOCK_FILES[1]
@@ -41,7 +42,6 @@ with run_lock(Path(sys.argv[1])):
 def anew(monkeypatch):
     monkeypatch.setattr(lock, "_told", set())
     monkeypatch.setattr(atomic, "_told", set())
-    monkeypatch.setattr(lock, "_off", False)
 
 
 @pytest.fixture(params=[errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP], ids=os.strerror)
@@ -112,8 +112,7 @@ def test_other_errors_of_flock_are_raised(tmp_path, monkeypatch):
 
 
 def test_without_locks_two_may_use_a_folder(tmp_path):
-    do_without_locks()
-    with run_lock(tmp_path), file_lock(tmp_path / ".lock", busy="never"):
+    with without_locks(), run_lock(tmp_path), file_lock(tmp_path / ".lock", busy="never"):
         assert list(tmp_path.iterdir()) == []
 
 
@@ -121,9 +120,7 @@ def test_without_locks_two_may_use_a_folder(tmp_path):
 def test_an_output_folder_appears_without_what_locked_it(tmp_path, without_flock, locks):
     left = tmp_path / ".out.importing-1"
     left.mkdir()
-    if not locks:
-        do_without_locks()
-    with whole_folder(tmp_path / "out") as folder:
+    with nullcontext() if locks else without_locks(), whole_folder(tmp_path / "out") as folder:
         (folder / "a").write_text("a")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
     assert left.exists() != locks  # without locks nobody can tell whether it is at work
