@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from gluon_liver.data.faults import Faults
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_yaml
-from gluon_liver.structures.class_names import class_key, why_no_classes
+from gluon_liver.structures.class_names import class_key, tidy_name, why_no_classes
 
 IGNORE, LEAVE_OUT = "\0ignore", "\0leave_out"  # no names of classes
 _KEYS = {"ignore": IGNORE, "leave_out": LEAVE_OUT}
@@ -48,11 +47,6 @@ class Choice:
     classes: Tuple[str, ...] = ()
     names: Dict[str, str] = field(default_factory=dict)
     notes: List[str] = field(default_factory=list)
-
-
-def tidy_name(name: str) -> str:
-    """A name without spaces that say nothing, in one Unicode form: what looks alike is alike in two imports."""
-    return " ".join(unicodedata.normalize("NFC", name).replace("\0", " ").split())
 
 
 def load_class_map(path: str) -> ClassMap:

@@ -10,9 +10,14 @@ RESERVED = ("all", "any", "mean", "mixed")
 _CONTROL = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories that break a line, or cannot be written at all
 
 
+def tidy_name(name: str) -> str:
+    """A name without spaces that say nothing, in one Unicode form: what looks alike is alike in two imports."""
+    return " ".join(unicodedata.normalize("NFC", name).replace("\0", " ").split())
+
+
 def class_key(name: str) -> str:
     """What two ways of writing one class have in common: neither case, spaces nor the Unicode form tells them apart."""
-    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+    return tidy_name(name).casefold()
 
 
 def why_no_classes(names: Sequence[str]) -> Optional[str]:
