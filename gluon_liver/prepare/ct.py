@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Union
 
+import numpy as np
 from tqdm import tqdm
 
 from gluon_liver.archive.scan import scan_folder
@@ -56,12 +57,11 @@ def import_ct(
 
     phases, labels: phase file and label file or files (see docs/data.md), which are read as label_options say;
     labels_on: a phase whose labels are carried over to the reference phase by world coordinates; reference: overrides
-    the phase file's reference; salt:
-    text for reproducible case ids, random by default; regrid: interpolate uneven slices and undo gantry tilt;
-    exclude: globs of paths below `folder`, of files to leave out; skip_damaged: go on without files and folders that
-    cannot be used; fractions: train, val, test. `out`/private leads back to patients. A study or series that cannot be
-    used is left out with its reason. Nothing but file numbers depends on the names of files. Raises InputError, and
-    writes nothing, where no study is taken and where a given file or option is wrong.
+    the phase file's reference; salt: text for reproducible case ids, random by default; regrid: interpolate uneven
+    slices and undo gantry tilt; exclude: globs of paths below `folder`, of files to leave out; skip_damaged: go on
+    without files and folders that cannot be used; fractions: train, val, test. `out`/private leads back to patients. A
+    study or series that cannot be used is left out with its reason. Nothing but file numbers depends on the names of
+    files. Raises InputError, and writes nothing, where no study is taken and where a given file or option is wrong.
     """
     folder, out = Path(folder), Path(out)
     make_splits(["any"], fractions=fractions, seed=seed)
@@ -131,11 +131,19 @@ def _import_study(
             }
     result.stored = digest(folder / CTDataset.files[0])
     result.taken, result.slices = True, study.geometry.size[0]
-    result.fingerprint = fingerprint(stored_slices(folder, study.reference_index))
-    result.airless = all(int(plane.min()) > MOST_AIR_HU for plane in stored_slices(folder, study.reference_index))
+    lowest: List[int] = []
+    result.fingerprint = fingerprint(_noting_lowest(stored_slices(folder, study.reference_index), lowest))
+    result.airless = min(lowest) > MOST_AIR_HU
     result.digests = loaded.digests
     result.phantom = any(choice.taken[phase].phantom for phase in stacks)
     return stacks
+
+
+def _noting_lowest(planes: Iterable[np.ndarray], lowest: List[int]) -> Iterator[np.ndarray]:
+    """The slices themselves, whose lowest values are added to ``lowest`` as they pass: they are read once."""
+    for plane in planes:
+        lowest.append(int(plane.min()))
+        yield plane
 
 
 def _write_data(
