@@ -12,8 +12,8 @@ import pytest
 from gluon_liver import errors
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.readers.dicom import header
-from gluon_liver.readers.dicom.volume import load_series
 from tests.readers.ct_writer import ct_dataset, cut, uid, write, write_series
+from tests.readers.loaded import load_series
 
 
 def load(scan):

@@ -12,8 +12,8 @@ from gluon_liver.archive.scan import scan_folder
 from gluon_liver.errors import ConflictError
 from gluon_liver.prepare.ct import import_ct
 from gluon_liver.prepare.report import summary_of
-from gluon_liver.readers.dicom.volume import load_series
 from tests.readers.ct_writer import ct_dataset, uid, write, write_series
+from tests.readers.loaded import load_series
 
 NOISE = np.random.default_rng(0).integers(-100, 200, (16, 16)).astype(np.int16)
 

@@ -7,7 +7,7 @@ import pytest
 
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.errors import MixedSeriesError
-from gluon_liver.readers.dicom.volume import load_series
+from tests.readers.loaded import load_series
 
 from .ct_writer import ct_dataset, enhanced_dataset, item, uid, write
 

@@ -10,7 +10,7 @@ import pytest
 
 from gluon_liver import errors
 from gluon_liver.archive.scan import scan_folder
-from gluon_liver.readers.dicom.volume import load_series
+from tests.readers.loaded import load_series
 
 from .ct_writer import ct_dataset, cut, enhanced_dataset, uid, write, write_series
 

@@ -8,7 +8,8 @@ import pytest
 from gluon_liver import errors
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.prepare.grid_report import grid_record, grid_words
-from gluon_liver.readers.dicom.volume import load_series, open_series
+from gluon_liver.readers.dicom.volume import open_series
+from tests.readers.loaded import load_series
 
 from .ct_writer import ct_dataset, write, write_series
 

@@ -14,7 +14,7 @@ from pydicom.data import get_testdata_file
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.errors import PixelDataError, SliceGapError, TruncatedFileError
 from gluon_liver.readers.dicom import pixels
-from gluon_liver.readers.dicom.volume import load_series
+from tests.readers.loaded import load_series
 
 from .ct_writer import CT, ct_dataset, cut, uid, write
 

@@ -57,26 +57,6 @@ class SeriesStack:
         return hu
 
 
-@dataclass(frozen=True, eq=False)
-class Volume:
-    """A series in memory: ``hu`` int16 (z, y, x), z rising to the head, never below -1024; see :class:`SeriesStack`."""
-
-    hu: Array
-    stack: SeriesStack
-
-    @property
-    def geometry(self) -> Geometry:
-        return self.stack.geometry
-
-    @property
-    def sop_instance_uids(self) -> Tuple[str, ...]:
-        return self.stack.sop_instance_uids
-
-    @property
-    def mapping(self) -> SliceMapping:
-        return self.stack.mapping
-
-
 def open_series(series: SeriesFiles, *, regrid: bool = False) -> SeriesStack:
     """Find the regular grid of one series by its headers.
 
@@ -107,12 +87,6 @@ def open_series(series: SeriesFiles, *, regrid: bool = False) -> SeriesStack:
         {grid.order.index(index): _left_out(slices[index], mm, series) for index, mm in grid.left_out},
         grid.off_line,
     )
-
-
-def load_series(series: SeriesFiles, *, regrid: bool = False) -> Volume:
-    """Decode one series to HU on a regular grid. Raises as :func:`open_series` and :meth:`SeriesStack.decode`."""
-    stack = open_series(series, regrid=regrid)
-    return Volume(stack.read(), stack)
 
 
 def _decode(series: SeriesFiles, grid: SliceGrid, put: PutPlane) -> None:
