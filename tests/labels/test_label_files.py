@@ -6,133 +6,15 @@ import copy
 import json
 import random
 
-import numpy as np
 import pandas as pd
 import pytest
-from pycocotools import mask as rle
 
 from gluon_liver.errors import AnnotationError
 from gluon_liver.labels.ct import load_label_file
-from gluon_liver.labels.source import LabelOptions, read_labels
+from gluon_liver.labels.source import LabelOptions
 from gluon_liver.labels.us import load_source_labels
 
-PAPER = ("cyst", "hemangioma", "hcc")
-BASE = {
-    "images": [{"id": number, "width": 64, "height": 32, "file_name": f"{number}.png"} for number in (4, 5)],
-    "annotations": [{"id": 1, "image_id": 4, "category_id": 3, "bbox": [10, 12, 30, 16]}],
-    "categories": [{"id": 1, "name": "cyst"}, {"id": 2, "name": "hemangioma"}, {"id": 3, "name": "hcc"}],
-}
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Write trees, each to a file, and read them back."""
-
-    def read_trees(*trees, **options):
-        paths = [tmp_path / f"{letter}.json" for letter in "abcdef"[: len(trees)]]
-        for path, tree in zip(paths, trees):
-            path.write_text(tree if isinstance(tree, str) else json.dumps(tree))
-        task = dict(columns=("sop_instance_uid", "path", "slice"), flag="exhaustive", check=lambda image: None)
-        return read_labels(paths, PAPER, LabelOptions(**options), **task)
-
-    return read_trees
-
-
-def changed(**annotation):
-    """BASE with another first annotation."""
-    tree = copy.deepcopy(BASE)
-    tree["annotations"][0].update(annotation)
-    return tree
-
-
-def boxes_of(source):
-    return [image.boxes.round(4).tolist() for image in source.images]
-
-
-def classes_tree(names, used):
-    """One image with a box of each category in ``used``; the categories are numbered from 7 down."""
-    categories = [{"id": 7 - place, "name": name} for place, name in enumerate(names)]
-    numbers = {category["name"]: category["id"] for category in categories}
-    annotations = [
-        {"id": place, "image_id": 4, "category_id": numbers[name], "bbox": [4 * place, 2, 3, 4]}
-        for place, name in enumerate(used, 1)
-    ]
-    return {**BASE, "annotations": annotations, "categories": categories}
-
-
-@pytest.mark.parametrize(
-    "names, used, classes",
-    [
-        (["cyst", "hcc"], ["cyst"], PAPER),
-        ([" HCC", "Cyst"], ["Cyst", " HCC"], PAPER),
-        (["liver lesions", "hcc"], ["hcc"], PAPER),
-        (["lesion"], ["lesion"], ("lesion",)),
-        (["cyst", "b ", "A"], ["A", "b ", "cyst"], ("A", "b", "cyst")),
-        ([], [], PAPER),
-    ],
-)
-def test_classes_are_those_of_the_boxes(read, names, used, classes):
-    source = read(classes_tree(names, used))
-    assert source.classes == classes
-    found = [classes[label] for label in source.images[0].labels]
-    assert [name.lower() for name in found] == [name.strip().lower() for name in used]
-
-
-def test_names_are_kept_in_one_unicode_form(read):
-    tree = copy.deepcopy(BASE)
-    tree["categories"] = [{"id": 3, "name": "La\u0308sion"}]
-    assert read(tree).classes == ("L\u00e4sion",)
-
-
-def test_categories_without_boxes_are_told_and_names_must_tell_classes_apart(read):
-    tree = classes_tree(["tumors", "hcc"], ["hcc"])
-    assert read(tree).changes.lines() == ["categories without boxes are no classes: tumors"]
-    with pytest.raises(AnnotationError, match="other names than .*'Mean'.*--classes"):
-        read(classes_tree(["Mean"], ["Mean"]))
-
-
-MAP = """
-classes:
-  cyst: [Simple  cyst, Zyste]
-  hcc: Hepatocellular carcinoma
-  hemangioma:
-ignore: [liver]
-leave_out: unclear
-"""
-
-
-def test_a_class_map_renames_merges_orders_ignores_and_leaves_out(read, tmp_path):
-    (tmp_path / "m.yaml").write_text(MAP)
-    names = ["zyste", "simple cyst", "HEPATOCELLULAR CARCINOMA", "Liver", "spleen"]
-    source = read(classes_tree(names, names[:4]), classes=tmp_path / "m.yaml")
-    assert source.classes == ("cyst", "hcc", "hemangioma")
-    assert source.images[0].labels.tolist() == [0, 0, 1]
-    text = "\n".join(source.changes.lines())
-    assert "names of the class map that no label file has: unclear" in text
-    assert "classes of the class map without a box: hemangioma" in text and "no classes: spleen" in text
-    assert "1 box(es) are of ignored classes" in text
-    source = read(classes_tree(["cyst", "unclear"], ["cyst", "unclear"]), classes=tmp_path / "m.yaml")
-    assert source.images[0].left_out and source.images[0].count == 2 and not source.images[1].left_out
-    with pytest.raises(AnnotationError, match="boxes are of 'spleen', which .*m.yaml does not name"):
-        read(classes_tree(["spleen"], ["spleen"]), classes=tmp_path / "m.yaml")
-
-
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        ("[a, b]", "a class map has the keys classes"),
-        ("classes: [a]\nignored: b", "it has 'ignored'"),
-        ("classes: {a: x, b: x}", "'x' is under a and under b"),
-        ("classes: {a: x}\nignore: X", "'X' is under a and under ignore"),
-        ("classes: {a: [no]}", "classes.a: names are texts; put False in quotes"),
-        ("classes: [all]", "classes must be other names"),
-        ("classes:", "classes must be one or more|one or more"),
-    ],
-)
-def test_a_class_map_with_faults(read, tmp_path, text, message):
-    (tmp_path / "m.yaml").write_text(text)
-    with pytest.raises(AnnotationError, match=message):
-        read(BASE, classes=tmp_path / "m.yaml")
+from .conftest import BASE, boxes_of, changed, classes_tree
 
 
 def test_several_files_agree_in_names_and_repeat_ids(read):
@@ -211,64 +93,6 @@ def test_ids_from_0_and_roboflows_supercategory(read):
     assert read(tree).classes == ("lesion",) and boxes_of(read(tree)) == [[[10, 12, 40, 28]], []]
 
 
-MASK = rle.encode(
-    np.asfortranarray([[5 < x < 12 and 7 <= y < 20 for x in range(64)] for y in range(32)], dtype="uint8")
-)
-
-
-def test_crowds(read):
-    runs = {"size": [32, 64], "counts": [6 * 32 + 7, *[13, 19] * 5, 13, 12 + 32 * 52]}
-    tree = changed(iscrowd=1, segmentation=runs, bbox=[6, 7, 6, 13])
-    with pytest.raises(AnnotationError, match="annotation 1: iscrowd is 1.*--crowd as-lesion"):
-        read(tree)
-    source = read(tree, crowd="as-lesion")
-    assert boxes_of(source)[0] == [[6, 7, 12, 20]] and "1 mask(s) marked as a crowd" in source.changes.lines()[0]
-    for none in (0, "0", False, None, 0.0):
-        assert boxes_of(read(changed(iscrowd=none)))[0] == [[10, 12, 40, 28]]
-    with pytest.raises(AnnotationError, match="--crowd is 'all'"):
-        read(tree, crowd="all")
-
-
-@pytest.mark.parametrize(
-    "segmentation",
-    [
-        {"size": [32, 64], "counts": [6 * 32 + 7, *[13, 19] * 5, 13, 12 + 32 * 52]},
-        {"size": [32, 64], "counts": MASK["counts"].decode()},
-        [[6, 7, 12, 7, 12, 20], [8.0, 9.0, 7, 10, 9, 9]],
-        [6, 7, 12, 20],
-    ],
-)
-@pytest.mark.parametrize("bbox", [None, [], [0, 0, 0, 0], [1, float("nan"), 2, 3]])
-def test_a_box_that_is_absent_comes_from_polygon_or_mask(read, segmentation, bbox):
-    source = read(changed(bbox=bbox, segmentation=segmentation))
-    assert boxes_of(source)[0] == [[6, 7, 12, 20]]
-    assert source.changes.lines() == ["1 box(es) were absent and were taken from their polygon or mask"]
-
-
-@pytest.mark.parametrize(
-    "segmentation",
-    [[], None, "x", {"size": [64, 32], "counts": [2048]}, {"size": [32, 64], "counts": [5, 6]}, [["a", 1]], [[1, 2, 3]]]
-    + [{"size": [32, 64], "counts": text} for text in ("\x7f", "zz", "", "é", MASK["counts"].decode()[:-1])],
-)
-def test_what_gives_no_box_is_a_fault(read, segmentation):
-    with pytest.raises(AnnotationError, match="annotation 1: bbox: expected a list of 4|annotation 1: bbox is missing"):
-        read(changed(bbox=[], segmentation=segmentation))
-
-
-def test_turned_boxes(read):
-    source = read(changed(bbox=[20, 10, 20, 10], attributes={"occluded": False, "rotation": 90.0}))
-    assert boxes_of(source)[0] == [[25, 5, 35, 25]] and "1 box(es) were turned" in source.changes.lines()[0]
-    assert not read(changed(attributes={"occluded": True, "rotation": 0.0})).changes.lines()
-
-
-def test_turned_boxes_are_cut_at_the_border(read):
-    source = read(changed(bbox=[0, 2, 20, 4], attributes={"rotation": 30}))
-    assert boxes_of(source)[0] == [pytest.approx([0.3397, 0, 19.6603, 10.7321])]
-    assert "1 upright box(es) around turned ones reached beyond their image" in "".join(source.changes.lines())
-    with pytest.raises(AnnotationError, match="leaves image 4"):
-        read(changed(bbox=[-11, 2, 20, 4], attributes={"rotation": 30}))
-
-
 def test_rows_without_class_and_box_are_none(read):
     tree = copy.deepcopy(BASE)
     tree["annotations"].append({"id": 2, "image_id": 5, "category_id": float("nan"), "bbox": None, "iscrowd": None})
@@ -283,53 +107,6 @@ def test_images_of_one_name_are_told_apart_by_their_paths(read):
     assert [image.entry["file_name"] for image in read(tree).images] == ["/datasets/a/7.png", "/datasets/b/7.png"]
     tree["images"][1].update(file_name="8.png")
     assert [image.entry["file_name"] for image in read(tree).images] == ["7.png", "8.png"]
-
-
-def test_boxes_at_the_border(read):
-    source = read(changed(bbox=[-0.33, 5.0, 20.0, 20.0]))
-    assert (
-        boxes_of(source)[0] == [pytest.approx([0, 5, 19.67, 25])]
-        and "1 box(es) were up to a pixel outside" in source.changes.lines()[0]
-    )
-    assert boxes_of(read(changed(bbox=[45, 5, 20, 27.5])))[0] == [[45, 5, 64, 32]]
-    assert not read(changed(bbox=[44, 5, 20.005, 27])).changes.lines()
-    with pytest.raises(AnnotationError, match="annotation 1: bbox .* leaves image 4 of 64x32"):
-        read(changed(bbox=[45, 5, 20.1, 27]))
-
-
-@pytest.mark.parametrize(
-    "bbox", [[40, 4, 1e-5, 24], [40, 4, 0, 0], [40, 4, 5, 0.99], [-0.5, 4, 1.2, 5], [63.5, 1, 1, 9]]
-)
-def test_what_cannot_be_trained_on_leaves_its_image_out(read, bbox):
-    source = read(changed(bbox=bbox))
-    assert source.images[0].left_out == "a box is below a pixel" and source.images[0].count == 1
-    assert "a box is below a pixel: image 4" in source.changes.lines()[-1]
-    assert not source.images[1].left_out
-
-
-@pytest.mark.parametrize(
-    "boxes, why",
-    [
-        ([[0.2, 0.3, 0.25, 0.5], [0, 0, 1, 1]], "no number of any bbox is above 1: these seem to be fractions"),
-        ([[40, 10, 60, 30], [2, 3, 20, 24]], "1 of 2 boxes leave their image, .* read as x1, y1, x2, y2 all of them"),
-    ],
-)
-def test_boxes_in_another_form_are_told(read, boxes, why):
-    tree = copy.deepcopy(BASE)
-    tree["annotations"] = [{"id": n, "image_id": 4, "category_id": 3, "bbox": box} for n, box in enumerate(boxes)]
-    with pytest.raises(AnnotationError, match=why):
-        read(tree)
-
-
-def test_boxes_that_are_there_twice_are_joined(read):
-    tree = copy.deepcopy(BASE)
-    for number, (category, bbox) in enumerate(
-        [(3, [10.3, 12, 30, 16]), (3, [11, 12, 30, 16]), (1, [10, 12, 30, 16])], 2
-    ):
-        tree["annotations"].append({"id": number, "image_id": 4, "category_id": category, "bbox": bbox})
-    source = read(tree)
-    assert source.images[0].boxes[:, 0].tolist() == [10, 11, 10]
-    assert source.changes.counts["joined"] == 1 and source.changes.counts["disagreeing"] == 1
 
 
 def test_all_faults_are_told_at_once(read):
