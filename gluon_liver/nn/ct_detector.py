@@ -16,9 +16,9 @@ from gluon_liver.structures.channels import scaled
 from .fusion import RegionFusion
 from .random_numbers import RandomNumbers, apply_dropout
 from .rcnn import Features, HeadOutput, RegionDetector
+from .regions.roi_align import ROI_MODES, roi_rows
 from .relation import PhaseRelation
 from .resnet3d import CHANNELS, ResNet3D, make_block
-from .roi_align import ROI_MODES, roi_rows
 from .texture import TextureHead
 
 DENSE_UNITS = 1024  # of each dense layer of the fusion head, as in Lin et al. 2017

@@ -10,12 +10,12 @@ from typing import Any, Callable, List, NamedTuple, Optional
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from .indexing import entry
+from .layers.indexing import entry
 from .random_numbers import RandomNumbers
 from .rcnn import Features, RegionDetector
-from .roi_align import decode_boxes
-from .roi_targets import RoiTargetAssigner
-from .rpn import without_nan
+from .regions.roi_align import decode_boxes
+from .regions.roi_targets import RoiTargetAssigner
+from .regions.rpn import without_nan
 
 
 class TrainingOutputs(NamedTuple):

@@ -15,8 +15,8 @@ from mxnet.gluon import Constant, Parameter, nn
 from gluon_liver.config.network import NetworkConfig
 
 from .random_numbers import RandomNumbers, apply_dropout, draw_numbers
-from .roi_align import pyramid_align, roi_rows
-from .rpn import make_rpn
+from .regions.roi_align import pyramid_align, roi_rows
+from .regions.rpn import make_rpn
 
 Contexts = Union[mx.Context, Sequence[mx.Context]]
 

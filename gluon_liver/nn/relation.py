@@ -19,7 +19,7 @@ from typing import Any, List, Optional, Tuple
 
 from mxnet.gluon import nn
 
-from .indexing import entry
+from .layers.indexing import entry
 
 
 class Relation(nn.HybridBlock):

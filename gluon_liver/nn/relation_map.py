@@ -8,7 +8,7 @@ from mxnet import autograd
 from mxnet.gluon import nn
 
 from .ct_detector import CTDetector
-from .indexing import entry
+from .layers.indexing import entry
 
 
 class RelationOutputs(NamedTuple):

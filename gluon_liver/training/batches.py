@@ -10,7 +10,7 @@ import numpy as np
 from gluon_liver.config.network import NetworkConfig
 from gluon_liver.data.images import normalise
 from gluon_liver.data.samples import Sample
-from gluon_liver.nn.rpn_targets import assign_anchors
+from gluon_liver.nn.regions.rpn_targets import assign_anchors
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the region proposal network should say of each anchor, in NumPy, as gluon_liver.nn.rpn_targets has it."""
+"""What the region proposal network should say of each anchor, in NumPy, as nn.regions.rpn_targets has it."""
 
 from __future__ import division
 

@@ -1,4 +1,4 @@
-"""Features of regions of interest, and the decoding of their boxes, as gluon_liver.nn.roi_align has them."""
+"""Features of regions of interest, and the decoding of their boxes, as gluon_liver.nn.regions.roi_align has them."""
 
 from __future__ import division
 

@@ -1,4 +1,4 @@
-"""Region proposals (Ren et al. 2015) over one map or a pyramid, as gluon_liver.nn.rpn makes them."""
+"""Region proposals (Ren et al. 2015) over one map or a pyramid, as gluon_liver.nn.regions.rpn makes them."""
 
 from __future__ import division
 

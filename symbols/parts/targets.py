@@ -1,4 +1,4 @@
-"""Which ROIs the head learns from and what it should say of them, as gluon_liver.nn.roi_targets and GluonCV's target
+"""Which ROIs the head learns from and what it should say of them, as nn.regions.roi_targets and GluonCV's target
 generator have it; no gradient passes."""
 
 from __future__ import division
@@ -38,7 +38,7 @@ def candidate_keys(keys, anchors, total, head, batch):
 
 
 def sample_rois(scores, rois, boxes, labels, keys, proposals, head, batch):
-    """ROIs to learn from (Ren et al. 2015, section 3.2), as gluon_liver.nn.roi_targets.RoiSampler draws them.
+    """ROIs to learn from (Ren et al. 2015, section 3.2), as gluon_liver.nn.regions.roi_targets.RoiSampler draws them.
 
     Parameters
     ----------

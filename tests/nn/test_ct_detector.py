@@ -9,7 +9,7 @@ from mxnet import autograd
 
 from gluon_liver.nn.nets import DetectionNet
 from gluon_liver.nn.rcnn import Features
-from gluon_liver.nn.roi_align import decode_boxes
+from gluon_liver.nn.regions.roi_align import decode_boxes
 from gluon_liver.structures.boxes import encode_boxes
 
 from .conftest import SIZE, ct_detector, images, rows_of, training_net, training_outputs

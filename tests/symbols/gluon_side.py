@@ -8,10 +8,10 @@ from mxnet import autograd
 
 from gluon_liver.config.load import load_config
 from gluon_liver.nn.build import make_detector
-from gluon_liver.nn.indexing import entry
+from gluon_liver.nn.layers.indexing import entry
 from gluon_liver.nn.losses import detection_losses
 from gluon_liver.nn.nets import TrainingNet, detect_regions
-from gluon_liver.nn.rpn_targets import assign_anchors
+from gluon_liver.nn.regions.rpn_targets import assign_anchors
 from gluon_liver.runs.checkpoint import load_checkpoint, newest_checkpoint
 from symbols.networks.catalogue import network_of
 from symbols.portable import portable_json

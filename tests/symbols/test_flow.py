@@ -4,7 +4,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.nn.indexing import entry
+from gluon_liver.nn.layers.indexing import entry
 from symbols.networks.catalogue import network_of
 from symbols.parts.liteflownet import enlarging
 

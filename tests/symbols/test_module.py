@@ -14,7 +14,7 @@ from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.legacy.record_file import write_records
-from gluon_liver.nn.rpn_targets import assign_anchors
+from gluon_liver.nn.regions.rpn_targets import assign_anchors
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.image_result import detections_json
 from symbols import module_train

@@ -7,7 +7,7 @@ from mxnet import autograd
 
 from gluon_liver.errors import ConfigError
 from gluon_liver.nn.nets import DetectionNet, TrainingNet
-from gluon_liver.nn.roi_align import ROI_MODES, roi_rows
+from gluon_liver.nn.regions.roi_align import ROI_MODES, roi_rows
 from symbols.parts import rois as symbol_rois
 
 from .gluon_side import BATCH, seeded_network, seeded_targets, tiny

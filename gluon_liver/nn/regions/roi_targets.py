@@ -1,7 +1,7 @@
 """Which proposals the head learns from, and what it should say of each (Ren et al. 2015, section 3.2; Girshick 2015,
 section 2.3).
 
-The targets of the proposal network itself are in :mod:`gluon_liver.nn.rpn_targets`.
+The targets of the proposal network itself are in :mod:`gluon_liver.nn.regions.rpn_targets`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from mxnet import autograd
 from mxnet.gluon import nn
 
 from gluon_liver.config.network import HeadConfig
+from gluon_liver.nn.layers.indexing import entry
 
-from .indexing import entry
 from .roi_align import BOX_STDS
 
 

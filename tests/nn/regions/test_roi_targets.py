@@ -6,9 +6,8 @@ import pytest
 
 from gluon_liver.config.network import HeadConfig
 from gluon_liver.nn.random_numbers import RandomNumbers, apply_dropout, draw_numbers
-from gluon_liver.nn.roi_targets import RoiSampler
-
-from .conftest import training_net
+from gluon_liver.nn.regions.roi_targets import RoiSampler
+from tests.nn.conftest import training_net
 
 
 def overlap(a, b):

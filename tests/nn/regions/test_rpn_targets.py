@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.network import RPNConfig
-from gluon_liver.nn.rpn_targets import assign_anchors
+from gluon_liver.nn.regions.rpn_targets import assign_anchors
 from gluon_liver.structures.boxes import encode_boxes
 
 ANCHORS = np.array(

@@ -4,7 +4,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.nn.roi_align import BOX_STDS, decode_boxes, pyramid_align, roi_align, roi_rows
+from gluon_liver.nn.regions.roi_align import BOX_STDS, decode_boxes, pyramid_align, roi_align, roi_rows
 
 SIZE, STRIDES, BINS = 256, (4, 8, 16, 32), 7
 
