@@ -31,7 +31,14 @@ ROWS: Dict[str, Tuple[int, int, bool, bool]] = {
 }
 # task -> what only its networks have, and the value that it has with another task
 ALONE: Dict[str, Dict[str, Any]] = {"ct": {"row": None, "data.slices": 1, "network.depth": 50}}
-ALONE["ct"].update({"network.fusion": False, "network.multi_modal": False, "network.texture_head": False})
+ALONE["ct"].update(
+    {
+        "data.slices_per_lesion": None,
+        "network.fusion": False,
+        "network.multi_modal": False,
+        "network.texture_head": False,
+    }
+)
 ODD = typed.Limit(lambda count: count > 0 and count % 2 == 1, "odd, so that one slice is the centre")
 DEVICES = r"cpu(:[1-9]\d?)?|gpu:\d+(,\d+)*"
 KVSTORES = ("local", "device", "nccl", "dist_sync", "dist_device_sync", "dist_async")
@@ -60,6 +67,11 @@ class DataConfig:
     storage: str = limited("jpeg", one_of("jpeg", "raw"))  # slices through 8-bit JPEG, as the paper did, or not
     # background images an epoch per image with boxes; all of them if fewer
     background_ratio: float = limited(1.0, within(0, 1000))
+    # slices with a box that a pass over the data takes of each lesion, evenly spaced, others in each pass; null for all
+    slices_per_lesion: Optional[int] = limited(None, at_least(1))
+    # images with a class are repeated (images of the commonest class / images of this one) ** class_balance times: 0 as
+    # they are, 1 all classes as often as the commonest, 0.5 between; an image with several classes goes by the rarest
+    class_balance: float = limited(0.0, within(0, 1))
     shuffled_labels: bool = False  # control experiment: boxes dealt to other training images at random
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -83,6 +95,8 @@ class TrainConfig:
     weight_decay: float = limited(1e-4, at_least(0))
     batch_size: int = limited(2, at_least(1))  # images a step, of all devices and workers together
     epochs: int = limited(20, at_least(1))
+    # an epoch is this many images and the next one goes on where it ended; null for one pass over the data
+    images_per_epoch: Optional[int] = limited(None, at_least(1))
     decay_epochs: Tuple[float, ...] = limited((14.0, 18.0), each(above(0)))
     decay_factor: float = limited(0.1, above(0) & at_most(1))
     warmup_steps: int = limited(100, at_least(0))  # linear from a tenth of the rate
@@ -134,6 +148,12 @@ class Config:
         for task in {*ALONE} - {self.task}:
             for key, value in ALONE[task].items():
                 yield key, attrgetter(key)(self) == value, f"{value!r} with model {self.model}: it is of {task.upper()}"
+        joined = data.slices_per_lesion is None or not data.shuffled_labels
+        yield (
+            "data.slices_per_lesion",
+            joined,
+            "null with data.shuffled_labels: boxes dealt at random join to no lesions",
+        )
         live_wanted = "2 or more with network.batch_norm live: statistics of one image are not those of inference"
         yield "train.batch_size", self.train.batch_size > 1 or network.batch_norm == "frozen", live_wanted
         size = f"data.size ({data.size})"

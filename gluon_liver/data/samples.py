@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import List, Sequence, TypeVar
+from typing import List, Optional, Sequence, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .coco import Label
 
 L = TypeVar("L", bound=Label)
 # what a random number is for; part of its seed, so that no two purposes share a stream
-ORDER, AUGMENT, SHUFFLE, TARGETS, RANDOM_NUMBERS = range(5)
+ORDER, AUGMENT, SHUFFLE, TARGETS, RANDOM_NUMBERS, SLICES, BALANCE = range(7)
 
 
 def generator(seed: int, purpose: int, *place: int) -> np.random.Generator:
@@ -46,18 +46,31 @@ class Sample:
     present: np.ndarray = field(default_factory=lambda: np.ones(1, bool))
 
 
-def epoch_order(labels: Sequence[Label], *, background_ratio: float, seed: int, epoch: int) -> List[int]:
+def epoch_order(
+    labels: Sequence[Label],
+    *,
+    background_ratio: float,
+    seed: int,
+    epoch: int,
+    foreground: Optional[Sequence[int]] = None,
+) -> List[int]:
     """Indices into ``labels`` for one epoch: every image with boxes, and background up to the ratio, shuffled.
 
     Without any image with boxes the whole background is used. Backgrounds rotate: each epoch draws its own.
+    ``foreground`` are the images with boxes to take instead of every one, each as often as it is there.
     """
     rng = generator(seed, ORDER, epoch)
-    foreground = [index for index, label in enumerate(labels) if len(label.boxes)]
+    foreground = with_boxes(labels) if foreground is None else [*foreground]
     background = [index for index, label in enumerate(labels) if not len(label.boxes)]
     if foreground:
         count = min(len(background), int(round(background_ratio * len(foreground))))
         background = [int(index) for index in rng.permutation(background)[:count]]
     return [int(index) for index in rng.permutation(foreground + background)]
+
+
+def with_boxes(labels: Sequence[Label]) -> List[int]:
+    """Indices of the images that are no background."""
+    return [index for index, label in enumerate(labels) if len(label.boxes)]
 
 
 def shuffle_labels(labels: Sequence[L], *, seed: int) -> List[L]:

@@ -13,14 +13,13 @@ from gluon_liver.structures.arrays import BoolArray, FloatArray, IntArray
 from gluon_liver.structures.boxes import box_iou
 from gluon_liver.structures.geometry import Triple
 from gluon_liver.structures.image_result import ImageResult
-from gluon_liver.structures.lesions import SliceBox, class_and_score, in_plane_mm, join_slices, slice_boxes
+from gluon_liver.structures.lesions import SliceBox, class_and_score, in_plane_mm, join_drawn, join_slices, slice_boxes
 
 from .bootstrap import divide_or_nan
 from .matching import UNMATCHED, match_by_overlap
 
 Boxes = Sequence[SliceBox]
 Stacks = Sequence[Boxes]  # each of one lesion
-_NO_DUPLICATES = 2.0  # an IoU that no two boxes have: what was drawn was drawn on purpose
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,8 +175,7 @@ def drawn_lesions(scan: Scan, classes: Sequence[str]) -> ScanLesions:
         for index, result in scan.results.items()
         for box, label in zip(result.gt_boxes, result.gt_labels)
     ]
-    seen = list(scan.results)
-    lesions = join_slices(boxes, spacing=scan.spacing, duplicate_iou=_NO_DUPLICATES, seen=seen, one_class=True)
+    lesions = join_drawn(boxes, spacing=scan.spacing, seen=list(scan.results))
     labels = np.array([classes.index(lesion[0].class_name) for lesion in lesions], np.int64)
     sizes = np.array([in_plane_mm(lesion, scan.spacing) for lesion in lesions], np.float64)
     return ScanLesions(lesions, labels, sizes.round(2))  # 20 mm that a label file rounded to 19.9997 are 20 mm

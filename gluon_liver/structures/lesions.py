@@ -15,6 +15,7 @@ from .geometry import Geometry, Triple
 LINK_IOU = 0.3  # overlap in the plane of boxes that show one thing in two slices
 LINK_INSIDE = 0.7  # or share of the smaller box inside the other: where a round lesion ends, boxes shrink fast
 GAP_MM = 5.0  # of slices without a box that a lesion may bridge
+NO_DUPLICATES = 2.0  # an IoU that no two boxes have: what was drawn was drawn on purpose
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +138,11 @@ def join_slices(
         lesions.extend(begun)
         open_lesions.extend(begun)
     return lesions
+
+
+def join_drawn(boxes: Sequence[SliceBox], *, spacing: Triple, seen: Sequence[int]) -> List[List[SliceBox]]:
+    """:func:`join_slices` of boxes that were drawn by hand on the slices ``seen``: each counts, class by class."""
+    return join_slices(boxes, spacing=spacing, duplicate_iou=NO_DUPLICATES, seen=seen, one_class=True)
 
 
 def _looked_at_before(seen: Optional[Sequence[int]], count: int) -> List[int]:

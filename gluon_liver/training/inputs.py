@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 
@@ -13,10 +13,11 @@ from gluon_liver.data.augment import augment
 from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import check_task, make_loader
-from gluon_liver.data.samples import AUGMENT, RANDOM_NUMBERS, TARGETS, Sample, epoch_order, generator, shuffle_labels
+from gluon_liver.data.samples import AUGMENT, RANDOM_NUMBERS, TARGETS, Sample, generator, shuffle_labels
 from gluon_liver.errors import DatasetError
 
 from .batches import Batch, make_batch
+from .sampler import EpochSampler, lesion_images
 
 Draw = Callable[[np.random.Generator], np.ndarray]  # an image's random numbers (N,)
 
@@ -35,6 +36,7 @@ class TrainingInputs:
         self.labels = training_labels(config, dataset)
         self.notes: List[str] = []
         self.note(training_notes(self.labels, dataset.classes))
+        self.sampler = EpochSampler(config, self.labels, lesions=lesion_images(config, dataset, self.labels))
         cases = sorted({label.case for label in self.labels})
         self._load_labelled = make_loader(config, dataset, cases=cases, progress=progress)
 
@@ -47,23 +49,38 @@ class TrainingInputs:
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch, the last one filled."""
-        return len(self.batches(epoch=0))
+        return -(-self.sampler.images // self.config.train.batch_size)
 
     def batches(self, *, epoch: int) -> List[List[int]]:
-        """Indices into ``labels`` of an epoch's batches, the last one filled from the epoch's beginning.
+        """Numbers of an epoch's images (see :class:`EpochSampler`), batch by batch.
 
-        The graph has a fixed batch.
+        The graph has a fixed batch, so the last one is filled from the epoch's beginning.
         """
-        config = self.config
-        order = epoch_order(
-            self.labels, background_ratio=config.data.background_ratio, seed=config.train.seed, epoch=epoch
-        )
-        size = config.train.batch_size
-        order = [order[place % len(order)] for place in range(-(-len(order) // size) * size)]
+        order, size = self.sampler.epoch(epoch), self.config.train.batch_size
+        order = [order[place % len(order)] for place in range(self.steps_per_epoch * size)]
         return [order[first : first + size] for first in range(0, len(order), size)]
 
+    def first_epoch(self) -> Dict[str, Any]:
+        """:meth:`EpochSampler.summary` of these data."""
+        return self.sampler.summary(self._dataset.classes)
+
+    def epoch_text(self) -> str:
+        """What an epoch shows, in a line."""
+        first, count = self.first_epoch(), self.config.data.slices_per_lesion
+        text = "an epoch: {} images of {}, {} of {} with boxes".format(
+            first["images"], len(self.labels), *first["with_boxes"]
+        )
+        if first["lesions"] is not None:
+            text += f", {count} slice{'s' if count != 1 else ''} a pass of each of {first['lesions']} lesions"
+        counts = ", ".join(f"{name} {shown} of {there}" for name, (shown, there) in first["class_images"].items())
+        return f"{text}; images of {counts}"
+
+    def label(self, number: int) -> Any:
+        """What is labelled on the image of one of the numbers of :meth:`batches`."""
+        return self.labels[number % len(self.labels)]
+
     def load(self, indices: Sequence[int], *, epoch: int, anchors: np.ndarray, random_numbers: Draw) -> Batch:
-        """The batch of some labels as ``epoch`` has them: augmented, with targets and what ``random_numbers`` draws."""
+        """The batch of some numbers as ``epoch`` has them: augmented, with targets and drawn ``random_numbers``."""
         config, seed = self.config, self.config.train.seed
         rngs = (generator(seed, RANDOM_NUMBERS, epoch, index) for index in indices)
         return make_batch(
@@ -90,7 +107,7 @@ class TrainingInputs:
     def _sample(self, index: int, *, epoch: int) -> Sample:
         data = self.config.data
         return augment(
-            self._load_labelled(self.labels[index]),
+            self._load_labelled(self.label(index)),
             data.augment,
             grey_per_noise=self._dataset.grey_per_noise(self.config),
             rng=generator(self.config.train.seed, AUGMENT, epoch, index),

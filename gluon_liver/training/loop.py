@@ -61,7 +61,8 @@ class TrainingLoop:
             if self._best is not None:
                 self._best.record = state.best
         if point is None or self.trainer.step_count < self._total:
-            self._log("start", images=len(self.inputs.labels), steps=self._total, notes=self.inputs.notes)
+            start = dict(images=len(self.inputs.labels), steps=self._total, notes=self.inputs.notes)
+            self._log("start", an_epoch=self.inputs.first_epoch(), **start)
         with StopRequest() as stop, tqdm(
             total=self._total, initial=self.trainer.step_count, desc="training", unit="step", disable=not self._progress
         ) as bar:
@@ -147,7 +148,7 @@ class TrainingLoop:
 
     def _save_failed_batch(self, batch: Batch, indices: List[int]) -> Path:
         """Save what a step was fed: the arrays of the batch, and which image each row is."""
-        names = [f"{one.case} {one.place}" for one in (self.inputs.labels[index] for index in indices)]
+        names = [f"{one.case} {one.place}" for one in map(self.inputs.label, indices)]
         path = self._folder / f"failed-step-{self.trainer.step_count + 1:08d}-rank-{self.trainer.worker.rank}.npz"
         arrays = dict(vars(batch))
         arrays["draws"] = arrays.pop("random_numbers")  # its name in the files of earlier versions

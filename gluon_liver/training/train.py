@@ -74,6 +74,8 @@ def train(
         trainer = _make_trainer(dataset, inputs, worker, contexts, point)
         records = _start_weights(trainer, pretrained, flow, progress=progress) if point is None else {}
         inputs.note(_seen_before(dataset, records))
+        if progress and worker.leads:
+            print(inputs.epoch_text(), file=sys.stderr)
         loop = TrainingLoop(trainer, inputs, best=_best_epoch(trainer, dataset), steps=steps, progress=progress)
         if not worker.leads:
             loop.run(out, point=point)
