@@ -23,6 +23,7 @@ from .best_epoch import BestEpoch
 from .inputs import TrainingInputs
 from .resume import ResumePoint
 from .signals import StopRequest
+from .staging import StagedBatch
 from .trainer import DetectorTrainer, learning_rate
 
 
@@ -82,10 +83,11 @@ class TrainingLoop:
         loaded = self.inputs.stream(
             shares, epoch=self._epoch, anchors=trainer.anchors, random_numbers=trainer.detector.draw_numbers
         )
+        staged = trainer.ahead(loaded)
         for share, images in zip(shares, map(len, left)):
             if trainer.worker.any(stop.name is not None):
                 return False
-            self._step(next(loaded), share, images, bar)
+            self._step(next(staged), share, images, bar)
             self._batch += 1
             ended = self._batch == len(batches) or trainer.step_count == self._total
             if not ended and train.checkpoint_steps and trainer.step_count % train.checkpoint_steps == 0:
@@ -101,14 +103,14 @@ class TrainingLoop:
             self._save()
         return True
 
-    def _step(self, batch: Batch, share: List[int], images: int, bar: tqdm) -> None:
+    def _step(self, batch: StagedBatch, share: List[int], images: int, bar: tqdm) -> None:
         """``batch`` holds this worker's ``share`` of the step's ``images``."""
         trainer = self.trainer
         rate = learning_rate(self.config.train, step=trainer.step_count, per_epoch=self._per_epoch)
         try:
             losses = trainer.step(batch, learning_rate=rate)
         except TrainingError as error:
-            path = self._save_failed_batch(batch, share)
+            path = self._save_failed_batch(batch.batch, share)
             raise TrainingError(f"{error}. What it was fed is in {path}") from error
         self._meter.add(losses, images=images)
         bar.update(1)

@@ -10,7 +10,7 @@ its running statistics are averaged where they are saved or scored.
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 import numpy as np
@@ -26,6 +26,10 @@ from gluon_liver.nn.nets import TrainingNet
 from .batches import Batch
 from .distributed import ALONE, Worker, even_parts
 from .mirror import MirroredNet
+from .staging import Share, StagedBatch, Staging
+
+NETWORK_INPUTS = ("images", "gt_boxes", "gt_labels", "random_numbers")  # fields of Batch, in the network's order
+LOSS_TARGETS = ("rpn_labels", "rpn_targets")
 
 
 class DetectorTrainer:
@@ -53,6 +57,9 @@ class DetectorTrainer:
         self._averaged = 0  # the step after which running statistics were
         self.detector = make_detector(config, classes=classes, phases=phases, context=self.contexts)
         self.anchors = self.detector.anchors()
+        self._inputs = NETWORK_INPUTS + (("present",) if self.detector.phases > 1 else ())
+        fields = self._inputs + LOSS_TARGETS
+        self.staging = Staging(self.contexts, accumulate=config.parallel.accumulate, fields=fields)
         self._nets: Dict[int, TrainingNet] = {}
         self._mirrored: Dict[Tuple[int, mx.Context], MirroredNet] = {}
         self._learned = [p for p in self.detector.collect_learned().values() if p.grad_req != "null"]
@@ -73,13 +80,17 @@ class DetectorTrainer:
         """Those of a step's images that this worker takes."""
         return even_parts(indices, self.worker.count)[self.worker.rank]
 
-    def step(self, batch: Batch, *, learning_rate: float) -> Dict[str, float]:
+    def ahead(self, batches: Iterable[Batch]) -> Iterator[StagedBatch]:
+        """The batches for :meth:`step`, on GPUs the next one on its way while one is trained on."""
+        return self.staging.ahead(batches)
+
+    def step(self, batch: Union[Batch, StagedBatch], *, learning_rate: float) -> Dict[str, float]:
         """One update from this worker's images; returns the losses, means over the images of all workers.
 
         Raises :class:`TrainingError`, in all workers and before the update, when a loss or the gradient is not finite.
         """
         self._share_parameters()
-        losses = self._gradients(batch)
+        losses = self._gradients(batch if isinstance(batch, StagedBatch) else self.staging.stage(batch))
         if self.worker.updates_on_server:
             self._require_finite(losses, 0.0)
             self.optimizer.step(1)
@@ -125,11 +136,14 @@ class DetectorTrainer:
             self.optimizer._init_params()
             mx.nd.waitall()
 
-    def _gradients(self, batch: Batch) -> Dict[str, float]:
-        """Leave the gradients of this worker's images on its devices; returns its share of the losses."""
+    def _gradients(self, batch: StagedBatch) -> Dict[str, float]:
+        """Leave the gradients of this worker's images on its devices; returns its share of the losses.
+
+        To read the losses is to wait for the forward pass; the backward pass is queued by then.
+        """
         images = self.config.train.batch_size
         losses_by_name: Dict[str, List[mx.nd.NDArray]] = {}
-        for parts in self._parts(batch):
+        for parts in batch.parts:
             totals, mirrored = [], []
             with autograd.record():
                 for context, part in zip(self.contexts, parts):
@@ -154,22 +168,12 @@ class DetectorTrainer:
         else:
             autograd.backward(totals)
 
-    def _parts(self, batch: Batch) -> List[List[Batch]]:
-        """For each accumulated part the batches of the devices."""
-        devices = len(self.contexts)
-        pieces = even_parts(range(len(batch)), self.config.parallel.accumulate * devices)
-        batches = [batch.part(piece[0], piece[-1] + 1) for piece in pieces]
-        return [batches[first : first + devices] for first in range(0, len(batches), devices)]
-
-    def _forward(self, batch: Batch, context: mx.Context) -> Tuple[Mapping[str, mx.nd.NDArray], Optional[MirroredNet]]:
-        inputs = [batch.images, batch.gt_boxes, batch.gt_labels, batch.random_numbers]
-        if self.detector.phases > 1:
-            inputs.append(batch.present)
-        targets = [batch.rpn_labels, batch.rpn_targets]
-        inputs, targets = ([mx.nd.array(array, ctx=context) for array in arrays] for arrays in (inputs, targets))
-        net, mirrored = self._net(len(batch)), None
+    def _forward(self, share: Share, context: mx.Context) -> Tuple[Mapping[str, mx.nd.NDArray], Optional[MirroredNet]]:
+        arrays = share.take()
+        inputs, targets = ([arrays[name] for name in names] for names in (self._inputs, LOSS_TARGETS))
+        net, mirrored = self._net(len(share)), None
         if self.config.train.mirror:
-            key = len(batch), context
+            key = len(share), context
             mirrored = self._mirrored.setdefault(key, MirroredNet(net, context=context))
         return detection_losses((mirrored or net)(*inputs), *targets), mirrored
 
