@@ -4,12 +4,15 @@
 # make rows    all six rows of the CT paper's Table 4 on one set of phantoms, about an hour; SEED=2 for another set
 # make demo-us ultrasound phantoms -> flow net, both models of the ultrasound paper -> comparison; SEED=2 for others
 # make legacy  Python 2.7 with MXNet 1.0.0 in .venv-legacy, then the tests of symbols/ in both; see docs/legacy.md
+# make bench   this project beside its peers, about 20 minutes on two idle cores: docs/benchmarks.md; PAIRS="frame step"
 # make clean   what the demo and the tests made     make clean-venv   the environments
 #
 # PYTHON=python3.10      the Python to make the environment with (default: the first that works, 3.11 before others)
 # EXTRAS=cu112,test      the extras of setup.py to install (default: what is there, or cpu,test)
 # LEGACY_PYTHON27=/path/to/python2.7     the Python of make legacy (default: the first 2.7 on the PATH)
-# VENV=..., VENV27=..., DEMO=..., ROWS=...     other folders than .venv, .venv-legacy, demo and rows/seed-SEED
+# TORCH=/path/to/python     a Python that has torch and torchvision, for make bench (default: one is made; none: without)
+# VENV=..., VENV27=..., VENV_BENCH=..., DEMO=..., ROWS=...     other folders than .venv, .venv-legacy, .venv-bench, demo
+#     and rows/seed-SEED
 
 VENV ?= .venv
 DEMO ?= demo
@@ -22,7 +25,7 @@ VENV27 ?= .venv-legacy
 STAMP27 := $(VENV27)/setup.stamp
 export PYTHON LEGACY_PYTHON27
 
-.PHONY: setup test test-fast coverage lint legacy find-python27 demo demo-us rows clean clean-venv
+.PHONY: setup test test-fast coverage lint legacy find-python27 demo demo-us rows bench clean clean-venv
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -142,10 +145,21 @@ $(DEMO_US)/%.trained: | $(DEMO_US)/data/dataset.json
 $(DEMO_US)/%/report.html: | $(DEMO_US)/%.trained
 	$(PY) evaluate.py --run $(DEMO_US)/$*
 
+# PyTorch, the peer of most pairs, is in an environment of its own: the extra "bench" of setup.py, made with the same
+# Python. Where it cannot be installed, its pairs are left out and the page says so.
+VENV_BENCH ?= .venv-bench
+TORCH ?= $(VENV_BENCH)/bin/python
+PAIRS ?=
+
+bench: $(STAMP)
+	@[ "$(TORCH)" != "$(VENV_BENCH)/bin/python" ] || sh scripts/setup-bench.sh "$(VENV_BENCH)" "$(PY)"
+	$(PY) -m scripts.bench.run $(if $(filter none,$(TORCH)),,--torch "$(TORCH)") $(if $(PAIRS),--pairs $(PAIRS))
+
 clean:
 	rm -rf $(DEMO) rows demo-us build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache \
 		coverage .coverage .coverage.*
-	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(VENV27)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(VENV27)/*' -not -path './$(VENV_BENCH)/*' \
+		-prune -exec rm -rf {} +
 
 clean-venv:
-	rm -rf $(VENV) $(VENV27)
+	rm -rf $(VENV) $(VENV27) $(VENV_BENCH)

@@ -78,6 +78,8 @@ setup(
     extras_require={
         "cpu": ["mxnet==1.9.1"],
         "cu112": ["mxnet-cu112==1.9.1"] + CUDA,
+        # For `make bench` alone, in an environment of its own. 2.4.1 is the last torch for Python 3.8, 2.8 for 3.9.
+        "bench": ["torch>=2.4.1,<3", "torchvision>=0.19.1,<1"],
         # Before Python 3.10 the libraries bring fewer types, so that mypy says other things of them.
         "test": [
             "coverage[toml]>=7.6.1,<8",

@@ -1,0 +1,1 @@
+"""What `make bench` runs: every piece of work here beside a peer, and the page that says how they compare."""

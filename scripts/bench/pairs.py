@@ -1,0 +1,220 @@
+"""What is compared with what, and what the goal of each comparison is.
+
+A pair is one piece of work and the sides that do it, each a module of ``sides/`` with arguments, run in turns. A goal
+compares a figure of one side with that of another, or with a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Optional, Tuple, Union
+
+OURS, TORCH = "ours", "torch"  # which Python runs a side: the project's, or one that has PyTorch
+SECONDS, BYTES, RATE = "seconds", "bytes", "rate"
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Side:
+    """A module of ``sides/`` with its arguments; ``{build}`` in them is the folder of what benchmarks leave.
+
+    python: OURS or TORCH.
+    cores: that it may use; all of them unless said.
+    """
+
+    module: str
+    arguments: str = ""
+    python: str = OURS
+    cores: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Goal:
+    """``figure`` of ``side`` over that of ``peer`` is at most (for a rate at least) ``limit``.
+
+    key: names what holds it, in notes.md.
+    peer: another side, a constant of the side's own record, or a number, in seconds, bytes or a second.
+    """
+
+    key: str
+    figure: str
+    side: str
+    peer: Union[str, float]
+    limit: float
+
+    @property
+    def at_least(self) -> bool:
+        return self.figure == RATE
+
+
+@dataclass(frozen=True)
+class Pair:
+    """title: of its section. text: what is compared. prepare: run once before the sides."""
+
+    title: str
+    text: str
+    sides: Dict[str, Side]
+    goals: Tuple[Goal, ...]
+    rounds: int = 2
+    prepare: Optional[Side] = None
+
+
+HERE = "gluon_liver"
+STOCK, TUNED, TORCHVISION = "GluonCV as it comes", "GluonCV tuned", "torchvision"
+ROWS = "--as-configured --warm-up 1 --calls 1"
+SAME_NET = "PyTorch, the same network"
+THOUSAND = "--set network.rpn.test_post_nms=1000 --set network.rpn.test_pre_nms=6000"
+CT_EXPORT = Side("ours_export", "--config r50-2.5d --out {build}/r50-2.5d.npz")
+CT_LIKE = "--slices 9 --like {build}/r50-2.5d.npz"
+
+PAIRS: Dict[str, Pair] = {
+    "frame": Pair(
+        "One frame, Faster R-CNN ResNet-50, 800x800",
+        "Inference of one image with random weights, from its pixels to boxes. Here and in torchvision 100 proposals "
+        "are kept, the anchors are the same 15 a cell, and Block4 (layer4) is the head. GluonCV's "
+        "`faster_rcnn_resnet50_v1b_coco` keeps 1,000 proposals and has 80 classes. Tuned, it runs on all cores with "
+        "the OpenBLAS kernels of the CPU, as a static graph.",
+        {
+            HERE: Side("ours_detect", "--config r50 --calls 5"),
+            TUNED: Side("gluoncv_detect", "--tuned --calls 2"),
+            TORCHVISION: Side("torch_run", "detect --norm frozen --calls 5", TORCH),
+            STOCK: Side("gluoncv_detect", "--calls 1"),
+        },
+        (
+            Goal("frame-stock", SECONDS, HERE, STOCK, 0.07),
+            Goal("frame-tuned", SECONDS, HERE, TUNED, 0.15),
+            Goal("frame-torchvision", SECONDS, HERE, TORCHVISION, 0.85),
+        ),
+    ),
+    "frame-1000": Pair(
+        "The same at 1,000 proposals",
+        "As many proposals as GluonCV keeps: the 6,000 best boxes before suppression, 1,000 after it.",
+        {
+            HERE: Side("ours_detect", f"--config r50 {THOUSAND} --calls 3"),
+            TUNED: Side("gluoncv_detect", "--tuned --calls 3"),
+        },
+        (
+            Goal("frame-1000-time", SECONDS, HERE, TUNED, 0.85),
+            Goal("frame-1000-memory", BYTES, HERE, TUNED, 0.7),
+            Goal("frame-1000-reduced", SECONDS, f"{HERE}, reduced precision", TUNED, 0.5),
+        ),
+    ),
+    "step": Pair(
+        "Training step, Faster R-CNN ResNet-50, one image of 800x800",
+        "Targets, forward, backward and an SGD update with momentum; statistics of BatchNorm are frozen, 256 anchors "
+        "and 128 ROIs are sampled. Here BatchNorm's scales and offsets learn too; torchvision's FrozenBatchNorm2d has "
+        "none to learn.",
+        {
+            HERE: Side("ours_train", "--config r50 --calls 3"),
+            TORCHVISION: Side("torch_run", "train --norm frozen --calls 3", TORCH),
+        },
+        (
+            Goal("step-time", SECONDS, HERE, TORCHVISION, 0.7),
+            Goal("step-memory", BYTES, HERE, TORCHVISION, 1.2),
+        ),
+    ),
+    "step-2.5d": Pair(
+        "Training step of the 3D-stem network, nine slices of 800x800 (r50-2.5d)",
+        "The same network in PyTorch's operators, slices folded into the batch, with the weights of this one; the "
+        "texture stage is off, because PyTorch has none.",
+        {
+            HERE: Side("ours_train", "--config r50-2.5d --calls 2"),
+            SAME_NET: Side("torch_run", f"train {CT_LIKE} --norm frozen --calls 2", TORCH),
+        },
+        (
+            Goal("step-2.5d-time", SECONDS, HERE, SAME_NET, 0.7),
+            Goal("step-2.5d-memory", BYTES, HERE, SAME_NET, 1.2),
+        ),
+        prepare=CT_EXPORT,
+    ),
+    "detect-2.5d": Pair(
+        "Inference of the 3D-stem network, nine slices of 800x800 (r50-2.5d)",
+        "As above, at 100 proposals.",
+        {
+            HERE: Side("ours_detect", "--config r50-2.5d --calls 4"),
+            SAME_NET: Side("torch_run", f"detect {CT_LIKE} --norm frozen --calls 4", TORCH),
+        },
+        (Goal("detect-2.5d", SECONDS, HERE, SAME_NET, 0.7),),
+        prepare=CT_EXPORT,
+    ),
+    "rows-memory": Pair(
+        "Memory of a training step of the paper's rows, one image of 800x800",
+        "As configured, with the texture stage and dropout; three phases of nine slices in the multi-modal rows.",
+        {
+            "r50-2.5d": Side("ours_train", f"--config r50-2.5d {ROWS}"),
+            "r50-multimodal": Side("ours_train", f"--config r50-multimodal --phases 3 {ROWS}"),
+            "r101-multimodal": Side("ours_train", f"--config r101-multimodal --phases 3 {ROWS}"),
+        },
+        (
+            Goal("memory-2.5d", BYTES, "r50-2.5d", 5 * GB, 1),
+            Goal("memory-r50-multimodal", BYTES, "r50-multimodal", 12 * GB, 1),
+            Goal("memory-r101-multimodal", BYTES, "r101-multimodal", 12 * GB, 1),
+        ),
+        rounds=1,
+    ),
+    "stream": Pair(
+        "Ultrasound stream at 320x320",
+        "Frames one after the other, as `watch` reads them, 100 proposals. The paper's system reads 4 frames a second. "
+        "`us-flow` adds the optical flow from the frame before and the aggregation; both nets and the flow net have "
+        "the given share of their channels.",
+        {
+            f"{model}, width {width}": Side(
+                "ours_stream", f"--config {model} --set network.width={width} --set flow.width={width}"
+            )
+            for width in (1.0, 0.5, 0.25)
+            for model in ("us-flow", "us-faster-rcnn")
+        },
+        (
+            Goal("stream-rate", RATE, "us-flow, width 1.0", 4.0, 1),
+            *(
+                Goal(f"flow-{width}", SECONDS, f"us-flow, width {width}", f"us-faster-rcnn, width {width}", 1.3)
+                for width in (1.0, 0.5, 0.25)
+            ),
+        ),
+    ),
+    "loading": Pair(
+        "Images loaded for training: three phases, nine slices, 800x800",
+        "What a training step waits for, with the rows' augmentation, from prepared data of 512x512 slices on disk.",
+        {
+            "two cores": Side("ours_load", "--data {build}/loading", cores=2),
+            "one core": Side("ours_load", "--data {build}/loading", cores=1),
+        },
+        (Goal("loading", RATE, "two cores", 3.0, 1),),
+        prepare=Side("ours_load", "--data {build}/loading --prepare"),
+    ),
+    "import": Pair(
+        "Memory of importing a study of 3 x 500 slices of 512x512",
+        "Three phases that start half a millimetre beside each other, so that two are resampled. The volumes are what "
+        "the prepared study holds.",
+        {HERE: Side("ours_import", "--source {build}/import-source --out {build}/imported")},
+        (Goal("import-memory", BYTES, HERE, "volumes", 1.5),),
+        rounds=1,
+        prepare=Side("ours_import", "--source {build}/import-source --prepare"),
+    ),
+    "roi-align": Pair(
+        "ROIAlign forward and backward: 1,024 channels of 50x50, 128 ROIs, 14x14",
+        "The pooling of the ROI head beside `contrib.ROIAlign` of MXNet, with the gradient of the map.",
+        {
+            HERE: Side("roi_align", "ours --calls 5"),
+            "MXNet's operator": Side("roi_align", "mxnet --calls 3"),
+        },
+        (Goal("roi-align", SECONDS, HERE, "MXNet's operator", round(1 / 6, 3)),),
+    ),
+    "start-up": Pair(
+        "Start-up",
+        "Whole processes: the commands' help, a path that is not there, and the import of the package.",
+        {
+            "--help": Side("start_up", "help"),
+            "train --help": Side("start_up", "train-help"),
+            "a refused path": Side("start_up", "refused"),
+            "import gluon_liver": Side("start_up", "import"),
+        },
+        (
+            Goal("start-help", SECONDS, "--help", 0.3, 1),
+            Goal("start-train-help", SECONDS, "train --help", 0.3, 1),
+            Goal("start-refused", SECONDS, "a refused path", 0.3, 1),
+            Goal("start-import", SECONDS, "import gluon_liver", 0.1, 1),
+        ),
+        rounds=1,
+    ),
+}
