@@ -147,6 +147,8 @@ def _refused_gradients(config: Config, devices: Set[str], count: int) -> Iterato
         yield "--amp needs GPUs: MXNet's float16 operators on CPU are emulated or missing, and slower than float32"
     if parallel.amp and clips:
         yield "train.clip_norm with --amp is not there: gradients are scaled until the update; give one of the two"
+    if parallel.amp and config.train.mirror:
+        yield "train.mirror with --amp is not there: the mirrored graph has no casts and trains in float32; give one"
     if asynchronous and clips:
         yield "train.clip_norm needs the gradient of all workers, which with kvstore dist_async never is in one place"
     if asynchronous and parallel.amp:

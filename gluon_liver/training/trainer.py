@@ -26,6 +26,7 @@ from gluon_liver.nn.nets import TrainingNet
 from .batches import Batch
 from .distributed import ALONE, Worker, even_parts
 from .mirror import MirroredNet
+from .mixed_precision import cast_operators, in_float32
 from .staging import Share, StagedBatch, Staging
 
 NETWORK_INPUTS = ("images", "gt_boxes", "gt_labels", "random_numbers")  # fields of Batch, in the network's order
@@ -51,7 +52,7 @@ class DetectorTrainer:
     ):
         mx.random.seed(config.train.seed)
         if config.parallel.amp:
-            amp.init()
+            cast_operators()
         self.config, self.contexts, self.worker = config, list(contexts), worker
         self.step_count = 0
         self._averaged = 0  # the step after which running statistics were
@@ -175,7 +176,8 @@ class DetectorTrainer:
         if self.config.train.mirror:
             key = len(share), context
             mirrored = self._mirrored.setdefault(key, MirroredNet(net, context=context))
-        return detection_losses((mirrored or net)(*inputs), *targets), mirrored
+        outputs = (mirrored or net)(*inputs)
+        return detection_losses(in_float32(outputs), *targets), mirrored
 
     def _net(self, size: int) -> TrainingNet:
         """The training graph for a number of images on a device; the parameters are the same in all."""

@@ -166,6 +166,12 @@ def test_what_mxnet_cannot_do_is_refused_with_the_reason(make_config, monkeypatc
         check_parallel(config, parse_devices(config.parallel.devices))
 
 
+def test_mixed_precision_does_not_go_with_mirroring(make_config):
+    config = make_config(**{"parallel.amp": True, "train.mirror": True})
+    with pytest.raises(ConfigError, match="the mirrored graph has no casts"):
+        check_parallel(config, [mx.gpu(0)])
+
+
 @pytest.mark.parametrize("start", [0, 3, 10, 25])
 def test_servers_of_dist_async_apply_the_recipes_rates(make_config, start):
     """Two workers: a server counts two updates a step."""
