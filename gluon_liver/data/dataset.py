@@ -231,8 +231,8 @@ class Dataset(abc.ABC, Generic[L, C]):
 
     @staticmethod
     @abc.abstractmethod
-    def network_input(images: np.ndarray) -> np.ndarray:
-        """uint8 images of samples -> float32 as the task's networks take them."""
+    def network_input(images: np.ndarray, *, out: Optional[np.ndarray] = None) -> np.ndarray:
+        """uint8 images of samples -> float32 as the task's networks take them, written to ``out`` where it is given."""
 
     @staticmethod
     @abc.abstractmethod

@@ -5,7 +5,7 @@ The CT paper windows with width 80 and level 150, stores 8-bit images and resize
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Optional, Tuple
 
 import cv2
 import numpy as np
@@ -16,6 +16,9 @@ from gluon_liver.structures.arrays import Array
 
 # mean and standard deviation of ImageNet in grey, so that transferred weights see what they were trained on
 GREY_MEAN, GREY_STD = 0.449, 0.226
+# of each of the 256 values of a pixel what a network takes
+UNIT_RANGE = np.arange(256, dtype=np.float32) / np.float32(255.0)
+NORMALISED = (UNIT_RANGE - np.float32(GREY_MEAN)) / np.float32(GREY_STD)
 
 
 def to_grey(hu: Array, window: Window) -> Array:
@@ -65,11 +68,20 @@ def slice_stack(volume: Array, centre: int, depth: int) -> Array:
     return np.asarray(volume[around])
 
 
-def normalise(images: np.ndarray) -> np.ndarray:
-    """uint8 grey -> float32 with ImageNet's grey mean and deviation, as the CT network takes it."""
-    return (images.astype(np.float32) / 255.0 - GREY_MEAN) / GREY_STD
+def normalise(images: np.ndarray, *, out: Optional[np.ndarray] = None) -> np.ndarray:
+    """uint8 grey -> float32 with ImageNet's grey mean and deviation, as the CT network takes it; written to ``out``."""
+    return _by_table(images, NORMALISED, out)
 
 
-def unit_range(images: np.ndarray) -> np.ndarray:
-    """uint8 -> float32 from 0 to 1, as the ultrasound networks take it."""
-    return images.astype(np.float32) / np.float32(255.0)
+def unit_range(images: np.ndarray, *, out: Optional[np.ndarray] = None) -> np.ndarray:
+    """uint8 -> float32 from 0 to 1, as the ultrasound networks take it; written to ``out``."""
+    return _by_table(images, UNIT_RANGE, out)
+
+
+def _by_table(images: np.ndarray, table: np.ndarray, out: Optional[np.ndarray]) -> np.ndarray:
+    """The table's entry of each pixel, C-contiguous like ``out``, which is float32 of the same shape."""
+    out = np.empty(images.shape, np.float32) if out is None else out
+    # rows, because OpenCV takes no more than two dimensions
+    rows, target = (np.reshape(array, (-1, array.shape[-1])) for array in (images, out))
+    cv2.LUT(rows, table, dst=target)
+    return out

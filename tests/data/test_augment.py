@@ -1,5 +1,7 @@
 """Augmentation: pixels and boxes move together, by hand and by measuring what was painted."""
 
+from statistics import NormalDist
+
 import cv2
 import numpy as np
 import pytest
@@ -78,6 +80,16 @@ def test_opencvs_affine_convention_is_the_one_assumed():
     assert cv2.warpAffine(image, np.array([[1.0, 0, 2], [0, 1, 1]]), (9, 9))[3, 5] == 100
 
 
+@pytest.mark.parametrize("planes", [1, 2, 3, 4, 5, 9])
+def test_planes_moved_together_are_those_moved_one_by_one(planes):
+    rng = np.random.default_rng(planes)
+    sample = sample_of(rng.integers(0, 256, (1, 1, planes, 96, 96), dtype=np.uint8))
+    moved = transform(sample, scale=1.1, angle=4.0, shift=(3.3, -2.6))
+    for plane, result in zip(sample.image[0, 0], moved.image[0, 0]):
+        alone = transform(sample_of(plane[None, None, None].copy()), scale=1.1, angle=4.0, shift=(3.3, -2.6))
+        assert np.array_equal(alone.image[0, 0, 0], result)
+
+
 def test_erasing_covers_one_rectangle_and_keeps_boxes():
     sample = Sample(np.full((2, 3, 64, 64), 7, np.uint8), np.array([[1, 2, 30, 40]], np.float32), np.array([0]), 1.0)
     for seed in range(20):
@@ -122,3 +134,25 @@ def test_noise_has_its_deviation_and_is_given_in_hu():
     assert abs(noisy.std() - 6.0) < 0.1 and abs(noisy.mean() - 128) < 0.1
     noisy = augment(sample, AugmentConfig(noise=4.0), grey_per_noise=grey_per_hu("liver"), rng=np.random.default_rng(0))
     assert abs(noisy.image.astype(float).std() - 4.0 * 255 / 150) < 0.15  # the window is 150 HU wide
+
+
+@pytest.mark.parametrize("sd", [0.7, 6.0, 15.9])
+def test_noise_is_that_of_a_rounded_normal_distribution(sd):
+    """Of each whole value as often as the normal distribution says, with no relation between neighbours."""
+    sample = sample_of(np.full((2, 1, 3, 200, 200), 128, np.uint8))
+    noise = add_noise(sample, sd=sd, rng=np.random.default_rng(1)).image.astype(int) - 128
+    edges = np.arange(-3, 4) + 0.5
+    for edge in edges:
+        expected = NormalDist(0, sd).cdf(float(edge))
+        assert abs((noise <= edge).mean() - expected) < 4 * np.sqrt(expected * (1 - expected) / noise.size) + 1e-5
+    for one, other in ((noise[..., 1:], noise[..., :-1]), (noise[0], noise[1]), (noise[:, :, 1:], noise[:, :, :-1])):
+        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.012
+
+
+def test_noise_is_clipped_and_may_be_wider_than_the_grey_values():
+    for grey in (0, 255):
+        noisy = add_noise(
+            sample_of(np.full((1, 1, 1, 50, 50), grey, np.uint8)), sd=5000.0, rng=np.random.default_rng(0)
+        )
+        assert 0.4 < (noisy.image == grey).mean() < 0.6
+        assert 0.4 < (noisy.image == 255 - grey).mean() < 0.6

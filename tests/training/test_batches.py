@@ -1,9 +1,10 @@
 """Samples to arrays, by hand."""
 
 import numpy as np
+import pytest
 
 from gluon_liver.config.network import HeadConfig, NetworkConfig, RPNConfig
-from gluon_liver.data.images import normalise
+from gluon_liver.data.images import normalise, unit_range
 from gluon_liver.data.samples import Sample
 from gluon_liver.training.batches import make_batch
 
@@ -29,6 +30,16 @@ def test_grey_is_normalised_with_imagenets_mean_and_deviation():
     grey = normalise(np.array([0, 255], np.uint8))
     assert grey.dtype == np.float32
     assert np.allclose(grey, [-0.449 / 0.226, 0.551 / 0.226])
+
+
+@pytest.mark.parametrize("to_input, mean, sd", [(normalise, 0.449, 0.226), (unit_range, 0.0, 1.0)])
+def test_the_table_gives_the_float32_of_the_arithmetic(to_input, mean, sd):
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 5, 7), dtype=np.uint8)
+    expected = (images.astype(np.float32) / 255.0 - mean) / sd
+    assert np.array_equal(to_input(images), expected)
+    into = np.zeros((4, 3, 5, 7), np.float32)
+    to_input(images, out=into[1:3])
+    assert np.array_equal(into[1:3], expected) and not into[[0, 3]].any()
 
 
 def test_boxes_are_padded_with_minus_one():
