@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
 
-from .pairs import BYTES, PAIRS, RATE, SECONDS, Goal, Pair
+from .pairs import BYTES, HERE, PAIRS, RATE, SECONDS, Goal, Pair
 from .results import PairResults, Summary, met, ratio
 
 NOTES = Path(__file__).with_name("notes.md")
-FIGURES = {SECONDS: "time", BYTES: "memory", RATE: "rate"}
 BUSY = 0.05  # share of the cores that others took, from which a figure is marked
 INTRODUCTION = """# Benchmarks
 
@@ -64,25 +63,34 @@ def machine_lines(machine: Mapping[str, Any], results: Path, pairs: Mapping[str,
 def goal_lines(pairs: Mapping[str, PairResults], texts: Mapping[str, str]) -> Iterator[str]:
     """The table of goals, and what holds those that were missed."""
     yield "## Goals\n"
-    yield "| work | of | against | ratio | goal | |\n| --- | --- | --- | --- | --- | --- |"
+    yield "| work | here | beside | ratio | goal | |\n| --- | --- | --- | --- | --- | --- |"
     held: List[str] = []
     for name, pair in PAIRS.items():
         for goal in pair.goals:
             value = ratio(goal, pairs[name])
-            against = goal.peer if isinstance(goal.peer, str) else amount(goal.figure, goal.peer)
-            word = "not measured" if value is None else "met" if met(goal, value) else "**missed**"
+            ended = "not measured" if value is None else "met" if met(goal, value) else "**missed**"
             shown = "" if value is None else f"{value:.2f}"
             sign = "at least" if goal.at_least else "at most"
-            of = f"{goal.side}: {FIGURES[goal.figure]}"
-            yield f"| {pair.title} | {of} | {against} | {shown} | {sign} {goal.limit:g} | {word} |"
-            if value is None or not met(goal, value):
+            here, beside = (cell(goal.figure, one, pairs[name]) for one in (goal.side, goal.peer))
+            yield f"| {pair.title} | {here} | {beside} | {shown} | {sign} {goal.limit:g} | {ended} |"
+            if ended != "met":
                 held.append(
-                    f"- *{pair.title}*, {of} against {against}: {texts.get(goal.key, why_not(goal, pairs[name]))}"
+                    f"- *{pair.title}*: {here} beside {beside}. {texts.get(goal.key) or why_not(goal, pairs[name])}"
                 )
     yield ""
     if held:
         yield "### What holds those that are not met\n"
         yield "\n".join(held) + "\n"
+
+
+def cell(figure: str, side: Union[str, float], results: PairResults) -> str:
+    """A side's name and figure; of a number the number, of the sides here the figure alone."""
+    if not isinstance(side, str):
+        return amount(figure, side)
+    summary = results.summary(side)
+    value = summary.figure(figure) if summary else results.constant(side)
+    name = "" if side == HERE and value is not None else side
+    return f"{name} {amount(figure, value)}".strip()
 
 
 def why_not(goal: Goal, results: PairResults) -> str:
@@ -91,7 +99,7 @@ def why_not(goal: Goal, results: PairResults) -> str:
         summary = results.summary(name) if isinstance(name, str) else None
         if summary and not summary.records:
             return f"{name}: {summary.trouble}."
-    return "not found out yet." if ratio(goal, results) is not None else "not measured."
+    return "Not found out yet." if ratio(goal, results) is not None else "Not measured in this session."
 
 
 def pair_lines(pair: Pair, results: PairResults) -> Iterator[str]:
@@ -143,5 +151,5 @@ def amount(figure: str, value: Optional[float]) -> str:
     if figure == BYTES:
         return f"{value / 1e9:.2f} GB"
     if figure == RATE:
-        return f"{value:g} a second"
+        return f"{value:.3g} a second"
     return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.0f} ms"

@@ -69,9 +69,9 @@ CT_LIKE = "--slices 9 --like {build}/r50-2.5d.npz"
 
 PAIRS: Dict[str, Pair] = {
     "frame": Pair(
-        "One frame, Faster R-CNN ResNet-50, 800x800",
-        "Inference of one image with random weights, from its pixels to boxes. Here and in torchvision 100 proposals "
-        "are kept, the anchors are the same 15 a cell, and Block4 (layer4) is the head. GluonCV's "
+        "One frame, Faster R-CNN ResNet-50",
+        "Inference of one image of 800x800 with random weights, from its pixels to boxes. Here and in torchvision 100 "
+        "proposals are kept, the anchors are the same 15 a cell, and Block4 (layer4) is the head. GluonCV's "
         "`faster_rcnn_resnet50_v1b_coco` keeps 1,000 proposals and has 80 classes. Tuned, it runs on all cores with "
         "the OpenBLAS kernels of the CPU, as a static graph.",
         {
@@ -87,8 +87,8 @@ PAIRS: Dict[str, Pair] = {
         ),
     ),
     "frame-1000": Pair(
-        "The same at 1,000 proposals",
-        "As many proposals as GluonCV keeps: the 6,000 best boxes before suppression, 1,000 after it.",
+        "One frame, 1,000 proposals",
+        "The same at as many proposals as GluonCV keeps: the 6,000 best boxes before suppression, 1,000 after it.",
         {
             HERE: Side("ours_detect", f"--config r50 {THOUSAND} --calls 3"),
             TUNED: Side("gluoncv_detect", "--tuned --calls 3"),
@@ -100,10 +100,10 @@ PAIRS: Dict[str, Pair] = {
         ),
     ),
     "step": Pair(
-        "Training step, Faster R-CNN ResNet-50, one image of 800x800",
-        "Targets, forward, backward and an SGD update with momentum; statistics of BatchNorm are frozen, 256 anchors "
-        "and 128 ROIs are sampled. Here BatchNorm's scales and offsets learn too; torchvision's FrozenBatchNorm2d has "
-        "none to learn.",
+        "Training step, Faster R-CNN ResNet-50",
+        "One image of 800x800: targets, forward, backward and an SGD update with momentum; statistics of BatchNorm "
+        "are frozen, 256 anchors and 128 ROIs are sampled. Here BatchNorm's scales and offsets learn too; "
+        "torchvision's FrozenBatchNorm2d has none to learn.",
         {
             HERE: Side("ours_train", "--config r50 --calls 3"),
             TORCHVISION: Side("torch_run", "train --norm frozen --calls 3", TORCH),
@@ -114,9 +114,10 @@ PAIRS: Dict[str, Pair] = {
         ),
     ),
     "step-2.5d": Pair(
-        "Training step of the 3D-stem network, nine slices of 800x800 (r50-2.5d)",
-        "The same network in PyTorch's operators, slices folded into the batch, with the weights of this one; the "
-        "texture stage is off, because PyTorch has none.",
+        "Training step, r50-2.5d",
+        "The 3D-stem network on nine slices of 800x800, one image a step. Beside it the same network in PyTorch's "
+        "operators, slices folded into the batch, with the weights of this one; the texture stage is off, because "
+        "PyTorch has none.",
         {
             HERE: Side("ours_train", "--config r50-2.5d --calls 2"),
             SAME_NET: Side("torch_run", f"train {CT_LIKE} --norm frozen --calls 2", TORCH),
@@ -128,8 +129,8 @@ PAIRS: Dict[str, Pair] = {
         prepare=CT_EXPORT,
     ),
     "detect-2.5d": Pair(
-        "Inference of the 3D-stem network, nine slices of 800x800 (r50-2.5d)",
-        "As above, at 100 proposals.",
+        "Inference, r50-2.5d",
+        "The same network on one image, at 100 proposals.",
         {
             HERE: Side("ours_detect", "--config r50-2.5d --calls 4"),
             SAME_NET: Side("torch_run", f"detect {CT_LIKE} --norm frozen --calls 4", TORCH),
@@ -138,8 +139,9 @@ PAIRS: Dict[str, Pair] = {
         prepare=CT_EXPORT,
     ),
     "rows-memory": Pair(
-        "Memory of a training step of the paper's rows, one image of 800x800",
-        "As configured, with the texture stage and dropout; three phases of nine slices in the multi-modal rows.",
+        "Training step, memory of the rows",
+        "One image of 800x800, as configured, with the texture stage and dropout; three phases of nine slices in the "
+        "multi-modal rows.",
         {
             "r50-2.5d": Side("ours_train", f"--config r50-2.5d {ROWS}"),
             "r50-multimodal": Side("ours_train", f"--config r50-multimodal --phases 3 {ROWS}"),
@@ -153,10 +155,10 @@ PAIRS: Dict[str, Pair] = {
         rounds=1,
     ),
     "stream": Pair(
-        "Ultrasound stream at 320x320",
-        "Frames one after the other, as `watch` reads them, 100 proposals. The paper's system reads 4 frames a second. "
-        "`us-flow` adds the optical flow from the frame before and the aggregation; both nets and the flow net have "
-        "the given share of their channels.",
+        "Ultrasound stream",
+        "Frames of 320x320 one after the other, as `watch` reads them, 100 proposals. The paper's system reads 4 "
+        "frames a second. `us-flow` adds the optical flow from the frame before and the aggregation; both nets and "
+        "the flow net have the given share of their channels.",
         {
             f"{model}, width {width}": Side(
                 "ours_stream", f"--config {model} --set network.width={width} --set flow.width={width}"
@@ -173,8 +175,9 @@ PAIRS: Dict[str, Pair] = {
         ),
     ),
     "loading": Pair(
-        "Images loaded for training: three phases, nine slices, 800x800",
-        "What a training step waits for, with the rows' augmentation, from prepared data of 512x512 slices on disk.",
+        "Loading for training",
+        "Images of three phases and nine slices at 800x800: what a training step waits for, with the rows' "
+        "augmentation, from prepared data of 512x512 slices on disk.",
         {
             "two cores": Side("ours_load", "--data {build}/loading", cores=2),
             "one core": Side("ours_load", "--data {build}/loading", cores=1),
@@ -183,17 +186,18 @@ PAIRS: Dict[str, Pair] = {
         prepare=Side("ours_load", "--data {build}/loading --prepare"),
     ),
     "import": Pair(
-        "Memory of importing a study of 3 x 500 slices of 512x512",
-        "Three phases that start half a millimetre beside each other, so that two are resampled. The volumes are what "
-        "the prepared study holds.",
+        "Importing a study",
+        "3 x 500 slices of 512x512: three phases that start half a millimetre beside each other, so that two are "
+        "resampled. The volumes are what the prepared study holds.",
         {HERE: Side("ours_import", "--source {build}/import-source --out {build}/imported")},
         (Goal("import-memory", BYTES, HERE, "volumes", 1.5),),
         rounds=1,
         prepare=Side("ours_import", "--source {build}/import-source --prepare"),
     ),
     "roi-align": Pair(
-        "ROIAlign forward and backward: 1,024 channels of 50x50, 128 ROIs, 14x14",
-        "The pooling of the ROI head beside `contrib.ROIAlign` of MXNet, with the gradient of the map.",
+        "ROIAlign, forward and backward",
+        "1,024 channels of 50x50, 128 ROIs, 14x14: the pooling of the ROI head beside `contrib.ROIAlign` of MXNet, "
+        "with the gradient of the map.",
         {
             HERE: Side("roi_align", "ours --calls 5"),
             "MXNet's operator": Side("roi_align", "mxnet --calls 3"),

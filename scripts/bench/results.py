@@ -52,6 +52,11 @@ class PairResults:
         records = self.records(side)
         return Summary(records) if records else None
 
+    def constant(self, name: str) -> Optional[float]:
+        """A number that a side of the pair gave to compare with; None where none did."""
+        given = [line["record"]["constants"] for line in self.lines if "constants" in line["record"]]
+        return next((constants[name] for constants in given if name in constants), None)
+
 
 class Summary:
     """Records of one side over all rounds."""
@@ -80,11 +85,11 @@ def ratio(goal: Goal, results: PairResults) -> Optional[float]:
     """The goal's side over its peer; None where one of them gave no figure."""
     side = results.summary(goal.side)
     value = side.figure(goal.figure) if side else None
-    if side is None or value is None:
+    if value is None:
         return None
     if isinstance(goal.peer, str):
         peer = results.summary(goal.peer)
-        against = peer.figure(goal.figure) if peer else side.records[0]["constants"].get(goal.peer)
+        against = peer.figure(goal.figure) if peer else results.constant(goal.peer)
     else:
         against = goal.peer
     return None if against is None else value / against

@@ -36,17 +36,17 @@ def read(results, *, notes=""):
 def test_each_goal_has_its_ratio(results):
     text = read(results)
     title = PAIRS["step"].title
-    assert f"| {title} | gluon_liver: time | torchvision | 0.50 | at most 0.7 | met |" in text
-    assert f"| {title} | gluon_liver: memory | torchvision | 2.00 | at most 1.2 | **missed** |" in text
+    assert f"| {title} | 4.00 s | torchvision 8.00 s | 0.50 | at most 0.7 | met |" in text
+    assert f"| {title} | 6.00 GB | torchvision 3.00 GB | 2.00 | at most 1.2 | **missed** |" in text
     assert text.count("| not measured |") == sum(len(pair.goals) for pair in PAIRS.values()) - 2
 
 
 def test_what_holds_a_goal_is_said_where_it_is_missed(results):
     text = read(results, notes="## step-memory\nThe\nblocks.\n## step-time\nNever shown.\n\n# Further\n\nMore.\n")
-    assert "gluon_liver: memory against torchvision: The blocks.\n" in text
+    assert "6.00 GB beside torchvision 3.00 GB. The blocks.\n" in text
     assert "Never shown" not in text and text.endswith("\nMore.\n")
-    assert "against torchvision: not found out yet." in read(results)
-    assert "against torchvision: torchvision: no PyTorch." in text  # of the frame
+    assert "beside torchvision 3.00 GB. Not found out yet." in read(results)
+    assert "450 ms beside torchvision. torchvision: no PyTorch." in text  # of the frame
 
 
 def test_each_side_has_its_median_and_spread(results):
@@ -71,7 +71,7 @@ def test_a_rate_has_a_column(results):
     stream.add(0, "us-flow, width 1.0", dict(record(0.5, work=1), **RECORD))
     text = read(results)
     assert "| us-flow, width 1.0 | 500 ms | 500 ms to 500 ms | 1 | 0.00 GB | 2.00 |" in text
-    assert "| us-flow, width 1.0: rate | 4 a second | 0.50 | at least 1 | **missed** |" in text
+    assert "| us-flow, width 1.0 2 a second | 4 a second | 0.50 | at least 1 | **missed** |" in text
 
 
 def test_facts_of_the_machine_do_not_name_it():
