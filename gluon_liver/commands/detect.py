@@ -21,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", metavar="PHASE", help="phase to read; the run's reference phase by default")
     parser.add_argument("--score", type=float, default=0.5, help="lowest score of lesions and pictures (default 0.5)")
     add_flag(parser, "--every-slice", "draw slices without a box too")
+    text = "read along the study what neighbouring windows of nine slices share: faster, boxes differ a little"
+    add_flag(parser, "--dense", text)
     text = "draw where lesions look in the other phases (multi-modal runs), hits and false positives"
     add_flag(parser, "--explain", text)
     add_options(parser, "--batch-size", "--device", "--cache")
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     prepare_cache(args)
     check(args, "score", between(0, 1))
     check(args, "batch_size", at_least(1))
-    options = chosen(args, "phases", "reference", "every_slice", "batch_size", "explain")
+    options = chosen(args, "phases", "reference", "every_slice", "dense", "batch_size", "explain")
     options.update(score_threshold=args.score, context=parse_device(args.device))
     result = detect_study(Run.open(args.run), args.study, args.out, **options)
     print(f"{result['slices']} slices, {len(result['lesions'])} lesions at score {args.score} and above")

@@ -16,7 +16,7 @@ from .ct_dataset import CTDataset
 from .ct_labels import CTLabel
 from .images import resize_square, slice_stack
 from .samples import Sample
-from .study import Study
+from .study import Study, StudyRecord
 from .windowed_images import open_images, prepare_images, windowed
 
 OPEN_MAPS = 64  # cases; each holds two file descriptors, of which a process has about a thousand
@@ -44,9 +44,7 @@ def ct_sample(case: OpenCase, slice_index: int, config: Config, *, label: Option
     study, slices = case.study, case.images.shape[1]
     if not 0 <= slice_index < slices:
         raise DatasetError(f"{study.case} has slices 0 to {slices - 1}, not {slice_index}")
-    reference = study.reference_index
-    others = [index for index in range(len(study.phases)) if index != reference]
-    phases = np.array([reference, *others] if config.network.multi_modal else [reference])
+    reference, phases = study.reference_index, phases_read(study, config)
     there = study.present[phases, slice_index]
     stacks = []
     for phase in np.where(there, phases, reference):
@@ -57,6 +55,12 @@ def ct_sample(case: OpenCase, slice_index: int, config: Config, *, label: Option
     boxes = np.zeros((0, 4), np.float32) if label is None else scale_boxes(label.boxes, scale)
     labels = np.zeros(0, np.int32) if label is None else label.labels
     return Sample(stack[:, None], boxes, labels, scale, there)
+
+
+def phases_read(study: StudyRecord, config: Config) -> np.ndarray:
+    """Indices of the phases that a configuration's network reads, the reference phase first, the others in order."""
+    others = [index for index in range(len(study.phases)) if index != study.reference_index]
+    return np.array([study.reference_index, *(others if config.network.multi_modal else [])])
 
 
 class CTLoader:

@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.coco import Label
-from gluon_liver.data.ct_loader import OpenCase, ct_sample
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import TASKS, make_loader
 from gluon_liver.data.samples import Sample
@@ -23,6 +22,8 @@ from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult
+
+from .ahead import ahead
 
 
 class SliceDetector:
@@ -95,25 +96,23 @@ def detect_samples(
     """Detections of samples in their order. ``shapes`` are the stored (height, width) of each."""
     # for memory 8 images of 256x256 at a time, fewer of larger ones and of several phases
     batch_size = batch_size or max(1, 8 * 256**2 // detector.config.data.size**2 // detector.network.phases)
-    samples = iter(samples)
+    first = 0
     with tqdm(total=len(shapes), desc="detecting", unit="image", disable=not progress) as bar:
-        for first in range(0, len(shapes), batch_size):
-            part = list(itertools.islice(samples, batch_size))
-            images, present = np.stack([one.image for one in part]), np.stack([one.present for one in part])
-            scales = [one.scale for one in part]
+        for images, present, scales in ahead(_batches(samples, batch_size)):
             detections = detector.detect(images, present, scales=scales, shapes=shapes[first : first + batch_size])
-            bar.update(len(part))
+            first += len(detections)
+            bar.update(len(detections))
             yield from detections
 
 
-def detect_slices(
-    detector: SliceDetector, case: OpenCase, *, batch_size: Optional[int] = None, progress: bool = True
-) -> List[Detections]:
-    """Detections in every slice of a CT study, in pixels of its stored images."""
-    _, count, height, width = case.images.shape
-    samples = (ct_sample(case, index, detector.config) for index in range(count))
-    shapes = [(height, width)] * count
-    return list(detect_samples(detector, samples, shapes=shapes, batch_size=batch_size, progress=progress))
+def _batches(samples: Iterable[Sample], size: int) -> Iterator[Tuple[np.ndarray, np.ndarray, List[float]]]:
+    """Images, which phases are there, and scales of up to ``size`` samples at a time."""
+    samples = iter(samples)
+    part = list(itertools.islice(samples, size))
+    while part:
+        images, present = np.stack([one.image for one in part]), np.stack([one.present for one in part])
+        yield images, present, [one.scale for one in part]
+        part = list(itertools.islice(samples, size))
 
 
 def detect_labelled(

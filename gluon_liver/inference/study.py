@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
+import numpy as np
 
 from gluon_liver.data.ct_dataset import CTDataset, phases_to_match
 from gluon_liver.data.ct_labels import CTLabel
@@ -21,8 +22,11 @@ from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import NOTHING, Boxes, Detections
 from gluon_liver.structures.lesions import find_lesions
 
-from .detector import SliceDetector, detect_slices
+from .ahead import Behind
+from .dense import check_dense
+from .detector import SliceDetector
 from .explanation import write_explanation
+from .slices import detect_slices
 from .source_pixels import add_source, coco_rows, source_record
 
 NOTE = "research software: not a medical device, not for diagnosis"
@@ -37,6 +41,7 @@ def detect_study(
     reference: Optional[str] = None,
     score_threshold: float = 0.5,
     every_slice: bool = False,
+    dense: bool = False,
     batch_size: Optional[int] = None,
     context: Optional[mx.Context] = None,
     explain: bool = False,
@@ -47,29 +52,45 @@ def detect_study(
     study: ``DATA/studies/<case>`` of prepared data, or a folder of DICOM files with one study.
     phases, reference: as for ``import ct``, for a DICOM folder only; the reference must be the run's, its default.
     score_threshold: of lesions and pictures; detections.json keeps lower scores too.
+    dense: read along the study what windows share (see :func:`gluon_liver.inference.slices.detect_slices`).
     explain: also draw what the detections rest on (see :func:`write_explanation`), the key ``explain`` of lesions.json.
 
     Returns what lesions.json holds. Raises :class:`InputError` for a study that cannot be read, one without the
-    reference phase, and an ``out`` that is taken.
+    reference phase, and an ``out`` that is taken, :class:`RunError` for ``dense`` with other than nine slices.
     """
     study, out = Path(study), Path(out)
     prepared = (study / "study.json").is_file()
     if out.exists():
         raise InputError(f"--out {out} exists: choose another folder")
     check_output(out, _data_folder(study) if prepared else study, overwrite=False)
+    if dense:
+        check_dense(run.config)
     detector, checkpoint = SliceDetector.from_run(run, context=context)
     with whole_folder(out) as folder:
         if prepared:
             case, labels = _open_prepared(run, study, phases, reference, progress)
         else:
             case, labels = _read_dicom(run, study, phases, reference, progress)
-        detections = detect_slices(detector, case, batch_size=batch_size, progress=progress)
+        found = detect_slices(detector, case, dense=dense, batch_size=batch_size, progress=progress)
+        detections = _with_overlays(
+            found,
+            folder / "overlays",
+            case,
+            labels=labels,
+            classes=detector.classes,
+            score_threshold=score_threshold,
+            every=every_slice,
+        )
         lesions = find_lesions(
             detections, geometry=case.study.geometry, classes=detector.classes, score_threshold=score_threshold
         )
         result: Dict[str, Any] = {"case": case.study.case, "row": run.config.row, "checkpoint": checkpoint}
         result.update(
-            classes=list(detector.classes), slices=len(detections), score_threshold=score_threshold, note=NOTE
+            classes=list(detector.classes),
+            slices=len(detections),
+            dense=dense,
+            score_threshold=score_threshold,
+            note=NOTE,
         )
         result["lesions"] = [lesion.to_json() for lesion in lesions]
         result.update(source_record(case.study))
@@ -78,8 +99,6 @@ def detect_study(
         ids = [labels[index].image_id if index in labels else -1 - index for index in range(len(detections))]
         write_json(folder / "detections.json", coco_rows(detections, ids, case.study))
         shown = [one.at_score(score_threshold) for one in detections]
-        truths: List[Boxes] = [labels.get(index, NOTHING) for index in range(len(detections))]
-        _draw_slices(folder / "overlays", case, shown, truths, detector.classes, every_slice)
         if explain:
             result["explain"] = write_explanation(
                 detector, case, folder, shown=shown, lesions=lesions, labels=labels, score_threshold=score_threshold
@@ -88,14 +107,31 @@ def detect_study(
         return result
 
 
-def _draw_slices(
-    folder: Path, case: OpenCase, shown: List[Detections], truths: List[Boxes], classes: Sequence[str], every: bool
-) -> None:
+def _with_overlays(
+    found: Iterable[Detections],
+    folder: Path,
+    case: OpenCase,
+    *,
+    labels: Dict[int, CTLabel],
+    classes: Sequence[str],
+    score_threshold: float,
+    every: bool,
+) -> List[Detections]:
+    """The detections of all slices; pictures of those that show something are drawn while the next are detected."""
     folder.mkdir()
-    for index, (detections, truth) in enumerate(zip(shown, truths)):
-        if every or len(detections) or len(truth.boxes):
-            grey = case.images[case.study.reference_index, index]
-            save_png(folder / f"slice-{index:03d}.png", draw_overlay(grey, detections, truth=truth, classes=classes))
+    detections = []
+    with Behind() as behind:
+        for index, one in enumerate(found):
+            detections.append(one)
+            shown, truth = one.at_score(score_threshold), labels.get(index, NOTHING)
+            if every or len(shown) or len(truth.boxes):
+                grey = case.images[case.study.reference_index, index]
+                behind.submit(_draw, folder / f"slice-{index:03d}.png", grey, shown, truth, classes)
+    return detections
+
+
+def _draw(path: Path, grey: np.ndarray, shown: Detections, truth: Boxes, classes: Sequence[str]) -> None:
+    save_png(path, draw_overlay(grey, shown, truth=truth, classes=classes))
 
 
 def _open_prepared(

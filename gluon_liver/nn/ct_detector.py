@@ -84,13 +84,19 @@ class CTDetector(RegionDetector):
         image = F.reshape(image, (-3, 1, -3, -2))
         block1, block2, block3 = self.blocks(F, x)
         slices1, slices2, _ = self.backbone.slices_out
-        if self.phases > 1:
-            block3 = self.relation(self.by_phase(F, block3), present)
-        maps, shallow = [block3], None
         if self.config.fusion or self.config.texture_head:
             block1 = self._reference(F, block1, slices1)
         if self.config.fusion:
-            maps = self.fusion(block1, self._reference(F, block2, slices2), block3, self.block4(block3))
+            block2 = self._reference(F, block2, slices2)
+        return self.relate(F, image, block1, block2, block3, present)
+
+    def relate(self, F: Any, image: Any, block1: Any, block2: Any, block3: Any, present: Any = None) -> Features:
+        """Maps of Block1 and Block2 of the reference phase (B, C, h, w), of Block3 of all phases (B * P, C, h, w)."""
+        if self.phases > 1:
+            block3 = self.relation(self.by_phase(F, block3), present)
+        maps, shallow = [block3], None
+        if self.config.fusion:
+            maps = self.fusion(block1, block2, block3, self.block4(block3))
         if self.config.texture_head:
             shallow = self.texture.reduce(block1)
         return Features(image, maps, shallow)
@@ -127,11 +133,15 @@ class CTDetector(RegionDetector):
     def head(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> HeadOutput:
         """ROIs (B, R, 4) in pixels of the input -> abstract features and what the texture stage says."""
         output = super().head(F, features, rois, numbers)
-        if not self.config.texture_head:
+        if features.shallow is None:
             return output
+        return output._replace(abnormal=self.abnormal(F, features, rois, numbers))
+
+    def abnormal(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> Any:
+        """What the texture stage says of ROIs (B, R, 4): (B * R, 1), above 0 for abnormal."""
         size, pool = self.config.head.roi_size, ROI_MODES[self.config.roi_mode]
         pooled = pool(F, features.shallow, *roi_rows(F, rois), stride=4, size=size)
-        return output._replace(abnormal=self.texture(pooled, self.dropout_mask(numbers, self.texture.hidden)))
+        return self.texture(pooled, self.dropout_mask(numbers, self.texture.hidden))
 
 
 class DenseHead(nn.HybridBlock):

@@ -5,14 +5,14 @@ They are explicit because GluonCV's proposal network traces another graph in tra
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, NamedTuple, Optional
+from typing import Any, Callable, List, NamedTuple, Optional, Tuple
 
 from mxnet import autograd
 from mxnet.gluon import nn
 
 from .layers.indexing import entry
 from .random_numbers import RandomNumbers
-from .rcnn import Features, RegionDetector
+from .rcnn import Features, HeadOutput, RegionDetector
 from .regions.roi_align import decode_boxes
 from .regions.roi_targets import RoiTargetAssigner
 from .regions.rpn import without_nan
@@ -136,19 +136,31 @@ class DetectionNet(InferenceNet):
 
 def detect_regions(F: Any, detector: RegionDetector, features: Features) -> List[Any]:
     """``rows`` and ``check``: proposals, ROI head, decoding and suppression over given features."""
-    config = detector.config.head
-    classes = len(detector.classes)
     rpn_scores, rois = detector.rpn(features.image, *features.maps)
     count = detector.proposals(training=False)
     head = detector.head(F, features, rois)
-    raw = F.reshape(detector.class_predictor(head.abstract), (-4, -1, count, 0))
+    rows, check = decode_regions(F, detector, rois, rpn_scores, head, shape=(-1, count))
+    most = min(detector.config.head.max_detections, count * len(detector.classes))
+    return [F.slice_axis(rows, axis=1, begin=0, end=most), check]
+
+
+def decode_regions(
+    F: Any, detector: RegionDetector, rois: Any, rpn_scores: Any, head: HeadOutput, *, shape: Tuple[int, int]
+) -> List[Any]:
+    """All rows (B, R * classes, 6) and ``check`` of what the head says of ROIs (B, R, 4), ``shape`` is (B, R).
+
+    One of the two may be -1.
+    """
+    config = detector.config.head
+    classes = len(detector.classes)
+    raw = F.reshape(detector.class_predictor(head.abstract), (-4, *shape, 0))
     check = F.sum(raw, axis=(1, 2))
     scores = F.slice_axis(F.softmax(raw, axis=-1), axis=2, begin=1, end=None)  # (B, R, C), without background
     if head.abnormal is not None:
-        abnormal = F.reshape(head.abnormal, (-4, -1, count, 0))
+        abnormal = F.reshape(head.abnormal, (-4, *shape, 0))
         check = check + F.sum(abnormal, axis=(1, 2))
         scores = F.broadcast_mul(scores, F.sigmoid(abnormal))
-    deltas = F.reshape(detector.box_predictor(head.abstract), (-4, -1, count, 0))
+    deltas = F.reshape(detector.box_predictor(head.abstract), (-4, *shape, 0))
     check = check + F.sum(deltas, axis=(1, 2))
     boxes = decode_boxes(F, rois, F.reshape(deltas, (0, 0, classes, 4)))
     ids = F.broadcast_like(F.reshape(F.arange(classes), (1, 1, classes)), scores)
@@ -163,4 +175,4 @@ def detect_regions(F: Any, detector: RegionDetector, features: Features) -> List
         score_index=1,
         coord_start=2,
     )
-    return [F.slice_axis(rows, axis=1, begin=0, end=min(config.max_detections, count * classes)), check]
+    return [rows, check]

@@ -162,6 +162,10 @@ class StemConv(nn.HybridBlock):
             windows = [F.slice_axis(x, axis=1, begin=2 * k, end=2 * k + 7) for k in range(half(self._slices))]
             x = F.reshape(F.stack(*windows, axis=1), (-3, 0, 0, 0))  # (N * D / 2, 7, H, W)
             weight = F.squeeze(weight, axis=1)
+        return self.convolve(F, x, weight)
+
+    def convolve(self, F: Any, x: Any, weight: Any) -> Any:
+        """Seven slices as channels (N, 7, H, W), or one, and the weight in 2D -> (N, channels, H / 2, W / 2)."""
         return F.Convolution(
             x, weight, kernel=(7, 7), stride=(2, 2), pad=(3, 3), num_filter=self._channels, no_bias=True
         )
@@ -180,9 +184,13 @@ class Stem(nn.HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, 1, D, H, W) -> (N * D / 4, channels, H / 4, W / 4)."""
-        x = F.relu(self.bn1(self.conv1(x)))
         # pool1 is 3x3x3: the largest of the largest in each plane
-        return self.pool1(F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max"))
+        return self.pool1(self.in_plane(F, self.conv1(x)))
+
+    def in_plane(self, F: Any, x: Any) -> Any:
+        """What follows conv1 in every plane, (N, channels, h, w) -> (N, channels, h / 2, w / 2)."""
+        x = F.relu(self.bn1(x))
+        return F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
 
 
 class ResNet3D(nn.HybridBlock):

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+import gluon_liver.inference.study
 from gluon_liver.data.study import Study, StudyRecord
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference.study import detect_study
@@ -150,3 +151,19 @@ def test_a_series_that_lies_otherwise_gives_the_same_boxes_and_tells_them_in_its
             x1, y1, x2, y2 = lesion["boxes"][0]["box_xyxy_px"]
             x, y, w, h = back(x1, y1, x2 - x1, y2 - y1)
             assert lesion["boxes"][0]["source"]["box_xyxy_px"] == pytest.approx([x, y, x + w, y + h], abs=0.11)
+
+
+def test_a_run_that_reads_single_slices_is_not_read_along_the_study(detect, tmp_path):
+    with pytest.raises(RunError, match="nine|9 slices"):
+        detect(dense=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_cannot_be_written_leaves_nothing(detect, tmp_path, monkeypatch):
+    def full(path, picture):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(gluon_liver.inference.study, "save_png", full)
+    with pytest.raises(OSError, match="No space left"):
+        detect(every_slice=True)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,85 @@
+"""Reading along a study: the slices' own windows where all slices are alike, any part of a study, absent phases."""
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from gluon_liver.data.ct_loader import OpenCase
+from gluon_liver.data.study import Study
+from gluon_liver.errors import RunError
+from gluon_liver.inference.dense import DenseDetector, check_dense
+from gluon_liver.inference.detector import SliceDetector
+from gluon_liver.inference.slices import detect_slices
+from gluon_liver.nn.build import make_detector
+from tests.conftest import SIZE
+from tests.nn.test_resnet3d import randomise
+
+PHASES = ("non_contrast", "arterial", "delayed")
+NINE = {"data.slices": 9, "row": None, "network.texture_head": True, "network.head.score_threshold": 0.2}
+
+
+@pytest.fixture
+def make(make_config):
+    """make(phases, **changes): a random detector of nine slices."""
+
+    def made(phases=1, **changes):
+        config = make_config(**{**NINE, "network.multi_modal": phases > 1, **changes})
+        mx.random.seed(1)
+        built = make_detector(config, classes=("cyst", "hcc"), phases=phases, context=mx.cpu())
+        randomise(built.backbone, 1)
+        built.class_predictor.bias.data()[:] = mx.nd.array([-5, 5, 0])
+        return SliceDetector(built, config=config, context=mx.cpu())
+
+    return made
+
+
+def case_of(detector, hu, phases=("arterial",), present=None):
+    study = Study.from_arrays(hu, spacing=(5, 1, 1), phases=phases, reference_phase="arterial", present=present)
+    return OpenCase.in_memory(study, detector.config.data)
+
+
+def noise(*shape):
+    return np.random.default_rng(0).normal(80, 40, (*shape, SIZE, SIZE - 10)).astype(np.int16)
+
+
+def assert_equal(found, expected):
+    assert len(found) == len(expected) and sum(map(len, found)) > 0
+    for one, other in zip(found, expected):
+        assert one.labels.tolist() == other.labels.tolist()
+        assert np.allclose(one.boxes, other.boxes, atol=0.02) and np.allclose(one.scores, other.scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("phases", [1, 3])
+@pytest.mark.parametrize("absent", [False, True])
+def test_slices_that_are_alike_give_the_boxes_of_their_windows(make, phases, absent):
+    detector = make(phases)
+    names = PHASES if phases > 1 else ("arterial",)
+    present = np.ones((phases, 5), bool)
+    if absent and phases > 1:
+        present[0], present[2, 3:] = False, False  # one phase wholly, one in part
+    hu = np.repeat(noise(phases, 1), 5, axis=1)
+    case = case_of(detector, hu, names, present)
+    windows = list(detect_slices(detector, case, progress=False))
+    assert_equal(list(detect_slices(detector, case, dense=True, progress=False)), windows)
+
+
+@pytest.mark.parametrize("first, last", [(0, 1), (3, 8), (4, 8), (0, 11)])
+def test_a_part_of_a_study_is_read_as_in_the_whole(make, first, last):
+    detector = make()
+    case, dense = case_of(detector, noise(11)), DenseDetector(detector)
+    whole = list(dense.detect(case, range(11)))
+    assert_equal(list(dense.detect(case, range(first, last))), whole[first:last])
+
+
+def test_slices_that_differ_give_other_boxes_than_their_windows(make):
+    detector = make()
+    case = case_of(detector, noise(4))
+    windows, dense = (list(detect_slices(detector, case, dense=dense, progress=False)) for dense in (False, True))
+    scores = [np.array([one.scores.max() for one in found]) for found in (windows, dense)]
+    assert np.abs(scores[0] - scores[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize("slices, why", [(1, "one by one"), (7, "this one reads 7")])
+def test_other_windows_are_refused(make_config, slices, why):
+    with pytest.raises(RunError, match=why):
+        check_dense(make_config(**{"data.slices": slices, "row": None}))
