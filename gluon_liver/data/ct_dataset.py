@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, List, Mapping, Sequence, Tuple, Type
+from typing import Any, Callable, ClassVar, Dict, List, Sequence, Tuple, Type
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, ConfigError, DatasetError
 from gluon_liver.files.typed import ONE_OR_MORE, Rules, limited, one_of, required
 
 from .ct_labels import CLASSES, CTLabel, load_labels
-from .dataset import Dataset
+from .dataset import Dataset, RunRecord
 from .description import CaseInfo
 from .images import grey_per_hu, normalise
 from .study import Study, StudyRecord
@@ -42,6 +42,14 @@ class CTDescription:
 
 
 @dataclass(frozen=True)
+class CTRunRecord(RunRecord):
+    """What a run on CT says of its data."""
+
+    phases: Tuple[str, ...]
+    reference_phase: str
+
+
+@dataclass(frozen=True)
 class CTDataset(Dataset[CTLabel, StudyInfo]):
     """CT studies in one or several phases, ``reference_phase`` among them, on whose slices the boxes are."""
 
@@ -53,7 +61,7 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
     in_hu: ClassVar[bool] = True
     files: ClassVar[Tuple[str, ...]] = ("volume.npy", "study.json")
     description: ClassVar[Type[CTDescription]] = CTDescription
-    run_record: ClassVar[Mapping[str, type]] = {**Dataset.run_record, "phases": list, "reference_phase": str}
+    run_record: ClassVar[Type[CTRunRecord]] = CTRunRecord
 
     phases: Tuple[str, ...]
     reference_phase: str

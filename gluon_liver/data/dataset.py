@@ -30,6 +30,21 @@ C = TypeVar("C", bound=CaseInfo)
 
 
 @dataclass(frozen=True)
+class TrainedOn:
+    """What :meth:`Dataset.refuse_trained` must know of what weights were trained on; a task adds fields."""
+
+    training_patients: Tuple[str, ...]
+    training_studies: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunRecord(TrainedOn):
+    """The part of :meth:`Dataset.training_record` that a run cannot be used without; a task adds fields."""
+
+    classes: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Dataset(abc.ABC, Generic[L, C]):
     """A folder of prepared data, opened and checked; pixels are read case by case.
 
@@ -43,7 +58,7 @@ class Dataset(abc.ABC, Generic[L, C]):
     files: what each folder studies/<case> must hold.
     description: what dataset.json says of data of the task alone: ``studies``, of :class:`CaseInfo`, ``split_by``, and
         the fields that the task adds here.
-    run_record: keys of :meth:`training_record`, with their types, that a run of the task cannot be used without.
+    trained_on, run_record: what is read of a run's record of its data, and must be in it.
 
     Attributes
     ----------
@@ -62,7 +77,8 @@ class Dataset(abc.ABC, Generic[L, C]):
     in_hu: ClassVar[bool]
     files: ClassVar[Tuple[str, ...]]
     description: ClassVar[Type[Any]]
-    run_record: ClassVar[Mapping[str, type]] = {"classes": list, "training_patients": list, "training_studies": list}
+    trained_on: ClassVar[Type[TrainedOn]] = TrainedOn
+    run_record: ClassVar[Type[RunRecord]] = RunRecord
 
     folder: Path
     classes: Tuple[str, ...]

@@ -20,7 +20,7 @@ from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, DatasetError
 from gluon_liver.files.typed import ONE_OR_MORE, one_of, required
 
-from .dataset import Dataset
+from .dataset import Dataset, RunRecord, TrainedOn
 from .description import REMEDY, CaseInfo
 from .images import unit_range
 from .study import open_array
@@ -51,6 +51,18 @@ class USDescription:
 
 
 @dataclass(frozen=True)
+class USTrainedOn(TrainedOn):
+    """With the names in splits.json that were trained on."""
+
+    training_units: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class USRunRecord(RunRecord, USTrainedOn):
+    """What a run on recordings says of its data."""
+
+
+@dataclass(frozen=True)
 class USDataset(Dataset[USLabel, RecordingInfo]):
     """Labelled frames of ultrasound recordings, read by memory map.
 
@@ -65,7 +77,8 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
     in_hu: ClassVar[bool] = False
     files: ClassVar[Tuple[str, ...]] = ("frames.npy",)
     description: ClassVar[Type[USDescription]] = USDescription
-    run_record: ClassVar[Mapping[str, type]] = {**Dataset.run_record, "training_units": list}
+    trained_on: ClassVar[Type[USTrainedOn]] = USTrainedOn
+    run_record: ClassVar[Type[USRunRecord]] = USRunRecord
 
     @classmethod
     def _read_labels(cls, path: Path, classes: Tuple[str, ...], cases: Sequence[RecordingInfo]) -> List[USLabel]:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple, Union
 
@@ -17,8 +18,9 @@ from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import TASKS, check_task
 from gluon_liver.errors import ConfigError, DatasetError, RunError
 from gluon_liver.files.atomic import write_json
-from gluon_liver.files.json_records import read_json, read_yaml
+from gluon_liver.files.json_records import read_json, read_record, read_yaml
 from gluon_liver.files.lock import LOCK_FILES
+from gluon_liver.files.typed import build
 from gluon_liver.system.environment import describe_environment
 
 from .log import read_log
@@ -29,6 +31,21 @@ IMPORTED = "imported"  # event of the log: the weights were trained elsewhere
 
 # by training
 WRITTEN = ("config.yaml", "environment.json", "log.jsonl", "pretrained.json", "flow.json", "best.json", *LOCK_FILES)
+
+
+@dataclass(frozen=True)
+class _Environment:
+    """What environment.json must say, beside what the task's run_record asks for."""
+
+    data: str
+    digests: Dict[str, Optional[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Pretrained:
+    """What is read of pretrained.json."""
+
+    trained_on: List[Dict[str, Any]] = field(default_factory=list)
 
 
 class Run:
@@ -84,12 +101,10 @@ class Run:
             config = build_config(read_yaml(folder / "config.yaml", error=RunError))
         except ConfigError as error:
             raise RunError(f"{folder / 'config.yaml'} cannot be read: {error}") from error
-        environment = read_json(folder / "environment.json", error=RunError)
-        if not isinstance(environment, dict):
-            raise RunError(f"{folder}: environment.json holds no object")
-        for key, kind in {"data": str, **TASKS[config.task].dataset.run_record}.items():
-            if not isinstance(environment.get(key), kind):
-                raise RunError(f"{folder}: environment.json lacks {key!r} or has it in another form")
+        path = folder / "environment.json"
+        environment = read_json(path, error=RunError)
+        for record in (_Environment, TASKS[config.task].dataset.run_record):
+            build(record, environment, where=str(path), error=RunError)
         return cls(folder, config, environment)
 
     def with_config(self, config: Config) -> Run:
@@ -137,9 +152,13 @@ class Run:
         Each is as the keys of :meth:`Dataset.training_record` that begin with ``training_``. Raises :class:`RunError`
         for a damaged pretrained.json.
         """
-        path = self.folder / "pretrained.json"
-        record = read_json(path, error=RunError) if path.exists() else {}
-        return list(record.get("trained_on", [])) if isinstance(record, dict) else []
+        path, trained_on = self.folder / "pretrained.json", TASKS[self.config.task].dataset.trained_on
+        if not path.exists():
+            return []
+        records = read_record(_Pretrained, path, error=RunError).trained_on
+        for place, record in enumerate(records):
+            build(trained_on, record, where=f"{path}: trained_on[{place}]", error=RunError)
+        return records
 
     def imported(self) -> bool:
         """Whether the run began with another program's weights."""

@@ -49,7 +49,7 @@ class ResumePoint:
     @property
     def data_known(self) -> bool:
         """Whether the run keeps what the labels were that it was trained on; those of older versions do not."""
-        return (self.run.environment.get(DIGESTS) or {}).get(TRAINING + "labels") is not None
+        return self.run.environment.get(DIGESTS, {}).get(TRAINING + "labels") is not None
 
 
 def find_resume_point(
