@@ -96,7 +96,7 @@ def format_plans(plans: Sequence[MemoryPlan], limit_bytes: int, *, largest: int 
 
 
 def memory_plan(
-    config: Config, *, classes: int = 3, phases: int = 1, batch_size: Optional[int] = None, mirror: bool = False
+    config: Config, *, classes: int, phases: int = 1, batch_size: Optional[int] = None, mirror: bool = False
 ) -> MemoryPlan:
     """The plan of a configuration's training step at its full size.
 
@@ -109,7 +109,8 @@ def memory_plan(
     names = [f"class{number}" for number in range(classes)]
     detector = make_detector(config, classes=names, phases=phases, context=mx.cpu())
     boxes, size = config.network.head.max_boxes, config.data.size
-    one_image = [(phases, 1, config.data.slices, size, size), (boxes, 4), (boxes,), (detector.random_number_count,)]
+    image = [phases, 1, config.data.slices] if config.task == "ct" else [frames_of(config), 3]
+    one_image = [(*image, size, size), (boxes, 4), (boxes,), (detector.random_number_count,)]
     one_image += [(phases,)] if phases > 1 else []
     shapes = {name: (batch_size, *shape) for name, shape in zip(INPUTS, one_image)}
     # arrays of a parameter's size that MXNet's optimisers keep for each parameter: SGD's momentum or Adam's moments
@@ -121,6 +122,11 @@ def memory_plan(
         optimizer_states=states,
         mirror=mirror,
     )
+
+
+def frames_of(config: Config) -> int:
+    """Frames of a recording that an ultrasound network takes at once."""
+    return 2 if config.model == "us-flow" else 1
 
 
 def plan_symbol(

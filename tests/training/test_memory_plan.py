@@ -6,11 +6,12 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.commands import main
+from gluon_liver.commands import main, memory
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.nets import TrainingNet
 from gluon_liver.training.memory_plan import MIB, MemoryPlan, format_plans, memory_plan, plan_symbol
 from gluon_liver.training.mirror import INPUTS, mirror_blocks, training_symbol
+from tests.conftest import us_config, write_dataset
 
 PLAN = MemoryPlan(parameters=MIB, gradients=MIB, optimizer=MIB, constants=0, batch=MIB, maps=6 * MIB, kept={"rpn_x": 7})
 
@@ -104,16 +105,16 @@ def test_all_that_runs_again_is_read(make_config, depth):
 
 @pytest.mark.slow
 def test_plan_of_a_detector_grows_with_its_input(make_config, monkeypatch):
-    small = memory_plan(make_config())
-    large = memory_plan(make_config(**{"data.size": 128}))
+    small = memory_plan(make_config(), classes=3)
+    large = memory_plan(make_config(**{"data.size": 128}), classes=3)
     assert 0 < small.maps < large.maps and small.parameters == large.parameters
-    assert small == memory_plan(make_config())
+    assert small == memory_plan(make_config(), classes=3)
     assert small.optimizer == 2 * small.parameters  # Adam
-    assert memory_plan(make_config(**{"train.optimizer": "sgd", "train.momentum": 0.0})).optimizer == 0
-    assert memory_plan(make_config(), batch_size=4).batch > 1.9 * small.batch
-    assert memory_plan(make_config(**{"data.size": 128}), mirror=True).maps < large.maps
+    assert memory_plan(make_config(**{"train.optimizer": "sgd", "train.momentum": 0.0}), classes=3).optimizer == 0
+    assert memory_plan(make_config(), classes=3, batch_size=4).batch > 1.9 * small.batch
+    assert memory_plan(make_config(**{"data.size": 128}), classes=3, mirror=True).maps < large.maps
     monkeypatch.setenv("MXNET_BACKWARD_DO_MIRROR", "1")
-    assert memory_plan(make_config()) == small
+    assert memory_plan(make_config(), classes=3) == small
 
 
 def test_text_says_by_how_much_a_plan_does_not_fit():
@@ -134,7 +135,46 @@ def test_command_prints_both_plans_and_what_they_leave_out(capsys):
     assert "2 phases" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", ["no-such-config", "r50 --batch-size 1", "r50 --phases 5", "r50 --limit-gb 0"])
+@pytest.mark.slow
+def test_command_counts_the_classes_and_phases_of_the_data(capsys, tmp_path, us_data, monkeypatch):
+    """What the last layers of more classes take, and which configurations the data are for."""
+    small = "memory demo-ct --set data.size=64 --set network.multi_modal=true --set row=null"
+    main(small.split())
+    assert "3 phases of 64x64x1 on one device, 3 classes, adam" in capsys.readouterr().out
+    data = write_dataset(tmp_path / "two", phases=("arterial", "delayed"), classes=["a", "b", "c", "d", "e"])
+    assert main([*small.split(), "--data", str(data)]) == 0
+    assert "2 phases of 64x64x1 on one device, 5 classes, adam" in capsys.readouterr().out
+    assert main([*small.split(), "--data", str(data), "--classes", "1", "--phases", "3"]) == 0
+    assert "3 phases of 64x64x1 on one device, 1 class, adam" in capsys.readouterr().out
+    assert main(["memory", "demo-ct", "--data", str(us_data.folder)]) == 2
+    assert "holds ultrasound data, the model ct-faster-rcnn takes CT" in capsys.readouterr().err
+    # nothing is named: what does not go with the data is told
+    monkeypatch.setattr(memory, "config_names", lambda: ["base-ct", "r50", "demo-us-flow"])
+    assert main(["memory", "--data", str(us_data.folder), "--set", "data.size=64"]) == 0
+    printed = capsys.readouterr()
+    assert "demo-us-flow: 4 x 2 frames of 64x64 on one device, 2 classes, adam" in printed.out
+    assert "r50 is left out: " in printed.err and "\nr50: " not in printed.out
+
+
+@pytest.mark.slow
+def test_more_classes_are_larger_last_layers(make_config):
+    few, many = (memory_plan(make_config(), classes=count).parameters for count in (3, 13))
+    width = make_config().network.width
+    assert many - few == 10 * 4 * (1 + 4) * (int(2048 * width) + 1)  # a score and four offsets, each with its bias
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model, frames", [("us-faster-rcnn", 1), ("us-flow", 2)])
+def test_ultrasound_is_planned_by_its_frames(model, frames):
+    plans = [memory_plan(us_config(model), classes=2, batch_size=size) for size in (1, 3)]
+    image = 4 * frames * 3 * 64 * 64
+    assert plans[1].batch - plans[0].batch >= 2 * image and plans[0].maps >= 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["no-such-config", "r50 --batch-size 1", "r50 --phases 5", "r50 --limit-gb 0", "r50 --classes 0", "r50 --data no"],
+)
 def test_command_refuses_what_it_cannot_plan(capsys, arguments):
     assert main(["memory", *arguments.split()]) == 2
     assert capsys.readouterr().err.startswith("error: ")
