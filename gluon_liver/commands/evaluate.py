@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "which patients to score; train is refused unless --allow-train is given"
     parser.add_argument("--split", choices=("test", "val", "train"), default="test", help=text)
     add_flag(parser, "--allow-train", "score the training patients; the report says so, it is no result")
+    text = "read networks of nine slices along the studies: faster, boxes differ a little; the report says so"
+    add_flag(parser, "--dense", text)
     add_options(parser, "--batch-size", "--device", "--cache", "--no-lock")
     text = "write results and report to this folder instead of the run's, for runs that are read-only"
     add_path(parser, "--out", "DIR", text)
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     prepare_cache(args)
     check(args, "batch_size", at_least(1))
     opened, dataset = open_run(args)
-    options = dict(chosen(args, "split", "batch_size", "out"), context=parse_device(args.device))
+    options = dict(chosen(args, "split", "batch_size", "dense", "out"), context=parse_device(args.device))
     text, report = evaluate(opened, dataset, **options, settings=score_settings(args, opened))
     print(text)
     print(f"report: {report}")

@@ -16,7 +16,9 @@ from gluon_liver.data.digests import differences
 from gluon_liver.errors import DatasetError, InputError, RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.lock import HOLDER, file_lock
+from gluon_liver.inference.dense import check_dense
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
+from gluon_liver.inference.slices import detect_labelled_dense
 from gluon_liver.runs.checkpoint import read_best
 from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests
 from gluon_liver.structures.image_result import detections_json
@@ -30,6 +32,7 @@ COPIED = ("config.yaml", "environment.json", "log.jsonl")  # of a run, to where 
 WRITTEN = ("overlays", "detections.json", "report.html", "results.json")  # in this order
 FOLDER = ".evaluating"
 LOCKED = FOLDER + ".lock"
+DENSE_NOTE = "slices were read along their studies (--dense), not in the windows that the network was trained on"
 REAL_NOTE = "patients of the given data; not the paper's patients, which are not public"
 
 
@@ -40,6 +43,7 @@ def evaluate(
     split: str = "test",
     context: Optional[mx.Context] = None,
     batch_size: Optional[int] = None,
+    dense: bool = False,
     settings: ScoreSettings = USUAL,
     progress: bool = True,
     out: Optional[Path] = None,
@@ -47,14 +51,23 @@ def evaluate(
     """Score a run; returns the printed tables and the path of report.html.
 
     out: folder for what is written, instead of the run's.
+    dense: read networks of nine slices along the studies instead of in windows; the note of the results says so.
 
     Raises :class:`DatasetError` when the data are of another task, the split has no labelled image, the data's classes
-    or phases are not the run's, or something of the split was trained on; ``RunError`` for a run that cannot be used.
+    or phases are not the run's, or something of the split was trained on; ``RunError`` for a run that cannot be used,
+    and for ``dense`` with a network of other than nine slices.
     """
+    if dense:
+        check_dense(run.config)
     labels, note, task = split_labels(run, dataset, split), run_note(run, dataset, split), EVALUATIONS[dataset.task]
+    note += f"; {DENSE_NOTE}" if dense else ""
     with evaluation_folder(run, out) as folder:
         detector, checkpoint = SliceDetector.from_run(run, context=context)
-        results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
+        if dense:
+            found = detect_labelled_dense(detector, dataset, labels, progress=progress)
+            results = [dataset.result(label, one) for label, one in zip(labels, found)]
+        else:
+            results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
         scored = Scored(run.config, dataset, split, labels, results, note)
         summary = task.summary(scored, settings)
         overlays = write_overlays(folder / "overlays", task, scored)

@@ -26,6 +26,7 @@ from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import NOTHING
 from gluon_liver.structures.image_result import ImageResult, detections_json
+from gluon_liver.training.train import train
 from tests.conftest import change_json
 from tests.runs.test_checkpoint import rewrite_manifest
 
@@ -220,3 +221,19 @@ def test_scans_are_studies_with_what_the_import_invented(tiny_data, tiny_config,
 def test_rates_and_edges_rise(options):
     with pytest.raises(InputError, match="numbers above 0 that rise"):
         ScoreSettings(**options)
+
+
+def test_an_evaluation_along_the_studies_says_so(make_config, tiny_dataset, tmp_path):
+    nine = train(make_config(**{"data.slices": 9, "row": "R-50-2.5D"}), tiny_dataset, tmp_path / "nine", progress=False)
+    text, _ = evaluate(nine, tiny_dataset, dense=True, settings=ScoreSettings(5), progress=False)
+    results = json.loads((nine.folder / "results.json").read_text())
+    assert "read along their studies (--dense)" in results["data"]["note"] and "--dense" in text
+    assert results["summary"]["images"] == 3
+    evaluate(nine, tiny_dataset, settings=ScoreSettings(5), progress=False)
+    assert "--dense" not in json.loads((nine.folder / "results.json").read_text())["data"]["note"]
+
+
+def test_single_slices_are_not_read_along_the_studies(run, tiny_dataset):
+    with pytest.raises(RunError, match="one by one"):
+        evaluate(run, tiny_dataset, dense=True, progress=False)
+    assert not (run.folder / "results.json").exists()

@@ -9,7 +9,7 @@ from gluon_liver.data.study import Study
 from gluon_liver.errors import RunError
 from gluon_liver.inference.dense import DenseDetector, check_dense
 from gluon_liver.inference.detector import SliceDetector
-from gluon_liver.inference.slices import detect_slices
+from gluon_liver.inference.slices import SKIPPED, detect_labelled_dense, detect_slices, neighbours
 from gluon_liver.nn.build import make_detector
 from tests.conftest import SIZE
 from tests.nn.test_resnet3d import randomise
@@ -83,3 +83,18 @@ def test_slices_that_differ_give_other_boxes_than_their_windows(make):
 def test_other_windows_are_refused(make_config, slices, why):
     with pytest.raises(RunError, match=why):
         check_dense(make_config(**{"data.slices": slices, "row": None}))
+
+
+def test_labelled_slices_are_read_with_their_neighbours_and_come_in_the_order_of_the_labels(make, tiny_dataset):
+    detector = make(**{"data.size": SIZE})
+    labels = [label for label in tiny_dataset.labels_of("train") if label.slice != 1][::-1]
+    found = detect_labelled_dense(detector, tiny_dataset, labels, progress=False)
+    for label, one in zip(labels, found):
+        case = OpenCase.in_memory(tiny_dataset.study(label.case), detector.config.data)
+        assert_equal([one], [list(detect_slices(detector, case, dense=True, progress=False))[label.slice]])
+
+
+def test_neighbours_by_hand():
+    assert SKIPPED == 2
+    assert neighbours([]) == [] and neighbours([4]) == [range(4, 5)]
+    assert neighbours([0, 1, 2, 5, 9, 13, 14]) == [range(0, 6), range(9, 10), range(13, 15)]
