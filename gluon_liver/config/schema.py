@@ -83,6 +83,8 @@ class FlowConfig:
     width: float = limited(1.0, above(0) & at_most(1))  # share of LiteFlowNet's channels; released weights fit 1
     train: bool = False  # learn it with the detector instead of keeping it as it was trained
     shrink: int = limited(1, at_least(1))  # frames are averaged over shrink x shrink pixels before the flow net
+    # of LiteFlowNet's levels the finest that is estimated; its cells are shrink * 2**(last_level - 1) pixels
+    last_level: int = limited(2, one_of(2, 3, 4, 5, 6))
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from mxnet.gluon import nn
 from gluon_liver.structures.channels import scaled
 
 from .modules import FEATURES, FLOW_SCALE, MATCHED_CHANNELS, Features, Matching, Regularization, SubPixel, chain
-from .operators import pad_to_multiple, shrink
+from .operators import enlarge, pad_to_multiple, shrink
 
-LEVELS = (6, 5, 4, 3, 2)  # coarse to fine; the flow ends at level 2, half the input's size
+LEVELS = (6, 5, 4, 3, 2)  # coarse to fine; the paper's flow ends at level 2, half the input's size
 MULTIPLE = 32  # level 6 is a 32nd of the input
 # of blue, green and red over the release's training images; the first and the second images have their own
 FIRST_MEAN = (0.411618, 0.434631, 0.454253)
@@ -63,34 +63,36 @@ class FlowPyramid(nn.HybridBlock):
     Parameters
     ----------
     width: fraction of the channels; 1 is the paper's network, and the only one that released weights fit.
+    last_level: the finest level that is estimated, 2 to 6. Finer ones are not made; none depends on them.
     """
 
-    def __init__(self, *, width: float = 1.0, **kwargs: Any):
+    def __init__(self, *, width: float = 1.0, last_level: int = LEVELS[-1], **kwargs: Any):
         super().__init__(**kwargs)
+        self._levels = [level for level in LEVELS if level >= last_level]
         with self.name_scope():
             self.first_mean = mean_of(self, "first_mean", FIRST_MEAN)
             self.second_mean = mean_of(self, "second_mean", SECOND_MEAN)
             self.features = Features(width=width)
-            for level in LEVELS:
+            for level in self._levels:
                 setattr(self, f"level{level}", Level(level, width=width))
 
     def hybrid_forward(self, F: Any, first: Any, second: Any, first_mean: Any, second_mean: Any) -> List[Any]:
-        """Images (B, 3, H, W) from 0 to 1, H and W multiples of 32 -> 15 flows in pixels of the input.
+        """Images (B, 3, H, W) from 0 to 1, H and W multiples of 32 -> flows in pixels of the input, 15 of all levels.
 
         Level 6 first; of each level l the flow after matching, after refinement and after regularisation, each
         (B, 2, H / 2^(l - 1), W / 2^(l - 1)). In training compare them with the true flow averaged to that size;
         the release's loss takes the length of the difference, both divided by 20, times ``LOSS_WEIGHTS``.
         """
-        first, second = F.broadcast_sub(first, first_mean), F.broadcast_sub(second, second_mean)
-        first_maps, second_maps = self.features(first), self.features(second)
-        images = [(first, second)]
+        # both images in one run: small maps take as long to call for as to compute
+        pair = F.concat(F.broadcast_sub(first, first_mean), F.broadcast_sub(second, second_mean), dim=0)
+        maps, images = self.features(pair), [pair]
         for _ in range(5):
-            images.append(tuple(shrink(F, image, 2) for image in images[-1]))
+            images.append(shrink(F, images[-1], 2))
         flows: List[Any] = []
-        for level in LEVELS:
+        for level in self._levels:
             estimate = getattr(self, f"level{level}")
-            above = flows[-1:]  # none at level 6
-            flows += estimate(*images[level - 1], first_maps[level - 1], second_maps[level - 1], *above)
+            parts = [*halves(F, images[level - 1]), *halves(F, maps[level - 1])]
+            flows += estimate(*parts, *flows[-1:])  # none above level 6
         return [flow * FLOW_SCALE for flow in flows]
 
 
@@ -98,18 +100,24 @@ class LiteFlowNet(nn.HybridBlock):
     """Optical flow at the size of the images, which may be any: edges are repeated up to multiples of 32.
 
     The release and the port stretch the images to multiples of 32 instead; at multiples of 32 all are the same.
+    width, last_level: see :class:`FlowPyramid`; the flow of the last level is enlarged.
     """
 
-    def __init__(self, *, width: float = 1.0, **kwargs: Any):
+    def __init__(self, *, width: float = 1.0, last_level: int = LEVELS[-1], **kwargs: Any):
         super().__init__(**kwargs)
+        self._cell = 2 ** (last_level - 1)
         with self.name_scope():
-            self.pyramid = FlowPyramid(width=width)
+            self.pyramid = FlowPyramid(width=width, last_level=last_level)
 
     def hybrid_forward(self, F: Any, first: Any, second: Any) -> Any:
         """Two images (B, 3, H, W), blue, green, red, from 0 to 1 -> flow (B, 2, H, W) in pixels."""
         flow = self.pyramid(*(pad_to_multiple(F, image, MULTIPLE) for image in (first, second)))[-1]
-        full = F.contrib.BilinearResize2D(flow, mode="size", scale_height=2, scale_width=2, align_corners=False)
-        return F.slice_like(full, first, axes=(2, 3))
+        return F.slice_like(enlarge(F, flow, self._cell), first, axes=(2, 3))
+
+
+def halves(F: Any, pair: Any) -> Any:
+    """What the first and what the second images have, of both in one batch (2 B, C, H, W)."""
+    return F.split(pair, num_outputs=2, axis=0)
 
 
 def mean_of(block: nn.HybridBlock, name: str, colours: Tuple[float, float, float]) -> Any:

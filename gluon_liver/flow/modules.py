@@ -32,6 +32,12 @@ def cells(level: int) -> float:
     return FLOW_SCALE / 2 ** (level - 1)
 
 
+def moved(F: Any, x: Any, flow: Any, level: int) -> Any:
+    """What ``x``, a map or an image at the level's size, shows where the network's flow points."""
+    # images are of 32 pixels or more: maps of a single row or column are of level 6
+    return warp(F, x, flow * cells(level), single_cells=level == 6)
+
+
 def convolution(channels: int, kernel: Union[int, Tuple[int, int]], *, in_channels: int, stride: int = 1) -> nn.Conv2D:
     """A convolution that keeps the size at stride 1; weights start as in the release (He et al., by fan-in)."""
     kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
@@ -92,7 +98,7 @@ class Matching(nn.HybridBlock):
 
     def __init__(self, level: int, *, width: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
-        self._cells, self._stride = cells(level), 2 if level in SPARSE else 1
+        self._level, self._stride = level, 2 if level in SPARSE else 1
         channels = [scaled(count, width) for count in DECODER]
         with self.name_scope():
             if level < 6:
@@ -106,7 +112,7 @@ class Matching(nn.HybridBlock):
         """Maps (B, C, H, W) and, but on level 6, the flow (B, 2, H / 2, W / 2) -> (B, 2, H, W)."""
         if flow is not None:
             flow = self.upsample_flow(flow)
-            second = warp(F, second, flow * self._cells)
+            second = moved(F, second, flow, self._level)
         cost = F.LeakyReLU(correlation(F, first, second, stride=self._stride), slope=SLOPE)
         if self._stride == 2:
             cost = self.upsample_cost(cost)
@@ -119,7 +125,7 @@ class SubPixel(nn.HybridBlock):
 
     def __init__(self, level: int, *, in_channels: int, width: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
-        self._cells = cells(level)
+        self._level = level
         channels = [scaled(count, width) for count in DECODER]
         with self.name_scope():
             self.decoder = chain(channels, 3, in_channels=2 * in_channels + 2)
@@ -127,8 +133,8 @@ class SubPixel(nn.HybridBlock):
 
     def hybrid_forward(self, F: Any, first: Any, second: Any, flow: Any) -> Any:
         """Maps (B, C, H, W) and flow (B, 2, H, W) -> (B, 2, H, W)."""
-        moved = warp(F, second, flow * self._cells)
-        return flow + self.flow(self.decoder(F.concat(first, moved, flow, dim=1)))
+        second = moved(F, second, flow, self._level)
+        return flow + self.flow(self.decoder(F.concat(first, second, flow, dim=1)))
 
 
 class Regularization(nn.HybridBlock):
@@ -140,7 +146,7 @@ class Regularization(nn.HybridBlock):
 
     def __init__(self, level: int, *, in_channels: int, width: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
-        self._cells, self._window = cells(level), WINDOW[level]
+        self._level, self._window = level, WINDOW[level]
         count = self._window**2
         channels = [scaled(number, width) for number in GUIDE]
         with self.name_scope():
@@ -159,7 +165,7 @@ class Regularization(nn.HybridBlock):
 
     def hybrid_forward(self, F: Any, first_image: Any, second_image: Any, features: Any, flow: Any) -> Any:
         """Images (B, 3, H, W) at the level's size, the first one's features and the flow -> (B, 2, H, W)."""
-        difference = first_image - warp(F, second_image, flow * self._cells)
+        difference = first_image - moved(F, second_image, flow, self._level)
         # no gradient: that of the root is infinite where the images agree
         error = F.stop_gradient(F.sqrt(F.sum(F.square(difference), axis=1, keepdims=True)))
         features = features if self.reduce is None else self.reduce(features)

@@ -19,7 +19,7 @@ import numpy as np
 
 from gluon_liver.errors import InputError
 
-from .liteflownet import FIRST_MEAN, SECOND_MEAN, LiteFlowNet
+from .liteflownet import FIRST_MEAN, LEVELS, SECOND_MEAN, LiteFlowNet
 from .modules import FEATURES
 
 STAGES = {1: "One", 2: "Two", 3: "Thr", 4: "Fou", 5: "Fiv", 6: "Six"}  # the port's words for levels of features
@@ -159,19 +159,27 @@ def from_caffe(layers: Mapping[str, Sequence[np.ndarray]]) -> Converted:
 def load_flow(net: LiteFlowNet, path: Union[str, os.PathLike], *, ctx: Any = None) -> None:
     """Set a network's parameters from a file that ``convert-flow`` or ``save_parameters`` wrote.
 
-    Raises :class:`InputError`, with the network unchanged, when the file is not that or is for another width.
+    The file may have levels that the network leaves out. Raises :class:`InputError`, with the network unchanged, when
+    the file is not that or is for another width.
     """
     try:
         arrays = mx.nd.load(os.fspath(path))
     except (mx.MXNetError, ValueError) as error:
         raise InputError(f"{path} cannot be read as MXNet parameters: {str(error).splitlines()[0]}") from error
     wanted = parameter_shapes(net)
+    if isinstance(arrays, dict):
+        arrays = {name: array for name, array in arrays.items() if not name.startswith(left_out(net))}
     if not isinstance(arrays, dict) or set(arrays) != set(wanted):
         odd = sorted(set(arrays) ^ set(wanted)) if isinstance(arrays, dict) else ["an array without a name"]
         raise InputError(f"{path} is not of LiteFlowNet ({odd[0]}): convert released weights with convert-flow first")
     for name, shape in wanted.items():
         _checked(arrays[name].asnumpy(), shape, f"{name} of {path}")
-    net.load_parameters(os.fspath(path), ctx=ctx)
+    net.load_parameters(os.fspath(path), ctx=ctx, ignore_extra=True)
+
+
+def left_out(net: LiteFlowNet) -> Tuple[str, ...]:
+    """What names of parameters of levels begin with that the network does not have."""
+    return tuple(f"pyramid.level{level}." for level in LEVELS if not hasattr(net.pyramid, f"level{level}"))
 
 
 def _left_over(layers: Mapping[str, Sequence[np.ndarray]], used: set) -> List[str]:

@@ -42,7 +42,7 @@ class USDetector(RegionDetector):
             self.block4 = make_block(4, width=config.width, frozen_bn=frozen)
             self.flow: Any = None
             if flow is not None:
-                self.flow = LiteFlowNet(width=flow.width, prefix="flow_")
+                self.flow = LiteFlowNet(width=flow.width, last_level=flow.last_level, prefix="flow_")
                 self.shrink = flow.shrink
                 if not flow.train:
                     self.flow.collect_params().setattr("grad_req", "null")
@@ -75,11 +75,10 @@ class USDetector(RegionDetector):
 
     def flow_between(self, F: Any, previous: Any, current: Any) -> Any:
         """Frames (B, 3, H, W) from 0 to 1 -> flow (B, 2, H, W) in pixels of the input, previous to current."""
-        # LiteFlowNet takes blue, green, red
-        frames = [F.reverse(frame, axis=1) for frame in (previous, current)]
+        frames = [previous, current]
         if self.shrink > 1:
             frames = [shrink(F, frame, self.shrink) for frame in frames]
-        flow = self.flow(*frames)
+        flow = self.flow(*(F.reverse(frame, axis=1) for frame in frames))  # LiteFlowNet takes blue, green, red
         if self.shrink > 1:
             flow = enlarge_flow(F, flow, self.shrink)
         return flow if self._train_flow else F.stop_gradient(flow)

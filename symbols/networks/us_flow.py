@@ -25,7 +25,7 @@ class USFlow(USFasterRCNN):
     def constants(self, config):
         size, known = config["data"]["size"], super(USFlow, self).constants(config)
         known.update(flow_constants(size, config["network"]["stride"]))
-        known.update(liteflownet_constants(size, config["flow"]["shrink"]))
+        known.update(liteflownet_constants(size, config["flow"]["shrink"], last_level(config)))
         return known
 
     def fixed_names(self, config):
@@ -41,12 +41,18 @@ class USFlow(USFasterRCNN):
         previous_map, current_map = (single(frames, number) for number in (0, 1))
         # LiteFlowNet takes blue, green, red
         images = [mx.sym.reverse(single(data, number), axis=1) for number in (0, 1)]
-        flow = liteflownet(images[0], images[1], size, config["flow"]["width"], config["flow"]["shrink"])
+        width, shrink = config["flow"]["width"], config["flow"]["shrink"]
+        flow = liteflownet(images[0], images[1], size, width, shrink, last_level(config))
         if not config["flow"]["train"]:
             flow = mx.sym.BlockGrad(flow)
         cells = flow_in_cells(flow, size, network["stride"])
         channels, frozen = scaled(CHANNELS[2], network["width"]), network["batch_norm"] == "frozen"
         return Features([aggregation(current_map, previous_map, cells, channels, frozen)], flow=flow)
+
+
+def last_level(config):
+    """The finest level of LiteFlowNet; configurations of before the knob took all."""
+    return config["flow"].get("last_level", 2)
 
 
 def single(frames, number):

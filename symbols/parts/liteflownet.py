@@ -42,17 +42,17 @@ def enlarging(cells_out, cells_in, factor):
     return matrix
 
 
-def liteflownet_constants(size, shrink):
-    """Name -> the matrix (size, half of the padded side) that enlarges the last flow to the shrunken images and those
+def liteflownet_constants(size, shrink, last_level):
+    """Name -> the matrix (size, cells of the last level) that enlarges the last flow to the shrunken images and those
     to the input's size."""
-    small = size // shrink
-    matrix = enlarging(size, small, shrink).dot(enlarging(small, padded_side(small) // 2, 2))
+    small, cell = size // shrink, 2 ** (last_level - 1)
+    matrix = enlarging(size, small, shrink).dot(enlarging(small, padded_side(small) // cell, cell))
     return {"flow.resize": matrix.astype(np.float32)}
 
 
-def liteflownet(first, second, size, width, shrink, name="flow"):
+def liteflownet(first, second, size, width, shrink, last_level, name="flow"):
     """Images (B, 3, size, size), blue, green, red, from 0 to 1, looked at as means over shrink x shrink pixels
-    -> flow (B, 2, size, size) in pixels."""
+    -> flow (B, 2, size, size) in pixels, that of ``last_level`` enlarged."""
     small, pyramid = size // shrink, name + ".pyramid"
     if shrink > 1:
         first, second = shrunk(first, shrink), shrunk(second, shrink)
@@ -63,7 +63,7 @@ def liteflownet(first, second, size, width, shrink, name="flow"):
         images.append(shrunk(images[-1], 2))
     maps = flow_features(images[0], pyramid + ".features", width)
     flow = None
-    for level in LEVELS:
+    for level in [one for one in LEVELS if one >= last_level]:
         flow = flow_level(
             images[level - 1],
             maps[level - 1],

@@ -59,6 +59,7 @@ EDGES = {  # key -> values just inside, values just outside
     "network.head.max_detections": COUNT,
     "flow.width": WIDTH,
     "flow.shrink": COUNT,
+    "flow.last_level": ([2, 6], [1, 7]),
     "train.optimizer": (["sgd", "adam"], ["lion"]),
     "train.learning_rate": ([1e-9], [0.0]),
     "train.momentum": FROM_0_BELOW_1,

@@ -47,6 +47,11 @@ def test_warp_by_hand():
     assert np.allclose(run(warp, x, down)[0, 0], [[2, 3, 4, 5], [6, 7, 8, 9], [4, 4.5, 5, 5.5]], atol=1e-5)
 
 
+def test_maps_of_more_than_one_row_and_column_need_no_padding_to_be_warped():
+    x, flow = random(2, 3, 2, 6), random(2, 2, 2, 6, seed=1) * 2
+    assert np.abs(run(warp, x, flow, single_cells=False) - reference.warp(x, flow)).max() < 1e-5
+
+
 def test_warp_and_its_gradient():
     x, flow, weights = random(2, 3, 5, 6), random(2, 2, 5, 6, seed=1) * 2, random(2, 3, 5, 6, seed=2)
     assert np.abs(run(warp, x, flow) - reference.warp(x, flow)).max() < 1e-4
@@ -221,6 +226,26 @@ def test_the_flow_is_level_2_of_the_pyramid_at_twice_the_size(net):
     rows = 0.75 * last[:, :, :-1] + 0.25 * last[:, :, 1:]
     expected = 0.75 * rows[:, :, :, :-1] + 0.25 * rows[:, :, :, 1:]
     assert np.allclose(found[:, :, 1:-1:2, 1:-1:2], expected, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("last_level", [3, 5])
+def test_the_flow_may_end_at_a_coarser_level(net, last_level):
+    """It is that level's flow of the whole network, enlarged; finer levels are not there."""
+    shorter = LiteFlowNet(width=NARROW, last_level=last_level)
+    arrays = {name: one.data() for name, one in net._collect_params_with_prefix().items()}
+    mine = shorter._collect_params_with_prefix()
+    finer = [f"pyramid.level{level}." for level in range(2, last_level)]
+    assert set(arrays) - set(mine) == {name for name in arrays if name.startswith(tuple(finer))}
+    shorter.initialize()
+    for name, parameter in mine.items():
+        parameter.set_data(arrays[name])
+    first, second = images(64, 64)
+    level = net.pyramid(first, second)[3 * LEVELS.index(last_level) + 2]
+    found = shorter(first, second).asnumpy()
+    expected = enlarge_flow(mx.nd, level, 2 ** (last_level - 1)).asnumpy() / 2 ** (last_level - 1)
+    assert found.shape == (2, 2, 64, 64) and np.abs(expected).max() > 0.05
+    assert np.abs(found - expected).max() < 1e-5
 
 
 @pytest.mark.slow

@@ -13,9 +13,10 @@ from .gluon_side import parameters_of, seeded_network
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("shrink", [1, 4])  # test_parity has the configuration's 2; 64 / 4 pixels are padded to 32
-def test_flow_is_that_of_gluon(shrink):
-    _, plain, detector, inputs = seeded_network("us-flow", f"flow.shrink={shrink}")
+# test_parity has the configuration's values; 64 / 4 pixels are padded to 32
+@pytest.mark.parametrize("shrink, last_level", [(1, 2), (4, 2), (1, 4)])
+def test_flow_is_that_of_gluon(shrink, last_level):
+    _, plain, detector, inputs = seeded_network("us-flow", f"flow.shrink={shrink}", f"flow.last_level={last_level}")
     frames = [entry(mx.nd, mx.nd.array(inputs["data"]), number, axis=1) for number in (0, 1)]
     wanted = detector.flow_between(mx.nd, *frames).asnumpy()
     symbol = network_of(plain).test_parts(plain, 2)["flow"]
