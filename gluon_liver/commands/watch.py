@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Watch; prints frames, frames a second and where the video is."""
     prepare_device(args)
+    from gluon_liver.inference.ahead import ahead
     from gluon_liver.inference.annotate_video import camera, watch
     from gluon_liver.inference.stream import StreamDetector
     from gluon_liver.report.lettering import lettering
@@ -55,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.source.isdigit() or Path(args.source).exists():
         recording = _open(args.source, tuple(args.region) if args.region else None)
     rate = args.fps or (recording.frames_per_second if recording else None) or FRAMES_PER_SECOND
-    source, show = recording or camera(int(args.source)), _window() if args.show else None
+    source = ahead(recording) if recording else camera(int(args.source))  # a camera is to show what is now
+    show = _window() if args.show else None
     result = watch(source, stream, args.out, frames_per_second=rate, score_threshold=args.score, show=show)
     for note in recording.notes if recording else []:
         print(f"note: {note}")

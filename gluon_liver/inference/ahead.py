@@ -40,10 +40,10 @@ class Behind:
 
     def __enter__(self) -> Behind:
         self._pool = ThreadPoolExecutor(1)
-        self._waiting: Deque[Future[None]] = deque()
+        self._waiting: Deque[Future[Any]] = deque()
         return self
 
-    def submit(self, call: Callable[..., None], *args: Any) -> None:
+    def submit(self, call: Callable[..., Any], *args: Any) -> None:
         """Have ``call(*args)`` made; waits while :data:`MOST_WAITING` calls are."""
         while len(self._waiting) >= MOST_WAITING or (self._waiting and self._waiting[0].done()):
             self._waiting.popleft().result()

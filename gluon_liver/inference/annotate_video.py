@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, NamedTuple, Optional
+from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from gluon_liver.readers.video_writer import check_written, open_writer
 from gluon_liver.report.flow_picture import flow_picture
 from gluon_liver.report.us_drawing import draw_us
 
+from .ahead import Behind
 from .stream import StreamDetector, StreamResult
 
 SMALLEST_SIDE = 320  # of a frame as written: smaller ones are enlarged so that labels can be read
@@ -41,40 +42,71 @@ def watch(
 ) -> Watched:
     """Annotate frames, uint8 (H, W, 3) RGB, into the video file ``out``, which appears when the stream has ended.
 
-    Ctrl-C ends the stream; what was annotated until then is kept. ``show`` takes each picture (RGB) and says whether
-    to go on. Raises :class:`InputError` when there is no frame, or the video cannot be written.
+    Pictures are drawn and written beside the detection in the frames that follow. Ctrl-C ends the stream; what was
+    detected until then is kept. ``show`` takes each picture (RGB) and says whether to go on. Raises
+    :class:`InputError` when there is no frame, or the video cannot be written.
     """
     if out.exists():
         raise InputError(f"--out {out} exists: choose another name")
     if out.suffix.lower() != ".mp4":
         raise InputError(f"--out {out}: the annotated video is written as .mp4")
-    writer, count, seconds, interrupted = None, 0, [], False
+    interrupted = False
+    seconds: List[float] = []
     with whole_path(out, ending=".partial.mp4") as partial:
+        pictures = PictureWriter(partial, stream.classes, frames_per_second, score_threshold)
         try:
-            for frame in frames:
-                start = time.monotonic()
-                result = stream.detect(frame)
-                seconds.append(time.monotonic() - start)
-                speed = 1 / max(float(np.mean(seconds[-SPEED_OVER:])), 1e-9)
-                picture = annotated(frame, result, stream.classes, score_threshold, speed)
-                if writer is None:
-                    height, width = picture.shape[:2]
-                    writer = open_writer(partial, width=width, height=height, frames_per_second=frames_per_second)
-                writer.write(np.ascontiguousarray(picture[..., ::-1]))
-                count += 1
-                if show is not None and not show(picture):
-                    break
+            with Behind() as behind:
+                try:
+                    for frame in frames:
+                        start = time.monotonic()
+                        result = stream.detect(frame)
+                        seconds.append(time.monotonic() - start)
+                        work = frame, result, 1 / max(float(np.mean(seconds[-SPEED_OVER:])), 1e-9)
+                        if show is None:
+                            behind.submit(pictures.add, *work)
+                        elif not show(pictures.add(*work)):
+                            break
+                except KeyboardInterrupt:
+                    interrupted = True  # what waits to be drawn is
         except KeyboardInterrupt:
             interrupted = True
         finally:
-            if writer is not None:
-                writer.release()
-        if count == 0:
+            pictures.release()
+        if pictures.count == 0:
             raise InputError("interrupted before the first frame" if interrupted else "the recording has no frame")
-        check_written(partial, count, name=str(out))
+        check_written(partial, pictures.count, name=str(out))
     # the first frame plans the graphs
     timed = seconds[1:] or seconds
-    return Watched(count, sum(timed) / len(timed), interrupted)
+    return Watched(pictures.count, sum(timed) / len(timed), interrupted)
+
+
+class PictureWriter:
+    """Annotates frames and writes them to a video; after a failure none any more."""
+
+    def __init__(self, path: Path, classes: Sequence[str], frames_per_second: float, score_threshold: float):
+        self.count = 0  # frames written
+        self._path, self._classes = path, classes
+        self._rate, self._score_threshold = frames_per_second, score_threshold
+        self._writer: Optional[cv2.VideoWriter] = None
+        self._failed = False
+
+    def add(self, frame: np.ndarray, result: StreamResult, speed: float) -> np.ndarray:
+        """The picture, written, of a frame (see :func:`annotated`)."""
+        picture = annotated(frame, result, self._classes, self._score_threshold, speed)
+        if self._failed:
+            return picture
+        self._failed = True
+        if self._writer is None:
+            height, width = picture.shape[:2]
+            self._writer = open_writer(self._path, width=width, height=height, frames_per_second=self._rate)
+        self._writer.write(np.ascontiguousarray(picture[..., ::-1]))
+        self.count, self._failed = self.count + 1, False
+        return picture
+
+    def release(self) -> None:
+        """Close the video."""
+        if self._writer is not None:
+            self._writer.release()
 
 
 def annotated(frame: np.ndarray, result: StreamResult, classes, score_threshold: float, speed: float) -> np.ndarray:

@@ -1,5 +1,8 @@
 """The annotated stream: what is written, and what becomes of it when it is cut off."""
 
+import itertools
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from gluon_liver.commands import main
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference import annotate_video as watch_module
 from gluon_liver.inference import stream as stream_module
+from gluon_liver.inference.ahead import MOST_WAITING
 from gluon_liver.inference.annotate_video import annotated, watch
 from gluon_liver.inference.stream import StreamResult
 from gluon_liver.readers.video_writer import open_writer
@@ -126,6 +130,54 @@ def test_an_interrupt_between_a_frame_and_its_count_loses_nothing(tmp_path, monk
     monkeypatch.setattr(watch_module, "open_writer", lambda *a, **k: Interrupting(open_writer(*a, **k)))
     result = watch(frames(), FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
     assert result.interrupted and len(read(tmp_path / "a.mp4")) == 3
+
+
+def test_pictures_are_those_drawn_one_by_one_in_their_order(tmp_path, monkeypatch):
+    written = []
+
+    class Kept:
+        def __init__(self, writer):
+            self.writer, self.release = writer, writer.release
+
+        def write(self, picture):
+            time.sleep(0.02 if len(written) == 2 else 0)  # a slow one is not overtaken
+            written.append(picture[..., ::-1].copy())
+            self.writer.write(picture)
+
+    monkeypatch.setattr(watch_module, "open_writer", lambda *a, **k: Kept(open_writer(*a, **k)))
+    monkeypatch.setattr(watch_module.time, "monotonic", itertools.count().__next__)  # one frame a second
+    given, stream = frames(8), FakeStream()
+    assert watch(given, stream, tmp_path / "a.mp4", frames_per_second=10).frames == 8
+    expected = [annotated(frame, FakeStream().detect(frame), CLASSES, 0.5, 1.0) for frame in given]
+    assert len(written) == 8 and all(np.array_equal(*pair) for pair in zip(written, expected))
+
+
+def test_a_picture_that_cannot_be_drawn_ends_the_stream(tmp_path, monkeypatch):
+    drawn = []
+
+    def draw(frame, *rest):
+        drawn.append(frame)
+        if len(drawn) == 3:
+            raise InputError("no picture")
+        return annotated(frame, *rest)
+
+    monkeypatch.setattr(watch_module, "annotated", draw)
+    stream = FakeStream()
+    with pytest.raises(InputError, match="no picture"):
+        watch(frames(20), stream, tmp_path / "a.mp4", frames_per_second=10)
+    assert stream.count <= 3 + MOST_WAITING + 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_shown_may_end_the_stream(tmp_path):
+    shown = []
+
+    def show(picture):
+        shown.append(picture)
+        return len(shown) < 3
+
+    assert watch(frames(9), FakeStream(), tmp_path / "a.mp4", frames_per_second=10, show=show).frames == 3
+    assert len(shown) == 3 and len(read(tmp_path / "a.mp4")) == 3 and shown[0].shape == shown[2].shape
 
 
 @pytest.fixture
