@@ -71,6 +71,7 @@ setup(
         "safetensors>=0.5.3,<0.9",
         "scipy>=1.10.1,<1.18",
         "SimpleITK>=2.4.1,<2.6",
+        "threadpoolctl>=3.5,<4",
         "tqdm>=4.70.1,<5",
         # MXNet imports distutils, which left the standard library in 3.12; setuptools 81 no longer brings it.
         "setuptools>=80.10,<81; python_version >= '3.12'",

@@ -12,7 +12,7 @@ import numpy as np
 from mxnet.gluon import nn
 
 from .fusion import averaging, resample
-from .resnet3d import batch_norm
+from .layers.normalised import batch_norm, conv_norm, relu
 
 FLOW_CHANNELS = 2
 
@@ -49,6 +49,6 @@ class Aggregation(nn.HybridBlock):
     def hybrid_forward(self, F: Any, current: Any, previous: Any, flow: Any) -> Any:
         """Features (B, C, h, w) of both frames, not negative, and the flow (B, 2, h, w) in cells -> (B, C, h, w)."""
         summed = F.concat(previous, flow, dim=1)  # the summation layer: C + 2 channels
-        y = F.relu(self.bn1(self.conv1(F.concat(current, summed, dim=1))))
-        y = F.relu(self.bn2(self.conv2(y)))
-        return F.relu(self.bn3(self.conv3(y)) + current)
+        y = relu(F, conv_norm(F, F.concat(current, summed, dim=1), self.conv1, self.bn1))
+        y = relu(F, conv_norm(F, y, self.conv2, self.bn2))
+        return relu(F, conv_norm(F, y, self.conv3, self.bn3) + current)

@@ -16,7 +16,7 @@ from gluon_liver.structures.channels import scaled
 from .fusion import RegionFusion
 from .random_numbers import RandomNumbers, apply_dropout
 from .rcnn import Features, HeadOutput, RegionDetector
-from .regions.roi_align import ROI_MODES, roi_rows
+from .regions.roi_align import ROI_MODES, pyramid_align, roi_rows
 from .relation import PhaseRelation
 from .resnet3d import CHANNELS, ResNet3D, make_block
 from .texture import TextureHead
@@ -124,10 +124,12 @@ class CTDetector(RegionDetector):
         stacks = F.reshape(block, (-4, -1, self.phases * slices, 0, 0, 0))
         return F.mean(F.slice_axis(stacks, axis=1, begin=0, end=slices), axis=1)
 
-    def abstract(self, F: Any, pooled: Any, numbers: Optional[RandomNumbers] = None) -> Any:
-        """Pooled ROIs -> features (N, F), by Block4 or two dense layers with dropout between them."""
+    def abstract(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> Any:
+        """Features (B * R, F) of ROIs (B, R, 4), by Block4 or two dense layers with dropout between them."""
         if not self.config.fusion:
-            return super().abstract(F, pooled)
+            return super().abstract(F, features, rois, numbers)
+        options: Dict[str, Any] = {"strides": self.strides, "size": self.roi_size, "mode": self.roi_mode}
+        pooled = pyramid_align(F, features.maps, *roi_rows(F, rois), **options)
         return self.dense(pooled, self.dropout_mask(numbers, self.dense.units))
 
     def head(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> HeadOutput:
@@ -139,7 +141,7 @@ class CTDetector(RegionDetector):
 
     def abnormal(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> Any:
         """What the texture stage says of ROIs (B, R, 4): (B * R, 1), above 0 for abnormal."""
-        size, pool = self.config.head.roi_size, ROI_MODES[self.config.roi_mode]
+        size, pool = self.config.head.roi_size, ROI_MODES[self.roi_mode]
         pooled = pool(F, features.shallow, *roi_rows(F, rois), stride=4, size=size)
         return self.texture(pooled, self.dropout_mask(numbers, self.texture.hidden))
 

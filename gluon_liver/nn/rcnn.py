@@ -15,7 +15,7 @@ from mxnet.gluon import Constant, Parameter, nn
 from gluon_liver.config.network import NetworkConfig
 
 from .random_numbers import RandomNumbers, apply_dropout, draw_numbers
-from .regions.roi_align import pyramid_align, roi_rows
+from .regions.roi_align import ROI_MODES, roi_rows
 from .regions.rpn import make_rpn
 
 Contexts = Union[mx.Context, Sequence[mx.Context]]
@@ -50,6 +50,7 @@ class RegionDetector(nn.HybridBlock):
         super().__init__(**kwargs)
         self.config, self.classes, self.size = config, tuple(classes), size
         self.strides = tuple(stride for stride, _ in config.levels())
+        self.on_cpu = False  # whether all devices are CPUs
         self._dropout_units = 0  # of all layers of the head that are followed by dropout
 
     def add_regions(self, *, map_channels: int, head_channels: int) -> None:
@@ -100,20 +101,46 @@ class RegionDetector(nn.HybridBlock):
             return None
         return numbers.dropout_mask(head.dropout, rows=head.samples, units=units)
 
-    def abstract(self, F: Any, pooled: Any, numbers: Optional[RandomNumbers] = None) -> Any:
-        """Pooled ROIs (N, C, roi_size, roi_size) -> features (N, F): Block4, mean over the ROI."""
-        return F.mean(self.block4(pooled), axis=(2, 3))
-
     @property
     def roi_size(self) -> int:
         """Cells of a pooled ROI."""
         return self.config.head.roi_size
 
+    @property
+    def roi_mode(self) -> str:
+        """How ROIs are read, a key of ``ROI_MODES``."""
+        return "matrices" if self.on_cpu and self.config.roi_mode == "align" else self.config.roi_mode
+
     def head(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> HeadOutput:
         """ROIs (B, R, 4) in pixels of the input -> what the predictors read of them; ``numbers`` in training."""
-        options: Dict[str, Any] = {"strides": self.strides, "size": self.roi_size, "mode": self.config.roi_mode}
-        features = self.abstract(F, pyramid_align(F, features.maps, *roi_rows(F, rois), **options), numbers)
-        return HeadOutput(apply_dropout(features, self.dropout_mask(numbers, self._head_channels)))
+        abstract = self.abstract(F, features, rois, numbers)
+        return HeadOutput(apply_dropout(abstract, self.dropout_mask(numbers, self._head_channels)))
+
+    def abstract(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> Any:
+        """Features (B * R, F) of ROIs (B, R, 4): Block4, mean over the ROI."""
+        count = self.config.head.samples if numbers is not None else self.proposals(training=False)
+        (feature_map,), (stride,) = features.maps, self.strides
+        rows = roi_rows(F, rois)
+        options: Dict[str, Any] = {"stride": stride, "size": self.roi_size}
+        pool: Any = ROI_MODES[self.roi_mode]
+        first, *others = self.block4
+        if self.config.roi_mode != "pool" and self._map_is_smaller(count):
+            inner, skip = first.before_relu(F, feature_map)
+            x = first.after_pooling(F, pool(F, inner, *rows, **options), pool(F, skip, *rows, step=2, **options))
+        else:
+            x = first(pool(F, feature_map, *rows, **options))
+        for block in others:
+            x = block(x)
+        return F.mean(x, axis=(2, 3))
+
+    def _map_is_smaller(self, rois: int) -> bool:
+        """Whether the 1x1 convolutions that begin Block4 have less to do on the map than on ROIs of an image.
+
+        Pooling is linear and they see every cell by itself, so they may come before it (without their ReLU). On ROIs
+        one of them reads all cells and the skip's, of four times the channels, a quarter; on the map both read all.
+        """
+        cells = (-(-self.size // self.strides[0])) ** 2
+        return 5 * cells < 2 * rois * self.roi_size**2
 
     def proposals(self, *, training: bool) -> int:
         """Proposals an image that the graphs carry on, never more than there are anchors."""
@@ -133,4 +160,6 @@ class RegionDetector(nn.HybridBlock):
 
 def initialize(detector: RegionDetector, context: Contexts) -> None:
     """He initialisation (He et al. 2015) of all weights that do not name their own, from MXNet's seeded generator."""
+    devices = [context] if isinstance(context, mx.Context) else context
+    detector.on_cpu = all(device.device_type.startswith("cpu") for device in devices)
     detector.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2), ctx=context)

@@ -11,7 +11,8 @@ from mxnet.gluon import nn
 
 from gluon_liver.structures.channels import scaled
 
-from .resnet3d import STEM_CHANNELS, batch_norm, make_block
+from .layers.normalised import batch_norm, conv_norm, relu
+from .resnet3d import STEM_CHANNELS, make_block
 
 COLOURS = 3
 # of red, green and blue from 0 to 1 over ImageNet, which pretrained weights expect to be taken off and divided by
@@ -30,7 +31,7 @@ class Stem2D(nn.HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, 3, H, W) -> (N, channels, H / 4, W / 4)."""
-        x = F.relu(self.bn1(self.conv1(x)))
+        x = relu(F, conv_norm(F, x, self.conv1, self.bn1))
         return F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
 
 

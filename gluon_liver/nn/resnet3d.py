@@ -8,17 +8,18 @@ backward MXNet 1.9 cannot compute on CPU for many channel counts (apache/mxnet#2
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 import mxnet as mx
 from mxnet.gluon import nn
 
 from gluon_liver.structures.channels import scaled
 
+from .layers.normalised import batch_norm, conv_norm, live, relu
+
 BLOCKS = {50: (3, 4, 6, 3), 101: (6, 8, 12, 6)}  # bottlenecks of Block1 to Block4 (Tables 2 and 3)
 CHANNELS = (256, 512, 1024, 2048)  # output channels of Block1 to Block4 at width 1
 STEM_CHANNELS = 64
-BN_EPSILON = 1e-5
 
 
 def half(depth: int) -> int:
@@ -29,11 +30,6 @@ def half(depth: int) -> int:
 def stem_depth(slices: int) -> int:
     """Slices after pool2 for an input of ``slices``: 32 -> 4 (Table 2), 9 -> 2, 1 -> 1."""
     return half(half(half(slices)))
-
-
-def batch_norm(frozen: bool, **kwargs: Any) -> nn.BatchNorm:
-    """BatchNorm; frozen means running statistics in training too, which is right for pretrained weights."""
-    return nn.BatchNorm(epsilon=BN_EPSILON, use_global_stats=frozen, **kwargs)
 
 
 class Bottleneck(nn.HybridBlock):
@@ -61,10 +57,25 @@ class Bottleneck(nn.HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, in_channels, H, W) -> (N, channels, H / stride, W / stride)."""
-        skip = x if self.skip_conv is None else self.skip_bn(self.skip_conv(x))
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
-        return F.relu(self.bn3(self.conv3(y)) + skip)
+        skip = x if self.skip_conv is None else conv_norm(F, x, self.skip_conv, self.skip_bn)
+        return self._rest(F, conv_norm(F, x, self.conv1, self.bn1), skip)
+
+    def before_relu(self, F: Any, x: Any) -> Tuple[Any, Any]:
+        """What is linear in x (N, in_channels, H, W), cell by cell: (N, channels / 4, H, W) and, of the skip at stride
+        1, (N, channels, H, W). BatchNorm of a batch's own statistics is left to :meth:`after_pooling`."""
+        pairs = ((self.conv1, self.bn1), (self.skip_conv, self.skip_bn))
+        inner, skip = (conv_norm(F, x, conv, None if live(norm) else norm, stride=(1, 1)) for conv, norm in pairs)
+        return inner, skip
+
+    def after_pooling(self, F: Any, inner: Any, skip: Any) -> Any:
+        """The block's output from what :meth:`before_relu` gave, pooled, the skip with every second bin alone."""
+        if live(self.bn1):
+            inner, skip = self.bn1(inner), self.skip_bn(skip)
+        return self._rest(F, inner, skip)
+
+    def _rest(self, F: Any, inner: Any, skip: Any) -> Any:
+        y = relu(F, conv_norm(F, relu(F, inner), self.conv2, self.bn2))
+        return relu(F, conv_norm(F, y, self.conv3, self.bn3) + skip)
 
 
 class ChannelIdentity(mx.init.Initializer):
@@ -90,7 +101,7 @@ class Transition(nn.HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, channels, H, W) -> the same shape."""
-        return F.relu(self.bn(self.conv(x)))
+        return relu(F, conv_norm(F, x, self.conv, self.bn))
 
 
 def make_block(
@@ -189,7 +200,7 @@ class Stem(nn.HybridBlock):
 
     def in_plane(self, F: Any, x: Any) -> Any:
         """What follows conv1 in every plane, (N, channels, h, w) -> (N, channels, h / 2, w / 2)."""
-        x = F.relu(self.bn1(x))
+        x = relu(F, self.bn1(x))
         return F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
 
 

@@ -7,6 +7,7 @@ from mxnet import autograd
 
 from gluon_liver.config.network import NetworkConfig, RPNConfig
 from gluon_liver.nn.nets import DetectionNet, detect_regions
+from gluon_liver.nn.random_numbers import RandomNumbers
 from gluon_liver.nn.rcnn import Features, HeadOutput
 from gluon_liver.nn.texture import CHANNELS, TextureHead
 
@@ -141,3 +142,37 @@ def test_numbers_that_are_none_are_told(part):
             parameter.set_data(parameter.data() * float("nan"))
     _, check = DetectionNet(built)(mx.nd.ones((1, 1, 1, 1, SIZE, SIZE)))
     assert not np.isfinite(check.asnumpy()).any()
+
+
+@pytest.mark.parametrize("batch_norm", ["live", "frozen"])
+def test_block4_begins_on_the_map_or_on_rois_with_the_same_numbers(batch_norm, monkeypatch):
+    """1x1 convolutions and pooling are linear: their order changes rounding alone, in gradients and statistics too."""
+
+    def step(on_map):
+        detector = ct_detector(batch_norm=batch_norm)
+        monkeypatch.setattr(type(detector), "_map_is_smaller", lambda self, rois: on_map)
+        numbers = np.random.default_rng(0)
+        for name, parameter in detector.collect_learned().items():
+            if not name.startswith("rpn") and parameter.grad_req != "null":
+                parameter.set_data(mx.nd.array(numbers.normal(scale=0.2, size=parameter.shape)))
+        maps = mx.nd.array(numbers.uniform(size=(2, 128, 6, 6)))
+        corners = numbers.uniform(0, 60, (2, 16, 2))
+        rois = mx.nd.array(np.concatenate([corners, corners + numbers.uniform(4, 30, (2, 16, 2))], axis=2))
+        maps.attach_grad()
+        with autograd.record():
+            found = detector.abstract(mx.nd, Features(None, [maps]), rois, RandomNumbers(mx.nd, None))
+        found.backward(mx.nd.array(numbers.normal(size=found.shape)))
+        mx.nd.waitall()
+        learned = {n: p for n, p in detector.collect_learned().items() if n.startswith("block4")}
+        arrays = {n: p.data() if p.grad_req == "null" else p.grad() for n, p in learned.items()}
+        return {name: array.asnumpy() for name, array in dict(arrays, found=found, maps=maps.grad).items()}
+
+    on_map, on_rois = step(True), step(False)
+    assert np.abs(on_rois["found"]).max() > 0.1
+    for name, value in on_rois.items():
+        assert np.allclose(on_map[name], value, rtol=1e-3, atol=2e-5 * max(1, np.abs(value).max())), name
+
+
+def test_the_map_is_taken_where_it_has_less_work():
+    detector = ct_detector()  # 6x6 cells, 4x4 bins: on the map 5 * 36, on ROIs 2 * 16 each
+    assert not detector._map_is_smaller(5) and detector._map_is_smaller(6)
