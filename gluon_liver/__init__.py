@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, List
 
 from gluon_liver.system.interrupts import end_quiet_start
-from gluon_liver.system.runtime import prepare_mxnet
+from gluon_liver.system.runtime import prepare_start
 
 if TYPE_CHECKING:
     from gluon_liver.config.load import load_config as load_config
@@ -61,7 +61,7 @@ _PUBLIC = {
 }
 __all__ = [*_PUBLIC]
 
-prepare_mxnet()
+prepare_start()
 end_quiet_start()  # __main__ begins anew: another program that is looked for may have other wishes
 
 if not TYPE_CHECKING:  # which would take any name for granted

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from gluon_liver.errors import ConfigError, InputError
-from gluon_liver.system.runtime import prepare_mxnet
+from gluon_liver.system.runtime import prepare_start
 
 from .heartbeat import say
 from .monitor import Monitor
@@ -199,7 +199,7 @@ def _environment(watch: Dict[str, str], *, local: bool) -> Iterator[None]:
     if os.environ.pop("PORT", None) is not None:
         say("launch", "the environment variable PORT is dropped: MXNet's parameter server would listen there and abort")
     os.environ.pop("DMLC_NUM_ATTEMPT", None)  # the tracker counts with it and fails on a string
-    for setting in prepare_mxnet().settings:
+    for setting in prepare_start():
         if setting.set_by != "user":
             os.environ.pop(setting.name, None)  # right for this process and machine; each supervisor finds its own
     if local:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from gluon_liver.errors import InputError
-from gluon_liver.system.runtime import installed_version, prepare_mxnet, usable_cores
+from gluon_liver.system.runtime import installed_version, prepare_start, usable_cores
 
 from .heartbeat import FD, LOST, say
 from .monitor import BEATS, write
@@ -71,7 +71,7 @@ def child_environment(environ: Mapping[str, str], *, address: str) -> Tuple[Dict
     if "DMLC_PS_ROOT_URI" in changed:
         changed["DMLC_PS_ROOT_URI"] = socket.gethostbyname(changed["DMLC_PS_ROOT_URI"])
     processes = int(changed.pop(PROCESSES, "1"))
-    if any(setting.name == "OMP_NUM_THREADS" and setting.set_by != "user" for setting in prepare_mxnet().settings):
+    if any(setting.name == "OMP_NUM_THREADS" and setting.set_by != "user" for setting in prepare_start()):
         changed["OMP_NUM_THREADS"] = str(max(1, usable_cores()[0] // processes))
     changed["PYTHONUNBUFFERED"] = "1"  # a process that is killed must not take its last lines with it
     return changed, notes

@@ -19,7 +19,7 @@ from gluon_liver.errors import GluonLiverError, InputError
 from gluon_liver.files.lock import without_locks
 from gluon_liver.system.interrupts import quiet_imports
 
-from .paths import check_paths
+from .paths import check_paths, check_there
 
 GRACE_SECONDS = 5.0  # that the others of a job get to write down what ended their training
 
@@ -93,6 +93,7 @@ def _parse_and_run(words: Tuple[str, ...], arguments: Sequence[str], program: st
     module.add_arguments(parser)
     args = parser.parse_args(list(arguments))
     check_paths(args)
+    check_there(args)
     with without_locks() if getattr(args, "no_lock", False) else nullcontext():
         return int(module.run(args))
 

@@ -24,10 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert and print what was written."""
     from gluon_liver.errors import InputError
-    from gluon_liver.flow.flow_file import digest, save_flow
-    from gluon_liver.flow.released_weights import from_caffe, from_port
-    from gluon_liver.readers.weights.caffe import read_caffemodel
-    from gluon_liver.readers.weights.formats import read_weights
 
     manifest_path = args.manifest if args.manifest is not None else args.out.with_suffix(".json")
     if manifest_path == args.out:
@@ -35,6 +31,11 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.out, manifest_path):
         if path.exists() and not args.overwrite:
             raise InputError(f"{path} exists; choose another name, or replace it with --overwrite")
+    from gluon_liver.flow.flow_file import digest, save_flow
+    from gluon_liver.flow.released_weights import from_caffe, from_port
+    from gluon_liver.readers.weights.caffe import read_caffemodel
+    from gluon_liver.readers.weights.formats import read_weights
+
     if args.file.suffix == CAFFE_ENDING:
         kind, converted = "Caffe", from_caffe(read_caffemodel(args.file))
     else:

@@ -30,19 +30,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Detect; prints one line a lesion and where the files are."""
+    from gluon_liver.files.output_folder import check_new
+    from gluon_liver.runs.run import Run
+
+    check(args, "score", between(0, 1))
+    check(args, "batch_size", at_least(1))
+    run = Run.open(args.run)
+    check_new(args.out)
     prepare_device(args)
     from gluon_liver.inference.study import detect_study
     from gluon_liver.report.lettering import lettering
     from gluon_liver.report.table import columns_wide
     from gluon_liver.runs.devices import parse_device
-    from gluon_liver.runs.run import Run
 
     prepare_cache(args)
-    check(args, "score", between(0, 1))
-    check(args, "batch_size", at_least(1))
     options = chosen(args, "phases", "reference", "every_slice", "dense", "batch_size", "explain")
     options.update(score_threshold=args.score, context=parse_device(args.device))
-    result = detect_study(Run.open(args.run), args.study, args.out, **options)
+    result = detect_study(run, args.study, args.out, **options)
     print(f"{result['slices']} slices, {len(result['lesions'])} lesions at score {args.score} and above")
     widest = max([11, *(columns_wide(lesion["class"]) for lesion in result["lesions"])])
     for lesion in result["lesions"]:

@@ -48,15 +48,15 @@ def run(args: argparse.Namespace) -> int:
         return _compare(args)
     if args.run is None:
         raise InputError("give --run RUN to score a run, or --compare RUN_A RUN_B to compare two that were scored")
+    if args.split == "train" and not args.allow_train:
+        raise InputError("--split train scores what the run was trained on: give --allow-train if that is meant")
+    check(args, "batch_size", at_least(1))
+    opened, dataset = open_run(args)
     prepare_device(args)
     from gluon_liver.evaluation.run_folder import evaluate
     from gluon_liver.runs.devices import parse_device
 
-    if args.split == "train" and not args.allow_train:
-        raise InputError("--split train scores what the run was trained on: give --allow-train if that is meant")
     prepare_cache(args)
-    check(args, "batch_size", at_least(1))
-    opened, dataset = open_run(args)
     options = dict(chosen(args, "split", "batch_size", "dense", "out"), context=parse_device(args.device))
     text, report = evaluate(opened, dataset, **options, settings=score_settings(args, opened))
     print(text)

@@ -24,13 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export; prints what was written."""
-    prepare_device(args)
-    from gluon_liver.legacy.checkpoints import PREFIX, export_legacy
+    from gluon_liver.files.output_folder import check_new
     from gluon_liver.runs.run import Run
 
     if not args.legacy:
         raise InputError("export writes one format, a Module checkpoint for MXNet 1.0.0: say so with --legacy")
     check(args, "batch_size", within(1, 256))
-    checkpoint = export_legacy(Run.open(args.run), args.out, batch_size=args.batch_size)
+    run = Run.open(args.run)
+    check_new(args.out)
+    prepare_device(args)
+    from gluon_liver.legacy.checkpoints import PREFIX, export_legacy
+
+    checkpoint = export_legacy(run, args.out, batch_size=args.batch_size)
     print(f"{checkpoint} of {args.run} as {args.out / PREFIX}: README.md there says how to run it")
     return 0

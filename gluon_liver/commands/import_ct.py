@@ -40,20 +40,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Import and print what was taken and what was not."""
     from gluon_liver.errors import InputError
-    from gluon_liver.prepare.ct import import_ct
-    from gluon_liver.prepare.ct_report import report_lines
-    from gluon_liver.prepare.look.output import write_phase_template
+    from gluon_liver.files.output_folder import check_output
 
     take_input(args, "folder", "FOLDER")
     if args.list_series is not None:
         if args.out is not None:
             raise InputError("--list-series imports nothing: give it without --out, or --out without it")
+        from gluon_liver.prepare.look.output import write_phase_template
+
         options = chosen(args, "phases", "exclude", "skip_damaged")
         count = write_phase_template(args.folder, args.list_series, **options, progress=True)
         print(f"phase file with {count} series to fill in: {args.list_series} (it holds patient data)")
         return 0
     if args.out is None:
         raise InputError("say where the data go with --out DATA, or list the series with --list-series FILE")
+    if args.folder.is_dir():
+        check_output(args.out, args.folder, overwrite=args.overwrite)
+    from gluon_liver.prepare.ct import import_ct
+    from gluon_liver.prepare.ct_report import report_lines
+
     options = chosen(args, "phases", "labels_on", "reference", "regrid", "exclude", "skip_damaged", *IMPORT)
     report = import_ct(args.folder, args.out, **options, label_options=label_options(args), progress=True)
     print("\n".join(report_lines(report)))

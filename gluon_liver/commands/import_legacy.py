@@ -30,13 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import; prints where the run is."""
-    prepare_device(args)
     from gluon_liver.config.load import load_config
     from gluon_liver.data.open import open_dataset
-    from gluon_liver.legacy.checkpoints import CONFIG, import_legacy, read_legacy_config
 
     check(args, "epoch", within(0, 9999))
     dataset = open_dataset(args.data)
+    prepare_device(args)
+    from gluon_liver.legacy.checkpoints import CONFIG, import_legacy, read_legacy_config
+
     if args.config is not None and not args.config.endswith(".json"):
         config = load_config(args.config, overrides=args.set)
     elif args.set:

@@ -30,10 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import and print what was taken and what was not."""
+    from gluon_liver.files.output_folder import check_output
+
+    take_input(args, "source", "FILE_OR_FOLDER")
+    check_output(args.out, args.source, overwrite=args.overwrite)
     from gluon_liver.prepare.us import import_us
     from gluon_liver.prepare.us_report import report_lines
 
-    take_input(args, "source", "FILE_OR_FOLDER")
     options = chosen(args, "whole_frame", "split_by", "test_images", *IMPORT)
     region = tuple(args.region) if args.region else None
     report = import_us(

@@ -23,11 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look, print, and write the page."""
-    from gluon_liver.prepare.look.listing import list_series
-    from gluon_liver.prepare.look.output import check_new_folder, screen_lines, write_listing
+    from gluon_liver.prepare.look.new_folder import check_new_folder
 
     if args.out is not None:
         check_new_folder(args.out, args.folder)
+    from gluon_liver.prepare.look.listing import list_series
+    from gluon_liver.prepare.look.output import screen_lines, write_listing
+
     listing = list_series(args.folder, **chosen(args, "phases", "exclude", "skip_damaged"), progress=True)
     print("\n".join(screen_lines(listing, descriptions=args.descriptions)))
     if args.out is not None:

@@ -37,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print one table a configuration; 0 whether or not they fit."""
     from gluon_liver.errors import ConfigError
-    from gluon_liver.training.memory_plan import MIB, NOTES, format_plans, memory_plan
 
     check(args, "limit_gb", between(0, 1_000_000))
     check(args, "classes", at_least(1) & at_most(MOST_CLASSES))
@@ -45,7 +44,10 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--batch-size {args.batch_size}: at most 256, each image has its part of the graph")
     if args.phases is not None and not 2 <= args.phases <= 4:
         raise ConfigError(f"--phases {args.phases}: it must be 2 to 4; one phase is network.multi_modal=false")
-    for name, config, classes, phases in _networks(args):
+    networks = list(_networks(args))
+    from gluon_liver.training.memory_plan import MIB, NOTES, format_plans, memory_plan
+
+    for name, config, classes, phases in networks:
         plans = [memory_plan(config, classes=classes, phases=phases, mirror=mirror) for mirror in (False, True)]
         headline = _headline(config, phases, classes)
         print(f"{name}: {headline}\n{format_plans(plans, int(args.limit_gb * 1024 * MIB))}\n")

@@ -1,9 +1,10 @@
-"""Paths of the command line that MXNet would be asked to open."""
+"""Paths of the command line, looked at before a command imports what its work needs: that takes seconds."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import Iterator, Tuple
 
 from gluon_liver.errors import InputError
@@ -11,6 +12,28 @@ from gluon_liver.errors import InputError
 # Studies, recordings and labels are not among them: Python reads them, whatever a scanner or an archive named them.
 CHECKED = "out data run runs compare cache pretrained flow resume prefix file phantoms".split()
 ARGUMENTS = "runs prefix file".split()  # that have no option's name
+# What is read as it is. Runs and prepared data are not among them: opening them says more of what is wrong with them.
+READ = "folder source study labels classes map phases file detections hosts phantoms".split()
+
+
+def check_there(args: argparse.Namespace) -> None:
+    """Raise :class:`InputError` for a file or folder that is read and is not there."""
+    for name in READ:
+        value = getattr(args, name, None)
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path) and _is_gone(path):
+                raise InputError(f"{path}: there is no such {'folder' if name == 'folder' else 'file or folder'}")
+
+
+def _is_gone(path: Path) -> bool:
+    """Whether nothing bears that name; what cannot be told is left to who opens it."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def check_paths(args: argparse.Namespace) -> None:

@@ -25,9 +25,9 @@ def run(args: argparse.Namespace) -> int:
     """Write the file; prints how many images it holds."""
     from gluon_liver.config.load import load_config
     from gluon_liver.data.open import open_dataset
-    from gluon_liver.legacy.record_file import write_records
+    from gluon_liver.files.output_folder import check_new
 
-    prepare_cache(args)
+    check_new(args.out, what="name")
     if (args.run is None) == (args.config is None) or (args.config is not None and args.data is None):
         raise InputError("give --run RUN, or --config NAME and --data DIR")
     if args.run is not None:
@@ -38,5 +38,8 @@ def run(args: argparse.Namespace) -> int:
         config = opened.config
     else:
         config, dataset = load_config(args.config, overrides=args.set), open_dataset(args.data)
+    from gluon_liver.legacy.record_file import write_records
+
+    prepare_cache(args)
     print(f"{args.out}: {write_records(config, dataset, args.split, args.out, progress=True)} images")
     return 0

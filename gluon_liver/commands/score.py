@@ -21,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score; prints the tables."""
+    opened, dataset = open_run(args)
     from gluon_liver.evaluation.from_file import score_detections
 
-    opened, dataset = open_run(args)
     settings = score_settings(args, opened)
     print(score_detections(opened, dataset, args.detections, split=args.split, settings=settings))
     return 0

@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; prints where the run is. 75 where a signal stopped it before its end: --resume auto goes on."""
     from gluon_liver.cluster import heartbeat
+    from gluon_liver.data.open import open_dataset
     from gluon_liver.errors import InputError
+    from gluon_liver.runs.run import Run, check_weights
     from gluon_liver.system.runtime import prefer_synchronous_engine
 
     heartbeat.start()  # before MXNet, in whose code a worker may hang
@@ -55,21 +57,25 @@ def run(args: argparse.Namespace) -> int:
     }
     overrides = [f"{key}={value}" for key, value in shorthands.items() if value is not None]
     config = load_config(*args.config, overrides=args.set + overrides)
-    if config.parallel.devices in ("cpu", "cpu:1") and not config.parallel.kvstore.startswith("dist"):
+    check(args, "steps", at_least(1))
+    if args.pretrained_hu and not args.pretrained:
+        raise InputError("--pretrained-hu says what --pretrained FILE takes: give both")
+    if args.changed_data and not args.resume:
+        raise InputError("--changed-data is for going on with a run: give --resume too")
+    dataset = open_dataset(args.data)
+    distributed = config.parallel.kvstore.startswith("dist")
+    if not args.resume:
+        check_weights(args.pretrained, args.flow)
+        if not distributed:  # another worker may have made the folder by now
+            Run.check_new(args.out, dataset=dataset)
+    if config.parallel.devices in ("cpu", "cpu:1") and not distributed:
         prefer_synchronous_engine()
-    from gluon_liver.data.open import open_dataset
     from gluon_liver.training.train import train
     from gluon_liver.weights.pretrained import Pretrained
 
     prepare_cache(args)
-    check(args, "steps", at_least(1))
-    if args.pretrained_hu and not args.pretrained:
-        raise InputError("--pretrained-hu says what --pretrained FILE takes: give both")
     hu = tuple(args.pretrained_hu) if args.pretrained_hu else None
     pretrained = Pretrained(args.pretrained, hu) if args.pretrained else None
-    if args.changed_data and not args.resume:
-        raise InputError("--changed-data is for going on with a run: give --resume too")
-    dataset = open_dataset(args.data)
     tell_changed_labels(dataset)
     options = chosen(args, "steps", "flow", "resume", "changed_data")
     finished = train(config, dataset, args.out, pretrained=pretrained, **options)

@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; prints the end-point errors and where the files are."""
+    from gluon_liver.files.output_folder import check_new
+
+    check_new(args.out)
     prepare_device(args)
     from gluon_liver.flow.scores import score_table
     from gluon_liver.flow.training import FlowTraining, train_flow

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import above, at_most, between
-from gluon_liver.structures.frame_source import MAX_RATE, Box, FrameSource
 
 from .options import add_flag, add_options, add_path, check, prepare_device
 
 if TYPE_CHECKING:
     from gluon_liver.structures.arrays import Array
+    from gluon_liver.structures.frame_source import Box, FrameSource
 
 FRAMES_PER_SECOND = 25.0
 
@@ -41,20 +41,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Watch; prints frames, frames a second and where the video is."""
+    from gluon_liver.files.output_folder import check_new
+    from gluon_liver.runs.run import Run
+    from gluon_liver.structures.frame_source import MAX_RATE
+
+    check(args, "score", between(0, 1))
+    check(args, "fps", above(0) & at_most(MAX_RATE))
+    run = Run.open(args.run)
+    check_new(args.out, what="name")
+    recording = None
+    if not args.source.isdigit() or Path(args.source).exists():
+        recording = _open(args.source, tuple(args.region) if args.region else None)
     prepare_device(args)
     from gluon_liver.inference.ahead import ahead
     from gluon_liver.inference.annotate_video import camera, watch
     from gluon_liver.inference.stream import StreamDetector
     from gluon_liver.report.lettering import lettering
     from gluon_liver.runs.devices import parse_device
-    from gluon_liver.runs.run import Run
 
-    check(args, "score", between(0, 1))
-    check(args, "fps", above(0) & at_most(MAX_RATE))
-    stream, _ = StreamDetector.from_run(Run.open(args.run), context=parse_device(args.device))
-    recording = None
-    if not args.source.isdigit() or Path(args.source).exists():
-        recording = _open(args.source, tuple(args.region) if args.region else None)
+    stream, _ = StreamDetector.from_run(run, context=parse_device(args.device))
     rate = args.fps or (recording.frames_per_second if recording else None) or FRAMES_PER_SECOND
     source = ahead(recording) if recording else camera(int(args.source))  # a camera is to show what is now
     show = _window() if args.show else None

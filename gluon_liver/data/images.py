@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Optional, Tuple
 
-import cv2
 import numpy as np
 
 from gluon_liver.config.windows import Window, window_values
@@ -47,6 +46,8 @@ def resize_square(image: Array, size: int) -> Tuple[Array, float]:
     if scale == 1.0 and height == width:
         return image, scale
     new_height, new_width = max(int(round(height * scale)), 1), max(int(round(width * scale)), 1)
+    import cv2  # a tenth of a second, and all that opens data imports this module
+
     how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
     planes = image.reshape((-1, height, width))
     result = np.zeros((len(planes), size, size), dtype=image.dtype)
@@ -81,6 +82,8 @@ def unit_range(images: np.ndarray, *, out: Optional[np.ndarray] = None) -> np.nd
 def _by_table(images: np.ndarray, table: np.ndarray, out: Optional[np.ndarray]) -> np.ndarray:
     """The table's entry of each pixel, C-contiguous like ``out``, which is float32 of the same shape."""
     out = np.empty(images.shape, np.float32) if out is None else out
+    import cv2
+
     # rows, because OpenCV takes no more than two dimensions
     rows, target = (np.reshape(array, (-1, array.shape[-1])) for array in (images, out))
     cv2.LUT(rows, table, dst=target)

@@ -45,6 +45,12 @@ def check_output(out: Path, source: Path, *, overwrite: bool) -> None:
         raise InputError(f"--out {out}: its parent folder is not writable")
 
 
+def check_new(out: Path, *, what: str = "folder") -> None:
+    """Raise InputError when something has the name of what is to be made."""
+    if os.path.lexists(out):
+        raise InputError(f"--out {out} exists: choose another {what}")
+
+
 def check_replaced(out: Path, mark: str, entries: str) -> None:
     """Raise InputError when a folder that is there would lose something: it has no file `mark`, or holds what
     does not match `entries`, a regular expression of paths below it.

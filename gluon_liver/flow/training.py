@@ -22,7 +22,7 @@ from gluon_liver.data.splits import MAX_SEED
 from gluon_liver.errors import InputError, TrainingError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.digest import hash_file
-from gluon_liver.files.output_folder import whole_folder
+from gluon_liver.files.output_folder import check_new, whole_folder
 from gluon_liver.files.typed import above, at_least, at_most, limited, multiple_of
 from gluon_liver.phantoms.options import PhantomOptions, inclusive
 from gluon_liver.phantoms.us.folder import TRUTH_FILE
@@ -233,8 +233,7 @@ def _about_phantoms(source: PairSource, folder: Optional[Path]) -> Optional[Dict
 
 
 def _check_out(out: Path, phantoms: Optional[Path]) -> None:
-    if os.path.lexists(out):
-        raise InputError(f"--out {out} exists; choose another folder")
+    check_new(out)
     if phantoms is not None and Path(os.path.realpath(phantoms)) in Path(os.path.realpath(out)).parents:
         raise InputError(f"--out {out} lies inside the phantoms: choose a folder outside of them")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import whole_path
+from gluon_liver.files.output_folder import check_new
 from gluon_liver.readers.video_writer import check_written, open_writer
 from gluon_liver.report.flow_picture import flow_picture
 from gluon_liver.report.us_drawing import draw_us
@@ -46,8 +47,7 @@ def watch(
     detected until then is kept. ``show`` takes each picture (RGB) and says whether to go on. Raises
     :class:`InputError` when there is no frame, or the video cannot be written.
     """
-    if out.exists():
-        raise InputError(f"--out {out} exists: choose another name")
+    check_new(out, what="name")
     if out.suffix.lower() != ".mp4":
         raise InputError(f"--out {out}: the annotated video is written as .mp4")
     interrupted = False

@@ -14,7 +14,7 @@ from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.ct_loader import CTLoader, OpenCase
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json
-from gluon_liver.files.output_folder import check_output, whole_folder
+from gluon_liver.files.output_folder import check_new, check_output, whole_folder
 from gluon_liver.phases.rules import DEFAULT_PATTERNS, reference_of
 from gluon_liver.prepare.ct_study import read_study
 from gluon_liver.report.drawing import draw_overlay, save_png
@@ -60,8 +60,7 @@ def detect_study(
     """
     study, out = Path(study), Path(out)
     prepared = (study / "study.json").is_file()
-    if out.exists():
-        raise InputError(f"--out {out} exists: choose another folder")
+    check_new(out)
     check_output(out, _data_folder(study) if prepared else study, overwrite=False)
     if dense:
         check_dense(run.config)

@@ -24,7 +24,7 @@ from gluon_liver.files.atomic import write_json
 from gluon_liver.files.digest import hash_file
 from gluon_liver.files.json_records import read_json
 from gluon_liver.files.lock import run_lock
-from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
+from gluon_liver.files.output_folder import check_new, check_output, whole_folder, why_not_written
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.readers.weights.formats import read_module_params
@@ -49,8 +49,7 @@ def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
     Raises :class:`InputError` when ``out`` is taken, and :class:`RunError` when the run has no intact checkpoint or
     ``symbols`` lacks its network.
     """
-    if out.exists():
-        raise InputError(f"--out {out} exists: choose another folder")
+    check_new(out)
     check_output(out, run.folder, overwrite=False)
     checkpoint = chosen_checkpoint(run)
     detector = make_detector(run.config, classes=run.environment["classes"], phases=run.input_phases, context=mx.cpu())

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
-from scipy import stats
 
 from gluon_liver.errors import InputError
 from gluon_liver.structures.detections import SCORE_THRESHOLD
@@ -116,6 +115,8 @@ def paired_t_test(a: Mapping[str, float], b: Mapping[str, float]) -> PairedTest:
         if abs(mean) <= _EQUAL:
             return PairedTest(n, 0.0, None, None, "the two runs are equal in every scene")
         return PairedTest(n, mean, None, None, f"the difference is {mean:+.3f} in every scene: its variance is zero")
+    from scipy import stats  # takes longer than all else that a comparison imports
+
     test = stats.ttest_rel(first, second)
     return PairedTest(n, mean, float(test.statistic), float(test.pvalue))
 

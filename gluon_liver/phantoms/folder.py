@@ -18,7 +18,7 @@ from gluon_liver.files.output_folder import check_replaced, whole_folder, why_no
 from gluon_liver.system.interrupts import deaf_children
 from gluon_liver.system.runtime import usable_cores
 
-from .options import PhantomOptions
+from .options import PhantomOptions, check_not_there
 
 DICOM_FOLDER, LABELS_FILE = "dicom", "labels.json"
 Record = Dict[str, Any]
@@ -72,8 +72,7 @@ def write_phantoms(
             raise InputError(f"{name} is {value}; it must be {least} or more")
     if seed > MAX_SEED:
         raise InputError(f"seed is {seed}; it must be {MAX_SEED} or less")
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} exists already; choose another folder or ask for it to be overwritten")
+    check_not_there(out, overwrite=overwrite)
     check_replaced(out, kind.truth_file, kind.entries)
     others = {name: value for name, value in numbers.items() if name != kind.units}
     truth = {"format": 1, "kind": f"{kind.name}-phantoms", "seed": seed, **others, "options": asdict(config)}

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Tuple
 
-from gluon_liver.errors import ConfigError
+from gluon_liver.errors import ConfigError, InputError
 from gluon_liver.files.typed import Limit, Rules, limits
 
 Pair = Tuple[float, float]
+
+
+def check_not_there(out: Path, *, overwrite: bool) -> None:
+    """Raise :class:`InputError` for a folder that phantoms may not be written to because something is there."""
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} exists already; choose another folder or ask for it to be overwritten")
 
 
 def inclusive(low: float, high: float) -> Limit:

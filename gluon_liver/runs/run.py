@@ -16,7 +16,7 @@ from gluon_liver.config.schema import Config
 from gluon_liver.data.ct_dataset import input_phases
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import TASKS, check_task
-from gluon_liver.errors import ConfigError, DatasetError, RunError
+from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.json_records import read_json, read_record, read_yaml
 from gluon_liver.files.lock import LOCK_FILES
@@ -183,6 +183,14 @@ class Run:
         record = {"event": event, "time": round(time.monotonic() - self._started, 3), **values}
         with open(self.folder / "log.jsonl", "a", encoding="utf-8") as stream:
             stream.write(json.dumps(record, allow_nan=False) + "\n")
+
+
+def check_weights(pretrained: Optional[Path], flow: Optional[Path]) -> None:
+    """Raise :class:`InputError` where weights that a run is to start from are not there."""
+    if pretrained is not None and not pretrained.exists():
+        raise InputError(f"{pretrained}: no such file of weights, and no run")
+    if flow is not None and not flow.is_file():
+        raise InputError(f"{flow}: no such file of weights")
 
 
 def data_digests(dataset: Dataset) -> Dict[str, Optional[str]]:

@@ -1,18 +1,17 @@
 """What must be in place before MXNet 1.9.1 is imported: threads, BLAS kernels, NumPy names, CUDA libraries.
 
-MXNet reads all of it once, while its library is loaded, so ``gluon_liver/__init__.py`` calls :func:`prepare_mxnet`.
-Nothing here overrides what the user has set, and nothing here imports MXNet. Standard library only.
+MXNet reads all of it once, while its library is loaded, so ``gluon_liver/__init__.py`` calls :func:`prepare_start`.
+Nothing here overrides what the user has set, and nothing here imports MXNet. Standard library only, and little of it:
+every start of the program waits for this.
 """
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 import sys
-import sysconfig
 import warnings
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import FrozenSet, List, MutableMapping, NamedTuple, Optional, Tuple
 
@@ -65,10 +64,11 @@ class Runtime(NamedTuple):
 
 
 @functools.lru_cache(maxsize=None)
-def prepare_mxnet() -> Runtime:
-    """Prepare this process for ``import mxnet``, once: importing the package calls it, later calls tell what it did.
+def prepare_start() -> Tuple[Setting, ...]:
+    """Set threads and BLAS kernels for MXNet, once, and see to it that :func:`prepare_mxnet` runs before its import.
 
-    Warns (RuntimeWarning), and changes nothing, when MXNet is there already and runs on half of the cores.
+    Importing the package calls this, later calls tell what was set. Warns (RuntimeWarning), and changes nothing, when
+    MXNet is there already and runs on half of the cores.
     """
     if "mxnet" in sys.modules:
         if "OMP_NUM_THREADS" not in os.environ:
@@ -79,8 +79,33 @@ def prepare_mxnet() -> Runtime:
                 RuntimeWarning,
                 stacklevel=2,
             )
-        return Runtime((), (), ())
-    return Runtime(tuple(set_thread_defaults()), tuple(restore_numpy_aliases()), tuple(preload_cuda_wheels()))
+        return ()
+    sys.meta_path.insert(0, BeforeMXNet())
+    return tuple(set_thread_defaults())
+
+
+class BeforeMXNet:
+    """A finder of modules that finds none and calls :func:`prepare_mxnet` where MXNet is looked for.
+
+    Looking for the wheels and importing NumPy take longer than all else of the package's import.
+    """
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Asked by ``import`` before all other finders."""
+        if name == "mxnet":
+            prepare_mxnet()
+
+
+@functools.lru_cache(maxsize=None)
+def prepare_mxnet() -> Runtime:
+    """Prepare this process for ``import mxnet``, once: later calls tell what was done.
+
+    Changes nothing when MXNet is there already.
+    """
+    settings = prepare_start()
+    if "mxnet" in sys.modules:
+        return Runtime(settings, (), ())
+    return Runtime(settings, tuple(restore_numpy_aliases()), tuple(preload_cuda_wheels()))
 
 
 def set_thread_defaults(
@@ -202,6 +227,9 @@ def preload_cuda_wheels(*, site_packages: Optional[Path] = None) -> List[Preload
     A library that is loaded satisfies every later request for its name, so LD_LIBRARY_PATH is not needed. Checked with
     a stub driver only, never on a GPU. Libraries that are not installed as wheels are left to the system.
     """
+    import ctypes
+    import sysconfig
+
     if site_packages is None:
         if installed_version("mxnet-cu112") is None:
             return []
@@ -221,6 +249,8 @@ def preload_cuda_wheels(*, site_packages: Optional[Path] = None) -> List[Preload
 
 def installed_version(package: str) -> Optional[str]:
     """The version of an installed distribution, None where it is not installed."""
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

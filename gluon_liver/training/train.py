@@ -12,12 +12,12 @@ import mxnet as mx
 from gluon_liver.cluster import heartbeat
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
-from gluon_liver.errors import DatasetError, InputError, TrainingError
+from gluon_liver.errors import DatasetError, TrainingError
 from gluon_liver.files.atomic import sync, write_json
 from gluon_liver.files.lock import run_lock
 from gluon_liver.runs.checkpoint import load_checkpoint
 from gluon_liver.runs.devices import parse_devices
-from gluon_liver.runs.run import Run, clear_dead, has_checkpoint, was_started
+from gluon_liver.runs.run import Run, check_weights, clear_dead, has_checkpoint, was_started
 from gluon_liver.runs.training_state import restore_optimizer
 from gluon_liver.weights.pretrained import Pretrained, load_pretrained, set_flow
 
@@ -57,7 +57,7 @@ def train(
     """
     # whatever the configuration or the data can break breaks here, before there is a run folder
     if resume is None:
-        _check_files(pretrained, flow)
+        check_weights(pretrained.path if pretrained else None, flow)
     contexts, worker = _join_workers(config)
     inputs = TrainingInputs(config, dataset, progress=progress and worker.leads)
     with contextlib.ExitStack() as locks:
@@ -89,13 +89,6 @@ def train(
     for note in inputs.notes:  # what was said before the first step is out of sight after hours
         print(f"note: {note}", file=sys.stderr)
     return run
-
-
-def _check_files(pretrained: Optional[Pretrained], flow: Optional[Path]) -> None:
-    if pretrained and not pretrained.path.exists():
-        raise InputError(f"{pretrained.path}: no such file of weights, and no run")
-    if flow is not None and not flow.is_file():
-        raise InputError(f"{flow}: no such file of weights")
 
 
 def _join_workers(config: Config) -> Tuple[List[mx.Context], Worker]:

@@ -1,9 +1,11 @@
 """gluon_liver.system.runtime: settings and names that are in place before MXNet is imported."""
 
+import ctypes
 import os
 import subprocess
 import sys
 import types
+from importlib import metadata
 
 import pytest
 
@@ -106,7 +108,7 @@ def test_aliases_come_back_where_a_new_numpy_lacks_them(monkeypatch, version, ow
     numpy = types.ModuleType("numpy")
     vars(numpy).update(own)
     monkeypatch.setitem(sys.modules, "numpy", numpy)
-    monkeypatch.setattr(runtime.metadata, "version", lambda name: version)
+    monkeypatch.setattr(metadata, "version", lambda name: version)
     assert sorted(runtime.restore_numpy_aliases()) == restored
     expected = {**{name: runtime.NUMPY_ALIASES[name] for name in restored}, **own}
     assert {name: value for name, value in vars(numpy).items() if not name.startswith("__")} == expected
@@ -142,7 +144,7 @@ def test_mxnet_first_is_warned_about_without_a_thread_count():
 
 def test_cuda_wheels_are_loaded_in_order_of_need(tmp_path, monkeypatch):
     loaded = []
-    monkeypatch.setattr(runtime.ctypes, "CDLL", lambda path, mode: loaded.append(os.path.basename(path)))
+    monkeypatch.setattr(ctypes, "CDLL", lambda path, mode: loaded.append(os.path.basename(path)))
     for library in ("libcudnn.so.8", "libcudart.so.11.0", "libcublas.so.11"):
         write(tmp_path, f"nvidia/{runtime.CUDA_WHEELS[library][1]}/lib/{library}", "")
     preloads = runtime.preload_cuda_wheels(site_packages=tmp_path)
@@ -158,9 +160,9 @@ def test_a_cuda_wheel_that_cannot_be_loaded_is_reported(tmp_path):
 
 def test_nothing_is_loaded_without_the_cuda_build(monkeypatch):
     def absent(name):
-        raise runtime.metadata.PackageNotFoundError(name)
+        raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(runtime.metadata, "version", absent)
+    monkeypatch.setattr(metadata, "version", absent)
     assert runtime.preload_cuda_wheels() == []
 
 
@@ -175,3 +177,15 @@ def test_the_synchronous_engine_is_a_default_and_never_a_change(monkeypatch, giv
     monkeypatch.setitem(sys.modules, "mxnet", object())
     environ = {}
     assert runtime.prefer_synchronous_engine(environ=environ) is None and environ == {}
+
+
+def test_what_mxnet_needs_is_done_when_it_is_looked_for(tmp_path):
+    """NumPy and the list of installed packages are read for MXNet's import, not for the package's."""
+    write(tmp_path, "mxnet.py", "import numpy; names = [hasattr(numpy, name) for name in ('bool', 'object', 'float')]")
+    code = (
+        "import sys, gluon_liver; assert not {'numpy', 'importlib.metadata', 'ctypes'} & set(sys.modules); "
+        f"sys.path.insert(0, {str(tmp_path)!r}); import mxnet; assert mxnet.names == [True] * 3; "
+        "from gluon_liver.system.runtime import prepare_mxnet, prepare_start; "
+        "assert prepare_mxnet().settings == prepare_start() and len(prepare_start()) >= 1"
+    )
+    run_python(code)

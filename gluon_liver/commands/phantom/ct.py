@@ -35,9 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the phantoms and print what was written."""
+    options = phantom_options(args, CTPhantomConfig)
     from gluon_liver.phantoms.ct.folder import write_ct_phantoms
 
-    counts = write_ct_phantoms(args.out, studies=args.studies, **phantom_options(args, CTPhantomConfig))
+    counts = write_ct_phantoms(args.out, studies=args.studies, **options)
     lesions = ", ".join(f"{count} {name}" for name, count in counts["lesions"].items())
     print(f"{counts['studies']} studies of {counts['patients']} patients, {counts['images']} images: {args.out}")
     print(f"lesions: {lesions}; {counts['boxes']} boxes on all phases")

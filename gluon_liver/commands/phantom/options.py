@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any, Dict, Mapping, Tuple, Type
 
 from gluon_liver.commands.options import add_flag, add_path, chosen
-from gluon_liver.phantoms.options import PhantomOptions
+from gluon_liver.phantoms.options import PhantomOptions, check_not_there
 
 
 def add_phantom_arguments(
@@ -36,7 +36,11 @@ def add_phantom_arguments(
 
 
 def phantom_options(args: argparse.Namespace, kind: Type[PhantomOptions]) -> Dict[str, Any]:
-    """What to call the writer of phantoms with; kind: the class of their options."""
+    """What to call the writer of phantoms with; kind: the class of their options.
+
+    Raises :class:`InputError` where there is something already, before the writer's libraries are imported.
+    """
+    check_not_there(args.out, overwrite=args.overwrite)
     given = chosen(args, *(entry.name for entry in fields(kind) if hasattr(args, entry.name)))
     config = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
     return {"config": config, **chosen(args, "seed", "jobs", "overwrite")}

@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the phantoms and print what was written."""
+    options = phantom_options(args, USPhantomConfig)
     from gluon_liver.phantoms.us.folder import write_us_phantoms
 
-    options = phantom_options(args, USPhantomConfig)
     counts = write_us_phantoms(args.out, scenes=args.scenes, frames=args.frames, **options)
     boxes = ", ".join(f"{count} {name}" for name, count in counts["boxes"].items())
     print(f"{counts['scenes']} scenes of {counts['patients']} patients, {counts['images']} frames: {args.out}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
 from gluon_liver.errors import InputError
-from gluon_liver.files.output_folder import check_output, whole_folder, why_not_written
+from gluon_liver.files.output_folder import whole_folder, why_not_written
 from gluon_liver.phases.template import phase_template
 from gluon_liver.prepare.ct_report import CTImportLog, why_nothing_was_taken
 from gluon_liver.prepare.report import MAX_LINES, Table, private_file, write_private_files
@@ -17,6 +17,7 @@ from gluon_liver.report.series_page import SeriesEntry, series_page
 from .entries import printable
 from .glance import SHOWN_HU
 from .listing import Listing, PathLike, list_series
+from .new_folder import check_new_folder
 
 FORMULA = ("=", "+", "-", "@")  # with which a spreadsheet takes a cell for a formula
 
@@ -36,14 +37,6 @@ def write_listing(listing: Listing, out: PathLike) -> None:
             write_private_files(temporary, texts, tables)
     except OSError as error:
         raise InputError(f"--out {out} cannot be written: {why_not_written(error)}") from error
-
-
-def check_new_folder(out: Path, source: Path) -> None:
-    """Raise InputError unless a listing of ``source`` can be written to ``out``."""
-    if os.path.lexists(out):
-        raise InputError(f"--out {out} exists; choose another folder: a phase file that was filled in is not replaced")
-    if source.is_dir():
-        check_output(out, source, overwrite=False)
 
 
 def write_phase_template(

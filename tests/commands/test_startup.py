@@ -1,0 +1,128 @@
+"""What a command imports before it answers: seconds of imports are for work, not for --help or a wrong path."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gluon_liver.commands import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = "cv2 gluoncv jinja2 matplotlib mxnet PIL pydicom scipy tqdm"
+# runs each command line in one process and stops at the first that leaves a library behind which it must not need
+CHILD = """
+import contextlib, io, json, sys
+import gluon_liver
+unwanted, lines = json.loads(sys.argv[1])
+assert not set(unwanted) & set(sys.modules), "import gluon_liver"
+from gluon_liver.commands import main
+for line in lines:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            code = main(line.split())
+        except SystemExit as stop:
+            code = stop.code
+    print(code, *sorted(set(unwanted) & set(sys.modules)), "|", line, "|", said.getvalue().strip().replace("\\n", " "))
+    if set(unwanted) & set(sys.modules):
+        break
+"""
+
+
+def answers(unwanted, lines):
+    """(code and unwanted libraries, command line, what it said) of each."""
+    child = [sys.executable, "-c", CHILD, json.dumps([unwanted.split(), lines])]
+    done = subprocess.run(child, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [line.split(" | ", 2) for line in done.stdout.splitlines()]
+
+
+def test_help_needs_no_library_but_yaml():
+    lines = ["--help", *(" ".join([*words, "--help"]) for words in COMMANDS)]
+    found = answers(f"{HEAVY} numpy importlib.metadata gluon_liver.nn", lines)
+    assert [(code, line) for code, line, _ in found] == [("0", line) for line in lines]
+
+
+# {} is an empty folder, {}/none is not there and {}/taken is in the way
+REFUSED = [
+    ("train --config nope --data {}/none --out {}/new", "no configuration 'nope'"),
+    ("train --config r50 --set train.epoch=3 --data {} --out {}/new", "unknown key 'train.epoch'"),
+    ("train --config r50 --data {}/none --out {}/new", "no such data folder"),
+    ("train --config r50 --data {} --out {}/new", "no dataset.json"),
+    ("evaluate --run {}/none", "no run folder"),
+    ("evaluate --run {}", "no config.yaml"),
+    ("score --run {}/none --detections {}/taken", "no run folder"),
+    ("score --run {} --detections {}/none", "none: there is no such file"),
+    ("records --run {}/none --split test --out {}/new.rec", "no run folder"),
+    ("records --run {} --split test --out {}/taken", "exists: choose another name"),
+    ("detect {}/none --run {} --out {}/new", "none: there is no such file or folder"),
+    ("detect {} --run {}/none --out {}/new", "no run folder"),
+    ("detect {} --run {} --out {}/new --phases {}/none", "none: there is no such file"),
+    ("watch {}/none --run {}/none --out {}/new.mp4", "no run folder"),
+    ("import ct {}/none --out {}/new", "none: there is no such folder"),
+    ("import ct {} --out {}/taken", "lies inside the folder that is read"),
+    ("import ct {} --out {}/new --labels {}/none --phases {}/taken", "none: there is no such file"),
+    ("import us {}/none --labels {}/taken --out {}/new", "none: there is no such file or folder"),
+    ("import us {} --labels {}/none {} --out {}/new", "none: there is no such file or folder"),
+    ("look {}/none", "none: there is no such folder"),
+    ("look {} --out {}/taken", "taken exists; choose another folder"),
+    ("doctor --data {}/none", "no such data folder"),
+    ("convert-flow {}/none --out {}/new", "none: there is no such file"),
+    ("convert-flow {}/taken --out {}/taken", "exists; choose another name"),
+    ("train-flow --out {}/taken", "exists: choose another folder"),
+    ("train-flow --out {}/new --phantoms {}/none", "none: there is no such file or folder"),
+    ("memory nope", "no configuration 'nope'"),
+    ("export {}/none --legacy --out {}/new", "no run folder"),
+    ("import-legacy {}/none --data {}/none --out {}/new", "no such data folder"),
+    ("phantom ct --out {}/taken", "exists already"),
+    ("phantom us --out {}/taken", "exists already"),
+    ("table {}/none", "no such run folder"),
+]
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "taken").touch()
+    return tmp_path
+
+
+def test_a_refused_path_needs_numpy_at_most(place):
+    lines = [line.replace("{}", str(place)) for line, _ in REFUSED]
+    found = answers(HEAVY, lines)
+    assert [(code, line) for code, line, _ in found] == [("2", line) for line in lines]
+    assert [said for said, (_, wanted) in zip(found, REFUSED) if wanted not in said[2]] == []
+    assert sorted(path.name for path in place.iterdir()) == ["taken"]
+
+
+def test_runs_that_were_not_scored_are_refused_before_scipy(place):
+    ((code, _, said),) = answers("cv2 mxnet scipy pydicom", [f"evaluate --compare {place} {place}/none"])
+    assert code == "2" and "results.json" in said
+
+
+def test_weights_and_a_taken_run_folder_are_refused_before_mxnet(tiny_data, place):
+    train = f"train --config demo-ct --data {tiny_data}"
+    lines = [
+        f"{train} --out {place}/new --pretrained {place}/none",
+        f"{train} --out {place}/new --flow {place}/none",
+        f"{train} --out {place}/taken",
+    ]
+    found = answers(HEAVY, lines)
+    assert [code for code, _, _ in found] == ["2"] * 3
+    wanted = ["none: no such file of weights, and no run", "none: no such file of weights", "not an empty folder"]
+    assert [words in said for words, (_, _, said) in zip(wanted, found)] == [True] * 3
+
+
+def test_what_a_run_cannot_be_used_for_is_refused_before_mxnet(tiny_run, place):
+    run = tiny_run.folder
+    lines = [
+        f"detect {place} --run {run} --out {place}/taken",
+        f"export {run} --legacy --out {place}/taken",
+        f"watch {place}/none --run {run} --out {place}/taken",
+        f"evaluate --run {run} --data {place}/none",
+    ]
+    found = answers(HEAVY, lines)
+    assert [code for code, _, _ in found] == ["2"] * 4
+    wanted = ["exists: choose another folder"] * 2 + ["exists: choose another name", "no such data folder"]
+    assert [words in said for words, (_, _, said) in zip(wanted, found)] == [True] * 4
