@@ -187,7 +187,8 @@ def coco_images(coco: Any, classes: Sequence[str], path: str, *, faults: Optiona
             f"{path}: image {number}",
         )
         for entry in whole.images
-        for number in _whole_numbers([entry], "id") & images.keys()
+        for number in [entry.get("id")]
+        if type(number) is int and number in images
     ]
 
 

@@ -116,7 +116,14 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
 
     def labels_by_slice(self, case: str) -> Dict[int, CTLabel]:
         """slice -> its labels, of one case. A slice that is not in it is unlabelled."""
-        return {label.slice: label for label in self.labels if label.case == case}
+        return dict(self._labels_of_case.get(case, {}))
+
+    @cached_property
+    def _labels_of_case(self) -> Dict[str, Dict[int, CTLabel]]:
+        found: Dict[str, Dict[int, CTLabel]] = {}
+        for label in self.labels:
+            found.setdefault(label.case, {})[label.slice] = label
+        return found
 
     def study(self, case: str) -> Study:
         """One study, its volume a memory map; study.json is read once. Raises DatasetError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Dict, Iterable, List, Sequence, Tuple, Union
 
@@ -38,12 +39,17 @@ class Splits:
 
     def check_together(self, group: Sequence[str], folder: Path) -> None:
         """Raise :class:`SplitError` where names that share an examination are in several splits of ``folder``."""
-        places = [f"{one} ({name})" for name in SPLIT_NAMES for one in group if one in getattr(self, name)]
+        split_of = self._split_of
+        places = [f"{one} ({name})" for name in SPLIT_NAMES for one in group if split_of.get(one) == name]
         if len({place.rpartition(" ")[2] for place in places}) > 1:
             raise SplitError(
                 f"{folder}/splits.json parts {', '.join(places)}, who share an examination (key 'same_examination' of "
                 "dataset.json): move them to one split"
             )
+
+    @cached_property
+    def _split_of(self) -> Dict[str, str]:
+        return {patient: name for name in SPLIT_NAMES for patient in getattr(self, name)}
 
     def of(self, split_name: str) -> Tuple[str, ...]:
         """Patients of "train", "val" or "test"."""

@@ -18,6 +18,7 @@ from . import plots
 from .results import REMEDY, Kind, read_results
 from .table import PHANTOM_WARNING
 
+MOST_STEPS = 20_000  # records of steps that the curves of losses are drawn from, many more than pixels
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -37,7 +38,7 @@ def write_page(run: Path, kind: Kind, template: str, overlay_kinds: OverlayKinds
     if not isinstance(read_yaml(run / "config.yaml", error=RunError), dict):
         raise RunError(f"{run / 'config.yaml'}: a mapping is needed")
     environment = read_json(run / "environment.json", error=RunError, remedy=REMEDY)
-    log = read_log(run / "log.jsonl")
+    log = read_log(run / "log.jsonl", steps=MOST_STEPS)
     shown = dict(
         losses=data_uri(plots.plot_losses(log)),
         training=_training_facts(log),
@@ -97,4 +98,5 @@ def _training_facts(log: List[Dict[str, Any]]) -> Optional[str]:
     facts = [f"{step} steps"]
     facts += [f"epoch {epoch}"] if isinstance(epoch, int) else []
     facts += [f"last total loss {total:.4g}"] if isinstance(total, (int, float)) else []
+    facts += [f"curves of {len(steps)} records of the log"] if len(steps) > MOST_STEPS // 2 else []
     return ", ".join(facts)

@@ -135,15 +135,19 @@ class Run:
     def progress(self) -> Tuple[int, int, bool]:
         """Steps of the newest checkpoint, steps that were planned, and whether training came to its end."""
         done, planned, ended = 0, 0, False
-        for record in read_log(self.folder / "log.jsonl"):
+        for record in self._events():
             planned = record.get("steps", planned)
             done = record.get("step", done) if record["event"] == "checkpoint" else done
             ended = ended or record["event"] == "end"
         return done, planned, ended
 
+    def _events(self) -> List[Dict[str, Any]]:
+        """The records of the log but for those of steps, which are nearly all of it."""
+        return read_log(self.folder / "log.jsonl", steps=0)
+
     def training_notes(self) -> List[str]:
         """What the network could not learn of its training images, as training said."""
-        starts = [record for record in read_log(self.folder / "log.jsonl") if record["event"] == "start"]
+        starts = [record for record in self._events() if record["event"] == "start"]
         return list(dict.fromkeys(note for record in starts for note in record.get("notes", [])))
 
     def trained_before(self) -> List[Dict[str, Any]]:
@@ -162,7 +166,7 @@ class Run:
 
     def imported(self) -> bool:
         """Whether the run began with another program's weights."""
-        return any(record["event"] == IMPORTED for record in read_log(self.folder / "log.jsonl"))
+        return any(record["event"] == IMPORTED for record in self._events())
 
     def check_dataset(self, dataset: Dataset) -> None:
         """Raise :class:`DatasetError` unless the data are of the run's task and match what it was trained on."""
