@@ -1,0 +1,1 @@
+"""What scripts/measure_growth.py measures."""
