@@ -13,7 +13,16 @@ from gluon_liver.structures.arrays import BoolArray, FloatArray, IntArray
 from gluon_liver.structures.boxes import box_iou
 from gluon_liver.structures.geometry import Triple
 from gluon_liver.structures.image_result import ImageResult
-from gluon_liver.structures.lesions import SliceBox, class_and_score, in_plane_mm, join_drawn, join_slices, slice_boxes
+from gluon_liver.structures.lesions import (
+    NO_DUPLICATES,
+    SliceBox,
+    class_and_score,
+    in_plane_mm,
+    join_drawn,
+    join_slices,
+    slice_boxes,
+    without_duplicates,
+)
 
 from .bootstrap import divide_or_nan
 from .matching import UNMATCHED, match_by_overlap
@@ -191,6 +200,7 @@ class ScanScorer:
     drawn: ScanLesions = field(init=False)
     scores: FloatArray = field(init=False)  # of its boxes, falling
     _boxes: List[SliceBox] = field(init=False)
+    _kept_scores: FloatArray = field(init=False)
     _last: Tuple[int, Found] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -198,20 +208,27 @@ class ScanScorer:
         results = self.scan.results.items()
         boxes = [box for index, result in results for box in slice_boxes(index, result.detections, self.classes)]
         # best first; ties by place, so that the order of a file's rows decides nothing
-        self._boxes = sorted(boxes, key=lambda box: (-box.score, box.slice, box.class_name, box.box.tolist()))
-        self.scores = np.array([box.score for box in self._boxes], np.float64)
+        ranked = sorted(boxes, key=lambda box: (-box.score, box.slice, box.class_name, box.box.tolist()))
+        self.scores = np.array([box.score for box in ranked], np.float64)
+        # whether a box is another's duplicate is for better boxes to say: it is so at every threshold
+        of_slice: Dict[int, List[SliceBox]] = {}
+        for box in ranked:
+            of_slice.setdefault(box.slice, []).append(box)
+        kept = {id(box) for here in of_slice.values() for box in without_duplicates(here)}
+        self._boxes = [box for box in ranked if id(box) in kept]
+        self._kept_scores = np.array([box.score for box in self._boxes], np.float64)
         self._last = -1, self._found([])
 
     def at(self, threshold: float) -> Found:
         """What the detections at ``threshold`` and above find."""
-        count = int(np.searchsorted(-self.scores, -threshold, side="right"))
+        count = int(np.searchsorted(-self._kept_scores, -threshold, side="right"))
         if count != self._last[0]:
             self._last = count, self._found(self._boxes[:count])
         return self._last[1]
 
     def _found(self, boxes: Sequence[SliceBox]) -> Found:
         drawn, spacing = self.drawn, self.scan.spacing
-        joined = join_slices(boxes, spacing=spacing, seen=list(self.scan.results))
+        joined = join_slices(boxes, spacing=spacing, seen=list(self.scan.results), duplicate_iou=NO_DUPLICATES)
         named = [class_and_score(lesion, self.classes) for lesion in joined]
         labels = np.array([self.classes.index(name) for name, _ in named], np.int64)
         scores = np.array([score for _, score in named], np.float64)

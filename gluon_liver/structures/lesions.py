@@ -15,6 +15,7 @@ from .geometry import Geometry, Triple
 LINK_IOU = 0.3  # overlap in the plane of boxes that show one thing in two slices
 LINK_INSIDE = 0.7  # or share of the smaller box inside the other: where a round lesion ends, boxes shrink fast
 GAP_MM = 5.0  # of slices without a box that a lesion may bridge
+DUPLICATE_IOU = 0.5
 NO_DUPLICATES = 2.0  # an IoU that no two boxes have: what was drawn was drawn on purpose
 
 
@@ -101,7 +102,7 @@ def join_slices(
     *,
     spacing: Triple,
     link_iou: float = LINK_IOU,
-    duplicate_iou: float = 0.5,
+    duplicate_iou: float = DUPLICATE_IOU,
     seen: Optional[Sequence[int]] = None,
     one_class: bool = False,
 ) -> List[List[SliceBox]]:
@@ -127,7 +128,7 @@ def join_slices(
     lesions: List[List[SliceBox]] = []
     open_lesions: List[List[SliceBox]] = []
     for index in sorted(of_slice):
-        here = _without_duplicates(of_slice[index], duplicate_iou)
+        here = without_duplicates(of_slice[index], iou=duplicate_iou)
         empty = [before[index] - before[lesion[-1].slice + 1] for lesion in open_lesions]
         # what too many empty slices lie behind stays behind: later slices can only add to them
         near = [count * spacing[0] <= max(GAP_MM, spacing[0]) + 1e-6 for count in empty]
@@ -180,10 +181,11 @@ def in_plane_mm(lesion: Sequence[SliceBox], spacing: Triple) -> float:
     return max(float(max((b.box[2] - b.box[0]) * dx, (b.box[3] - b.box[1]) * dy)) for b in lesion)
 
 
-def _without_duplicates(boxes: List[SliceBox], iou: float) -> List[SliceBox]:
-    if len(boxes) == 1:
-        return boxes
+def without_duplicates(boxes: Sequence[SliceBox], *, iou: float = DUPLICATE_IOU) -> List[SliceBox]:
+    """The boxes of one slice, best first, without those that a better one overlaps by ``iou`` or more."""
     ranked = sorted(boxes, key=lambda item: -item.score)
+    if len(boxes) == 1 or iou >= NO_DUPLICATES:
+        return ranked
     overlap = box_iou(np.array([one.box for one in ranked]), np.array([one.box for one in ranked]))
     kept: List[int] = []
     for row in range(len(ranked)):
