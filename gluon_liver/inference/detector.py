@@ -16,6 +16,7 @@ from gluon_liver.data.open import TASKS, make_loader
 from gluon_liver.data.samples import Sample
 from gluon_liver.errors import RunError
 from gluon_liver.nn.build import make_detector
+from gluon_liver.nn.folding import folded
 from gluon_liver.nn.nets import DetectionNet
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
@@ -27,11 +28,12 @@ from .ahead import ahead
 
 
 class SliceDetector:
-    """A trained detector that maps network inputs to boxes."""
+    """A trained detector, as its numbers are now, that maps network inputs to boxes."""
 
     def __init__(self, detector: RegionDetector, *, config: Config, context: mx.Context):
-        self.config, self.classes, self.network, self.context = config, detector.classes, detector, context
-        self._net = DetectionNet(detector)
+        self.config, self.classes, self.context = config, detector.classes, context
+        self.network = folded(detector, context=context)
+        self._net = DetectionNet(self.network)
         self._net.hybridize(static_alloc=True, static_shape=True)
 
     @classmethod

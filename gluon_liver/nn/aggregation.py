@@ -12,7 +12,7 @@ import numpy as np
 from mxnet.gluon import nn
 
 from .fusion import averaging, resample
-from .layers.normalised import batch_norm, conv_norm, relu
+from .layers.normalised import FOLDED, batch_norm, conv_norm, relu
 
 FLOW_CHANNELS = 2
 
@@ -35,16 +35,16 @@ class FlowCells(nn.HybridBlock):
 class Aggregation(nn.HybridBlock):
     """Summation and aggregation layer. Starts as the current frame's features, whatever the previous ones are."""
 
-    def __init__(self, channels: int, *, frozen_bn: bool, **kwargs: Any):
+    def __init__(self, channels: int, *, norm: str, **kwargs: Any):
         super().__init__(**kwargs)
         inner = channels // 4
         with self.name_scope():
-            self.conv1 = nn.Conv2D(inner, 1, use_bias=False, in_channels=2 * channels + FLOW_CHANNELS)
-            self.bn1 = batch_norm(frozen_bn, in_channels=inner)
-            self.conv2 = nn.Conv2D(inner, 3, padding=1, use_bias=False, in_channels=inner)
-            self.bn2 = batch_norm(frozen_bn, in_channels=inner)
-            self.conv3 = nn.Conv2D(channels, 1, use_bias=False, in_channels=inner)
-            self.bn3 = batch_norm(frozen_bn, in_channels=channels, gamma_initializer="zeros")
+            self.conv1 = nn.Conv2D(inner, 1, use_bias=norm == FOLDED, in_channels=2 * channels + FLOW_CHANNELS)
+            self.bn1 = batch_norm(norm, in_channels=inner)
+            self.conv2 = nn.Conv2D(inner, 3, padding=1, use_bias=norm == FOLDED, in_channels=inner)
+            self.bn2 = batch_norm(norm, in_channels=inner)
+            self.conv3 = nn.Conv2D(channels, 1, use_bias=norm == FOLDED, in_channels=inner)
+            self.bn3 = batch_norm(norm, in_channels=channels, gamma_initializer="zeros")
 
     def hybrid_forward(self, F: Any, current: Any, previous: Any, flow: Any) -> Any:
         """Features (B, C, h, w) of both frames, not negative, and the flow (B, 2, h, w) in cells -> (B, C, h, w)."""

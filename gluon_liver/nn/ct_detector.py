@@ -36,11 +36,11 @@ class CTDetector(RegionDetector):
         self, config: NetworkConfig, *, classes: Sequence[str], slices: int, size: int, phases: int = 1, **kwargs: Any
     ):
         super().__init__(config, classes=classes, size=size, **kwargs)
-        self.phases = phases
+        self.phases, self._slices = phases, slices
         options: Dict[str, Any] = {
             "depth": config.depth,
             "width": config.width,
-            "frozen_bn": config.batch_norm == "frozen",
+            "norm": config.batch_norm,
         }
         channels = [scaled(count, config.width) for count in CHANNELS]
         with self.name_scope():
@@ -68,6 +68,10 @@ class CTDetector(RegionDetector):
                 self.texture = TextureHead(in_channels=channels[0], prefix="texture_")
                 self.add_dropout(self.texture.hidden)
         self.add_regions(map_channels=map_channels, head_channels=head_channels)
+
+    def rebuilt(self, config: NetworkConfig) -> CTDetector:
+        """A detector that differs in ``config`` alone, without numbers."""
+        return CTDetector(config, classes=self.classes, slices=self._slices, size=self.size, phases=self.phases)
 
     @property
     def roi_size(self) -> int:

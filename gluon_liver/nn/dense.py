@@ -41,14 +41,13 @@ class StemMaps(nn.HybridBlock):
         super().__init__(**kwargs)
         with self.name_scope():
             self.stem = stem
-        self.weight = stem.conv1.weight
 
-    def hybrid_forward(self, F: Any, *planes: Any, weight: Any) -> Any:
+    def hybrid_forward(self, F: Any, *planes: Any) -> Any:
         """Four arrays (2, P, H, W) of neighbouring slices -> F (2 * P, C, H / 4, W / 4) of the middle two."""
         stack = F.concat(*planes, dim=0)  # (8, P, H, W)
         windows = [F.slice_axis(stack, axis=0, begin=first, end=first + KERNEL) for first in range(STEP)]
         x = F.reshape(F.transpose(F.stack(*windows, axis=0), axes=(0, 2, 1, 3, 4)), (-3, 0, 0, 0))  # (2 * P, 7, H, W)
-        return self.stem.in_plane(F, self.stem.conv1.convolve(F, x, F.squeeze(weight, axis=1)))
+        return self.stem.in_plane(F, x)
 
 
 class Block1Maps(nn.HybridBlock):

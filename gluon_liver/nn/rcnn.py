@@ -76,6 +76,10 @@ class RegionDetector(nn.HybridBlock):
         """The network's input -> the maps that proposals and ROIs read."""
         raise NotImplementedError
 
+    def rebuilt(self, config: NetworkConfig) -> RegionDetector:
+        """A detector that differs in ``config`` alone, without numbers."""
+        raise NotImplementedError
+
     def add_dropout(self, units: int) -> None:
         """Count a layer of ``units`` that :meth:`dropout_mask` is asked for in training."""
         self._dropout_units += units if self.config.head.dropout > 0 else 0

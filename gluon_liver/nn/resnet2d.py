@@ -11,7 +11,7 @@ from mxnet.gluon import nn
 
 from gluon_liver.structures.channels import scaled
 
-from .layers.normalised import batch_norm, conv_norm, relu
+from .layers.normalised import FOLDED, batch_norm, conv_norm, relu
 from .resnet3d import STEM_CHANNELS, make_block
 
 COLOURS = 3
@@ -22,12 +22,12 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class Stem2D(nn.HybridBlock):
     """conv1 and its max pooling."""
 
-    def __init__(self, *, width: float = 1.0, frozen_bn: bool = False, **kwargs: Any):
+    def __init__(self, *, width: float = 1.0, norm: str = "live", **kwargs: Any):
         super().__init__(**kwargs)
         channels = scaled(STEM_CHANNELS, width)
         with self.name_scope():
-            self.conv1 = nn.Conv2D(channels, 7, 2, 3, use_bias=False, in_channels=COLOURS, prefix="conv1_")
-            self.bn1 = batch_norm(frozen_bn, in_channels=channels)
+            self.conv1 = nn.Conv2D(channels, 7, 2, 3, use_bias=norm == FOLDED, in_channels=COLOURS, prefix="conv1_")
+            self.bn1 = batch_norm(norm, in_channels=channels)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, 3, H, W) -> (N, channels, H / 4, W / 4)."""
@@ -38,12 +38,12 @@ class Stem2D(nn.HybridBlock):
 class ResNet2D(nn.HybridBlock):
     """Normalised colour images to the map of Block3.
 
-    width, stride, frozen_bn: as of :class:`gluon_liver.nn.resnet3d.ResNet3D`.
+    width, stride, norm: as of :class:`gluon_liver.nn.resnet3d.ResNet3D`.
     """
 
-    def __init__(self, *, width: float = 1.0, stride: int = 16, frozen_bn: bool = False, **kwargs: Any):
+    def __init__(self, *, width: float = 1.0, stride: int = 16, norm: str = "live", **kwargs: Any):
         super().__init__(**kwargs)
-        options: Dict[str, Any] = {"width": width, "frozen_bn": frozen_bn}
+        options: Dict[str, Any] = {"width": width, "norm": norm}
         with self.name_scope():
             self.stem = Stem2D(prefix="stem_", **options)
             self.block1 = make_block(1, **options)

@@ -15,7 +15,7 @@ from mxnet.gluon import nn
 
 from gluon_liver.structures.channels import scaled
 
-from .layers.normalised import batch_norm, conv_norm, live, relu
+from .layers.normalised import FOLDED, batch_norm, conv_norm, convolve, live, own_array, relu
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (6, 8, 12, 6)}  # bottlenecks of Block1 to Block4 (Tables 2 and 3)
 CHANNELS = (256, 512, 1024, 2048)  # output channels of Block1 to Block4 at width 1
@@ -39,19 +39,19 @@ class Bottleneck(nn.HybridBlock):
     with gamma 0, so that every block starts as its skip.
     """
 
-    def __init__(self, channels: int, *, stride: int, in_channels: int, frozen_bn: bool, **kwargs: Any):
+    def __init__(self, channels: int, *, stride: int, in_channels: int, norm: str, **kwargs: Any):
         super().__init__(**kwargs)
         inner = channels // 4
         with self.name_scope():
-            self.conv1 = nn.Conv2D(inner, 1, use_bias=False, in_channels=in_channels)
-            self.bn1 = batch_norm(frozen_bn, in_channels=inner)
-            self.conv2 = nn.Conv2D(inner, 3, stride, 1, use_bias=False, in_channels=inner)
-            self.bn2 = batch_norm(frozen_bn, in_channels=inner)
-            self.conv3 = nn.Conv2D(channels, 1, use_bias=False, in_channels=inner)
-            self.bn3 = batch_norm(frozen_bn, in_channels=channels, gamma_initializer="zeros")
+            self.conv1 = nn.Conv2D(inner, 1, use_bias=norm == FOLDED, in_channels=in_channels)
+            self.bn1 = batch_norm(norm, in_channels=inner)
+            self.conv2 = nn.Conv2D(inner, 3, stride, 1, use_bias=norm == FOLDED, in_channels=inner)
+            self.bn2 = batch_norm(norm, in_channels=inner)
+            self.conv3 = nn.Conv2D(channels, 1, use_bias=norm == FOLDED, in_channels=inner)
+            self.bn3 = batch_norm(norm, in_channels=channels, gamma_initializer="zeros")
             if stride != 1 or in_channels != channels:
-                self.skip_conv = nn.Conv2D(channels, 1, stride, use_bias=False, in_channels=in_channels)
-                self.skip_bn = batch_norm(frozen_bn, in_channels=channels)
+                self.skip_conv = nn.Conv2D(channels, 1, stride, use_bias=norm == FOLDED, in_channels=in_channels)
+                self.skip_bn = batch_norm(norm, in_channels=channels)
             else:
                 self.skip_conv = None
 
@@ -69,7 +69,7 @@ class Bottleneck(nn.HybridBlock):
 
     def after_pooling(self, F: Any, inner: Any, skip: Any) -> Any:
         """The block's output from what :meth:`before_relu` gave, pooled, the skip with every second bin alone."""
-        if live(self.bn1):
+        if self.bn1 is not None and self.skip_bn is not None and live(self.bn1):
             inner, skip = self.bn1(inner), self.skip_bn(skip)
         return self._rest(F, inner, skip)
 
@@ -91,13 +91,13 @@ class Transition(nn.HybridBlock):
     It starts as the identity, as a bottleneck starts as its skip, so that it does not scramble transferred features.
     """
 
-    def __init__(self, channels: int, *, frozen_bn: bool, **kwargs: Any):
+    def __init__(self, channels: int, *, norm: str, **kwargs: Any):
         super().__init__(**kwargs)
         with self.name_scope():
             self.conv = nn.Conv2D(
-                channels, 1, use_bias=False, in_channels=channels, weight_initializer=ChannelIdentity()
+                channels, 1, use_bias=norm == FOLDED, in_channels=channels, weight_initializer=ChannelIdentity()
             )
-            self.bn = batch_norm(frozen_bn, in_channels=channels)
+            self.bn = batch_norm(norm, in_channels=channels)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, channels, H, W) -> the same shape."""
@@ -105,7 +105,7 @@ class Transition(nn.HybridBlock):
 
 
 def make_block(
-    number: int, *, depth: int = 50, width: float = 1.0, stride: Optional[int] = None, frozen_bn: bool = False
+    number: int, *, depth: int = 50, width: float = 1.0, stride: Optional[int] = None, norm: str = "live"
 ) -> nn.HybridSequential:
     """Block ``number`` (1 to 4) of the table: its bottlenecks, the first of which strides by 2 (by 1 in Block1).
 
@@ -119,10 +119,10 @@ def make_block(
     block = nn.HybridSequential(prefix=f"block{number}_")
     with block.name_scope():
         for _ in range(BLOCKS[depth][number - 1]):
-            block.add(Bottleneck(channels, stride=stride, in_channels=in_channels, frozen_bn=frozen_bn))
+            block.add(Bottleneck(channels, stride=stride, in_channels=in_channels, norm=norm))
             stride, in_channels = 1, channels
         if depth == 101:
-            block.add(Transition(channels, frozen_bn=frozen_bn, prefix="transition_"))
+            block.add(Transition(channels, norm=norm, prefix="transition_"))
     return block
 
 
@@ -156,51 +156,51 @@ class StemConv(nn.HybridBlock):
     the kernel is summed over depth, which is the same.
     """
 
-    def __init__(self, channels: int, *, slices: int, **kwargs: Any):
+    def __init__(self, channels: int, *, slices: int, use_bias: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         self._channels, self._slices = channels, slices
         with self.name_scope():
             self.weight = self.params.get("weight", shape=(channels, 1, 7, 7, 7))
+            self.bias = self.params.get("bias", shape=(channels,), init="zeros") if use_bias else None
 
-    def hybrid_forward(self, F: Any, x: Any, weight: Any) -> Any:
-        """(N, 1, D, H, W) -> (N * D / 2, channels, H / 2, W / 2), rounded up."""
+    def windows(self, F: Any, x: Any) -> Any:
+        """(N, 1, D, H, W) -> the seven slices of each window as channels, (N * D / 2, 7, H, W), or the only slice."""
         x = F.reshape(x, (0, -3, 0, 0))  # (N, D, H, W)
         if self._slices == 1:
-            weight = F.sum(weight, axis=2)
-        else:
-            first, last = (F.slice_axis(x, axis=1, begin=at, end=at + 1) for at in (0, self._slices - 1))
-            x = F.concat(first, first, first, x, last, last, last, dim=1)
-            windows = [F.slice_axis(x, axis=1, begin=2 * k, end=2 * k + 7) for k in range(half(self._slices))]
-            x = F.reshape(F.stack(*windows, axis=1), (-3, 0, 0, 0))  # (N * D / 2, 7, H, W)
-            weight = F.squeeze(weight, axis=1)
-        return self.convolve(F, x, weight)
+            return x
+        first, last = (F.slice_axis(x, axis=1, begin=at, end=at + 1) for at in (0, self._slices - 1))
+        x = F.concat(first, first, first, x, last, last, last, dim=1)
+        windows = [F.slice_axis(x, axis=1, begin=2 * k, end=2 * k + 7) for k in range(half(self._slices))]
+        return F.reshape(F.stack(*windows, axis=1), (-3, 0, 0, 0))
 
-    def convolve(self, F: Any, x: Any, weight: Any) -> Any:
-        """Seven slices as channels (N, 7, H, W), or one, and the weight in 2D -> (N, channels, H / 2, W / 2)."""
-        return F.Convolution(
-            x, weight, kernel=(7, 7), stride=(2, 2), pad=(3, 3), num_filter=self._channels, no_bias=True
-        )
+    def convolve(self, F: Any, windows: Any, norm: Optional[nn.BatchNorm]) -> Any:
+        """What :meth:`windows` gives -> (N * D / 2, channels, H / 2, W / 2), rounded up, normalised."""
+        weight = own_array(F, windows, self.weight)
+        weight = F.sum(weight, axis=2) if self._slices == 1 else F.squeeze(weight, axis=1)
+        bias = None if self.bias is None else own_array(F, windows, self.bias)
+        options: Dict[str, Any] = {"kernel": (7, 7), "stride": (2, 2), "pad": (3, 3), "num_filter": self._channels}
+        return convolve(F, windows, weight, bias, norm, **options)
 
 
 class Stem(nn.HybridBlock):
     """conv1 and pool1 of the table, slices folded into the batch."""
 
-    def __init__(self, *, slices: int, width: float = 1.0, frozen_bn: bool = False, **kwargs: Any):
+    def __init__(self, *, slices: int, width: float = 1.0, norm: str = "live", **kwargs: Any):
         super().__init__(**kwargs)
         channels = scaled(STEM_CHANNELS, width)
         with self.name_scope():
-            self.conv1 = StemConv(channels, slices=slices, prefix="conv1_")
-            self.bn1 = batch_norm(frozen_bn, in_channels=channels)
+            self.conv1 = StemConv(channels, slices=slices, use_bias=norm == FOLDED, prefix="conv1_")
+            self.bn1 = batch_norm(norm, in_channels=channels)
             self.pool1 = DepthPool(half(slices), channels=channels, prefix="pool1_")
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, 1, D, H, W) -> (N * D / 4, channels, H / 4, W / 4)."""
         # pool1 is 3x3x3: the largest of the largest in each plane
-        return self.pool1(self.in_plane(F, self.conv1(x)))
+        return self.pool1(self.in_plane(F, self.conv1.windows(F, x)))
 
-    def in_plane(self, F: Any, x: Any) -> Any:
-        """What follows conv1 in every plane, (N, channels, h, w) -> (N, channels, h / 2, w / 2)."""
-        x = relu(F, self.bn1(x))
+    def in_plane(self, F: Any, windows: Any) -> Any:
+        """conv1 and pool1 in every plane, windows (N, 7, H, W) -> (N, channels, H / 4, W / 4)."""
+        x = relu(F, self.conv1.convolve(F, windows, self.bn1))
         return F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
 
 
@@ -213,7 +213,7 @@ class ResNet3D(nn.HybridBlock):
     width: channels as a fraction of the paper's.
     slices: depth of the input. The parameters do not depend on it.
     stride: of Block3's map, 16 as in the table, or 8 where Block3 does not stride (small inputs).
-    frozen_bn: use running statistics in training too.
+    norm: network.batch_norm, or folded, see :mod:`gluon_liver.nn.layers.normalised`.
     """
 
     def __init__(
@@ -223,13 +223,13 @@ class ResNet3D(nn.HybridBlock):
         width: float = 1.0,
         slices: int = 1,
         stride: int = 16,
-        frozen_bn: bool = False,
+        norm: str = "live",
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        options: Dict[str, Any] = {"depth": depth, "width": width, "frozen_bn": frozen_bn}
+        options: Dict[str, Any] = {"depth": depth, "width": width, "norm": norm}
         with self.name_scope():
-            self.stem = Stem(slices=slices, width=width, frozen_bn=frozen_bn, prefix="stem_")
+            self.stem = Stem(slices=slices, width=width, norm=norm, prefix="stem_")
             self.block1 = make_block(1, **options)
             self.pool2 = DepthPool(half(half(slices)), channels=scaled(CHANNELS[0], width), prefix="pool2_")
             self.block2 = make_block(2, **options)

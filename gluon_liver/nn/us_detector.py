@@ -34,12 +34,12 @@ class USDetector(RegionDetector):
         self, config: NetworkConfig, *, classes: Sequence[str], size: int, flow: Optional[FlowConfig] = None, **kwargs
     ):
         super().__init__(config, classes=classes, size=size, **kwargs)
-        frozen = config.batch_norm == "frozen"
+        norm = config.batch_norm
         channels = [scaled(count, config.width) for count in CHANNELS]
         with self.name_scope():
             self.normalise = Normalise(prefix="normalise_")
-            self.backbone = ResNet2D(width=config.width, stride=config.stride, frozen_bn=frozen, prefix="backbone_")
-            self.block4 = make_block(4, width=config.width, frozen_bn=frozen)
+            self.backbone = ResNet2D(width=config.width, stride=config.stride, norm=norm, prefix="backbone_")
+            self.block4 = make_block(4, width=config.width, norm=norm)
             self.flow: Any = None
             if flow is not None:
                 self.flow = LiteFlowNet(width=flow.width, last_level=flow.last_level, prefix="flow_")
@@ -47,9 +47,13 @@ class USDetector(RegionDetector):
                 if not flow.train:
                     self.flow.collect_params().setattr("grad_req", "null")
                 self.cells = FlowCells(size=size, stride=config.stride, prefix="cells_")
-                self.aggregation = Aggregation(channels[2], frozen_bn=frozen, prefix="aggregation_")
-        self._train_flow = flow is not None and flow.train
+                self.aggregation = Aggregation(channels[2], norm=norm, prefix="aggregation_")
+        self._train_flow, self._flow_config = flow is not None and flow.train, flow
         self.add_regions(map_channels=channels[2], head_channels=channels[3])
+
+    def rebuilt(self, config: NetworkConfig) -> USDetector:
+        """A detector that differs in ``config`` alone, without numbers."""
+        return USDetector(config, classes=self.classes, size=self.size, flow=self._flow_config)
 
     @property
     def frames(self) -> int:

@@ -30,12 +30,13 @@ class BestEpoch:
             raise DatasetError(
                 f"train.best_epoch is true, but the val and test splits of {dataset.folder} have no labelled image"
             )
-        self._detector = SliceDetector(detector, config=config, context=context)
+        self._config, self._network, self._context = config, detector, context
         self.record: Optional[Dict[str, Any]] = None  # of the best epoch, as best.json has it
 
     def score(self, run: Run, *, step: int, epoch: int) -> float:
         """COCO mAP of the network as it is; a best one changes ``record``, whose checkpoint the caller then saves."""
-        results = detect_labelled(self._detector, self._dataset, self._labels, progress=False)
+        detector = SliceDetector(self._network, config=self._config, context=self._context)
+        results = detect_labelled(detector, self._dataset, self._labels, progress=False)
         score = coco_average_precision(results, self._dataset.classes)["ap"]["mean"] or 0.0
         run.log("score", step=step, epoch=epoch, split=self.split, map=score)
         if self.record is None or score > self.record["map"]:

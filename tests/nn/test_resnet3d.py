@@ -23,7 +23,8 @@ def inferred_sizes(slices, size, depth):
     pooled = pool2(block1)
     block2 = blocks[1](pooled)
     block3 = blocks[2](block2)
-    rows = [stem.conv1(mx.sym.var("data")), pool1, block1, pooled, block2, block3, blocks[3](block3)]
+    conv1 = stem.conv1.convolve(mx.sym, stem.conv1.windows(mx.sym, mx.sym.var("data")), stem.bn1)
+    rows = [conv1, pool1, block1, pooled, block2, block3, blocks[3](block3)]
     shapes = [symbol.infer_shape(data=(1, 1, slices, size, size))[1][0] for symbol in rows]
     return [(shape[0], *shape[2:]) for shape in shapes]
 
@@ -135,7 +136,7 @@ def randomise(net, seed):
 
 @pytest.mark.parametrize("slices, depth", [(1, 50), (9, 50), (12, 50), (9, 101)])
 def test_folded_blocks_equal_the_conv3d_form(slices, depth):
-    net = ResNet3D(depth=depth, width=0.25, slices=slices, frozen_bn=True)
+    net = ResNet3D(depth=depth, width=0.25, slices=slices, norm="frozen")
     net.initialize()
     randomise(net, slices)
     net.hybridize()
@@ -149,7 +150,7 @@ def test_folded_blocks_equal_the_conv3d_form(slices, depth):
 
 def test_slices_that_are_alike_give_what_one_of_them_gives():
     """So inflated 2D weights are exact for every number of slices."""
-    nets = {slices: ResNet3D(width=0.125, slices=slices, frozen_bn=True) for slices in (1, 9)}
+    nets = {slices: ResNet3D(width=0.125, slices=slices, norm="frozen") for slices in (1, 9)}
     for net in nets.values():
         net.initialize()
         randomise(net, 0)
@@ -164,7 +165,7 @@ def test_slices_that_are_alike_give_what_one_of_them_gives():
 
 def test_a_transition_starts_as_the_identity():
     """Of what a block gives, which is not negative, with the statistics of a net that has seen nothing."""
-    layer = Transition(6, frozen_bn=True)
+    layer = Transition(6, norm="frozen")
     layer.initialize()
     x = mx.nd.random.uniform(shape=(2, 6, 3, 3))
     assert np.allclose(layer(x).asnumpy(), x.asnumpy() / np.sqrt(1 + BN_EPSILON), atol=1e-6)
@@ -200,7 +201,7 @@ def test_width_keeps_multiples_of_eight():
 @pytest.mark.parametrize("stride", [8, 16])
 def test_the_backbone_centres_cell_k_on_pixel_stride_times_k(stride):
     """Where Block3's cells look: all weights positive, one bright column at a time, the centroid of the response."""
-    size, net = 128, ResNet3D(width=0.125, stride=stride, frozen_bn=True)
+    size, net = 128, ResNet3D(width=0.125, stride=stride, norm="frozen")
     net.initialize(mx.init.One())
     for name, parameter in net.collect_params().items():
         if name.endswith("weight"):

@@ -67,7 +67,7 @@ def test_the_previous_frame_matters_once_the_aggregation_has_learned():
 
 def test_the_aggregation_by_hand():
     """Inference with running statistics 0 and 1: plain matrix products over the channels at a 1x1 map."""
-    layer = Aggregation(8, frozen_bn=True)
+    layer = Aggregation(8, norm="frozen")
     layer.initialize(mx.init.Normal(0.5))
     layer.bn3.gamma.set_data(mx.nd.ones(8))
     rng = np.random.default_rng(0)

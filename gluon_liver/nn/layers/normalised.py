@@ -12,11 +12,14 @@ from typing import Any, Optional, Tuple
 from mxnet.gluon import Parameter, nn
 
 BN_EPSILON = 1e-5
+FOLDED = "folded"  # beside the two of network.batch_norm: convolutions with a bias and no BatchNorm, for inference
 
 
-def batch_norm(frozen: bool, **kwargs: Any) -> nn.BatchNorm:
-    """BatchNorm; frozen means running statistics in training too, which is right for pretrained weights."""
-    return nn.BatchNorm(epsilon=BN_EPSILON, use_global_stats=frozen, **kwargs)
+def batch_norm(kind: str, **kwargs: Any) -> Optional[nn.BatchNorm]:
+    """BatchNorm, None when folded; frozen means running statistics in training too, right for pretrained weights."""
+    if kind == FOLDED:
+        return None
+    return nn.BatchNorm(epsilon=BN_EPSILON, use_global_stats=kind == "frozen", **kwargs)
 
 
 def relu(F: Any, x: Any) -> Any:
@@ -32,14 +35,19 @@ def live(norm: Optional[nn.BatchNorm]) -> bool:
 
 def conv_norm(F: Any, x: Any, conv: nn.Conv2D, norm: Optional[nn.BatchNorm], **changed: Any) -> Any:
     """``norm(conv(x))`` of a convolution; without a norm ``conv(x)``. ``changed`` are parameters of the convolution."""
-    if norm is not None and live(norm) and not changed:
-        return norm(conv(x))
-    weight, bias = own_array(F, x, conv.weight), None if conv.bias is None else own_array(F, x, conv.bias)
-    if norm is not None:
+    options = {key: value for key, value in conv._kwargs.items() if key != "no_bias"}
+    bias = None if conv.bias is None else own_array(F, x, conv.bias)
+    return convolve(F, x, own_array(F, x, conv.weight), bias, norm, **dict(options, **changed))
+
+
+def convolve(F: Any, x: Any, weight: Any, bias: Optional[Any], norm: Optional[nn.BatchNorm], **options: Any) -> Any:
+    """A convolution with or without a bias, normalised where there is a norm: then it has none."""
+    if norm is not None and not live(norm):
         scale, bias = scale_and_shift(F, x, norm)
         weight = F.broadcast_mul(weight, F.reshape(scale, (-1, 1, 1, 1)))
-    options = dict(conv._kwargs, no_bias=bias is None, **changed)
-    return F.Convolution(x, weight, **options) if bias is None else F.Convolution(x, weight, bias, **options)
+    arrays = [weight] if bias is None else [weight, bias]
+    y = F.Convolution(x, *arrays, no_bias=bias is None, **options)
+    return norm(y) if norm is not None and live(norm) else y
 
 
 def scale_and_shift(F: Any, x: Any, norm: nn.BatchNorm) -> Tuple[Any, Any]:

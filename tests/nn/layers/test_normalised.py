@@ -19,7 +19,7 @@ class Pair(nn.HybridBlock):
         self._together = together
         with self.name_scope():
             self.conv = nn.Conv2D(6, 3, 2, 1, use_bias=False, in_channels=4)
-            self.norm = batch_norm(frozen, in_channels=6)
+            self.norm = batch_norm("frozen" if frozen else "live", in_channels=6)
 
     def hybrid_forward(self, F, x):
         return relu(F, conv_norm(F, x, self.conv, self.norm) if self._together else self.norm(self.conv(x)))
@@ -64,4 +64,4 @@ def test_a_convolution_without_norm_keeps_its_bias_and_takes_another_stride():
     full = conv_norm(mx.nd, x, conv, None, stride=(1, 1)).asnumpy()
     assert full.shape == (1, 3, 4, 4)
     assert np.allclose(full[..., ::2, ::2], conv(x).asnumpy(), atol=1e-6)
-    assert not live(None) and live(batch_norm(False)) and not live(batch_norm(True))
+    assert not live(None) and live(batch_norm("live")) and not live(batch_norm("frozen"))
