@@ -5,13 +5,14 @@
 
 Everything is made here: manifests with the project's own writers, tiny volumes, networks with random weights. A slope
 of 1 is linear; it is that of the upper half of the points, where what any start costs is least of it. The memory of a
-point is what its process took beyond its imports and its input.
+point is what its process took beyond its imports and its input. Time is that of the processor, on one thread.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -45,6 +46,14 @@ def measured(name: str, value: int, *, repeats: int) -> Optional[Point]:
         except subprocess.TimeoutExpired:
             return None
     return {"value": value, **{key: statistics.median(run[key] for run in runs) for key in ("seconds", "bytes")}}
+
+
+def _run(command: Sequence[str]) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MXNET_ENGINE_TYPE": "NaiveEngine"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=LIMIT_SECONDS
+    )
+    return done.stdout
 
 
 def slope(points: Sequence[Point], key: str) -> float:

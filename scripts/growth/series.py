@@ -37,7 +37,7 @@ SERIES: Dict[str, Series] = {
     "split": Series("splitting, and what a split holds", "patients", PATIENTS, data.write_data, data.splitting),
     "check": Series("checking data (doctor --data)", "patients", PATIENTS, data.write_data, data.checking),
     "labels": Series("reading a label file", "images", PATIENTS, data.write_label_file, data.reading_labels),
-    "score": Series("all metrics with 1,000 replicates", "patients", PATIENTS[:3], nothing, scoring.scoring),
+    "score": Series("all metrics with 1,000 replicates", "patients", (5, 10, 20, 40), nothing, scoring.scoring),
     "study": Series("joining boxes across slices", "slices", (50, 150, 500, 1500), nothing, scoring.joining),
     "scan": Series("finding the series of a folder", "files", (60, 300, 1500), data.write_dicom, data.scanning),
     "log": Series("reading log.jsonl", "MB", (1, 3, 10, 30, 96), data.write_log, data.reading_log),
