@@ -90,7 +90,7 @@ def cell(figure: str, side: Union[str, float], results: PairResults) -> str:
     summary = results.summary(side)
     value = summary.figure(figure) if summary else results.constant(side)
     name = "" if side == HERE and value is not None else side
-    return f"{name} {amount(figure, value)}".strip()
+    return ": ".join(filter(None, [name, amount(figure, value)]))
 
 
 def why_not(goal: Goal, results: PairResults) -> str:
@@ -149,7 +149,7 @@ def amount(figure: str, value: Optional[float]) -> str:
     if value is None:
         return ""
     if figure == BYTES:
-        return f"{value / 1e9:.2f} GB"
+        return f"{value / 1e9:.3g} GB"
     if figure == RATE:
         return f"{value:.3g} a second"
-    return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.0f} ms"
+    return f"{value:.3g} s" if value >= 1 else f"{1000 * value:.3g} ms"
