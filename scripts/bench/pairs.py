@@ -219,7 +219,7 @@ PAIRS: Dict[str, Pair] = {
         "with the gradient of the map.",
         {
             HERE: Side("roi_align", "ours --calls 5"),
-            "MXNet's operator": Side("roi_align", "mxnet --calls 3"),
+            "MXNet's operator": Side("roi_align", "mxnet --calls 5"),
         },
         (Goal("roi-align", SECONDS, HERE, "MXNet's operator", round(1 / 6, 3)),),
     ),
