@@ -12,7 +12,21 @@ from .ours import PACKAGES, mx
 from .report import print_record
 
 CONFIG = "r101-multimodal"
-PHANTOMS = ["--studies", "4", "--matrix", "512", "--lesions", "1", "3", "--seed", "1"]
+PHANTOMS = [
+    "--studies",
+    "2",
+    "--matrix",
+    "512",
+    "--lesions",
+    "2",
+    "3",
+    "--subslices",
+    "1",
+    "--background-fraction",
+    "0",
+    "--seed",
+    "1",
+]
 
 
 def main() -> int:
