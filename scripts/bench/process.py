@@ -51,9 +51,10 @@ def run_side(side: Side, *, build: Path, torch: Optional[Path]) -> Record:
         _, process.returncode, usage = os.wait4(process.pid, 0)
     wall = time.monotonic() - begin
     if reason or process.returncode:
-        tail = log.read_text(encoding="utf-8").strip().splitlines()[-3:]
+        said = [line for line in log.read_text(encoding="utf-8").splitlines() if line and "engine.cc" not in line]
         return {
-            "failed": reason or f"exit status {process.returncode >> 8 or -process.returncode}: {' / '.join(tail)}",
+            "failed": reason
+            or f"exit status {process.returncode >> 8 or -process.returncode}: {' / '.join(said[-2:])}",
             "wall": wall,
         }
     lines = output.strip().splitlines()

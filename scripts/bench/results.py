@@ -33,8 +33,8 @@ class PairResults:
 
     @property
     def done(self) -> Set[Tuple[int, str]]:
-        """Rounds and sides that need not be run again."""
-        return {(line["round"], line["side"]) for line in self.lines}
+        """Rounds and sides that need not be run again: those that gave figures."""
+        return {(line["round"], line["side"]) for line in self.lines if "seconds" in line["record"]}
 
     def add(self, round_number: int, side: str, record: Record) -> None:
         """Keep a record on disk."""
@@ -44,8 +44,8 @@ class PairResults:
             file.write(json.dumps(line) + "\n")
 
     def records(self, side: str) -> List[Record]:
-        """The records of a side, one a round."""
-        return [line["record"] for line in self.lines if line["side"] == side]
+        """The records of a side, the last one of each round."""
+        return list({line["round"]: line["record"] for line in self.lines if line["side"] == side}.values())
 
     def summary(self, side: str) -> Optional[Summary]:
         """What the rounds of a side say together; None where it was not run."""

@@ -55,8 +55,15 @@ def test_results_are_kept_for_the_same_revision_alone(results, tmp_path):
 
 def test_a_line_that_was_cut_off_is_not_read(results, tmp_path):
     path = tmp_path / "pair.jsonl"
+    results.add(0, "last", record(1.0))
     path.write_text(path.read_text()[:-5])
-    assert PairResults(tmp_path, "pair", revision="a").done == results.done - {(0, "broken")}
+    assert PairResults(tmp_path, "pair", revision="a").done == results.done - {(0, "last")} != set()
+
+
+def test_what_failed_is_run_again_and_the_last_try_counts(results):
+    assert results.done == {(0, "here"), (1, "here"), (0, "there")}
+    results.add(0, "broken", record(5.0))
+    assert results.records("broken") == [record(5.0)] and (0, "broken") in results.done
 
 
 @pytest.fixture

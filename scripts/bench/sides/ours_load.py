@@ -20,8 +20,6 @@ PHANTOMS = [
     "--lesions",
     "2",
     "3",
-    "--subslices",
-    "1",
     "--background-fraction",
     "0",
     "--seed",
