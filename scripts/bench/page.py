@@ -19,6 +19,11 @@ Written by `make bench`; do not edit. What holds a missed goal is in `scripts/be
 session, each in a process of its own with all of the cores, and every second round in the other order; what is shown
 are medians of all timed calls after a warm-up, with the fastest and the slowest, and the most memory that a process
 held, its libraries included. Weights are random: how well a network detects is not the matter here.
+
+PyTorch runs eagerly with all cores and channels_last weights, its faster layout in every pair; in training with
+FrozenBatchNorm2d, in inference with BatchNorm2d, whichever was faster. Where both sides have the same weights, their
+outputs are compared first, and a difference above 1e-5 of the largest value ends the measurement. torch.compile is left
+out: torchvision's detectors are not usually run with it.
 """
 
 

@@ -12,19 +12,7 @@ from .ours import PACKAGES, mx
 from .report import print_record
 
 CONFIG = "r101-multimodal"
-PHANTOMS = [
-    "--studies",
-    "2",
-    "--matrix",
-    "512",
-    "--lesions",
-    "2",
-    "3",
-    "--background-fraction",
-    "0",
-    "--seed",
-    "1",
-]
+PHANTOMS = "--studies 2 --matrix 512 --lesions 2 3 --background-fraction 0 --seed 1".split()
 
 
 def main() -> int:
