@@ -105,6 +105,8 @@ class TrainConfig:
     clip_norm: Optional[float] = limited(None, above(0))  # global gradient norm
     best_epoch: bool = False  # score the epochs by COCO mAP on the val split (test without one) and keep the best
     mirror: bool = False  # compute bottlenecks again in backward instead of keeping them: less memory, more time
+    # threads that load images; null for as many as MXNet computes with, 8 at most
+    loader_workers: Optional[int] = limited(None, within(1, 64))
     seed: int = limited(0, at_least(0) & below(2**31))
     log_every: int = limited(10, at_least(1))  # steps
     checkpoint_every: int = limited(1, at_least(1))  # epochs

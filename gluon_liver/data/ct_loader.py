@@ -14,20 +14,20 @@ from gluon_liver.structures.boxes import scale_boxes
 
 from .ct_dataset import CTDataset
 from .ct_labels import CTLabel
-from .images import resize_square, slice_stack
+from .images import resize_square, stack_places
 from .samples import Sample
 from .study import Study, StudyRecord
-from .windowed_images import open_images, prepare_images, windowed
+from .windowed_images import Images, open_images, prepare_images, windowed
 
 OPEN_MAPS = 64  # cases; each holds two file descriptors, of which a process has about a thousand
 
 
 @dataclass(frozen=True)
 class OpenCase:
-    """A study and its windowed images, uint8 (P, Z, Y, X) at stored size, in memory or as memory maps."""
+    """A study and its windowed images at stored size, in memory or in a file."""
 
     study: Study
-    images: np.ndarray
+    images: Images
 
     @classmethod
     def in_memory(cls, study: Study, config: DataConfig) -> OpenCase:
@@ -46,12 +46,14 @@ def ct_sample(case: OpenCase, slice_index: int, config: Config, *, label: Option
         raise DatasetError(f"{study.case} has slices 0 to {slices - 1}, not {slice_index}")
     reference, phases = study.reference_index, phases_read(study, config)
     there = study.present[phases, slice_index]
-    stacks = []
+    places = []
     for phase in np.where(there, phases, reference):
         # the ends of the phase's own stack repeat, not those of the reference phase
-        first, last = np.flatnonzero(study.present[phase])[[0, -1]]
-        stacks.append(slice_stack(case.images[phase, first : last + 1], slice_index - first, config.data.slices))
-    stack, scale = resize_square(np.stack(stacks), config.data.size)
+        first, last = (int(end) for end in np.flatnonzero(study.present[phase])[[0, -1]])
+        around = stack_places(last + 1 - first, slice_index - first, config.data.slices)
+        places.append([(int(phase), first + place) for place in around])
+    planes = {place: case.images[place] for stack in places for place in dict.fromkeys(stack)}
+    stack, scale = resize_square(np.stack([[planes[place] for place in one] for one in places]), config.data.size)
     boxes = np.zeros((0, 4), np.float32) if label is None else scale_boxes(label.boxes, scale)
     labels = np.zeros(0, np.int32) if label is None else label.labels
     return Sample(stack[:, None], boxes, labels, scale, there)

@@ -5,7 +5,8 @@ The CT paper windows with width 80 and level 150, stores 8-bit images and resize
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from functools import lru_cache
+from typing import List, Optional, Tuple
 
 import numpy as np
 
@@ -22,13 +23,21 @@ NORMALISED = (UNIT_RANGE - np.float32(GREY_MEAN)) / np.float32(GREY_STD)
 
 def to_grey(hu: Array, window: Window) -> Array:
     """HU of any shape -> uint8: round(255 * clip((hu - (level - width/2)) / width, 0, 1))."""
-    width, level = window_values(window)
+    hu, (width, level) = np.asarray(hu), window_values(window)
+    if hu.dtype == np.int16:
+        # one table of all int16 values, by their bits: four times as fast as arithmetic on a volume
+        return _grey_table(width, level)[hu.view(np.uint16)]
+    return _grey_of(hu, width, level)
+
+
+def _grey_of(hu: Array, width: float, level: float) -> Array:
     low = level - width / 2
-    # one table of all int16 values: four times as fast as arithmetic on a volume
-    whole = np.asarray(hu).dtype == np.int16
-    values = np.arange(-32768, 32768, dtype=np.float64) if whole else np.asarray(hu, np.float64)
-    grey = np.rint(255 * np.clip((values - low) / width, 0, 1)).astype(np.uint8)
-    return grey[np.asarray(hu).astype(np.int32) + 32768] if whole else grey
+    return np.rint(255 * np.clip((np.asarray(hu, np.float64) - low) / width, 0, 1)).astype(np.uint8)
+
+
+@lru_cache(maxsize=8)
+def _grey_table(width: float, level: float) -> Array:
+    return _grey_of(np.arange(2**16, dtype=np.uint16).view(np.int16), width, level)
 
 
 def grey_per_hu(window: Window) -> float:
@@ -50,23 +59,22 @@ def resize_square(image: Array, size: int) -> Tuple[Array, float]:
 
     how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
     planes = image.reshape((-1, height, width))
-    result = np.zeros((len(planes), size, size), dtype=image.dtype)
+    result = (np.empty if new_height == new_width else np.zeros)((len(planes), size, size), dtype=image.dtype)
     for target, plane in zip(result, planes):
-        target[:new_height, :new_width] = cv2.resize(plane, (new_width, new_height), interpolation=how)
+        cv2.resize(plane, (new_width, new_height), dst=target[:new_height, :new_width], interpolation=how)
     return result.reshape(image.shape[:-2] + (size, size)), scale
 
 
-def slice_stack(volume: Array, centre: int, depth: int) -> Array:
-    """``depth`` neighbouring slices of (Z, Y, X) around ``centre`` -> (depth, Y, X); edge slices repeat.
+def stack_places(slices: int, centre: int, depth: int) -> List[int]:
+    """``depth`` neighbouring slices around ``centre`` of a volume of so many ``slices``; those at the ends repeat.
 
     The CT paper fuses "the adjacent 9 slices" of the data (2.5D). Raises :class:`ConfigError` unless depth is odd.
     """
     if depth < 1 or depth % 2 == 0:
         raise ConfigError(f"a slice stack needs an odd depth of 1 or more, not {depth}")
-    if not 0 <= centre < len(volume):
-        raise ConfigError(f"slice {centre} is outside the volume of {len(volume)} slices")
-    around = np.clip(np.arange(centre - depth // 2, centre + depth // 2 + 1), 0, len(volume) - 1)
-    return np.asarray(volume[around])
+    if not 0 <= centre < slices:
+        raise ConfigError(f"slice {centre} is outside the volume of {slices} slices")
+    return [min(max(place, 0), slices - 1) for place in range(centre - depth // 2, centre + depth // 2 + 1)]
 
 
 def normalise(images: np.ndarray, *, out: Optional[np.ndarray] = None) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""8-bit images of a data set, windowed once and read by memory map: DATA/images/<window>-<storage>/<case>.npy.
+"""8-bit images of a data set, windowed once and kept compressed: DATA/images/<window>-<storage>/<case>.slices.
+
+Each slice is compressed by itself (see :mod:`gluon_liver.files.planes`) and read alone.
 
 :func:`use_cache` keeps them elsewhere, for data that are read-only.
 """
@@ -7,29 +9,46 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Any, Iterator, Optional, Protocol, Sequence, Set, Tuple
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
 from gluon_liver.config.windows import Window, window_values
-from gluon_liver.errors import ConfigError, DatasetError
+from gluon_liver.errors import ConfigError, DatasetError, why
 from gluon_liver.files.atomic import PARTIAL, whole_file
 from gluon_liver.files.digest import hash_file
 from gluon_liver.files.output_folder import why_not_written
+from gluon_liver.files.planes import PlaneFile, compress, write_planes
+from gluon_liver.system.runtime import compute_threads
 
 from .ct_dataset import CTDataset
 from .images import to_grey
-from .study import DamagedArrayError, open_array
+from .study import DamagedArrayError
 
 STORAGES = ("raw", "jpeg")
 JPEG_QUALITY = 95
-SLICES_AT_ONCE = 16  # that are windowed: it takes eight times the memory of their HU
+SLICES_AT_ONCE = 64  # that are compressed by all threads
+ENDING, OLD_ENDING = ".slices", ".npy"
 NAME_LENGTH = 16  # of the hexadecimal digits of a hash that name a data set's folder in a cache
 
 _cache: Optional[Path] = None
+_told: Set[Path] = set()  # folders of whose old images was told
+
+
+class Images(Protocol):
+    """The windowed images of a study, uint8: an array (P, Z, Y, X), or a file of it."""
+
+    @property
+    def shape(self) -> Tuple[int, ...]: ...
+
+    def __getitem__(self, place: Tuple[int, int]) -> np.ndarray:
+        """One slice (Y, X) of one phase."""
 
 
 def use_cache(folder: Optional[Path]) -> None:
@@ -69,50 +88,88 @@ def prepare_images(
     fits the volume and is not older than it is kept. Each file appears whole or not at all.
     """
     folder = images_folder(dataset, window, storage)
+    _tell_of_old_images(folder)
     wanted = [info.case for info in dataset.cases] if cases is None else cases
     for case in tqdm(wanted, desc="images", unit="study", disable=None if progress else True):
-        path = folder / f"{case}.npy"
+        path = folder / f"{case}{ENDING}"
         source = dataset.folder / "studies" / case / "volume.npy"
         study = dataset.study(case)
         if _is_current(path, source, study.hu.shape):
             continue
-        images = windowed(study.hu, window, storage)
         try:
             # two trainings may prepare the same images
             folder.mkdir(parents=True, exist_ok=True)
             with whole_file(path, "wb", ending=f".{os.getpid()}{PARTIAL}") as stream:
-                np.save(stream, images)
+                write_planes(stream, study.hu.shape, _compressed(study.hu, window, storage))
         except OSError as error:
-            why = f"the images of {case} cannot be written to {folder}: {why_not_written(error)}"
+            what = f"the images of {case} cannot be written to {folder}: {why_not_written(error)}"
             elsewhere = "give --cache another folder" if _cache else "--cache FOLDER keeps them elsewhere"
-            raise DatasetError(f"{why}; {elsewhere}") from error
+            raise DatasetError(f"{what}; {elsewhere}") from error
     return folder
 
 
 def windowed(hu: np.ndarray, window: Window, storage: str) -> np.ndarray:
-    """HU (P, Z, Y, X) -> uint8 of the same shape, as :func:`prepare_images` stores it."""
+    """HU of any shape (..., Y, X) -> uint8 of the same shape, as :func:`prepare_images` stores it."""
     images = np.empty(hu.shape, np.uint8)
-    planes, slices = images.reshape(-1, *hu.shape[2:]), hu.reshape(-1, *hu.shape[2:])
-    for first in range(0, len(slices), SLICES_AT_ONCE):
-        planes[first : first + SLICES_AT_ONCE] = to_grey(slices[first : first + SLICES_AT_ONCE], window)
-    if storage == "jpeg":
-        for plane in planes:
+    for plane, values in zip(images.reshape(-1, *hu.shape[-2:]), hu.reshape(-1, *hu.shape[-2:])):
+        plane[...] = to_grey(values, window)
+        if storage == "jpeg":
             code = cv2.imencode(".jpg", plane, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
             plane[...] = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
     return images
 
 
-def open_images(dataset: CTDataset, case: str, window: Window, storage: str = "raw") -> np.ndarray:
-    """uint8 (P, Z, Y, X) memory map of one case. Raises DatasetError unless `prepare_images` has been run."""
-    path = images_folder(dataset, window, storage) / f"{case}.npy"
-    return open_array(path, remedy="prepare the images again")
+def _compressed(hu: np.ndarray, window: Window, storage: str) -> Iterator[bytes]:
+    """The slices of (P, Z, Y, X) windowed and compressed, in their order, on all cores."""
+    slices = hu.reshape(-1, *hu.shape[2:])
+    with ThreadPoolExecutor(compute_threads()) as pool:
+        for first in range(0, len(slices), SLICES_AT_ONCE):
+            some = slices[first : first + SLICES_AT_ONCE]
+            yield from pool.map(lambda plane: compress(windowed(plane, window, storage)), some)
+
+
+def open_images(dataset: CTDataset, case: str, window: Window, storage: str = "raw") -> StoredImages:
+    """uint8 (P, Z, Y, X) of one case, read slice by slice. Raises DatasetError unless `prepare_images` has been run."""
+    return StoredImages(images_folder(dataset, window, storage) / f"{case}{ENDING}")
+
+
+class StoredImages(PlaneFile):
+    """What :func:`prepare_images` wrote of a case. Raises DatasetError where it cannot be read."""
+
+    def __init__(self, path: Path):
+        with _named(path, "prepare the images again"):
+            super().__init__(path)
+
+    def __getitem__(self, place: Tuple[int, ...]) -> np.ndarray:
+        with _named(self.path, "delete it, and it is made again"):
+            return super().__getitem__(place)
+
+
+@contextmanager
+def _named(path: Path, remedy: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path} is missing; {remedy}") from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {why(error)}") from error
+    except ValueError as error:
+        raise DamagedArrayError(f"{error}; {remedy}") from error
 
 
 def _is_current(path: Path, source: Path, shape: Any) -> bool:
     if not path.exists() or path.stat().st_mtime < source.stat().st_mtime:
         return False
     try:
-        stored = open_array(path, remedy="")
+        return StoredImages(path).shape == tuple(shape)
     except DamagedArrayError:  # it is written again: it holds nothing that the volume does not
         return False
-    return stored.shape == tuple(shape) and stored.dtype == np.uint8
+
+
+def _tell_of_old_images(folder: Path) -> None:
+    """Of the images that versions before wrote uncompressed, which nothing reads any more."""
+    sizes = [path.stat().st_size for path in folder.glob(f"*{OLD_ENDING}")]
+    if sizes and folder not in _told:
+        _told.add(folder)
+        what = f"{len(sizes)} files {folder}/*{OLD_ENDING} ({sum(sizes) / 1e9:.1f} GB) are images of an older version"
+        print(f"note: {what}, which nothing reads any more: delete them", file=sys.stderr)

@@ -90,8 +90,7 @@ def write_explanation(
     else:
         none = f"no relation map: no lesion at score {score_threshold} and above"
         entries = [{"figure": 4, "file": None, "note": none if detector.network.phases > 1 else NO_RELATION}]
-    reference = case.images[case.study.reference_index]
-    return [*entries, _write_examples(folder, reference, shown, labels, classes=detector.classes)]
+    return [*entries, _write_examples(folder, case, shown, labels, classes=detector.classes)]
 
 
 def _write_relations(
@@ -155,7 +154,7 @@ def _describe(phase: str, one: Optional[Related], inside: np.ndarray, cells: Cel
 
 def _write_examples(
     folder: Path,
-    images: np.ndarray,
+    case: OpenCase,
     detections: Sequence[Detections],
     labels: Dict[int, CTLabel],
     *,
@@ -173,13 +172,14 @@ def _write_examples(
         rows = [("Not labelled: nothing here can be called right or wrong", seen)]
         entry["note"] = "detections of a study without labels: nothing can be called right or wrong"
     drawn, entry["rows"] = [], []
-    scale = max(1, round(TILE_SIDE / max(images.shape[1:])))
+    scale = max(1, round(TILE_SIDE / max(case.images.shape[2:])))
     for title, slices in rows:
         shown = sorted(slices, key=lambda item: (-item[0], item[1]))[:TILES]
         tiles = []
         for _, index, caption in shown:
             truth: Boxes = labels.get(index, NOTHING)
-            picture = draw_overlay(images[index], detections[index], truth=truth, classes=classes, scale=scale)
+            grey = case.images[case.study.reference_index, index]
+            picture = draw_overlay(grey, detections[index], truth=truth, classes=classes, scale=scale)
             tiles.append(Tile(caption, picture))
         title = f"{title}. {len(shown)} of {len(slices)} slices"
         drawn.append((title, tiles))

@@ -162,6 +162,12 @@ def usable_cores(*, proc: Path = Path("/proc"), sys_folder: Path = Path("/sys"))
     return cores, f"{cores} physical cores among {len(cpus)} usable CPUs"
 
 
+def compute_threads() -> int:
+    """The threads that MXNet computes with: processes that share a machine have parted its cores so."""
+    threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return max(1, int(threads)) if threads.isdigit() else usable_cores()[0]
+
+
 def cgroup_cpu_quota(*, proc: Path = Path("/proc"), sys_folder: Path = Path("/sys")) -> Optional[float]:
     """The smallest CPU quota, in CPUs, from this process's cgroup up to the root (v1 and v2), or None."""
     quotas = []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Dict, Generator, List, Sequence
 
 import numpy as np
 
@@ -13,10 +13,11 @@ from gluon_liver.data.augment import augment
 from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import check_task, make_loader
-from gluon_liver.data.samples import AUGMENT, RANDOM_NUMBERS, TARGETS, Sample, generator, shuffle_labels
-from gluon_liver.errors import DatasetError
+from gluon_liver.data.samples import AUGMENT, RANDOM_NUMBERS, TARGETS, generator, shuffle_labels
+from gluon_liver.errors import DatasetError, GluonLiverError
 
-from .batches import Batch, make_batch
+from .batches import Batch, BatchArrays
+from .image_workers import default_workers, load_ahead
 from .sampler import EpochSampler, lesion_images
 
 Draw = Callable[[np.random.Generator], np.ndarray]  # an image's random numbers (N,)
@@ -32,6 +33,7 @@ class TrainingInputs:
     def __init__(self, config: Config, dataset: Dataset, *, progress: bool = False):
         check_task(config, dataset)
         self.config = config
+        self.workers = config.train.loader_workers or default_workers()
         self._dataset = dataset
         self.labels = training_labels(config, dataset)
         self.notes: List[str] = []
@@ -81,37 +83,37 @@ class TrainingInputs:
 
     def load(self, indices: Sequence[int], *, epoch: int, anchors: np.ndarray, random_numbers: Draw) -> Batch:
         """The batch of some numbers as ``epoch`` has them: augmented, with targets and drawn ``random_numbers``."""
-        config, seed = self.config, self.config.train.seed
-        rngs = (generator(seed, RANDOM_NUMBERS, epoch, index) for index in indices)
-        return make_batch(
-            [self._sample(index, epoch=epoch) for index in indices],
-            anchors=anchors,
-            network=config.network,
-            rngs=[generator(seed, TARGETS, epoch, index) for index in indices],
-            random_numbers=np.stack([random_numbers(rng) for rng in rngs]),
-            to_input=self._dataset.network_input,
-        )
+        arrays = self._arrays(len(indices), anchors)
+        for row, index in enumerate(indices):
+            self._load_image(arrays, row, index, epoch=epoch, random_numbers=random_numbers)
+        return arrays.batch()
 
-    def stream(self, batches: Sequence[Sequence[int]], **options: Any) -> Iterator[Batch]:
-        """:meth:`load` of each of the batches, the next one in a thread while one is trained on."""
-        with ThreadPoolExecutor(1) as pool:
-            waiting: Optional[Future] = None
-            for indices in batches:
-                coming = pool.submit(self.load, indices, **options)
-                if waiting is not None:
-                    yield waiting.result()
-                waiting = coming
-            if waiting is not None:
-                yield waiting.result()
+    def stream(
+        self, batches: Sequence[Sequence[int]], *, epoch: int, anchors: np.ndarray, random_numbers: Draw
+    ) -> Generator[Batch, None, None]:
+        """:meth:`load` of each of the batches, in threads and ahead of use: see :func:`load_ahead`."""
+        fill = functools.partial(self._load_image, epoch=epoch, random_numbers=random_numbers)
+        start = functools.partial(self._arrays, anchors=anchors)
+        return load_ahead(batches, start=start, fill=fill, workers=self.workers)
 
-    def _sample(self, index: int, *, epoch: int) -> Sample:
-        data = self.config.data
-        return augment(
-            self._load_labelled(self.label(index)),
-            data.augment,
-            grey_per_noise=self._dataset.grey_per_noise(self.config),
-            rng=generator(self.config.train.seed, AUGMENT, epoch, index),
-        )
+    def _arrays(self, images: int, anchors: np.ndarray) -> BatchArrays:
+        return BatchArrays(images, anchors=anchors, network=self.config.network, to_input=self._dataset.network_input)
+
+    def _load_image(self, arrays: BatchArrays, row: int, index: int, *, epoch: int, random_numbers: Draw) -> None:
+        label, seed = self.label(index), self.config.train.seed
+        try:
+            sample = augment(
+                self._load_labelled(label),
+                self.config.data.augment,
+                grey_per_noise=self._dataset.grey_per_noise(self.config),
+                rng=generator(seed, AUGMENT, epoch, index),
+            )
+            drawn = random_numbers(generator(seed, RANDOM_NUMBERS, epoch, index))
+            arrays.put(row, sample, rng=generator(seed, TARGETS, epoch, index), random_numbers=drawn)
+        except GluonLiverError as error:
+            raise type(error)(f"{label.title} cannot be loaded: {error}") from error
+        except Exception as error:  # a defect, which a thread would leave without the image that it is about
+            raise RuntimeError(f"{label.title} cannot be loaded") from error
 
 
 def training_labels(config: Config, dataset: Dataset) -> List[Any]:

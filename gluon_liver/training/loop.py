@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 import mxnet as mx
 import numpy as np
@@ -25,6 +26,8 @@ from .resume import ResumePoint
 from .signals import StopRequest
 from .staging import StagedBatch
 from .trainer import DetectorTrainer, learning_rate
+
+WORTH_A_NOTE, SECONDS_WORTH_A_NOTE = 0.1, 10.0  # share of the time that training waited for images, and how long
 
 
 class TrainingLoop:
@@ -47,7 +50,7 @@ class TrainingLoop:
         self._total = steps if steps is not None else self.config.train.epochs * self._per_epoch
         self._progress = progress and trainer.worker.leads
         self._epoch = self._batch = 0
-        self._meter = LossMeter()
+        self._meter, self._waiting = LossMeter(), Waiting()
         self._run: Optional[Run] = None
 
     def run(self, folder: Path, *, run: Optional[Run] = None, point: Optional[ResumePoint] = None) -> None:
@@ -72,7 +75,9 @@ class TrainingLoop:
                     self._stop(stop)
                     return
         if self._run is not None and not self._run.progress()[2]:
-            self._log("end")
+            self._log("end", waited_for_images=self._waiting.share)
+        if self._waiting.share > WORTH_A_NOTE and self._waiting.waited > SECONDS_WORTH_A_NOTE:
+            self.inputs.notes.append(self._waiting.note(self.inputs.workers))
 
     def _epoch_of_steps(self, bar: tqdm, stop: StopRequest) -> bool:
         """Whether the epoch, or what was left of it, came to its end, or training to its own."""
@@ -80,18 +85,21 @@ class TrainingLoop:
         batches = self.inputs.batches(epoch=self._epoch)
         left = batches[self._batch :][: self._total - trainer.step_count]
         shares = [trainer.share(indices) for indices in left]
-        loaded = self.inputs.stream(
-            shares, epoch=self._epoch, anchors=trainer.anchors, random_numbers=trainer.detector.draw_numbers
-        )
-        staged = trainer.ahead(loaded)
-        for share, images in zip(shares, map(len, left)):
-            if trainer.worker.any(stop.name is not None):
-                return False
-            self._step(next(staged), share, images, bar)
-            self._batch += 1
-            ended = self._batch == len(batches) or trainer.step_count == self._total
-            if not ended and train.checkpoint_steps and trainer.step_count % train.checkpoint_steps == 0:
-                self._save()
+        with contextlib.ExitStack() as streams:  # an error would leave their threads to the garbage collector
+            loaded = self.inputs.stream(
+                shares, epoch=self._epoch, anchors=trainer.anchors, random_numbers=trainer.detector.draw_numbers
+            )
+            streams.callback(loaded.close)
+            staged = trainer.ahead(loaded)
+            streams.callback(staged.close)
+            for share, images in zip(shares, map(len, left)):
+                if trainer.worker.any(stop.name is not None):
+                    return False
+                self._step(staged, share, images, bar)
+                self._batch += 1
+                ended = self._batch == len(batches) or trainer.step_count == self._total
+                if not ended and train.checkpoint_steps and trainer.step_count % train.checkpoint_steps == 0:
+                    self._save()
         if self._batch == len(batches):  # --steps may end inside an epoch
             self._epoch, self._batch = self._epoch + 1, 0
         if self._epoch % train.checkpoint_every == 0 or trainer.step_count == self._total:
@@ -103,21 +111,26 @@ class TrainingLoop:
             self._save()
         return True
 
-    def _step(self, batch: StagedBatch, share: List[int], images: int, bar: tqdm) -> None:
-        """``batch`` holds this worker's ``share`` of the step's ``images``."""
-        trainer = self.trainer
+    def _step(self, staged: Iterator[StagedBatch], share: List[int], images: int, bar: tqdm) -> None:
+        """The next batch holds this worker's ``share`` of the step's ``images``."""
+        trainer, began = self.trainer, time.monotonic()
+        batch = next(staged)
+        loaded = time.monotonic()
         rate = learning_rate(self.config.train, step=trainer.step_count, per_epoch=self._per_epoch)
         try:
             losses = trainer.step(batch, learning_rate=rate)
         except TrainingError as error:
             path = self._save_failed_batch(batch.batch, share)
             raise TrainingError(f"{error}. What it was fed is in {path}") from error
-        self._meter.add(losses, images=images)
+        waited, worked = loaded - began, time.monotonic() - loaded
+        self._waiting.add(waited, worked)
+        self._meter.add(losses, images=images, waited=waited, worked=worked)
         bar.update(1)
         if trainer.step_count % self.config.train.log_every == 0 or trainer.step_count == self._total:
             record = self._meter.flush()
             self._log("step", learning_rate=rate, **record)
-            bar.set_postfix(loss=f"{record['losses']['total']:.3f}", epoch=self._epoch)
+            waiting = f"{record['waited_for_images']:.0%}"
+            bar.set_postfix(loss=f"{record['losses']['total']:.3f}", epoch=self._epoch, waited=waiting)
 
     def _save(self) -> None:
         """A checkpoint of the place between two steps; the best and the newest ones stay."""
@@ -163,6 +176,31 @@ class TrainingLoop:
             self._run.log(event, step=self.trainer.step_count, epoch=self._epoch, **values)
 
 
+class Waiting:
+    """How long training waited for images, and how long its steps took beside that, in seconds."""
+
+    def __init__(self) -> None:
+        self.waited = self.worked = 0.0
+
+    def add(self, waited: float, worked: float) -> None:
+        """One step."""
+        self.waited += waited
+        self.worked += worked
+
+    @property
+    def share(self) -> float:
+        """Of the time of the steps that was spent waiting."""
+        return round(self.waited / max(self.waited + self.worked, 1e-9), 4)
+
+    def note(self, workers: int) -> str:
+        """What to do about it."""
+        what = f"training waited for images {self.share:.0%} of its time ({self.waited / 60:.1f} minutes)"
+        return (
+            f"{what}: load them in more threads (train.loader_workers, {workers} here) where there are more cores, and "
+            "keep them on a faster disk (--cache); docs/data.md, Loading"
+        )
+
+
 class LossMeter:
     """Means of what the steps since the last record lost."""
 
@@ -172,17 +210,20 @@ class LossMeter:
     def _start(self) -> None:
         self._sums: Dict[str, float] = {}
         self._steps, self._images, self._since = 0, 0, time.monotonic()
+        self._waiting = Waiting()
 
-    def add(self, losses: Dict[str, float], *, images: int) -> None:
-        """One step."""
+    def add(self, losses: Dict[str, float], *, images: int, waited: float, worked: float) -> None:
+        """One step, with the seconds that it waited for its images and worked on them."""
+        self._waiting.add(waited, worked)
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._steps += 1
         self._images += images
 
     def flush(self) -> Dict[str, Any]:
-        """``losses`` (means over the steps) and ``images_per_second``; starts anew."""
+        """``losses`` (means over the steps), ``images_per_second`` and ``waited_for_images``; starts anew."""
         speed = self._images / max(time.monotonic() - self._since, 1e-9)
         means = {name: value / self._steps for name, value in self._sums.items()}
+        record = {"losses": means, "images_per_second": round(speed, 3), "waited_for_images": self._waiting.share}
         self._start()
-        return {"losses": means, "images_per_second": round(speed, 3)}
+        return record

@@ -24,7 +24,7 @@ CHANGEABLE = frozenset(
     "train." + name
     for name in (
         "learning_rate momentum weight_decay epochs decay_epochs decay_factor warmup_steps clip_norm mirror log_every "
-        "checkpoint_every checkpoint_steps keep_checkpoints"
+        "checkpoint_every checkpoint_steps keep_checkpoints loader_workers"
     ).split()
 )
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
+from typing import Dict, Generator, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
 import mxnet as mx
 import numpy as np
@@ -92,9 +92,9 @@ class Staging:
                 shares[-1].send()
         return StagedBatch(batch, [shares[first : first + devices] for first in range(0, len(shares), devices)])
 
-    def ahead(self, batches: Iterable[Batch]) -> Iterator[StagedBatch]:
+    def ahead(self, batches: Iterable[Batch]) -> Generator[StagedBatch, None, None]:
         """:meth:`stage` of each batch, to GPUs in a thread, one batch ahead of the one in use."""
-        staged = map(self.stage, batches)
+        staged = (self.stage(batch) for batch in batches)
         return _one_ahead(staged) if self.pinned else staged
 
     def _host_array(
@@ -115,7 +115,7 @@ def _copy(array: Union[np.ndarray, mx.nd.NDArray], context: mx.Context) -> mx.nd
     return array.copyto(context) if isinstance(array, mx.nd.NDArray) else mx.nd.array(array, ctx=context)
 
 
-def _one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+def _one_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     """The items, each made in a thread while the one before is in use."""
     end = object()
     with ThreadPoolExecutor(1) as pool:

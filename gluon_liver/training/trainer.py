@@ -10,7 +10,7 @@ its running statistics are averaged where they are saved or scored.
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 import numpy as np
@@ -81,7 +81,7 @@ class DetectorTrainer:
         """Those of a step's images that this worker takes."""
         return even_parts(indices, self.worker.count)[self.worker.rank]
 
-    def ahead(self, batches: Iterable[Batch]) -> Iterator[StagedBatch]:
+    def ahead(self, batches: Iterable[Batch]) -> Generator[StagedBatch, None, None]:
         """The batches for :meth:`step`, on GPUs the next one on its way while one is trained on."""
         return self.staging.ahead(batches)
 

@@ -72,6 +72,7 @@ EDGES = {  # key -> values just inside, values just outside
     "train.warmup_steps": ([0], [-1]),
     "train.clip_norm": ([1e-9], [0.0, -1.0]),
     "train.seed": ([0, 2**31 - 1], [-1, 2**31]),
+    "train.loader_workers": ([1, 64], [0, 65]),
     "train.log_every": COUNT,
     "train.checkpoint_every": COUNT,
     "train.checkpoint_steps": COUNT,

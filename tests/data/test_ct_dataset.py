@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from gluon_liver.data import windowed_images
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.images import to_grey
 from gluon_liver.data.open import open_dataset
@@ -120,9 +121,9 @@ def test_images_are_windowed_and_reused_until_the_volume_changes(folder):
     case = dataset.cases[0].case
     with pytest.raises(DatasetError, match="prepare the images"):
         open_images(dataset, case, "liver", "raw")
-    path = os.path.join(prepare_images(dataset, window="liver", storage="raw"), f"{case}.npy")
-    images = open_images(dataset, case, "liver", "raw")
-    assert images.dtype == np.uint8 and isinstance(images, np.memmap)
+    path = os.path.join(prepare_images(dataset, window="liver", storage="raw"), f"{case}.slices")
+    images = np.asarray(open_images(dataset, case, "liver", "raw"))
+    assert images.dtype == np.uint8
     assert np.array_equal(images, to_grey(np.asarray(dataset.study(case).hu), "liver"))
     os.utime(path, ns=LATER)
     before = os.stat(path).st_mtime_ns
@@ -136,13 +137,13 @@ def test_images_are_windowed_and_reused_until_the_volume_changes(folder):
     os.utime(path, ns=LATER)
     prepare_images(dataset, window="liver", storage="raw")
     assert np.array_equal(open_images(dataset, case, "liver", "raw"), images)
-    assert sorted(os.listdir(os.path.dirname(path))) == [f"{case}.npy"]
+    assert sorted(os.listdir(os.path.dirname(path))) == [f"{case}.slices"]
 
 
 def test_images_that_are_empty_or_cannot_be_opened(folder, monkeypatch):
     dataset = CTDataset.open(folder)
     case = dataset.cases[0].case
-    path = os.path.join(prepare_images(dataset, window="liver"), f"{case}.npy")
+    path = os.path.join(prepare_images(dataset, window="liver"), f"{case}.slices")
     expected = np.array(open_images(dataset, case, "liver"))
     open(path, "wb").close()
     os.utime(path, ns=LATER)
@@ -151,7 +152,7 @@ def test_images_that_are_empty_or_cannot_be_opened(folder, monkeypatch):
     prepare_images(dataset, window="liver")
     assert np.array_equal(open_images(dataset, case, "liver"), expected)
     many = OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
-    monkeypatch.setattr(np.lib.format, "open_memmap", Mock(side_effect=many))
+    monkeypatch.setattr("gluon_liver.files.planes.open", Mock(side_effect=many), raising=False)
     os.utime(path, ns=LATER)
     for use in (lambda: open_images(dataset, case, "liver"), lambda: prepare_images(dataset, window="liver")):
         with pytest.raises(DatasetError, match="Too many open files") as caught:
@@ -159,8 +160,41 @@ def test_images_that_are_empty_or_cannot_be_opened(folder, monkeypatch):
         assert "damaged" not in str(caught.value)
 
 
+def test_a_damaged_slice_is_told_and_made_again_when_the_file_is_gone(folder):
+    dataset = CTDataset.open(folder)
+    case = dataset.cases[0].case
+    path = os.path.join(prepare_images(dataset, window="liver"), f"{case}.slices")
+    expected = np.array(open_images(dataset, case, "liver"))
+    with open(path, "r+b") as stream:
+        stream.seek(-20, os.SEEK_END)
+        stream.write(bytes(20))
+    images, last = open_images(dataset, case, "liver"), tuple(count - 1 for count in expected.shape[:2])
+    assert np.array_equal(images[0, 0], expected[0, 0])
+    with pytest.raises(DatasetError, match=f"{case}.slices is damaged; delete it, and it is made again"):
+        images[last]
+    os.remove(path)
+    prepare_images(dataset, window="liver")
+    assert np.array_equal(open_images(dataset, case, "liver")[last], expected[last])
+
+
+def test_images_of_older_versions_are_told_once_and_kept(folder, capsys):
+    dataset = CTDataset.open(folder)
+    case = dataset.cases[0].case
+    images = prepare_images(dataset, window="liver")
+    assert "older version" not in capsys.readouterr().err
+    old = images / f"{case}.npy"
+    np.save(old, np.zeros(5000))
+    for _ in range(2):
+        prepare_images(dataset, window="liver")
+    error = capsys.readouterr().err
+    assert error.count("older version") == 1 and f"1 files {images}/*.npy (0.0 GB)" in error and "delete them" in error
+    assert old.is_file()
+
+
 def test_a_full_disk_is_called_so(folder, monkeypatch):
-    monkeypatch.setattr(np, "save", Mock(side_effect=OSError("258048 requested and 200640 written")))
+    monkeypatch.setattr(
+        windowed_images, "write_planes", Mock(side_effect=OSError("258048 requested and 200640 written"))
+    )
     with pytest.raises(DatasetError, match="the disk is probably full"):
         prepare_images(CTDataset.open(folder), window="liver")
 
@@ -181,7 +215,7 @@ def test_jpeg_storage_passes_slices_through_quality_95(folder):
     case = dataset.cases[0].case
     prepare_images(dataset, window=(400, 40), storage="jpeg")
     grey = to_grey(np.asarray(dataset.study(case).hu), (400, 40))
-    stored = open_images(dataset, case, (400, 40), "jpeg")
+    stored = np.asarray(open_images(dataset, case, (400, 40), "jpeg"))
     code = cv2.imencode(".jpg", grey[1, 0], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
     assert np.array_equal(stored[1, 0], cv2.imdecode(code, cv2.IMREAD_GRAYSCALE))
     assert not np.array_equal(stored, grey) and np.abs(stored.astype(int) - grey).max() < 30

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.windows import WINDOWS
-from gluon_liver.data.images import resize_square, slice_stack, to_grey
+from gluon_liver.data.images import resize_square, stack_places, to_grey
 from gluon_liver.errors import ConfigError
 from gluon_liver.structures.boxes import scale_boxes
 
@@ -51,13 +51,12 @@ def test_boxes_scale_with_the_image():
     assert scale_boxes(np.zeros((0, 4)), 2.0).shape == (0, 4)
 
 
-def test_slice_stack_repeats_edges():
-    volume = np.arange(5, dtype=np.uint8)[:, None, None]
-    assert slice_stack(volume, 0, 5)[:, 0, 0].tolist() == [0, 0, 0, 1, 2]
-    assert slice_stack(volume, 3, 3)[:, 0, 0].tolist() == [2, 3, 4]
-    assert slice_stack(volume, 4, 1)[:, 0, 0].tolist() == [4]
+def test_a_slice_stack_repeats_edges():
+    assert stack_places(5, 0, 5) == [0, 0, 0, 1, 2]
+    assert stack_places(5, 3, 3) == [2, 3, 4]
+    assert stack_places(5, 4, 1) == [4]
     for depth in (0, 2, -1):
         with pytest.raises(ConfigError, match="odd depth"):
-            slice_stack(volume, 0, depth)
+            stack_places(5, 0, depth)
     with pytest.raises(ConfigError, match="slice 5 is outside"):
-        slice_stack(volume, 5, 1)
+        stack_places(5, 5, 1)

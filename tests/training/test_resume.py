@@ -201,21 +201,21 @@ def test_two_at_once(train_tiny, monkeypatch):
 
 
 def test_what_broke_a_step_is_kept(train_tiny, tmp_path, monkeypatch):
-    load = TrainingInputs.load
+    stream = TrainingInputs.stream
 
-    def poisoned(self, indices, *, epoch, **options):
-        batch = load(self, indices, epoch=epoch, **options)
-        if epoch == 1:
-            batch.images[0, 0, 0, 0, 3, 4] = np.nan
-        return batch
+    def poisoned(self, batches, *, epoch, **options):
+        for batch in stream(self, batches, epoch=epoch, **options):
+            if epoch == 1:
+                batch.images[0, 0, 0, 0, 3, 4] = np.nan
+            yield batch
 
-    monkeypatch.setattr(TrainingInputs, "load", poisoned)
+    monkeypatch.setattr(TrainingInputs, "stream", poisoned)
     with pytest.raises(TrainingError, match=r"step 6: .* not finite.*failed-step-00000006-rank-0.npz"):
         train_tiny()
     with np.load(str(tmp_path / "run" / "failed-step-00000006-rank-0.npz")) as kept:
         assert np.isnan(kept["images"]).sum() == 1 and kept["labels"][0].startswith("case-")
         assert kept["gt_boxes"].shape == (2, 4, 4)
-    monkeypatch.setattr(TrainingInputs, "load", load)
+    monkeypatch.setattr(TrainingInputs, "stream", stream)
     assert train_tiny(resume="auto").progress() == (10, 10, True)
 
 
