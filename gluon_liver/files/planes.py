@@ -53,13 +53,13 @@ class PlaneFile:
         self._stream = open(path, "rb", buffering=0)
         head = self._read(0, 16)
         axes = int(np.frombuffer(head[8:], "<u8")[0]) if len(head) == 16 and head.startswith(MAGIC) else 0
-        if not 2 <= axes <= MOST_AXES:
+        size = os.fstat(self._stream.fileno()).st_size
+        if not 2 <= axes <= MOST_AXES or size < _index_start(axes):
             raise self._damaged()
         self.shape: Tuple[int, ...] = tuple(map(int, np.frombuffer(self._read(16, 8 * axes), "<u8")))
-        size = os.fstat(self._stream.fileno()).st_size
         # before anything is read that a damaged head may have made enormous
         start = _index_end(self.shape)
-        if len(self.shape) != axes or start > size or math.prod(self.shape) > MOST_SHRUNK * size:
+        if start > size or math.prod(self.shape) > MOST_SHRUNK * size:
             raise self._damaged()
         first = _index_start(axes)
         self._places = np.frombuffer(self._read(first, start - first), "<u8").astype(np.int64)
