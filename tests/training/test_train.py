@@ -208,9 +208,9 @@ def test_the_last_batch_is_filled_from_the_epochs_beginning(tiny_dataset, make_c
 def test_the_meter_averages_since_the_last_record():
     meter = LossMeter()
     for value in (1.0, 2.0, 6.0):
-        meter.add({"total": value}, images=2)
+        meter.add({"total": value}, images=2, waited=0.0, worked=1.0)
     assert meter.flush()["losses"] == {"total": 3.0}
-    meter.add({"total": 5.0}, images=2)
+    meter.add({"total": 5.0}, images=2, waited=0.0, worked=1.0)
     assert meter.flush()["losses"] == {"total": 5.0}
 
 
@@ -218,9 +218,9 @@ def test_every_step_enters_one_record(train_tiny, monkeypatch):
     """5 steps an epoch, a record every 4: no step is lost between epochs."""
     seen, add = [], LossMeter.add
 
-    def noted(self, losses, *, images):
+    def noted(self, losses, **step):
         seen.append(losses["total"])
-        add(self, losses, images=images)
+        add(self, losses, **step)
 
     monkeypatch.setattr(LossMeter, "add", noted)
     means = {
