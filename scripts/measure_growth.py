@@ -1,4 +1,4 @@
-"""How time and memory grow with the size of the work: one process a point, medians of several, slopes in log-log.
+"""How time and memory grow with the size of the work: medians of --repeats processes, slopes in log-log.
 
     python scripts/measure_growth.py --out docs/growth            all series: docs/growth.json, .md and .png
     python scripts/measure_growth.py --out docs/growth open log   some; what the JSON has of the others stays
