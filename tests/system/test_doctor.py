@@ -1,12 +1,12 @@
 """gluon_liver.system.doctor: what each finding is called, and what the report says to do about it."""
 
-import argparse
 import subprocess
 import sys
 
 import pytest
 
 from gluon_liver.commands import doctor as command
+from gluon_liver.commands import main
 from gluon_liver.system import doctor
 from gluon_liver.system.doctor import NOTE, OK, PROBLEM, Gpu, Probe, Row
 from gluon_liver.system.runtime import Preload, Runtime, Setting
@@ -154,10 +154,10 @@ def test_the_report_shows_rows_and_advice():
 
 def test_the_command_exits_with_one_when_there_is_a_problem(monkeypatch, capsys):
     monkeypatch.setattr(command, "examine", lambda: [Row("libraries", PROBLEM, "x", "y")])
-    assert command.run(argparse.Namespace(data=None, accept_labels=False)) == 1
+    assert main(["doctor"]) == 1
     assert "PROBLEM" in capsys.readouterr().out
     monkeypatch.setattr(command, "examine", lambda: [Row("Python", OK, "x"), Row("GPUs", NOTE, "x", "y")])
-    assert command.run(argparse.Namespace(data=None, accept_labels=False)) == 0
+    assert main(["doctor"]) == 0
 
 
 @pytest.mark.slow
