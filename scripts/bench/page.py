@@ -78,10 +78,9 @@ def goal_lines(pairs: Mapping[str, PairResults], texts: Mapping[str, str]) -> It
             sign = "at least" if goal.at_least else "at most"
             here, beside = (cell(goal.figure, one, pairs[name]) for one in (goal.side, goal.peer))
             yield f"| {pair.title} | {here} | {beside} | {shown} | {sign} {goal.limit:g} | {ended} |"
-            if ended != "met":
-                held.append(
-                    f"- *{pair.title}*: {here} beside {beside}. {texts.get(goal.key) or why_not(goal, pairs[name])}"
-                )
+            why = "" if ended == "met" else texts.get(goal.key) or why_not(goal, pairs[name])
+            if why:
+                held.append(f"- *{pair.title}*: {here} beside {beside}. {why}")
     yield ""
     if held:
         yield "### What holds those that are not met\n"
@@ -99,12 +98,12 @@ def cell(figure: str, side: Union[str, float], results: PairResults) -> str:
 
 
 def why_not(goal: Goal, results: PairResults) -> str:
-    """What to say of a goal that nobody has written a note about."""
+    """What to say of a goal that nobody has written a note about; nothing where it was not tried."""
     for name in (goal.side, goal.peer):
         summary = results.summary(name) if isinstance(name, str) else None
         if summary and not summary.records:
             return f"{name}: {summary.trouble}."
-    return "Not found out yet." if ratio(goal, results) is not None else "Not measured in this session."
+    return "Not found out yet." if ratio(goal, results) is not None else ""
 
 
 def pair_lines(pair: Pair, results: PairResults) -> Iterator[str]:
