@@ -6,7 +6,7 @@ over its parts are in :mod:`gluon_liver.nn.nets`.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import mxnet as mx
 import numpy as np
@@ -18,6 +18,7 @@ from .random_numbers import RandomNumbers, apply_dropout, draw_numbers
 from .regions.roi_align import ROI_MODES, roi_rows
 from .regions.rpn import make_rpn
 
+ROIS_AT_ONCE = 100  # of an image, that go through Block4 together in inference
 Contexts = Union[mx.Context, Sequence[mx.Context]]
 
 
@@ -123,19 +124,38 @@ class RegionDetector(nn.HybridBlock):
     def abstract(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> Any:
         """Features (B * R, F) of ROIs (B, R, 4): Block4, mean over the ROI."""
         count = self.config.head.samples if numbers is not None else self.proposals(training=False)
-        (feature_map,), (stride,) = features.maps, self.strides
-        rows = roi_rows(F, rois)
-        options: Dict[str, Any] = {"stride": stride, "size": self.roi_size}
-        pool: Any = ROI_MODES[self.roi_mode]
+        describe = self._describe(F, features.maps[0], count)
+        if numbers is not None or count <= ROIS_AT_ONCE:
+            return describe(rois)
+        # maps of a thousand ROIs take gigabytes, and those of a few stay in the processor's cache
+        chunks = []
+        for begin in range(0, count, ROIS_AT_ONCE):
+            end = min(begin + ROIS_AT_ONCE, count)
+            chunk = describe(F.slice_axis(rois, axis=1, begin=begin, end=end))
+            chunks.append(F.reshape(chunk, (-4, -1, end - begin, 0)))
+        return F.reshape(F.concat(*chunks, dim=1), (-3, 0))
+
+    def _describe(self, F: Any, feature_map: Any, count: int) -> Callable[[Any], Any]:
+        """From ROIs (B, n, 4) on a map, of ``count`` an image in all, to Block4's means (B * n, C)."""
         first, *others = self.block4
+        pool: Any = ROI_MODES[self.roi_mode]
+        options: Dict[str, Any] = {"stride": self.strides[0], "size": self.roi_size}
+        begun = None
         if self.config.roi_mode != "pool" and self._map_is_smaller(count):
-            inner, skip = first.before_relu(F, feature_map)
-            x = first.after_pooling(F, pool(F, inner, *rows, **options), pool(F, skip, *rows, step=2, **options))
-        else:
-            x = first(pool(F, feature_map, *rows, **options))
-        for block in others:
-            x = block(x)
-        return F.mean(x, axis=(2, 3))
+            begun = first.before_relu(F, feature_map)
+
+        def describe(rois: Any) -> Any:
+            rows = roi_rows(F, rois)
+            if begun is None:
+                x = first(pool(F, feature_map, *rows, **options))
+            else:
+                inner, skip = begun
+                x = first.after_pooling(F, pool(F, inner, *rows, **options), pool(F, skip, *rows, step=2, **options))
+            for block in others:
+                x = block(x)
+            return F.mean(x, axis=(2, 3))
+
+        return describe
 
     def _map_is_smaller(self, rois: int) -> bool:
         """Whether the 1x1 convolutions that begin Block4 have less to do on the map than on ROIs of an image.
