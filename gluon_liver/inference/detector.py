@@ -14,8 +14,8 @@ from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import TASKS, make_loader
 from gluon_liver.data.samples import Sample
-from gluon_liver.errors import RunError
 from gluon_liver.nn.build import make_detector
+from gluon_liver.nn.cascade import Cascade, FeatureNet, check_numbers
 from gluon_liver.nn.folding import folded
 from gluon_liver.nn.nets import DetectionNet
 from gluon_liver.nn.rcnn import RegionDetector
@@ -35,6 +35,10 @@ class SliceDetector:
         self.network = folded(detector, context=context)
         self._net = DetectionNet(self.network)
         self._net.hybridize(static_alloc=True, static_shape=True)
+        self._stages: Optional[Tuple[FeatureNet, Cascade]] = None
+        if detector.config.texture_head:
+            self._stages = FeatureNet(self.network), Cascade(self.network)
+            self._stages[0].hybridize(static_alloc=True, static_shape=True)
 
     @classmethod
     def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple[SliceDetector, str]:
@@ -60,10 +64,17 @@ class SliceDetector:
 
         Raises :class:`RunError` when the network computes no numbers.
         """
-        rows, check = (out.asnumpy() for out in self._net(*self.inputs(images, present)))
-        if not np.isfinite(check).all():
-            raise RunError("the network's scores are not finite: its training diverged, so it cannot detect anything")
+        rows = self._rows(self.inputs(images, present))
         return [stored_boxes(one, scale, shape) for one, scale, shape in zip(rows, scales, shapes)]
+
+    def _rows(self, inputs: List[mx.nd.NDArray]) -> Sequence[np.ndarray]:
+        """Rows (K, 6) of each image, as of :class:`DetectionNet`; a texture stage goes before stage two."""
+        if self._stages is not None:
+            net, cascade = self._stages
+            return cascade.detect(inputs[0].reshape((0, -1, *inputs[0].shape[-2:])), net(*inputs))
+        rows, check = (out.asnumpy() for out in self._net(*inputs))
+        check_numbers(check)
+        return list(rows)
 
     def inputs(self, images: np.ndarray, present: np.ndarray) -> List[mx.nd.NDArray]:
         """What the graphs take of ``images`` and ``present`` (see :meth:`detect`)."""

@@ -16,10 +16,32 @@ from mxnet.gluon import nn
 
 from gluon_liver.errors import RunError
 
+from .ct_detector import CTDetector
 from .nets import decode_regions
 from .rcnn import Features, RegionDetector
 
 ROIS_AT_ONCE = 8  # proposals that are left go on in multiples of it: each count is a shape to prepare convolutions for
+
+
+class FeatureNet(nn.HybridBlock):
+    """A batch, as :class:`gluon_liver.nn.nets.DetectionNet` takes it -> its features as a list, the texture's last."""
+
+    def __init__(self, detector: CTDetector, **kwargs: Any):
+        super().__init__(**kwargs)
+        self._features, config = detector.features, detector.config
+        with self.name_scope():
+            # these parts alone: once hybridized, a net warns of every parameter that it has and does not use
+            self.backbone = detector.backbone
+            if detector.phases > 1:
+                self.relation = detector.relation
+            if config.fusion:
+                self.fusion, self.block4 = detector.fusion, detector.block4
+            if config.texture_head:
+                self.reduce = detector.texture.reduce
+
+    def hybrid_forward(self, F: Any, x: Any, present: Any = None) -> List[Any]:
+        features = self._features(F, x, present)
+        return [*features.maps, *([] if features.shallow is None else [features.shallow])]
 
 
 class ProposalNet(nn.HybridBlock):

@@ -8,6 +8,7 @@ import pytest
 
 from gluon_liver.inference.detector import SliceDetector, detect_labelled, detect_samples, stored_boxes
 from gluon_liver.metrics.ct_summary import ct_summary
+from gluon_liver.nn.build import make_detector
 from gluon_liver.training.inputs import training_labels
 from gluon_liver.training.train import train
 
@@ -31,6 +32,33 @@ def test_larger_images_and_more_phases_go_in_smaller_batches(side, phases, batch
     samples = [SimpleNamespace(image=np.zeros(1), present=np.ones(1), scale=1.0)] * 9
     assert len(list(detect_samples(detector, samples, shapes=[(4, 4)] * 9, progress=False))) == 9
     assert batches[0] == batch and sum(batches) == 9
+
+
+@pytest.mark.parametrize("phases, fusion", [(1, False), (3, False), (3, True)])
+def test_the_texture_stage_goes_first_and_changes_no_box(make_config, phases, fusion):
+    """The boxes of the whole graph, in which Block4 reads all proposals."""
+    changes = {"row": None, "network.texture_head": True, "network.multi_modal": phases > 1, "network.fusion": fusion}
+    changes["network.rpn.anchor_sizes"] = [8, 16, 24, 32]
+    config = make_config(**changes)
+    mx.random.seed(1)
+    built = make_detector(config, classes=("cyst", "hcc"), phases=phases, context=mx.cpu())
+    built.class_predictor.bias.data()[:] = mx.nd.array([-5, 5, 0])
+    detector = SliceDetector(built, config=config, context=mx.cpu())
+    size = config.data.size
+    images = np.random.default_rng(0).integers(0, 255, (2, phases, 1, 1, size, size), np.uint8)
+    present = np.ones((2, phases), bool)
+    inputs = detector.inputs(images, present)
+    net, cascade = detector._stages
+    scores = cascade._proposals(inputs[0].reshape((2, -1, size, size)), *net(*inputs))[2].asnumpy()
+    detector.network.texture.score.bias.data()[:] = np.log(0.01 / 0.99) - np.median(scores)  # half can be detected
+    found = detector.detect(images, present, scales=[1.0, 1.0], shapes=[(size, size)] * 2)
+    assert 0 < cascade.left < cascade.seen
+    rows, _ = detector._net(*inputs)
+    expected = [stored_boxes(one, 1.0, (size, size)) for one in rows.asnumpy()]
+    assert sum(map(len, found)) > 0
+    for one, other in zip(found, expected):
+        assert one.labels.tolist() == other.labels.tolist()
+        assert np.allclose(one.boxes, other.boxes, atol=1e-3) and np.allclose(one.scores, other.scores, atol=1e-5)
 
 
 @pytest.mark.slow
