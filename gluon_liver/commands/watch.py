@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Optional
 
 from gluon_liver.errors import InputError
-from gluon_liver.files.typed import above, at_most, between
+from gluon_liver.files.typed import above, at_least, at_most, between
 
 from .options import add_flag, add_options, add_path, check, prepare_device
 
@@ -31,6 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "--run", required=True)
     add_path(parser, "--out", "FILE.mp4", "annotated video to write", required=True)
     parser.add_argument("--score", type=float, default=0.5, help="lowest probability that is drawn (default 0.5)")
+    text = (
+        "classify the N likeliest proposals of a frame (default: as many as the run; docs/evaluation.md has the cost)"
+    )
+    parser.add_argument("--proposals", type=int, metavar="N", help=text)
     rate = f"what the recording tells, {FRAMES_PER_SECOND:g} where it tells nothing"
     parser.add_argument("--fps", type=float, help=f"frames a second of the written video (default: {rate})")
     place = "the picture in the frames, in pixels, X2 and Y2 exclusive; all of it by default"
@@ -47,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     check(args, "score", between(0, 1))
     check(args, "fps", above(0) & at_most(MAX_RATE))
+    check(args, "proposals", at_least(1))
     run = Run.open(args.run)
     check_new(args.out, what="name")
     recording = None
@@ -59,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.report.lettering import lettering
     from gluon_liver.runs.devices import parse_device
 
-    stream, _ = StreamDetector.from_run(run, context=parse_device(args.device))
+    context = parse_device(args.device)
+    stream, _ = StreamDetector.from_run(run, context=context, proposals=args.proposals)
     rate = args.fps or (recording.frames_per_second if recording else None) or FRAMES_PER_SECOND
     source = ahead(recording) if recording else camera(int(args.source))  # a camera is to show what is now
     show = _window() if args.show else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import NamedTuple, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
 
+from gluon_liver.config.schema import Config
 from gluon_liver.data.images import unit_range
 from gluon_liver.data.open import TASKS
 from gluon_liver.data.us_loader import network_frames
@@ -41,10 +43,19 @@ class StreamDetector:
         self.restart()
 
     @classmethod
-    def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple[StreamDetector, str]:
-        """The checkpoint of a run, and its name. Raises :class:`RunError` for a CT run or one without checkpoint."""
+    def from_run(
+        cls, run: Run, *, context: Optional[mx.Context] = None, proposals: Optional[int] = None
+    ) -> Tuple[StreamDetector, str]:
+        """The checkpoint of a run, and its name.
+
+        proposals: at most so many of a frame go through the ROI head, the most likely ones; None for the run's own.
+
+        Raises :class:`RunError` for a CT run or one without checkpoint.
+        """
         if not TASKS[run.config.task].dataset.in_frames:
             raise RunError(f"{run.folder} is a CT run: watch takes runs of us-faster-rcnn and us-flow")
+        if proposals is not None:
+            run = run.with_config(with_proposals(run.config, proposals))
         detector, checkpoint = SliceDetector.from_run(run, context=context)
         return cls(detector), checkpoint
 
@@ -75,6 +86,13 @@ class StreamDetector:
         previous, previous_map = self._previous or (current, frame_map)
         self._previous = current, frame_map
         return self._stream_net(current, frame_map, previous, previous_map)
+
+
+def with_proposals(config: Config, most: int) -> Config:
+    """A configuration whose inference takes ``most`` proposals of an image, or as many as before if those are fewer."""
+    rpn = config.network.rpn
+    fewer = replace(rpn, test_post_nms=min(rpn.test_post_nms, most))
+    return replace(config, network=replace(config.network, rpn=fewer))
 
 
 def _stored_flow(flow: mx.nd.NDArray, scale: float, shape: Tuple[int, int]) -> np.ndarray:

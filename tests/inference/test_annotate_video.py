@@ -184,7 +184,7 @@ def test_what_is_shown_may_end_the_stream(tmp_path):
 def command(tmp_path, monkeypatch):
     """command(source, *options): exit code of watch with a run that finds one tumor in every frame, into a.mp4."""
     monkeypatch.setattr(Run, "open", staticmethod(lambda folder: None))
-    monkeypatch.setattr(stream_module.StreamDetector, "from_run", lambda run, context: (FakeStream(), "step"))
+    monkeypatch.setattr(stream_module.StreamDetector, "from_run", lambda run, **options: (FakeStream(), "step"))
     return lambda source, *options: main(
         ["watch", str(source), "--run", "RUN", "--out", str(tmp_path / "a.mp4"), *map(str, options)]
     )
@@ -208,7 +208,7 @@ def test_the_rate_is_the_recordings_unless_given(tmp_path, command):
         assert command(source, *options) == 0
         assert cv2.VideoCapture(str(tmp_path / "a.mp4")).get(cv2.CAP_PROP_FPS) == pytest.approx(rate)
         (tmp_path / "a.mp4").unlink()
-    assert command(video, "--fps", 0) == 2
+    assert command(video, "--fps", 0) == 2 and command(video, "--proposals", 0) == 2
 
 
 def test_a_codec_that_hides_its_size_is_told(tmp_path, command, capsys):

@@ -3,7 +3,10 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from mxnet import autograd
 
+from gluon_liver.data.images import unit_range
+from gluon_liver.data.us_loader import network_frames
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.inference.stream import StreamDetector
@@ -60,6 +63,23 @@ def test_a_stream_uses_the_frame_before(us_runs, stream, us_data):
     stream.restart()
     alone = stream.detect(frames[labels[-1].row]).detections
     assert not np.allclose(alone.scores, streamed.scores, atol=1e-3)
+
+
+def test_fewer_proposals_are_the_most_likely_ones(us_runs, us_data):
+    run, (frames, _) = us_runs["us-faster-rcnn"], recording(us_data)
+    own = run.config.network.rpn.test_post_nms
+    found = {}
+    for count in (None, 3, own + 1):
+        stream, _ = StreamDetector.from_run(run, proposals=count)
+        network = stream._network
+        assert network.proposals(training=False) == min(own, count or own)
+        frame = mx.nd.array(unit_range(network_frames(frames[0][None], SIZE)[0]))
+        with autograd.predict_mode():
+            rows, boxes = network.rpn(frame, network.frame_map(mx.nd, frame))
+        found[count] = np.concatenate([rows.asnumpy(), boxes.asnumpy()], axis=2)[0]
+        assert len(stream.detect(frames[0]).detections.scores) <= min(own, count or own) * len(stream.classes)
+    assert np.array_equal(found[None], found[own + 1])
+    assert len(found[3]) == 3 and np.allclose(found[3], found[None][:3], atol=1e-5)
 
 
 def test_the_library_takes_frames_and_no_volumes(us_runs, stream, us_data):
