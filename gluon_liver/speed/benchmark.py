@@ -56,7 +56,8 @@ def benchmark(
     load = os.getloadavg()[0]
     runner = _Runner(list(configs), list(overrides), seconds=seconds, say=say)
     others = ways(config, cores=usable_cores()[0])
-    count = 3 + len(others) + (data is not None)
+    worker_counts = [] if data is None else list(_powers(2 * usable_cores()[0]))
+    count = 3 + len(others) + len(worker_counts) + (data is not None)
     say(f"{count} measurements of about {seconds:g} s and what it takes to start them; Ctrl-C ends it")
     usual = runner.steps(Way(), config)
     failed: Dict[str, str] = {}
@@ -77,7 +78,7 @@ def benchmark(
     options: Dict[str, Any] = {"threads": usual.threads, "engine": usual.engine}
     options.update(data=None if data is None else str(data), cache=None if cache is None else str(cache))
     loading = [Loading(real=data is not None, **runner.run("loading", "loading", **options))]
-    for workers in worker_counts(config) if data is not None else ():
+    for workers in worker_counts:
         override = [f"train.loader_workers={workers}"]
         figures = runner.run("loading", f"loading by {workers} workers", overrides=override, **options)
         loading.append(Loading(real=True, workers=workers, **figures))
@@ -114,12 +115,6 @@ def ways(config: Config, *, cores: int) -> List[Way]:
     usual = usual_threads()
     found = [Way(threads=threads) for threads in _powers(cores) if threads != usual]
     return [*found, Way(engine=_other(usual_engine(config))), Way(images=2 * config.train.batch_size)]
-
-
-def worker_counts(config: Config) -> List[int]:
-    """Numbers of workers that loading is measured with beside its own choice."""
-    known = hasattr(config.train, "loader_workers")
-    return list(_powers(2 * usable_cores()[0])) if known else []
 
 
 def usual_threads() -> int:

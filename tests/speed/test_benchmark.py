@@ -98,10 +98,11 @@ def test_every_way_has_a_process_with_its_own_settings(children):
 def test_with_data_they_are_loaded_and_trained_on(children, tiny_data):
     found = benchmark(["r50"], [], data=tiny_data, cache=Path("cache"))
     requests = [request for request, *_ in children.started if request["what"] in ("loading", "training")]
-    assert [(one["what"], one["data"], one["cache"]) for one in requests] == [
-        ("loading", str(tiny_data), "cache"),
-        ("training", str(tiny_data), "cache"),
-    ]
+    assert [one["what"] for one in requests] == ["loading"] * 5 + ["training"]
+    assert all((one["data"], one["cache"]) == (str(tiny_data), "cache") for one in requests)
+    workers = [[key for key in one["overrides"] if "workers" in key] for one in requests]
+    assert workers == [[], *[[f"train.loader_workers={count}"] for count in (1, 2, 4, 8)], []]
+    assert [one.workers for one in found.loading] == [None, 1, 2, 4, 8]
     assert found.training.waiting == 0 and found.loading[0].real
 
 

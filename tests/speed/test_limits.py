@@ -86,7 +86,12 @@ def test_what_was_faster_is_advised(other, what, advice):
 def test_loading():
     slow = dataclasses.replace(FAST, seconds=[0.6, 0.6])  # 3.3 images/s for steps that take 4
     assert [limit.what for limit in limits(benchmark(loading=[slow]))] == ["loading", "arithmetic"]
+    more = dataclasses.replace(FAST, workers=4)
+    advice = limits(benchmark(loading=[slow, more]))
+    assert [limit.what for limit in advice] == ["arithmetic"]  # fast enough with more of them: nothing waits yet
     training = Training(images=2, seconds=[1.0, 1.0], waits=[0.3, 0.1])
+    advice = limits(benchmark(loading=[slow, more], training=training))
+    assert advice[0].advice == "--set train.loader_workers=4 loads 6.0 times as fast here"
     assert training.waiting == pytest.approx(0.2)
     found = limits(benchmark(training=training))
     assert "waited 20% of the time" in found[0].finding
