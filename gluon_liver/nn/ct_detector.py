@@ -88,21 +88,24 @@ class CTDetector(RegionDetector):
         image = F.reshape(image, (-3, 1, -3, -2))
         block1, block2, block3 = self.blocks(F, x)
         slices1, slices2, _ = self.backbone.slices_out
-        if self.config.fusion or self.config.texture_head:
-            block1 = self._reference(F, block1, slices1)
+        shallow = None
+        if self.config.texture_head:
+            # a 1x1 convolution and a mean over slices change places, and few channels are turned round for the mean
+            shallow = self._reference(F, self.texture.reduce(block1), slices1)
         if self.config.fusion:
-            block2 = self._reference(F, block2, slices2)
-        return self.relate(F, image, block1, block2, block3, present)
+            block1, block2 = self._reference(F, block1, slices1), self._reference(F, block2, slices2)
+        return self.relate(F, image, block1, block2, block3, shallow, present)
 
-    def relate(self, F: Any, image: Any, block1: Any, block2: Any, block3: Any, present: Any = None) -> Features:
-        """Maps of Block1 and Block2 of the reference phase (B, C, h, w), of Block3 of all phases (B * P, C, h, w)."""
+    def relate(
+        self, F: Any, image: Any, block1: Any, block2: Any, block3: Any, shallow: Any, present: Any = None
+    ) -> Features:
+        """Maps of Block1, Block2 and the texture stage of the reference phase (B, C, h, w), of Block3 of all phases
+        (B * P, C, h, w)."""
         if self.phases > 1:
             block3 = self.relation(self.by_phase(F, block3), present)
-        maps, shallow = [block3], None
+        maps = [block3]
         if self.config.fusion:
             maps = self.fusion(block1, block2, block3, self.block4(block3))
-        if self.config.texture_head:
-            shallow = self.texture.reduce(block1)
         return Features(image, maps, shallow)
 
     def blocks(self, F: Any, x: Any) -> Tuple[Any, Any, Any]:

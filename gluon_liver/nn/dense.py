@@ -81,6 +81,7 @@ class SliceFeatures(nn.HybridBlock):
     def __init__(self, detector: CTDetector, **kwargs: Any):
         super().__init__(**kwargs)
         self._relate, self._phases, config = detector.relate, detector.phases, detector.config
+        self._texture = config.texture_head
         # what else of P (four neighbours), Block2's maps (two) and which phases are there is read
         self.reads = (config.fusion or config.texture_head, config.fusion, detector.phases > 1)
         with self.name_scope():
@@ -97,7 +98,8 @@ class SliceFeatures(nn.HybridBlock):
         rest = iter(others)
         block1, block2, present = (next(rest) if read else None for read in self.reads)
         block1, block2 = (None if maps is None else self._reference(F, mean(F, maps)) for maps in (block1, block2))
-        features = self._relate(F, None, block1, block2, mean(F, block3), present)
+        shallow = self.reduce(block1) if self._texture else None
+        features = self._relate(F, None, block1, block2, mean(F, block3), shallow, present)
         return [*features.maps, *([] if features.shallow is None else [features.shallow])]
 
     def _reference(self, F: Any, maps: Any) -> Any:

@@ -31,8 +31,8 @@ class Stem2D(nn.HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, 3, H, W) -> (N, channels, H / 4, W / 4)."""
-        x = relu(F, conv_norm(F, x, self.conv1, self.bn1))
-        return F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
+        x = conv_norm(F, x, self.conv1, self.bn1)
+        return relu(F, F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max"))
 
 
 class ResNet2D(nn.HybridBlock):

@@ -200,8 +200,9 @@ class Stem(nn.HybridBlock):
 
     def in_plane(self, F: Any, windows: Any) -> Any:
         """conv1 and pool1 in every plane, windows (N, 7, H, W) -> (N, channels, H / 4, W / 4)."""
-        x = relu(F, self.conv1.convolve(F, windows, self.bn1))
-        return F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
+        x = self.conv1.convolve(F, windows, self.bn1)
+        # the ReLU of maxima is the maximum of ReLUs, on a quarter of the cells
+        return relu(F, F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max"))
 
 
 class ResNet3D(nn.HybridBlock):

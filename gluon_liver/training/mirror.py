@@ -1,6 +1,8 @@
-"""Training that keeps less: the insides of bottlenecks run again in the backward pass instead of being stored.
+"""The training graph in MXNet's executor, which keeps less; with mirroring the insides of bottlenecks run again.
 
-In MXNet 1.9.1
+Gluon's CachedOp plans the memory of both passes apart, so that the backward pass takes over nothing from the forward
+one: r50-2.5d at 800x800 needs 4.7 GB in the executor and 5.2 GB in a CachedOp, and is no slower. On CPUs training
+therefore always runs in the executor. For mirroring it has to, for in MXNet 1.9.1
 
 - Gluon's CachedOp never mirrors (its ``CreateBackwardGraph`` passes no mirror function), only the executor does;
 - ``MXNET_BACKWARD_DO_MIRROR=1`` leaves convolutions out, which then store their inputs: it saves 4 % here at best and
@@ -8,13 +10,13 @@ In MXNet 1.9.1
   the first of them sets; read in the source, not run);
 - the attribute ``__force_mirroring__`` of a node works for convolutions too. :func:`mirror_blocks` sets it.
 
-:class:`MirroredNet` therefore binds the training graph of a Gluon net to MXNet's executor, over the net's own arrays.
+:class:`BoundNet` binds the training graph of a Gluon net to MXNet's executor, over the net's own arrays.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Sequence
 
 import mxnet as mx
 from mxnet import autograd
@@ -23,19 +25,20 @@ from gluon_liver.nn.nets import TrainingNet, TrainingOutputs
 
 INPUTS = ("image", "gt_boxes", "gt_labels", "random_numbers", "present")
 # cheap or large enough to recompute; never random operators, whose second run would differ
-RECOMPUTED = frozenset("BatchNorm relu elemwise_add Pooling Reshape reshape_like slice_axis Concat stack".split())
+RELUS = frozenset(("Activation", "relu"))
+RECOMPUTED = frozenset("BatchNorm elemwise_add Pooling Reshape reshape_like slice_axis Concat stack".split()) | RELUS
 VIEWS = frozenset("Reshape reshape_like squeeze expand_dims Flatten BlockGrad _copy".split())
 
 
-class MirroredNet:
+class BoundNet:
     """A TrainingNet in MXNet's executor: called like the net inside ``autograd.record()``, then :meth:`backward`.
 
     It reads and writes the net's own parameters, gradients and running statistics on ``context``. Bound at the first
-    batch, whose shapes all others must have.
+    batch, whose shapes all others must have. mirror: compute the insides of bottlenecks again in the backward pass.
     """
 
-    def __init__(self, net: TrainingNet, *, context: mx.Context):
-        self._net, self._context = net, context
+    def __init__(self, net: TrainingNet, *, context: mx.Context, mirror: bool):
+        self._net, self._context, self._mirror = net, context, mirror
         self._executor: Optional[mx.executor.Executor] = None
 
     def __call__(self, *inputs: mx.nd.NDArray) -> TrainingOutputs:
@@ -58,7 +61,8 @@ class MirroredNet:
             parameter.data(self._context)._fresh_grad = True  # what autograd would note, and Trainer asks for
 
     def _bind(self, inputs: Dict[str, mx.nd.NDArray]) -> mx.executor.Executor:
-        symbol = mirror_blocks(training_symbol(self._net, list(inputs)))
+        symbol = training_symbol(self._net, list(inputs))
+        symbol = mirror_blocks(symbol) if self._mirror else symbol
         own = self._net.collect_params()
         arguments = {
             name: inputs[name].copy() if name in inputs else own[name].data(self._context)
@@ -88,7 +92,8 @@ def mirror_blocks(symbol: mx.sym.Symbol) -> mx.sym.Symbol:
     a second forward pass of the backbone. A copy after each ReLU of a sum is what is kept, and shares its input's
     memory. Were the ReLU itself kept, nobody would read the output of the BatchNorm before the sum when that runs
     again for its statistics, and cuDNN's BatchNorm refuses to run for an output that is not asked for
-    (cudnn_batch_norm-inl.h); so do convolutions without oneDNN and cuDNN.
+    (cudnn_batch_norm-inl.h); so do convolutions without oneDNN and cuDNN. A sum of convolutions into which a frozen
+    BatchNorm was folded needs no such copy: its ReLU is kept itself.
 
     Live BatchNorm on cuDNN updates its running statistics in forward, so twice a step (read in the source, not run).
     """
@@ -101,9 +106,15 @@ def mirror_blocks(symbol: mx.sym.Symbol) -> mx.sym.Symbol:
     rebuilt: List[Dict[str, Any]] = []
     moved: Dict[int, int] = {}  # place of a node -> where its readers find it now
     for place, node in enumerate(nodes):
-        ends_block = node["op"] == "relu" and nodes[node["inputs"][0][0]]["op"] == "elemwise_add"
+        of_sum = node["op"] in RELUS and nodes[node["inputs"][0][0]]["op"] == "elemwise_add"
+        ends_block = of_sum and _adds_normalised(nodes, node["inputs"][0][0])
+        kept = (of_sum and not ends_block) or (node["op"] == "elemwise_add" and not _adds_normalised(nodes, place))
+        runs_again = node["op"] in RECOMPUTED and not kept
+        if node["op"] == "Convolution":
+            folded = nodes[node["inputs"][1][0]]["op"] != "null"  # its weight is computed
+            runs_again = _is_read_by(nodes, readers, place, RELUS | {"Pooling"} if folded else {"BatchNorm"})
         node = dict(node, inputs=[[moved[source], *rest] for source, *rest in node["inputs"]])
-        if node["op"] in RECOMPUTED or (node["op"] == "Convolution" and _normalised(nodes, readers, place)):
+        if runs_again:
             node["attrs"] = dict(node.get("attrs", {}), __force_mirroring__="True")
         rebuilt.append(node)
         if ends_block:
@@ -116,10 +127,17 @@ def mirror_blocks(symbol: mx.sym.Symbol) -> mx.sym.Symbol:
     return mx.sym.load_json(json.dumps(graph))
 
 
-def _normalised(nodes: Sequence[Mapping[str, Any]], readers: Mapping[int, Sequence[int]], place: int) -> bool:
-    """Whether a BatchNorm reads the output: then its backward pass does too, which mirroring demands."""
+def _adds_normalised(nodes: Sequence[Mapping[str, Any]], place: int) -> bool:
+    """Whether a sum is that of a BatchNorm's output."""
+    return any(nodes[source]["op"] == "BatchNorm" for source, *_ in nodes[place]["inputs"])
+
+
+def _is_read_by(
+    nodes: Sequence[Mapping[str, Any]], readers: Mapping[int, Sequence[int]], place: int, wanted: AbstractSet[str]
+) -> bool:
+    """Whether such a node reads the output: then its backward pass does too, which mirroring demands."""
     following = readers.get(place, ())
     return any(
-        nodes[reader]["op"] == "BatchNorm" or (nodes[reader]["op"] in VIEWS and _normalised(nodes, readers, reader))
+        nodes[reader]["op"] in wanted or (nodes[reader]["op"] in VIEWS and _is_read_by(nodes, readers, reader, wanted))
         for reader in following
     )

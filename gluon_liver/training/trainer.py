@@ -25,7 +25,7 @@ from gluon_liver.nn.nets import TrainingNet
 
 from .batches import Batch
 from .distributed import ALONE, Worker, even_parts
-from .mirror import MirroredNet
+from .mirror import BoundNet
 from .mixed_precision import cast_operators, in_float32
 from .staging import Share, StagedBatch, Staging
 
@@ -62,7 +62,7 @@ class DetectorTrainer:
         fields = self._inputs + LOSS_TARGETS
         self.staging = Staging(self.contexts, accumulate=config.parallel.accumulate, fields=fields)
         self._nets: Dict[int, TrainingNet] = {}
-        self._mirrored: Dict[Tuple[int, mx.Context], MirroredNet] = {}
+        self._bound: Dict[Tuple[int, mx.Context], BoundNet] = {}
         self._learned = [p for p in self.detector.collect_learned().values() if p.grad_req != "null"]
         if config.parallel.accumulate > 1:
             for parameter in self._learned:
@@ -145,16 +145,16 @@ class DetectorTrainer:
         images = self.config.train.batch_size
         losses_by_name: Dict[str, List[mx.nd.NDArray]] = {}
         for parts in batch.parts:
-            totals, mirrored = [], []
+            totals, bound = [], []
             with autograd.record():
                 for context, part in zip(self.contexts, parts):
                     losses, net = self._forward(part, context)
                     for name, values in losses.items():
                         losses_by_name.setdefault(name, []).append(values)
                     totals.append(mx.nd.add_n(*losses.values()).sum() / images)
-                    mirrored.append(net)
+                    bound.append(net)
                 self._backward(totals)
-            for net in filter(None, mirrored):
+            for net in filter(None, bound):
                 net.backward()
         values = {
             name: float(sum(one.asnumpy().sum(dtype="float64") for one in parts)) / images
@@ -169,15 +169,15 @@ class DetectorTrainer:
         else:
             autograd.backward(totals)
 
-    def _forward(self, share: Share, context: mx.Context) -> Tuple[Mapping[str, mx.nd.NDArray], Optional[MirroredNet]]:
+    def _forward(self, share: Share, context: mx.Context) -> Tuple[Mapping[str, mx.nd.NDArray], Optional[BoundNet]]:
         arrays = share.take()
         inputs, targets = ([arrays[name] for name in names] for names in (self._inputs, LOSS_TARGETS))
-        net, mirrored = self._net(len(share)), None
-        if self.config.train.mirror:
+        net, bound, mirror = self._net(len(share)), None, self.config.train.mirror
+        if mirror or context.device_type == "cpu":
             key = len(share), context
-            mirrored = self._mirrored.setdefault(key, MirroredNet(net, context=context))
-        outputs = (mirrored or net)(*inputs)
-        return detection_losses(in_float32(outputs), *targets), mirrored
+            bound = self._bound.setdefault(key, BoundNet(net, context=context, mirror=mirror))
+        outputs = (bound or net)(*inputs)
+        return detection_losses(in_float32(outputs), *targets), bound
 
     def _net(self, size: int) -> TrainingNet:
         """The training graph for a number of images on a device; the parameters are the same in all."""
