@@ -40,10 +40,10 @@ Left out of the plan:
   takes the first algorithm instead);
 - what the memory pool rounds up and cannot hand out again, the next batch if it is copied ahead, and the losses
   (some arrays of one number an anchor);
-- Gluon's CachedOp, which trains without train.mirror, plans forward and backward apart, so that backward takes over
-  nothing from forward. Measured on a CPU, r50 at 256 and 400 pixels, r50-2.5d at 256: hybridize with static_alloc
-  takes 1.14 to 1.19 times what is planned for maps and their gradients, an executor 1.01 to 1.05 times (with its
-  workspace)."""
+- Gluon's CachedOp, which trains on GPUs without train.mirror, plans forward and backward apart, so that backward
+  takes over nothing from forward. Measured on a CPU, r50 at 256 and 400 pixels, r50-2.5d at 256: hybridize with
+  static_alloc takes 1.14 to 1.19 times what is planned for maps and their gradients, an executor, which CPUs train in,
+  1.01 to 1.05 times (with its workspace)."""
 
 
 @dataclass(frozen=True)
