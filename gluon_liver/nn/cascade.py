@@ -18,9 +18,9 @@ from gluon_liver.errors import RunError
 
 from .ct_detector import CTDetector
 from .nets import decode_regions
-from .rcnn import Features, RegionDetector
+from .rcnn import ROIS_AT_ONCE, Features, HeadOutput, RegionDetector
 
-ROIS_AT_ONCE = 8  # proposals that are left go on in multiples of it: each count is a shape to prepare convolutions for
+ROIS_STEP = 8  # proposals that are left go on in multiples of it: each count is a shape to prepare convolutions for
 
 
 class FeatureNet(nn.HybridBlock):
@@ -70,25 +70,36 @@ class ProposalNet(nn.HybridBlock):
 
 
 class StageTwoNet(nn.HybridBlock):
-    """Detections among some of the proposals of one image."""
+    """What Block4, or the dense layers of the fusion head, say of some of the proposals of one image."""
 
     def __init__(self, detector: RegionDetector, **kwargs: Any):
         super().__init__(**kwargs)
         self._whole = weakref.ref(detector)
         with self.name_scope():
             self.abstract = detector.dense if detector.config.fusion else detector.block4
+
+    def hybrid_forward(self, F: Any, rois: Any, *maps: Any) -> Any:
+        """Corners (1, K, 4) and maps -> features (K, F)."""
+        detector: Any = self._whole()
+        return detector.abstract(F, Features(None, list(maps)), rois)
+
+
+class BoxNet(nn.HybridBlock):
+    """Detections among some of the proposals of one image, from what stage two says of them."""
+
+    def __init__(self, detector: RegionDetector, **kwargs: Any):
+        super().__init__(**kwargs)
+        self._whole = weakref.ref(detector)
+        with self.name_scope():
             self.class_predictor, self.box_predictor = detector.class_predictor, detector.box_predictor
 
-    def hybrid_forward(self, F: Any, rois: Any, scores: Any, *features: Any) -> List[Any]:
-        """Corners (1, K, 4), scores (1, K, 1), maps, and with a texture stage what it says (1, K, 1), of one image.
+    def hybrid_forward(self, F: Any, abstract: Any, rois: Any, scores: Any, abnormal: Any = None) -> List[Any]:
+        """Features (K, F), corners (1, K, 4), scores (1, K, 1), and what a texture stage says (1, K, 1).
 
         Gives rows (1, K * classes, 6) and ``check`` as :class:`gluon_liver.nn.nets.DetectionOutputs` has them.
         """
         detector: Any = self._whole()
-        maps, rest = features[: len(detector.strides)], features[len(detector.strides) :]
-        head = detector.head(F, Features(None, list(maps)), rois)
-        if rest:
-            head = head._replace(abnormal=F.reshape(rest[0], (-1, 1)))
+        head = HeadOutput(abstract, None if abnormal is None else F.reshape(abnormal, (-1, 1)))
         return decode_regions(F, detector, rois, scores, head, shape=(1, -1))
 
 
@@ -97,8 +108,8 @@ class Cascade:
 
     def __init__(self, detector: RegionDetector):
         self._detector, self.config = detector, detector.config
-        self._proposals, self._stage_two = ProposalNet(detector), StageTwoNet(detector)
-        for net in (self._proposals, self._stage_two):
+        self._proposals, self._stage_two, self._boxes = ProposalNet(detector), StageTwoNet(detector), BoxNet(detector)
+        for net in (self._proposals, self._stage_two, self._boxes):
             net.hybridize()
         self.seen = self.left = 0  # proposals, and those that stage two read
 
@@ -116,15 +127,18 @@ class Cascade:
             if not len(left):
                 rows.append(np.zeros((0, 6), np.float32))
                 continue
-            chosen = [mx.nd.array(part[number][None, left], ctx=image.context) for part in numbers]
+            likely, corners, *others = (mx.nd.array(part[number][None, left], ctx=image.context) for part in numbers)
             one = [level[number : number + 1] for level in maps]
-            found, check = (output.asnumpy() for output in self._stage_two(chosen[1], chosen[0], *one, *chosen[2:]))
+            # maps of a thousand ROIs take gigabytes
+            parts = [corners[:, first : first + ROIS_AT_ONCE] for first in range(0, len(left), ROIS_AT_ONCE)]
+            abstract = mx.nd.concat(*(self._stage_two(part, *one) for part in parts), dim=0)
+            found, check = (output.asnumpy() for output in self._boxes(abstract, corners, likely, *others))
             check_numbers(check)
             rows.append(found[0][: self.config.head.max_detections])
         return rows
 
     def _left(self, scores: np.ndarray, _: np.ndarray, abnormal: Optional[np.ndarray] = None) -> List[np.ndarray]:
-        """For each image the proposals that go on, in their order, a multiple of ROIS_AT_ONCE or all."""
+        """For each image the proposals that go on, in their order, a multiple of ROIS_STEP or all."""
         going = scores[:, :, 0] >= 0
         if abnormal is not None:
             # a little below the threshold, so that rounding decides nothing here
@@ -132,7 +146,7 @@ class Cascade:
             going &= 1 / (1 + np.exp(-abnormal[:, :, 0].astype(np.float64))) > least
         left = []
         for one in going:
-            count = min(len(one), -(-int(one.sum()) // ROIS_AT_ONCE) * ROIS_AT_ONCE)
+            count = min(len(one), -(-int(one.sum()) // ROIS_STEP) * ROIS_STEP)
             left.append(np.sort(np.argsort(~one, kind="stable")[:count]))
         return left
 

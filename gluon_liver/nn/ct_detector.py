@@ -131,17 +131,31 @@ class CTDetector(RegionDetector):
         stacks = F.reshape(block, (-4, -1, self.phases * slices, 0, 0, 0))
         return F.mean(F.slice_axis(stacks, axis=1, begin=0, end=slices), axis=1)
 
-    def abstract(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> Any:
+    def abstract(
+        self,
+        F: Any,
+        features: Features,
+        rois: Any,
+        numbers: Optional[RandomNumbers] = None,
+        count: Optional[int] = None,
+    ) -> Any:
         """Features (B * R, F) of ROIs (B, R, 4), by Block4 or two dense layers with dropout between them."""
         if not self.config.fusion:
-            return super().abstract(F, features, rois, numbers)
+            return super().abstract(F, features, rois, numbers, count)
         options: Dict[str, Any] = {"strides": self.strides, "size": self.roi_size, "mode": self.roi_mode}
         pooled = pyramid_align(F, features.maps, *roi_rows(F, rois), **options)
         return self.dense(pooled, self.dropout_mask(numbers, self.dense.units))
 
-    def head(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> HeadOutput:
+    def head(
+        self,
+        F: Any,
+        features: Features,
+        rois: Any,
+        numbers: Optional[RandomNumbers] = None,
+        count: Optional[int] = None,
+    ) -> HeadOutput:
         """ROIs (B, R, 4) in pixels of the input -> abstract features and what the texture stage says."""
-        output = super().head(F, features, rois, numbers)
+        output = super().head(F, features, rois, numbers, count)
         if features.shallow is None:
             return output
         return output._replace(abnormal=self.abnormal(F, features, rois, numbers))

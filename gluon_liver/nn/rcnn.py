@@ -116,16 +116,33 @@ class RegionDetector(nn.HybridBlock):
         """How ROIs are read, a key of ``ROI_MODES``."""
         return "matrices" if self.on_cpu and self.config.roi_mode == "align" else self.config.roi_mode
 
-    def head(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> HeadOutput:
-        """ROIs (B, R, 4) in pixels of the input -> what the predictors read of them; ``numbers`` in training."""
-        abstract = self.abstract(F, features, rois, numbers)
+    def head(
+        self,
+        F: Any,
+        features: Features,
+        rois: Any,
+        numbers: Optional[RandomNumbers] = None,
+        count: Optional[int] = None,
+    ) -> HeadOutput:
+        """ROIs (B, R, 4) in pixels of the input -> what the predictors read of them; ``numbers`` in training.
+
+        count: R where the graph may rely on it: many ROIs then take the memory of a hundred.
+        """
+        abstract = self.abstract(F, features, rois, numbers, count)
         return HeadOutput(apply_dropout(abstract, self.dropout_mask(numbers, self._head_channels)))
 
-    def abstract(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> Any:
+    def abstract(
+        self,
+        F: Any,
+        features: Features,
+        rois: Any,
+        numbers: Optional[RandomNumbers] = None,
+        count: Optional[int] = None,
+    ) -> Any:
         """Features (B * R, F) of ROIs (B, R, 4): Block4, mean over the ROI."""
-        count = self.config.head.samples if numbers is not None else self.proposals(training=False)
-        describe = self._describe(F, features.maps[0], count)
-        if numbers is not None or count <= ROIS_AT_ONCE:
+        usual = self.config.head.samples if numbers is not None else self.proposals(training=False)
+        describe = self._describe(F, features.maps[0], usual)
+        if count is None or count <= ROIS_AT_ONCE:
             return describe(rois)
         # maps of a thousand ROIs take gigabytes, and those of a few stay in the processor's cache
         chunks = []
@@ -136,7 +153,7 @@ class RegionDetector(nn.HybridBlock):
         return F.reshape(F.concat(*chunks, dim=1), (-3, 0))
 
     def _describe(self, F: Any, feature_map: Any, count: int) -> Callable[[Any], Any]:
-        """From ROIs (B, n, 4) on a map, of ``count`` an image in all, to Block4's means (B * n, C)."""
+        """From ROIs (B, n, 4) on a map, usually ``count`` an image in all, to Block4's means (B * n, C)."""
         first, *others = self.block4
         pool: Any = ROI_MODES[self.roi_mode]
         options: Dict[str, Any] = {"stride": self.strides[0], "size": self.roi_size}

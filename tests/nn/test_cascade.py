@@ -41,6 +41,21 @@ def test_the_detections_are_those_of_all_proposals(bias, fusion):
         assert one.shape == other.shape and np.allclose(one, other, atol=1e-3)
 
 
+@pytest.mark.parametrize("at_once", [7, 8, 100])
+def test_how_many_rois_go_through_block4_at_once_changes_nothing(at_once, monkeypatch):
+    detector, x = ct_detector(texture_head=True), images(2)
+    detector.class_predictor.bias.data()[:] = mx.nd.array([-9, 5, 0, 0])
+    expected, _ = (output.asnumpy() for output in DetectionNet(detector)(x))  # all 20 at once
+    monkeypatch.setattr("gluon_liver.nn.rcnn.ROIS_AT_ONCE", at_once)
+    monkeypatch.setattr("gluon_liver.nn.cascade.ROIS_AT_ONCE", at_once)
+    net = DetectionNet(detector)
+    net.hybridize()
+    rows, _ = (output.asnumpy() for output in net(x))
+    assert np.allclose(rows, expected, atol=1e-3) and (expected[:, :, 0] >= 0).any()
+    for one, other in zip(Cascade(detector).detect(*features_of(detector, x)), expected):
+        assert np.allclose(one[one[:, 0] >= 0], other[other[:, 0] >= 0], atol=1e-3)
+
+
 def test_without_a_texture_stage_only_fillers_are_left_out():
     detector = ct_detector()
     detector.rpn._nms_thresh = 0.05  # few proposals are left, the others fill the count

@@ -106,7 +106,7 @@ def test_each_roi_keeps_its_own_score_of_stage_one(monkeypatch):
         part.weight.set_data(mx.nd.zeros(part.weight.shape))
     seen = {}
 
-    def head(F, features, rois):
+    def head(F, features, rois, count):
         seen["rois"] = rois.asnumpy()[0]
         abnormal = mx.nd.arange(rois.shape[1]).reshape((-1, 1)) / 10
         return HeadOutput(mx.nd.zeros((rois.shape[1], 256)), abnormal)
