@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--dense", text)
     text = "draw where lesions look in the other phases (multi-modal runs), hits and false positives"
     add_flag(parser, "--explain", text)
-    add_options(parser, "--batch-size", "--device", "--cache")
+    add_options(parser, "--precision", "--batch-size", "--device", "--cache")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.runs.devices import parse_device
 
     prepare_cache(args)
-    options = chosen(args, "phases", "reference", "every_slice", "dense", "batch_size", "explain")
+    options = chosen(args, "phases", "reference", "every_slice", "dense", "precision", "batch_size", "explain")
     options.update(score_threshold=args.score, context=parse_device(args.device))
     result = detect_study(run, args.study, args.out, **options)
     print(f"{result['slices']} slices, {len(result['lesions'])} lesions at score {args.score} and above")

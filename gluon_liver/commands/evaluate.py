@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--allow-train", "score the training patients; the report says so, it is no result")
     text = "read networks of nine slices along the studies: faster, boxes differ a little; the report says so"
     add_flag(parser, "--dense", text)
-    add_options(parser, "--batch-size", "--device", "--cache", "--no-lock")
+    add_options(parser, "--precision", "--batch-size", "--device", "--cache", "--no-lock")
     text = "write results and report to this folder instead of the run's, for runs that are read-only"
     add_path(parser, "--out", "DIR", text)
     add_scoring(parser)
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.runs.devices import parse_device
 
     prepare_cache(args)
-    options = dict(chosen(args, "split", "batch_size", "dense", "out"), context=parse_device(args.device))
+    options = dict(chosen(args, "split", "batch_size", "dense", "precision", "out"), context=parse_device(args.device))
     text, report = evaluate(opened, dataset, **options, settings=score_settings(args, opened))
     print(text)
     print(f"report: {report}")

@@ -27,6 +27,10 @@ HIT_HELP = (
     "when a detected lesion finds one: iou:0.1 (3D IoU, the default), centre (within the radius), or slice:0.5 (IoU in "
     "any slice)"
 )
+PRECISION_HELP = (
+    "bfloat16: Block4 in it, on CPUs that have avx512_bf16; faster, scores and boxes differ a little; the results say "
+    "so (default: float32)"
+)
 CACHE_HELP = "where the images of CT data are kept that are windowed once (default: in the data folder)"
 FRACTIONS = dict(dest="fractions", type=float, nargs=3, default=(0.7, 0.1, 0.2), metavar=("TRAIN", "VAL", "TEST"))
 OPTIONS: Dict[str, Dict[str, Any]] = {
@@ -42,6 +46,7 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
     "--froc-rates": dict(type=float, nargs="+", metavar="RATE", help=RATES_HELP),
     "--lesion-hit": dict(metavar="HIT", help=HIT_HELP),
     "--lesion-bins": dict(type=float, nargs="+", metavar="MM", help="edges of lesion sizes in mm (default: 10 20)"),
+    "--precision": dict(choices=("float32", "bfloat16"), default="float32", help=PRECISION_HELP),
     "--device": dict(default="cpu", help="cpu (default) or gpu:N"),
 }
 

@@ -16,7 +16,7 @@ from gluon_liver.data.open import TASKS, make_loader
 from gluon_liver.data.samples import Sample
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.cascade import Cascade, FeatureNet, check_numbers
-from gluon_liver.nn.folding import folded
+from gluon_liver.nn.folding import FLOAT32, folded
 from gluon_liver.nn.nets import DetectionNet
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
@@ -28,11 +28,14 @@ from .ahead import ahead
 
 
 class SliceDetector:
-    """A trained detector, as its numbers are now, that maps network inputs to boxes."""
+    """A trained detector, as its numbers are now, that maps network inputs to boxes.
 
-    def __init__(self, detector: RegionDetector, *, config: Config, context: mx.Context):
+    precision: as of :func:`gluon_liver.nn.folding.folded`.
+    """
+
+    def __init__(self, detector: RegionDetector, *, config: Config, context: mx.Context, precision: str = FLOAT32):
         self.config, self.classes, self.context = config, detector.classes, context
-        self.network = folded(detector, context=context)
+        self.network = folded(detector, context=context, precision=precision)
         self._net = DetectionNet(self.network)
         self._net.hybridize(static_alloc=True, static_shape=True)
         self._stages: Optional[Tuple[FeatureNet, Cascade]] = None
@@ -41,8 +44,12 @@ class SliceDetector:
             self._stages[0].hybridize(static_alloc=True, static_shape=True)
 
     @classmethod
-    def from_run(cls, run: Run, *, context: Optional[mx.Context] = None) -> Tuple[SliceDetector, str]:
+    def from_run(
+        cls, run: Run, *, context: Optional[mx.Context] = None, precision: str = FLOAT32
+    ) -> Tuple[SliceDetector, str]:
         """The newest checkpoint of a run, and its name.
+
+        precision: as of :func:`gluon_liver.nn.folding.folded`.
 
         Raises :class:`RunError` when there is none or it does not fit.
         """
@@ -50,7 +57,7 @@ class SliceDetector:
         classes, phases, checkpoint = run.environment["classes"], run.input_phases, chosen_checkpoint(run)
         detector = make_detector(run.config, classes=classes, phases=phases, context=context)
         load_checkpoint(checkpoint, detector)
-        return cls(detector, config=run.config, context=context), checkpoint.name
+        return cls(detector, config=run.config, context=context, precision=precision), checkpoint.name
 
     def detect(
         self, images: np.ndarray, present: np.ndarray, *, scales: Sequence[float], shapes: Sequence[Tuple[int, int]]

@@ -15,6 +15,7 @@ from gluon_liver.data.ct_loader import CTLoader, OpenCase
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.output_folder import check_new, check_output, whole_folder
+from gluon_liver.nn.folding import FLOAT32, check_precision
 from gluon_liver.phases.rules import DEFAULT_PATTERNS, reference_of
 from gluon_liver.prepare.ct_study import read_study
 from gluon_liver.report.drawing import draw_overlay, save_png
@@ -42,6 +43,7 @@ def detect_study(
     score_threshold: float = 0.5,
     every_slice: bool = False,
     dense: bool = False,
+    precision: str = FLOAT32,
     batch_size: Optional[int] = None,
     context: Optional[mx.Context] = None,
     explain: bool = False,
@@ -53,10 +55,12 @@ def detect_study(
     phases, reference: as for ``import ct``, for a DICOM folder only; the reference must be the run's, its default.
     score_threshold: of lesions and pictures; detections.json keeps lower scores too.
     dense: read along the study what windows share (see :func:`gluon_liver.inference.slices.detect_slices`).
+    precision: bfloat16 for Block4 in it (see :func:`gluon_liver.nn.folding.folded`).
     explain: also draw what the detections rest on (see :func:`write_explanation`), the key ``explain`` of lesions.json.
 
     Returns what lesions.json holds. Raises :class:`InputError` for a study that cannot be read, one without the
-    reference phase, and an ``out`` that is taken, :class:`RunError` for ``dense`` with other than nine slices.
+    reference phase, an ``out`` that is taken and a precision that the device lacks, :class:`RunError` for ``dense``
+    with other than nine slices.
     """
     study, out = Path(study), Path(out)
     prepared = (study / "study.json").is_file()
@@ -64,7 +68,8 @@ def detect_study(
     check_output(out, _data_folder(study) if prepared else study, overwrite=False)
     if dense:
         check_dense(run.config)
-    detector, checkpoint = SliceDetector.from_run(run, context=context)
+    check_precision(precision, context or mx.cpu())
+    detector, checkpoint = SliceDetector.from_run(run, context=context, precision=precision)
     with whole_folder(out) as folder:
         if prepared:
             case, labels = _open_prepared(run, study, phases, reference, progress)
@@ -88,6 +93,7 @@ def detect_study(
             classes=list(detector.classes),
             slices=len(detections),
             dense=dense,
+            precision=precision,
             score_threshold=score_threshold,
             note=NOTE,
         )

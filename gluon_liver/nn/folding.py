@@ -1,23 +1,36 @@
-"""A detector for inference: BatchNorm inside the convolutions before it."""
+"""A detector for inference: BatchNorm inside the convolutions before it, Block4 in bfloat16 where that is wanted."""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Dict, Tuple
 
 import mxnet as mx
 import numpy as np
 
+from gluon_liver.errors import InputError
+from gluon_liver.system.runtime import cpu_flags
+
 from .layers.normalised import BN_EPSILON, FOLDED
 from .rcnn import RegionDetector, initialize
 
+FLOAT32, REDUCED = "float32", "bfloat16"
+INSTRUCTIONS = "avx512_bf16"  # of a CPU that multiplies bfloat16; on others oneDNN is slower with it than with float32
 
-def folded(detector: RegionDetector, *, context: mx.Context) -> RegionDetector:
+
+def folded(detector: RegionDetector, *, context: mx.Context, precision: str = FLOAT32) -> RegionDetector:
     """A copy of a detector on ``context`` that gives the same numbers in inference and has no BatchNorm.
 
     A BatchNorm multiplies each channel by gamma / sqrt(variance + epsilon) and adds a shift. The convolution before it
     (conv2 of bn2, skip_conv of skip_bn, conv of bn) takes both, computed in float64.
+
+    precision: bfloat16 for a copy whose Block4 computes in it and gives other numbers, as far off as its rounding. A
+    detector that is folded is as it is.
+
+    Raises :class:`InputError` as :func:`check_precision` does.
     """
+    check_precision(precision, context)
     if detector.config.batch_norm == FOLDED:
         return detector
     copy = detector.rebuilt(dataclasses.replace(detector.config, batch_norm=FOLDED))
@@ -34,7 +47,22 @@ def folded(detector: RegionDetector, *, context: mx.Context) -> RegionDetector:
         else:
             value = numbers[name]
         parameter.set_data(mx.nd.array(value, ctx=context))
+    if precision == REDUCED:
+        copy.block4.reduce()
     return copy
+
+
+def check_precision(precision: str, context: mx.Context, *, proc: Path = Path("/proc")) -> None:
+    """Raise :class:`InputError` for a precision that is not known, or that the device does not compute in."""
+    if precision == FLOAT32:
+        return
+    if precision != REDUCED:
+        raise InputError(f"precision {precision!r}: expected {FLOAT32} or {REDUCED}")
+    if context.device_type != "cpu":
+        raise InputError(f"precision {REDUCED} is for CPUs, not for {context}: leave it out")
+    if INSTRUCTIONS not in cpu_flags(proc=proc):
+        lacks = f"this CPU does not have {INSTRUCTIONS} (flags in {proc / 'cpuinfo'})"
+        raise InputError(f"precision {REDUCED}: {lacks} and would be slower with it than with {FLOAT32}: leave it out")
 
 
 def scale_and_shift(numbers: Dict[str, np.ndarray], norm: str) -> Tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from mxnet.gluon import Constant, Parameter, nn
 
 from gluon_liver.config.network import NetworkConfig
 
+from .layers.normalised import mean_in_inference, mean_in_training
 from .random_numbers import RandomNumbers, apply_dropout, draw_numbers
 from .regions.roi_align import ROI_MODES, roi_rows
 from .regions.rpn import make_rpn
@@ -140,8 +141,9 @@ class RegionDetector(nn.HybridBlock):
         count: Optional[int] = None,
     ) -> Any:
         """Features (B * R, F) of ROIs (B, R, 4): Block4, mean over the ROI."""
-        usual = self.config.head.samples if numbers is not None else self.proposals(training=False)
-        describe = self._describe(F, features.maps[0], usual)
+        training = numbers is not None
+        usual = self.config.head.samples if training else self.proposals(training=False)
+        describe = self._describe(F, features.maps[0], usual, mean=mean_in_training if training else mean_in_inference)
         if count is None or count <= ROIS_AT_ONCE:
             return describe(rois)
         # maps of a thousand ROIs take gigabytes, and those of a few stay in the processor's cache
@@ -152,25 +154,30 @@ class RegionDetector(nn.HybridBlock):
             chunks.append(F.reshape(chunk, (-4, -1, end - begin, 0)))
         return F.reshape(F.concat(*chunks, dim=1), (-3, 0))
 
-    def _describe(self, F: Any, feature_map: Any, count: int) -> Callable[[Any], Any]:
-        """From ROIs (B, n, 4) on a map, usually ``count`` an image in all, to Block4's means (B * n, C)."""
-        first, *others = self.block4
+    def _describe(
+        self, F: Any, feature_map: Any, count: int, *, mean: Callable[[Any, Any], Any]
+    ) -> Callable[[Any], Any]:
+        """From ROIs (B, n, 4) on a map, usually ``count`` an image in all, to Block4's ``mean`` (B * n, C)."""
+        block4 = self.block4
+        first, *others = block4
         pool: Any = ROI_MODES[self.roi_mode]
         options: Dict[str, Any] = {"stride": self.strides[0], "size": self.roi_size}
         begun = None
         if self.config.roi_mode != "pool" and self._map_is_smaller(count):
-            begun = first.before_relu(F, feature_map)
+            # pooled in float32, in which ROIs are read
+            begun = [block4.leave(F, one) for one in first.before_relu(F, block4.enter(F, feature_map))]
 
         def describe(rois: Any) -> Any:
             rows = roi_rows(F, rois)
             if begun is None:
-                x = first(pool(F, feature_map, *rows, **options))
+                x = first(block4.enter(F, pool(F, feature_map, *rows, **options)))
             else:
                 inner, skip = begun
-                x = first.after_pooling(F, pool(F, inner, *rows, **options), pool(F, skip, *rows, step=2, **options))
+                pooled = pool(F, inner, *rows, **options), pool(F, skip, *rows, step=2, **options)
+                x = first.after_pooling(F, *(block4.enter(F, one) for one in pooled))
             for block in others:
                 x = block(x)
-            return F.mean(x, axis=(2, 3))
+            return mean(F, block4.leave(F, x))
 
         return describe
 

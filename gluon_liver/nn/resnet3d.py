@@ -16,6 +16,7 @@ from mxnet.gluon import nn
 from gluon_liver.structures.channels import scaled
 
 from .layers.normalised import FOLDED, batch_norm, conv_norm, convolve, live, own_array, relu
+from .layers.precision import Stage
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (6, 8, 12, 6)}  # bottlenecks of Block1 to Block4 (Tables 2 and 3)
 CHANNELS = (256, 512, 1024, 2048)  # output channels of Block1 to Block4 at width 1
@@ -106,7 +107,7 @@ class Transition(nn.HybridBlock):
 
 def make_block(
     number: int, *, depth: int = 50, width: float = 1.0, stride: Optional[int] = None, norm: str = "live"
-) -> nn.HybridSequential:
+) -> Stage:
     """Block ``number`` (1 to 4) of the table: its bottlenecks, the first of which strides by 2 (by 1 in Block1).
 
     At depth 101 a transition layer ends the block: 32 bottlenecks of three layers, conv1 and four transitions are the
@@ -116,7 +117,7 @@ def make_block(
         stride = 1 if number == 1 else 2
     channels = scaled(CHANNELS[number - 1], width)
     in_channels = scaled(STEM_CHANNELS if number == 1 else CHANNELS[number - 2], width)
-    block = nn.HybridSequential(prefix=f"block{number}_")
+    block = Stage(prefix=f"block{number}_")
     with block.name_scope():
         for _ in range(BLOCKS[depth][number - 1]):
             block.add(Bottleneck(channels, stride=stride, in_channels=in_channels, norm=norm))

@@ -26,6 +26,7 @@ from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import NOTHING
 from gluon_liver.structures.image_result import ImageResult, detections_json
+from gluon_liver.system.runtime import cpu_flags
 from gluon_liver.training.train import train
 from tests.conftest import change_json
 from tests.runs.test_checkpoint import rewrite_manifest
@@ -231,6 +232,26 @@ def test_an_evaluation_along_the_studies_says_so(make_config, tiny_dataset, tmp_
     assert results["summary"]["images"] == 3
     evaluate(nine, tiny_dataset, settings=ScoreSettings(5), progress=False)
     assert "--dense" not in json.loads((nine.folder / "results.json").read_text())["data"]["note"]
+
+
+@pytest.mark.skipif("avx512_bf16" not in cpu_flags(), reason="this CPU lacks avx512_bf16")
+def test_an_evaluation_in_bfloat16_says_so(run, tiny_dataset, tmp_path):
+    options = dict(settings=ScoreSettings(5), progress=False)
+    text, _ = evaluate(run, tiny_dataset, precision="bfloat16", out=tmp_path / "reduced", **options)
+    results = json.loads((tmp_path / "reduced" / "results.json").read_text())
+    assert results["precision"] == "bfloat16"
+    assert "computed in bfloat16 (--precision)" in results["data"]["note"] and "bfloat16" in text
+    assert "computed in bfloat16" in (tmp_path / "reduced" / "report.html").read_text()
+    evaluate(run, tiny_dataset, out=tmp_path / "usual", **options)
+    results = json.loads((tmp_path / "usual" / "results.json").read_text())
+    assert results["precision"] == "float32" and "bfloat16" not in results["data"]["note"]
+
+
+def test_a_precision_that_the_cpu_lacks_is_refused_and_nothing_is_written(run, tiny_dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("gluon_liver.nn.folding.cpu_flags", lambda proc: frozenset({"avx2"}))
+    with pytest.raises(InputError, match="does not have avx512_bf16"):
+        evaluate(run, tiny_dataset, precision="bfloat16", out=tmp_path / "reduced", progress=False)
+    assert not (tmp_path / "reduced").exists()
 
 
 def test_single_slices_are_not_read_along_the_studies(run, tiny_dataset):

@@ -16,6 +16,7 @@ from gluon_liver.phantoms.ct.config import CTPhantomConfig
 from gluon_liver.phantoms.ct.folder import write_ct_phantoms
 from gluon_liver.prepare.ct import import_ct
 from gluon_liver.runs.run import Run
+from gluon_liver.system.runtime import cpu_flags
 from tests.readers.ct_writer import ct_dataset, write
 
 
@@ -156,6 +157,25 @@ def test_a_series_that_lies_otherwise_gives_the_same_boxes_and_tells_them_in_its
 def test_a_run_that_reads_single_slices_is_not_read_along_the_study(detect, tmp_path):
     with pytest.raises(RunError, match="nine|9 slices"):
         detect(dense=True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif("avx512_bf16" not in cpu_flags(), reason="this CPU lacks avx512_bf16")
+def test_lesions_say_in_what_they_were_computed(detect, tmp_path):
+    for precision in ("float32", "bfloat16"):
+        assert detect(out=tmp_path / precision, precision=precision)["precision"] == precision
+        assert json.loads((tmp_path / precision / "lesions.json").read_text())["precision"] == precision
+    usual, reduced = (
+        [row["score"] for row in json.loads((tmp_path / name / "detections.json").read_text())]
+        for name in ("float32", "bfloat16")
+    )
+    assert usual and usual != reduced
+
+
+def test_a_precision_that_the_cpu_lacks_is_refused(detect, tmp_path, monkeypatch):
+    monkeypatch.setattr("gluon_liver.nn.folding.cpu_flags", lambda proc: frozenset({"avx2"}))
+    with pytest.raises(InputError, match="does not have avx512_bf16"):
+        detect(precision="bfloat16")
     assert not (tmp_path / "out").exists()
 
 

@@ -5,13 +5,18 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.schema import FlowConfig
-from gluon_liver.nn.folding import folded
+from gluon_liver.errors import InputError
+from gluon_liver.nn.folding import INSTRUCTIONS, check_precision, folded
+from gluon_liver.nn.layers.precision import BFLOAT16
+from gluon_liver.nn.nets import DetectionNet
 from gluon_liver.nn.rcnn import initialize
 from gluon_liver.nn.us_detector import USDetector
+from gluon_liver.system.runtime import cpu_flags
 
 from .conftest import SIZE, ct_detector
 
 rng = np.random.default_rng(0)
+ROUNDING = 2.0**-8  # the largest relative error of a bfloat16
 WIDE = {"rpn__anchor_sizes": [8, 16, 32, 48, 64], "rpn__train_post_nms": 60}
 
 
@@ -23,8 +28,10 @@ def us_detector():
     return built
 
 
-def randomise(detector):
+def randomise(detector, part=""):
     for name, parameter in detector.collect_learned().items():
+        if not name.startswith(part):
+            continue
         if name.endswith(("gamma", "running_var")):
             parameter.set_data(mx.nd.array(rng.uniform(0.3, 1.5, parameter.shape)))
         elif name.endswith(("beta", "running_mean")):
@@ -68,3 +75,67 @@ def test_folding_twice_changes_nothing_and_the_detector_stays():
     assert folded(copy, context=mx.cpu()) is copy
     copy.backbone.stem.conv1.weight.data()[:] = 0
     assert np.array_equal(detector.backbone.stem.conv1.weight.data().asnumpy(), before)
+
+
+needs_bfloat16 = pytest.mark.skipif(INSTRUCTIONS not in cpu_flags(), reason=f"this CPU lacks {INSTRUCTIONS}")
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("proposals", [4, 150])  # Block4's first layers on ROIs, on the map, and ROIs in two parts
+def test_block4_in_bfloat16_is_as_far_off_as_its_rounding_and_rows_stay(proposals):
+    every = dict(rpn__nms_threshold=0.99, head__nms_threshold=0.999, head__max_detections=600)
+    detector = randomise(ct_detector(rpn__test_post_nms=proposals, **every), "block4")
+    x = mx.nd.array(rng.normal(size=(1, 1, 1, 1, SIZE, SIZE)))
+    rois = mx.nd.array(np.sort(rng.uniform(0, SIZE, (1, proposals, 2, 2)), axis=2).reshape(1, proposals, 4))
+    largest = np.abs(abstract(detector, x, rois)).max()
+    for predictor in (detector.class_predictor, detector.box_predictor):  # scores neither 0 nor 1
+        predictor.weight.set_data(predictor.weight.data() * 20 / largest)
+    usual, reduced = (folded(detector, context=mx.cpu(), precision=name) for name in ("float32", "bfloat16"))
+    assert usual.block4[0].conv2.weight.data().dtype == np.float32
+    assert reduced.block4[0].conv2.weight.data().dtype == BFLOAT16
+    assert reduced.backbone.block3[0].conv2.weight.data().dtype == np.float32
+    features = abstract(usual, x, rois)
+    error = np.abs(features - abstract(reduced, x, rois))
+    assert 1e-5 < np.linalg.norm(error) / np.linalg.norm(features) < 2 * ROUNDING
+    assert error.max() < 10 * ROUNDING * largest  # ten layers, each rounded
+    mine, other = detected(usual, x), detected(reduced, x)
+    assert len(mine) == len(other) >= proposals and np.ptp(mine[:, 1]) > 10 * ROUNDING
+    distance = np.abs(mine[:, None] - other) / [ROUNDING, 2 * ROUNDING, 0.5, 0.5, 0.5, 0.5]  # of class, score, edges
+    assert (distance.max(axis=2).min(axis=1) < 1).all()
+
+
+def abstract(detector, x, rois):
+    """Features of ROIs."""
+    found = detector.abstract(mx.nd, detector.features(mx.nd, x), rois)
+    assert found.dtype == np.float32
+    return found.asnumpy()
+
+
+def detected(detector, x):
+    """Rows of the first image that suppression leaves."""
+    net = DetectionNet(detector)
+    net.hybridize(static_alloc=True, static_shape=True)
+    rows = net(x).rows.asnumpy()[0]
+    return rows[rows[:, 0] >= 0]
+
+
+@needs_bfloat16
+def test_a_number_is_rounded_to_the_nearest():
+    block = ct_detector(batch_norm="frozen").block4
+    weight = block[0].conv1.weight
+    weight.set_data(mx.nd.full(weight.shape, 1.006))
+    block.reduce()
+    assert (mx.nd.amp_cast(weight.data(), dtype="float32").asnumpy() == np.float32(1.0078125)).all()
+
+
+def test_bfloat16_is_refused_where_it_is_not_computed(tmp_path):
+    (tmp_path / "cpuinfo").write_text("processor : 0\nflags : fpu avx2 avx512f\n")
+    check_precision("float32", mx.gpu(0), proc=tmp_path)
+    with pytest.raises(InputError, match="this CPU does not have avx512_bf16"):
+        check_precision("bfloat16", mx.cpu(), proc=tmp_path)
+    (tmp_path / "cpuinfo").write_text("processor : 0\nflags : fpu avx512f avx512_bf16\n")
+    check_precision("bfloat16", mx.cpu(), proc=tmp_path)
+    with pytest.raises(InputError, match=r"for CPUs, not for gpu\(0\)"):
+        check_precision("bfloat16", mx.gpu(0), proc=tmp_path)
+    with pytest.raises(InputError, match="expected float32 or bfloat16"):
+        check_precision("float16", mx.cpu())

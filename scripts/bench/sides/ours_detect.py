@@ -13,9 +13,12 @@ from .report import print_record, timed
 def main() -> int:
     from gluon_liver.inference.detector import SliceDetector
 
-    args = options(__doc__).parse_args()
+    parser = options(__doc__)
+    parser.add_argument("--precision", default="float32", help="or bfloat16, of Block4")
+    args = parser.parse_args()
     config = read_config(args)
-    detector = SliceDetector(random_detector(config, phases=args.phases), config=config, context=mx.cpu())
+    network = random_detector(config, phases=args.phases)
+    detector = SliceDetector(network, config=config, context=mx.cpu(), precision=args.precision)
     images, present = random_images(config, phases=args.phases), np.ones((1, args.phases), bool)
     size = config.data.size
 

@@ -6,7 +6,7 @@ import pytest
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from gluon_liver.nn.layers.normalised import batch_norm, conv_norm, live, relu
+from gluon_liver.nn.layers.normalised import batch_norm, conv_norm, live, mean_in_inference, mean_in_training, relu
 
 rng = np.random.default_rng(0)
 
@@ -65,3 +65,10 @@ def test_a_convolution_without_norm_keeps_its_bias_and_takes_another_stride():
     assert full.shape == (1, 3, 4, 4)
     assert np.allclose(full[..., ::2, ::2], conv(x).asnumpy(), atol=1e-6)
     assert not live(None) and live(batch_norm("live")) and not live(batch_norm("frozen"))
+
+
+@pytest.mark.parametrize("mean", [mean_in_inference, mean_in_training])
+def test_the_mean_over_cells(mean):
+    x = rng.normal(size=(3, 5, 4, 7))
+    found = mean(mx.nd, mx.nd.array(x)).asnumpy()
+    assert found.shape == (3, 5) and np.allclose(found, x.mean(axis=(2, 3)), atol=1e-6)
