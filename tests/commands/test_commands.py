@@ -159,4 +159,4 @@ def test_train_flow_prints_the_table_and_takes_its_options(tmp_path, monkeypatch
     options = json.loads((tmp_path / "flow" / "results.json").read_text())["options"]
     assert [options[name] for name in ("seed", "width", "steps", "matching_steps")] == [3, 0.125, 1, 1]
     code, error = run(capsys, *command)
-    assert code == 2 and "exists; choose another folder" in error
+    assert code == 2 and "exists: choose another folder" in error

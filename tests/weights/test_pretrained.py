@@ -10,8 +10,8 @@ from gluoncv.model_zoo.resnetv1b import resnet50_v1b
 from gluon_liver.commands import run_command
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import ConfigError, InputError
-from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.readers.weights.formats import read_weights
+from gluon_liver.runs.checkpoint import chosen_checkpoint, read_parameters
 from gluon_liver.training.train import train
 from gluon_liver.training.trainer import DetectorTrainer
 from gluon_liver.weights.pretrained import Pretrained, _source_input
@@ -35,8 +35,8 @@ def test_a_run_starts_from_the_file_and_records_it(tiny_dataset, make_config, tm
     config = make_config(**{"train.learning_rate": 1e-12, "train.weight_decay": 0.0})
     run = train(config, tiny_dataset, tmp_path / "run", steps=1, pretrained=Pretrained(weights))
     saved = read_weights(weights)["layer2.1.conv2.weight"]
-    detector, _ = SliceDetector.from_run(run)
-    ours = detector._net.detector.collect_learned()["backbone.block2.1.conv2.weight"].data().asnumpy()
+    _, learned = read_parameters(chosen_checkpoint(run))
+    ours = learned["backbone.block2.1.conv2.weight"].asnumpy()
     assert np.allclose(ours, saved[:16, :16], atol=1e-6)  # an eighth of the width
     record = json.loads((run.folder / "pretrained.json").read_text())
     assert record["cropped"] and len(record["sha256"]) == 64 and len(record["matched"]) > 200
