@@ -53,7 +53,7 @@ def test_a_stream_uses_the_frame_before(us_runs, stream, us_data):
     for network in (stream._network, detector.network):
         # its BatchNorm starts at zero, where the previous frame does not count
         weight = network.aggregation.conv3.weight
-        weight.set_data(mx.nd.array(np.random.default_rng(0).normal(0, 0.3, weight.shape)))
+        weight.set_data(mx.nd.array(np.random.default_rng(0).normal(0, 0.1, weight.shape)))
     frames, labels = recording(us_data)
     expected = detect_labelled(detector, us_data, labels, batch_size=1, progress=False)
     for label, result in zip(labels, expected):
