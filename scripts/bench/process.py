@@ -26,7 +26,7 @@ def run_side(side: Side, *, build: Path, torch: Optional[Path]) -> Record:
     """The record that the side prints (see :mod:`.sides.report`), with ``wall`` and ``others``.
 
     ``others`` is the share of the cores that other processes took meanwhile. A side that fails gives ``failed``, one
-    that has no Python to run in ``left_out``, with the reason. One that prints nothing only prepares.
+    that has no Python to run in ``left_out``, with the reason. One that prints no record only prepares.
     """
     python = torch if side.python == TORCH else Path(sys.executable)
     if python is None:
@@ -58,7 +58,7 @@ def run_side(side: Side, *, build: Path, torch: Optional[Path]) -> Record:
             "wall": wall,
         }
     lines = output.strip().splitlines()
-    record: Record = json.loads(lines[-1]) if lines else {}
+    record: Record = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
     others = busy_seconds() - before - usage.ru_utime - usage.ru_stime
     return dict(record, wall=wall, others=max(0.0, others) / wall / (os.cpu_count() or 1))
 
