@@ -67,7 +67,7 @@ STOCK, TUNED, TORCHVISION = "GluonCV as it comes", "GluonCV tuned", "torchvision
 BEST_DETECT, BEST_TRAIN = "detect --norm eval --channels-last", "train --norm frozen --channels-last"
 DEFAULT_LAYOUT = "torchvision, default layout"
 ROWS = "--as-configured --warm-up 1 --calls 1"
-R101 = "r101-multimodal, train.mirror"
+R50, R101 = "r50-multimodal, train.mirror", "r101-multimodal, train.mirror"
 SAME_NET = "PyTorch, the same network"
 THOUSAND = "--set network.rpn.test_post_nms=1000 --set network.rpn.test_pre_nms=6000"
 CT_EXPORT = Side("ours_export", "--config r50-2.5d --out {build}/r50-2.5d.npz")
@@ -171,11 +171,13 @@ PAIRS: Dict[str, Pair] = {
         {
             "r50-2.5d": Side("ours_train", f"--config r50-2.5d {ROWS}"),
             "r50-multimodal": Side("ours_train", f"--config r50-multimodal --phases 3 {ROWS}"),
+            R50: Side("ours_train", f"--config r50-multimodal --phases 3 {ROWS} --set train.mirror=true"),
             R101: Side("ours_train", f"--config r101-multimodal --phases 3 {ROWS} --set train.mirror=true"),
         },
         (
             Goal("memory-2.5d", BYTES, "r50-2.5d", 5 * GB, 1),
             Goal("memory-r50-multimodal", BYTES, "r50-multimodal", 12 * GB, 1),
+            Goal("memory-r50-multimodal-mirrored", BYTES, R50, 12 * GB, 1),
             Goal("memory-r101-multimodal", BYTES, R101, 12 * GB, 1),
         ),
         rounds=1,
