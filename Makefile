@@ -1,6 +1,6 @@
 # make setup   the environment .venv alone          make test   the environment, then the tests
 # make lint    ruff and mypy                        make demo   phantoms -> import -> train -> evaluate -> report
-# make test-fast  tests that train nothing, within a minute      make coverage  all tests, and which lines they reach
+# make test-fast  tests that train nothing, a minute or two      make coverage  all tests, and which lines they reach
 # make rows    all six rows of the CT paper's Table 4 on one set of phantoms, about an hour; SEED=2 for another set
 # make demo-us ultrasound phantoms -> flow net, both models of the ultrasound paper -> comparison; SEED=2 for others
 # make legacy  Python 2.7 with MXNet 1.0.0 in .venv-legacy, then the tests of symbols/ in both; see docs/legacy.md

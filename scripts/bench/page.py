@@ -156,4 +156,4 @@ def amount(figure: str, value: Optional[float]) -> str:
         return f"{value / 1e9:.3g} GB"
     if figure == RATE:
         return f"{value:.3g} a second"
-    return f"{value:.3g} s" if value >= 1 else f"{1000 * value:.3g} ms"
+    return f"{value:.3g} s" if value >= 0.9995 else f"{1000 * value:.3g} ms"
