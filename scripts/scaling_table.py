@@ -9,7 +9,6 @@ Parameters and multiplications are counted in the networks of the configurations
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
 
 PEAK = 8.9e12  # float32 FLOP/s of a GTX 1080, printed by NVIDIA
@@ -53,51 +52,15 @@ def load_of(name: str) -> Load:
     import numpy as np  # isort: skip
 
     from gluon_liver.nn.build import make_detector
-    from gluon_liver.nn.nets import TrainingNet
-    from gluon_liver.training.mirror import training_symbol
+    from gluon_liver.speed.measure import step_arithmetic
 
     phases, images, passes = ROWS[name]
     config = load_config(name)
     classes = ("cyst", "hemangioma", "hcc") if config.task == "ct" else ("tumor", "vessel")
     detector = make_detector(config, classes=classes, phases=phases, context=mx.cpu())
-    size, boxes = config.data.size, config.network.head.max_boxes
-    image = (1, phases, 1, config.data.slices, size, size) if config.task == "ct" else (1, 2, 3, size, size)
-    shapes = {"image": image, "gt_boxes": (1, boxes, 4), "gt_labels": (1, boxes)}
-    if phases > 1:
-        shapes["present"] = (1, phases)
-    symbol = training_symbol(TrainingNet(detector, batch_size=1), list(shapes))
     sizes = [int(np.prod(p.shape)) for p in detector.collect_learned().values() if p.grad_req != "null"]
     unsplit = max(size for size in sizes if size < UNSPLIT)
-    return Load(name, images, sum(sizes), unsplit, 2 * multiplications(symbol, shapes), passes)
-
-
-def multiplications(symbol, shapes) -> float:
-    """Of the convolutions and matrix products of a symbol, whose outputs have ``shapes`` for its inputs."""
-    import numpy as np
-
-    internals = symbol.get_internals()
-    _, inferred, _ = internals.infer_shape(**shapes)
-    shape_of = dict(zip(internals.list_outputs(), inferred))
-    nodes = json.loads(symbol.tojson())["nodes"]
-
-    def shape(entry):
-        node = nodes[entry[0]]
-        if node["op"] == "null":
-            return shape_of[node["name"]]
-        return shape_of.get(node["name"] + "_output") or shape_of[node["name"] + f"_output{entry[1]}"]
-
-    total = 0.0
-    for index, node in enumerate(nodes):
-        if node["op"] == "Convolution":  # each output element takes one weight of each input channel and kernel place
-            total += np.prod(shape((index, 0))) * np.prod(shape(node["inputs"][1])[1:])
-        elif node["op"] == "FullyConnected":
-            total += np.prod(shape((index, 0))) * shape(node["inputs"][1])[1]
-        elif node["op"] == "Deconvolution":  # each input element meets its filters
-            total += np.prod(shape(node["inputs"][0])) * np.prod(shape(node["inputs"][1])[1:])
-        elif node["op"] in ("batch_dot", "dot"):
-            transposed = node.get("attrs", {}).get("transpose_a", "False") in ("True", "1")
-            total += np.prod(shape((index, 0))) * shape(node["inputs"][0])[-2 if transposed else -1]
-    return float(total)
+    return Load(name, images, sum(sizes), unsplit, 2 * step_arithmetic(config, detector).forward, passes)
 
 
 def pcie_seconds(bytes_: int, devices: int = 4) -> float:
