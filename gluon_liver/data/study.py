@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, 
 
 import numpy as np
 
-from gluon_liver.errors import DatasetError, GeometryError, InputError
+from gluon_liver.errors import DatasetError, GeometryError, InputError, why
 from gluon_liver.files.atomic import whole_file, write_json
 from gluon_liver.files.json_records import read_record
 from gluon_liver.files.typed import Rules
@@ -238,12 +238,20 @@ def open_array(path: Path, *, remedy: str) -> np.ndarray:
 
     An empty file is damaged, for which np.load raises ValueError or EOFError, by the version of NumPy.
     """
-    try:
+    with stored_file(path, remedy=remedy):
         return np.lib.format.open_memmap(path, mode="r")
+
+
+@contextmanager
+def stored_file(path: Path, *, remedy: str) -> Iterator[None]:
+    """Read a file of prepared data. Raises :class:`DatasetError` that says ``remedy`` for one that is missing or, where
+    the reader raises ValueError, damaged."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise DatasetError(f"{path} is missing; {remedy}") from error
     except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise DatasetError(f"{path} cannot be read: {why(error)}") from error
     except ValueError as error:
         raise DamagedArrayError(f"{path} is damaged; {remedy}") from error
 

@@ -11,7 +11,6 @@ import functools
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator, Optional, Protocol, Sequence, Set, Tuple
 
@@ -20,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gluon_liver.config.windows import Window, window_values
-from gluon_liver.errors import ConfigError, DatasetError, why
+from gluon_liver.errors import ConfigError, DatasetError
 from gluon_liver.files.atomic import PARTIAL, whole_file
 from gluon_liver.files.digest import hash_file
 from gluon_liver.files.output_folder import why_not_written
@@ -29,7 +28,7 @@ from gluon_liver.system.runtime import compute_threads
 
 from .ct_dataset import CTDataset
 from .images import to_grey
-from .study import DamagedArrayError
+from .study import DamagedArrayError, stored_file
 
 STORAGES = ("raw", "jpeg")
 JPEG_QUALITY = 95
@@ -137,24 +136,12 @@ class StoredImages(PlaneFile):
     """What :func:`prepare_images` wrote of a case. Raises DatasetError where it cannot be read."""
 
     def __init__(self, path: Path):
-        with _named(path, "prepare the images again"):
+        with stored_file(path, remedy="prepare the images again"):
             super().__init__(path)
 
     def __getitem__(self, place: Tuple[int, ...]) -> np.ndarray:
-        with _named(self.path, "delete it, and it is made again"):
+        with stored_file(self.path, remedy="delete it, and it is made again"):
             return super().__getitem__(place)
-
-
-@contextmanager
-def _named(path: Path, remedy: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path} is missing; {remedy}") from error
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {why(error)}") from error
-    except ValueError as error:
-        raise DamagedArrayError(f"{error}; {remedy}") from error
 
 
 def _is_current(path: Path, source: Path, shape: Any) -> bool:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Callable, Deque, Iterable, Iterator, Optional, Type, TypeVar
+from typing import Any, Callable, Deque, Generator, Iterable, Optional, Type, TypeVar
 
 T = TypeVar("T")
 MOST_WAITING = 4  # pieces of work, so that memory stays bounded
 _END: Any = object()
 
 
-def ahead(items: Iterable[T], *, count: int = 2) -> Iterator[T]:
+def ahead(items: Iterable[T], *, count: int = 2) -> Generator[T, None, None]:
     """The same items, made in a thread up to ``count`` before they are asked for; what making them raises is raised."""
     source = iter(items)
     with ThreadPoolExecutor(1) as pool:

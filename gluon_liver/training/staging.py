@@ -13,17 +13,16 @@ Copies to contexts of the CPU are made where they are used, as there is nothing 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Dict, Generator, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
+from typing import Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 import numpy as np
 
+from gluon_liver.inference.ahead import ahead
+
 from .batches import Batch
 from .distributed import even_parts
-
-Item = TypeVar("Item")
 
 
 class Share:
@@ -95,7 +94,7 @@ class Staging:
     def ahead(self, batches: Iterable[Batch]) -> Generator[StagedBatch, None, None]:
         """:meth:`stage` of each batch, to GPUs in a thread, one batch ahead of the one in use."""
         staged = (self.stage(batch) for batch in batches)
-        return _one_ahead(staged) if self.pinned else staged
+        return ahead(staged, count=1) if self.pinned else staged
 
     def _host_array(
         self, array: np.ndarray, place: Tuple[int, str], context: mx.Context
@@ -113,16 +112,3 @@ class Staging:
 
 def _copy(array: Union[np.ndarray, mx.nd.NDArray], context: mx.Context) -> mx.nd.NDArray:
     return array.copyto(context) if isinstance(array, mx.nd.NDArray) else mx.nd.array(array, ctx=context)
-
-
-def _one_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
-    """The items, each made in a thread while the one before is in use."""
-    end = object()
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, end)
-        while True:
-            item = coming.result()
-            if item is end:
-                return
-            coming = pool.submit(next, items, end)
-            yield item  # type: ignore[misc]  # end was the only other object
