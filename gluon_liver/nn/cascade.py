@@ -81,7 +81,7 @@ class StageTwoNet(nn.HybridBlock):
     def hybrid_forward(self, F: Any, rois: Any, *maps: Any) -> Any:
         """Corners (1, K, 4) and maps -> features (K, F)."""
         detector: Any = self._whole()
-        return detector.abstract(F, Features(None, list(maps)), rois)
+        return detector.describe(F, maps)(rois)
 
 
 class BoxNet(nn.HybridBlock):

@@ -6,7 +6,7 @@ that is fused from the maps of all four blocks, and the head is two dense layers
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 from mxnet.gluon import nn
 
@@ -15,7 +15,7 @@ from gluon_liver.structures.channels import scaled
 
 from .fusion import RegionFusion
 from .random_numbers import RandomNumbers, apply_dropout
-from .rcnn import Features, HeadOutput, RegionDetector
+from .rcnn import Features, RegionDetector
 from .regions.roi_align import ROI_MODES, pyramid_align, roi_rows
 from .relation import PhaseRelation
 from .resnet3d import CHANNELS, ResNet3D, make_block
@@ -131,37 +131,18 @@ class CTDetector(RegionDetector):
         stacks = F.reshape(block, (-4, -1, self.phases * slices, 0, 0, 0))
         return F.mean(F.slice_axis(stacks, axis=1, begin=0, end=slices), axis=1)
 
-    def abstract(
-        self,
-        F: Any,
-        features: Features,
-        rois: Any,
-        numbers: Optional[RandomNumbers] = None,
-        count: Optional[int] = None,
-    ) -> Any:
-        """Features (B * R, F) of ROIs (B, R, 4), by Block4 or two dense layers with dropout between them."""
+    def describe(self, F: Any, maps: Sequence[Any], numbers: Optional[RandomNumbers] = None) -> Callable[[Any], Any]:
+        """From ROIs (B, n, 4) on maps to features, by Block4 or two dense layers with dropout between them."""
         if not self.config.fusion:
-            return super().abstract(F, features, rois, numbers, count)
+            return super().describe(F, maps, numbers)
         options: Dict[str, Any] = {"strides": self.strides, "size": self.roi_size, "mode": self.roi_mode}
-        pooled = pyramid_align(F, features.maps, *roi_rows(F, rois), **options)
-        return self.dense(pooled, self.dropout_mask(numbers, self.dense.units))
-
-    def head(
-        self,
-        F: Any,
-        features: Features,
-        rois: Any,
-        numbers: Optional[RandomNumbers] = None,
-        count: Optional[int] = None,
-    ) -> HeadOutput:
-        """ROIs (B, R, 4) in pixels of the input -> abstract features and what the texture stage says."""
-        output = super().head(F, features, rois, numbers, count)
-        if features.shallow is None:
-            return output
-        return output._replace(abnormal=self.abnormal(F, features, rois, numbers))
+        mask = self.dropout_mask(numbers, self.dense.units)
+        return lambda rois: self.dense(pyramid_align(F, maps, *roi_rows(F, rois), **options), mask)
 
     def abnormal(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> Any:
-        """What the texture stage says of ROIs (B, R, 4): (B * R, 1), above 0 for abnormal."""
+        """What the texture stage says of ROIs (B, R, 4): (B * R, 1), above 0 for abnormal; None without one."""
+        if features.shallow is None:
+            return None
         size, pool = self.config.head.roi_size, ROI_MODES[self.roi_mode]
         pooled = pool(F, features.shallow, *roi_rows(F, rois), stride=4, size=size)
         return self.texture(pooled, self.dropout_mask(numbers, self.texture.hidden))

@@ -34,7 +34,7 @@ def folded(detector: RegionDetector, *, context: mx.Context, precision: str = FL
     if detector.config.batch_norm == FOLDED:
         return detector
     copy = detector.rebuilt(dataclasses.replace(detector.config, batch_norm=FOLDED))
-    initialize(copy, context)
+    initialize(copy, context, weights=mx.init.Zero())  # all of them are set below
     numbers = {name: one.data(one.list_ctx()[0]).asnumpy() for name, one in detector.collect_learned().items()}
     for name, parameter in copy.collect_learned().items():
         layer, _, kind = name.rpartition(".")

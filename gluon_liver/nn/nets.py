@@ -138,7 +138,7 @@ def detect_regions(F: Any, detector: RegionDetector, features: Features) -> List
     """``rows`` and ``check``: proposals, ROI head, decoding and suppression over given features."""
     rpn_scores, rois = detector.rpn(features.image, *features.maps)
     count = detector.proposals(training=False)
-    head = detector.head(F, features, rois, count=count)
+    head = detector.head(F, features, rois)
     rows, check = decode_regions(F, detector, rois, rpn_scores, head, shape=(-1, count))
     most = min(detector.config.head.max_detections, count * len(detector.classes))
     return [F.slice_axis(rows, axis=1, begin=0, end=most), check]

@@ -117,57 +117,42 @@ class RegionDetector(nn.HybridBlock):
         """How ROIs are read, a key of ``ROI_MODES``."""
         return "matrices" if self.on_cpu and self.config.roi_mode == "align" else self.config.roi_mode
 
-    def head(
-        self,
-        F: Any,
-        features: Features,
-        rois: Any,
-        numbers: Optional[RandomNumbers] = None,
-        count: Optional[int] = None,
-    ) -> HeadOutput:
+    def head(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> HeadOutput:
         """ROIs (B, R, 4) in pixels of the input -> what the predictors read of them; ``numbers`` in training.
 
-        count: R where the graph may rely on it: many ROIs then take the memory of a hundred.
+        R is ``head.samples`` in training, else :meth:`proposals`.
         """
-        abstract = self.abstract(F, features, rois, numbers, count)
-        return HeadOutput(apply_dropout(abstract, self.dropout_mask(numbers, self._head_channels)))
+        describe = self.describe(F, features.maps, numbers)
+        count = self.proposals(training=False)
+        if numbers is not None or count <= ROIS_AT_ONCE:
+            abstract = describe(rois)
+        else:  # maps of a thousand ROIs take gigabytes
+            chunks = []
+            for begin in range(0, count, ROIS_AT_ONCE):
+                end = min(begin + ROIS_AT_ONCE, count)
+                chunk = describe(F.slice_axis(rois, axis=1, begin=begin, end=end))
+                chunks.append(F.reshape(chunk, (-4, -1, end - begin, 0)))
+            abstract = F.reshape(F.concat(*chunks, dim=1), (-3, 0))
+        abstract = apply_dropout(abstract, self.dropout_mask(numbers, self._head_channels))
+        return HeadOutput(abstract, self.abnormal(F, features, rois, numbers))
 
-    def abstract(
-        self,
-        F: Any,
-        features: Features,
-        rois: Any,
-        numbers: Optional[RandomNumbers] = None,
-        count: Optional[int] = None,
-    ) -> Any:
-        """Features (B * R, F) of ROIs (B, R, 4): Block4, mean over the ROI."""
-        training = numbers is not None
-        usual = self.config.head.samples if training else self.proposals(training=False)
-        describe = self._describe(F, features.maps[0], usual, mean=mean_in_training if training else mean_in_inference)
-        if count is None or count <= ROIS_AT_ONCE:
-            return describe(rois)
-        # maps of a thousand ROIs take gigabytes, and those of a few stay in the processor's cache
-        chunks = []
-        for begin in range(0, count, ROIS_AT_ONCE):
-            end = min(begin + ROIS_AT_ONCE, count)
-            chunk = describe(F.slice_axis(rois, axis=1, begin=begin, end=end))
-            chunks.append(F.reshape(chunk, (-4, -1, end - begin, 0)))
-        return F.reshape(F.concat(*chunks, dim=1), (-3, 0))
+    def abnormal(self, F: Any, features: Features, rois: Any, numbers: Optional[RandomNumbers] = None) -> Any:
+        """What a texture stage says of ROIs (B, R, 4): (B * R, 1), above 0 for abnormal; None without one."""
+        return None
 
-    def _describe(
-        self, F: Any, feature_map: Any, count: int, *, mean: Callable[[Any, Any], Any]
-    ) -> Callable[[Any], Any]:
-        """From ROIs (B, n, 4) on a map, usually ``count`` an image in all, to Block4's ``mean`` (B * n, C)."""
-        block4 = self.block4
-        first, *others = block4
+    def describe(self, F: Any, maps: Sequence[Any], numbers: Optional[RandomNumbers] = None) -> Callable[[Any], Any]:
+        """From ROIs (B, n, 4) on maps to features (B * n, F): Block4, mean over the ROI. Any n, in parts or at once."""
+        training, block4 = numbers is not None, self.block4
+        mean = mean_in_training if training else mean_in_inference
+        feature_map, (first, *others) = maps[0], block4
         pool: Any = ROI_MODES[self.roi_mode]
         options: Dict[str, Any] = {"stride": self.strides[0], "size": self.roi_size}
-        begun = None
-        if self.config.roi_mode != "pool" and self._map_is_smaller(count):
+        usual, begun = self.config.head.samples if training else self.proposals(training=False), None
+        if self.config.roi_mode != "pool" and self._map_is_smaller(usual):
             # pooled in float32, in which ROIs are read
             begun = [block4.leave(F, one) for one in first.before_relu(F, block4.enter(F, feature_map))]
 
-        def describe(rois: Any) -> Any:
+        def of_rois(rois: Any) -> Any:
             rows = roi_rows(F, rois)
             if begun is None:
                 x = first(block4.enter(F, pool(F, feature_map, *rows, **options)))
@@ -179,7 +164,7 @@ class RegionDetector(nn.HybridBlock):
                 x = block(x)
             return mean(F, block4.leave(F, x))
 
-        return describe
+        return of_rois
 
     def _map_is_smaller(self, rois: int) -> bool:
         """Whether the 1x1 convolutions that begin Block4 have less to do on the map than on ROIs of an image.
@@ -206,8 +191,10 @@ class RegionDetector(nn.HybridBlock):
         return {name: parameter for name, parameter in named.items() if not isinstance(parameter, Constant)}
 
 
-def initialize(detector: RegionDetector, context: Contexts) -> None:
-    """He initialisation (He et al. 2015) of all weights that do not name their own, from MXNet's seeded generator."""
+def initialize(detector: RegionDetector, context: Contexts, *, weights: Optional[mx.init.Initializer] = None) -> None:
+    """Allocate all parameters. ``weights``: of those that do not name their own; by default He initialisation (He et
+    al. 2015), from MXNet's seeded generator."""
     devices = [context] if isinstance(context, mx.Context) else context
     detector.on_cpu = all(device.device_type.startswith("cpu") for device in devices)
-    detector.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2), ctx=context)
+    weights = weights or mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2)
+    detector.initialize(weights, ctx=context)

@@ -106,7 +106,7 @@ def test_block4_in_bfloat16_is_as_far_off_as_its_rounding_and_rows_stay(proposal
 
 def abstract(detector, x, rois):
     """Features of ROIs."""
-    found = detector.abstract(mx.nd, detector.features(mx.nd, x), rois)
+    found = detector.describe(mx.nd, detector.features(mx.nd, x).maps)(rois)
     assert found.dtype == np.float32
     return found.asnumpy()
 

@@ -106,7 +106,7 @@ def test_each_roi_keeps_its_own_score_of_stage_one(monkeypatch):
         part.weight.set_data(mx.nd.zeros(part.weight.shape))
     seen = {}
 
-    def head(F, features, rois, count):
+    def head(F, features, rois):
         seen["rois"] = rois.asnumpy()[0]
         abnormal = mx.nd.arange(rois.shape[1]).reshape((-1, 1)) / 10
         return HeadOutput(mx.nd.zeros((rois.shape[1], 256)), abnormal)
@@ -160,7 +160,7 @@ def test_block4_begins_on_the_map_or_on_rois_with_the_same_numbers(batch_norm, m
         rois = mx.nd.array(np.concatenate([corners, corners + numbers.uniform(4, 30, (2, 16, 2))], axis=2))
         maps.attach_grad()
         with autograd.record():
-            found = detector.abstract(mx.nd, Features(None, [maps]), rois, RandomNumbers(mx.nd, None))
+            found = detector.describe(mx.nd, [maps], RandomNumbers(mx.nd, None))(rois)
         found.backward(mx.nd.array(numbers.normal(size=found.shape)))
         mx.nd.waitall()
         learned = {n: p for n, p in detector.collect_learned().items() if n.startswith("block4")}
