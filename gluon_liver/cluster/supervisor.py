@@ -157,7 +157,7 @@ class Supervisor:
                 how, line = f"no sign of life for {self._silence:g} s", b""
             except OSError as error:
                 how, line = f"connection lost: {error}", b""
-            if not line and self._ended:
+            if self._ended:  # reported, and for this supervisor there is nothing left to hear
                 return None
             if not line:
                 text = f"the launcher is gone ({how}), so this process ends."

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from gluon_liver.cluster.monitor import Monitor, ending
-from gluon_liver.cluster.supervisor import PROCESSES, WATCH, child_environment, versions, watch_address
+from gluon_liver.cluster.supervisor import PROCESSES, WATCH, Supervisor, child_environment, versions, watch_address
 from gluon_liver.errors import InputError
 
 from .faults import ROOT, alive
@@ -271,6 +271,19 @@ async def test_worker_ends_with_its_supervisor_and_supervisor_with_the_monitor(t
         member.writer.transport.abort()
     code, said = await ended(process, pid)
     assert code == 75 and "the launcher is gone" in said and "Last good checkpoint: c;" in said
+
+
+@in_a_loop
+async def test_supervisor_that_reported_the_end_does_not_repeat_the_abort_that_follows(capfd):
+    """The abort that a lost process causes goes to its own supervisor too, and may come before that has ended."""
+    for ended_itself, code, said in ((True, None, ""), (False, 75, "worker (pid 7) was killed")):
+        of_lost = Supervisor("worker", ["true"], host="here")
+        of_lost._ended = ended_itself
+        reader = asyncio.StreamReader()
+        reader.feed_data(json.dumps({"abort": "worker (pid 7) was killed"}).encode() + b"\n")
+        assert await of_lost._follow_monitor(reader) == code
+        err = capfd.readouterr().err
+        assert said in err and bool(err) == bool(said)
 
 
 @in_a_loop
