@@ -108,7 +108,7 @@ def test_configuration_loads_no_heavy_library(module):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/fidelity.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/fidelity.md", "docs/measurements.md"])
 def test_files_that_a_page_names_exist(page):
     names = re.findall(r"`([a-z_]+(?:/[a-z_0-9]+)+\.(?:py|md))`", (ROOT / page).read_text(encoding="utf-8"))
     assert names and not [name for name in names if not any((base / name).exists() for base in (PACKAGE, ROOT))]

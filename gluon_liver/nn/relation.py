@@ -10,7 +10,7 @@ networks", embedded Gaussian; the square root of d keeps exp() away from one-hot
 The second term of the exponent is ours: the paper calls the relation a registration, and content alone cannot tell
 one place of the liver from another. It puts the position into the embedding, as non-local means does with its search
 window. Without it (``reach`` None) the rows start almost even over all positions, and the response at a lesion is the
-mean of the whole other phase (docs/fidelity.md has the measurement).
+mean of the whole other phase (docs/measurements.md has the measurement).
 """
 
 from __future__ import annotations

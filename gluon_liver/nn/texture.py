@@ -6,7 +6,7 @@ using convolutional neural networks"). A small dense net turns them into one sco
 own; the probability of a class is P(abnormal) times what stage two says of the class.
 
 Texture does not know where a lesion ends: an ROI that covers half of it has the texture of one that fits. Stage two
-therefore keeps a background class, which rejects such ROIs (docs/fidelity.md has the measurement).
+therefore keeps a background class, which rejects such ROIs (docs/measurements.md has the measurement).
 """
 
 from __future__ import annotations
