@@ -13,12 +13,13 @@ from mxnet.gluon import nn
 from gluon_liver.config.network import NetworkConfig
 from gluon_liver.structures.channels import scaled
 
+from .backbones.blocks import CHANNELS, make_block
+from .backbones.resnet3d import ResNet3D
 from .fusion import RegionFusion
 from .random_numbers import RandomNumbers, apply_dropout
 from .rcnn import Features, RegionDetector
 from .regions.roi_align import ROI_MODES, pyramid_align, roi_rows
 from .relation import PhaseRelation
-from .resnet3d import CHANNELS, ResNet3D, make_block
 from .texture import TextureHead
 
 DENSE_UNITS = 1024  # of each dense layer of the fusion head, as in Lin et al. 2017

@@ -22,9 +22,9 @@ from typing import Any, Deque, List, Optional, Sequence
 import mxnet as mx
 from mxnet.gluon import nn
 
+from .backbones.stem import Stem
 from .ct_detector import CTDetector
 from .layers.indexing import entry
-from .resnet3d import Stem
 
 WINDOW = 9  # slices of the networks that have this form
 STEP = 2  # slices that are read at a time: all shifts between maps are multiples of it

@@ -17,10 +17,10 @@ from gluon_liver.flow.operators import enlarge_flow, shrink
 from gluon_liver.structures.channels import scaled
 
 from .aggregation import Aggregation, FlowCells
+from .backbones.blocks import CHANNELS, make_block
+from .backbones.resnet2d import MEAN, STD, ResNet2D
 from .layers.indexing import entry
 from .rcnn import Features, RegionDetector
-from .resnet2d import MEAN, STD, ResNet2D
-from .resnet3d import CHANNELS, make_block
 
 
 class USDetector(RegionDetector):

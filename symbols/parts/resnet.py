@@ -1,6 +1,6 @@
 """The residual networks of both papers: 3D stem of the CT paper (Tables 2 and 3), 2D stem of the ultrasound paper.
 
-Slices are folded into the batch from the first layer on and all layers are 2D, as in gluon_liver.nn.resnet3d.
+Slices are folded into the batch from the first layer on and all layers are 2D, as in gluon_liver.nn.backbones.resnet3d.
 """
 
 from __future__ import division

@@ -12,7 +12,7 @@ from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.inference.slices import SKIPPED, detect_labelled_dense, detect_slices, neighbours
 from gluon_liver.nn.build import make_detector
 from tests.conftest import SIZE
-from tests.nn.test_resnet3d import randomise
+from tests.nn.backbones.test_resnet3d import randomise
 
 PHASES = ("non_contrast", "arterial", "delayed")
 NINE = {"data.slices": 9, "row": None, "network.texture_head": True, "network.head.score_threshold": 0.2}

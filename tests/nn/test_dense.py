@@ -6,8 +6,8 @@ import pytest
 
 from gluon_liver.nn.dense import REACH, STEP, DenseBackbone
 
+from .backbones.test_resnet3d import randomise
 from .conftest import SIZE, ct_detector
-from .test_resnet3d import randomise
 
 KINDS = [{}, {"texture_head": True}, {"fusion": True, "texture_head": True}]
 FUSION_SIZES = {"rpn__anchor_sizes": [8, 16, 32, 64]}

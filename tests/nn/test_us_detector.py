@@ -8,9 +8,9 @@ from mxnet import autograd
 from gluon_liver.config.load import build_config
 from gluon_liver.errors import ConfigError
 from gluon_liver.nn.aggregation import Aggregation, FlowCells
+from gluon_liver.nn.backbones.resnet2d import MEAN, STD
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.nets import DetectionNet
-from gluon_liver.nn.resnet2d import MEAN, STD
 
 from .conftest import network, training_net, training_outputs
 

@@ -4,9 +4,9 @@ import mxnet as mx
 import numpy as np
 
 from gluon_liver.config.load import build_config
+from gluon_liver.nn.backbones.blocks import CHANNELS
 from gluon_liver.nn.ct_detector import CTDetector
 from gluon_liver.nn.rcnn import initialize
-from gluon_liver.nn.resnet3d import CHANNELS
 from gluon_liver.structures.channels import scaled
 
 STAGES_50, STAGES_152 = (3, 4, 6, 3), (3, 8, 36, 3)

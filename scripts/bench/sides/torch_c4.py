@@ -1,7 +1,7 @@
 """Faster R-CNN on Block3's map in PyTorch, with torchvision's own parts: RPN, ROIAlign, samplers, losses, NMS.
 
 One slice of three colours is torchvision's ResNet-50 as it comes. Nine slices are the 3D-stem network of the CT paper
-with its slices folded into the batch, the same sums as :mod:`gluon_liver.nn.resnet3d` in PyTorch's operators.
+with its slices folded into the batch, the same sums as :mod:`gluon_liver.nn.backbones.resnet3d` in PyTorch's operators.
 """
 
 from __future__ import annotations

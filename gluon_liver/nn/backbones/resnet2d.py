@@ -1,6 +1,6 @@
 """ResNet-50 v1b in two dimensions, the feature extractor of the ultrasound paper ("resnet50"), conv1 to Block3.
 
-The blocks are those of :mod:`gluon_liver.nn.resnet3d`; Block4 is the ROI head.
+The blocks are those of :mod:`gluon_liver.nn.backbones.blocks`; Block4 is the ROI head.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from typing import Any, Dict
 
 from mxnet.gluon import nn
 
+from gluon_liver.nn.layers.normalised import FOLDED, batch_norm, conv_norm, relu
 from gluon_liver.structures.channels import scaled
 
-from .layers.normalised import FOLDED, batch_norm, conv_norm, relu
-from .resnet3d import STEM_CHANNELS, make_block
+from .blocks import STEM_CHANNELS, make_block
 
 COLOURS = 3
 # of red, green and blue from 0 to 1 over ImageNet, which pretrained weights expect to be taken off and divided by
@@ -38,7 +38,7 @@ class Stem2D(nn.HybridBlock):
 class ResNet2D(nn.HybridBlock):
     """Normalised colour images to the map of Block3.
 
-    width, stride, norm: as of :class:`gluon_liver.nn.resnet3d.ResNet3D`.
+    width, stride, norm: as of :class:`gluon_liver.nn.backbones.resnet3d.ResNet3D`.
     """
 
     def __init__(self, *, width: float = 1.0, stride: int = 16, norm: str = "live", **kwargs: Any):

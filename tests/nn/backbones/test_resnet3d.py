@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from mxnet import autograd
 
+from gluon_liver.nn.backbones.blocks import BLOCKS, Transition, make_block
+from gluon_liver.nn.backbones.resnet3d import ResNet3D
+from gluon_liver.nn.backbones.stem import DepthPool, Stem, stem_depth
 from gluon_liver.nn.layers.normalised import BN_EPSILON
-from gluon_liver.nn.resnet3d import BLOCKS, DepthPool, ResNet3D, Stem, Transition, make_block, stem_depth
 from gluon_liver.structures.channels import scaled
 
 # CT paper, Tables 2 and 3, column "Feature size" (the same in both), for an input of 32 x 448 x 448
