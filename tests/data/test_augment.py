@@ -73,6 +73,35 @@ def test_augmentation_depends_on_seed_epoch_and_index_alone():
     assert 2 < flips < 14
 
 
+def test_sizes_grow_and_shrink_alike_by_up_to_the_factor():
+    """Of 300 draws of up to 1.25 or its inverse, as evenly as the logarithm says."""
+    sample = painted((64, 64, 20, 20), planes=1)
+    factors = []
+    for index in range(300):
+        (box,) = augment(sample, AugmentConfig(scale=0.25), grey_per_noise=1.0, rng=generator(0, AUGMENT, index)).boxes
+        factors.append((box[2] - box[0]) / 40)
+    logs = np.log(factors) / np.log(1.25)
+    assert np.abs(logs).max() <= 1 + 1e-5
+    assert np.allclose(np.percentile(logs, [5, 25, 50, 75, 95]), [-0.9, -0.5, 0, 0.5, 0.9], atol=0.15)
+
+
+def test_turns_and_shifts_go_both_ways_by_up_to_what_is_given():
+    """300 draws; a box of a lesion that is no circle tells the angle, its centre the shift."""
+    sample = painted((64, 64, 30, 10), planes=1)
+    shifts, widths = [], []
+    for index in range(300):
+        draw = dict(grey_per_noise=1.0, rng=generator(0, AUGMENT, index))
+        (box,) = augment(sample, AugmentConfig(shift=0.1), **draw).boxes
+        shifts.append([box[0] + box[2] - 128, box[1] + box[3] - 128])
+        turned = augment(sample, AugmentConfig(rotate=30.0), **dict(draw, rng=generator(1, AUGMENT, index)))
+        widths.append(turned.boxes[0, 2] - turned.boxes[0, 0])
+    parts = np.array(shifts) / 2 / 12.8
+    assert np.abs(parts).max() <= 1 + 1e-5
+    assert np.allclose(np.percentile(parts, [5, 50, 95], axis=0).T, [-0.9, 0, 0.9], atol=0.2)
+    least = 2 * np.hypot(30 * np.cos(np.pi / 6), 10 * np.sin(np.pi / 6))  # the width at 30 degrees
+    assert least - 0.01 <= min(widths) < 1.03 * least and max(widths) <= 60.01
+
+
 def test_opencvs_affine_convention_is_the_one_assumed():
     """warpAffine's matrix maps source pixel centres to target pixel centres."""
     image = np.zeros((9, 9), np.uint8)

@@ -60,3 +60,22 @@ def test_a_slice_stack_repeats_edges():
             stack_places(5, 0, depth)
     with pytest.raises(ConfigError, match="slice 5 is outside"):
         stack_places(5, 5, 1)
+
+
+def cubic(size):
+    """(2 size, size): Keys' interpolation (1981) with a of -3/4, OpenCV's; the ends repeat."""
+    matrix, a = np.zeros((2 * size, size)), -0.75
+    for row in range(2 * size):
+        place = (row + 0.5) / 2 - 0.5
+        for cell in range(int(np.floor(place)) - 1, int(np.floor(place)) + 3):
+            x = abs(place - cell)
+            near, far = (a + 2) * x**3 - (a + 3) * x**2 + 1, a * (x**3 - 5 * x**2 + 8 * x - 4)
+            matrix[row, np.clip(cell, 0, size - 1)] += near if x <= 1 else far
+    return matrix
+
+
+def test_enlarging_is_bicubic():
+    image = np.random.default_rng(0).integers(0, 256, (1, 12, 12)).astype(np.uint8)
+    out, _ = resize_square(image, 24)
+    expected = np.clip(cubic(12) @ image[0].astype(float) @ cubic(12).T, 0, 255)
+    assert np.abs(out[0] - expected).max() <= 1.0

@@ -3,8 +3,11 @@
 import mxnet as mx
 import numpy as np
 
-from gluon_liver.nn.losses import HEAD_HUBER, RPN_HUBER, detection_losses
+from gluon_liver.nn.losses import detection_losses
 from gluon_liver.nn.nets import TrainingOutputs
+
+# where smooth L1 turns: 1 in the head (Girshick 2015, equation 3), 1/9 in the proposal network (sigma 3 of Ren's code)
+HEAD_TURNS, RPN_TURNS = 1.0, 1 / 9
 
 
 def huber(error, rho):
@@ -38,8 +41,8 @@ def test_losses_equal_numpy():
     for b in range(2):
         sampled, valid = labels[b] >= 0, class_targets[b] >= 0
         picked = [-np.log(softmax[b, r, int(t)]) for r, t in enumerate(class_targets[b]) if t >= 0]
-        box = huber(rpn_boxes[b] - targets[b], RPN_HUBER) * (labels[b] == 1)[:, None]
-        head_box = huber(box_deltas[b] - box_targets[b], HEAD_HUBER) * box_masks[b]
+        box = huber(rpn_boxes[b] - targets[b], RPN_TURNS) * (labels[b] == 1)[:, None]
+        head_box = huber(box_deltas[b] - box_targets[b], HEAD_TURNS) * box_masks[b]
         expected = {
             "rpn_score": entropy[b][sampled].mean(),
             "rpn_box": box.sum() / sampled.sum(),

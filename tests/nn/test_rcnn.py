@@ -10,6 +10,7 @@ from gluon_liver.nn.nets import DetectionNet, detect_regions
 from gluon_liver.nn.random_numbers import RandomNumbers
 from gluon_liver.nn.rcnn import Features, HeadOutput
 from gluon_liver.nn.texture import CHANNELS, TextureHead
+from gluon_liver.structures.boxes import box_iou
 
 from .conftest import SIZE, ct_detector, images
 
@@ -176,3 +177,50 @@ def test_block4_begins_on_the_map_or_on_rois_with_the_same_numbers(batch_norm, m
 def test_the_map_is_taken_where_it_has_less_work():
     detector = ct_detector()  # 6x6 cells, 4x4 bins: on the map 5 * 36, on ROIs 2 * 16 each
     assert not detector._map_is_smaller(5) and detector._map_is_smaller(6)
+
+
+def test_predictors_start_as_fast_rcnns():
+    """Normal with deviations 0.01 and 0.001, biases zero (Girshick 2015, section 3.1); others as He et al. 2015."""
+    detector = ct_detector(width=0.5)
+    for name, deviation in (("class_predictor", 0.01), ("box_predictor", 0.001)):
+        layer = getattr(detector, name)
+        values = layer.weight.data().asnumpy()
+        assert abs(values.std() / deviation - 1) < 0.1 and abs(values.mean()) < deviation / 5, name
+        assert (layer.bias.data().asnumpy() == 0).all()
+    conv = detector.block4[0].conv2.weight.data().asnumpy()
+    assert abs(conv.std() / np.sqrt(2 / (9 * conv.shape[1])) - 1) < 0.05
+
+
+def test_boxes_of_different_classes_do_not_suppress_each_other():
+    """A head that says the same of all classes finds each of them in the same boxes."""
+    built = build(head__score_threshold=0.0, head__max_detections=60)
+    for part in (built.class_predictor, built.box_predictor):
+        part.weight.set_data(mx.nd.zeros(part.weight.shape))
+    rows, _ = detect_regions(mx.nd, built, built.features(mx.nd, images(1)))
+    rows = rows.asnumpy()[0]
+    kept = [rows[rows[:, 0] == kind][:, 2:] for kind in range(3)]
+    assert len(kept[0]) >= 5 and all(np.array_equal(np.sort(kept[0], 0), np.sort(one, 0)) for one in kept[1:])
+    for boxes in kept:  # within a class they do
+        overlap = box_iou(boxes, boxes) - np.eye(len(boxes))
+        assert overlap.max() <= built.config.head.nms_threshold + 1e-4
+
+
+@pytest.mark.parametrize("threshold", [0.31, 0.53, 0.69])
+def test_proposals_are_those_that_greedy_suppression_leaves(threshold):
+    """Against loops: from the best score down, what overlaps a kept one by no more than the threshold is kept."""
+    sizes = [8, 16, 32, 48, 64]
+    built = ct_detector(
+        rpn__anchor_sizes=sizes, rpn__nms_threshold=threshold, rpn__train_post_nms=1000, rpn__min_size=4
+    )
+    built.rpn.loc.weight.set_data(mx.nd.zeros(built.rpn.loc.weight.shape))
+    found = built.features(mx.nd, images(1))
+    with autograd.record():
+        scores, _, raw, _, index = (array.asnumpy()[0] for array in built.rpn(found.image, *found.maps))
+    kept = set(index[scores[:, 0] >= 0, 0].astype(int).tolist())
+    anchors = np.clip(built.anchors(), 0, SIZE)
+    big = ((anchors[:, 2:] - anchors[:, :2]) >= 4).all(axis=1)
+    overlap, expected = box_iou(anchors, anchors), []
+    for one in np.argsort(-raw[:, 0], kind="stable"):
+        if big[one] and overlap[one, expected].max(initial=0) <= threshold:
+            expected.append(int(one))
+    assert len(expected) > 20 and kept == set(expected)
