@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
@@ -75,7 +74,7 @@ def write_phantoms(
     check_not_there(out, overwrite=overwrite)
     check_replaced(out, kind.truth_file, kind.entries)
     others = {name: value for name, value in numbers.items() if name != kind.units}
-    truth = {"format": 1, "kind": f"{kind.name}-phantoms", "seed": seed, **others, "options": asdict(config)}
+    truth = {"format": 1, "kind": f"{kind.name}-phantoms", "seed": seed, **others, "options": config.record()}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(out, replace=overwrite) as temporary:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar, Tuple
+from typing import Any, ClassVar, Dict, Tuple
 
 from gluon_liver.errors import ConfigError, InputError
 from gluon_liver.files.typed import Limit, Rules, limits
@@ -40,14 +40,23 @@ class PhantomOptions:
     """
 
     called: ClassVar[str] = "phantom option"
+    # options that came later: unnamed at their defaults, so that the files of earlier phantoms stay as they were
+    later: ClassVar[Tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             self._require(name, not isinstance(value, float) or math.isfinite(value), "a finite number")
         for name, limit in limits(type(self)).items():
-            self._require(name, limit.holds(getattr(self, name)), limit.wanted)
+            value = getattr(self, name)
+            self._require(name, value is None or limit.holds(value), limit.wanted)
         for name, holds, wanted in self.rules():
             self._require(name, holds, wanted)
+
+    def record(self) -> Dict[str, Any]:
+        """The options as files and identifiers name them."""
+        default = type(self)()
+        unchanged = {name for name in self.later if getattr(self, name) == getattr(default, name)}
+        return {name: value for name, value in asdict(self).items() if name not in unchanged}
 
     def rules(self) -> Rules:
         """What options must be together: name, whether it holds, what it must be."""

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "spacing_mm": "distances between slices to choose from",
         "lesions": "lesions of a patient who has any",
         "diameter_mm": "lesion diameters in mm",
+        "diameter_mm_by_class": "smallest and largest diameter of cysts, hemangiomas and HCCs (default: one range)",
         "one_class_fraction": "share of patients whose lesions are all of one class",
         "background_fraction": "share of patients without a lesion",
         "two_study_fraction": "share of patients with two studies",
@@ -28,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "min_box_pixels": "pixels of a slice that a lesion must cover to get a box",
         "breathing_mm": "largest displacement of the organs between phases in mm",
         "noise_sd_hu": "noise SD in HU",
+        "noise_at_mm": "slice thickness that --noise-sd-hu is of; thinner slices are noisier (default: of every one)",
         "steep_vessels": "additional vessels that cross the slices steeply",
+        "steep_vessel_mm": "diameters that make them look like lesions on one slice (default: veins of 4 to 9 mm)",
+        "subslices": "thin planes that are averaged to a slice",
     }
     add_phantom_arguments(parser, CTPhantomConfig(), {"studies": (64, "how many studies")}, texts)
 

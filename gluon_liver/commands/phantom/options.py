@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
-from typing import Any, Dict, Mapping, Tuple, Type
+from typing import Any, Dict, Mapping, Tuple, Type, Union, get_args, get_origin, get_type_hints
 
 from gluon_liver.commands.options import add_flag, add_path, chosen
 from gluon_liver.phantoms.options import PhantomOptions, check_not_there
@@ -23,16 +23,23 @@ def add_phantom_arguments(
         parser.add_argument(f"--{name}", type=int, default=count, help=f"{text} (default {count})")
     parser.add_argument("--seed", type=int, default=0, help="same seed and options: same files (default 0)")
     parser.add_argument("--jobs", type=int, help="processes (default: usable cores)")
+    kinds = get_type_hints(type(default))
     for name, text in texts.items():
-        value = getattr(default, name)
+        kind, value = kinds[name], getattr(default, name)
+        form: Dict[str, Any] = {}
+        if get_origin(kind) is Union:  # Optional; its text says what None means
+            kind = get_args(kind)[0]
+        if get_origin(kind) is tuple:
+            kind, *others = get_args(kind)
+            form = {"nargs": 1 + len(others), "metavar": ("LOW", "HIGH") * ((1 + len(others)) // 2)}
+            if others == [Ellipsis]:
+                form = {"nargs": "+", "metavar": "MM"}
+            elif value is not None:
+                text = f"range of {text} (default {value[0]} {value[1]})"
+        elif value is not None:
+            text = f"{text} (default {value})"
         flag = "--" + name.replace("_", "-")
-        if not isinstance(value, tuple):
-            parser.add_argument(flag, type=type(value), default=value, help=f"{text} (default {value})")
-        elif len(value) == 2:
-            text = f"range of {text} (default {value[0]} {value[1]})"
-            parser.add_argument(flag, type=type(value[0]), nargs=2, metavar=("LOW", "HIGH"), default=value, help=text)
-        else:
-            parser.add_argument(flag, type=type(value[0]), nargs="+", metavar="MM", default=value, help=text)
+        parser.add_argument(flag, type=kind, default=value, help=text, **form)
 
 
 def phantom_options(args: argparse.Namespace, kind: Type[PhantomOptions]) -> Dict[str, Any]:

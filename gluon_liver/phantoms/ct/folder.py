@@ -9,9 +9,9 @@ from typing import Optional
 from gluon_liver.phantoms.folder import DICOM_FOLDER, PhantomKind, Record, annotation, write_phantoms
 
 from .attenuation import PHASES
-from .config import CTPhantomConfig
+from .config import CLASSES, CTPhantomConfig
 from .dicom_writer import write_study
-from .lesions import CLASSES
+from .lesions import Lesion
 from .study import PhantomStudy, make_ct_study
 
 ENTRIES = r"(dicom(/study-\d+(/\d+\.dcm)?)?|labels\.json|phantom\.json)"
@@ -34,7 +34,8 @@ def write_ct_phantoms(
     out/dicom/study-NNNN/NNNN.dcm: all phases of a study in one folder. out/labels.json: COCO boxes (xywh,
     pixels) on all phases with ``"exhaustive": true``; a study without lesions is named by its middle slices.
     out/phantom.json: options, and per study its patient and lesions (class, centre in DICOM mm, diameter in
-    mm). jobs, progress, overwrite: as :func:`write_phantoms` takes them.
+    mm) and the steep vessels that look like lesions (class whose look it is, a point of the axis, its slope). jobs,
+    progress, overwrite: as :func:`write_phantoms` takes them.
 
     The files depend on ``config`` and ``seed`` alone, not on ``jobs`` (processes; default: usable cores), and study k
     is the same however many are made. Processes are spawned: a script that calls this with jobs > 1 needs the
@@ -80,11 +81,15 @@ def _write_study(config: CTPhantomConfig, seed: int, out: Path, index: int) -> R
 
 
 def _truth(study: PhantomStudy) -> Record:
-    lesions = []
-    for one in study.lesions:
+    def place(one: Lesion, diameter_mm: float) -> Record:
         centre = [round(c + o, 2) for c, o in zip(one.centre_mm, study.world_offset_mm)]
-        size = {"diameter_mm": round(one.diameter_mm, 2), "ambiguous": one.ambiguous}
-        lesions.append({"class": one.label, "centre_mm": centre, **size})
+        size = {"diameter_mm": round(diameter_mm, 2), "ambiguous": one.ambiguous}
+        return {"class": one.label, "centre_mm": centre, **size}
+
+    lesions: Record = {"lesions": [place(one, one.diameter_mm) for one in study.lesions]}
+    if study.steep_vessels:
+        tubes = [(one, place(one.section, one.diameter_mm)) for one in study.steep_vessels]
+        lesions["steep_vessels"] = [{**shown, "slope": [round(v, 4) for v in one.slope]} for one, shown in tubes]
     shifts = {phase: [round(v, 2) for v in shift] for phase, shift in study.shifts_mm.items()}
     truth = {"study": study.study_uid, "patient": study.patient, "visit": study.visit}
-    return {**truth, "noise_sd_hu": round(study.noise_sd_hu, 2), "breathing_mm": shifts, "lesions": lesions}
+    return {**truth, "noise_sd_hu": round(study.noise_sd_hu, 2), "breathing_mm": shifts, **lesions}

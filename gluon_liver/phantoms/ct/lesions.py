@@ -1,7 +1,7 @@
 """Cysts, hemangiomas and HCCs: where they lie, how large they are, and their CT numbers in each phase.
 
-Nothing but the CT numbers (and the roughness of the outline) depends on the class: sizes and positions are
-drawn before it, from distributions that all classes share.
+Nothing but the CT numbers (and the roughness of the outline) depends on the class: sizes and positions come from
+distributions that all classes share, unless each class has sizes of its own (``diameter_mm_by_class``).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from gluon_liver.structures.geometry import Triple, triple
 from . import attenuation as hu
 from .anatomy import Abdomen
 
-CLASSES = ("cyst", "hemangioma", "hcc")
 ROUGHNESS = {"cyst": 0.02, "hemangioma": 0.08, "hcc": 0.06}
 LIVER_MARGIN_MM = 2.0
 LESION_GAP_MM = 4.0
+SMALLEST_MM = 8.0
 CAPSULE_MM = 1.8
 NECROSIS_FROM_MM = 35.0
 UNFILLED_FROM_MM = 25.0
@@ -104,6 +104,11 @@ def _far(x: Array, y: Array, z: float, ball: Offset) -> Array:
 Site = Tuple[Array, float]
 
 
+def random_size(rng: np.random.Generator) -> float:
+    """Where a lesion lies between the smallest (0) and the largest (1): many are small and few large."""
+    return float(rng.beta(1.3, 1.9))
+
+
 def random_sites(
     rng: np.random.Generator, abdomen: Abdomen, diameters: List[float], z_limits: Tuple[float, float]
 ) -> List[Optional[Site]]:
@@ -120,7 +125,7 @@ def random_sites(
     sphere = np.stack([flat * np.cos(turn), flat * np.sin(turn), height], axis=1)
     for index in np.argsort(diameters, kind="stable")[::-1]:
         diameter, taken = diameters[index], [site for site in sites if site is not None]
-        while sites[index] is None and diameter >= 8.0:
+        while sites[index] is None and diameter >= SMALLEST_MM:
             reach = 0.6 * diameter
             low, high = liver.lows.copy(), liver.highs.copy()
             low[2], high[2] = max(low[2], z_limits[0]) + reach, min(high[2], z_limits[1]) - reach

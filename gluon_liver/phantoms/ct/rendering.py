@@ -12,6 +12,7 @@ from gluon_liver.structures.arrays import Array
 
 from .anatomy import SPINE_Y, Abdomen
 from .lesions import Lesion
+from .steep import SteepVessel
 from .vessels import Vessels
 
 Hu = Union[float, Array]
@@ -42,6 +43,7 @@ class Scene:
     z_mm: Array
     thickness_mm: float
     subslices: int
+    steep: Sequence[SteepVessel] = ()
     _wall: Tuple[Array, ...] = field(init=False, repr=False)
     _beside_spine: Array = field(init=False, repr=False)
 
@@ -64,9 +66,11 @@ class Scene:
                 z = float(centre + offset)
                 thin = bases[int(self.abdomen.vertebra(z))].copy()
                 self._organs(thin, tissue, z, shift_mm)
-                self._liver(thin, tissue, z, shift_mm)
+                inside = self._liver(thin, tissue, z, shift_mm)
                 for vessel, shape in self.abdomen.great_vessels(z):
                     self._paint(thin, shape, z, np.zeros(3), tissue[vessel])
+                for tube in self.steep:
+                    self._steep(thin, inside, tube, phase, float(centre), float(offset), shift_mm)
                 for lesion, mask in zip(self.lesions, masks):
                     self._lesion(thin, lesion, mask, phase, index, z, shift_mm)
                 image[index] += thin
@@ -157,17 +161,17 @@ class Scene:
         self._paint(image, shape, z, shift, tissue["gut_wall"], walled=True)
         self._paint(image, shape, z, shift, content, wall_mm, walled=True)
 
-    def _liver(self, image: Array, tissue: Dict[str, float], z: float, shift: Array) -> None:
+    def _liver(self, image: Array, tissue: Dict[str, float], z: float, shift: Array) -> Array:
+        """Returns the share of each pixel that the organ covers."""
         liver, plane, z_organ = self.abdomen.liver, self.plane, z - float(shift[2])
-        window = liver.window(plane, z_organ, shift)
+        window, inside = liver.window(plane, z_organ, shift), np.zeros(image.shape, np.float32)
         if window is None:
-            return
+            return inside
         x, y = plane.axes(window, shift)
         distance = liver.distance(x, y, z_organ, liver.surface.on_plane(x, y, z_organ))
         cover = plane.coverage(np.maximum(distance, self._wall[2][window] + np.float32(WALL_GAP_MM)))
         grain = np.float32(LIVER_GRAIN_HU) * liver.grain.on_plane(x, y, z_organ)
         paint(image, window, cover, np.float32(tissue["liver"]) + grain)
-        inside = np.zeros(image.shape, np.float32)
         inside[window] = cover
         for kind in ("hepatic", "portal", "artery", "trunk"):
             hu = np.float32(tissue["portal" if kind == "trunk" else kind])
@@ -177,6 +181,27 @@ class Scene:
                 if spot is not None:
                     share = plane.coverage(tubes.distance(index, *plane.axes(spot, shift), z_organ))
                     paint(image, spot, share if kind == "trunk" else share * inside[spot], hu)
+        return inside
+
+    def _steep(
+        self,
+        image: Array,
+        inside: Array,
+        tube: SteepVessel,
+        phase: str,
+        centre_z: float,
+        offset: float,
+        shift: Array,
+    ) -> None:
+        """A tube in the thin plane at ``centre_z + offset``; it steps sideways from slice to slice, not within one."""
+        centre = tube.at(centre_z - float(shift[2])) + shift[:2]
+        reach = tube.section.reach_mm[:2]
+        window = self.plane.window(centre - reach, centre + reach)
+        if window is None:
+            return
+        x, y = self.plane.axes(window, centre)
+        cover, hu = tube.section.values(phase, x, y, tube.height_mm + offset, self.plane.edge_mm)
+        paint(image, window, cover * inside[window], hu)
 
     def _empty_mask(self, lesion: Lesion, shift: Array) -> LesionMask:
         reach = lesion.reach_mm[2] + 0.5 * self.thickness_mm + self.plane.edge_mm

@@ -6,16 +6,18 @@ classes apart. Anatomy is analytic, CT numbers follow published ranges (see :mod
 of filtered back projection. **Results on them are phantom results**: they show that the software works and what an
 ablation does under known conditions; they say nothing about accuracy in patients.
 
-The class of a lesion is independent of its size, its position and of everything else that a study shows.
+The class of a lesion is independent of its size, its position and of everything else that a study shows, unless
+``diameter_mm_by_class`` gives each class sizes of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import uuid
-from dataclasses import asdict, dataclass
-from typing import Dict, List, Tuple
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -25,15 +27,15 @@ from gluon_liver.structures.geometry import Geometry, Triple, triple
 
 from .anatomy import Abdomen
 from .attenuation import PHASES, random_attenuation
-from .config import CTPhantomConfig
-from .lesions import CLASSES, Lesion, Site, random_lesion, random_sites
+from .config import CLASSES, CTPhantomConfig
+from .lesions import Lesion, Site, random_lesion, random_sites, random_size
 from .noise import correlated_noise
 from .rendering import LesionMask, Scene
+from .steep import SteepVessel, random_steep_vessels
 from .vessels import random_vessels
 
 AIR_HU, HIGHEST_HU = -1024, 3071
-AMBIGUOUS_LARGEST_MM = 25.0
-_PATIENT, _STUDY, _VISITS = 1, 2, 3
+_PATIENT, _STUDY, _VISITS, _STEEP = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class PhantomStudy:
 
     patient counts from 0, visit is 0 or 1.
     hu: int16 (z, y, x) by phase, z rising towards the head. geometry: of all phases. masks: one a lesion.
-    lesions: in the patient frame, whose origin lies at ``world_offset_mm`` in DICOM coordinates.
+    lesions: in the patient frame, whose origin lies at ``world_offset_mm`` in DICOM coordinates. steep_vessels: those
+    with sections of lesions, in the same frame.
     shifts_mm: (x, y, z) displacement of the organs by phase, zero in the arterial one.
     padded: pixels (y, x) outside the reconstruction circle. uid_root: what every UID is derived from.
     """
@@ -65,6 +68,7 @@ class PhantomStudy:
     hu: Dict[str, Array]
     geometry: Geometry
     lesions: Tuple[Lesion, ...]
+    steep_vessels: Tuple[SteepVessel, ...]
     boxes: Tuple[PhantomBox, ...]
     masks: Dict[str, List[LesionMask]]
     shifts_mm: Dict[str, Triple]
@@ -107,7 +111,11 @@ def boxes_of_mask(mask: LesionMask, min_pixels: int) -> List[Tuple[int, Tuple[in
 
 @dataclass(frozen=True)
 class _Patient:
-    """What the studies of a patient share. lesions: where and how large, then class and whether ambiguous."""
+    """What the studies of a patient share.
+
+    lesions: where and how large, then class and whether ambiguous. only: the class that all of them are of. reach_mm:
+    lesions lie within this distance of ``centre_z_mm``.
+    """
 
     abdomen: Abdomen
     spacing_mm: float
@@ -115,7 +123,9 @@ class _Patient:
     thickness_mm: float
     pixel_mm: float
     centre_z_mm: float
+    reach_mm: float
     steep: int
+    only: Optional[str]
     lesions: List[Tuple[Site, Tuple[str, bool]]]
     lesion_seed: int
 
@@ -132,23 +142,31 @@ def _random_patient(config: CTPhantomConfig, seed: int, patient: int) -> _Patien
     count = int(rng.integers(config.lesions[0], config.lesions[1] + 1))
     if rng.random() < config.background_fraction:
         count = 0
-    smallest, largest = config.diameter_mm
-    diameters, flash = [], []
-    for _ in range(count):
-        flash.append(bool(rng.random() < config.ambiguous_fraction))
-        limit = max(smallest, min(largest, AMBIGUOUS_LARGEST_MM)) if flash[-1] else largest
-        # many small and few large ones, on a logarithmic scale
-        diameters.append(float(smallest * (limit / smallest) ** rng.beta(1.3, 1.9)))
-    sites = random_sites(rng, abdomen, diameters, (centre_z - reach, centre_z + reach))
-    weights = np.asarray(config.class_weights, np.float64)
-    labels = [CLASSES[int(k)] for k in rng.choice(3, size=count, p=weights / weights.sum())]
-    if rng.random() < config.one_class_fraction:
-        labels = labels[:1] * count
-    kinds = [(label, early and label != "cyst") for label, early in zip(labels, flash)]
+    draws = [(bool(rng.random() < config.ambiguous_fraction), random_size(rng)) for _ in range(count)]
+    if config.diameter_mm_by_class is None:
+        # drawn before the class
+        diameters = [config.diameter(CLASSES[0], *draw) for draw in draws]
+        sites = random_sites(rng, abdomen, diameters, (centre_z - reach, centre_z + reach))
+        labels, only = _random_classes(rng, config, count)
+    else:
+        labels, only = _random_classes(rng, config, count)
+        diameters = [config.diameter(label, *draw) for label, draw in zip(labels, draws)]
+        sites = random_sites(rng, abdomen, diameters, (centre_z - reach, centre_z + reach))
+    kinds = [(label, early and label != "cyst") for label, (early, _) in zip(labels, draws)]
     placed = [(site, kind) for site, kind in zip(sites, kinds) if site is not None]
     steep = int(rng.integers(config.steep_vessels[0], config.steep_vessels[1] + 1))
     lesion_seed = int(rng.integers(2**31))
-    return _Patient(abdomen, spacing, slices, thickness, pixel, centre_z, steep, placed, lesion_seed)
+    height = centre_z, reach
+    return _Patient(abdomen, spacing, slices, thickness, pixel, *height, steep, only, placed, lesion_seed)
+
+
+def _random_classes(rng: np.random.Generator, config: CTPhantomConfig, count: int) -> Tuple[List[str], Optional[str]]:
+    """Classes of a patient's lesions, and the one that they all share if they must."""
+    weights = np.asarray(config.class_weights, np.float64)
+    labels = [CLASSES[int(k)] for k in rng.choice(3, size=count, p=weights / weights.sum())]
+    if rng.random() < config.one_class_fraction:
+        return labels[:1] * count, labels[0] if labels else None
+    return labels, None
 
 
 def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomStudy:
@@ -159,16 +177,26 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
     tissue = random_attenuation(rng)
     # per-patient stream, so that the second visit shows the same vessels and the same lesions
     own = np.random.default_rng(np.random.SeedSequence([seed, _PATIENT, number, patient.lesion_seed]))
-    vessels = random_vessels(own, patient.abdomen, patient.steep)
+    alike = config.steep_vessel_mm is not None
+    vessels = random_vessels(own, patient.abdomen, 0 if alike else patient.steep)
     lesions = []
     for (centre, diameter), (label, ambiguous) in patient.lesions:
         shrink = rng.uniform(0.85, 1.0) if visit else 1.0
         lesions.append(random_lesion(own, (centre, diameter * shrink), label, ambiguous, tissue, config.irregularity))
+    steep: List[SteepVessel] = []
+    if alike:
+        # a stream of its own: lesions and noise are the same with and without these vessels
+        apart = np.random.default_rng(np.random.SeedSequence([seed, _STEEP, number]))
+        height = patient.centre_z_mm, patient.reach_mm
+        sites = [site for site, _ in patient.lesions]
+        steep = random_steep_vessels(apart, patient.abdomen, config, tissue, patient.steep, patient.only, sites, height)
     plane = Plane(config.matrix, patient.pixel_mm)
     z_mm = patient.centre_z_mm + (np.arange(patient.slices) - 0.5 * (patient.slices - 1)) * patient.spacing_mm
-    scene = Scene(plane, patient.abdomen, vessels, lesions, z_mm, patient.thickness_mm, config.subslices)
+    scene = Scene(plane, patient.abdomen, vessels, lesions, z_mm, patient.thickness_mm, config.subslices, steep)
     shifts = _breathing(rng, config.breathing_mm)
     noise_sd = float(rng.uniform(*config.noise_sd_hu))
+    if config.noise_at_mm is not None:
+        noise_sd *= math.sqrt(config.noise_at_mm / patient.thickness_mm)
     padded = _corners(config.matrix) & (rng.random() < config.padding_fraction)
     world = triple(round(float(v), 2) for v in (*rng.uniform(-12.0, 12.0, 2), rng.uniform(-400.0, -100.0)))
     volumes, masks, boxes = {}, {}, []
@@ -180,7 +208,7 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
         for lesion, mask in enumerate(masks[phase]):
             parts = boxes_of_mask(mask, config.min_box_pixels)
             boxes += [PhantomBox(phase, z, lesion, box, pixels) for z, box, pixels in parts]
-    digest = hashlib.sha256(json.dumps(asdict(config)).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(config.record()).encode()).hexdigest()
     return PhantomStudy(
         seed=seed,
         index=index,
@@ -189,6 +217,7 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
         hu=volumes,
         geometry=_geometry(patient, config.matrix, world),
         lesions=tuple(lesions),
+        steep_vessels=tuple(steep),
         boxes=tuple(boxes),
         masks=masks,
         shifts_mm=shifts,

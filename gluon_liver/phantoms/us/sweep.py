@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import List, Sequence, Tuple, Union
 
 import numpy as np
@@ -108,7 +108,7 @@ def make_us_scene(config: USPhantomConfig, *, seed: int, index: int, frames: int
     pictures, sections = render(liver, fan, poses, config, gain_db=gain, contact_db=contact, seed=seed, index=index)
     boxes = [box for k, section in enumerate(sections) for box in boxes_of(section, k, config)]
     motions = tuple(tissue_motion(fan, before, after) for before, after in zip(poses, poses[1:]))
-    root = json.dumps(["gluon_liver us phantom", asdict(config), seed, index, frames])
+    root = json.dumps(["gluon_liver us phantom", config.record(), seed, index, frames])
     return PhantomScene(config, seed, index, patient, fan, liver, tuple(poses), pictures, tuple(boxes), motions, root)
 
 

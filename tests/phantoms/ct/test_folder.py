@@ -153,7 +153,8 @@ def test_command_passes_every_option_on(tmp_path, capsys):
         slices=(10, 10), lesions=(2, 2), diameter_mm=(10.0, 20.0), noise_sd_hu=(5.0, 5.0), steep_vessels=(1, 2)
     )
     given.update(matrix=32, spacing_mm=(6.0,), background_fraction=0.0, ambiguous_fraction=1.0)
-    given.update(breathing_mm=3.0, two_study_fraction=0.5)
+    given.update(breathing_mm=3.0, two_study_fraction=0.5, noise_at_mm=5.0, steep_vessel_mm=(6.0, 15.0), subslices=2)
+    given.update(diameter_mm_by_class=(8.0, 15.0, 9.0, 16.0, 10.0, 20.0))
     words = f"phantom ct --out {tmp_path}/out --studies 1 --seed 3 --jobs 1".split()
     for name, value in given.items():
         words += ["--" + name.replace("_", "-"), *map(str, np.ravel(value))]

@@ -7,8 +7,7 @@ import pytest
 
 from gluon_liver.errors import ConfigError, InputError
 from gluon_liver.phantoms.ct.attenuation import PHASES, TISSUES
-from gluon_liver.phantoms.ct.config import CTPhantomConfig
-from gluon_liver.phantoms.ct.lesions import CLASSES
+from gluon_liver.phantoms.ct.config import CLASSES, CTPhantomConfig
 from gluon_liver.phantoms.ct.study import _random_patient, make_ct_study, patient_of
 
 SMALL = dict(matrix=128, slices=(16, 16), spacing_mm=(5.0,), background_fraction=0.0, subslices=1)
