@@ -27,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "in_plane_mm": "largest motion within the picture between two frames, mm",
         "elevation_mm": "largest motion across the picture between two frames, mm",
         "turn_deg": "largest turn about each axis between two frames, degrees",
+        "period_frames": "frames in which the probe swings to and fro; short ones keep fast motion within the liver",
+        "hidden_fraction": "share of frames after the first in which a tumor cannot be seen and keeps its box",
+        "decorrelation": "share of the speckle that is new in each frame",
+        "frame_contact_db": "SD of what the beams lose at the skin, new in each frame, dB",
+        "frame_shadow_fraction": "share of frames in which a band of beams, somewhere, has no contact",
         "min_box_pixels": "pixels that a cross-section must have to get a box",
     }
     add_phantom_arguments(parser, USPhantomConfig(), counts, texts)

@@ -14,7 +14,7 @@ from gluon_liver.readers.video_writer import check_written, open_writer
 
 from .config import USPhantomConfig
 from .dicom_writer import write_us_dicom
-from .sweep import CLASSES, PhantomScene, make_us_scene
+from .sweep import CLASSES, PhantomBox, PhantomScene, make_us_scene
 
 VIDEO_FOLDER, FLOW_FOLDER, TRUTH_FILE = "video", "flow", "us-phantom.json"
 ENTRIES = r"(dicom(/scene-\d+\.dcm)?|video(/scene-\d+\.mp4)?|flow(/scene-\d+\.npz)?|labels\.json|us-phantom\.json)"
@@ -39,10 +39,11 @@ def write_us_phantoms(
 
     out/dicom/scene-NNNN.dcm: Ultrasound Multi-frame Image, 8 bit, text burned in outside of its tissue region.
     out/video/scene-NNNN.mp4: the same frames, lossy. out/labels.json: COCO boxes (xywh, pixels of the whole frame) of
-    every frame, for either folder. out/flow/scene-NNNN.npz: ``flow`` float32 (frames - 1, 2, size, size), (dx, dy)
-    from each frame to the next at the pixels of the whole frame; ``valid`` bool (frames - 1, size, size);
-    ``elevation_mm`` float16, how far that tissue leaves the picture's plane. out/us-phantom.json: options, and of each
-    scene its fan, poses and tumors. jobs, progress, overwrite: as :func:`write_phantoms` takes them.
+    every frame, for either folder, with ``"hidden": 1`` where the frame does not show what the box is about.
+    out/flow/scene-NNNN.npz: ``flow`` float32 (frames - 1, 2, size, size), (dx, dy) from each frame to the next at the
+    pixels of the whole frame; ``valid`` bool (frames - 1, size, size); ``elevation_mm`` float16, how far that tissue
+    leaves the picture's plane. out/us-phantom.json: options, and of each scene its fan, poses and tumors. jobs,
+    progress, overwrite: as :func:`write_phantoms` takes them.
 
     The files depend on ``config``, ``frames`` and ``seed`` alone, not on ``jobs`` (processes; default: usable cores),
     and scene k is the same however many are made. Raises InputError as :func:`write_phantoms`.
@@ -88,8 +89,12 @@ def _write_scene(config: USPhantomConfig, seed: int, count: int, folder: Path, i
         image: Record = {"video": scene.name, "frame": frame, "scene": index, "patient": scene.patient_id}
         image.update(width=size, height=size)
         shown = (box for box in scene.boxes if box.frame == frame)
-        images.append((image, [annotation(CLASSES.index(box.label), box.box, box.pixels) for box in shown]))
+        images.append((image, [_annotation(box) for box in shown]))
     return {"images": images, "truth": _truth(scene)}
+
+
+def _annotation(box: PhantomBox) -> Record:
+    return annotation(CLASSES.index(box.label), box.box, box.pixels, **({"hidden": 1} if box.hidden else {}))
 
 
 def _write_video(frames: np.ndarray, path: Path) -> None:

@@ -146,7 +146,7 @@ def random_sweep(
     A hand moves to and fro, so the sweep stays in reach however long it is; frame k does not depend on ``frames``.
     """
     fastest = [config.in_plane_mm, 0.3 * config.in_plane_mm, config.elevation_mm] + [np.deg2rad(config.turn_deg)] * 3
-    period = rng.uniform(24.0, 70.0, 6)
+    period = rng.uniform(*config.period_frames, 6)
     swing = np.array(fastest) * rng.uniform(0.4, 1.0, 6) * period / (2.0 * np.pi)
     start = rng.uniform(0.0, 2.0 * np.pi, 6)
     axes, poses = Pose.of(middle, turns).axes, []

@@ -11,7 +11,7 @@ scatterers are dealt to a few looks of which the powers are averaged, as compoun
 from __future__ import annotations
 
 import itertools
-from typing import Sequence, Union
+from typing import Optional, Sequence, Union
 
 import cv2
 import numpy as np
@@ -35,25 +35,38 @@ class Scatterers:
     """Points that echo.
 
     points: float32 (3, n) mm in the liver frame, rising in z. amplitude: float32 (2, n), real and imaginary part.
-    density: of them in a cubic mm.
+    density: of them in a cubic mm. look: int (n,), of the looks that are averaged.
     """
 
-    def __init__(self, points: Array, amplitude: Array, density: float):
+    def __init__(self, points: Array, amplitude: Array, density: float, look: Optional[Array] = None):
         order = np.argsort(points[2], kind="stable")
+        self.look = np.arange(len(order)) % LOOKS if look is None else look[order]
         self.points = np.ascontiguousarray(points[:, order])
         self.amplitude = np.ascontiguousarray(amplitude[:, order])
         self.density = density
 
     @classmethod
-    def fill(cls, rng: np.random.Generator, fan: Fan, poses: Sequence[Pose], config: USPhantomConfig) -> Scatterers:
-        """Uniformly in the box around everything that the poses can see."""
+    def fill(
+        cls, rng: np.random.Generator, fan: Fan, poses: Sequence[Pose], config: USPhantomConfig, share: float = 1.0
+    ) -> Scatterers:
+        """Uniformly in the box around everything that the poses can see; ``share``: of them, the density is of all."""
         corners = np.concatenate([_outline(fan, pose) for pose in poses], axis=1)
         reach = REACH * config.slice_mm
         low, high = corners.min(axis=1) - reach - 3.0, corners.max(axis=1) + reach + 3.0
-        count = int(config.density * np.prod(high - low))
+        count = int(share * config.density * np.prod(high - low))
         points = rng.random((3, count), np.float32) * (high - low)[:, None].astype(np.float32)
         points += low[:, None].astype(np.float32)
         return cls(points, rng.standard_normal((2, count), np.float32), config.density)
+
+    def echoing(self, echo: Array) -> Scatterers:
+        """The same points, each with so much of its amplitude, (n,)."""
+        return Scatterers(self.points, self.amplitude * echo, self.density, self.look)
+
+    def joined(self, others: Scatterers) -> Scatterers:
+        """These and others, which together have the density of each."""
+        pairs = (self.points, others.points), (self.amplitude, others.amplitude), (self.look, others.look)
+        points, amplitude, look = (np.concatenate(pair, axis=-1) for pair in pairs)
+        return Scatterers(points, amplitude, self.density, look)
 
 
 class Scanner:
@@ -82,12 +95,23 @@ class Scanner:
         self._lateral = _kernels(spread / ((ranges + fan.radius_mm) * self._step), PAD)
         self._axial = _kernels(np.array([AXIAL_MM / RANGE_MM]), 6)[0]
 
-    def picture(self, scatterers: Scatterers, pose: Pose, loss: Array, rng: np.random.Generator) -> Array:
-        """uint8 (size, size), black outside the fan. loss: float32 (size, size), 1/mm, on the same pixels."""
+    def picture(
+        self,
+        scatterers: Scatterers,
+        pose: Pose,
+        loss: Array,
+        rng: np.random.Generator,
+        contact_db: Union[float, Array] = 0.0,
+    ) -> Array:
+        """uint8 (size, size), black outside the fan. loss: float32 (size, size), 1/mm, on the same pixels.
+
+        contact_db: what the beams of this picture lose beside those of all.
+        """
         lateral = (self._ranges + self.fan.radius_mm) * self._step
         power = 2.0 * scatterers.density * lateral * RANGE_MM * self._slice_mm * np.sqrt(np.pi)
         fade = 10.0 ** (-FADE_DB_PER_MM * self._ranges / 20.0) / np.sqrt(power / LOOKS)
         passed = fade[:, None].astype(np.float32) * self._contact * self._transmission(loss)
+        passed *= (10.0 ** (-np.broadcast_to(contact_db, BEAMS) / 20.0))[None].astype(np.float32)
         noise = 10.0 ** ((NOISE_DB + NOISE_DB_PER_MM * self._ranges) / 20.0) / np.sqrt(2.0)
         noise = noise[:, None].astype(np.float32)
         total = np.zeros(self.shape, np.float32)
@@ -105,6 +129,11 @@ class Scanner:
         """Share of the amplitude that nearer tissue leaves, on the frame's pixels: float32 (size, size)."""
         return cv2.remap(self._transmission(loss), *self._to_pixels, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
+    def on_pixels(self, beams: Array) -> Array:
+        """bool (size, size): the pixels of some beams, bool (BEAMS,)."""
+        nearest = np.clip(np.rint(self._to_pixels[0]), 0, BEAMS - 1).astype(int)
+        return np.asarray(beams[nearest]) & self.inside
+
     def _splat(self, scatterers: Scatterers, pose: Pose) -> Array:
         """Slice-weighted amplitudes on the padded polar grid: float32 (LOOKS, 2, rows + 2 PAD, BEAMS + 2 PAD)."""
         edge = REACH * self._slice_mm
@@ -115,7 +144,7 @@ class Scanner:
         x, y, z = (points[i] - origin[i] for i in range(3))
         near = np.flatnonzero(np.abs(x * axes[2, 0] + y * axes[2, 1] + z * axes[2, 2]) < edge)
         x, y, z, amplitude = x[near], y[near], z[near], amplitude[:, near]
-        look = (near + first) % LOOKS
+        look = scatterers.look[first:last][near]
         across = x * axes[2, 0] + y * axes[2, 1] + z * axes[2, 2]
         x, y = (x * axis[0] + y * axis[1] + z * axis[2] for axis in axes[:2])
         distance, angle = self.fan.polar(x, y)

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
-from typing import List, Sequence, Tuple, Union
+from dataclasses import dataclass, replace
+from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from scipy import ndimage
@@ -22,25 +22,30 @@ from gluon_liver.phantoms.shapes import Chain, Tubes
 from gluon_liver.structures.arrays import Array
 
 from .config import USPhantomConfig
+from .frames import FrameEffects, random_effects, smooth_curve, stream
 from .liver import LOSS, SURFACE_MM, TUMOR_LOOK, WALL_MM, WALLS, Liver, random_liver, scatterer_echo
 from .probe import Fan, Pose, TissueMotion, random_sweep, tissue_motion
-from .scatter import BEAMS, Scanner, Scatterers
+from .scatter import Scanner, Scatterers
 
 CLASSES = ("tumor", "vessel")
 FAR_MM = np.float32(1e3)
 DEEP_SHADOW = 0.1  # share of the amplitude (-20 dB): nobody could draw a box there
 # purposes of random numbers
-_SWEEP, _SCATTER, _NOISE, _PROBE = 10, 11, 12, 13
+_SWEEP, _SCATTER, _NOISE, _PROBE, _FRESH = 10, 11, 12, 13, 14
 
 
 @dataclass(frozen=True)
 class PhantomBox:
-    """A cross-section in one frame: class name, (x1, y1, x2, y2) pixels with the last two exclusive, its pixels."""
+    """A cross-section in one frame: class name, (x1, y1, x2, y2) pixels with the last two exclusive, its pixels.
+
+    hidden: it cannot be seen in this frame.
+    """
 
     frame: int
     label: str
     box: Tuple[int, int, int, int]
     pixels: int
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,15 @@ class Section:
 
     tumors: one map each, of mm below the shape's surface, 0 outside of the shape, of the organ and of the fan.
     :func:`render` also sets to 0 what lies in a deep shadow. vessels: such a map of all lumens outside of tumors.
-    loss: 1/mm.
+    loss: 1/mm. hidden: tumors that the picture does not show; vessels and loss are as if they were not there.
+    lost: bool, pixels of beams without contact.
     """
 
     tumors: Tuple[Array, ...]
     vessels: Array
     loss: Array
+    hidden: FrozenSet[int] = frozenset()
+    lost: Optional[Array] = None
 
 
 @dataclass(frozen=True)
@@ -98,14 +106,17 @@ def make_us_scene(config: USPhantomConfig, *, seed: int, index: int, frames: int
     """
     patient = index // config.scenes_per_patient
     liver = random_liver(seed, patient, config)
-    rng = _stream(seed, index, _PROBE)
+    rng = stream(seed, index, _PROBE)
     radius, half_angle, depth = (
         rng.uniform(*limits) for limits in (config.radius_mm, config.half_angle_deg, config.depth_mm)
     )
     fan = Fan(radius, np.deg2rad(half_angle), depth, config.size)
-    gain, contact = rng.uniform(*config.gain_db), config.contact_db * _smooth(rng)
-    poses = random_sweep(_stream(seed, index, _SWEEP), config, frames, *_aim(rng, liver))
-    pictures, sections = render(liver, fan, poses, config, gain_db=gain, contact_db=contact, seed=seed, index=index)
+    gain, contact = rng.uniform(*config.gain_db), config.contact_db * smooth_curve(rng)
+    poses = random_sweep(stream(seed, index, _SWEEP), config, frames, *_aim(rng, liver))
+    effects = random_effects(config, seed, index, frames, len(liver.tumors))
+    pictures, sections = render(
+        liver, fan, poses, config, gain_db=gain, contact_db=contact, effects=effects, seed=seed, index=index
+    )
     boxes = [box for k, section in enumerate(sections) for box in boxes_of(section, k, config)]
     motions = tuple(tissue_motion(fan, before, after) for before, after in zip(poses, poses[1:]))
     root = json.dumps(["gluon_liver us phantom", config.record(), seed, index, frames])
@@ -120,21 +131,34 @@ def render(
     *,
     gain_db: float = 0.0,
     contact_db: Union[float, Array] = 0.0,
+    effects: Optional[Sequence[FrameEffects]] = None,
     seed: int = 0,
     index: int = 0,
 ) -> Tuple[Array, List[Section]]:
-    """Pictures uint8 (k, size, size) and sections of a liver at the given poses."""
-    scatterers = Scatterers.fill(_stream(seed, index, _SCATTER), fan, poses, config)
-    scatterers.amplitude *= scatterer_echo(liver, scatterers.points)
+    """Pictures uint8 (k, size, size) and sections of a liver at the given poses.
+
+    effects: of each frame (default: none). A picture with hidden tumors is that of the liver without them.
+    """
+    new = config.decorrelation
+    tissue = Scatterers.fill(stream(seed, index, _SCATTER), fan, poses, config, 1.0 - new)
     scanner = Scanner(fan, config, gain_db, contact_db)
-    noise = _stream(seed, index, _NOISE)
+    noise = stream(seed, index, _NOISE)
+    echoing: Dict[FrozenSet[int], Scatterers] = {}
     pictures, sections = [], []
-    for pose in poses:
-        section = cut(liver, fan, pose)
-        pictures.append(scanner.picture(scatterers, pose, section.loss, noise))
+    for frame, (pose, (hidden, lost_db, lost)) in enumerate(zip(poses, effects or [FrameEffects()] * len(poses))):
+        shown = replace(liver, tumors=tuple(one for k, one in enumerate(liver.tumors) if k not in hidden))
+        if hidden not in echoing:
+            echoing[hidden] = tissue.echoing(scatterer_echo(shown, tissue.points))
+        scatterers = echoing[hidden]
+        if new > 0.0:
+            fresh = Scatterers.fill(stream(seed, index, _FRESH, frame), fan, poses, config, new)
+            scatterers = scatterers.joined(fresh.echoing(scatterer_echo(shown, fresh.points)))
+        section = cut(shown, fan, pose)
+        pictures.append(scanner.picture(scatterers, pose, section.loss, noise, lost_db))
         seen = scanner.left_over(section.loss) > DEEP_SHADOW
-        tumors = tuple(depth * seen for depth in section.tumors)
-        sections.append(Section(tumors, section.vessels * seen, section.loss))
+        depths = cut(liver, fan, pose).tumors if hidden else section.tumors
+        tumors = tuple(depth * seen for depth in depths)
+        sections.append(Section(tumors, section.vessels * seen, section.loss, hidden, scanner.on_pixels(lost)))
     return np.stack(pictures), sections
 
 
@@ -184,14 +208,17 @@ def boxes_of(section: Section, frame: int, config: USPhantomConfig) -> List[Phan
     """One box a tumor, and one for each connected piece of lumen, but for what is too small or only grazed."""
     shapes = [("tumor", depth) for depth in section.tumors]
     pieces, count = ndimage.label(section.vessels > 0, structure=np.ones((3, 3)))
-    shapes += [("vessel", section.vessels * (pieces == number)) for number in range(1, count + 1)]
+    shapes += [("vessel", section.vessels * (pieces == piece)) for piece in range(1, count + 1)]
     boxes = []
-    for label, depth in shapes:
+    for number, (label, depth) in enumerate(shapes):  # tumors come first
         pixels = int((depth > 0).sum())
+        hidden = number in section.hidden
+        if section.lost is not None:
+            hidden |= 2 * int((section.lost & (depth > 0)).sum()) > pixels
         if pixels >= config.min_box_pixels and depth.max() >= config.min_box_depth_mm:
             rows, columns = (np.flatnonzero((depth > 0).any(axis=axis)) for axis in (1, 0))
             box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-            boxes.append(PhantomBox(frame, label, box, pixels))
+            boxes.append(PhantomBox(frame, label, box, pixels, hidden))
     return boxes
 
 
@@ -206,14 +233,3 @@ def _aim(rng: np.random.Generator, liver: Liver) -> Tuple[Array, Array]:
         # along z alone, so that the face stays on the skin
         middle[2] += float((target - middle) @ normal / normal[2])
     return middle, turns
-
-
-def _smooth(rng: np.random.Generator) -> Array:
-    """A smooth curve over the beams with SD 1 before it is limited to 0 and above."""
-    place = np.linspace(0.0, np.pi, BEAMS)[None] * np.arange(1, 7)[:, None]
-    curve = (rng.standard_normal((6, 1)) * np.cos(place)).sum(axis=0) / np.sqrt(3.0)
-    return np.maximum(curve, 0.0)
-
-
-def _stream(seed: int, index: int, purpose: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence([seed, 2, index, purpose]))
