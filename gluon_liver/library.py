@@ -164,7 +164,7 @@ def build_network(
 
     config: a configuration, the name of one of the package, ``r101-fusion`` say, or a path to a YAML file.
     classes: names by label; those of the papers by default.
-    phases: the CT phases of the data, of which a network with ``network.multi_modal`` takes all and others one.
+    phases: the CT phases of the data, of which a network with ``network.relation`` takes all and, with it off, one.
     device: ``cpu`` or ``gpu:N``.
 
     The network takes float32 (B, P, 1, D, H, W) of a CT configuration, as ``data.images.normalise`` makes

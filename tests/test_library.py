@@ -117,7 +117,7 @@ def test_a_ct_run_takes_no_frames(detector, tmp_path):
 @pytest.mark.slow
 def test_phases_are_taken_by_their_names(make_config, tmp_path):
     dataset = gluon_liver.open_dataset(write_dataset(tmp_path / "data", phases=PHASES))
-    config = make_config(**{"row": None, "network.multi_modal": True})
+    config = make_config(**{"row": None, "network.relation": "full"})
     run = train(config, dataset, tmp_path / "run", steps=1, progress=False)
     detector = gluon_liver.load_detector(run.folder)
     study = dataset.study("case-0000000003")  # which lacks the delayed phase

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "--data", help=text)
     text = "classes that the network tells apart (default: the data's, else the paper's: 3 of CT, 2 of ultrasound)"
     parser.add_argument("--classes", type=int, metavar="N", help=text)
-    text = "phases that network.multi_modal relates, 2 to 4 (default: the data's, else 3, those that the paper names)"
+    text = "phases that network.relation relates, 2 to 4 (default: the data's, else 3, those that the paper names)"
     parser.add_argument("--phases", type=int, metavar="N", help=text)
     text = "images a device, shorthand for --set train.batch_size=N"
     parser.add_argument("--batch-size", type=int, metavar="N", help=text)
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.batch_size is not None and args.batch_size > 256:
         raise ConfigError(f"--batch-size {args.batch_size}: at most 256, each image has its part of the graph")
     if args.phases is not None and not 2 <= args.phases <= 4:
-        raise ConfigError(f"--phases {args.phases}: it must be 2 to 4; one phase is network.multi_modal=false")
+        raise ConfigError(f"--phases {args.phases}: it must be 2 to 4; one phase is network.relation=off")
     networks = list(_networks(args))
     from gluon_liver.training.memory_plan import MIB, NOTES, format_plans, memory_plan
 

@@ -12,6 +12,7 @@ from gluon_liver.files.atomic import write_text
 from gluon_liver.files.json_records import read_yaml
 from gluon_liver.files.typed import build
 
+from .renewed import renewed
 from .schema import Config
 
 CONFIG_FOLDER = Path(__file__).parent / "experiments"
@@ -39,7 +40,7 @@ def load_config(name: Union[str, Path], *fragments: Union[str, Path], overrides:
 
 def build_config(tree: Mapping[str, Any]) -> Config:
     """A checked :class:`Config` from nested mappings."""
-    return build(Config, tree, error=ConfigError, refuse_unknown=True, text_numbers=True)
+    return build(Config, renewed(tree), error=ConfigError, refuse_unknown=True, text_numbers=True)
 
 
 def save_config(config: Config, path: Union[str, Path]) -> None:
@@ -64,6 +65,7 @@ def _read_tree(path: Path, *, seen: Tuple[Path, ...]) -> Dict[str, Any]:
     tree = {} if tree is None else tree
     if not isinstance(tree, dict):
         raise ConfigError(f"{path.name}: expected keys and values, found a {type(tree).__name__}")
+    tree = renewed(tree)  # of each file by itself, so that an older one overrides its base
     base = tree.pop("BASE", None)
     if base is None:
         return tree

@@ -7,6 +7,8 @@ from typing import Optional, Tuple
 
 from gluon_liver.files.typed import Rules, above, at_least, at_most, below, between, each, limited, multiple_of, one_of
 
+RELATIONS = ("off", "full", "position", "same_cell")
+
 
 @dataclass(frozen=True)
 class RPNConfig:
@@ -63,10 +65,12 @@ class NetworkConfig:
     width: float = limited(1.0, above(0) & at_most(1))  # share of the paper's channels; below 1 for CPU-sized demos
     stride: int = limited(16, one_of(8, 16))  # of Block3's map, which proposals and ROIs read; Tables 2, 3: 16
     fusion: bool = False  # a pyramid fused from all four blocks feeds proposals and ROIs (Fig. 3)
-    multi_modal: bool = False  # relate the data's other phases to the reference phase (Equation 1)
+    # what the data's other phases say of the reference phase: "full", Equation 1 by content and distance; "position",
+    # by distance alone; "same_cell", a 1x1 convolution of the same cell; "off", they are not read
+    relation: str = limited("off", one_of(*RELATIONS))
     texture_head: bool = False  # stage one of the head: normal or abnormal by texture
     fusion_channels: int = limited(256, multiple_of(4))  # of the fused map at width 1, a quarter from each block
-    # cells that a relation looks around, as an SD; null: by content alone
+    # cells that a relation looks around, as an SD; null: by content alone (full); same_cell does not read it
     relation_reach: Optional[float] = limited(1.0, at_least(0.25, "cells"))
     roi_mode: str = limited("align", one_of("align", "pool"))  # or the ROIPooling of MXNet 1.0, as in symbols/
     # "live" from scratch; "frozen" (running statistics only) with pretrained weights
@@ -75,9 +79,17 @@ class NetworkConfig:
     head: HeadConfig = field(default_factory=HeadConfig)
 
     def rules(self) -> Rules:
+        reached = self.relation != "position" or self.relation_reach is not None
+        wanted = "a number of cells with network.relation position, which has nothing else to go by"
+        yield "relation_reach", reached, wanted
         levels = self.levels()
         enough = min(len(sizes) for _, sizes in levels) > 0
         yield "rpn.anchor_sizes", enough, f"at least as many sizes as the pyramid has levels ({len(levels)})"
+
+    @property
+    def multi_modal(self) -> bool:
+        """Whether several phases are read."""
+        return self.relation != "off"
 
     def levels(self) -> Tuple[Tuple[int, Tuple[float, ...]], ...]:
         """(stride, anchor sizes) of each map that proposals are read from, finest first.

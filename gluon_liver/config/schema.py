@@ -11,7 +11,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from gluon_liver.files import typed
 from gluon_liver.files.typed import Rules, above, at_least, at_most, below, each, limited, multiple_of, one_of, within
@@ -34,8 +34,9 @@ ALONE: Dict[str, Dict[str, Any]] = {"ct": {"row": None, "data.slices": 1, "netwo
 ALONE["ct"].update(
     {
         "data.slices_per_lesion": None,
+        "data.repeat_reference": False,
         "network.fusion": False,
-        "network.multi_modal": False,
+        "network.relation": "off",
         "network.texture_head": False,
     }
 )
@@ -73,6 +74,9 @@ class DataConfig:
     # they are, 1 all classes as often as the commonest, 0.5 between; an image with several classes goes by the rarest
     class_balance: float = limited(0.0, within(0, 1))
     shuffled_labels: bool = False  # control experiment: boxes dealt to other training images at random
+    # control experiment: the reference phase's picture in place of every other phase that is present, in training and
+    # inference; what a relation then gains does not come from the other phases
+    repeat_reference: bool = False
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
@@ -147,11 +151,16 @@ class Config:
     def rules(self) -> Rules:
         data, network, rpn = self.data, self.network, self.network.rpn
         knobs = (network.depth, data.slices, network.fusion, network.multi_modal)
-        row_wanted = f"null, or the row that the network is; the rows are (depth, slices, fusion, multi_modal): {ROWS}"
-        yield "row", self.row is None or ROWS.get(self.row) == knobs, row_wanted
+        printed = not data.repeat_reference and network.relation in ("off", "full")
+        row_wanted = (
+            f"null, or the row that the network is; the rows are (depth, slices, fusion, relation full): {ROWS}"
+        )
+        yield "row", self.row is None or (printed and ROWS.get(self.row) == knobs), row_wanted
         for task in {*ALONE} - {self.task}:
             for key, value in ALONE[task].items():
                 yield key, attrgetter(key)(self) == value, f"{value!r} with model {self.model}: it is of {task.upper()}"
+        others = "false with network.relation off: no other phase is read"
+        yield "data.repeat_reference", network.multi_modal or not data.repeat_reference, others
         joined = data.slices_per_lesion is None or not data.shuffled_labels
         yield (
             "data.slices_per_lesion",
@@ -168,8 +177,9 @@ class Config:
             rpn.smallest_anchor <= data.size / 2,
             f"such that an anchor fits half of {size}",
         )
-        map_fits = not network.multi_modal or (data.size // network.stride) ** 2 <= MOST_POSITIONS
-        yield "data.size", map_fits, f"small enough for {MOST_POSITIONS} positions of a map with network.multi_modal"
+        positions = (data.size // network.stride) ** 2 if network.relation in ("full", "position") else 0
+        small = f"small enough for {MOST_POSITIONS} positions of a map with network.relation {network.relation}"
+        yield "data.size", positions <= MOST_POSITIONS, small
         most = network.proposals(data.size, training=True)
         enough = network.head.samples <= most + network.head.max_boxes
         yield "network.head.samples", enough, f"at most the proposals ({most}) and network.head.max_boxes together"
@@ -178,6 +188,18 @@ class Config:
     def task(self) -> str:
         """``ct`` or ``us``: what the model reads."""
         return MODELS[self.model]
+
+    @property
+    def controls(self) -> List[str]:
+        """What a reader must know of control experiments, whose figures are no results of a network."""
+        notes = []
+        if self.data.shuffled_labels:
+            notes.append("control experiment: trained on boxes dealt to other images at random (data.shuffled_labels)")
+        if self.data.repeat_reference:
+            notes.append(
+                "control experiment: every other phase is the reference phase's picture again (data.repeat_reference)"
+            )
+        return notes
 
     @property
     def images_a_device(self) -> int:

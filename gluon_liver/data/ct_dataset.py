@@ -166,7 +166,7 @@ def input_phases(config: Config, phases: Sequence[str]) -> int:
         return 1
     if not 2 <= len(phases) <= 4:
         there = f"the data have {len(phases)}: {', '.join(phases)}"
-        raise ConfigError(f"network.multi_modal is true: it relates 2 to 4 phases, {there}")
+        raise ConfigError(f"network.relation is {config.network.relation!r}: it relates 2 to 4 phases, {there}")
     return len(phases)
 
 

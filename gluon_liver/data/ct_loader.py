@@ -38,7 +38,7 @@ class OpenCase:
 def ct_sample(case: OpenCase, slice_index: int, config: Config, *, label: Optional[CTLabel] = None) -> Sample:
     """The stack around a slice as a configuration's network takes it, with the boxes of ``label`` if given.
 
-    The reference phase alone, or with ``network.multi_modal`` all phases, the reference phase first and the others in
+    The reference phase alone, or with a ``network.relation`` all phases, the reference phase first and the others in
     the study's order. Raises :class:`DatasetError` for a slice that the study has not.
     """
     study, slices = case.study, case.images.shape[1]
@@ -47,7 +47,7 @@ def ct_sample(case: OpenCase, slice_index: int, config: Config, *, label: Option
     reference, phases = study.reference_index, phases_read(study, config)
     there = study.present[phases, slice_index]
     places = []
-    for phase in np.where(there, phases, reference):
+    for phase in np.where(there, shown_phases(study, config), reference):
         # the ends of the phase's own stack repeat, not those of the reference phase
         first, last = (int(end) for end in np.flatnonzero(study.present[phase])[[0, -1]])
         around = stack_places(last + 1 - first, slice_index - first, config.data.slices)
@@ -63,6 +63,12 @@ def phases_read(study: StudyRecord, config: Config) -> np.ndarray:
     """Indices of the phases that a configuration's network reads, the reference phase first, the others in order."""
     others = [index for index in range(len(study.phases)) if index != study.reference_index]
     return np.array([study.reference_index, *(others if config.network.multi_modal else [])])
+
+
+def shown_phases(study: StudyRecord, config: Config) -> np.ndarray:
+    """Whose pictures stand for :func:`phases_read`: their own, or the reference phase's with data.repeat_reference."""
+    phases = phases_read(study, config)
+    return np.full_like(phases, study.reference_index) if config.data.repeat_reference else phases
 
 
 class CTLoader:

@@ -119,11 +119,11 @@ def run_note(run: Run, dataset: Dataset, split: str) -> str:
         notes.append("the labels of the training patients have changed since the run was trained")
     if run.imported():
         notes.append("the weights were imported: that no scored patient trained them is the word of who imported them")
-    notes += run.training_notes()
+    notes += [*run.config.controls, *run.training_notes()]  # an imported run was never trained here
     done, planned, ended = run.progress()
     if not ended:
         notes.append(f"the run is unfinished: {done} of {planned} steps")
-    return "; ".join(notes)
+    return "; ".join(dict.fromkeys(notes))
 
 
 def _trained_on_other_labels(run: Run, dataset: Dataset) -> bool:

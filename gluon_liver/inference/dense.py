@@ -8,7 +8,7 @@ import mxnet as mx
 import numpy as np
 
 from gluon_liver.config.schema import Config
-from gluon_liver.data.ct_loader import OpenCase, phases_read
+from gluon_liver.data.ct_loader import OpenCase, phases_read, shown_phases
 from gluon_liver.data.images import normalise, resize_square
 from gluon_liver.errors import RunError
 from gluon_liver.nn.cascade import Cascade
@@ -62,9 +62,9 @@ class DenseDetector:
     def _planes(self, case: OpenCase, slices: range) -> Iterator[Planes]:
         """Two slices at a time, from :data:`REACH` below the first of ``slices`` to as far above the last."""
         study = case.study
-        phases = phases_read(study, self._config)
+        phases, shown = phases_read(study, self._config), shown_phases(study, self._config)
         for first in range(slices[0] - REACH, slices[-1] + REACH + 1, STEP):
-            pairs = [self._pair(case, phase, first) for phase in phases]
+            pairs = [self._pair(case, phase, first) for phase in shown]
             done = np.clip([first - REACH - 1, first - REACH], 0, study.present.shape[1] - 1)
             present = study.present[np.ix_(phases, done)].T.astype(np.float32)
             yield Planes(normalise(np.stack([pair for pair, _ in pairs], axis=1)), present, pairs[0][1])

@@ -9,7 +9,7 @@ import numpy as np
 
 from gluon_liver.config.windows import window_values
 from gluon_liver.data.ct_labels import CTLabel
-from gluon_liver.data.ct_loader import OpenCase, ct_sample
+from gluon_liver.data.ct_loader import OpenCase, ct_sample, shown_phases
 from gluon_liver.data.samples import Sample
 from gluon_liver.metrics.matching import class_hits
 from gluon_liver.nn.relation_map import RelationNet
@@ -26,7 +26,14 @@ RELATIONS = 20  # lesions that get a picture of Fig. 4 at most, the best scores 
 TILES = 6  # of a row of Fig. 5 at most
 TILE_SIDE = 512  # pixels that small slices are enlarged to about
 IOU = 0.5  # of a hit, as in the metrics
-NO_RELATION = "no relation map: the configuration relates no phases (network.multi_modal is false)"
+NO_RELATION = "no relation map: the configuration relates no phases (network.relation is off)"
+# what else there is to know of where a lesion looks
+LOOKS = {
+    "full": "",
+    "position": "by distance alone: the same in every image, whatever the phases show",
+    "same_cell": "at its own cells alone: the network has no weights over positions",
+}
+REPEATED = "control: every phase shows the reference phase (data.repeat_reference)"
 GOOD = f"Good: every detection matches a lesion of its class (IoU {IOU:g} or more)"
 FALSE = "False positives: a detection matches no lesion of its class"
 COUNTED = "{hits} hits, {false_positives} false positives, {misses} misses on {labelled_slices} labelled slices"
@@ -100,6 +107,9 @@ def _write_relations(
     net, study, entries = RelationNet(detector.network), case.study, []
     net.hybridize()
     others = [name for name in study.phases if name != study.reference_phase]  # the order of the samples
+    seen = dict(zip(others, shown_phases(study, detector.config)[1:]))
+    repeated, looks = detector.config.data.repeat_reference, LOOKS[detector.config.network.relation]
+    said = [text for text in (looks, REPEATED if repeated else "") if text]
     width, level = window_values(detector.config.data.window)
     shown = lettering(detector.classes).names
     for number, lesion in enumerate(lesions[:RELATIONS], 1):
@@ -115,9 +125,10 @@ def _write_relations(
         for name, one in zip(others, relations.others):
             if one is not None:
                 row = one[0][inside.ravel()].mean(axis=0).reshape(inside.shape)
-                related[name] = Related(case.images[study.phases.index(name), index], row, one[1])
+                related[name] = Related(case.images[seen[name], index], row, one[1])
+        title = f"lesion {number} of {len(lesions)}, slice {index}; window width {width:g}, level {level:g}"
         picture = draw_relation(
-            title=f"lesion {number} of {len(lesions)}, slice {index}; window width {width:g}, level {level:g}",
+            title="\n".join([title, *said]),
             lesion=f"{shown[detector.classes.index(lesion.class_name)]} {round(lesion.score, 4):.2f}",
             phase=study.reference_phase,
             grey=case.images[study.reference_index, index],
@@ -130,7 +141,9 @@ def _write_relations(
         file = f"{FOLDER}/relation-{number:02d}.png"
         save_png(folder / file, picture)
         entry = dict(figure=4, file=file, lesion=number, slice=index, cells_in_box=int(inside.sum()))
-        entry["note"] = f"where lesion {number} looks in the other phases, slice {index}"
+        where = f"where lesion {number} looks in the other phases, slice {index}"
+        entry["note"] = "; ".join([where, *said])
+        entry["relation"] = detector.config.network.relation
         entry["map_norm_in_box"] = round(float(relations.norm[inside].mean()), 4)
         entry["phases"] = [_describe(name, one, inside, cells) for name, one in related.items()]
         entries.append(entry)

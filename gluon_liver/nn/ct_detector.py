@@ -30,7 +30,7 @@ class CTDetector(RegionDetector):
 
     config, classes, size: see :class:`RegionDetector`.
     slices: odd depth of the input stack.
-    phases: contrast phases of the input; more than one are related to the first, the reference (Equation 1).
+    phases: contrast phases of the input; more than one are related to the first, the reference (network.relation).
     """
 
     def __init__(
@@ -48,7 +48,11 @@ class CTDetector(RegionDetector):
             self.backbone = ResNet3D(slices=slices, stride=config.stride, prefix="backbone_", **options)
             if phases > 1:
                 self.relation = PhaseRelation(
-                    channels[2], phases=phases, reach=config.relation_reach, prefix="relation_"
+                    channels[2],
+                    phases=phases,
+                    kind=config.relation,
+                    reach=config.relation_reach,
+                    prefix="relation_",
                 )
             self.block4 = make_block(4, **options)
             map_channels, head_channels = channels[2], channels[3]

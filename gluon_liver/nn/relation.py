@@ -11,6 +11,9 @@ The second term of the exponent is ours: the paper calls the relation a registra
 one place of the liver from another. It puts the position into the embedding, as non-local means does with its search
 window. Without it (``reach`` None) the rows start almost even over all positions, and the response at a lesion is the
 mean of the whole other phase (docs/measurements.md has the measurement).
+
+Two forms have less of it, to tell what of the whole does the work (``network.relation``): by position alone f has no
+theta and phi, and is a Gaussian pooling of the other phase around the same place; ``same_cell`` has no f at all.
 """
 
 from __future__ import annotations
@@ -21,24 +24,39 @@ from mxnet.gluon import nn
 
 from .layers.indexing import entry
 
+FULL, SAME_CELL = "full", "same_cell"  # of network.relation, beside position
+
 
 class Relation(nn.HybridBlock):
     """What one phase x says of another phase y: the projected L(x -> y).
 
     channels: of the maps. inner: of theta, phi and g, half of ``channels`` by default.
+    kind: ``full``, f as above; ``position``, f by distance alone; ``same_cell``, no f: the response at a position is g
+        of x there. All three have ``g`` and ``project``, ``full`` alone ``theta`` and ``phi``.
     reach: standard deviation in cells of how far a position looks; None for content alone.
     """
 
-    def __init__(self, channels: int, *, inner: Optional[int] = None, reach: Optional[float] = None, **kwargs: Any):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        inner: Optional[int] = None,
+        kind: str = FULL,
+        reach: Optional[float] = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
+        if kind not in (FULL, "position", SAME_CELL):
+            raise ValueError(f"a relation is full, position or same_cell, not {kind}")
         inner = max(8, channels // 2) if inner is None else inner
-        self._scale, self._reach = inner**-0.5, reach
+        self._scale, self._kind, self._reach = inner**-0.5, kind, reach
         with self.name_scope():
-            # zero at first, so that rows start from the position alone: maps are not negative, and random embeddings of
-            # them look at whatever is brightest, ribs say, however far away
             options = {"use_bias": False, "in_channels": channels}
-            self.theta = nn.Conv2D(inner, 1, weight_initializer="zeros", prefix="theta_", **options)
-            self.phi = nn.Conv2D(inner, 1, prefix="phi_", **options)
+            if kind == FULL:
+                # zero at first, so that rows start from the position alone: maps are not negative, and random
+                # embeddings of them look at whatever is brightest, ribs say, however far away
+                self.theta = nn.Conv2D(inner, 1, weight_initializer="zeros", prefix="theta_", **options)
+                self.phi = nn.Conv2D(inner, 1, prefix="phi_", **options)
             self.g = nn.Conv2D(inner, 1, prefix="g_", **options)
             # zero at first, so that a net with relations starts as the net without them
             options["in_channels"] = inner
@@ -49,51 +67,65 @@ class Relation(nn.HybridBlock):
 
         Zero where x is absent, whatever its map holds.
         """
-        rows, g = self.rows(F, x, y), self.g(x)
-        response = F.batch_dot(F.reshape(g, (0, 0, -1)), rows, transpose_b=True)  # (B, d, J)
-        projected = self.project(F.reshape_like(response, g))
-        return F.broadcast_mul(projected, F.reshape(present, (-1, 1, 1, 1)))
+        response = g = self.g(x)
+        if self._kind != SAME_CELL:
+            rows = self.rows(F, x, y)
+            response = F.reshape_like(F.batch_dot(F.reshape(g, (0, 0, -1)), rows, transpose_b=True), g)  # (B, d, J)
+        return F.broadcast_mul(self.project(response), F.reshape(present, (-1, 1, 1, 1)))
 
     def rows(self, F: Any, x: Any, y: Any) -> Any:
-        """f / C: for each position j of y where it looks in x, (B, J, I), rows summing to one."""
-        theta, phi = self.theta(y) * self._scale, self.phi(x)
-        if self._reach is not None:
-            theta, phi = with_positions(F, theta, phi, self._reach)
-        theta, phi = (F.reshape(part, (0, 0, -1)) for part in (theta, phi))
+        """f / C: for each position j of y where it looks in x, (B, J, I), rows summing to one.
+
+        With ``position`` they are the same for every image, with ``same_cell`` the identity.
+        """
+        if self._kind == SAME_CELL:
+            return each_cell_itself(F, x)
+        parts = [(self.theta(y) * self._scale, self.phi(x))] if self._kind == FULL else []
+        parts += [places(F, x, self._reach)] if self._reach is not None else []
+        theta, phi = (F.reshape(F.concat(*one, dim=1), (0, 0, -1)) for one in zip(*parts))
         affinity = F.batch_dot(theta, phi, transpose_a=True)  # (B, J, I)
         # the largest of a row divides f and C by the same factor, so that exp() cannot overflow
         f = F.exp(F.broadcast_sub(affinity, F.stop_gradient(F.max(affinity, axis=2, keepdims=True))))
         return F.broadcast_div(f, F.sum(f, axis=2, keepdims=True))  # by C, (B, J, 1)
 
 
-def with_positions(F: Any, theta: Any, phi: Any, reach: float) -> Tuple[Any, Any]:
-    """Embeddings (B, d, H, W) with three channels more, whose product is -|p_i - p_j|^2 / (2 reach^2).
+def places(F: Any, like: Any, reach: float) -> Tuple[Any, Any]:
+    """Embeddings (B, 3, H, W) of y's and x's positions, whose product is -|p_i - p_j|^2 / (2 reach^2).
 
     Less |p_j|^2 / (2 reach^2), which is the same for a whole row and falls out of f / C.
     """
-    one = F.ones_like(F.slice_axis(theta, axis=1, begin=0, end=1))  # (B, 1, H, W)
+    one = F.ones_like(F.slice_axis(like, axis=1, begin=0, end=1))  # (B, 1, H, W)
 
-    def places(axis, shape):
-        place = F.contrib.arange_like(theta, axis=axis)
+    def along(axis, shape):
+        place = F.contrib.arange_like(like, axis=axis)
         place = F.broadcast_sub(place, F.mean(place))  # around 0, where float32 squares are finer
         return F.broadcast_mul(one, F.reshape(place, shape) / reach)
 
-    y, x = places(2, (1, 1, -1, 1)), places(3, (1, 1, 1, -1))
-    return F.concat(theta, y, x, one, dim=1), F.concat(phi, y, x, (F.square(y) + F.square(x)) * -0.5, dim=1)
+    y, x = along(2, (1, 1, -1, 1)), along(3, (1, 1, 1, -1))
+    return F.concat(y, x, one, dim=1), F.concat(y, x, (F.square(y) + F.square(x)) * -0.5, dim=1)
+
+
+def each_cell_itself(F: Any, like: Any) -> Any:
+    """(B, J, I) of a map (B, C, H, W): 1 where i is j, else 0."""
+    one = F.reshape(F.ones_like(F.slice_axis(like, axis=1, begin=0, end=1)), (0, 0, -1))  # (B, 1, I)
+    place = F.contrib.arange_like(one, axis=2)
+    same = F.broadcast_equal(F.reshape(place, (1, -1, 1)), F.reshape(place, (1, 1, -1)))  # (1, J, I)
+    return F.broadcast_mul(same, one)
 
 
 class PhaseRelation(nn.HybridBlock):
     """Every ordered pair of phases that ends in the reference phase, added to its map.
 
     Each of the other phases has a relation of its own, so that a missing phase is never taken for another.
+    kind, reach: as of :class:`Relation`.
     """
 
-    def __init__(self, channels: int, *, phases: int, reach: Optional[float] = None, **kwargs: Any):
+    def __init__(self, channels: int, *, phases: int, kind: str = FULL, reach: Optional[float] = None, **kwargs: Any):
         super().__init__(**kwargs)
         with self.name_scope():
             self.pairs = nn.HybridSequential(prefix="")
             for number in range(1, phases):
-                self.pairs.add(Relation(channels, reach=reach, prefix=f"phase{number}_"))
+                self.pairs.add(Relation(channels, kind=kind, reach=reach, prefix=f"phase{number}_"))
 
     def hybrid_forward(self, F: Any, maps: Any, present: Any) -> Any:
         """Maps (B, P, C, H, W), the reference phase first, and present (B, P), 1 or 0 -> (B, C, H, W)."""

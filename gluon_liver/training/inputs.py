@@ -37,7 +37,7 @@ class TrainingInputs:
         self._dataset = dataset
         self.labels = training_labels(config, dataset)
         self.notes: List[str] = []
-        self.note(training_notes(self.labels, dataset.classes))
+        self.note([*config.controls, *training_notes(self.labels, dataset.classes)])
         self.sampler = EpochSampler(config, self.labels, lesions=lesion_images(config, dataset, self.labels))
         cases = sorted({label.case for label in self.labels})
         self._load_labelled = make_loader(config, dataset, cases=cases, progress=progress)

@@ -101,7 +101,7 @@ def memory_plan(
     """The plan of a configuration's training step at its full size.
 
     classes: foreground classes.
-    phases: contrast phases of the input, 1 unless ``network.multi_modal``.
+    phases: contrast phases of the input, 1 with ``network.relation`` off.
     batch_size: images a device, by default what ``train.batch_size`` leaves for each device and accumulated part.
     mirror: recompute the insides of bottlenecks (:func:`mirror_blocks`).
     """

@@ -51,12 +51,23 @@ class CTDetector(Detector):
 def knobs(config):
     """What tells the six networks apart."""
     network = config["network"]
-    return network["depth"], config["data"]["slices"] > 1, network["fusion"], network["multi_modal"]
+    return network["depth"], config["data"]["slices"] > 1, network["fusion"], relates(network)
 
 
 def count_phases(config):
     """Phases of the input."""
-    return len(config["phases"]) if config["network"]["multi_modal"] else 1
+    return len(config["phases"]) if relates(config["network"]) else 1
+
+
+def relates(network):
+    """Whether several phases are related; configurations of earlier versions say so by network.multi_modal.
+
+    ValueError for relations that are not written here.
+    """
+    relation = network.get("relation", "full" if network.get("multi_modal") else "off")
+    if relation not in ("off", "full"):
+        raise ValueError("network.relation is {!r}: symbols/ has full and off".format(relation))
+    return relation != "off"
 
 
 def ct_blocks(config):

@@ -33,6 +33,7 @@ EDGES = {  # key -> values just inside, values just outside
     "network.width": WIDTH,
     "network.stride": ([8, 16], [0, 4, 32]),
     "network.fusion_channels": ([4, 256], [0, -4, 6]),
+    "network.relation": (["off", "full", "position", "same_cell"], ["content", ""]),
     "network.relation_reach": ([0.25], [0.249]),
     "network.roi_mode": (["align", "pool"], ["crop"]),
     "network.batch_norm": (["live", "frozen"], ["sync"]),
@@ -123,9 +124,9 @@ def test_values_at_the_edge_of_a_limit(key):
 US = {"model": "us-faster-rcnn", "row": None}
 LIVE, FROZEN = ({"train.batch_size": 1, "network.batch_norm": kind} for kind in ("live", "frozen"))
 SAMPLES, SIZES = "network.head.samples", "network.rpn.anchor_sizes"
-KNOBS = ("fusion", "multi_modal", "texture_head")
+KNOBS = ("fusion", "texture_head")
 FUSION = {"row": None, "network.fusion": True, "network.rpn.anchor_sizes": [16, 32, 64, 128]}
-PHASES = {"row": "R-50 multi-modal", "data.slices": 9, "network.multi_modal": True}
+PHASES = {"row": "R-50 multi-modal", "data.slices": 9, "network.relation": "full"}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,26 @@ PHASES = {"row": "R-50 multi-modal", "data.slices": 9, "network.multi_modal": Tr
         ({}, {"network.rpn.train_post_nms": 10}, "network.head.samples is 128"),
         (FUSION, {SIZES: [16, 32, 64]}, "as many sizes as the pyramid has levels (4)"),
         ({SIZES: [400]}, {SIZES: [401]}, "network.rpn.anchor_sizes is (401.0,)"),
+        (US, {"network.relation": "full"}, "network.relation is 'full': it must be 'off' with model us-faster-rcnn"),
+        (US, {"data.repeat_reference": True}, "data.repeat_reference is True: it must be False with"),
         ({**PHASES, "data.size": 1600}, {"data.size": 1616}, "data.size is 1616: it must be small enough for 10000"),
+        (
+            {"row": None, "network.relation": "same_cell", "data.size": 1616},
+            {"network.relation": "position"},
+            "data.size is 1616: it must be small enough for 10000 positions of a map with network.relation position",
+        ),
+        (
+            {"row": None, "network.relation": "full", "network.relation_reach": None},
+            {"network.relation": "position"},
+            "network.relation_reach is None: it must be a number of cells with network.relation position",
+        ),
+        (PHASES, {"network.relation": "position"}, "row is 'R-50 multi-modal': it must be null, or the row that"),
+        (PHASES, {"data.repeat_reference": True}, "row is 'R-50 multi-modal': it must be null, or the row that"),
+        (
+            {"row": None, "network.relation": "full", "data.repeat_reference": True},
+            {"network.relation": "off"},
+            "data.repeat_reference is True: it must be false with network.relation off: no other phase is read",
+        ),
         ({}, {"netwrok": {}}, "unknown key 'netwrok'"),
         ({}, {"network.rpn.chanels": 3}, "unknown key 'network.rpn.chanels'"),
         ({}, {"train.epochs": "ten"}, "train.epochs: expected int, found 'ten'"),

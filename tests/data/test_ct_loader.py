@@ -54,3 +54,18 @@ def test_shuffled_labels_repeat(tiny_dataset):
     labels = tiny_dataset.labels
     first, second = (shuffle_labels(labels, seed=3) for _ in range(2))
     assert all(np.array_equal(a.boxes, b.boxes) for a, b in zip(first, second))
+
+
+def phases_of(data, slice_index, *, case=CASE, **changes):
+    tree = {"window": "liver", "size": 64, "storage": "raw", "slices": 3, **changes}
+    config = build_config({"row": None, "data": tree, "network": {"relation": "full"}})
+    return ct_sample(CTLoader(data, config, cases=[case]).open(case), slice_index, config)
+
+
+def test_the_control_shows_the_reference_phase_in_place_of_every_other(phase_data):
+    """Which phases are there stays as it is, so that the relation hears of as many as in the experiment."""
+    for case, there in ((CASE, [True, True, True]), ("case-0000000003", [True, True, False])):
+        usual, control = (phases_of(phase_data, 1, case=case, repeat_reference=on) for on in (False, True))
+        assert usual.present.tolist() == control.present.tolist() == there
+        assert not np.array_equal(usual.image[1], usual.image[0])
+        assert np.array_equal(control.image, np.repeat(usual.image[:1], 3, axis=0))

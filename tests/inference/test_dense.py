@@ -23,7 +23,7 @@ def make(make_config):
     """make(phases, **changes): a random detector of nine slices."""
 
     def made(phases=1, **changes):
-        config = make_config(**{**NINE, "network.multi_modal": phases > 1, **changes})
+        config = make_config(**{**NINE, "network.relation": "full" if phases > 1 else "off", **changes})
         mx.random.seed(1)
         built = make_detector(config, classes=("cyst", "hcc"), phases=phases, context=mx.cpu())
         randomise(built.backbone, 1)
@@ -49,13 +49,14 @@ def assert_equal(found, expected):
         assert np.allclose(one.boxes, other.boxes, atol=0.02) and np.allclose(one.scores, other.scores, atol=1e-4)
 
 
-@pytest.mark.parametrize("phases", [1, 3])
-@pytest.mark.parametrize("absent", [False, True])
-def test_slices_that_are_alike_give_the_boxes_of_their_windows(make, phases, absent):
-    detector = make(phases)
+@pytest.mark.parametrize(
+    "phases, absent, control", [(1, False, False), (3, False, False), (3, True, False), (3, True, True)]
+)
+def test_slices_that_are_alike_give_the_boxes_of_their_windows(make, phases, absent, control):
+    detector = make(phases, **{"data.repeat_reference": control})
     names = PHASES if phases > 1 else ("arterial",)
     present = np.ones((phases, 5), bool)
-    if absent and phases > 1:
+    if absent:
         present[0], present[2, 3:] = False, False  # one phase wholly, one in part
     hu = np.repeat(noise(phases, 1), 5, axis=1)
     case = case_of(detector, hu, names, present)

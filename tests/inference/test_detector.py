@@ -37,7 +37,12 @@ def test_larger_images_and_more_phases_go_in_smaller_batches(side, phases, batch
 @pytest.mark.parametrize("phases, fusion", [(1, False), (3, False), (3, True)])
 def test_the_texture_stage_goes_first_and_changes_no_box(make_config, phases, fusion):
     """The boxes of the whole graph, in which Block4 reads all proposals."""
-    changes = {"row": None, "network.texture_head": True, "network.multi_modal": phases > 1, "network.fusion": fusion}
+    changes = {
+        "row": None,
+        "network.texture_head": True,
+        "network.relation": "full" if phases > 1 else "off",
+        "network.fusion": fusion,
+    }
     changes["network.rpn.anchor_sizes"] = [8, 16, 24, 32]
     config = make_config(**changes)
     mx.random.seed(1)

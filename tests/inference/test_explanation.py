@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from gluon_liver.data.ct_loader import OpenCase, ct_sample
+from gluon_liver.inference import explanation
 from gluon_liver.inference.detector import SliceDetector
-from gluon_liver.inference.explanation import NO_RELATION, cells_in, read_relations, write_explanation
+from gluon_liver.inference.explanation import LOOKS, NO_RELATION, REPEATED, cells_in, read_relations, write_explanation
 from gluon_liver.inference.study import detect_study
 from gluon_liver.metrics.matching import class_hits
 from gluon_liver.nn.build import make_detector
@@ -32,12 +33,17 @@ def data(phase_data):
 
 @pytest.fixture
 def detector(data, make_config):
-    """Untrained, its rows the position alone (reach 2), its responses not zero."""
-    config = make_config(**{"row": None, "network.multi_modal": True, "network.stride": 8})
+    """Untrained, its rows the position alone, its responses not zero."""
+    return make(data, make_config)
+
+
+def make(data, make_config, kind="full", **changes):
+    config = make_config(**{"row": None, "network.relation": kind, "network.stride": 8, **changes})
     built = make_detector(config, classes=data.classes, phases=3, context=mx.cpu())
     for pair in built.relation.pairs:
-        for layer in (pair.theta, pair.phi):
-            layer.weight.set_data(mx.nd.zeros(layer.weight.shape))
+        if kind == "full":
+            for layer in (pair.theta, pair.phi):
+                layer.weight.set_data(mx.nd.zeros(layer.weight.shape))
         pair.project.weight.set_data(mx.nd.random.normal(shape=pair.project.weight.shape))
     return SliceDetector(built, config=config, context=mx.cpu())
 
@@ -83,6 +89,27 @@ def test_without_content_a_lesion_looks_at_its_own_place(detector, data, tmp_pat
         assert one["even_share"] == pytest.approx(1 / 64, abs=1e-6) and one["response_norm_in_box"] > 0
     picture = np.asarray(Image.open(str(tmp_path / "out" / entry["file"])))
     assert picture.shape[2] == 3 and picture.std() > 0
+
+
+@pytest.mark.parametrize("kind, share", [("position", None), ("same_cell", 1.0)])
+def test_a_relation_without_content_says_what_its_picture_can_show(data, make_config, tmp_path, kind, share):
+    entry, _ = explain(make(data, make_config, kind), data, CASE, tmp_path / "out", lesions=[LESION])
+    full, _ = explain(make(data, make_config), data, CASE, tmp_path / "full", lesions=[LESION])
+    assert (entry["relation"], full["relation"]) == (kind, "full")
+    assert entry["note"] == f"{full['note']}; {LOOKS[kind]}" and len(LOOKS[kind]) > 20
+    expected = [one["share_in_box"] for one in full["phases"]] if share is None else [share, share]
+    assert [one["share_in_box"] for one in entry["phases"]] == pytest.approx(expected, abs=1e-3)
+    assert (tmp_path / "out" / entry["file"]).is_file()
+
+
+def test_a_control_says_that_it_is_one_and_shows_what_the_network_saw(data, make_config, tmp_path, monkeypatch):
+    drawn = []
+    draw = explanation.draw_relation
+    monkeypatch.setattr(explanation, "draw_relation", lambda **shown: drawn.append(shown) or draw(**shown))
+    detector = make(data, make_config, **{"data.repeat_reference": True})
+    entry, _ = explain(detector, data, CASE, tmp_path / "out", lesions=[LESION])
+    assert entry["note"].endswith(REPEATED) and REPEATED in drawn[0]["title"]
+    assert all(np.array_equal(one.grey, drawn[0]["grey"]) for one in drawn[0]["others"].values())
 
 
 def test_the_reader_takes_absent_phases_out(detector, data):
@@ -153,7 +180,7 @@ def test_a_run_without_relation_says_so(tiny_run, tiny_data, tmp_path):
 
 
 def test_a_multi_modal_run_draws_every_lesion(data, make_config, tmp_path):
-    config = make_config(**{"row": None, "network.multi_modal": True})
+    config = make_config(**{"row": None, "network.relation": "full"})
     run = train(config, data, tmp_path / "run", steps=1, progress=False)
     study = data.folder / "studies" / CASE
     plain = detect_study(run, study, tmp_path / "plain", score_threshold=0.02, progress=False)

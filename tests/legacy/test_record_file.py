@@ -24,7 +24,7 @@ def phases(tmp_path_factory):
 
 
 def test_images_boxes_and_what_they_belong_to(phases, make_config, tmp_path):
-    config = make_config(**{"row": None, "network.multi_modal": True, "data.size": 96})
+    config = make_config(**{"row": None, "network.relation": "full", "data.size": 96})
     assert write_records(config, phases, "test", tmp_path / "test.rec") == 3
     assert {path.name for path in tmp_path.iterdir()} == {"test.rec", "test.idx"}
     found = RecordFile(str(tmp_path / "test.rec"))

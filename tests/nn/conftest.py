@@ -23,6 +23,7 @@ def network(**changes):
 
 
 def ct_detector(*, slices=1, phases=1, **changes):
+    changes.setdefault("relation", "full" if phases > 1 else "off")
     config = build_config({"row": None, "data": {"size": SIZE}, "network": network(**changes)}).network
     mx.random.seed(0)
     built = CTDetector(config, classes=("cyst", "hemangioma", "hcc"), slices=slices, size=SIZE, phases=phases)

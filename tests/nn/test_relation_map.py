@@ -11,7 +11,7 @@ from tests.conftest import SIZE
 
 
 def detector(make_config, phases=3, slices=1):
-    config = make_config(**{"row": None, "network.multi_modal": phases > 1, "data.slices": slices})
+    config = make_config(**{"row": None, "network.relation": "full" if phases > 1 else "off", "data.slices": slices})
     mx.random.seed(0)
     return make_detector(config, classes=("cyst", "hemangioma", "hcc"), phases=phases, context=mx.cpu())
 

@@ -93,7 +93,7 @@ def test_mirrored_gradients_and_running_statistics_are_those_of_the_plain_graph(
 @pytest.mark.parametrize("depth", [50, 101])
 def test_all_that_runs_again_is_read(make_config, depth):
     # cuDNN's BatchNorm and the plain Convolution refuse to run for an output that nobody reads
-    config = make_config(**{"network.depth": depth, "row": None})
+    config = make_config(**{"network.depth": depth, "network.relation": "full", "row": None})
     net = TrainingNet(make_detector(config, classes="abc", phases=2, context=mx.cpu()), batch_size=2)
     arrays = (2, 2, 1, 1, 64, 64), (2, 4, 4), (2, 4), (2, net.detector.random_number_count), (2, 2)
     shapes = dict(zip(INPUTS, arrays))
@@ -131,14 +131,14 @@ def test_command_prints_both_plans_and_what_they_leave_out(capsys):
     printed = capsys.readouterr().out
     for words in ("demo-ct: 4 x 1 phase of 64x64x1", "plain", "mirrored", "TOO LARGE", "workspace", "CUDA context"):
         assert words in printed
-    assert main(f"{small} --set network.multi_modal=true --set row=null --phases 2".split()) == 0
+    assert main(f"{small} --set network.relation=full --set row=null --phases 2".split()) == 0
     assert "2 phases" in capsys.readouterr().out
 
 
 @pytest.mark.slow
 def test_command_counts_the_classes_and_phases_of_the_data(capsys, tmp_path, us_data, monkeypatch):
     """What the last layers of more classes take, and which configurations the data are for."""
-    small = "memory demo-ct --set data.size=64 --set network.multi_modal=true --set row=null"
+    small = "memory demo-ct --set data.size=64 --set network.relation=full --set row=null"
     main(small.split())
     assert "3 phases of 64x64x1 on one device, 3 classes, adam" in capsys.readouterr().out
     data = write_dataset(tmp_path / "two", phases=("arterial", "delayed"), classes=["a", "b", "c", "d", "e"])

@@ -18,7 +18,7 @@ from gluon_liver.training.trainer import DetectorTrainer
 from tests.conftest import TINY
 from tests.training.test_rows import batch_of
 tree = dict(TINY, row=None, data=dict(TINY["data"], slices=9))
-tree["network"] = dict(TINY["network"], depth=101, multi_modal=True, texture_head=True, batch_norm={mode!r})
+tree["network"] = dict(TINY["network"], depth=101, relation="full", texture_head=True, batch_norm={mode!r})
 tree["network"]["head"] = dict(TINY["network"]["head"], dropout=0.0)
 results = []
 for mirror in (False, True):

@@ -11,7 +11,7 @@ from gluon_liver.config.load import build_config
 from gluon_liver.data.ct_dataset import CTDataset, input_phases
 from gluon_liver.data.ct_loader import CTLoader, OpenCase, ct_sample
 from gluon_liver.errors import ConfigError, DatasetError
-from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.evaluation.run_folder import evaluate, run_note
 from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.inference.study import detect_study
@@ -29,7 +29,7 @@ CASE, LACKING = "case-0000000000", "case-0000000003"
 @pytest.fixture
 def multi(make_config):
     def make(**changes):
-        return make_config(**{"row": None, "network.multi_modal": True, **changes})
+        return make_config(**{"row": None, "network.relation": "full", **changes})
 
     return make
 
@@ -94,9 +94,18 @@ def test_training_moves_every_relation(phase_data, multi, tmp_path):
 
 @pytest.fixture(scope="module")
 def run(phase_data, tmp_path_factory):
-    network, data = dict(TINY["network"], multi_modal=True), dict(TINY["data"], slices=3)
+    network, data = dict(TINY["network"], relation="full"), dict(TINY["data"], slices=3)
     config = build_config(dict(TINY, row=None, network=network, data=data))
     return train(config, phase_data, tmp_path_factory.mktemp("multi") / "run", progress=False)
+
+
+def test_a_control_is_said_in_the_log_and_beside_every_figure(phase_data, multi, tmp_path):
+    config = multi(**{"data.repeat_reference": True, "network.relation": "same_cell"})
+    (note,) = config.controls
+    with pytest.warns(UserWarning, match="control experiment: every other phase is the reference phase's picture"):
+        run = train(config, phase_data, tmp_path / "run", steps=1, progress=False)
+    assert run.training_notes() == [note] and run_note(run, phase_data, "test").count(note) == 1
+    assert multi().controls == []
 
 
 def test_evaluate_and_detect_take_all_phases(run, phase_data, tmp_path):

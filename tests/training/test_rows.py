@@ -29,7 +29,7 @@ def test_rows_differ_in_the_four_knobs_alone(names):
         assert config.row == row
         knobs = (config.network.depth, config.data.slices, config.network.fusion, config.network.multi_modal)
         assert knobs == ROWS[row]
-        network = dataclasses.replace(config.network, depth=50, fusion=False, multi_modal=False)
+        network = dataclasses.replace(config.network, depth=50, fusion=False, relation="off")
         data = dataclasses.replace(config.data, slices=1)
         plain.add(dataclasses.replace(config, row=None, network=network, data=data))
     assert len(plain) == 1

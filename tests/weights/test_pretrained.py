@@ -86,7 +86,7 @@ def test_the_same_tissue_means_the_same_to_a_ct_net(make_config):
 
 def test_phases_get_the_weights_too(tmp_path, make_config, weights):
     data = CTDataset.open(str(write_dataset(tmp_path / "data", phases=("arterial", "delayed"))))
-    network = dict(multi_modal=True, depth=101, fusion=True)
+    network = dict(relation="full", depth=101, fusion=True)
     changes = {"row": None, "network.rpn.anchor_sizes": [8, 12, 16, 24, 32]}
     config = make_config(**changes, **{f"network.{name}": value for name, value in network.items()})
     run = train(config, data, tmp_path / "run", steps=1, pretrained=Pretrained(weights), progress=False)
