@@ -38,8 +38,11 @@ ALONE["ct"].update(
         "network.fusion": False,
         "network.relation": "off",
         "network.texture_head": False,
+        "data.augment.window": 0.0,
+        "data.augment.phase_shift": 0.0,
     }
 )
+ALONE["us"] = {"data.augment.erase_frames": "all"}
 ODD = typed.Limit(lambda count: count > 0 and count % 2 == 1, "odd, so that one slice is the centre")
 DEVICES = r"cpu(:[1-9]\d?)?|gpu:\d+(,\d+)*"
 KVSTORES = ("local", "device", "nccl", "dist_sync", "dist_device_sync", "dist_async")
@@ -56,6 +59,13 @@ class AugmentConfig:
     shift: float = limited(0.0, within(0, 0.5))  # share of the image's side, either way along x and y
     noise: float = limited(0.0, at_least(0, "HU"))  # SD in HU, added after the window; of ultrasound in grey values
     erase: float = limited(0.0, within(0, 1))  # probability that noise covers a rectangle of the image
+    # of which frames: all alike, or the current one alone, so that the frame before still shows what it hides
+    erase_frames: str = limited("all", one_of("all", "current"))
+    # the window's width changes by a factor of up to 1 + window or down to its inverse, its level by up to window / 2
+    # of the width; what the configured window cut off does not come back
+    window: float = limited(0.0, within(0, 1))
+    # share of the image's side by which each phase but the reference moves, either way along x and y: breathing
+    phase_shift: float = limited(0.0, within(0, 0.5))
 
 
 @dataclass(frozen=True)
@@ -103,11 +113,20 @@ class TrainConfig:
     epochs: int = limited(20, at_least(1))
     # an epoch is this many images and the next one goes on where it ended; null for one pass over the data
     images_per_epoch: Optional[int] = limited(None, at_least(1))
+    # steps: times decay_factor at each of decay_epochs; cosine: half a cosine down to 0 at the last epoch's end, which
+    # reads neither
+    schedule: str = limited("steps", one_of("steps", "cosine"))
     decay_epochs: Tuple[float, ...] = limited((14.0, 18.0), each(above(0)))
     decay_factor: float = limited(0.1, above(0) & at_most(1))
-    warmup_steps: int = limited(100, at_least(0))  # linear from a tenth of the rate
+    warmup_steps: int = limited(100, at_least(0))  # the rate rises linearly from a share of itself
+    warmup_from: float = limited(0.1, above(0) & at_most(1))  # the share
     clip_norm: Optional[float] = limited(None, above(0))  # global gradient norm
-    best_epoch: bool = False  # score the epochs by COCO mAP on the val split (test without one) and keep the best
+    # at every checkpoint of an epoch's end score the network on the val split, for the log and the report
+    validate: bool = False
+    # do so and choose: keep the epoch that is best by COCO mAP, which evaluate then reads; on the test split where the
+    # data have no val split
+    best_epoch: bool = False
+    validation_images: Optional[int] = limited(None, at_least(1))  # so many at most are scored, evenly spaced
     mirror: bool = False  # compute bottlenecks again in backward instead of keeping them: less memory, more time
     # threads that load images; null for as many as MXNet computes with, 8 at most
     loader_workers: Optional[int] = limited(None, within(1, 64))
@@ -177,6 +196,8 @@ class Config:
             rpn.smallest_anchor <= data.size / 2,
             f"such that an anchor fits half of {size}",
         )
+        shifts = data.augment.phase_shift == 0 or network.multi_modal
+        yield "data.augment.phase_shift", shifts, "0 unless the network relates phases: it reads the reference alone"
         positions = (data.size // network.stride) ** 2 if network.relation in ("full", "position") else 0
         small = f"small enough for {MOST_POSITIONS} positions of a map with network.relation {network.relation}"
         yield "data.size", positions <= MOST_POSITIONS, small

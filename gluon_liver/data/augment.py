@@ -1,7 +1,8 @@
 """Training-time changes of a sample: geometry identical in all of its slices and phases, noise of each its own.
 
-Boxes follow the geometry. All random numbers come from (seed, epoch, index), so that the order in which images are
-loaded changes nothing.
+The phases beside the reference may move against it, as they do where a patient breathes between them; the slices of one
+stay together. Boxes are of the reference phase and follow the geometry alone. All random numbers come from (seed,
+epoch, index), so that the order in which images are loaded changes nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ ERASED_SHARE, ERASED_ASPECT = (0.02, 0.2), (0.3, 1 / 0.3)  # of the image's area
 
 
 def augment(sample: Sample, config: AugmentConfig, *, grey_per_noise: float, rng: np.random.Generator) -> Sample:
-    """Flip, then scale, rotate and shift about the centre, then erase, then add noise, as far as ``config`` says.
+    """Flip, then scale, rotate and shift about the centre, then move phases, erase, add noise and change the window.
+
+    Each as far as ``config`` says; what it leaves at its default draws nothing, so that the numbers of older
+    configurations stay what they were (but for scale, angle and shift, which are always drawn).
 
     ``grey_per_noise``: grey values for one unit of ``config.noise`` (``Dataset.grey_per_noise``).
     """
@@ -37,10 +41,16 @@ def augment(sample: Sample, config: AugmentConfig, *, grey_per_noise: float, rng
     shift = rng.uniform(-1, 1, 2) * config.shift * sample.image.shape[-1]
     if config.scale or config.rotate or config.shift:
         sample = transform(sample, scale=scale, angle=angle, shift=(float(shift[0]), float(shift[1])))
+    if config.phase_shift:
+        others = len(sample.image) - 1
+        sample = shift_phases(sample, rng.uniform(-1, 1, (others, 2)) * config.phase_shift * sample.image.shape[-1])
     if config.erase and rng.random() < config.erase:
-        sample = erase(sample, rng=rng)
+        sample = erase(sample, rng=rng, frames=config.erase_frames)
     if config.noise:
         sample = add_noise(sample, sd=config.noise * grey_per_noise, rng=rng)
+    if config.window:
+        width = float(np.exp(rng.uniform(-1, 1) * np.log1p(config.window)))
+        sample = rewindow(sample, width=width, level=rng.uniform(-1, 1) * config.window / 2)
     return sample
 
 
@@ -68,25 +78,45 @@ def transform(sample: Sample, *, scale: float, angle: float, shift: Tuple[float,
     middle = np.full(2, size / 2.0)  # as an edge coordinate; pixel centres lie half a pixel before
     offset = middle + np.asarray(shift, float) - turn @ middle
     matrix = np.column_stack([turn, offset + turn @ np.full(2, 0.5) - 0.5])
-    planes, image = _planes(sample.image), np.empty_like(sample.image)
-    for first in range(0, len(planes), WARPED_AT_ONCE):
-        together = cv2.merge(list(planes[first : first + WARPED_AT_ONCE]))
-        moved = cv2.warpAffine(together, matrix, (size, size), flags=cv2.INTER_LINEAR)
-        for channel, target in enumerate(_planes(image)[first : first + WARPED_AT_ONCE]):
-            cv2.extractChannel(moved, channel, dst=target)
+    image = _warped(sample.image, matrix)
     boxes, inside = _move_boxes(sample.boxes, turn, offset, size)
     return dataclasses.replace(sample, image=image, boxes=boxes[inside], labels=sample.labels[inside])
 
 
-def erase(sample: Sample, *, rng: np.random.Generator) -> Sample:
-    """One rectangle covered with random grey, at the same place in all planes; boxes stay (Zhong et al. 2017)."""
+def shift_phases(sample: Sample, shifts: np.ndarray) -> Sample:
+    """Move each phase but the reference, which is the first, by its row (x, y) of ``shifts`` (phase - 1, 2) in pixels.
+
+    All slices of a phase move alike; pixels from outside are black. Boxes stay, for they are of the reference phase.
+    """
+    image = sample.image.copy()
+    for phase, shift in enumerate(shifts, start=1):
+        image[phase] = _warped(sample.image[phase], np.column_stack([np.eye(2), shift]))
+    return dataclasses.replace(sample, image=image)
+
+
+def rewindow(sample: Sample, *, width: float, level: float) -> Sample:
+    """The picture under a window ``width`` times as wide, whose level lies ``level`` widths of the old one higher.
+
+    The same in all slices and phases. What the old window cut off is gone: it keeps the grey of that window's edge.
+    """
+    position = np.arange(256) / 255.0 - 0.5  # in the old window, in widths from its level
+    table = np.rint(255 * np.clip((position - level) / width + 0.5, 0, 1)).astype(np.uint8)
+    rows = sample.image.reshape((-1, sample.image.shape[-1]))  # OpenCV takes no more than two dimensions
+    return dataclasses.replace(sample, image=cv2.LUT(rows, table).reshape(sample.image.shape))
+
+
+def erase(sample: Sample, *, rng: np.random.Generator, frames: str = "all") -> Sample:
+    """One rectangle covered with random grey, at the same place in all planes; boxes stay (Zhong et al. 2017).
+
+    ``frames``: of ultrasound, "all", or "current" for the last one alone.
+    """
     size = sample.image.shape[-1]
     area = rng.uniform(*ERASED_SHARE) * size**2
     aspect = np.exp(rng.uniform(*np.log(ERASED_ASPECT)))
     height, width = (int(np.clip(round(side), 1, size)) for side in (np.sqrt(area * aspect), np.sqrt(area / aspect)))
     top, left = (int(rng.integers(0, size - side + 1)) for side in (height, width))
     image = sample.image.copy()
-    place = image[..., top : top + height, left : left + width]
+    place = image[-1 if frames == "current" else slice(None), ..., top : top + height, left : left + width]
     place[:] = rng.integers(0, 256, place.shape, dtype=np.uint8)
     return dataclasses.replace(sample, image=image)
 
@@ -111,6 +141,18 @@ def _noise_of(sd: float) -> np.ndarray:
     normal = NormalDist()
     values = np.array([normal.inv_cdf((step + 0.5) / NOISE_STEPS) for step in range(NOISE_STEPS)])
     return np.clip(np.rint(sd * values), -255, 255).astype(np.int16)
+
+
+def _warped(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """All planes under one affine map (2, 3) of pixel centres, linear; from outside black."""
+    size, result = image.shape[-1], np.empty_like(image)
+    planes, targets = _planes(image), _planes(result)
+    for first in range(0, len(planes), WARPED_AT_ONCE):
+        together = cv2.merge(list(planes[first : first + WARPED_AT_ONCE]))
+        moved = cv2.warpAffine(together, matrix, (size, size), flags=cv2.INTER_LINEAR)
+        for channel, target in enumerate(targets[first : first + WARPED_AT_ONCE]):
+            cv2.extractChannel(moved, channel, dst=target)
+    return result
 
 
 def _planes(image: np.ndarray) -> np.ndarray:

@@ -29,6 +29,9 @@ EDGES = {  # key -> values just inside, values just outside
     "data.augment.shift": ([0.0, 0.5], [-1e-9, 0.501]),
     "data.augment.noise": ([0.0], [-1e-9]),
     "data.augment.erase": ([0.0, 1.0], [-1e-9, 1.001]),
+    "data.augment.erase_frames": (["all", "current"], ["last", ""]),
+    "data.augment.window": ([0.0, 1.0], [-1e-9, 1.001]),
+    "data.augment.phase_shift": ([0.0, 0.5], [-1e-9, 0.501]),
     "network.depth": ([50, 101], [34, 152]),
     "network.width": WIDTH,
     "network.stride": ([8, 16], [0, 4, 32]),
@@ -68,9 +71,12 @@ EDGES = {  # key -> values just inside, values just outside
     "train.batch_size": COUNT,
     "train.epochs": COUNT,
     "train.images_per_epoch": COUNT,
+    "train.schedule": (["steps", "cosine"], ["linear"]),
     "train.decay_epochs": ([(), (1e-9,)], [(1.0, 0.0)]),
     "train.decay_factor": WIDTH,
     "train.warmup_steps": ([0], [-1]),
+    "train.warmup_from": WIDTH,
+    "train.validation_images": COUNT,
     "train.clip_norm": ([1e-9], [0.0, -1.0]),
     "train.seed": ([0, 2**31 - 1], [-1, 2**31]),
     "train.loader_workers": ([1, 64], [0, 65]),
@@ -126,7 +132,8 @@ LIVE, FROZEN = ({"train.batch_size": 1, "network.batch_norm": kind} for kind in 
 SAMPLES, SIZES = "network.head.samples", "network.rpn.anchor_sizes"
 KNOBS = ("fusion", "texture_head")
 FUSION = {"row": None, "network.fusion": True, "network.rpn.anchor_sizes": [16, 32, 64, 128]}
-PHASES = {"row": "R-50 multi-modal", "data.slices": 9, "network.relation": "full"}
+SHIFT = "data.augment.phase_shift"
+PHASES = {"row": "R-50 multi-modal", "data.slices": 9, "network.relation": "full", SHIFT: 0.05}
 
 
 @pytest.mark.parametrize(
@@ -138,6 +145,14 @@ PHASES = {"row": "R-50 multi-modal", "data.slices": 9, "network.relation": "full
         (US, {"data.slices": 9}, "data.slices is 9: it must be 1 with"),
         (US, {"network.depth": 101}, "network.depth is 101: it must be 50 with"),
         *[(US, {f"network.{key}": True}, f"network.{key} is True: it must be False with") for key in KNOBS],
+        (US, {"data.augment.window": 0.1}, "data.augment.window is 0.1: it must be 0.0 with model us-faster-rcnn"),
+        (US, {"data.augment.phase_shift": 0.1}, "data.augment.phase_shift is 0.1: it must be 0.0 with model us"),
+        ({}, {"data.augment.erase_frames": "current"}, "erase_frames is 'current': it must be 'all' with model ct"),
+        (
+            PHASES,
+            {"row": "R-50-2.5D", "network.relation": "off", SHIFT: 0.1},
+            "it must be 0 unless the network relates",
+        ),
         (FROZEN, LIVE, "train.batch_size is 1: it must be 2 or more with network.batch_norm live"),
         ({"flow.shrink": 2}, {"flow.shrink": 3}, "flow.shrink is 3: it must be a divisor of data.size (800)"),
         ({"network.rpn.min_size": 400}, {"network.rpn.min_size": 401}, "network.rpn.min_size is 401: it must be"),

@@ -1,5 +1,6 @@
 """Augmentation: pixels and boxes move together, by hand and by measuring what was painted."""
 
+import hashlib
 from statistics import NormalDist
 
 import cv2
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.schema import AugmentConfig
-from gluon_liver.data.augment import add_noise, augment, erase, flip, transform
-from gluon_liver.data.images import grey_per_hu
+from gluon_liver.data.augment import add_noise, augment, erase, flip, rewindow, shift_phases, transform
+from gluon_liver.data.images import grey_per_hu, to_grey
 from gluon_liver.data.samples import AUGMENT, Sample, generator
 
 
@@ -185,3 +186,84 @@ def test_noise_is_clipped_and_may_be_wider_than_the_grey_values():
         )
         assert 0.4 < (noisy.image == grey).mean() < 0.6
         assert 0.4 < (noisy.image == 255 - grey).mean() < 0.6
+
+
+def test_a_window_is_changed_as_hu_would_be_windowed_anew():
+    """Window (80, 150) of HU 110 to 190: half as wide again, and its level a tenth of the width, 8 HU, higher."""
+    hu = np.linspace(110, 190, 48 * 48, dtype=np.float32).reshape(1, 1, 1, 48, 48)
+    changed = rewindow(sample_of(to_grey(hu, "paper"), [[1, 2, 3, 4]]), width=1.5, level=0.1)
+    expected = 255 * np.clip((hu - (158 - 60)) / 120, 0, 1)
+    assert np.abs(changed.image.astype(float) - expected).max() < 1.2  # rounded twice
+    assert changed.image.dtype == np.uint8 and changed.boxes.tolist() == [[1, 2, 3, 4]]
+    # narrower: what leaves the window is black or white; what it cut off before stays at its edge's grey
+    grey = np.array([0, 51, 128, 204, 255], np.uint8).reshape(1, 1, 1, 1, 5)
+    assert rewindow(sample_of(grey), width=0.5, level=0.0).image.ravel().tolist() == [0, 0, 128, 255, 255]
+    assert rewindow(sample_of(grey), width=2.0, level=0.0).image.ravel().tolist() == [64, 89, 128, 166, 191]
+
+
+def test_the_window_is_drawn_once_for_all_slices_and_phases_both_ways():
+    ramp = np.broadcast_to(np.arange(256, dtype=np.uint8), (3, 1, 5, 256, 256))
+    widths, levels = [], []
+    for seed in range(200):
+        options = AugmentConfig(window=0.5)
+        seen = augment(sample_of(ramp), options, grey_per_noise=1.0, rng=np.random.default_rng(seed)).image
+        assert (seen == seen[0, 0, 0, 0]).all()
+        line = seen[0, 0, 0, 0].astype(float)
+        inside = np.flatnonzero((line > 5) & (line < 250))
+        slope = (line[inside[-1]] - line[inside[0]]) / (inside[-1] - inside[0])
+        widths.append(1 / slope)
+        levels.append((np.interp(127.5, line[inside], inside) - 127.5) / 255)
+    assert 0.65 < min(widths) < 0.7 and 1.45 < max(widths) < 1.52  # 1 / 1.5 and 1.5
+    assert abs(np.mean(np.log(widths))) < 0.06 and abs(np.mean(levels)) < 0.03  # as often narrower as wider
+    assert -0.26 < min(levels) < -0.23 and 0.23 < max(levels) < 0.26
+
+
+def test_phases_move_against_the_reference_and_slices_stay_together():
+    rng = np.random.default_rng(0)
+    sample = sample_of(rng.integers(1, 256, (3, 1, 5, 20, 20), dtype=np.uint8), [[2, 3, 9, 11]])
+    moved = shift_phases(sample, np.array([[2.0, 0.0], [-3.0, 4.0]]))  # whole pixels, so that nothing is blurred
+    assert np.array_equal(moved.image[0], sample.image[0]) and np.array_equal(moved.boxes, sample.boxes)
+    assert np.array_equal(moved.image[1, ..., 2:], sample.image[1, ..., :-2]) and not moved.image[1, ..., :2].any()
+    assert np.array_equal(moved.image[2, ..., 4:, :-3], sample.image[2, ..., :-4, 3:])
+    assert not moved.image[2, ..., :4, :].any() and not moved.image[2, ..., -3:].any()
+
+
+def test_each_phase_draws_its_own_shift_within_the_share():
+    """The middle of a square of each phase tells where it went."""
+    image = np.zeros((3, 1, 2, 64, 64), np.uint8)
+    image[..., 27:37, 27:37] = 200
+    y, x = np.mgrid[:64, :64]
+    places = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        seen = augment(sample_of(image), AugmentConfig(phase_shift=0.1), grey_per_noise=1.0, rng=rng).image
+        assert np.array_equal(seen[:, :, 0], seen[:, :, 1]) and np.array_equal(seen[0], image[0])
+        places.append([[(axis * one[0, 0]).sum() / one[0, 0].sum() - 31.5 for axis in (x, y)] for one in seen[1:]])
+    shifts = np.array(places)  # (seed, phase, axis) in pixels, at most 6.4
+    assert (np.abs(shifts) < 6.5).all() and (np.abs(shifts).max(axis=0) > 5.5).all()
+    assert (np.abs(shifts.mean(axis=0)) < 1.5).all()
+    assert abs(np.corrcoef(shifts[:, 0, 0], shifts[:, 1, 0])[0, 1]) < 0.4  # phases are drawn one by one
+    alone = augment(sample_of(image[:1]), AugmentConfig(phase_shift=0.1), grey_per_noise=1.0, rng=rng)
+    assert np.array_equal(alone.image, image[:1])
+
+
+def test_the_frame_before_may_be_spared_what_hides_the_current_one():
+    sample = Sample(np.full((2, 3, 64, 64), 7, np.uint8), np.array([[1, 2, 30, 40]], np.float32), np.array([0]), 1.0)
+    for frames, changed in (("all", [True, True]), ("current", [False, True])):
+        options = AugmentConfig(erase=1.0, erase_frames=frames)
+        erased = augment(sample, options, grey_per_noise=1.0, rng=np.random.default_rng(0)).image
+        assert [bool((frame != 7).any()) for frame in erased] == changed
+        covered = (erased[1] != 7).any(axis=0)
+        assert covered.any(axis=1).sum() * covered.any(axis=0).sum() > 0.015 * 64**2
+
+
+def test_older_configurations_draw_the_numbers_that_they_drew():
+    """A run that is gone on with sees the images that it would have seen: digests of before the later options."""
+    rng = np.random.default_rng(0)
+    sample = sample_of(rng.integers(0, 256, (2, 1, 3, 48, 48), dtype=np.uint8), [[5, 6, 30, 33]])
+    older = AugmentConfig(flip=True, scale=0.2, rotate=5.0, shift=0.05, noise=5.0, erase=0.7)
+    digest = hashlib.sha256()
+    for index in range(8):
+        changed = augment(sample, older, grey_per_noise=1.7, rng=generator(3, AUGMENT, 1, index))
+        digest.update(changed.image.tobytes() + np.round(changed.boxes, 3).tobytes())
+    assert digest.hexdigest()[:16] == "327d9b9dcaa8671a"
