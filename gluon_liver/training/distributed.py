@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set
 import mxnet as mx
 import numpy as np
 
-from gluon_liver.config.schema import Config, ParallelConfig, TrainConfig
+from gluon_liver.config.schema import Config, ParallelConfig
 from gluon_liver.errors import ConfigError
 
 FIRST_KEY = 1000000  # of the workers' own numbers; those of parameters count from 0
@@ -85,27 +85,6 @@ class Worker:
 ALONE = Worker()
 
 
-def async_schedule(
-    config: TrainConfig, *, per_epoch: int, worker: Worker, step: int = 0
-) -> Optional[mx.lr_scheduler.LRScheduler]:
-    """The recipe's rates from ``step`` on as servers of dist_async apply them; None for all other kvstores.
-
-    Servers get their rates from the scheduler alone and count the updates of all workers from 0: an epoch is as many
-    updates as workers times steps. The scheduler is one of MXNet's own, for it travels pickled.
-    """
-    if not worker.updates_on_server:
-        return None
-    ends = [int(round(epoch * per_epoch)) for epoch in config.decay_epochs]
-    rate = config.learning_rate * config.batch_size * config.decay_factor ** sum(end <= step for end in ends)
-    warmup = max(0, config.warmup_steps - step)
-    begin = rate * (0.1 + 0.9 * step / config.warmup_steps) if warmup else rate
-    options = {"base_lr": rate, "warmup_steps": warmup * worker.count, "warmup_begin_lr": begin}
-    left = [(end - step) * worker.count for end in ends if end > step]
-    if not left:
-        return mx.lr_scheduler.FactorScheduler(step=2**31, factor=1.0, **options)
-    return mx.lr_scheduler.MultiFactorScheduler(step=left, factor=config.decay_factor, **options)
-
-
 def check_parallel(config: Config, contexts: Sequence[mx.Context], *, workers: int = 1) -> None:
     """Raise :class:`ConfigError` with the reason for what MXNet 1.9.1 cannot do."""
     devices = {context.device_type for context in contexts}
@@ -151,6 +130,8 @@ def _refused_gradients(config: Config, devices: Set[str], count: int) -> Iterato
         yield "train.mirror with --amp is not there: the mirrored graph has no casts and trains in float32; give one"
     if asynchronous and clips:
         yield "train.clip_norm needs the gradient of all workers, which with kvstore dist_async never is in one place"
+    if asynchronous and config.train.schedule == "cosine":
+        yield "train.schedule cosine is not there with dist_async, whose servers change the rate at epochs: take steps"
     if asynchronous and parallel.amp:
         yield "--amp scales losses from the gradient of all workers: not with dist_async"
 

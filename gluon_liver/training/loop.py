@@ -20,12 +20,13 @@ from gluon_liver.runs.run import Run
 from gluon_liver.runs.training_state import TrainingState, optimizer_state
 
 from .batches import Batch
-from .best_epoch import BestEpoch
 from .inputs import TrainingInputs
 from .resume import ResumePoint
+from .schedule import learning_rate
 from .signals import StopRequest
 from .staging import StagedBatch
-from .trainer import DetectorTrainer, learning_rate
+from .trainer import DetectorTrainer
+from .validation import Validation
 
 WORTH_A_NOTE, SECONDS_WORTH_A_NOTE = 0.1, 10.0  # share of the time that training waited for images, and how long
 
@@ -33,7 +34,7 @@ WORTH_A_NOTE, SECONDS_WORTH_A_NOTE = 0.1, 10.0  # share of the time that trainin
 class TrainingLoop:
     """Trains from one place of the sampler to the end.
 
-    best: scores epochs, in the worker that leads. steps: where to end instead of after the configured epochs.
+    validation: scores epochs, in the worker that leads. steps: where to end instead of after the configured epochs.
     """
 
     def __init__(
@@ -41,12 +42,12 @@ class TrainingLoop:
         trainer: DetectorTrainer,
         inputs: TrainingInputs,
         *,
-        best: Optional[BestEpoch] = None,
+        validation: Optional[Validation] = None,
         steps: Optional[int] = None,
         progress: bool = True,
     ):
         self.trainer, self.inputs, self.config = trainer, inputs, trainer.config
-        self._best, self._per_epoch = best, inputs.steps_per_epoch
+        self._validation, self._per_epoch = validation, inputs.steps_per_epoch
         self._total = steps if steps is not None else self.config.train.epochs * self._per_epoch
         self._progress = progress and trainer.worker.leads
         self._epoch = self._batch = 0
@@ -62,8 +63,8 @@ class TrainingLoop:
         if point is not None:
             state = point.state
             self.trainer.step_count, self._epoch, self._batch = state.step, state.epoch, state.batch
-            if self._best is not None:
-                self._best.record = state.best
+            if self._validation is not None:
+                self._validation.record = state.best
         if point is None or self.trainer.step_count < self._total:
             start = dict(images=len(self.inputs.labels), steps=self._total, notes=self.inputs.notes)
             self._log("start", an_epoch=self.inputs.first_epoch(), **start)
@@ -104,8 +105,10 @@ class TrainingLoop:
             self._epoch, self._batch = self._epoch + 1, 0
         if self._epoch % train.checkpoint_every == 0 or trainer.step_count == self._total:
             trainer.average_statistics()
-            if self._best is not None and self._run is not None:
-                self._best.score(self._run, step=trainer.step_count, epoch=self._epoch)
+            if self._validation is not None and self._run is not None:
+                score = self._validation.score(self._run, step=trainer.step_count, epoch=self._epoch)
+                if self._progress:
+                    bar.write(score, file=sys.stderr)
             self._save()
         elif train.checkpoint_steps and trainer.step_count % train.checkpoint_steps == 0:
             self._save()
@@ -138,7 +141,7 @@ class TrainingLoop:
         if self._run is None:
             return
         run, trainer, train = self._run, self.trainer, self.config.train
-        best = self._best.record if self._best is not None else None
+        best = self._validation.record if self._validation is not None else None
         place: Dict[str, Any] = {"step": trainer.step_count, "epoch": self._epoch}
         counts: Dict[str, int] = {}
         arrays: Dict[str, mx.nd.NDArray] = {}

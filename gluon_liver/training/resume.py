@@ -23,8 +23,8 @@ AUTO = "auto"
 CHANGEABLE = frozenset(
     "train." + name
     for name in (
-        "learning_rate momentum weight_decay epochs decay_epochs decay_factor warmup_steps clip_norm mirror log_every "
-        "checkpoint_every checkpoint_steps keep_checkpoints loader_workers"
+        "learning_rate momentum weight_decay epochs schedule decay_epochs decay_factor warmup_steps warmup_from "
+        "clip_norm mirror validate log_every checkpoint_every checkpoint_steps keep_checkpoints loader_workers"
     ).split()
 )
 

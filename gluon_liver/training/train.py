@@ -21,12 +21,13 @@ from gluon_liver.runs.run import Run, check_weights, clear_dead, has_checkpoint,
 from gluon_liver.runs.training_state import restore_optimizer
 from gluon_liver.weights.pretrained import Pretrained, load_pretrained, set_flow
 
-from .best_epoch import BestEpoch
-from .distributed import Worker, async_schedule, check_parallel
+from .distributed import Worker, check_parallel
 from .inputs import TrainingInputs
 from .loop import TrainingLoop
 from .resume import AUTO, ResumePoint, find_resume_point, restore_run_folder
+from .schedule import async_schedule
 from .trainer import DetectorTrainer
+from .validation import Validation
 
 
 def train(
@@ -76,7 +77,8 @@ def train(
         inputs.note(_seen_before(dataset, records))
         if progress and worker.leads:
             print(inputs.epoch_text(), file=sys.stderr)
-        loop = TrainingLoop(trainer, inputs, best=_best_epoch(trainer, dataset), steps=steps, progress=progress)
+        validation = _validation(trainer, dataset, progress=progress)
+        loop = TrainingLoop(trainer, inputs, validation=validation, steps=steps, progress=progress)
         if not worker.leads:
             loop.run(out, point=point)
             return None
@@ -118,11 +120,15 @@ def _make_trainer(
     return trainer
 
 
-def _best_epoch(trainer: DetectorTrainer, dataset: Dataset) -> Optional[BestEpoch]:
+def _validation(trainer: DetectorTrainer, dataset: Dataset, *, progress: bool) -> Optional[Validation]:
     """Scores epochs in the worker that leads, where the configuration asks for it."""
-    if not (trainer.config.train.best_epoch and trainer.worker.leads):
+    train = trainer.config.train
+    if not (trainer.worker.leads and (train.validate or train.best_epoch)):
         return None
-    return BestEpoch(trainer.config, dataset, trainer.detector, context=trainer.contexts[0])
+    validation = Validation(trainer.config, dataset, trainer.detector, context=trainer.contexts[0], progress=progress)
+    if progress:
+        print(validation.text(), file=sys.stderr)
+    return validation
 
 
 def _restore_weights(trainer: DetectorTrainer, point: ResumePoint) -> None:

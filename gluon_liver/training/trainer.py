@@ -17,7 +17,7 @@ import numpy as np
 from mxnet import autograd, gluon
 from mxnet.contrib import amp
 
-from gluon_liver.config.schema import Config, TrainConfig
+from gluon_liver.config.schema import Config
 from gluon_liver.errors import TrainingError
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.losses import detection_losses
@@ -208,12 +208,3 @@ class DetectorTrainer:
         if broken:
             what = " and ".join(broken) + (" is" if len(broken) == 1 else " are") + " not finite; nothing was updated"
             raise TrainingError(f"step {self.step_count + 1}: {what}. Lower train.learning_rate or set train.clip_norm")
-
-
-def learning_rate(config: TrainConfig, *, step: int, per_epoch: int) -> float:
-    """The rate of ``step`` (from 0): per image times batch, warm-up from a tenth, decay at the given epochs."""
-    rate = config.learning_rate * config.batch_size
-    rate *= config.decay_factor ** sum(step >= epoch * per_epoch for epoch in config.decay_epochs)
-    if step < config.warmup_steps:
-        rate *= 0.1 + 0.9 * step / config.warmup_steps
-    return rate

@@ -1,6 +1,8 @@
 """Training on the tiny data, in one call."""
 
 import json
+import os
+import signal
 
 import mxnet as mx
 import pytest
@@ -20,6 +22,24 @@ def train_tiny(tiny_dataset, make_config, tmp_path):
         return train(make_config(**dict(changes)), dataset, folder, progress=False, **options)
 
     return start
+
+
+@pytest.fixture
+def stop_after(monkeypatch):
+    """Send this process a signal inside of a step."""
+    step = DetectorTrainer.step
+
+    def arm(count, number=signal.SIGTERM):
+        def stopping(self, batch, *, learning_rate):
+            losses = step(self, batch, learning_rate=learning_rate)
+            if self.step_count == count:
+                monkeypatch.setattr(DetectorTrainer, "step", step)
+                os.kill(os.getpid(), number)
+            return losses
+
+        monkeypatch.setattr(DetectorTrainer, "step", stopping)
+
+    return arm
 
 
 def records(run, event=None):

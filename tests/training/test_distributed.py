@@ -6,9 +6,9 @@ import pytest
 
 from gluon_liver.errors import ConfigError
 from gluon_liver.runs.devices import parse_devices
-from gluon_liver.training.distributed import Worker, async_schedule, check_parallel, even_parts
+from gluon_liver.training.distributed import Worker, check_parallel, even_parts
 from gluon_liver.training.inputs import TrainingInputs
-from gluon_liver.training.trainer import learning_rate
+from gluon_liver.training.schedule import async_schedule, learning_rate
 
 from .conftest import load_batch, make_trainer, parameters
 

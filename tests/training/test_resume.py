@@ -13,7 +13,7 @@ from gluon_liver.errors import ConfigError, DatasetError, RunError, TrainingErro
 from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.runs.log import read_log
 from gluon_liver.runs.run import Run
-from gluon_liver.training import best_epoch
+from gluon_liver.training import validation
 from gluon_liver.training.inputs import TrainingInputs
 from gluon_liver.training.signals import StopRequest
 from gluon_liver.training.train import train
@@ -36,24 +36,6 @@ def same(first, second):
 def checkpoints(run):
     """Steps of a run's checkpoints."""
     return sorted(int(path.name[len("step-") :]) for path in run.checkpoints.iterdir())
-
-
-@pytest.fixture
-def stop_after(monkeypatch):
-    """Send this process a signal inside of a step."""
-    step = DetectorTrainer.step
-
-    def arm(count, number=signal.SIGTERM):
-        def stopping(self, batch, *, learning_rate):
-            losses = step(self, batch, learning_rate=learning_rate)
-            if self.step_count == count:
-                monkeypatch.setattr(DetectorTrainer, "step", step)
-                os.kill(os.getpid(), number)
-            return losses
-
-        monkeypatch.setattr(DetectorTrainer, "step", stopping)
-
-    return arm
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +81,10 @@ def test_from_one_device_to_four(train_tiny, stop_after, whole):
 
 def test_the_best_epoch_is_remembered(train_tiny, stop_after, monkeypatch):
     scores = iter([0.5, 0.2, 0.5, 0.2, 0.1, 0.1])
-    monkeypatch.setattr(best_epoch, "detect_labelled", lambda *args, **options: [])
-    monkeypatch.setattr(best_epoch, "coco_average_precision", lambda *args: {"ap": {"mean": next(scores)}})
+    monkeypatch.setattr(validation, "detect_labelled", lambda *args, **options: [])
+    monkeypatch.setattr(
+        validation, "coco_average_precision", lambda *args: {"ap": {"mean": next(scores)}, "ap50": {"mean": 0.6}}
+    )
     changes = {"train.best_epoch": True, "train.epochs": 4, "train.keep_checkpoints": 1}
     stop_after(12)  # epochs end after steps 5, 10, 15 and 20
     run = train_tiny(changes)

@@ -12,7 +12,8 @@ from gluon_liver.errors import DatasetError, RunError, TrainingError
 from gluon_liver.evaluation.run_folder import run_note
 from gluon_liver.training.inputs import TrainingInputs, training_labels, training_notes
 from gluon_liver.training.loop import LossMeter
-from gluon_liver.training.trainer import DetectorTrainer, learning_rate
+from gluon_liver.training.schedule import learning_rate
+from gluon_liver.training.trainer import DetectorTrainer
 from tests.conftest import write_dataset
 
 from .conftest import load_batch, make_trainer, parameters, records
