@@ -42,6 +42,8 @@ def write_page(run: Path, kind: Kind, template: str, overlay_kinds: OverlayKinds
     shown = dict(
         losses=data_uri(plots.plot_losses(log)),
         training=_training_facts(log),
+        validation=data_uri(plots.plot_validation(log)),
+        validated=_validation_facts(log),
         config=config,
         environment=json.dumps(environment, indent=2, sort_keys=True, ensure_ascii=False),
         phantom_warning=PHANTOM_WARNING,
@@ -100,3 +102,14 @@ def _training_facts(log: List[Dict[str, Any]]) -> Optional[str]:
     facts += [f"last total loss {total:.4g}"] if isinstance(total, (int, float)) else []
     facts += [f"curves of {len(steps)} records of the log"] if len(steps) > MOST_STEPS // 2 else []
     return ", ".join(facts)
+
+
+def _validation_facts(log: List[Dict[str, Any]]) -> Optional[str]:
+    scores = [record for record in log if record["event"] == "score"]
+    if not scores:
+        return None
+    best, last = max(scores, key=lambda record: record["map"]), scores[-1]
+    images = f", {last['images']} images" if "images" in last else ""
+    highest = f"COCO mAP is highest in epoch {best['epoch']} ({best['map']:.3f})"
+    scored = f"{len(scores)} epochs scored on the {last['split']} split{images}"
+    return f"{scored}: {highest}, and {last['map']:.3f} in epoch {last['epoch']}, the last"

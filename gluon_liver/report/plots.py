@@ -1,4 +1,4 @@
-"""Curves as PNG bytes: training losses, FROC, precision over recall, sensitivity a scene."""
+"""Curves as PNG bytes: training losses, scores of epochs, FROC, precision over recall, sensitivity a scene."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from gluon_liver.metrics.froc import FP_RATES
 
@@ -55,6 +55,28 @@ def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
     if all((values > 0).all() for _, values in series.values()):
         axes.set_yscale("log")
     return _png(figure, axes, "step", "loss")
+
+
+def plot_validation(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
+    """COCO mAP and AP50 of the epochs that were scored, a ring around the highest mAP; None when none was.
+
+    records: parsed lines of log.jsonl; those with event "score" are drawn.
+    """
+    scores = [record for record in records if record.get("event") == "score"]
+    if not scores:
+        return None
+    figure, axes = _figure()
+    epochs = [record["epoch"] for record in scores]
+    for key, name, colour in (("map", "COCO mAP", POOLED_COLOUR), ("ap50", "AP50", CURVE_COLOURS[0])):
+        values = [record.get(key, np.nan) for record in scores]  # older logs have no AP50
+        if np.isfinite(values).any():
+            axes.plot(epochs, values, color=colour, marker="." if len(scores) < 40 else "", label=name)
+    best = max(scores, key=lambda record: record["map"])  # the first of equals, as training chooses
+    ring: Dict[str, Any] = dict(linestyle="", marker="o", markersize=9, markerfacecolor="none")
+    axes.plot([best["epoch"]], [best["map"]], color=POOLED_COLOUR, label=f"epoch {best['epoch']}", **ring)
+    axes.set(ylim=(-0.02, 1.02))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return _png(figure, axes, "epoch", f"score on {scores[-1]['split']}")
 
 
 def plot_froc(

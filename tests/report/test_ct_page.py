@@ -162,3 +162,15 @@ def test_a_failed_write_keeps_the_old_report(run, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         write_report(run)
     assert (run / "report.html").read_bytes() == first and not list(run.glob("*.partial"))
+
+
+def test_scores_of_epochs_are_shown_where_training_scored_them(run):
+    without = report_of(run)
+    assert "epochs scored" not in without.text
+    with open(run / "log.jsonl", "a") as log:
+        for epoch, score in ((1, 0.25), (2, 0.5), (3, 0.375)):
+            where = f'"step": {7 * epoch}, "epoch": {epoch}, "split": "val", "images": 12'
+            log.write(f'{{"event": "score", {where}, "map": {score}, "ap50": 0.75}}\n')
+    page = report_of(run)
+    assert "3 epochs scored on the val split, 12 images: COCO mAP is highest in epoch 2 (0.500)" in page.text
+    assert "and 0.375 in epoch 3, the last" in page.text and len(page.images) == len(without.images) + 1

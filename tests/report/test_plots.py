@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from gluon_liver.metrics import ct_curves
-from gluon_liver.report.plots import plot_froc, plot_losses, plot_precision_recall
+from gluon_liver.report.plots import plot_froc, plot_losses, plot_precision_recall, plot_validation
 
 from .conftest import CLASSES
 
@@ -54,6 +54,23 @@ def test_long_logs_are_smoothed(drawn):
 def test_no_step_no_plot():
     assert plot_losses([]) is None
     assert plot_losses([{"event": "start", "step": 0}, step(1, total=None)]) is None
+
+
+def test_scores_of_epochs(drawn):
+    log = [
+        {"event": "score", "step": 5 * epoch, "epoch": epoch, "split": "val", "map": value, "ap50": 0.1 + value}
+        for epoch, value in ((1, 0.1), (2, 0.4), (4, 0.4), (5, 0.3))
+    ]
+    png = plot_validation([{"event": "start"}, step(1, total=1.0), *log])
+    assert png.startswith(b"\x89PNG") and pixels(png).std() > 5
+    lines = {label: (x.tolist(), y.round(6).tolist()) for label, x, y in drawn}
+    assert lines["COCO mAP"] == ([1, 2, 4, 5], [0.1, 0.4, 0.4, 0.3])
+    assert lines["AP50"] == ([1, 2, 4, 5], [0.2, 0.5, 0.5, 0.4])
+    assert lines["epoch 2"] == ([2], [0.4])  # the first of equals
+    assert plot_validation([step(1, total=1.0)]) is None
+    del drawn[:]
+    older = [{key: value for key, value in record.items() if key != "ap50"} for record in log]
+    assert plot_validation(older) and "AP50" not in [label for label, _, _ in drawn]
 
 
 def test_froc(drawn, monkeypatch):
