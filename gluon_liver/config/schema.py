@@ -35,6 +35,7 @@ ALONE["ct"].update(
     {
         "data.slices_per_lesion": None,
         "data.repeat_reference": False,
+        "data.repeat_centre": False,
         "network.fusion": False,
         "network.relation": "off",
         "network.texture_head": False,
@@ -87,6 +88,9 @@ class DataConfig:
     # control experiment: the reference phase's picture in place of every other phase that is present, in training and
     # inference; what a relation then gains does not come from the other phases
     repeat_reference: bool = False
+    # control experiment: the annotated slice in place of its neighbours, in training and inference; what a stack then
+    # gains does not come from other slices
+    repeat_centre: bool = False
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
@@ -170,7 +174,7 @@ class Config:
     def rules(self) -> Rules:
         data, network, rpn = self.data, self.network, self.network.rpn
         knobs = (network.depth, data.slices, network.fusion, network.multi_modal)
-        printed = not data.repeat_reference and network.relation in ("off", "full")
+        printed = not (data.repeat_reference or data.repeat_centre) and network.relation in ("off", "full")
         row_wanted = (
             f"null, or the row that the network is; the rows are (depth, slices, fusion, relation full): {ROWS}"
         )
@@ -180,6 +184,8 @@ class Config:
                 yield key, attrgetter(key)(self) == value, f"{value!r} with model {self.model}: it is of {task.upper()}"
         others = "false with network.relation off: no other phase is read"
         yield "data.repeat_reference", network.multi_modal or not data.repeat_reference, others
+        alone = "false with data.slices 1: there is no other slice"
+        yield "data.repeat_centre", data.slices > 1 or not data.repeat_centre, alone
         joined = data.slices_per_lesion is None or not data.shuffled_labels
         yield (
             "data.slices_per_lesion",
@@ -220,6 +226,8 @@ class Config:
             notes.append(
                 "control experiment: every other phase is the reference phase's picture again (data.repeat_reference)"
             )
+        if self.data.repeat_centre:
+            notes.append("control experiment: every slice of a stack is the annotated one (data.repeat_centre)")
         return notes
 
     @property

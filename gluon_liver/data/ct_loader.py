@@ -51,6 +51,8 @@ def ct_sample(case: OpenCase, slice_index: int, config: Config, *, label: Option
         # the ends of the phase's own stack repeat, not those of the reference phase
         first, last = (int(end) for end in np.flatnonzero(study.present[phase])[[0, -1]])
         around = stack_places(last + 1 - first, slice_index - first, config.data.slices)
+        if config.data.repeat_centre:
+            around = around[len(around) // 2 :][:1] * len(around)
         places.append([(int(phase), first + place) for place in around])
     planes = {place: case.images[place] for stack in places for place in dict.fromkeys(stack)}
     stack, scale = resize_square(np.stack([[planes[place] for place in one] for one in places]), config.data.size)

@@ -33,6 +33,8 @@ def check_dense(config: Config) -> None:
     if slices != WINDOW:
         why = "slices one by one and shares nothing" if slices == 1 else f"{slices}: leave it out"
         raise RunError(f"dense reading is for networks of {WINDOW} slices; this one reads {why}")
+    if config.data.repeat_centre:
+        raise RunError("dense reading is for neighbouring slices; this network reads one of them again and again")
 
 
 class DenseDetector:

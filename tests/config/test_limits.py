@@ -182,6 +182,13 @@ PHASES = {"row": "R-50 multi-modal", "data.slices": 9, "network.relation": "full
             {"network.relation": "off"},
             "data.repeat_reference is True: it must be false with network.relation off: no other phase is read",
         ),
+        (US, {"data.repeat_centre": True}, "data.repeat_centre is True: it must be False with"),
+        (
+            {"row": None, "data.slices": 9, "data.repeat_centre": True},
+            {"data.slices": 1},
+            "data.repeat_centre is True: it must be false with data.slices 1: there is no other slice",
+        ),
+        ({"data.slices": 9, "row": "R-50-2.5D"}, {"data.repeat_centre": True}, "row is 'R-50-2.5D': it must be null"),
         ({}, {"netwrok": {}}, "unknown key 'netwrok'"),
         ({}, {"network.rpn.chanels": 3}, "unknown key 'network.rpn.chanels'"),
         ({}, {"train.epochs": "ten"}, "train.epochs: expected int, found 'ten'"),

@@ -69,3 +69,12 @@ def test_the_control_shows_the_reference_phase_in_place_of_every_other(phase_dat
         assert usual.present.tolist() == control.present.tolist() == there
         assert not np.array_equal(usual.image[1], usual.image[0])
         assert np.array_equal(control.image, np.repeat(usual.image[:1], 3, axis=0))
+
+
+def test_the_control_shows_the_annotated_slice_in_place_of_its_neighbours(phase_data):
+    for slices in (3, 9):
+        usual, control = (phases_of(phase_data, 1, slices=slices, repeat_centre=on) for on in (False, True))
+        centre = usual.image[:, :, slices // 2 : slices // 2 + 1]
+        assert np.array_equal(control.image, np.repeat(centre, slices, axis=2))
+        assert not np.array_equal(usual.image, control.image)
+        assert np.array_equal(usual.boxes, control.boxes) and usual.present.tolist() == control.present.tolist()

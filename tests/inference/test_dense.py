@@ -86,6 +86,11 @@ def test_other_windows_are_refused(make_config, slices, why):
         check_dense(make_config(**{"data.slices": slices, "row": None}))
 
 
+def test_a_network_that_reads_one_slice_nine_times_is_refused(make_config):
+    with pytest.raises(RunError, match="again and again"):
+        check_dense(make_config(**{"data.slices": 9, "data.repeat_centre": True, "row": None}))
+
+
 def test_labelled_slices_are_read_with_their_neighbours_and_come_in_the_order_of_the_labels(make, tiny_dataset):
     detector = make(**{"data.size": SIZE})
     labels = [label for label in tiny_dataset.labels_of("train") if label.slice != 1][::-1]
