@@ -3,6 +3,8 @@
 # make test-fast  tests that train nothing, a minute or two      make coverage  all tests, and which lines they reach
 # make rows    all six rows of the CT paper's Table 4 on one set of phantoms, about an hour; SEED=2 for another set
 # make demo-us ultrasound phantoms -> flow net, both models of the ultrasound paper -> comparison; SEED=2 for others
+# make evidence  the runs of experiments/ that are missing, hours; JOBS=2 at a time; then docs/evidence.md
+# make evidence-check  whether docs/evidence.md is what the archived runs say
 # make legacy  Python 2.7 with MXNet 1.0.0 in .venv-legacy, then the tests of symbols/ in both; see docs/legacy.md
 # make bench   this project beside its peers, about 20 minutes on two idle cores: docs/benchmarks.md; PAIRS="frame step"
 # make clean   what the demo and the tests made     make clean-venv   the environments
@@ -25,7 +27,7 @@ VENV27 ?= .venv-legacy
 STAMP27 := $(VENV27)/setup.stamp
 export PYTHON LEGACY_PYTHON27
 
-.PHONY: setup test test-fast coverage lint legacy find-python27 demo demo-us rows bench clean clean-venv
+.PHONY: setup test test-fast coverage lint legacy find-python27 demo demo-us rows evidence evidence-check bench clean clean-venv
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -144,6 +146,17 @@ $(DEMO_US)/%.trained: | $(DEMO_US)/data/dataset.json
 
 $(DEMO_US)/%/report.html: | $(DEMO_US)/%.trained
 	$(PY) evaluate.py --run $(DEMO_US)/$*
+
+# What each mechanism of the papers does with it on and off. Stopped, it ends with code 75 and goes on when asked again;
+# what is finished by then is archived and on the page all the same.
+JOBS ?= 1
+
+evidence: $(STAMP)
+	@ended=0; $(PY) -m experiments.run --jobs $(JOBS) || ended=$$?; \
+	$(PY) -m experiments.archive && $(PY) -m experiments.page && exit $$ended
+
+evidence-check: $(STAMP)
+	$(PY) -m experiments.page --check
 
 # PyTorch, the peer of most pairs, is in an environment of its own: the extra "bench" of setup.py, made with the same
 # Python. Where it cannot be installed, its pairs are left out and the page says so.

@@ -1,0 +1,304 @@
+"""docs/evidence.md, made of the archive and the claims' files alone.
+
+python -m experiments.page            write the page and its pictures
+python -m experiments.page --check    read the archive, compute the page anew, and fail where docs/ has another one
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from gluon_liver.errors import InputError
+from gluon_liver.files.atomic import write_text
+from gluon_liver.files.json_records import read_text
+from gluon_liver.metrics.seeds import SeedTest
+
+from .picture import picture_is_of, write_picture
+from .plan import Key, PlannedRun, plan_runs
+from .records import ARCHIVE, Failure, RunRecord, read_archive, read_failures
+from .spec import FOLDER, Claim, Comparison, Endpoint, load_claims
+from .tasks import ROOT
+from .verdict import Compared, compare, over_seeds, values_of, verdict, without_mechanism
+
+DOCS = ROOT / "docs"
+PAGE = "evidence.md"
+INTRODUCTION = """# Evidence: what the papers claim, with the mechanism on and off
+
+Written by `python -m experiments.page` from `experiments/archive`; do not edit. `make evidence` makes the runs that are
+missing, `make evidence-check` computes this page anew and compares.
+
+**What it is worth.** Neither paper's data are public. Every figure below is of generated phantoms and of networks of
+an eighth of the channels, trained for minutes from scratch: it tells whether a mechanism *can* do what the paper says
+of it where the data hold what it rests on, and whether this code lets it. It says nothing about patients, and nothing
+about the papers' own networks, which were larger, pretrained and trained for longer. Whatever came out is here.
+
+**How it was made.** Each claim has a file in `experiments/`, written before its runs: conditions with the mechanism on
+and off, arms, one endpoint, the expected direction, and the smallest difference worth speaking of. All runs of a
+condition are scored on the same held-out phantom patients; each seed has training patients, first weights, order and
+augmentation of its own, which its arms share, so arms are compared seed by seed. Intervals are 95 % t intervals over
+seeds: they hold for other trainings and training patients, not for other test patients. P is of the paired t-test over
+seeds, Holm's P of all comparisons of the claim together.
+
+**The rule**, the same for all claims. A comparison is *shown* where its interval lies beyond 0 in the expected
+direction, *refuted* where the interval excludes even the smallest difference worth speaking of, and *open* otherwise;
+one that expects no difference is shown within that difference and refuted where the interval excludes 0. A claim
+**agrees** where all its comparisons are shown and no control gains, **disagrees** where one is refuted, and **cannot
+tell** otherwise.
+"""
+Records = Mapping[Key, RunRecord]
+
+
+def page_text(claims: Mapping[str, Claim], archived: Sequence[RunRecord], failures: Sequence[Failure]) -> str:
+    """The page."""
+    runs = plan_runs(claims)
+    setting = {run.key: run.setting for run in runs}
+    records = {one.key: one for one in archived if setting.get(one.key) == one.setting}
+    parts = [INTRODUCTION, *_overview(claims, records, runs)]
+    for name, claim in claims.items():
+        ours = {key: one for key, one in records.items() if key.claim == name}
+        failed = [one for one in failures if setting.get(one.key) == one.setting and one.claim == name]
+        parts += [*_claim_lines(claim, ours), *_failed_lines(failed)]
+    parts += _closing(archived, records)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _overview(claims: Mapping[str, Claim], records: Records, runs: Sequence[PlannedRun]) -> Iterator[str]:
+    yield "## The claims\n"
+    yield "| claim | endpoint | verdict | | runs | hours |\n| --- | --- | --- | --- | --- | --- |"
+    for name, claim in claims.items():
+        ours = {key: one for key, one in records.items() if key.claim == name}
+        said = verdict(claim, compare(claim, ours))
+        planned = sum(run.key.claim == name for run in runs)
+        link = f"[{claim.title}](#{_anchor(claim)})"
+        cells = [
+            link,
+            claim.endpoint.text,
+            f"**{said.word}**",
+            said.why,
+            f"{len(ours)} of {planned}",
+            f"{_hours(ours):.1f}",
+        ]
+        yield f"| {' | '.join(cells)} |"
+    yield f"\nHours are of one processor thread, training and evaluation together: {_hours(records):.1f} in all.\n"
+
+
+def _claim_lines(claim: Claim, records: Records) -> Iterator[str]:
+    compared = compare(claim, records)
+    said = verdict(claim, compared)
+    yield f"## {claim.title}\n"
+    yield f"> {' '.join(claim.paper.sentence.split())}\n>\n> ({claim.paper.place})\n"
+    yield " ".join(claim.question.split()) + "\n"
+    yield f"**Endpoint, fixed beforehand:** {claim.endpoint.text} (`{claim.endpoint.path}`); differences below"
+    yield f"{claim.smallest:g} are not worth speaking of. **Rule:** {' '.join(claim.rule.split())}\n"
+    yield f"**Verdict: {said.word}** ({said.why}).\n"
+    yield "| condition | mechanism | |\n| --- | --- | --- |"
+    for name, condition in claim.conditions.items():
+        yield f"| {name} | {'on' if condition.mechanism else 'off'} | {' '.join(condition.text.split())} |"
+    yield "\n| arm | |\n| --- | --- |"
+    for name, arm in claim.arms.items():
+        yield f"| {name} | {' '.join(arm.text.split())} |"
+    yield ""
+    if records:
+        yield f"![{claim.title}: every run]({picture_name(claim)})\n"
+        for endpoint in claim.endpoints:
+            yield from _endpoint_table(claim, endpoint, records)
+        yield from _comparison_table(compared)
+        yield from _mechanism_lines(claim, records)
+    if claim.notes:
+        yield " ".join(claim.notes.split()) + "\n"
+
+
+def _endpoint_table(claim: Claim, endpoint: Endpoint, records: Records) -> Iterator[str]:
+    """A row an arm, a column a condition: the mean over seeds with its interval."""
+    first = endpoint is claim.endpoint
+    kind = "the endpoint" if first else "secondary"
+    yield f"{endpoint.text} (`{endpoint.path}`, {kind}), mean over seeds and 95 % interval:\n"
+    yield f"| arm | {' | '.join(claim.conditions)} |\n| --- |{' --- |' * len(claim.conditions)}"
+    for arm in claim.arms:
+        cells = []
+        for condition in claim.conditions:
+            values = values_of(claim, records, condition, arm, endpoint.path)
+            cells.append(_mean_text(over_seeds(list(values.values())), seeds=len(claim.seeds)))
+        yield f"| {arm} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _comparison_table(compared: Sequence[Compared]) -> Iterator[str]:
+    yield "Differences seed by seed:\n"
+    yield "| | condition | arms | of | expected | difference | seeds | P | Holm's P | |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    for one in compared:
+        comparison = one.comparison
+        cells = [
+            comparison.role,
+            comparison.condition,
+            f"{comparison.arm} minus {comparison.against}",
+            f"`{one.endpoint.path}`",
+            comparison.expects,
+            _difference_text(one.difference),
+            str(one.difference.n if one.difference else 0),
+            _p_text(one.difference.p if one.difference else None),
+            _p_text(one.holm),
+            one.outcome,
+        ]
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+    for one in compared:
+        if one.comparison.note:
+            yield f"- {_named(one.comparison)}: {' '.join(one.comparison.note.split())}"
+    if any(one.comparison.note for one in compared):
+        yield ""
+
+
+def _mechanism_lines(claim: Claim, records: Records) -> Iterator[str]:
+    rows = without_mechanism(claim, records)
+    for one, other, difference in rows:
+        yield (
+            f"- With the mechanism ({one.condition}) {one.arm} gains over {one.against} "
+            f"{_difference_text(difference)} more than without ({other.condition}); "
+            f"P {_p_text(difference.p if difference else None)}."
+        )
+    if rows:
+        yield ""
+
+
+def _failed_lines(failed: Sequence[Failure]) -> Iterator[str]:
+    for one in failed:
+        yield f"- The run {one.key} failed {one.attempts} times ({one.stage}, code {one.code}): {one.said}"
+    if failed:
+        yield ""
+
+
+def _closing(archived: Sequence[RunRecord], records: Records) -> Iterator[str]:
+    yield "## The runs\n"
+    yield (
+        "`experiments/archive` has a line of JSON a run: its setting, the code's revision, every value of the "
+        "evaluation, counts by patient, the losses, thinned, and the seconds it took."
+    )
+    if len(archived) > len(records):
+        others = len(archived) - len(records)
+        yield f"\n{others} archived run(s) are of other settings than the files have now and are not shown."
+    for what, found in (
+        ("Revisions of the code", Counter(str(one.revision) for one in records.values())),
+        ("Machines", Counter(_machine(one) for one in records.values())),
+    ):
+        if found:
+            yield f"\n{what}: {', '.join(f'{name} ({count} runs)' for name, count in sorted(found.items()))}."
+    mixed = sorted({str(key).rpartition("/")[0] for key in _of_mixed_configurations(records)})
+    if mixed:
+        yield f"\nSeeds whose configuration differs in more than the seed, by other defaults: {', '.join(mixed)}."
+
+
+def _of_mixed_configurations(records: Records) -> List[Key]:
+    digests: Dict[Tuple[str, ...], set] = {}
+    for key, one in records.items():
+        digests.setdefault((key.claim, key.condition, key.arm), set()).add(one.config)
+    return [key for key in records if len(digests[key.claim, key.condition, key.arm]) > 1]
+
+
+def _machine(record: RunRecord) -> str:
+    machine, packages = record.environment.get("machine", {}), record.environment.get("packages", {})
+    mxnet = packages.get("mxnet") or packages.get("mxnet-cu112")
+    return (
+        f"{machine.get('system')} {machine.get('processor')}, MXNet {mxnet}, Python {record.environment.get('python')}"
+    )
+
+
+def _hours(records: Records) -> float:
+    return sum(one.seconds.get("cpu", 0.0) for one in records.values()) / 3600
+
+
+def _anchor(claim: Claim) -> str:
+    letters = "".join(letter for letter in claim.title.lower() if letter.isalnum() or letter in " -")
+    return letters.replace(" ", "-")
+
+
+def _named(comparison: Comparison) -> str:
+    return f"{comparison.condition}, {comparison.arm} minus {comparison.against}"
+
+
+def _mean_text(test: Optional[SeedTest], *, seeds: int) -> str:
+    if test is None:
+        return ""
+    fewer = f", {test.n} seeds" if test.n < seeds else ""
+    if test.low is None or test.high is None:
+        return f"{test.mean:.3f}{fewer}"
+    return f"{test.mean:.3f} ({test.low:.3f} to {test.high:.3f}{fewer})"
+
+
+def _difference_text(test: Optional[SeedTest]) -> str:
+    if test is None:
+        return ""
+    if test.low is None or test.high is None:
+        return f"{test.mean:+.3f}"
+    return f"{test.mean:+.3f} ({test.low:+.3f} to {test.high:+.3f})"
+
+
+def _p_text(p: Optional[float]) -> str:
+    return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def picture_name(claim: Claim) -> str:
+    """Of the picture, beside the page."""
+    return f"evidence-{claim.claim}.png"
+
+
+def write_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> None:
+    """Write the page, and a picture of every claim that has runs."""
+    records, failures = read_archive(archive), read_failures(archive)
+    for claim, ours in _shown(claims, records):
+        write_picture(docs / picture_name(claim), claim, ours)
+    write_text(docs / PAGE, page_text(claims, records, failures))
+
+
+def check_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> List[str]:
+    """What is wrong with the page in ``docs``: lines that differ, pictures of other runs. Empty where nothing is."""
+    records, failures = read_archive(archive), read_failures(archive)
+    wanted = page_text(claims, records, failures)
+    found = read_text(docs / PAGE, remedy="python -m experiments.page writes it")
+    lines = difflib.unified_diff(found.splitlines(), wanted.splitlines(), PAGE, "of the archive", lineterm="", n=0)
+    wrong = list(lines)
+    for claim, ours in _shown(claims, records):
+        if not picture_is_of(docs / picture_name(claim), claim, ours):
+            wrong.append(f"{picture_name(claim)} is missing or shows other runs than the archive holds")
+    return wrong
+
+
+def _shown(claims: Mapping[str, Claim], archived: Sequence[RunRecord]) -> Iterator[Tuple[Claim, Records]]:
+    setting = {run.key: run.setting for run in plan_runs(claims)}
+    for name, claim in claims.items():
+        ours = {one.key: one for one in archived if one.claim == name and setting.get(one.key) == one.setting}
+        if ours:
+            yield claim, ours
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m experiments.page", description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page is another one")
+    parser.add_argument("--specs", type=Path, default=FOLDER, help="folder of the claims' files")
+    parser.add_argument("--archive", type=Path, default=ARCHIVE, help="folder of the archive")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the page")
+    args = parser.parse_args(argv)
+    try:
+        claims = load_claims(args.specs)
+        if not args.check:
+            write_page(claims, args.archive, args.docs)
+            print(args.docs / PAGE)
+            return 0
+        wrong = check_page(claims, args.archive, args.docs)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for line in wrong:
+        print(line, file=sys.stderr)
+    print(f"{PAGE}: {'NOT what the archive says' if wrong else 'is what the archive says'}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

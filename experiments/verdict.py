@@ -1,0 +1,158 @@
+"""What finished runs say of a claim, by a rule that is the same for all and was written before the runs.
+
+A difference is taken seed by seed: the two arms of a seed have the same training patients, test patients and first
+random numbers. Of a comparison that expects ``higher`` (``lower`` likewise, mirrored), with the 95 % interval over
+seeds and the claim's smallest difference worth speaking of:
+
+- shown: the interval lies above 0.
+- refuted: the interval lies below that smallest difference: a gain that large is excluded.
+- open: neither.
+
+One that expects ``same`` is shown where the interval lies within the smallest difference either way, refuted where it
+excludes 0, else open.
+
+A claim agrees where all comparisons of role ``claim`` are shown and no ``control`` excludes 0 upwards; it disagrees
+where one of role ``claim`` is refuted; else nobody can tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from gluon_liver.metrics.seeds import SeedTest, holm, paired_over_seeds
+
+from .plan import Key
+from .records import RunRecord
+from .spec import LEAST_SEEDS, Claim, Comparison, Endpoint
+
+AGREES, DISAGREES, CANNOT_TELL, NOT_YET = "agrees", "disagrees", "cannot tell", "not run yet"
+SHOWN, REFUTED, OPEN, TOO_FEW = "shown", "refuted", "open", "too few seeds"
+Values = Dict[int, float]  # by seed
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison with its difference over seeds, None before there is a seed of both arms.
+
+    holm: P adjusted over all comparisons of the claim.
+    """
+
+    comparison: Comparison
+    endpoint: Endpoint
+    difference: Optional[SeedTest]
+    holm: Optional[float]
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """word: one of the four. why: in words."""
+
+    word: str
+    why: str
+
+
+def values_of(
+    claim: Claim, records: Mapping[Key, RunRecord], condition: str, arm: str, path: Optional[str] = None
+) -> Values:
+    """An endpoint by seed, of finished runs where it is defined."""
+    path = path or claim.endpoint.path
+    found: Values = {}
+    for seed in claim.seeds:
+        record = records.get(Key(claim.claim, condition, arm, seed))
+        value = record.value(path) if record is not None else None
+        if value is not None:
+            found[seed] = value
+    return found
+
+
+def over_seeds(values: Sequence[float]) -> Optional[SeedTest]:
+    """Mean and interval of figures, one a seed; None without any."""
+    return paired_over_seeds(values, [0.0] * len(values)) if len(values) else None
+
+
+def difference_of(arm: Values, against: Values) -> Optional[SeedTest]:
+    """``arm`` minus ``against``, of the seeds that both have; None without any."""
+    seeds = [seed for seed in arm if seed in against]
+    return paired_over_seeds([arm[seed] for seed in seeds], [against[seed] for seed in seeds]) if seeds else None
+
+
+def compare(claim: Claim, records: Mapping[Key, RunRecord]) -> List[Compared]:
+    """All comparisons of a claim."""
+    differences = []
+    for one in claim.comparisons:
+        arm, against = (values_of(claim, records, one.condition, name, one.endpoint) for name in (one.arm, one.against))
+        differences.append(difference_of(arm, against))
+    adjusted = holm({place: one.p if one else None for place, one in enumerate(differences)}).values()
+    return [
+        Compared(one, claim.endpoint_at(one.endpoint), difference, p, outcome(one, difference, claim))
+        for one, difference, p in zip(claim.comparisons, differences, adjusted)
+    ]
+
+
+def outcome(comparison: Comparison, difference: Optional[SeedTest], claim: Claim) -> str:
+    """Shown, refuted or open, see above."""
+    if difference is None or difference.n < min(LEAST_SEEDS, len(claim.seeds)):
+        return TOO_FEW
+    # all seeds alike: there is no interval
+    low, high = (difference.mean if end is None else end for end in (difference.low, difference.high))
+    if comparison.expects == "lower":
+        low, high = -high, -low
+    if comparison.expects == "same":
+        if -claim.smallest < low and high < claim.smallest:
+            return SHOWN
+        return REFUTED if low > 0 or high < 0 else OPEN
+    if low > 0:
+        return SHOWN
+    return REFUTED if high < claim.smallest else OPEN
+
+
+def verdict(claim: Claim, compared: List[Compared]) -> Verdict:
+    """What the comparisons say together."""
+    ours = [one for one in compared if one.comparison.role == "claim"]
+    controls = [one for one in compared if one.comparison.role == "control"]
+    if any(one.outcome == TOO_FEW for one in (*ours, *controls)):
+        least = min(one.difference.n if one.difference else 0 for one in (*ours, *controls))
+        return Verdict(NOT_YET, f"{least} of {len(claim.seeds)} seeds are in")
+    refuted, unsure = _named(ours, REFUTED), _named(ours, OPEN)
+    if refuted:
+        return Verdict(DISAGREES, f"a gain of {claim.smallest:g} is excluded: {refuted}")
+    if unsure:
+        return Verdict(CANNOT_TELL, f"the interval holds 0 and a gain of {claim.smallest:g}: {unsure}")
+    elsewhere = [one for one in controls if _upwards(one)]
+    if elsewhere:
+        return Verdict(CANNOT_TELL, f"the gain is there without the mechanism too: {_names(elsewhere)}")
+    return Verdict(AGREES, "the gain is there with the mechanism, and not without it")
+
+
+def without_mechanism(
+    claim: Claim, records: Mapping[Key, RunRecord]
+) -> List[Tuple[Comparison, Comparison, Optional[SeedTest]]]:
+    """The difference of each claim's comparison minus that of the control with the same arms and endpoint, by seed."""
+
+    def gain(one: Comparison) -> Values:
+        arm, against = (values_of(claim, records, one.condition, name, one.endpoint) for name in (one.arm, one.against))
+        return {seed: arm[seed] - against[seed] for seed in arm if seed in against}
+
+    return [
+        (one, other, difference_of(gain(one), gain(other)))
+        for one in claim.comparisons
+        for other in claim.comparisons
+        if one.role == "claim" and other.role == "control"
+        if (one.arm, one.against, one.endpoint) == (other.arm, other.against, other.endpoint)
+    ]
+
+
+def _upwards(one: Compared) -> bool:
+    return one.difference is not None and one.difference.low is not None and one.difference.low > 0
+
+
+def _named(compared: List[Compared], outcome_word: str) -> str:
+    return _names([one for one in compared if one.outcome == outcome_word])
+
+
+def _names(compared: List[Compared]) -> str:
+    return "; ".join(
+        f"{one.comparison.arm} against {one.comparison.against} in {one.comparison.condition}" for one in compared
+    )

@@ -1,0 +1,91 @@
+import lzma
+
+import pytest
+
+from experiments import archive, page
+from experiments.page import DOCS, check_page
+from experiments.records import ABSOLUTE, ARCHIVE, Failure, RunRecord, read_archive, write_archive
+from experiments.spec import load_claims
+from gluon_liver.errors import InputError
+
+from .test_verdict import GAIN, NOTHING, study_of
+
+
+def folders(study, *names):
+    return [word for name in names for word in (f"--{name}", str(getattr(study, name)))]
+
+
+def test_docs_say_what_the_archive_says():
+    assert check_page(load_claims(), ARCHIVE, DOCS) == []
+    assert not any(ABSOLUTE.search(str(record)) for record in read_archive(ARCHIVE))
+    assert sum(path.stat().st_size for path in ARCHIVE.iterdir()) < 3e6
+
+
+def test_from_runs_to_a_page_that_is_checked(study, capsys):
+    study.run(FAKE_FAILS="off/new/seed-2", code=1)
+    assert archive.main(folders(study, "work", "archive")) == 0
+    assert "7 runs, 7 of them new, 1 failed" in capsys.readouterr().out
+    bytes_before = {path.name: path.read_bytes() for path in study.archive.iterdir()}
+    assert page.main(folders(study, "specs", "archive", "docs")) == 0
+    text = (study.docs / "evidence.md").read_text()
+    assert "| [New is better](#new-is-better) | sensitivity to tumors | **not run yet** |" in text
+    assert "| new | 0.71" in text and "It can be found that new is better." in text
+    assert "The run tiny/off/new/2 failed 2 times (train, code 3)" in text and "7 of 8" in text
+    assert (study.docs / "evidence-tiny.png").read_bytes().startswith(b"\x89PNG")
+    assert page.main([*folders(study, "specs", "archive", "docs"), "--check"]) == 0
+    # archived runs are known without their records, and the rest follows
+    study.work.rename(study.folder / "lost")
+    assert "7 of 8 runs are there" in study.run()
+    assert archive.main(folders(study, "work", "archive")) == 0
+    assert {path.name for path in study.archive.iterdir()} == {"tiny.jsonl.xz"} != set(bytes_before)
+    assert page.main([*folders(study, "specs", "archive", "docs"), "--check"]) == 1
+    said = capsys.readouterr()
+    assert "NOT what the archive says" in said.out and "evidence-tiny.png is missing or shows other runs" in said.err
+
+
+def test_a_changed_page_or_number_is_noticed(study, capsys):
+    study.run()
+    archive.main(folders(study, "work", "archive"))
+    page.main(folders(study, "specs", "archive", "docs"))
+    path = study.docs / "evidence.md"
+    path.write_text(path.read_text().replace("+0.20", "+0.30"))
+    assert page.main([*folders(study, "specs", "archive", "docs"), "--check"]) == 1
+    assert "+0.30" in capsys.readouterr().err
+
+
+def test_the_archive_is_the_same_for_the_same_runs(study):
+    records = list(study_of(GAIN, NOTHING).values())
+    (path,) = write_archive(study.archive, records)
+    before = path.read_bytes()
+    write_archive(study.archive, records[::-1])
+    assert path.read_bytes() == before and read_archive(study.archive) == sorted(records, key=lambda one: one.key)
+
+
+def test_a_path_of_the_machine_is_not_archived(study):
+    record = list(study_of(GAIN, NOTHING).values())[0]
+    bad = RunRecord(**{**vars(record), "environment": {"python": "/home/somebody/python"}})
+    with pytest.raises(InputError, match="names a path"):
+        write_archive(study.archive, [bad])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda lines: lines[::-1], "out of order"),
+        (lambda lines: [lines[0], *lines], "double"),
+        (lambda lines: [lines[0].replace('"seed":', '"sed":')], "unknown key 'sed'"),
+        (lambda lines: [lines[0].replace('"tiny"', '"other"')], "of another claim"),
+        (lambda lines: ["{"], "cannot be read"),
+    ],
+)
+def test_a_damaged_archive_is_refused(study, spoil, said):
+    (path,) = write_archive(study.archive, study_of(GAIN, NOTHING).values())
+    lines = lzma.decompress(path.read_bytes()).decode().splitlines()
+    path.write_bytes(lzma.compress("\n".join(spoil(lines)).encode()))
+    with pytest.raises(InputError, match=said):
+        read_archive(study.archive)
+
+
+def test_failures_are_archived_without_paths():
+    failure = Failure("a", "b", "c", 1, "s", "train", 1, "it broke")
+    assert str(failure.key) == "a/b/c/1"

@@ -1,0 +1,146 @@
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from experiments.records import ABSOLUTE
+
+
+def wait_for(holds, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "nothing came of it"
+        time.sleep(0.02)
+
+
+def processes_of(folder):
+    """Numbers of processes whose command names the folder."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as stream:
+                if str(folder).encode() in stream.read():
+                    found.append(int(name))
+        except OSError:
+            pass
+    return found
+
+
+def test_a_killed_study_goes_on_and_repeats_nothing(study):
+    process = study.start("--jobs", "2", FAKE_STEP="0.05")
+    wait_for(lambda: len(study.records()) >= 2 and 0 < max(study.steps(), default=0) < 6)
+    process.kill()
+    process.communicate(timeout=20)
+    wait_for(lambda: not processes_of(study.work), seconds=5)  # the kernel ended what ran
+    there = {path: path.read_bytes() for path in study.records()}
+    said = study.run("--jobs", "2")
+    assert f"{len(there)} of 8 runs are there" in said
+    assert len(study.records()) == 8 and all(path.read_bytes() == before for path, before in there.items())
+    begun = [line.split()[1:] for line in study.calls("train ")]
+    steps = {}
+    for run, seed, step in begun:
+        steps.setdefault((run, seed), []).append(int(step))
+    assert len(steps) == 8 and all(tried == sorted(tried) and len(tried) <= 2 for tried in steps.values())
+    # of the two that ran when it was killed one had begun its steps, and went on from there
+    assert any(tried[-1] > 0 for tried in steps.values())
+    assert len(study.calls("evaluate")) == 8 and len(study.calls("train-flow")) == 1
+    assert study.run("--jobs", "2").count("0 to make") == 1 and len(study.calls("evaluate")) == 8
+
+
+def test_a_signal_stops_after_checkpoints_with_code_75(study):
+    process = study.start("--jobs", "2", FAKE_STEP="0.05")
+    wait_for(lambda: max(study.steps(), default=0))
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 75 and "stopped by signal 15" in said and "8 runs are left" in said
+    assert not (study.work / "failed").exists() and not processes_of(study.work)
+    study.run()
+    assert any(int(line.split()[3]) > 0 for line in study.calls("train "))
+
+
+def test_every_arm_has_its_first_seed_before_a_second_one(study):
+    study.run()
+    assert [line.split()[2] for line in study.calls("train ")] == ["1"] * 4 + ["2"] * 4
+
+
+def test_data_are_made_once_and_bulk_is_removed(study):
+    study.run()
+    # two conditions: the test patients of each once, the training patients of each seed
+    assert len(study.calls("import us")) == len(study.calls("phantom us")) - 1 == 6
+    kept = [path.name for path in (study.work / "data").iterdir()]
+    assert len(kept) == 1 and kept[0].startswith("flow-")
+    assert not list((study.work / "runs").rglob("seed-*"))
+
+
+def test_a_record_holds_values_counts_and_a_thin_log_and_no_path(study):
+    study.run("--only", "tiny/on/new/2")
+    (path,) = study.records()
+    record = json.loads(path.read_text())
+    assert record["results"]["sensitivity.tumor.mean"] == pytest.approx(0.724)
+    assert record["results"]["images"] == 2 and "settings.sd" not in record["results"]
+    assert record["counts"] == {"scenes": ["a", "b"], "tumor": {"n": [2, 0], "found": [1, 0]}}
+    assert len(record["log"]) == 20 and record["log"][-1] == {"step": 100, "total": 0.01} and record["steps"] == 100
+    assert set(record["seconds"]) == {"train", "evaluate", "cpu"} and record["revision"] == "abc"
+    assert not ABSOLUTE.search(path.read_text()) and ABSOLUTE.search("in /tmp/x/y.json")
+    assert path.stat().st_size < 5000
+
+
+def test_a_failing_run_is_said_tried_twice_and_left_out(study):
+    said = study.run(code=1, FAKE_FAILS="off/new")
+    assert said.count("FAILED tiny/off/new/1 (train, code 3)") == 2 and "weights.params" in said
+    failure = json.loads((study.work / "failed/tiny/off/new/seed-1.json").read_text())
+    assert (
+        failure["attempts"] == 2
+        and not ABSOLUTE.search(failure["said"])
+        and "no such file weights.params" in failure["said"]
+    )
+    assert len(study.records()) == 6
+    assert "2 failed 2 times and are left out" in study.run("--dry-run", code=1, FAKE_FAILS="off/new")
+    assert "2 to make" in study.run("--retry-failed")
+    assert len(study.records()) == 8 and not list((study.work / "failed").rglob("*.json"))
+
+
+def test_where_everything_fails_it_stops_soon(study):
+    said = study.run(code=1, FAKE_FAILS="runs")
+    assert "3 tasks failed one after the other" in said and said.count("FAILED") == 3
+
+
+def test_another_setting_is_made_anew_and_another_text_is_not(study, tree):
+    study.run("--only", "tiny/on")
+    tree["arms"]["old"]["text"] = "other words"
+    study.write(tree)
+    assert "0 to make" in study.run("--only", "tiny/on")
+    tree["arms"]["old"]["set"] = ["train.epochs=2"]
+    study.write(tree)
+    assert "2 finished run(s) are of another setting" in study.run("--only", "tiny/on")
+    assert len(study.calls("evaluate")) == 6
+
+
+def test_dry_run_says_what_is_left_by_what_runs_took(study, tree):
+    tree["arms"]["new"]["seconds"] = 3600
+    study.write(tree)
+    said = study.run("--dry-run", "--jobs", "2")
+    assert "0 of 8 runs are there, 8 to make" in said and "4.1 hours of one thread, with 2 jobs 2.0" in said
+    assert not study.work.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--only", "tiny/no"], "no run is called so"),
+        (["--jobs", "0"], "1 or more"),
+        (["other"], "the claims are tiny"),
+    ],
+)
+def test_wrong_options_are_refused(study, words, said):
+    assert said in study.run(*words, code=2)
+
+
+def test_two_runners_do_not_share_a_folder(study):
+    process = study.start(FAKE_STEP="0.1")
+    wait_for(lambda: study.calls("train "))
+    assert "is in use by process" in study.run(code=2)
+    process.terminate()
+    process.communicate(timeout=20)

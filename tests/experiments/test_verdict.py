@@ -1,0 +1,88 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from experiments.plan import Key
+from experiments.records import RunRecord
+from experiments.spec import Claim
+from experiments.verdict import compare, values_of, verdict, without_mechanism
+from gluon_liver.files.typed import build
+
+SEEDS = (1, 2, 3, 4, 5)
+BASE = np.array([0.50, 0.53, 0.48, 0.55, 0.52])
+
+
+@pytest.fixture
+def claim(tree):
+    return dataclasses.replace(build(Claim, tree, refuse_unknown=True), seeds=SEEDS)
+
+
+def record(condition, arm, seed, value):
+    settings = dict(setting="s", config="c", revision=None, environment={}, counts={}, log=[], seconds={}, steps=1)
+    results = {"sensitivity.tumor.mean": value, "ap50.mean": 0.5}
+    return RunRecord(claim="tiny", condition=condition, arm=arm, seed=seed, results=results, **settings)
+
+
+def study_of(on, off):
+    """Records of five seeds whose new arm is above the old one by these."""
+    records = [record(name, "old", seed, value) for name in ("on", "off") for seed, value in zip(SEEDS, BASE)]
+    for name, gains in (("on", on), ("off", off)):
+        records += [record(name, "new", seed, BASE[k] + gains[k]) for k, seed in enumerate(SEEDS[: len(gains)])]
+    return {one.key: one for one in records}
+
+
+NOTHING = [0.01, -0.02, 0.0, 0.02, -0.01]
+GAIN = [0.11, 0.09, 0.10, 0.12, 0.08]
+
+
+@pytest.mark.parametrize(
+    ("on", "off", "word", "why"),
+    [
+        (GAIN, NOTHING, "agrees", "and not without it"),
+        (GAIN, GAIN, "cannot tell", "without the mechanism too"),
+        (GAIN, [-gain for gain in GAIN], "agrees", "and not without it"),
+        (NOTHING, NOTHING, "disagrees", "a gain of 0.05 is excluded"),
+        ([-gain for gain in GAIN], NOTHING, "disagrees", "new against old in on"),
+        ([0.2, -0.1, 0.1, 0.3, -0.1], NOTHING, "cannot tell", "holds 0"),
+        (GAIN[:4], NOTHING, "not run yet", "4 of 5 seeds"),
+        ([], NOTHING, "not run yet", "0 of 5 seeds"),
+    ],
+)
+def test_the_rule(claim, on, off, word, why):
+    said = verdict(claim, compare(claim, study_of(on, off)))
+    assert said.word == word and why in said.why
+
+
+def test_differences_are_taken_seed_by_seed_with_a_t_interval(claim):
+    compared = compare(claim, study_of(GAIN, NOTHING))[0]
+    # by hand: mean 0.1, SD sqrt(0.001 / 4) = 0.015811, t(0.975, 4) = 2.776445
+    assert compared.difference.mean == pytest.approx(0.1) and compared.difference.n == 5
+    assert compared.difference.low == pytest.approx(0.1 - 2.776445 * 0.0158114 / 5**0.5, abs=1e-6)
+    assert compared.holm == pytest.approx(2 * compared.difference.p)
+
+
+def test_a_claim_that_expects_less_is_mirrored(claim):
+    lower = dataclasses.replace(claim.comparisons[0], expects="lower")
+    claim = dataclasses.replace(claim, comparisons=[lower])
+    assert compare(claim, study_of([-gain for gain in GAIN], NOTHING))[0].outcome == "shown"
+    assert compare(claim, study_of(GAIN, NOTHING))[0].outcome == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("gains", "outcome"), [(NOTHING, "shown"), (GAIN, "refuted"), ([0.2, -0.1, 0.1, 0.3, -0.1], "open")]
+)
+def test_no_difference_is_shown_within_the_smallest_one(claim, gains, outcome):
+    assert compare(claim, study_of(GAIN, gains))[1].outcome == outcome
+
+
+def test_what_is_undefined_or_not_there_is_no_pair(claim):
+    records = study_of(GAIN, NOTHING)
+    records[Key("tiny", "on", "old", 2)] = record("on", "old", 2, None)
+    assert sorted(values_of(claim, records, "on", "old")) == [1, 3, 4, 5]
+    assert compare(claim, records)[0].difference.n == 4
+
+
+def test_on_minus_off_is_paired_too(claim):
+    ((_, _, difference),) = without_mechanism(claim, study_of(GAIN, NOTHING))
+    assert difference.differences == pytest.approx(np.subtract(GAIN, NOTHING))
