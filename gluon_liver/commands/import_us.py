@@ -1,5 +1,5 @@
 """Turn ultrasound recordings (video, DICOM, folders of images) with labels into prepared data: frames cropped to
-the picture, scenes, boxes, splits.
+the picture, the frames before them, scenes, boxes, splits.
 
 The label file is COCO JSON; each of its images has `video` (path below FILE_OR_FOLDER), `frame` (from 0) and `scene`.
 """
@@ -19,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "the picture in frames of recordings that do not tell it themselves, in pixels, X2 and Y2 exclusive"
     add_options(place, "--region", help=text)
     add_flag(place, "--whole-frame", "take whole frames of such recordings, text and all")
+    text = "us-flow sees the frame K before a labelled one too, which is stored for it (default: 1); of a video of 25"
+    rate = "frames a second the paper's scenes of 5 images in 1.1 s are every 6th frame"
+    parser.add_argument("--step", type=int, default=1, metavar="K", help=f"{text} {rate}")
     text = "what no two splits share (default: patient); the paper splits images, which leaks"
     parser.add_argument("--split-by", choices=("patient", "scene", "image"), default="patient", help=text)
     amount = parser.add_mutually_exclusive_group()
@@ -37,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.prepare.us import import_us
     from gluon_liver.prepare.us_report import report_lines
 
-    options = chosen(args, "whole_frame", "split_by", "test_images", *IMPORT)
+    options = chosen(args, "whole_frame", "step", "split_by", "test_images", *IMPORT)
     region = tuple(args.region) if args.region else None
     report = import_us(
         args.source, args.out, **options, label_options=label_options(args), region=region, progress=True

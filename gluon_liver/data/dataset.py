@@ -172,6 +172,17 @@ class Dataset(abc.ABC, Generic[L, C]):
         """What a reader of results on some of the labels must know of their images, by what the import did."""
         return []
 
+    def input_notes(self, labels: Sequence[L], config: Config, what: str) -> List[str]:
+        """What networks of ``config`` cannot see of the images that they are meant to. what: which images they are."""
+        return []
+
+    def run_notes(self, labels: Sequence[L], config: Config, trained: Mapping[str, Any]) -> List[str]:
+        """What a reader of results of a run on some of the labels must know of what its network sees of their images.
+
+        trained: :meth:`training_record` of the run, which is of ``config``.
+        """
+        return self.input_notes(labels, config, "scored images")
+
     def labels_of(self, split_name: str) -> List[L]:
         """Labelled images of "train", "val" or "test", in their order."""
         wanted = set(self.splits.of(split_name))

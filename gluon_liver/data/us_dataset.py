@@ -1,30 +1,32 @@
 """A prepared ultrasound data folder, as `python -m gluon_liver import us` writes it.
 
-DATA/studies/<case>/frames.npy: uint8 (n, H, W, 3) RGB, the labelled frames of one recording in their order, cropped to
-the picture. DATA/labels.json: COCO with study, scene and frame; a case's images in the order of their frames are the
-rows of frames.npy. DATA/splits.json: patients, scenes or images, as dataset.json's split_by says.
+DATA/studies/<case>/frames.npy: uint8 (n, H, W, 3) RGB, cropped to the picture: the labelled frames of one recording
+and, without labels, those ``step`` before them in their scenes, all in the order of the recording. DATA/labels.json:
+COCO with study, scene and frame. DATA/dataset.json: ``step``, and of each case the ``unlabelled`` frames; data of an
+older version have neither: the step is 1 and labelled frames alone are stored. DATA/splits.json: patients, scenes or
+images, as dataset.json's split_by says.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Dict, List, Mapping, Sequence, Set, Tuple, Type
+from typing import Any, ClassVar, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Type
 
 import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import AnnotationError, DatasetError
-from gluon_liver.files.typed import ONE_OR_MORE, one_of, required
+from gluon_liver.files.typed import ONE_OR_MORE, at_least, limited, one_of, required
 
 from .dataset import Dataset, RunRecord, TrainedOn
 from .description import REMEDY, CaseInfo
 from .images import unit_range
 from .study import open_array
-from .us_labels import CLASSES, Scene, USLabel, load_labels, previous_frame, scenes_of
+from .us_labels import CLASSES, Scene, USLabel, frame_name, load_labels, scenes_of
+from .us_pairs import STEP, Pairs, digest_pairs, frames_before, seconds
 
 SPLIT_BY = ("patient", "scene", "image")
 
@@ -33,13 +35,17 @@ SPLIT_BY = ("patient", "scene", "image")
 class RecordingInfo(CaseInfo):
     """One recording.
 
-    frames: how many are stored. height, width: of the stored frames, of which ``fingerprint`` is: equal for one
-    recording with the same labelled frames and region in two imports.
+    frames: how many are stored. height, width: of the stored frames. fingerprint: of the labelled ones, whatever the
+    step, so equal for one recording with the same labelled frames and region in two imports. unlabelled: rising numbers
+    of the frames that are stored without labels, as previous frames of labelled ones. frames_per_second: None where the
+    recording does not tell.
     """
 
     frames: int
     height: int
     width: int
+    unlabelled: Tuple[int, ...] = ()
+    frames_per_second: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class USDescription:
 
     studies: Tuple[RecordingInfo, ...] = required(ONE_OR_MORE)
     split_by: str = required(one_of(*SPLIT_BY))
+    step: int = limited(STEP, at_least(1))
 
 
 @dataclass(frozen=True)
@@ -59,14 +66,19 @@ class USTrainedOn(TrainedOn):
 
 @dataclass(frozen=True)
 class USRunRecord(RunRecord, USTrainedOn):
-    """What a run on recordings says of its data."""
+    """What a run on recordings says of its data; step: as of :class:`USDataset`; frames_per_second: the rates of the
+    training recordings that tell theirs.
+    """
+
+    step: int = limited(STEP, at_least(1))
+    frames_per_second: Tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class USDataset(Dataset[USLabel, RecordingInfo]):
     """Labelled frames of ultrasound recordings, read by memory map.
 
-    split_by: "patient", "scene" or "image".
+    split_by: "patient", "scene" or "image". step: the previous frame of a labelled frame is so many frames before it.
     """
 
     task: ClassVar[str] = "us"
@@ -80,17 +92,21 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
     trained_on: ClassVar[Type[USTrainedOn]] = USTrainedOn
     run_record: ClassVar[Type[USRunRecord]] = USRunRecord
 
+    step: int
+
     @classmethod
     def _read_labels(cls, path: Path, classes: Tuple[str, ...], cases: Sequence[RecordingInfo]) -> List[USLabel]:
-        return load_labels(str(path), classes)
+        return load_labels(str(path), classes, unlabelled={info.case: info.unlabelled for info in cases})
 
     def _check_labels(self) -> None:
         super()._check_labels()
-        listed = Counter(label.case for label in self.labels)
         for info in self.cases:
-            if listed[info.case] != info.frames:
-                counts = f"{listed[info.case]} images of {info.case}, {info.frames} are stored"
-                raise AnnotationError(f"labels.json lists {counts}")
+            listed = len(self._stored[info.case]) - len(info.unlabelled)
+            if listed + len(info.unlabelled) != info.frames:
+                more = f", {len(info.unlabelled)} of them without labels" if info.unlabelled else ""
+                raise AnnotationError(
+                    f"labels.json lists {listed} images of {info.case}, {info.frames} are stored{more}"
+                )
 
     def _image_size(self, info: RecordingInfo) -> Tuple[int, int]:
         return info.height, info.width
@@ -125,9 +141,69 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
         """The scene that a labelled frame is in."""
         return self._scene_of[label.case, label.scene]
 
+    @cached_property
+    def _stored(self) -> Dict[str, Dict[int, int]]:
+        """Case -> row of each of its frames that are stored."""
+        frames = {info.case: set(info.unlabelled) for info in self.cases}
+        for label in self.labels:
+            frames[label.case].add(label.frame)
+        return {case: {frame: row for row, frame in enumerate(sorted(some))} for case, some in frames.items()}
+
+    @cached_property
+    def _before(self) -> Dict[str, Dict[int, int]]:
+        """Case -> :func:`frames_before` of its labelled frames, stored or not."""
+        scenes: Dict[str, Dict[int, int]] = {info.case: {} for info in self.cases}
+        for label in self.labels:
+            scenes[label.case][label.frame] = label.scene
+        return {case: frames_before(some, self.step) for case, some in scenes.items()}
+
+    def previous_frame(self, label: USLabel) -> int:
+        """The frame ``step`` before ``label``'s in its scene; its own where there is none or that is not stored."""
+        wanted = self._before[label.case].get(label.frame, label.frame)
+        return wanted if wanted in self._stored[label.case] else label.frame
+
     def previous_row(self, label: USLabel) -> int:
-        """Row of the stored frame before ``label``'s, by :func:`previous_frame`: its own where there is none."""
-        return label.row - (previous_frame(self.scene_of(label), label.frame) < label.frame)
+        """Row of :meth:`previous_frame` among the stored frames."""
+        return self._stored[label.case][self.previous_frame(label)]
+
+    def pairs(self, labels: Sequence[USLabel]) -> Pairs:
+        """How many of some labels have a previous frame."""
+        frames: Dict[str, List[int]] = {}
+        for label in labels:
+            frames.setdefault(label.case, []).append(label.frame)
+        return Pairs.of_all(Pairs.of(some, self._before[case], self._stored[case]) for case, some in frames.items())
+
+    def input_notes(self, labels: Sequence[USLabel], config: Config, what: str) -> List[str]:
+        return self.pairs(labels).faults(self.step, what) if config.model == "us-flow" else []
+
+    def run_notes(self, labels: Sequence[USLabel], config: Config, trained: Mapping[str, Any]) -> List[str]:
+        notes = super().run_notes(labels, config, trained)
+        if config.model != "us-flow":
+            return notes
+        step, before = trained.get("step", STEP), trained.get("frames_per_second", [])
+        if step != self.step:
+            rates = [info.frames_per_second for info in self.cases]
+            here, there = (f"{one}{seconds(one, some)}" for one, some in ((self.step, rates), (step, before)))
+            notes.append(f"the previous frame is {here} before the scored one, in training it was {there} before")
+        shown = {frame_name(label.case, self.previous_frame(label)) for label in self.labels_of("train")}
+        seen = len({label.name for label in labels} & shown - {label.name for label in self.labels_of("train")})
+        if seen:
+            notes.append(
+                f"{seen} of {len(labels)} scored images are the previous frame of a training image: the network was "
+                "trained with these pictures, without their boxes"
+            )
+        return notes
+
+    def digests(self, split_name: Optional[str] = None) -> Dict[str, Optional[str]]:
+        """And ``pairs``: which frame is the previous one of which."""
+        labels = self.labels if split_name is None else self.labels_of(split_name)
+        fingerprints = {info.case: info.fingerprint for info in self.cases}
+        before = {label.name: self.previous_frame(label) for label in labels}
+        pairs = digest_pairs(
+            (fingerprints[label.case], label.frame, None if before[label.name] == label.frame else before[label.name])
+            for label in labels
+        )
+        return {**super().digests(split_name), "pairs": pairs}
 
     def unit_of(self, label: USLabel) -> str:
         if self.split_by == "image":
@@ -139,7 +215,9 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
 
     def training_record(self) -> Dict[str, Any]:
         units = {self.unit_of(label) for label in self.labels_of("train")}
-        return {**super().training_record(), "split_by": self.split_by, "training_units": sorted(units)}
+        rates = sorted({info.frames_per_second for info in self._infos_of("train") if info.frames_per_second})
+        own = {"split_by": self.split_by, "training_units": sorted(units), "step": self.step}
+        return {**super().training_record(), **own, "frames_per_second": rates}
 
     def refuse_trained(self, trained: Mapping[str, Any], split_name: str) -> None:
         """Raise DatasetError when units of the split were trained on, or recordings of which frames were.

@@ -6,9 +6,9 @@ A scene is a run of frames of one recording that belong together. The paper's cl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
-from gluon_liver.errors import AnnotationError, DatasetError
+from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_json
 from gluon_liver.files.typed import at_least, build, required
 
@@ -42,7 +42,7 @@ class USLabel(Label):
     @property
     def name(self) -> str:
         """case/frame, as in splits.json too."""
-        return f"{self.case}/{self.frame:06d}"
+        return frame_name(self.case, self.frame)
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,9 @@ class _Entry:
     scene: int = required(at_least(0))
 
 
-def previous_frame(scene: Scene, frame: int) -> int:
-    """The frame of the recording just before ``frame`` if it is in the same scene, else ``frame`` itself.
-
-    So the first frame of a scene is its own previous frame, and so is a frame after a gap: a frame from longer ago
-    would show another motion than the network is meant to see. Raises DatasetError for a frame of another scene.
-    """
-    if frame not in scene.frames:
-        raise DatasetError(f"frame {frame} is not in {scene.name}")
-    return frame - 1 if frame - 1 in scene.frames else frame
+def frame_name(case: str, frame: int) -> str:
+    """:attr:`USLabel.name` of any frame."""
+    return f"{case}/{frame:06d}"
 
 
 def scenes_of(labels: Sequence[USLabel]) -> List[Scene]:
@@ -89,18 +83,27 @@ def scenes_of(labels: Sequence[USLabel]) -> List[Scene]:
     return [Scene(case, number, tuple(sorted(frames[case, number]))) for case, number in sorted(frames)]
 
 
-def load_labels(path: str, classes: Sequence[str] = CLASSES) -> List[USLabel]:
-    """Read DATA/labels.json, ordered by case and frame. Raises AnnotationError that names the image and the key."""
+def load_labels(
+    path: str, classes: Sequence[str] = CLASSES, *, unlabelled: Mapping[str, Sequence[int]] = {}
+) -> List[USLabel]:
+    """Read DATA/labels.json, ordered by case and frame. Raises AnnotationError that names the image and the key.
+
+    unlabelled: case -> the frames that are stored beside the labelled ones; all of them in their order are the rows.
+    """
     images = [
         (build(_Entry, image.entry, where=image.where, error=AnnotationError), image)
         for image in coco_images(read_json(path, error=AnnotationError), classes, path)
     ]
+    stored = {case: set(frames) for case, frames in unlabelled.items()}
+    for one, _ in images:
+        stored.setdefault(one.study, set()).add(one.frame)
+    rows = {case: {frame: row for row, frame in enumerate(sorted(frames))} for case, frames in stored.items()}
     result: List[USLabel] = []
     for one, image in sorted(images, key=lambda pair: (pair[0].study, pair[0].frame)):
         last = result[-1] if result and result[-1].case == one.study else None
         if last is not None and last.frame == one.frame:
             raise AnnotationError(f"{image.where} is the same frame as image {last.image_id}")
-        entry, row = image.entry, 0 if last is None else last.row + 1
+        entry, row = image.entry, rows[one.study][one.frame]
         size, boxes = (entry["width"], entry["height"]), (image.boxes, image.labels)
         result.append(USLabel(entry["id"], one.study, one.frame, *size, *boxes, one.scene, row))
     return result

@@ -27,7 +27,7 @@ class USLoader:
     def labelled(self, label: USLabel) -> Sample:
         """Frames (frames, 3, size, size), the current one last, and its boxes.
 
-        The first frame of a scene is its own previous frame (:func:`gluon_liver.data.us_labels.previous_frame`).
+        The first frames of a scene are their own previous frames (:meth:`USDataset.previous_frame`).
         """
         rows = [self._dataset.previous_row(label), label.row][-self._frames :]
         image, scale = network_frames(self._open(label.case)[rows], self._size)

@@ -113,7 +113,8 @@ def run_note(run: Run, dataset: Dataset, split: str) -> str:
     if best is not None:
         favoured = ", which is scored here: the choice favours it" if best.split == split else ""
         notes.append(f"the best epoch of the run by COCO mAP on the {best.split} split{favoured}")
-    notes += dataset.label_notes(dataset.labels_of(split))
+    labels = dataset.labels_of(split)
+    notes += dataset.label_notes(labels) + dataset.run_notes(labels, run.config, run.environment)
     notes += filter(None, [dataset.changed_labels()])
     if _trained_on_other_labels(run, dataset):
         notes.append("the labels of the training patients have changed since the run was trained")

@@ -12,12 +12,13 @@ from gluon_liver.structures.class_names import why_no_classes
 from gluon_liver.structures.image_result import ImageResult, check_results, patient_ids
 
 from .accuracy import precision_recall_counts, precision_recall_curve, top1_counts
-from .bootstrap import CONFIDENCE, bootstrap_weights, ratio_with_interval, with_interval
+from .bootstrap import bootstrap_weights, ratio_with_interval, with_interval
 from .coco import coco_average_precision, weighted_ap
 from .froc import FP_RATES, froc_curve, froc_sensitivity
+from .intervals import CONFIDENCE
 from .matching import MatchRecords, match_class, pool_classes
 
-INTERVAL = "percentile bootstrap over patients"
+INTERVAL = "Wilson score interval, widened by the spread of a bootstrap over patients"
 _INTERVAL = ("value", "low", "high", "undefined")
 _SETTINGS = ("score_threshold", "iou_threshold", "replicates", "seed", "confidence", "interval")
 _ENTRIES = {  # of a summary: the name beside the classes, and the fields of each entry
@@ -146,24 +147,23 @@ def _ap50(
 ) -> Dict[str, Any]:
     table: Dict[str, Any] = {}
     replicated: List[FloatArray] = []
-    with_lesions = np.zeros(weights.shape[1], dtype=bool)
+    lesions = np.zeros(weights.shape[1], dtype=np.int64)
     for label, name in enumerate(classes):
         record = match_class(ordered, label, iou_threshold=0.5)
         of_class = weighted_ap(record, weights)
-        table[name] = with_interval(values[name], of_class, int((record.gt_count > 0).sum()))
+        table[name] = with_interval(values[name], of_class, record.gt_count)
         table[name]["n"] = int(record.gt_count.sum())
-        with_lesions |= record.gt_count > 0
+        lesions += record.gt_count
         if values[name] is not None:
             replicated.append(of_class)
     # A mean over fewer classes is another quantity: a replicate that misses one of them is undefined (NaN).
     mean = np.mean(replicated, axis=0) if replicated else np.full(len(weights), np.nan)
-    table["mean"] = with_interval(values["mean"], mean, int(with_lesions.sum()))
+    table["mean"] = with_interval(values["mean"], mean, lesions)
     table["mean"]["n"] = sum(table[name]["n"] for name in classes)
     return table
 
 
 def _froc(record: MatchRecords, weights: IntArray, rates: Sequence[float]) -> Dict[str, Any]:
     plain = froc_sensitivity(record, np.ones((1, weights.shape[1]), dtype=np.int64), rates)[0]
-    contributing = int((record.gt_count > 0).sum())
     columns = zip(rates, plain, froc_sensitivity(record, weights, rates).T)
-    return {f"{rate:g}": with_interval(value, replicated, contributing) for rate, value, replicated in columns}
+    return {f"{rate:g}": with_interval(value, replicated, record.gt_count) for rate, value, replicated in columns}

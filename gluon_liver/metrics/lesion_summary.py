@@ -15,8 +15,9 @@ import numpy as np
 from gluon_liver.structures.arrays import BoolArray, FloatArray, IntArray
 from gluon_liver.structures.lesions import GAP_MM, LINK_INSIDE, LINK_IOU
 
-from .bootstrap import CONFIDENCE, bootstrap_weights, divide_or_nan, ratio_with_interval, with_interval
+from .bootstrap import bootstrap_weights, divide_or_nan, rate_with_interval, ratio_with_interval, with_interval
 from .ct_summary import INTERVAL
+from .intervals import CONFIDENCE
 from .lesions import Found, Hit, Scan, ScanScorer
 
 LESION_FP_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # a patient
@@ -60,7 +61,6 @@ def lesion_summary(
     thresholds, curve = _curve_points(counter, score_threshold, names, most=settings.fp_rates[-1] * len(patients))
     lesions = {name: counter.lesions(counter.of_class(name)) for name in names}
     hits = {name: point.hits(name) for name in names}
-    ones = np.ones(len(patients), np.int64)
     return {
         "scans": len(scans),
         "patients": len(patients),
@@ -71,7 +71,7 @@ def lesion_summary(
             "invented": sum(scan.invented for scan in scans),
         },
         "sensitivity": {name: ratio_with_interval(hits[name], lesions[name], weights) for name in names},
-        "false_positives": {name: ratio_with_interval(point.false_positives(name), ones, weights) for name in names},
+        "false_positives": {name: rate_with_interval(point.false_positives(name)) for name in names},
         "froc": {name: _froc(curve, name, lesions[name], weights, settings.fp_rates) for name in names},
         "by_size": _by_size(counter, point, settings.bins_mm, weights),
         "patient_sensitivity": {
@@ -211,7 +211,7 @@ def _froc(
             _best_below(many @ hits, many @ false_positives, many @ lesions, rate * many.sum(axis=1))
             for many in (plain, weights)
         )
-        entries[f"{rate:g}"] = with_interval(float(value[0]), replicated, int((lesions > 0).sum()))
+        entries[f"{rate:g}"] = with_interval(float(value[0]), replicated, lesions)
     return entries
 
 

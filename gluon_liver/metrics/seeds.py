@@ -17,7 +17,7 @@ import numpy as np
 from gluon_liver.errors import InputError
 from gluon_liver.structures.arrays import FloatArray
 
-from .bootstrap import CONFIDENCE
+from .intervals import CONFIDENCE
 
 ALTERNATIVES = ("two-sided", "greater", "less")
 POWER, ALPHA = 0.8, 0.05

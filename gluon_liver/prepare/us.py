@@ -16,6 +16,7 @@ from gluon_liver.data.faults import Faults
 from gluon_liver.data.splits import Splits, make_splits
 from gluon_liver.data.us_dataset import SPLIT_BY, USDataset
 from gluon_liver.data.us_labels import USLabel, scenes_of
+from gluon_liver.data.us_pairs import STEP, frames_before
 from gluon_liver.errors import AnnotationError, InputError, SplitError
 from gluon_liver.files.digest import digest
 from gluon_liver.files.output_folder import check_output
@@ -44,6 +45,7 @@ def import_us(
     label_options: LabelOptions = AS_GIVEN,
     region: Optional[Box] = None,
     whole_frame: bool = False,
+    step: int = STEP,
     split_by: str = "patient",
     fractions: Sequence[float] = (0.7, 0.1, 0.2),
     test_images: Optional[int] = None,
@@ -52,20 +54,24 @@ def import_us(
     overwrite: bool = False,
     progress: bool = False,
 ) -> Dict[str, Any]:
-    """Store the labelled frames of the recordings in ``source`` in the new data folder ``out``; returns the report.
+    """Store the labelled frames of the recordings in ``source``, and the frames ``step`` before them, in the new data
+    folder ``out``; returns the report.
 
     source: one recording, or a folder that is searched at every depth. labels: COCO JSON, one file or several (see
     :func:`load_source_labels`), read as label_options say; it names recordings by their path below ``source``, with
     or without ending, and other recordings are not read. A folder of images is a recording of which they are the
     frames where the labels name the folder, and each image is a recording of one frame where they name the image.
-    region, whole_frame: for recordings that do not tell where the picture lies. test_images: with split_by "image",
-    how many images go to "test", the others to "train"; fractions then do not count. A recording that cannot be read
-    is quarantined with its reason. Raises InputError, and writes nothing, where none is taken, where the label file
-    does not fit, and for wrong options.
+    region, whole_frame: for recordings that do not tell where the picture lies. step: how many frames of the recording
+    the previous frame, which us-flow sees too, lies before a labelled one in its scene. test_images: with split_by
+    "image", how many images go to "test", the others to "train"; fractions then do not count. A recording that cannot
+    be read is quarantined with its reason. Raises InputError, and writes nothing, where none is taken, where the label
+    file does not fit, and for wrong options.
     """
     source, out = Path(source), Path(out)
     if region is not None and whole_frame:
         raise InputError("--region and --whole-frame exclude each other")
+    if step < 1:
+        raise InputError(f"--step is {step}; it must be 1 or more: frames from the previous one to the labelled one")
     _check_split(split_by, test_images)
     make_splits(["any"], fractions=fractions, seed=seed)
     salt = salt_or_random(salt)
@@ -73,7 +79,7 @@ def import_us(
     path = ", ".join(label_paths(labels))
     recordings, notes = list_recordings(source)
     check_output(out, source, overwrite=overwrite)
-    log = USImportLog(notes=salt_notes(salt) + notes, classes=source_labels.classes)
+    log = USImportLog(notes=salt_notes(salt) + notes, classes=source_labels.classes, step=step)
     matched = _match(source_labels, recordings, path, log)
     read = partial(read_frames, region=region, whole_frame=whole_frame)
     numbers, faults = {name: number for number, name in enumerate(recordings, 1)}, Faults()
@@ -151,7 +157,7 @@ def _import_recording(
 
 
 def _store(source: FrameSource, result: RecordingResult, path: str, log: USImportLog, out: Path, salt: str) -> None:
-    """Write the labelled frames of one recording and fill in its result."""
+    """Write the labelled frames of one recording, and their previous ones, and fill in its result."""
     x1, y1, x2, y2 = source.region
     wrong = [one for one in result.images if (one.width, one.height) != (source.width, source.height)]
     if wrong:
@@ -171,7 +177,9 @@ def _store(source: FrameSource, result: RecordingResult, path: str, log: USImpor
         raise AnnotationError(f"{path}: the images of one recording ({result.name}) name {len(patients)} patients")
     result.named_patient = bool(source.patient_id or patients)
     result.patient = salted_hash("patient", salt, source.patient_id or "".join(patients) or source.identity)
-    result.phantom = source.phantom
+    result.phantom, result.frames_per_second = source.phantom, source.frames_per_second
+    result.before = frames_before({image.frame: image.scene for image in result.images}, log.step)
+    result.unlabelled = sorted({*result.before.values()} - {image.frame for image in result.images})
     whole = source.region == (0, 0, source.width, source.height)
     result.region = "of the file" if source.own_region else "whole frame" if whole else "as given"
     result.height, result.width = y2 - y1, x2 - x1
@@ -199,7 +207,8 @@ def _leave_slivers_out(region: Box, result: RecordingResult, log: USImportLog) -
 
 def _write_frames(source: FrameSource, result: RecordingResult, target: Path) -> None:
     """Stream the wanted frames to an .npy file: a long recording need not fit into memory."""
-    wanted = {image.frame for image in result.images}
+    labelled = {image.frame for image in result.images}
+    wanted = {*labelled, *result.unlabelled}
     content_hash, seen = hashlib.sha256(), 0
     header = dict(descr="|u1", fortran_order=False, shape=(len(wanted), result.height, result.width, 3))
     with open(target, "wb") as stream:
@@ -211,7 +220,8 @@ def _write_frames(source: FrameSource, result: RecordingResult, target: Path) ->
                 result.digests[index] = frame_digest
             if index in wanted:
                 content = np.ascontiguousarray(frame).tobytes()
-                content_hash.update(content)
+                if index in labelled:  # of the labels' own pictures, whatever the step
+                    content_hash.update(content)
                 stream.write(content)
                 if index == result.images[-1].frame:
                     break
@@ -229,20 +239,23 @@ def _place_labels(region: Box, result: RecordingResult, log: USImportLog) -> Non
     # Scenes are numbered by their first frame: their names may hold anything.
     result.scene_names = list(dict.fromkeys(image.scene for image in result.images))
     first_id, size = len(log.labels) + 1, (result.width, result.height)
-    for row, image in enumerate(result.images):
+    stored = sorted([*result.unlabelled, *(image.frame for image in result.images)])
+    row_of = {frame: row for row, frame in enumerate(stored)}
+    for place, image in enumerate(result.images):
         boxes, inside, clipped = crop_boxes(image.boxes, region)
         log.clipped += clipped
         log.outside += int((~inside).sum())
         scene, labels = result.scene_names.index(image.scene) + 1, image.labels[inside]
-        result.labels.append(USLabel(first_id + row, result.case, image.frame, *size, boxes, labels, scene, row))
+        row = row_of[image.frame]
+        result.labels.append(USLabel(first_id + place, result.case, image.frame, *size, boxes, labels, scene, row))
 
 
 def _write_data(log: USImportLog, temporary: Path, splits: Splits, split_by: str, together: Groups) -> Dict[str, Any]:
     """Everything of the data folder beside studies/ and private/."""
     save_labels(log.labels, log.classes, temporary / "labels.json")
     report = build_report(log, splits, split_by)
-    own = {"classes": list(log.classes), "split_by": split_by}
-    fields = "case patient frames height width fingerprint"
+    own = {"classes": list(log.classes), "split_by": split_by, "step": log.step}
+    fields = "case patient frames height width fingerprint unlabelled frames_per_second"
     description = describe(USDataset, own, log.taken, fields, together)
     write_records(temporary, splits, report, description)
     return report

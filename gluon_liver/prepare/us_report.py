@@ -6,10 +6,11 @@ import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from gluon_liver.data.splits import Splits
-from gluon_liver.data.us_labels import USLabel, previous_frame, scenes_of
+from gluon_liver.data.us_labels import USLabel, frame_name, scenes_of
+from gluon_liver.data.us_pairs import Pairs, seconds, usual_distance
 from gluon_liver.labels.us import SourceLabel
 from gluon_liver.structures.shared_images import Groups, joined
 
@@ -38,7 +39,8 @@ LEAKS = {
 @dataclass
 class RecordingResult(CaseResult):
     """What became of one recording. images: its labels as given, by frame. scene_names: number in the output -> name in
-    the label file (private). digests: frame -> that of its picture.
+    the label file (private). digests: frame -> that of its picture. before: frame -> the one that the step calls its
+    previous one, see :func:`frames_before`. unlabelled: rising, the frames that are stored for that alone.
     """
 
     name: str = ""
@@ -49,6 +51,9 @@ class RecordingResult(CaseResult):
     height: int = 0
     width: int = 0
     digests: Dict[int, bytes] = field(default_factory=dict)
+    before: Dict[int, int] = field(default_factory=dict)
+    unlabelled: List[int] = field(default_factory=list)
+    frames_per_second: Optional[float] = None
     named_patient: bool = False
     scene_names: List[str] = field(default_factory=list)
     labels: List[USLabel] = field(default_factory=list)
@@ -60,7 +65,12 @@ class RecordingResult(CaseResult):
 
     @property
     def frames(self) -> int:
-        return len(self.labels)
+        return len(self.labels) + len(self.unlabelled)
+
+    @property
+    def pairs(self) -> Pairs:
+        labelled = [label.frame for label in self.labels]
+        return Pairs.of(labelled, self.before, [*labelled, *self.unlabelled])
 
     @property
     def scenes(self) -> int:
@@ -69,9 +79,12 @@ class RecordingResult(CaseResult):
 
 @dataclass
 class USImportLog(ImportLog):
-    """Everything that an import saw, for the report. clipped, outside: boxes cut by the region's edge, and lost."""
+    """Everything that an import saw, for the report. step: frames to the previous one. clipped, outside: boxes cut by
+    the region's edge, and lost.
+    """
 
     files: int = 0
+    step: int = 1
     classes: Tuple[str, ...] = ()
     taken: List[RecordingResult] = field(default_factory=list)
     clipped: int = 0
@@ -90,8 +103,9 @@ class USImportLog(ImportLog):
         """Scenes of two recordings that show the same frame."""
         digests = {one.case: one.digests for one in self.taken}
         scenes: Dict[str, Dict[bytes, str]] = {case: {} for case in digests}
+        before = {one.case: one.before for one in self.taken}
         for scene in scenes_of(self.labels):
-            for frame in scene.frames:
+            for frame in {*scene.frames, *(before[scene.case].get(frame, frame) for frame in scene.frames)}:
                 if frame in digests[scene.case]:
                     scenes[scene.case][digests[scene.case][frame]] = scene.name
         for one, other in pairs:
@@ -105,7 +119,10 @@ class USImportLog(ImportLog):
 def build_report(log: USImportLog, splits: Splits, split_by: str) -> Dict[str, Any]:
     """The JSON-able content of import-report.json."""
     labels, scenes = log.labels, scenes_of(log.labels)
-    alone = sum(previous_frame(scene, frame) == frame for scene in scenes for frame in scene.frames)
+    pairs = Pairs.of_all(one.pairs for one in log.taken)
+    distances = Counter(
+        distance for one in log.taken for distance in usual_distance({each.frame: each.scene for each in one.labels})
+    )
     report = {
         "format": 1,
         "files": {"found": log.files},
@@ -121,7 +138,18 @@ def build_report(log: USImportLog, splits: Splits, split_by: str) -> Dict[str, A
         "scenes": {
             "count": len(scenes),
             "with_gaps": sum(not scene.consecutive for scene in scenes),
-            "frames_without_previous": alone,
+            "frames_without_previous": pairs.first + pairs.missing,
+        },
+        "previous_frames": {
+            "step": log.step,
+            "rates": sorted({one.frames_per_second for one in log.taken}, key=lambda rate: rate or 0),
+            **pairs._asdict(),
+            "stored_for_it": sum(len(one.unlabelled) for one in log.taken),
+            "megabytes_for_it": round(
+                sum(len(one.unlabelled) * one.height * one.width * 3 for one in log.taken) / 1e6, 1
+            ),
+            "usual_distance": distances.most_common(1)[0][0] if distances else None,
+            "held_out_and_shown": _shown(log, splits) if split_by == "image" else 0,
         },
         "split_by": split_by,
         "splits": split_sizes(splits),
@@ -142,8 +170,8 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
         + ", ".join(f"{count} {kind} (region: {region})" for (kind, region), count in sorted(kinds.items())),
         f"labels: {labels['images']} frame(s) with {labels['boxes']} box(es) ({by_class}), "
         f"{labels['background']} of them background",
-        f"scenes: {scenes['count']}, {scenes['with_gaps']} with gaps; {scenes['frames_without_previous']} frame(s) "
-        "are their own previous frame",
+        f"scenes: {scenes['count']}, {scenes['with_gaps']} with gaps between labelled frames",
+        *_previous_lines(report["previous_frames"]),
         sizes_line(f"split by {report['split_by']}", report["splits"]),
     ]
     lines += not_taken_lines(report) + summary_of("quarantined", report["quarantined"])
@@ -175,14 +203,56 @@ def _add_notes(log: USImportLog, report: Dict[str, Any]) -> None:
     parted = sum(len(patients) > 1 for patients in meant.values())
     if parted:
         log.notes.append(f"{parted} patient(s) of the label file are several by their PatientIDs, which count. {MIXES}")
+    log.notes += _previous_notes(report["previous_frames"])
     if report["split_by"] in LEAKS:
         log.notes.append(LEAKS[report["split_by"]])
     if log.clipped or log.outside:
         log.notes.append(
             f"{log.clipped} box(es) were clipped to the picture; {log.outside} box(es) outside of it were left out"
         )
-    gaps = report["scenes"]["with_gaps"]
-    if gaps:
-        log.notes.append(
-            f"{gaps} scene(s) miss frames between their first and last: a frame after a gap is its own previous frame"
+
+
+def _previous_lines(previous: Dict[str, Any]) -> Iterator[str]:
+    """What became of previous frames, for the screen."""
+    step, rates = previous["step"], previous["rates"]
+    alone = previous["first"] + previous["missing"]
+    yield (
+        f"previous frames: {step} before{seconds(step, rates)}; {previous['paired']} frame(s) have one, {alone} are "
+        f"their own ({previous['first']} begin their scene, of {previous['missing']} it is not in the recording)"
+    )
+    if previous["stored_for_it"]:
+        yield (
+            f"stored without labels, as previous frames alone: {previous['stored_for_it']} frame(s), "
+            f"{previous['megabytes_for_it']} MB; they are neither trained on nor scored by themselves"
         )
+
+
+def _previous_notes(previous: Dict[str, Any]) -> List[str]:
+    """What a user should do, or know, about previous frames."""
+    notes = Pairs(previous["paired"], previous["first"], previous["missing"]).faults(
+        previous["step"], "labelled frames"
+    )
+    usual = previous["usual_distance"]
+    if usual not in (None, previous["step"]):
+        notes.append(
+            f"labelled frames are mostly {usual} apart{seconds(usual, previous['rates'])}: the previous frame is the "
+            f"labelled one before with --step {usual}"
+        )
+    if previous["held_out_and_shown"]:
+        notes.append(
+            f"{previous['held_out_and_shown']} image(s) of val and test are the previous frame of a training image: "
+            "us-flow is trained with these pictures, without their boxes"
+        )
+    return notes
+
+
+def _shown(log: USImportLog, splits: Splits) -> int:
+    """How many images of val and test are the previous frame of a training image."""
+    shown, trained = set(), set(splits.train)
+    for one in log.taken:
+        shown |= {
+            frame_name(one.case, wanted)
+            for frame, wanted in one.before.items()
+            if frame_name(one.case, frame) in trained
+        }
+    return len(shown & {*splits.val, *splits.test})

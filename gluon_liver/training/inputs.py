@@ -38,6 +38,7 @@ class TrainingInputs:
         self.labels = training_labels(config, dataset)
         self.notes: List[str] = []
         self.note([*config.controls, *training_notes(self.labels, dataset.classes)])
+        self.note(dataset.input_notes(self.labels, config, "training images"))
         self.sampler = EpochSampler(config, self.labels, lesions=lesion_images(config, dataset, self.labels))
         cases = sorted({label.case for label in self.labels})
         self._load_labelled = make_loader(config, dataset, cases=cases, progress=progress)

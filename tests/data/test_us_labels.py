@@ -13,10 +13,9 @@ from gluon_liver.data.us_labels import (
     Scene,
     USLabel,
     load_labels,
-    previous_frame,
     scenes_of,
 )
-from gluon_liver.errors import AnnotationError, DatasetError
+from gluon_liver.errors import AnnotationError
 from gluon_liver.labels.us import load_source_labels
 from tests.readers.us_writer import write_labels
 
@@ -26,14 +25,8 @@ def label(case, scene, frame, row, boxes=(), labels=(), image_id=None):
     return USLabel(image_id or frame + 1, case, frame, 64, 48, boxes, np.asarray(labels, np.int32), scene, row)
 
 
-def test_the_previous_frame():
-    scene = Scene("a", 1, (4, 5, 6, 9, 10))
-    assert [previous_frame(scene, frame) for frame in scene.frames] == [4, 4, 5, 9, 9]
-    assert not scene.consecutive and Scene("a", 1, (4, 5)).consecutive
-    # 6 is the frame before 7, but of another scene
-    assert previous_frame(Scene("a", 2, (7, 8)), 7) == 7
-    with pytest.raises(DatasetError, match="frame 7 is not in a/scene-001"):
-        previous_frame(scene, 7)
+def test_a_scene_with_gaps():
+    assert not Scene("a", 1, (4, 5, 6, 9, 10)).consecutive and Scene("a", 1, (4, 5)).consecutive
 
 
 def test_scenes_are_gathered_by_case():
@@ -54,6 +47,8 @@ def test_labels_come_back_with_their_rows(tmp_path):
         ("a", 30, 1, 1, 2),
         ("b", 7, 0, 1, 1),
     ]
+    beside = load_labels(str(tmp_path / "labels.json"), unlabelled={"a": [29, 3, 5], "c": [1]})
+    assert [(one.case, one.frame, one.row) for one in beside] == [("a", 4, 1), ("a", 30, 4), ("b", 7, 0)]
     assert read[0].boxes.tolist() == [[0, 0, 64, 48], [3, 3, 4, 4]] and read[0].labels.tolist() == [0, 1]
     coco = json.loads((tmp_path / "labels.json").read_text())
     assert [one["name"] for one in coco["categories"]] == ["tumor", "vessel"]

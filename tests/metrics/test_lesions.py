@@ -8,6 +8,7 @@ import pytest
 
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.bootstrap import bootstrap_weights
+from gluon_liver.metrics.intervals import score_interval
 from gluon_liver.metrics.lesion_summary import LesionSettings, lesion_summary
 from gluon_liver.metrics.lesions import Hit, Scan, drawn_lesions
 from gluon_liver.structures.image_result import ImageResult
@@ -263,9 +264,11 @@ def test_intervals_are_of_copied_patients():
             axis=0,
         )
         replicated.append(hits / drawn if drawn else np.nan)
-    low, high = np.nanpercentile(replicated, [2.5, 97.5])
+    lesions = [sum(reference_counts(one, 0.5, 1)[0] for one in scans if one.patient == who) for who in patients]
+    contributing = np.count_nonzero(lesions)
     entry = found["sensitivity"]["hcc"]
-    assert (entry["low"], entry["high"]) == pytest.approx((low, high))
+    error = np.nanstd(replicated) * np.sqrt(contributing / (contributing - 1))
+    assert (entry["low"], entry["high"]) == pytest.approx(score_interval(entry["value"], error, np.array(lesions)))
 
 
 def test_a_size_on_an_edge_that_a_label_file_rounded():

@@ -55,17 +55,17 @@ def test_dicom_recordings(tmp_path):
     report = import_us(folder, tmp_path / "data", labels=labels, fractions=(0.34, 0.33, 0.33), salt="long enough")
     dataset = USDataset.open(tmp_path / "data")
     assert dataset.classes == ("tumor", "vessel") and not dataset.phantom and dataset.split_by == "patient"
-    case = next(info.case for info in dataset.cases if info.frames == 4)
-    frames = dataset.frames(case)
-    assert frames.shape == (4, 40, 48, 3) and frames[:, 0, 0, 0].tolist() == [1, 2, 4, 5]
+    case = next(info.case for info in dataset.cases if info.frames == 5)
+    frames = dataset.frames(case)  # frame 3 has no label and is the one before frame 4
+    assert frames.shape == (5, 40, 48, 3) and frames[:, 0, 0, 0].tolist() == [1, 2, 3, 4, 5]
     mine = [label for label in dataset.labels if label.case == case]
     places = [(one.scene, one.frame, one.row, dataset.previous_row(one)) for one in mine]
-    assert places == [(1, 1, 0, 0), (1, 2, 1, 0), (1, 4, 2, 2), (2, 5, 3, 3)]
+    assert places == [(1, 1, 0, 0), (1, 2, 1, 0), (1, 4, 3, 2), (2, 5, 4, 4)]
     assert mine[0].boxes.tolist() == [[2, 6, 12, 16], [0, 0, 4, 8]] and mine[0].labels.tolist() == [0, 1]
     assert len(mine[1].boxes) == 0
     assert report["labels"]["clipped"] == 1 and report["labels"]["outside"] == 1
     assert report["labels"]["boxes_by_class"] == {"tumor": 1, "vessel": 2}
-    assert report["scenes"] == {"count": 4, "with_gaps": 1, "frames_without_previous": 5}
+    assert report["scenes"] == {"count": 4, "with_gaps": 1, "frames_without_previous": 4}
     assert sorted(len(dataset.splits.of(name)) for name in ("train", "val", "test")) == [1, 1, 1]
     parts = [label.image_id for name in ("train", "val", "test") for label in dataset.labels_of(name)]
     assert sorted(parts) == [1, 2, 3, 4, 5, 6, 7]
@@ -110,7 +110,8 @@ def test_videos_and_folders_of_frames(tmp_path):
     dataset = USDataset.open(tmp_path / "data")
     assert dataset.phantom and len({info.patient for info in dataset.cases}) == 1
     levels = sorted(dataset.frames(info.case)[:, 16, 16, 0].tolist() for info in dataset.cases)
-    assert levels[0] == [20, 100] and levels[1] == pytest.approx([60, 180], abs=4)
+    # labelled are 2 and 10, 3 and 9; the ones before 10 and 9 have no labels
+    assert levels[0] == [20, 90, 100] and levels[1] == pytest.approx([60, 160, 180], abs=4)
     assert [label.boxes.tolist() for label in dataset.labels if len(label.boxes)] == [[[4, 4, 14, 14]]]
     assert {one["region"] for one in report["taken"]} == {"as given"}
 

@@ -111,7 +111,7 @@ def test_the_text_says_what_a_reader_must_know_in_aligned_columns(summary):
     assert PHANTOM_WARNING in flat
     assert "none of Table 4's 18 cells is a count over the 98, 38 and 30 test lesions" in flat
     assert "six generated patients" in flat and "69.23" in flat and "62.5 [" in flat
-    assert "95 % percentile bootstrap over patients, 100 replicates" in flat
+    assert "95 % Wilson score interval, widened by the spread of a bootstrap over patients, 100 replicates" in flat
     assert max(map(len, lines)) <= 110
     start = next(number for number, line in enumerate(lines) if line.startswith("---"))
     assert {len(line) for line in lines[start - 1 : start + 4]} == {len(lines[start])}

@@ -40,7 +40,7 @@ def test_tables_and_what_they_are_worth(with_lesions):
     assert [row[0].value for row in tables[2].rows] == ["below 10 mm", "10 to 20 mm", "20 mm or more"]
     assert [row[0].value for row in tables[1].rows][-1] == "16"
     text = " ".join(notes)
-    assert UNDERCOVERAGE in text and "24 of the 54 slices of these scans are labelled" in text
+    assert UNDERCOVERAGE not in text and "24 of the 54 slices of these scans are labelled" in text
     assert (
         "iou:0.1" in text
         and "6 slices of these scans were interpolated" in text
@@ -48,6 +48,12 @@ def test_tables_and_what_they_are_worth(with_lesions):
     )
     printed = table4_text(with_lesions, row="R-50", data_note="made up", phantom=True)
     assert tables[0].text() in printed and max(map(len, printed.splitlines())) <= 130
+
+
+def test_results_of_an_older_version_say_how_far_their_intervals_covered(with_lesions):
+    with_lesions["lesions"]["settings"]["interval"] = "percentile bootstrap over patients"
+    text = " ".join(lesion_blocks(with_lesions).notes)
+    assert UNDERCOVERAGE in text and "95 % percentile bootstrap over patients" in text
 
 
 def test_settings_are_printed_beside_the_numbers(results, summary):

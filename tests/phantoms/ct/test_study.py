@@ -114,6 +114,38 @@ def test_class_does_not_follow_from_size_or_position():
             assert abs(mine.mean()) < 3.5 / np.sqrt(len(mine))
 
 
+def test_a_site_holds_the_same_lesion_whatever_its_class():
+    """Of one seed with one class or another, sizes are those of the sites, and boxes the same in all phases."""
+    options = dict(SMALL, matrix=64, irregularity=0.0, lesions=(3, 3), ambiguous_fraction=0.0)
+    of_class = {}
+    for label in CLASSES:
+        config = CTPhantomConfig(**options, class_weights=tuple(float(label == other) for other in CLASSES))
+        of_class[label] = make_ct_study(config, seed=9, index=0)
+        sites = [site for site, _ in _random_patient(config, 9, 0).lesions]
+        assert [lesion.diameter_mm for lesion in of_class[label].lesions] == [diameter for _, diameter in sites]
+    first = of_class["cyst"]
+    assert len(first.lesions) == 3 and {lesion.label for lesion in first.lesions} == {"cyst"}
+    for label in CLASSES[1:]:
+        assert [(box.phase, box.slice, box.box) for box in of_class[label].boxes] == [
+            (box.phase, box.slice, box.box) for box in first.boxes
+        ]
+
+
+def test_noise_is_of_its_slice_phase_and_study_alone():
+    options = dict(SMALL, matrix=64, breathing_mm=0.0, padding_fraction=0.0, two_study_fraction=0.0)
+    noise = []
+    for index in range(2):
+        loud, silent = (
+            make_ct_study(CTPhantomConfig(**options, noise_sd_hu=(sd, sd)), seed=6, index=index) for sd in (10.0, 0.0)
+        )
+        for phase in PHASES:
+            difference = loud.hu[phase].astype(float) - silent.hu[phase]
+            noise += list(difference[2:12, 16:48, 16:48].reshape(10, -1))  # the body, where nothing is cut off
+    alike = np.corrcoef(noise) - np.eye(60)
+    assert np.std(noise) == pytest.approx(10, rel=0.1)
+    assert np.abs(alike).max() < 0.2 and abs(alike.sum()) < 15  # 1024 pixels, neighbours of which are correlated
+
+
 def brute_force_boxes(study, phase, config):
     """Spheres rasterised over the whole grid without the package's shape code."""
     nz, ny, nx = study.hu[phase].shape
