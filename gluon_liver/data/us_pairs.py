@@ -8,6 +8,10 @@ from bisect import bisect_right
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 STEP = 1  # frames: of data that say nothing else
+AGAIN = (
+    "not stored; import the recordings again with --step {step}, which stores what they hold of these, or with the "
+    "distance of the frames that they hold as --step"
+)
 
 
 def frames_before(scene_of: Mapping[int, Any], step: int) -> Dict[int, int]:
@@ -53,14 +57,15 @@ class Pairs(NamedTuple):
         """All of them."""
         return sum(self)
 
-    def faults(self, step: int, what: str) -> List[str]:
-        """What a reader of results of us-flow must know. what: which images these are, "training images" say."""
+    def faults(self, step: int, what: str, *, remedy: str = AGAIN) -> List[str]:
+        """What a reader of results of us-flow must know. what: which images these are, "training images" say. remedy:
+        where the frame a step before is not there.
+        """
         notes = []
         if self.missing:
             notes.append(
                 f"us-flow sees one frame alone of {self.missing} of {self.images} {what}: the frame {step} before is "
-                f"in their scene and not stored; import the recordings again, with --step {step} or another step, "
-                "which stores the previous frames that the recordings hold"
+                f"in their scene and {remedy.format(step=step)}"
             )
         if self.first > self.images / 2:
             notes.append(

@@ -35,7 +35,8 @@ class SourceLabel:
 
     video: the recording by its path below the imported folder. scene: as the file names it. patient: "" where the
     file tells none. width, height, boxes: of the whole frame. where: file and image, for messages. still: no frame is
-    told, so the recording must be a single image. key: that of ``video`` in the file.
+    told, so the recording must be a single image. key: that of ``video`` in the file. picture: the name of the frame's
+    own file, told beside the folder that it is in; where it alone tells the frame, ``frame`` is -1.
     """
 
     image_id: int
@@ -50,6 +51,7 @@ class SourceLabel:
     where: str = ""
     still: bool = False
     key: str = "video"
+    picture: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,17 @@ def load_source_labels(paths: Union[PathLike, Sequence[PathLike]], *, options: L
     """Read and check label files of recordings by themselves.
 
     Raises AnnotationError that names the image and the key: 'video' (or 'file', or 'file_name') is required, and
-    'frame' and 'scene' but for a single image.
+    'frame' and 'scene' but for a single image; 'file_name' beside 'video' may tell the frame.
     """
     files = label_paths(paths)
     source = read_labels(files, CLASSES, options, columns=COLUMNS, flag="phantom", check=_check)
     faults = Faults()
-    by_frame: Dict[Tuple[str, int], SourceLabel] = {}
+    by_frame: Dict[Tuple[str, Union[int, str]], SourceLabel] = {}
     images: List[SourceLabel] = []
     for item in source.images:
         one = _source_label(item)
-        other = by_frame.setdefault((one.video, one.frame), one)
+        which = one.frame if one.frame >= 0 else one.picture
+        other = by_frame.setdefault((one.video, which), one)
         if other is not one:
             number = other.where.rpartition(": ")[2] if len(files) == 1 else other.where
             faults.add(f"{item.where} is the same frame as {number}")
@@ -105,11 +108,14 @@ def _check(item: CocoImage) -> None:
         entry.setdefault("scene", 1)
         entry["frame"] = 0
         entry[STILL] = True
-    frame = build(_Frame, entry, where=where, error=AnnotationError).frame
-    scene = value_of(entry, "scene", (int, str), f"{where} (frame {frame})")
+    if "frame" in entry or not _picture(entry):
+        which = f"{where} (frame {build(_Frame, entry, where=where, error=AnnotationError).frame})"
+    else:
+        which, entry["frame"] = where, -1
+    scene = value_of(entry, "scene", (int, str), which)
     value_of({"patient": "", **entry}, "patient", (int, str), where)
     if scene == "":
-        raise AnnotationError(f"{where} (frame {frame}): scene is empty; it must name the scene of the frame")
+        raise AnnotationError(f"{which}: scene is empty; it must name the scene of the frame")
     if not video.strip():
         raise AnnotationError(f"{where}: {_video_key(entry)} is empty; it must name the recording")
 
@@ -121,11 +127,20 @@ def _is_still(entry: Dict[str, Any]) -> bool:
     return "frame" not in entry and (name.endswith(IMAGE_ENDINGS) or other)
 
 
+def _picture(entry: Dict[str, Any]) -> str:
+    """The name of a frame's own file, where one is told beside the recording."""
+    name = entry.get("file_name")
+    told = _video_key(entry) != "file_name" and isinstance(name, str) and name.strip().lower().endswith(IMAGE_ENDINGS)
+    return str(name) if told else ""
+
+
 def _source_label(item: CocoImage) -> SourceLabel:
     entry, key = item.entry, _video_key(item.entry)
     texts = entry[key], entry["frame"], str(entry["scene"]), str(entry.get("patient", ""))
     size = entry["width"], entry["height"]
-    return SourceLabel(entry["id"], *texts, *size, item.boxes, item.labels, item.where, entry.get(STILL, False), key)
+    still = entry.get(STILL, False)
+    what = entry["id"], *texts, *size, item.boxes, item.labels
+    return SourceLabel(*what, where=item.where, still=still, key=key, picture=_picture(entry))
 
 
 def _video_key(entry: Dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ from gluon_liver.structures.shared_images import Groups, digest_of
 
 from .folder import describe, prepared_folder, write_records
 from .pseudonyms import salt_notes, salt_or_random, salted_hash
+from .us_file_numbers import stills_notes
 from .us_recordings import list_recordings, match_recordings, not_named
 from .us_report import RecordingResult, USImportLog, build_report, write_private
 
@@ -107,9 +108,11 @@ def _match(
 ) -> Dict[str, List[SourceLabel]]:
     """Recording -> its images by frame; what is not among them is told in the log. path: of the label file."""
     missing: List[SourceLabel] = []
-    matched = match_recordings(labels.images, recordings, path, missing=missing if labels.allow_missing else None)
+    notes: List[str] = []
+    lost = missing if labels.allow_missing else None
+    matched = match_recordings(labels.images, recordings, path, missing=lost, notes=notes)
     log.files = sum(not Path(place).is_dir() for place in recordings.values())
-    log.notes += labels.changes.lines()
+    log.notes += labels.changes.lines() + notes + stills_notes(matched, recordings)
     for item in labels.left_out:
         log.labels_not_taken.add(item.left_out, images=1, boxes=item.count)
     for image in missing:
@@ -179,7 +182,8 @@ def _store(source: FrameSource, result: RecordingResult, path: str, log: USImpor
     result.patient = salted_hash("patient", salt, source.patient_id or "".join(patients) or source.identity)
     result.phantom, result.frames_per_second = source.phantom, source.frames_per_second
     result.before = frames_before({image.frame: image.scene for image in result.images}, log.step)
-    result.unlabelled = sorted({*result.before.values()} - {image.frame for image in result.images})
+    before = {*result.before.values()} - {image.frame for image in result.images}
+    result.unlabelled = sorted(before if source.numbers is None else before & {*source.numbers})
     whole = source.region == (0, 0, source.width, source.height)
     result.region = "of the file" if source.own_region else "whole frame" if whole else "as given"
     result.height, result.width = y2 - y1, x2 - x1
@@ -209,28 +213,31 @@ def _write_frames(source: FrameSource, result: RecordingResult, target: Path) ->
     """Stream the wanted frames to an .npy file: a long recording need not fit into memory."""
     labelled = {image.frame for image in result.images}
     wanted = {*labelled, *result.unlabelled}
-    content_hash, seen = hashlib.sha256(), 0
+    content_hash, number = hashlib.sha256(), -1
     header = dict(descr="|u1", fortran_order=False, shape=(len(wanted), result.height, result.width, 3))
     with open(target, "wb") as stream:
         np.lib.format.write_array_header_1_0(stream, header)
-        for index, frame in enumerate(source):
-            seen = index + 1
+        for number, frame in source.numbered():
             frame_digest = digest_of(frame)
             if frame_digest is not None:
-                result.digests[index] = frame_digest
-            if index in wanted:
+                result.digests[number] = frame_digest
+            if number in wanted:
                 content = np.ascontiguousarray(frame).tobytes()
-                if index in labelled:  # of the labels' own pictures, whatever the step
+                if number in labelled:  # of the labels' own pictures, whatever the step
                     content_hash.update(content)
                 stream.write(content)
-                if index == result.images[-1].frame:
+                if number == result.images[-1].frame:
                     break
-    missing = next((image for image in result.images if image.frame >= seen), None)
+    missing = next((image for image in result.images if image.frame > number), None)
     if missing is not None:
         why = "".join(f"; {note}" for note in source.notes)
+        if source.kind == "image":
+            why += "; 'video' names a single image: name its folder where the images of it are frames of one recording"
+        elif missing.frame == number + 1 and result.images[0].frame > 0:
+            why += "; the labels may count from 1: subtract 1 from each 'frame'"
         raise AnnotationError(
             f"{missing.where}: key 'frame' is {missing.frame}; its recording ({result.name}) has "
-            f"{seen} frames, counted from 0{why}"
+            f"{number + 1} frames, counted from 0{why}"
         )
     result.fingerprint = content_hash.hexdigest()
 

@@ -18,6 +18,8 @@ from gluon_liver.labels.file_names import match_names, path_parts
 from gluon_liver.labels.us import SourceLabel
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS
 
+from .us_file_numbers import in_file_numbers
+
 
 def list_recordings(source: Path) -> Tuple[Dict[str, str], List[str]]:
     """(name below ``source``, "/" between parts -> path, in the order of names; notes for the report).
@@ -65,17 +67,19 @@ def match_recordings(
     path: str,
     *,
     missing: Optional[List[SourceLabel]] = None,
+    notes: Optional[List[str]] = None,
 ) -> Dict[str, List[SourceLabel]]:
-    """Recording -> its images by frame.
+    """Recording -> its images by frame; frames of a folder are numbered as :func:`in_file_numbers` says.
 
     Names are matched as those of label tools are, see :func:`match_names`; a name that is there to the letter means
     itself. Raises AnnotationError where 'video' names no recording or more than one, and where an image is labelled by
-    itself and as a frame of its folder. With ``missing`` images of no recording are added to it instead.
+    itself and as a frame of its folder. With ``missing`` images of no recording are added to it instead. ``notes`` gets
+    what a user should know.
     """
     names = list(recordings)
     found = _candidates(images, recordings)
     faults = Faults()
-    matched: Dict[str, Dict[int, SourceLabel]] = defaultdict(dict)
+    named: Dict[str, List[SourceLabel]] = defaultdict(list)
     for image, candidates in zip(images, found):
         where = image.where or f"{path}: image {image.image_id}"
         if not candidates and missing is not None:
@@ -86,8 +90,15 @@ def match_recordings(
         elif image.still and not _is_one_frame(recordings[candidates[0]]):
             known = ", ".join(IMAGE_ENDINGS)
             faults.add(f"{where}: frame is missing, and its recording is not a single image (DICOM, {known})")
-        elif matched[candidates[0]].setdefault(image.frame, image) is not image:
-            faults.add(f"{where} is the same frame as image {matched[candidates[0]][image.frame].image_id}")
+        else:
+            named[candidates[0]].append(image)
+    matched: Dict[str, Dict[int, SourceLabel]] = {}
+    for name, its in in_file_numbers(named, recordings, faults, [] if notes is None else notes).items():
+        frames = matched.setdefault(name, {})
+        for image in its:
+            if image.frame >= 0 and frames.setdefault(image.frame, image) is not image:
+                where = image.where or f"{path}: image {image.image_id}"
+                faults.add(f"{where} is the same frame as image {frames[image.frame].image_id}")
     folders = {recordings[name]: name for name in matched}
     for name in filter(is_image, matched):
         folder = folders.get(str(Path(recordings[name]).parent))

@@ -229,11 +229,10 @@ def _previous_lines(previous: Dict[str, Any]) -> Iterator[str]:
 
 def _previous_notes(previous: Dict[str, Any]) -> List[str]:
     """What a user should do, or know, about previous frames."""
-    notes = Pairs(previous["paired"], previous["first"], previous["missing"]).faults(
-        previous["step"], "labelled frames"
-    )
+    pairs, step = Pairs(previous["paired"], previous["first"], previous["missing"]), previous["step"]
+    notes = pairs.faults(step, "labelled frames", remedy="no picture of its folder")
     usual = previous["usual_distance"]
-    if usual not in (None, previous["step"]):
+    if usual not in (None, step):
         notes.append(
             f"labelled frames are mostly {usual} apart{seconds(usual, previous['rates'])}: the previous frame is the "
             f"labelled one before with --step {usual}"

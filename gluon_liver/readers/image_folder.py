@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -30,6 +30,23 @@ def list_images(folder: Path) -> List[Path]:
     return sorted(paths, key=lambda path: numeric_order(path.name))
 
 
+def file_numbers(names: Sequence[str]) -> Optional[List[int]]:
+    """The number in each of the names of a folder's images, in numeric order; None where the names are no numbers.
+
+    The names must be alike but for numbers, of which one alone varies, or else the last one rises from name to name:
+    frame_0012.png is 12 beside frame_0018.png, and no two names have one number.
+    """
+    parts = [re.split(r"([0-9]+)", Path(name).stem.casefold()) for name in names]
+    if len({tuple(part[::2]) for part in parts}) != 1:
+        return None
+    columns = [[int(part[place]) for part in parts] for place in range(1, len(parts[0]), 2)]
+    varying = [column for column in columns if len(set(column)) > 1] if len(names) > 1 else columns
+    if not varying or (len(names) == 1 and len(varying) > 1):
+        return None
+    numbers = varying[-1]
+    return numbers if all(one < other for one, other in zip(numbers, numbers[1:])) else None
+
+
 def jpeg_has_end(code: bytes) -> bool:
     """Whether a JPEG image has its end marker (ITU-T T.81 B.1.1), behind which cameras write what they like."""
     place = code.find(b"\xff", 2)
@@ -52,7 +69,11 @@ def open_image_folder(folder: Path, name: str) -> FrameSource:
     paths = list_images(folder)
     if not paths:
         raise InputError(f"{name} is a folder without images ({', '.join(IMAGE_ENDINGS)})")
-    return _open_images(paths, name, "folder")
+    numbers = file_numbers([path.name for path in paths])
+    source = _open_images(paths, name, "folder", numbers)
+    if numbers is None and len(paths) > 1:
+        source.notes.append("the names of its pictures do not number them: frames are counted from 0 in their order")
+    return source
 
 
 def open_image(path: Path, name: str) -> FrameSource:
@@ -60,19 +81,22 @@ def open_image(path: Path, name: str) -> FrameSource:
     return _open_images([path], name, "image")
 
 
-def _open_images(paths: List[Path], name: str, kind: str) -> FrameSource:
-    height, width = _read_image(paths[0], f"{name}, frame 0").shape[:2]
+def _open_images(paths: List[Path], name: str, kind: str, numbers: Optional[List[int]] = None) -> FrameSource:
+    told = numbers or range(len(paths))
+    height, width = _read_image(paths[0], f"{name}, frame {told[0]}").shape[:2]
 
     def whole_frames() -> Iterator[Array]:
-        for index, path in enumerate(paths):
-            frame = _read_image(path, f"{name}, frame {index}")
+        for number, path in zip(told, paths):
+            frame = _read_image(path, f"{name}, frame {number}")
             if frame.shape[:2] != (height, width):
                 sizes = f"{frame.shape[1]}x{frame.shape[0]} pixels, the first {width}x{height}"
                 remedy = "give recordings of different sizes as folders of their own"
-                raise InputError(f"{name}, frame {index} has {sizes}; {remedy}")
+                raise InputError(f"{name}, frame {number} has {sizes}; {remedy}")
             yield frame
 
-    return FrameSource(kind, height, width, (0, 0, width, height), whole_frames, hash_files(paths))
+    source = FrameSource(kind, height, width, (0, 0, width, height), whole_frames, hash_files(paths))
+    source.numbers = numbers
+    return source
 
 
 def _read_image(path: Path, where: str) -> Array:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable, Iterator, List, Optional, Tuple
+from itertools import count
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from gluon_liver.errors import InputError, why
 
@@ -31,6 +32,7 @@ class FrameSource:
     phantom: the file says that it shows one.
     notes: what a user should know; reading to the end may add to it.
     frames_per_second: None where the recording does not tell.
+    numbers: rising numbers of its frames, where these are not those from 0 on: of files of a folder.
     """
 
     kind: str
@@ -44,6 +46,11 @@ class FrameSource:
     phantom: bool = False
     notes: List[str] = field(default_factory=list)
     frames_per_second: Optional[float] = None
+    numbers: Optional[Sequence[int]] = None
+
+    def numbered(self) -> Iterator[Tuple[int, Array]]:
+        """The frames as iterating gives them, each behind its number."""
+        return zip(count() if self.numbers is None else self.numbers, self)
 
     def __iter__(self) -> Iterator[Array]:
         x1, y1, x2, y2 = self.region

@@ -121,7 +121,7 @@ def test_data_of_an_older_import_mean_what_they_did_and_say_what_is_missing(tmp_
     old = USDataset.open(tmp_path / "data")
     assert old.step == 1 and seen(old) == {3: [3, 3], 4: [3, 4], 9: [9, 9], 15: [15, 15]}
     (note,) = old.input_notes(old.labels, FLOW, "training images")
-    assert "2 of 4 training images" in note and "import the recordings again, with --step 1" in note
+    assert "2 of 4 training images" in note and "import the recordings again with --step 1" in note
     assert old.input_notes(old.labels, ALONE, "training images") == []
     with pytest.warns(UserWarning, match="2 of 4 training images"):
         assert note in TrainingInputs(FLOW, old).notes

@@ -12,7 +12,7 @@ import pytest
 
 from gluon_liver import errors
 from gluon_liver.readers.frames import read_frames
-from gluon_liver.readers.image_folder import numeric_order
+from gluon_liver.readers.image_folder import file_numbers, numeric_order
 from gluon_liver.readers.video import _check_length, _vp8_size
 
 from .us_writer import grey_frames, write_us, write_video
@@ -184,6 +184,31 @@ def test_a_folder_is_read_in_numeric_order(tmp_path):
     assert sorted(names, key=numeric_order) == ["9", "10", "a", "a2", "a10b2", "a10b11", "b1"]
 
 
+@pytest.mark.parametrize(
+    "names, numbers",
+    [
+        (["frame_0012.png", "frame_0018.png", "frame_0030.png"], [12, 18, 30]),
+        (["1.PNG", "2.jpg"], [1, 2]),
+        (["p07 f1.png", "p07 f2.png"], [1, 2]),  # one number alone varies
+        (["s1_f001.png", "s2_f002.png", "s2_f010.png"], [1, 2, 10]),  # or the last one rises
+        (["s1_f002.png", "s2_f001.png"], None),
+        (["a.png", "b.png"], None),
+        (["f1.png", "g2.png"], None),
+        (["f1.png", "f01.png"], None),
+        (["f7.png"], [7]),
+        (["p7f1.png"], None),
+        (["f.png"], None),
+    ],
+)
+def test_the_numbers_of_a_folders_files(tmp_path, names, numbers):
+    assert file_numbers(sorted(names, key=numeric_order)) == numbers
+    for name in names:
+        cv2.imwrite(str(tmp_path / name), np.zeros((8, 6, 3), np.uint8))
+    source = whole(tmp_path)
+    assert [number for number, _ in source.numbered()] == (numbers or list(range(len(names))))
+    assert any("do not number them" in note for note in source.notes) == (numbers is None and len(names) > 1)
+
+
 def turn_video(path, a, b, c, d):
     """Write a display matrix into the header of the one track of an MP4 (ISO/IEC 14496-12 8.3.2)."""
     content = bytearray(path.read_bytes())
@@ -297,7 +322,7 @@ def test_pages_of_a_tiff_are_not_passed_over(tmp_path):
 def test_a_folder_with_a_damaged_image_or_another_size(tmp_path):
     for number, height in ((1, 8), (2, 9)):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((height, 6, 3), np.uint8))
-    with pytest.raises(errors.InputError, match="frame 1 has 6x9 pixels, the first 6x8"):
+    with pytest.raises(errors.InputError, match="frame 2 has 6x9 pixels, the first 6x8"):
         list(whole(tmp_path))
     code = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8))[1].tobytes()
     bomb = bytearray(cv2.imencode(".png", np.zeros((8, 8), np.uint8))[1].tobytes())
