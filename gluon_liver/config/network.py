@@ -65,6 +65,9 @@ class NetworkConfig:
     width: float = limited(1.0, above(0) & at_most(1))  # share of the paper's channels; below 1 for CPU-sized demos
     stride: int = limited(16, one_of(8, 16))  # of Block3's map, which proposals and ROIs read; Tables 2, 3: 16
     fusion: bool = False  # a pyramid fused from all four blocks feeds proposals and ROIs (Fig. 3)
+    # control experiment: "block3", the pyramid is of Block3's map alone, with as many laterals; what it gains over no
+    # pyramid does not come from shallow or deeper maps
+    fusion_blocks: str = limited("all", one_of("all", "block3"))
     # what the data's other phases say of the reference phase: "full", Equation 1 by content and distance; "position",
     # by distance alone; "same_cell", a 1x1 convolution of the same cell; "off", they are not read
     relation: str = limited("off", one_of(*RELATIONS))
@@ -82,6 +85,7 @@ class NetworkConfig:
         reached = self.relation != "position" or self.relation_reach is not None
         wanted = "a number of cells with network.relation position, which has nothing else to go by"
         yield "relation_reach", reached, wanted
+        yield "fusion_blocks", self.fusion or self.fusion_blocks == "all", "all with network.fusion false"
         levels = self.levels()
         enough = min(len(sizes) for _, sizes in levels) > 0
         yield "rpn.anchor_sizes", enough, f"at least as many sizes as the pyramid has levels ({len(levels)})"

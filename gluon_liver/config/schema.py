@@ -37,6 +37,7 @@ ALONE["ct"].update(
         "data.repeat_reference": False,
         "data.repeat_centre": False,
         "network.fusion": False,
+        "network.fusion_blocks": "all",
         "network.relation": "off",
         "network.texture_head": False,
         "data.augment.window": 0.0,
@@ -174,7 +175,9 @@ class Config:
     def rules(self) -> Rules:
         data, network, rpn = self.data, self.network, self.network.rpn
         knobs = (network.depth, data.slices, network.fusion, network.multi_modal)
-        printed = not (data.repeat_reference or data.repeat_centre) and network.relation in ("off", "full")
+        printed = not (
+            data.repeat_reference or data.repeat_centre or network.fusion_blocks != "all"
+        ) and network.relation in ("off", "full")
         row_wanted = (
             f"null, or the row that the network is; the rows are (depth, slices, fusion, relation full): {ROWS}"
         )
@@ -228,6 +231,8 @@ class Config:
             )
         if self.data.repeat_centre:
             notes.append("control experiment: every slice of a stack is the annotated one (data.repeat_centre)")
+        if self.network.fusion_blocks != "all":
+            notes.append("control experiment: the pyramid is of Block3's map alone (network.fusion_blocks)")
         return notes
 
     @property

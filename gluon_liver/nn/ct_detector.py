@@ -54,14 +54,15 @@ class CTDetector(RegionDetector):
                     reach=config.relation_reach,
                     prefix="relation_",
                 )
-            self.block4 = make_block(4, **options)
+            self.block4 = make_block(4, **options) if config.fusion_blocks == "all" else None
             map_channels, head_channels = channels[2], channels[3]
             if config.fusion:
                 lateral = scaled(config.fusion_channels // 4, config.width)
                 map_channels, head_channels = 4 * lateral, scaled(DENSE_UNITS, config.width)
+                strides = (4, 8, config.stride, 2 * config.stride)
                 self.fusion = RegionFusion(
-                    in_channels=channels,
-                    strides=(4, 8, config.stride, 2 * config.stride),
+                    in_channels=channels if config.fusion_blocks == "all" else [channels[2]] * 4,
+                    strides=strides if config.fusion_blocks == "all" else [config.stride] * 4,
                     channels=lateral,
                     levels=self.strides,
                     size=size,
@@ -110,7 +111,8 @@ class CTDetector(RegionDetector):
             block3 = self.relation(self.by_phase(F, block3), present)
         maps = [block3]
         if self.config.fusion:
-            maps = self.fusion(block1, block2, block3, self.block4(block3))
+            whole = self.config.fusion_blocks == "all"
+            maps = self.fusion(*([block1, block2, block3, self.block4(block3)] if whole else [block3] * 4))
         return Features(image, maps, shallow)
 
     def blocks(self, F: Any, x: Any) -> Tuple[Any, Any, Any]:

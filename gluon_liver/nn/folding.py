@@ -47,7 +47,7 @@ def folded(detector: RegionDetector, *, context: mx.Context, precision: str = FL
         else:
             value = numbers[name]
         parameter.set_data(mx.nd.array(value, ctx=context))
-    if precision == REDUCED:
+    if precision == REDUCED and copy.block4 is not None:
         copy.block4.reduce()
     return copy
 

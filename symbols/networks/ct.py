@@ -23,6 +23,8 @@ class CTDetector(Detector):
         return all(wanted in (None, value) for wanted, value in zip(self.row, knobs(config)))
 
     def require(self, config):
+        if config["network"].get("fusion_blocks", "all") != "all":
+            raise ValueError("network.fusion_blocks must be all: the control of Block3 alone is not in symbols/")
         if not self.fits(config):
             raise ValueError(
                 "{} is of (depth, several slices, fusion, multi_modal) = {}, the configuration has {}".format(

@@ -226,3 +226,19 @@ def test_a_class_scores_what_both_stages_give_it():
     assert rows["abnormal"][:, 1].max() > 0.1
     assert np.allclose(rows["undecided"][:, 1], rows["abnormal"][:, 1] / 2, atol=1e-5)
     assert rows["normal"][:, 1].max() < 1e-6
+
+
+def test_the_control_of_fusion_reads_block3_alone_and_all_of_it_learns():
+    fused, control = (
+        ct_detector(fusion=True, rpn__anchor_sizes=[8, 16, 32, 64], fusion_blocks=blocks)
+        for blocks in ("all", "block3")
+    )
+    assert not [name for name in control.collect_learned() if name.startswith("block4")]
+    blocks = [mx.nd.random.uniform(shape=(1, count, side, side)) for count, side in ((32, 24), (64, 12), (128, 6))]
+    changed = [blocks[0] + 1, blocks[1] * 2, blocks[2]]
+    one, other = (control.relate(mx.nd, None, *maps, None).maps for maps in (blocks, changed))
+    assert all(np.array_equal(a.asnumpy(), b.asnumpy()) for a, b in zip(one, other))
+    whole = fused.relate(mx.nd, None, *blocks, None).maps
+    assert [a.shape for a in whole] == [b.shape for b in one]
+    another = control.relate(mx.nd, None, *changed[:2], blocks[2] * 2, None).maps
+    assert not np.allclose(another[0].asnumpy(), one[0].asnumpy())

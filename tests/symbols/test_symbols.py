@@ -133,6 +133,10 @@ def test_a_configuration_of_another_network_is_refused():
     plain["network"]["fusion"] = True
     with pytest.raises(ValueError, match="Table 4"):
         network_of(plain)
+    _, control = tiny("r101-fusion")
+    control["network"]["fusion_blocks"] = "block3"
+    with pytest.raises(ValueError, match="fusion_blocks must be all"):
+        network_of(control).get_symbol_test(control)
 
 
 @pytest.mark.parametrize("name", ["r101-multimodal", "us-flow"])
