@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import List, Mapping, Optional, Sequence
 
+from gluon_liver.config.load import load_config
 from gluon_liver.errors import InputError
 from gluon_liver.files.lock import file_lock
 
@@ -52,6 +53,7 @@ def main(argv: Optional[Sequence[str]] = None, *, program: Program = PROGRAM) ->
 def _run(args: argparse.Namespace, program: Program) -> int:
     claims = load_claims(args.specs)
     runs = plan_runs(claims, [*args.claims, *args.only])
+    check_configurations(runs)
     records = Records(args.work, args.archive)
     done, other = records.done(runs)
     if other:
@@ -67,6 +69,17 @@ def _run(args: argparse.Namespace, program: Program) -> int:
         return Runner(
             left, records, args.work, jobs=args.jobs, claims=claims, expected=Estimate(done.values()), program=program
         ).run()
+
+
+def check_configurations(runs: Sequence[PlannedRun]) -> None:
+    """Raise :class:`InputError` for a run whose configuration cannot be, before hours are spent on others."""
+    for run in {(run.config, run.overrides): run for run in runs[::-1]}.values():
+        try:
+            task = load_config(run.config, overrides=run.overrides).task
+        except InputError as error:
+            raise InputError(f"{run.key}: {error}") from error
+        if task != run.train.task:
+            raise InputError(f"{run.key}: {run.config} is of {task}, its data of {run.train.task}")
 
 
 def _given_up(records: Records, runs: Sequence[PlannedRun]) -> List[Key]:

@@ -144,3 +144,16 @@ def test_two_runners_do_not_share_a_folder(study):
     assert "is in use by process" in study.run(code=2)
     process.terminate()
     process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("arm", "said"),
+    [
+        ({"set": ["network.widht=0.1"]}, "tiny/on/old/1: unknown key 'network.widht'"),
+        ({"config": "demo-ct"}, "tiny/on/old/1: demo-ct is of ct, its data of us"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_told_before_any_run(study, tree, arm, said):
+    tree["arms"]["old"].update(arm)
+    study.write(tree)
+    assert said in study.run(code=2) and not study.calls()
