@@ -22,6 +22,15 @@ def test_r50_is_the_papers_row_and_the_demo_is_r50_at_another_size():
     assert (demo.model, demo.row, demo.network.depth) == ("ct-faster-rcnn", "R-50", 50)
 
 
+@pytest.mark.parametrize("model", ["us-faster-rcnn", "us-flow"])
+def test_the_ultrasound_papers_recipe_is_as_printed(model):
+    """400 epochs using Adam with learning rates starting at 1x10^-3, the best values in 400 epochs."""
+    train = load_config(model).train
+    assert (train.optimizer, train.epochs, train.best_epoch) == ("adam", 400, True)
+    assert train.learning_rate * train.batch_size == pytest.approx(1e-3)  # the key is a rate an image
+    assert not train.decay_epochs and train.weight_decay == 0
+
+
 def test_a_resolved_configuration_reads_back_as_itself(tmp_path):
     config = load_config("demo-ct", overrides=["train.epochs=3", "data.augment.flip=false"])
     save_config(config, tmp_path / "config.yaml")

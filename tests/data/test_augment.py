@@ -151,6 +151,12 @@ def test_boxes_move_by_hand(boxes, scale, angle, shift, expected, labels):
     assert np.allclose(moved.boxes, expected, atol=1e-4 if angle else 1e-8)
 
 
+@pytest.mark.parametrize("left, stays", [(0.2, False), (0.24, False), (0.26, True)])
+def test_boxes_stay_where_a_quarter_of_them_does(left, stays):
+    moved = transform(blank([[0, 40, 50, 60]]), scale=1.0, angle=0.0, shift=(-50 * (1 - left), 0.0))
+    assert len(moved.boxes) == len(moved.labels) == stays
+
+
 def test_nothing_moves_at_identity_and_nothing_is_copied_without_options():
     sample = painted((70, 52, 18, 9))
     same = transform(sample, scale=1.0, angle=0.0, shift=(0.0, 0.0))

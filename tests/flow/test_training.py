@@ -13,7 +13,7 @@ from gluon_liver.flow import training as module
 from gluon_liver.flow.feature_matching import matching_costs, matching_labels, matching_losses, within_reach
 from gluon_liver.flow.flow_file import find_flow, flow_input
 from gluon_liver.flow.flying_shapes import FlyingConfig, flying_pair
-from gluon_liver.flow.liteflownet import LEVELS, LOSS_WEIGHTS, LiteFlowNet
+from gluon_liver.flow.liteflownet import LEVELS, LiteFlowNet
 from gluon_liver.flow.loss import Target, flow_losses, level_targets
 from gluon_liver.flow.released_weights import load_flow
 from gluon_liver.flow.scores import dis_flow, net_flow, score_flow
@@ -64,11 +64,14 @@ def test_losses_are_0_at_the_truth_and_by_hand_elsewhere():
     total.backward()
     assert all(float(loss.asscalar()) == 0 for loss in losses.values())
     assert all(np.isfinite(flow.grad.asnumpy()).all() for flow in flows)
-    flows[1] = flows[1] + mx.nd.array([30, 40]).reshape((1, 2, 1, 1))  # level 6 after refinement
-    losses = flow_losses(flows, targets)
-    # 50 pixels / 20 in each of 2 cells
-    assert abs(float(losses[6].asscalar()) - LOSS_WEIGHTS[6] * 2 * 2.5) < 1e-2
-    assert all(float(losses[level].asscalar()) == 0 for level in LEVELS[1:])
+    # of levels 6 to 2, as in the authors' train.prototxt
+    for place, weight in enumerate((0.32, 0.08, 0.02, 0.01, 0.005)):
+        wrong = list(flows)
+        wrong[3 * place + 1] = wrong[3 * place + 1] + mx.nd.array([30, 40]).reshape((1, 2, 1, 1))  # after refinement
+        losses = flow_losses(wrong, targets)
+        # 50 pixels / 20 in each cell, of which level 6 has 2
+        assert abs(float(losses[LEVELS[place]].asscalar()) / (weight * 2 * 4**place * 2.5) - 1) < 2e-3
+        assert all(float(loss.asscalar()) == 0 for level, loss in losses.items() if level != LEVELS[place])
 
 
 def test_matching_labels_by_hand():

@@ -8,12 +8,13 @@ from mxnet import autograd
 from gluon_liver.nn.backbones.blocks import BLOCKS, Transition, make_block
 from gluon_liver.nn.backbones.resnet3d import ResNet3D
 from gluon_liver.nn.backbones.stem import DepthPool, Stem, stem_depth
-from gluon_liver.nn.layers.normalised import BN_EPSILON
 from gluon_liver.structures.channels import scaled
 
 # CT paper, Tables 2 and 3, column "Feature size" (the same in both), for an input of 32 x 448 x 448
 # conv1, pool1, Block1, pool2, Block2 to Block4
 SIZES = [(16, 224, 224), (8, 112, 112), (8, 112, 112), (4, 112, 112), (4, 56, 56), (4, 28, 28), (4, 14, 14)]
+
+EPSILON = 1e-5  # of BatchNorm, as in the networks whose weights are transferred
 
 
 def inferred_sizes(slices, size, depth):
@@ -95,7 +96,7 @@ def in_plane(x, layer, stride=1, pad=0):
 
 def norm(x, bn):
     """BatchNorm on running statistics, written out."""
-    scale = bn.gamma.data() / (bn.running_var.data() + BN_EPSILON).sqrt()
+    scale = bn.gamma.data() / (bn.running_var.data() + EPSILON).sqrt()
     shift = bn.beta.data() - bn.running_mean.data() * scale
     return mx.nd.broadcast_add(mx.nd.broadcast_mul(x, scale.reshape((1, -1, 1, 1, 1))), shift.reshape((1, -1, 1, 1, 1)))
 
@@ -170,7 +171,7 @@ def test_a_transition_starts_as_the_identity():
     layer = Transition(6, norm="frozen")
     layer.initialize()
     x = mx.nd.random.uniform(shape=(2, 6, 3, 3))
-    assert np.allclose(layer(x).asnumpy(), x.asnumpy() / np.sqrt(1 + BN_EPSILON), atol=1e-6)
+    assert np.allclose(layer(x).asnumpy(), x.asnumpy() / np.sqrt(1 + EPSILON), atol=1e-6)
 
 
 def test_depth_pool_by_hand():
