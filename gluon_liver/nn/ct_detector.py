@@ -111,8 +111,9 @@ class CTDetector(RegionDetector):
             block3 = self.relation(self.by_phase(F, block3), present)
         maps = [block3]
         if self.config.fusion:
-            whole = self.config.fusion_blocks == "all"
-            maps = self.fusion(*([block1, block2, block3, self.block4(block3)] if whole else [block3] * 4))
+            maps = self.fusion(
+                *([block3] * 4 if self.block4 is None else [block1, block2, block3, self.block4(block3)])
+            )
         return Features(image, maps, shallow)
 
     def blocks(self, F: Any, x: Any) -> Tuple[Any, Any, Any]:
