@@ -46,9 +46,9 @@ seeds, Holm's P of all comparisons of the claim together.
 
 **The rule**, the same for all claims. A comparison is *shown* where its interval lies beyond 0 in the expected
 direction, *refuted* where the interval excludes even the smallest difference worth speaking of, and *open* otherwise;
-one that expects no difference is shown within that difference and refuted where the interval excludes 0. A claim
-**agrees** where all its comparisons are shown and no control gains, **disagrees** where one is refuted, and **cannot
-tell** otherwise.
+one that expects no difference is shown where the interval lies within it, else refuted where it excludes 0. A claim
+**agrees** where all comparisons of role claim are shown and no control is refuted by a gain, **disagrees** where one of
+role claim is refuted, and **cannot tell** otherwise.
 """
 Records = Mapping[Key, RunRecord]
 

@@ -136,6 +136,7 @@ class Claim:
         for one in self.comparisons:
             there = one.condition in self.conditions and {one.arm, one.against} <= set(self.arms_of(one.condition))
             yield "comparisons", there, "of two arms in a condition that has both"
+            yield "comparisons", one.role != "control" or one.expects == "same", "such that a control expects: same"
             yield "comparisons", one.endpoint is None or one.endpoint in paths, "of the endpoints that are named"
         yield "comparisons", any(one.role == "claim" for one in self.comparisons), "one of role claim, or more"
         flow = self.flow_net is not None or not any(arm.flow for arm in self.arms.values())

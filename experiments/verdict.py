@@ -8,10 +8,10 @@ seeds and the claim's smallest difference worth speaking of:
 - refuted: the interval lies below that smallest difference: a gain that large is excluded.
 - open: neither.
 
-One that expects ``same`` is shown where the interval lies within the smallest difference either way, refuted where it
-excludes 0, else open.
+One that expects ``same`` is shown where the interval lies within the smallest difference either way, else refuted where
+it excludes 0, else open.
 
-A claim agrees where all comparisons of role ``claim`` are shown and no ``control`` excludes 0 upwards; it disagrees
+A claim agrees where all comparisons of role ``claim`` are shown and no ``control`` is refuted by a gain; it disagrees
 where one of role ``claim`` is refuted; else nobody can tell.
 """
 
@@ -120,7 +120,7 @@ def verdict(claim: Claim, compared: List[Compared]) -> Verdict:
         return Verdict(DISAGREES, f"a gain of {claim.smallest:g} is excluded: {refuted}")
     if unsure:
         return Verdict(CANNOT_TELL, f"the interval holds 0 and a gain of {claim.smallest:g}: {unsure}")
-    elsewhere = [one for one in controls if _upwards(one)]
+    elsewhere = [one for one in controls if one.outcome == REFUTED and one.difference and one.difference.mean > 0]
     if elsewhere:
         return Verdict(CANNOT_TELL, f"the gain is there without the mechanism too: {_names(elsewhere)}")
     return Verdict(AGREES, "the gain is there with the mechanism, and not without it")
@@ -144,15 +144,13 @@ def without_mechanism(
     ]
 
 
-def _upwards(one: Compared) -> bool:
-    return one.difference is not None and one.difference.low is not None and one.difference.low > 0
-
-
 def _named(compared: List[Compared], outcome_word: str) -> str:
     return _names([one for one in compared if one.outcome == outcome_word])
 
 
 def _names(compared: List[Compared]) -> str:
-    return "; ".join(
-        f"{one.comparison.arm} against {one.comparison.against} in {one.comparison.condition}" for one in compared
-    )
+    names = []
+    for one in compared:
+        comparison, of = one.comparison, f" ({one.endpoint.text})" if one.comparison.endpoint else ""
+        names.append(f"{comparison.arm} against {comparison.against} in {comparison.condition}{of}")
+    return "; ".join(names)

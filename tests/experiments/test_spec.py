@@ -25,6 +25,7 @@ def test_the_claims_of_both_papers_are_there_with_five_seeds_and_sixty_patients(
         (["comparisons", 0, "role"], "secondary", "role claim"),
         (["conditions", "on", "arms"], ["newest"], "of arms that are there"),
         (["conditions", "on", "arms"], ["old"], "two arms in a condition that has both"),
+        (["comparisons", 1, "expects"], "higher", "a control expects: same"),
         (["seeds"], [1, 1], "different, from 1"),
         (["flow_net"], None, "given where arms start with it"),
         (["claim"], "other", "the file's name"),

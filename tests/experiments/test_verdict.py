@@ -42,6 +42,7 @@ GAIN = [0.11, 0.09, 0.10, 0.12, 0.08]
         (GAIN, NOTHING, "agrees", "and not without it"),
         (GAIN, GAIN, "cannot tell", "without the mechanism too"),
         (GAIN, [-gain for gain in GAIN], "agrees", "and not without it"),
+        (GAIN, [0.010, 0.012, 0.009, 0.011, 0.010], "agrees", "and not without it"),  # not worth speaking of
         (NOTHING, NOTHING, "disagrees", "a gain of 0.05 is excluded"),
         ([-gain for gain in GAIN], NOTHING, "disagrees", "new against old in on"),
         ([0.2, -0.1, 0.1, 0.3, -0.1], NOTHING, "cannot tell", "holds 0"),
