@@ -12,12 +12,13 @@ from gluon_liver.metrics.accuracy import precision_recall_counts, top1_counts
 from gluon_liver.metrics.matching import match_class
 from gluon_liver.runs.log import read_log
 from gluon_liver.structures.detections import SCORE_THRESHOLD, Detections
-from gluon_liver.structures.image_result import patient_ids
+from gluon_liver.structures.image_result import check_results, patient_ids
 
 from .plan import PlannedRun, digest
 from .records import RunRecord
 
 LOG_POINTS = 20
+LEAST_SCORE = 0.05
 _VALUE = "value"  # of an entry with an interval
 _LEFT_OUT = ("settings", "curve", "scenes", "slices")  # of a summary: what is no endpoint
 
@@ -66,7 +67,11 @@ def us_counts(summary: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _ct_counts(folder: Path, data: Path) -> Dict[str, Any]:
-    """By patient and class: boxes, those found at score 0.5, detections there, slices for top-1 and those right."""
+    """By patient and class: boxes, those found at score 0.5, detections there, slices for top-1 and those right.
+
+    "ranked": detections of a class from the best score down to :data:`LEAST_SCORE`, each as twice the place of its
+    patient, and 1 more where it is a hit at IoU 0.5: what an average precision over any of the patients is made of.
+    """
     # they import MXNet, which the runner needs for nothing else
     from gluon_liver.evaluation.detection_file import read_detections
     from gluon_liver.evaluation.from_file import in_order
@@ -74,13 +79,17 @@ def _ct_counts(folder: Path, data: Path) -> Dict[str, Any]:
     dataset = open_dataset(data)
     labels = dataset.labels_of("test")
     rows = read_detections(folder / "detections.json", dataset, labels).rows
-    found = [dataset.result(label, Detections.from_coco(in_order(rows[label.image_id]))) for label in labels]
+    read = [dataset.result(label, Detections.from_coco(in_order(rows[label.image_id]))) for label in labels]
+    found = check_results(read, dataset.classes)
     top1 = top1_counts(found, dataset.classes)
     counts: Dict[str, Any] = {"patients": patient_ids(found)}
     for number, name in enumerate(dataset.classes):
-        precision, recall = precision_recall_counts(match_class(found, number).at_score(SCORE_THRESHOLD))
+        matched = match_class(found, number)
+        precision, recall = precision_recall_counts(matched.at_score(SCORE_THRESHOLD))
         arrays = {"boxes": recall.n, "found": recall.right, "detections": precision.n}
         arrays.update(top1_slices=top1[name].n, top1_right=top1[name].right)
+        ranked = matched.at_score(LEAST_SCORE)
+        arrays["ranked"] = 2 * ranked.patient + ranked.hit
         counts[name] = {key: array.tolist() for key, array in arrays.items()}
     return counts
 

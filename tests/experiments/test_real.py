@@ -42,6 +42,7 @@ def test_phantoms_are_made_trained_on_scored_archived_and_shown(study, tree, cap
         assert record["steps"] == 1 and len(record["log"]) == 1 and record["seconds"]["cpu"] > 0
         counts = record["counts"]
         assert len(counts["patients"]) == len(counts["cyst"]["boxes"]) == 2
+        assert all(0 <= one < 4 for name in ("cyst", "hemangioma", "hcc") for one in counts[name]["ranked"])
         boxes = sum(sum(counts[name]["boxes"]) for name in ("cyst", "hemangioma", "hcc"))
         assert boxes == sum(record["results"][f"boxes.{name}"] for name in ("cyst", "hemangioma", "hcc")) > 0
     assert records[0]["counts"]["patients"] == records[1]["counts"]["patients"]
