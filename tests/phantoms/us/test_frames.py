@@ -14,8 +14,9 @@ from gluon_liver.phantoms.us.folder import _annotation
 from gluon_liver.phantoms.us.frames import FrameEffects, random_effects
 from gluon_liver.phantoms.us.liver import Liver, Tumor
 from gluon_liver.phantoms.us.probe import Fan, Pose, random_sweep
-from gluon_liver.phantoms.us.scatter import BEAMS
+from gluon_liver.phantoms.us.scatter import BEAMS, Scanner, Scatterers
 from gluon_liver.phantoms.us.sweep import boxes_of, make_us_scene, render
+from scripts.oracles import us as oracle
 
 FAN = Fan(radius_mm=40.0, half_angle=np.deg2rad(30.0), depth_mm=56.0, size=96)
 STATIC = USPhantomConfig(size=96, depth_mm=(60.0, 60.0), density=0.2, in_plane_mm=0.0, elevation_mm=0.0, turn_deg=0.0)
@@ -127,3 +128,30 @@ def test_fast_motion_stays_in_the_liver():
 def test_options_out_of_range_are_named(option):
     with pytest.raises(ConfigError, match=next(iter(option))):
         USPhantomConfig(**option)
+
+
+def test_oracles_find_hidden_tumors_in_the_frame_before_alone():
+    hiding = dataclasses.replace(STATIC, hidden_fraction=0.5)
+    changed = oracle.traces(hiding, 6)
+    assert changed[True] == 0.0 and changed[False] > 0.5
+    found = oracle.places(dataclasses.replace(hiding, tumor_mm=(16.0, 20.0)), 8)
+    assert {place.tumor for place in found} == {place.hidden for place in found} == {True, False}
+    assert all(set(place.views) == set(oracle.VIEWS) for place in found)
+    still, _, alike = oracle.motion(STATIC, 2)
+    fast, _, moved = oracle.motion(dataclasses.replace(STATIC, in_plane_mm=40.0, period_frames=(4.0, 5.0)), 4)
+    assert still < 1e-6 and alike > 0.99 and fast > 0.3 and moved < 0.8
+
+
+def test_no_two_frames_share_the_scanners_noise():
+    silent = Scatterers(np.zeros((3, 1), np.float32), np.zeros((2, 1), np.float32), 0.5)
+    scanner, rng = (
+        Scanner(FAN, dataclasses.replace(STATIC, dynamic_range_db=80.0), gain_db=30.0),
+        np.random.default_rng(0),
+    )
+    inside = FAN.contains(*FAN.grid())
+    inside[:40] = False
+    pictures = [scanner.picture(silent, FRONT, np.zeros((96, 96)), rng)[inside].astype(float) for _ in range(3)]
+    assert min(picture.std() for picture in pictures) > 2.0
+    flat = [picture - np.mean(pictures, axis=0) for picture in pictures]
+    # of three independent ones without their mean, two correlate with -1/2
+    assert np.corrcoef(flat)[np.triu_indices(3, 1)] == pytest.approx(np.full(3, -0.5), abs=0.1)
