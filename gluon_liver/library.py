@@ -18,6 +18,7 @@ from gluon_liver.data.open import TASKS
 from gluon_liver.data.study import Study, as_array, as_names
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference.detector import SliceDetector
+from gluon_liver.inference.frame_step import trained_step
 from gluon_liver.inference.slices import detect_slices
 from gluon_liver.inference.stream import StreamDetector
 from gluon_liver.nn.build import make_detector
@@ -44,14 +45,17 @@ class VolumeResult:
 class Detector:
     """A trained run, ready to detect; made by :func:`load_detector`, also where it is pickled or copied.
 
-    classes: names by label. checkpoint: the name of the checkpoint that was read.
+    classes: names by label. checkpoint: the name of the checkpoint that was read. step: of a run with optical flow, how
+    many frames the previous frame lies before the current one, as in its training; 1 of others.
     """
 
     def __init__(self, run: Run, *, device: str = "cpu"):
         self._run, self._device = run, device
         self._detector, self.checkpoint = SliceDetector.from_run(run, context=parse_device(device))
         self.classes = tuple(self._detector.classes)
-        self._stream = StreamDetector(self._detector) if TASKS[run.config.task].dataset.in_frames else None
+        self.step = trained_step(run.environment)
+        in_frames = TASKS[run.config.task].dataset.in_frames
+        self._stream = StreamDetector(self._detector, step=self.step) if in_frames else None
 
     def __reduce__(self) -> Tuple[Callable[..., Detector], Tuple[Path]]:
         return partial(load_detector, device=self._device), (self._run.folder.resolve(),)
@@ -119,9 +123,10 @@ class Detector:
     def detect_frame(self, frame: np.ndarray) -> Detections:
         """Boxes in the next frame of an ultrasound recording, in pixels of the frame.
 
-        ``frame`` is uint8 (H, W, 3) RGB. A network with optical flow also reads the frame of the call before; call
-        :meth:`restart` where another scene begins. Raises :class:`RunError` for a run on CT and for a network that
-        computes no numbers, :class:`InputError` for another array.
+        ``frame`` is uint8 (H, W, 3) RGB. A network with optical flow also reads the frame of :attr:`step` calls before,
+        so give it every frame of the recording; call :meth:`restart` where another scene begins. Raises
+        :class:`RunError` for a run on CT and for a network that computes no numbers, :class:`InputError` for another
+        array.
         """
         stream = self._open_stream()
         frame = as_array(frame, "the frame")
@@ -129,9 +134,17 @@ class Detector:
             raise InputError(f"the frame is {frame.dtype} {frame.shape}; uint8 (H, W, 3) is needed")
         return stream.detect(frame).detections
 
-    def restart(self) -> None:
-        """Forget the frame before. Raises :class:`RunError` for a run on CT."""
-        self._open_stream().restart()
+    def restart(self, *, step: Optional[int] = None) -> None:
+        """Forget the frames before. step: another :attr:`step`, for frames at another rate than the training's; copies
+        of the detector begin with the training's.
+
+        Raises :class:`RunError` for a run on CT, :class:`InputError` for a step below 1.
+        """
+        stream = self._open_stream()
+        if step is not None and not (isinstance(step, int) and step >= 1):
+            raise InputError(f"step is {step!r}; a whole number of 1 or more is needed")
+        self.step = stream.step = self.step if step is None else step
+        stream.restart()
 
     def _reference_phase(self) -> str:
         if self._stream is not None:

@@ -35,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "classify the N likeliest proposals of a frame (default: as many as the run; docs/evaluation.md has the cost)"
     )
     parser.add_argument("--proposals", type=int, metavar="N", help=text)
-    rate = f"what the recording tells, {FRAMES_PER_SECOND:g} where it tells nothing"
+    text = "us-flow compares with the frame K before, whose features are kept (default: as the run was trained)"
+    parser.add_argument("--step", type=int, metavar="K", help=text)
+    text = "detect in every N-th frame alone and write these, so that a live 25 Hz picture needs 25 / N frames a second"
+    parser.add_argument("--every", type=int, default=1, metavar="N", help=f"{text} (default: 1)")
+    rate = f"what the recording tells, {FRAMES_PER_SECOND:g} where it tells nothing, divided by --every"
     parser.add_argument("--fps", type=float, help=f"frames a second of the written video (default: {rate})")
     place = "the picture in the frames, in pixels, X2 and Y2 exclusive; all of it by default"
     add_options(parser, "--region", help=f"{place}; not for DICOM that tells its tissue region, which is taken")
@@ -51,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
 
     check(args, "score", between(0, 1))
     check(args, "fps", above(0) & at_most(MAX_RATE))
-    check(args, "proposals", at_least(1))
+    for name in "proposals", "step", "every":
+        check(args, name, at_least(1))
     run = Run.open(args.run)
     check_new(args.out, what="name")
     recording = None
@@ -60,17 +65,32 @@ def run(args: argparse.Namespace) -> int:
     prepare_device(args)
     from gluon_liver.inference.ahead import ahead
     from gluon_liver.inference.annotate_video import camera, watch
+    from gluon_liver.inference.frame_step import choose_step, every_nth, step_notes
     from gluon_liver.inference.stream import StreamDetector
     from gluon_liver.report.lettering import lettering
     from gluon_liver.runs.devices import parse_device
 
     context = parse_device(args.device)
-    stream, _ = StreamDetector.from_run(run, context=context, proposals=args.proposals)
-    rate = args.fps or (recording.frames_per_second if recording else None) or FRAMES_PER_SECOND
-    source = ahead(recording) if recording else camera(int(args.source))  # a camera is to show what is now
+    step = choose_step(run.environment, step=args.step, every=args.every)
+    stream, _ = StreamDetector.from_run(run, context=context, proposals=args.proposals, step=step)
+    if args.step is not None and not stream.needs_previous:
+        raise InputError(
+            f"--step is for runs of us-flow: that of {args.run} sees each frame by itself; leave --step out"
+        )
+    own_rate = recording.frames_per_second if recording else None
+    rate = args.fps or (own_rate or FRAMES_PER_SECOND) / args.every
+    # a camera is to show what is now
+    source = ahead(every_nth(recording.numbered(), args.every)) if recording else camera(int(args.source), args.every)
+    for note in step_notes(run.environment, step=step, rate=own_rate) if stream.needs_previous else []:
+        print(f"note: {note}")
     show = _window() if args.show else None
     result = watch(source, stream, args.out, frames_per_second=rate, score_threshold=args.score, show=show)
-    for note in recording.notes if recording else []:
+    notes = list(recording.notes) if recording else []
+    if stream.alone:
+        notes.append(
+            f"{stream.alone} of {result.frames} frames are their own previous frame: none is {step} before them"
+        )
+    for note in notes:
         print(f"note: {note}")
     for note in lettering(stream.classes).notes(stream.classes):
         print(f"note: in the video {note}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from itertools import count
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -33,7 +34,7 @@ class Watched(NamedTuple):
 
 
 def watch(
-    frames: Iterable[np.ndarray],
+    frames: Iterable[Tuple[int, np.ndarray]],
     stream: StreamDetector,
     out: Path,
     *,
@@ -41,7 +42,8 @@ def watch(
     score_threshold: float = 0.5,
     show: Optional[Callable[[np.ndarray], bool]] = None,
 ) -> Watched:
-    """Annotate frames, uint8 (H, W, 3) RGB, into the video file ``out``, which appears when the stream has ended.
+    """Annotate frames, uint8 (H, W, 3) RGB behind their rising numbers, into the video file ``out``, which appears when
+    the stream has ended.
 
     Pictures are drawn and written beside the detection in the frames that follow. Ctrl-C ends the stream; what was
     detected until then is kept. ``show`` takes each picture (RGB) and says whether to go on. Raises
@@ -57,9 +59,9 @@ def watch(
         try:
             with Behind() as behind:
                 try:
-                    for frame in frames:
+                    for number, frame in frames:
                         start = time.monotonic()
-                        result = stream.detect(frame)
+                        result = stream.detect(frame, number)
                         seconds.append(time.monotonic() - start)
                         work = frame, result, 1 / max(float(np.mean(seconds[-SPEED_OVER:])), 1e-9)
                         if show is None:
@@ -122,15 +124,22 @@ def annotated(frame: np.ndarray, result: StreamResult, classes, score_threshold:
     return picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
 
 
-def camera(index: int) -> Iterator[np.ndarray]:
-    """Frames (H, W, 3) RGB of a camera until it gives none. Raises :class:`InputError` when it cannot be opened."""
+def camera(index: int, every: int = 1) -> Iterator[Tuple[int, np.ndarray]]:
+    """Every ``every``-th frame (H, W, 3) RGB of a camera, behind its number, until it gives none.
+
+    Raises :class:`InputError` when it cannot be opened.
+    """
     capture = cv2.VideoCapture(index)
     try:
         if not capture.isOpened():
             raise InputError(f"camera {index} cannot be opened")
-        good, frame = capture.read()
-        while good:
-            yield frame[..., ::-1]
-            good, frame = capture.read()
+        for number in count():
+            if not capture.grab():
+                return
+            if number % every == 0:
+                good, frame = capture.retrieve()
+                if not good:
+                    return
+                yield number, frame[..., ::-1]
     finally:
         capture.release()

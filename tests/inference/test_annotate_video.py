@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -29,9 +30,11 @@ class FakeStream:
 
     def __init__(self, flow=True, fail_at=None, interrupt_at=None):
         self.flow, self.fail_at, self.interrupt_at, self.count = flow, fail_at, interrupt_at, 0
+        self.needs_previous, self.alone, self.numbers = flow, 1, []
 
-    def detect(self, frame):
+    def detect(self, frame, number=0):
         self.count += 1
+        self.numbers.append(number)
         if self.count == self.interrupt_at:
             raise KeyboardInterrupt
         if self.count == self.fail_at:
@@ -41,7 +44,7 @@ class FakeStream:
 
 
 def frames(count=5):
-    return [np.full((120, 150, 3), 10 * number, np.uint8) for number in range(count)]
+    return list(enumerate(np.full((120, 150, 3), 10 * number, np.uint8) for number in range(count)))
 
 
 def read(path):
@@ -67,13 +70,13 @@ def test_every_frame_is_written_with_its_box_and_flow(tmp_path):
 
 def test_boxes_are_light_blue_where_they_are():
     stream = FakeStream(flow=False)
-    picture = annotated(frames()[0], stream.detect(None), CLASSES, 0.5, 12.5)
+    picture = annotated(frames()[0][1], stream.detect(None), CLASSES, 0.5, 12.5)
     scale = picture.shape[1] // 150
     assert picture.shape[:2] == (120 * scale, 150 * scale)
     around = slice(20 * scale - 4, 20 * scale + 5)  # the box's left side
     edge = picture[50 * scale, around].astype(int)
     assert edge[:, 2].max() > 200 and edge[:, 1].max() > 120
-    hidden = annotated(frames()[0], stream.detect(None), CLASSES, 0.95, 12.5)
+    hidden = annotated(frames()[0][1], stream.detect(None), CLASSES, 0.95, 12.5)
     assert not np.array_equal(picture, hidden) and hidden[50 * scale, around].max() < 50
 
 
@@ -109,7 +112,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, full_disk):
     noise = np.random.default_rng(0).integers(0, 255, (20, 120, 150, 3)).astype(np.uint8)
     with full_disk(50_000):
         with pytest.raises(InputError, match="a.mp4: 0 of 20 frames could be written: is the disk full"):
-            watch(noise, FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
+            watch(enumerate(noise), FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -148,7 +151,7 @@ def test_pictures_are_those_drawn_one_by_one_in_their_order(tmp_path, monkeypatc
     monkeypatch.setattr(watch_module.time, "monotonic", itertools.count().__next__)  # one frame a second
     given, stream = frames(8), FakeStream()
     assert watch(given, stream, tmp_path / "a.mp4", frames_per_second=10).frames == 8
-    expected = [annotated(frame, FakeStream().detect(frame), CLASSES, 0.5, 1.0) for frame in given]
+    expected = [annotated(frame, FakeStream().detect(frame), CLASSES, 0.5, 1.0) for _, frame in given]
     assert len(written) == 8 and all(np.array_equal(*pair) for pair in zip(written, expected))
 
 
@@ -182,12 +185,24 @@ def test_what_is_shown_may_end_the_stream(tmp_path):
 
 @pytest.fixture
 def command(tmp_path, monkeypatch):
-    """command(source, *options): exit code of watch with a run that finds one tumor in every frame, into a.mp4."""
-    monkeypatch.setattr(Run, "open", staticmethod(lambda folder: None))
-    monkeypatch.setattr(stream_module.StreamDetector, "from_run", lambda run, **options: (FakeStream(), "step"))
-    return lambda source, *options: main(
-        ["watch", str(source), "--run", "RUN", "--out", str(tmp_path / "a.mp4"), *map(str, options)]
-    )
+    """command(source, *options, **more): exit code of watch with a run that finds one tumor in every frame, into a.mp4.
+
+    more: ``trained``, what the run says of its training data; ``stream``, a FakeStream.
+    """
+
+    def call(source, *options, trained=(), stream=None):
+        run = SimpleNamespace(environment=dict(trained))
+        stream = stream or FakeStream()
+
+        def from_run(run, *, step, **options):
+            stream.step = step
+            return stream, "step"
+
+        monkeypatch.setattr(Run, "open", staticmethod(lambda folder: run))
+        monkeypatch.setattr(stream_module.StreamDetector, "from_run", from_run)
+        return main(["watch", str(source), "--run", "RUN", "--out", str(tmp_path / "a.mp4"), *map(str, options)])
+
+    return call
 
 
 def test_a_region_is_refused_where_the_file_tells_its_own(tmp_path, command, capsys):
@@ -214,3 +229,47 @@ def test_the_rate_is_the_recordings_unless_given(tmp_path, command):
 def test_a_codec_that_hides_its_size_is_told(tmp_path, command, capsys):
     assert command(write_video(tmp_path / "v.mp4", np.zeros((3, 48, 64, 3), np.uint8), "mp4v")) == 0
     assert "note: a change of the frame size inside the video cannot be seen in its codec" in capsys.readouterr().out
+
+
+def test_every_nth_frame_alone_is_read_and_written(tmp_path, command, capsys):
+    video, stream = write_video(tmp_path / "v.avi", np.zeros((14, 40, 60, 3), np.uint8)), FakeStream()
+    assert command(video, "--every", 4, trained={"step": 8}, stream=stream) == 0
+    assert stream.numbers == [0, 4, 8, 12] and stream.step == 8 and len(read(tmp_path / "a.mp4")) == 4
+    assert cv2.VideoCapture(str(tmp_path / "a.mp4")).get(cv2.CAP_PROP_FPS) == pytest.approx(2.5)  # a quarter of 10
+    printed = capsys.readouterr().out
+    assert "note: the previous frame is 8 before (0.8 s at 10 frames a second), as in training" in printed
+    assert "note: 1 of 4 frames are their own previous frame: none is 8 before them" in printed
+
+
+def test_the_step_is_the_trainings_unless_given(tmp_path, command, capsys):
+    video = write_video(tmp_path / "v.avi", np.zeros((3, 40, 60, 3), np.uint8))
+    for options, step, said in (
+        ((), 6, "as in training"),
+        (("--step", 3), 3, "the previous frame is 3 before (0.3 s at 10 frames a second); in training it was 6 before"),
+        (("--every", 4), 4, "is 4 before (0.4 s at 10 frames a second); in training it was 6 before (0.24 s at 25"),
+    ):
+        stream = FakeStream()
+        trained = {"step": 6, "frames_per_second": [25.0]}
+        assert command(video, *options, trained=trained, stream=stream) == 0 and stream.step == step
+        assert said in capsys.readouterr().out
+        (tmp_path / "a.mp4").unlink()
+    for options, message in (
+        (("--step", 6, "--every", 4), "--step 6 with --every 4: the frame 6 before is not read"),
+        (("--step", 0), "--step 0: it must be 1 or more"),
+        (("--every", 0), "--every 0"),
+    ):
+        assert command(video, *options) == 2 and message in capsys.readouterr().err
+    assert command(video, "--step", 2, stream=FakeStream(flow=False)) == 2
+    assert "--step is for runs of us-flow" in capsys.readouterr().err and not (tmp_path / "a.mp4").exists()
+    assert command(video, "--every", 2, stream=FakeStream(flow=False)) == 0
+    assert "previous frame is" not in capsys.readouterr().out
+
+
+def test_the_numbers_of_a_folders_files_are_those_of_its_frames(tmp_path, command):
+    (tmp_path / "in").mkdir()
+    for number in (12, 18, 24, 36, 37):
+        cv2.imwrite(str(tmp_path / "in" / f"f{number:03d}.png"), np.zeros((40, 60, 3), np.uint8))
+    for every, numbers in ((1, [12, 18, 24, 36, 37]), (12, [12, 24, 36])):
+        stream = FakeStream()
+        assert command(tmp_path / "in", "--every", every, stream=stream) == 0 and stream.numbers == numbers
+        (tmp_path / "a.mp4").unlink()

@@ -6,11 +6,13 @@ import pytest
 from mxnet import autograd
 
 from gluon_liver.data.images import unit_range
+from gluon_liver.data.open import open_dataset
 from gluon_liver.data.us_loader import network_frames
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.inference.stream import StreamDetector
 from gluon_liver.library import load_detector
+from gluon_liver.prepare.us import import_us
 from tests.conftest import SIZE, US_FRAMES
 
 pytestmark = pytest.mark.slow
@@ -65,6 +67,28 @@ def test_a_stream_uses_the_frame_before(us_runs, stream, us_data):
     assert not np.allclose(alone.scores, streamed.scores, atol=1e-3)
 
 
+def test_a_stream_compares_with_the_frame_a_step_before(us_runs, us_data, tmp_path):
+    source = us_data.folder.parent
+    options = dict(labels=source / "labels.json", fractions=(0.5, 0, 0.5), salt="test-salt", step=2)
+    import_us(source / "in", tmp_path / "data", **options)
+    data, run = open_dataset(tmp_path / "data"), us_runs["us-flow"]
+    stream, _ = StreamDetector.from_run(run, step=2)
+    detector, _ = SliceDetector.from_run(run)
+    for network in (stream._network, detector.network):
+        weight = network.aggregation.conv3.weight
+        weight.set_data(mx.nd.array(np.random.default_rng(0).normal(0, 0.1, weight.shape)))
+    frames, labels = recording(data)
+    expected = detect_labelled(detector, data, labels, batch_size=1, progress=False)
+    streamed = [stream.detect(frames[label.row], label.frame).detections for label in labels]
+    for one, other in zip(streamed, expected):
+        assert np.allclose(one.scores, other.scores, atol=1e-4) and np.allclose(one.boxes, other.boxes, atol=1e-2)
+    assert stream.alone == 2 and StreamDetector.from_run(run)[0].step == 1
+    stream.step = 1
+    stream.restart()
+    before = [stream.detect(frames[label.row]).detections for label in labels]
+    assert not np.allclose(before[-1].scores[:5], streamed[-1].scores[:5], atol=1e-3)
+
+
 def test_fewer_proposals_are_the_most_likely_ones(us_runs, us_data):
     run, (frames, _) = us_runs["us-faster-rcnn"], recording(us_data)
     own = run.config.network.rpn.test_post_nms
@@ -87,7 +111,12 @@ def test_the_library_takes_frames_and_no_volumes(us_runs, stream, us_data):
     for frame in frames[:2]:
         detected, expected = detector.detect_frame(frame), stream.detect(frame).detections
         assert np.array_equal(detected.boxes, expected.boxes) and np.array_equal(detected.scores, expected.scores)
-    detector.restart()
+    assert detector.step == 1
+    with pytest.raises(InputError, match="step is 0"):
+        detector.restart(step=0)
+    detector.restart(step=2)
+    assert detector.step == detector._stream.step == 2
+    detector.restart(step=1)
     stream.restart()
     assert np.array_equal(detector.detect_frame(frames[0]).scores, stream.detect(frames[0]).detections.scores)
     with pytest.raises(RunError, match="is an ultrasound run"):
