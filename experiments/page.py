@@ -16,6 +16,7 @@ from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_text
 from gluon_liver.files.json_records import read_text
+from gluon_liver.metrics import comparison as patient_level
 from gluon_liver.metrics.seeds import SeedTest
 
 from .picture import picture_is_of, write_picture
@@ -42,7 +43,8 @@ and off, arms, one endpoint, the expected direction, and the smallest difference
 condition are scored on the same held-out phantom patients; each seed has training patients, first weights, order and
 augmentation of its own, which its arms share, so arms are compared seed by seed. Intervals are 95 % t intervals over
 seeds: they hold for other trainings and training patients, not for other test patients. P is of the paired t-test over
-seeds, Holm's P of all comparisons of the claim together.
+seeds, Holm's P of all comparisons of the claim together. "Over patients too" is an interval that holds for other test
+patients as well, where the endpoint is made of counts by patient; it is wider, and the rule does not read it.
 
 **The rule**, the same for all claims. A comparison is *shown* where its interval lies beyond 0 in the expected
 direction, *refuted* where the interval excludes even the smallest difference worth speaking of, and *open* otherwise;
@@ -130,8 +132,8 @@ def _endpoint_table(claim: Claim, endpoint: Endpoint, records: Records) -> Itera
 
 def _comparison_table(compared: Sequence[Compared]) -> Iterator[str]:
     yield "Differences seed by seed:\n"
-    yield "| | condition | arms | of | expected | difference | seeds | P | Holm's P | |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    yield "| | condition | arms | of | expected | difference | seeds | P | Holm's P | over patients too | |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for one in compared:
         comparison = one.comparison
         cells = [
@@ -144,6 +146,7 @@ def _comparison_table(compared: Sequence[Compared]) -> Iterator[str]:
             str(one.difference.n if one.difference else 0),
             _p_text(one.difference.p if one.difference else None),
             _p_text(one.holm),
+            _interval_text(one.patients),
             one.outcome,
         ]
         yield f"| {' | '.join(cells)} |"
@@ -237,6 +240,12 @@ def _difference_text(test: Optional[SeedTest]) -> str:
     if test.low is None or test.high is None:
         return f"{test.mean:+.3f}"
     return f"{test.mean:+.3f} ({test.low:+.3f} to {test.high:+.3f})"
+
+
+def _interval_text(over: Optional[patient_level.Comparison]) -> str:
+    if over is None or over.low is None or over.high is None:
+        return ""
+    return f"{over.low:+.3f} to {over.high:+.3f}"
 
 
 def _p_text(p: Optional[float]) -> str:

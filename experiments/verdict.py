@@ -20,11 +20,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
+from gluon_liver.metrics.comparison import Comparison
 from gluon_liver.metrics.seeds import SeedTest, holm, paired_over_seeds
 
+from .patients import over_patients
 from .plan import Key
 from .records import RunRecord
-from .spec import LEAST_SEEDS, Claim, Comparison, Endpoint
+from .spec import LEAST_SEEDS, Claim, Endpoint
+from .spec import Comparison as Planned
 
 AGREES, DISAGREES, CANNOT_TELL, NOT_YET = "agrees", "disagrees", "cannot tell", "not run yet"
 SHOWN, REFUTED, OPEN, TOO_FEW = "shown", "refuted", "open", "too few seeds"
@@ -35,13 +38,15 @@ Values = Dict[int, float]  # by seed
 class Compared:
     """A comparison with its difference over seeds, None before there is a seed of both arms.
 
-    holm: P adjusted over all comparisons of the claim.
+    holm: P adjusted over all comparisons of the claim. patients: the difference with an interval over seeds and test
+    patients both, of endpoints that the counts by patient make; the rule does not read it.
     """
 
-    comparison: Comparison
+    comparison: Planned
     endpoint: Endpoint
     difference: Optional[SeedTest]
     holm: Optional[float]
+    patients: Optional[Comparison]
     outcome: str
 
 
@@ -80,18 +85,23 @@ def difference_of(arm: Values, against: Values) -> Optional[SeedTest]:
 
 def compare(claim: Claim, records: Mapping[Key, RunRecord]) -> List[Compared]:
     """All comparisons of a claim."""
-    differences = []
+    differences, patients = [], []
     for one in claim.comparisons:
         arm, against = (values_of(claim, records, one.condition, name, one.endpoint) for name in (one.arm, one.against))
         differences.append(difference_of(arm, against))
+        ours, others = (
+            [records[Key(claim.claim, one.condition, name, seed)] for seed in arm if seed in against]
+            for name in (one.arm, one.against)
+        )
+        patients.append(over_patients(ours, others, claim.endpoint_at(one.endpoint).path))
     adjusted = holm({place: one.p if one else None for place, one in enumerate(differences)}).values()
     return [
-        Compared(one, claim.endpoint_at(one.endpoint), difference, p, outcome(one, difference, claim))
-        for one, difference, p in zip(claim.comparisons, differences, adjusted)
+        Compared(one, claim.endpoint_at(one.endpoint), difference, p, over, outcome(one, difference, claim))
+        for one, difference, p, over in zip(claim.comparisons, differences, adjusted, patients)
     ]
 
 
-def outcome(comparison: Comparison, difference: Optional[SeedTest], claim: Claim) -> str:
+def outcome(comparison: Planned, difference: Optional[SeedTest], claim: Claim) -> str:
     """Shown, refuted or open, see above."""
     if difference is None or difference.n < min(LEAST_SEEDS, len(claim.seeds)):
         return TOO_FEW
@@ -128,10 +138,10 @@ def verdict(claim: Claim, compared: List[Compared]) -> Verdict:
 
 def without_mechanism(
     claim: Claim, records: Mapping[Key, RunRecord]
-) -> List[Tuple[Comparison, Comparison, Optional[SeedTest]]]:
+) -> List[Tuple[Planned, Planned, Optional[SeedTest]]]:
     """The difference of each claim's comparison minus that of the control with the same arms and endpoint, by seed."""
 
-    def gain(one: Comparison) -> Values:
+    def gain(one: Planned) -> Values:
         arm, against = (values_of(claim, records, one.condition, name, one.endpoint) for name in (one.arm, one.against))
         return {seed: arm[seed] - against[seed] for seed in arm if seed in against}
 

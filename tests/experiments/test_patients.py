@@ -1,0 +1,67 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from experiments.patients import figure_of, over_patients
+
+from .test_verdict import record
+
+ONES = np.ones((1, 3), np.int64)
+CYST = {
+    "boxes": [1, 0, 2],
+    "found": [1, 0, 1],
+    "detections": [2, 1, 1],
+    "top1_slices": [2, 0, 2],
+    "top1_right": [1, 0, 2],
+}
+HCC = {
+    "boxes": [0, 2, 0],
+    "found": [0, 1, 0],
+    "detections": [0, 1, 1],
+    "top1_slices": [0, 4, 0],
+    "top1_right": [0, 1, 0],
+}
+# by hand: of cysts the detections of patients 0 (hit), 1 (none), 2 (hit), 0 (none), with three lesions
+RANKED = {"cyst": [1, 2, 5, 0], "hcc": [3, 4]}
+
+
+@pytest.fixture
+def run():
+    classes = {"cyst": {**CYST, "ranked": RANKED["cyst"]}, "hcc": {**HCC, "ranked": RANKED["hcc"]}}
+    return dataclasses.replace(record("on", "new", 1, 0.5), counts={"patients": ["a", "b", "c"], **classes})
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("recall.cyst", 2 / 3),
+        ("recall.all", 3 / 5),
+        ("precision.all", 3 / 6),
+        ("top1.cyst", 3 / 4),
+        ("top1.cyst + top1.hcc", (3 / 4 + 1 / 4) / 2),
+        # COCO's 101 points: precision 1 up to a recall of 1/3, then 2/3 up to 2/3
+        ("ap50.cyst", (34 * 1 + 33 * 2 / 3) / 101),
+        ("ap50.mean", ((34 * 1 + 33 * 2 / 3) / 101 + 51 / 101) / 2),
+    ],
+)
+def test_endpoints_are_what_the_counts_say(run, path, value):
+    assert figure_of(run, path).at(ONES)[0] == pytest.approx(value)
+
+
+def test_sensitivity_is_the_mean_over_scenes_that_have_the_class(run):
+    counts = {"scenes": ["a", "b", "c"], "tumor": {"n": [2, 0, 4], "found": [1, 0, 3]}}
+    figure = figure_of(dataclasses.replace(run, counts=counts), "sensitivity.tumor.mean")
+    assert figure.at(ONES)[0] == pytest.approx((1 / 2 + 3 / 4) / 2)
+
+
+@pytest.mark.parametrize("path", ["ap.mean", "lesions.by_size.0.sensitivity", "top1.cyst + ap75.mean", "recall.other"])
+def test_what_the_counts_do_not_make_has_no_interval_over_patients(run, path):
+    assert figure_of(run, path) is None and over_patients([run], [run], path) is None
+
+
+def test_the_interval_over_patients_holds_the_difference(run):
+    better = dataclasses.replace(run, counts={**run.counts, "cyst": {**run.counts["cyst"], "found": [1, 0, 2]}})
+    compared = over_patients([better, better], [run, run], "recall.cyst")
+    assert compared.difference == pytest.approx(1 / 3) and compared.low < 1 / 3 < compared.high
+    assert over_patients([], [], "recall.cyst") is None
