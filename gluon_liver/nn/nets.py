@@ -19,7 +19,10 @@ from .regions.rpn import without_nan
 
 
 class TrainingOutputs(NamedTuple):
-    """What the losses need of B images, A anchors, R sampled ROIs, of which R_pos can be positive, and C classes."""
+    """What the losses need of B images, A anchors, R sampled ROIs, of which R_pos can be positive, and C classes.
+
+    M is ``network.head.max_boxes``.
+    """
 
     rpn_scores: Any  # (B, A, 1), before the sigmoid
     rpn_boxes: Any  # (B, A, 4), offsets from the anchors
@@ -28,6 +31,7 @@ class TrainingOutputs(NamedTuple):
     class_targets: Any  # (B, R), 0 background, -1 ignored
     box_targets: Any  # like box_deltas
     box_masks: Any  # like box_deltas
+    covered: Any  # (B, M), 1 where a proposal covers the true box, which no loss reads
     abnormal_scores: Optional[Any] = None  # (B, R) of the texture stage, before the sigmoid; None without one
 
     def arrays(self) -> List[Any]:
@@ -73,6 +77,7 @@ class TrainingNet(nn.HybridBlock):
             class_targets=targets.classes,
             box_targets=targets.boxes,
             box_masks=targets.masks,
+            covered=targets.covered,
             abnormal_scores=None if head.abnormal is None else F.reshape(head.abnormal, (self._batch_size, -1)),
         )
         return outputs.arrays()

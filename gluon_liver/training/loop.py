@@ -25,6 +25,7 @@ from .resume import ResumePoint
 from .schedule import learning_rate
 from .signals import StopRequest
 from .staging import StagedBatch
+from .step_counts import StepCounts
 from .trainer import DetectorTrainer
 from .validation import Validation
 
@@ -127,13 +128,15 @@ class TrainingLoop:
             raise TrainingError(f"{error}. What it was fed is in {path}") from error
         waited, worked = loaded - began, time.monotonic() - loaded
         self._waiting.add(waited, worked)
-        self._meter.add(losses, images=images, waited=waited, worked=worked)
+        self._meter.add(losses, counts=trainer.counts, images=images, waited=waited, worked=worked)
         bar.update(1)
         if trainer.step_count % self.config.train.log_every == 0 or trainer.step_count == self._total:
             record = self._meter.flush()
             self._log("step", learning_rate=rate, **record)
             waiting = f"{record['waited_for_images']:.0%}"
-            bar.set_postfix(loss=f"{record['losses']['total']:.3f}", epoch=self._epoch, waited=waiting)
+            recall = "no boxes" if record["rpn_recall"] is None else f"{record['rpn_recall']:.2f}"
+            loss = f"{record['losses']['total']:.3f}"
+            bar.set_postfix(loss=loss, rpn_recall=recall, epoch=self._epoch, waited=waiting)
 
     def _save(self) -> None:
         """A checkpoint of the place between two steps; the best and the newest ones stay."""
@@ -205,7 +208,7 @@ class Waiting:
 
 
 class LossMeter:
-    """Means of what the steps since the last record lost."""
+    """Means of what the steps since the last record lost, and of what they had to learn from."""
 
     def __init__(self) -> None:
         self._start()
@@ -213,10 +216,19 @@ class LossMeter:
     def _start(self) -> None:
         self._sums: Dict[str, float] = {}
         self._steps, self._images, self._since = 0, 0, time.monotonic()
-        self._waiting = Waiting()
+        self._waiting, self._counts = Waiting(), StepCounts()
 
-    def add(self, losses: Dict[str, float], *, images: int, waited: float, worked: float) -> None:
+    def add(
+        self,
+        losses: Dict[str, float],
+        *,
+        images: int,
+        waited: float,
+        worked: float,
+        counts: StepCounts = StepCounts(),  # noqa: B008, it is frozen
+    ) -> None:
         """One step, with the seconds that it waited for its images and worked on them."""
+        self._counts = self._counts + counts
         self._waiting.add(waited, worked)
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
@@ -224,9 +236,11 @@ class LossMeter:
         self._images += images
 
     def flush(self) -> Dict[str, Any]:
-        """``losses`` (means over the steps), ``images_per_second`` and ``waited_for_images``; starts anew."""
+        """``losses`` (means over the steps), ``images_per_second``, ``waited_for_images`` and what
+        :meth:`StepCounts.rates` says; starts anew."""
         speed = self._images / max(time.monotonic() - self._since, 1e-9)
         means = {name: value / self._steps for name, value in self._sums.items()}
         record = {"losses": means, "images_per_second": round(speed, 3), "waited_for_images": self._waiting.share}
+        record.update(self._counts.rates())
         self._start()
         return record

@@ -21,13 +21,14 @@ from gluon_liver.config.schema import Config
 from gluon_liver.errors import TrainingError
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.losses import detection_losses
-from gluon_liver.nn.nets import TrainingNet
+from gluon_liver.nn.nets import TrainingNet, TrainingOutputs
 
 from .batches import Batch
 from .distributed import ALONE, Worker, even_parts
 from .mirror import BoundNet
 from .mixed_precision import cast_operators, in_float32
 from .staging import Share, StagedBatch, Staging
+from .step_counts import StepCounts, count_step
 
 NETWORK_INPUTS = ("images", "gt_boxes", "gt_labels", "random_numbers")  # fields of Batch, in the network's order
 LOSS_TARGETS = ("rpn_labels", "rpn_targets")
@@ -55,6 +56,7 @@ class DetectorTrainer:
             cast_operators()
         self.config, self.contexts, self.worker = config, list(contexts), worker
         self.step_count = 0
+        self.counts = StepCounts()  # of the last step, sums over all workers
         self._averaged = 0  # the step after which running statistics were
         self.detector = make_detector(config, classes=classes, phases=phases, context=self.contexts)
         self.anchors = self.detector.anchors()
@@ -91,13 +93,14 @@ class DetectorTrainer:
         Raises :class:`TrainingError`, in all workers and before the update, when a loss or the gradient is not finite.
         """
         self._share_parameters()
-        losses = self._gradients(batch if isinstance(batch, StagedBatch) else self.staging.stage(batch))
+        losses, counts = self._gradients(batch if isinstance(batch, StagedBatch) else self.staging.stage(batch))
         if self.worker.updates_on_server:
             self._require_finite(losses, 0.0)
             self.optimizer.step(1)
         else:
             self.optimizer.allreduce_grads()
-            losses = self.worker.total(losses)
+            together = self.worker.total({**losses, **counts})  # one message for both
+            losses, counts = ({name: together[name] for name in own} for own in (losses, counts))
             self._require_finite(losses, self._clip())
             self.optimizer.set_learning_rate(learning_rate)
             self.optimizer.update(1)  # gradients are those of a mean over images already
@@ -105,6 +108,7 @@ class DetectorTrainer:
             for parameter in self._learned:
                 parameter.zero_grad()
         self.step_count += 1
+        self.counts = StepCounts(**counts)
         return losses
 
     def average_statistics(self) -> None:
@@ -137,18 +141,21 @@ class DetectorTrainer:
             self.optimizer._init_params()
             mx.nd.waitall()
 
-    def _gradients(self, batch: StagedBatch) -> Dict[str, float]:
-        """Leave the gradients of this worker's images on its devices; returns its share of the losses.
+    def _gradients(self, batch: StagedBatch) -> Tuple[Dict[str, float], Dict[str, float]]:
+        """Leave the gradients of this worker's images on its devices; returns its share of the losses, and its counts.
 
-        To read the losses is to wait for the forward pass; the backward pass is queued by then.
+        To read them is to wait for the forward pass; the backward pass is queued by then.
         """
         images = self.config.train.batch_size
         losses_by_name: Dict[str, List[mx.nd.NDArray]] = {}
+        covered, classes = [], []
         for parts in batch.parts:
             totals, bound = [], []
             with autograd.record():
                 for context, part in zip(self.contexts, parts):
-                    losses, net = self._forward(part, context)
+                    outputs, losses, net = self._forward(part, context)
+                    covered.append(outputs.covered)
+                    classes.append(outputs.class_targets)
                     for name, values in losses.items():
                         losses_by_name.setdefault(name, []).append(values)
                     totals.append(mx.nd.add_n(*losses.values()).sum() / images)
@@ -160,7 +167,8 @@ class DetectorTrainer:
             name: float(sum(one.asnumpy().sum(dtype="float64") for one in parts)) / images
             for name, parts in losses_by_name.items()
         }
-        return dict(values, total=sum(values.values()))
+        counts = count_step(batch.batch, *(np.concatenate([one.asnumpy() for one in of]) for of in (covered, classes)))
+        return dict(values, total=sum(values.values())), vars(counts)
 
     def _backward(self, totals: List[mx.nd.NDArray]) -> None:
         if self.config.parallel.amp:
@@ -169,7 +177,9 @@ class DetectorTrainer:
         else:
             autograd.backward(totals)
 
-    def _forward(self, share: Share, context: mx.Context) -> Tuple[Mapping[str, mx.nd.NDArray], Optional[BoundNet]]:
+    def _forward(
+        self, share: Share, context: mx.Context
+    ) -> Tuple[TrainingOutputs, Mapping[str, mx.nd.NDArray], Optional[BoundNet]]:
         arrays = share.take()
         inputs, targets = ([arrays[name] for name in names] for names in (self._inputs, LOSS_TARGETS))
         net, bound, mirror = self._net(len(share)), None, self.config.train.mirror
@@ -177,7 +187,7 @@ class DetectorTrainer:
             key = len(share), context
             bound = self._bound.setdefault(key, BoundNet(net, context=context, mirror=mirror))
         outputs = (bound or net)(*inputs)
-        return detection_losses(in_float32(outputs), *targets), bound
+        return outputs, detection_losses(in_float32(outputs), *targets), bound
 
     def _net(self, size: int) -> TrainingNet:
         """The training graph for a number of images on a device; the parameters are the same in all."""

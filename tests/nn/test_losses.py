@@ -25,7 +25,8 @@ def test_losses_equal_numpy():
     targets = rng.normal(size=(2, 6, 4))
 
     outputs = TrainingOutputs(
-        *map(mx.nd.array, (rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks))
+        *map(mx.nd.array, (rpn_scores, rpn_boxes, class_scores, box_deltas, class_targets, box_targets, box_masks)),
+        covered=mx.nd.zeros((2, 1)),
     )
     losses = detection_losses(outputs, mx.nd.array(labels), mx.nd.array(targets))
 
@@ -62,13 +63,14 @@ def test_an_image_without_samples_loses_nothing():
         class_targets=-mx.nd.ones((1, 1)),
         box_targets=mx.nd.zeros((1, 1, 1, 4)),
         box_masks=mx.nd.zeros((1, 1, 1, 4)),
+        covered=mx.nd.zeros((1, 1)),
     )
     losses = detection_losses(outputs, -mx.nd.ones((1, 2)), mx.nd.zeros((1, 2, 4)))
     assert all(float(loss.asscalar()) == 0 for loss in losses.values())
 
 
 def test_extreme_scores_stay_finite():
-    shapes = (1, 2, 4), (1, 1, 2), (1, 1, 1, 4), (1, 1), (1, 1, 1, 4), (1, 1, 1, 4)
+    shapes = (1, 2, 4), (1, 1, 2), (1, 1, 1, 4), (1, 1), (1, 1, 1, 4), (1, 1, 1, 4), (1, 1)
     outputs = TrainingOutputs(mx.nd.array([[[1e4], [-1e4]]]), *map(mx.nd.zeros, shapes))
     losses = detection_losses(outputs, mx.nd.array([[0, 1]]), mx.nd.zeros((1, 2, 4)))
     assert float(losses["rpn_score"].asscalar()) == 1e4

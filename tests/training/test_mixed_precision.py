@@ -74,7 +74,7 @@ def test_products_are_float16_and_positions_float32(types, name, kind):
 
 def test_losses_of_float16_outputs_are_computed_in_float32():
     rng = np.random.default_rng(0)
-    shapes = [(1, 6, 1), (1, 6, 4), (1, 5, 3), (1, 2, 2, 4), (1, 5), (1, 2, 2, 4), (1, 2, 2, 4)]
+    shapes = [(1, 6, 1), (1, 6, 4), (1, 5, 3), (1, 2, 2, 4), (1, 5), (1, 2, 2, 4), (1, 2, 2, 4), (1, 3)]
     arrays = [mx.nd.array(rng.normal(size=shape), dtype="float16") for shape in shapes]
     arrays[4][:] = mx.nd.array([[0, 1, 2, -1, 0]], dtype="float16")
     arrays[0].attach_grad()

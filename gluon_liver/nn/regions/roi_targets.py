@@ -17,6 +17,8 @@ from gluon_liver.nn.layers.indexing import entry
 
 from .roi_align import BOX_STDS
 
+RECALL_IOU = 0.5  # of a proposal that covers a box
+
 
 class RoiTargets(NamedTuple):
     """ROIs to learn from, S of each image, the P that can be positive first."""
@@ -26,6 +28,7 @@ class RoiTargets(NamedTuple):
     boxes: Any  # (B, P, C, 4) normalised offsets to the true box
     masks: Any  # (B, P, C, 4), 1 where they count: at the class of a positive
     positives: Any  # (B, P), which of the S the P are
+    covered: Any  # (B, M), 1 where a proposal covers the true box: for the log
 
 
 class RoiTargetAssigner(nn.HybridBlock):
@@ -45,8 +48,8 @@ class RoiTargetAssigner(nn.HybridBlock):
         self, F: Any, rois: Any, scores: Any, gt_boxes: Any, gt_labels: Any, keys: Any
     ) -> Tuple[Any, ...]:
         """The arrays of :class:`RoiSampler`, and labels (B, M) padded with -1 -> :class:`RoiTargets`."""
-        rois, samples, matches = self.sampler(rois, scores, gt_boxes, keys)
-        return (rois, *self.encoder(rois, samples, matches, gt_labels, gt_boxes))
+        rois, samples, matches, covered = self.sampler(rois, scores, gt_boxes, keys)
+        return (rois, *self.encoder(rois, samples, matches, gt_labels, gt_boxes), covered)
 
 
 class RoiSampler(nn.HybridBlock):
@@ -64,7 +67,8 @@ class RoiSampler(nn.HybridBlock):
     def hybrid_forward(self, F: Any, rois: Any, scores: Any, gt_boxes: Any, keys: Any) -> List[Any]:
         """Proposals (B, P, 4), their scores (B, P, 1) with -1 for those that were suppressed, boxes (B, M, 4) padded
         with -1, and keys (B, P + M) from 0 to below 1 -> ROIs (B, S, 4), samples (B, S) with 1 for positive, -1 for
-        negative and 0 to be ignored, and the box (B, S) that each overlaps most.
+        negative and 0 to be ignored, the box (B, S) that each overlaps most, and of each box (B, M) whether a proposal
+        has an IoU of :data:`RECALL_IOU` or more with it.
 
         The boxes themselves are candidates too. Of each kind those with the largest keys are taken; negatives fill up
         what positives leave, then further positives, then proposals to be ignored.
@@ -76,7 +80,7 @@ class RoiSampler(nn.HybridBlock):
             ]
             return [F.stack(*parts, axis=0) for parts in zip(*images)]
 
-    def _sample(self, F: Any, rois: Any, scores: Any, gt_boxes: Any, keys: Any) -> Tuple[Any, Any, Any]:
+    def _sample(self, F: Any, rois: Any, scores: Any, gt_boxes: Any, keys: Any) -> Tuple[Any, ...]:
         candidates = F.concat(rois, gt_boxes, dim=0)
         there = F.squeeze(F.concat(scores >= 0, F.sum(gt_boxes, axis=-1, keepdims=True) >= 0, dim=0), axis=-1)
         overlaps = F.contrib.box_iou(candidates, gt_boxes, format="corner")
@@ -89,4 +93,6 @@ class RoiSampler(nn.HybridBlock):
         rest = F.take(rest, F.argsort(preference, is_ascend=False))
         sampled = F.concat(first, F.slice_axis(rest, axis=0, begin=0, end=self._samples - self.most_positives), dim=0)
         matches = F.argmax(overlaps, axis=-1)
-        return F.take(candidates, sampled), F.take(positive - negative, sampled), F.take(matches, sampled)
+        chosen = (F.take(array, sampled) for array in (candidates, positive - negative, matches))
+        proposed = F.slice_like(overlaps, rois, axes=(0,))  # without the boxes themselves
+        return (*chosen, F.max(proposed, axis=0) >= RECALL_IOU)

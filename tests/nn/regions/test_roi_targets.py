@@ -93,3 +93,18 @@ def test_no_two_keys_are_equal_and_every_order_is_as_likely():
     assert len(np.unique(numbers[:200_000] + np.float32(6))) == 200_000  # the sampler adds up to 6
     first = [draw_numbers(np.random.default_rng(seed), keys=4, uniform=0).argmax() for seed in range(400)]
     assert np.bincount(first).min() > 70
+
+
+def test_a_box_is_covered_by_proposals_alone_and_by_half():
+    """Boxes: one that a proposal has by 6 tenths, one by 4 tenths, one that no proposal touches, and a padded one."""
+    truth = np.array([[[0, 0, 10, 10], [20, 20, 30, 30], [40, 40, 50, 50], [-1, -1, -1, -1]]], float)
+    rois = np.array([[[0, 0, 10, 6], [20, 20, 30, 24], [60, 60, 70, 70], [-1, -1, -1, -1]]], float)
+    scores = np.array([[[0.9], [0.8], [0.7], [-1]]])
+    sampler = RoiSampler(HeadConfig(samples=8, max_boxes=4), batch_size=1)
+    for hybrid in (False, True):
+        sampler.hybridize(hybrid)
+        covered = sampler(*map(mx.nd.array, (rois, scores, truth, np.arange(8).reshape(1, 8) / 8)))[3]
+        assert covered.asnumpy()[0, :3].tolist() == [1, 0, 0]
+    rois[0, 1] = 20, 20, 30, 25  # an IoU of a half counts
+    covered = sampler(*map(mx.nd.array, (rois, scores, truth, np.arange(8).reshape(1, 8) / 8)))[3]
+    assert covered.asnumpy()[0, :3].tolist() == [1, 1, 0]
