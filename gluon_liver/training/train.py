@@ -29,6 +29,8 @@ from .schedule import async_schedule
 from .trainer import DetectorTrainer
 from .validation import Validation
 
+WEIGHTS = "pretrained.json"  # of a run folder: what it began with, if with weights
+
 
 def train(
     config: Config,
@@ -74,7 +76,7 @@ def train(
             point = find_resume_point(out, resume, config, dataset, changed_data=changed_data)
         trainer = _make_trainer(dataset, inputs, worker, contexts, point)
         records = _start_weights(trainer, pretrained, flow, progress=progress) if point is None else {}
-        inputs.note(_seen_before(dataset, records))
+        inputs.note(_frozen_from_nothing(config, records, point) + _seen_before(dataset, records))
         if progress and worker.leads:
             print(inputs.epoch_text(), file=sys.stderr)
         validation = _validation(trainer, dataset, progress=progress)
@@ -171,12 +173,23 @@ def _new_run(loop: TrainingLoop, run: Run, records: Dict[str, Any]) -> Run:
     return run
 
 
+def _frozen_from_nothing(config: Config, records: Dict[str, Any], point: Optional[ResumePoint]) -> List[str]:
+    """A note where statistics are kept that nobody gave: of a network that began without weights."""
+    there = WEIGHTS in records or (point is not None and (point.run.folder / WEIGHTS).exists())
+    if config.network.batch_norm != "frozen" or there:
+        return []
+    return [
+        "network.batch_norm is frozen and the network began without weights: its statistics stay 0 and 1, which "
+        "normalises nothing; give --pretrained, or train with recipe-scratch (docs/training.md)"
+    ]
+
+
 def _seen_before(dataset: Dataset, records: Dict[str, Any]) -> List[str]:
     """A note for each split with patients on whom the weights were trained that the run begins with."""
     notes = []
     for split in ("val", "test"):
         try:
-            for record in records.get("pretrained.json", {}).get("trained_on", []):
+            for record in records.get(WEIGHTS, {}).get("trained_on", []):
                 dataset.refuse_trained(record, split)
         except DatasetError:
             notes.append(f"the weights that training begins with were trained on some of the {split} split")
@@ -193,7 +206,7 @@ def _start_weights(
     if flow_record is not None:
         records["flow.json"] = flow_record
     if pretrained is not None:
-        report, records["pretrained.json"] = load_pretrained(trainer.detector, config, pretrained)
+        report, records[WEIGHTS] = load_pretrained(trainer.detector, config, pretrained)
         if progress and trainer.worker.leads:
             print(report.text(), file=sys.stderr)
     return records

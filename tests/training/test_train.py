@@ -14,6 +14,7 @@ from gluon_liver.training.inputs import TrainingInputs, training_labels, trainin
 from gluon_liver.training.loop import LossMeter
 from gluon_liver.training.schedule import learning_rate
 from gluon_liver.training.trainer import DetectorTrainer
+from gluon_liver.weights.pretrained import Pretrained
 from tests.conftest import write_dataset
 
 from .conftest import load_batch, make_trainer, parameters, records
@@ -121,6 +122,22 @@ def test_what_a_network_cannot_learn_is_said_before_and_after(train_tiny, tmp_pa
         run = train_tiny(dataset=dataset, steps=1)
     assert capsys.readouterr().err.splitlines()[-1] == f"note: {note}"
     assert run.training_notes() == [note] and note in run_note(run, dataset, "test")
+
+
+def test_statistics_that_nobody_gave_are_no_statistics(train_tiny, tmp_path, capsys):
+    """Frozen BatchNorm without weights is said on the screen and in the results; with weights, and live, nothing is."""
+    frozen, note = {"network.batch_norm": "frozen"}, "network.batch_norm is frozen and the network began without"
+    with pytest.warns(UserWarning, match=note):
+        run = train_tiny(frozen, steps=1, folder=tmp_path / "frozen")
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"note: {note} weights")
+    assert len(run.training_notes()) == 1 and run.training_notes()[0].startswith(note)
+    with pytest.warns(UserWarning, match=note):  # it is as true when the run is gone on with
+        train_tiny(frozen, steps=2, folder=tmp_path / "frozen", resume="auto")
+    live = train_tiny(steps=1, folder=tmp_path / "live")
+    for options in ({}, {"resume": "auto"}):
+        weights = None if options else Pretrained(live.folder)
+        run = train_tiny(frozen, steps=1 + len(options), pretrained=weights, **options)
+        assert live.training_notes() == run.training_notes() == []
 
 
 def test_boxes_of_one_class_alone_are_named(tiny_dataset):
