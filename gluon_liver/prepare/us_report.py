@@ -216,9 +216,10 @@ def _previous_lines(previous: Dict[str, Any]) -> Iterator[str]:
     """What became of previous frames, for the screen."""
     step, rates = previous["step"], previous["rates"]
     alone = previous["first"] + previous["missing"]
+    missing = f", {previous['missing']} whose previous one no picture of the folder is" if previous["missing"] else ""
     yield (
         f"previous frames: {step} before{seconds(step, rates)}; {previous['paired']} frame(s) have one, {alone} are "
-        f"their own ({previous['first']} begin their scene, of {previous['missing']} it is not in the recording)"
+        f"their own ({previous['first']} at the beginning of their scene{missing})"
     )
     if previous["stored_for_it"]:
         yield (
