@@ -55,7 +55,7 @@ PHASES = CTPhantomConfig(
 )
 BY_CLASS = (8.0, 20.0, 8.0, 25.0, 20.0, 50.0)
 STILL = {"in_plane_mm": 0.0, "elevation_mm": 0.0, "turn_deg": 0.0}
-FAST = {"in_plane_mm": 40.0, "period_frames": (4.0, 6.0)}
+FAST = {"in_plane_mm": 24.0, "period_frames": (4.0, 6.0)}
 
 
 def shown(area: Tuple[float, float]) -> str:

@@ -14,7 +14,7 @@ from gluon_liver.phantoms.us.sweep import PhantomScene, make_us_scene, render
 
 from .learner import held_out_area
 
-CELL = 16.0  # pixels of the detector's map at the size of the frame
+CELL = 8.0  # pixels of a frame of 192 that a cell of demo-us-flow covers
 SIDE = 5  # of the grid of means that a learner sees of a place
 VIEWS = ("own frame", "frame before, same place", "frame before, moved by the exact flow")
 
