@@ -8,6 +8,7 @@ from typing import Optional, Tuple
 from gluon_liver.files.typed import Rules, above, at_least, at_most, below, between, each, limited, multiple_of, one_of
 
 RELATIONS = ("off", "full", "position", "same_cell")
+STEMS, SLICE_FUSIONS = ("7x7x7", "1x7x7"), ("pools", "centre", "channels")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,13 @@ class NetworkConfig:
     depth: int = limited(50, one_of(50, 101))  # Table 2 (50) or Table 3 (101)
     width: float = limited(1.0, above(0) & at_most(1))  # share of the paper's channels; below 1 for CPU-sized demos
     stride: int = limited(16, one_of(8, 16))  # of Block3's map, which proposals and ROIs read; Tables 2, 3: 16
+    # conv1 over depth: 7x7x7, or 1x7x7 as where Table 2 comes from (Wang et al. 2018), so that pools alone reach across
+    # slices; every second slice is then read
+    stem: str = limited("7x7x7", one_of(*STEMS))
+    # how slices become one map: "pools" as printed; "centre", whose strides keep the annotated slice's place;
+    # "channels", all slices into conv1 as channels, no depth behind it: its kernel is as deep as data.slices, and the
+    # net starts as that of one slice
+    slice_fusion: str = limited("pools", one_of(*SLICE_FUSIONS))
     fusion: bool = False  # a pyramid fused from all four blocks feeds proposals and ROIs (Fig. 3)
     # control experiment: "block3", the pyramid is of Block3's map alone, with as many laterals; what it gains over no
     # pyramid does not come from shallow or deeper maps
@@ -86,6 +94,8 @@ class NetworkConfig:
         wanted = "a number of cells with network.relation position, which has nothing else to go by"
         yield "relation_reach", reached, wanted
         yield "fusion_blocks", self.fusion or self.fusion_blocks == "all", "all with network.fusion false"
+        own = self.slice_fusion != "channels" or self.stem == "7x7x7"
+        yield "stem", own, "7x7x7, its default, with network.slice_fusion channels: conv1 is as deep as data.slices"
         levels = self.levels()
         enough = min(len(sizes) for _, sizes in levels) > 0
         yield "rpn.anchor_sizes", enough, f"at least as many sizes as the pyramid has levels ({len(levels)})"

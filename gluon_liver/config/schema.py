@@ -36,6 +36,8 @@ ALONE["ct"].update(
         "data.slices_per_lesion": None,
         "data.repeat_reference": False,
         "data.repeat_centre": False,
+        "network.stem": "7x7x7",
+        "network.slice_fusion": "pools",
         "network.fusion": False,
         "network.fusion_blocks": "all",
         "network.relation": "off",
@@ -175,9 +177,9 @@ class Config:
     def rules(self) -> Rules:
         data, network, rpn = self.data, self.network, self.network.rpn
         knobs = (network.depth, data.slices, network.fusion, network.multi_modal)
-        printed = not (
-            data.repeat_reference or data.repeat_centre or network.fusion_blocks != "all"
-        ) and network.relation in ("off", "full")
+        control = data.repeat_reference or data.repeat_centre or network.fusion_blocks != "all"
+        printed = (network.stem, network.slice_fusion) == ("7x7x7", "pools") and network.relation in ("off", "full")
+        printed = printed and not control
         row_wanted = (
             f"null, or the row that the network is; the rows are (depth, slices, fusion, relation full): {ROWS}"
         )
@@ -185,6 +187,11 @@ class Config:
         for task in {*ALONE} - {self.task}:
             for key, value in ALONE[task].items():
                 yield key, attrgetter(key)(self) == value, f"{value!r} with model {self.model}: it is of {task.upper()}"
+        # of 3 slices a conv1 of one slice would read the first and the last, or with centre the annotated one alone
+        centred = network.stem == "7x7x7" or data.slices % 4 == 1
+        centred = centred or (network.slice_fusion == "centre" and data.slices > 3)
+        read = "such that conv1 reads the annotated slice and others; with network.stem 1x7x7 it reads every second one"
+        yield "data.slices", centred, f"{read}: 1, 5, 9 or 13, with network.slice_fusion centre also 7 or 11"
         others = "false with network.relation off: no other phase is read"
         yield "data.repeat_reference", network.multi_modal or not data.repeat_reference, others
         alone = "false with data.slices 1: there is no other slice"

@@ -35,12 +35,16 @@ def check_dense(config: Config) -> None:
         raise RunError(f"dense reading is for networks of {WINDOW} slices; this one reads {why}")
     if config.data.repeat_centre:
         raise RunError("dense reading is for neighbouring slices; this network reads one of them again and again")
+    fusion = config.network.slice_fusion
+    if fusion != "pools":
+        why = "is written for network.slice_fusion pools alone"
+        raise RunError(f"dense reading {why}; this network has {fusion}: leave it out, its windows share less")
 
 
 class DenseDetector:
     """Detects in neighbouring slices of a study; see :mod:`gluon_liver.nn.dense` for how this differs from windows.
 
-    Raises :class:`RunError` for a network of other inputs than nine slices.
+    Raises :class:`RunError` for a network of other inputs than nine slices, or another ``network.slice_fusion``.
     """
 
     def __init__(self, detector: SliceDetector):

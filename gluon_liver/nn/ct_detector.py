@@ -45,7 +45,8 @@ class CTDetector(RegionDetector):
         }
         channels = [scaled(count, config.width) for count in CHANNELS]
         with self.name_scope():
-            self.backbone = ResNet3D(slices=slices, stride=config.stride, prefix="backbone_", **options)
+            fused: Dict[str, Any] = {"slices": slices, "fusion": config.slice_fusion, "stem": config.stem}
+            self.backbone = ResNet3D(stride=config.stride, prefix="backbone_", **fused, **options)
             if phases > 1:
                 self.relation = PhaseRelation(
                     channels[2],
@@ -119,13 +120,13 @@ class CTDetector(RegionDetector):
     def blocks(self, F: Any, x: Any) -> Tuple[Any, Any, Any]:
         """(B, P, 1, D, H, W) -> maps of Block1 and Block2 (B * P * slices, C, h, w) and of Block3 (B * P, C, h, w).
 
-        All phases go through Block1 to Block3 of one backbone; the reference phase comes first. Depth collapses by
-        the mean over the slices that pool2 leaves, of each block's map.
+        All phases go through Block1 to Block3 of one backbone; the reference phase comes first. Depth collapses after
+        each block, see :meth:`ResNet3D.collapse`.
         """
         block1, block2, block3 = self.backbone(F.reshape(x, (-3, 0, 0, 0, 0)))
         slices = self.backbone.slices_out[2]
         if slices > 1:
-            block3 = F.mean(F.reshape(block3, (-4, -1, slices, 0, 0, 0)), axis=1)
+            block3 = self.backbone.collapse(F, F.reshape(block3, (-4, -1, slices, 0, 0, 0)), slices)
         return block1, block2, block3
 
     def by_phase(self, F: Any, block3: Any) -> Any:
@@ -133,11 +134,11 @@ class CTDetector(RegionDetector):
         return F.reshape(block3, (-4, -1, self.phases, 0, 0, 0))
 
     def _reference(self, F: Any, block: Any, slices: int) -> Any:
-        """(B * P * slices, C, h, w) -> the reference phase's mean over slices, (B, C, h, w)."""
+        """(B * P * slices, C, h, w) -> the reference phase's map, depth collapsed, (B, C, h, w)."""
         if self.phases * slices == 1:
             return block
         stacks = F.reshape(block, (-4, -1, self.phases * slices, 0, 0, 0))
-        return F.mean(F.slice_axis(stacks, axis=1, begin=0, end=slices), axis=1)
+        return self.backbone.collapse(F, stacks, slices)
 
     def describe(self, F: Any, maps: Sequence[Any], numbers: Optional[RandomNumbers] = None) -> Callable[[Any], Any]:
         """From ROIs (B, n, 4) on maps to features, by Block4 or two dense layers with dropout between them."""

@@ -11,7 +11,8 @@ study conv1 reads the slices themselves (those of the study's ends repeat), and 
 
     P[y] = B1(F[y-1], F[y+1])     Q[q] = B2(P[q-2], P[q+2])     block3 of slice c = mean of Block3 of Q[c-1], Q[c+1]
 
-so that Block2 and Block3 see the same five F as in the window. Where all slices are alike both forms are equal.
+so that Block2 and Block3 see the same five F as in the window. Where all slices are alike both forms are equal. This is
+of ``network.slice_fusion`` pools, with either ``network.stem``; the other two have no such form here.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .layers.indexing import entry
 
 WINDOW = 9  # slices of the networks that have this form
 STEP = 2  # slices that are read at a time: all shifts between maps are multiples of it
-KERNEL = 7  # slices of conv1
+KERNEL = 7  # slices that conv1 reads at most
 Ring = Deque[mx.nd.NDArray]
 PLANES = 4  # steps of planes that conv1 reads for two maps
 REACH = 7  # slices before and after a slice that its maps are made of
@@ -45,9 +46,11 @@ class StemMaps(nn.HybridBlock):
     def hybrid_forward(self, F: Any, *planes: Any) -> Any:
         """Four arrays (2, P, H, W) of neighbouring slices -> F (2 * P, C, H / 4, W / 4) of the middle two."""
         stack = F.concat(*planes, dim=0)  # (8, P, H, W)
-        windows = [F.slice_axis(stack, axis=0, begin=first, end=first + KERNEL) for first in range(STEP)]
-        x = F.reshape(F.transpose(F.stack(*windows, axis=0), axes=(0, 2, 1, 3, 4)), (-3, 0, 0, 0))  # (2 * P, 7, H, W)
-        return self.stem.in_plane(F, x)
+        taps = self.stem.conv1.taps
+        firsts = [first + (KERNEL - taps) // 2 for first in range(STEP)]
+        windows = [F.slice_axis(stack, axis=0, begin=first, end=first + taps) for first in firsts]
+        x = F.transpose(F.stack(*windows, axis=0), axes=(0, 2, 1, 3, 4))
+        return self.stem.in_plane(F, F.reshape(x, (-3, 0, 0, 0)))  # of (2 * P, taps, H, W)
 
 
 class Block1Maps(nn.HybridBlock):

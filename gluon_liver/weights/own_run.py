@@ -52,7 +52,10 @@ def transfer_run(detector: RegionDetector, config: Config, folder: Path) -> Tupl
         elif theirs[name].shape != parameter.shape:
             why = f"{theirs[name].shape} there, {parameter.shape} here"
             if name.startswith((BACKBONE, BLOCK4)):
-                raise InputError(f"{folder}: {name} is {why}: take a run of the same width and depth")
+                same = (
+                    "network.width, network.depth, network.stem, network.slice_fusion and, with channels, data.slices"
+                )
+                raise InputError(f"{folder}: {name} is {why}: take a run of the same {same}")
         elif not np.isfinite(theirs[name].asnumpy()).all():
             raise InputError(f"{folder}: {name} holds values that are not finite")
         if why:

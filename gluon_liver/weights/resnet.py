@@ -89,7 +89,9 @@ def transfer(
     - conv1 of an ultrasound detector takes colours as the source does. That of CT is summed over its input channels:
       our net sees grey (normalised by mean 0.449 and deviation 0.226, the averages of ImageNet's colours), and grey
       repeated to RGB in front of the source's conv1 is the same. A 2D kernel is repeated over the 7 depth taps and
-      divided by 7; a 3D kernel of odd depth up to 7 is centred.
+      divided by 7, with network.stem 1x7x7 taken as it is, with network.slice_fusion channels put in the tap of the
+      annotated slice, the others zero. A 3D kernel of odd depth up to ours is centred; for 1x7x7 it is summed over
+      depth, as those of the blocks are.
     - The blocks' convolutions are in-plane; those of a 3D source are summed over depth.
 
     Parameters
@@ -107,11 +109,13 @@ def transfer(
     """
     wanted = _wanted(detector)
     theirs_by_path, skipped = _assign(weights, wanted)
-    matched, values = [], {}
+    matched, values, centred = [], {}, detector.config.slice_fusion == "channels"
     for path, (ours, parameter) in wanted.items():
         if path in theirs_by_path:
             theirs = theirs_by_path[path]
-            values[ours], how = _fit(np.asarray(weights[theirs]), path, parameter.shape, crop=crop, theirs=theirs)
+            values[ours], how = _fit(
+                np.asarray(weights[theirs]), path, parameter.shape, crop=crop, theirs=theirs, centred=centred
+            )
             matched.append(Match(ours, theirs, how))
     _fold(values, wanted, source_input)
     values = {name: value.astype(np.float32) for name, value in values.items()}
@@ -218,12 +222,14 @@ def _why_initial(path: Optional[str]) -> str:
     return TRANSITION if layer.group(1) in ("conv", "bn") else NOT_THERE
 
 
-def _fit(value: np.ndarray, path: str, shape: Tuple[int, ...], *, crop: bool, theirs: str) -> Tuple[np.ndarray, str]:
+def _fit(
+    value: np.ndarray, path: str, shape: Tuple[int, ...], *, crop: bool, theirs: str, centred: bool
+) -> Tuple[np.ndarray, str]:
     """Their array in our shape, and what was done to it. Raises InputError when it does not fit."""
     given = value.shape
     steps: List[str] = []
     if path == "stem.conv1.weight" and len(shape) == 5:
-        value, steps = _fit_conv1(value, shape[2])
+        value, steps = _fit_conv1(value, shape[2], centred=centred)
     elif value.ndim == 5:
         if value.shape[2] > 1:
             steps = ["summed over depth"]
@@ -239,14 +245,17 @@ def _fit(value: np.ndarray, path: str, shape: Tuple[int, ...], *, crop: bool, th
     return value, ", ".join(steps) or "as is"
 
 
-def _fit_conv1(value: np.ndarray, depth: int) -> Tuple[np.ndarray, List[str]]:
-    """(64, C, 7, 7) or (64, C, k, 7, 7) -> (64, 1, depth, 7, 7)."""
+def _fit_conv1(value: np.ndarray, depth: int, *, centred: bool) -> Tuple[np.ndarray, List[str]]:
+    """(64, C, 7, 7) or (64, C, k, 7, 7) -> (64, 1, depth, 7, 7); ``centred``: a 2D one into the centre tap alone."""
     if value.ndim not in (4, 5) or (value.ndim == 4 and value.shape[1] not in (1, 3)):
         raise InputError(f"conv1 is {value.shape}; wanted is {WANTED}")
     steps = ["summed over channels"] if value.shape[1] > 1 else []
     value = value.sum(axis=1, keepdims=True)
-    if value.ndim == 4:
+    if value.ndim == 4 and not centred and depth > 1:
         return np.repeat(value[:, :, None], depth, axis=2) / depth, steps + ["inflated"]
+    value = value[:, :, None] if value.ndim == 4 else value
+    if depth == 1 < value.shape[2] and not centred:
+        return value.sum(axis=2, keepdims=True), steps + ["summed over depth"]
     missing = depth - value.shape[2]
     if missing < 0 or missing % 2:
         raise InputError(f"conv1 has {value.shape[2]} taps over depth; odd numbers up to {depth} can be centred")

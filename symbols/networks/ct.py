@@ -23,6 +23,9 @@ class CTDetector(Detector):
         return all(wanted in (None, value) for wanted, value in zip(self.row, knobs(config)))
 
     def require(self, config):
+        for key, written in (("stem", "7x7x7"), ("slice_fusion", "pools")):  # absent from earlier versions
+            if config["network"].get(key, written) != written:
+                raise ValueError("network.{} must be {}: other ones are not in symbols/".format(key, written))
         if config["network"].get("fusion_blocks", "all") != "all":
             raise ValueError("network.fusion_blocks must be all: the control of Block3 alone is not in symbols/")
         if not self.fits(config):

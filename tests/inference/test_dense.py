@@ -50,10 +50,17 @@ def assert_equal(found, expected):
 
 
 @pytest.mark.parametrize(
-    "phases, absent, control", [(1, False, False), (3, False, False), (3, True, False), (3, True, True)]
+    "phases, absent, changes",
+    [
+        (1, False, {}),
+        (1, False, {"network.stem": "1x7x7"}),
+        (3, False, {}),
+        (3, True, {}),
+        (3, True, {"data.repeat_reference": True}),
+    ],
 )
-def test_slices_that_are_alike_give_the_boxes_of_their_windows(make, phases, absent, control):
-    detector = make(phases, **{"data.repeat_reference": control})
+def test_slices_that_are_alike_give_the_boxes_of_their_windows(make, phases, absent, changes):
+    detector = make(phases, **changes)
     names = PHASES if phases > 1 else ("arterial",)
     present = np.ones((phases, 5), bool)
     if absent:
@@ -80,10 +87,18 @@ def test_slices_that_differ_give_other_boxes_than_their_windows(make):
     assert np.abs(scores[0] - scores[1]).max() > 1e-4
 
 
-@pytest.mark.parametrize("slices, why", [(1, "one by one"), (7, "this one reads 7")])
-def test_other_windows_are_refused(make_config, slices, why):
+@pytest.mark.parametrize(
+    "slices, fusion, why",
+    [
+        (1, "pools", "one by one"),
+        (7, "pools", "this one reads 7"),
+        (9, "centre", "network.slice_fusion pools alone; this network has centre"),
+        (9, "channels", "network.slice_fusion pools alone; this network has channels"),
+    ],
+)
+def test_other_windows_are_refused(make_config, slices, fusion, why):
     with pytest.raises(RunError, match=why):
-        check_dense(make_config(**{"data.slices": slices, "row": None}))
+        check_dense(make_config(**{"data.slices": slices, "network.slice_fusion": fusion, "row": None}))
 
 
 def test_a_network_that_reads_one_slice_nine_times_is_refused(make_config):

@@ -133,6 +133,11 @@ def test_a_configuration_of_another_network_is_refused():
     plain["network"]["fusion"] = True
     with pytest.raises(ValueError, match="Table 4"):
         network_of(plain)
+    for key, value in (("stem", "1x7x7"), ("slice_fusion", "centre"), ("relation", "position")):
+        _, reading = tiny("r50-multimodal")
+        reading["network"][key] = value
+        with pytest.raises(ValueError, match=f"network.{key}"):
+            network_of(reading).get_symbol_test(reading)
     _, control = tiny("r101-fusion")
     control["network"]["fusion_blocks"] = "block3"
     with pytest.raises(ValueError, match="fusion_blocks must be all"):

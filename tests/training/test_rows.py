@@ -35,12 +35,12 @@ def test_rows_differ_in_the_four_knobs_alone(names):
     assert len(plain) == 1
 
 
-def trainer_of(row):
-    """The row's demo at 64x64 with fewer proposals."""
+def trainer_of(name):
+    """A demo's trainer, at 64x64 with fewer proposals."""
     rpn = "channels=16 train_post_nms=60 test_post_nms=30 min_size=2".split()
     head = "samples=16 dropout=0.0 score_threshold=0.0".split()
     overrides = [f"network.rpn.{one}" for one in rpn] + [f"network.head.{one}" for one in head]
-    config = load_config(DEMO_CONFIGS[row], overrides=["data.size=64", "train.batch_size=2", *overrides])
+    config = load_config(name, overrides=["data.size=64", "train.batch_size=2", *overrides])
     phases = 3 if config.network.multi_modal else 1
     return DetectorTrainer(config, classes=CLASSES, phases=phases, contexts=[mx.cpu()]), phases
 
@@ -62,7 +62,7 @@ def batch_of(trainer, phases):
 
 @pytest.mark.parametrize("row", list(ROWS))
 def test_every_parameter_of_a_row_gets_a_gradient(row):
-    trainer, phases = trainer_of(row)
+    trainer, phases = trainer_of(DEMO_CONFIGS[row])
     samples, batch = batch_of(trainer, phases)
     losses = [trainer.step(batch, learning_rate=1e-3)["total"] for _ in range(8)]
     assert np.isfinite(losses).all() and losses[-1] < losses[0]

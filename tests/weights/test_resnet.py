@@ -91,6 +91,22 @@ def test_conv1(narrow):
             transfer(source(conv1=(1, taps, 7, 7)), narrow)
 
 
+def test_conv1_of_one_tap_and_of_slices_as_channels():
+    flat, channels = make(stem="1x7x7", slices=9), make(slice_fusion="channels", slices=5)
+    two, three = source(conv1=(1, 7, 7)), source(conv1=(3, 3, 7, 7))
+    name = "backbone.stem.conv1.weight"
+    assert transfer(two, flat).matched[0].how == "as is"
+    np.testing.assert_array_equal(values(flat)[name][:, :, 0], two["conv1.weight"])
+    assert transfer(two, channels).matched[0].how == "centred in 5 taps"
+    found = values(channels)[name]
+    np.testing.assert_array_equal(found[:, :, 2], two["conv1.weight"])
+    assert found.shape[2] == 5 and not np.delete(found, 2, axis=2).any()
+    assert transfer(three, flat).matched[0].how == "summed over channels, summed over depth"
+    np.testing.assert_allclose(values(flat)[name][:, 0, 0], three["conv1.weight"].sum(axis=(1, 2)), atol=1e-6)
+    assert transfer(three, channels).matched[0].how == "summed over channels, centred in 5 taps"
+    np.testing.assert_allclose(values(channels)[name][:, 0, 1:4], three["conv1.weight"].sum(axis=1), atol=1e-6)
+
+
 def test_blocks_of_three_dimensions_are_summed_over_depth(narrow):
     weights = source(conv1=(1, 7, 7, 7), depths=(1, 3))
     how = {match.ours: match.how for match in transfer(weights, narrow).matched}

@@ -12,10 +12,11 @@ from typing import Any, Dict
 
 from mxnet.gluon import nn
 
+from gluon_liver.nn.layers.indexing import entry
 from gluon_liver.structures.channels import scaled
 
 from .blocks import CHANNELS, make_block
-from .stem import DepthPool, Stem, half, stem_depth
+from .stem import CENTRE, POOLS, DepthPool, Stem
 
 
 class ResNet3D(nn.HybridBlock):
@@ -25,7 +26,8 @@ class ResNet3D(nn.HybridBlock):
 
     depth: 50 (Table 2) or 101 (Table 3).
     width: channels as a fraction of the paper's.
-    slices: depth of the input. The parameters do not depend on it.
+    slices: depth of the input. The parameters depend on it with fusion channels alone.
+    fusion, stem: network.slice_fusion and network.stem, see :mod:`gluon_liver.nn.backbones.stem`.
     stride: of Block3's map, 16 as in the table, or 8 where Block3 does not stride (small inputs).
     norm: network.batch_norm, or folded, see :mod:`gluon_liver.nn.layers.normalised`.
     """
@@ -38,23 +40,37 @@ class ResNet3D(nn.HybridBlock):
         slices: int = 1,
         stride: int = 16,
         norm: str = "live",
+        fusion: str = POOLS,
+        stem: str = "7x7x7",
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        self._fusion = fusion
         options: Dict[str, Any] = {"depth": depth, "width": width, "norm": norm}
         with self.name_scope():
-            self.stem = Stem(slices=slices, width=width, norm=norm, prefix="stem_")
+            self.stem = Stem(slices=slices, width=width, norm=norm, fusion=fusion, stem=stem, prefix="stem_")
             self.block1 = make_block(1, **options)
-            self.pool2 = DepthPool(half(half(slices)), channels=scaled(CHANNELS[0], width), prefix="pool2_")
+            shallow = self.stem.pool1.slices_out
+            self.pool2 = DepthPool(shallow, channels=scaled(CHANNELS[0], width), fusion=fusion, prefix="pool2_")
             self.block2 = make_block(2, **options)
             self.block3 = make_block(3, stride=stride // 8, **options)
-        self.slices_out = (half(half(slices)), stem_depth(slices), stem_depth(slices))
+        # positions over depth of Block1, Block2 and Block3, of 9 slices 3, 2 and 2, with centre 3, 1 and 1
+        self.slices_out = (shallow, self.pool2.slices_out, self.pool2.slices_out)
+
+    def collapse(self, F: Any, stacks: Any, slices: int) -> Any:
+        """Maps (N, any * slices, C, h, w) of a block -> (N, C, h, w), one map of the first ``slices`` positions.
+
+        Their mean; with fusion centre the middle one, the annotated slice's.
+        """
+        if self._fusion == CENTRE:
+            return entry(F, stacks, slices // 2, axis=1)
+        return F.mean(F.slice_axis(stacks, axis=1, begin=0, end=slices), axis=1)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, 1, D, H, W) -> Block1, Block2, Block3 at strides 4, 8, 16, slices folded into the batch.
 
-        Shapes: (N * D / 4, 256, H / 4, W / 4), (N * D / 8, 512, H / 8, W / 8), (N * D / 8, 1024, H / 16, W / 16) at
-        width 1 and stride 16, D / 4 and D / 8 rounded up at each halving.
+        Shapes: (N * d1, 256, H / 4, W / 4), (N * d2, 512, H / 8, W / 8), (N * d3, 1024, H / 16, W / 16) at width 1 and
+        stride 16, d1 to d3 being :attr:`slices_out`.
         """
         block1 = self.block1(self.stem(x))
         block2 = self.block2(self.pool2(block1))

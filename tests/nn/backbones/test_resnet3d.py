@@ -7,7 +7,7 @@ from mxnet import autograd
 
 from gluon_liver.nn.backbones.blocks import BLOCKS, Transition, make_block
 from gluon_liver.nn.backbones.resnet3d import ResNet3D
-from gluon_liver.nn.backbones.stem import DepthPool, Stem, stem_depth
+from gluon_liver.nn.backbones.stem import DepthPool, Stem
 from gluon_liver.structures.channels import scaled
 
 # CT paper, Tables 2 and 3, column "Feature size" (the same in both), for an input of 32 x 448 x 448
@@ -73,7 +73,7 @@ def test_parameter_counts(depth, millions):
 @pytest.mark.parametrize("slices, left", [(1, 1), (3, 1), (9, 2), (32, 4)])
 def test_slices_left_after_pool2(slices, left):
     net = ResNet3D(width=0.125, slices=slices)
-    assert net.slices_out == (-(-slices // 4), left, left) and stem_depth(slices) == left
+    assert net.slices_out == (-(-slices // 4), left, left)
     _, shapes, _ = mx.sym.Group(list(net(mx.sym.var("data")))).infer_shape(data=(2, 1, slices, 64, 64))
     assert shapes[1] == (2 * left, 64, 8, 8) and shapes[2] == (2 * left, 128, 4, 4)
 
@@ -101,12 +101,23 @@ def norm(x, bn):
     return mx.nd.broadcast_add(mx.nd.broadcast_mul(x, scale.reshape((1, -1, 1, 1, 1))), shift.reshape((1, -1, 1, 1, 1)))
 
 
-def forward_3d(net, x):
-    """conv1 to Block3 as 5-D layers throughout."""
+def strided(x, kept):
+    """Of all positions over depth (N, C, D, H, W) those that a strided layer is said to keep."""
+    return mx.nd.take(x, mx.nd.array(kept), axis=2)
+
+
+def forward_3d(net, x, kept=None):
+    """conv1 to Block3 as 5-D layers throughout; ``kept``: positions of conv1, pool1 and pool2, every second by default.
+
+    Layers over depth run at stride 1 and give up what is not kept.
+    """
     stem = net.stem
-    x = mx.nd.array(np.pad(x.asnumpy(), ((0, 0), (0, 0), (3, 3), (0, 0), (0, 0)), mode="edge"))
-    x = norm(convolution_3d(x, stem.conv1.weight.data(), stride=(2, 2, 2), pad=(0, 3, 3)), stem.bn1).relu()
-    x = mx.nd.Pooling(x, kernel=(3, 3, 3), stride=(2, 2, 2), pad=(1, 1, 1), pool_type="max")
+    kept = kept or [range(0, depth, 2) for depth in (x.shape[2], -(-x.shape[2] // 2), -(-x.shape[2] // 4))]
+    taps = stem.conv1.weight.shape[2]
+    x = mx.nd.array(np.pad(x.asnumpy(), ((0, 0), (0, 0), (taps // 2,) * 2, (0, 0), (0, 0)), mode="edge"))
+    x = strided(convolution_3d(x, stem.conv1.weight.data(), stride=(1, 2, 2), pad=(0, 3, 3)), kept[0])
+    x = norm(x, stem.bn1).relu()
+    x = strided(mx.nd.Pooling(x, kernel=(3, 3, 3), stride=(1, 2, 2), pad=(1, 1, 1), pool_type="max"), kept[1])
     outputs = []
     for number, block in enumerate((net.block1, net.block2, net.block3)):
         for unit in block:
@@ -120,7 +131,7 @@ def forward_3d(net, x):
             x = (norm(in_plane(y, unit.conv3), unit.bn3) + skip).relu()
         outputs.append(x)
         if number == 0:
-            x = mx.nd.Pooling(x, kernel=(3, 1, 1), stride=(2, 1, 1), pad=(1, 0, 0), pool_type="max")
+            x = strided(mx.nd.Pooling(x, kernel=(3, 1, 1), stride=(1, 1, 1), pad=(1, 0, 0), pool_type="max"), kept[2])
     return outputs
 
 
@@ -137,30 +148,49 @@ def randomise(net, seed):
         parameter.set_data(mx.nd.array(value))
 
 
-@pytest.mark.parametrize("slices, depth", [(1, 50), (9, 50), (12, 50), (9, 101)])
-def test_folded_blocks_equal_the_conv3d_form(slices, depth):
-    net = ResNet3D(depth=depth, width=0.25, slices=slices, norm="frozen")
+# positions that conv1, pool1 and pool2 keep of a stack, written down by hand; None: every second from the first
+CENTRED = {5: ([0, 2, 4], [1], [0]), 7: ([1, 3, 5], [1], [0]), 9: ([0, 2, 4, 6, 8], [0, 2, 4], [1])}
+ALL_CHANNELS = ([4], [0], [0])
+
+
+@pytest.mark.parametrize(
+    "slices, depth, options, kept",
+    [
+        (1, 50, {}, None),
+        (9, 50, {}, None),
+        (12, 50, {}, None),
+        (9, 101, {}, None),
+        (9, 50, {"stem": "1x7x7"}, None),
+        (9, 50, {"fusion": "centre"}, CENTRED[9]),
+        (7, 50, {"fusion": "centre", "stem": "1x7x7"}, CENTRED[7]),
+        (5, 50, {"fusion": "centre"}, CENTRED[5]),
+        (9, 50, {"fusion": "channels"}, ALL_CHANNELS),
+    ],
+)
+def test_folded_blocks_equal_the_conv3d_form(slices, depth, options, kept):
+    net = ResNet3D(depth=depth, width=0.25, slices=slices, norm="frozen", **options)
     net.initialize()
     randomise(net, slices)
     net.hybridize()
     x = mx.nd.array(np.random.default_rng(1).normal(size=(2, 1, slices, 64, 48)))
-    for folded, expected in zip(net(x), forward_3d(net, x)):
+    for folded, expected in zip(net(x), forward_3d(net, x, kept)):
         folded, expected = folded.asnumpy(), expected.asnumpy().transpose(0, 2, 1, 3, 4)
         folded = folded.reshape(expected.shape)
         assert np.abs(folded - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
         assert expected.std() > 1e-2  # the comparison is of something
 
 
-def test_slices_that_are_alike_give_what_one_of_them_gives():
+@pytest.mark.parametrize("options", [{}, {"fusion": "centre"}, {"stem": "1x7x7"}])
+def test_slices_that_are_alike_give_what_one_of_them_gives(options):
     """So inflated 2D weights are exact for every number of slices."""
-    nets = {slices: ResNet3D(width=0.125, slices=slices, norm="frozen") for slices in (1, 9)}
+    nets = {slices: ResNet3D(width=0.125, slices=slices, norm="frozen", **options) for slices in (1, 9)}
     for net in nets.values():
         net.initialize()
         randomise(net, 0)
     image = np.random.default_rng(1).normal(size=(1, 1, 1, 64, 64))
     one, nine = (nets[slices](mx.nd.array(np.repeat(image, slices, axis=2))) for slices in (1, 9))
     for single, stack in zip(one, nine):
-        assert len(stack) in (2, 3)
+        assert len(stack) in (1, 2, 3)
         for plane in stack.asnumpy():
             assert np.allclose(plane, single.asnumpy()[0], atol=1e-4)
     assert single.asnumpy().std() > 1e-2
