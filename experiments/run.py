@@ -12,13 +12,16 @@ records into the archive, `python -m experiments.page` makes docs/evidence.md of
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
-from typing import List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from gluon_liver.config.load import load_config
 from gluon_liver.errors import InputError
 from gluon_liver.files.lock import file_lock
+from gluon_liver.phantoms.ct.config import CTPhantomConfig
+from gluon_liver.phantoms.us.config import USPhantomConfig
 
 from .estimate import Estimate
 from .plan import Key, PlannedRun, plan_runs
@@ -27,6 +30,7 @@ from .runner import MOST_ATTEMPTS, PROGRAM, Runner
 from .spec import FOLDER, Claim, load_claims
 from .tasks import ROOT, Program
 
+PHANTOMS: Dict[str, Callable[..., Any]] = {"ct": CTPhantomConfig, "us": USPhantomConfig}
 WORK = ROOT / "build" / "evidence"
 
 
@@ -72,7 +76,7 @@ def _run(args: argparse.Namespace, program: Program) -> int:
 
 
 def check_configurations(runs: Sequence[PlannedRun]) -> None:
-    """Raise :class:`InputError` for a run whose configuration cannot be, before hours are spent on others."""
+    """Raise :class:`InputError` for a run whose configuration or phantoms cannot be, before hours go to others."""
     for run in {(run.config, run.overrides): run for run in runs[::-1]}.values():
         try:
             task = load_config(run.config, overrides=run.overrides).task
@@ -80,6 +84,15 @@ def check_configurations(runs: Sequence[PlannedRun]) -> None:
             raise InputError(f"{run.key}: {error}") from error
         if task != run.train.task:
             raise InputError(f"{run.key}: {run.config} is of {task}, its data of {run.train.task}")
+    for run in {run.train.phantom: run for run in runs[::-1]}.values():
+        given = {name.replace("-", "_"): value for name, value in json.loads(run.train.phantom).items()}
+        given.pop("frames", None)  # of a scene, which is no option of phantoms in general
+        try:
+            PHANTOMS[run.train.task](
+                **{name: tuple(one) if isinstance(one, list) else one for name, one in given.items()}
+            )
+        except (InputError, TypeError) as error:
+            raise InputError(f"{run.key}: phantoms: {error}") from error
 
 
 def _given_up(records: Records, runs: Sequence[PlannedRun]) -> List[Key]:

@@ -29,7 +29,7 @@ def tiny_tree():
         "rule": "as all.",
         "conditions": {
             "on": {"text": "with", "mechanism": True},
-            "off": {"text": "without", "mechanism": False, "phantom": {"hidden": 0.5}},
+            "off": {"text": "without", "mechanism": False, "phantom": {"hidden-fraction": 0.5}},
         },
         "arms": {
             "new": {"text": "the new one", "config": "demo-us-flow", "flow": True, "set": ["network.width=0.1"]},

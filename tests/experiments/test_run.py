@@ -157,3 +157,13 @@ def test_a_configuration_that_cannot_be_is_told_before_any_run(study, tree, arm,
     tree["arms"]["old"].update(arm)
     study.write(tree)
     assert said in study.run(code=2) and not study.calls()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"sise": 64}, "tiny/off/new/1: phantoms: "), ({"size": 63}, "size is 63; it must be a multiple of 8")],
+)
+def test_phantoms_that_cannot_be_are_told_before_any_run(study, tree, options, said):
+    tree["conditions"]["off"]["phantom"] = options
+    study.write(tree)
+    assert said in study.run(code=2) and not study.calls()
