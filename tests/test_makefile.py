@@ -258,8 +258,10 @@ def test_the_rows_are_trained_on_one_set_and_printed_together(machine):
     lines = calls(machine.works("rows", "SEED=7"))
     assert sum("phantom ct" in line and "--seed 7" in line for line in lines) == 1
     trained = [line.split("--out ")[1].split()[0] for line in lines if "train.py" in line]
-    assert len(trained) == 6 and all(path.startswith("rows/seed-7/demo-") for path in trained)
+    assert len(trained) == 14 and all(path.startswith("rows/seed-7/demo-") for path in trained)
+    assert trained[2] == "rows/seed-7/demo-r50-2.5d" and trained[-1] == "rows/seed-7/demo-r101-multimodal-channels"
     assert lines[-1].split(" table ")[1].split() == trained
+    assert sum("train.py" in line for line in calls(machine.works("rows", "SEED=8", "BETTER="))) == 6
     machine.put("checkout/rows/seed-7/data/dataset.json")
     again = calls(machine.works("rows", "SEED=7"))
     assert again and not any("phantom ct" in line for line in again)

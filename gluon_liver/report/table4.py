@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
+from gluon_liver.config.schema import ROWS
 from gluon_liver.errors import RunError
 from gluon_liver.files.json_records import read_record, read_yaml
 
@@ -33,6 +34,7 @@ class EvaluatedRun(NamedTuple):
     data: str
     network: str
     results: Dict[str, Any]
+    reading: str = ""  # how it reads its slices, where that is not as the row is printed
 
     @property
     def labels(self) -> str:
@@ -51,7 +53,10 @@ class _Training:
 
 
 def read_run(folder: Path) -> EvaluatedRun:
-    """Raises :class:`RunError` for a folder that holds no evaluated run, or one that was trained on shuffled labels."""
+    """Raises :class:`RunError` for a folder that holds no evaluated run, or one that was trained on shuffled labels.
+
+    A run that differs from a row in how it reads its slices alone stands under that row.
+    """
     results = read_results(folder, KIND)
     environment = read_record(_Training, folder / "environment.json", error=RunError, remedy=REMEDY)
     # runs that trained on the same studies come from the same data and split
@@ -63,7 +68,21 @@ def read_run(folder: Path) -> EvaluatedRun:
         raise RunError(f"{folder / 'config.yaml'}: {error} is missing: not a run of this version") from error
     if shuffled:
         raise RunError(f"{folder}: trained on shuffled labels, the control experiment; it is no row of Table 4")
-    return EvaluatedRun(folder.name, environment.seed, data, f"{size} pixels, width {width:g}", results)
+    reading = ""
+    if results["row"] is None:
+        row, reading = _other_reading(config["network"], config["data"])
+        results = {**results, "row": row}
+    return EvaluatedRun(folder.name, environment.seed, data, f"{size} pixels, width {width:g}", results, reading)
+
+
+def _other_reading(network: Mapping[str, Any], data: Mapping[str, Any]) -> Tuple[Optional[str], str]:
+    """The row of a configuration that has its knobs and reads its slices in another way, and in which; else None."""
+    control = data.get("repeat_centre") or data.get("repeat_reference") or network.get("fusion_blocks", "all") != "all"
+    knobs = [network.get("depth"), data.get("slices"), network.get("fusion"), network.get("relation") == "full"]
+    related = network.get("relation", "off") in ("off", "full")
+    row = next((name for name, one in ROWS.items() if [*one] == knobs and related and not control), None)
+    keys = [key for key, printed in (("stem", "7x7x7"), ("slice_fusion", "pools")) if network.get(key) != printed]
+    return row, ", ".join(f"{key} {network.get(key)}" for key in keys)
 
 
 def rows_text(runs: Sequence[EvaluatedRun]) -> str:
@@ -127,7 +146,9 @@ def _own_table(runs: Sequence[EvaluatedRun], classes: Sequence[str], names: Mapp
 
 
 def _name(run: EvaluatedRun, sets: Sequence[str], labels: Sequence[str]) -> str:
-    name = f"{run.name}, seed {run.seed}" + (f", set {sets.index(run.data) + 1}" if len(sets) > 1 else "")
+    name = f"{run.name}{'*' if run.reading else ''}, seed {run.seed}" + (
+        f", set {sets.index(run.data) + 1}" if len(sets) > 1 else ""
+    )
     if len(labels) > 1:
         known = [one for one in labels if one]
         name += f", labels {known.index(run.labels) + 1}" if run.labels else ", labels not known"
@@ -168,6 +189,9 @@ def _legend(runs: Sequence[EvaluatedRun], sets: int) -> str:
     text += "AP50: mean over classes; precision and recall: all classes, " if papers else "AP50; precision and recall: "
     text += f"score {settings['score_threshold']:g}, IoU {settings['iou_threshold']:g}."
     text += " Ours are at " + "; ".join(sorted({run.network for run in runs})) + "."
+    others = sorted({f"{run.name}: {run.reading}" for run in runs if run.reading})
+    if others:
+        text += f" * reads its slices in another way than printed ({'; '.join(others)})."
     if sets > 1:
         text += f" set: runs of one set share their training studies; there are {sets} sets."
     return text

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from gluon_liver.errors import RunError
 from gluon_liver.report.ct_tables import DENOMINATOR_WARNING
@@ -54,6 +55,44 @@ def test_run_folders_are_read(tiny_run, tmp_path, summary):
     (folder / "environment.json").write_text("{}")
     with pytest.raises(RunError, match="seed is missing"):
         read_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "row", "reading"),
+    [
+        ({"slice_fusion": "channels"}, "R-50-2.5D", "slice_fusion channels"),
+        (
+            {"depth": 101, "fusion": True, "slice_fusion": "centre", "stem": "1x7x7"},
+            "R-101 region fusion",
+            "stem 1x7x7, slice_fusion centre",
+        ),
+        ({"relation": "full", "slice_fusion": "centre"}, "R-50 multi-modal", "slice_fusion centre"),
+        ({"relation": "position"}, None, ""),
+        ({"depth": 101}, None, ""),
+        ({"fusion": True, "depth": 101, "fusion_blocks": "block3"}, None, ""),
+    ],
+)
+def test_other_readings_of_the_slices_stand_under_their_row(tiny_run, tmp_path, summary, changes, row, reading):
+    folder = tmp_path / "run"
+    shutil.copytree(str(tiny_run.folder), str(folder))
+    results = make(summary, None).results
+    results.update(format=1, kind="ct", curves={}, overlays=[], checkpoint="x")
+    (folder / "results.json").write_text(json.dumps(results))
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["data"]["slices"] = 9
+    config["network"].update({"depth": 50, "fusion": False, "relation": "off", **changes})
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    run = read_run(folder)
+    assert (run.results["row"], run.reading) == (row, reading)
+    if row is None:
+        with pytest.raises(RunError, match="no row of Table 4"):
+            rows_text([run])
+    else:
+        text = rows_text([run])
+        lines = text.splitlines()
+        printed = next(place for place, line in enumerate(lines) if line.startswith(f"{row}  "))
+        assert lines[printed + 1].split()[:2] == ["run*,", "seed"]
+        assert f"run: {reading}" in " ".join(text.split())
 
 
 def test_a_file_is_no_run(tmp_path):
