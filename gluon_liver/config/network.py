@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional, Tuple
 
-from gluon_liver.files.typed import Rules, above, at_least, at_most, below, between, each, limited, multiple_of, one_of
+from gluon_liver.files.typed import (
+    Rules,
+    above,
+    at_least,
+    at_most,
+    below,
+    between,
+    each,
+    limited,
+    multiple_of,
+    one_of,
+    within,
+)
 
 RELATIONS = ("off", "full", "position", "same_cell")
 STEMS, SLICE_FUSIONS = ("7x7x7", "1x7x7"), ("pools", "centre", "channels")
@@ -85,7 +97,10 @@ class NetworkConfig:
     relation_reach: Optional[float] = limited(1.0, at_least(0.25, "cells"))
     roi_mode: str = limited("align", one_of("align", "pool"))  # or the ROIPooling of MXNet 1.0, as in symbols/
     # "live" from scratch; "frozen" (running statistics only) with pretrained weights
-    batch_norm: str = limited("live", one_of("live", "frozen"))
+    # "group": GroupNorm, the same in training and inference and with any number of images, for nets from scratch
+    batch_norm: str = limited("live", one_of("live", "frozen", "group"))
+    # of stem, Block1, Block2 and Block3 so many keep weights and running statistics as they are given (pretrained)
+    frozen_stages: int = limited(0, within(0, 4))
     rpn: RPNConfig = field(default_factory=RPNConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
 

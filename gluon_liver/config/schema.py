@@ -203,7 +203,7 @@ class Config:
             "null with data.shuffled_labels: boxes dealt at random join to no lesions",
         )
         live_wanted = "2 or more with network.batch_norm live: statistics of one image are not those of inference"
-        yield "train.batch_size", self.train.batch_size > 1 or network.batch_norm == "frozen", live_wanted
+        yield "train.batch_size", self.train.batch_size > 1 or network.batch_norm != "live", live_wanted
         size = f"data.size ({data.size})"
         yield "flow.shrink", data.size % self.flow.shrink == 0, f"a divisor of {size}"
         yield "network.rpn.min_size", rpn.min_size <= data.size / 2, f"at most half of {size}"

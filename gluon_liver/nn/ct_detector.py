@@ -46,6 +46,7 @@ class CTDetector(RegionDetector):
         channels = [scaled(count, config.width) for count in CHANNELS]
         with self.name_scope():
             fused: Dict[str, Any] = {"slices": slices, "fusion": config.slice_fusion, "stem": config.stem}
+            fused["frozen_stages"] = config.frozen_stages
             self.backbone = ResNet3D(stride=config.stride, prefix="backbone_", **fused, **options)
             if phases > 1:
                 self.relation = PhaseRelation(

@@ -12,7 +12,7 @@ import numpy as np
 from gluon_liver.errors import InputError
 from gluon_liver.system.runtime import cpu_flags
 
-from .layers.normalised import BN_EPSILON, FOLDED
+from .layers.normalised import BN_EPSILON, FOLDED, GROUP
 from .rcnn import RegionDetector, initialize
 
 FLOAT32, REDUCED = "float32", "bfloat16"
@@ -25,13 +25,17 @@ def folded(detector: RegionDetector, *, context: mx.Context, precision: str = FL
     A BatchNorm multiplies each channel by gamma / sqrt(variance + epsilon) and adds a shift. The convolution before it
     (conv2 of bn2, skip_conv of skip_bn, conv of bn) takes both, computed in float64.
 
+    GroupNorm has no such form, for it knows each map's statistics alone: a detector that has it is as it is.
+
     precision: bfloat16 for a copy whose Block4 computes in it and gives other numbers, as far off as its rounding. A
     detector that is folded is as it is.
 
-    Raises :class:`InputError` as :func:`check_precision` does.
+    Raises :class:`InputError` as :func:`check_precision` does, and for GroupNorm in bfloat16.
     """
     check_precision(precision, context)
-    if detector.config.batch_norm == FOLDED:
+    if detector.config.batch_norm == GROUP and precision == REDUCED:
+        raise InputError(f"precision {REDUCED}: not with network.batch_norm group: leave it out")
+    if detector.config.batch_norm in (FOLDED, GROUP):
         return detector
     copy = detector.rebuilt(dataclasses.replace(detector.config, batch_norm=FOLDED))
     initialize(copy, context, weights=mx.init.Zero())  # all of them are set below

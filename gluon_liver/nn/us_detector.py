@@ -38,7 +38,13 @@ class USDetector(RegionDetector):
         channels = [scaled(count, config.width) for count in CHANNELS]
         with self.name_scope():
             self.normalise = Normalise(prefix="normalise_")
-            self.backbone = ResNet2D(width=config.width, stride=config.stride, norm=norm, prefix="backbone_")
+            self.backbone = ResNet2D(
+                width=config.width,
+                stride=config.stride,
+                norm=norm,
+                frozen_stages=config.frozen_stages,
+                prefix="backbone_",
+            )
             self.block4 = make_block(4, width=config.width, norm=norm)
             self.flow: Any = None
             if flow is not None:

@@ -35,6 +35,11 @@ def transfer_run(detector: RegionDetector, config: Config, folder: Path) -> Tupl
     run = Run.open(folder)
     if run.config.task != config.task:
         raise InputError(f"{folder} is a run of {run.config.model}, the configuration's model is {config.model}")
+    theirs_norm, norm = run.config.network.batch_norm, config.network.batch_norm
+    if (theirs_norm == "group") != (norm == "group"):
+        raise InputError(
+            f"{folder}: network.batch_norm is {theirs_norm} there and {norm} here: group goes with group alone"
+        )
     checkpoint = chosen_checkpoint(run)
     manifest, theirs = read_parameters(checkpoint)
     same_classes = manifest["classes"] == list(detector.classes)

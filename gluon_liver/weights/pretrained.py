@@ -47,11 +47,15 @@ def load_pretrained(
         if pretrained.input_hu:
             raise ConfigError("--pretrained-hu says what the net of a file takes; a run takes what ours takes")
         return transfer_run(detector, config, pretrained.path)
-    narrow = config.network.width < 1
-    if narrow and config.network.batch_norm == "frozen":
+    narrow, network = config.network.width < 1, config.network
+    if narrow and (network.batch_norm == "frozen" or network.frozen_stages):
+        frozen = (
+            "batch_norm is 'frozen'" if network.batch_norm == "frozen" else f"frozen_stages is {network.frozen_stages}"
+        )
+        wanted = "it must be live" if network.batch_norm == "frozen" else "it must be 0"
         raise ConfigError(
-            f"network.batch_norm is 'frozen' with network.width {config.network.width}: the statistics of a pretrained "
-            "net do not fit a part of its channels, it must be live"
+            f"network.{frozen} with network.width {config.network.width}: the statistics of a pretrained "
+            f"net do not fit a part of its channels, {wanted}"
         )
     if pretrained.input_hu and not TASKS[config.task].dataset.in_hu:
         raise ConfigError(f"--pretrained-hu is for CT; the configuration's model is {config.model}")
@@ -59,6 +63,11 @@ def load_pretrained(
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"--pretrained-hu {low} {high}: two numbers are needed, the first below the second")
     weights = read_weights(pretrained.path)
+    if network.batch_norm == "group" and any(name.endswith("running_mean") for name in weights):
+        raise ConfigError(
+            f"network.batch_norm is 'group': {pretrained.path} was trained with BatchNorm, whose weights do not fit "
+            "GroupNorm; it must be live or frozen"
+        )
     try:
         report = transfer(weights, detector, crop=narrow, source_input=_source_input(config, pretrained.input_hu))
     except InputError as error:

@@ -25,7 +25,9 @@ NETWORKS = dict(CT_NETWORKS, **US_NETWORKS)
 
 
 def network_of(config):
-    """The network of a configuration; ValueError for a combination that is no row of Table 4."""
+    """The network of a configuration; ValueError for a combination that is no row of Table 4, and for GroupNorm."""
+    if config["network"]["batch_norm"] == "group":
+        raise ValueError("network.batch_norm is 'group': MXNet 1.0 has no GroupNorm, symbols/ has live and frozen")
     if config["model"] in US_NETWORKS:
         return US_NETWORKS[config["model"]]()
     for network in CT_NETWORKS.values():

@@ -134,6 +134,8 @@ class Detector(object):
         and workers, those of the mean over the images.
         """
         self.require(config)
+        if config["network"].get("frozen_stages", 0):
+            raise ValueError("network.frozen_stages must be 0: a Module of symbols/ trains all stages")
         network, head, size = config["network"], config["network"]["head"], config["data"]["size"]
         samples, classes = head["samples"], len(config["classes"])
         proposals, most = count_proposals(network, size, training=True), most_positives(head)

@@ -138,6 +138,14 @@ def test_a_configuration_of_another_network_is_refused():
         reading["network"][key] = value
         with pytest.raises(ValueError, match=f"network.{key}"):
             network_of(reading).get_symbol_test(reading)
+    _, reading = tiny("us-flow")
+    reading["network"]["batch_norm"] = "group"
+    with pytest.raises(ValueError, match="MXNet 1.0 has no GroupNorm"):
+        network_of(reading)
+    _, frozen = tiny("r50")
+    frozen["network"]["frozen_stages"] = 2
+    with pytest.raises(ValueError, match="network.frozen_stages must be 0"):
+        network_of(frozen).get_symbol_train(frozen, 2)
     _, control = tiny("r101-fusion")
     control["network"]["fusion_blocks"] = "block3"
     with pytest.raises(ValueError, match="fusion_blocks must be all"):

@@ -133,6 +133,8 @@ def test_statistics_that_nobody_gave_are_no_statistics(train_tiny, tmp_path, cap
     assert len(run.training_notes()) == 1 and run.training_notes()[0].startswith(note)
     with pytest.warns(UserWarning, match=note):  # it is as true when the run is gone on with
         train_tiny(frozen, steps=2, folder=tmp_path / "frozen", resume="auto")
+    with pytest.warns(UserWarning, match="network.frozen_stages is 2 and the network began without weights"):
+        train_tiny({"network.frozen_stages": 2}, steps=1, folder=tmp_path / "stages")
     live = train_tiny(steps=1, folder=tmp_path / "live")
     for options in ({}, {"resume": "auto"}):
         weights = None if options else Pretrained(live.folder)

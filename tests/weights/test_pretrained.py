@@ -48,6 +48,11 @@ def test_bad_weights_leave_nothing(tiny_data, tiny_dataset, make_config, tmp_pat
     frozen = make_config(**{"network.batch_norm": "frozen"})
     with pytest.raises(ConfigError, match="network.batch_norm is 'frozen' with network.width 0.125"):
         train(frozen, tiny_dataset, tmp_path / "run", pretrained=Pretrained(weights), progress=False)
+    stages, group = make_config(**{"network.frozen_stages": 2}), make_config(**{"network.batch_norm": "group"})
+    with pytest.raises(ConfigError, match="network.frozen_stages is 2 with network.width 0.125.*it must be 0"):
+        train(stages, tiny_dataset, tmp_path / "run", pretrained=Pretrained(weights), progress=False)
+    with pytest.raises(ConfigError, match="was trained with BatchNorm, whose weights do not fit GroupNorm"):
+        train(group, tiny_dataset, tmp_path / "run", pretrained=Pretrained(weights), progress=False)
     with pytest.raises(InputError, match="two numbers are needed, the first below the second"):
         train(make_config(), tiny_dataset, tmp_path / "run", pretrained=Pretrained(weights, (5.0, 5.0)), progress=False)
     np.savez(str(tmp_path / "vgg.npz"), **{"features.0.weight": np.zeros((64, 3, 3, 3), np.float32)})

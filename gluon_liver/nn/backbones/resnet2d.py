@@ -5,11 +5,11 @@ The blocks are those of :mod:`gluon_liver.nn.backbones.blocks`; Block4 is the RO
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from mxnet.gluon import nn
 
-from gluon_liver.nn.layers.normalised import FOLDED, batch_norm, conv_norm, relu
+from gluon_liver.nn.layers.normalised import FOLDED, batch_norm, conv_norm, relu, stage_norm
 from gluon_liver.structures.channels import scaled
 
 from .blocks import STEM_CHANNELS, make_block
@@ -38,17 +38,23 @@ class Stem2D(nn.HybridBlock):
 class ResNet2D(nn.HybridBlock):
     """Normalised colour images to the map of Block3.
 
-    width, stride, norm: as of :class:`gluon_liver.nn.backbones.resnet3d.ResNet3D`.
+    width, stride, norm, frozen_stages: as of :class:`gluon_liver.nn.backbones.resnet3d.ResNet3D`.
     """
 
-    def __init__(self, *, width: float = 1.0, stride: int = 16, norm: str = "live", **kwargs: Any):
+    def __init__(
+        self, *, width: float = 1.0, stride: int = 16, norm: str = "live", frozen_stages: int = 0, **kwargs: Any
+    ):
         super().__init__(**kwargs)
-        options: Dict[str, Any] = {"width": width, "norm": norm}
+        stages: List[Dict[str, Any]] = [
+            {"width": width, "norm": stage_norm(norm, frozen=stage < frozen_stages)} for stage in range(4)
+        ]
         with self.name_scope():
-            self.stem = Stem2D(prefix="stem_", **options)
-            self.block1 = make_block(1, **options)
-            self.block2 = make_block(2, **options)
-            self.block3 = make_block(3, stride=stride // 8, **options)
+            self.stem = Stem2D(prefix="stem_", **stages[0])
+            self.block1 = make_block(1, **stages[1])
+            self.block2 = make_block(2, **stages[2])
+            self.block3 = make_block(3, stride=stride // 8, **stages[3])
+        for stage in (self.stem, self.block1, self.block2, self.block3)[:frozen_stages]:
+            stage.collect_params().setattr("grad_req", "null")
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, 3, H, W), normalised -> (N, 1024 * width, H / stride, W / stride)."""

@@ -13,6 +13,7 @@ from typing import Any, Dict
 from mxnet.gluon import nn
 
 from gluon_liver.nn.layers.indexing import entry
+from gluon_liver.nn.layers.normalised import stage_norm
 from gluon_liver.structures.channels import scaled
 
 from .blocks import CHANNELS, make_block
@@ -30,6 +31,7 @@ class ResNet3D(nn.HybridBlock):
     fusion, stem: network.slice_fusion and network.stem, see :mod:`gluon_liver.nn.backbones.stem`.
     stride: of Block3's map, 16 as in the table, or 8 where Block3 does not stride (small inputs).
     norm: network.batch_norm, or folded, see :mod:`gluon_liver.nn.layers.normalised`.
+    frozen_stages: network.frozen_stages, how many of stem, Block1, Block2 and Block3 stay as they are given.
     """
 
     def __init__(
@@ -42,18 +44,22 @@ class ResNet3D(nn.HybridBlock):
         norm: str = "live",
         fusion: str = POOLS,
         stem: str = "7x7x7",
+        frozen_stages: int = 0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self._fusion = fusion
-        options: Dict[str, Any] = {"depth": depth, "width": width, "norm": norm}
+        options: Dict[str, Any] = {"depth": depth, "width": width}
+        norms = [stage_norm(norm, frozen=stage < frozen_stages) for stage in range(4)]
         with self.name_scope():
-            self.stem = Stem(slices=slices, width=width, norm=norm, fusion=fusion, stem=stem, prefix="stem_")
-            self.block1 = make_block(1, **options)
+            self.stem = Stem(slices=slices, width=width, norm=norms[0], fusion=fusion, stem=stem, prefix="stem_")
+            self.block1 = make_block(1, norm=norms[1], **options)
             shallow = self.stem.pool1.slices_out
             self.pool2 = DepthPool(shallow, channels=scaled(CHANNELS[0], width), fusion=fusion, prefix="pool2_")
-            self.block2 = make_block(2, **options)
-            self.block3 = make_block(3, stride=stride // 8, **options)
+            self.block2 = make_block(2, norm=norms[2], **options)
+            self.block3 = make_block(3, stride=stride // 8, norm=norms[3], **options)
+        for stage in (self.stem, self.block1, self.block2, self.block3)[:frozen_stages]:
+            stage.collect_params().setattr("grad_req", "null")
         # positions over depth of Block1, Block2 and Block3, of 9 slices 3, 2 and 2, with centre 3, 1 and 1
         self.slices_out = (shallow, self.pool2.slices_out, self.pool2.slices_out)
 
