@@ -49,8 +49,8 @@ patients as well, where the endpoint is made of counts by patient; it is wider, 
 **The rule**, the same for all claims. A comparison is *shown* where its interval lies beyond 0 in the expected
 direction, *refuted* where the interval excludes even the smallest difference worth speaking of, and *open* otherwise;
 one that expects no difference is shown where the interval lies within it, else refuted where it excludes 0. A claim
-**agrees** where all comparisons of role claim are shown and no control is refuted by a gain, **disagrees** where one of
-role claim is refuted, and **cannot tell** otherwise.
+**agrees** where all comparisons of role claim are shown and no control is refuted by a gain, unless that gain, of the
+same arms, is shown to be smaller; it **disagrees** where one of role claim is refuted, and **cannot tell** otherwise.
 """
 Records = Mapping[Key, RunRecord]
 
@@ -74,7 +74,7 @@ def _overview(claims: Mapping[str, Claim], records: Records, runs: Sequence[Plan
     yield "| claim | endpoint | verdict | | runs | hours |\n| --- | --- | --- | --- | --- | --- |"
     for name, claim in claims.items():
         ours = {key: one for key, one in records.items() if key.claim == name}
-        said = verdict(claim, compare(claim, ours))
+        said = verdict(claim, compare(claim, ours), ours)
         planned = sum(run.key.claim == name for run in runs)
         link = f"[{claim.title}](#{_anchor(claim)})"
         cells = [
@@ -91,7 +91,7 @@ def _overview(claims: Mapping[str, Claim], records: Records, runs: Sequence[Plan
 
 def _claim_lines(claim: Claim, records: Records) -> Iterator[str]:
     compared = compare(claim, records)
-    said = verdict(claim, compared)
+    said = verdict(claim, compared, records)
     yield f"## {claim.title}\n"
     yield f"> {' '.join(claim.paper.sentence.split())}\n>\n> ({claim.paper.place})\n"
     yield " ".join(claim.question.split()) + "\n"

@@ -11,8 +11,9 @@ seeds and the claim's smallest difference worth speaking of:
 One that expects ``same`` is shown where the interval lies within the smallest difference either way, else refuted where
 it excludes 0, else open.
 
-A claim agrees where all comparisons of role ``claim`` are shown and no ``control`` is refuted by a gain; it disagrees
-where one of role ``claim`` is refuted; else nobody can tell.
+A claim agrees where all comparisons of role ``claim`` are shown and no ``control`` is refuted by a gain, but for one
+with the same arms whose gain is smaller: the difference of both, seed by seed, lies above 0 with its interval.
+It disagrees where one of role ``claim`` is refuted; else nobody can tell.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def outcome(comparison: Planned, difference: Optional[SeedTest], claim: Claim) -
     return REFUTED if high < claim.smallest else OPEN
 
 
-def verdict(claim: Claim, compared: List[Compared]) -> Verdict:
+def verdict(claim: Claim, compared: List[Compared], records: Mapping[Key, RunRecord]) -> Verdict:
     """What the comparisons say together."""
     ours = [one for one in compared if one.comparison.role == "claim"]
     controls = [one for one in compared if one.comparison.role == "control"]
@@ -130,9 +131,15 @@ def verdict(claim: Claim, compared: List[Compared]) -> Verdict:
         return Verdict(DISAGREES, f"a gain of {claim.smallest:g} is excluded: {refuted}")
     if unsure:
         return Verdict(CANNOT_TELL, f"the interval holds 0 and a gain of {claim.smallest:g}: {unsure}")
-    elsewhere = [one for one in controls if one.outcome == REFUTED and one.difference and one.difference.mean > 0]
+    gaining = [one for one in controls if one.outcome == REFUTED and one.difference and one.difference.mean > 0]
+    larger = [
+        off for _, off, more in without_mechanism(claim, records) if more and more.low is not None and more.low > 0
+    ]
+    elsewhere = [one for one in gaining if one.comparison not in larger]
     if elsewhere:
         return Verdict(CANNOT_TELL, f"the gain is there without the mechanism too: {_names(elsewhere)}")
+    if gaining:
+        return Verdict(AGREES, f"the gain with the mechanism is larger than the one without it: {_names(gaining)}")
     return Verdict(AGREES, "the gain is there with the mechanism, and not without it")
 
 

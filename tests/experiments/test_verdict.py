@@ -41,6 +41,8 @@ GAIN = [0.11, 0.09, 0.10, 0.12, 0.08]
     [
         (GAIN, NOTHING, "agrees", "and not without it"),
         (GAIN, GAIN, "cannot tell", "without the mechanism too"),
+        (GAIN, [gain - 0.03 + 0.01 * k for k, gain in enumerate(GAIN)], "cannot tell", "without the mechanism too"),
+        ([gain + 0.2 for gain in GAIN], GAIN[::-1], "agrees", "larger than the one without it"),
         (GAIN, [-gain for gain in GAIN], "agrees", "and not without it"),
         (GAIN, [0.010, 0.012, 0.009, 0.011, 0.010], "agrees", "and not without it"),  # not worth speaking of
         (NOTHING, NOTHING, "disagrees", "a gain of 0.05 is excluded"),
@@ -51,7 +53,8 @@ GAIN = [0.11, 0.09, 0.10, 0.12, 0.08]
     ],
 )
 def test_the_rule(claim, on, off, word, why):
-    said = verdict(claim, compare(claim, study_of(on, off)))
+    records = study_of(on, off)
+    said = verdict(claim, compare(claim, records), records)
     assert said.word == word and why in said.why
 
 
