@@ -78,3 +78,13 @@ def test_bad_files(tmp_path):
 
 def test_defaults_pass_their_own_checks():
     assert build_config({}) == Config()
+
+
+@pytest.mark.parametrize("row", ["r50", "r101-multimodal", "demo-ct", "us-faster-rcnn"])
+def test_recipes_are_laid_over_any_configuration(row):
+    plain, scratch, weights = (load_config(row, *over) for over in ([], ["recipe-scratch"], ["recipe-imagenet"]))
+    for recipe, norm, optimizer in ((scratch, "live", "adam"), (weights, "frozen", "sgd")):
+        assert (recipe.network.batch_norm, recipe.train.optimizer) == (norm, optimizer)
+        assert (recipe.train.schedule, recipe.train.batch_size) == ("cosine", 4)
+        assert (recipe.row, recipe.data, recipe.train.epochs) == (plain.row, plain.data, plain.train.epochs)
+    assert scratch.train.learning_rate * scratch.train.batch_size == 0.001
