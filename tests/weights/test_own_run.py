@@ -73,12 +73,21 @@ def test_patients_that_trained_the_weights_are_not_scored(tiny_run, tiny_dataset
 
 
 def test_runs_that_cannot_be_started_from(tiny_run, tiny_dataset, make_config, us_data, tmp_path):
-    narrow = make_config(**{"network.width": 0.25})
+    narrow, group = make_config(**{"network.width": 0.25}), make_config(**{"network.batch_norm": "group"})
+    channels = make_config(**{"row": None, "data.slices": 3, "network.slice_fusion": "channels"})
     for source, data, config, error, message in (
         (tmp_path, tiny_dataset, make_config(), RunError, "is not a run folder"),
         (tmp_path / "none", tiny_dataset, make_config(), InputError, "no such file of weights, and no run"),
         (tiny_run.folder, us_data, us_config("us-faster-rcnn"), InputError, "a run of ct-faster-rcnn"),
-        (tiny_run.folder, tiny_dataset, narrow, InputError, "take a run of the same width and depth"),
+        (tiny_run.folder, tiny_dataset, narrow, InputError, "take a run of the same network.width, network.depth"),
+        (
+            tiny_run.folder,
+            tiny_dataset,
+            channels,
+            InputError,
+            "conv1.weight is .* network.slice_fusion and, with",
+        ),
+        (tiny_run.folder, tiny_dataset, group, InputError, "batch_norm is live there and group here"),
     ):
         with pytest.raises(error, match=message):
             start(source, data, config, tmp_path / "run")
