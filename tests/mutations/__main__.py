@@ -4,7 +4,8 @@
     python -m tests.mutations bicubic huber        those with one of these words in their description or file
     python -m tests.mutations huber --tests tests/nn     with other tests than the table names
 
-The named tests must pass without a fault first. Prints a line a fault; exits with 1 if a fault survives.
+The named tests must pass without a fault first. Prints a line a fault; exits with 1 if a fault survives, or makes tests
+so slow that nothing can be said.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from .faults import ROOT, TABLE, Fault, load_faults
 
 COPIED = ("gluon_liver", "symbols", "scripts", "tests", "docs", "experiments", "docker")
-FAILED = 1  # pytest: some test failed
+PASSED, FAILED, TOO_LONG = 0, 1, None  # exit codes of pytest, and none
 LIMIT_S = 600.0  # of one run of tests: a fault may also be one that never ends
+RESULTS: Dict[Optional[int], str] = {PASSED: "SURVIVED", FAILED: "caught", TOO_LONG: "TOO LONG"}
 
 
 def main() -> int:
@@ -46,15 +48,14 @@ def main() -> int:
             fresh = [one for one in tests if one not in passing]
             if fresh:
                 code, output = run_tests(copy, fresh)
-                if code != 0:
+                if code != PASSED:
                     print(f"{output}\n{' '.join(fresh)} must pass before a fault is put in (exit code {code})")
                     return 2
                 passing += fresh
             began = time.monotonic()
-            noticed = notices(copy, fault, tests)
-            survivors += not noticed
-            result = "caught" if noticed else "SURVIVED"
-            print(f"{result:9s}{time.monotonic() - began:6.1f} s  {fault.what} ({fault.file})", flush=True)
+            code = run_with(copy, fault, tests)
+            survivors += code != FAILED
+            print(f"{RESULTS[code]:9s}{time.monotonic() - began:6.1f} s  {fault.what} ({fault.file})", flush=True)
     print(f"{len(faults) - survivors} of {len(faults)} caught")
     return 1 if survivors else 0
 
@@ -74,8 +75,8 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def notices(copy: Path, fault: Fault, tests: Sequence[str]) -> bool:
-    """Whether one of ``tests`` fails with the fault in the copy, which is taken out again."""
+def run_with(copy: Path, fault: Fault, tests: Sequence[str]) -> Optional[int]:
+    """:func:`run_tests` with the fault in the copy, which is taken out again: PASSED, FAILED or TOO_LONG."""
     path = copy / fault.file
     before = path.read_text(encoding="utf-8")
     path.write_text(fault.apply(before), encoding="utf-8")
@@ -83,13 +84,13 @@ def notices(copy: Path, fault: Fault, tests: Sequence[str]) -> bool:
         code, output = run_tests(copy, tests)
     finally:
         path.write_text(before, encoding="utf-8")
-    if code not in (0, FAILED):
+    if code not in RESULTS:
         raise RuntimeError(f"{fault.what}: pytest ended with {code}, which says nothing:\n{output}")
-    return code == FAILED
+    return code
 
 
-def run_tests(copy: Path, tests: Sequence[str]) -> Tuple[int, str]:
-    """pytest's exit code, up to the first test that fails, and the end of what it printed; too long is a failure."""
+def run_tests(copy: Path, tests: Sequence[str]) -> Tuple[Optional[int], str]:
+    """pytest's exit code, up to the first test that fails, TOO_LONG after LIMIT_S, and the end of what it printed."""
     # compiled files are known by size and second, which a fault may share with the line that it replaces
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
@@ -104,7 +105,7 @@ def run_tests(copy: Path, tests: Sequence[str]) -> Tuple[int, str]:
             text=True,
         )
     except subprocess.TimeoutExpired:
-        return FAILED, "too long"
+        return TOO_LONG, f"not done after {LIMIT_S:.0f} s"
     return done.returncode, "\n".join(done.stdout.splitlines()[-30:])
 
 

@@ -244,6 +244,13 @@ SIGNED_RANGE = [("PixelPaddingValue", "SS", 65100 - 65536), ("PixelPaddingRangeL
 STORED = {  # the rule -> type, a row of stored values, tags, padding, the row in HU
     "before rescale": ("i2", [-2000, 1000, 40], {"RescaleIntercept": 1000}, AS_UNSIGNED, [-1024, 2000, 1040]),
     "only at its value": ("i2", [-1999], {"RescaleIntercept": 1000}, AS_UNSIGNED, [-999]),
+    "not where HU are its number": (
+        "u2",
+        [0, 1024, 1025],
+        {"RescaleIntercept": -1024},
+        [("PixelPaddingValue", "US", 0)],
+        [-1024, 0, 1],
+    ),
     "a range": ("u2", [65000, 65036, 65100], {"RescaleSlope": 0.001}, SIGNED_RANGE, [-1024] * 3),
     "beside the range": ("u2", [64999, 65101, 10], {"RescaleSlope": 0.001}, SIGNED_RANGE, [65, 65, 0]),
     "beyond the stored bits": ("u2", [0xF830, 1000], {**TWELVE, "RescaleIntercept": -1000}, BEYOND, [-1024, 0]),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -80,6 +81,21 @@ def test_what_cannot_be_scored_is_told_before_there_is_a_run(validated, train_ti
 def test_the_images_that_are_scored_are_evenly_spaced():
     assert evenly([*range(12)], None) == evenly([*range(12)], 12) == evenly([*range(12)], 20) == [*range(12)]
     assert evenly([*range(12)], 3) == [2, 6, 10] and evenly([*range(5)], 1) == [2]
+
+
+def test_the_best_epoch_is_by_map_and_of_equal_ones_the_first(validated, validation_of, monkeypatch):
+    scores = iter([(0.2, 0.9), (0.5, 0.6), (0.5, 0.8), (0.4, 0.95)])  # COCO mAP and AP50
+
+    def table(*args):
+        score, ap50 = next(scores)
+        return {"ap": {"mean": score}, "ap50": {"mean": ap50}}
+
+    monkeypatch.setattr(validation, "detect_labelled", lambda *args, **options: [])
+    monkeypatch.setattr(validation, "coco_average_precision", table)
+    scorer, run = validation_of(validated, {"train.best_epoch": True}), Mock()
+    for epoch in range(1, 5):
+        scorer.score(run, step=3 * epoch, epoch=epoch)
+    assert scorer.record == {"checkpoint": "step-00000006", "step": 6, "epoch": 2, "map": 0.5, "split": "val"}
 
 
 @pytest.mark.slow

@@ -146,6 +146,26 @@ def test_noise_is_of_its_slice_phase_and_study_alone():
     assert np.abs(alike).max() < 0.2 and abs(alike.sum()) < 15  # 1024 pixels, neighbours of which are correlated
 
 
+def test_liver_and_vessels_change_with_the_phases_as_published():
+    """Liver: 13 HU above unenhanced in the arterial phase, 35 in the delayed one; the aorta fades."""
+    options = dict(SMALL, matrix=64, background_fraction=1.0, breathing_mm=0.0, noise_sd_hu=(0.0, 0.0))
+    study = make_ct_study(CTPhantomConfig(**options), seed=3, index=0)
+    plain, arterial, delayed = (study.hu[phase].astype(float) for phase in PHASES)
+    liver = (plain > 52) & (plain < 62) & (arterial - plain > 5)
+    assert liver.sum() > 500
+    assert 8 < np.median((arterial - plain)[liver]) < 20 and 25 < np.median((delayed - plain)[liver]) < 48
+    assert ((arterial > 200) & (delayed < 160) & (plain < 60)).sum() > 10
+
+
+def test_a_slice_is_the_mean_over_its_thickness():
+    """With subslices the ends of spheres are covered in part where one plane has them or not."""
+    options = dict(SPHERES, matrix=64, noise_sd_hu=(0.0, 0.0))
+    thin, thick = (make_ct_study(CTPhantomConfig(**dict(options, subslices=n)), seed=21, index=0) for n in (1, 8))
+    for one, other in zip(thin.masks["arterial"], thick.masks["arterial"]):
+        assert np.isclose(one.coverage.sum(), other.coverage.sum(), rtol=0.25)
+        assert np.abs(other.coverage - one.coverage).max() > 0.05
+
+
 def brute_force_boxes(study, phase, config):
     """Spheres rasterised over the whole grid without the package's shape code."""
     nz, ny, nx = study.hu[phase].shape
