@@ -132,9 +132,9 @@ def test_options_out_of_range_are_named(option):
 
 def test_oracles_find_hidden_tumors_in_the_frame_before_alone():
     hiding = dataclasses.replace(STATIC, hidden_fraction=0.5)
-    changed = oracle.traces(hiding, 6)
+    changed = oracle.traces(hiding, 4)
     assert changed[True] == 0.0 and changed[False] > 0.5
-    found = oracle.places(dataclasses.replace(hiding, tumor_mm=(16.0, 20.0)), 8)
+    found = oracle.places(dataclasses.replace(hiding, tumor_mm=(16.0, 20.0)), 6)
     assert {place.tumor for place in found} == {place.hidden for place in found} == {True, False}
     assert all(set(place.views) == set(oracle.VIEWS) for place in found)
     still, _, alike = oracle.motion(STATIC, 2)
