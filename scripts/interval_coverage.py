@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from statistics import NormalDist
 from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
@@ -28,6 +29,8 @@ from gluon_liver.metrics.bootstrap import (
     with_interval,
 )
 from gluon_liver.metrics.coco import weighted_ap
+from gluon_liver.metrics.comparison import compare_figures
+from gluon_liver.metrics.figures import Figure, Ratio
 from gluon_liver.metrics.froc import froc_sensitivity
 from gluon_liver.metrics.matching import MatchRecords
 
@@ -70,6 +73,24 @@ def proportion(rng: Generator, patients: int, share: float, truth: float, replic
     weights = bootstrap_weights(patients, replicates=replicates, seed=int(rng.integers(1 << 30)))
     replicated = divide_or_nan(weights @ found, weights @ lesions)
     return [_percentiles(replicated), _given(ratio_with_interval(found, lesions, weights))]
+
+
+def paired(rng: Generator, patients: int, first: float, second: float, replicates: int) -> List[Interval]:
+    """The same of the difference of two runs on the same lesions, which are hard or easy for both."""
+    lesions = _lesions(rng, patients, 1.0)
+    owner = np.repeat(np.arange(patients), lesions)
+    hard = 0.6 * rng.normal(size=patients)[owner] + 0.6 * rng.normal(size=len(owner))
+    sides = []
+    for share in (first, second):
+        own = np.sqrt(1 - 0.72) * rng.normal(size=len(owner))
+        found = hard + own < NormalDist().inv_cdf(share)
+        sides.append(np.bincount(owner, found, minlength=patients).astype(np.int64))
+    weights = bootstrap_weights(patients, replicates=replicates, seed=int(rng.integers(1 << 30)))
+    replicated = divide_or_nan(weights @ (sides[0] - sides[1]), weights @ lesions)
+    key = ("", "")
+    arms = [[{key: Figure([Ratio(side, lesions)])}] for side in sides]
+    entry = compare_figures(*arms, replicates=replicates, seed=int(rng.integers(1 << 30)))[key]
+    return [_percentiles(replicated), _given(vars(entry))]
 
 
 def rate(rng: Generator, patients: int, truth: float, replicates: int) -> List[Interval]:
@@ -130,6 +151,13 @@ def cases(samples: int, replicates: int) -> Iterator[Tuple[str, Coverage]]:
                 return proportion(rng, patients, share, truth, replicates)
 
             yield f"found / lesions | {who}", coverage(one, truth, samples)
+        for first, second in ((0.7, 0.7), (0.7, 0.5), (0.95, 0.9), (0.99, 0.99)) if share == 1 else ():
+
+            def pair(rng: Generator, patients: int = patients, first: float = first, second: float = second):
+                return paired(rng, patients, first, second, replicates)
+
+            name = f"A - B of found / lesions ({first:g} and {second:g})"
+            yield f"{name} | {who}", coverage(pair, first - second, max(1, samples // 2))
         for events in (0.1, 2.0) if share == 1 else ():
 
             def events_of(rng: Generator, patients: int = patients, events: float = events):

@@ -1,12 +1,15 @@
 """Score a run on held-out patients, print its row of the paper's table beside the paper's, and write report.html.
 
-With --compare, set two ultrasound runs that were scored on the same scenes side by side, in the layout of the
-ultrasound paper's Tables 1 and 2, with differences and the paired t-test over scenes.
+With --compare, set two runs of either paper side by side that were scored on the same images: every figure's
+difference with its interval and P by patient, by class, by size and lesion by lesion; of two ultrasound runs also the
+ultrasound paper's Tables 1 and 2 with the paired t-test over scenes. Several runs of two arms, which differ in their
+seed: --compare A1 A2 A3 --with B1 B2 B3.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from gluon_liver.errors import InputError
@@ -28,8 +31,11 @@ from .options import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "--run")
-    text = "compare two ultrasound runs that were scored already; stands alone"
-    parser.add_argument("--compare", type=Path, nargs=2, metavar=("RUN_A", "RUN_B"), help=text)
+    text = "compare two runs that were scored already, A - B; or the runs of one arm, which differ in their seed, with "
+    text += "those of --with. Takes --out, --bootstrap, --froc-rates, --lesion-hit and --lesion-bins (of ultrasound "
+    text += "pixels: 32 96)"
+    parser.add_argument("--compare", type=Path, nargs="+", metavar="RUN", help=text)
+    parser.add_argument("--with", dest="others", type=Path, nargs="+", metavar="RUN", help="the runs of the other arm")
     add_options(parser, "--data")
     text = "which patients to score; train is refused unless --allow-train is given"
     parser.add_argument("--split", choices=("test", "val", "train"), default="test", help=text)
@@ -37,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "read networks of nine slices along the studies: faster, boxes differ a little; the report says so"
     add_flag(parser, "--dense", text)
     add_options(parser, "--precision", "--batch-size", "--device", "--cache", "--no-lock")
-    text = "write results and report to this folder instead of the run's, for runs that are read-only"
+    text = "write results and report to this folder instead of the run's, for runs that are read-only; with --compare "
+    text += "comparison.html and comparison.json, which are not written without it"
     add_path(parser, "--out", "DIR", text)
     add_scoring(parser)
 
@@ -46,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate or compare; prints the tables and, of an evaluation, where the report is."""
     if args.compare is not None:
         return _compare(args)
+    if args.others is not None:
+        raise InputError("--with names the other arm of a comparison: give the first with --compare")
     if args.run is None:
         raise InputError("give --run RUN to score a run, or --compare RUN_A RUN_B to compare two that were scored")
     if args.split == "train" and not args.allow_train:
@@ -65,14 +74,49 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from gluon_liver.report.us_compare import compare_text, read_us_run
+    from gluon_liver.metrics.lesions import Hit
+    from gluon_liver.report.compare_page import check_out, comparison_text, write_comparison
+    from gluon_liver.report.compare_runs import CompareSettings, compare_runs
+    from gluon_liver.report.scored import TRUTH
+    from gluon_liver.report.us_compare import us_tables_text
 
+    _refuse_others(args)
+    arms = (args.compare, args.others) if args.others else (args.compare[:1], args.compare[1:])
+    if not args.others and len(args.compare) != 2:
+        given = f"{len(args.compare)} run" + ("s" if len(args.compare) > 1 else "")
+        raise InputError(f"--compare takes two runs, found {given}; give the runs of the other arm with --with")
+    check(args, "bootstrap", at_least(1))
+    if args.out is not None:
+        check_out(args.out)
+    papers = us_tables_text(*args.compare) if not args.others else None
+    if papers:
+        print(papers, end="")
+        older = [folder.name for folder in args.compare if not (folder / TRUTH).is_file()]
+        if older and args.out is None:
+            again = "evaluate again to compare by patient, by size and box by box"
+            print(f"note: {' and '.join(older)}: no {TRUTH}, evaluated by an older version; {again}", file=sys.stderr)
+            return 0
+        print()
+    settings = CompareSettings(
+        args.bootstrap or CompareSettings.replicates,
+        tuple(args.lesion_bins) if args.lesion_bins else None,
+        Hit.parse(args.lesion_hit) if args.lesion_hit else None,
+        tuple(args.froc_rates) if args.froc_rates else CompareSettings.fp_rates,
+    )
+    document = compare_runs(*arms, settings)
+    print(comparison_text(document), end="")
+    if args.out is not None:
+        print(f"\npage: {write_comparison(document, args.out)}")
+    return 0
+
+
+def _refuse_others(args: argparse.Namespace) -> None:
+    """Raise :class:`InputError` for options that a comparison does not take."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     usual = vars(parser.parse_args([]))
     given = ["--" + name.replace("_", "-") for name in usual if getattr(args, name) != usual[name]]
-    given.remove("--compare")
-    if given:
-        raise InputError(f"--compare reads what two runs were scored with and takes no {', '.join(given)}")
-    print(compare_text(*(read_us_run(folder) for folder in args.compare)), end="")
-    return 0
+    taken = ("--compare", "--others", "--out", "--bootstrap", "--froc-rates", "--lesion-hit", "--lesion-bins")
+    odd = [name for name in given if name not in taken]
+    if odd:
+        raise InputError(f"--compare reads what the runs were scored with and takes no {', '.join(odd)}")

@@ -21,7 +21,7 @@ from gluon_liver.report.drawing import draw_overlay
 from gluon_liver.structures.detections import SCORE_THRESHOLD
 from gluon_liver.structures.image_result import ImageResult
 
-from .task import Scored, ScoreSettings, Task
+from .task import Places, Scored, ScoreSettings, Task
 
 
 class CT(Task[CTDataset, CTLabel]):
@@ -53,6 +53,14 @@ class CT(Task[CTDataset, CTLabel]):
         curves = ct_curves(scored.results, classes=scored.dataset.classes)
         return {"row": scored.config.row, "data": {"studies": studies}, "curves": curves}
 
+    def places(self, scored: Scored[CTDataset, CTLabel]) -> Places:
+        scans = {scan.case: scan for scan in scans_of(scored)}
+        cases = {
+            case: {"spacing": list(scan.spacing), "slices": scan.slices, "invented": scan.invented}
+            for case, scan in scans.items()
+        }
+        return Places([(label.case, label.slice) for label in scored.labels], cases)
+
     def write_report(self, folder: Path) -> None:
         write_report(folder)
 
@@ -67,5 +75,5 @@ def scans_of(scored: Scored[CTDataset, CTLabel]) -> List[Scan]:
     for case, results in by_case.items():
         record, patient = dataset.record(case), dataset.info(case).patient
         invented = len(record.source.history_of(dataset.reference_phase).interpolated)
-        scans.append(Scan(patient, record.geometry.spacing, results, record.geometry.size[0], invented))
+        scans.append(Scan(patient, record.geometry.spacing, results, record.geometry.size[0], invented, case))
     return scans

@@ -20,6 +20,7 @@ from gluon_liver.inference.dense import check_dense
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.inference.slices import detect_labelled_dense
 from gluon_liver.nn.folding import FLOAT32, check_precision
+from gluon_liver.report.scored import TRUTH, truth_record
 from gluon_liver.runs.checkpoint import read_best
 from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests
 from gluon_liver.structures.image_result import detections_json
@@ -30,7 +31,7 @@ from .task import USUAL, Scored, ScoreSettings
 
 PHANTOM_NOTE = "phantom studies that this package generated"
 COPIED = ("config.yaml", "environment.json", "log.jsonl")  # of a run, to where it is evaluated
-WRITTEN = ("overlays", "detections.json", "report.html", "results.json")  # in this order
+WRITTEN = ("overlays", "detections.json", TRUTH, "report.html", "results.json")  # in this order
 FOLDER = ".evaluating"
 LOCKED = FOLDER + ".lock"
 DENSE_NOTE = "slices were read along their studies (--dense), not in the windows that the network was trained on"
@@ -82,6 +83,7 @@ def evaluate(
         results_json.update(classes=list(dataset.classes), summary=summary, overlays=overlays)
         results_json["data"] = dict(phantom=dataset.phantom, note=note, digests=dataset.digests(split), **own["data"])
         write_json(folder / "detections.json", detections_json(results))
+        write_json(folder / TRUTH, truth_record(results, *task.places(scored)), indent=None)
         write_json(folder / "results.json", results_json)
         text = task.text(scored, summary)
         task.write_report(folder)

@@ -6,7 +6,7 @@ import abc
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Generic, Optional, Sequence, Tuple, TypeVar
+from typing import Any, ClassVar, Dict, Generic, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
@@ -61,6 +61,15 @@ class Scored(Generic[D, L]):
     note: str
 
 
+class Places(NamedTuple):
+    """Where images are from. of_images: study and slice, or scene and frame, of each label. cases: what is known of
+    each study or scene: {"spacing" (dz, dy, dx) mm, "slices", "invented"} of studies, {} of scenes.
+    """
+
+    of_images: Sequence[Tuple[str, int]]
+    cases: Dict[str, Dict[str, Any]]
+
+
 class Task(abc.ABC, Generic[D, L]):
     """How evaluation treats one task.
 
@@ -90,6 +99,10 @@ class Task(abc.ABC, Generic[D, L]):
 
         What it has under data goes with the data's phantom and note.
         """
+
+    @abc.abstractmethod
+    def places(self, scored: Scored[D, L]) -> Places:
+        """Where the scored images are from, for comparisons of runs lesion by lesion."""
 
     @abc.abstractmethod
     def write_report(self, folder: Path) -> None:

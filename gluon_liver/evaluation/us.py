@@ -16,7 +16,7 @@ from gluon_liver.report.us_page import write_us_report
 from gluon_liver.report.us_tables import counted_text, us_text
 from gluon_liver.structures.detections import SCORE_THRESHOLD
 
-from .task import Scored, ScoreSettings, Task
+from .task import Places, Scored, ScoreSettings, Task
 
 
 class US(Task[USDataset, USLabel]):
@@ -47,6 +47,11 @@ class US(Task[USDataset, USLabel]):
     def record(self, scored: Scored[USDataset, USLabel]) -> Dict[str, Any]:
         data = {"fingerprint": scored.dataset.fingerprint, "split_by": scored.dataset.split_by}
         return {"model": scored.config.model, "data": data, "detections": _detections(scored.config)}
+
+    def places(self, scored: Scored[USDataset, USLabel]) -> Places:
+        names = [scored.dataset.scene_of(label).name for label in scored.labels]
+        cases: Dict[str, Dict[str, Any]] = {name: {} for name in names}
+        return Places([(name, label.row) for name, label in zip(names, scored.labels)], cases)
 
     def write_report(self, folder: Path) -> None:
         write_us_report(folder)

@@ -23,7 +23,7 @@ from .seeds import EQUAL, detectable_difference, holm, paired_over_seeds
 
 Key = Tuple[str, str]  # family, figure
 MOST_EXACT = 12  # patients, whose 4096 swaps are gone through one by one
-PSEUDO = 2  # patients that an interval adds, of whom one half each is found by one arm alone (Agresti and Min 2005)
+PSEUDO = 2  # lesions that an interval adds, of which either arm alone finds one half (Agresti and Min 2005)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _compare(
 ) -> Comparison:
     all_of_them = np.ones((1, weights.shape[1]), np.int64)
     a, b = (np.array([one.at(all_of_them)[0] for one in side]) for side in (ones_a, ones_b))
-    counts = np.sum([one.counts for one in (*ones_a, *ones_b)], axis=0)
+    counts = np.mean([one.counts for one in (*ones_a, *ones_b)], axis=0)
     m, unit = int((counts > 0).sum()), ones_a[0].unit
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return Comparison(None, None, m, unit, reason="a run has nothing to count over")
@@ -131,7 +131,8 @@ def _compare(
     replicated = replicated[np.isfinite(replicated)]
     of_patients = float(replicated.var()) * m / (m - 1) if len(replicated) else 0.0
     of_seeds, seed_freedom = _seed_variance(a, b, paired)
-    entry = _with_interval(entry, of_patients, of_seeds, seed_freedom)
+    lesions = float(counts.sum()) / m / len(ones_a[0].parts)
+    entry = _with_interval(entry, max(1.0, lesions), of_patients, of_seeds, seed_freedom)
     error = math.sqrt(of_patients + of_seeds)
     if error <= EQUAL:
         same = "both are equal in every patient" if abs(difference) <= EQUAL else "it does not vary over patients"
@@ -148,16 +149,20 @@ def _compare(
     return replace(entry, p=float(2 * stats.t.sf(abs(difference) / error, freedom)), test="t")
 
 
-def _with_interval(entry: Comparison, of_patients: float, of_seeds: float, seed_freedom: float) -> Comparison:
-    """Student's t interval with some patients added of whom either arm is right in as many: few patients that agree are
-    no certainty, and the mean of few differences is drawn towards 0.
+def _with_interval(
+    entry: Comparison, lesions: float, of_patients: float, of_seeds: float, seed_freedom: float
+) -> Comparison:
+    """Student's t interval with two lesions added, half of one found by either arm alone, that are worth as little as
+    lesions of patients who answer alike: agreement in few patients is no certainty.
+
+    lesions: of a patient, 1 or more.
     """
     from scipy import stats
 
-    m, difference = entry.patients, entry.difference or 0.0
-    added = (m**2 * of_patients + PSEUDO / 2) / (m + PSEUDO) ** 2
-    middle = difference * m / (m + PSEUDO)
-    freedom = _freedom((added, m - 1 + PSEUDO), (of_seeds, seed_freedom))
+    m, difference, extra = entry.patients, entry.difference or 0.0, PSEUDO / lesions
+    added = (m**2 * of_patients + extra / 2) / (m + extra) ** 2
+    middle = difference * m / (m + extra)
+    freedom = _freedom((added, m - 1 + extra), (of_seeds, seed_freedom))
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(added + of_seeds)
     most = 1.0 if entry.unit == "share" else math.inf
     return replace(

@@ -17,6 +17,7 @@ from gluon_liver.structures.lesions import GAP_MM, LINK_INSIDE, LINK_IOU
 
 from .bootstrap import bootstrap_weights, divide_or_nan, rate_with_interval, ratio_with_interval, with_interval
 from .ct_summary import INTERVAL
+from .figures import Lesions
 from .intervals import CONFIDENCE
 from .lesions import Found, Hit, Scan, ScanScorer
 
@@ -48,10 +49,10 @@ def lesion_summary(
 ) -> Dict[str, Any]:
     """Sensitivity, false positives a patient, FROC, sensitivity by size, and patients found, with patient intervals.
 
-    Entries are those of :func:`gluon_liver.metrics.ct_summary.ct_summary`. A lesion is found by one detected lesion of
-    its class, the best first; under "any" the class does not count. What else was detected is a false positive, a
-    second detection of one lesion too. Patients: of those with a lesion (of the class) how many have one that is found,
-    and of those without any lesion how many have no detection.
+    Entries are those of :func:`gluon_liver.metrics.ct_summary.ct_summary`; "each" lists the lesions. A lesion is found
+    by one detected lesion of its class, the best first; under "any" the class does not count. What else was detected is
+    a false positive, a second detection of one lesion too. Patients: of those with a lesion (of the class) how many
+    have one that is found, and of those without any lesion how many have no detection.
     """
     patients = sorted({scan.patient for scan in scans})
     counter = _Counter(scans, classes, settings.hit, patients)
@@ -74,6 +75,7 @@ def lesion_summary(
         "false_positives": {name: rate_with_interval(point.false_positives(name)) for name in names},
         "froc": {name: _froc(curve, name, lesions[name], weights, settings.fp_rates) for name in names},
         "by_size": _by_size(counter, point, settings.bins_mm, weights),
+        "each": _each(counter, point),
         "patient_sensitivity": {
             name: ratio_with_interval(np.minimum(hits[name], 1), np.minimum(lesions[name], 1), weights)
             for name in names
@@ -95,6 +97,15 @@ def lesion_summary(
         },
         "curve": {name: _curve(curve, thresholds, name, lesions[name]) for name in names},
     }
+
+
+def found_lesions(scans: Sequence[Scan], *, classes: Sequence[str], hit: Hit, score_threshold: float) -> Lesions:
+    """Every annotated lesion and whether it is found at a threshold, as :func:`lesion_summary` counts them."""
+    counter = _Counter(scans, classes, hit, sorted({scan.patient for scan in scans}))
+    point = counter.at(score_threshold)
+    where = [(scan.case, boxes[0].slice) for scan, boxes in counter.drawn]
+    patients, size = counter.patient_of_lesion, counter.size_mm
+    return Lesions(patients, counter.labels, size, point.hit, where, point.false_positives("all"))
 
 
 class _Counts:
@@ -138,7 +149,8 @@ class _Counter:
         drawn = [scorer.drawn for scorer in self._scorers]
         self.labels: IntArray = np.concatenate([np.zeros(0, np.int64), *(one.labels for one in drawn)])
         self.size_mm: FloatArray = np.concatenate([np.zeros(0), *(one.size_mm for one in drawn)])
-        self._row_of_lesion = np.repeat(self._rows, [len(one.labels) for one in drawn])
+        self.patient_of_lesion: IntArray = np.repeat(self._rows, [len(one.labels) for one in drawn])
+        self.drawn = [(scan, boxes) for scan, one in zip(scans, drawn) for boxes in one.boxes]
 
     def of_class(self, name: str) -> BoolArray:
         """Which lesions have the class; all of them under "all" and :data:`LOCATED`."""
@@ -147,7 +159,7 @@ class _Counter:
 
     def lesions(self, chosen: BoolArray) -> IntArray:
         """(p,) how many of the chosen lesions each patient has."""
-        return np.bincount(self._row_of_lesion[chosen], minlength=self._patients)
+        return np.bincount(self.patient_of_lesion[chosen], minlength=self._patients)
 
     def by_patient(self, values: Sequence[int]) -> IntArray:
         """Counts of scans -> (p,) of patients."""
@@ -240,9 +252,28 @@ def _by_size(counter: _Counter, point: _Counts, edges: Sequence[float], weights:
     rows = []
     for low, high in bounds:
         chosen = (counter.size_mm >= low) & (counter.size_mm < (np.inf if high is None else high))
-        entry = ratio_with_interval(counter.lesions(chosen & point.hit), counter.lesions(chosen), weights)
-        rows.append({"from_mm": low, "to_mm": high, "sensitivity": entry})
+        by_class = {name: chosen & counter.of_class(name) for name in counter.classes}
+        entries = {
+            name: ratio_with_interval(counter.lesions(which & point.hit), counter.lesions(which), weights)
+            for name, which in {"all": chosen, **by_class}.items()
+        }
+        rows.append({"from_mm": low, "to_mm": high, "sensitivity": entries.pop("all"), "by_class": entries})
     return rows
+
+
+def _each(counter: _Counter, point: _Counts) -> List[Dict[str, Any]]:
+    """The lesions one by one: which, how large, and whether it is found at the working point."""
+    return [
+        {
+            "case": scan.case,
+            "class": boxes[0].class_name,
+            "slices": [min(box.slice for box in boxes), max(box.slice for box in boxes)],
+            "size_mm": float(size),
+            "found": bool(found),
+            "located": bool(located),
+        }
+        for (scan, boxes), size, found, located in zip(counter.drawn, counter.size_mm, point.hit, point.located)
+    ]
 
 
 def _specificity(point: _Counts, lesions: IntArray, weights: IntArray) -> Dict[str, Any]:

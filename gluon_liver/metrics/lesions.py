@@ -36,7 +36,7 @@ class Scan:
     """The scored slices of one study.
 
     patient: the unit of the bootstrap. spacing: (dz, dy, dx) mm. results: by slice, all slices that were scored.
-    slices: how many the volume has. invented: those that are in no image of the scanner.
+    slices: how many the volume has. invented: those that are in no image of the scanner. case: its name.
     """
 
     patient: str
@@ -44,6 +44,7 @@ class Scan:
     results: Mapping[int, ImageResult]
     slices: int
     invented: int = 0
+    case: str = ""
 
 
 def _volume_overlaps(found: Stacks, lesions: Stacks, spacing: Triple) -> FloatArray:

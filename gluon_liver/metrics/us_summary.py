@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections import Counter
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence
 
 from gluon_liver.errors import InputError
 from gluon_liver.structures.class_names import why_no_classes
 from gluon_liver.structures.detections import SCORE_THRESHOLD
 from gluon_liver.structures.image_result import ImageResult, check_results, patient_ids
 
+from .bootstrap import bootstrap_weights, ratio_with_interval
 from .coco import coco_average_precision
+from .figures import box_lesions
 from .sensitivity import IOU_THRESHOLD, SceneCount, mean_and_sd, scene_counts
 
+SIZE_BINS_PIXELS = (32.0, 96.0)  # sides of COCO's small, medium and large
 AP_KEYS = ("ap", "ap50", "ap75")
 _KEYS: Dict[str, type] = dict.fromkeys(("images", "patients", "annotated_images"), int)
 _KEYS.update({"scenes": list, "truth": str}, **dict.fromkeys(("boxes", "sensitivity", "settings", *AP_KEYS), dict))
@@ -36,7 +40,9 @@ def us_summary(
     results contradict themselves, the classes or the scenes. Returns {"images", "patients", "annotated_images": counts,
     "boxes": {class: count}, "scenes": [{"scene", "images"}], "truth": SHA-256 (hex) over scenes and annotated boxes,
     "ap" (IoU 0.50:0.95), "ap50", "ap75": {class or "mean": value}, "sensitivity": {class: {"mean", "sd" (sample SD over
-    scenes), "n" (scenes with a box of the class), "scenes": [{"scene", "found", "n", "sensitivity"}]}}, "settings"}.
+    scenes), "n" (scenes with a box of the class), "scenes": [{"scene", "found", "n", "sensitivity"}]}},
+    "by_size": [{"from_px", "to_px" (of the longer side; None at the end), "sensitivity": {class: {"value", "low",
+    "high" (95 %, over patients), "n" (boxes)}}}], "settings"}.
 
     results: one record a frame; frames without boxes belong in it, they can hold false positives.
     scenes: scene name by image id, of exactly these frames.
@@ -59,6 +65,7 @@ def us_summary(
         "truth": _truth(ordered, scenes),
         **coco_average_precision(ordered, classes),
         "sensitivity": {name: _sensitivity(counts[name]) for name in classes},
+        "by_size": _by_size(ordered, classes, score_threshold, iou_threshold),
         "settings": {**settings, "sd": "sample SD over scenes (n - 1)"},
     }
 
@@ -92,6 +99,25 @@ def _sensitivity(counts: Sequence[SceneCount]) -> Dict[str, Any]:
     mean, sd = mean_and_sd(counts)
     rows = [{**dataclasses.asdict(count), "sensitivity": count.sensitivity} for count in counts]
     return {"mean": mean, "sd": sd, "n": len(rows), "scenes": rows}
+
+
+def _by_size(
+    ordered: Sequence[ImageResult], classes: Sequence[str], score_threshold: float, iou_threshold: float
+) -> List[Dict[str, Any]]:
+    """Boxes found by their longer side, each box of each frame counting the same."""
+    patients = patient_ids(ordered)
+    where = [("", one.image_id) for one in ordered]
+    boxes = box_lesions(ordered, where, patients, score_threshold=score_threshold, iou_threshold=iou_threshold)
+    weights = bootstrap_weights(len(patients))
+    rows = []
+    for low, high in zip((0.0, *SIZE_BINS_PIXELS), (*SIZE_BINS_PIXELS, math.inf)):
+        here = (boxes.size >= low) & (boxes.size < high)
+        shares = {name: boxes.share(here & (boxes.label == label)) for label, name in enumerate(classes)}
+        entries = {
+            name: ratio_with_interval(share.numerator, share.denominator, weights) for name, share in shares.items()
+        }
+        rows.append({"from_px": low, "to_px": high if high < math.inf else None, "sensitivity": entries})
+    return rows
 
 
 def _truth(ordered: Sequence[ImageResult], scenes: Mapping[int, str]) -> str:

@@ -10,7 +10,7 @@ from gluon_liver.metrics.lesion_summary import LOCATED
 
 from . import ct_tables, page, plots
 from .drawing import class_colours
-from .lesion_tables import lesion_blocks
+from .lesion_tables import each_table, lesion_blocks
 
 KINDS = {  # of overlays, in the order shown: heading and explanation
     "hit": ("Hits", "the best-scoring ROI lies on a lesion and names its class"),
@@ -45,6 +45,7 @@ def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:
         tables=[ct_tables.detection_table(summary), ct_tables.froc_table(summary)],
         notes=ct_tables.summary_notes(summary),
         lesions=lesion_blocks(summary),
+        each_lesion=each_table(summary),
         lesion_froc=_lesion_froc(summary),
         curves=_curves(results["curves"], run / "results.json", [float(rate) for rate in summary["froc"]["all"]]),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Sequence, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.lesion_summary import LOCATED
@@ -68,16 +68,32 @@ def _froc(lesions: Dict[str, Any]) -> Table:
 
 
 def _sizes(lesions: Dict[str, Any]) -> Table:
-    rows = []
+    rows: List[Sequence[Union[str, Cell]]] = []
     for entry in lesions["by_size"]:
         low, high, found = entry["from_mm"], entry["to_mm"], entry["sensitivity"]
         name = (
             f"{low:g} mm or more" if high is None else f"below {high:g} mm" if low == 0 else f"{low:g} to {high:g} mm"
         )
-        rows.append((name, _cell(found)._replace(counts=f"n {found['n']}")))
+        entries = [found, *entry.get("by_class", {}).values()]  # an older version has all classes together alone
+        rows.append((name, *(_cell(one)._replace(counts=f"n {one['n']}") for one in entries)))
     score = f"{lesions['settings']['score_threshold']:g}"
-    title = f"Lesions by size, the longest side in the plane: sensitivity in % at score {score}, all classes; n lesions"
-    return Table.of(title, ("size", "sensitivity"), rows)
+    title = f"Lesions by size, the longest side in the plane: sensitivity in % at score {score}; n lesions"
+    return Table.of(title, ("size", "all classes", *lesions["by_size"][0].get("by_class", ())), rows)
+
+
+def each_table(summary: Dict[str, Any]) -> Optional[Table]:
+    """The lesions one by one; None where an older version evaluated."""
+    each = summary.get("lesions", {}).get("each")
+    if each is None:
+        return None
+    words = {(True, True): "found", (False, True): "found as another class", (False, False): "missed"}
+    rows = []
+    for one in each:
+        first, last = one["slices"]
+        found = words[one["found"], one["located"]]
+        rows.append((one["case"], one["class"], f"{first} to {last}", f"{one['size_mm']:.1f}", found))
+    score = f"{summary['lesions']['settings']['score_threshold']:g}"
+    return Table.of(f"Every lesion at score {score}", ("study", "class", "slices", "mm", ""), rows)
 
 
 def _notes(lesions: Dict[str, Any]) -> List[str]:

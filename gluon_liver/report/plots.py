@@ -57,6 +57,31 @@ def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
     return _png(figure, axes, "step", "loss")
 
 
+def plot_differences(rows: Sequence[Tuple[str, float, float, float, bool]]) -> bytes:
+    """Differences with their intervals, one below the other: (name, difference, low, high, whether it is filled)."""
+    figure = Figure(figsize=(8.0, 0.9 + 0.26 * len(rows)), dpi=130)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for place, (_, difference, low, high, filled) in enumerate(rows):
+        colour = CURVE_COLOURS[0]
+        axes.plot([low, high], [place, place], color=colour, linewidth=1.6)
+        axes.plot(difference, place, "o", color=colour, markerfacecolor=colour if filled else "white", markersize=6)
+    axes.axvline(0, color=POOLED_COLOUR, linewidth=0.9)
+    axes.yaxis.set_major_locator(FixedLocator(list(range(len(rows)))))
+    names = [plain_label(name) for name, *_ in rows]
+    axes.set_yticklabels(names, fontproperties=FontProperties(fname=str(lettering(names).font), size=9))
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel("A - B, percentage points")
+    axes.grid(axis="x", color="#d9dee6", linewidth=0.7)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    figure.tight_layout()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
 def plot_validation(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
     """COCO mAP and AP50 of the epochs that were scored, a ring around the highest mAP; None when none was.
 

@@ -39,6 +39,7 @@ def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:
         checkpoint=results["checkpoint"],
         tables=[us_tables.table1(summary, model=model), us_tables.table2(summary, model=model)],
         by_label=us_tables.label_table(summary),
+        by_size=us_tables.size_table(summary),
         notes=us_tables.us_notes(summary, counted=counted, split_by=results["data"]["split_by"]),
         paper_notes=us_tables.PAPER_NOTES,
         scenes=us_tables.scene_table(summary),

@@ -155,6 +155,24 @@ def label_table(summary: Dict[str, Any]) -> Table:
     return Table.of("This run by label", ("Label", *AP_ROWS, "boxes"), rows)
 
 
+def size_table(summary: Dict[str, Any]) -> Optional[Table]:
+    """Sensitivity by the longer side of boxes, with intervals over patients; None where an older version evaluated."""
+    if "by_size" not in summary:
+        return None
+    rows: List[List[Union[str, Cell]]] = []
+    for entry in summary["by_size"]:
+        low, high = entry["from_px"], entry["to_px"]
+        text = f"{low:g} or more" if high is None else f"below {high:g}" if low == 0 else f"{low:g} to {high:g}"
+        cells: List[Union[str, Cell]] = [text]
+        for found in entry["sensitivity"].values():
+            interval = "" if found["low"] is None else f"[{decimals(found['low'])}, {decimals(found['high'])}]"
+            cells.append(Cell(decimals(found["value"]), interval, f"n {found['n']}"))
+        rows.append(cells)
+    score = f"{summary['settings']['score_threshold']:g}"
+    title = f"Boxes by size, the longer side in pixels: sensitivity at score {score} [95 % over patients]; n boxes"
+    return Table.of(title, ("pixels", *map(label_of, summary["boxes"])), rows)
+
+
 def scene_table(summary: Dict[str, Any]) -> Table:
     """Found and all boxes of each scene by label, numbered in the order of names; "-" without a box of the label."""
     check_us_summary(summary)
@@ -232,6 +250,7 @@ def us_text(
         *own,
         data_statement(data_note, phantom),
         label_table(summary),
+        *filter(None, [size_table(summary)]),
         Notes([*us_notes(summary, counted=counted, split_by=split_by), *PAPER_NOTES]),
     )
 

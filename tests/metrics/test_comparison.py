@@ -116,6 +116,10 @@ def test_equal_runs_are_no_certainty():
     entry = compare_figures([{("f", "x"): ratio([1, 0, 1, 1])}], [{("f", "x"): ratio([1, 0, 1, 1])}])[("f", "x")]
     assert (entry.difference, entry.p, entry.detectable) == (0, 1, None) and "equal in every patient" in entry.reason
     assert entry.low == -entry.high and 0.2 < entry.high < 0.6
+    # lesions of patients who answer alike are worth no more than the patients, and two lesions are added, not patients
+    more = ratio([3, 0, 3, 3], np.full(4, 3))
+    wide = compare_figures([{("f", "x"): more}], [{("f", "x"): more}])[("f", "x")]
+    assert wide.high == pytest.approx(stats.t.ppf(0.975, 3 + 2 / 3) * np.sqrt(1 / 3) / (4 + 2 / 3))
 
 
 def test_seeds_are_a_level():

@@ -72,3 +72,12 @@ def test_intervals_of_average_precision_cover(metric):
 
     found = interval_coverage.coverage(sample, truth, 120)
     assert found.now >= 0.9 and found.percentiles < 0.88 and found.without_width == 0
+
+
+@pytest.mark.parametrize("first, second", [(0.7, 0.7), (0.7, 0.5), (0.95, 0.9)])
+def test_intervals_of_paired_differences_cover(first, second):
+    def sample(rng):
+        return interval_coverage.paired(rng, 10, first, second, 40)
+
+    found = interval_coverage.coverage(sample, first - second, 120)
+    assert found.now >= 0.92 and found.without_width == 0

@@ -51,6 +51,19 @@ def test_summary_by_hand(summary):
     check_us_summary(json.loads(json.dumps(summary, allow_nan=False)))
 
 
+def test_boxes_by_size():
+    wide = (0, 0, 40, 5)
+    images = [
+        image(1, "p", gt=[(0, A), (1, B)], found=[(0, 0.9, A)]),
+        image(2, "q", gt=[(0, A), (0, wide)], found=[(0, 0.4, A), (0, 0.8, wide)]),
+    ]
+    rows = us_summary(images, scenes={1: "s", 2: "t"}, classes=CLASSES)["by_size"]
+    assert [(row["from_px"], row["to_px"]) for row in rows] == [(0, 32), (32, 96), (96, None)]
+    found = [[(row["sensitivity"][name]["value"], row["sensitivity"][name]["n"]) for name in CLASSES] for row in rows]
+    assert found == [[(0.5, 2), (0.0, 1)], [(1.0, 1), (None, 0)], [(None, 0), (None, 0)]]
+    assert rows[0]["sensitivity"]["tumor"]["low"] < 0.1 and rows[1]["sensitivity"]["tumor"]["low"] is None
+
+
 def test_average_precision_by_overlap():
     # IoU 0.8: found at 0.50, 0.55 ... 0.80, seven of ten overlaps
     images = [image(1, gt=[(0, A)], found=[(0, 0.9, (0, 0, 10, 8))])]

@@ -9,7 +9,7 @@ from gluon_liver.metrics.lesion_summary import LesionSettings, lesion_summary
 from gluon_liver.metrics.lesions import Hit, Scan
 from gluon_liver.report.ct_page import write_report
 from gluon_liver.report.ct_tables import table4_text
-from gluon_liver.report.lesion_tables import NOT_KNOWN, UNDERCOVERAGE, lesion_blocks
+from gluon_liver.report.lesion_tables import NOT_KNOWN, UNDERCOVERAGE, each_table, lesion_blocks
 
 from .conftest import CLASSES
 
@@ -48,6 +48,23 @@ def test_tables_and_what_they_are_worth(with_lesions):
     )
     printed = table4_text(with_lesions, row="R-50", data_note="made up", phantom=True)
     assert tables[0].text() in printed and max(map(len, printed.splitlines())) <= 130
+
+
+def test_sizes_are_by_class_and_lesions_are_listed(with_lesions):
+    lesions = with_lesions["lesions"]
+    (sizes,) = [table for table in lesion_blocks(with_lesions).tables if table.header[0] == "size"]
+    assert sizes.header == ("size", "all classes", *CLASSES)
+    for row, entry in zip(sizes.rows, lesions["by_size"]):
+        assert [cell.counts for cell in row[2:]] == [f"n {entry['by_class'][name]['n']}" for name in CLASSES]
+        assert entry["sensitivity"]["n"] == sum(entry["by_class"][name]["n"] for name in CLASSES)
+    each = each_table(with_lesions)
+    assert len(each.rows) == sum(lesions["lesions"].values())
+    found = sum(row[-1].value == "found" for row in each.rows)
+    assert found == round(lesions["sensitivity"]["all"]["value"] * lesions["sensitivity"]["all"]["n"])
+    for row in lesions["by_size"]:
+        del row["by_class"]
+    del lesions["each"]  # an older version's
+    assert lesion_blocks(with_lesions).tables[2].header == ("size", "all classes") and each_table(with_lesions) is None
 
 
 def test_results_of_an_older_version_say_how_far_their_intervals_covered(with_lesions):

@@ -1,0 +1,146 @@
+"""truth.json of an evaluated run, what was annotated, and with detections.json the images as they were scored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from gluon_liver.errors import InputError, RunError
+from gluon_liver.files.json_records import read_json, read_record
+from gluon_liver.files.typed import build
+from gluon_liver.metrics.lesions import Scan
+from gluon_liver.structures.detections import CocoDetection, Detections
+from gluon_liver.structures.image_result import ImageResult, check_results
+
+from . import ct_tables, us_tables
+from .results import REMEDY, read_results
+
+TRUTH = "truth.json"
+KINDS = {kind.name: kind for kind in (ct_tables.KIND, us_tables.KIND)}
+
+
+@dataclass(frozen=True)
+class _Image:
+    image_id: int
+    patient: str
+    case: str
+    place: int
+    labels: List[int]
+    boxes: List[Tuple[float, float, float, float]]
+
+
+@dataclass(frozen=True)
+class _Case:
+    spacing: Optional[Tuple[float, float, float]] = None
+    slices: int = 0
+    invented: int = 0
+
+
+@dataclass(frozen=True)
+class _Truth:
+    images: List[_Image]
+    cases: Dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Seed:
+    seed: int
+
+
+class ScoredRun(NamedTuple):
+    """An evaluated run: its folder's name, the seed of its training, results.json, and its images sorted by id.
+
+    where: study and slice, or scene and frame, of each image. cases: spacing and slices of each study.
+    """
+
+    name: str
+    seed: int
+    results: Dict[str, Any]
+    images: List[ImageResult]
+    where: List[Tuple[str, int]]
+    cases: Mapping[str, _Case]
+
+    @property
+    def kind(self) -> str:
+        """The task."""
+        return str(self.results["kind"])
+
+    def scans(self) -> List[Scan]:
+        """The studies of a CT run."""
+        slices: Dict[str, Dict[int, ImageResult]] = defaultdict(dict)
+        for (case, place), image in zip(self.where, self.images):
+            slices[case][place] = image
+        scans = []
+        for case, images in slices.items():
+            known = self.cases[case]
+            patient = next(iter(images.values())).patient
+            spacing = known.spacing or (1.0, 1.0, 1.0)
+            scans.append(Scan(patient, spacing, images, known.slices, known.invented, case))
+        return scans
+
+
+def truth_record(
+    results: Sequence[ImageResult], where: Sequence[Tuple[str, int]], cases: Mapping[str, Mapping[str, Any]]
+) -> Dict[str, Any]:
+    """What truth.json holds: the annotation of every scored image, by its study or scene, as plain JSON values."""
+    images = [
+        {
+            "image_id": result.image_id,
+            "patient": result.patient,
+            "case": case,
+            "place": int(place),
+            "labels": result.gt_labels.tolist(),
+            "boxes": result.gt_boxes.tolist(),
+        }
+        for result, (case, place) in zip(results, where)
+    ]
+    return {"format": 1, "images": images, "cases": {case: dict(known) for case, known in cases.items()}}
+
+
+def read_scored(folder: Path) -> ScoredRun:
+    """An evaluated run of either task.
+
+    Raises :class:`RunError` for a folder that holds none, and for one that an older version evaluated, which wrote no
+    truth.json.
+    """
+    path = folder / "results.json"
+    found = read_json(path, error=RunError, remedy=REMEDY) if folder.is_dir() else None
+    kind = found.get("kind") if isinstance(found, dict) else None
+    results = read_results(folder, KINDS.get(str(kind), ct_tables.KIND))
+    if not (folder / TRUTH).is_file():
+        raise RunError(f"{folder} has no {TRUTH}: an older version evaluated it; evaluate it again to compare lesions")
+    again = "evaluate the run again"
+    truth = read_record(_Truth, folder / TRUTH, error=RunError, remedy=again)
+    cases = {
+        name: build(_Case, known, where=f"{folder / TRUTH}: cases.{name}", error=RunError)
+        for name, known in truth.cases.items()
+    }
+    seed = read_record(_Seed, folder / "environment.json", error=RunError, remedy=REMEDY).seed
+    rows = read_json(folder / "detections.json", error=RunError, remedy=again)
+    if not isinstance(rows, list):
+        raise RunError(f"{folder / 'detections.json'} holds no list of detections; {again}")
+    detections: Dict[int, List[CocoDetection]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        one = build(CocoDetection, row, where=f"{folder / 'detections.json'}: entry {place}", error=RunError)
+        detections[one.image_id].append(one)
+    try:
+        images = [_image_result(one, detections[one.image_id]) for one in truth.images]
+        images = check_results(images, results["classes"])
+    except InputError as error:
+        raise RunError(f"{folder / TRUTH}: {error}; {again}") from error
+    place_of = {one.image_id: (one.case, one.place) for one in truth.images}
+    where = [place_of[one.image_id] for one in images]
+    if not {case for case, _ in where} <= set(cases):
+        raise RunError(f"{folder / TRUTH}: an image is of a case that is not there; {again}")
+    return ScoredRun(folder.resolve().name, seed, results, images, where, cases)
+
+
+def _image_result(image: _Image, rows: Sequence[CocoDetection]) -> ImageResult:
+    found = Detections.from_coco(rows)
+    boxes = np.array(image.boxes, np.float32).reshape(-1, 4)
+    labels = np.array(image.labels, np.int64)
+    return ImageResult(image.image_id, image.patient, boxes, labels, found.boxes, found.scores, found.labels)
