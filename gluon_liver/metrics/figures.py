@@ -8,7 +8,7 @@ and 1 swap runs in some of the patients.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, List, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -209,11 +209,10 @@ def box_lesions(
     *,
     score_threshold: float,
     iou_threshold: float,
-    mm: Optional[Sequence[Optional[Tuple[float, float]]]] = None,
 ) -> Lesions:
-    """Each annotated box of an image as a lesion, found by the greedy matching of its class.
+    """Each annotated box of an image as a lesion, found by the greedy matching of its class; sizes in pixels.
 
-    mm: (dy, dx) of each image's pixels; None where sizes stay in pixels.
+    where: scene and frame of each image. patients: all of them, sorted.
     """
     rows: List[Tuple[int, int, float, bool, Tuple[str, int]]] = []
     false_positives = np.zeros(len(patients), np.int64)
@@ -229,9 +228,8 @@ def box_lesions(
             false -= int((hits != UNMATCHED).sum())
         row = row_of[result.patient]
         false_positives[row] += false
-        dy, dx = (mm[number] if mm is not None else None) or (1.0, 1.0)
         for (x1, y1, x2, y2), label, hit in zip(result.gt_boxes.tolist(), result.gt_labels.tolist(), found.tolist()):
-            rows.append((row, label, round(max((x2 - x1) * dx, (y2 - y1) * dy), 2), hit, where[number]))
+            rows.append((row, label, round(max(x2 - x1, y2 - y1), 2), hit, where[number]))
     return Lesions(
         np.array([row[0] for row in rows], np.int64),
         np.array([row[1] for row in rows], np.int64),

@@ -58,10 +58,6 @@ def test_boxes_by_size_and_who_finds_them():
     lesions = box_lesions(results, [("c", 1), ("d", 2)], ["a", "b"], score_threshold=0.5, iou_threshold=0.5)
     assert lesions.found.tolist() == [True, False, False, False] and lesions.size.tolist() == [10, 10, 30, 5]
     assert lesions.false_positives.tolist() == [1, 0] and lesions.where == [("c", 1)] * 3 + [("d", 2)]
-    in_mm = box_lesions(
-        results, [("c", 1), ("d", 2)], ["a", "b"], score_threshold=0.3, iou_threshold=0.5, mm=[(2.0, 0.5), None]
-    )
-    assert in_mm.size.tolist() == [20, 20, 15, 5] and in_mm.found.tolist() == [True, False, False, True]
     assert list(size_groups((10, 20), "mm")) == ["small, below 10 mm", "medium, 10 to 20 mm", "large, 20 mm or more"]
     assert list(size_groups((10, 20, 30), "mm"))[1:3] == ["10 to 20 mm", "20 to 30 mm"]
     by_size = {name: figure.counts.tolist() for (family, name), figure in figures(results).items() if family == BY_SIZE}
