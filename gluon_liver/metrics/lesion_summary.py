@@ -263,7 +263,7 @@ def _by_size(counter: _Counter, point: _Counts, edges: Sequence[float], weights:
 
 def _each(counter: _Counter, point: _Counts) -> List[Dict[str, Any]]:
     """The lesions one by one: which, how large, and whether it is found at the working point."""
-    return [
+    each = [
         {
             "case": scan.case,
             "class": boxes[0].class_name,
@@ -274,6 +274,7 @@ def _each(counter: _Counter, point: _Counts) -> List[Dict[str, Any]]:
         }
         for (scan, boxes), size, found, located in zip(counter.drawn, counter.size_mm, point.hit, point.located)
     ]
+    return sorted(each, key=lambda one: list(one.values()))  # whatever the order of the scans
 
 
 def _specificity(point: _Counts, lesions: IntArray, weights: IntArray) -> Dict[str, Any]:

@@ -17,6 +17,7 @@ from gluon_liver.metrics.lesions import Hit
 from gluon_liver.metrics.us_summary import SIZE_BINS_PIXELS
 from gluon_liver.structures.image_result import patient_ids
 
+from .results import check_run_folder
 from .scored import ScoredRun, read_scored
 
 PER_LESION = {"ct": "lesion sensitivity", "us": "box sensitivity"}
@@ -51,6 +52,8 @@ def compare_runs(
     :class:`RunError` for what is no evaluated run, for a run given twice, and for runs that were not scored on the same
     images, boxes, patients and classes in the same way.
     """
+    for folder in (*folders_a, *folders_b):
+        check_run_folder(folder)
     places = [folder.resolve() for folder in (*folders_a, *folders_b)]
     for number, place in enumerate(places):
         if place in places[:number]:

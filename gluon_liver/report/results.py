@@ -32,8 +32,7 @@ def read_results(run: Path, kind: Kind) -> Dict[str, Any]:
     Raises :class:`RunError` when there is no run folder, and when the file is missing, damaged, of another version or
     of the other kind.
     """
-    if not run.is_dir():
-        raise RunError(f"{run}: no such run folder; a run is what training writes to its output folder")
+    check_run_folder(run)
     path = run / "results.json"
     results = read_json(path, error=RunError, remedy=REMEDY)
     if not isinstance(results, dict):
@@ -58,3 +57,9 @@ def read_results(run: Path, kind: Kind) -> Dict[str, Any]:
     if list(results["summary"]["boxes"]) != results["classes"]:
         raise RunError(f"{path}: the summary's classes are not {results['classes']}")
     return results
+
+
+def check_run_folder(run: Path) -> None:
+    """Raise :class:`RunError` where there is no folder."""
+    if not run.is_dir():
+        raise RunError(f"{run}: no such run folder; a run is what training writes to its output folder")

@@ -101,7 +101,7 @@ def test_bad_input(us_run, capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
-def test_runs_of_both_papers_are_refused(run, us_run, capsys):
+def test_a_run_of_the_other_paper_has_no_such_tables(run):
     with pytest.raises(RunError, match="kind 'ct'; needed is format 1 of kind 'us'. This is a run of the other paper"):
         read_us_run(run)
 
