@@ -17,8 +17,7 @@ from gluon_liver.metrics.lesions import Hit
 from gluon_liver.metrics.us_summary import SIZE_BINS_PIXELS
 from gluon_liver.structures.image_result import patient_ids
 
-from .results import check_run_folder
-from .scored import ScoredRun, read_scored
+from .scored import ScoredRun, kind_of, read_scored
 
 PER_LESION = {"ct": "lesion sensitivity", "us": "box sensitivity"}
 WHO = ("both", "a", "b", "neither")
@@ -53,7 +52,7 @@ def compare_runs(
     images, boxes, patients and classes in the same way.
     """
     for folder in (*folders_a, *folders_b):
-        check_run_folder(folder)
+        kind_of(folder)  # what is no evaluated run is named before anything else is read
     places = [folder.resolve() for folder in (*folders_a, *folders_b)]
     for number, place in enumerate(places):
         if place in places[:number]:

@@ -17,7 +17,7 @@ from gluon_liver.structures.detections import CocoDetection, Detections
 from gluon_liver.structures.image_result import ImageResult, check_results
 
 from . import ct_tables, us_tables
-from .results import REMEDY, read_results
+from .results import REMEDY, check_run_folder, read_results
 
 TRUTH = "truth.json"
 KINDS = {kind.name: kind for kind in (ct_tables.KIND, us_tables.KIND)}
@@ -101,16 +101,20 @@ def truth_record(
     return {"format": 1, "images": images, "cases": {case: dict(known) for case, known in cases.items()}}
 
 
+def kind_of(folder: Path) -> str:
+    """What results.json says of its task. Raises :class:`RunError` where there is no folder or no such file."""
+    check_run_folder(folder)
+    found = read_json(folder / "results.json", error=RunError, remedy=REMEDY)
+    return str(found.get("kind")) if isinstance(found, dict) else ""
+
+
 def read_scored(folder: Path) -> ScoredRun:
     """An evaluated run of either task.
 
     Raises :class:`RunError` for a folder that holds none, and for one that an older version evaluated, which wrote no
     truth.json.
     """
-    path = folder / "results.json"
-    found = read_json(path, error=RunError, remedy=REMEDY) if folder.is_dir() else None
-    kind = found.get("kind") if isinstance(found, dict) else None
-    results = read_results(folder, KINDS.get(str(kind), ct_tables.KIND))
+    results = read_results(folder, KINDS.get(kind_of(folder), ct_tables.KIND))
     if not (folder / TRUTH).is_file():
         raise RunError(f"{folder} has no {TRUTH}: an older version evaluated it; evaluate it again to compare lesions")
     again = "evaluate the run again"
