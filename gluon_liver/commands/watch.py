@@ -81,7 +81,9 @@ def run(args: argparse.Namespace) -> int:
     rate = args.fps or (own_rate or FRAMES_PER_SECOND) / args.every
     # a camera is to show what is now
     source = ahead(every_nth(recording.numbered(), args.every)) if recording else camera(int(args.source), args.every)
-    for note in step_notes(run.environment, step=step, rate=own_rate) if stream.needs_previous else []:
+    for note in (
+        step_notes(run.environment, step=step, every=args.every, rate=own_rate) if stream.needs_previous else []
+    ):
         print(f"note: {note}")
     show = _window() if args.show else None
     result = watch(source, stream, args.out, frames_per_second=rate, score_threshold=args.score, show=show)

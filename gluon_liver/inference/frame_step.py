@@ -33,10 +33,10 @@ def choose_step(trained: Mapping[str, Any], *, step: Optional[int], every: int) 
     return step
 
 
-def step_notes(trained: Mapping[str, Any], *, step: int, rate: Optional[float]) -> List[str]:
+def step_notes(trained: Mapping[str, Any], *, step: int, every: int, rate: Optional[float]) -> List[str]:
     """Which frame is the previous one of a stream of us-flow, and whether that is as in training.
 
-    rate: frames a second of the stream, None where it is not known.
+    step, every: see :func:`choose_step`. rate: frames a second of the stream, None where it is not known.
     """
     rates, own = trained.get("frames_per_second") or [], trained_step(trained)
     notes = [f"the previous frame is {step} before{seconds(step, [rate])}, as in training"]
@@ -49,7 +49,8 @@ def step_notes(trained: Mapping[str, Any], *, step: int, rate: Optional[float]) 
     here = step / rate
     there_seconds = min((own / one for one in rates), key=lambda time: abs(time - here))
     if abs(there_seconds - here) > SAME_TIME * max(there_seconds, here):
-        best = max(1, round(there_seconds * rate))
+        below = max(1, int(there_seconds * rate / every))  # steps are multiples of every
+        best = min((step, below * every, (below + 1) * every), key=lambda one: abs(one / rate - there_seconds))
         advice = f"; --step {best} is nearest to that" if best != step else ""
         notes.append(
             f"the previous frame is {here:.3g} s before, in training it was {there_seconds:.3g} s: the network learned "

@@ -123,13 +123,21 @@ def test_the_step_of_a_stream():
     ],
 )
 def test_what_is_said_of_the_previous_frame(trained, step, rate, said):
-    notes = step_notes(trained, step=step, rate=rate)
+    notes = step_notes(trained, step=step, every=1, rate=rate)
     assert len(notes) == len(said) and all(words in note for words, note in zip(said, notes))
     if step == 1 and rate == 10.0:
         assert "--step" not in notes[1]  # none is nearer
 
 
+def test_the_step_that_is_advised_is_one_that_can_be_given():
+    trained = {"step": 6, "frames_per_second": [25.0]}
+    for every, step, best in ((4, 4, None), (4, 12, 4), (5, 10, 5), (2, 2, 6), (1, 1, 6), (8, 16, 8)):
+        told = step_notes(trained, step=step, every=every, rate=25.0)[1]
+        assert f"--step {best} is" in told if best else "--step" not in told
+        assert choose_step(trained, step=best or step, every=every)
+
+
 def test_every_nth_frame_by_number():
-    numbered = [(number, str(number)) for number in (12, 13, 18, 24, 30, 37)]
-    assert [number for number, _ in every_nth(iter(numbered), 6)] == [12, 18, 24, 30]
+    numbered = [(number, str(number)) for number in (13, 14, 18, 19, 25, 30)]
+    assert [number for number, _ in every_nth(iter(numbered), 6)] == [13, 19, 25]
     assert list(every_nth(iter(numbered), 1)) == numbered and list(every_nth(iter([]), 3)) == []

@@ -79,6 +79,9 @@ def test_what_is_unclear_is_read_as_the_others_are(tmp_path):
     assert "read as places, as others do that fit in one way alone: where they are the numbers" in notes
     _, notes, levels = imported(tmp_path, entries("v", (2, 3)) + entries("w", (11,)))
     assert sorted(map(sorted, levels)) == [[2, 3], [11]] and "read as numbers" in notes
+    folder(tmp_path / "in" / "x", range(21, 27))  # the others disagree
+    _, notes, levels = imported(tmp_path, entries("v", (2, 3)) + entries("w", (0, 2)) + entries("x", (26,)))
+    assert sorted(map(sorted, levels)) == [[2, 3], [11, 13], [26]] and "read as numbers" in notes
 
 
 @pytest.mark.parametrize(
