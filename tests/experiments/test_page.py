@@ -22,7 +22,7 @@ def test_docs_say_what_the_archive_says():
 
 
 def test_from_runs_to_a_page_that_is_checked(study, capsys):
-    study.run(FAKE_FAILS="off/new/seed-2", code=1)
+    study.run("--jobs", "4", FAKE_FAILS="off/new/seed-2", code=1)
     assert archive.main(folders(study, "work", "archive")) == 0
     assert "7 runs, 7 of them new, 1 failed" in capsys.readouterr().out
     bytes_before = {path.name: path.read_bytes() for path in study.archive.iterdir()}
@@ -44,7 +44,7 @@ def test_from_runs_to_a_page_that_is_checked(study, capsys):
 
 
 def test_a_changed_page_or_number_is_noticed(study, capsys):
-    study.run()
+    study.run("--jobs", "4")
     archive.main(folders(study, "work", "archive"))
     page.main(folders(study, "specs", "archive", "docs"))
     path = study.docs / "evidence.md"

@@ -66,7 +66,7 @@ def test_every_arm_has_its_first_seed_before_a_second_one(study):
 
 
 def test_data_are_made_once_and_bulk_is_removed(study):
-    study.run()
+    study.run("--jobs", "4")
     # two conditions: the test patients of each once, the training patients of each seed
     assert len(study.calls("import us")) == len(study.calls("phantom us")) - 1 == 6
     kept = [path.name for path in (study.work / "data").iterdir()]
@@ -88,7 +88,7 @@ def test_a_record_holds_values_counts_and_a_thin_log_and_no_path(study):
 
 
 def test_a_failing_run_is_said_tried_twice_and_left_out(study):
-    said = study.run(code=1, FAKE_FAILS="off/new")
+    said = study.run("--jobs", "2", code=1, FAKE_FAILS="off/new")
     assert said.count("FAILED tiny/off/new/1 (train, code 3)") == 2 and "weights.params" in said
     failure = json.loads((study.work / "failed/tiny/off/new/seed-1.json").read_text())
     assert (
@@ -98,7 +98,7 @@ def test_a_failing_run_is_said_tried_twice_and_left_out(study):
     )
     assert len(study.records()) == 6
     assert "2 failed 2 times and are left out" in study.run("--dry-run", code=1, FAKE_FAILS="off/new")
-    assert "2 to make" in study.run("--retry-failed")
+    assert "2 to make" in study.run("--retry-failed", "--jobs", "2")
     assert len(study.records()) == 8 and not list((study.work / "failed").rglob("*.json"))
 
 
