@@ -26,7 +26,7 @@ def test_training_outputs(detector):
     with autograd.record():
         outputs = training_outputs(net, images(2), boxes, labels)
     anchors, deltas = 6 * 6 * 2 * 3, (2, 4, 3, 4)
-    shapes = [(2, anchors, 1), (2, anchors, 4), (2, 16, 4), deltas, (2, 16), deltas, deltas]
+    shapes = [(2, anchors, 1), (2, anchors, 4), (2, 16, 4), deltas, (2, 16), deltas, deltas, (2, 4)]
     assert [output.shape for output in outputs.arrays()] == shapes
     targets, masks = outputs.class_targets.asnumpy(), outputs.box_masks.asnumpy()
     assert (targets[0] == 3).sum() >= 1  # hcc is class 3 behind the background; its box is among the ROIs
