@@ -98,7 +98,7 @@ def plot_validation(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
             axes.plot(epochs, values, color=colour, marker="." if len(scores) < 40 else "", label=name)
     best = max(scores, key=lambda record: record["map"])  # the first of equals, as training chooses
     ring: Dict[str, Any] = dict(linestyle="", marker="o", markersize=9, markerfacecolor="none")
-    axes.plot([best["epoch"]], [best["map"]], color=POOLED_COLOUR, label=f"epoch {best['epoch']}", **ring)
+    axes.plot([best["epoch"]], [best["map"]], color=POOLED_COLOUR, label=f"highest: epoch {best['epoch']}", **ring)
     axes.set(ylim=(-0.02, 1.02))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _png(figure, axes, "epoch", f"score on {scores[-1]['split']}")

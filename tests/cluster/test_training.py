@@ -54,11 +54,17 @@ def test_two_workers_train_what_one_process_trains(tmp_path, config, tiny_data):
     assert max(np.abs(ours[name].asnumpy() - expected[name].asnumpy()).max() for name in expected) <= 1e-6
     losses = [[event["losses"]["total"] for event in events(out) if event["event"] == "step"] for out in (job, alone)]
     assert len(losses[0]) == 6 and np.allclose(*losses, rtol=1e-5)
+    names = ("rpn_recall", "positive_anchors", "positive_rois")  # of the images of both workers
+    counts = [
+        [[event[name] for name in names] for event in events(out) if event["event"] == "step"] for out in (job, alone)
+    ]
+    assert counts[0] == counts[1]
 
 
 def test_two_workers_average_what_two_devices_average(tmp_path, config, tiny_data):
     """Running statistics of live BatchNorm, which see the images of one device."""
     live = ("--set", "network.batch_norm=live", "--set", "train.batch_size=4", "--steps", "2")
+    live = (*live, "--set", "train.best_epoch=true")  # one worker scores while the other waits
     job, alone = tmp_path / "job", tmp_path / "alone"
     both = [
         start(job, config, tiny_data, job=JOB, options=live),
@@ -69,6 +75,9 @@ def test_two_workers_average_what_two_devices_average(tmp_path, config, tiny_dat
     ours, expected = (mx.nd.load(str(out / "checkpoints/step-00000002/net.params")) for out in (job, alone))
     names = [name for name in expected if ".running_" in name]
     assert names and max(np.abs(ours[name].asnumpy() - expected[name].asnumpy()).max() for name in names) <= 1e-5
+    for out in (job, alone):
+        assert [event["step"] for event in events(out) if event["event"] == "score"] == [2]
+        assert json.loads((out / "best.json").read_text())["checkpoint"] == "step-00000002"
 
 
 def test_a_killed_worker_ends_the_job_and_it_goes_on(tmp_path, config, tiny_data):

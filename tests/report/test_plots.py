@@ -66,7 +66,7 @@ def test_scores_of_epochs(drawn):
     lines = {label: (x.tolist(), y.round(6).tolist()) for label, x, y in drawn}
     assert lines["COCO mAP"] == ([1, 2, 4, 5], [0.1, 0.4, 0.4, 0.3])
     assert lines["AP50"] == ([1, 2, 4, 5], [0.2, 0.5, 0.5, 0.4])
-    assert lines["epoch 2"] == ([2], [0.4])  # the first of equals
+    assert lines["highest: epoch 2"] == ([2], [0.4])  # the first of equals
     assert plot_validation([step(1, total=1.0)]) is None
     del drawn[:]
     older = [{key: value for key, value in record.items() if key != "ap50"} for record in log]
