@@ -21,6 +21,7 @@ import mxnet as mx
 import numpy as np
 
 from symbols.networks.catalogue import network_of
+from symbols.networks.us_flow import estimated
 
 from .module_params import load_weights
 from .portable import portable_json
@@ -127,7 +128,7 @@ def start_weights(args, network, config, seed):
     if args.load_epoch is not None:
         path = checkpoint_path(args.prefix, args.load_epoch)
     if path is None:
-        if config["model"] == "us-flow" and not config["flow"]["train"]:
+        if config["model"] == "us-flow" and estimated(config) and not config["flow"]["train"]:
             raise ValueError("flow.train is false: give --weights that hold a LiteFlowNet, as of an exported run")
         arg_params, aux_params = {}, {}
         network.init_weights(config, arg_params, aux_params, seed)

@@ -2,8 +2,8 @@
 camera, frame by frame.
 
 Writes an annotated video: boxes at probability 0.5 and more, tumors light blue and vessels red, other classes in
-colours of their own, and with us-flow the optical flow beside them. Ctrl-C ends the stream and keeps what was
-annotated.
+colours of their own, and with us-flow the optical flow beside them, where the run estimates one. Ctrl-C ends the stream
+and keeps what was annotated.
 
 Research software: not a medical device, not for diagnosis.
 """
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"note: {note}")
     show = _window() if args.show else None
     result = watch(source, stream, args.out, frames_per_second=rate, score_threshold=args.score, show=show)
-    notes = list(recording.notes) if recording else []
+    notes = [*run.config.controls, *(recording.notes if recording else [])]
     if stream.alone:
         notes.append(
             f"{stream.alone} of {result.frames} frames are their own previous frame: none is {step} before them"

@@ -95,6 +95,9 @@ class NetworkConfig:
     fusion_channels: int = limited(256, multiple_of(4))  # of the fused map at width 1, a quarter from each block
     # cells that a relation looks around, as an SD; null: by content alone (full); same_cell does not read it
     relation_reach: Optional[float] = limited(1.0, at_least(0.25, "cells"))
+    # what the previous ultrasound frame's map is when both are aggregated: as it is, the flow beside it as two channels
+    # (as printed), or moved along the flow first
+    aggregation: str = limited("channels", one_of("channels", "warp"))
     roi_mode: str = limited("align", one_of("align", "pool"))  # or the ROIPooling of MXNet 1.0, as in symbols/
     # "live" from scratch; "frozen" (running statistics only) with pretrained weights
     # "group": GroupNorm, the same in training and inference and with any number of images, for nets from scratch

@@ -29,7 +29,7 @@ ROWS: Dict[str, Tuple[int, int, bool, bool]] = {
     "R-50 multi-modal": (50, 9, False, True),
     "R-101 multi-modal": (101, 9, True, True),
 }
-# task -> what only its networks have, and the value that it has with another task
+# task or model -> what only its networks have, and the value that it has with another task or model
 ALONE: Dict[str, Dict[str, Any]] = {"ct": {"row": None, "data.slices": 1, "network.depth": 50}}
 ALONE["ct"].update(
     {
@@ -47,6 +47,11 @@ ALONE["ct"].update(
     }
 )
 ALONE["us"] = {"data.augment.erase_frames": "all"}
+ALONE["us-flow"] = {
+    "data.previous_frame": "before",
+    "network.aggregation": "channels",
+    "flow.estimate": "liteflownet",
+}
 ODD = typed.Limit(lambda count: count > 0 and count % 2 == 1, "odd, so that one slice is the centre")
 DEVICES = r"cpu(:[1-9]\d?)?|gpu:\d+(,\d+)*"
 KVSTORES = ("local", "device", "nccl", "dist_sync", "dist_device_sync", "dist_async")
@@ -94,6 +99,8 @@ class DataConfig:
     # control experiment: the annotated slice in place of its neighbours, in training and inference; what a stack then
     # gains does not come from other slices
     repeat_centre: bool = False
+    # us-flow: the frame before, or as a control experiment the current frame once more
+    previous_frame: str = limited("before", one_of("before", "current"))
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
@@ -101,6 +108,8 @@ class DataConfig:
 class FlowConfig:
     """Optical flow of the ultrasound detector ``us-flow``."""
 
+    # or "zero", a control experiment: no motion is estimated, LiteFlowNet is neither made nor run
+    estimate: str = limited("liteflownet", one_of("liteflownet", "zero"))
     width: float = limited(1.0, above(0) & at_most(1))  # share of LiteFlowNet's channels; released weights fit 1
     train: bool = False  # learn it with the detector instead of keeping it as it was trained
     shrink: int = limited(1, at_least(1))  # frames are averaged over shrink x shrink pixels before the flow net
@@ -184,9 +193,12 @@ class Config:
             f"null, or the row that the network is; the rows are (depth, slices, fusion, relation full): {ROWS}"
         )
         yield "row", self.row is None or (printed and ROWS.get(self.row) == knobs), row_wanted
-        for task in {*ALONE} - {self.task}:
-            for key, value in ALONE[task].items():
-                yield key, attrgetter(key)(self) == value, f"{value!r} with model {self.model}: it is of {task.upper()}"
+        for owner in {*ALONE} - {self.task, self.model}:
+            whose = owner if owner in MODELS else owner.upper()
+            for key, value in ALONE[owner].items():
+                yield key, attrgetter(key)(self) == value, f"{value!r} with model {self.model}: it is of {whose}"
+        estimated = self.flow.estimate != "zero" or not self.flow.train
+        yield "flow.train", estimated, "false with flow.estimate zero: there is no flow to learn"
         # of 3 slices a conv1 of one slice would read the first and the last, or with centre the annotated one alone
         centred = network.stem == "7x7x7" or data.slices % 4 == 1
         centred = centred or (network.slice_fusion == "centre" and data.slices > 3)
@@ -240,6 +252,10 @@ class Config:
             notes.append("control experiment: every slice of a stack is the annotated one (data.repeat_centre)")
         if self.network.fusion_blocks != "all":
             notes.append("control experiment: the pyramid is of Block3's map alone (network.fusion_blocks)")
+        if self.data.previous_frame == "current":
+            notes.append("control experiment: the current frame is its own previous one (data.previous_frame)")
+        if self.flow.estimate == "zero":
+            notes.append("control experiment: no motion is estimated, the flow is zero (flow.estimate)")
         return notes
 
     @property

@@ -22,14 +22,17 @@ class USLoader:
 
     def __init__(self, dataset: USDataset, config: Config, *, cases: Sequence[str] = (), progress: bool = False):
         self._dataset, self._size, self._frames = dataset, config.data.size, 2 if config.model == "us-flow" else 1
+        self._before = config.data.previous_frame == "before"
         self._open: Callable[[str], np.ndarray] = lru_cache(OPEN_MAPS)(dataset.frames)
 
     def labelled(self, label: USLabel) -> Sample:
         """Frames (frames, 3, size, size), the current one last, and its boxes.
 
-        The first frames of a scene are their own previous frames (:meth:`USDataset.previous_frame`).
+        The first frames of a scene are their own previous frames (:meth:`USDataset.previous_frame`); with
+        ``data.previous_frame: current`` all are.
         """
-        rows = [self._dataset.previous_row(label), label.row][-self._frames :]
+        previous = self._dataset.previous_row(label) if self._before else label.row
+        rows = [previous, label.row][-self._frames :]
         image, scale = network_frames(self._open(label.case)[rows], self._size)
         return Sample(image, scale_boxes(label.boxes, scale), label.labels, scale)
 

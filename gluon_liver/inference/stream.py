@@ -24,7 +24,10 @@ from .frame_step import trained_step
 
 
 class StreamResult(NamedTuple):
-    """Detections of a frame, and for us-flow the flow (h, w, 2) from the frame before, both in pixels of the frame."""
+    """Detections of a frame, and for us-flow the flow (h, w, 2) from the frame before, both in pixels of the frame.
+
+    No flow with ``flow.estimate: zero``.
+    """
 
     detections: Detections
     flow: Optional[np.ndarray]
@@ -34,15 +37,17 @@ class StreamDetector:
     """Detects in one frame after the other; keeps the frames of the last ``step`` and their features.
 
     The previous frame is the one ``step`` before, by number. The first frames, and the first ones after
-    :meth:`restart`, are their own previous frames, and so is one of which the previous one was not seen.
+    :meth:`restart`, are their own previous frames, and so is one of which the previous one was not seen; with
+    ``data.previous_frame: current`` all are.
 
-    Attributes: classes; step; needs_previous, whether the network sees a previous frame at all; alone, how many frames
+    Attributes: classes; step; needs_previous, whether the network sees another frame at all; alone, how many frames
     have been their own since the beginning.
     """
 
     def __init__(self, detector: SliceDetector, *, step: int = STEP):
         self.classes, self.step, self.alone = detector.classes, step, 0
-        self.needs_previous = detector.network.flow is not None
+        own = detector.config.data.previous_frame == "current"
+        self.needs_previous = detector.network.frames > 1 and not own
         self._context, self._network, self._size = detector.context, detector.network, detector.config.data.size
         self._frame_net, self._stream_net = FrameNet(detector.network), StreamNet(detector.network)
         for net in (self._frame_net, self._stream_net):
@@ -102,13 +107,15 @@ class StreamDetector:
     def _forward(self, current: mx.nd.NDArray) -> StreamOutputs:
         # A precaution: the CPU gives each output memory of its own (MXNet 1.9.1), static_alloc promises it nowhere.
         frame_map = self._frame_net(current).copy()
-        if not self.needs_previous:
+        if self._network.frames == 1:
             return self._stream_net(current, frame_map)
-        wanted = self._number - self.step
-        previous, previous_map = self._seen.get(wanted, (current, frame_map))
-        self.alone += wanted not in self._seen
-        self._seen = {number: kept for number, kept in self._seen.items() if number > wanted}
-        self._seen[self._number] = current, frame_map
+        previous, previous_map = current, frame_map
+        if self.needs_previous:
+            wanted = self._number - self.step
+            previous, previous_map = self._seen.get(wanted, (current, frame_map))
+            self.alone += wanted not in self._seen
+            self._seen = {number: kept for number, kept in self._seen.items() if number > wanted}
+            self._seen[self._number] = current, frame_map
         return self._stream_net(current, frame_map, previous, previous_map)
 
 

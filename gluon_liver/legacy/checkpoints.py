@@ -64,7 +64,8 @@ def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
             write_json(folder / CONFIG, plain)
             shutil.copyfile(str(Path(symbols.__file__).with_name(SCRIPT)), str(folder / SCRIPT))
             shapes = network_of(plain).inputs(plain, batch_size)
-            text = readme(plain, shapes, prefix=PREFIX, checkpoint=checkpoint.name, manifest=manifest)
+            notes = run.config.controls
+            text = readme(plain, shapes, prefix=PREFIX, notes=notes, checkpoint=checkpoint.name, manifest=manifest)
             (folder / "README.md").write_text(text, encoding="utf-8")
             (folder / CHECKSUMS).write_text(_checksums(folder), encoding="ascii")
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Tuple
+from typing import Any, Mapping, Sequence, Tuple
 
 from gluon_liver.data.images import GREY_MEAN, GREY_STD
 
@@ -10,7 +10,7 @@ TEXT = """# A liver lesion detector as a Module checkpoint
 
 Exported by gluon_liver from {checkpoint} (step {step}, epoch {epoch}) of a run of {plain[model]}{row}.
 For MXNet 1.0.0 on Python 2.7; MXNet 1.9.1 loads it too. Research software, not a medical device, not for diagnosis.
-
+{notes}
 | file | |
 | --- | --- |
 | {prefix}-symbol.json | the network for inference, batches of {shapes[data][0]} |
@@ -45,8 +45,12 @@ def readme(
     prefix: str,
     checkpoint: str,
     manifest: Mapping[str, Any],
+    notes: Sequence[str] = (),
 ) -> str:
-    """Text for the configuration that ``symbols`` takes and the shapes of its inputs."""
+    """Text for the configuration that ``symbols`` takes and the shapes of its inputs.
+
+    notes: what a reader must know of the network.
+    """
     data, row = plain["data"], plain["row"]
     meaning = US
     if "phases" in plain:
@@ -62,5 +66,6 @@ def readme(
     inputs = ", ".join(f"`{name}` {shape}" for name, shape in shapes.items())
     texts = {"inputs": inputs, "meaning": meaning, "row": f" beside row {row} of Table 4" if row else ""}
     names = (f"`{name}`".replace("`", "'") if "`" in name else f"`{name}`" for name in plain["classes"])
+    texts["notes"] = "".join(f"\n**Note**: {note}.\n" for note in notes)
     detections = {"classes": ", ".join(names), "most": plain["network"]["head"]["max_detections"]}
     return TEXT.format(plain=plain, shapes=shapes, prefix=prefix, **trained, **texts, **detections)

@@ -1,7 +1,8 @@
 """Two frames in one map (ultrasound paper, "Aggregation framework based on two sequential frames").
 
 The summation layer adds the motion to the previous frame's features as two more channels; the aggregation layer is a
-bottleneck that combines them with the current frame's features and keeps those as its skip.
+bottleneck that combines them with the current frame's features and keeps those as its skip. Its one 3x3 convolution
+cannot meet what has moved by more than a cell; :func:`follow` moves the previous frame's features first.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from mxnet.gluon import nn
+
+from gluon_liver.flow.operators import warp
 
 from .fusion import averaging, resample
 from .layers.normalised import FOLDED, batch_norm, conv_norm, relu
@@ -30,6 +33,18 @@ class FlowCells(nn.HybridBlock):
     def hybrid_forward(self, F: Any, flow: Any, matrix: Any) -> Any:
         """(B, 2, size, size) -> (B, 2, size / stride, size / stride)."""
         return resample(F, flow, matrix, self._cells) / self._stride
+
+
+def follow(F: Any, previous: Any, flow: Any) -> Any:
+    """The previous frame's map (B, C, h, w) on the cells of the current one, bilinear, zero where it saw nothing.
+
+    flow: (B, 2, h, w) in cells, previous to current, given at cells of the previous frame: what cell p showed is at
+    p + flow(p) now. A cell q of the current frame shows what p = q - flow(p) did, and flow(p) is taken as the flow at
+    q - flow(q), edges repeated. That is right for tissue that moves together; what moves alone, and by more than its
+    own size, is lost.
+    """
+    places = F.clip(F.GridGenerator(-flow, transform_type="warp"), -1, 1)
+    return warp(F, previous, -F.BilinearSampler(flow, places), single_cells=False)
 
 
 class Aggregation(nn.HybridBlock):

@@ -24,7 +24,7 @@ class FrameNet(nn.HybridBlock):
 
 
 class StreamOutputs(NamedTuple):
-    """``rows`` and ``check`` as of :class:`gluon_liver.nn.nets.DetectionOutputs`, and more of us-flow."""
+    """``rows`` and ``check`` as of :class:`gluon_liver.nn.nets.DetectionOutputs`, the flow where one is estimated."""
 
     rows: Any
     check: Any
@@ -44,4 +44,4 @@ class StreamNet(InferenceNet):
             return detect_regions(F, detector, Features(frame, [frame_map]))
         flow = detector.flow_between(F, previous, frame)
         features = detector.aggregate(F, frame, flow, previous_map, frame_map)
-        return [*detect_regions(F, detector, features), flow]
+        return [*detect_regions(F, detector, features), *([] if flow is None else [flow])]

@@ -16,7 +16,7 @@ from gluon_liver.flow.liteflownet import LiteFlowNet
 from gluon_liver.flow.operators import enlarge_flow, shrink
 from gluon_liver.structures.channels import scaled
 
-from .aggregation import Aggregation, FlowCells
+from .aggregation import FLOW_CHANNELS, Aggregation, FlowCells, follow
 from .backbones.blocks import CHANNELS, make_block
 from .backbones.resnet2d import MEAN, STD, ResNet2D
 from .layers.indexing import entry
@@ -46,13 +46,15 @@ class USDetector(RegionDetector):
                 prefix="backbone_",
             )
             self.block4 = make_block(4, width=config.width, norm=norm)
-            self.flow: Any = None
-            if flow is not None:
+            self.flow: Any = None  # none either where ``flow.estimate`` is zero
+            self.aggregation: Any = None
+            if flow is not None and flow.estimate != "zero":
                 self.flow = LiteFlowNet(width=flow.width, last_level=flow.last_level, prefix="flow_")
                 self.shrink = flow.shrink
                 if not flow.train:
                     self.flow.collect_params().setattr("grad_req", "null")
                 self.cells = FlowCells(size=size, stride=config.stride, prefix="cells_")
+            if flow is not None:
                 self.aggregation = Aggregation(channels[2], norm=norm, prefix="aggregation_")
         self._train_flow, self._flow_config = flow is not None and flow.train, flow
         self.add_regions(map_channels=channels[2], head_channels=channels[3])
@@ -64,7 +66,7 @@ class USDetector(RegionDetector):
     @property
     def frames(self) -> int:
         """Frames of an input: the previous and the current one, or the current one alone."""
-        return 1 if self.flow is None else 2
+        return 1 if self.aggregation is None else 2
 
     def features(self, F: Any, x: Any, present: Any = None) -> Features:
         """(B, frames, 3, H, W), red, green, blue from 0 to 1, the current frame last -> Block3's map, aggregated.
@@ -72,7 +74,7 @@ class USDetector(RegionDetector):
         The frames go through the backbone together. ``present`` is of CT and not looked at.
         """
         current = entry(F, x, self.frames - 1, axis=1)
-        if self.flow is None:
+        if self.frames == 1:
             return Features(current, [self.frame_map(F, current)])
         maps = F.reshape(self.frame_map(F, F.reshape(x, (-3, 0, 0, 0))), (-4, -1, 2, 0, 0, 0))
         previous = entry(F, x, 0, axis=1)
@@ -84,7 +86,12 @@ class USDetector(RegionDetector):
         return self.backbone(self.normalise(frames))
 
     def flow_between(self, F: Any, previous: Any, current: Any) -> Any:
-        """Frames (B, 3, H, W) from 0 to 1 -> flow (B, 2, H, W) in pixels of the input, previous to current."""
+        """Frames (B, 3, H, W) from 0 to 1 -> flow (B, 2, H, W) in pixels of the input, previous to current.
+
+        None where ``flow.estimate`` is zero.
+        """
+        if self.flow is None:
+            return None
         frames = [previous, current]
         if self.shrink > 1:
             frames = [shrink(F, frame, self.shrink) for frame in frames]
@@ -95,7 +102,13 @@ class USDetector(RegionDetector):
 
     def aggregate(self, F: Any, current: Any, flow: Any, previous_map: Any, current_map: Any) -> Features:
         """The current frame, the flow to it and the maps of both frames -> what proposals and ROIs read."""
-        return Features(current, [self.aggregation(current_map, previous_map, self.cells(flow))])
+        if flow is None:
+            cells = F.zeros_like(F.slice_axis(current_map, axis=1, begin=0, end=FLOW_CHANNELS))
+        else:
+            cells = self.cells(flow)
+            if self.config.aggregation == "warp":
+                previous_map = follow(F, previous_map, cells)
+        return Features(current, [self.aggregation(current_map, previous_map, cells)])
 
 
 class Normalise(nn.HybridBlock):

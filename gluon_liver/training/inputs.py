@@ -27,7 +27,8 @@ class TrainingInputs:
     """The training patients' labelled images, as batches.
 
     Raises :class:`DatasetError` when the data are of another kind than the model's, there is no labelled image, or
-    one with more boxes than ``network.head.max_boxes``. Warns of what :func:`training_notes` says, under ``notes``.
+    one with more boxes than ``network.head.max_boxes``. Warns of what :func:`training_notes` says and of controls,
+    under ``notes``.
     """
 
     def __init__(self, config: Config, dataset: Dataset, *, progress: bool = False):

@@ -79,12 +79,16 @@ def load_pretrained(
 def set_flow(detector: RegionDetector, config: Config, path: Optional[Path]) -> Optional[Dict[str, Any]]:
     """Set the optical flow of a ``us-flow`` detector from a file; returns what a run records of it.
 
-    Raises :class:`ConfigError` when the model has no flow to set, or needs one and none is given, and
+    Raises :class:`ConfigError` when the network has no flow to set, or needs one and none is given, and
     :class:`InputError` for a file that is not of LiteFlowNet at ``flow.width``.
     """
     if config.model != "us-flow":
         if path is not None:
             raise ConfigError(f"--flow is for the model us-flow; the configuration's model is {config.model}")
+        return None
+    if config.flow.estimate == "zero":
+        if path is not None:
+            raise ConfigError("--flow is not read with flow.estimate zero, which takes no motion: leave it out")
         return None
     if path is None:
         if config.flow.train:

@@ -7,7 +7,8 @@ import re
 
 import mxnet as mx
 
-from symbols.parts.aggregation import aggregation, flow_constants, flow_in_cells
+from symbols.parts.aggregation import aggregation, flow_constants, flow_in_cells, follow, no_flow
+from symbols.parts.fusion import cells
 from symbols.parts.layers import part_of
 from symbols.parts.liteflownet import liteflownet, liteflownet_constants
 from symbols.parts.resnet import CHANNELS, resnet_2d, scaled
@@ -24,6 +25,8 @@ class USFlow(USFasterRCNN):
 
     def constants(self, config):
         size, known = config["data"]["size"], super(USFlow, self).constants(config)
+        if not estimated(config):
+            return known
         known.update(flow_constants(size, config["network"]["stride"]))
         known.update(liteflownet_constants(size, config["flow"]["shrink"], last_level(config)))
         return known
@@ -39,15 +42,27 @@ class USFlow(USFasterRCNN):
         frames = resnet_2d(mx.sym.reshape(data, shape=(-3, 0, 0, 0)), network)  # (B * 2, C, h, w)
         frames = mx.sym.reshape(frames, shape=(-4, -1, 2, 0, 0, 0))
         previous_map, current_map = (single(frames, number) for number in (0, 1))
+        flow, motion = None, no_flow(current_map)
+        if estimated(config):
+            flow = self.flow(config, data)
+            motion = flow_in_cells(flow, size, network["stride"])
+            if network.get("aggregation", "channels") == "warp":
+                previous_map = follow(previous_map, motion, cells(size, network["stride"]))
+        channels, frozen = scaled(CHANNELS[2], network["width"]), network["batch_norm"] == "frozen"
+        return Features([aggregation(current_map, previous_map, motion, channels, frozen)], flow=flow)
+
+    def flow(self, config, data):
+        """Frames (B, 2, 3, H, W) -> flow (B, 2, H, W) in pixels, previous to current."""
         # LiteFlowNet takes blue, green, red
         images = [mx.sym.reverse(single(data, number), axis=1) for number in (0, 1)]
         width, shrink = config["flow"]["width"], config["flow"]["shrink"]
-        flow = liteflownet(images[0], images[1], size, width, shrink, last_level(config))
-        if not config["flow"]["train"]:
-            flow = mx.sym.BlockGrad(flow)
-        cells = flow_in_cells(flow, size, network["stride"])
-        channels, frozen = scaled(CHANNELS[2], network["width"]), network["batch_norm"] == "frozen"
-        return Features([aggregation(current_map, previous_map, cells, channels, frozen)], flow=flow)
+        flow = liteflownet(images[0], images[1], config["data"]["size"], width, shrink, last_level(config))
+        return flow if config["flow"]["train"] else mx.sym.BlockGrad(flow)
+
+
+def estimated(config):
+    """Whether LiteFlowNet estimates the flow, as in configurations of before the knob, or there is none."""
+    return config["flow"].get("estimate", "liteflownet") != "zero"
 
 
 def last_level(config):

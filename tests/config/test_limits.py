@@ -24,6 +24,7 @@ EDGES = {  # key -> values just inside, values just outside
     "data.background_ratio": ([0.0, 1000.0], [-1e-9, 1000.1, 1e308]),
     "data.slices_per_lesion": COUNT,
     "data.class_balance": ([0.0, 1.0], [-1e-9, 1.001]),
+    "data.previous_frame": (["before", "current"], ["none"]),
     "data.augment.scale": ([0.0, 1.0], [-1e-9, 1.001]),
     "data.augment.rotate": ([0.0, 45.0], [-1e-9, 45.1]),
     "data.augment.shift": ([0.0, 0.5], [-1e-9, 0.501]),
@@ -41,6 +42,7 @@ EDGES = {  # key -> values just inside, values just outside
     "network.relation": (["off", "full", "position", "same_cell"], ["content", ""]),
     "network.fusion_blocks": (["all"], ["block2", ""]),
     "network.relation_reach": ([0.25], [0.249]),
+    "network.aggregation": (["channels", "warp"], ["sum"]),
     "network.roi_mode": (["align", "pool"], ["crop"]),
     "network.batch_norm": (["live", "frozen", "group"], ["sync"]),
     "network.frozen_stages": ([0, 4], [-1, 5]),
@@ -65,6 +67,7 @@ EDGES = {  # key -> values just inside, values just outside
     "network.head.nms_threshold": SHARE,
     "network.head.score_threshold": FROM_0_BELOW_1,
     "network.head.max_detections": COUNT,
+    "flow.estimate": (["liteflownet", "zero"], ["exact"]),
     "flow.width": WIDTH,
     "flow.shrink": COUNT,
     "flow.last_level": ([2, 6], [1, 7]),
@@ -132,6 +135,8 @@ def test_values_at_the_edge_of_a_limit(key):
 
 
 US = {"model": "us-faster-rcnn", "row": None}
+FLOW_US = {"model": "us-flow", "row": None}
+FLOW_KNOBS = {"network.aggregation": "warp", "data.previous_frame": "current", "flow.estimate": "zero"}
 LIVE, FROZEN = ({"train.batch_size": 1, "network.batch_norm": kind} for kind in ("live", "frozen"))
 SAMPLES, SIZES = "network.head.samples", "network.rpn.anchor_sizes"
 KNOBS = ("fusion", "texture_head")
@@ -157,6 +162,9 @@ PHASES = {"row": "R-50 multi-modal", "data.slices": 9, "network.relation": "full
             {"row": "R-50-2.5D", "network.relation": "off", SHIFT: 0.1},
             "it must be 0 unless the network relates",
         ),
+        *[({**FLOW_US, key: value}, US, f"{key} is '{value}': it must be") for key, value in FLOW_KNOBS.items()],
+        *[({**FLOW_US, key: value}, {"model": "ct-faster-rcnn"}, "of us-flow") for key, value in FLOW_KNOBS.items()],
+        ({**FLOW_US, "flow.estimate": "zero"}, {"flow.train": True}, "flow.train is True: it must be false with flow."),
         (FROZEN, LIVE, "train.batch_size is 1: it must be 2 or more with network.batch_norm live"),
         ({"flow.shrink": 2}, {"flow.shrink": 3}, "flow.shrink is 3: it must be a divisor of data.size (800)"),
         ({"network.rpn.min_size": 400}, {"network.rpn.min_size": 401}, "network.rpn.min_size is 401: it must be"),

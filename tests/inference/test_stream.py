@@ -5,15 +5,18 @@ import numpy as np
 import pytest
 from mxnet import autograd
 
+from gluon_liver.config.load import build_config
 from gluon_liver.data.images import unit_range
 from gluon_liver.data.open import open_dataset
 from gluon_liver.data.us_loader import network_frames
 from gluon_liver.errors import InputError, RunError
+from gluon_liver.evaluation.run_folder import run_note
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.inference.stream import StreamDetector
 from gluon_liver.library import load_detector
 from gluon_liver.prepare.us import import_us
-from tests.conftest import SIZE, US_FRAMES
+from gluon_liver.training.train import train
+from tests.conftest import SIZE, US_FRAMES, us_config
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +90,28 @@ def test_a_stream_compares_with_the_frame_a_step_before(us_runs, us_data, tmp_pa
     stream.restart()
     before = [stream.detect(frames[label.row]).detections for label in labels]
     assert not np.allclose(before[-1].scores[:5], streamed[-1].scores[:5], atol=1e-3)
+
+
+def test_controls_stream_as_they_are_evaluated(us_data, tmp_path):
+    """No flow, and the current frame as its own previous one."""
+    tree = us_config(epochs=1).to_dict()
+    tree["data"]["previous_frame"], tree["flow"]["estimate"], tree["network"]["aggregation"] = "current", "zero", "warp"
+    with pytest.warns(UserWarning, match="the current frame is its own previous one"):
+        run = train(build_config(tree), us_data, tmp_path / "run", steps=1, progress=False)
+    assert not (run.folder / "flow.json").exists()
+    stream, detector = StreamDetector.from_run(run)[0], SliceDetector.from_run(run)[0]
+    for network in (stream._network, detector.network):
+        weight = network.aggregation.conv3.weight
+        weight.set_data(mx.nd.array(np.random.default_rng(0).normal(0, 0.1, weight.shape)))
+    frames, labels = recording(us_data)
+    expected = detect_labelled(detector, us_data, labels, batch_size=1, progress=False)
+    for label, result in zip(labels, expected):
+        streamed = stream.detect(frames[label.row])
+        assert streamed.flow is None and np.allclose(streamed.detections.scores, result.scores, atol=1e-4)
+        stream.restart()
+        assert np.array_equal(stream.detect(frames[label.row]).detections.scores, streamed.detections.scores)
+    note = run_note(run, us_data, "test")
+    assert all(f"({key})" in note for key in ("data.previous_frame", "flow.estimate"))
 
 
 def test_fewer_proposals_are_the_most_likely_ones(us_runs, us_data):

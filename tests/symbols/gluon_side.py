@@ -17,6 +17,12 @@ from symbols.networks.catalogue import network_of
 from symbols.portable import portable_json
 
 CONFIGS = "r50 r101 r50-2.5d r101-fusion r50-multimodal r101-multimodal us-faster-rcnn us-flow".split()
+# name -> a configuration, and what another reading or a control changes in it
+VARIANTS = {
+    "us-flow-warp": ("us-flow", "network.aggregation=warp"),
+    # two of its proposals pool the same cells with ROIPooling
+    "us-flow-still": ("us-flow", "flow.estimate=zero", "network.roi_mode=align"),
+}
 PHASES = ["arterial", "noncontrast", "delayed"]
 SIZE = 64
 TINY = f"""

@@ -15,7 +15,7 @@ from gluon_liver.commands import main
 from gluon_liver.config.load import build_config
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.open import TASKS, make_loader
-from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.evaluation.run_folder import evaluate, run_note
 from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.runs.checkpoint import newest_checkpoint, save_checkpoint
@@ -196,6 +196,23 @@ def test_phases_and_frozen_statistics_there_and_back(phases_run, tmp_path, capsy
     message = "made for the phases ['arterial', 'noncontrast', 'delayed']"
     refused(capsys, f"{command} --data {other} --out {tmp_path}/new", message)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_control_says_so_in_its_export(us_data, tmp_path):
+    """No flow, every frame its own previous one, and in the network the aggregation that follows the flow."""
+    changes = ("flow.estimate=zero", "data.previous_frame=current", "network.aggregation=warp")
+    config, _, detector, _ = seeded_network("us-flow", *changes, "network.roi_mode=align")
+    made = Run.create(tmp_path / "run", config, dataset=us_data)
+    save_checkpoint(made.checkpoints, detector, step=3, epoch=1, config=config)
+    run(f"export {made.folder} --legacy --out {tmp_path}/out")
+    inputs = network_inputs(made, us_data)
+    assert np.array_equal(inputs["data"][:, 0], inputs["data"][:, 1])
+    same_rows(predict(load_module(str(tmp_path / "out" / "detector")), inputs)["detections"], gluon_rows(made, inputs))
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "**Note**: control experiment: no motion is estimated" in readme
+    run(f"import-legacy {tmp_path}/out/detector --data {us_data.folder} --out {tmp_path}/back")
+    assert same_parameters(tmp_path / "back", made.folder)
+    assert "(data.previous_frame)" in run_note(Run.open(tmp_path / "back"), us_data, "test")
 
 
 @pytest.mark.skipif(not LEGACY_PYTHON, reason="LEGACY_PYTHON names no Python 2.7 with mxnet 1.0.0")

@@ -3,9 +3,12 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from mxnet import autograd
 
+from gluon_liver.nn.aggregation import follow as gluon_follow
 from gluon_liver.nn.layers.indexing import entry
 from symbols.networks.catalogue import network_of
+from symbols.parts.aggregation import follow
 from symbols.parts.liteflownet import enlarging
 
 from .gluon_side import parameters_of, seeded_network
@@ -28,6 +31,27 @@ def test_flow_is_that_of_gluon(shrink, last_level):
     found = symbol.bind(mx.cpu(), args, aux_states=aux, grad_req="null").forward()[0].asnumpy()
     assert np.abs(wanted).max() > 0.1
     assert np.abs(found - wanted).max() < 1e-4 * np.abs(wanted).max()
+
+
+def test_the_previous_map_is_moved_as_in_gluon():
+    """Values, and the gradients of map and flow; flows of up to three cells on maps of nine."""
+    rng = np.random.default_rng(0)
+    arrays = {"previous": rng.uniform(0, 1, (2, 5, 9, 9)), "flow": rng.uniform(-3, 3, (2, 2, 9, 9))}
+    arrays = {name: mx.nd.array(array) for name, array in arrays.items()}
+    for array in arrays.values():
+        array.attach_grad()
+    with autograd.record():
+        wanted = gluon_follow(mx.nd, **arrays)
+        (wanted * wanted).sum().backward()
+    symbol = follow(mx.sym.Variable("previous"), mx.sym.Variable("flow"), 9)
+    gradients = {name: mx.nd.zeros(array.shape) for name, array in arrays.items()}
+    executor = symbol.bind(mx.cpu(), arrays, args_grad=gradients)
+    found = executor.forward(is_train=True)[0]
+    executor.backward(2 * found)
+    assert np.allclose(found.asnumpy(), wanted.asnumpy(), atol=1e-5) and found.asnumpy().std() > 0.1
+    for name, array in arrays.items():
+        assert np.abs(array.grad.asnumpy()).max() > 0.1
+        assert np.allclose(gradients[name].asnumpy(), array.grad.asnumpy(), atol=1e-4), name
 
 
 def test_enlarging_by_hand():

@@ -12,7 +12,7 @@ import pytest
 import symbols
 from gluon_liver.legacy.record_file import write_records
 
-from .gluon_side import CONFIGS, write_folder, write_weights
+from .gluon_side import CONFIGS, VARIANTS, write_folder, write_weights
 from .test_module import parameters
 
 LEGACY_PYTHON = os.environ.get("LEGACY_PYTHON")
@@ -48,9 +48,12 @@ def run(python, *arguments):
 @pytest.mark.parametrize("mode, batch_norm", [("pool", "live"), ("align", "frozen")])
 def test_mxnet_1_0_computes_the_same(mode, batch_norm, tmp_path):
     overrides = ["network.roi_mode=" + mode, "network.batch_norm=" + batch_norm, "network.head.dropout=0.5"]
-    folders = [write_folder(name, tmp_path / name, overrides) for name in CONFIGS]
+    networks = dict({name: (name,) for name in CONFIGS}, **VARIANTS)
+    folders = [
+        write_folder(config, tmp_path / name, [*overrides, *changes]) for name, (config, *changes) in networks.items()
+    ]
     lines = [json.loads(line) for line in run(LEGACY_PYTHON, "-m", "symbols.parity", *folders).splitlines()]
-    assert [line["folder"] for line in lines] == list(CONFIGS)
+    assert [line["folder"] for line in lines] == list(networks)
     for line in lines:
         assert line["mxnet"] == "1.0.0"
         for kind in ("outputs", "loaded"):

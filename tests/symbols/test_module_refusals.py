@@ -48,6 +48,9 @@ def test_a_frozen_flow_network_needs_weights():
     args = module_train.parse_arguments(["--records", "x", "--prefix", "x"])
     with pytest.raises(ValueError, match="give --weights that hold a LiteFlowNet"):
         module_train.start_weights(args, network_of(plain), plain, 0)
+    _, still = tiny("us-flow", ["flow.estimate=zero"])
+    made, _ = module_train.start_weights(args, network_of(still), still, 0)
+    assert not any(name.startswith("flow.") for name in made)
     plain["flow"]["train"] = True
     found, _ = module_train.start_weights(args, network_of(plain), plain, 0)
     assert any(name.startswith("flow.") for name in found)

@@ -6,7 +6,15 @@ import pytest
 from symbols.networks.catalogue import NETWORKS, network_of
 from symbols.parity import differences, distance, split_parameters, symbol_gradients, symbol_parts
 
-from .gluon_side import CONFIGS, gluon_gradients, gluon_parts, parameters_of, seeded_network, seeded_targets
+from .gluon_side import (
+    CONFIGS,
+    VARIANTS,
+    gluon_gradients,
+    gluon_parts,
+    parameters_of,
+    seeded_network,
+    seeded_targets,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +98,34 @@ def test_relations_without_a_reach_are_the_same():
     assert differences(found, wanted)["map16"][1] < GOAL
     _, _, reached, inputs = seeded_network("r50-multimodal")
     assert differences(found, gluon_parts(reached, inputs))["map16"][1] > 100 * GOAL
+
+
+def with_the_numbers_of(detector, name):
+    """The network of a configuration with what a variant of it has too."""
+    _, _, plain, _ = seeded_network(name)
+    given = detector.collect_learned()
+    for key, parameter in plain.collect_learned().items():
+        if key in given and given[key].shape == parameter.shape:
+            parameter.set_data(given[key].data())
+    return plain
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_other_readings_and_controls_are_the_same(variant):
+    """Every part and every gradient; and no variant computes what its configuration does without its changes."""
+    name, *overrides = VARIANTS[variant]
+    config, plain, detector, inputs = seeded_network(name, *overrides)
+    params = {key: array.copy() for key, array in parameters_of(detector).items()}
+    found, wanted = symbol_parts(plain, *split_parameters(params), inputs), gluon_parts(detector, inputs)
+    assert set(found) == set(wanted)
+    for part, (_, relative) in differences(found, wanted).items():
+        assert relative < GOAL, part
+    assert differences(gluon_parts(with_the_numbers_of(detector, name), inputs), wanted)["rpn_scores"][1] > 20 * GOAL
+    targets = seeded_targets(detector, config)
+    wanted = gluon_gradients(detector, inputs, targets)
+    found = symbol_gradients(plain, *split_parameters(params), dict(inputs, **targets))
+    assert set(wanted) <= set(found)
+    assert distance({key: found[key] for key in wanted}, wanted) < GOAL
 
 
 def test_where_proposals_are_suppressed_nothing_is_detected():

@@ -48,6 +48,12 @@ def test_inputs_hold_the_frame_before(us_data):
     assert batch.images.shape == (2, 2, 3, SIZE, SIZE) and batch.images.max() <= 1
     assert np.array_equal(batch.images[0, 0], batch.images[0, 1])  # the first frame of its scene
     assert np.array_equal(batch.images[1, 0], batch.images[0, 1]) and not np.array_equal(*batch.images[1])
+    control = build_config(dict(us_config().to_dict(), data={"size": SIZE, "previous_frame": "current"}))
+    with pytest.warns(UserWarning, match="the current frame is its own previous one"):
+        control = TrainingInputs(control, us_data)
+    assert control.notes[0] == "control experiment: the current frame is its own previous one (data.previous_frame)"
+    own = control.load([1], epoch=0, anchors=np.zeros((1, 4)), random_numbers=lambda rng: rng.random(3)).images
+    assert np.array_equal(own[0, 0], own[0, 1]) and np.array_equal(own[0, 1], batch.images[1, 1])
     alone = TrainingInputs(us_config("us-faster-rcnn"), us_data)
     alone = alone.load([1], epoch=0, anchors=np.zeros((1, 4)), random_numbers=lambda rng: rng.random(3))
     assert np.array_equal(alone.images[0, 0], batch.images[1, 1])
@@ -55,6 +61,7 @@ def test_inputs_hold_the_frame_before(us_data):
 
 def test_what_does_not_fit_is_refused(us_data, us_flow, tiny_dataset, tiny_config, tmp_path):
     wide = build_config(dict(us_config().to_dict(), flow={"width": 0.25}))
+    still = build_config(dict(us_config().to_dict(), flow={"width": 0.125, "estimate": "zero"}))
     alone = us_flow.parent / "alone.params"
     alone.write_bytes(us_flow.read_bytes())
     for chosen, dataset, file, error, message in (
@@ -62,6 +69,7 @@ def test_what_does_not_fit_is_refused(us_data, us_flow, tiny_dataset, tiny_confi
         (tiny_config, us_data, None, DatasetError, "holds ultrasound data, the model ct-faster-rcnn takes CT"),
         (us_config(), us_data, None, ConfigError, "us-flow needs --flow FILE"),
         (us_config("us-faster-rcnn"), us_data, us_flow, ConfigError, "--flow is for the model us-flow"),
+        (still, us_data, us_flow, ConfigError, "--flow is not read with flow.estimate zero"),
         (wide, us_data, us_flow, InputError, "flow.params is of a flow net of width 0.125, flow.width is 0.25"),
         (us_config(), us_data, alone, InputError, "alone.json"),
     ):
