@@ -2,7 +2,8 @@
 
     python scripts/measure_parity.py --legacy-python .venv-legacy/bin/python
 
-Every configuration with seeded weights and inputs at the size of the tests, ROIs pooled and aligned. Prints a Markdown
+Every configuration, and other readings and controls, with seeded weights and inputs at the size of the tests, ROIs
+pooled and aligned. Prints a Markdown
 table: the largest absolute difference to Gluon, and that as a share of the largest value, the worse of both modes.
 """
 
@@ -20,9 +21,10 @@ from typing import Dict, List, Tuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.symbols.gluon_side import CONFIGS, write_folder  # noqa: E402
+from tests.symbols.gluon_side import CONFIGS, VARIANTS, write_folder  # noqa: E402
 
 MODES = ("pool", "align")
+NETWORKS = {**{name: (name,) for name in CONFIGS}, **VARIANTS}
 # columns, and beginnings of the names of the parts (see symbols.networks.detector) that each is the worst of
 COLUMNS = {
     "features": ("map", "shallow", "flow"),
@@ -40,14 +42,14 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folders = [
-            write_folder(name, Path(folder) / mode / name, ["network.roi_mode=" + mode])
+            write_folder(config, Path(folder) / mode / name, ["network.roi_mode=" + mode, *changes])
             for mode in MODES
-            for name in CONFIGS
+            for name, (config, *changes) in NETWORKS.items()
         ]
         sides = [compare(python, folders) for python in (sys.executable, args.legacy_python)]
     print("| network | MXNet |" + "".join(f" {column} |" for column in COLUMNS))
     print("| --- | --- |" + " --- |" * len(COLUMNS))
-    for name in CONFIGS:
+    for name in NETWORKS:
         for side in sides:
             lines = [line for line in side if line["folder"] == name]
             pairs = [worst(lines, parts) for parts in COLUMNS.values()]

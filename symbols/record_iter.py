@@ -29,10 +29,12 @@ def network_input(config, images):
 
 def left_out(config):
     """Names of what ``data.augment`` and the like ask for and this iterator does not do."""
-    asked = ["data.augment." + name for name, value in config["data"]["augment"].items() if value and name != "flip"]
+    kept = ("flip", "erase_frames")  # the latter says of which frames data.augment.erase is
+    asked = ["data.augment." + name for name, value in config["data"]["augment"].items() if value and name not in kept]
     # files of earlier versions lack some
     asked += ["data." + name for name in ("slices_per_lesion", "class_balance") if config["data"].get(name)]
     more = ("clip_norm", "images_per_epoch", "warmup_steps")
+    asked += ["train.schedule"] if config["train"].get("schedule", "steps") != "steps" else []
     return sorted(asked + ["train." + name for name in more if config["train"].get(name)])
 
 

@@ -5,12 +5,15 @@ from __future__ import division
 import mxnet as mx
 
 from symbols.parts.fusion import cells
+from symbols.parts.initialization import centre_tap
 from symbols.parts.relation import phase_relation
-from symbols.parts.resnet import CHANNELS, half, resnet_3d, scaled
+from symbols.parts.resnet import CHANNELS, STEM_CHANNELS, collapsed, resnet_3d, scaled, slice_fusion, slices_left
 from symbols.parts.rois import ROI_MODES
 from symbols.parts.texture import HIDDEN, texture_score
 
 from .detector import Detector
+
+CONV1 = "backbone.stem.conv1.weight"
 
 
 class CTDetector(Detector):
@@ -23,17 +26,18 @@ class CTDetector(Detector):
         return all(wanted in (None, value) for wanted, value in zip(self.row, knobs(config)))
 
     def require(self, config):
-        for key, written in (("stem", "7x7x7"), ("slice_fusion", "pools")):  # absent from earlier versions
-            if config["network"].get(key, written) != written:
-                raise ValueError("network.{} must be {}: other ones are not in symbols/".format(key, written))
-        if config["network"].get("fusion_blocks", "all") != "all":
-            raise ValueError("network.fusion_blocks must be all: the control of Block3 alone is not in symbols/")
         if not self.fits(config):
             raise ValueError(
                 "{} is of (depth, several slices, fusion, multi_modal) = {}, the configuration has {}".format(
                     type(self).__name__, self.row, knobs(config)
                 )
             )
+
+    def init_weights(self, config, arg_params, aux_params, seed=0):
+        if slice_fusion(config["network"]) == "channels" and CONV1 not in arg_params:
+            shape = scaled(STEM_CHANNELS, config["network"]["width"]), 1, config["data"]["slices"], 7, 7
+            arg_params[CONV1] = mx.nd.array(centre_tap(CONV1, shape, seed))
+        super(CTDetector, self).init_weights(config, arg_params, aux_params, seed)
 
     def inputs(self, config, batch_size):
         phases, size = count_phases(config), config["data"]["size"]
@@ -64,35 +68,31 @@ def count_phases(config):
     return len(config["phases"]) if relates(config["network"]) else 1
 
 
-def relates(network):
-    """Whether several phases are related; configurations of earlier versions say so by network.multi_modal.
+def relation_of(network):
+    """What several phases are related by, off for one; configurations of earlier versions say network.multi_modal."""
+    return network.get("relation", "full" if network.get("multi_modal") else "off")
 
-    ValueError for relations that are not written here.
-    """
-    relation = network.get("relation", "full" if network.get("multi_modal") else "off")
-    if relation not in ("off", "full"):
-        raise ValueError("network.relation is {!r}: symbols/ has full and off".format(relation))
-    return relation != "off"
+
+def relates(network):
+    """Whether several phases are related."""
+    return relation_of(network) != "off"
 
 
 def ct_blocks(config):
     """Maps of Block1 and Block2 of the reference phase (B, C, h, w), and of Block3 of all phases (B, P, C, h, w).
 
-    All phases go through one backbone; depth collapses by the mean over the slices that are left.
+    All phases go through one backbone; depth collapses after each block.
     """
-    phases, slices = count_phases(config), config["data"]["slices"]
+    phases, slices, network = count_phases(config), config["data"]["slices"], config["network"]
     data = mx.sym.reshape(mx.sym.Variable("data"), shape=(-3, 0, 0, 0, 0))  # (B * P, 1, D, H, W)
-    block1, block2, block3 = resnet_3d(data, slices, config["network"])
-    shallow_slices, deep_slices = half(half(slices)), half(half(half(slices)))
-    block1, block2 = reference(block1, phases, shallow_slices), reference(block2, phases, deep_slices)
-    block3 = mx.sym.mean(mx.sym.reshape(block3, shape=(-4, -1, deep_slices, 0, 0, 0)), axis=1)
+    block1, block2, block3 = resnet_3d(data, slices, network)
+    shallow, deep = slices_left(slices, network)
+    block1, block2 = (
+        collapsed(mx.sym.reshape(block, shape=(-4, -1, phases * left, 0, 0, 0)), left, network)  # the reference phase's
+        for block, left in ((block1, shallow), (block2, deep))
+    )
+    block3 = collapsed(mx.sym.reshape(block3, shape=(-4, -1, deep, 0, 0, 0)), deep, network)
     return block1, block2, mx.sym.reshape(block3, shape=(-4, -1, phases, 0, 0, 0))
-
-
-def reference(block, phases, slices):
-    """(B * P * slices, C, h, w) -> the reference phase's mean over slices, (B, C, h, w)."""
-    stacks = mx.sym.reshape(block, shape=(-4, -1, phases * slices, 0, 0, 0))
-    return mx.sym.mean(mx.sym.slice_axis(stacks, axis=1, begin=0, end=slices), axis=1)
 
 
 def single_phase(block3):
@@ -105,7 +105,8 @@ def related(block3, config, batch_size):
     network = config["network"]
     side, channels = cells(config["data"]["size"], network["stride"]), scaled(CHANNELS[2], network["width"])
     present = mx.sym.Variable("present")
-    return phase_relation(block3, present, count_phases(config), channels, batch_size, side, network["relation_reach"])
+    kind, reach = relation_of(network), network["relation_reach"]
+    return phase_relation(block3, present, count_phases(config), channels, batch_size, side, kind, reach)
 
 
 def fusion_channels(network):

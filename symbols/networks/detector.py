@@ -12,7 +12,7 @@ from symbols.parts.layers import dense
 from symbols.parts.losses import HEAD_HUBER, RPN_HUBER, binary_loss, box_loss, class_loss
 from symbols.parts.random_numbers import RandomNumbers, apply_dropout
 from symbols.parts.rcnn import detections
-from symbols.parts.resnet import CHANNELS, scaled
+from symbols.parts.resnet import CHANNELS, frozen_parts, scaled
 from symbols.parts.rois import pyramid_rois, with_area
 from symbols.parts.rpn import anchors_of, count_anchors, count_proposals, levels_of, propose, rpn_head
 from symbols.parts.targets import box_targets, candidate_keys, most_positives, sample_rois
@@ -73,7 +73,9 @@ class Detector(object):
 
     def fixed_names(self, config):
         """Arguments that training leaves as they are (``fixed_param_names`` of a Module)."""
-        return sorted(self.constants(config))
+        kept = tuple(frozen_parts(config["network"]))
+        names = self.get_symbol_test(config).list_arguments() if kept else []
+        return sorted(set(self.constants(config)).union(name for name in names if name.startswith(kept)))
 
     def get_symbol_test(self, config, batch_size=1):
         """Symbol with two outputs: ``detections`` (B, K, 6) and ``check`` (B,), see ``rcnn.detections``."""
@@ -134,8 +136,6 @@ class Detector(object):
         and workers, those of the mean over the images.
         """
         self.require(config)
-        if config["network"].get("frozen_stages", 0):
-            raise ValueError("network.frozen_stages must be 0: a Module of symbols/ trains all stages")
         network, head, size = config["network"], config["network"]["head"], config["data"]["size"]
         samples, classes = head["samples"], len(config["classes"])
         proposals, most = count_proposals(network, size, training=True), most_positives(head)

@@ -33,7 +33,9 @@ class R101Fusion(CTDetector):
         """Maps of the reference phase (B, C, h, w) -> the pyramid."""
         network, size = config["network"], config["data"]["size"]
         strides = [stride for stride, _ in levels_of(network)]
-        blocks = [block1, block2, block3, stage(block3, "block4", 4, network)]
+        blocks = [block3] * 4
+        if network.get("fusion_blocks", "all") == "all":
+            blocks = [block1, block2, block3, stage(block3, "block4", 4, network)]
         maps = region_fusion(blocks, fusion_channels(network), size, strides, network)
         return Features(maps, texture_map(block1, network))
 

@@ -41,7 +41,9 @@ def averaging(cells_in, stride_in, cells_out, stride_out):
 
 
 def block_strides(network):
-    """Strides of the maps of Block1 to Block4."""
+    """Strides of the four maps that are fused: of Block1 to Block4, or four times Block3's."""
+    if network.get("fusion_blocks", "all") == "block3":
+        return (network["stride"],) * 4
     return 4, 8, network["stride"], 2 * network["stride"]
 
 
@@ -57,7 +59,7 @@ def fusion_constants(size, levels, network):
 
 
 def region_fusion(blocks, channels, size, levels, network):
-    """Maps (B, C_b, n_b, n_b) of Block1 to Block4 -> (B, 4 * channels, n, n) for each level, finest first."""
+    """The four maps (B, C_b, n_b, n_b) -> (B, 4 * channels, n, n) for each level, finest first."""
     strides, pyramid = block_strides(network), []
     laterals = [
         convolution(block, "fusion.laterals.{}".format(number), channels, 1, bias=True)

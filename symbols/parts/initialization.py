@@ -21,6 +21,14 @@ RULES = (
 )
 
 
+def centre_tap(name, shape, seed):
+    """:func:`new_weight` of conv1 whose slices are channels, (C, 1, slices, 7, 7): the centre's filters are those of a
+    net of one slice, the sum over depth of 7x7x7 ones, and the others zero."""
+    weight = np.zeros(shape, np.float32)
+    weight[:, :, shape[2] // 2] = new_weight(name, shape[:2] + (7,) + shape[3:], seed).sum(axis=2)
+    return weight
+
+
 def new_weight(name, shape, seed):
     """Float32 array of ``shape``; random ones depend on ``name`` and ``seed`` alone."""
     rule = next((value for pattern, value in RULES if re.search(pattern, name)), "he")

@@ -7,41 +7,53 @@ import mxnet as mx
 from .layers import convolution, part_of
 
 
-def relation(x, y, present, name, channels, batch, side, reach):
-    """What a phase x says of the reference phase y: maps (B, C, side, side), present (B,) -> (B, C, side, side)."""
+def relation(x, y, present, name, channels, batch, side, kind, reach):
+    """What a phase x says of the reference phase y: maps (B, C, side, side), present (B,) -> (B, C, side, side).
+
+    kind: ``full``, f by content and, with a reach, by distance; ``position``, by distance alone; ``same_cell``, no f.
+    """
     inner = max(8, channels // 2)
-    theta = convolution(y, name + ".theta", inner, 1) * inner**-0.5
-    phi, g = (convolution(x, "{}.{}".format(name, part), inner, 1) for part in ("phi", "g"))
-    if reach is not None:
-        theta, phi = with_positions(theta, phi, batch, side, reach)
+    response = g = convolution(x, name + ".g", inner, 1)
+    if kind != "same_cell":
+        theta, phi = [], []
+        if kind == "full":
+            theta.append(convolution(y, name + ".theta", inner, 1) * inner**-0.5)
+            phi.append(convolution(x, name + ".phi", inner, 1))
+        if reach is not None:
+            for parts, places in zip((theta, phi), positions(batch, side, reach)):
+                parts.extend(places)
+        response = looked_up(mx.sym.concat(*theta, dim=1), mx.sym.concat(*phi, dim=1), g, side)
+    projected = convolution(response, name + ".project", channels, 1)
+    return mx.sym.broadcast_mul(projected, mx.sym.reshape(present, shape=(-1, 1, 1, 1)))
+
+
+def looked_up(theta, phi, g, side):
+    """Embeddings of y's and x's positions and g of x, (B, any, side, side) -> f / C times g, (B, d, side, side)."""
     theta, phi, g = (mx.sym.reshape(part, shape=(0, 0, -1)) for part in (theta, phi, g))
     affinity = mx.sym.batch_dot(theta, phi, transpose_a=True)  # (B, J, I)
     largest = mx.sym.BlockGrad(mx.sym.max(affinity, axis=2, keepdims=True))
     f = mx.sym.exp(mx.sym.broadcast_sub(affinity, largest))
     rows = mx.sym.broadcast_div(f, mx.sym.sum(f, axis=2, keepdims=True))  # 1 / C_j is here
-    response = mx.sym.reshape(mx.sym.batch_dot(g, rows, transpose_b=True), shape=(0, 0, side, side))
-    projected = convolution(response, name + ".project", channels, 1)
-    return mx.sym.broadcast_mul(projected, mx.sym.reshape(present, shape=(-1, 1, 1, 1)))
+    return mx.sym.reshape(mx.sym.batch_dot(g, rows, transpose_b=True), shape=(0, 0, side, side))
 
 
-def with_positions(theta, phi, batch, side, reach):
-    """Embeddings (B, d, side, side) with three channels more, whose product is -|p_i - p_j|^2 / (2 reach^2) and a
-    term that is the same for a whole row."""
+def positions(batch, side, reach):
+    """Of y's and of x's positions three maps (B, 1, side, side) each, whose product is -|p_i - p_j|^2 / (2 reach^2) and
+    a term that is the same for a whole row."""
     place = (mx.sym.arange(side) - (side - 1) / 2.0) / reach
     y, x = (
         mx.sym.broadcast_to(mx.sym.reshape(place, shape=shape), shape=(batch, 1, side, side))
         for shape in ((1, 1, side, 1), (1, 1, 1, side))
     )
-    theta = mx.sym.concat(theta, y, x, mx.sym.ones((batch, 1, side, side)), dim=1)
-    return theta, mx.sym.concat(phi, y, x, (mx.sym.square(y) + mx.sym.square(x)) * -0.5, dim=1)
+    return [y, x, mx.sym.ones((batch, 1, side, side))], [y, x, (mx.sym.square(y) + mx.sym.square(x)) * -0.5]
 
 
-def phase_relation(maps, present, phases, channels, batch, side, reach):
+def phase_relation(maps, present, phases, channels, batch, side, kind, reach):
     """Maps (B, P, C, side, side), the reference phase first, and present (B, P) -> (B, C, side, side)."""
     each = [mx.sym.reshape(part_of(maps, 1, number), shape=(0, -3, 0, 0)) for number in range(phases)]
     related = each[0]
     for number in range(1, phases):
         there = mx.sym.reshape(part_of(present, 1, number), shape=(-1,))
         name = "relation.pairs.{}".format(number - 1)
-        related = related + relation(each[number], each[0], there, name, channels, batch, side, reach)
+        related = related + relation(each[number], each[0], there, name, channels, batch, side, kind, reach)
     return related

@@ -19,6 +19,14 @@ from symbols.portable import portable_json
 CONFIGS = "r50 r101 r50-2.5d r101-fusion r50-multimodal r101-multimodal us-faster-rcnn us-flow".split()
 # name -> a configuration, and what another reading or a control changes in it
 VARIANTS = {
+    "r50-2.5d-1x7x7": ("r50-2.5d", "row=null", "network.stem=1x7x7"),
+    "r50-frozen-stages": ("r50-2.5d", "network.frozen_stages=2"),
+    "us-frozen-stages": ("us-faster-rcnn", "network.frozen_stages=4"),
+    "r50-2.5d-centre": ("r50-2.5d", "row=null", "network.slice_fusion=centre"),
+    "r101-2.5d-channels": ("r101-2.5d", "network.slice_fusion=channels"),
+    "r50-multimodal-cell": ("r50-multimodal", "row=null", "network.relation=same_cell", "network.slice_fusion=centre"),
+    "r101-multimodal-place": ("r101-multimodal", "row=null", "network.relation=position"),
+    "r101-fusion-block3": ("r101-fusion", "row=null", "network.fusion_blocks=block3"),
     "us-flow-warp": ("us-flow", "network.aggregation=warp"),
     # two of its proposals pool the same cells with ROIPooling
     "us-flow-still": ("us-flow", "flow.estimate=zero", "network.roi_mode=align"),

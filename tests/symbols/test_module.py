@@ -140,8 +140,9 @@ def test_rates_are_the_configurations(records):
     config["train"].update(optimizer="adam", clip_norm=10.0)
     assert left_out(config) == ["train.clip_norm"]
     asked = dict(config, data=dict(config["data"], slices_per_lesion=3, class_balance=0.5))
-    asked["train"] = dict(config["train"], clip_norm=None, images_per_epoch=8)
-    assert left_out(asked) == ["data.class_balance", "data.slices_per_lesion", "train.images_per_epoch"]
+    asked["train"] = dict(config["train"], clip_norm=None, images_per_epoch=8, schedule="cosine")
+    wanted = ["data.class_balance", "data.slices_per_lesion", "train.images_per_epoch", "train.schedule"]
+    assert left_out(asked) == wanted
     with pytest.raises(ValueError, match="its rate is Adam's: give --lr"):
         module_train.optimizer_of(args, config, images=4, steps=10, begin=0)
 
