@@ -88,23 +88,21 @@ def _compare(args: argparse.Namespace) -> int:
     check(args, "bootstrap", at_least(1))
     if args.out is not None:
         check_out(args.out)
-    papers = us_tables_text(*args.compare) if not args.others else None
-    if papers:
-        print(papers, end="")
-        older = [folder.name for folder in args.compare if not (folder / TRUTH).is_file()]
-        if older and args.out is None:
-            again = "evaluate again to compare by patient, by size and box by box"
-            print(f"note: {' and '.join(older)}: no {TRUTH}, evaluated by an older version; {again}", file=sys.stderr)
-            return 0
-        print()
     settings = CompareSettings(
         args.bootstrap or CompareSettings.replicates,
         tuple(args.lesion_bins) if args.lesion_bins else None,
         Hit.parse(args.lesion_hit) if args.lesion_hit else None,
         tuple(args.froc_rates) if args.froc_rates else CompareSettings.fp_rates,
     )
+    papers = us_tables_text(*args.compare) if not args.others else None
+    older = [folder.name for folder in args.compare if not (folder / TRUTH).is_file()]
+    if papers and older and args.out is None:
+        print(papers, end="")
+        again = "evaluate again to compare by patient, by size and box by box"
+        print(f"note: {' and '.join(older)}: no {TRUTH}, evaluated by an older version; {again}", file=sys.stderr)
+        return 0
     document = compare_runs(*arms, settings)
-    print(comparison_text(document), end="")
+    print(*filter(None, [papers, comparison_text(document)]), sep="\n", end="")
     if args.out is not None:
         print(f"\npage: {write_comparison(document, args.out)}")
     return 0

@@ -14,8 +14,8 @@ from gluon_liver.config.schema import Config
 from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.errors import InputError
-from gluon_liver.metrics.lesion_summary import SIZE_BINS_MM
 from gluon_liver.metrics.lesions import Hit
+from gluon_liver.metrics.sizes import BINS_MM
 from gluon_liver.structures.image_result import ImageResult
 
 
@@ -30,7 +30,7 @@ class ScoreSettings:
     replicates: int = 1000  # of the bootstrap
     fp_rates: Optional[Tuple[float, ...]] = None
     lesion_hit: Hit = Hit()
-    lesion_bins: Tuple[float, ...] = SIZE_BINS_MM
+    lesion_bins: Tuple[float, ...] = BINS_MM
 
     def __post_init__(self) -> None:
         for what, values in ("--froc-rates", self.fp_rates), ("--lesion-bins", self.lesion_bins):

@@ -126,48 +126,48 @@ def _compare(
         entry = replace(entry, seeds=asdict(paired_over_seeds(a.tolist(), b.tolist())))
     if m < 2:
         return replace(entry, reason="one patient only: nothing is known of how it varies over patients")
-    sides = [np.mean([one.at(weights) for one in side], axis=0) for side in (ones_a, ones_b)]
-    replicated = sides[0] - sides[1]
-    replicated = replicated[np.isfinite(replicated)]
-    of_patients = float(replicated.var()) * m / (m - 1) if len(replicated) else 0.0
-    of_seeds, seed_freedom = _seed_variance(a, b, paired)
+    of_patients, of_seeds = (_patient_variance(ones_a, ones_b, weights, m), m - 1.0), _seed_variance(a, b, paired)
     lesions = float(counts.sum()) / m / len(ones_a[0].parts)
-    entry = _with_interval(entry, max(1.0, lesions), of_patients, of_seeds, seed_freedom)
-    error = math.sqrt(of_patients + of_seeds)
+    low, high = _interval(difference, m, max(1.0, lesions), of_patients[0], of_seeds)
+    most = 1.0 if unit == "share" else math.inf
+    entry = replace(entry, low=max(-most, low), high=min(most, high))
+    if len(a) == len(b) == 1:
+        entry = replace(entry, p=permutation_p(ones_a[0], ones_b[0], swapped), test="permutation")
+    error, freedom = math.sqrt(of_patients[0] + of_seeds[0]), _freedom(of_patients, of_seeds)
     if error <= EQUAL:
         same = "both are equal in every patient" if abs(difference) <= EQUAL else "it does not vary over patients"
-        entry = replace(entry, reason=same)
-    else:
-        freedom = _freedom((of_patients, m - 1), (of_seeds, seed_freedom))
-        entry = replace(entry, detectable=detectable_difference(error, freedom))
-    if len(a) == len(b) == 1:
-        return replace(entry, p=permutation_p(ones_a[0], ones_b[0], swapped), test="permutation")
-    if error <= EQUAL:
-        return entry
-    from scipy import stats
+        return replace(entry, reason=same)
+    entry = replace(entry, detectable=detectable_difference(error, freedom))
+    if entry.test is None:
+        from scipy import stats
 
-    return replace(entry, p=float(2 * stats.t.sf(abs(difference) / error, freedom)), test="t")
+        entry = replace(entry, p=float(2 * stats.t.sf(abs(difference) / error, freedom)), test="t")
+    return entry
 
 
-def _with_interval(
-    entry: Comparison, lesions: float, of_patients: float, of_seeds: float, seed_freedom: float
-) -> Comparison:
+def _interval(
+    difference: float, m: int, lesions: float, of_patients: float, of_seeds: Tuple[float, float]
+) -> Tuple[float, float]:
     """Student's t interval with two lesions added, half of one found by either arm alone, that are worth as little as
     lesions of patients who answer alike: agreement in few patients is no certainty.
 
-    lesions: of a patient, 1 or more.
+    m: patients. lesions: of a patient, 1 or more. of_seeds: as :func:`_seed_variance`.
     """
     from scipy import stats
 
-    m, difference, extra = entry.patients, entry.difference or 0.0, PSEUDO / lesions
+    extra = PSEUDO / lesions
     added = (m**2 * of_patients + extra / 2) / (m + extra) ** 2
     middle = difference * m / (m + extra)
-    freedom = _freedom((added, m - 1 + extra), (of_seeds, seed_freedom))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(added + of_seeds)
-    most = 1.0 if entry.unit == "share" else math.inf
-    return replace(
-        entry, low=max(-most, min(difference, middle - half)), high=min(most, max(difference, middle + half))
-    )
+    freedom = _freedom((added, m - 1 + extra), of_seeds)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(added + of_seeds[0])
+    return min(difference, middle - half), max(difference, middle + half)
+
+
+def _patient_variance(ones_a: Sequence[Figure], ones_b: Sequence[Figure], weights: IntArray, m: int) -> float:
+    """Variance of the difference of means over the m patients that it rests on, as a bootstrap shows it."""
+    a, b = (np.mean([one.at(weights) for one in side], axis=0) for side in (ones_a, ones_b))
+    replicated = (a - b)[np.isfinite(a - b)]
+    return float(replicated.var()) * m / (m - 1) if len(replicated) else 0.0
 
 
 def _seed_variance(a: FloatArray, b: FloatArray, paired: bool) -> Tuple[float, float]:

@@ -121,18 +121,6 @@ class Lesions:
         return Ratio(*(np.bincount(row, minlength=patients) for row in rows))
 
 
-def size_groups(edges: Sequence[float], unit: str) -> Dict[str, Tuple[float, float]]:
-    """Name -> (from, below) of sizes: small, medium and large where two edges part them."""
-    bounds = [(0.0, edges[0]), *zip(edges, edges[1:]), (edges[-1], np.inf)]
-    words = ["small", "medium", "large"] if len(bounds) == 3 else ["small", "large"] if len(bounds) == 2 else []
-    groups = {}
-    for place, (low, high) in enumerate(bounds):
-        text = f"below {high:g} {unit}" if place == 0 else f"{low:g} {unit} or more"
-        text = f"{low:g} to {high:g} {unit}" if place and high < np.inf else text
-        groups[f"{words[place]}, {text}" if words else text] = (low, high)
-    return groups
-
-
 def figures_of(
     results: Sequence[ImageResult],
     lesions: Lesions,

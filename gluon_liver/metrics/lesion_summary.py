@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
@@ -20,9 +20,9 @@ from .ct_summary import INTERVAL
 from .figures import Lesions
 from .intervals import CONFIDENCE
 from .lesions import Found, Hit, Scan, ScanScorer
+from .sizes import BINS_MM, size_bounds
 
 LESION_FP_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # a patient
-SIZE_BINS_MM = (10.0, 20.0)
 MOST_THRESHOLDS = 500  # of a curve, where there are more distinct scores
 LOCATED = "any"  # beside the classes: found, whatever it is called
 
@@ -35,7 +35,7 @@ class LesionSettings:
 
     hit: Hit = Hit()
     fp_rates: Tuple[float, ...] = LESION_FP_RATES
-    bins_mm: Tuple[float, ...] = SIZE_BINS_MM
+    bins_mm: Tuple[float, ...] = BINS_MM
 
 
 def lesion_summary(
@@ -248,16 +248,16 @@ def _curve(curve: Sequence[_Counts], thresholds: Sequence[float], name: str, les
 
 def _by_size(counter: _Counter, point: _Counts, edges: Sequence[float], weights: IntArray) -> List[Dict[str, Any]]:
     """Sensitivity at the working point of all classes, by the lesions' size."""
-    bounds: List[Tuple[float, Optional[float]]] = [*zip([0.0, *edges[:-1]], edges), (edges[-1], None)]
     rows = []
-    for low, high in bounds:
-        chosen = (counter.size_mm >= low) & (counter.size_mm < (np.inf if high is None else high))
+    for low, high in size_bounds(edges):
+        chosen = (counter.size_mm >= low) & (counter.size_mm < high)
         by_class = {name: chosen & counter.of_class(name) for name in counter.classes}
         entries = {
             name: ratio_with_interval(counter.lesions(which & point.hit), counter.lesions(which), weights)
             for name, which in {"all": chosen, **by_class}.items()
         }
-        rows.append({"from_mm": low, "to_mm": high, "sensitivity": entries.pop("all"), "by_class": entries})
+        bounds = {"from_mm": low, "to_mm": high if high < np.inf else None}
+        rows.append({**bounds, "sensitivity": entries.pop("all"), "by_class": entries})
     return rows
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from collections import Counter
 from typing import Any, Dict, List, Mapping, Sequence
+
+import numpy as np
 
 from gluon_liver.errors import InputError
 from gluon_liver.structures.class_names import why_no_classes
@@ -18,8 +19,8 @@ from .bootstrap import bootstrap_weights, ratio_with_interval
 from .coco import coco_average_precision
 from .figures import box_lesions
 from .sensitivity import IOU_THRESHOLD, SceneCount, mean_and_sd, scene_counts
+from .sizes import BINS_PIXELS, size_bounds
 
-SIZE_BINS_PIXELS = (32.0, 96.0)  # sides of COCO's small, medium and large
 AP_KEYS = ("ap", "ap50", "ap75")
 _KEYS: Dict[str, type] = dict.fromkeys(("images", "patients", "annotated_images"), int)
 _KEYS.update({"scenes": list, "truth": str}, **dict.fromkeys(("boxes", "sensitivity", "settings", *AP_KEYS), dict))
@@ -110,13 +111,13 @@ def _by_size(
     boxes = box_lesions(ordered, where, patients, score_threshold=score_threshold, iou_threshold=iou_threshold)
     weights = bootstrap_weights(len(patients))
     rows = []
-    for low, high in zip((0.0, *SIZE_BINS_PIXELS), (*SIZE_BINS_PIXELS, math.inf)):
+    for low, high in size_bounds(BINS_PIXELS):
         here = (boxes.size >= low) & (boxes.size < high)
         shares = {name: boxes.share(here & (boxes.label == label)) for label, name in enumerate(classes)}
         entries = {
             name: ratio_with_interval(share.numerator, share.denominator, weights) for name, share in shares.items()
         }
-        rows.append({"from_px": low, "to_px": high if high < math.inf else None, "sensitivity": entries})
+        rows.append({"from_px": low, "to_px": high if high < np.inf else None, "sensitivity": entries})
     return rows
 
 

@@ -9,7 +9,7 @@ from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json, write_text
 
 from . import plots
-from .compare_runs import PER_LESION
+from .compare_runs import PER_LESION, WHO
 from .page import data_uri, render
 from .table import PHANTOM_WARNING, Cell, Notes, Table, as_text
 
@@ -20,11 +20,9 @@ _MOST_SHOWN = 200  # lesions of one arm alone that the page lists
 
 def comparison_text(document: Dict[str, Any]) -> str:
     """The comparison of :func:`.compare_runs.compare_runs` as text."""
-    seeds = [seed_table(document)] if document["paired_by_seed"] else []
     return as_text(
         "\n".join(arm_texts(document)),
         *difference_tables(document),
-        *seeds,
         lesion_table(document),
         *([PHANTOM_WARNING] if document["phantom"] else []),
         Notes([f"Data: {note}" for note in _data_notes(document)] + notes_of(document)),
@@ -38,7 +36,6 @@ def write_comparison(document: Dict[str, Any], out: Path) -> Path:
     """
     check_out(out)
     out.mkdir(parents=True, exist_ok=True)
-    tables = difference_tables(document) + ([seed_table(document)] if document["paired_by_seed"] else [])
     single = single_table(document)
     values = dict(
         title=f"{_arm_name(document, 'a')} and {_arm_name(document, 'b')} compared",
@@ -50,7 +47,7 @@ def write_comparison(document: Dict[str, Any], out: Path) -> Path:
         holds=holds_text(document),
         data_notes=_data_notes(document),
         picture=data_uri(plots.plot_differences(_picture_rows(document))),
-        tables=tables,
+        tables=difference_tables(document),
         lesions_title="Lesion by lesion" if document["kind"] == "ct" else "Box by box",
         lesions=lesion_table(document),
         single=single if single.rows else None,
@@ -82,7 +79,10 @@ def arm_texts(document: Dict[str, Any]) -> List[str]:
 
 
 def difference_tables(document: Dict[str, Any]) -> List[Table]:
-    """A table a family: both arms, the difference with its interval, P and what could have been shown."""
+    """A table a family: both arms, the difference with its interval, P and what could have been shown.
+
+    Of runs paired by seed one more, of what trainings alone say.
+    """
     header = ("in %", "A", "B", "A - B [95 %]", "P", "P, Holm", "80 % power at", "patients")
     tables = []
     for family, title in TITLES.items():
@@ -90,10 +90,10 @@ def difference_tables(document: Dict[str, Any]) -> List[Table]:
         if rows:
             what = f", {PER_LESION[document['kind']]}" if family == "by size" else ""
             tables.append(Table.of(f"{title}{what}: A - B by patient", header, rows))
-    return tables
+    return tables + ([_seed_table(document)] if document["paired_by_seed"] else [])
 
 
-def seed_table(document: Dict[str, Any]) -> Table:
+def _seed_table(document: Dict[str, Any]) -> Table:
     """Differences of the runs of each seed, and what they say of trainings alone."""
     seeds = [str(run["seed"]) for run in document["a"]]
     rows: List[Sequence[Union[str, Cell]]] = []
@@ -110,7 +110,7 @@ def seed_table(document: Dict[str, Any]) -> Table:
 
 def lesion_table(document: Dict[str, Any]) -> Table:
     """How many lesions (boxes in ultrasound) both, one alone or neither finds."""
-    rows = [[row["name"], *(str(row[key]) for key in ("n", "both", "a", "b", "neither"))] for row in _groups(document)]
+    rows = [[row["name"], *(str(row[key]) for key in ("n", *WHO))] for row in document["lesions"]["groups"]]
     what = "Lesions" if document["kind"] == "ct" else "Boxes"
     return Table.of(f"{what} found", ("", "n", "by both", "by A alone", "by B alone", "by neither"), rows)
 
@@ -206,11 +206,6 @@ def _number(value: Optional[float], unit: str, *, sign: bool = False) -> str:
 
 def _p(value: Optional[float]) -> str:
     return "-" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _groups(document: Dict[str, Any]) -> List[Dict[str, Any]]:
-    groups: List[Dict[str, Any]] = document["lesions"]["groups"]
-    return groups
 
 
 def _arm_name(document: Dict[str, Any], letter: str) -> str:

@@ -10,18 +10,17 @@ import numpy as np
 
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.metrics.comparison import compare_figures, lesions_by_arm
-from gluon_liver.metrics.figures import Figure, Lesions, box_lesions, figures_of, size_groups
+from gluon_liver.metrics.figures import Figure, Lesions, box_lesions, figures_of
 from gluon_liver.metrics.froc import FP_RATES
-from gluon_liver.metrics.lesion_summary import SIZE_BINS_MM, found_lesions
+from gluon_liver.metrics.lesion_summary import found_lesions
 from gluon_liver.metrics.lesions import Hit
-from gluon_liver.metrics.us_summary import SIZE_BINS_PIXELS
+from gluon_liver.metrics.sizes import BINS_MM, BINS_PIXELS, size_groups
 from gluon_liver.structures.image_result import patient_ids
 
 from .scored import ScoredRun, kind_of, read_scored
 
 PER_LESION = {"ct": "lesion sensitivity", "us": "box sensitivity"}
 WHO = ("both", "a", "b", "neither")
-_EACH_RUN = ("name", "seed", "checkpoint", "network", "note")
 
 
 @dataclass(frozen=True)
@@ -49,24 +48,18 @@ def compare_runs(
 
     Where both arms have several runs and the same seeds, each once, those of one seed are a pair. Raises
     :class:`RunError` for what is no evaluated run, for a run given twice, and for runs that were not scored on the same
-    images, boxes, patients and classes in the same way.
+    images, boxes, patients and classes in the same way; :class:`InputError` for a hit of ultrasound's boxes.
     """
-    for folder in (*folders_a, *folders_b):
-        kind_of(folder)  # what is no evaluated run is named before anything else is read
-    places = [folder.resolve() for folder in (*folders_a, *folders_b)]
-    for number, place in enumerate(places):
-        if place in places[:number]:
-            raise RunError(f"{place.name} is given twice: a run cannot be compared with itself")
-    arm_a, arm_b = ([read_scored(folder) for folder in folders] for folders in (folders_a, folders_b))
-    for run in (*arm_a, *arm_b):
-        check_same_truth(arm_a[0], run)
+    arm_a, arm_b = _read_arms(folders_a, folders_b)
+    first = arm_a[0]
+    if first.kind != "ct" and settings.hit is not None:
+        raise InputError("--lesion-hit is of CT lesions: ultrasound's boxes are matched by IoU alone; leave it out")
     seeds = [[run.seed for run in arm] for arm in (arm_a, arm_b)]
     paired = len(arm_a) > 1 and sorted(seeds[0]) == sorted(seeds[1]) and len(set(seeds[0])) == len(seeds[0])
     if paired:
         arm_a, arm_b = (sorted(arm, key=lambda run: run.seed) for arm in (arm_a, arm_b))
-    first = arm_a[0]
     unit = "mm" if first.kind == "ct" else "pixels"
-    bins = settings.bins or (SIZE_BINS_MM if unit == "mm" else SIZE_BINS_PIXELS)
+    bins = settings.bins or (BINS_MM if unit == "mm" else BINS_PIXELS)
     groups = size_groups(bins, unit)
     hit = settings.hit or _hit_of(first)
     lesions = [[_lesions(run, hit) for run in arm] for arm in (arm_a, arm_b)]
@@ -100,6 +93,18 @@ def compare_runs(
         "figures": [{"family": family, "name": name, **asdict(entry)} for (family, name), entry in entries.items()],
         "lesions": _lesion_counts(lesions, first, groups),
     }
+
+
+def _read_arms(folders_a: Sequence[Path], folders_b: Sequence[Path]) -> Tuple[List[ScoredRun], List[ScoredRun]]:
+    places = [folder.resolve() for folder in (*folders_a, *folders_b)]
+    for number, (folder, place) in enumerate(zip((*folders_a, *folders_b), places)):
+        kind_of(folder)  # what is no evaluated run is named before anything else is read
+        if place in places[:number]:
+            raise RunError(f"{place.name} is given twice: a run cannot be compared with itself")
+    arm_a, arm_b = ([read_scored(folder) for folder in folders] for folders in (folders_a, folders_b))
+    for run in (*arm_a[1:], *arm_b):
+        check_same_truth(arm_a[0], run)
+    return arm_a, arm_b
 
 
 def check_same_truth(first: ScoredRun, run: ScoredRun) -> None:
@@ -163,8 +168,8 @@ def _figures(
 def _run_record(run: ScoredRun) -> Dict[str, Any]:
     results = run.results
     network = results.get("model") or results.get("row") or "no row of Table 4"
-    values = (run.name, run.seed, results.get("checkpoint"), network, results["data"]["note"])
-    return dict(zip(_EACH_RUN, values))
+    checkpoint, note = results.get("checkpoint"), results["data"]["note"]
+    return {"name": run.name, "seed": run.seed, "checkpoint": checkpoint, "network": network, "note": note}
 
 
 def _lesion_counts(

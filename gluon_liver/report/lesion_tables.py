@@ -6,6 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.lesion_summary import LOCATED
+from gluon_liver.metrics.sizes import size_text
 
 from .table import Cell, Table
 
@@ -70,12 +71,9 @@ def _froc(lesions: Dict[str, Any]) -> Table:
 def _sizes(lesions: Dict[str, Any]) -> Table:
     rows: List[Sequence[Union[str, Cell]]] = []
     for entry in lesions["by_size"]:
-        low, high, found = entry["from_mm"], entry["to_mm"], entry["sensitivity"]
-        name = (
-            f"{low:g} mm or more" if high is None else f"below {high:g} mm" if low == 0 else f"{low:g} to {high:g} mm"
-        )
-        entries = [found, *entry.get("by_class", {}).values()]  # an older version has all classes together alone
-        rows.append((name, *(_cell(one)._replace(counts=f"n {one['n']}") for one in entries)))
+        entries = [entry["sensitivity"], *entry.get("by_class", {}).values()]  # by class: not in older versions
+        cells = [_cell(one)._replace(counts=f"n {one['n']}") for one in entries]
+        rows.append((size_text(entry["from_mm"], entry["to_mm"], "mm"), *cells))
     score = f"{lesions['settings']['score_threshold']:g}"
     title = f"Lesions by size, the longest side in the plane: sensitivity in % at score {score}; n lesions"
     return Table.of(title, ("size", "all classes", *lesions["by_size"][0].get("by_class", ())), rows)

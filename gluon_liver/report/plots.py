@@ -76,10 +76,7 @@ def plot_differences(rows: Sequence[Tuple[str, float, float, float, bool]]) -> b
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    figure.tight_layout()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return _bytes(figure)
 
 
 def plot_validation(records: Sequence[Dict[str, Any]]) -> Optional[bytes]:
@@ -205,6 +202,10 @@ def _png(figure: Figure, axes: Axes, xlabel: str, ylabel: str, names: Sequence[s
     """The figure with a legend above its axes, in a font that has the letters of ``names``."""
     axes.set(xlabel=xlabel, ylabel=ylabel)
     _add_legend(figure, axes, FontProperties(fname=str(lettering(names).font), size=8))
+    return _bytes(figure)
+
+
+def _bytes(figure: Figure) -> bytes:
     figure.tight_layout()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})  # equal curves, equal bytes

@@ -43,7 +43,7 @@ class _Case:
 @dataclass(frozen=True)
 class _Truth:
     images: List[_Image]
-    cases: Dict[str, Any] = field(default_factory=dict)
+    cases: Dict[str, _Case] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,6 @@ def read_scored(folder: Path) -> ScoredRun:
         raise RunError(f"{folder} has no {TRUTH}: an older version evaluated it; evaluate it again to compare lesions")
     again = "evaluate the run again"
     truth = read_record(_Truth, folder / TRUTH, error=RunError, remedy=again)
-    cases = {
-        name: build(_Case, known, where=f"{folder / TRUTH}: cases.{name}", error=RunError)
-        for name, known in truth.cases.items()
-    }
     seed = read_record(_Seed, folder / "environment.json", error=RunError, remedy=REMEDY).seed
     rows = read_json(folder / "detections.json", error=RunError, remedy=again)
     if not isinstance(rows, list):
@@ -138,9 +134,9 @@ def read_scored(folder: Path) -> ScoredRun:
         raise RunError(f"{folder / TRUTH}: {error}; {again}") from error
     place_of = {one.image_id: (one.case, one.place) for one in truth.images}
     where = [place_of[one.image_id] for one in images]
-    if not {case for case, _ in where} <= set(cases):
+    if not {case for case, _ in where} <= set(truth.cases):
         raise RunError(f"{folder / TRUTH}: an image is of a case that is not there; {again}")
-    return ScoredRun(folder.resolve().name, seed, results, images, where, cases)
+    return ScoredRun(folder.resolve().name, seed, results, images, where, truth.cases)
 
 
 def _image_result(image: _Image, rows: Sequence[CocoDetection]) -> ImageResult:

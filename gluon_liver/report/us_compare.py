@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_liver.errors import InputError, RunError
-from gluon_liver.files.json_records import read_json
 from gluon_liver.metrics.sensitivity import PairedTest, check_same_scenes, paired_t_test
 from gluon_liver.metrics.us_summary import sensitivities
 
 from . import us_tables
 from .results import read_results
+from .scored import kind_of
 from .table import Block, Notes, Table, as_text, data_statement
 
 
@@ -30,13 +30,9 @@ def read_us_run(folder: Path) -> EvaluatedUsRun:
 def us_tables_text(folder_a: Path, folder_b: Path) -> Optional[str]:
     """:func:`compare_text` of two ultrasound runs; None unless both are ultrasound runs.
 
-    Raises :class:`RunError` for an ultrasound run that is not evaluated, and as :func:`compare_text`.
+    Raises :class:`RunError` for a folder that holds no evaluated run, and as :func:`compare_text`.
     """
-    paths = [folder / "results.json" for folder in (folder_a, folder_b)]
-    if not all(path.is_file() for path in paths):
-        return None
-    found = [read_json(path, error=RunError) for path in paths]
-    if not all(isinstance(one, dict) and one.get("kind") == us_tables.KIND.name for one in found):
+    if {kind_of(folder_a), kind_of(folder_b)} != {us_tables.KIND.name}:
         return None
     return compare_text(read_us_run(folder_a), read_us_run(folder_b))
 

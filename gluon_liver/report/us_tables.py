@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 from gluon_liver.errors import InputError
+from gluon_liver.metrics.sizes import size_text
 from gluon_liver.metrics.us_summary import check_us_summary
 from gluon_liver.structures.class_names import same_classes
 
@@ -161,9 +162,7 @@ def size_table(summary: Dict[str, Any]) -> Optional[Table]:
         return None
     rows: List[List[Union[str, Cell]]] = []
     for entry in summary["by_size"]:
-        low, high = entry["from_px"], entry["to_px"]
-        text = f"{low:g} or more" if high is None else f"below {high:g}" if low == 0 else f"{low:g} to {high:g}"
-        cells: List[Union[str, Cell]] = [text]
+        cells: List[Union[str, Cell]] = [size_text(entry["from_px"], entry["to_px"])]
         for found in entry["sensitivity"].values():
             interval = "" if found["low"] is None else f"[{decimals(found['low'])}, {decimals(found['high'])}]"
             cells.append(Cell(decimals(found["value"]), interval, f"n {found['n']}"))

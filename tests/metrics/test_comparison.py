@@ -8,8 +8,9 @@ from scipy import stats
 
 from gluon_liver.metrics import ct_summary
 from gluon_liver.metrics.comparison import compare_figures, lesions_by_arm, permutation_p, swaps
-from gluon_liver.metrics.figures import BY_SIZE, Figure, Ratio, box_lesions, figures_of, size_groups
+from gluon_liver.metrics.figures import BY_SIZE, Figure, Ratio, box_lesions, figures_of
 from gluon_liver.metrics.froc import FP_RATES
+from gluon_liver.metrics.sizes import size_groups
 from gluon_liver.structures.image_result import check_results, patient_ids
 
 from .images import BOX, CLASSES, FAR, exact, image, random_results

@@ -262,6 +262,9 @@ def test_two_ultrasound_runs(tmp_path, capsys):
     assert main(["evaluate", "--compare", *map(str, folders), "--bootstrap", "20"]) == 0
     printed = capsys.readouterr().out
     assert "paired t-test" in printed and "Boxes found" in printed
+    assert main(["evaluate", "--compare", *map(str, folders), "--lesion-hit", "slice:0.3"]) == 2
+    refused = capsys.readouterr()
+    assert "--lesion-hit is of CT lesions" in refused.err and not refused.out
 
 
 def test_what_is_written_is_what_was_scored(place):
