@@ -1,6 +1,7 @@
 import pytest
 
 from experiments.plan import TEST_SEED, arguments, plan_runs
+from experiments.run import check_configurations
 from experiments.spec import CLAIMS, FOLDER, LEAST_SEEDS, load_claim, load_claims
 from gluon_liver.errors import InputError
 
@@ -67,6 +68,10 @@ def test_options_are_written_as_the_commands_take_them():
     assert arguments({"steep-vessels": [8, 14], "regrid": True, "matrix": 128}) == (
         "--steep-vessels 8 14 --regrid --matrix 128".split()
     )
+
+
+def test_every_run_of_the_study_can_be():
+    check_configurations(plan_runs(load_claims()))
 
 
 def test_sentences_are_those_of_the_papers():
