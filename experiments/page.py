@@ -11,7 +11,7 @@ import difflib
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_text
@@ -20,7 +20,7 @@ from gluon_liver.metrics import comparison as patient_level
 from gluon_liver.metrics.seeds import SeedTest
 
 from .picture import picture_is_of, write_picture
-from .plan import Key, PlannedRun, plan_runs
+from .plan import Key, plan_runs
 from .records import ARCHIVE, Failure, RunRecord, read_archive, read_failures
 from .spec import FOLDER, Claim, Comparison, Endpoint, load_claims
 from .tasks import ROOT
@@ -53,40 +53,41 @@ one that expects no difference is shown where the interval lies within it, else 
 same arms, is shown to be smaller; it **disagrees** where one of role claim is refuted, and **cannot tell** otherwise.
 """
 Records = Mapping[Key, RunRecord]
+Kept = TypeVar("Kept", RunRecord, Failure)
 
 
 def page_text(claims: Mapping[str, Claim], archived: Sequence[RunRecord], failures: Sequence[Failure]) -> str:
     """The page."""
-    runs = plan_runs(claims)
-    setting = {run.key: run.setting for run in runs}
-    records = {one.key: one for one in archived if setting.get(one.key) == one.setting}
-    parts = [INTRODUCTION, *_overview(claims, records, runs)]
+    by_claim, failed = _current(claims, archived), _current(claims, failures)
+    parts = [INTRODUCTION, *_overview(claims, by_claim)]
     for name, claim in claims.items():
-        ours = {key: one for key, one in records.items() if key.claim == name}
-        failed = [one for one in failures if setting.get(one.key) == one.setting and one.claim == name]
-        parts += [*_claim_lines(claim, ours), *_failed_lines(failed)]
-    parts += _closing(archived, records)
+        parts += [*_claim_lines(claim, by_claim[name]), *_failed_lines(failed[name].values())]
+    parts += _closing(archived, _together(by_claim))
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _overview(claims: Mapping[str, Claim], records: Records, runs: Sequence[PlannedRun]) -> Iterator[str]:
+def _current(claims: Mapping[str, Claim], made: Sequence[Kept]) -> Dict[str, Dict[Key, Kept]]:
+    """Claim -> what was made of it with the settings that the files have now."""
+    setting = {run.key: run.setting for run in plan_runs(claims)}
+    current = [one for one in made if setting.get(one.key) == one.setting]
+    return {name: {one.key: one for one in current if one.claim == name} for name in claims}
+
+
+def _together(by_claim: Mapping[str, Records]) -> Records:
+    return {key: one for ours in by_claim.values() for key, one in ours.items()}
+
+
+def _overview(claims: Mapping[str, Claim], by_claim: Mapping[str, Records]) -> Iterator[str]:
     yield "## The claims\n"
     yield "| claim | endpoint | verdict | | runs | hours |\n| --- | --- | --- | --- | --- | --- |"
     for name, claim in claims.items():
-        ours = {key: one for key, one in records.items() if key.claim == name}
+        ours = by_claim[name]
         said = verdict(claim, compare(claim, ours), ours)
-        planned = sum(run.key.claim == name for run in runs)
-        link = f"[{claim.title}](#{_anchor(claim)})"
-        cells = [
-            link,
-            claim.endpoint.text,
-            f"**{said.word}**",
-            said.why,
-            f"{len(ours)} of {planned}",
-            f"{_hours(ours):.1f}",
-        ]
+        link, made = f"[{claim.title}](#{_anchor(claim)})", f"{len(ours)} of {len(plan_runs({name: claim}))}"
+        cells = [link, claim.endpoint.text, f"**{said.word}**", said.why, made, f"{_hours(ours):.1f}"]
         yield f"| {' | '.join(cells)} |"
-    yield f"\nHours are of one processor thread, training and evaluation together: {_hours(records):.1f} in all.\n"
+    hours = _hours(_together(by_claim))
+    yield f"\nHours are of one processor thread, training and evaluation together: {hours:.1f} in all.\n"
 
 
 def _claim_lines(claim: Claim, records: Records) -> Iterator[str]:
@@ -170,7 +171,7 @@ def _mechanism_lines(claim: Claim, records: Records) -> Iterator[str]:
         yield ""
 
 
-def _failed_lines(failed: Sequence[Failure]) -> Iterator[str]:
+def _failed_lines(failed: Collection[Failure]) -> Iterator[str]:
     for one in failed:
         yield f"- The run {one.key} failed {one.attempts} times ({one.stage}, code {one.code}): {one.said}"
     if failed:
@@ -226,20 +227,20 @@ def _named(comparison: Comparison) -> str:
 
 
 def _mean_text(test: Optional[SeedTest], *, seeds: int) -> str:
-    if test is None:
-        return ""
-    fewer = f", {test.n} seeds" if test.n < seeds else ""
-    if test.low is None or test.high is None:
-        return f"{test.mean:.3f}{fewer}"
-    return f"{test.mean:.3f} ({test.low:.3f} to {test.high:.3f}{fewer})"
+    return _figure_text(test, ".3f", f", {test.n} seeds" if test is not None and test.n < seeds else "")
 
 
 def _difference_text(test: Optional[SeedTest]) -> str:
+    return _figure_text(test, "+.3f")
+
+
+def _figure_text(test: Optional[SeedTest], form: str, more: str = "") -> str:
+    """A mean with its interval over seeds, where there is one."""
     if test is None:
         return ""
     if test.low is None or test.high is None:
-        return f"{test.mean:+.3f}"
-    return f"{test.mean:+.3f} ({test.low:+.3f} to {test.high:+.3f})"
+        return f"{test.mean:{form}}{more}"
+    return f"{test.mean:{form}} ({test.low:{form}} to {test.high:{form}}{more})"
 
 
 def _interval_text(over: Optional[patient_level.Comparison]) -> str:
@@ -260,30 +261,23 @@ def picture_name(claim: Claim) -> str:
 def write_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> None:
     """Write the page, and a picture of every claim that has runs."""
     records, failures = read_archive(archive), read_failures(archive)
-    for claim, ours in _shown(claims, records):
-        write_picture(docs / picture_name(claim), claim, ours)
+    for name, ours in _current(claims, records).items():
+        if ours:
+            write_picture(docs / picture_name(claims[name]), claims[name], ours)
     write_text(docs / PAGE, page_text(claims, records, failures))
 
 
 def check_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> List[str]:
     """What is wrong with the page in ``docs``: lines that differ, pictures of other runs. Empty where nothing is."""
     records, failures = read_archive(archive), read_failures(archive)
-    wanted = page_text(claims, records, failures)
-    found = read_text(docs / PAGE, remedy="python -m experiments.page writes it")
-    lines = difflib.unified_diff(found.splitlines(), wanted.splitlines(), PAGE, "of the archive", lineterm="", n=0)
-    wrong = list(lines)
-    for claim, ours in _shown(claims, records):
-        if not picture_is_of(docs / picture_name(claim), claim, ours):
-            wrong.append(f"{picture_name(claim)} is missing or shows other runs than the archive holds")
+    wanted = page_text(claims, records, failures).splitlines()
+    found = read_text(docs / PAGE, remedy="python -m experiments.page writes it").splitlines()
+    wrong = list(difflib.unified_diff(found, wanted, PAGE, "of the archive", lineterm="", n=0))
+    for name, ours in _current(claims, records).items():
+        picture = picture_name(claims[name])
+        if ours and not picture_is_of(docs / picture, claims[name], ours):
+            wrong.append(f"{picture} is missing or shows other runs than the archive holds")
     return wrong
-
-
-def _shown(claims: Mapping[str, Claim], archived: Sequence[RunRecord]) -> Iterator[Tuple[Claim, Records]]:
-    setting = {run.key: run.setting for run in plan_runs(claims)}
-    for name, claim in claims.items():
-        ours = {one.key: one for one in archived if one.claim == name and setting.get(one.key) == one.setting}
-        if ours:
-            yield claim, ours
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

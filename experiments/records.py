@@ -6,7 +6,7 @@ import dataclasses
 import json
 import lzma
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
@@ -94,7 +94,7 @@ class Records:
     """Records in a folder, a file a run: records/CLAIM/CONDITION/ARM/seed-N.json, and failures beside them."""
 
     folder: Path
-    archive: Optional[Path] = field(default=None)
+    archive: Optional[Path] = None
 
     def path(self, key: Key, kind: str = "records") -> Path:
         """The file of a run."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import sys
@@ -216,4 +215,4 @@ def _add_seconds(task: Training, ended: Ended) -> None:
     seconds = _seconds(task)
     for name, value in ((ended.command.stage, ended.wall), ("cpu", ended.cpu)):
         seconds[name] = seconds.get(name, 0.0) + value
-    write_json(task.times, json.loads(json.dumps(seconds)))
+    write_json(task.times, seconds)

@@ -7,13 +7,14 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Tuple, Union
+from typing import List, Tuple, Union
 
 from .plan import FLOW_SEED, DataSet, FlowTraining, PlannedRun, arguments
 
 ROOT = Path(__file__).resolve().parents[1]
 SALT = "phantom"
 SPLITS = {"train": ["1", "0", "0"], "test": ["0", "0", "1"]}
+ONE_JOB = ["--jobs", "1"]  # of a phantom writer: what runs beside each other is for the runner alone to say
 COUNTED = {"ct": "--studies", "us": "--scenes"}
 # the figures of the table are read, not its intervals and curves, which take most of the time of an evaluation
 EVALUATED = {"ct": ["--bootstrap", "1", "--froc-rates", "1"], "us": []}
@@ -75,14 +76,14 @@ class Made:
             scenes = ["--scenes", str(need.scenes), "--frames", str(need.frames), "--seed", str(FLOW_SEED)]
             learn = ["--phantoms", str(self.raw), "--steps", str(need.steps), "--out", str(self.folder)]
             return [
-                Command("phantoms", [*one, "phantom", "us", "--out", str(self.raw), *scenes, *one_job(), *options]),
+                Command("phantoms", [*one, "phantom", "us", "--out", str(self.raw), *scenes, *ONE_JOB, *options]),
                 Command("flow net", [*one, "train-flow", *learn]),
             ]
         count = [COUNTED[need.task], str(need.count), "--seed", str(need.seed)]
         labels = ["--labels", str(self.raw / "labels.json"), "--salt", SALT, "--split-fractions", *SPLITS[need.split]]
         prepare = arguments(json.loads(need.prepare))
         return [
-            Command("phantoms", [*one, "phantom", need.task, "--out", str(self.raw), *count, *one_job(), *options]),
+            Command("phantoms", [*one, "phantom", need.task, "--out", str(self.raw), *count, *ONE_JOB, *options]),
             Command(
                 "import",
                 [*one, "import", need.task, str(self.raw / "dicom"), "--out", str(self.folder), *labels, *prepare],
@@ -91,11 +92,6 @@ class Made:
 
     def end(self) -> None:
         shutil.rmtree(str(self.raw), ignore_errors=True)
-
-
-def one_job() -> List[str]:
-    """Processes of a phantom writer: those that run beside each other are told by the runner alone."""
-    return ["--jobs", "1"]
 
 
 @dataclass(frozen=True)
@@ -155,4 +151,3 @@ class Training:
 
 
 Task = Union[Made, Training]
-Seconds = Dict[str, float]

@@ -78,21 +78,14 @@ def over_seeds(values: Sequence[float]) -> Optional[SeedTest]:
     return paired_over_seeds(values, [0.0] * len(values)) if len(values) else None
 
 
-def difference_of(arm: Values, against: Values) -> Optional[SeedTest]:
-    """``arm`` minus ``against``, of the seeds that both have; None without any."""
-    seeds = [seed for seed in arm if seed in against]
-    return paired_over_seeds([arm[seed] for seed in seeds], [against[seed] for seed in seeds]) if seeds else None
-
-
 def compare(claim: Claim, records: Mapping[Key, RunRecord]) -> List[Compared]:
     """All comparisons of a claim."""
     differences, patients = [], []
     for one in claim.comparisons:
-        arm, against = (values_of(claim, records, one.condition, name, one.endpoint) for name in (one.arm, one.against))
-        differences.append(difference_of(arm, against))
+        gains = _gains(claim, records, one)
+        differences.append(over_seeds(list(gains.values())))
         ours, others = (
-            [records[Key(claim.claim, one.condition, name, seed)] for seed in arm if seed in against]
-            for name in (one.arm, one.against)
+            [records[Key(claim.claim, one.condition, name, seed)] for seed in gains] for name in (one.arm, one.against)
         )
         patients.append(over_patients(ours, others, claim.endpoint_at(one.endpoint).path))
     adjusted = holm({place: one.p if one else None for place, one in enumerate(differences)}).values()
@@ -147,18 +140,22 @@ def without_mechanism(
     claim: Claim, records: Mapping[Key, RunRecord]
 ) -> List[Tuple[Planned, Planned, Optional[SeedTest]]]:
     """The difference of each claim's comparison minus that of the control with the same arms and endpoint, by seed."""
-
-    def gain(one: Planned) -> Values:
-        arm, against = (values_of(claim, records, one.condition, name, one.endpoint) for name in (one.arm, one.against))
-        return {seed: arm[seed] - against[seed] for seed in arm if seed in against}
-
     return [
-        (one, other, difference_of(gain(one), gain(other)))
+        (one, other, over_seeds(list(_minus(_gains(claim, records, one), _gains(claim, records, other)).values())))
         for one in claim.comparisons
         for other in claim.comparisons
         if one.role == "claim" and other.role == "control"
         if (one.arm, one.against, one.endpoint) == (other.arm, other.against, other.endpoint)
     ]
+
+
+def _gains(claim: Claim, records: Mapping[Key, RunRecord], one: Planned) -> Values:
+    return _minus(*(values_of(claim, records, one.condition, name, one.endpoint) for name in (one.arm, one.against)))
+
+
+def _minus(arm: Values, against: Values) -> Values:
+    """Of the seeds that both have."""
+    return {seed: arm[seed] - against[seed] for seed in arm if seed in against}
 
 
 def _named(compared: List[Compared], outcome_word: str) -> str:

@@ -25,7 +25,7 @@ from .dataset import Dataset, RunRecord, TrainedOn
 from .description import REMEDY, CaseInfo
 from .images import unit_range
 from .study import open_array
-from .us_labels import CLASSES, Scene, USLabel, frame_name, load_labels, scenes_of
+from .us_labels import CLASSES, Scene, USLabel, frame_name, load_labels, scenes_of, stored_rows
 from .us_pairs import STEP, Pairs, digest_pairs, frames_before, seconds
 
 SPLIT_BY = ("patient", "scene", "image")
@@ -101,9 +101,9 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
     def _check_labels(self) -> None:
         super()._check_labels()
         for info in self.cases:
-            listed = len(self._stored[info.case]) - len(info.unlabelled)
-            if listed + len(info.unlabelled) != info.frames:
-                more = f", {len(info.unlabelled)} of them without labels" if info.unlabelled else ""
+            there, unlabelled = len(self._stored[info.case]), len(info.unlabelled)
+            if there != info.frames:
+                listed, more = there - unlabelled, f", {unlabelled} of them without labels" if unlabelled else ""
                 raise AnnotationError(
                     f"labels.json lists {listed} images of {info.case}, {info.frames} are stored{more}"
                 )
@@ -144,10 +144,9 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
     @cached_property
     def _stored(self) -> Dict[str, Dict[int, int]]:
         """Case -> row of each of its frames that are stored."""
-        frames = {info.case: set(info.unlabelled) for info in self.cases}
-        for label in self.labels:
-            frames[label.case].add(label.frame)
-        return {case: {frame: row for row, frame in enumerate(sorted(some))} for case, some in frames.items()}
+        return stored_rows(
+            ((label.case, label.frame) for label in self.labels), {info.case: info.unlabelled for info in self.cases}
+        )
 
     @cached_property
     def _before(self) -> Dict[str, Dict[int, int]]:
@@ -185,8 +184,9 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
             rates = [info.frames_per_second for info in self.cases]
             here, there = (f"{one}{seconds(one, some)}" for one, some in ((self.step, rates), (step, before)))
             notes.append(f"the previous frame is {here} before the scored one, in training it was {there} before")
-        shown = {frame_name(label.case, self.previous_frame(label)) for label in self.labels_of("train")}
-        seen = len({label.name for label in labels} & shown - {label.name for label in self.labels_of("train")})
+        training = self.labels_of("train")
+        shown = {frame_name(label.case, self.previous_frame(label)) for label in training}
+        seen = len({label.name for label in labels} & shown - {label.name for label in training})
         if seen:
             notes.append(
                 f"{seen} of {len(labels)} scored images are the previous frame of a training image: the network was "
@@ -198,10 +198,9 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
         """And ``pairs``: which frame is the previous one of which."""
         labels = self.labels if split_name is None else self.labels_of(split_name)
         fingerprints = {info.case: info.fingerprint for info in self.cases}
-        before = {label.name: self.previous_frame(label) for label in labels}
+        before = ((label, self.previous_frame(label)) for label in labels)
         pairs = digest_pairs(
-            (fingerprints[label.case], label.frame, None if before[label.name] == label.frame else before[label.name])
-            for label in labels
+            (fingerprints[label.case], label.frame, None if frame == label.frame else frame) for label, frame in before
         )
         return {**super().digests(split_name), "pairs": pairs}
 

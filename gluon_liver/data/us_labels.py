@@ -6,7 +6,7 @@ A scene is a run of frames of one recording that belong together. The paper's cl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_json
@@ -83,21 +83,28 @@ def scenes_of(labels: Sequence[USLabel]) -> List[Scene]:
     return [Scene(case, number, tuple(sorted(frames[case, number]))) for case, number in sorted(frames)]
 
 
+def stored_rows(
+    labelled: Iterable[Tuple[str, int]], unlabelled: Mapping[str, Sequence[int]]
+) -> Dict[str, Dict[int, int]]:
+    """Case -> row of each of its stored frames: the labelled ones (case, frame) and those beside them, in order."""
+    frames = {case: set(some) for case, some in unlabelled.items()}
+    for case, frame in labelled:
+        frames.setdefault(case, set()).add(frame)
+    return {case: {frame: row for row, frame in enumerate(sorted(some))} for case, some in frames.items()}
+
+
 def load_labels(
     path: str, classes: Sequence[str] = CLASSES, *, unlabelled: Mapping[str, Sequence[int]] = {}
 ) -> List[USLabel]:
     """Read DATA/labels.json, ordered by case and frame. Raises AnnotationError that names the image and the key.
 
-    unlabelled: case -> the frames that are stored beside the labelled ones; all of them in their order are the rows.
+    unlabelled: as :func:`stored_rows` takes them.
     """
     images = [
         (build(_Entry, image.entry, where=image.where, error=AnnotationError), image)
         for image in coco_images(read_json(path, error=AnnotationError), classes, path)
     ]
-    stored = {case: set(frames) for case, frames in unlabelled.items()}
-    for one, _ in images:
-        stored.setdefault(one.study, set()).add(one.frame)
-    rows = {case: {frame: row for row, frame in enumerate(sorted(frames))} for case, frames in stored.items()}
+    rows = stored_rows(((one.study, one.frame) for one, _ in images), unlabelled)
     result: List[USLabel] = []
     for one, image in sorted(images, key=lambda pair: (pair[0].study, pair[0].frame)):
         last = result[-1] if result and result[-1].case == one.study else None

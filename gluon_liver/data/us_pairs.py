@@ -75,7 +75,7 @@ class Pairs(NamedTuple):
         return notes
 
 
-def usual_distance(scene_of: Mapping[int, Any]) -> List[int]:
+def label_distances(scene_of: Mapping[int, Any]) -> List[int]:
     """The distances of labelled frames of one recording that follow each other in one scene."""
     frames = sorted(scene_of)
     return [after - frame for frame, after in zip(frames, frames[1:]) if scene_of[frame] == scene_of[after]]

@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from gluon_liver.data.splits import Splits
 from gluon_liver.data.us_labels import USLabel, frame_name, scenes_of
-from gluon_liver.data.us_pairs import Pairs, seconds, usual_distance
+from gluon_liver.data.us_pairs import Pairs, label_distances, seconds
 from gluon_liver.labels.us import SourceLabel
 from gluon_liver.structures.shared_images import Groups, joined
 
@@ -120,9 +120,6 @@ def build_report(log: USImportLog, splits: Splits, split_by: str) -> Dict[str, A
     """The JSON-able content of import-report.json."""
     labels, scenes = log.labels, scenes_of(log.labels)
     pairs = Pairs.of_all(one.pairs for one in log.taken)
-    distances = Counter(
-        distance for one in log.taken for distance in usual_distance({each.frame: each.scene for each in one.labels})
-    )
     report = {
         "format": 1,
         "files": {"found": log.files},
@@ -140,17 +137,7 @@ def build_report(log: USImportLog, splits: Splits, split_by: str) -> Dict[str, A
             "with_gaps": sum(not scene.consecutive for scene in scenes),
             "frames_without_previous": pairs.first + pairs.missing,
         },
-        "previous_frames": {
-            "step": log.step,
-            "rates": sorted({one.frames_per_second for one in log.taken}, key=lambda rate: rate or 0),
-            **pairs._asdict(),
-            "stored_for_it": sum(len(one.unlabelled) for one in log.taken),
-            "megabytes_for_it": round(
-                sum(len(one.unlabelled) * one.height * one.width * 3 for one in log.taken) / 1e6, 1
-            ),
-            "usual_distance": distances.most_common(1)[0][0] if distances else None,
-            "held_out_and_shown": _shown(log, splits) if split_by == "image" else 0,
-        },
+        "previous_frames": _previous(log, pairs, _shown(log, splits) if split_by == "image" else 0),
         "split_by": split_by,
         "splits": split_sizes(splits),
         "notes": log.notes,
@@ -210,6 +197,22 @@ def _add_notes(log: USImportLog, report: Dict[str, Any]) -> None:
         log.notes.append(
             f"{log.clipped} box(es) were clipped to the picture; {log.outside} box(es) outside of it were left out"
         )
+
+
+def _previous(log: USImportLog, pairs: Pairs, held_out_and_shown: int) -> Dict[str, Any]:
+    distances = Counter(
+        distance for one in log.taken for distance in label_distances({each.frame: each.scene for each in one.labels})
+    )
+    stored_bytes = sum(len(one.unlabelled) * one.height * one.width * 3 for one in log.taken)
+    return {
+        "step": log.step,
+        "rates": sorted({one.frames_per_second for one in log.taken}, key=lambda rate: rate or 0),
+        **pairs._asdict(),
+        "stored_for_it": sum(len(one.unlabelled) for one in log.taken),
+        "megabytes_for_it": round(stored_bytes / 1e6, 1),
+        "usual_distance": distances.most_common(1)[0][0] if distances else None,
+        "held_out_and_shown": held_out_and_shown,
+    }
 
 
 def _previous_lines(previous: Dict[str, Any]) -> Iterator[str]:

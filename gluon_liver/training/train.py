@@ -175,8 +175,7 @@ def _new_run(loop: TrainingLoop, run: Run, records: Dict[str, Any]) -> Run:
 
 def _frozen_from_nothing(config: Config, records: Dict[str, Any], point: Optional[ResumePoint]) -> List[str]:
     """A note where statistics are kept that nobody gave: of a network that began without weights."""
-    there = WEIGHTS in records or (point is not None and (point.run.folder / WEIGHTS).exists())
-    if there:
+    if WEIGHTS in records or (point is not None and (point.run.folder / WEIGHTS).exists()):
         return []
     notes, remedy = [], "give --pretrained, or train with recipe-scratch (docs/training.md)"
     if config.network.batch_norm == "frozen":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gluon_liver.data.us_pairs import Pairs, digest_pairs, frames_before, seconds, usual_distance
+from gluon_liver.data.us_pairs import Pairs, digest_pairs, frames_before, label_distances, seconds
 
 
 def by_hand(scene_of, step):
@@ -59,7 +59,7 @@ def test_frames_without_a_previous_one_are_counted():
 
 
 def test_distances_and_times():
-    assert usual_distance({0: "a", 6: "a", 12: "a", 13: "b", 20: "b"}) == [6, 6, 7]
+    assert label_distances({0: "a", 6: "a", 12: "a", 13: "b", 20: "b"}) == [6, 6, 7]
     told = "0.24 s at 25, 0.12 s at 50 frames a second; of some recordings the rate is not known"
     assert seconds(6, [25, None, 50.0]) == f" ({told})"
     assert seconds(6, [None]) == seconds(1, []) == ""
