@@ -191,7 +191,7 @@ def command(tmp_path, monkeypatch):
     """
 
     def call(source, *options, trained=(), stream=None):
-        run = SimpleNamespace(environment=dict(trained))
+        run = SimpleNamespace(environment=dict(trained), config=SimpleNamespace(controls=()))
         stream = stream or FakeStream()
 
         def from_run(run, *, step, **options):
