@@ -16,6 +16,7 @@ from gluon_liver.data.faults import Faults
 from gluon_liver.labels.file_names import path_parts, stem
 from gluon_liver.labels.us import SourceLabel
 from gluon_liver.readers.image_folder import file_numbers, list_images
+from gluon_liver.structures.frame_source import IMAGE_ENDINGS
 
 BOTH, NUMBERS, PLACES = "both", "numbers", "places"  # what may be meant by the frames of labels
 
@@ -26,6 +27,7 @@ class NumberedFolder:
     def __init__(self, path: str):
         names = [one.name for one in list_images(Path(path))]
         numbers = file_numbers(names)
+        self._numbered = numbers is not None
         self.numbers = list(range(len(names))) if numbers is None else numbers
         self._number_of = {_key(name): number for name, number in zip(names, self.numbers)}
 
@@ -44,6 +46,8 @@ class NumberedFolder:
     def words(self) -> str:
         """The numbers, for messages."""
         first, last, count = self.numbers[0], self.numbers[-1], len(self.numbers)
+        if not self._numbered:
+            return f"{count} files, whose names do not number them: frames are {first} to {last} in their order"
         gaps = last - first + 1 - count
         return f"{count} files numbered {first} to {last}" + (f", of which {gaps} are not there" if gaps else "")
 
@@ -65,7 +69,13 @@ def in_file_numbers(
             for image in (image for image in images if image.frame < 0):
                 faults.add(f"{image.where}: frame is missing, and its recording is no folder of which it is a picture")
             continue
-        result[name] = images = [_by_picture(image, folder, faults) for image in images]
+        named = any(folder.number_of(image.picture) is not None for image in images if image.picture)
+        strange = 0 if named else sum(bool(image.picture) for image in images)
+        if strange:
+            notes.append(
+                f"file_name of {strange} image(s) is none of the pictures of their folder: their frames count alone"
+            )
+        result[name] = images = [_by_picture(image, folder, faults, named) for image in images]
         frames = sorted({image.frame for image in images if not image.picture})
         if not frames:
             continue
@@ -94,7 +104,7 @@ def stills_notes(matched: Mapping[str, List[SourceLabel]], recordings: Mapping[s
     by_folder: Dict[Path, List[str]] = defaultdict(list)
     for name in matched:
         path = Path(recordings[name])
-        if not path.is_dir():
+        if path.suffix.lower() in IMAGE_ENDINGS and not path.is_dir():
             by_folder[path.parent].append(path.name)
     numbered = [names for names in by_folder.values() if len(names) > 1 and file_numbers(names) is not None]
     if not numbered:
@@ -106,12 +116,17 @@ def stills_notes(matched: Mapping[str, List[SourceLabel]], recordings: Mapping[s
     ]
 
 
-def _by_picture(image: SourceLabel, folder: NumberedFolder, faults: Faults) -> SourceLabel:
-    """With the number of the picture that it names, where it names one of the folder's."""
+def _by_picture(image: SourceLabel, folder: NumberedFolder, faults: Faults, named: bool) -> SourceLabel:
+    """With the number of the picture that it names, where it names one of the folder's. named: some image does."""
     number = folder.number_of(image.picture) if image.picture else None
     if number is None:
         if image.frame < 0:
             faults.add(f"{image.where}: frame is missing, and its file_name is none of the pictures of its recording")
+        elif image.picture and named:
+            faults.add(
+                f"{image.where}: file_name is none of the pictures of its recording, though that of other images is: "
+                "take the image out, or put the picture back"
+            )
         return replace(image, picture="")
     place = folder.numbers.index(number)
     if image.frame not in (-1, number, place):

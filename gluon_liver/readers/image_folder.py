@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
@@ -47,6 +48,14 @@ def file_numbers(names: Sequence[str]) -> Optional[List[int]]:
     return numbers if all(one < other for one, other in zip(numbers, numbers[1:])) else None
 
 
+def _of_other_form(names: Sequence[str]) -> int:
+    """How many names, the fewer ones, keep the others from numbering the images of a folder; 0 where none does."""
+    forms = Counter(re.sub("[0-9]+", "0", Path(name).stem.casefold()) for name in names)
+    usual, count = forms.most_common(1)[0]
+    most = [name for name in names if re.sub("[0-9]+", "0", Path(name).stem.casefold()) == usual]
+    return len(names) - count if 2 * count > len(names) and file_numbers(most) is not None else 0
+
+
 def jpeg_has_end(code: bytes) -> bool:
     """Whether a JPEG image has its end marker (ITU-T T.81 B.1.1), behind which cameras write what they like."""
     place = code.find(b"\xff", 2)
@@ -72,7 +81,12 @@ def open_image_folder(folder: Path, name: str) -> FrameSource:
     numbers = file_numbers([path.name for path in paths])
     source = _open_images(paths, name, "folder", numbers)
     if numbers is None and len(paths) > 1:
-        source.notes.append("the names of its pictures do not number them: frames are counted from 0 in their order")
+        odd = _of_other_form([path.name for path in paths])
+        form = f" ({odd} of {len(paths)} have another form than the rest: move what is no frame elsewhere)"
+        why = form if odd else ""
+        source.notes.append(
+            f"the names of its pictures do not number them{why}: frames are counted from 0 in their order"
+        )
     return source
 
 

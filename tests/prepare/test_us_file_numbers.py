@@ -152,3 +152,29 @@ def test_a_number_of_a_single_picture_is_told_as_a_mistake(tmp_path):
     folder(tmp_path / "in" / "v", (12, 18))
     with pytest.raises(AnnotationError, match="'video' names a single image: name its folder"):
         imported(tmp_path, [{"video": "v/frame_0012.png", "frame": 12, "scene": 1}])
+
+
+def test_recordings_with_numbers_in_their_names_are_no_pictures(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in (1, 2):
+        write_video(tmp_path / "in" / f"scan_{number}.avi", grey_frames(range(6 * number, 6 * number + 6)))
+    _, notes, _ = imported(tmp_path, entries("scan_1", (0, 1)) + entries("scan_2", (0, 1)))
+    assert "have numbers in their names" not in notes
+
+
+def test_a_picture_that_is_not_there_is_not_replaced_by_another(tmp_path):
+    folder(tmp_path / "in" / "v", (3, 4, 5, 8))
+    lost = entries("v", (3,), file_name="frame_0007.png")
+    with pytest.raises(AnnotationError, match="image 2: file_name is none of the pictures of its recording, though"):
+        imported(tmp_path, [*entries("v", (None,), file_name="frame_0005.png"), *lost])
+    _, notes, levels = imported(tmp_path, lost)
+    assert levels == [{3: 3}] and "file_name of 1 image(s) is none of the pictures of their folder" in notes
+
+
+def test_a_picture_of_another_form_is_told(tmp_path):
+    folder(tmp_path / "in" / "v", (12, 13, 14))
+    folder(tmp_path / "in" / "v", (99,), "average.png")
+    imported(tmp_path, entries("v", (0, 1)))
+    assert "(1 of 4 have another form than the rest: move" in (tmp_path / "data" / "import-report.json").read_text()
+    with pytest.raises(AnnotationError, match="4 files, whose names do not number them: frames are 0 to 3 in their"):
+        imported(tmp_path, entries("v", (12, 13)))
