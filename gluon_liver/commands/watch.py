@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     stream, _ = StreamDetector.from_run(run, context=context, proposals=args.proposals, step=step)
     if args.step is not None and not stream.needs_previous:
         raise InputError(
-            f"--step is for runs of us-flow: that of {args.run} sees each frame by itself; leave --step out"
+            f"--step is for runs of us-flow that see the frame before: that of {args.run} sees each frame by itself; "
+            "leave --step out"
         )
     own_rate = recording.frames_per_second if recording else None
     rate = args.fps or (own_rate or FRAMES_PER_SECOND) / args.every

@@ -68,9 +68,10 @@ class Pairs(NamedTuple):
                 f"in their scene and {remedy.format(step=step)}"
             )
         if self.first > self.images / 2:
+            smaller = ", or import with a smaller --step" if step > 1 else ""
             notes.append(
                 f"us-flow sees one frame alone of {self.first} of {self.images} {what}: fewer than {step} frame(s) of "
-                "their scene lie before them; label longer scenes, or import with a smaller --step"
+                f"their scene lie before them; label longer scenes{smaller}"
             )
         return notes
 

@@ -56,6 +56,7 @@ def test_frames_without_a_previous_one_are_counted():
     assert "one frame alone of 3 of 8 training images: the frame 6 before" in missing and "--step 6" in missing
     (first,) = Pairs(1, 2, 0).faults(9, "images")
     assert "of 2 of 3 images: fewer than 9 frame(s) of their scene lie before them" in first
+    assert "smaller --step" in first and "smaller --step" not in Pairs(0, 2, 0).faults(1, "images")[0]
 
 
 def test_distances_and_times():
