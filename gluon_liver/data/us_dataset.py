@@ -173,11 +173,11 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
         return Pairs.of_all(Pairs.of(some, self._before[case], self._stored[case]) for case, some in frames.items())
 
     def input_notes(self, labels: Sequence[USLabel], config: Config, what: str) -> List[str]:
-        return self.pairs(labels).faults(self.step, what) if _reads_pairs(config) else []
+        return self.pairs(labels).faults(self.step, what) if reads_pairs(config) else []
 
     def run_notes(self, labels: Sequence[USLabel], config: Config, trained: Mapping[str, Any]) -> List[str]:
         notes = super().run_notes(labels, config, trained)
-        if not _reads_pairs(config):
+        if not reads_pairs(config):
             return notes
         step, before = trained.get("step", STEP), trained.get("frames_per_second", [])
         if step != self.step:
@@ -248,6 +248,6 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
         return 1.0
 
 
-def _reads_pairs(config: Config) -> bool:
+def reads_pairs(config: Config) -> bool:
     """Whether a network sees the frames before."""
     return config.model == "us-flow" and config.data.previous_frame == "before"

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Dict
 import numpy as np
 
 from gluon_liver.config.schema import Config
-from gluon_liver.data.us_dataset import USDataset
+from gluon_liver.data.us_dataset import USDataset, reads_pairs
 from gluon_liver.data.us_labels import USLabel
 from gluon_liver.metrics.us_summary import us_summary
 from gluon_liver.report.us_drawing import draw_us
@@ -45,7 +45,9 @@ class US(Task[USDataset, USLabel]):
         return draw_us(frame, detections, dataset.classes, truth=label, score_threshold=SCORE_THRESHOLD)
 
     def record(self, scored: Scored[USDataset, USLabel]) -> Dict[str, Any]:
-        data = {"fingerprint": scored.dataset.fingerprint, "split_by": scored.dataset.split_by}
+        data: Dict[str, Any] = {"fingerprint": scored.dataset.fingerprint, "split_by": scored.dataset.split_by}
+        if reads_pairs(scored.config):
+            data["step"] = scored.dataset.step
         return {"model": scored.config.model, "data": data, "detections": _detections(scored.config)}
 
     def places(self, scored: Scored[USDataset, USLabel]) -> Places:

@@ -18,6 +18,8 @@ from gluon_liver.config.load import build_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import check_task
+from gluon_liver.data.us_dataset import reads_pairs
+from gluon_liver.data.us_pairs import STEP
 from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
 from gluon_liver.files.arrays import save_arrays
 from gluon_liver.files.atomic import write_json
@@ -39,7 +41,7 @@ from .readme import readme
 
 PREFIX = "detector"
 CONFIG, CHECKSUMS, SCRIPT = "config.json", "SHA256SUMS", "predict.py"
-ADDED = ("classes", "phases")  # keys of config.json that a configuration does not have
+ADDED = ("classes", "phases", "step")  # keys of config.json that a configuration does not have
 LISTED = 5  # names that an error shows
 
 
@@ -65,7 +67,8 @@ def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
             shutil.copyfile(str(Path(symbols.__file__).with_name(SCRIPT)), str(folder / SCRIPT))
             shapes = network_of(plain).inputs(plain, batch_size)
             notes = run.config.controls
-            text = readme(plain, shapes, prefix=PREFIX, notes=notes, checkpoint=checkpoint.name, manifest=manifest)
+            record = {**manifest, "frames_per_second": run.environment.get("frames_per_second", [])}
+            text = readme(plain, shapes, prefix=PREFIX, notes=notes, checkpoint=checkpoint.name, manifest=record)
             (folder / "README.md").write_text(text, encoding="utf-8")
             (folder / CHECKSUMS).write_text(_checksums(folder), encoding="ascii")
     except OSError as error:
@@ -107,6 +110,8 @@ def plain_config(config: Config, record: Mapping[str, Any]) -> Dict[str, Any]:
         reference = record["reference_phase"]
         others = [name for name in record["phases"] if name != reference] if config.network.multi_modal else []
         plain["phases"] = [reference, *others]
+    if reads_pairs(config):
+        plain["step"] = record.get("step", STEP)
     return plain
 
 
@@ -123,8 +128,11 @@ def read_legacy_config(path: Path, dataset: Dataset) -> Config:
     shown = plain_config(config, dataset.training_record())
     for key in ADDED:
         wanted, given = plain.get(key), shown.get(key)
+        if key == "step" and wanted is None:  # an older version exported it
+            continue
         if wanted != given:
-            raise DatasetError(f"the network was made for the {key} {wanted}, of the data it sees {given}")
+            remedy = f": import the recordings again with --step {wanted}" if key == "step" else ""
+            raise DatasetError(f"the network was made for the {key} {wanted}, of the data it sees {given}{remedy}")
     return config
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence, Tuple
 
 from gluon_liver.data.images import GREY_MEAN, GREY_STD
+from gluon_liver.data.us_pairs import seconds
 
 TEXT = """# A liver lesion detector as a Module checkpoint
 
@@ -35,7 +36,8 @@ CT = (
     "window `{window}`{storage}, resized, (grey / 255 - {mean}) / {std}.{present}"
 )
 PRESENT = " `present` (image, phase) is 1; 0 for a phase that is not there, with the reference phase's slices instead."
-US = "`data` is (image, frame, red green blue, row, column), grey / 255, the current frame last."
+US = "`data` is (image, frame, red green blue, row, column), grey / 255, the current frame last{before}."
+BEFORE = ", behind the one that lies {step} frame(s) before it{time}, as in training"
 
 
 def readme(
@@ -49,10 +51,12 @@ def readme(
 ) -> str:
     """Text for the configuration that ``symbols`` takes and the shapes of its inputs.
 
-    notes: what a reader must know of the network.
+    manifest: the checkpoint's, with ``frames_per_second`` of the training recordings. notes: what a reader must know of
+    the network.
     """
     data, row = plain["data"], plain["row"]
-    meaning = US
+    time = seconds(plain["step"], manifest.get("frames_per_second", [])) if "step" in plain else ""
+    meaning = US.format(before=BEFORE.format(step=plain["step"], time=time) if "step" in plain else "")
     if "phases" in plain:
         meaning = CT.format(
             phases=", ".join(plain["phases"]),

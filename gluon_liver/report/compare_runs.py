@@ -17,6 +17,7 @@ from gluon_liver.metrics.lesions import Hit
 from gluon_liver.metrics.sizes import BINS_MM, BINS_PIXELS, size_groups
 from gluon_liver.structures.image_result import patient_ids
 
+from . import us_tables
 from .scored import ScoredRun, kind_of, read_scored
 
 PER_LESION = {"ct": "lesion sensitivity", "us": "box sensitivity"}
@@ -167,7 +168,7 @@ def _figures(
 
 def _run_record(run: ScoredRun) -> Dict[str, Any]:
     results = run.results
-    network = results.get("model") or results.get("row") or "no row of Table 4"
+    network = us_tables.network_text(results) if run.kind == "us" else results.get("row") or "no row of Table 4"
     checkpoint, note = results.get("checkpoint"), results["data"]["note"]
     return {"name": run.name, "seed": run.seed, "checkpoint": checkpoint, "network": network, "note": note}
 

@@ -74,7 +74,7 @@ def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
     swapped = (a["model"], b["model"]) == ("us-faster-rcnn", "us-flow")
     columns = us_tables.COLUMNS[:: -1 if swapped else 1]
     legend = [
-        f"{letter}: {run.name}, {run.results['model']}, checkpoint {run.results['checkpoint']}."
+        f"{letter}: {run.name}, {us_tables.network_text(run.results)}, checkpoint {run.results['checkpoint']}."
         for letter, run in (("A", run_a), ("B", run_b))
     ]
     if a["model"] == b["model"]:

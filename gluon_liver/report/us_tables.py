@@ -188,6 +188,12 @@ def scene_table(summary: Dict[str, Any]) -> Table:
     return Table.of("Sensitivity by scene", header, rows)
 
 
+def network_text(results: Mapping[str, Any]) -> str:
+    """The model of results.json, and for one that sees two frames how far they lie apart, where the file tells it."""
+    step = results["data"].get("step")
+    return str(results["model"]) + (f" with the frame {step} before" if step else "")
+
+
 def counted_text(*detections: Mapping[str, Any]) -> str:
     """Which detections are counted, from ``detections`` of results.json: score_threshold, max_detections.
 

@@ -50,6 +50,13 @@ def test_the_papers_columns_follow_the_runs():
     assert "Faster R-CNN / A" in text and "Our model / B" in text
 
 
+def test_frames_that_lie_elsewhere_before_the_scored_ones_are_told():
+    one, other = make("one"), make("other")
+    other.results["data"]["step"] = 6
+    text = compare_text(one, other)
+    assert "A: one, us-flow, checkpoint" in text and "B: other, us-flow with the frame 6 before, checkpoint" in text
+
+
 @pytest.mark.parametrize("model", ["us-flow", "us-faster-rcnn"])
 def test_two_runs_of_one_model_are_not_the_papers_columns(model):
     text = compare_text(make("one", model=model), make("two", (0, 0), model=model))
