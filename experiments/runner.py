@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence, Set
 
 from gluon_liver.errors import GluonLiverError
 from gluon_liver.files.atomic import write_json
@@ -51,14 +51,15 @@ class Runner:
         self._slots: List[Slot] = []
         self._stop: Optional[int] = None
         self._failed_needs: Dict[str, str] = {}
-        self._in_a_row = self._count = self._failures = 0
+        self._in_a_row: Set[str] = set()  # names of tasks that failed since one was done
+        self._count = self._failures = 0
         self._total = len(self._left)
 
     def run(self) -> int:
         """Make all runs; returns 0, 1 where one failed, or 75 where a signal stopped it."""
         before = {number: signal.signal(number, self._take) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            while (self._left or self._slots) and self._stop is None and self._in_a_row < MOST_IN_A_ROW:
+            while (self._left or self._slots) and self._stop is None and len(self._in_a_row) < MOST_IN_A_ROW:
                 self._fill()
                 if not self._slots:
                     break
@@ -71,7 +72,7 @@ class Runner:
         if self._stop is not None:
             print(f"stopped by signal {self._stop}: {len(self._left)} runs are left; the same command goes on")
             return STOPPED
-        if self._in_a_row >= MOST_IN_A_ROW:
+        if len(self._in_a_row) >= MOST_IN_A_ROW:
             print(f"{MOST_IN_A_ROW} tasks failed one after the other: stopped; the logs are in {self._work / 'logs'}")
         return 1 if self._failures else 0
 
@@ -139,7 +140,7 @@ class Runner:
         self._records.write(record)
         task.end()
         self._drop(run)
-        self._in_a_row = 0
+        self._in_a_row.clear()
         self._count += 1
         self._expected.add(record)
         self._say(run, record)
@@ -159,7 +160,7 @@ class Runner:
         if isinstance(slot.task, Training):
             self._give_up(slot.task.run, ended.command.stage, ended.code, said)
             return
-        self._in_a_row += 1
+        self._in_a_row.add(slot.task.name)
         self._failed_needs[slot.task.name] = f"{slot.task.name} ({ended.command.stage}): {said}"
 
     def _give_up(self, run: PlannedRun, stage: str, code: int, said: str) -> None:
@@ -170,7 +171,7 @@ class Runner:
         )
         failure = self._records.fail(failure)
         self._failures += 1
-        self._in_a_row += 1
+        self._in_a_row.add(str(run.key))
         print(f"FAILED {run.key} ({stage}, code {code}): {failure.said}", file=sys.stderr, flush=True)
         self._left.remove(run)
         if failure.attempts < MOST_ATTEMPTS and stage != "data":

@@ -102,6 +102,12 @@ def test_a_failing_run_is_said_tried_twice_and_left_out(study):
     assert len(study.records()) == 8 and not list((study.work / "failed").rglob("*.json"))
 
 
+def test_a_run_that_fails_again_is_no_further_task(study):
+    """The last three failures are of two runs: what broke is the arm, and neither the machine nor the code."""
+    said = study.run(code=1, FAKE_FAILS="off/old")
+    assert said.count("FAILED") == 4 and "one after the other" not in said
+
+
 def test_where_everything_fails_it_stops_soon(study):
     said = study.run(code=1, FAKE_FAILS="runs")
     assert "3 tasks failed one after the other" in said and said.count("FAILED") == 3
