@@ -35,7 +35,8 @@ def file_numbers(names: Sequence[str]) -> Optional[List[int]]:
     """The number in each of the names of a folder's images, in numeric order; None where the names are no numbers.
 
     The names must be alike but for numbers, of which one alone varies, or else the last one rises from name to name:
-    frame_0012.png is 12 beside frame_0018.png, and no two names have one number.
+    frame_0012.png is 12 beside frame_0018.png, and no two names have one number. Where others rise too, times beside
+    counters say, the one with the smallest steps counts, the last of these.
     """
     parts = [re.split(r"([0-9]+)", Path(name).stem.casefold()) for name in names]
     if len({tuple(part[::2]) for part in parts}) != 1:
@@ -44,8 +45,10 @@ def file_numbers(names: Sequence[str]) -> Optional[List[int]]:
     varying = [column for column in columns if len(set(column)) > 1] if len(names) > 1 else columns
     if not varying or (len(names) == 1 and len(varying) > 1):
         return None
-    numbers = varying[-1]
-    return numbers if all(one < other for one, other in zip(numbers, numbers[1:])) else None
+    rising = [column for column in varying if all(one < other for one, other in zip(column, column[1:]))]
+    if varying[-1] not in rising:
+        return None
+    return min(reversed(rising), key=lambda column: column[-1] - column[0])
 
 
 def _of_other_form(names: Sequence[str]) -> int:

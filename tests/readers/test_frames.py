@@ -191,6 +191,8 @@ def test_a_folder_is_read_in_numeric_order(tmp_path):
         (["1.PNG", "2.jpg"], [1, 2]),
         (["p07 f1.png", "p07 f2.png"], [1, 2]),  # one number alone varies
         (["s1_f001.png", "s2_f002.png", "s2_f010.png"], [1, 2, 10]),  # or the last one rises
+        (["f0001_t00033.png", "f0002_t00066.png", "f0004_t00132.png"], [1, 2, 4]),  # a counter beside a time
+        (["s1_f11.png", "s2_f12.png"], [11, 12]),
         (["s1_f002.png", "s2_f001.png"], None),
         (["a.png", "b.png"], None),
         (["f1.png", "g2.png"], None),
