@@ -11,6 +11,7 @@ from gluon_liver.config.load import save_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.digests import differences
+from gluon_liver.data.us_pairs import STEP
 from gluon_liver.errors import ConfigError, DatasetError, RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.runs.checkpoint import BEST, load_state, newest_intact
@@ -19,6 +20,7 @@ from gluon_liver.runs.training_state import TrainingState
 from gluon_liver.system.environment import describe_environment
 
 AUTO = "auto"
+UNTOLD = {"step": STEP}  # what it was in runs of older versions, which do not tell
 # what may change from one part of a run to the next
 CHANGEABLE = frozenset(
     "train." + name
@@ -74,8 +76,10 @@ def find_resume_point(
         checkpoint = _chosen(run, choice)
     state = load_state(checkpoint)
     for key, value in dataset.training_record().items():
-        if run.environment.get(key) != value:
-            both = f" ({value} here, {run.environment.get(key)} there)" if key == "classes" else ""
+        there = run.environment.get(key, UNTOLD.get(key))
+        unknown = key == "frames_per_second" and not (there and value)
+        if there != value and not unknown:
+            both = f" ({value} here, {there} there)" if key in ("classes", "step") else ""
             what = f"{key.replace('_', ' ')} from what {run.folder} was trained on{both}"
             raise DatasetError(f"{dataset.folder} differs in {what}: give the same --data, or start a new run")
     data, changed = data_digests(dataset), changes(run.config, config)

@@ -1,5 +1,6 @@
 """Both ultrasound models through training, the choice of the best epoch, and what training refuses."""
 
+import dataclasses
 import json
 
 import mxnet as mx
@@ -11,6 +12,7 @@ from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.runs.checkpoint import chosen_checkpoint
 from gluon_liver.training.inputs import TrainingInputs
+from gluon_liver.training.resume import find_resume_point
 from gluon_liver.training.train import train
 from tests.conftest import SIZE, us_config
 
@@ -85,3 +87,17 @@ def test_a_damaged_choice_of_the_best_is_told(us_data, tmp_path):
         (run.folder / "best.json").write_text(text)
         with pytest.raises(RunError, match=message):
             SliceDetector.from_run(run)
+
+
+def test_a_run_of_before_steps_goes_on_with_data_of_the_step_1(us_data, us_flow, tmp_path):
+    config = us_config("us-flow", epochs=1)
+    run = train(config, us_data, tmp_path / "run", flow=us_flow, steps=1, progress=False)
+    environment = json.loads((run.folder / "environment.json").read_text())
+    for key in ("step", "frames_per_second"):
+        del environment[key]
+    (run.folder / "environment.json").write_text(json.dumps(environment))
+    assert find_resume_point(run.folder, "auto", config, us_data)
+    rates = [dataclasses.replace(info, frames_per_second=25.0) for info in us_data.cases]
+    assert find_resume_point(run.folder, "auto", config, dataclasses.replace(us_data, cases=rates))
+    with pytest.raises(DatasetError, match=r"differs in step from what .* was trained on \(6 here, 1 there\)"):
+        find_resume_point(run.folder, "auto", config, dataclasses.replace(us_data, step=6))
