@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Optional
+from typing import List, Optional
 
 import mxnet as mx
 
@@ -29,6 +29,22 @@ def warm_up(config: TrainConfig, step: int) -> float:
     if step >= config.warmup_steps:
         return 1.0
     return config.warmup_from + (1 - config.warmup_from) * step / config.warmup_steps
+
+
+def schedule_notes(config: TrainConfig, *, steps: Optional[int], per_epoch: int) -> List[str]:
+    """What nobody means by a schedule: all epochs within warm-up, or ``steps`` (of --steps) beyond a cosine's end."""
+    end = config.epochs * per_epoch
+    epochs = f"train.epochs, {config.epochs} of {per_epoch} steps"
+    if steps is None and end <= config.warmup_steps:
+        wanted = "lower train.warmup_steps or train longer"
+        return [f"warm-up takes {config.warmup_steps} steps and {epochs}, end before the rate is reached: {wanted}"]
+    end = max(end, config.warmup_steps)
+    if config.schedule == "cosine" and steps is not None and steps > end:
+        wanted = "raise train.epochs or lower --steps"
+        return [
+            f"after step {end} of {steps} the rate is 0 and nothing is learned: the cosine ends with {epochs}: {wanted}"
+        ]
+    return []
 
 
 def async_schedule(

@@ -25,7 +25,7 @@ from .distributed import Worker, check_parallel
 from .inputs import TrainingInputs
 from .loop import TrainingLoop
 from .resume import AUTO, ResumePoint, find_resume_point, restore_run_folder
-from .schedule import async_schedule
+from .schedule import async_schedule, schedule_notes
 from .trainer import DetectorTrainer
 from .validation import Validation
 
@@ -77,6 +77,7 @@ def train(
         trainer = _make_trainer(dataset, inputs, worker, contexts, point)
         records = _start_weights(trainer, pretrained, flow, progress=progress) if point is None else {}
         inputs.note(_frozen_from_nothing(config, records, point) + _seen_before(dataset, records))
+        inputs.note(schedule_notes(config.train, steps=steps, per_epoch=inputs.steps_per_epoch))
         if progress and worker.leads:
             print(inputs.epoch_text(), file=sys.stderr)
         validation = _validation(trainer, dataset, progress=progress)

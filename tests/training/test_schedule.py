@@ -9,7 +9,7 @@ from gluon_liver.errors import ConfigError
 from gluon_liver.runs.devices import parse_devices
 from gluon_liver.training.distributed import check_parallel
 from gluon_liver.training.resume import changes
-from gluon_liver.training.schedule import learning_rate
+from gluon_liver.training.schedule import learning_rate, schedule_notes
 
 
 @pytest.fixture
@@ -30,6 +30,21 @@ def test_a_cosine_falls_from_where_warm_up_ends_to_nothing(rates):
     assert np.allclose(rates((29, 48, 143), **train), 0.02 * (1 + np.cos(np.pi * np.array([0.1, 0.2, 0.7]))))
     last, past, beyond = rates((199, 200, 300), **train)
     assert 0 < last < 1e-5 and past == beyond == 0.0  # the last step still learns
+
+
+def test_steps_of_no_use_are_told(make_config):
+    """Ten epochs of 20 steps, of which --steps, where given, takes the place."""
+
+    def notes(steps, **train):
+        config = dataclasses.replace(make_config().train, **{"epochs": 10, **train})
+        return schedule_notes(config, steps=steps, per_epoch=20)
+
+    assert notes(None, warmup_steps=199) == notes(150, warmup_steps=200) == notes(201, schedule="steps") == []
+    assert notes(None, schedule="cosine", warmup_steps=10) == notes(200, schedule="cosine") == []
+    assert "warm-up takes 200 steps" in notes(None, warmup_steps=200)[0]
+    assert "after step 200 of 201 the rate is 0" in notes(201, schedule="cosine")[0]
+    assert "after step 250 of 300 the rate is 0" in notes(300, schedule="cosine", warmup_steps=250)[0]
+    assert notes(250, schedule="cosine", warmup_steps=250) == []
 
 
 def test_warm_up_begins_where_it_is_told(rates):
