@@ -38,33 +38,30 @@ class CTDetector(RegionDetector):
     ):
         super().__init__(config, classes=classes, size=size, **kwargs)
         self.phases, self._slices = phases, slices
-        options: Dict[str, Any] = {
-            "depth": config.depth,
-            "width": config.width,
-            "norm": config.batch_norm,
-        }
+        options: Dict[str, Any] = {"depth": config.depth, "width": config.width, "norm": config.batch_norm}
         channels = [scaled(count, config.width) for count in CHANNELS]
         with self.name_scope():
-            fused: Dict[str, Any] = {"slices": slices, "fusion": config.slice_fusion, "stem": config.stem}
-            fused["frozen_stages"] = config.frozen_stages
-            self.backbone = ResNet3D(stride=config.stride, prefix="backbone_", **fused, **options)
+            self.backbone = ResNet3D(
+                slices=slices,
+                stride=config.stride,
+                fusion=config.slice_fusion,
+                stem=config.stem,
+                frozen_stages=config.frozen_stages,
+                prefix="backbone_",
+                **options,
+            )
             if phases > 1:
-                self.relation = PhaseRelation(
-                    channels[2],
-                    phases=phases,
-                    kind=config.relation,
-                    reach=config.relation_reach,
-                    prefix="relation_",
-                )
+                kind, reach = config.relation, config.relation_reach
+                self.relation = PhaseRelation(channels[2], phases=phases, kind=kind, reach=reach, prefix="relation_")
             self.block4 = make_block(4, **options) if config.fusion_blocks == "all" else None
             map_channels, head_channels = channels[2], channels[3]
             if config.fusion:
                 lateral = scaled(config.fusion_channels // 4, config.width)
                 map_channels, head_channels = 4 * lateral, scaled(DENSE_UNITS, config.width)
-                strides = (4, 8, config.stride, 2 * config.stride)
+                every = self.block4 is not None
                 self.fusion = RegionFusion(
-                    in_channels=channels if config.fusion_blocks == "all" else [channels[2]] * 4,
-                    strides=strides if config.fusion_blocks == "all" else [config.stride] * 4,
+                    in_channels=channels if every else [channels[2]] * 4,
+                    strides=[4, 8, config.stride, 2 * config.stride] if every else [config.stride] * 4,
                     channels=lateral,
                     levels=self.strides,
                     size=size,
@@ -113,9 +110,8 @@ class CTDetector(RegionDetector):
             block3 = self.relation(self.by_phase(F, block3), present)
         maps = [block3]
         if self.config.fusion:
-            maps = self.fusion(
-                *([block3] * 4 if self.block4 is None else [block1, block2, block3, self.block4(block3)])
-            )
+            blocks = [block3] * 4 if self.block4 is None else [block1, block2, block3, self.block4(block3)]
+            maps = self.fusion(*blocks)
         return Features(image, maps, shallow)
 
     def blocks(self, F: Any, x: Any) -> Tuple[Any, Any, Any]:

@@ -49,13 +49,12 @@ def load_pretrained(
         return transfer_run(detector, config, pretrained.path)
     narrow, network = config.network.width < 1, config.network
     if narrow and (network.batch_norm == "frozen" or network.frozen_stages):
-        frozen = (
-            "batch_norm is 'frozen'" if network.batch_norm == "frozen" else f"frozen_stages is {network.frozen_stages}"
-        )
-        wanted = "it must be live" if network.batch_norm == "frozen" else "it must be 0"
+        frozen, wanted = f"frozen_stages is {network.frozen_stages}", "0"
+        if network.batch_norm == "frozen":
+            frozen, wanted = "batch_norm is 'frozen'", "live"
         raise ConfigError(
-            f"network.{frozen} with network.width {config.network.width}: the statistics of a pretrained "
-            f"net do not fit a part of its channels, {wanted}"
+            f"network.{frozen} with network.width {network.width}: the statistics of a pretrained net do not fit a "
+            f"part of its channels, it must be {wanted}"
         )
     if pretrained.input_hu and not TASKS[config.task].dataset.in_hu:
         raise ConfigError(f"--pretrained-hu is for CT; the configuration's model is {config.model}")

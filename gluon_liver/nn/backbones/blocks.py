@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 import mxnet as mx
 from mxnet.gluon import nn
@@ -11,6 +11,7 @@ from gluon_liver.nn.layers.normalised import FOLDED, batch_norm, conv_norm, live
 from gluon_liver.nn.layers.precision import Stage
 from gluon_liver.structures.channels import scaled
 
+STAGES = ("stem", "block1", "block2", "block3")  # of a backbone, in the order in which network.frozen_stages counts
 BLOCKS = {50: (3, 4, 6, 3), 101: (6, 8, 12, 6)}  # bottlenecks of Block1 to Block4 (Tables 2 and 3)
 CHANNELS = (256, 512, 1024, 2048)  # output channels of Block1 to Block4 at width 1
 STEM_CHANNELS = 64
@@ -86,6 +87,17 @@ class Transition(nn.HybridBlock):
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, channels, H, W) -> the same shape."""
         return relu(F, conv_norm(F, x, self.conv, self.bn))
+
+
+def stage_norms(norm: str, frozen_stages: int) -> List[str]:
+    """network.batch_norm as each of :data:`STAGES` has it: a frozen one keeps its running statistics."""
+    return ["frozen" if number < frozen_stages and norm == "live" else norm for number in range(len(STAGES))]
+
+
+def freeze(backbone: nn.HybridBlock, frozen_stages: int) -> None:
+    """Keep the weights of the first stages as they are given."""
+    for name in STAGES[:frozen_stages]:
+        getattr(backbone, name).collect_params().setattr("grad_req", "null")
 
 
 def make_block(

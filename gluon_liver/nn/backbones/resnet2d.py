@@ -5,14 +5,14 @@ The blocks are those of :mod:`gluon_liver.nn.backbones.blocks`; Block4 is the RO
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any
 
 from mxnet.gluon import nn
 
-from gluon_liver.nn.layers.normalised import FOLDED, batch_norm, conv_norm, relu, stage_norm
+from gluon_liver.nn.layers.normalised import FOLDED, batch_norm, conv_norm, relu
 from gluon_liver.structures.channels import scaled
 
-from .blocks import STEM_CHANNELS, make_block
+from .blocks import STEM_CHANNELS, freeze, make_block, stage_norms
 
 COLOURS = 3
 # of red, green and blue from 0 to 1 over ImageNet, which pretrained weights expect to be taken off and divided by
@@ -45,16 +45,13 @@ class ResNet2D(nn.HybridBlock):
         self, *, width: float = 1.0, stride: int = 16, norm: str = "live", frozen_stages: int = 0, **kwargs: Any
     ):
         super().__init__(**kwargs)
-        stages: List[Dict[str, Any]] = [
-            {"width": width, "norm": stage_norm(norm, frozen=stage < frozen_stages)} for stage in range(4)
-        ]
+        norms = stage_norms(norm, frozen_stages)
         with self.name_scope():
-            self.stem = Stem2D(prefix="stem_", **stages[0])
-            self.block1 = make_block(1, **stages[1])
-            self.block2 = make_block(2, **stages[2])
-            self.block3 = make_block(3, stride=stride // 8, **stages[3])
-        for stage in (self.stem, self.block1, self.block2, self.block3)[:frozen_stages]:
-            stage.collect_params().setattr("grad_req", "null")
+            self.stem = Stem2D(width=width, norm=norms[0], prefix="stem_")
+            self.block1 = make_block(1, width=width, norm=norms[1])
+            self.block2 = make_block(2, width=width, norm=norms[2])
+            self.block3 = make_block(3, width=width, norm=norms[3], stride=stride // 8)
+        freeze(self, frozen_stages)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """(N, 3, H, W), normalised -> (N, 1024 * width, H / stride, W / stride)."""

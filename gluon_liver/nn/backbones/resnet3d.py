@@ -13,10 +13,9 @@ from typing import Any, Dict
 from mxnet.gluon import nn
 
 from gluon_liver.nn.layers.indexing import entry
-from gluon_liver.nn.layers.normalised import stage_norm
 from gluon_liver.structures.channels import scaled
 
-from .blocks import CHANNELS, make_block
+from .blocks import CHANNELS, freeze, make_block, stage_norms
 from .stem import CENTRE, POOLS, DepthPool, Stem
 
 
@@ -50,7 +49,7 @@ class ResNet3D(nn.HybridBlock):
         super().__init__(**kwargs)
         self._fusion = fusion
         options: Dict[str, Any] = {"depth": depth, "width": width}
-        norms = [stage_norm(norm, frozen=stage < frozen_stages) for stage in range(4)]
+        norms = stage_norms(norm, frozen_stages)
         with self.name_scope():
             self.stem = Stem(slices=slices, width=width, norm=norms[0], fusion=fusion, stem=stem, prefix="stem_")
             self.block1 = make_block(1, norm=norms[1], **options)
@@ -58,8 +57,7 @@ class ResNet3D(nn.HybridBlock):
             self.pool2 = DepthPool(shallow, channels=scaled(CHANNELS[0], width), fusion=fusion, prefix="pool2_")
             self.block2 = make_block(2, norm=norms[2], **options)
             self.block3 = make_block(3, stride=stride // 8, norm=norms[3], **options)
-        for stage in (self.stem, self.block1, self.block2, self.block3)[:frozen_stages]:
-            stage.collect_params().setattr("grad_req", "null")
+        freeze(self, frozen_stages)
         # positions over depth of Block1, Block2 and Block3, of 9 slices 3, 2 and 2, with centre 3, 1 and 1
         self.slices_out = (shallow, self.pool2.slices_out, self.pool2.slices_out)
 

@@ -69,11 +69,6 @@ def mean_in_training(F: Any, x: Any) -> Any:
     return F.mean(x, axis=(2, 3))
 
 
-def stage_norm(kind: str, *, frozen: bool) -> str:
-    """network.batch_norm as a stage of a backbone has it; ``frozen``: one of network.frozen_stages."""
-    return "frozen" if frozen and kind == "live" else kind
-
-
 def live(norm: Optional[Norm]) -> bool:
     """Whether a layer normalises by statistics of the maps that it is given, in training."""
     return norm is not None and (isinstance(norm, GroupNorm) or not norm._kwargs["use_global_stats"])
