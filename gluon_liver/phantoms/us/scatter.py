@@ -78,7 +78,7 @@ class Scanner:
     def __init__(self, fan: Fan, config: USPhantomConfig, gain_db: float = 0.0, contact_db: Union[float, Array] = 0.0):
         self.fan, self._slice_mm = fan, config.slice_mm
         self._range_db, self._gain_db = config.dynamic_range_db, gain_db
-        self._contact = (10.0 ** (-np.broadcast_to(contact_db, BEAMS) / 20.0))[None].astype(np.float32)
+        self._contact = _passed_by(contact_db)
         rows = int(np.ceil(fan.depth_mm / RANGE_MM)) + 1
         self.shape = (rows, BEAMS)
         ranges = np.arange(rows) * RANGE_MM
@@ -111,7 +111,7 @@ class Scanner:
         power = 2.0 * scatterers.density * lateral * RANGE_MM * self._slice_mm * np.sqrt(np.pi)
         fade = 10.0 ** (-FADE_DB_PER_MM * self._ranges / 20.0) / np.sqrt(power / LOOKS)
         passed = fade[:, None].astype(np.float32) * self._contact * self._transmission(loss)
-        passed *= (10.0 ** (-np.broadcast_to(contact_db, BEAMS) / 20.0))[None].astype(np.float32)
+        passed *= _passed_by(contact_db)
         noise = 10.0 ** ((NOISE_DB + NOISE_DB_PER_MM * self._ranges) / 20.0) / np.sqrt(2.0)
         noise = noise[:, None].astype(np.float32)
         total = np.zeros(self.shape, np.float32)
@@ -188,6 +188,11 @@ def _kernels(spread: Array, reach: int) -> Array:
     """Gaussians of unit energy for SDs (n,) in taps: float32 (n, 2 reach + 1)."""
     kernels = np.exp(-0.5 * (np.arange(-reach, reach + 1)[None] / spread[:, None]) ** 2)
     return (kernels / np.sqrt((kernels**2).sum(axis=1, keepdims=True))).astype(np.float32)
+
+
+def _passed_by(loss_db: Union[float, Array]) -> Array:
+    """Share of the amplitude that each beam keeps, float32 (1, BEAMS)."""
+    return (10.0 ** (-np.broadcast_to(loss_db, BEAMS) / 20.0))[None].astype(np.float32)
 
 
 def _outline(fan: Fan, pose: Pose) -> Array:
