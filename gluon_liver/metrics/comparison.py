@@ -19,7 +19,7 @@ from gluon_liver.structures.arrays import BoolArray, FloatArray, IntArray
 from .bootstrap import bootstrap_weights
 from .figures import Figure
 from .intervals import CONFIDENCE
-from .seeds import EQUAL, detectable_difference, holm, paired_over_seeds
+from .seeds import ALPHA, EQUAL, detectable_difference, holm, paired_over_seeds
 
 Key = Tuple[str, str]  # family, figure
 MOST_EXACT = 12  # patients, whose 4096 swaps are gone through one by one
@@ -36,7 +36,7 @@ class Comparison:
         standard error over patients, and over seeds where the interval holds these.
     p_holm: adjusted for its family.
     patients: that the figure rests on.
-    detectable: the difference that such patients (and seeds) show with power 0.8 at 0.05.
+    detectable: the difference that such patients (and seeds) show with power 0.8 at 0.05; None where none would be.
     seeds: of runs paired by seed, what :func:`.seeds.paired_over_seeds` says: variation over trainings alone.
     reason: why something is None.
     """
@@ -127,17 +127,16 @@ def _compare(
     if m < 2:
         return replace(entry, reason="one patient only: nothing is known of how it varies over patients")
     of_patients, of_seeds = (_patient_variance(ones_a, ones_b, weights, m), m - 1.0), _seed_variance(a, b, paired)
-    lesions = float(counts.sum()) / m / len(ones_a[0].parts)
-    low, high = _interval(difference, m, max(1.0, lesions), of_patients[0], of_seeds)
-    most = 1.0 if unit == "share" else math.inf
-    entry = replace(entry, low=max(-most, low), high=min(most, high))
+    lesions = float(counts.sum())
+    entry = _with_interval(entry, (lesions, len(ones_a[0].parts)), of_patients[0], of_seeds)
     if len(a) == len(b) == 1:
         entry = replace(entry, p=permutation_p(ones_a[0], ones_b[0], swapped), test="permutation")
+        if 2 / 2**m > ALPHA:
+            entry = replace(entry, detectable=None, reason=f"with {m} patients no P can be {ALPHA:g} or less")
     error, freedom = math.sqrt(of_patients[0] + of_seeds[0]), _freedom(of_patients, of_seeds)
     if error <= EQUAL:
         same = "both are equal in every patient" if abs(difference) <= EQUAL else "it does not vary over patients"
-        return replace(entry, reason=same)
-    entry = replace(entry, detectable=detectable_difference(error, freedom))
+        return replace(entry, reason=entry.reason or same)
     if entry.test is None:
         from scipy import stats
 
@@ -145,22 +144,25 @@ def _compare(
     return entry
 
 
-def _interval(
-    difference: float, m: int, lesions: float, of_patients: float, of_seeds: Tuple[float, float]
-) -> Tuple[float, float]:
+def _with_interval(
+    entry: Comparison, lesions: Tuple[float, int], of_patients: float, of_seeds: Tuple[float, float]
+) -> Comparison:
     """Student's t interval with two lesions added, half of one found by either arm alone, that are worth as little as
     lesions of patients who answer alike: agreement in few patients is no certainty.
 
-    m: patients. lesions: of a patient, 1 or more. of_seeds: as :func:`_seed_variance`.
+    lesions: how many, and in how many parts. of_seeds: as :func:`_seed_variance`.
     """
     from scipy import stats
 
-    extra = PSEUDO / lesions
+    m, difference = entry.patients, entry.difference or 0.0
+    extra = PSEUDO / max(1.0, lesions[0] / m / lesions[1])
     added = (m**2 * of_patients + extra / 2) / (m + extra) ** 2
     middle = difference * m / (m + extra)
-    freedom = _freedom((added, m - 1 + extra), of_seeds)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(added + of_seeds[0])
-    return min(difference, middle - half), max(difference, middle + half)
+    freedom, variance = _freedom((added, m - 1 + extra), of_seeds), added + of_seeds[0]
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
+    most = 1.0 if entry.unit == "share" else math.inf
+    low, high = max(-most, min(difference, middle - half)), min(most, max(difference, middle + half))
+    return replace(entry, low=low, high=high, detectable=_detectable(entry, variance, freedom, max(m, lesions[0])))
 
 
 def _patient_variance(ones_a: Sequence[Figure], ones_b: Sequence[Figure], weights: IntArray, m: int) -> float:
@@ -168,6 +170,22 @@ def _patient_variance(ones_a: Sequence[Figure], ones_b: Sequence[Figure], weight
     a, b = (np.mean([one.at(weights) for one in side], axis=0) for side in (ones_a, ones_b))
     replicated = (a - b)[np.isfinite(a - b)]
     return float(replicated.var()) * m / (m - 1) if len(replicated) else 0.0
+
+
+def _detectable(entry: Comparison, variance: float, freedom: float, lesions: float) -> Optional[float]:
+    """The difference that such patients show, None where even the largest would not be shown.
+
+    A share that differs more varies more: each lesion that one arm alone finds adds to the variance. It is that of the
+    larger difference which counts; that of the observed one, near 0 say, would promise far too much.
+    """
+    factor = detectable_difference(1.0, freedom)
+    if entry.unit != "share":
+        return factor * math.sqrt(variance)
+    each, observed = factor**2 / lesions, abs(entry.difference or 0.0)
+    others = max(0.0, factor**2 * variance - each * observed * (1 - observed))
+    # the root of d^2 = others + each * d * (1 - d)
+    found = (each + math.sqrt(each**2 + 4 * (1 + each) * others)) / (2 * (1 + each))
+    return found if found <= 1 else None
 
 
 def _seed_variance(a: FloatArray, b: FloatArray, paired: bool) -> Tuple[float, float]:

@@ -100,18 +100,25 @@ def test_one_run_against_one():
     entry = compare_figures([{("f", "x"): ratio(a)}], [{("f", "x"): ratio(b)}], replicates=4000)[("f", "x")]
     assert (entry.a, entry.b, entry.difference, entry.patients, entry.test) == (0.75, 0.5, 0.25, 20, "permutation")
     error = np.std(a - b, ddof=1) / np.sqrt(20)
-    assert entry.detectable == pytest.approx(error * (stats.t.ppf(0.975, 19) + stats.t.ppf(0.8, 19)), rel=0.05)
     # Agresti and Min: 5 found by A alone, none by B alone, of 20: (5 - 0) / 22, variance ((5 + 1) - 25 / 22) / 22^2
     middle, spread = 5 / 22, np.sqrt((20**2 * error**2 + 1) / 22**2)
     wide = stats.t.ppf(0.975, 21) * spread
     assert (entry.low, entry.high) == (pytest.approx(middle - wide, abs=0.01), pytest.approx(middle + wide, abs=0.01))
     assert spread == pytest.approx(np.sqrt((6 - 25 / 22) / 22**2), rel=0.03)
     assert entry.p == pytest.approx(2 / 32, abs=0.02) and entry.p_holm == entry.p and entry.seeds is None
+    # at the difference that is printed, lesions that A alone finds are as many more as it is larger than 0.25
+    factor = stats.t.ppf(0.975, 21) + stats.t.ppf(0.8, 21)
+    there = spread**2 + (entry.detectable * (1 - entry.detectable) - 0.25 * 0.75) / 20
+    assert 0.25 < entry.detectable == pytest.approx(factor * np.sqrt(there), rel=0.03)
 
 
 def test_equal_runs_are_no_certainty():
     entry = compare_figures([{("f", "x"): ratio([1, 0, 1, 1])}], [{("f", "x"): ratio([1, 0, 1, 1])}])[("f", "x")]
-    assert (entry.difference, entry.p, entry.detectable) == (0, 1, None) and "equal in every patient" in entry.reason
+    assert (entry.difference, entry.p, entry.detectable) == (0, 1, None) and "with 4 patients" in entry.reason
+    six = compare_figures([{("f", "x"): ratio([1, 0, 1, 1, 0, 1])}], [{("f", "x"): ratio([1, 0, 1, 1, 0, 1])}])
+    assert six["f", "x"].reason == "both are equal in every patient" and six["f", "x"].detectable > 0.5
+    five = compare_figures([{("f", "x"): ratio([1, 0, 1, 1, 0])}], [{("f", "x"): ratio([0, 1, 1, 0, 1])}])[("f", "x")]
+    assert five.detectable is None and five.reason == "with 5 patients no P can be 0.05 or less"
     assert entry.low == -entry.high and 0.2 < entry.high < 0.6
     # lesions of patients who answer alike are worth no more than the patients, and two lesions are added, not patients
     more = ratio([3, 0, 3, 3], np.full(4, 3))
