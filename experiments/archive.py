@@ -12,18 +12,22 @@ from typing import Optional, Sequence
 
 from gluon_liver.errors import InputError
 
+from .plan import plan_runs
 from .records import ARCHIVE, Records, read_archive, write_archive
 from .run import WORK
+from .spec import FOLDER, load_claims
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.archive", description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=WORK, help="work folder of experiments.run (build/evidence)")
     parser.add_argument("--archive", type=Path, default=ARCHIVE, help="folder to write to")
+    parser.add_argument("--specs", type=Path, default=FOLDER, help="folder of the claims' files")
     args = parser.parse_args(argv)
     try:
         records = Records(args.work, args.archive)
-        before, found = len(read_archive(args.archive)), records.finished()
+        planned = {run.key: run.setting for run in plan_runs(load_claims(args.specs))}
+        before, found = len(read_archive(args.archive)), records.finished(planned)
         failures = [one for key, one in records.failures().items() if key not in found]
         write_archive(args.archive, found.values(), failures)
     except InputError as error:

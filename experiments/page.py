@@ -20,8 +20,8 @@ from gluon_liver.metrics import comparison as patient_level
 from gluon_liver.metrics.seeds import SeedTest
 
 from .picture import picture_is_of, write_picture
-from .plan import Key, plan_runs
-from .records import ARCHIVE, Failure, RunRecord, read_archive, read_failures
+from .plan import Key, digest, plan_runs
+from .records import ARCHIVE, Failure, RunRecord, line_of, read_archive, read_failures
 from .spec import FOLDER, Claim, Comparison, Endpoint, load_claims
 from .tasks import ROOT
 from .verdict import Compared, compare, over_seeds, values_of, verdict, without_mechanism
@@ -49,8 +49,12 @@ patients as well, where the endpoint is made of counts by patient; it is wider, 
 **The rule**, the same for all claims. A comparison is *shown* where its interval lies beyond 0 in the expected
 direction, *refuted* where the interval excludes even the smallest difference worth speaking of, and *open* otherwise;
 one that expects no difference is shown where the interval lies within it, else refuted where it excludes 0. A claim
-**agrees** where all comparisons of role claim are shown and no control is refuted by a gain, unless that gain, of the
-same arms, is shown to be smaller; it **disagrees** where one of role claim is refuted, and **cannot tell** otherwise.
+**agrees** where all comparisons of role claim are shown and each control excludes a gain worth speaking of, or gains
+less: the claim's difference minus the control's, seed by seed, lies above 0 with its interval (of a control that is
+refuted by a gain, with the same arms and endpoint alone). A control that is open and not shown to gain less leaves the
+claim open: no difference seen is not no difference. It **disagrees** where one of role claim is refuted though there
+was room: the arm compared with was not within that smallest difference of 1, nor both arms within it of 0. It **cannot
+tell** otherwise. "Shown" is said of further trainings, scored on these test patients, and not of other patients.
 """
 Records = Mapping[Key, RunRecord]
 Kept = TypeVar("Kept", RunRecord, Failure)
@@ -184,6 +188,11 @@ def _closing(archived: Sequence[RunRecord], records: Records) -> Iterator[str]:
         "`experiments/archive` has a line of JSON a run: its setting, the code's revision, every value of the "
         "evaluation, counts by patient, the losses, thinned, and the seconds it took."
     )
+    by_claim: Dict[str, List[str]] = {}
+    for one in archived:
+        by_claim.setdefault(one.claim, []).append(line_of(one))
+    if by_claim:
+        yield f"\nDigests of the records: {', '.join(f'{name} {digest(lines)}' for name, lines in by_claim.items())}."
     if len(archived) > len(records):
         others = len(archived) - len(records)
         yield f"\n{others} archived run(s) are of other settings than the files have now and are not shown."

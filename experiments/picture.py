@@ -52,11 +52,13 @@ def write_picture(path: Path, claim: Claim, records: Mapping[Key, RunRecord]) ->
 
 
 def picture_is_of(path: Path, claim: Claim, records: Mapping[Key, RunRecord]) -> bool:
-    """Whether a picture is there and was drawn of these values."""
-    if not path.exists():
+    """Whether a picture is there, whole, and was drawn of these values."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image.info.get(SHOWS) == digest(_shown_values(claim, records))
+    except OSError:
         return False
-    with Image.open(path) as image:
-        return image.info.get(SHOWS) == digest(_shown_values(claim, records))
 
 
 def _shown_values(claim: Claim, records: Mapping[Key, RunRecord]) -> dict:

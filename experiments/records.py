@@ -8,7 +8,8 @@ import lzma
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from types import MappingProxyType
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import whole_file, write_json
@@ -20,6 +21,7 @@ from .spec import NAME
 
 ARCHIVE = Path(__file__).parent / "archive"
 ENDING = ".jsonl.xz"
+AGAIN = "remove the file: the run is made anew unless the archive has it"
 FAILED = "failed.json"  # of the archive: runs that failed and were never finished
 ABSOLUTE = re.compile(r"(?<![\w.:/-])/(?:[\w.+-]+/)+[\w.+-]*")  # a path of the machine
 
@@ -116,23 +118,28 @@ class Records:
         write_json(path, dataclasses.asdict(failure))
         return failure
 
-    def finished(self) -> Dict[Key, RunRecord]:
-        """All records by key: those of the archive, and over them those of the folder."""
+    def finished(self, planned: Mapping[Key, str] = MappingProxyType({})) -> Dict[Key, RunRecord]:
+        """All records by key: those of the archive, and over them those of the folder, but where the archive's alone is
+        of the planned setting: an old folder would undo an archive that came with the code.
+        """
         found = {record.key: record for record in (read_archive(self.archive) if self.archive else [])}
         for path in sorted((self.folder / "records").rglob("seed-*.json")):
-            record = read_record(RunRecord, path, refuse_unknown=True)
-            found[record.key] = record
+            record = read_record(RunRecord, path, refuse_unknown=True, remedy=AGAIN)
+            archived, wanted = found.get(record.key), planned.get(record.key)
+            if archived is None or record.setting == wanted or archived.setting != wanted:
+                found[record.key] = record
         return found
 
     def failures(self) -> Dict[Key, Failure]:
         """All failures by key."""
         paths = sorted((self.folder / "failed").rglob("seed-*.json"))
-        return {one.key: one for one in (read_record(Failure, path, refuse_unknown=True) for path in paths)}
+        found = (read_record(Failure, path, refuse_unknown=True, remedy=AGAIN) for path in paths)
+        return {one.key: one for one in found}
 
     def done(self, runs: Iterable[PlannedRun]) -> Tuple[Dict[Key, RunRecord], List[RunRecord]]:
         """Of planned runs the records of their setting, and those that are of another one: of an older file, say."""
-        found = self.finished()
         planned = {run.key: run.setting for run in runs}
+        found = self.finished(planned)
         ours = {key: one for key, one in found.items() if key in planned}
         current = {key: one for key, one in ours.items() if one.setting == planned[key]}
         return current, [one for key, one in ours.items() if key not in current]
@@ -179,7 +186,8 @@ def read_archive(folder: Path) -> List[RunRecord]:
             lines = lzma.decompress(path.read_bytes()).decode("utf-8").splitlines()
             trees = [json.loads(line) for line in lines]
         except (lzma.LZMAError, ValueError, EOFError) as error:
-            raise InputError(f"{path.name} cannot be read: {error}; python -m experiments.archive writes it") from error
+            remedy = "take it from version control again, or remove it: python -m experiments.archive writes what the "
+            raise InputError(f"{path.name} cannot be read: {error}; {remedy}work folder still has") from error
         for number, tree in enumerate(trees, 1):
             record = build(RunRecord, tree, where=f"{path.name}, line {number}", refuse_unknown=True)
             in_order = not records or records[-1].claim != record.claim or records[-1].key < record.key

@@ -70,6 +70,8 @@ def _run(args: argparse.Namespace, program: Program) -> int:
         return 1 if given_up and not left else 0
     args.work.mkdir(parents=True, exist_ok=True)
     with file_lock(args.work / ".lock", busy=f"{args.work} is in use by {{user}}: runs are being made there"):
+        done, _ = records.done(runs)  # somebody may have made some while it was in use
+        left = [run for run in left if run.key not in done]
         return Runner(
             left, records, args.work, jobs=args.jobs, claims=claims, expected=Estimate(done.values()), program=program
         ).run()

@@ -11,15 +11,20 @@ seeds and the claim's smallest difference worth speaking of:
 One that expects ``same`` is shown where the interval lies within the smallest difference either way, else refuted where
 it excludes 0, else open.
 
-A claim agrees where all comparisons of role ``claim`` are shown and no ``control`` is refuted by a gain, but for one
-with the same arms whose gain is smaller: the difference of both, seed by seed, lies above 0 with its interval.
-It disagrees where one of role ``claim`` is refuted; else nobody can tell.
+A claim agrees where all comparisons of role ``claim`` are shown and each ``control`` excludes a gain of the smallest
+difference (a loss does, too), or its gain is smaller than the claim's: the difference of both, seed by seed, lies above
+0 with its interval. That the gain of a control is smaller excuses one that is open, which says nothing of itself; one
+that is refuted by a gain it excuses with the same arms and endpoint alone. It disagrees where one of role ``claim`` is
+refuted and there was room: the arm compared with is not within the smallest difference of 1, and not both are within it
+of 0, where nothing was learned. Else nobody can tell.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
 
 from gluon_liver.metrics.comparison import Comparison
 from gluon_liver.metrics.seeds import SeedTest, holm, paired_over_seeds
@@ -119,32 +124,76 @@ def verdict(claim: Claim, compared: List[Compared], records: Mapping[Key, RunRec
     if any(one.outcome == TOO_FEW for one in (*ours, *controls)):
         least = min(one.difference.n if one.difference else 0 for one in (*ours, *controls))
         return Verdict(NOT_YET, f"{least} of {len(claim.seeds)} seeds are in")
-    refuted, unsure = _named(ours, REFUTED), _named(ours, OPEN)
+    refuted, unsure = [one for one in ours if one.outcome == REFUTED], _named(ours, OPEN)
+    told = [one for one in refuted if _has_room(claim, records, one.comparison)]
+    if told:
+        return Verdict(DISAGREES, f"a gain of {claim.smallest:g} is excluded: {_names(told)}")
     if refuted:
-        return Verdict(DISAGREES, f"a gain of {claim.smallest:g} is excluded: {refuted}")
+        return Verdict(CANNOT_TELL, f"nothing was learned, or nothing left to gain: {_names(refuted)}")
     if unsure:
         return Verdict(CANNOT_TELL, f"the interval holds 0 and a gain of {claim.smallest:g}: {unsure}")
-    gaining = [one for one in controls if one.outcome == REFUTED and one.difference and one.difference.mean > 0]
-    larger = [
-        off for _, off, more in without_mechanism(claim, records) if more and more.low is not None and more.low > 0
-    ]
-    elsewhere = [one for one in gaining if one.comparison not in larger]
+    up = -1 if ours[0].comparison.expects == "lower" else 1
+    gaining = [one for one in controls if one.outcome == REFUTED and one.difference and up * one.difference.mean > 0]
+    unknown = [one for one in controls if one.outcome == OPEN and not _excludes_gain(one.difference, claim, up)]
+    larger = [control for _, control, more in beyond_controls(claim, records) if more and _excludes_loss(more, up)]
+    same = [control for _, control, _ in without_mechanism(claim, records)]
+    elsewhere = [one for one in gaining if not (one.comparison in larger and one.comparison in same)]
     if elsewhere:
         return Verdict(CANNOT_TELL, f"the gain is there without the mechanism too: {_names(elsewhere)}")
-    if gaining:
-        return Verdict(AGREES, f"the gain with the mechanism is larger than the one without it: {_names(gaining)}")
-    return Verdict(AGREES, "the gain is there with the mechanism, and not without it")
+    unknown, smaller = [one for one in unknown if one.comparison not in larger], [*gaining, *unknown]
+    if unknown:
+        return Verdict(CANNOT_TELL, f"whether the gain is there without the mechanism too is open: {_names(unknown)}")
+    small = (
+        " (below what is worth speaking of)" if any(_excludes_gain(one.difference, claim, up) for one in ours) else ""
+    )
+    if smaller:
+        why = f"the gain with the mechanism{small} is larger than the one without it: {_names(smaller)}"
+        return Verdict(AGREES, why)
+    return Verdict(AGREES, f"the gain is there with the mechanism{small}, and not without it")
 
 
-def without_mechanism(
+def _excludes_gain(difference: Optional[SeedTest], claim: Claim, up: int) -> bool:
+    """Whether the interval excludes a gain of the smallest difference."""
+    ends = (difference.low, difference.high) if difference else (None, None)
+    return all(end is not None for end in ends) and max(up * end for end in ends if end is not None) < claim.smallest
+
+
+def _excludes_loss(difference: SeedTest, up: int) -> bool:
+    """Whether the interval lies above 0."""
+    return all(end is not None and up * end > 0 for end in (difference.low, difference.high))
+
+
+def _has_room(claim: Claim, records: Mapping[Key, RunRecord], one: Planned) -> bool:
+    """Whether a gain could have been seen: see above."""
+    arm, against = (
+        float(np.mean(list(values_of(claim, records, one.condition, name, one.endpoint).values())))
+        for name in (one.arm, one.against)
+    )
+    if one.expects == "same":
+        return True
+    best = 0.0 if one.expects == "lower" else 1.0
+    return abs(best - against) >= claim.smallest and max(arm, against) >= claim.smallest
+
+
+def beyond_controls(
     claim: Claim, records: Mapping[Key, RunRecord]
 ) -> List[Tuple[Planned, Planned, Optional[SeedTest]]]:
-    """The difference of each claim's comparison minus that of the control with the same arms and endpoint, by seed."""
+    """The difference of each claim's comparison minus that of each control, seed by seed."""
     return [
         (one, other, over_seeds(list(_minus(_gains(claim, records, one), _gains(claim, records, other)).values())))
         for one in claim.comparisons
         for other in claim.comparisons
         if one.role == "claim" and other.role == "control"
+    ]
+
+
+def without_mechanism(
+    claim: Claim, records: Mapping[Key, RunRecord]
+) -> List[Tuple[Planned, Planned, Optional[SeedTest]]]:
+    """Of :func:`beyond_controls` those with the same arms and endpoint."""
+    return [
+        (one, other, difference)
+        for one, other, difference in beyond_controls(claim, records)
         if (one.arm, one.against, one.endpoint) == (other.arm, other.against, other.endpoint)
     ]
 

@@ -51,6 +51,17 @@ def test_a_changed_page_or_number_is_noticed(study, capsys):
     path.write_text(path.read_text().replace("+0.20", "+0.30"))
     assert page.main([*folders(study, "specs", "archive", "docs"), "--check"]) == 1
     assert "+0.30" in capsys.readouterr().err
+    page.main(folders(study, "specs", "archive", "docs"))
+    picture, kept = study.docs / "evidence-tiny.png", study.archive / "tiny.jsonl.xz"
+    picture.write_bytes(picture.read_bytes()[:600])
+    assert page.main([*folders(study, "specs", "archive", "docs"), "--check"]) == 1
+    page.main(folders(study, "specs", "archive", "docs"))
+    # no table shows the losses
+    lines = lzma.decompress(kept.read_bytes()).replace(b'"total":0.01', b'"total":0.02', 1)
+    kept.write_bytes(lzma.compress(lines))
+    capsys.readouterr()
+    assert page.main([*folders(study, "specs", "archive", "docs"), "--check"]) == 1
+    assert "Digests of the records" in capsys.readouterr().err
 
 
 def test_the_archive_is_the_same_for_the_same_runs(study):

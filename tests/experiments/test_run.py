@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from experiments import archive
 from experiments.records import ABSOLUTE
 
 
@@ -173,3 +174,32 @@ def test_phantoms_that_cannot_be_are_told_before_any_run(study, tree, options, s
     tree["conditions"]["off"]["phantom"] = options
     study.write(tree)
     assert said in study.run(code=2) and not study.calls()
+
+
+def test_an_old_folder_does_not_undo_a_newer_archive(study, tree):
+    study.run("--only", "tiny/on")
+    old = {path: path.read_bytes() for path in study.records()}
+    tree["set"] = ["train.epochs=2"]
+    study.write(tree)
+    study.run("--only", "tiny/on")
+    assert archive.main(study.folders) == 0
+    before = (study.archive / "tiny.jsonl.xz").read_bytes()
+    for path, content in old.items():
+        path.write_bytes(content)
+    assert "0 to make" in study.run("--only", "tiny/on")
+    assert archive.main(study.folders) == 0 and (study.archive / "tiny.jsonl.xz").read_bytes() == before
+
+
+def test_what_is_damaged_can_be_mended_as_the_message_says(study):
+    study.run("--only", "tiny/on/old")
+    assert archive.main(study.folders) == 0
+    kept = study.archive / "tiny.jsonl.xz"
+    kept.write_bytes(kept.read_bytes()[:-9])
+    assert "or remove it: python -m experiments.archive" in study.run(code=2)
+    kept.unlink()
+    assert archive.main(study.folders) == 0 and kept.is_file()
+    path = study.records()[0]
+    path.write_text("{")
+    assert "remove the file" in study.run(code=2)
+    path.unlink()
+    assert "0 to make" in study.run("--only", "tiny/on/old")

@@ -50,12 +50,37 @@ GAIN = [0.11, 0.09, 0.10, 0.12, 0.08]
         ([0.2, -0.1, 0.1, 0.3, -0.1], NOTHING, "cannot tell", "holds 0"),
         (GAIN[:4], NOTHING, "not run yet", "4 of 5 seeds"),
         ([], NOTHING, "not run yet", "0 of 5 seeds"),
+        # a control that is open says nothing: it may gain as much
+        (GAIN, [0.2, -0.1, 0.1, 0.3, -0.1], "cannot tell", "is open: new against old in off"),
+        (GAIN, [0.06, -0.02, 0.08, 0.03, 0.01], "agrees", "larger than the one without it: new against old in off"),
+        ([gain + 0.5 for gain in GAIN], [0.2, -0.1, 0.1, 0.3, -0.1], "agrees", "larger than the one without it"),
+        (GAIN, [0.0, -0.2, 0.0, -0.1, -0.1], "agrees", "and not without it"),  # a loss, however uncertain
+        ([0.010, 0.012, 0.009, 0.011, 0.010], NOTHING, "agrees", "below what is worth speaking of"),
     ],
 )
 def test_the_rule(claim, on, off, word, why):
     records = study_of(on, off)
     said = verdict(claim, compare(claim, records), records)
     assert said.word == word and why in said.why
+
+
+@pytest.mark.parametrize("level", [0.98, 0.0])
+def test_where_there_is_no_room_nothing_is_refuted(claim, level):
+    records = study_of(NOTHING, NOTHING)
+    for key in records:
+        records[key] = record(key.condition, key.arm, key.seed, level + 0.001 * key.seed)
+    said = verdict(claim, compare(claim, records), records)
+    assert said.word == "cannot tell" and "nothing was learned, or nothing left to gain" in said.why
+
+
+def test_a_control_of_another_arm_or_endpoint_may_be_open_where_the_claim_gains_more(claim):
+    other = dataclasses.replace(claim.comparisons[1], condition="on", endpoint="ap50.mean")
+    claim = dataclasses.replace(claim, comparisons=[claim.comparisons[0], other])
+    for gain, word in ((0.3, "agrees"), (0.1, "cannot tell")):
+        records = study_of([gain + change for change in NOTHING], NOTHING)
+        for seed, open_gain in zip(SEEDS, [0.1, -0.05, 0.05, 0.15, -0.05]):
+            records[Key("tiny", "on", "new", seed)].results["ap50.mean"] = 0.5 + open_gain
+        assert verdict(claim, compare(claim, records), records).word == word
 
 
 def test_differences_are_taken_seed_by_seed_with_a_t_interval(claim):
