@@ -52,7 +52,8 @@ class Runner:
         self._stop: Optional[int] = None
         self._failed_needs: Dict[str, str] = {}
         self._in_a_row: Set[str] = set()  # names of tasks that failed since one was done
-        self._count = self._failures = 0
+        self._failed: Set[str] = set()  # runs that failed, and were not made by a second try
+        self._count = 0
         self._total = len(self._left)
 
     def run(self) -> int:
@@ -74,7 +75,7 @@ class Runner:
             return STOPPED
         if len(self._in_a_row) >= MOST_IN_A_ROW:
             print(f"{MOST_IN_A_ROW} tasks failed one after the other: stopped; the logs are in {self._work / 'logs'}")
-        return 1 if self._failures else 0
+        return 1 if self._failed else 0
 
     def _take(self, number: int, _: Optional[FrameType]) -> None:
         self._stop = number
@@ -141,6 +142,7 @@ class Runner:
         task.end()
         self._drop(run)
         self._in_a_row.clear()
+        self._failed.discard(str(run.key))
         self._count += 1
         self._expected.add(record)
         self._say(run, record)
@@ -170,10 +172,12 @@ class Runner:
             **vars(run.key), setting=run.setting, stage=stage, code=code, said=scrubbed(said), revision=revision
         )
         failure = self._records.fail(failure)
-        self._failures += 1
+        self._failed.add(str(run.key))
         self._in_a_row.add(str(run.key))
         print(f"FAILED {run.key} ({stage}, code {code}): {failure.said}", file=sys.stderr, flush=True)
         self._left.remove(run)
+        if stage == "train":  # what it left may be what breaks it
+            shutil.rmtree(str(Training(run, self._work).folder), ignore_errors=True)
         if failure.attempts < MOST_ATTEMPTS and stage != "data":
             self._left.append(run)  # at the end: what broke it may have passed by then
 

@@ -39,7 +39,9 @@ def train(argv):
     while step < STEPS:
         time.sleep(float(os.environ.get("FAKE_STEP", "0")))
         step += 1
-        step_file.write_text(str(step))
+        begun = step_file.with_name("step.new")
+        begun.write_text(str(step))
+        begun.replace(step_file)  # as a checkpoint appears: whole
         if stopped:
             return 75
     (out / "config.yaml").write_text(f"train: {{seed: {seed}}}\n")

@@ -114,6 +114,22 @@ def test_where_everything_fails_it_stops_soon(study):
     assert "3 tasks failed one after the other" in said and said.count("FAILED") == 3
 
 
+def test_two_runs_that_fail_twice_each_are_no_four_in_a_row(study):
+    said = study.run("--only", "tiny/off/new", code=1, FAKE_FAILS="off/new")
+    assert said.count("FAILED") == 4 and "one after the other" not in said
+
+
+def test_a_second_try_begins_anew_and_one_that_works_is_no_failure(study):
+    folder = study.work / "runs/tiny/on/old"
+    process = study.start("--only", "tiny/on/old/1", FAKE_STEP="0.1")
+    wait_for(lambda: study.steps() and study.steps()[0] > 1)
+    process.kill()
+    process.communicate(timeout=20)
+    next(folder.rglob("step")).write_text("damaged")
+    said = study.run("--only", "tiny/on/old/1")
+    assert said.count("FAILED") == 1 and len(study.records()) == 1
+
+
 def test_another_setting_is_made_anew_and_another_text_is_not(study, tree):
     study.run("--only", "tiny/on")
     tree["arms"]["old"]["text"] = "other words"
