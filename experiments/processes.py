@@ -85,6 +85,11 @@ class Slot:
         wall, cpu = time.monotonic() - self._begin, usage.ru_utime + usage.ru_stime
         return Ended(self._command, process.returncode, wall, cpu)
 
+    @property
+    def running(self) -> bool:
+        """Whether a command was started and has not ended."""
+        return self._process is not None
+
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Send a signal to the command and to whatever it started."""
         if self._process is not None:

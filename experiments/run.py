@@ -52,6 +52,9 @@ def main(argv: Optional[Sequence[str]] = None, *, program: Program = PROGRAM) ->
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: {error}; what is finished is kept, and the same command goes on", file=sys.stderr)
+        return 2
 
 
 def _run(args: argparse.Namespace, program: Program) -> int:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Dict, List, Mapping, Optional, Sequence, Set
@@ -197,9 +198,10 @@ class Runner:
         while self._slots:
             for slot in list(self._slots):
                 ended = slot.poll()
-                if ended is not None:
+                if not slot.running:
                     self._slots.remove(slot)
-                    if isinstance(slot.task, Training):
+                if ended is not None and isinstance(slot.task, Training):
+                    with suppress(OSError):  # of a full disk, which is why it stops
                         _add_seconds(slot.task, ended)
             if time.monotonic() > deadline:
                 for slot in self._slots:

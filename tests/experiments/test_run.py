@@ -130,6 +130,17 @@ def test_a_second_try_begins_anew_and_one_that_works_is_no_failure(study):
     assert said.count("FAILED") == 1 and len(study.records()) == 1
 
 
+def test_a_full_disk_stops_it_with_a_message(study, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("experiments.runner._add_seconds", full)
+        said = study.run("--jobs", "2", code=2)
+    assert "No space left on device; what is finished is kept" in said and not processes_of(study.work)
+    assert "0 of 8 runs are there" in study.run("--jobs", "2") and len(study.records()) == 8
+
+
 def test_another_setting_is_made_anew_and_another_text_is_not(study, tree):
     study.run("--only", "tiny/on")
     tree["arms"]["old"]["text"] = "other words"
