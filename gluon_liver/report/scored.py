@@ -127,6 +127,11 @@ def read_scored(folder: Path) -> ScoredRun:
     for place, row in enumerate(rows):
         one = build(CocoDetection, row, where=f"{folder / 'detections.json'}: entry {place}", error=RunError)
         detections[one.image_id].append(one)
+    others = sorted(set(detections) - {one.image_id for one in truth.images})
+    if others:
+        raise RunError(
+            f"{folder / 'detections.json'}: image {others[0]} is not in {TRUTH}, of another evaluation; {again}"
+        )
     try:
         images = [_image_result(one, detections[one.image_id]) for one in truth.images]
         images = check_results(images, results["classes"])

@@ -135,6 +135,15 @@ def test_lesions_are_counted_by_who_finds_them(place):
     assert bins["settings"]["lesion_hit"] == "slice:0.5"
 
 
+def test_detections_of_other_images_are_refused(place, tmp_path):
+    shutil.copytree(str(place / "a"), str(tmp_path / "odd"))
+    rows = json.loads((tmp_path / "odd/detections.json").read_text())
+    rows[0]["image_id"] = 999
+    write_json(tmp_path / "odd/detections.json", rows)
+    with pytest.raises(RunError, match="image 999 is not in truth.json"):
+        compare_runs([place / "a"], [tmp_path / "odd"], FEW)
+
+
 def test_seeds_are_paired_where_both_arms_have_them(place):
     document = compared(place, "ac", "db")
     assert document["paired_by_seed"] and [run["name"] for run in document["b"]] == ["b", "d"]
