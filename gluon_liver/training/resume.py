@@ -49,9 +49,11 @@ class ResumePoint:
     data_changed: Dict[str, List[str]]
 
     @property
-    def data_known(self) -> bool:
-        """Whether the run keeps what the labels were that it was trained on; those of older versions do not."""
-        return self.run.environment.get(DIGESTS, {}).get(TRAINING + "labels") is not None
+    def data_unknown(self) -> List[str]:
+        """What of the training patients a run of an older version does not keep, "labels" say, though the data do."""
+        before = self.run.environment.get(DIGESTS, {})
+        lacking = [name for name in self.data if name.startswith(TRAINING) and before.get(name) is None]
+        return [name[len(TRAINING) :] for name in lacking] if any(self.data[name] for name in lacking) else []
 
 
 def find_resume_point(

@@ -141,8 +141,9 @@ def _restore_weights(trainer: DetectorTrainer, point: ResumePoint) -> None:
     notes = [f"passed over: {reason}" for reason in point.passed_over]
     if not trainer.worker.updates_on_server:
         restore_optimizer(trainer.optimizer, trainer.detector.collect_learned(), point.state)
-    if not point.data_known:
-        notes.append("the run is of an older version: whether labels or volumes have changed since is not known")
+    if point.data_unknown:
+        what = " or ".join(point.data_unknown)
+        notes.append(f"the run is of an older version: whether {what} have changed since is not known")
     if trainer.worker.updates_on_server or (point.state.step and not point.state.update_counts):
         notes.append("the optimiser's state starts anew: with dist_async it stays on the servers")
     if trainer.config.parallel.compression is not None:

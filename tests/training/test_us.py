@@ -95,8 +95,10 @@ def test_a_run_of_before_steps_goes_on_with_data_of_the_step_1(us_data, us_flow,
     environment = json.loads((run.folder / "environment.json").read_text())
     for key in ("step", "frames_per_second"):
         del environment[key]
+    del environment["digests"]["training_pairs"]
     (run.folder / "environment.json").write_text(json.dumps(environment))
-    assert find_resume_point(run.folder, "auto", config, us_data)
+    point = find_resume_point(run.folder, "auto", config, us_data)
+    assert point.data_unknown == ["pairs"]  # which frames were previous ones then
     rates = [dataclasses.replace(info, frames_per_second=25.0) for info in us_data.cases]
     assert find_resume_point(run.folder, "auto", config, dataclasses.replace(us_data, cases=rates))
     with pytest.raises(DatasetError, match=r"differs in step from what .* was trained on \(6 here, 1 there\)"):
