@@ -26,7 +26,8 @@ from gluon_liver.nn.nets import TrainingNet, TrainingOutputs
 INPUTS = ("image", "gt_boxes", "gt_labels", "random_numbers", "present")
 # cheap or large enough to recompute; never random operators, whose second run would differ
 RELUS = frozenset(("Activation", "relu"))
-RECOMPUTED = frozenset("BatchNorm elemwise_add Pooling Reshape reshape_like slice_axis Concat stack".split()) | RELUS
+NORMS = frozenset(("BatchNorm", "GroupNorm"))
+RECOMPUTED = NORMS | frozenset("elemwise_add Pooling Reshape reshape_like slice_axis Concat stack".split()) | RELUS
 VIEWS = frozenset("Reshape reshape_like squeeze expand_dims Flatten BlockGrad _copy".split())
 
 
@@ -88,7 +89,7 @@ def training_symbol(net: TrainingNet, inputs: Sequence[str]) -> mx.sym.Symbol:
 def mirror_blocks(symbol: mx.sym.Symbol) -> mx.sym.Symbol:
     """A symbol of the same values and gradients whose executor keeps of each bottleneck only its output.
 
-    The insides (convolution, BatchNorm, ReLU; the stem and the pools over slices too) run again in the backward pass,
+    The insides (convolution, norm, ReLU; the stem and the pools over slices too) run again in the backward pass,
     a second forward pass of the backbone. A copy after each ReLU of a sum is what is kept, and shares its input's
     memory. Were the ReLU itself kept, nobody would read the output of the BatchNorm before the sum when that runs
     again for its statistics, and cuDNN's BatchNorm refuses to run for an output that is not asked for
@@ -109,10 +110,10 @@ def mirror_blocks(symbol: mx.sym.Symbol) -> mx.sym.Symbol:
         of_sum = node["op"] in RELUS and nodes[node["inputs"][0][0]]["op"] == "elemwise_add"
         ends_block = of_sum and _adds_normalised(nodes, node["inputs"][0][0])
         kept = (of_sum and not ends_block) or (node["op"] == "elemwise_add" and not _adds_normalised(nodes, place))
-        runs_again = node["op"] in RECOMPUTED and not kept
+        runs_again = (node["op"] in RECOMPUTED or _normalises(nodes, place)) and not kept
         if node["op"] == "Convolution":
             folded = nodes[node["inputs"][1][0]]["op"] != "null"  # its weight is computed
-            runs_again = _is_read_by(nodes, readers, place, RELUS | {"Pooling"} if folded else {"BatchNorm"})
+            runs_again = _is_read_by(nodes, readers, place, RELUS | {"Pooling"} if folded else NORMS)
         node = dict(node, inputs=[[moved[source], *rest] for source, *rest in node["inputs"]])
         if runs_again:
             node["attrs"] = dict(node.get("attrs", {}), __force_mirroring__="True")
@@ -128,8 +129,16 @@ def mirror_blocks(symbol: mx.sym.Symbol) -> mx.sym.Symbol:
 
 
 def _adds_normalised(nodes: Sequence[Mapping[str, Any]], place: int) -> bool:
-    """Whether a sum is that of a BatchNorm's output."""
-    return any(nodes[source]["op"] == "BatchNorm" for source, *_ in nodes[place]["inputs"])
+    """Whether a sum is that of a norm's output."""
+    return any(_normalises(nodes, source) for source, *_ in nodes[place]["inputs"])
+
+
+def _normalises(nodes: Sequence[Mapping[str, Any]], place: int) -> bool:
+    """Whether a node is a norm, or the scale or the shift of a GroupNorm, operators of their own."""
+    node = nodes[place]
+    if node["op"] in ("broadcast_mul", "broadcast_add"):
+        return _normalises(nodes, node["inputs"][0][0]) and nodes[node["inputs"][0][0]]["op"] != "BatchNorm"
+    return node["op"] in NORMS
 
 
 def _is_read_by(

@@ -90,16 +90,18 @@ def test_mirrored_gradients_and_running_statistics_are_those_of_the_plain_graph(
     assert any(np.abs(array).max() > 0.1 for name, array in plain.items() if name.startswith("unit0"))
 
 
-@pytest.mark.parametrize("depth", [50, 101])
-def test_all_that_runs_again_is_read(make_config, depth):
+@pytest.mark.parametrize("depth, norm", [(50, "live"), (101, "live"), (50, "group")])
+def test_all_that_runs_again_is_read(make_config, depth, norm):
     # cuDNN's BatchNorm and the plain Convolution refuse to run for an output that nobody reads
-    config = make_config(**{"network.depth": depth, "network.relation": "full", "row": None})
+    config = make_config(
+        **{"network.depth": depth, "network.relation": "full", "row": None, "network.batch_norm": norm}
+    )
     net = TrainingNet(make_detector(config, classes="abc", phases=2, context=mx.cpu()), batch_size=2)
     arrays = (2, 2, 1, 1, 64, 64), (2, 4, 4), (2, 4), (2, net.detector.random_number_count), (2, 2)
     shapes = dict(zip(INPUTS, arrays))
     graph = mirror_blocks(training_symbol(net, list(shapes))).simple_bind(mx.cpu(), **shapes).debug_str()
     read = set(re.findall(r"^\targ\[\d+\]=(\S+)\(0\)", graph, re.MULTILINE))
-    again = re.findall(r"^Op:(?:BatchNorm|Convolution), Name=(\S+_mirror)$", graph, re.MULTILINE)
+    again = re.findall(r"^Op:(?:BatchNorm|GroupNorm|Convolution), Name=(\S+_mirror)$", graph, re.MULTILINE)
     assert len(again) > 90 and set(again) <= read
 
 

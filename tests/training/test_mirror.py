@@ -37,7 +37,7 @@ for name, array in before.items():
 """
 
 
-@pytest.mark.parametrize("mode, onednn", [("live", "0"), ("frozen", "1")])
+@pytest.mark.parametrize("mode, onednn", [("live", "0"), ("frozen", "1"), ("group", "1")])
 def test_mirrored_steps_are_the_plain_steps(mode, onednn):
     """With oneDNN and without, whose operators forgive less: a process each, for MXNet reads the variable once."""
     settings = dict(
