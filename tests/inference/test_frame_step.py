@@ -40,7 +40,7 @@ class FakeDetector:
     config = Config(model="us-flow", data=DataConfig(size=SIZE))
 
     class network:
-        flow = True
+        frames = 2
 
 
 @pytest.fixture
