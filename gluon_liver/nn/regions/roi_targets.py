@@ -94,5 +94,6 @@ class RoiSampler(nn.HybridBlock):
         sampled = F.concat(first, F.slice_axis(rest, axis=0, begin=0, end=self._samples - self.most_positives), dim=0)
         matches = F.argmax(overlaps, axis=-1)
         chosen = (F.take(array, sampled) for array in (candidates, positive - negative, matches))
-        proposed = F.slice_like(overlaps, rois, axes=(0,))  # without the boxes themselves
+        # proposals that were not suppressed, without the boxes themselves
+        proposed = F.slice_like(F.broadcast_mul(overlaps, F.expand_dims(there, axis=1)), rois, axes=(0,))
         return (*chosen, F.max(proposed, axis=0) >= RECALL_IOU)

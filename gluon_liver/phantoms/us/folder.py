@@ -9,6 +9,7 @@ from typing import List, Optional
 import cv2
 import numpy as np
 
+from gluon_liver.errors import InputError
 from gluon_liver.phantoms.folder import DICOM_FOLDER, PhantomKind, Record, annotation, write_phantoms
 from gluon_liver.readers.video_writer import check_written, open_writer
 
@@ -46,8 +47,11 @@ def write_us_phantoms(
     progress, overwrite: as :func:`write_phantoms` takes them.
 
     The files depend on ``config``, ``frames`` and ``seed`` alone, not on ``jobs`` (processes; default: usable cores),
-    and scene k is the same however many are made. Raises InputError as :func:`write_phantoms`.
+    and scene k is the same however many are made. Raises InputError as :func:`write_phantoms`, and for scenes of one
+    frame in which tumors are to be hidden.
     """
+    if frames < 2 and config.hidden_fraction > 0:
+        raise InputError("--hidden-fraction hides tumors in frames after the first: give --frames 2 or more")
     write, numbers = partial(_write_scene, config, seed, frames), {"scenes": scenes, "frames": frames}
     records, labels = write_phantoms(
         out, KIND, write, config, numbers, seed=seed, jobs=jobs, progress=progress, overwrite=overwrite

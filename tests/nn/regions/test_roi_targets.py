@@ -108,3 +108,6 @@ def test_a_box_is_covered_by_proposals_alone_and_by_half():
     rois[0, 1] = 20, 20, 30, 25  # an IoU of a half counts
     covered = sampler(*map(mx.nd.array, (rois, scores, truth, np.arange(8).reshape(1, 8) / 8)))[3]
     assert covered.asnumpy()[0, :3].tolist() == [1, 1, 0]
+    scores[0, 0] = -1  # a suppressed proposal covers nothing
+    covered = sampler(*map(mx.nd.array, (rois, scores, truth, np.arange(8).reshape(1, 8) / 8)))[3]
+    assert covered.asnumpy()[0, :3].tolist() == [0, 1, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -126,6 +127,9 @@ def test_what_is_there_is_not_overwritten(folder, tmp_path):
     for wrong in ({"scenes": 0}, {"frames": 0}, {"seed": -1}, {"jobs": 0}, {"seed": 2**32}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             write(tmp_path / "new", **wrong)
+    hiding = dataclasses.replace(CONFIG, hidden_fraction=0.5)
+    with pytest.raises(InputError, match="--frames 2"):
+        write_us_phantoms(tmp_path / "new", scenes=1, frames=1, seed=0, config=hiding, progress=False)
     assert not (tmp_path / "new").exists()
 
 
