@@ -1,6 +1,7 @@
 import lzma
 
 import pytest
+from PIL import ImageFile
 
 from experiments import archive, page
 from experiments.page import DOCS, check_page
@@ -43,7 +44,8 @@ def test_from_runs_to_a_page_that_is_checked(study, capsys):
     assert "NOT what the archive says" in said.out and "evidence-tiny.png is missing or shows other runs" in said.err
 
 
-def test_a_changed_page_or_number_is_noticed(study, capsys):
+def test_a_changed_page_or_number_is_noticed(study, capsys, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as GluonCV's import sets it
     study.run("--jobs", "4")
     archive.main(folders(study, "work", "archive"))
     page.main(folders(study, "specs", "archive", "docs"))
