@@ -52,6 +52,15 @@ ALONE["us-flow"] = {
     "network.aggregation": "channels",
     "flow.estimate": "liteflownet",
 }
+# control experiments: a key, its value in an experiment that is none, and what another value does
+CONTROLS: Dict[str, Tuple[Any, str]] = {
+    "data.shuffled_labels": (False, "trained on boxes dealt to other images at random"),
+    "data.repeat_reference": (False, "every other phase is the reference phase's picture again"),
+    "data.repeat_centre": (False, "every slice of a stack is the annotated one"),
+    "network.fusion_blocks": ("all", "the pyramid is of Block3's map alone"),
+    "data.previous_frame": ("before", "the current frame is its own previous one"),
+    "flow.estimate": ("liteflownet", "no motion is estimated, the flow is zero"),
+}
 ODD = typed.Limit(lambda count: count > 0 and count % 2 == 1, "odd, so that one slice is the centre")
 DEVICES = r"cpu(:[1-9]\d?)?|gpu:\d+(,\d+)*"
 KVSTORES = ("local", "device", "nccl", "dist_sync", "dist_device_sync", "dist_async")
@@ -241,22 +250,8 @@ class Config:
     @property
     def controls(self) -> List[str]:
         """What a reader must know of control experiments, whose figures are no results of a network."""
-        notes = []
-        if self.data.shuffled_labels:
-            notes.append("control experiment: trained on boxes dealt to other images at random (data.shuffled_labels)")
-        if self.data.repeat_reference:
-            notes.append(
-                "control experiment: every other phase is the reference phase's picture again (data.repeat_reference)"
-            )
-        if self.data.repeat_centre:
-            notes.append("control experiment: every slice of a stack is the annotated one (data.repeat_centre)")
-        if self.network.fusion_blocks != "all":
-            notes.append("control experiment: the pyramid is of Block3's map alone (network.fusion_blocks)")
-        if self.data.previous_frame == "current":
-            notes.append("control experiment: the current frame is its own previous one (data.previous_frame)")
-        if self.flow.estimate == "zero":
-            notes.append("control experiment: no motion is estimated, the flow is zero (flow.estimate)")
-        return notes
+        odd = [(key, text) for key, (usual, text) in CONTROLS.items() if attrgetter(key)(self) != usual]
+        return [f"control experiment: {text} ({key})" for key, text in odd]
 
     @property
     def images_a_device(self) -> int:

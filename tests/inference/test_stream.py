@@ -53,12 +53,16 @@ def test_a_stream_finds_what_the_whole_network_finds(us_runs, us_data, model):
         assert not np.allclose(again.flow, first.flow)
 
 
-def test_a_stream_uses_the_frame_before(us_runs, stream, us_data):
-    detector, _ = SliceDetector.from_run(us_runs["us-flow"])
-    for network in (stream._network, detector.network):
-        # its BatchNorm starts at zero, where the previous frame does not count
+def let_the_previous_frame_count(*networks):
+    """Set the aggregation's last weights: its BatchNorm starts at zero, where the previous frame does not count."""
+    for network in networks:
         weight = network.aggregation.conv3.weight
         weight.set_data(mx.nd.array(np.random.default_rng(0).normal(0, 0.1, weight.shape)))
+
+
+def test_a_stream_uses_the_frame_before(us_runs, stream, us_data):
+    detector, _ = SliceDetector.from_run(us_runs["us-flow"])
+    let_the_previous_frame_count(stream._network, detector.network)
     frames, labels = recording(us_data)
     expected = detect_labelled(detector, us_data, labels, batch_size=1, progress=False)
     for label, result in zip(labels, expected):
@@ -77,9 +81,7 @@ def test_a_stream_compares_with_the_frame_a_step_before(us_runs, us_data, tmp_pa
     data, run = open_dataset(tmp_path / "data"), us_runs["us-flow"]
     stream, _ = StreamDetector.from_run(run, step=2)
     detector, _ = SliceDetector.from_run(run)
-    for network in (stream._network, detector.network):
-        weight = network.aggregation.conv3.weight
-        weight.set_data(mx.nd.array(np.random.default_rng(0).normal(0, 0.1, weight.shape)))
+    let_the_previous_frame_count(stream._network, detector.network)
     frames, labels = recording(data)
     expected = detect_labelled(detector, data, labels, batch_size=1, progress=False)
     streamed = [stream.detect(frames[label.row], label.frame).detections for label in labels]
@@ -100,9 +102,7 @@ def test_controls_stream_as_they_are_evaluated(us_data, tmp_path):
         run = train(build_config(tree), us_data, tmp_path / "run", steps=1, progress=False)
     assert not (run.folder / "flow.json").exists()
     stream, detector = StreamDetector.from_run(run)[0], SliceDetector.from_run(run)[0]
-    for network in (stream._network, detector.network):
-        weight = network.aggregation.conv3.weight
-        weight.set_data(mx.nd.array(np.random.default_rng(0).normal(0, 0.1, weight.shape)))
+    let_the_previous_frame_count(stream._network, detector.network)
     frames, labels = recording(us_data)
     expected = detect_labelled(detector, us_data, labels, batch_size=1, progress=False)
     for label, result in zip(labels, expected):
