@@ -29,8 +29,8 @@ COMMANDS: Dict[Tuple[str, ...], Tuple[str, str]] = {
     ("phantom", "ct"): ("phantom.ct", "write multi-phase CT phantoms as DICOM with labels"),
     ("phantom", "us"): ("phantom.us", "write ultrasound phantoms as DICOM and video with labels and flow"),
     ("look",): ("look", "show which CT series a folder holds, to tell their contrast phases"),
-    ("import", "ct"): ("import_ct", "turn a folder of CT series into prepared data"),
-    ("import", "us"): ("import_us", "turn ultrasound recordings and labels into prepared data"),
+    ("import", "ct"): ("imports.ct", "turn a folder of CT series into prepared data"),
+    ("import", "us"): ("imports.us", "turn ultrasound recordings and labels into prepared data"),
     ("train",): ("train", "train a configuration on prepared data"),
     ("evaluate",): ("evaluate", "score a run on held-out patients and write its report"),
     ("records",): ("record_file", "write a split of prepared data as a record file for symbols/"),
@@ -43,7 +43,7 @@ COMMANDS: Dict[Tuple[str, ...], Tuple[str, str]] = {
     ("table",): ("table", "print Table 4 with evaluated runs beside the printed rows"),
     ("detect",): ("detect", "find lesions in every slice of a study"),
     ("export",): ("export", "write a run as a Module checkpoint for MXNet 1.0.0"),
-    ("import-legacy",): ("import_legacy", "turn a Module checkpoint into a run"),
+    ("import-legacy",): ("imports.legacy", "turn a Module checkpoint into a run"),
 }
 
 

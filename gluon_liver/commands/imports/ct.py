@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 
-from .options import (
+from gluon_liver.commands.options import (
     IMPORT,
     add_exclude,
     add_flag,

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import argparse
 
-from .options import IMPORT, add_flag, add_import, add_labels, add_options, add_path, chosen, label_options, take_input
+from gluon_liver.commands.options import (
+    IMPORT,
+    add_flag,
+    add_import,
+    add_labels,
+    add_options,
+    add_path,
+    chosen,
+    label_options,
+    take_input,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""What turns recordings, studies and checkpoints of others into data and runs."""
