@@ -9,10 +9,10 @@ import numpy as np
 
 from gluon_liver.errors import PhaseError
 from gluon_liver.readers.dicom.pixels import AIR_HU
-from gluon_liver.readers.dicom.volume import PutPlane, SeriesStack
 from gluon_liver.structures.arrays import Array, BoolArray, FloatArray
 from gluon_liver.structures.geometry import Geometry, triple
 from gluon_liver.structures.slice_mapping import SliceHistory
+from gluon_liver.structures.volume_stack import PutPlane, VolumeStack
 
 # A slice centre this little inside the half slice around the moving stack counts as outside: rounding decides
 # otherwise.
@@ -28,7 +28,7 @@ class PlacedPhase:
     history: SliceHistory
 
 
-def put_on_grid(moving: SeriesStack, grid: Geometry, put: PutPlane) -> PlacedPhase:
+def put_on_grid(moving: VolumeStack, grid: Geometry, put: PutPlane) -> PlacedPhase:
     """Decode a phase and hand every slice of ``grid`` to ``put``, int16 HU (rows, columns), in any order.
 
     A phase on another grid is resampled by world coordinates (linear; -1024 HU outside). A slice whose centre lies
@@ -68,7 +68,7 @@ def check_frame_of_reference(fixed: str, moving: str, phase: str, reference: str
         raise PhaseError(f"phase {phase} cannot be put on the grid of {reference}: {why}")
 
 
-def _history_on(moving: SeriesStack, z: FloatArray, present: BoolArray) -> SliceHistory:
+def _history_on(moving: VolumeStack, z: FloatArray, present: BoolArray) -> SliceHistory:
     """What was done to the slices that those of the grid, at ``z`` (Z,) of the moving stack, are mixed of."""
     last = moving.geometry.size[0] - 1
     # a neighbour that counts for less than a thousandth does not

@@ -16,9 +16,10 @@ from gluon_liver.errors import DicomError
 from gluon_liver.phases.choice import PhaseChoice
 from gluon_liver.phases.rules import PhaseRules
 from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
-from gluon_liver.readers.dicom.volume import PutPlane, SeriesStack, open_series
+from gluon_liver.readers.dicom.volume import SeriesStack, open_series
 from gluon_liver.structures.shared_images import Digests, digest_of
 from gluon_liver.structures.slice_mapping import SliceHistory
+from gluon_liver.structures.volume_stack import PutPlane
 
 from .align import PlacedPhase, put_air, put_on_grid
 

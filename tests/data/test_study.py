@@ -10,9 +10,9 @@ import pytest
 from gluon_liver.data.study import Study, StudyRecord, StudySource, fingerprint, new_volume, stored_slices
 from gluon_liver.errors import DatasetError, GeometryError, InputError, PhaseError
 from gluon_liver.prepare.align import check_frame_of_reference, put_on_grid
-from gluon_liver.readers.dicom.volume import SeriesStack
 from gluon_liver.structures.geometry import Geometry
 from gluon_liver.structures.slice_mapping import SliceHistory, SliceMapping
+from gluon_liver.structures.volume_stack import VolumeStack
 from tests.conftest import change_json
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -29,7 +29,7 @@ def stack_of(hu, geometry, history=UNTOUCHED):
             put(z, hu[z])
 
     mapping = SliceMapping.to_patient_axes([1, 0, 0, 0, 1, 0], hu.shape[1:], geometry.spacing[1:])
-    return SeriesStack(geometry, ("u",) * len(hu), "1.2", mapping.with_slices(range(len(hu))), history, decode)
+    return VolumeStack(geometry, mapping.with_slices(range(len(hu))), history, decode)
 
 
 def ramp(origin, spacing, size, *, direction=IDENTITY, history=UNTOUCHED):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Callable, Dict, List, Tuple
+from typing import Dict, List, Tuple
 
 import numpy as np
 
 from gluon_liver.errors import OversizeError
 from gluon_liver.structures.arrays import Array, FloatArray
-from gluon_liver.structures.geometry import Geometry
-from gluon_liver.structures.slice_mapping import SliceHistory, SliceMapping
+from gluon_liver.structures.volume_stack import PutPlane, VolumeStack
 
 from .file_header import SliceHeader
 from .pixels import hounsfield, read_words
@@ -23,38 +22,22 @@ from .slice_grid import SliceGrid, build_grid, file_of
 from .tags import MAX_SLICES, MAX_VOXELS
 from .woven import check_not_woven, shrunk
 
-PutPlane = Callable[[int, Array], None]
-
 
 @dataclass(frozen=True, eq=False)
-class SeriesStack:
-    """A series whose place in the patient is known; its pixels are still in their files.
+class SeriesStack(VolumeStack):
+    """A DICOM series whose place in the patient is known.
 
-    geometry: of the stored grid: columns to the patient's left, rows to the back, z to the head, square pixels.
     sop_instance_uids: one for each stored slice, "" where --regrid interpolated it; frames of a multi-frame file are
     "<uid>#<frame from 1>".
-    mapping: from the slices of the series, z rising, and their pixels to the stored grid.
-    history: what becomes of the slices on the way.
     left_out: slices of the series, counted as the mapping does, that are not taken, with the reason.
     off_line: slices whose position was rounded or wavers: the line through all of them counts instead.
-    decode: reads every slice once and hands each stored one to its argument, with its place: int16 HU (rows, columns),
-    never below -1024, in any order. Raises a :class:`DicomError` for a file that cannot be decoded.
+    decode: see :class:`VolumeStack`; raises a :class:`DicomError`.
     """
 
-    geometry: Geometry
-    sop_instance_uids: Tuple[str, ...]
-    frame_of_reference: str
-    mapping: SliceMapping
-    history: SliceHistory
-    decode: Callable[[PutPlane], None]
+    sop_instance_uids: Tuple[str, ...] = ()
+    frame_of_reference: str = ""
     left_out: Dict[int, Rejection] = field(default_factory=dict)
     off_line: int = 0
-
-    def read(self) -> Array:
-        """All slices in memory: int16 HU (z, y, x), z rising to the head."""
-        hu = np.empty(self.geometry.size, dtype=np.int16)
-        self.decode(hu.__setitem__)
-        return hu
 
 
 def open_series(series: SeriesFiles, *, regrid: bool = False) -> SeriesStack:
@@ -79,18 +62,18 @@ def open_series(series: SeriesFiles, *, regrid: bool = False) -> SeriesStack:
             uids[z] = slice_uid(slices[index])
     return SeriesStack(
         grid.geometry,
-        tuple(uids),
-        slices[0].frame_of_reference,
         grid.mapping,
         grid.history,
         partial(_decode, series, grid),
+        tuple(uids),
+        slices[0].frame_of_reference,
         {grid.order.index(index): _left_out(slices[index], mm, series) for index, mm in grid.left_out},
         grid.off_line,
     )
 
 
 def _decode(series: SeriesFiles, grid: SliceGrid, put: PutPlane) -> None:
-    """See :class:`SeriesStack`. Files are read in their order, each once.
+    """See :class:`VolumeStack`. Files are read in their order, each once.
 
     Raises :class:`MixedSeriesError` where the slices are those of several stacks.
     """

@@ -1,0 +1,9 @@
+"""The layouts of public CT sets by name."""
+
+from __future__ import annotations
+
+from typing import Dict, Type
+
+from .layout import Layout
+
+LAYOUTS: Dict[str, Type[Layout]] = {}  # a line a set
