@@ -1,4 +1,4 @@
-"""YAML files to a checked :class:`Config`: names, ``BASE:`` inheritance, overrides."""
+"""YAML files to a checked :class:`Config`: names, ``BASE:`` inheritance from one file or a list, overrides."""
 
 from __future__ import annotations
 
@@ -16,11 +16,21 @@ from .renewed import renewed
 from .schema import Config
 
 CONFIG_FOLDER = Path(__file__).parent / "experiments"
+SET_FOLDER = Path(__file__).parent / "sets"  # of public data: what each set asks of a row, and rows on it
 
 
 def config_names() -> List[str]:
-    """Names that ``--config`` takes beside paths: the YAML files of the package."""
-    return sorted(path.stem for path in CONFIG_FOLDER.glob("*.yaml"))
+    """Names that ``--config`` takes for any data: rows, readings of them, demos and what is laid over them."""
+    return _names(CONFIG_FOLDER)
+
+
+def set_config_names() -> List[str]:
+    """Names that ``--config`` takes for public sets: ``on-SET`` to lay over a row, ``SET-ROW`` with both in one."""
+    return _names(SET_FOLDER)
+
+
+def _names(folder: Path) -> List[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def load_config(name: Union[str, Path], *fragments: Union[str, Path], overrides: Sequence[str] = ()) -> Config:
@@ -51,10 +61,11 @@ def save_config(config: Config, path: Union[str, Path]) -> None:
 def _find(name: Union[str, Path]) -> Path:
     if not isinstance(name, (str, Path)):
         raise ConfigError(f"BASE: expected the name of a configuration, found {name!r}")
-    for path in (CONFIG_FOLDER / f"{name}.yaml", CONFIG_FOLDER / str(name), Path(name)):
+    packaged = [folder / file for folder in (CONFIG_FOLDER, SET_FOLDER) for file in (f"{name}.yaml", str(name))]
+    for path in (*packaged, Path(name)):
         if path.is_file() and (path.suffix == ".yaml" or path == Path(name)):
             return path
-    known = ", ".join(config_names())
+    known = ", ".join([*config_names(), *set_config_names()])
     raise ConfigError(f"no configuration {str(name)!r}: give a path to a YAML file or one of {known}")
 
 
@@ -67,10 +78,10 @@ def _read_tree(path: Path, *, seen: Tuple[Path, ...]) -> Dict[str, Any]:
         raise ConfigError(f"{path.name}: expected keys and values, found a {type(tree).__name__}")
     tree = renewed(tree)  # of each file by itself, so that an older one overrides its base
     base = tree.pop("BASE", None)
-    if base is None:
-        return tree
-    beside = path.parent / str(base)
-    below = _read_tree(beside if beside.is_file() else _find(base), seen=seen + (path.resolve(),))
+    below: Dict[str, Any] = {}
+    for one in base if isinstance(base, list) else [] if base is None else [base]:  # each is laid over those before it
+        beside = path.parent / str(one)
+        below = _merge(below, _read_tree(beside if beside.is_file() else _find(one), seen=seen + (path.resolve(),)))
     return _merge(below, tree)
 
 

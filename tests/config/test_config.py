@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from gluon_liver.config.load import build_config, config_names, load_config, save_config
+from gluon_liver.config.load import build_config, config_names, load_config, save_config, set_config_names
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import ConfigError
 
@@ -88,3 +88,30 @@ def test_recipes_are_laid_over_any_configuration(row):
         assert (recipe.train.schedule, recipe.train.batch_size) == ("cosine", 4)
         assert (recipe.row, recipe.data, recipe.train.epochs) == (plain.row, plain.data, plain.train.epochs)
     assert scratch.train.learning_rate * scratch.train.batch_size == 0.001
+
+
+def test_every_configuration_of_a_public_set_loads_alone_or_over_a_row():
+    assert "on-lits" in set_config_names() and not {*set_config_names()} & {*config_names()}
+    for name in set_config_names():
+        load_config(name)
+        for row in ("r50", "us-flow"):
+            if name.startswith("on-") and load_config(row).task == load_config(name).task:
+                load_config(row, name)
+
+
+def test_a_set_changes_what_its_data_ask_for_and_leaves_the_row_its_network():
+    row, config = load_config("r101-fusion"), load_config("r101-fusion", "on-lits")
+    assert (config.row, config.network) == (row.row, row.network)
+    assert (config.data.window, config.data.size, config.data.slices) == ("liver", 800, 9)
+
+
+def test_of_several_bases_each_is_laid_over_those_before_it(tmp_path):
+    (tmp_path / "own.yaml").write_text("train: {epochs: 7}\nnetwork: {rpn: {channels: 7, samples: 9}}")
+    (tmp_path / "mine.yaml").write_text("BASE: [r50-2.5d, on-lits.yaml, own]\nnetwork: {rpn: {samples: 11}}")
+    (tmp_path / "own").write_text((tmp_path / "own.yaml").read_text())
+    config = load_config(tmp_path / "mine.yaml")
+    assert (config.row, config.data.slices, config.data.window, config.train.epochs) == ("R-50-2.5D", 9, "liver", 7)
+    assert (config.network.rpn.channels, config.network.rpn.samples) == (7, 11)
+    (tmp_path / "mine.yaml").write_text("BASE: [r50, [r101]]")
+    with pytest.raises(ConfigError, match="BASE: expected the name"):
+        load_config(tmp_path / "mine.yaml")
