@@ -16,8 +16,10 @@ class LabelVolume:
     geometry: of the mask as its file has it; its axes are at right angles, in any order and direction.
     labels: unsigned integers (z, y, x), 0 where nothing is marked.
     names: what the file itself says that values are (segment labels, folder names); empty where it says nothing.
+    sparse: planes that are not there are empty and not unknown, as in a DICOM SEG, which may leave them out.
     """
 
     geometry: Geometry
     labels: Array
     names: Dict[int, str] = field(default_factory=dict)
+    sparse: bool = False
