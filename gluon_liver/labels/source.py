@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from gluon_liver.data.coco import CocoImage
 from gluon_liver.data.faults import Faults
@@ -62,12 +62,25 @@ def read_labels(
     of a whole file that is true or false. check: raises AnnotationError for an image that lacks what the task needs.
     Image ids may repeat across files.
     """
+    trees = {path: read_label_json(path) for path in label_paths(paths)}
+    return read_trees(trees, usual, options, columns=columns, flag=flag, check=check)
+
+
+def read_trees(
+    trees: Mapping[str, Dict[str, Any]],
+    usual: Sequence[str],
+    options: LabelOptions,
+    *,
+    columns: Sequence[str],
+    flag: str,
+    check: Callable[[CocoImage], None],
+) -> LabelSource:
+    """:func:`read_labels` of COCO objects: name for messages -> object, which is changed."""
     if options.crowd not in CROWDS:
         raise AnnotationError(f"--crowd is {options.crowd!r}; it is one of {', '.join(CROWDS)}")
     mapped = load_class_map(str(options.classes)) if options.classes else None
     image_map = load_image_map(str(options.map), columns) if options.map else {}
     faults, changes = Faults(), Changes()
-    trees = {path: read_label_json(path) for path in label_paths(paths)}
     several = len(trees) > 1
     tables = [
         Tables(path, tree, changes, f" of label file {number}" * several)

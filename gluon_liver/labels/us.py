@@ -16,11 +16,15 @@ from gluon_liver.structures.frame_source import IMAGE_ENDINGS
 
 from .changes import Changes
 from .file_names import VIDEO_ENDINGS
-from .source import AS_GIVEN, LabelOptions, PathLike, label_paths, read_labels
+from .source import AS_GIVEN, LabelOptions, LabelSource, PathLike, label_paths, read_labels, read_trees
 from .values import whole_number
 
 COLUMNS = ("video", "frame", "scene", "patient", "path")
 STILL = "still"
+SAY_FRAME = (
+    "say with 'frame' which one of the recording it is, or with a mapping file (--map FILE, columns file_name, video, "
+    "frame, scene), as video tasks of CVAT need that are exported as COCO"
+)
 _VIDEO_KEYS = ("video", "file", "file_name")
 
 
@@ -75,7 +79,20 @@ def load_source_labels(paths: Union[PathLike, Sequence[PathLike]], *, options: L
     'frame' and 'scene' but for a single image; 'file_name' beside 'video' may tell the frame.
     """
     files = label_paths(paths)
-    source = read_labels(files, CLASSES, options, columns=COLUMNS, flag="phantom", check=_check)
+    return _of_source(read_labels(files, CLASSES, options, **_RULES), files, options)
+
+
+def made_source_labels(
+    name: str, tree: Dict[str, Any], usual: Sequence[str], options: LabelOptions = AS_GIVEN
+) -> SourceLabels:
+    """:func:`load_source_labels` of one COCO object that was made of labels in another form. name: for messages.
+
+    usual: the classes where the boxes are of no others.
+    """
+    return _of_source(read_trees({name: tree}, usual, options, **_RULES), [name], options)
+
+
+def _of_source(source: LabelSource, files: Sequence[str], options: LabelOptions) -> SourceLabels:
     faults = Faults()
     by_frame: Dict[Tuple[str, Union[int, str]], SourceLabel] = {}
     images: List[SourceLabel] = []
@@ -108,7 +125,9 @@ def _check(item: CocoImage) -> None:
         entry.setdefault("scene", 1)
         entry["frame"] = 0
         entry[STILL] = True
-    if "frame" in entry or not _picture(entry):
+    if "frame" not in entry and not _picture(entry):
+        raise AnnotationError(f"{where}: frame is missing; {SAY_FRAME}")
+    if "frame" in entry:
         which = f"{where} (frame {build(_Frame, entry, where=where, error=AnnotationError).frame})"
     else:
         which, entry["frame"] = where, -1
@@ -145,3 +164,6 @@ def _source_label(item: CocoImage) -> SourceLabel:
 
 def _video_key(entry: Dict[str, Any]) -> str:
     return next((key for key in _VIDEO_KEYS if key in entry), "video")
+
+
+_RULES: Dict[str, Any] = dict(columns=COLUMNS, flag="phantom", check=_check)

@@ -15,7 +15,7 @@ from gluon_liver.data.faults import SHOWN, Faults
 from gluon_liver.errors import InputError
 from gluon_liver.files.listing import list_files
 from gluon_liver.labels.file_names import match_names, path_parts
-from gluon_liver.labels.us import SourceLabel
+from gluon_liver.labels.us import SAY_FRAME, SourceLabel
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS
 
 from .us_file_numbers import in_file_numbers
@@ -89,7 +89,9 @@ def match_recordings(
             faults.add(f"{where}: {_no_match(image, candidates, len(names), near)}")
         elif image.still and not _is_one_frame(recordings[candidates[0]]):
             known = ", ".join(IMAGE_ENDINGS)
-            faults.add(f"{where}: frame is missing, and its recording is not a single image (DICOM, {known})")
+            faults.add(
+                f"{where}: frame is missing, and its recording is not a single image (DICOM, {known}); {SAY_FRAME}"
+            )
         else:
             named[candidates[0]].append(image)
     matched: Dict[str, Dict[int, SourceLabel]] = {}

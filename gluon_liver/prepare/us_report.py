@@ -6,7 +6,7 @@ import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from gluon_liver.data.splits import Splits
 from gluon_liver.data.us_labels import USLabel, frame_name, scenes_of
@@ -58,6 +58,7 @@ class RecordingResult(CaseResult):
     scene_names: List[str] = field(default_factory=list)
     labels: List[USLabel] = field(default_factory=list)
     notes: List[str] = field(default_factory=list)
+    split: str = ""
 
     @property
     def image_digests(self) -> Set[bytes]:
@@ -167,13 +168,17 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
     return lines + [f"note: {note}" for note in report["notes"]]
 
 
-def write_private(log: USImportLog, folder: Path, salt: str, source: Path) -> None:
-    """The listing that leads back to patients."""
+def write_private(
+    log: USImportLog, folder: Path, salt: str, source: Path, left_out: Sequence[Tuple[str, str]] = ()
+) -> None:
+    """The listing that leads back to patients. left_out: (path, reason) of what a layout could not take."""
     root = source if source.is_dir() else source.parent
     key = ((one.case, one.patient, os.path.relpath(one.path, root)) for one in log.taken)
     scenes = ((one.case, number, name) for one in log.taken for number, name in enumerate(one.scene_names, 1))
     tables: Dict[str, Table] = {"key.csv": (("case", "patient", "recording"), key)}
     tables["scenes.csv"] = ("case", "scene", "name"), scenes
+    if left_out:
+        tables["left-out.csv"] = ("path", "reason"), left_out
     write_private_files(folder, {"salt": salt + "\n"}, tables)
 
 

@@ -63,7 +63,11 @@ def test_labels_come_back_with_their_rows(tmp_path):
     [
         ({"video": "a.avi", "frame": 3}, r"image 1 \(frame 3\): scene must be .* missing"),
         ({"video": "a.avi", "frame": 3, "scene": 1.5}, "scene must be a whole number or a text"),
-        ({"video": "a.avi", "scene": 1}, "frame is missing"),
+        (
+            {"video": "a.avi", "scene": 1},
+            "image 1: frame is missing; say with 'frame' .* or with a mapping file .--map",
+        ),
+        ({"file_name": "loop.mp4"}, "frame is missing; say .*--map FILE, columns file_name, video, frame, scene"),
         ({"video": "a.avi", "frame": -1, "scene": 1}, "image 1: frame is -1: it must be 0 or more"),
         ({"frame": 0, "scene": 1}, "video must be a text; it is missing"),
         ({"video": "a.avi", "frame": 0, "scene": 1, "patient": []}, "patient must be a whole number or a text"),

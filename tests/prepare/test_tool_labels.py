@@ -214,6 +214,7 @@ def test_faults_of_frames_are_told_at_once(tmp_path, recordings):
     assert (
         "image 1: frame is missing, and its recording is not a single image" in text and "image 3: key 'video'" in text
     )
+    assert "(--map FILE, columns file_name, video, frame, scene)" in text
     images = [
         {"video": "loop", "frame": 9, "scene": 1},
         {"file_name": "still.png", "width": 9},

@@ -16,7 +16,8 @@ from gluon_liver.data.us_dataset import USDataset
 from gluon_liver.data.us_loader import USLoader
 from gluon_liver.errors import AnnotationError, DatasetError, InputError, SplitError
 from gluon_liver.labels.us import SourceLabel
-from gluon_liver.prepare.us import crop_boxes, import_us
+from gluon_liver.prepare.us import import_us
+from gluon_liver.prepare.us_frames import crop_boxes
 from gluon_liver.prepare.us_recordings import match_recordings
 from gluon_liver.prepare.us_report import report_lines
 from tests.conftest import change_json
