@@ -17,7 +17,7 @@ from gluon_liver.files import typed
 from gluon_liver.files.typed import Rules, above, at_least, at_most, below, each, limited, multiple_of, one_of, within
 
 from .network import NetworkConfig
-from .windows import WINDOWS
+from .windows import A_WINDOW, Window
 
 MODELS: Dict[str, str] = {"ct-faster-rcnn": "ct", "us-faster-rcnn": "us", "us-flow": "us"}  # model -> task
 # rows of Table 4: depth of the network, slices of its input, region fusion, phases related
@@ -33,6 +33,7 @@ ROWS: Dict[str, Tuple[int, int, bool, bool]] = {
 ALONE: Dict[str, Dict[str, Any]] = {"ct": {"row": None, "data.slices": 1, "network.depth": 50}}
 ALONE["ct"].update(
     {
+        "data.slice_step_mm": None,
         "data.slices_per_lesion": None,
         "data.repeat_reference": False,
         "data.repeat_centre": False,
@@ -90,9 +91,12 @@ class AugmentConfig:
 class DataConfig:
     """What the network sees of a study."""
 
-    window: str = limited("paper", one_of(*sorted(WINDOWS)))  # the paper prints width 80, level 150
+    # a preset, or [width, level] in HU; the paper prints width 80, level 150
+    window: Window = limited("paper", A_WINDOW)
     size: int = limited(800, multiple_of(16) & within(64, 4096))  # side of the square network input in pixels
     slices: int = limited(1, ODD)  # depth around the annotated slice: 1 (R-50, R-101) or 9 (2.5D)
+    # neighbours lie so many mm apart, linear in HU between stored slices; null: they are the stored slices next to it
+    slice_step_mm: Optional[float] = limited(None, above(0, "mm"))
     storage: str = limited("jpeg", one_of("jpeg", "raw"))  # slices through 8-bit JPEG, as the paper did, or not
     # background images an epoch per image with boxes; all of them if fewer
     background_ratio: float = limited(1.0, within(0, 1000))

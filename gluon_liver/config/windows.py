@@ -6,6 +6,7 @@ import math
 from typing import Dict, Tuple, Union
 
 from gluon_liver.errors import ConfigError
+from gluon_liver.files.typed import Limit
 
 # name -> (width, level) in HU. "paper" is as printed and blackens unenhanced liver; "liver" has the numbers swapped.
 WINDOWS: Dict[str, Tuple[float, float]] = {"paper": (80.0, 150.0), "liver": (150.0, 80.0)}
@@ -25,3 +26,21 @@ def window_values(window: Window) -> Tuple[float, float]:
     if not (math.isfinite(level) and 0 < width < math.inf):
         raise ConfigError(f"a window needs a finite level and a width above 0, not {window!r}")
     return width, level
+
+
+def is_window(window: Window) -> bool:
+    """Whether :func:`window_values` knows it."""
+    try:
+        window_values(window)
+    except ConfigError:
+        return False
+    return True
+
+
+def window_name(window: Window) -> str:
+    """A preset's name, or w<width>l<level>: of files and folders."""
+    width, level = window_values(window)
+    return window if isinstance(window, str) else f"w{width:.12g}l{level:.12g}"
+
+
+A_WINDOW = Limit(is_window, f"one of {', '.join(sorted(WINDOWS))}, or [width, level] in HU with a width above 0")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Callable, Optional, Sequence
+from typing import Callable, List, Optional, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from gluon_liver.structures.boxes import scale_boxes
 
 from .ct_dataset import CTDataset
 from .ct_labels import CTLabel
-from .images import resize_square, stack_places
+from .images import resize_square, stack_places, stack_positions
 from .samples import Sample
 from .study import Study, StudyRecord
 from .windowed_images import Images, open_images, prepare_images, windowed
@@ -39,7 +39,8 @@ def ct_sample(case: OpenCase, slice_index: int, config: Config, *, label: Option
     """The stack around a slice as a configuration's network takes it, with the boxes of ``label`` if given.
 
     The reference phase alone, or with a ``network.relation`` all phases, the reference phase first and the others in
-    the study's order. Raises :class:`DatasetError` for a slice that the study has not.
+    the study's order. With ``data.slice_step_mm`` the neighbours lie so far apart, between stored slices too. Raises
+    :class:`DatasetError` for a slice that the study has not.
     """
     study, slices = case.study, case.images.shape[1]
     if not 0 <= slice_index < slices:
@@ -50,15 +51,36 @@ def ct_sample(case: OpenCase, slice_index: int, config: Config, *, label: Option
     for phase in np.where(there, shown_phases(study, config), reference):
         # the ends of the phase's own stack repeat, not those of the reference phase
         first, last = (int(end) for end in np.flatnonzero(study.present[phase])[[0, -1]])
-        around = stack_places(last + 1 - first, slice_index - first, config.data.slices)
-        if config.data.repeat_centre:
-            around = around[len(around) // 2 :][:1] * len(around)
+        around = _positions(last + 1 - first, slice_index - first, study.geometry.spacing[0], config.data)
         places.append([(int(phase), first + place) for place in around])
-    planes = {place: case.images[place] for stack in places for place in dict.fromkeys(stack)}
+    planes = {place: _plane(case, *place, config.data) for stack in places for place in dict.fromkeys(stack)}
     stack, scale = resize_square(np.stack([[planes[place] for place in one] for one in places]), config.data.size)
     boxes = np.zeros((0, 4), np.float32) if label is None else scale_boxes(label.boxes, scale)
     labels = np.zeros(0, np.int32) if label is None else label.labels
     return Sample(stack[:, None], boxes, labels, scale, there)
+
+
+def _positions(slices: int, centre: int, spacing: float, data: DataConfig) -> List[float]:
+    """Where the slices of a stack lie among those of a phase, ``spacing`` mm apart."""
+    if data.repeat_centre:
+        return [float(centre)] * data.slices
+    if data.slice_step_mm is None:
+        return list(map(float, stack_places(slices, centre, data.slices)))
+    return stack_positions(slices, centre, data.slices, data.slice_step_mm / spacing)
+
+
+def _plane(case: OpenCase, phase: int, position: float, data: DataConfig) -> np.ndarray:
+    """uint8 (Y, X) of a phase at a place: the stored image, or between two slices what their HU become, windowed.
+
+    Values between are rounded to whole HU, as stored slices have them.
+    """
+    low = int(position)
+    share = np.float32(position - low)
+    if not share:
+        return case.images[phase, low]
+    below, above = case.study.hu[phase, low : low + 2].astype(np.float32)
+    hu = np.rint(below + share * (above - below)).astype(np.int16)
+    return windowed(hu, data.window, data.storage)
 
 
 def phases_read(study: StudyRecord, config: Config) -> np.ndarray:

@@ -16,6 +16,7 @@ from gluon_liver.structures.arrays import Array
 
 # mean and standard deviation of ImageNet in grey, so that transferred weights see what they were trained on
 GREY_MEAN, GREY_STD = 0.449, 0.226
+ON_A_SLICE = 0.01  # slices by which a position may miss a stored slice and be it
 # of each of the 256 values of a pixel what a network takes
 UNIT_RANGE = np.arange(256, dtype=np.float32) / np.float32(255.0)
 NORMALISED = (UNIT_RANGE - np.float32(GREY_MEAN)) / np.float32(GREY_STD)
@@ -75,6 +76,18 @@ def stack_places(slices: int, centre: int, depth: int) -> List[int]:
     if not 0 <= centre < slices:
         raise ConfigError(f"slice {centre} is outside the volume of {slices} slices")
     return [min(max(place, 0), slices - 1) for place in range(centre - depth // 2, centre + depth // 2 + 1)]
+
+
+def stack_positions(slices: int, centre: int, depth: int, step: float) -> List[float]:
+    """Like :func:`stack_places`, neighbours ``step`` slices apart: places, and fractions of the way between two.
+
+    Those beyond the ends are the ends. A hundredth of a slice more or less is the stored slice itself: spacings are
+    rounded.
+    """
+    from_centre = [place - depth // 2 for place in range(depth)]
+    stack_places(slices, centre, depth)  # refuses what is no stack
+    positions = [min(max(centre + step * place, 0.0), slices - 1.0) for place in from_centre]
+    return [float(round(one)) if abs(one - round(one)) < ON_A_SLICE else one for one in positions]
 
 
 def normalise(images: np.ndarray, *, out: Optional[np.ndarray] = None) -> np.ndarray:

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from gluon_liver.config.windows import Window, window_values
+from gluon_liver.config.windows import Window, window_name
 from gluon_liver.errors import ConfigError, DatasetError
 from gluon_liver.files.atomic import PARTIAL, whole_file
 from gluon_liver.files.digest import hash_file
@@ -65,8 +65,7 @@ def images_folder(dataset: CTDataset, window: Window, storage: str) -> Path:
     """The folder of one window and storage. Raises ConfigError for an unknown one."""
     if storage not in STORAGES:
         raise ConfigError(f"there is no image storage {storage!r}; it is one of {', '.join(STORAGES)}")
-    width, level = window_values(window)
-    name = window if isinstance(window, str) else f"w{width:g}l{level:g}"
+    name = window_name(window)
     images = dataset.folder / "images"
     if _cache is not None:
         images = _cache / _name_in_cache((dataset.folder / "dataset.json").resolve())

@@ -110,9 +110,9 @@ def build(
     """A ``cls`` from nested mappings, lists and plain values, each checked against its field's type and limit.
 
     Types are bool, int, float (finite; whole numbers are converted), str, Any, Literal, Optional, other dataclasses,
-    and list, tuple and dict of these. Keys without a field are ignored, or refused with ``refuse_unknown``. With
-    ``text_numbers`` a float may be text, as YAML reads ``1e-4``. Raises ``error``; its message begins with ``where``,
-    a file's path for one, and names the key: ``phases[0].name: expected str, found 3``.
+    list, tuple and dict of these, and a Union of a plain value and a list. Keys without a field are ignored, or refused
+    with ``refuse_unknown``. With ``text_numbers`` a float may be text, as YAML reads ``1e-4``. Raises ``error``; its
+    message begins with ``where``, a file's path for one, and names the key: ``phases[0].name: expected str, found 3``.
     """
     return typing.cast(T, _Builder(where, error, refuse_unknown, text_numbers).record(cls, tree, ""))
 
@@ -164,8 +164,8 @@ class _Builder:
         if dataclasses.is_dataclass(kind):
             return self.record(kind, value, place)
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-        if origin is Union:  # Optional[kind]
-            return None if value is None else self.value(arguments[0], value, place)
+        if origin is Union:  # Optional, or a plain value or a list
+            return self._alternative(arguments, value, place)
         if origin is Literal:
             if not any(value == choice and type(value) is type(choice) for choice in arguments):
                 raise self._refusal(place, value, one_of(*arguments).wanted)
@@ -178,6 +178,14 @@ class _Builder:
             of_key, of_value = (functools.partial(self.value, kind) for kind in arguments)
             return {of_key(key, place): of_value(item, _join(place, key)) for key, item in value.items()}
         return value if kind is Any else self._scalar(kind, value, place)
+
+    def _alternative(self, kinds: Tuple[Any, ...], value: Any, place: str) -> Any:
+        """Of the first kind that is a list where the value is one, and none where it is none."""
+        if value is None and type(None) in kinds:
+            return None
+        listed = isinstance(value, (list, tuple))
+        fitting = [kind for kind in kinds if (typing.get_origin(kind) in (list, tuple)) == listed]
+        return self.value((fitting or kinds)[0], value, place)
 
     def _items(self, origin: Any, arguments: Tuple[Any, ...], value: Any, place: str) -> Iterator[Any]:
         if not isinstance(value, (list, tuple)):

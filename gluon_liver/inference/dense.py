@@ -35,6 +35,11 @@ def check_dense(config: Config) -> None:
         raise RunError(f"dense reading is for networks of {WINDOW} slices; this one reads {why}")
     if config.data.repeat_centre:
         raise RunError("dense reading is for neighbouring slices; this network reads one of them again and again")
+    if config.data.slice_step_mm is not None:
+        step = f"{config.data.slice_step_mm:g} mm apart (data.slice_step_mm)"
+        raise RunError(
+            f"dense reading is for neighbouring stored slices; this network reads slices {step}: leave it out"
+        )
     fusion = config.network.slice_fusion
     if fusion != "pools":
         why = "is written for network.slice_fusion pools alone"

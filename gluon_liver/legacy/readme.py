@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, Mapping, Sequence, Tuple, Union
 
 from gluon_liver.data.images import GREY_MEAN, GREY_STD
 from gluon_liver.data.us_pairs import seconds
@@ -32,10 +32,11 @@ are.
 Back into a run of gluon_liver: `python -m gluon_liver import-legacy {prefix} --data DATA --out RUN`.
 """
 CT = (
-    "`data` is (image, phase, 1, slice, row, column), phases {phases}, the annotated slice in the middle: HU in the "
-    "window `{window}`{storage}, resized, (grey / 255 - {mean}) / {std}.{present}"
+    "`data` is (image, phase, 1, slice, row, column), phases {phases}, the annotated slice in the middle{step}: HU in "
+    "the window {window}{storage}, resized, (grey / 255 - {mean}) / {std}.{present}"
 )
 PRESENT = " `present` (image, phase) is 1; 0 for a phase that is not there, with the reference phase's slices instead."
+STEP = ", the others {:g} mm apart, linear in HU between stored slices"
 US = "`data` is (image, frame, red green blue, row, column), grey / 255, the current frame last{before}."
 BEFORE = ", behind the one that lies {step} frame(s) before it{time}, as in training"
 
@@ -60,7 +61,8 @@ def readme(
     if "phases" in plain:
         meaning = CT.format(
             phases=", ".join(plain["phases"]),
-            window=data["window"],
+            window=_window(data["window"]),
+            step=STEP.format(data["slice_step_mm"]) if data.get("slice_step_mm") else "",
             mean=GREY_MEAN,
             std=GREY_STD,
             storage=", 8-bit JPEG" if data["storage"] == "jpeg" else "",
@@ -73,3 +75,7 @@ def readme(
     texts["notes"] = "".join(f"\n**Note**: {note}.\n" for note in notes)
     detections = {"classes": ", ".join(names), "most": plain["network"]["head"]["max_detections"]}
     return TEXT.format(plain=plain, shapes=shapes, prefix=prefix, **trained, **texts, **detections)
+
+
+def _window(window: Union[str, Sequence[float]]) -> str:
+    return f"`{window}`" if isinstance(window, str) else "of width {:g}, level {:g}".format(*window)

@@ -17,9 +17,10 @@ WIDTH = ([1e-9, 1.0], [0.0, 1.001])
 FROM_0_BELOW_1 = ([0.0, NEARLY], [-1e-9, 1.0])
 EDGES = {  # key -> values just inside, values just outside
     "model": (["ct-faster-rcnn", "us-faster-rcnn", "us-flow"], ["ct", "yolo", ""]),
-    "data.window": (["paper", "liver"], ["bone"]),
+    "data.window": (["paper", "liver", (1e-9, 0.0), (4095.0, 1023.5)], ["bone", (0.0, 40.0), (-1.0, 40.0)]),
     "data.size": ([64, 80, 4096], [48, 63, 100, 500, 4112]),
     "data.slices": ([1, 3, 9], [-1, 0, 2, 4]),
+    "data.slice_step_mm": ([1e-9, 2.0], [0.0, -2.0]),
     "data.storage": (["jpeg", "raw"], ["png"]),
     "data.background_ratio": ([0.0, 1000.0], [-1e-9, 1000.1, 1e308]),
     "data.slices_per_lesion": COUNT,

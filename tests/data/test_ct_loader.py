@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.load import build_config
-from gluon_liver.data.ct_loader import CTLoader, ct_sample
+from gluon_liver.data.ct_loader import CTLoader, OpenCase, ct_sample
 from gluon_liver.data.samples import epoch_order, shuffle_labels
+from gluon_liver.data.windowed_images import windowed
 from gluon_liver.errors import DatasetError
 
 CASE = "case-0000000000"
@@ -78,3 +79,51 @@ def test_the_control_shows_the_annotated_slice_in_place_of_its_neighbours(phase_
         assert np.array_equal(control.image, np.repeat(centre, slices, axis=2))
         assert not np.array_equal(usual.image, control.image)
         assert np.array_equal(usual.boxes, control.boxes) and usual.present.tolist() == control.present.tolist()
+
+
+@pytest.mark.parametrize("storage", ["raw", "jpeg"])
+def test_neighbours_lie_a_step_of_millimetres_apart_between_stored_slices(tiny_dataset, storage):
+    """NumPy over all of the volume: HU between slices, then the window; beyond the ends the end."""
+    study = tiny_dataset.study(CASE)
+    depths = np.arange(study.hu.shape[1])
+    step = study.geometry.spacing[0] * 0.4
+    for index in depths:
+        sample = load(tiny_dataset, int(index), slices=5, slice_step_mm=step, storage=storage)
+        wanted = np.clip(index + 0.4 * np.arange(-2, 3), 0, depths[-1])
+        columns = study.hu[0].reshape(len(depths), -1).astype(float).T
+        hu = np.array([np.interp(wanted, depths, column) for column in columns]).T.reshape(5, *study.hu.shape[2:])
+        expected = windowed(np.rint(hu).astype(np.int16), "liver", storage)
+        assert expected.shape == sample.image[0, 0].shape
+        # a value half-way between two HU may go either way, and an HU is 1.7 grey values
+        difference = np.abs(sample.image[0, 0].astype(int) - expected)
+        assert difference.mean() < 0.01 and difference.max() <= (2 if storage == "raw" else 6)
+        assert np.array_equal(sample.image[0, 0, 2], load(tiny_dataset, int(index), storage=storage).image[0, 0, 0])
+
+
+def test_a_step_of_the_stored_spacing_is_the_stored_neighbours(tiny_dataset):
+    spacing = tiny_dataset.study(CASE).geometry.spacing[0]
+    for index in range(3):
+        usual = load(tiny_dataset, index, slices=5)
+        assert np.array_equal(load(tiny_dataset, index, slices=5, slice_step_mm=spacing).image, usual.image)
+
+
+def test_a_study_in_memory_reads_the_same_neighbours(tiny_dataset):
+    config = build_config(
+        {"row": None, "data": {"window": [400, 40], "size": 64, "storage": "raw", "slices": 3, "slice_step_mm": 1.0}}
+    )
+    stored = CTLoader(tiny_dataset, config, cases=[CASE]).open(CASE)
+    memory = OpenCase.in_memory(tiny_dataset.study(CASE), config.data)
+    for index in range(3):
+        assert np.array_equal(ct_sample(stored, index, config).image, ct_sample(memory, index, config).image)
+
+
+def test_phases_are_read_between_their_own_slices(phase_data):
+    study = phase_data.study(CASE)
+    step = study.geometry.spacing[0] / 2
+    sample = phases_of(phase_data, 1, slice_step_mm=step)
+    for place, phase in enumerate([study.reference_index, *(i for i in range(3) if i != study.reference_index)]):
+        for depth, pair in ((0, (0, 1)), (2, (1, 2))):
+            hu = np.rint(study.hu[phase, list(pair)].astype(float).mean(axis=0)).astype(np.int16)
+            assert np.abs(sample.image[place, 0, depth].astype(int) - windowed(hu, "liver", "raw")).max() <= 2
+    control = phases_of(phase_data, 1, slice_step_mm=step, repeat_centre=True)
+    assert np.array_equal(control.image, np.repeat(sample.image[:, :, 1:2], 3, axis=2))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.config.windows import WINDOWS
-from gluon_liver.data.images import resize_square, stack_places, to_grey
+from gluon_liver.data.images import resize_square, stack_places, stack_positions, to_grey
 from gluon_liver.errors import ConfigError
 from gluon_liver.structures.boxes import scale_boxes
 
@@ -79,3 +79,16 @@ def test_enlarging_is_bicubic():
     out, _ = resize_square(image, 24)
     expected = np.clip(cubic(12) @ image[0].astype(float) @ cubic(12).T, 0, 255)
     assert np.abs(out[0] - expected).max() <= 1.0
+
+
+def test_positions_between_slices_end_where_the_volume_ends():
+    # slices 5 mm apart, neighbours 2 mm apart
+    assert np.allclose(stack_positions(9, 4, 5, 2 / 5), [3.2, 3.6, 4, 4.4, 4.8])
+    assert np.allclose(stack_positions(9, 0, 5, 2 / 5), [0, 0, 0, 0.4, 0.8])
+    assert np.allclose(stack_positions(9, 8, 7, 2 / 5), [6.8, 7.2, 7.6, 8, 8, 8, 8])
+    assert stack_positions(9, 4, 5, 2 / 1) == [0, 2, 4, 6, 8]  # 1 mm: every second slice
+    assert stack_positions(4, 2, 5, 2 / 1) == [0, 0, 2, 3, 3]
+    assert stack_positions(9, 4, 3, 2 / 1.995) == [3, 4, 5]  # spacings are rounded
+    assert stack_positions(9, 4, 3, 2 / 1.9) == [4 - 2 / 1.9, 4, 4 + 2 / 1.9]
+    with pytest.raises(ConfigError, match="odd depth"):
+        stack_positions(9, 4, 4, 0.5)

@@ -1,7 +1,7 @@
 """Plain values to dataclasses: every kind of type, limits, rules, and messages that name the place."""
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Literal, Optional, Tuple
+from typing import Any, Dict, List, Literal, Optional, Tuple, Union
 
 import pytest
 
@@ -27,6 +27,7 @@ class Study:
     axial: bool = True
     kind: Literal["ct", "us"] = "ct"
     spacing: Optional[float] = limited(None, above(0, "mm"))
+    window: Union[str, Tuple[float, float]] = "liver"
     extra: Any = None
 
     def rules(self):
@@ -45,6 +46,8 @@ def test_every_type_is_built():
     assert study == Study(**plain, boxes=boxes, phases=phases, grid=((1, 2), ()), spacing=2.0)
     assert type(study.spacing) is float and type(study.boxes[0].corners[0]) is float
     assert build(Study, {**LEAST, "spacing": None}) == Study(name="A", slices=2)
+    for given, window in (("bone", "bone"), ([80, 40.5], (80.0, 40.5)), ((1, 2), (1.0, 2.0))):
+        assert build(Study, {**LEAST, "window": given}).window == window
 
 
 @pytest.mark.parametrize(
@@ -62,6 +65,10 @@ def test_every_type_is_built():
         ({"spacing": 10**400}, "spacing: expected float, found 1000"),
         ({"spacing": 0}, "spacing is 0.0: it must be above 0 mm, or null"),
         ({"slices": 0}, "slices is 0: it must be 1 slices or more"),
+        ({"window": 80}, "window: expected str, found 80"),
+        ({"window": None}, "window: expected str, found None"),
+        ({"window": [80]}, "window: expected a list of 2, found [80]"),
+        ({"window": [80, "x"]}, "window: expected float, found 'x'"),
         ({"kind": "mr"}, "kind is 'mr': it must be one of ct, us"),
         ({"classes": "cyst"}, "classes: expected a list, found 'cyst'"),
         ({"classes": ["cyst", 3]}, "classes: expected str, found 3"),

@@ -104,6 +104,8 @@ def test_other_windows_are_refused(make_config, slices, fusion, why):
 def test_a_network_that_reads_one_slice_nine_times_is_refused(make_config):
     with pytest.raises(RunError, match="again and again"):
         check_dense(make_config(**{"data.slices": 9, "data.repeat_centre": True, "row": None}))
+    with pytest.raises(RunError, match="slices 2 mm apart .data.slice_step_mm.: leave it out"):
+        check_dense(make_config(**{"data.slices": 9, "data.slice_step_mm": 2.0, "row": None}))
 
 
 def test_labelled_slices_are_read_with_their_neighbours_and_come_in_the_order_of_the_labels(make, tiny_dataset):
