@@ -58,6 +58,7 @@ setup(
         "gluoncv>=0.10.5,<0.11",
         "jinja2>=3.1.6,<3.2",
         "matplotlib>=3.7.5,<3.12",
+        "nibabel>=5.2.1,<5.5",
         "opencv-python>=4.11,<4.12",
         # GluonCV imports these two and sets no bound.
         "pandas>=2.0.3,<3.1",

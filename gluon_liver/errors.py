@@ -78,6 +78,17 @@ class GantryTiltError(GeometryError):
     """The slices are sheared: the gantry was tilted."""
 
 
+class VolumeError(InputError):
+    """A file of a volume (NIfTI, NRRD, MetaImage) cannot be turned into slices, or says not where these lie.
+
+    path: of the file. reason: the message without it, for reports, which name no file.
+    """
+
+    def __init__(self, reason: str, path: object = ""):
+        super().__init__(f"{path}: {reason}" if str(path) else reason)
+        self.reason, self.path = reason, path
+
+
 class PhaseError(InputError):
     """Which series is which contrast phase cannot be told, or the phases cannot share one grid."""
 
