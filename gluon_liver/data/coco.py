@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Dict, Iterable, List, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
 
@@ -11,12 +11,14 @@ import numpy as np
 
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.atomic import write_json
-from gluon_liver.files.typed import Rules, at_least, build, required
+from gluon_liver.files.typed import Rules, at_least, build, limited, required
 from gluon_liver.structures.class_names import class_key
 
 from .faults import Faults
 
 T = TypeVar("T")
+L = TypeVar("L", bound="Label")
+NO_LESIONS = np.zeros(0, np.int32)  # numbers of boxes that have none
 
 # Boxes drawn in other software come back from float arithmetic: this much beyond the border is rounding.
 BORDER_TOLERANCE = 1e-2
@@ -31,7 +33,8 @@ class CocoImage:
     """An image's entry, its boxes (n, 4) xyxy float32 and its labels (n,) int32, indices into the classes.
 
     where: file and image, for messages. left_out: why it is neither trained on nor scored, empty for what is.
-    dropped: boxes of it that are not among the others for that reason.
+    dropped: boxes of it that are not among the others for that reason. lesions: int32 (n,) numbers of their 3D lesions
+    within the study, 0 where there is none; empty where no box has one.
     """
 
     entry: Dict[str, Any]
@@ -40,6 +43,7 @@ class CocoImage:
     where: str
     left_out: str = ""
     dropped: int = 0
+    lesions: np.ndarray = field(default_factory=NO_LESIONS.copy)
 
     @property
     def count(self) -> int:
@@ -71,6 +75,14 @@ class Label(abc.ABC):
     @abc.abstractmethod
     def title(self) -> str:
         """Case and place in words, as under a picture."""
+
+    def lesion_of(self, row: int) -> int:
+        """Number from 1 of the 3D lesion, within the case, that a box is of; 0 where nothing tells it."""
+        return 0
+
+    def with_boxes(self: L, boxes: np.ndarray, labels: np.ndarray) -> L:
+        """The same image with other boxes, of which nothing tells the lesions."""
+        return replace(self, boxes=boxes, labels=labels)
 
     @property
     def file_stem(self) -> str:
@@ -112,6 +124,7 @@ class _Annotation:
     category_id: int
     bbox: Tuple[float, float, float, float]
     iscrowd: Any = 0
+    lesion: Optional[int] = limited(None, at_least(1))
 
     def rules(self) -> Rules:
         yield "bbox", min(self.bbox[2:]) > 0, "x, y, width and height, the last two above 0"
@@ -132,12 +145,13 @@ def save_labels(labels: Iterable[Label], classes: Sequence[str], path: Union[str
         entry = {"id": int(label.image_id), "file_name": label.name}
         size = {"width": int(label.width), "height": int(label.height)}
         images.append({**entry, **size, "study": label.case, **{key: getattr(label, key) for key in label.keys}})
-        for box, category in zip(label.boxes, label.labels):
+        for row, (box, category) in enumerate(zip(label.boxes, label.labels)):
             x1, y1, x2, y2 = (round(float(edge), 4) for edge in box)
             width, height = round(x2 - x1, 4), round(y2 - y1, 4)
             ids = {"id": len(annotations) + 1, "image_id": images[-1]["id"], "category_id": int(category) + 1}
             area = {"bbox": [x1, y1, width, height], "area": round(width * height, 4), "iscrowd": 0}
-            annotations.append({**ids, **area})
+            lesion = label.lesion_of(row)
+            annotations.append({**ids, **area, **({"lesion": lesion} if lesion else {})})
     categories = [{"id": index + 1, "name": name} for index, name in enumerate(classes)]
     write_json(path, {"images": images, "annotations": annotations, "categories": categories}, indent=None)
 
@@ -164,6 +178,7 @@ def coco_images(coco: Any, classes: Sequence[str], path: str, *, faults: Optiona
     listed = {kind: _whole_numbers(entries, "id") for kind, entries in vars(whole).items()}
     boxes: Dict[int, List[np.ndarray]] = {number: [] for number in images}
     labels: Dict[int, List[int]] = {number: [] for number in images}
+    lesions: Dict[int, List[int]] = {number: [] for number in images}
     for number, one in _by_id(_Annotation, whole.annotations, f"{path}: annotation", found).items():
         where = f"{path}: annotation {number}"
         if one.image_id not in listed["images"]:
@@ -177,6 +192,7 @@ def coco_images(coco: Any, classes: Sequence[str], path: str, *, faults: Optiona
             with found.gathered():
                 boxes[one.image_id].append(_corners(one.bbox, images[one.image_id], where))
                 labels[one.image_id].append(index_of[one.category_id])
+                lesions[one.image_id].append(one.lesion or 0)
     if faults is None:
         found.raise_any()
     return [
@@ -185,6 +201,7 @@ def coco_images(coco: Any, classes: Sequence[str], path: str, *, faults: Optiona
             np.array(boxes[number], np.float32).reshape(-1, 4),
             np.array(labels[number], np.int32),
             f"{path}: image {number}",
+            lesions=np.array(lesions[number] if any(lesions[number]) else [], np.int32),
         )
         for entry in whole.images
         for number in [entry.get("id")]

@@ -269,4 +269,7 @@ class Dataset(abc.ABC, Generic[L, C]):
     def result(self, label: L, detections: Detections) -> ImageResult:
         """Detections beside the ground truth of an image, for the metrics."""
         patient = self.info(label.case).patient
-        return ImageResult(label.image_id, patient, label.boxes, label.labels, **vars(detections))
+        lesions = [label.lesion_of(row) for row in range(len(label.boxes))]
+        return ImageResult(
+            label.image_id, patient, label.boxes, label.labels, **vars(detections), gt_lesions=np.array(lesions)
+        )

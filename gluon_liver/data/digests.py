@@ -24,7 +24,7 @@ class StoredFile:
 
 
 def digest_labels(labels: Iterable[Label], classes: Sequence[str], fingerprints: Mapping[str, str]) -> str:
-    """SHA-256 (hex) of what ``labels`` say: classes, images and boxes.
+    """SHA-256 (hex) of what ``labels`` say: classes, images, boxes and lesions.
 
     Order, image ids, case ids and the form of the file do not count: a case is known by its pixels, ``fingerprints`` by
     case, so that two imports of the same studies and labels agree whatever their salt.
@@ -32,8 +32,8 @@ def digest_labels(labels: Iterable[Label], classes: Sequence[str], fingerprints:
     images: List[str] = []
     for label in labels:
         boxes = sorted(
-            [classes[kind], *(round(float(edge), _DIGITS) + 0.0 for edge in box)]
-            for box, kind in zip(label.boxes, label.labels)
+            [classes[kind], *(round(float(edge), _DIGITS) + 0.0 for edge in box), *filter(None, [label.lesion_of(row)])]
+            for row, (box, kind) in enumerate(zip(label.boxes, label.labels))
         )
         own = [getattr(label, key) for key in label.keys]
         images.append(json.dumps([fingerprints[label.case], own, label.place, label.width, label.height, boxes]))

@@ -6,7 +6,6 @@ are loaded changes nothing.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import List, Optional, Sequence, TypeVar
 
@@ -79,7 +78,4 @@ def shuffle_labels(labels: Sequence[L], *, seed: int) -> List[L]:
     A network trained on these can learn where lesions tend to lie and nothing of what they look like.
     """
     order = generator(seed, SHUFFLE).permutation(len(labels))
-    return [
-        dataclasses.replace(label, boxes=labels[other].boxes, labels=labels[other].labels)
-        for label, other in zip(labels, order)
-    ]
+    return [label.with_boxes(labels[other].boxes, labels[other].labels) for label, other in zip(labels, order)]

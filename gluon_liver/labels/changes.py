@@ -21,6 +21,7 @@ _COUNTS = {
     "from_segmentation": "box(es) were absent and were taken from their polygon or mask",
     "crowd": "mask(s) marked as a crowd were read as single lesions",
     "ignored": "box(es) are of ignored classes; an image without another box is background",
+    "unnumbered": "box(es) have a lesion that is no whole number of 1 or more, and none was taken",
     "empty": "row(s) of annotations have neither class nor box, and are none",
     "numbered": "table(s) of the label files have no whole numbers as ids: messages count their entries from 1",
     "unmapped": "row(s) of the mapping file name no image of the label files",

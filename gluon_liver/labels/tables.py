@@ -140,6 +140,11 @@ class Tables:
             return IGNORE
         if category == LEAVE_OUT or is_true(entry.get("ignore")) and not is_true(entry.get("iscrowd")):
             return UNCLEAR
+        if entry.get("lesion") is not None:
+            entry["lesion"] = whole_number(entry["lesion"])
+            if entry["lesion"] is None or entry["lesion"] < 1:
+                entry["lesion"] = None
+                self.changes.counts["unnumbered"] += 1
         entry["iscrowd"] = int(is_true(entry.get("iscrowd")))
         if entry["iscrowd"] and crowd == "as-lesion":
             entry["iscrowd"] = 0
@@ -177,7 +182,8 @@ class Tables:
                 continue
             self.changes.counts["disagreeing"] += bool(near)
             keep.append(place)
-        return replace(image, boxes=image.boxes[keep], labels=image.labels[keep])
+        lesions = image.lesions[keep] if len(image.lesions) else image.lesions
+        return replace(image, boxes=image.boxes[keep], labels=image.labels[keep], lesions=lesions)
 
 
 def _box_of(entry: Mapping[str, Any], width: int, height: int, counts: Counter[str]) -> Tuple[Optional[XYWH], bool]:

@@ -179,11 +179,13 @@ class Found:
 
 
 def drawn_lesions(scan: Scan, classes: Sequence[str]) -> ScanLesions:
-    """The ground truth of a scan, joined over its slices class by class."""
+    """The ground truth of a scan: by the numbers of lesions where labels have them, else joined over its slices class
+    by class.
+    """
     boxes = [
-        SliceBox(index, box, classes[label], 1.0)
+        SliceBox(index, box, classes[label], 1.0, int(result.gt_lesions[row]) if len(result.gt_lesions) else 0)
         for index, result in scan.results.items()
-        for box, label in zip(result.gt_boxes, result.gt_labels)
+        for row, (box, label) in enumerate(zip(result.gt_boxes, result.gt_labels))
     ]
     lesions = join_drawn(boxes, spacing=scan.spacing, seen=list(scan.results))
     labels = np.array([classes.index(lesion[0].class_name) for lesion in lesions], np.int64)

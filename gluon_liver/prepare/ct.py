@@ -11,6 +11,7 @@ from tqdm import tqdm
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.ct_labels import check_lesions
 from gluon_liver.data.splits import make_splits
 from gluon_liver.data.study import fingerprint, stored_slices
 from gluon_liver.errors import InputError
@@ -89,6 +90,7 @@ def import_ct(
             place_labels(matched.get(result.key, {}), stacks, result.case, log, exhaustive=label_file.exhaustive)
         if not log.taken:
             raise InputError(why_nothing_was_taken(log))
+        check_lesions(log.images, label_file.classes, "the label files")
         report = _write_data(log, temporary, label_file.classes, fractions, seed)
         write_private(log, temporary / "private", salt, folder)
     return report

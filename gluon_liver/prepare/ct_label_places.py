@@ -7,7 +7,7 @@ from typing import Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from gluon_liver.data.coco import CocoImage
+from gluon_liver.data.coco import NO_LESIONS, CocoImage
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.readers.dicom.volume import SeriesStack
 
@@ -101,7 +101,8 @@ def _labels(
             what = "undoing the gantry tilt" if candidate.phase == reference else "going over to the reference phase"
             _count_out(item, f"{what} moved a box of the slice out of it", log)
             continue
-        images[z] = CTLabel(0, case, z, width, height, boxes, labels, reference)
+        lesions = NO_LESIONS if item is None else item.lesions
+        images[z] = CTLabel(0, case, z, width, height, boxes, labels, reference, lesions)
         log.label_slices["images", "carried"] += candidate.phase != reference
         log.label_slices["boxes", "carried"] += len(boxes) * (candidate.phase != reference)
         for what in ("interpolated", "blended", "shifted"):

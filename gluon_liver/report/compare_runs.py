@@ -21,6 +21,7 @@ from . import us_tables
 from .scored import ScoredRun, kind_of, read_scored
 
 PER_LESION = {"ct": "lesion sensitivity", "us": "box sensitivity"}
+DRAWN = ("gt_labels", "gt_boxes", "gt_lesions")  # of an image
 WHO = ("both", "a", "b", "neither")
 
 
@@ -130,7 +131,7 @@ def check_same_truth(first: ScoredRun, run: ScoredRun) -> None:
     if first.cases != run.cases:
         raise RunError(f"{refusal}: the studies have other spacings or slices; evaluate both on the same data")
     for one, other in zip(first.images, run.images):
-        if not (np.array_equal(one.gt_labels, other.gt_labels) and np.array_equal(one.gt_boxes, other.gt_boxes)):
+        if not all(np.array_equal(getattr(one, key), getattr(other, key)) for key in DRAWN):
             changed = f"image {one.image_id} has other boxes: the labels have changed between the evaluations"
             raise RunError(f"{refusal}: {changed}; evaluate both again")
 

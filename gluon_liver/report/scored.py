@@ -31,6 +31,7 @@ class _Image:
     place: int
     labels: List[int]
     boxes: List[Tuple[float, float, float, float]]
+    lesions: List[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def truth_record(
             "place": int(place),
             "labels": result.gt_labels.tolist(),
             "boxes": result.gt_boxes.tolist(),
+            **({"lesions": result.gt_lesions.tolist()} if len(result.gt_lesions) else {}),
         }
         for result, (case, place) in zip(results, where)
     ]
@@ -148,4 +150,5 @@ def _image_result(image: _Image, rows: Sequence[CocoDetection]) -> ImageResult:
     found = Detections.from_coco(rows)
     boxes = np.array(image.boxes, np.float32).reshape(-1, 4)
     labels = np.array(image.labels, np.int64)
-    return ImageResult(image.image_id, image.patient, boxes, labels, found.boxes, found.scores, found.labels)
+    drawn = image.image_id, image.patient, boxes, labels
+    return ImageResult(*drawn, found.boxes, found.scores, found.labels, gt_lesions=np.array(image.lesions, np.int64))

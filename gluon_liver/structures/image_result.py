@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, List, Sequence
 
 import numpy as np
@@ -28,6 +28,8 @@ class ImageResult:
     boxes: (m, 4) float32, x2 >= x1 and y2 >= y1 (an empty box is valid and matches nothing).
     scores: (m,) float64, finite; only their order and the score threshold matter.
     labels: (m,) int32. Padding rows (label -1) must be dropped first.
+    gt_lesions: (n,) int32 numbers of the true 3D lesions within the study, 0 where there is none; empty where no box
+        has one.
     """
 
     image_id: int
@@ -37,6 +39,7 @@ class ImageResult:
     boxes: FloatArray
     scores: FloatArray
     labels: IntArray
+    gt_lesions: IntArray = field(default_factory=lambda: np.zeros(0, np.int32))
 
     def __post_init__(self) -> None:
         where = f"image {self.image_id}"
@@ -52,8 +55,11 @@ class ImageResult:
         if not np.isfinite(scores).all():
             raise InputError(f"{where}: scores hold a value that is not finite")
         object.__setattr__(self, "image_id", int(self.image_id))
-        names = "gt_boxes", "gt_labels", "boxes", "scores", "labels"
-        arrays: Sequence[Array] = (gt_boxes, gt_labels, boxes, scores, labels)
+        gt_lesions: IntArray = np.zeros(0, np.int32)
+        if np.array(self.gt_lesions).any():
+            gt_lesions = _labels(self.gt_lesions, f"{where}: gt_lesions", len(gt_boxes))
+        names = "gt_boxes", "gt_labels", "boxes", "scores", "labels", "gt_lesions"
+        arrays: Sequence[Array] = (gt_boxes, gt_labels, boxes, scores, labels, gt_lesions)
         for name, array in zip(names, arrays):
             array.setflags(write=False)
             object.__setattr__(self, name, array)

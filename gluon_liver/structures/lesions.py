@@ -21,12 +21,16 @@ NO_DUPLICATES = 2.0  # an IoU that no two boxes have: what was drawn was drawn o
 
 @dataclass(frozen=True, eq=False)
 class SliceBox:
-    """One box of one slice; box: (4,) float32 corners x1, y1, x2, y2 in stored-image pixels; score 0 to 1."""
+    """One box of one slice; box: (4,) float32 corners x1, y1, x2, y2 in stored-image pixels; score 0 to 1.
+
+    lesion: number of the lesion within the study, 0 where nothing tells it.
+    """
 
     slice: int
     box: FloatArray
     class_name: str
     score: float
+    lesion: int = 0
 
     def to_json(self) -> Dict[str, Any]:
         """An entry under ``boxes`` of lesions.json, rounded."""
@@ -142,8 +146,17 @@ def join_slices(
 
 
 def join_drawn(boxes: Sequence[SliceBox], *, spacing: Triple, seen: Sequence[int]) -> List[List[SliceBox]]:
-    """:func:`join_slices` of boxes that were drawn by hand on the slices ``seen``: each counts, class by class."""
-    return join_slices(boxes, spacing=spacing, duplicate_iou=NO_DUPLICATES, seen=seen, one_class=True)
+    """:func:`join_slices` of boxes that were drawn by hand on the slices ``seen``: each counts, class by class.
+
+    Boxes with the number of a lesion are that lesion's, whatever lies between; of a slice it may have several.
+    """
+    numbered: Dict[int, List[SliceBox]] = {}
+    for box in sorted(boxes, key=lambda box: box.slice):
+        if box.lesion:
+            numbered.setdefault(box.lesion, []).append(box)
+    others = [box for box in boxes if not box.lesion]
+    joined = join_slices(others, spacing=spacing, duplicate_iou=NO_DUPLICATES, seen=seen, one_class=True)
+    return sorted([*numbered.values(), *joined], key=lambda lesion: lesion[0].slice) if numbered else joined
 
 
 def _looked_at_before(seen: Optional[Sequence[int]], count: int) -> List[int]:

@@ -122,12 +122,12 @@ def lesion_images(config: Config, dataset: Dataset, labels: Sequence[Any]) -> Op
     lesions = []
     for case, places in of_case.items():
         boxes = [
-            SliceBox(place, box, dataset.classes[kind], 1.0)
+            SliceBox(place, box, dataset.classes[kind], 1.0, labels[index].lesion_of(row))
             for place, index in places.items()
-            for box, kind in zip(labels[index].boxes, labels[index].labels)
+            for row, (box, kind) in enumerate(zip(labels[index].boxes, labels[index].labels))
         ]
         joined = join_drawn(boxes, spacing=dataset.record(case).geometry.spacing, seen=list(places))
-        lesions += [[places[box.slice] for box in lesion] for lesion in joined]
+        lesions += [[places[place] for place in dict.fromkeys(box.slice for box in lesion)] for lesion in joined]
     return lesions
 
 

@@ -46,6 +46,40 @@ def test_what_is_saved_comes_back(tmp_path):
     assert coco["annotations"][1]["category_id"] == 3 and coco["annotations"][0]["area"] == pytest.approx(2.5)
 
 
+def test_numbers_of_lesions_come_back_and_are_left_out_where_there_are_none(tmp_path):
+    boxes = np.array([[0, 0, 1, 2], [3, 4, 64, 32]], np.float32)
+    kinds = np.array([0, 2], np.int32)
+    numbered = CTLabel(7, "case-b", 0, 64, 32, boxes, kinds, "delayed", np.array([0, 5], np.int32))
+    plain = CTLabel(8, "case-b", 1, 64, 32, boxes, kinds, "delayed")
+    path = str(tmp_path / "out.json")
+    save_labels([numbered, plain], CLASSES, path)
+    assert [one.get("lesion") for one in json.loads(open(path).read())["annotations"]] == [None, 5, None, None]
+    back = load_labels(path)
+    assert [one.lesions.tolist() for one in back] == [[0, 5], []] and back[0].lesions.dtype == np.int32
+    assert [one.lesion_of(1) for one in back] == [5, 0]
+    assert back[0].with_boxes(boxes[:1], kinds[:1]).lesions.tolist() == []
+
+
+@pytest.mark.parametrize("number", [0, "5", 2.0, True])
+def test_the_number_of_a_lesion_is_a_whole_one(tmp_path, number):
+    record = copy.deepcopy(GOOD)
+    record["annotations"][0]["lesion"] = number
+    with pytest.raises(AnnotationError, match="annotation 1: lesion"):
+        load(record, tmp_path)
+
+
+def test_a_lesion_is_of_one_class_within_its_study(tmp_path):
+    record = copy.deepcopy(GOOD)
+    record["annotations"][0]["lesion"] = 4
+    other = {"id": 2, "image_id": 5, "category_id": 10, "bbox": [1, 2, 5, 6], "lesion": 4}
+    record["annotations"].append(other)
+    record["images"][0]["id"], record["images"][1]["id"] = 4, 5
+    with pytest.raises(AnnotationError, match="lesion 4 of study case-a is hcc on slice 2 and cyst on slice 3"):
+        load(record, tmp_path)
+    record["images"][1]["study"] = "case-b"
+    assert len(load(record, tmp_path)) == 2
+
+
 @pytest.mark.parametrize(
     "place, value, message",
     [

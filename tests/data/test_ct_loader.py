@@ -1,5 +1,7 @@
 """Slices to network inputs, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,9 @@ def test_shuffled_labels_repeat(tiny_dataset):
     labels = tiny_dataset.labels
     first, second = (shuffle_labels(labels, seed=3) for _ in range(2))
     assert all(np.array_equal(a.boxes, b.boxes) for a, b in zip(first, second))
+    # a number says which boxes of one study are one lesion
+    numbered = [replace(label, lesions=np.arange(len(label.boxes))) for label in labels]
+    assert all(len(label.lesions) == 0 for label in shuffle_labels(numbered, seed=3))
 
 
 def phases_of(data, slice_index, *, case=CASE, **changes):

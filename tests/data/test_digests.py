@@ -1,5 +1,6 @@
 """Digests of labels and volumes: what changes them, and what is said where they changed."""
 
+import hashlib
 import json
 import shutil
 
@@ -8,6 +9,7 @@ import pytest
 
 from gluon_liver.commands import main
 from gluon_liver.data.check import accept_labels, check_volumes
+from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.digests import differences, digest_labels
 from gluon_liver.data.open import open_dataset
 from gluon_liver.errors import DatasetError
@@ -42,6 +44,10 @@ def renumber(labels):
         one["note"] = "seen"
 
 
+def number_a_lesion(labels):
+    labels["annotations"][0]["lesion"] = 1
+
+
 def shift_a_box(labels):
     labels["annotations"][0]["bbox"][0] += 1
 
@@ -51,7 +57,8 @@ def drop_an_image(labels):
 
 
 @pytest.mark.parametrize(
-    "change, same", [(reorder, True), (renumber, True), (shift_a_box, False), (drop_an_image, False)]
+    "change, same",
+    [(reorder, True), (renumber, True), (shift_a_box, False), (drop_an_image, False), (number_a_lesion, False)],
 )
 def test_content_counts_and_form_does_not(data, capsys, change, same):
     edit(data, change)
@@ -61,6 +68,16 @@ def test_content_counts_and_form_does_not(data, capsys, change, same):
     assert ("changed after the import" in capsys.readouterr().out) is not same
     assert main(["doctor", "--data", str(data), "--accept-labels"]) == 0
     assert not open_dataset(data).changed_labels()
+
+
+def test_labels_without_numbers_of_lesions_keep_their_digest():
+    label = CTLabel(1, "a", 3, 64, 32, np.array([[1, 2, 3.5, 4]], np.float32), np.array([1], np.int32), "arterial")
+    assert (
+        digest_labels([label], ("cyst", "hcc"), {"a": "f"})
+        == hashlib.sha256(
+            b'["cyst", "hcc"]\n["f", ["arterial", 3], 3, 64, 32, [["hcc", 1.0, 2.0, 3.5, 4.0]]]'
+        ).hexdigest()
+    )
 
 
 def test_another_class_is_another_digest(tiny_dataset):

@@ -57,6 +57,20 @@ def test_what_pandas_writes(read):
     assert boxes_of(read({**columns, "categories": BASE["categories"]})) == [[[10, 12.5, 40, 28.5]], []]
 
 
+def test_numbers_of_lesions_are_taken_and_other_words_counted(read):
+    tree = copy.deepcopy(BASE)
+    boxes = [[1, 2, 8, 6], [1.2, 2, 8, 6], [20, 2, 8, 6], [40, 2, 8, 6], [40, 20, 8, 6]]
+    kinds = {"image_id": 4, "category_id": 3}
+    numbers = ["2", 2, 3.0, "benign", None]
+    tree["annotations"] = [
+        {"id": place, "bbox": box, "lesion": number, **kinds} for place, (box, number) in enumerate(zip(boxes, numbers))
+    ]
+    source = read(tree)
+    # the second box is the first once more
+    assert [image.lesions.tolist() for image in source.images] == [[2, 3, 0, 0], []]
+    assert "1 box(es) have a lesion that is no whole number" in " ".join(source.changes.lines())
+
+
 def test_ids_that_are_no_whole_numbers_are_counted_from_1(read):
     tree = copy.deepcopy(BASE)
     tree["images"][0]["id"], tree["images"][1]["id"] = "Miller_012", 5

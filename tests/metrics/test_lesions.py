@@ -53,6 +53,27 @@ HAND = [
 ]
 
 
+def test_numbers_of_lesions_join_boxes_instead_of_their_places():
+    """Two touching lesions of one class that a guess would take for one, and one that a gap of slices would part."""
+    boxes = {0: [BOX, BIG], 1: [BOX, BIG], 2: [BOX], 9: [BIG]}
+    numbers = {0: [2, 7], 1: [2, 7], 2: [3], 9: [7]}
+
+    def drawn(numbered):
+        results = {
+            place: ImageResult(place, "p", here, [0] * len(here), [], [], [], gt_lesions=numbers[place] * numbered)
+            for place, here in boxes.items()
+        }
+        lesions = drawn_lesions(Scan("p", SPACING, results, 10), CLASSES)
+        return sorted([box.slice for box in lesion] for lesion in lesions.boxes)
+
+    assert drawn(True) == [[0, 1], [0, 1, 9], [2]]
+    assert drawn(False) == [[0, 1], [0, 1, 2], [9]]
+    some = {0: ImageResult(0, "p", [BOX, BIG], [0, 0], [], [], [], gt_lesions=[0, 4])}
+    some[1] = ImageResult(1, "p", [BOX], [0], [], [], [])
+    lesions = drawn_lesions(Scan("p", SPACING, some, 2), CLASSES)
+    assert sorted([box.slice for box in lesion] for lesion in lesions.boxes) == [[0], [0, 1]]
+
+
 def test_by_hand():
     found = summary(HAND)
     assert found["lesions"] == {"cyst": 1, "hcc": 2} and found["scans"] == found["patients"] == 3

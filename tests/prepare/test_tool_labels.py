@@ -268,3 +268,21 @@ def test_nothing_in_the_report_names_a_file(tmp_path, source):
     assert "messages count their entries from 1" in json.dumps(
         json.loads((tmp_path / "data" / "import-report.json").read_text())["notes"]
     )
+
+
+def test_numbers_of_lesions_go_into_the_data_and_must_be_of_one_class(source, tmp_path):
+    path = labels(
+        tmp_path / "l.json", ["p1/art/002.dcm", "p1/art/001.dcm"], [(1, 1, (2, 3, 4, 5)), (2, 1, (2, 3, 4, 5))]
+    )
+    tree = json.loads(path.read_text())
+    for one in tree["annotations"]:
+        one["lesion"] = 9
+    path.write_text(json.dumps(tree))
+    import_ct(source, tmp_path / "data", labels=path)
+    assert [label.lesions.tolist() for label in CTDataset.open(tmp_path / "data").labels] == [[9], [9]]
+    tree["categories"].append({"id": 2, "name": "cyst"})
+    tree["annotations"][1]["category_id"] = 2
+    path.write_text(json.dumps(tree))
+    with pytest.raises(AnnotationError, match="the label files: lesion 9 of study .* is (lesion|cyst) on slice 1"):
+        import_ct(source, tmp_path / "other", labels=path)
+    assert not (tmp_path / "other").exists()

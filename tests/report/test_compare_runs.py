@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -276,10 +277,23 @@ def test_two_ultrasound_runs(tmp_path, capsys):
     assert "--lesion-hit is of CT lesions" in refused.err and not refused.out
 
 
+def test_numbers_of_lesions_are_written_and_must_agree(place, tmp_path):
+    results = [
+        dataclasses.replace(one, gt_lesions=np.arange(1, len(one.gt_boxes) + 1)) for one in scored({(0, 0), (1, 0)})
+    ]
+    ct_run(tmp_path / "numbered", results)
+    back = read_scored(tmp_path / "numbered")
+    assert [one.gt_lesions.tolist() for one in back.images] == [one.gt_lesions.tolist() for one in results]
+    assert "lesions" not in json.loads((place / "a" / TRUTH).read_text())["images"][0]
+    with pytest.raises(RunError, match="has other boxes"):
+        compare_runs([place / "a"], [tmp_path / "numbered"], FEW)
+
+
 def test_what_is_written_is_what_was_scored(place):
     run = read_scored(place / "a")
     for one, other in zip(run.images, scored({(0, 0), (1, 0)})):
         assert (one.image_id, one.patient) == (other.image_id, other.patient)
+        assert one.gt_lesions.tolist() == []
         for name in ("gt_boxes", "gt_labels", "boxes", "labels", "scores"):
             np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-6)
     assert run.scans()[0].spacing == SPACING and run.scans()[0].slices == SLICES

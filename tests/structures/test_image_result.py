@@ -17,6 +17,11 @@ def test_arrays_are_copied_typed_and_read_only():
     assert (result.gt_boxes.dtype, result.gt_labels.dtype) == (np.float32, np.int32)
     with pytest.raises(ValueError):
         result.boxes[0, 0] = 3
+    assert result.gt_lesions.tolist() == []
+    numbered = ImageResult(7, "p", [*BOX, *BOX], [2, 2], [], [], [], gt_lesions=[0, 3])
+    assert numbered.gt_lesions.tolist() == [0, 3]
+    with pytest.raises(InputError, match="gt_lesions: 1 labels for 2 boxes"):
+        ImageResult(7, "p", [*BOX, *BOX], [2, 2], [], [], [], gt_lesions=[3])
     result = ImageResult(1, "p", [], [], np.zeros((0, 4)), [], [])  # background, and nothing is said of it
     assert result.boxes.shape == result.gt_boxes.shape == (0, 4)
     assert result.scores.shape == result.labels.shape == (0,)

@@ -199,6 +199,16 @@ def test_boxes_are_joined_to_lesions_case_by_case_and_class_by_class(tiny_datase
     assert lesion_images(config_of(), tiny_dataset, labels) is None
 
 
+def test_numbers_of_lesions_say_which_slices_are_one(tiny_dataset):
+    """A lesion of two boxes on one slice, which is there once, and one far below that is the same by its number."""
+    corners = np.array([[10, 10, 30, 30], [60, 60, 70, 70]], np.float32)
+    labels = [
+        CTLabel(1, "case-0000000001", place, 64, 64, corners, np.zeros(2, np.int32), "arterial", np.array(numbers))
+        for place, numbers in ((0, [1, 1]), (1, [1, 2]), (5, [2, 1]))
+    ]
+    assert sorted(lesion_images(config_of(slices_per_lesion=1), tiny_dataset, labels)) == [[0, 1, 2], [1, 2]]
+
+
 def test_images_that_come_again_in_an_epoch_are_drawn_anew(tiny_dataset, make_config, monkeypatch):
     seen = []
 
