@@ -25,12 +25,13 @@ from gluon_liver.readers.dicom.volume import SeriesStack
 
 from .ct_label_places import place_labels
 from .ct_labels import match_labels
-from .ct_report import CTImportLog, StudyResult, build_report, note_oddities, why_nothing_was_taken, write_private
+from .ct_report import CTImportLog, build_report, note_oddities, why_nothing_was_taken, write_private
 from .ct_study import choose_series
 from .folder import describe, prepared_folder, write_records
 from .grid_report import grid_record
 from .pseudonyms import case_ids, salt_notes, salt_or_random
-from .study_volume import load_study
+from .series_volume import load_study
+from .study_log import StudyResult
 
 PathLike = Union[str, Path]
 MOST_AIR_HU = -500  # that air around a patient or in bowels lies below

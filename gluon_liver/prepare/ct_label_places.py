@@ -10,8 +10,9 @@ import numpy as np
 from gluon_liver.data.coco import NO_LESIONS, CocoImage
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.readers.dicom.volume import SeriesStack
+from gluon_liver.structures.volume_stack import VolumeStack
 
-from .ct_report import CTImportLog
+from .study_log import StudyLog
 
 # A box keeps its label after its slice was moved while this much of it is still inside the image.
 MIN_INSIDE = 0.5
@@ -33,9 +34,9 @@ class _Candidate:
 
 def place_labels(
     by_phase: Mapping[str, Mapping[int, CocoImage]],
-    stacks: Optional[Mapping[str, SeriesStack]],
+    stacks: Optional[Mapping[str, VolumeStack]],
     case: str,
-    log: CTImportLog,
+    log: StudyLog,
     *,
     exhaustive: bool,
 ) -> None:
@@ -46,7 +47,7 @@ def place_labels(
     its own. stacks: the series by phase, None where the study was not taken.
     """
     chosen: Dict[int, _Candidate] = {}
-    for phase in sorted(by_phase, key=lambda phase: phase != log.rules.reference):
+    for phase in sorted(by_phase, key=lambda phase: phase != log.reference):
         entries = by_phase[phase]
         if not entries:
             continue
@@ -60,7 +61,7 @@ def place_labels(
             listed += [(source, None) for source in range(len(stacks[phase].mapping.slices)) if source not in entries]
         nearest: Dict[int, _Candidate] = {}
         for source, item in listed:
-            place, distance, reason = _counterpart(source, phase, stacks, log.rules.reference)
+            place, distance, reason = _counterpart(source, phase, stacks, log.reference)
             candidate = _Candidate(phase, source, distance, item)
             if not reason and place in chosen:
                 reason = "the slice of the reference phase has labels of its own"
@@ -78,10 +79,10 @@ def place_labels(
 
 
 def _labels(
-    chosen: Mapping[int, _Candidate], stacks: Mapping[str, SeriesStack], case: str, log: CTImportLog
+    chosen: Mapping[int, _Candidate], stacks: Mapping[str, VolumeStack], case: str, log: StudyLog
 ) -> Dict[int, CTLabel]:
     """The label of each stored slice, but for those of which a box is lost."""
-    reference = log.rules.reference
+    reference = log.reference
     fixed, images = stacks[reference], {}
     _, height, width = fixed.geometry.size
     for z, candidate in chosen.items():
@@ -111,11 +112,11 @@ def _labels(
     return images
 
 
-def _counterpart(source: int, phase: str, stacks: Mapping[str, SeriesStack], reference: str) -> Tuple[int, float, str]:
+def _counterpart(source: int, phase: str, stacks: Mapping[str, VolumeStack], reference: str) -> Tuple[int, float, str]:
     """(stored slice of the reference phase, slices between the two, why there is none) for a slice of a series."""
     moving, fixed = stacks[phase], stacks[reference]
     place = moving.mapping.slices[source]
-    if source in moving.left_out:
+    if isinstance(moving, SeriesStack) and source in moving.left_out:
         return -1, 0.0, "--regrid left its slice out, far off the others"
     if place < 0:
         return -1, 0.0, "--regrid shows its slice nowhere, between places of the usual spacing"
@@ -128,7 +129,7 @@ def _counterpart(source: int, phase: str, stacks: Mapping[str, SeriesStack], ref
     return nearest, float(abs(height - nearest)), ""
 
 
-def _to_grid(boxes: np.ndarray, moving: SeriesStack, source: int, fixed: SeriesStack) -> np.ndarray:
+def _to_grid(boxes: np.ndarray, moving: VolumeStack, source: int, fixed: VolumeStack) -> np.ndarray:
     """Boxes (n, 4) of a stored slice of one grid -> in pixels of another, by the world coordinates of their corners."""
     corners = boxes[:, [[0, 1], [2, 1], [0, 3], [2, 3]]].astype(np.float64)  # (n, 4 corners, xy)
     heights = np.full((*corners.shape[:2], 1), moving.mapping.slices[source], np.float64)
@@ -138,7 +139,7 @@ def _to_grid(boxes: np.ndarray, moving: SeriesStack, source: int, fixed: SeriesS
     return np.concatenate([there.min(axis=1), there.max(axis=1)], axis=1).astype(np.float32)
 
 
-def _count_out(item: Optional[CocoImage], reason: str, log: CTImportLog) -> None:
+def _count_out(item: Optional[CocoImage], reason: str, log: StudyLog) -> None:
     if item is not None:
         log.labels_not_taken.add(reason, images=1, boxes=item.count)
         log.not_carried.setdefault(reason, []).append(item.entry["id"])

@@ -16,7 +16,7 @@ from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
 from .align import check_frame_of_reference
 from .ct_report import CTImportLog, why_nothing_was_taken
 from .pseudonyms import case_ids, salt_or_random
-from .study_volume import load_study
+from .series_volume import load_study
 
 
 def read_study(

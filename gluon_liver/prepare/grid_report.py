@@ -8,13 +8,15 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 from gluon_liver.readers.dicom.volume import SeriesStack
 from gluon_liver.structures.enumerations import first_of
 from gluon_liver.structures.slice_mapping import SliceHistory
+from gluon_liver.structures.volume_stack import VolumeStack
 
 MAX_IDS = 20
 
 
-def grid_record(stack: SeriesStack, history: SliceHistory, present: int) -> Dict[str, Any]:
+def grid_record(stack: VolumeStack, history: SliceHistory, present: int) -> Dict[str, Any]:
     """For import-report.json, of one phase of one study. present: how many stored slices it has."""
     mapping = stack.mapping
+    lone, off_line = (len(stack.left_out), stack.off_line) if isinstance(stack, SeriesStack) else (0, 0)
     return {
         "resampled": history.resampled,
         "resampled_slices": present if history.resampled else 0,
@@ -22,9 +24,9 @@ def grid_record(stack: SeriesStack, history: SliceHistory, present: int) -> Dict
         "blended_slices": len(history.blended),
         "tilt_undone": bool(mapping.shifts),
         "tilt_corrected_slices": len(history.shifted),
-        "left_out_slices": len(stack.left_out),
-        "slices_between": mapping.slices.count(-1) - len(stack.left_out),
-        "positions_off_line": stack.off_line,
+        "left_out_slices": lone,
+        "slices_between": mapping.slices.count(-1) - lone,
+        "positions_off_line": off_line,
         "turned": mapping.turned or any(mapping.flipped),
         "made_square": mapping.scale != (1.0, 1.0),
         "source_pixel_mm": list(mapping.source_spacing),
