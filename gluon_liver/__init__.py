@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gluon_liver.structures.detections import Detections as Detections
     from gluon_liver.structures.geometry import Geometry as Geometry
     from gluon_liver.structures.lesions import Lesion as Lesion
+    from gluon_liver.structures.modality import mri_volume as mri_volume
 
 __version__ = "0.1.0"
 
@@ -57,6 +58,7 @@ _PUBLIC = {
     "load_config": "config.load",
     "load_detector": "library",
     "open_dataset": "data.open",
+    "mri_volume": "structures.modality",
     "read_study": "prepare.ct_study",
 }
 __all__ = [*_PUBLIC]

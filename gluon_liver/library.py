@@ -28,6 +28,7 @@ from gluon_liver.runs.devices import parse_device
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.lesions import Lesion, find_lesions
+from gluon_liver.structures.modality import CT
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +73,11 @@ class Detector:
         score_threshold: float = 0.5,
         dense: bool = False,
     ) -> VolumeResult:
-        """Boxes in every slice of a CT volume, and the lesions that they join to.
+        """Boxes in every slice of a CT volume (MRI for a run on MRI), and the lesions that they join to.
 
         hu: (Z, Y, X) of the run's reference phase, or (P, Z, Y, X) of several phases on one grid; HU, z rising to the
-            head, rows to the back, columns to the patient's left.
+            head, rows to the back, columns to the patient's left. Of a run on MRI each phase as
+            :func:`gluon_liver.mri_volume` makes it.
         spacing: (dz, dy, dx) in mm.
         phases: the names of the P phases in their order, the run's reference phase among them; a run that relates
             phases takes those that are not given as absent.
@@ -99,6 +101,7 @@ class Detector:
             present=present,
             origin=origin,
             direction=direction,
+            modality=self._run.environment.get("modality", CT),
         )
         trained = self._run.environment["phases"]
         if self._run.config.network.multi_modal and set(study.phases) <= set(trained):
@@ -112,7 +115,8 @@ class Detector:
             raise InputError(f"a Study is needed, as read_study gives it, not {type(study).__name__}")
         if not isinstance(score_threshold, Real) or not 0 <= score_threshold <= 1:
             raise InputError(f"score_threshold is {score_threshold!r}; a number from 0 to 1 is needed")
-        self._run.check_match(phases_to_match(self._run.config, study.phases, study.reference_phase))
+        own = phases_to_match(self._run.config, study.phases, study.reference_phase, study.modality)
+        self._run.check_match(own)
         case = OpenCase.in_memory(study, self._run.config.data)
         detections = list(detect_slices(self._detector, case, dense=dense, progress=False))
         lesions = find_lesions(

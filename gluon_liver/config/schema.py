@@ -76,7 +76,7 @@ class AugmentConfig:
     scale: float = limited(0.0, within(0, 1))  # sizes change by a factor of up to 1 + scale, or down to its inverse
     rotate: float = limited(0.0, within(0, 45, "degrees"))  # degrees, either way
     shift: float = limited(0.0, within(0, 0.5))  # share of the image's side, either way along x and y
-    noise: float = limited(0.0, at_least(0, "HU"))  # SD in HU, added after the window; of ultrasound in grey values
+    noise: float = limited(0.0, at_least(0, "HU"))  # SD in HU, added after the window; of US and MRI in grey values
     erase: float = limited(0.0, within(0, 1))  # probability that noise covers a rectangle of the image
     # of which frames: all alike, or the current one alone, so that the frame before still shows what it hides
     erase_frames: str = limited("all", one_of("all", "current"))

@@ -7,6 +7,7 @@ from typing import Dict, Tuple, Union
 
 from gluon_liver.errors import ConfigError
 from gluon_liver.files.typed import Limit
+from gluon_liver.structures.modality import CT, MRI_WINDOW
 
 # name -> (width, level) in HU. "paper" is as printed and blackens unenhanced liver; "liver" has the numbers swapped.
 WINDOWS: Dict[str, Tuple[float, float]] = {"paper": (80.0, 150.0), "liver": (150.0, 80.0)}
@@ -43,4 +44,18 @@ def window_name(window: Window) -> str:
     return window if isinstance(window, str) else f"w{width:.12g}l{level:.12g}"
 
 
-A_WINDOW = Limit(is_window, f"one of {', '.join(sorted(WINDOWS))}, or [width, level] in HU with a width above 0")
+def check_window(window: Window, modality: str) -> None:
+    """Raise :class:`ConfigError` for a preset, which is in HU, where the pixels are not HU."""
+    if modality != CT and isinstance(window, str):
+        width, level = MRI_WINDOW
+        raise ConfigError(
+            f"data.window is {window!r}, which is in HU, and the data are {modality}, whose grey values have no unit: "
+            f"set data.window: [{width:g}, {level:g}], which shows each volume from black to white as it was "
+            "scaled, or another width and level on that scale"
+        )
+
+
+A_WINDOW = Limit(
+    is_window,
+    f"one of {', '.join(sorted(WINDOWS))}, or [width, level] in HU with a width above 0",
+)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Callable, ClassVar, Dict, List, Sequence, Tuple, Type
 
 from gluon_liver.config.schema import Config
+from gluon_liver.config.windows import check_window
 from gluon_liver.errors import AnnotationError, ConfigError, DatasetError
 from gluon_liver.files.typed import ONE_OR_MORE, Rules, limited, one_of, required
+from gluon_liver.structures.modality import CT, MODALITIES
 
 from .ct_labels import CLASSES, CTLabel, load_labels
 from .dataset import Dataset, RunRecord
@@ -34,6 +36,7 @@ class CTDescription:
     reference_phase: str
     studies: Tuple[StudyInfo, ...] = required(ONE_OR_MORE)
     split_by: str = limited("patient", one_of("patient"))
+    modality: str = limited(CT, one_of(*MODALITIES))  # CT, whose pixels are HU, or MRI, whose pixels are not
     labels_on: str = ""
 
     def rules(self) -> Rules:
@@ -47,11 +50,12 @@ class CTRunRecord(RunRecord):
 
     phases: Tuple[str, ...]
     reference_phase: str
+    modality: str = CT
 
 
 @dataclass(frozen=True)
 class CTDataset(Dataset[CTLabel, StudyInfo]):
-    """CT studies in one or several phases, ``reference_phase`` among them, on whose slices the boxes are."""
+    """CT or MRI studies in one or several phases, ``reference_phase`` among them, on whose slices the boxes are."""
 
     task: ClassVar[str] = "ct"
     title: ClassVar[str] = "CT"
@@ -66,11 +70,16 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
     phases: Tuple[str, ...]
     reference_phase: str
     labels_on: str = ""  # a phase from which boxes were carried over to the reference phase
+    modality: str = CT
 
     @classmethod
     def _read_labels(cls, path: Path, classes: Tuple[str, ...], cases: Sequence[StudyInfo]) -> List[CTLabel]:
         order = {info.case: number for number, info in enumerate(cases)}
         return sorted(load_labels(str(path), classes), key=lambda label: (order.get(label.case, 0), label.slice))
+
+    @property
+    def holds_hu(self) -> bool:
+        return self.modality == CT
 
     def _check_labels(self) -> None:
         super()._check_labels()
@@ -109,6 +118,8 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
             others = [history for phase, history in record.source.history.items() if phase != self.reference_phase]
             changed["have another phase interpolated there"] += any(label.slice in one.interpolated for one in others)
         notes = [f"{count} of {len(labels)} labelled slices {what}" for what, count in changed.items() if count]
+        if self.modality != CT:
+            notes.append(f"the images are {self.modality}, the paper's are CT: its printed numbers are of other images")
         if self.labels_on:
             carried = f"boxes drawn on {self.labels_on} were carried over by world coordinates"
             notes.append(f"{carried}: breathing may have moved them off their lesions")
@@ -133,6 +144,9 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
             raise DatasetError(f"studies/{case}/study.json and dataset.json disagree; import the data again")
         if study.phases != self.phases or study.reference_phase != self.reference_phase:
             raise DatasetError(f"studies/{case}/study.json has other phases than dataset.json; import the data again")
+        if study.modality != self.modality:
+            both = f"studies/{case}/study.json says {study.modality} and dataset.json {self.modality}"
+            raise DatasetError(f"{both}; import the data again")
         return study
 
     @property
@@ -142,19 +156,22 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
 
     def training_record(self) -> Dict[str, Any]:
         shared = super().training_record()
-        return {**shared, "phases": list(self.phases), "reference_phase": self.reference_phase}
+        own = {"phases": list(self.phases), "reference_phase": self.reference_phase}
+        # runs of before MRI do not say it, and are gone on with
+        return {**shared, **own, **({} if self.holds_hu else {"modality": self.modality})}
 
     def must_match(self, config: Config) -> Dict[str, Any]:
-        return {**super().must_match(config), **phases_to_match(config, self.phases, self.reference_phase)}
+        own = phases_to_match(config, self.phases, self.reference_phase, self.modality)
+        return {**super().must_match(config), **own}
 
     def input_phases(self, config: Config) -> int:
+        check_window(config.data.window, self.modality)
         return input_phases(config, self.phases)
 
     network_input = staticmethod(normalise)
 
-    @staticmethod
-    def grey_per_noise(config: Config) -> float:
-        return grey_per_hu(config.data.window)
+    def grey_per_noise(self, config: Config) -> float:
+        return grey_per_hu(config.data.window) if self.holds_hu else 1.0
 
 
 def input_phases(config: Config, phases: Sequence[str]) -> int:
@@ -170,7 +187,7 @@ def input_phases(config: Config, phases: Sequence[str]) -> int:
     return len(phases)
 
 
-def phases_to_match(config: Config, phases: Sequence[str], reference_phase: str) -> Dict[str, Any]:
-    """What :meth:`CTDataset.must_match` says of phases, of one study too."""
+def phases_to_match(config: Config, phases: Sequence[str], reference_phase: str, modality: str) -> Dict[str, Any]:
+    """What :meth:`CTDataset.must_match` says of phases and their pixels, of one study too."""
     related = {"phases": list(phases)} if config.network.multi_modal else {}
-    return {"reference_phase": reference_phase, **related}
+    return {"modality": modality, "reference_phase": reference_phase, **related}

@@ -54,7 +54,7 @@ class Dataset(abc.ABC, Generic[L, C]):
     title, image: the task and one of its images in messages.
     paper_classes: the class names of the paper.
     in_frames: whether its runs read frames, one after the other, or else volumes.
-    in_hu: whether stored pixels are HU.
+    in_hu: whether stored pixels are HU as a rule; :attr:`holds_hu` tells of one folder.
     files: what each folder studies/<case> must hold.
     description: what dataset.json says of data of the task alone: ``studies``, of :class:`CaseInfo`, ``split_by``, and
         the fields that the task adds here.
@@ -200,6 +200,11 @@ class Dataset(abc.ABC, Generic[L, C]):
 
     # what the data are
 
+    @property
+    def holds_hu(self) -> bool:
+        """Whether the stored pixels are HU."""
+        return self.in_hu
+
     def digests(self, split_name: Optional[str] = None) -> Dict[str, Optional[str]]:
         """SHA-256 (hex) of ``labels`` and ``volumes``, of all or of a split; None for what is not known."""
         labels, infos = self.labels, self.cases
@@ -261,9 +266,8 @@ class Dataset(abc.ABC, Generic[L, C]):
     def network_input(images: np.ndarray, *, out: Optional[np.ndarray] = None) -> np.ndarray:
         """uint8 images of samples -> float32 as the task's networks take them, written to ``out`` where it is given."""
 
-    @staticmethod
     @abc.abstractmethod
-    def grey_per_noise(config: Config) -> float:
+    def grey_per_noise(self, config: Config) -> float:
         """Grey values for one unit of ``data.augment.noise``."""
 
     def result(self, label: L, detections: Detections) -> ImageResult:

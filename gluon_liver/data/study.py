@@ -14,11 +14,12 @@ import numpy as np
 from gluon_liver.errors import DatasetError, GeometryError, InputError, why
 from gluon_liver.files.atomic import whole_file, write_json
 from gluon_liver.files.json_records import read_record
-from gluon_liver.files.typed import Rules
+from gluon_liver.files.typed import Rules, limited, one_of
 from gluon_liver.structures.geometry import Geometry
+from gluon_liver.structures.modality import CT, MODALITIES
 from gluon_liver.structures.slice_mapping import SliceHistory, SliceMapping
 
-AIR_HU = -1024  # of what no scanner saw
+AIR_HU = -1024  # of what no scanner saw; in MRI the darkest grey value, see structures/modality.py
 AGAIN = "import the study again"
 
 
@@ -33,11 +34,13 @@ class StudySource:
     images: of each phase how many slices its series has.
     history: of each phase what was done to its stored slices.
     mapping: from the slices and pixels of the reference phase's series to the stored ones, and back.
+    modality: CT, whose pixels are HU, or MRI, whose pixels are the grey values of :mod:`..structures.modality`.
     """
 
     images: Dict[str, int] = field(default_factory=dict)
     history: Dict[str, SliceHistory] = field(default_factory=dict)
     mapping: Optional[SliceMapping] = None
+    modality: str = limited(CT, one_of(*MODALITIES))
 
     def history_of(self, phase: str) -> SliceHistory:
         """What was done to the stored slices of a phase; nothing where the import does not say."""
@@ -89,6 +92,11 @@ class StudyRecord:
         """Where the reference phase stands among the phases."""
         return self.phases.index(self.reference_phase)
 
+    @property
+    def modality(self) -> str:
+        """CT, or MRI, whose pixels are no HU."""
+        return self.source.modality
+
     @classmethod
     def load(cls, folder: Union[str, Path]) -> StudyRecord:
         """Read ``folder``/study.json without opening the volume. Raises :class:`DatasetError`."""
@@ -116,7 +124,7 @@ class Study(StudyRecord):
     geometry: where the voxels lie in the patient, spacing (dz, dy, dx) in mm.
     source: what the import did: see :class:`StudySource`.
     hu: int16 (P, Z, Y, X) in HU, z rising to the head, a read-only memory map where the study is stored; absent slices
-        are -1024.
+        are -1024. Of MRI grey values without a unit, see :func:`gluon_liver.structures.modality.mri_volume`.
     """
 
     hu: np.ndarray
@@ -132,6 +140,7 @@ class Study(StudyRecord):
         present: Optional[np.ndarray] = None,
         origin: Sequence[float] = (0.0, 0.0, 0.0),
         direction: Optional[np.ndarray] = None,
+        modality: str = CT,
     ) -> Study:
         """A study from volumes that lie on one grid already.
 
@@ -147,10 +156,13 @@ class Study(StudyRecord):
         origin: (x, y, z) in mm of the centre of voxel (0, 0, 0), DICOM patient coordinates (LPS).
         direction: 3x3, its columns the unit vectors of the index axes x, y and z in these coordinates; theirs by
             default.
+        modality: "CT", or "MRI" for volumes as :func:`gluon_liver.mri_volume` makes them.
 
         Raises :class:`InputError` for shapes that do not fit together, an unknown reference phase, numbers that are
         not finite, and as :class:`GeometryError` for a grid that is none.
         """
+        if modality not in MODALITIES:
+            raise InputError(f"modality is {modality!r}; it is one of {', '.join(MODALITIES)}")
         hu, phases = as_array(hu, "hu"), as_names(phases, "phases")
         if hu.ndim == 3:
             hu = hu[None]
@@ -177,7 +189,7 @@ class Study(StudyRecord):
             hu = np.clip(np.rint(hu), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
         if not present.all():
             hu = np.where(present[:, :, None, None], hu, np.int16(AIR_HU))
-        return cls("study", "patient", phases, reference_phase, present, grid, StudySource(), hu)
+        return cls("study", "patient", phases, reference_phase, present, grid, StudySource(modality=modality), hu)
 
     def in_phases(self, phases: Sequence[str]) -> Study:
         """The same study with its phases in the order of ``phases``; those that it lacks are absent."""

@@ -243,8 +243,7 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
 
     network_input = staticmethod(unit_range)
 
-    @staticmethod
-    def grey_per_noise(config: Config) -> float:
+    def grey_per_noise(self, config: Config) -> float:
         return 1.0
 
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from gluon_liver.config.windows import Window, window_name
+from gluon_liver.config.windows import Window, check_window, window_name
 from gluon_liver.errors import ConfigError, DatasetError
 from gluon_liver.files.atomic import PARTIAL, whole_file
 from gluon_liver.files.digest import hash_file
@@ -62,7 +62,8 @@ def _name_in_cache(description: Path) -> str:
 
 
 def images_folder(dataset: CTDataset, window: Window, storage: str) -> Path:
-    """The folder of one window and storage. Raises ConfigError for an unknown one."""
+    """The folder of one window and storage. Raises ConfigError for an unknown one and a preset in HU of MRI."""
+    check_window(window, dataset.modality)
     if storage not in STORAGES:
         raise ConfigError(f"there is no image storage {storage!r}; it is one of {', '.join(STORAGES)}")
     name = window_name(window)

@@ -51,7 +51,8 @@ class CT(Task[CTDataset, CTLabel]):
     def record(self, scored: Scored[CTDataset, CTLabel]) -> Dict[str, Any]:
         studies = len(scored.dataset.cases_of(scored.split))
         curves = ct_curves(scored.results, classes=scored.dataset.classes)
-        return {"row": scored.config.row, "data": {"studies": studies}, "curves": curves}
+        data = {"studies": studies, "modality": scored.dataset.modality}
+        return {"row": scored.config.row, "data": data, "curves": curves}
 
     def places(self, scored: Scored[CTDataset, CTLabel]) -> Places:
         scans = {scan.case: scan for scan in scans_of(scored)}

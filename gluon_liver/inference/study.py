@@ -165,7 +165,7 @@ def _read_dicom(
         raise InputError(f"{trained}, which no default pattern names: {advice}")
     reference = reference or (phases and reference_of(phases)) or own
     study = read_study(folder, phases=phases, reference=reference, progress=progress)
-    run.check_match(phases_to_match(run.config, study.phases, study.reference_phase))
+    run.check_match(phases_to_match(run.config, study.phases, study.reference_phase, study.modality))
     return OpenCase.in_memory(study, run.config.data), {}
 
 

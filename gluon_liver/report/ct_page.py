@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional, Union
 
 from gluon_liver.errors import RunError
 from gluon_liver.metrics.lesion_summary import LOCATED
+from gluon_liver.structures.modality import CT
 
 from . import ct_tables, page, plots
 from .drawing import class_colours
@@ -31,6 +32,7 @@ def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:
     columns = [ct_tables.COLUMN_OF_CLASS[name] for name in classes] if papers else list(ct_tables.COLUMNS)
     return dict(
         row=results["row"],
+        modality=results["data"].get("modality", CT),  # results of before MRI do not say it
         facts=[(summary[key], what) for key, what in facts],
         pictures="images",
         evaluated=f"{summary['patients']} patients evaluated here",

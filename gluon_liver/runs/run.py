@@ -21,12 +21,14 @@ from gluon_liver.files.atomic import write_json
 from gluon_liver.files.json_records import read_json, read_record, read_yaml
 from gluon_liver.files.lock import LOCK_FILES
 from gluon_liver.files.typed import build
+from gluon_liver.structures.modality import CT
 from gluon_liver.system.environment import describe_environment
 
 from .log import read_log
 
 CHECKPOINT = re.compile(r"step-\d{8}")
 DIGESTS, TRAINING = "digests", "training_"  # in environment.json: digests of the data, and of the training patients'
+UNTOLD = {"modality": CT}  # what runs of CT do not say
 IMPORTED = "imported"  # event of the log: the weights were trained elsewhere
 
 # by training
@@ -176,7 +178,7 @@ class Run:
     def check_match(self, record: Mapping[str, Any]) -> None:
         """Raise :class:`DatasetError` unless the run was trained with ``record``, of :meth:`Dataset.must_match`."""
         for name, value in record.items():
-            trained = self.environment[name]
+            trained = self.environment.get(name, UNTOLD[name]) if name in UNTOLD else self.environment[name]
             if value != trained:
                 found = f"the data have {name.replace('_', ' ')} {value}, the run was trained on {trained}"
                 remedy = "; import them with --classes FILE that lists the run's classes in their order"

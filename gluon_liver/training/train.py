@@ -12,7 +12,7 @@ import mxnet as mx
 from gluon_liver.cluster import heartbeat
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
-from gluon_liver.errors import DatasetError, TrainingError
+from gluon_liver.errors import ConfigError, DatasetError, TrainingError
 from gluon_liver.files.atomic import sync, write_json
 from gluon_liver.files.lock import run_lock
 from gluon_liver.runs.checkpoint import load_checkpoint
@@ -61,6 +61,8 @@ def train(
     # whatever the configuration or the data can break breaks here, before there is a run folder
     if resume is None:
         check_weights(pretrained.path if pretrained else None, flow)
+    if pretrained is not None and pretrained.input_hu and not dataset.holds_hu:
+        raise ConfigError(f"--pretrained-hu is of HU, and the pixels of {dataset.folder} are none: leave it out")
     contexts, worker = _join_workers(config)
     inputs = TrainingInputs(config, dataset, progress=progress and worker.leads)
     with contextlib.ExitStack() as locks:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from gluon_liver import mri_volume
 from gluon_liver.errors import VolumeError
 from gluon_liver.readers.volumes.open import open_mask, open_volume
 from gluon_liver.readers.volumes.reading import VolumeReading, volumes_read
@@ -82,8 +83,6 @@ def test_values_below_air_become_air_and_real_numbers_are_rounded(tmp_path):
     hu[0, 0, :4] = -3024, 40.4, 40.6, 60000
     read = open_volume(write_nifti(tmp_path / "a.nii", hu)).read()
     assert read.dtype == np.int16 and read[0, 0, :4].tolist() == [-1024, 40, 41, 32767]
-    with pytest.raises(VolumeError, match="values from -3024 to 60000"):
-        open_volume(tmp_path / "a.nii", value="mri").read()
 
 
 def test_nan_is_refused_unless_it_is_declared(tmp_path):
@@ -202,3 +201,20 @@ def test_masks_are_whole_numbers_on_the_files_own_grid(tmp_path):
 def test_other_endings_are_refused(tmp_path):
     with pytest.raises(VolumeError, match=r"volumes are read from \.nii, \.nii\.gz, \.nrrd, \.mha"):
         open_volume(tmp_path / "a.mgz")
+
+
+@pytest.mark.parametrize("axes", ["LPS", "SPL", "RAI"])
+@pytest.mark.parametrize("kind, slope", [("u2", 1.0), ("<f4", 1e-5)])
+def test_mri_is_scaled_by_the_percentiles_of_its_own_volume(kind, slope, axes, tmp_path):
+    values = (HU.astype(np.float64) + 1024) * slope
+    values[0, 0, :2] = 5000 * slope, 4000 * slope
+    path = write_nifti(tmp_path / "a.nii.gz", values.astype(kind), axes=axes)
+    expected = mri_volume(values.astype(kind))
+    assert expected.max() > 1024 and expected.min() == -1024
+    np.testing.assert_array_equal(open_volume(path, value="mri").read(), expected)
+
+
+def test_mri_with_nothing_on_it_is_refused(tmp_path):
+    path = write_nifti(tmp_path / "a.nii.gz", np.full((3, 8, 8), 4, np.int16))
+    with pytest.raises(VolumeError, match="have one value, 4"):
+        open_volume(path, value="mri").read()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Callable, Optional, Union
+from typing import Callable, Iterator, Optional, Tuple, Union
 
 import numpy as np
 
-from gluon_liver.errors import VolumeError
+from gluon_liver.errors import InputError, VolumeError
 from gluon_liver.readers.dicom.pixels import AIR_HU
 from gluon_liver.readers.dicom.planes import stored_plane
 from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.label_volume import LabelVolume
+from gluon_liver.structures.modality import grey_range, stored_grey
 from gluon_liver.structures.slice_mapping import SliceHistory
 from gluon_liver.structures.volume_stack import PutPlane, VolumeStack
 
@@ -37,7 +38,8 @@ def ending_of(name: str) -> str:
 def open_volume(path: Path_, *, value: str = "hu", convert: Optional[Convert] = None) -> VolumeStack:
     """A NIfTI, NRRD or MetaImage file as slices that rise to the head, turned to patient axes.
 
-    value: "hu", or "mri" for intensities as the file has them. convert: makes HU of the file's numbers where a set is
+    value: "hu", or "mri" for intensities without a unit, which are scaled volume by volume (see
+    :mod:`gluon_liver.structures.modality`). convert: makes HU of the file's numbers where a set is
     known to keep others, from a plane to one of the same shape. Only the header is read before slices are decoded.
 
     Raises :class:`VolumeError` for a file that cannot be read, says not where it lies, or has axes that are not at
@@ -49,7 +51,7 @@ def open_volume(path: Path_, *, value: str = "hu", convert: Optional[Convert] = 
         grid = stored_grid(source.affine, source.shape)
     except VolumeError as error:
         raise VolumeError(error.reason, path) from error
-    decode = partial(_decode, source, grid, value, convert, reading().nan_is_air)
+    decode = partial(_decode_mri if value == "mri" else _decode, source, grid, convert, reading().nan_is_air)
     return VolumeStack(grid.geometry, grid.mapping, SliceHistory(), decode)
 
 
@@ -83,35 +85,48 @@ def _open(path: Path) -> FileVolume:
     return open_nifti(path, form=reading().form) if ending in NIFTI else open_itk(path)
 
 
-def _decode(
-    source: FileVolume, grid: VolumeGrid, value: str, convert: Optional[Convert], nan_is_air: bool, put: PutPlane
-) -> None:
+def _decode(source: FileVolume, grid: VolumeGrid, convert: Optional[Convert], nan_is_air: bool, put: PutPlane) -> None:
     """See :class:`VolumeStack`."""
+    for place, plane in _planes(source, grid, convert):
+        put(place, stored_plane(_hounsfield(_numbers(plane, nan_is_air, AIR_HU, source.path)), grid.mapping, place))
+
+
+def _decode_mri(
+    source: FileVolume, grid: VolumeGrid, convert: Optional[Convert], nan_is_air: bool, put: PutPlane
+) -> None:
+    """See :class:`VolumeStack`; the volume is in memory, because its scale is that of all its voxels."""
+    planes = {place: _numbers(plane, nan_is_air, 0, source.path) for place, plane in _planes(source, grid, convert)}
+    try:
+        grey = grey_range(np.stack([*planes.values()]))
+    except InputError as error:
+        raise VolumeError(str(error), source.path) from error
+    for place in sorted(planes):
+        put(place, stored_plane(stored_grey(planes.pop(place), grey), grid.mapping, place))
+
+
+def _planes(source: FileVolume, grid: VolumeGrid, convert: Optional[Convert]) -> Iterator[Tuple[int, Array]]:
+    """The planes across the body as real numbers, with their places from the feet."""
     across, count = grid.axes[0], len(grid.mapping.slices)
     for index, plane in enumerate(source.planes(across)):
-        place = count - 1 - index if grid.downward else index
-        plane = plane if convert is None else convert(plane)
-        put(place, stored_plane(_whole_numbers(plane, value, nan_is_air, source.path), grid.mapping, place))
+        yield count - 1 - index if grid.downward else index, plane if convert is None else convert(plane)
 
 
-def _whole_numbers(plane: Array, value: str, nan_is_air: bool, path: Path) -> Array:
-    """int16 of real numbers: HU never below -1024, intensities as they are."""
-    if plane.dtype.kind == "f":
-        unknown = ~np.isfinite(plane)
-        if unknown.any():
-            if not nan_is_air:
-                raise VolumeError(
-                    f"a slice holds {int(unknown.sum())} values that are no numbers (NaN or infinite): padding of "
-                    "another tool? --accept nan takes them for air",
-                    path,
-                )
-            plane = np.where(unknown, AIR_HU if value == "hu" else 0, plane)
-        plane = np.rint(plane)
-    low, high = np.iinfo(np.int16).min, np.iinfo(np.int16).max
-    if value == "hu":
-        return np.clip(plane, AIR_HU, high).astype(np.int16)
-    if plane.min() < low or plane.max() > high:
+def _numbers(plane: Array, nan_is_air: bool, air: int, path: Path) -> Array:
+    """The plane, where NaN and infinite values are ``air`` or an error."""
+    unknown = ~np.isfinite(plane) if plane.dtype.kind == "f" else None
+    if unknown is None or not unknown.any():
+        return plane
+    if not nan_is_air:
         raise VolumeError(
-            f"it holds values from {plane.min():.6g} to {plane.max():.6g}; {low} to {high} are kept", path
+            f"a slice holds {int(unknown.sum())} values that are no numbers (NaN or infinite): padding of "
+            "another tool? --accept nan takes them for air",
+            path,
         )
-    return plane.astype(np.int16)
+    filled: Array = np.where(unknown, air, plane)
+    return filled
+
+
+def _hounsfield(plane: Array) -> Array:
+    """int16 of real numbers, never below -1024."""
+    plane = np.rint(plane) if plane.dtype.kind == "f" else plane
+    return np.clip(plane, AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
