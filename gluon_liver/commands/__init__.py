@@ -31,6 +31,7 @@ COMMANDS: Dict[Tuple[str, ...], Tuple[str, str]] = {
     ("look",): ("look", "show which CT series a folder holds, to tell their contrast phases"),
     ("import", "ct"): ("imports.ct", "turn a folder of CT series into prepared data"),
     ("import", "us"): ("imports.us", "turn ultrasound recordings and labels into prepared data"),
+    ("data", "summary"): ("data.summary", "count patients, lesions and images of prepared data, and measure them"),
     ("train",): ("train", "train a configuration on prepared data"),
     ("evaluate",): ("evaluate", "score a run on held-out patients and write its report"),
     ("records",): ("record_file", "write a split of prepared data as a record file for symbols/"),

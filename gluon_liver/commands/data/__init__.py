@@ -1,0 +1,1 @@
+"""``data summary``, ``data check`` and ``data view``: what prepared data hold."""

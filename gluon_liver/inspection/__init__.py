@@ -1,0 +1,1 @@
+"""What prepared data hold, what is wrong with them, and how they look."""
