@@ -8,6 +8,7 @@
 # make evidence-check  whether docs/evidence.md is what the archived runs say
 # make legacy  Python 2.7 with MXNet 1.0.0 in .venv-legacy, then the tests of symbols/ in both; see docs/legacy.md
 # make bench   this project beside its peers, about 20 minutes on two idle cores: docs/benchmarks.md; PAIRS="frame step"
+# make fuzz    changed files of every format for FUZZ_MINUTES=10; FUZZ_TARGETS="dicom-ct config"; ATHERIS=1 (docs/testing.md)
 # make clean   what the demo and the tests made     make clean-venv   the environments
 #
 # PYTHON=python3.10      the Python to make the environment with (default: the first that works, 3.11 before others)
@@ -28,7 +29,7 @@ VENV27 ?= .venv-legacy
 STAMP27 := $(VENV27)/setup.stamp
 export PYTHON LEGACY_PYTHON27
 
-.PHONY: setup test test-fast coverage lint legacy find-python27 demo demo-us rows evidence evidence-check bench clean clean-venv
+.PHONY: setup test test-fast coverage lint legacy find-python27 demo demo-us rows evidence evidence-check bench fuzz clean clean-venv
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -173,6 +174,15 @@ PAIRS ?=
 bench: $(STAMP)
 	@[ "$(TORCH)" != "$(VENV_BENCH)/bin/python" ] || sh scripts/setup-bench.sh "$(VENV_BENCH)" "$(PY)"
 	$(PY) -m scripts.bench.run $(if $(filter none,$(TORCH)),,--torch "$(TORCH)") $(if $(PAIRS),--pairs $(PAIRS))
+
+# Crashes are findings too: each format is read in a process of its own.
+FUZZ_MINUTES ?= 10
+FUZZ_TARGETS ?=
+ATHERIS ?=
+
+fuzz: $(STAMP)
+	@[ -z "$(ATHERIS)" ] || $(PY) -c "import atheris" 2>/dev/null || $(PY) -m pip install -q "atheris>=2.3,<4"
+	$(PY) -m tests.fuzz --minutes $(FUZZ_MINUTES) $(if $(FUZZ_TARGETS),--targets $(FUZZ_TARGETS)) $(if $(ATHERIS),--atheris)
 
 clean:
 	rm -rf $(DEMO) rows demo-us build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache \

@@ -82,9 +82,12 @@ setup(
         "cu112": ["mxnet-cu112==1.9.1"] + CUDA,
         # For `make bench` alone, in an environment of its own. 2.4.1 is the last torch for Python 3.8, 2.8 for 3.9.
         "bench": ["torch>=2.4.1,<3", "torchvision>=0.19.1,<1"],
+        # For `make fuzz ATHERIS=1`. Wheels for Linux, x86-64: 2.3 for Python 3.8 to 3.10, 3.0 for 3.11, 3.1 for 3.12.
+        "fuzz": ["atheris>=2.3,<4", "hypothesis>=6.113,<7"],
         # Before Python 3.10 the libraries bring fewer types, so that mypy says other things of them.
         "test": [
             "coverage[toml]>=7.6.1,<8",
+            "hypothesis>=6.113,<7",
             "mypy>=2.4.1,<3; python_version >= '3.10'",
             "pre-commit>=3.5,<5",
             "pytest>=8.3.5,<10",

@@ -63,10 +63,17 @@ def _find(name: Union[str, Path]) -> Path:
         raise ConfigError(f"BASE: expected the name of a configuration, found {name!r}")
     packaged = [folder / file for folder in (CONFIG_FOLDER, SET_FOLDER) for file in (f"{name}.yaml", str(name))]
     for path in (*packaged, Path(name)):
-        if path.is_file() and (path.suffix == ".yaml" or path == Path(name)):
+        if _is_file(path) and (path.suffix == ".yaml" or path == Path(name)):
             return path
     known = ", ".join([*config_names(), *set_config_names()])
     raise ConfigError(f"no configuration {str(name)!r}: give a path to a YAML file or one of {known}")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _read_tree(path: Path, *, seen: Tuple[Path, ...]) -> Dict[str, Any]:
@@ -81,7 +88,7 @@ def _read_tree(path: Path, *, seen: Tuple[Path, ...]) -> Dict[str, Any]:
     below: Dict[str, Any] = {}
     for one in base if isinstance(base, list) else [] if base is None else [base]:  # each is laid over those before it
         beside = path.parent / str(one)
-        below = _merge(below, _read_tree(beside if beside.is_file() else _find(one), seen=seen + (path.resolve(),)))
+        below = _merge(below, _read_tree(beside if _is_file(beside) else _find(one), seen=seen + (path.resolve(),)))
     return _merge(below, tree)
 
 
@@ -104,5 +111,5 @@ def _apply_override(tree: Dict[str, Any], override: str) -> None:
             raise ConfigError(f"--set {override!r}: {parent!r} is a value and has no keys")
     try:
         tree[leaf] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (RecursionError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"--set {override!r}: the value is not YAML") from error

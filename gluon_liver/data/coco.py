@@ -11,7 +11,7 @@ import numpy as np
 
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.atomic import write_json
-from gluon_liver.files.typed import Rules, at_least, build, limited, required
+from gluon_liver.files.typed import Rules, at_least, at_most, build, limited, required
 from gluon_liver.structures.class_names import class_key
 
 from .faults import Faults
@@ -22,6 +22,7 @@ NO_LESIONS = np.zeros(0, np.int32)  # numbers of boxes that have none
 
 # Boxes drawn in other software come back from float arithmetic: this much beyond the border is rounding.
 BORDER_TOLERANCE = 1e-2
+SIDE = at_least(1) & at_most(65535)  # of an image, in pixels
 CROWD = (
     "0: it marks a region of many objects, which is no box of a lesion; where a tool wrote it for every mask, as CVAT "
     "does, import with --crowd as-lesion"
@@ -113,8 +114,8 @@ class _Coco:
 @dataclass(frozen=True)
 class _Image:
     id: int
-    width: int = required(at_least(1))
-    height: int = required(at_least(1))
+    width: int = required(SIDE)
+    height: int = required(SIDE)
 
 
 @dataclass(frozen=True)

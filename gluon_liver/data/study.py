@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tokenize
 import warnings
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -257,14 +258,14 @@ def open_array(path: Path, *, remedy: str) -> np.ndarray:
 @contextmanager
 def stored_file(path: Path, *, remedy: str) -> Iterator[None]:
     """Read a file of prepared data. Raises :class:`DatasetError` that says ``remedy`` for one that is missing or, where
-    the reader raises ValueError, damaged."""
+    the reader raises ValueError or its like, damaged."""
     try:
         yield
     except FileNotFoundError as error:
         raise DatasetError(f"{path} is missing; {remedy}") from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {why(error)}") from error
-    except ValueError as error:
+    except (OverflowError, SyntaxError, TypeError, ValueError, tokenize.TokenError) as error:
         raise DamagedArrayError(f"{path} is damaged; {remedy}") from error
 
 

@@ -6,7 +6,7 @@ import codecs
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Hashable, Tuple, Type, TypeVar, Union
+from typing import Any, Callable, Dict, Hashable, Set, Tuple, Type, TypeVar, Union
 
 import yaml
 
@@ -15,6 +15,7 @@ from gluon_liver.errors import GluonLiverError, InputError
 from .typed import build
 
 T = TypeVar("T")
+MOST_VALUES = 10**6  # of a YAML file
 ARCHIVES = {b"PK\x03\x04": "a ZIP archive", b"\x1f\x8b": "a gzip archive", b"Rar!": "a RAR archive"}
 
 
@@ -57,7 +58,12 @@ def read_record(
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML without keys that are there twice: PyYAML lets the last one count, and says nothing."""
+    """YAML without keys that are there twice, of which PyYAML lets the last one count, and without endless aliases."""
+
+    def get_single_node(self) -> Any:
+        node = super().get_single_node()
+        _expanded(node, {}, set())
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Dict[Hashable, Any]:
         lines: Dict[Tuple[str, Any], int] = {}
@@ -67,6 +73,27 @@ class _UniqueKeys(yaml.SafeLoader):
                 again = f"the key of line {lines[key.tag, key.value]} is there again"
                 raise yaml.constructor.ConstructorError(None, None, again, key.start_mark)
         return super().construct_mapping(node, deep)
+
+
+def _expanded(node: Any, known: Dict[int, int], around: Set[int]) -> int:
+    """How many values a node stands for, once its aliases are written out. ``around``: the nodes that hold it.
+
+    A few lines of aliases of aliases stand for billions. Raises ``ConstructorError`` for more than MOST_VALUES, and for
+    an alias of what it stands in.
+    """
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) in around:
+        raise yaml.constructor.ConstructorError(None, None, "an alias stands in what it means", node.start_mark)
+    if id(node) not in known:
+        around.add(id(node))
+        inner = (one for entry in node.value for one in (entry if isinstance(entry, tuple) else (entry,)))
+        known[id(node)] = 1 + sum(_expanded(one, known, around) for one in inner)
+        around.remove(id(node))
+    if known[id(node)] > MOST_VALUES:
+        too_many = f"its aliases stand for more than {MOST_VALUES} values"
+        raise yaml.constructor.ConstructorError(None, None, too_many, node.start_mark)
+    return known[id(node)]
 
 
 def _parsed(

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 import numpy as np
 
 from gluon_liver.errors import InputError
+from gluon_liver.readers.weights.params_check import check_params
 
 from .liteflownet import FIRST_MEAN, LEVELS, SECOND_MEAN, LiteFlowNet
 from .modules import FEATURES
@@ -163,7 +165,10 @@ def load_flow(net: LiteFlowNet, path: Union[str, os.PathLike], *, ctx: Any = Non
     the file is not that or is for another width.
     """
     try:
+        check_params(Path(path))
         arrays = mx.nd.load(os.fspath(path))
+    except InputError as error:
+        raise InputError(f"{path} cannot be read as MXNet parameters: {error}") from error
     except (mx.MXNetError, ValueError) as error:
         raise InputError(f"{path} cannot be read as MXNet parameters: {str(error).splitlines()[0]}") from error
     wanted = parameter_shapes(net)

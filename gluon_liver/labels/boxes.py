@@ -37,7 +37,7 @@ def box_around(segmentation: Any, width: int, height: int) -> Optional[XYWH]:
     try:
         flat = [np.asarray(polygon, dtype=np.float64).reshape(-1, 2) for polygon in polygons]
         points = np.concatenate(flat)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None
     if not len(points) or not np.isfinite(points).all():
         return None

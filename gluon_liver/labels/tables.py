@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from gluon_liver.data.coco import BORDER_TOLERANCE, CocoImage, coco_images
+from gluon_liver.data.coco import BORDER_TOLERANCE, SIDE, CocoImage, coco_images
 from gluon_liver.data.faults import Faults
 from gluon_liver.structures.boxes import why_not_xywh
 from gluon_liver.structures.class_names import class_key
@@ -122,7 +122,7 @@ class Tables:
         boxes: List[Tuple[XYWH, Tuple[Any, Any], str]] = []
         for entry in self.entries("annotations"):
             box, size = as_box(entry.get("bbox")), sizes.get(entry.get("image_id", -1), (None, None))
-            if box is not None and [type(side) for side in size] == [int, int]:
+            if box is not None and all(type(side) is int and SIDE.holds(side) for side in size):
                 boxes.append((box, size, f"annotation {entry['id']}"))
         given, of_images, names = zip(*boxes) if boxes else ((), (), ())
         return why_not_xywh(np.array(given), np.array(of_images), names)
@@ -150,7 +150,7 @@ class Tables:
             entry["iscrowd"] = 0
             self.changes.counts["crowd"] += 1
         width, height = sizes.get(entry.get("image_id", -1), (None, None))
-        if not (type(width) is type(height) is int and width > 0 and height > 0):
+        if not (type(width) is type(height) is int and SIDE.holds(width) and SIDE.holds(height)):
             return ""
         counts = self.changes.counts
         box, is_turned = _box_of(entry, width, height, counts)

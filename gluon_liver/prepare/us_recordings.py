@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from gluon_liver.data.faults import SHOWN, Faults
 from gluon_liver.errors import InputError
 from gluon_liver.files.listing import list_files
 from gluon_liver.labels.file_names import match_names, path_parts
 from gluon_liver.labels.us import SAY_FRAME, SourceLabel
+from gluon_liver.readers.dicom.bounded import BoundedReader
+from gluon_liver.readers.dicom.pixels import PARSE_ERRORS
+from gluon_liver.readers.dicom.quiet import quiet_pydicom
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS
 
 from .us_file_numbers import in_file_numbers
@@ -139,9 +141,10 @@ def _is_one_frame(path: str) -> bool:
     if is_image(path):
         return True
     try:
-        header = dcmread(path, stop_before_pixels=True, specific_tags=["NumberOfFrames"])
+        with BoundedReader(Path(path)) as stream, quiet_pydicom():
+            header = dcmread(stream, stop_before_pixels=True, specific_tags=["NumberOfFrames"])
         return int(header.get("NumberOfFrames") or 1) == 1
-    except (OSError, ValueError, InvalidDicomError):
+    except (OSError,) + PARSE_ERRORS:
         return False
 
 

@@ -20,11 +20,12 @@ import numpy as np
 
 from gluon_liver.config.load import save_config
 from gluon_liver.config.schema import Config
-from gluon_liver.errors import RunError, TrainingError
+from gluon_liver.errors import InputError, RunError, TrainingError
 from gluon_liver.files.arrays import save_arrays
 from gluon_liver.files.atomic import PARTIAL, sync
 from gluon_liver.files.json_records import read_record
 from gluon_liver.nn.rcnn import RegionDetector
+from gluon_liver.readers.weights.params_check import check_params
 
 from .fault_points import fault_point
 from .manifest import CONFIG, MANIFEST, OPTIMIZER, PARAMETERS, STATE, DamageError, verified, write_manifest
@@ -269,8 +270,9 @@ def _learned(detector: RegionDetector) -> Dict[str, mx.nd.NDArray]:
 
 def _load_arrays(path: Path) -> Dict[str, mx.nd.NDArray]:
     try:
+        check_params(path)
         saved = mx.nd.load(str(path))
-    except (mx.MXNetError, ValueError) as error:  # the latter: a name that is not UTF-8
+    except (InputError, mx.MXNetError, ValueError) as error:  # the last: a name that is not UTF-8
         raise RunError(f"{path} holds no parameters; {REMEDY}") from error
     if not isinstance(saved, dict):
         raise RunError(f"{path} holds arrays without names; {REMEDY}")

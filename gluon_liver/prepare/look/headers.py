@@ -9,6 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import pydicom
 
+from gluon_liver.readers.dicom.bounded import BoundedReader
 from gluon_liver.readers.dicom.pixels import PARSE_ERRORS
 from gluon_liver.readers.dicom.quiet import quiet_pydicom
 from gluon_liver.readers.dicom.timing import DAY
@@ -84,8 +85,8 @@ def _read(path: Path) -> Dict[str, str]:
     """keyword -> its text, of those that have one."""
     values: Dict[str, str] = {}
     try:
-        with quiet_pydicom():
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=KEYWORDS)
+        with quiet_pydicom(), BoundedReader(path) as stream:
+            dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=KEYWORDS)
             for keyword in KEYWORDS:
                 values[keyword] = _text(dataset, keyword)
     except (OSError,) + PARSE_ERRORS:

@@ -25,6 +25,7 @@ from gluon_liver.errors import (
 )
 
 from . import rules
+from .bounded import BoundedReader
 from .charset import decoded_text
 from .enhanced import functional_groups
 from .file_header import FileHeader, SliceHeader
@@ -59,7 +60,7 @@ def read_header(path: Path, number: int, name: str) -> FileHeader:
             if path.is_symlink():
                 raise NotDicom("a link that leads nowhere")
             raise NotDicom("not a regular file" if path.exists() else "it vanished during the import")
-        with path.open("rb") as stream:
+        with BoundedReader(path) as stream:
             return _read_open_file(stream, path, number, name)
     except FileNotFoundError as error:
         raise NotDicom("it vanished during the import") from error

@@ -19,6 +19,7 @@ import SimpleITK as sitk
 from gluon_liver.errors import DicomError, OversizeError, PixelDataError, TruncatedFileError, UnreadableFileError, why
 from gluon_liver.structures.arrays import Array
 
+from .bounded import BoundedReader
 from .file_header import SliceHeader
 from .tags import BitLayout, text
 
@@ -147,7 +148,8 @@ def read_encoded(path: Path, name: str) -> Tuple[Any, bytes]:
     Raises :class:`TruncatedFileError` where they have no end: decoders fill what is missing with grey.
     """
     try:
-        dataset = pydicom.dcmread(path)
+        with BoundedReader(path) as stream:
+            dataset = pydicom.dcmread(stream)
         data = dataset.get("PixelData") or b""
     except OSError as error:
         raise UnreadableFileError(f"{name} cannot be read: {why(error)}") from error

@@ -16,6 +16,7 @@ from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.frame_source import Box, FrameSource, plausible_rate
 
 from . import pixels
+from .bounded import BoundedReader
 from .header import unreadable
 from .quiet import quiet_pydicom
 from .tags import count, image_size, is_phantom, text
@@ -48,11 +49,15 @@ def open_dicom(path: Path, name: str) -> FrameSource:
         native = offset is not None or text(header.file_meta, "TransferSyntaxUID") == pixels.DEFLATED
         samples = _native(path, header, offset, name) if native else _compressed(path, header, name)
         while True:
-            with quiet_pydicom():  # not held across the yield: it changes filters of the whole process
-                frame = next(samples, None)
-            if frame is None:
+            try:
+                with quiet_pydicom():  # not held across the yield: it changes filters of the whole process
+                    frame = next(samples, None)
+                    picture = None if frame is None else to_rgb(*frame, header, name)
+            except pixels.PARSE_ERRORS as error:  # of a value that is converted when it is asked for
+                raise unreadable(name, error) from error
+            if picture is None:
                 return
-            yield to_rgb(*frame, header, name)
+            yield picture
 
     source = FrameSource("dicom", rows, columns, region or (0, 0, columns, rows), whole_frames, identity)
     source.own_region, source.frames_per_second = region is not None, rate
@@ -118,7 +123,7 @@ def _read_header(path: Path, name: str) -> Tuple[Any, Tuple[Optional[int], bool,
     """The checked header, and where native pixels are, as :func:`pixels.locate_pixels` says."""
     size = path.stat().st_size
     try:
-        with path.open("rb") as stream:
+        with BoundedReader(path) as stream:
             pixels.check_inflated(stream, name)
             header = pydicom.dcmread(stream, stop_before_pixels=True)
             syntax = text(header.file_meta, "TransferSyntaxUID")

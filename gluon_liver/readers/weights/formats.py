@@ -19,6 +19,7 @@ import safetensors
 from gluon_liver.errors import InputError, why
 from gluon_liver.structures.arrays import Array
 
+from .params_check import check_params
 from .torch_save import LEGACY_MAGIC, from_bfloat16, pickles_of, read_legacy, read_zip
 
 MXNET_MAGIC = struct.pack("<QQ", 0x112, 0)  # src/ndarray/ndarray.cc: kMXAPINDArrayListMagic, reserved
@@ -133,6 +134,7 @@ def _load_params(path: Path, *, np_mode: bool) -> Dict[str, Any]:
     """NDArrays by the names of the file."""
     import mxnet as mx  # here, because nothing else in this room needs it
 
+    check_params(path)
     try:
         with mx.util.np_shape(np_mode):
             arrays = mx.nd.load(str(path))

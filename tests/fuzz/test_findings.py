@@ -1,0 +1,120 @@
+"""What fuzzing found, one case each: before, these ended in a traceback, in a crash or in memory for nothing."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from gluon_liver import errors
+from gluon_liver.archive.scan import scan_folder
+from gluon_liver.config.load import load_config
+from gluon_liver.data.study import open_array
+from gluon_liver.files.json_records import MOST_VALUES, read_yaml
+from gluon_liver.labels.ct import load_label_file
+from gluon_liver.readers.dicom.bounded import BoundedReader
+from gluon_liver.readers.frames import read_frames
+from gluon_liver.readers.weights.formats import read_weights
+from tests.readers.ct_writer import write
+from tests.readers.us_writer import us_dataset
+
+from .dicom import nested_sequences
+from .recipe import WHOLE
+from .texts import CT_LABELS
+from .weights import params
+
+
+@pytest.mark.parametrize("change", [dict(width=10**400), dict(height=65536)], ids=["width", "height"])
+def test_an_image_without_measure(change, tmp_path):
+    tree = json.loads(json.dumps(CT_LABELS))
+    tree["images"][0].update(change)
+    (tmp_path / "l.json").write_text(json.dumps(tree))
+    with pytest.raises(errors.AnnotationError, match="must be 1 or more and at most 65535"):
+        load_label_file(tmp_path / "l.json")
+
+
+def test_a_polygon_without_measure(tmp_path):
+    tree = json.loads(json.dumps(CT_LABELS))
+    tree["annotations"][2]["segmentation"] = [[1, 2, 10**400, 2, 10, 12]]
+    (tmp_path / "l.json").write_text(json.dumps(tree))
+    with pytest.raises(errors.AnnotationError, match="bbox"):
+        load_label_file(tmp_path / "l.json")
+
+
+@pytest.mark.parametrize("base", ["x" * 3000, "a\0b"])
+def test_a_base_that_no_file_can_be(base, tmp_path):
+    (tmp_path / "c.yaml").write_text(json.dumps({"BASE": base}))
+    with pytest.raises(errors.ConfigError, match="no configuration"):
+        load_config(tmp_path / "c.yaml")
+
+
+def test_aliases_of_aliases(tmp_path):
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10)]
+    (tmp_path / "c.yaml").write_text("\n".join(lines))
+    with pytest.raises(errors.ConfigError, match=f"its aliases stand for more than {MOST_VALUES} values, line 7"):
+        load_config(tmp_path / "c.yaml")
+    (tmp_path / "c.yaml").write_text("data: &a {size: *a}")
+    with pytest.raises(errors.ConfigError, match="an alias stands in what it means"):
+        load_config(tmp_path / "c.yaml")
+    (tmp_path / "c.yaml").write_text("a: &a [1, 2]\nb: *a\nc: {<<: {d: *a}}")
+    assert read_yaml(tmp_path / "c.yaml") == {"a": [1, 2], "b": [1, 2], "c": {"d": [1, 2]}}
+
+
+def test_a_value_of_set_that_is_no_date():
+    with pytest.raises(errors.ConfigError, match="not YAML"):
+        load_config("r50", overrides=["train.epochs=2001-99-99"])
+
+
+def test_a_header_of_npy_that_does_not_end(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    content = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(content.replace(b"(3,)", b"((3,"))
+    with pytest.raises(errors.DatasetError, match="is damaged; again"):
+        open_array(tmp_path / "a.npy", remedy="again")
+
+
+def test_an_element_that_announces_more_than_its_file(tmp_path):
+    content = bytes(128) + b"DICM" + b"\x08\x00\x08\x00UT\0\0" + struct.pack("<I", 0x7FFFFFFF) + b"few"
+    (tmp_path / "a.dcm").write_bytes(content)
+    with BoundedReader(tmp_path / "a.dcm") as stream:
+        stream.read(144)
+        assert stream.read(0x7FFFFFFF) == b"few"
+        assert stream.read(0x7FFFFFFF) == b""
+    scan = scan_folder(tmp_path)
+    assert not scan.series and len(scan.rejected) == 1
+
+
+def test_a_number_of_another_length(tmp_path):
+    pixels = np.zeros((1, 8, 8, 3), np.uint8)
+    content = write(us_dataset(pixels), tmp_path / "a.dcm").read_bytes()
+    place = content.index(b"\x28\x00\x06\x00US\x02\x00")
+    (tmp_path / "a.dcm").write_bytes(content[: place + 6] + b"\x03\x00inf" + content[place + 10 :])
+    with pytest.raises(errors.DicomError, match="a header value cannot be read"):
+        list(read_frames(tmp_path / "a.dcm", whole_frame=True))
+
+
+@pytest.mark.parametrize("depth", [100, 30_000])
+def test_sequences_in_sequences(depth, tmp_path):
+    content = write(us_dataset(np.zeros((1, 8, 8, 3), np.uint8)), tmp_path / "a.dcm").read_bytes()
+    place = content.index(b"\x10\x00\x10\x00PN")
+    (tmp_path / "a.dcm").write_bytes(content[:place] + nested_sequences(depth) + content[place:])
+    if depth == 100:
+        assert len(list(read_frames(tmp_path / "a.dcm", whole_frame=True))) == 1
+        return
+    with pytest.raises(errors.TruncatedFileError, match="header cannot be parsed"):
+        read_frames(tmp_path / "a.dcm", whole_frame=True)
+
+
+def test_every_word_of_params(tmp_path):
+    """MXNet itself ends the process on some of these, and makes room for gigabytes on others."""
+    content, path = params(), tmp_path / "a.params"
+    refused = 0
+    for place in range(0, len(content), 4):
+        for number in WHOLE:
+            path.write_bytes(content[:place] + struct.pack("<I", number % 2**32) + content[place + 4 :])
+            try:
+                read_weights(path)
+            except errors.InputError:
+                refused += 1
+    assert refused > 300
