@@ -27,7 +27,7 @@ class FrameSource:
     region: (x1, y1, x2, y2) of the picture in the whole frame, x2 and y2 exclusive.
     whole_frames: yields whole frames, uint8 (height, width, 3) RGB.
     identity: patient data, to be hashed with a salt and never shown.
-    own_region: the file itself tells the region (DICOM alone can).
+    own_region: the file itself tells the region (DICOM alone can); it is the largest of ``regions``.
     patient_id: patient data too; "" where the recording tells none.
     phantom: the file says that it shows one.
     notes: what a user should know; reading to the end may add to it.
@@ -47,6 +47,7 @@ class FrameSource:
     notes: List[str] = field(default_factory=list)
     frames_per_second: Optional[float] = None
     numbers: Optional[Sequence[int]] = None
+    regions: Sequence[Box] = ()
 
     def numbered(self) -> Iterator[Tuple[int, Array]]:
         """The frames as iterating gives them, each behind its number."""

@@ -36,6 +36,7 @@ def open_dicom(path: Path, name: str) -> FrameSource:
     with quiet_pydicom():
         header, (offset, _, surplus) = _read_header(path, name)
     try:
+        regions = tissue_regions(header, name)
         region = tissue_region(header, name)
         rows, columns = int(header.Rows), int(header.Columns)
         identity, rate = text(header, "SOPInstanceUID"), frame_rate(header)
@@ -61,7 +62,7 @@ def open_dicom(path: Path, name: str) -> FrameSource:
 
     source = FrameSource("dicom", rows, columns, region or (0, 0, columns, rows), whole_frames, identity)
     source.own_region, source.frames_per_second = region is not None, rate
-    source.patient_id, source.phantom = patient, phantom
+    source.patient_id, source.phantom, source.regions = patient, phantom, regions
     if surplus:
         source.notes.append(PADDED)
     return source
@@ -74,14 +75,20 @@ def frame_rate(header: Any) -> Optional[float]:
 
 
 def tissue_region(header: Any, name: str) -> Optional[Box]:
-    """(x1, y1, x2, y2) of the largest region with 2D format and tissue data, None where the file lists no region.
+    """(x1, y1, x2, y2) of the largest of :func:`tissue_regions`, None where the file lists no region."""
+    boxes = tissue_regions(header, name)
+    return max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1])) if boxes else None
+
+
+def tissue_regions(header: Any, name: str) -> List[Box]:
+    """(x1, y1, x2, y2) of the regions with 2D format and tissue data; nothing where the file lists no region.
 
     The tags give the first and last pixel, both inside. Raises :class:`DicomError` where regions are listed but none
-    shows tissue in 2D, and where the region does not lie in the frame.
+    shows tissue in 2D, and where the largest one does not lie in the frame; smaller ones that do not are left out.
     """
     regions = header.get("SequenceOfUltrasoundRegions")
     if not regions:
-        return None
+        return []
     boxes: List[Box] = []
     for item in regions:
         if (item.get("RegionSpatialFormat"), item.get("RegionDataType")) == (FORMAT_2D, DATA_TISSUE):
@@ -92,9 +99,10 @@ def tissue_region(header: Any, name: str) -> Optional[Box]:
     if not boxes:
         raise DicomError(f"{name} lists {len(regions)} region(s) and none is 2D tissue: it shows no B-mode picture")
     best = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
-    if not (0 <= best[0] < best[2] <= header.Columns and 0 <= best[1] < best[3] <= header.Rows):
+    inside = [box for box in boxes if 0 <= box[0] < box[2] <= header.Columns and 0 <= box[1] < box[3] <= header.Rows]
+    if best not in inside:
         raise DicomError(f"{name}: its tissue region {best} does not lie in its {header.Columns}x{header.Rows} pixels")
-    return best
+    return inside
 
 
 def to_rgb(stored: Array, photometric: str, header: Any, name: str) -> Array:
