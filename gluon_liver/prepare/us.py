@@ -41,7 +41,8 @@ class USSource:
     folder: that of the recordings, or the one recording. labels: of ``where``, a file for messages. recordings: name
     below the folder -> path. read: opens the recording at a path, given a ``name`` for messages. splits: name of a
     recording -> its official split, where the set has such. left_out: (path below the folder, reason) of what cannot be
-    taken, the path for the private listing alone.
+    taken, the path for the private listing alone. skip_copies: take a recording that is there twice once: nobody
+    can mend a public set.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class USSource:
     notes: Sequence[str] = ()
     splits: Mapping[str, str] = field(default_factory=dict)
     left_out: Sequence[Tuple[str, str]] = ()
+    skip_copies: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def import_recordings(source: USSource, out: PathLike, options: USOptions = USOp
     options.check()
     salt, out = salt_or_random(options.salt), Path(out)
     check_output(out, source.folder, overwrite=options.overwrite)
-    log = USImportLog(classes=source.labels.classes, step=options.step)
+    log = USImportLog(classes=source.labels.classes, step=options.step, skip_copies=source.skip_copies)
     log.notes = [*([] if options.public_salt else salt_notes(salt)), *source.notes]
     matched = match_labels(source, log)
     recordings, where = source.recordings, source.where

@@ -69,6 +69,9 @@ def _store(source: FrameSource, result: RecordingResult, path: str, log: USImpor
     _leave_slivers_out(source.region, result, log)
     result.case, result.kind = salted_hash("case", salt, source.identity), source.kind
     twin = next((one.name for one in log.taken if one.case == result.case), None)
+    if twin and log.skip_copies:
+        result.case = ""  # the folder of that case is the twin's
+        raise InputError(f"{result.name} is a copy of {twin}, which was taken with its own labels")
     if twin:
         raise AnnotationError(f"{path}: {result.name} is a copy of {twin}, and both have labels; remove one")
     patients = {image.patient for image in result.images} - {""}

@@ -81,7 +81,7 @@ class RecordingResult(CaseResult):
 @dataclass
 class USImportLog(ImportLog):
     """Everything that an import saw, for the report. step: frames to the previous one. clipped, outside: boxes cut by
-    the region's edge, and lost.
+    the region's edge, and lost. skip_copies: a recording that is there twice is taken once, instead of refused.
     """
 
     files: int = 0
@@ -90,6 +90,7 @@ class USImportLog(ImportLog):
     taken: List[RecordingResult] = field(default_factory=list)
     clipped: int = 0
     outside: int = 0
+    skip_copies: bool = False
 
     def note_twins(self, split_by: str) -> Groups:
         """Note recordings that share frames; groups of patients or scenes for one split, none of images."""

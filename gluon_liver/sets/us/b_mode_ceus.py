@@ -55,7 +55,7 @@ class BModeCEUS(USLayout):
         told = f"of frames that show both modes the {side} half is taken as B-mode (--b-mode), and looked at"
         read = partial(open_b_mode, side=side, region=given.region)
         where = ", ".join(label_paths(list(given.labels)))
-        return USSource(source, labels, where, recordings, read, [*notes, told])
+        return USSource(source, labels, where, recordings, read, [*notes, told], skip_copies=True)
 
 
 def open_b_mode(path: str, *, name: str, side: str, region: Optional[Box] = None) -> FrameSource:

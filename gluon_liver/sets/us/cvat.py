@@ -199,9 +199,7 @@ def _frame(frame: int, pictures: Sequence[str], is_file: bool, where: str) -> Di
     if is_file:
         return dict(frame=frame)
     if frame >= len(pictures):
-        raise AnnotationError(
-            f"{where}: frame {frame} is labelled, and its folder has {len(pictures)} pictures, from 0"
-        )
+        raise AnnotationError(f"{where}: frame {frame} is labelled, counted from 0; its folder has {len(pictures)}")
     return dict(file_name=posixpath.basename(pictures[frame]))
 
 

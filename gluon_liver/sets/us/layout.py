@@ -180,6 +180,7 @@ class USLayout(abc.ABC):
             [*([WHOLE] if whole else []), *told],
             splits if len(set(splits.values())) > 1 else {},
             tree.left_out,
+            self.public,
         )
 
 
