@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
-from gluon_liver.sets.registry import LAYOUTS
+from gluon_liver.sets.registry import LAYOUTS as CT_LAYOUTS
+from gluon_liver.sets.us.registry import US_LAYOUTS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+LAYOUTS = {**CT_LAYOUTS, **{name: layout for name, layout in US_LAYOUTS.items() if layout.public}}
 
 
 def rows_of(heading):
