@@ -15,7 +15,7 @@ from gluon_liver.inference.study import detect_study
 from gluon_liver.metrics.matching import class_hits
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.relation_map import RelationNet
-from gluon_liver.report.paper_figures import Cells
+from gluon_liver.report.figures.paper_figures import Cells
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.lesions import Lesion, LesionSize, SliceBox
 from gluon_liver.training.train import train

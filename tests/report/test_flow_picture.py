@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gluon_liver.report.flow_picture import flow_picture
+from gluon_liver.report.figures.flow_picture import flow_picture
 
 
 def test_by_hand():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gluon_liver.report.paper_figures import Cells, Related, Tile, draw_examples, draw_relation
+from gluon_liver.report.figures.paper_figures import Cells, Related, Tile, draw_examples, draw_relation
 
 
 def peak(row, column, shape=(8, 8)):
