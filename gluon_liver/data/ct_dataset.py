@@ -30,7 +30,7 @@ class StudyInfo(CaseInfo):
 
 @dataclass(frozen=True)
 class CTDescription:
-    """What dataset.json says of CT data alone."""
+    """What dataset.json says of CT data alone. layout: of the public set that it was imported from, "" where none."""
 
     phases: Tuple[str, ...]
     reference_phase: str
@@ -38,6 +38,7 @@ class CTDescription:
     split_by: str = limited("patient", one_of("patient"))
     modality: str = limited(CT, one_of(*MODALITIES))  # CT, whose pixels are HU, or MRI, whose pixels are not
     labels_on: str = ""
+    layout: str = ""
 
     def rules(self) -> Rules:
         """That the reference phase is one of the phases."""
@@ -71,6 +72,7 @@ class CTDataset(Dataset[CTLabel, StudyInfo]):
     reference_phase: str
     labels_on: str = ""  # a phase from which boxes were carried over to the reference phase
     modality: str = CT
+    layout: str = ""  # of the public set that the data were imported from
 
     @classmethod
     def _read_labels(cls, path: Path, classes: Tuple[str, ...], cases: Sequence[StudyInfo]) -> List[CTLabel]:

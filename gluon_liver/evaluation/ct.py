@@ -11,6 +11,7 @@ import numpy as np
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.windowed_images import open_images
+from gluon_liver.metrics.covering import covering_summary
 from gluon_liver.metrics.ct_summary import ct_curves, ct_summary
 from gluon_liver.metrics.froc import FP_RATES
 from gluon_liver.metrics.lesion_summary import LESION_FP_RATES, LesionSettings, lesion_summary
@@ -18,6 +19,8 @@ from gluon_liver.metrics.lesions import Scan
 from gluon_liver.report.ct_page import write_report
 from gluon_liver.report.ct_tables import table4_text
 from gluon_liver.report.drawing import draw_overlay
+from gluon_liver.report.published import PUBLISHED, published_notes, published_tables
+from gluon_liver.report.table import Notes, as_text
 from gluon_liver.structures.detections import SCORE_THRESHOLD
 from gluon_liver.structures.image_result import ImageResult
 
@@ -31,12 +34,20 @@ class CT(Task[CTDataset, CTLabel]):
         shared: Dict[str, Any] = {"classes": scored.dataset.classes, "score_threshold": SCORE_THRESHOLD}
         shared["replicates"] = settings.replicates
         lesions = LesionSettings(settings.lesion_hit, settings.fp_rates or LESION_FP_RATES, settings.lesion_bins)
-        summary = ct_summary(scored.results, fp_rates=settings.fp_rates or FP_RATES, **shared)
-        return {**summary, "lesions": lesion_summary(scans_of(scored), settings=lesions, **shared)}
+        known = PUBLISHED.get(scored.dataset.layout)
+        rates = settings.fp_rates or (known.rates if known else FP_RATES)
+        summary = ct_summary(scored.results, fp_rates=rates, **shared)
+        summary["lesions"] = lesion_summary(scans_of(scored), settings=lesions, **shared)
+        if known and len(scored.dataset.classes) == 1:
+            froc = covering_summary(scored.results, fp_rates=known.rates, replicates=settings.replicates)
+            summary["published"] = {"set": scored.dataset.layout, "split": scored.split, **froc}
+        return summary
 
     def text(self, scored: Scored[CTDataset, CTLabel], summary: Dict[str, Any]) -> str:
         phantom = scored.dataset.phantom
-        return table4_text(summary, row=scored.config.row, data_note=scored.note, phantom=phantom)
+        text = table4_text(summary, row=scored.config.row, data_note=scored.note, phantom=phantom)
+        beside = published_tables(summary)
+        return text + ("\n" + as_text(*beside, Notes(published_notes(summary))) if beside else "")
 
     def draw(self, scored: Scored[CTDataset, CTLabel], number: int) -> np.ndarray:
         dataset, data, label = scored.dataset, scored.config.data, scored.labels[number]

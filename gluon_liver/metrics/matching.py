@@ -92,19 +92,20 @@ def match_class(results: Sequence[ImageResult], label: int, *, iou_threshold: fl
         image_count[row] += 1
         gt_count[row] += lesions
         parts.append((scores, hits, np.full(len(hits), row, dtype=np.int64)))
-    return _in_descending_score(parts, gt_count, image_count)
+    return in_descending_score(parts, gt_count, image_count)
 
 
 def pool_classes(records: Sequence[MatchRecords]) -> MatchRecords:
     """One set of records over one class or more of the same images; a hit still needs the right class."""
     parts = [(record.scores, record.hit, record.patient) for record in records]
     first, *_ = records
-    return _in_descending_score(parts, np.sum([record.gt_count for record in records], axis=0), first.image_count)
+    return in_descending_score(parts, np.sum([record.gt_count for record in records], axis=0), first.image_count)
 
 
-def _in_descending_score(
+def in_descending_score(
     parts: Sequence[Tuple[FloatArray, BoolArray, IntArray]], gt_count: IntArray, image_count: IntArray
 ) -> MatchRecords:
+    """Records of (scores, hit, patient) of several images or classes."""
     scores, hit, patient = (np.concatenate(column) for column in zip(*parts))
     order = np.argsort(-scores, kind="stable")
     return MatchRecords(scores[order], hit[order], patient[order], gt_count, image_count)

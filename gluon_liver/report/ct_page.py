@@ -12,6 +12,7 @@ from gluon_liver.structures.modality import CT
 from . import ct_tables, page, plots
 from .drawing import class_colours
 from .lesion_tables import each_table, lesion_blocks
+from .published import check_published, published_notes, published_tables
 
 KINDS = {  # of overlays, in the order shown: heading and explanation
     "hit": ("Hits", "the best-scoring ROI lies on a lesion and names its class"),
@@ -27,6 +28,7 @@ def write_report(run_dir: Union[str, Path]) -> Path:
 
 def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:
     summary, classes = results["summary"], results["classes"]
+    check_published(summary)
     facts = (("patients", "patients"), ("images", "slices"), ("annotated_images", "with lesions"))
     papers = ct_tables.has_papers_classes(classes)
     columns = [ct_tables.COLUMN_OF_CLASS[name] for name in classes] if papers else list(ct_tables.COLUMNS)
@@ -46,6 +48,8 @@ def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:
         ours=[dict(summary["top1"][name], cell=ct_tables.percent(summary["top1"][name])) for name in classes],
         tables=[ct_tables.detection_table(summary), ct_tables.froc_table(summary)],
         notes=ct_tables.summary_notes(summary),
+        published=published_tables(summary),
+        published_notes=published_notes(summary),
         lesions=lesion_blocks(summary),
         each_lesion=each_table(summary),
         lesion_froc=_lesion_froc(summary),

@@ -259,3 +259,20 @@ def test_single_slices_are_not_read_along_the_studies(run, tiny_dataset):
     with pytest.raises(RunError, match="one by one"):
         evaluate(run, tiny_dataset, dense=True, progress=False)
     assert not (run.folder / "results.json").exists()
+
+
+def test_data_of_a_published_set_are_scored_at_its_rates_beside_its_rows(run, tiny_dataset, tmp_path):
+    layout = dataclasses.replace(tiny_dataset, layout="deeplesion")
+    task, labels = EVALUATIONS["ct"], tiny_dataset.labels_of("test")
+    results = [layout.result(label, NOTHING) for label in labels]
+    for classes, own in ((("lesion",), True), (layout.classes, False)):
+        if own:
+            results = [dataclasses.replace(one, gt_labels=np.zeros_like(one.gt_labels)) for one in results]
+        data = dataclasses.replace(layout, classes=classes)
+        for rates, shown in ((None, ["0.5", "1", "2", "4", "8", "16"]), ((0.25,), ["0.25"])):
+            scored = Scored(run.config, data, "test", labels, results, "a note")
+            summary = task.summary(scored, ScoreSettings(20, fp_rates=rates))
+            assert list(summary["froc"]["all"]) == shown
+            assert ("published" in summary) == own == ("3DCE, 27 slices" in task.text(scored, summary))
+    plain = Scored(run.config, tiny_dataset, "test", labels, results, "a note")
+    assert "published" not in task.summary(plain, ScoreSettings(20))
