@@ -12,6 +12,7 @@ import numpy as np
 
 from gluon_liver.data.study import Study, StudyRecord, StudySource, new_volume
 from gluon_liver.errors import InputError, PhaseError
+from gluon_liver.structures.modality import CT
 from gluon_liver.structures.shared_images import Digests, digest_of
 from gluon_liver.structures.slice_mapping import SliceHistory
 from gluon_liver.structures.volume_stack import PutPlane, VolumeStack
@@ -42,6 +43,7 @@ def put_together(
     patient: str,
     images: Mapping[str, int],
     folder: Optional[Path] = None,
+    modality: str = CT,
 ) -> LoadedStudy[Stack]:
     """Decode the stacks, one phase after the other, and put them on the grid of the reference phase.
 
@@ -68,7 +70,7 @@ def put_together(
             folder.rmdir()
         raise
     history = {phase: placed[phase].history for phase in phases if phase in watched}
-    source = StudySource({phase: images[phase] for phase in history}, history, watched[reference].mapping)
+    source = StudySource({phase: images[phase] for phase in history}, history, watched[reference].mapping, modality)
     present = np.stack([placed[phase].present for phase in phases])
     record: Dict[str, Any] = dict(case=case, patient=patient, phases=tuple(phases), reference_phase=reference)
     record.update(present=present, geometry=grid, source=source)

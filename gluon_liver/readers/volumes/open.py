@@ -46,7 +46,7 @@ def open_volume(path: Path_, *, value: str = "hu", convert: Optional[Convert] = 
     right angles; decoding raises it for a damaged one and for values that are no numbers (see
     :class:`.reading.VolumeReading`).
     """
-    source = _open(Path(path))
+    source = open_file(Path(path))
     try:
         grid = stored_grid(source.affine, source.shape)
     except VolumeError as error:
@@ -60,7 +60,7 @@ def open_mask(path: Path_) -> LabelVolume:
 
     Raises :class:`VolumeError` for a file that cannot be read, and for values that are no whole numbers of 0 to 65535.
     """
-    source = _open(Path(path))
+    source = open_file(Path(path))
     try:
         geometry = file_geometry(source.affine, source.shape)
     except VolumeError as error:
@@ -78,7 +78,8 @@ def open_mask(path: Path_) -> LabelVolume:
     return LabelVolume(geometry, labels)
 
 
-def _open(path: Path) -> FileVolume:
+def open_file(path: Path) -> FileVolume:
+    """The header of a file, its axes and numbers as they are. Raises :class:`VolumeError`."""
     ending = ending_of(path.name)
     if not ending:
         raise VolumeError(f"volumes are read from {', '.join(ENDINGS)}", path)
