@@ -22,6 +22,7 @@ from gluon_liver.report.drawing import draw_overlay, save_png
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import NOTHING, Boxes, Detections
 from gluon_liver.structures.lesions import find_lesions
+from gluon_liver.structures.modality import CT
 
 from .ahead import Behind
 from .dense import check_dense
@@ -158,7 +159,10 @@ def _read_dicom(
     run: Run, folder: Path, phases: Optional[Path], reference: Optional[str], progress: bool
 ) -> Tuple[OpenCase, Dict[int, CTLabel]]:
     """The one study of a DICOM folder, put on the grid of the run's reference phase; nothing in it is labelled."""
-    own = run.environment["reference_phase"]
+    own, modality = run.environment["reference_phase"], run.environment.get("modality", CT)
+    if modality != CT:
+        advice = f"give an {modality} study of prepared data, DATA/studies/CASE"
+        raise InputError(f"the run was trained on {modality}, and DICOM files are read as CT: {advice}")
     if phases is None and own not in DEFAULT_PATTERNS:
         trained = f"the run was trained on the phases {', '.join(run.environment['phases'])}"
         advice = "say which series is which with --phases FILE"

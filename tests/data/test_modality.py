@@ -1,6 +1,7 @@
 """MRI: grey values without a unit, from the import's scale to the network, and nothing that calls them HU."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,11 @@ from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.images import to_grey
 from gluon_liver.data.windowed_images import open_images, prepare_images
 from gluon_liver.errors import ConfigError, DatasetError
+from gluon_liver.inference.study import detect_study
+from gluon_liver.runs.run import Run
 from gluon_liver.structures.modality import MRI_WINDOW, grey_range, stored_grey
+from gluon_liver.training.train import train
+from gluon_liver.weights.pretrained import Pretrained
 from tests.conftest import change_json, write_dataset
 
 
@@ -87,6 +92,21 @@ def test_a_run_on_ct_reads_no_mri(mri_data, tiny_run):
         load_detector(tiny_run.folder).detect_study(study)
 
 
+def test_a_run_on_mri_reads_no_dicom_and_takes_arrays_as_mri(mri_data, tiny_run, tmp_path):
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    change_json(tmp_path / "run" / "environment.json", modality="MRI")
+    run = Run.open(tmp_path / "run")
+    run.check_dataset(CTDataset.open(mri_data))
+    (tmp_path / "dicom").mkdir()
+    with pytest.raises(InputError, match="trained on MRI, and DICOM files are read as CT: give an MRI study"):
+        detect_study(run, tmp_path / "dicom", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    study = Study.from_arrays(np.zeros((3, 8, 8)), spacing=(1, 1, 1), phases=["arterial"])
+    with pytest.raises(DatasetError, match="modality CT, the run was trained on MRI"):
+        load_detector(run.folder).detect_study(study)
+    load_detector(run.folder).detect_volume(mri_volume(np.arange(192).reshape(3, 8, 8)), spacing=(1, 1, 1))
+
+
 def test_a_study_says_it_is_mri_as_its_data_do(mri_data):
     dataset = CTDataset.open(mri_data)
     case = dataset.cases[0].case
@@ -112,3 +132,12 @@ def test_results_say_that_the_images_are_other_than_the_papers(mri_data):
 def test_unknown_modality():
     with pytest.raises(InputError, match="modality is 'PET'"):
         Study.from_arrays(np.zeros((1, 8, 8)), spacing=(1, 1, 1), phases=["a"], modality="PET")
+
+
+def test_weights_of_a_net_that_takes_hu_are_refused(mri_data, make_config, tmp_path):
+    (tmp_path / "net.params").write_bytes(b"x")
+    weights = Pretrained(tmp_path / "net.params", (-1000.0, 1000.0))
+    config = make_config(**{"data.window": [2048, 0]})
+    with pytest.raises(ConfigError, match="--pretrained-hu is of HU, and the pixels of .* are none: leave it out"):
+        train(config, CTDataset.open(mri_data), tmp_path / "run", pretrained=weights, progress=False)
+    assert not (tmp_path / "run").exists()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 from html.parser import HTMLParser
@@ -174,3 +175,10 @@ def test_scores_of_epochs_are_shown_where_training_scored_them(run):
     page = report_of(run)
     assert "3 epochs scored on the val split, 12 images: COCO mAP is highest in epoch 2 (0.500)" in page.text
     assert "and 0.375 in epoch 3, the last" in page.text and len(page.images) == len(without.images) + 1
+
+
+@pytest.mark.parametrize("data, title", [({}, "CT liver lesion detection"), ({"modality": "MRI"}, "MRI liver lesion")])
+def test_the_page_says_what_the_images_are(run, data, title):
+    results = json.loads((run / "results.json").read_text())
+    change_json(run / "results.json", data={**results["data"], **data})
+    assert title in report_of(run).text
