@@ -14,7 +14,8 @@ from xml.parsers import expat
 from gluon_liver.errors import GluonLiverError, InputError, why
 
 MAX_DEPTH = 64
-MAX_ELEMENTS = 20_000_000
+MAX_ELEMENTS = 3_000_000  # about 2 GB as a tree
+MAX_BYTES = 2**30
 
 
 def read_xml(path: Union[str, Path], *, error: Type[GluonLiverError] = InputError) -> Element:
@@ -45,6 +46,8 @@ def read_xml(path: Union[str, Path], *, error: Type[GluonLiverError] = InputErro
     parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = builder.data, refuse
     parser.buffer_text = True
     try:
+        if Path(path).stat().st_size > MAX_BYTES:
+            raise error(f"{path} has more than {MAX_BYTES} bytes: export fewer frames or images at once")
         with Path(path).open("rb") as stream:
             parser.ParseFile(stream)
         return builder.close()

@@ -13,10 +13,15 @@ from gluon_liver.structures.enumerations import all_of
 
 COCO_KEYS = ("images", "annotations", "categories")
 _EXPORT = "export the labels as COCO"
-_CONVERT = "labelme2coco (pip install labelme2coco) makes one COCO file of all of them"
+_AS_IT_IS = "of ultrasound `import us --layout {}` takes it as it is"
+_CONVERT = f"labelme2coco (pip install labelme2coco) makes one COCO file of all of them; {_AS_IT_IS.format('labelme')}"
 # pattern of the first characters -> what it is, and what to do
 _TEXTS: Tuple[Tuple[str, str, str], ...] = (
-    (r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<annotations>", "XML of CVAT", f"{_EXPORT} 1.0 there"),
+    (
+        r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<annotations>",
+        "XML of CVAT",
+        f"{_EXPORT} 1.0 there; {_AS_IT_IS.format('cvat')}",
+    ),
     (r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<annotation[\s>]", "XML of Pascal VOC or LabelMe", f"{_EXPORT} instead"),
     (r"<", "XML", f"{_EXPORT} instead"),
     (r"\d+( +-?\d*\.?\d+(e-?\d+)?){4,}\s*($|\n)", "text of YOLO", f"{_EXPORT} instead: it has the images' sizes"),

@@ -289,8 +289,17 @@ def test_vos_refuses_what_is_no_mask_of_its_frame(tmp_path):
     write_vos(tmp_path / "in", ("a",))
     mask = tmp_path / "in" / "Annotations" / "a" / "00000.png"
     write_mask(mask, np.full((48, 64), 9, np.uint8))
-    with pytest.raises(AnnotationError, match="mask 00000.png of video a: object 9 is none of its video in meta.json"):
+    with pytest.raises(
+        AnnotationError, match="video 1 of 1 by name, mask 1: object 9 is none of its video in meta.json"
+    ):
         find_set("vos", tmp_path / "in")
+    meta = tmp_path / "in" / "meta.json"
+    text = meta.read_text()
+    for wrong, message in (("[]", "has no objects of it"), ('{"videos": {"a": {"objects": {"x": 1}}}}', "must be ids")):
+        meta.write_text(wrong)
+        with pytest.raises(AnnotationError, match=message):
+            find_set("vos", tmp_path / "in")
+    meta.write_text(text)
     write_mask(mask, np.zeros((40, 64), np.uint8))
     with pytest.raises(AnnotationError, match="has 64x40 pixels, its frame 64x48"):
         find_set("vos", tmp_path / "in")
@@ -298,7 +307,7 @@ def test_vos_refuses_what_is_no_mask_of_its_frame(tmp_path):
     with pytest.raises(AnnotationError, match="is in colour"):
         find_set("vos", tmp_path / "in")
     mask.write_bytes(mask.read_bytes()[:40])
-    with pytest.raises(AnnotationError, match="mask 00000.png of video a cannot be read"):
+    with pytest.raises(AnnotationError, match="video 1 of 1 by name, mask 1 cannot be read"):
         find_set("vos", tmp_path / "in")
     mask.unlink()
     (tmp_path / "in" / "JPEGImages" / "a" / "00005.jpg").unlink()

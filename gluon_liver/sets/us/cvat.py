@@ -27,6 +27,8 @@ from .cvat_tracks import Corners, Mark, Seen, frames_of
 from .labelme import around
 from .layout import Given, LabelTree, Pictures, USLayout
 
+MAX_FRAMES = 1_000_000  # of a task: nine hours of video
+MAX_BOXES = 5_000_000  # of the tracks of a task, interpolated
 SHAPES = ("box", "polygon", "ellipse", "mask")
 NO_BOX = ("polyline", "points", "cuboid", "skeleton")
 INTERPOLATED = "box(es) are CVAT's own between keyframes (keyframe=0)"
@@ -133,6 +135,8 @@ def _task(root: Element, where: str) -> _Task:
     width, height = (side or 0 for side in sides)
     if min(width, height) < 1:
         raise AnnotationError(f"{where}: original_size must have a width and a height above 0")
+    if last is not None and not 0 <= last < MAX_FRAMES:
+        raise AnnotationError(f"{where}: the last frame of its task is {last}; it must be from 0 to {MAX_FRAMES - 1}")
     return _Task((width, height), stride, last, name)
 
 
@@ -148,6 +152,7 @@ def _add_tracks(tree: LabelTree, root: Element, recordings: Dict[str, Path], fil
     recordings[video] = files.files.get(video) or files.paths[video]
     pictures = [] if video in files.files else files.folders[video]
     seen: List[Tuple[str, Seen]] = []
+    boxes = 0
     for track in tracks:
         place = f"{where}: track {track.get('id', '?')[:20]}"
         label = track.get("label")
@@ -159,6 +164,13 @@ def _add_tracks(tree: LabelTree, root: Element, recordings: Dict[str, Path], fil
         tree.counts[OCCLUDED] += sum(mark.occluded and not mark.outside for mark in marks)
         tree.counts[INTERPOLATED] += sum(not mark.keyframe and not mark.outside for mark in marks)
         if marks:
+            begin = min(mark.frame for mark in marks)
+            end = task.last if task.last is not None else max(mark.frame for mark in marks)
+            boxes += (end - begin) // task.step + 1
+            if boxes > MAX_BOXES:
+                raise AnnotationError(
+                    f"{place}: the tracks so far have more than {MAX_BOXES} boxes; export less at once"
+                )
             seen.append((label, frames_of(marks, task.step, task.last, place)))
             tree.counts[MADE] += seen[-1][1].interpolated
     unknown = {frame for _, one in seen for frame in one.unknown}
@@ -245,8 +257,8 @@ def _number(shape: Element, key: str, where: str) -> float:
 
 def _whole(shape: Element, key: str, where: str) -> int:
     value = whole_number(shape.get(key))
-    if value is None or not 0 <= value < 2**31:
-        raise AnnotationError(f"{where}: {shape.tag} needs {key}, a whole number of 0 or more")
+    if value is None or not 0 <= value < MAX_FRAMES:
+        raise AnnotationError(f"{where}: {shape.tag} needs {key}, a whole number from 0 to {MAX_FRAMES - 1}")
     return value
 
 

@@ -17,6 +17,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 from gluon_liver.errors import AnnotationError, InputError
 from gluon_liver.files.json_records import read_json, read_text
@@ -53,27 +54,33 @@ class VOS(USLayout):
         if not masks:
             raise files.refuse(f"{MASKS}/<video>/<frame>.png")
         recordings: Dict[str, Path] = {}
-        for video, of_frame in masks.items():
+        for place, (video, of_frame) in enumerate(tqdm(sorted(masks.items()), desc="masks of videos", disable=None), 1):
             pictures = {stem(posixpath.basename(name)): name for name in files.folders.get(video, ())}
-            categories = _categories(video, files)
-            for frame, mask in of_frame.items():
+            where = f"{source}, video {place} of {len(masks)} by name"  # which may name a patient
+            categories = _categories(video, files, where)
+            for count, (frame, mask) in enumerate(sorted(of_frame.items()), 1):
                 if frame not in pictures:
                     tree.left_out.append((mask, f"its frame is not in {PICTURES}"))
                     continue
                 recordings[video] = files.paths[video]
-                _add_frame(tree, video, pictures[frame], mask, categories, files)
+                _add_frame(tree, video, pictures[frame], mask, categories, files, f"{where}, mask {count}")
         notes = [f"{full} mask(s) of {FULL} are those of 480p again and were not read"] if full else []
         splits = _splits(recordings, files, tree)
         return self.made(files, tree, recordings, given, notes=notes, splits=splits)
 
 
 def _add_frame(
-    tree: LabelTree, video: str, picture: str, mask: str, categories: Optional[Mapping[int, str]], files: Pictures
+    tree: LabelTree,
+    video: str,
+    picture: str,
+    mask: str,
+    categories: Optional[Mapping[int, str]],
+    files: Pictures,
+    where: str,
 ) -> None:
     size = files.size(picture, tree)
     if size is None:
         return
-    where = f"{files.source}, mask {posixpath.basename(mask)} of video {posixpath.basename(video)}"
     of_mask, boxes, void = mask_boxes(files.pictures[mask], where)
     if of_mask != size:
         raise AnnotationError(f"{where} has {of_mask[0]}x{of_mask[1]} pixels, its frame {size[0]}x{size[1]}")
@@ -102,7 +109,7 @@ def mask_boxes(path: Path, where: str) -> Tuple[Tuple[int, int], Dict[int, Corne
         if isinstance(error, AnnotationError):
             raise
         raise AnnotationError(f"{where} cannot be read: {error}") from error
-    values = np.unique(ids)
+    values = np.flatnonzero(np.bincount(ids.ravel(), minlength=256))
     void = VOID in values and (palette or bool(((values > 0) & (values < VOID)).any()))
     boxes: Dict[int, Corners] = {}
     for value in values:
@@ -113,7 +120,7 @@ def mask_boxes(path: Path, where: str) -> Tuple[Tuple[int, int], Dict[int, Corne
     return (ids.shape[1], ids.shape[0]), boxes, bool(void)
 
 
-def _categories(video: str, files: Pictures) -> Optional[Dict[int, str]]:
+def _categories(video: str, files: Pictures, where: str) -> Optional[Dict[int, str]]:
     """Id -> category of a video's objects, None where there is no meta.json. Raises AnnotationError."""
     root = video.split(PICTURES)[0]
     path = files.files.get(f"{root}meta.json")
@@ -124,11 +131,11 @@ def _categories(video: str, files: Pictures) -> Optional[Dict[int, str]]:
     for key in ("videos", name, "objects"):
         value = value.get(key) if isinstance(value, dict) else None
     if not isinstance(value, dict):
-        raise AnnotationError(f"{path}: there are no objects of video {name} (videos, {name}, objects)")
+        raise AnnotationError(f"{where}: {path} has no objects of it (videos, its name, objects)")
     try:
         return {int(number): str(entry["category"]) for number, entry in value.items()}
     except (KeyError, TypeError, ValueError) as error:
-        raise AnnotationError(f"{path}: objects of video {name} must be ids, each with a category") from error
+        raise AnnotationError(f"{where}: its objects in {path} must be ids, each with a category") from error
 
 
 def _splits(recordings: Mapping[str, Path], files: Pictures, tree: LabelTree) -> Dict[str, str]:
