@@ -25,7 +25,7 @@ from gluon_liver.structures.shared_images import Groups
 
 from .folder import describe, prepared_folder, write_records
 from .pseudonyms import salt_notes, salt_or_random
-from .us_file_numbers import stills_notes
+from .us_file_numbers import AS_FRAMES, stills_notes
 from .us_frames import import_recording
 from .us_recordings import list_recordings, match_recordings, not_named
 from .us_report import RecordingResult, USImportLog, build_report, write_private
@@ -42,7 +42,8 @@ class USSource:
     below the folder -> path. read: opens the recording at a path, given a ``name`` for messages. splits: name of a
     recording -> its official split, where the set has such. left_out: (path below the folder, reason) of what cannot be
     taken, the path for the private listing alone. skip_copies: take a recording that is there twice once: nobody
-    can mend a public set.
+    can mend a public set. stills: what to do where pictures with numbers are frames, "" where they are none. files: how
+    many are below the folder, None where every one may be a recording.
     """
 
     folder: Path
@@ -54,6 +55,8 @@ class USSource:
     splits: Mapping[str, str] = field(default_factory=dict)
     left_out: Sequence[Tuple[str, str]] = ()
     skip_copies: bool = False
+    stills: str = AS_FRAMES
+    files: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -163,8 +166,9 @@ def match_labels(source: USSource, log: USImportLog) -> Dict[str, List[SourceLab
     notes: List[str] = []
     lost = missing if labels.allow_missing else None
     matched = match_recordings(labels.images, recordings, path, missing=lost, notes=notes)
-    log.files = sum(not Path(place).is_dir() for place in recordings.values())
-    log.notes += labels.changes.lines() + notes + stills_notes(matched, recordings)
+    singles = sum(not Path(place).is_dir() for place in recordings.values())
+    log.files = singles if source.files is None else source.files
+    log.notes += labels.changes.lines() + notes + stills_notes(matched, recordings, source.stills)
     for item in labels.left_out:
         log.labels_not_taken.add(item.left_out, images=1, boxes=item.count)
     for image in missing:

@@ -18,6 +18,7 @@ from gluon_liver.labels.us import SourceLabel
 from gluon_liver.readers.image_folder import file_numbers, list_images
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS
 
+AS_FRAMES = "name its folder by 'video' beside file_name"
 BOTH, NUMBERS, PLACES = "both", "numbers", "places"  # what may be meant by the frames of labels
 
 
@@ -99,20 +100,25 @@ def in_file_numbers(
     return result
 
 
-def stills_notes(matched: Mapping[str, List[SourceLabel]], recordings: Mapping[str, str]) -> List[str]:
-    """A note on pictures that are recordings by themselves though their names number them within a folder."""
+def stills_notes(
+    matched: Mapping[str, List[SourceLabel]], recordings: Mapping[str, str], remedy: str = AS_FRAMES
+) -> List[str]:
+    """A note on pictures that are recordings by themselves though their names number them within a folder.
+
+    remedy: what to do where they are frames; "" where they are not, and nothing is to be said.
+    """
     by_folder: Dict[Path, List[str]] = defaultdict(list)
     for name in matched:
         path = Path(recordings[name])
         if path.suffix.lower() in IMAGE_ENDINGS and not path.is_dir():
             by_folder[path.parent].append(path.name)
     numbered = [names for names in by_folder.values() if len(names) > 1 and file_numbers(names) is not None]
-    if not numbered:
+    if not numbered or not remedy:
         return []
     return [
         f"{sum(map(len, numbered))} picture(s) of {len(numbered)} folder(s) have numbers in their names and are named "
         "one by one, so each is a recording of one frame without a previous one; where they are frames of a recording, "
-        "name its folder by 'video' beside file_name"
+        f"{remedy}"
     ]
 
 

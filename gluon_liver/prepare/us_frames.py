@@ -84,7 +84,8 @@ def _store(source: FrameSource, result: RecordingResult, path: str, log: USImpor
     before = {*result.before.values()} - {image.frame for image in result.images}
     result.unlabelled = sorted(before if source.numbers is None else before & {*source.numbers})
     whole = source.region == (0, 0, source.width, source.height)
-    result.region = "of the file" if source.own_region else "whole frame" if whole else "as given"
+    usual = "of the file" if source.own_region else "whole frame" if whole else "as given"
+    result.region = source.region_words or usual
     result.height, result.width = y2 - y1, x2 - x1
     folder = out / "studies" / result.case
     folder.mkdir(parents=True)

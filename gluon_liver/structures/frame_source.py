@@ -32,6 +32,7 @@ class FrameSource:
     phantom: the file says that it shows one.
     notes: what a user should know; reading to the end may add to it.
     frames_per_second: None where the recording does not tell.
+    region_words: where the region comes from, for the report, where that is neither the file nor what was given.
     numbers: rising numbers of its frames, where these are not those from 0 on: of files of a folder.
     """
 
@@ -48,6 +49,7 @@ class FrameSource:
     frames_per_second: Optional[float] = None
     numbers: Optional[Sequence[int]] = None
     regions: Sequence[Box] = ()
+    region_words: str = ""
 
     def numbered(self) -> Iterator[Tuple[int, Array]]:
         """The frames as iterating gives them, each behind its number."""

@@ -79,4 +79,4 @@ def test_a_set_with_boxes_of_the_user(tmp_path, capsys):
     assert any("the left half is taken as B-mode" in note for note in report["notes"])
     command = f"import us {tmp_path}/in --layout {LAYOUT} --b-mode right --labels {labels} --out {tmp_path}/right"
     assert main([*command.split(), "--split-fractions", "1", "0", "0"]) == 0
-    assert "region: as given" in capsys.readouterr().out
+    assert "1 dicom (region: right of two pictures)" in capsys.readouterr().out

@@ -54,7 +54,8 @@ def test_aul_gives_the_boxes_around_its_outlines(tmp_path, nested):
     assert dataset.classes == ("benign", "malignant") and report["labels"]["background"] == 3
     text = "\n".join(report_lines(report))
     assert "6 box(es) were absent and were taken from their polygon" in text and "each picture counts as one" in text
-    assert "note: the pictures of this set are taken whole" in text and "none of the set itself" in text
+    assert "note: the pictures of this set are taken whole" in text and "on no real ones" in text
+    assert "files: 33 found" in text and "name its folder" not in text and "us-flow would pair each with itself" in text
     assert "the salt 'aul', which is public" in text and "who guesses it" not in text
     again = import_us_set("aul", tmp_path / "in", tmp_path / "again", options=TRAIN)
     assert [one["case"] for one in again["taken"]] == [one["case"] for one in report["taken"]]
@@ -199,6 +200,7 @@ def test_labelme_gives_boxes_of_all_its_shapes(tmp_path):
     assert {name: boxes for (name, _), boxes in found.items()} == {name: sorted(some) for name, some in truth.items()}
     text = "\n".join(report_lines(report))
     assert "2 shape(s) are points or lines, and no boxes" in text and "2 shape(s) of one label and group" in text
+    assert "where they are frames of a recording, give --by-folder" in text and "files: 8 found" in text
     assert "whole frames were taken: text burned into them stays" in text and "public" not in text
     with pytest.raises(InputError, match="give the box with --region .* or take everything with --whole-frame"):
         import_us_set("labelme", tmp_path / "in", tmp_path / "other", options=TRAIN)

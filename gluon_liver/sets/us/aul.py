@@ -50,8 +50,11 @@ class AUL(USLayout):
                 image = tree.image(name, size)
                 for polygon in polygons_of(mass) if mass else ():
                     tree.polygons(image, kind.casefold(), [polygon])
-        normal = f"pictures of {NORMAL} livers are background; no patients are told, each picture counts as one"
-        return self.made(files, tree, {name: files.pictures[name] for name, *_ in found}, given, notes=[normal])
+        notes = [
+            f"pictures of {NORMAL} livers are background; no patients are told, each picture counts as one",
+            "there is no frame before a single picture: train us-faster-rcnn; us-flow would pair each with itself",
+        ]
+        return self.made(files, tree, {name: files.pictures[name] for name, *_ in found}, given, notes=notes)
 
 
 def polygons_of(path: Path) -> List[Any]:

@@ -79,7 +79,7 @@ def open_b_mode(path: str, *, name: str, side: str, region: Optional[Box] = None
             f"{name}: the {side} half of its frames looks like contrast mode ({looks}): where B-mode is on the "
             f"{opposite}, import it with --b-mode {opposite}"
         )
-    source.region = chosen
+    source.region, source.region_words = chosen, f"{side} of two pictures"
     seen = "its first frame agrees" if sure else "its first frame does not tell the modes apart: look at the frames"
     source.notes = [note for note in source.notes if not note.startswith("whole frames")]
     source.notes.append(f"frames have two pictures: the {side} one was taken as B-mode; {seen}")

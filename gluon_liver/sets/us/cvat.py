@@ -41,6 +41,7 @@ class CVAT(USLayout):
     name = "cvat"
     title = "CVAT XML 1.1, for video or for images"
     takes = ("by_folder",)
+    stills = "give --by-folder"
 
     def find(self, source: Path, given: Given) -> USSource:
         files, tree = Pictures(source), LabelTree()

@@ -35,8 +35,8 @@ def find_set(name: str, source: Union[str, Path], given: Given = NOTHING) -> USS
 
 
 _TESTED = {
-    "layout": "it was tested on files in this form that tests wrote, and on none of the set itself",
-    "real files": "it was tested on files of the set",
+    "layout": "it was tested on files in this form that tests wrote, and on no real ones",
+    "real files": "it was tested on real files",
 }
 
 

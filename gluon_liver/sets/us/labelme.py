@@ -30,6 +30,7 @@ class LabelMe(USLayout):
     name = "labelme"
     title = "LabelMe JSON, a file a picture"
     takes = ("by_folder",)
+    stills = "give --by-folder"
 
     def find(self, source: Path, given: Given) -> USSource:
         files, tree = Pictures(source), LabelTree()

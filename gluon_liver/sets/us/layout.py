@@ -135,7 +135,7 @@ class USLayout(abc.ABC):
     name: as ``--layout`` takes it. title: as its authors call it. public: its names are public, so the salt is, and its
     pictures are taken whole where no region is given. takes: of :class:`Given`, beside label_options, region and
     whole_frame. tested: "layout" where only files that tests wrote went in, "real files" where those of the set did.
-    classes: usual ones; boxes of others make these the classes.
+    classes: usual ones; boxes of others make these the classes. stills: as of :class:`USSource`.
     """
 
     name: ClassVar[str]
@@ -144,6 +144,7 @@ class USLayout(abc.ABC):
     tested: ClassVar[str] = "layout"
     takes: ClassVar[Tuple[str, ...]] = ()
     classes: ClassVar[Tuple[str, ...]] = ()
+    stills: ClassVar[str] = ""
 
     @abc.abstractmethod
     def find(self, source: Path, given: Given) -> USSource:
@@ -181,6 +182,8 @@ class USLayout(abc.ABC):
             splits if len(set(splits.values())) > 1 else {},
             tree.left_out,
             self.public,
+            self.stills,
+            len(files.files),
         )
 
 
