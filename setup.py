@@ -49,7 +49,13 @@ setup(
     python_requires=">=3.8,<3.13",
     packages=find_packages(include=["gluon_liver", "gluon_liver.*", "symbols", "symbols.*"]),
     package_data={
-        "gluon_liver": ["py.typed", "config/experiments/*.yaml", "config/sets/*.yaml", "report/templates/*"],
+        "gluon_liver": [
+            "py.typed",
+            "config/experiments/*.yaml",
+            "config/sets/*.yaml",
+            "report/templates/*",
+            "inspection/view/files/*",
+        ],
         "symbols": ["requirements.txt"],
     },
     entry_points={"console_scripts": ["gluon-liver = gluon_liver.commands:console"]},
