@@ -115,3 +115,11 @@ def test_of_several_bases_each_is_laid_over_those_before_it(tmp_path):
     (tmp_path / "mine.yaml").write_text("BASE: [r50, [r101]]")
     with pytest.raises(ConfigError, match="BASE: expected the name"):
         load_config(tmp_path / "mine.yaml")
+
+
+def test_deeplesion_is_read_as_its_nearest_peer_reads_it():
+    config = load_config("deeplesion-r50-2.5d")
+    assert config == load_config("r50-2.5d", "on-deeplesion") and config.data.slices == 9
+    width, level = config.data.window
+    assert (level - width / 2, level + width / 2, config.data.slice_step_mm) == (-1024, 3071, 2)
+    assert config.network.head.score_threshold == 0 and config.network.head.max_detections > 16
