@@ -103,21 +103,28 @@ def add_labels(parser: argparse.ArgumentParser, text: str, **more: Any) -> None:
 
 
 def take_input(args: argparse.Namespace, name: str, metavar: str) -> None:
-    """Give the positional argument ``name`` back what ``--labels`` took from it, for it takes all that follows.
+    """Give the positional argument ``name`` back what ``--labels`` or ``--masks`` took from it: they take all that
+    follows.
 
     Raises :class:`InputError` where there is no such argument.
     """
     if getattr(args, name) is None:
-        if not args.labels or len(args.labels) < 2 or args.labels[-1].suffix.lower() == ".json":
+        taken = args.labels or getattr(args, "masks", None)
+        if not taken or len(taken) < 2 or taken[-1].suffix.lower() == ".json":
             raise InputError(f"say what is imported: {metavar} is missing")
-        setattr(args, name, args.labels.pop())
+        setattr(args, name, taken.pop())
 
 
 def label_options(args: argparse.Namespace) -> LabelOptions:
     """What :func:`add_labels` added, but for the files. Raises :class:`InputError` where there are no label files."""
     from gluon_liver.labels.source import LabelOptions
 
-    given = [name for name in ("classes", "map", "allow_missing") if getattr(args, name)]
+    masks = bool(getattr(args, "masks", None))
+    given = [
+        name
+        for name in ("classes", "map", "allow_missing")
+        if getattr(args, name) and (name, masks) != ("classes", True)
+    ]
     if not args.labels and (given or args.crowd != "refuse"):
         name = given[0].replace("_", "-") if given else "crowd"
         raise InputError(f"--{name} is for label files: give these with --labels")

@@ -159,6 +159,15 @@ def mask_boxes(
     return MaskBoxes({z: _slice_lesions(rows[z]) for z in sorted(rows)}, tuple(lesions), tuple(small), covered)
 
 
+def same_voxels(one: Geometry, other: Geometry) -> bool:
+    """Whether two grids have the same voxels, whatever the order and direction of their axes."""
+    voxels = _Voxels.between(one, other)
+    ends = voxels.centres(np.array([(0, 0, 0), np.array(one.size) - 1]))
+    full = np.array([(0, 0, 0), np.array(other.size) - 1])
+    exact = (voxels.turn == np.rint(voxels.turn)).all() and (voxels.offset == np.rint(voxels.offset)).all()
+    return bool(exact and (np.sort(ends, axis=0) == full).all())
+
+
 def _slice_lesions(rows: Sequence[Tuple[FloatArray, MaskLesion]]) -> SliceLesions:
     boxes = np.array([box for box, _ in rows], np.float32)
     labels = np.array([lesion.label for _, lesion in rows], np.int32)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.ct_labels import check_lesions
+from gluon_liver.data.ct_labels import CLASSES, check_lesions
 from gluon_liver.data.splits import make_splits
 from gluon_liver.data.study import fingerprint, stored_slices
 from gluon_liver.errors import InputError
@@ -25,6 +25,7 @@ from gluon_liver.readers.dicom.volume import SeriesStack
 
 from .ct_label_places import place_labels
 from .ct_labels import match_labels
+from .ct_masks import match_masks, place_masks
 from .ct_report import CTImportLog, build_report, note_oddities, why_nothing_was_taken, write_private
 from .ct_study import choose_series
 from .folder import describe, prepared_folder, write_records
@@ -45,6 +46,8 @@ def import_ct(
     labels: Union[None, PathLike, Sequence[PathLike]] = None,
     label_options: LabelOptions = AS_GIVEN,
     labels_on: Optional[str] = None,
+    masks: Sequence[PathLike] = (),
+    min_lesion_mm: float = 0.0,
     reference: Optional[str] = None,
     salt: Optional[str] = None,
     regrid: bool = False,
@@ -58,17 +61,20 @@ def import_ct(
     """Import every study below `folder` that can be used into the new data folder `out`; returns the report.
 
     phases, labels: phase file and label file or files (see docs/data.md), which are read as label_options say;
-    labels_on: a phase whose labels are carried over to the reference phase by world coordinates; reference: overrides
-    the phase file's reference; salt: text for reproducible case ids, random by default; regrid: interpolate uneven
-    slices and undo gantry tilt; exclude: globs of paths below `folder`, of files to leave out; skip_damaged: go on
-    without files and folders that cannot be used; fractions: train, val, test. `out`/private leads back to patients. A
-    study or series that cannot be used is left out with its reason. Nothing but file numbers depends on the names of
+    labels_on: a phase whose labels are carried over to the reference phase by world coordinates; masks: files or
+    folders of masks in place of labels, and min_lesion_mm the size below which their lesions are dropped; reference:
+    overrides the phase file's reference; salt: text for reproducible case ids, random by default; regrid: interpolate
+    uneven slices and undo gantry tilt; exclude: globs of paths below `folder`, of files to leave out; skip_damaged: go
+    on without files and folders that cannot be used; fractions: train, val, test. `out`/private leads back to patients.
+    A study or series that cannot be used is left out with its reason. Nothing but file numbers depends on the names of
     files. Raises InputError, and writes nothing, where no study is taken and where a given file or option is wrong.
     """
     folder, out = Path(folder), Path(out)
     make_splits(["any"], fractions=fractions, seed=seed)
     salt = salt_or_random(salt)
     rules = load_phase_rules(phases, reference=reference)
+    if labels and masks:
+        raise InputError("--labels and --masks say both what lesions there are: give one of them")
     label_file = load_label_file(labels, options=label_options) if labels else LabelFile()
     if folder.is_dir():
         check_output(out, folder, overwrite=overwrite)
@@ -78,6 +84,10 @@ def import_ct(
     log.cases = find_cases(scan.series, join=rules.join)
     log.choices = {key: choose_series(case.series, rules, log.quarantined) for key, case in log.cases.items()}
     matched = match_labels(label_file, log)
+    drawn = None
+    if masks:
+        drawn = match_masks(masks, log, CLASSES, class_map=label_options.classes, min_mm=min_lesion_mm)
+    classes = label_file.classes if drawn is None else drawn.classes
     note_oddities(log)
     log.notes += label_file.changes.lines()
     log.notes += salt_notes(salt)
@@ -89,10 +99,14 @@ def import_ct(
         for result in tqdm(log.studies, desc="studies", unit="study", disable=None if progress else True):
             stacks = _import_study(result, log, temporary / "studies", regrid)
             place_labels(matched.get(result.key, {}), stacks, result.case, log, exhaustive=label_file.exhaustive)
+            if drawn is not None:
+                place_masks(drawn, result.key, stacks, result.case, log)
         if not log.taken:
             raise InputError(why_nothing_was_taken(log))
-        check_lesions(log.images, label_file.classes, "the label files")
-        report = _write_data(log, temporary, label_file.classes, fractions, seed)
+        if drawn is not None:
+            drawn.note(log)
+        check_lesions(log.images, classes, "the label files")
+        report = _write_data(log, temporary, classes, fractions, seed)
         write_private(log, temporary / "private", salt, folder)
     return report
 

@@ -27,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_labels(parser, "COCO JSON with boxes on the reference phase")
     text = "phase on which boxes of --labels were drawn too: carried over to the reference phase by world coordinates"
     parser.add_argument("--labels-on", metavar="PHASE", help=text)
+    text = "masks in place of --labels: files or folders of DICOM SEG, DICOM mask series, NIfTI, NRRD"
+    add_path(parser, "--masks", "PATH", text, nargs="+")
+    text = "drop lesions of masks whose longest side in the plane is shorter (default: 0, none)"
+    parser.add_argument("--min-lesion-mm", metavar="MM", type=float, default=0.0, help=text)
     text = "phase whose grid the others are put on (default: arterial)"
     parser.add_argument("--reference", metavar="PHASE", help=text)
     add_flag(parser, "--regrid", "interpolate gaps and uneven slice spacing, and undo gantry tilt, instead of refusing")
@@ -60,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.prepare.ct_report import report_lines
 
     options = chosen(args, "phases", "labels_on", "reference", "regrid", "exclude", "skip_damaged", *IMPORT)
+    options.update(masks=args.masks or (), min_lesion_mm=args.min_lesion_mm)
     report = import_ct(args.folder, args.out, **options, label_options=label_options(args), progress=True)
     print("\n".join(report_lines(report)))
     print(f"data: {args.out}")

@@ -1,0 +1,117 @@
+"""Masks below given paths, of whatever kind: DICOM SEG, DICOM mask series (a folder each), NIfTI, NRRD, MetaImage."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Callable, Dict, List, Mapping, Sequence, Tuple, Union
+
+from gluon_liver.errors import InputError
+from gluon_liver.files.listing import list_files
+from gluon_liver.readers.volumes.open import ending_of, open_mask
+from gluon_liver.structures.label_volume import LabelVolume
+
+from .mask_series import MaskSeries, open_mask_series
+from .segmentation import Segmentation, open_segmentation
+
+PathLike = Union[str, Path]
+_NUMBER = re.compile(r"[\s_.-]*\d+$")
+
+
+@dataclass(frozen=True, eq=False)
+class MaskFile:
+    """One mask: a file, or the folder of a mask series.
+
+    where: "mask 02 (DICOM SEG ...)", for messages. parts: names of the folders and of the file from the given path
+    on, without ending. study_uid, frame_of_reference, series: of DICOM, "" where it says nothing of them; never shown.
+    read: decodes it. codes: of a value further names, by its coded type.
+    """
+
+    where: str
+    parts: Tuple[str, ...]
+    read: Callable[[], Sequence[LabelVolume]]
+    study_uid: str = ""
+    frame_of_reference: str = ""
+    series: Tuple[str, ...] = ()
+    codes: Mapping[int, Tuple[str, ...]] = field(default_factory=dict)
+    fractional: bool = False
+    is_seg: bool = False
+
+    def names(self, value: int, named: Mapping[int, str], values: Sequence[int]) -> List[str]:
+        """What a value may be called, the likeliest first.
+
+        The file's own name for it; else the name of the file or the folder where it holds one value, and the value
+        where it holds several. Then the same without a number behind it, as of livertumor01; then coded types.
+        """
+        own = named.get(value) or (self.parts[-1] if len(values) == 1 else str(value))
+        bare = _NUMBER.sub("", own)
+        return [own, *([bare] if bare and bare != own else []), *self.codes.get(value, ())]
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """A file or folder below ``root`` that may be a mask; source: its header, None of a volume file."""
+
+    root: Path
+    where: str
+    kind: str
+    source: Union[Segmentation, MaskSeries, None] = None
+
+
+def find_masks(paths: Sequence[PathLike]) -> Tuple[List[MaskFile], List[str]]:
+    """The masks below files and folders, in the order of their paths, and notes on what is none.
+
+    Raises :class:`InputError` for a path that is not there and where there is no mask, and what damaged files raise.
+    """
+    found: List[Tuple[Path, Path]] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise InputError(f"--masks {path}: there is no such file or folder")
+        below = list_files(path).paths if path.is_dir() else [path]
+        found += [(one, path) for one in below]
+    opened: Dict[Path, _Opened] = {}
+    images: Dict[Path, List[Path]] = {}
+    for path, root in found:
+        where = f"mask {len(opened) + 1:02d}"
+        if ending_of(path.name):
+            opened[path] = _Opened(root, where, ending_of(path.name))
+            continue
+        seg = open_segmentation(path, where)
+        if seg is not None:
+            opened[path] = _Opened(root, where, "DICOM SEG", seg)
+        else:
+            images.setdefault(path.parent, []).append(path)
+            opened.setdefault(path.parent, _Opened(root, where, "DICOM mask series"))
+    others = 0
+    for folder, files in images.items():
+        series = open_mask_series(files, folder.name, opened[folder].where)
+        if series is None:
+            others += len(files)
+            del opened[folder]
+        else:
+            opened[folder] = replace(opened[folder], source=series)
+    if not opened:
+        raise InputError(
+            "--masks: no mask among the files: DICOM SEG, DICOM mask series (a folder each), NIfTI, NRRD and MetaImage "
+            "files are read"
+        )
+    notes = [f"{others} file(s) of --masks are no masks, and were not read"] if others else []
+    masks = [_mask_file(path, one) for path, one in opened.items()]
+    cut = sum(one.fractional for one in masks)
+    if cut:
+        notes.append(f"{cut} fractional DICOM SEG file(s): a voxel counts from half of the largest value on")
+    return masks, notes
+
+
+def _mask_file(path: Path, opened: _Opened) -> MaskFile:
+    source, where = opened.source, f"{opened.where} ({opened.kind}; counted from 1 in the order of their paths)"
+    parts = Path(os.path.abspath(path)).relative_to(Path(os.path.abspath(opened.root)).parent).parts
+    parts = (*parts[:-1], parts[-1][: len(parts[-1]) - len(ending_of(parts[-1]))])
+    if source is None:
+        return MaskFile(where, parts, lambda: [open_mask(path)])
+    facts = where, parts, source.read, source.study_uid, source.frame_of_reference
+    if isinstance(source, Segmentation):
+        return MaskFile(*facts, source.series, source.codes, source.fractional, is_seg=True)
+    return MaskFile(*facts)

@@ -1,0 +1,168 @@
+"""``import ct --masks``: which study a mask is of, and which class its values are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gluon_liver.commands import main
+from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.errors import AnnotationError, InputError
+from gluon_liver.labels.source import LabelOptions
+from gluon_liver.prepare.ct import import_ct
+from tests.readers.ct_writer import ct_dataset, uid, write
+from tests.readers.mask_writer import read_headers, write_mask_series, write_seg
+from tests.sets.written import write_nifti
+
+SHAPE = (4, 16, 16)
+SPACING = (2.0, 0.5, 0.5)
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Two patients of one arterial series of four slices, the second one millimetre further to the left."""
+    for study, place in ((study, place) for study in (1, 2) for place in range(4)):
+        tags = dict(study=study, patient=f"P{study}", ImagePositionPatient=[-11 + study, -20, 2.0 * place])
+        pixels = np.full(SHAPE[1:], 100 * study + place - 1000, np.int16)
+        write(ct_dataset(instance=place, pixels=pixels, **tags), tmp_path / "in" / f"p{study}" / f"{place:03d}.dcm")
+    return tmp_path / "in"
+
+
+def block(*places, values=(1,)):
+    mask = np.zeros(SHAPE, np.uint8)
+    for value, (z, y, x) in zip(values, places):
+        mask[slice(*z), slice(*y), slice(*x)] = value
+    return mask
+
+
+SMALL, LARGE = ((1, 2), (3, 4), (5, 6)), ((0, 3), (8, 12), (2, 9))
+
+
+def run(source, tmp_path, masks, **options):
+    out = tmp_path / "data"
+    report = import_ct(source, out, masks=masks, salt="s", overwrite=True, **options)
+    dataset = CTDataset.open(out)
+    rows = {}
+    for label in dataset.labels:
+        study = dataset.study(label.case)
+        number = int(study.hu[dataset.reference_index, 0, 0, 0] + 1000) // 100
+        boxes = zip(label.lesions.tolist(), label.labels.tolist(), label.boxes.tolist())
+        rows[number, label.slice] = [(lesion, dataset.classes[kind], box) for lesion, kind, box in boxes]
+    return rows, report
+
+
+def class_map(tmp_path, text):
+    (tmp_path / "classes.yaml").write_text(text)
+    return LabelOptions(classes=tmp_path / "classes.yaml")
+
+
+def test_every_kind_of_mask_finds_its_study(source, tmp_path):
+    first, second = (read_headers(source / name) for name in ("p1", "p2"))
+    write_seg(tmp_path / "masks" / "a.dcm", first, {1: ("HCC", block(SMALL)), 2: ("Liver", block(LARGE))})
+    write_mask_series(tmp_path / "masks" / "cyst_2", second, block(LARGE))
+    options = class_map(tmp_path, "classes: [cyst, hcc]\nignore: [liver]\n")
+    rows, report = run(source, tmp_path, [tmp_path / "masks"], label_options=options)
+    assert rows == {
+        **{(1, z): [] for z in (0, 2, 3)},
+        (1, 1): [(1, "hcc", [5, 3, 6, 4])],
+        **{(2, z): [(1, "cyst", [2, 8, 9, 12])] for z in (0, 1, 2)},
+        (2, 3): [],
+    }
+    assert "masks: 2 lesions in 3D, each with its number in labels.json" in report["notes"]
+
+
+@pytest.mark.parametrize("name", ["p2_seg.nii.gz", "p2/mask.nii.gz", "P2.nii.gz", "elsewhere.nii.gz"])
+def test_a_volume_belongs_to_the_study_of_its_voxels_or_of_its_name(source, tmp_path, name):
+    origin = (-9, -20, 0)
+    shape = block(LARGE)
+    if "elsewhere" not in name:  # of another grid: its name alone tells
+        shape, origin = shape[:3], (-9, -20, 0)
+    (tmp_path / "masks" / name).parent.mkdir(parents=True)
+    write_nifti(tmp_path / "masks" / name, shape, SPACING, origin=origin)
+    options = class_map(tmp_path, "classes: {hcc: [p2_seg, mask, P2, P, elsewhere]}\n")
+    rows, report = run(source, tmp_path, [tmp_path / "masks"], label_options=options)
+    expected = {(2, z): [(1, "hcc", [2, 8, 9, 12])] for z in (0, 1, 2)}
+    assert rows == {**expected, **({(2, 3): []} if "elsewhere" in name else {})}
+    assert "1 study(s) have no mask: their slices are unlabelled" in report["notes"]
+
+
+def test_a_mask_of_no_study_and_one_that_could_be_of_several_are_refused(source, tmp_path):
+    (tmp_path / "masks").mkdir()
+    write_nifti(tmp_path / "masks" / "x.nii", block(LARGE)[:3], SPACING, origin=(-9, -20, 0))
+    with pytest.raises(AnnotationError, match=r"mask 01 \(.nii.*nothing says which study .*none of 2 studies fits"):
+        run(source, tmp_path, [tmp_path / "masks"])
+    headers = read_headers(source / "p1")
+    write_seg(
+        tmp_path / "seg.dcm", headers, {1: ("HCC", block(SMALL))}, StudyInstanceUID="1.2", FrameOfReferenceUID="1.3"
+    )
+    with pytest.raises(AnnotationError, match=r"mask 01 \(DICOM SEG.*: its study is not in the folder"):
+        run(source, tmp_path, [tmp_path / "seg.dcm"])
+    write_seg(tmp_path / "seg.dcm", headers, {1: ("HCC", block(SMALL))}, StudyInstanceUID="1.2")
+    assert (1, 1) in run(source, tmp_path, [tmp_path / "seg.dcm"])[0]  # by its frame of reference
+    write_seg(tmp_path / "seg.dcm", headers, {1: ("HCC", block(SMALL))}, FrameOfReferenceUID="1.3")
+    with pytest.raises(AnnotationError, match="its FrameOfReferenceUID is not that of the reference phase"):
+        run(source, tmp_path, [tmp_path / "seg.dcm"])
+    assert not list(tmp_path.glob("data*/*unfinished*"))
+
+
+def test_a_mask_that_leaves_the_images_is_refused_by_number_and_case(source, tmp_path):
+    write_nifti(tmp_path / "p1.nii", block(LARGE), SPACING, origin=(-30, -20, 0))
+    with pytest.raises(AnnotationError, match=r"masks of case-.*first is mask 01.*a lesion of value 1 lies outside"):
+        run(source, tmp_path, [tmp_path / "p1.nii"], label_options=class_map(tmp_path, "classes: {hcc: [p1, p]}"))
+
+
+def test_values_of_one_file_and_small_lesions(source, tmp_path):
+    mask = block(SMALL, LARGE, values=(2, 1))
+    write_nifti(tmp_path / "p1.nii", mask, SPACING, origin=(-10, -20, 0))
+    options = class_map(tmp_path, "classes: {cyst: 1, hcc: 2}\n")
+    rows, _ = run(source, tmp_path, [tmp_path / "p1.nii"], label_options=options)
+    assert rows[1, 1] == [(1, "cyst", [2, 8, 9, 12]), (2, "hcc", [5, 3, 6, 4])]
+    rows, report = run(source, tmp_path, [tmp_path / "p1.nii"], label_options=options, min_lesion_mm=1)
+    assert rows[1, 1] == [(1, "cyst", [2, 8, 9, 12])]
+    assert any(
+        "1 lesions in 3D" in note and "1 below 1 mm in the plane were dropped" in note for note in report["notes"]
+    )
+    left_out = class_map(tmp_path, "classes: {cyst: 1}\nleave_out: [2]\n")
+    rows, report = run(source, tmp_path, [tmp_path / "p1.nii"], label_options=left_out)
+    assert sorted(rows) == [(1, 0), (1, 2), (1, 3)]
+    assert [one["reason"] for one in report["labels"]["not_taken"]] == ["a lesion of it is of a class that is left out"]
+
+
+def test_names_that_are_no_class_are_refused(source, tmp_path):
+    headers = read_headers(source / "p1")
+    path = write_seg(tmp_path / "seg.dcm", headers, {1: ("Mass", block(SMALL)), 2: ("Liver", block(LARGE))})
+    with pytest.raises(AnnotationError, match="the masks mark Mass and Liver: Liver is no lesion; say with --classes"):
+        run(source, tmp_path, [path])
+    with pytest.raises(AnnotationError, match=r"the masks mark Mass, which .*classes.yaml does not name"):
+        run(source, tmp_path, [path], label_options=class_map(tmp_path, "classes: [hcc]\nignore: [liver]\n"))
+    # a coded type is a name too
+    options = class_map(tmp_path, "classes: {hcc: 'SCT:108369006'}\nignore: [liver]\n")
+    assert run(source, tmp_path, [path], label_options=options)[0][1, 1] == [(1, "hcc", [5, 3, 6, 4])]
+    write_mask_series(tmp_path / "m" / "lesion01", headers, block(SMALL))
+    write_mask_series(tmp_path / "m" / "lesion02", headers, block(LARGE), series=902)
+    rows, _ = run(source, tmp_path, [tmp_path / "m"])
+    assert [(number, name) for number, name, _ in rows[1, 1]] == [(1, "lesion"), (2, "lesion")]
+    write_mask_series(tmp_path / "m" / "hcc3", headers, block(SMALL), series=903)
+    write_mask_series(tmp_path / "usual" / "HCC 3", headers, block(SMALL), series=903)
+    assert run(source, tmp_path, [tmp_path / "usual"])[0][1, 1] == [(1, "hcc", [5, 3, 6, 4])]
+
+
+def test_masks_from_the_command_line(source, tmp_path, capsys):
+    path = write_seg(tmp_path / "seg.dcm", read_headers(source / "p1"), {1: ("hcc", block(SMALL))})
+    command = ["import", "ct", "--out", str(tmp_path / "out"), "--salt", "s"]
+    assert main([*command, str(source), "--masks", str(path), "--min-lesion-mm", "0.3"]) == 0
+    assert "1 lesions in 3D, each with its number" in capsys.readouterr().out
+    assert main([*command, "--overwrite", "--masks", str(path), str(source)]) == 0
+    assert main([*command, "--overwrite", str(source), "--masks", str(path), "--labels", str(path)]) == 2
+    assert "give one of them" in capsys.readouterr().err
+    (tmp_path / "c.yaml").write_text("classes: [hcc]")
+    assert (
+        main([*command, "--overwrite", str(source), "--masks", str(path), "--classes", str(tmp_path / "c.yaml")]) == 0
+    )
+    assert main([*command, "--overwrite", str(source), "--masks", str(path), "--allow-missing"]) == 2
+    assert uid(1) not in capsys.readouterr().err
+
+
+def test_labels_and_masks_together_are_refused(source, tmp_path):
+    with pytest.raises(InputError, match="--labels and --masks say both"):
+        import_ct(source, tmp_path / "data", labels="x.json", masks=["y"])
