@@ -76,11 +76,11 @@ def test_what_is_not_ended_stays_to_the_end_of_the_task(tmp_path):
 
 def test_a_task_of_every_third_frame(tmp_path):
     rows = [box(3, FIRST), box(9, SECOND), box(12, SECOND, outside=1)]
-    report, found, dataset = imported(tmp_path, video_xml([track(0, "tumor", rows)], frames=7, step=3))
+    report, found, dataset = imported(tmp_path, video_xml([track(0, "tumor", rows)], frames=6, start=3, step=3))
     assert sorted(found) == [3, 6, 9, 12]
     assert found[6] == [("tumor", *(np.add(FIRST, SECOND) / 2))]
     assert {info.unlabelled for info in dataset.cases} == {(5, 8, 11)}  # --step 1 is of the video
-    assert "3 frame(s) of which no track" in "\n".join(report["notes"])
+    assert "2 frame(s) of which no track" in "\n".join(report["notes"])
 
 
 def test_turned_boxes_and_other_shapes(tmp_path):
@@ -158,7 +158,7 @@ ONE = track(0, "tumor", [box(0, FIRST)])
         (f"<annotations>{ONE}</annotations>", "its meta part tells no task: export as 'CVAT for video 1.1'"),
         (f"<annotations><meta><project/></meta>{ONE}</annotations>", "export each task by itself, not the project"),
         (re.sub("<original_size>.*</original_size>", "", video_xml([ONE])), "no original_size"),
-        (video_xml([ONE], size=(0, 48)), "a width and a height above 0"),
+        (video_xml([ONE], size=(0, 48)), "a width and a height from 1"),
         (video_xml([track(0, "", [box(0, FIRST)])]), "track 0 has no label"),
         (video_xml([track(0, "tumor", [box(0, FIRST), box(0, FIRST)])]), "track 0: frame 0 is there twice"),
         (video_xml([track(0, "tumor", [box(20, FIRST)])]), "a frame is behind 19, the last one of the task"),

@@ -235,6 +235,8 @@ def test_labelme_classes_by_a_map_and_a_region(tmp_path):
         ([shape("tumor", [[1, 2], [3, 4], [5, 6]], "cuboid")], {}, "shape_type 'cuboid' of 3 point"),
         ([shape(7, [[1, 2], [3, 4]])], {}, "shape 0 has no label"),
         ("tumor", {}, "shapes must be a list"),
+        ([shape("tumor", [[1, 2], [10**400, 3]])], {}, "shape 0: points must be"),
+        ([], {"imageWidth": 10**30}, "must be whole numbers from 1 to 4096"),
         ([], {"imageWidth": "64"}, "imageWidth and imageHeight must be whole numbers"),
         ([], {"imageWidth": 63}, "'width' and 'height' are 63 and 48"),
         ([], {"imagePath": "../../../../etc/hosts.png"}, "its picture .imagePath. is not below the folder"),

@@ -73,5 +73,9 @@ def is_polygon(value: Any) -> bool:
 
 
 def is_point(value: Any) -> bool:
-    """Whether a value is two numbers."""
-    return isinstance(value, list) and len(value) == 2 and all(type(one) in (int, float) for one in value)
+    """Whether a value is two numbers that a picture may have."""
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(type(one) in (int, float) and abs(one) < 2**53 for one in value)
+    )

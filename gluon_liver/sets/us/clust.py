@@ -156,7 +156,7 @@ def read_spacing(files: Mapping[str, Path]) -> Dict[str, Tuple[float, float]]:
                 name = row["scan"].strip()
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise AnnotationError(f"{path}: expected the columns scan, res_x and res_y, with numbers") from error
-            if not all(0 < side < 100 for side in sides):
+            if not all(0.001 < side < 100 for side in sides):
                 raise AnnotationError(f"{path}: {name} has {sides[0]:g} x {sides[1]:g} mm a pixel, which cannot be")
             if result.setdefault(name, sides) != sides:
                 raise AnnotationError(f"{path}: {name} is there again with another resolution")

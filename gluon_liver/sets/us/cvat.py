@@ -22,6 +22,7 @@ from gluon_liver.files.xml_tree import read_xml
 from gluon_liver.labels.file_names import VIDEO_ENDINGS, match_names
 from gluon_liver.labels.values import number, whole_number
 from gluon_liver.prepare.us import USSource
+from gluon_liver.structures.frame_source import MAX_SIDE
 
 from .cvat_tracks import Corners, Mark, Seen, frames_of
 from .labelme import around
@@ -107,10 +108,13 @@ def _add_images(
 
 @dataclass(frozen=True)
 class _Task:
-    """What the meta part tells. size: (width, height). last: frame, None where it is not told. source: of the video."""
+    """What the meta part tells. size: (width, height). first, last: frames, None where that is not told. source: of the
+    video.
+    """
 
     size: Tuple[int, int]
     step: int
+    first: int
     last: Optional[int]
     source: str
 
@@ -134,11 +138,11 @@ def _task(root: Element, where: str) -> _Task:
     name = (task.findtext("source") or meta.findtext("source") or "").strip()
     sides = (whole_number(size.findtext(key) or "") for key in ("width", "height"))
     width, height = (side or 0 for side in sides)
-    if min(width, height) < 1:
-        raise AnnotationError(f"{where}: original_size must have a width and a height above 0")
+    if not 0 < min(width, height) <= max(width, height) <= MAX_SIDE:
+        raise AnnotationError(f"{where}: original_size must have a width and a height from 1 to {MAX_SIDE}")
     if last is not None and not 0 <= last < MAX_FRAMES:
         raise AnnotationError(f"{where}: the last frame of its task is {last}; it must be from 0 to {MAX_FRAMES - 1}")
-    return _Task((width, height), stride, last, name)
+    return _Task((width, height), stride, start or 0, last, name)
 
 
 def _add_tracks(tree: LabelTree, root: Element, recordings: Dict[str, Path], files: Pictures, where: str) -> int:
@@ -184,7 +188,7 @@ def _add_tracks(tree: LabelTree, root: Element, recordings: Dict[str, Path], fil
         for label, one in seen:
             if frame in one.boxes:
                 tree.box(image, label, *one.boxes[frame])
-    return 0 if task.last is None else max(0, task.last // task.step + 1 - len(spoken))
+    return 0 if task.last is None else max(0, (task.last - task.first) // task.step + 1 - len(spoken))
 
 
 def _recording(name: str, files: Pictures, where: str) -> str:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_json
 from gluon_liver.prepare.us import USSource
+from gluon_liver.structures.frame_source import MAX_SIDE
 
 from .aul import is_polygon
 from .layout import Given, LabelTree, Pictures, USLayout
@@ -87,8 +88,8 @@ def _size(record: Dict[str, Any], where: str) -> Optional[Tuple[int, int]]:
     width, height = record.get("imageWidth"), record.get("imageHeight")
     if width is None and height is None:
         return None
-    if not (type(width) is type(height) is int and min(width, height) > 0):
-        raise AnnotationError(f"{where}: imageWidth and imageHeight must be whole numbers above 0")
+    if not (type(width) is type(height) is int and 0 < min(width, height) <= max(width, height) <= MAX_SIDE):
+        raise AnnotationError(f"{where}: imageWidth and imageHeight must be whole numbers from 1 to {MAX_SIDE}")
     return width, height
 
 
@@ -117,7 +118,7 @@ def _add_shapes(tree: LabelTree, image: int, shapes: Any, where: str) -> None:
 
 def corners_of(kind: str, points: Any, where: str) -> Corners:
     """(x1, y1, x2, y2) around a shape of LabelMe. Raises AnnotationError for one that has none."""
-    if not is_polygon(points) or not all(math.isfinite(value) for point in points for value in point):
+    if not is_polygon(points):
         raise AnnotationError(f"{where}: points must be a list of two numbers each")
     if kind == "circle" and len(points) == 2:
         (x, y), edge = points[0], points[1]

@@ -100,9 +100,9 @@ class Pictures:
         listing = list_files(source, skip_closed=True)
         below = {path.relative_to(source).as_posix(): path for path in listing.paths}
         # Finder writes its own files beside each of an archive's
-        hidden = [name for name in below if any(part[0] == "." or part == "__MACOSX" for part in name.split("/"))]
+        hidden = {name for name in below if any(part[0] == "." or part == "__MACOSX" for part in name.split("/"))}
         self.source, self.notes = source, listing.notes()
-        self.files: Dict[str, Path] = {name: path for name, path in below.items() if name not in set(hidden)}
+        self.files: Dict[str, Path] = {name: path for name, path in below.items() if name not in hidden}
         self.pictures = {name: path for name, path in self.files.items() if name.lower().endswith(IMAGE_ENDINGS)}
         self.folders: Dict[str, List[str]] = {}
         self.paths: Dict[str, Path] = {}
