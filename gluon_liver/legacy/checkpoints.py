@@ -41,7 +41,7 @@ from .readme import readme
 
 PREFIX = "detector"
 CONFIG, CHECKSUMS, SCRIPT = "config.json", "SHA256SUMS", "predict.py"
-ADDED = ("classes", "phases", "step")  # keys of config.json that a configuration does not have
+ADDED = ("classes", "phases", "step", "modality")  # keys of config.json that a configuration does not have
 LISTED = 5  # names that an error shows
 
 
@@ -110,6 +110,8 @@ def plain_config(config: Config, record: Mapping[str, Any]) -> Dict[str, Any]:
         reference = record["reference_phase"]
         others = [name for name in record["phases"] if name != reference] if config.network.multi_modal else []
         plain["phases"] = [reference, *others]
+    if "modality" in record:  # of CT it is not said
+        plain["modality"] = record["modality"]
     if reads_pairs(config):
         plain["step"] = record.get("step", STEP)
     return plain

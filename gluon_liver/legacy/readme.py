@@ -6,6 +6,7 @@ from typing import Any, Mapping, Sequence, Tuple, Union
 
 from gluon_liver.data.images import GREY_MEAN, GREY_STD
 from gluon_liver.data.us_pairs import seconds
+from gluon_liver.structures.modality import MRI
 
 TEXT = """# A liver lesion detector as a Module checkpoint
 
@@ -32,11 +33,12 @@ are.
 Back into a run of gluon_liver: `python -m gluon_liver import-legacy {prefix} --data DATA --out RUN`.
 """
 CT = (
-    "`data` is (image, phase, 1, slice, row, column), phases {phases}, the annotated slice in the middle{step}: HU in "
-    "the window {window}{storage}, resized, (grey / 255 - {mean}) / {std}.{present}"
+    "`data` is (image, phase, 1, slice, row, column), phases {phases}, the annotated slice in the middle{step}: "
+    "{values} in the window {window}{storage}, resized, (grey / 255 - {mean}) / {std}.{present}"
 )
 PRESENT = " `present` (image, phase) is 1; 0 for a phase that is not there, with the reference phase's slices instead."
-STEP = ", the others {:g} mm apart, linear in HU between stored slices"
+STEP = ", the others {:g} mm apart, linear between stored slices"
+MRI_VALUES = f"grey values of {MRI}, each volume scaled by itself (`gluon_liver.mri_volume`),"
 US = "`data` is (image, frame, red green blue, row, column), grey / 255, the current frame last{before}."
 BEFORE = ", behind the one that lies {step} frame(s) before it{time}, as in training"
 
@@ -61,6 +63,7 @@ def readme(
     if "phases" in plain:
         meaning = CT.format(
             phases=", ".join(plain["phases"]),
+            values="HU" if "modality" not in plain else MRI_VALUES,
             window=_window(data["window"]),
             step=STEP.format(data["slice_step_mm"]) if data.get("slice_step_mm") else "",
             mean=GREY_MEAN,

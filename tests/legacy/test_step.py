@@ -35,3 +35,16 @@ def test_a_network_that_sees_one_frame_has_none(us_data, name, change):
     assert "step" not in plain
     text = readme(plain, {"data": (1, 2, 3, 64, 64)}, prefix="p", checkpoint="c", manifest={"step": 400})
     assert "the current frame last." in text and "6 frame(s)" not in text
+
+
+def test_an_export_says_what_the_pixels_of_mri_are(tiny_dataset, make_config, tmp_path):
+    config = make_config(**{"data.window": [2048, 0]})
+    mri = dataclasses.replace(tiny_dataset, modality="MRI")
+    for dataset, said in ((tiny_dataset, "HU in the window of"), (mri, "grey values of MRI, each volume scaled by")):
+        plain = plain_config(config, dataset.training_record())
+        text = readme(plain, {"data": (1, 1, 1, 1, 8, 8)}, prefix="p", checkpoint="c", manifest={"step": 400})
+        assert said in text and ("HU" in text) == (dataset is tiny_dataset)
+        (tmp_path / "config.json").write_text(json.dumps(plain))
+        assert read_legacy_config(tmp_path / "config.json", dataset) == config
+    with pytest.raises(DatasetError, match="made for the modality MRI, of the data it sees None"):
+        read_legacy_config(tmp_path / "config.json", tiny_dataset)
