@@ -164,7 +164,7 @@ def coco_images(coco: Any, classes: Sequence[str], path: str, *, faults: Optiona
     boxes may have any name. With ``faults`` what is wrong is added to these, and the images without it come back.
     """
     found = Faults() if faults is None else faults
-    whole = build(_Coco, coco, where=path, error=AnnotationError).with_keys(path, found)
+    whole = build(_Coco, coco, where=path, error=AnnotationError, private=True).with_keys(path, found)
     keys = [class_key(name) for name in classes]
     index_of: Dict[int, int] = {}
     used = _whole_numbers(whole.annotations, "category_id")
@@ -228,7 +228,7 @@ def _by_id(kind: Type[T], entries: Sequence[Dict[str, Any]], what: str, faults: 
     for place, entry in enumerate(entries):
         where = f"{what} {entry.get('id', f'at place {place}, counted from 0')}"
         with faults.gathered():
-            one = build(kind, entry, where=where, error=AnnotationError)
+            one = build(kind, entry, where=where, error=AnnotationError, private=True)
             if result.setdefault(entry["id"], one) is not one:
                 raise AnnotationError(f"{where}: the id is used twice")
     return result

@@ -31,6 +31,7 @@ from gluon_liver.errors import GluonLiverError, InputError
 T = TypeVar("T")
 Rules = Iterator[Tuple[str, bool, str]]
 _SCALARS = (bool, int, float, str)
+_KINDS = {str: "a text", list: "a list", tuple: "a list", dict: "keys"}
 _LONGEST_VALUE = 200  # characters of a value that a message repeats
 
 
@@ -106,15 +107,17 @@ def build(
     error: Type[GluonLiverError] = InputError,
     refuse_unknown: bool = False,
     text_numbers: bool = False,
+    private: bool = False,
 ) -> T:
     """A ``cls`` from nested mappings, lists and plain values, each checked against its field's type and limit.
 
     Types are bool, int, float (finite; whole numbers are converted), str, Any, Literal, Optional, other dataclasses,
-    list, tuple and dict of these, and a Union of a plain value and a list. Keys without a field are ignored, or refused
-    with ``refuse_unknown``. With ``text_numbers`` a float may be text, as YAML reads ``1e-4``. Raises ``error``; its
-    message begins with ``where``, a file's path for one, and names the key: ``phases[0].name: expected str, found 3``.
+    and list, tuple and dict of these. Keys without a field are ignored, or refused with ``refuse_unknown``. With
+    ``text_numbers`` a float may be text, as YAML reads ``1e-4``. With ``private`` no message repeats a text of the tree,
+    for it may name a patient. Raises ``error``; its message begins with ``where``, a file's path for one, and names the
+    key: ``phases[0].name: expected str, found 3``.
     """
-    return typing.cast(T, _Builder(where, error, refuse_unknown, text_numbers).record(cls, tree, ""))
+    return typing.cast(T, _Builder(where, error, refuse_unknown, text_numbers, private).record(cls, tree, ""))
 
 
 def limits(cls: Type[Any]) -> Dict[str, Limit]:
@@ -136,14 +139,18 @@ class _Builder:
     error: Type[GluonLiverError]
     refuse_unknown: bool
     text_numbers: bool
+    private: bool
 
     def record(self, cls: Any, tree: Any, place: str) -> Any:
         if not isinstance(tree, Mapping):
-            raise self._error(f"{place or 'the top level'}: expected keys, found {_shown(tree)}")
+            raise self._error(f"{place or 'the top level'}: expected keys, found {self._shown(tree)}")
         fields = _fields(cls)
         unknown = sorted(set(tree) - set(fields), key=str)
         if unknown and self.refuse_unknown:
             keys = ", ".join(repr(_join(place, key)) for key in unknown)
+            if self.private:
+                keys = ", ".join(str(list(tree).index(key) + 1) for key in unknown)
+                keys = f"(in the order of the file: {keys})"
             raise self._error(f"unknown key {keys}; {place or 'the top level'} has: {', '.join(fields)}")
         values = {}
         for key, (kind, limit, is_required) in fields.items():
@@ -174,7 +181,7 @@ class _Builder:
             return origin(self._items(origin, arguments, value, place))
         if origin is dict:
             if not isinstance(value, Mapping):
-                raise self._error(f"{place}: expected keys, found {_shown(value)}")
+                raise self._error(f"{place}: expected keys, found {self._shown(value)}")
             of_key, of_value = (functools.partial(self.value, kind) for kind in arguments)
             return {of_key(key, place): of_value(item, _join(place, key)) for key, item in value.items()}
         return value if kind is Any else self._scalar(kind, value, place)
@@ -189,11 +196,11 @@ class _Builder:
 
     def _items(self, origin: Any, arguments: Tuple[Any, ...], value: Any, place: str) -> Iterator[Any]:
         if not isinstance(value, (list, tuple)):
-            raise self._error(f"{place}: expected a list, found {_shown(value)}")
+            raise self._error(f"{place}: expected a list, found {self._shown(value)}")
         if origin is list or arguments[-1] is Ellipsis:
             arguments = arguments[:1] * len(value)
         elif len(value) != len(arguments):
-            raise self._error(f"{place}: expected a list of {len(arguments)}, found {_shown(value)}")
+            raise self._error(f"{place}: expected a list of {len(arguments)}, found {self._shown(value)}")
         for index, (kind, item) in enumerate(zip(arguments, value)):
             # a wrong number or text is told by the message itself, a record or a list only by its position
             yield self.value(kind, item, place if kind in _SCALARS else f"{place}[{index}]")
@@ -206,20 +213,26 @@ class _Builder:
             except (ValueError, OverflowError):
                 pass
         if type(number) is not kind or (kind is float and not math.isfinite(number)):
-            raise self._error(f"{place}: expected {kind.__name__}, found {_shown(value)}")
+            raise self._error(f"{place}: expected {kind.__name__}, found {self._shown(value)}")
         return number
 
     def _refusal(self, place: str, value: Any, wanted: str) -> GluonLiverError:
-        return self._error(f"{place} is {_shown(value)}: it must be {wanted}")
+        return self._error(f"{place} is {self._shown(value)}: it must be {wanted}")
 
     def _error(self, message: str) -> GluonLiverError:
         return self.error(f"{self.where}: {message}" if self.where else message)
+
+    def _shown(self, value: Any) -> str:
+        text = repr(value) if not self.private or _is_plain(value) else _KINDS.get(type(value), type(value).__name__)
+        return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def _join(place: str, key: Any) -> str:
     return f"{place}.{key}" if place else str(key)
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+def _is_plain(value: Any) -> bool:
+    """Whether a value is made of numbers alone."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float))

@@ -26,7 +26,10 @@ def load_image_map(path: str, columns: Sequence[str]) -> ImageMap:
     said = re.fullmatch(r"sep=(.)\s*", first)  # a line for Excel alone
     delimiter = said.group(1) if said else max(",;\t", key=first.count)
     start = 2 if said else 1
-    rows = list(csv.reader(io.StringIO(rest if said else text), delimiter=delimiter))
+    try:
+        rows = list(csv.reader(io.StringIO(rest if said else text, newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise AnnotationError(f"{path} cannot be read as a table: {error}") from error
     plain = {**DICOM_NAMES, **{plain_key(column): column for column in ("file_name", *columns)}}
     header = [plain.get(plain_key(column), column) for column in rows[0]] if rows else []
     known = [column for column in columns if column in header]

@@ -128,7 +128,7 @@ def _check(item: CocoImage) -> None:
     if "frame" not in entry and not _picture(entry):
         raise AnnotationError(f"{where}: frame is missing; {SAY_FRAME}")
     if "frame" in entry:
-        which = f"{where} (frame {build(_Frame, entry, where=where, error=AnnotationError).frame})"
+        which = f"{where} (frame {build(_Frame, entry, where=where, error=AnnotationError, private=True).frame})"
     else:
         which, entry["frame"] = where, -1
     scene = value_of(entry, "scene", (int, str), which)

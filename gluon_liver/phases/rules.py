@@ -104,7 +104,7 @@ def _entries(key: str, file: _PhaseFile, path: Union[str, Path], read: Callable[
     for place, (name, phase) in enumerate((getattr(file, key) or {}).items(), 1):
         where = f"{path}: entry {place} of '{key}'"
         if phase not in file.order:
-            raise PhaseError(f"{where} names the phase {phase!r}; order has {', '.join(file.order)}")
+            raise PhaseError(f"{where} names a phase that is not among {', '.join(file.order)} (key 'order')")
         entries[read(name, where)] = phase
         if len(entries) < place:
             raise PhaseError(f"{where} names what an entry before it does")
@@ -137,7 +137,8 @@ def reference_of(path: Union[str, Path]) -> Optional[str]:
 
 
 def _read_phase_file(path: Union[str, Path]) -> _PhaseFile:
-    return build(_PhaseFile, read_yaml(path, error=PhaseError), where=str(path), error=PhaseError, refuse_unknown=True)
+    options: Dict[str, Any] = dict(error=PhaseError, refuse_unknown=True, private=True)
+    return build(_PhaseFile, read_yaml(path, error=PhaseError), where=str(path), **options)
 
 
 def match_description(description: str, rules: PhaseRules) -> Dict[str, str]:
@@ -184,7 +185,7 @@ def _match_parts(names: Sequence[str], globs: Sequence[str]) -> bool:
 
 def _patterns(phase: Any, value: Any, order: Sequence[str], path: Union[str, Path]) -> Tuple[str, ...]:
     if phase not in order:
-        raise PhaseError(f"{path}: 'patterns' names the phase {phase!r}; order has {', '.join(order)}")
+        raise PhaseError(f"{path}: 'patterns' names a phase that is not among {', '.join(order)} (key 'order')")
     patterns = [value] if isinstance(value, str) else value
     if not isinstance(patterns, list) or not patterns or not all(isinstance(one, str) for one in patterns):
         raise PhaseError(f"{path}: 'patterns' of {phase} must be a list of regular expressions")

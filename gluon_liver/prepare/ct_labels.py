@@ -143,8 +143,7 @@ class _Slices:
             return None, MISSING
         phase = next((one for one in order if one.casefold() == item.entry["phase"].strip().casefold()), "")
         if not phase:
-            given = item.entry["phase"]
-            raise AnnotationError(f"{item.where}: key 'phase' is {given!r}; the phases are {', '.join(order)}")
+            raise AnnotationError(f"{item.where}: key 'phase' is none of the phases, which are {', '.join(order)}")
         series = self.log.choices[key].taken.get(phase)
         if series is None:
             return None, "its phase was not taken"

@@ -155,10 +155,11 @@ def _no_match(image: SourceLabel, candidates: Sequence[str], count: int, names: 
             f"key {key!r} names {len(candidates)} recordings of the {count} given: give the path below the "
             "imported folder with its ending"
         )
-    # names may hold those of patients: one is quoted only where it is almost what the label file says
+    # names may hold those of patients: none is quoted
     forms = {"/".join(path_parts(name)): name for name in names}
     near = difflib.get_close_matches("/".join(path_parts(wanted)), forms, n=1)
-    nearest = f" (it is {wanted!r}, the nearest is {forms[near[0]]!r})" if near else ""
+    number = names.index(forms[near[0]]) + 1 if near else 0
+    nearest = f" (file {number:04d} in the order of their paths is almost called so)" if near else ""
     return (
         f"key {key!r} names no recording of the {count} given{nearest}; it must be the path below the imported "
         "folder, with or without its ending, or a mapping file (--map) must say which recording and frame it is "

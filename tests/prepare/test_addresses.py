@@ -143,7 +143,7 @@ def test_a_single_image_does_not_compete(tmp_path):
         ("series: {'1.2.3 part': arterial}", "entry 1 of 'series' is no SeriesInstanceUID"),
         ("series: {'1.2.3 acquisition 0': arterial}", "entry 1 of 'series' is no SeriesInstanceUID"),
         ("folders: {'../x': arterial}", "entry 1 of 'folders' is no folder below"),
-        ("folders: {'x': venous}", "entry 1 of 'folders' names the phase 'venous'"),
+        ("folders: {'x': venous}", "entry 1 of 'folders' names a phase that is not among"),
         ("folders: [1]", "folders: expected keys"),
         ("join: perhaps", "join: expected"),
         ("join: false", "maps nothing"),

@@ -165,7 +165,7 @@ def test_regrid_moves_labels_with_their_slices(tmp_path, out):
         ([{"sop_instance_uid": "1.2.3"}], {}, "image 1: key 'sop_instance_uid' names no image"),
         ([{"sop_instance_uid": 5}], {}, "image 1: sop_instance_uid must be a text"),
         ([{"study": "1.2.3", "phase": "arterial", "slice": 0}], {}, "image 1: key 'study' names no study"),
-        ([{"study": uid(1), "phase": "venous", "slice": 0}], {}, "image 1: key 'phase' is 'venous'"),
+        ([{"study": uid(1), "phase": "venous", "slice": 0}], {}, "image 1: key 'phase' is none of the phases"),
         (
             [{"study": uid(1), "phase": "arterial", "slice": 4}],
             {},
