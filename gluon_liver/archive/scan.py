@@ -101,6 +101,11 @@ def _read_headers(listing: Listing, scan: Scan, progress: bool) -> List[FileHead
     for (_, kind, reason), files in dropped.items():
         images = sum(header.dropped_images for header in files)
         scan.rejected.append(Rejection(file_range(files), f"{images} image(s): {reason}", kind, images))
+    written = [header for header in headers if header.burned_in and not header.dropped]
+    if written:
+        says = f"{len(written)} CT image(s), {file_range(written)}, say that text is burned into their pixels"
+        stays = "it stays in the data; look at them, and --exclude what names a patient"
+        scan.notes.append(f"{says} (BurnedInAnnotation): {stays}")
     padded = sum(header.surplus > 0 for header in headers)
     if padded:
         scan.notes.append(f"{padded} file(s) hold more bytes than their pixels take: padding, not read")

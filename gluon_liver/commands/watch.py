@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
 def _open(source: str, region: Optional[Box]) -> FrameSource:
     from gluon_liver.readers.frames import read_frames
 
-    recording = read_frames(source, region=region, whole_frame=region is None, name=source)
+    recording = read_frames(source, region=region, whole_frame=region is None, text_stays=True, name=source)
     if region is not None and recording.own_region:
         own = " ".join(str(edge) for edge in recording.region)
         shown = f"{source} tells its own tissue region, {own}, which is what is shown"

@@ -31,7 +31,7 @@ from gluon_liver.errors import GluonLiverError, InputError
 T = TypeVar("T")
 Rules = Iterator[Tuple[str, bool, str]]
 _SCALARS = (bool, int, float, str)
-_KINDS = {str: "a text", list: "a list", tuple: "a list", dict: "keys"}
+_KINDS: Dict[Any, str] = {str: "a text", list: "a list", tuple: "a list", dict: "keys"}
 _LONGEST_VALUE = 200  # characters of a value that a message repeats
 
 
@@ -113,8 +113,8 @@ def build(
 
     Types are bool, int, float (finite; whole numbers are converted), str, Any, Literal, Optional, other dataclasses,
     and list, tuple and dict of these. Keys without a field are ignored, or refused with ``refuse_unknown``. With
-    ``text_numbers`` a float may be text, as YAML reads ``1e-4``. With ``private`` no message repeats a text of the tree,
-    for it may name a patient. Raises ``error``; its message begins with ``where``, a file's path for one, and names the
+    ``text_numbers`` a float may be text, as YAML reads ``1e-4``. With ``private`` no message repeats a text, for it
+    may name a patient. Raises ``error``; its message begins with ``where``, a file's path for one, and names the
     key: ``phases[0].name: expected str, found 3``.
     """
     return typing.cast(T, _Builder(where, error, refuse_unknown, text_numbers, private).record(cls, tree, ""))
@@ -223,7 +223,8 @@ class _Builder:
         return self.error(f"{self.where}: {message}" if self.where else message)
 
     def _shown(self, value: Any) -> str:
-        text = repr(value) if not self.private or _is_plain(value) else _KINDS.get(type(value), type(value).__name__)
+        kind: Any = type(value)
+        text = repr(value) if not self.private or _is_plain(value) else _KINDS.get(kind, kind.__name__)
         return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 

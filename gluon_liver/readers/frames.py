@@ -15,12 +15,18 @@ from .image_folder import open_image, open_image_folder
 
 
 def read_frames(
-    path: Union[str, Path], *, region: Optional[Box] = None, whole_frame: bool = False, name: str = "the recording"
+    path: Union[str, Path],
+    *,
+    region: Optional[Box] = None,
+    whole_frame: bool = False,
+    text_stays: bool = False,
+    name: str = "the recording",
 ) -> FrameSource:
     """Open the recording at ``path``: a folder of images, an image, a DICOM file (by its magic bytes), or else a video.
 
     The region of DICOM ultrasound is its 2D tissue region. A recording that tells none needs ``region`` or
-    ``whole_frame``: what is burned in around the picture often names the patient. ``name`` stands for the path in
+    ``whole_frame``: what is burned in around the picture often names the patient. ``whole_frame`` is refused where the
+    file says that text is burned in, but for ``text_stays``. ``name`` stands for the path in
     messages. Raises :class:`InputError` (``DicomError`` for DICOM, ``TruncatedFileError`` for files that end
     early); iterating raises the same for what shows only in decoding.
     """
@@ -52,6 +58,9 @@ def read_frames(
             x1, y1, x2, y2 = source.region = region
             if not (0 <= x1 < x2 <= source.width and 0 <= y1 < y2 <= source.height):
                 raise InputError(f"{name}: --region {x1} {y1} {x2} {y2} is no box inside its frames of {size}")
+        elif source.burned_in and not text_stays:
+            says = f"{name} says that text is burned into its frames of {size}, or is a capture of a screen"
+            raise InputError(f"{says}: it is not taken whole; give the box of the picture with --region X1 Y1 X2 Y2")
         else:
             source.notes.append("whole frames were taken: text burned into them stays, patient names too")
     return source

@@ -33,6 +33,7 @@ class FrameSource:
     notes: what a user should know; reading to the end may add to it.
     frames_per_second: None where the recording does not tell.
     region_words: where the region comes from, for the report, where that is neither the file nor what was given.
+    burned_in: the file says that text is burned into its frames, or is a capture of a screen.
     numbers: rising numbers of its frames, where these are not those from 0 on: of files of a folder.
     """
 
@@ -48,6 +49,7 @@ class FrameSource:
     notes: List[str] = field(default_factory=list)
     frames_per_second: Optional[float] = None
     numbers: Optional[Sequence[int]] = None
+    burned_in: bool = False
     regions: Sequence[Box] = ()
     region_words: str = ""
 

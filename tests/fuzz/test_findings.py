@@ -1,5 +1,6 @@
 """What fuzzing found, one case each: before, these ended in a traceback, in a crash or in memory for nothing."""
 
+import contextlib
 import json
 import struct
 
@@ -12,6 +13,7 @@ from gluon_liver.config.load import load_config
 from gluon_liver.data.study import open_array
 from gluon_liver.files.json_records import MOST_VALUES, read_yaml
 from gluon_liver.labels.ct import load_label_file
+from gluon_liver.labels.image_map import load_image_map
 from gluon_liver.readers.dicom.bounded import BoundedReader
 from gluon_liver.readers.frames import read_frames
 from gluon_liver.readers.weights.formats import read_weights
@@ -104,6 +106,19 @@ def test_sequences_in_sequences(depth, tmp_path):
         return
     with pytest.raises(errors.TruncatedFileError, match="header cannot be parsed"):
         read_frames(tmp_path / "a.dcm", whole_frame=True)
+
+
+def test_params_without_a_value(tmp_path):
+    content = params()
+    (tmp_path / "a.params").write_bytes(content[:32] + bytes(4) + content[36:])
+    with pytest.raises(errors.InputError, match="array 1 of 2 has no value"):
+        read_weights(tmp_path / "a.params")
+
+
+def test_a_lone_carriage_return_in_a_table(tmp_path):
+    (tmp_path / "m.csv").write_bytes(b'file_name,path\na.png,"p\rq"\nb.png,\x00\r"x\n')
+    with contextlib.suppress(errors.AnnotationError):
+        load_image_map(str(tmp_path / "m.csv"), ("path",))
 
 
 def test_every_word_of_params(tmp_path):

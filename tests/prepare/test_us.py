@@ -184,7 +184,11 @@ def test_names_are_compared_in_one_form():
     assert named(["A.mp4", "a.mp4"], ["a.mp4"]) == {"a.mp4": [0]}
     for names, wanted, message in (
         (["A.mp4", "a.mp4"], "A.MP4", "names 2 recordings of the 2 given"),
-        (["patient-one.mp4", "other.avi"], "patient_one", "names no recording.*file 0001 in the order of their paths is almost"),
+        (
+            ["patient-one.mp4", "other.avi"],
+            "patient_one",
+            "names no recording.*file 0001 in the order of their paths is almost",
+        ),
         (["patient-one.mp4"], "zzz", "names no recording of the 1 given; it must"),
     ):
         with pytest.raises(AnnotationError, match=message):

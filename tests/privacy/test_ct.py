@@ -259,3 +259,11 @@ def test_damaged_files(damage, source, tmp_path, said_by):
     said += said_by("look", tmp_path / "in")
     assert not seen_in(said), said.decode()
     assert not files_that_tell(tmp_path, spare=["in", *STATED])
+
+
+def test_text_burned_into_ct_is_said(tmp_path, said_by):
+    for place in range(4):
+        tags = {"BurnedInAnnotation": "YES"} if place == 1 else {}
+        write(ct_dataset(instance=place, z=5.0 * place, **tags), tmp_path / "in" / f"{place}.dcm")
+    said = said_by("import", "ct", tmp_path / "in", "--out", tmp_path / "data", code=0).decode()
+    assert "1 CT image(s), file 0002, say that text is burned into their pixels" in said

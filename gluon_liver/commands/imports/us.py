@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     place = parser.add_mutually_exclusive_group()
     text = "the picture in frames of recordings that do not tell it themselves, in pixels, X2 and Y2 exclusive"
     add_options(place, "--region", help=text)
-    add_flag(place, "--whole-frame", "take whole frames of such recordings, text and all")
+    text = "take whole frames of such recordings: TEXT BURNED INTO THEM, NAMES OF PATIENTS TOO, STAYS IN THE DATA"
+    add_flag(place, "--whole-frame", f"{text}; refused for DICOM that says it has such text")
     text = "us-flow sees the frame K before a labelled one too, which is stored for it (default: 1); of a video of 25"
     rate = "frames a second the paper's scenes of 5 images in 1.1 s are every 6th frame"
     parser.add_argument("--step", type=int, default=1, metavar="K", help=f"{text} {rate}")

@@ -75,6 +75,7 @@ class FileHeader:
 
     kind: that of its slices, which a file whose slices cannot be read has too. contrast: ContrastBolusAgent.
     position: of an unusable slice, where it says that it lies.
+    burned_in: the file says that text is burned into its pixels.
     surplus: bytes of padding after its pixels, beyond the one that makes their number even.
     """
 
@@ -97,6 +98,7 @@ class FileHeader:
     birth_date: str = ""
     sex: str = ""
     surplus: int = 0
+    burned_in: bool = False
 
     @property
     def series(self) -> Tuple[int, str, str]:

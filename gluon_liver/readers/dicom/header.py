@@ -123,6 +123,7 @@ def _identify(dataset: Any, path: Path, number: int) -> FileHeader:
     header = FileHeader(number, path, text(dataset, "PatientID"), study, series, image, description, [])
     header.phantom, header.contrast = is_phantom(dataset), text_of(dataset, "ContrastBolusAgent")
     header.series_number = whole_number(dataset, "SeriesNumber")
+    header.burned_in = text(dataset, "BurnedInAnnotation").upper() == "YES"
     header.birth_date, header.sex = text(dataset, "PatientBirthDate"), text(dataset, "PatientSex").upper()
     return header
 

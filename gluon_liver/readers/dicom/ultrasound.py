@@ -23,6 +23,7 @@ from .tags import count, image_size, is_phantom, text
 
 # PS3.4 B.5: Ultrasound Image and Multi-frame Image Storage, and their retired forms
 US_CLASSES = tuple("1.2.840.10008.5.1.4.1.1." + number for number in ("6.1", "3.1", "6", "3"))
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 SAMPLES = {"MONOCHROME2": 1, "PALETTE COLOR": 1, "RGB": 3, "YBR_FULL": 3, "YBR_FULL_422": 3, "YBR_ICT": 3, "YBR_RCT": 3}
 PADDED = "the file holds more bytes than its frames take: padding, not read"
 FORMAT_2D, DATA_TISSUE = 1, 1  # PS3.3 C.8.5.5.1.1 and C.8.5.5.1.2
@@ -33,16 +34,16 @@ def open_dicom(path: Path, name: str) -> FrameSource:
 
     Raises :class:`DicomError` when it is cut short, oversize, no ultrasound, or of a pixel layout that is not read.
     """
-    with quiet_pydicom():
+    with quiet_pydicom():  # of values too, which are converted when they are asked for
         header, (offset, _, surplus) = _read_header(path, name)
-    try:
-        regions = tissue_regions(header, name)
-        region = tissue_region(header, name)
-        rows, columns = int(header.Rows), int(header.Columns)
-        identity, rate = text(header, "SOPInstanceUID"), frame_rate(header)
-        patient, phantom = text(header, "PatientID"), is_phantom(header)
-    except pixels.PARSE_ERRORS as error:
-        raise unreadable(name, error) from error
+        try:
+            regions = tissue_regions(header, name)
+            region = tissue_region(header, name)
+            rows, columns = int(header.Rows), int(header.Columns)
+            identity, rate = text(header, "SOPInstanceUID"), frame_rate(header)
+            patient, phantom, burned_in = text(header, "PatientID"), is_phantom(header), has_burned_in_text(header)
+        except pixels.PARSE_ERRORS as error:
+            raise unreadable(name, error) from error
     if not identity:
         raise MissingTagError(f"{name} has no SOPInstanceUID")
 
@@ -63,9 +64,16 @@ def open_dicom(path: Path, name: str) -> FrameSource:
     source = FrameSource("dicom", rows, columns, region or (0, 0, columns, rows), whole_frames, identity)
     source.own_region, source.frames_per_second = region is not None, rate
     source.patient_id, source.phantom, source.regions = patient, phantom, regions
+    source.burned_in = burned_in
     if surplus:
         source.notes.append(PADDED)
     return source
+
+
+def has_burned_in_text(header: Any) -> bool:
+    """Whether the file says that text is burned into its pixels, or is a capture of a screen and does not deny it."""
+    said = text(header, "BurnedInAnnotation").upper()
+    return said == "YES" or text(header, "SOPClassUID").startswith(SECONDARY_CAPTURE) and said != "NO"
 
 
 def frame_rate(header: Any) -> Optional[float]:

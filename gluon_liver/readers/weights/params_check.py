@@ -77,7 +77,7 @@ class _Reader:
                 raise InputError(f"{what} is stored in a way ({storage}) that is not read: dense arrays are")
         axes = self.numbers("i")[0] if magic in (V1, V2, V3) else magic
         if axes == (-1 if magic == V3 else 0):
-            return  # an array without a value
+            raise InputError(f"{what} has no value")
         if not (0 if magic == V3 else 1) <= axes <= MOST_AXES:
             raise InputError(f"it is damaged or no list of arrays: {what} has {axes} axes")
         shape = self.numbers(f"{axes}" + ("q" if magic in (V1, V2, V3) else "I"))
