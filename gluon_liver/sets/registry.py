@@ -6,7 +6,14 @@ from typing import Dict, Type
 
 from .deeplesion import DeepLesion
 from .layout import Layout
+from .lld_mmri import LLDMMRI, LLDMMRIDynamic
+from .mct_ltdiag import MCTLTDiag
+from .waw_tace import WAWTACE
 
 LAYOUTS: Dict[str, Type[Layout]] = {  # a line a set
     DeepLesion.name: DeepLesion,
+    LLDMMRI.name: LLDMMRI,
+    LLDMMRIDynamic.name: LLDMMRIDynamic,
+    MCTLTDiag.name: MCTLTDiag,
+    WAWTACE.name: WAWTACE,
 }
