@@ -32,6 +32,7 @@ COMMANDS: Dict[Tuple[str, ...], Tuple[str, str]] = {
     ("import", "ct"): ("imports.ct", "turn a folder of CT series into prepared data"),
     ("import", "us"): ("imports.us", "turn ultrasound recordings and labels into prepared data"),
     ("data", "summary"): ("data.summary", "count patients, lesions and images of prepared data, and measure them"),
+    ("data", "check"): ("data.check", "look for what is wrong with prepared data"),
     ("data", "view"): ("data.view", "write a page to scroll a study with its labels and detections"),
     ("train",): ("train", "train a configuration on prepared data"),
     ("evaluate",): ("evaluate", "score a run on held-out patients and write its report"),
