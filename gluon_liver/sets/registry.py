@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Dict, Type
 
 from .deeplesion import DeepLesion
+from .ircadb import IRCADb
 from .layout import Layout
 from .lld_mmri import LLDMMRI, LLDMMRIDynamic
 from .mct_ltdiag import MCTLTDiag
+from .tcia import ColorectalLiverMetastases, HCCTACESeg
 from .waw_tace import WAWTACE
 
 LAYOUTS: Dict[str, Type[Layout]] = {  # a line a set
     DeepLesion.name: DeepLesion,
+    IRCADb.name: IRCADb,
+    HCCTACESeg.name: HCCTACESeg,
+    ColorectalLiverMetastases.name: ColorectalLiverMetastases,
     LLDMMRI.name: LLDMMRI,
     LLDMMRIDynamic.name: LLDMMRIDynamic,
     MCTLTDiag.name: MCTLTDiag,

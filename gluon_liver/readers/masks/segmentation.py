@@ -59,7 +59,7 @@ class Segmentation:
     """The header of a SEG. Its identifiers are patient data: to be compared, never shown.
 
     names: of each segment's number, what its author called it. codes: further names of it, by its coded type. series:
-    the series that it says it was drawn on.
+    the series that it says it was drawn on. images: those that its frames name, in no order that means anything.
     """
 
     path: Path
@@ -70,6 +70,7 @@ class Segmentation:
     names: Dict[int, str]
     codes: Dict[int, Tuple[str, ...]]
     fractional: bool
+    images: Tuple[str, ...] = ()
 
     def read(self) -> List[LabelVolume]:
         """The segments, each voxel with its segment's number; several volumes where segments overlap.
@@ -133,7 +134,16 @@ def _header(dataset: Any, path: Path, where: str) -> Segmentation:
         names,
         codes,
         text(dataset, "SegmentationType").upper() == "FRACTIONAL",
+        _images(dataset),
     )
+
+
+def _images(dataset: Any) -> Tuple[str, ...]:
+    """SOPInstanceUIDs that the frames name."""
+    frames = dataset.get("PerFrameFunctionalGroupsSequence") or ()
+    derived = (one for frame in frames for one in frame.get("DerivationImageSequence") or ())
+    sources = (one for derivation in derived for one in derivation.get("SourceImageSequence") or ())
+    return tuple(dict.fromkeys(text(one, "ReferencedSOPInstanceUID") for one in sources))
 
 
 def _volumes(dataset: Any, data: bytes, names: Dict[int, str], where: str) -> List[LabelVolume]:
