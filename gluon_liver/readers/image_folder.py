@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import Counter
 from pathlib import Path
@@ -14,6 +15,8 @@ from gluon_liver.errors import InputError, OversizeError, TruncatedFileError
 from gluon_liver.files.digest import hash_files
 from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.frame_source import IMAGE_ENDINGS, MAX_SIDE, FrameSource
+
+from .image_size import image_size
 
 TIFF_STARTS = b"II*\0", b"MM\0*"
 JPEG_START, PNG_START, PNG_END = b"\xff\xd8", b"\x89PNG", b"IEND\xaeB`\x82"
@@ -121,6 +124,13 @@ def _read_image(path: Path, where: str) -> Array:
     # OpenCV fills what is missing of a cut JPEG with grey and says nothing.
     if code.startswith(JPEG_START) and not jpeg_has_end(code) or code.startswith(PNG_START) and PNG_END not in code:
         raise TruncatedFileError(f"{where} is cut short: its image has no end")
+    try:  # OpenCV takes what would fill gigabytes
+        if code:
+            image_size(io.BytesIO(code))
+    except OversizeError as error:
+        raise OversizeError(f"{where} is an image of too many pixels; the bound is {MAX_SIDE} a side") from error
+    except InputError as error:
+        raise InputError(f"{where} is no image that can be decoded") from error
     try:
         image = cv2.imdecode(np.frombuffer(code, np.uint8), cv2.IMREAD_COLOR) if code else None
     except cv2.error as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Tuple, Union
+from typing import IO, Tuple, Union
 
 from PIL import Image
 
@@ -15,7 +15,7 @@ ORIENTATION, ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # Exif 2.3, 4.6.4
 FAULTS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for damaged headers
 
 
-def image_size(path: Union[str, Path]) -> Tuple[int, int]:
+def image_size(path: Union[str, Path, IO[bytes]]) -> Tuple[int, int]:
     """(width, height) of a picture, turned as its EXIF tag says. Raises :class:`InputError`, which names no file."""
     try:
         with warnings.catch_warnings():
@@ -23,6 +23,8 @@ def image_size(path: Union[str, Path]) -> Tuple[int, int]:
             with Image.open(path) as picture:
                 width, height = picture.size
                 turned = picture.getexif().get(ORIENTATION) in ON_ITS_SIDE
+    except Image.DecompressionBombError as error:
+        raise OversizeError(f"its picture has more than {MAX_SIDE} pixels a side") from error
     except FAULTS as error:
         raise InputError("its picture cannot be read") from error
     if max(width, height) > MAX_SIDE:

@@ -11,7 +11,8 @@ import numpy as np
 # boxes of ISO/IEC 14496-12 that hold the ones that matter here
 PARENTS = (b"moov", b"trak", b"mdia", b"edts", b"minf", b"stbl")
 WANTED = (b"mvhd", b"tkhd", b"mdhd", b"hdlr", b"elst", b"stts", b"ctts")
-_MOST = 1 << 24  # bytes of a box that is read, and samples of a track
+_MOST = 1 << 24  # bytes of a box that is read
+_MOST_SAMPLES = 1 << 20  # of a track: eleven hours
 _Table = List[Tuple[int, ...]]
 
 
@@ -78,7 +79,7 @@ class VideoTrack:
 def _spread(table: _Table) -> List[int]:
     """(count, value) of each entry -> the values one by one."""
     counts = np.array([count for count, _ in table], np.int64)
-    if counts.sum() > _MOST:
+    if len(counts) > _MOST_SAMPLES or not 0 <= counts.sum() <= _MOST_SAMPLES:
         return []
     return [int(value) for value in np.repeat([value for _, value in table], counts)]
 

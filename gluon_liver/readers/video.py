@@ -42,10 +42,14 @@ def open_video(path: Path, name: str) -> FrameSource:
     _check_length(path, name)
     packets, sizes, has_end, codec, rate = _read_packets(path, name)
     with _opened(path, name) as capture:  # read for its packets, a video tells no turn
+        announced = {(int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))}
         turn = read_turn(capture, path, name)
     if len(sizes) > 1:
         listed = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
         raise InputError(f"{name}: its frames change size ({listed}); cut the video where they do")
+    for width, height in announced | sizes:  # a decoder makes room by them
+        if max(width, height) > MAX_SIDE:
+            raise OversizeError(f"{name} has frames of {width}x{height} pixels; the bound is {MAX_SIDE} a side")
     first = next(_decode(path, name, turn), None)
     if first is None:
         raise InputError(f"{name} is a video of which no frame can be decoded")

@@ -113,8 +113,8 @@ def chosen_checkpoint(run: Run) -> Path:
     best = read_best(run)
     if best is None:
         return newest_checkpoint(run.checkpoints)
-    path = run.checkpoints / best.checkpoint
-    if not path.is_dir():
+    path = run.checkpoints / Path(best.checkpoint).name
+    if path.name != best.checkpoint or not CHECKPOINT.fullmatch(path.name) or not path.is_dir():
         raise RunError(f"{run.folder / BEST} names {path.name}, which is not there: {NO_BEST}")
     return path
 

@@ -6,6 +6,7 @@ decoders; where pydicom has none for the transfer syntax, through the GDCM that 
 
 from __future__ import annotations
 
+import os
 import struct
 import tempfile
 import zlib
@@ -20,6 +21,7 @@ from gluon_liver.errors import DicomError, OversizeError, PixelDataError, Trunca
 from gluon_liver.structures.arrays import Array
 
 from .bounded import BoundedReader
+from .codestream import check_pictures
 from .file_header import SliceHeader
 from .tags import BitLayout, text
 
@@ -28,6 +30,7 @@ CONVERT = "convert the file to Explicit VR Little Endian"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 RLE = "1.2.840.10008.1.2.5"
 MAX_INFLATED_BYTES = 2**31
+LITTLE, MAX_EXPANSION = 2**26, 100  # bytes that any file may inflate to; beyond it so many times its own size
 UNDEFINED_LENGTH = 0xFFFFFFFF
 MAX_PADDING, MAX_ZEROS = 64, 1 << 16  # bytes behind the pixels, of any value and all zero
 SECONDARY_CAPTURE_WORD = "1.2.840.10008.5.1.4.1.1.7.3"
@@ -45,16 +48,19 @@ PixelRepresentation PixelData""".split()
 
 def check_inflated(stream: BinaryIO, name: str) -> None:
     """Raise :class:`OversizeError` for a deflated file that inflates too far; the stream is at its start afterwards."""
-    if inflated_size(stream) > MAX_INFLATED_BYTES:
-        raise OversizeError(f"{name} inflates to more than {MAX_INFLATED_BYTES} bytes")
+    own = stream.seek(0, os.SEEK_END)
+    most = min(MAX_INFLATED_BYTES, max(LITTLE, MAX_EXPANSION * own))
+    if inflated_size(stream, most) > most:
+        raise OversizeError(f"{name} inflates to more than {most} bytes")
     stream.seek(0)
 
 
-def inflated_size(stream: BinaryIO) -> int:
-    """Bytes that a deflated file inflates to, counted up to just above MAX_INFLATED_BYTES; 0 for other files.
+def inflated_size(stream: BinaryIO, most: Optional[int] = None) -> int:
+    """Bytes that a deflated file inflates to, counted up to just above ``most``; 0 for other files.
 
     pydicom inflates at once and without bound, so a hostile file has to be measured first.
     """
+    most = MAX_INFLATED_BYTES if most is None else most
     stream.seek(0)
     start = stream.read(2048)
     if DEFLATED.encode() not in start or start[132:136] != b"\x02\x00\x00\x00":
@@ -63,7 +69,7 @@ def inflated_size(stream: BinaryIO) -> int:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     total = 0
     for piece in iter(lambda: stream.read(1 << 16), b""):
-        while piece and total <= MAX_INFLATED_BYTES:
+        while piece and total <= most:
             total += len(inflater.decompress(piece, 1 << 24))
             piece = inflater.unconsumed_tail
     return total
@@ -232,8 +238,12 @@ def _decode(header: SliceHeader, pixels: int, name: str) -> Array:
         raise PixelDataError(f"{name} uses a private or unknown transfer syntax; {CONVERT}")
     if not is_compressed(syntax):
         check_length(len(data), pixels * header.layout.bits_allocated // 8, name)
+    else:
+        check_pictures(data, header.frames, header.rows, header.columns, name)
     try:
         return dataset.pixel_array
+    except MemoryError as error:
+        raise OversizeError(f"{name}: there is no memory for its {pixels} pixels") from error
     except DECODE_ERRORS as no_decoder:
         if syntax in (RLE, DEFLATED):
             raise PixelDataError(f"{name}: its pixel data ({syntax.name}) are damaged") from no_decoder

@@ -17,6 +17,7 @@ from gluon_liver.structures.frame_source import Box, FrameSource, plausible_rate
 
 from . import pixels
 from .bounded import BoundedReader
+from .codestream import check_pictures
 from .header import unreadable
 from .quiet import quiet_pydicom
 from .tags import count, image_size, is_phantom, text
@@ -205,7 +206,8 @@ def _arrange(raw: Array, header: Any, photometric: str) -> Array:
 
 def _compressed(path: Path, header: Any, name: str) -> Iterator[Tuple[Array, str]]:
     """Frames of compressed files by pydicom's decoders, without any colour conversion of theirs."""
-    dataset, _ = pixels.read_encoded(path, name)
+    dataset, data = pixels.read_encoded(path, name)
+    check_pictures(data, int(header.get("NumberOfFrames") or 1), int(header.Rows), int(header.Columns), name)
     announced, shape = int(header.get("NumberOfFrames") or 1), (int(header.Rows), int(header.Columns), -1)
     decoded = 0
     try:

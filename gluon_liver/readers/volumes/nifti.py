@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from .grid import FROM_RAS
 FORMS = ("sform", "qform")
 CUT_SHORT = "it is cut short or damaged: it ends before its voxels do, or cannot be unpacked"
 CHOOSE_FORM = "Choose with --affine sform or --affine qform, after a look at both"
+MOST_SHRUNK = 1100  # deflate does not compress more than 1,032 times
 MOST_APART = 0.1  # of a voxel's shortest side: corners that lie further apart by the two forms contradict each other
 
 
@@ -54,6 +56,14 @@ def open_nifti(path: Path, *, form: Optional[str] = None) -> FileVolume:
             raise VolumeError(f"its header says that lengths are in {units}; write it in mm", path)
         affine = FROM_RAS @ _affine(header, shape, form, path)
     return FileVolume(path, shape, affine, lambda axis: _planes(path, image, shape, axis))
+
+
+def _check_bytes(path: Path, header: Any, shape: Tuple[int, ...]) -> None:
+    """Raise :class:`VolumeError` where a file cannot hold what it announces: room is made for that first."""
+    size = path.stat().st_size
+    wanted = math.prod(shape) * header.get_data_dtype().itemsize
+    if wanted > (size if path.suffix.lower() != ".gz" else MOST_SHRUNK * size):
+        raise VolumeError(f"{CUT_SHORT}; its {size} bytes cannot hold the {wanted} that are announced", path)
 
 
 def _affine(header: Any, shape: Tuple[int, ...], form: Optional[str], path: Path) -> FloatArray:
@@ -108,6 +118,7 @@ def _planes(path: Path, image: Any, shape: Tuple[int, ...], axis: int) -> Iterat
     of it.
     """
     with _file_errors(path, voxels=True):
+        _check_bytes(path, image.header, shape)
         proxy, place = image.dataobj, [slice(None)] * 3 + [0] * (len(image.shape) - 3)
         if axis < 2:
             # stored numbers: scaling the whole would make 8 bytes of each

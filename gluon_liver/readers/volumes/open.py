@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Tuple, Union
 
@@ -65,8 +66,10 @@ def open_mask(path: Path_) -> LabelVolume:
         geometry = file_geometry(source.affine, source.shape)
     except VolumeError as error:
         raise VolumeError(error.reason, path) from error
+    planes = source.planes(2)
+    first = next(planes)  # before room is made for the others: a header announces anything
     labels: Array = np.zeros(geometry.size, dtype=np.uint8)
-    for z, plane in enumerate(source.planes(2)):
+    for z, plane in enumerate(chain([first], planes)):
         if plane.dtype.kind == "f" and not (np.isfinite(plane).all() and (plane == np.rint(plane)).all()):
             raise VolumeError("it is no mask: it holds values that are no whole numbers", path)
         low, high = int(plane.min()), int(plane.max())

@@ -5,6 +5,7 @@ The format is told by the content, so the name of the file does not matter.
 
 from __future__ import annotations
 
+import math
 import pickle
 import struct
 import tokenize
@@ -25,6 +26,7 @@ from .torch_save import LEGACY_MAGIC, from_bfloat16, pickles_of, read_legacy, re
 MXNET_MAGIC = struct.pack("<QQ", 0x112, 0)  # src/ndarray/ndarray.cc: kMXAPINDArrayListMagic, reserved
 MXNET_NP_ARRAY = struct.pack("<I", 0xF993FACA)  # NDARRAY_V3_MAGIC: saved in NumPy mode
 NPZ_LIMIT = 16 * 2**30  # bytes unpacked; large ResNets are below 1 GB
+LITTLE, EXPANSION = 2**26, 100  # bytes that any archive may unpack to; beyond it so many times its own size
 SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 PARALLEL = "module."
 # what zipfile, pickle and NumPy raise on damaged or forged content
@@ -120,8 +122,10 @@ def _read_archive(path: Path) -> Dict[str, Array]:
     others = [entry.filename for entry in entries if not entry.filename.endswith(".npy")]
     if others or not entries:
         raise InputError(f"the zip archive holds {(others or ['nothing'])[0]}, neither torch.save's data.pkl nor .npy")
-    if sum(entry.file_size for entry in entries) > NPZ_LIMIT:
-        raise InputError(f"it unpacks to more than {NPZ_LIMIT} bytes")
+    unpacked, own = sum(entry.file_size for entry in entries), path.stat().st_size
+    if unpacked > min(NPZ_LIMIT, max(LITTLE, EXPANSION * own)):
+        raise InputError(f"it unpacks to {unpacked} bytes, far more than its {own} hold of weights")
+    _check_npy_headers(path)
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     broken = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]  # NumPy gives bytes then
@@ -130,11 +134,29 @@ def _read_archive(path: Path) -> Dict[str, Array]:
     return arrays
 
 
+def _check_npy_headers(path: Path) -> None:
+    """Raise :class:`InputError` where an array of an .npz announces more than there is: NumPy makes room first."""
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            with archive.open(entry) as stream:
+                if stream.read(6) != b"\x93NUMPY":
+                    continue  # told when it is read
+                version = tuple(stream.read(2))
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                try:
+                    shape, _, kind = read(stream)
+                except DAMAGE as error:
+                    raise InputError(f"the header of its entry {entry.filename} is damaged") from error
+                if math.prod(shape) * kind.itemsize > entry.file_size:
+                    says = f"{entry.filename} announces {shape[:8]} numbers of {kind.itemsize} bytes"
+                    raise InputError(f"its entry {says} in {entry.file_size} bytes")
+
+
 def _load_params(path: Path, *, np_mode: bool) -> Dict[str, Any]:
     """NDArrays by the names of the file."""
+    check_params(path)
     import mxnet as mx  # here, because nothing else in this room needs it
 
-    check_params(path)
     try:
         with mx.util.np_shape(np_mode):
             arrays = mx.nd.load(str(path))
