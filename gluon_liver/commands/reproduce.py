@@ -1,0 +1,131 @@
+"""Prepare a public set, train all rows of the papers that it allows, evaluate them, and write the tables.
+
+The plan is printed first: every step with what it reads, writes and where it stands, then training steps, hours,
+memory and disk. Each step is done once. Whatever ends the command (Ctrl-C, SIGTERM, a kill, a machine that fails), the
+same command goes on where it was; after a signal that stopped a training the exit code is 75. A step whose files or
+settings have changed since is told, and done again with --redo. docs/datasets.md lists the sets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, List, Tuple
+
+from gluon_liver.files.typed import at_least
+
+from .options import add_flag, add_options, add_path, check, prepare_cache
+
+if TYPE_CHECKING:
+    from gluon_liver.reproduce.job import Job, Member
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from gluon_liver.reproduce.recipe import RECIPES, ROWS, SIZES
+
+    parser.add_argument("--on", required=True, choices=sorted(RECIPES), help="the public set")
+    add_path(parser, "--data", "DIR", "where the files of the set were unpacked; never changed", required=True)
+    add_path(parser, "--out", "DIR", "folder for prepared data, runs and tables", required=True)
+    rows = "; ".join(f"of {task} {' '.join(names)}" for task, names in ROWS.items())
+    parser.add_argument(
+        "--rows", nargs="+", metavar="ROW", help=f"those alone (default: all that the set allows): {rows}"
+    )
+    text = "full: the papers' networks; tiny: demo networks, small images and a few steps, to see that all of it runs"
+    parser.add_argument("--size", choices=SIZES, default="full", help=text)
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="train each row with seeds 0 to N - 1 (default 1)"
+    )
+    add_flag(parser, "--plan", "print the plan, and do nothing")
+    add_flag(parser, "--no-measure", "plan without timing steps of the first row")
+    add_flag(parser, "--redo", "do steps again whose inputs have changed, and delete what they left")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of the import (default 1)")
+    add_path(parser, "--pretrained", "FILE|RUN", "begin all trainings with these weights (see train.py)")
+    parser.add_argument(
+        "--device", default="cpu", help="cpu (default), cpu:N or gpu:0,1,...: of training; evaluation takes the first"
+    )
+    add_options(parser, "--set", "--cache", "--no-lock")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the plan and do it; 0 when all is done, 75 where a signal stopped it."""
+    from gluon_liver.cluster import heartbeat
+    from gluon_liver.files.lock import LOCK, file_lock
+    from gluon_liver.reproduce.source import check_apart
+    from gluon_liver.runs.run import check_weights
+    from gluon_liver.system.runtime import prefer_synchronous_engine
+
+    check(args, "seeds", at_least(1))
+    check(args, "jobs", at_least(1))
+    check_apart(args.out, args.data)
+    check_weights(args.pretrained, None)
+    if args.device in ("cpu", "cpu:1"):
+        prefer_synchronous_engine()
+    prepare_cache(args)
+    job = _job(args)
+    if args.plan:
+        print(_plan(job, args), end="")
+        return 0
+    from gluon_liver.reproduce.results import TABLES
+    from gluon_liver.reproduce.steps import run_steps
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    with file_lock(args.out / LOCK, busy=f"{args.out} is in use by {{user}}: it is reproduced there"):
+        print(_plan(job, args), end="\n", flush=True)
+        if not run_steps(job.steps(), job.out, redo=args.redo, say=lambda text: print(text, flush=True)):
+            print("stopped; the same command goes on", file=sys.stderr)
+            return heartbeat.AGAIN
+    print(f"\n{(job.out / TABLES).read_text(encoding='utf-8')}")
+    print(f"tables: {job.out / TABLES}")
+    return 0
+
+
+def _job(args: argparse.Namespace) -> Job:
+    from gluon_liver.reproduce.job import Job
+    from gluon_liver.reproduce.recipe import RECIPES
+    from gluon_liver.reproduce.source import list_source
+
+    recipe = RECIPES[args.on]
+    members = _members(args)
+    return Job(
+        recipe,
+        args.data,
+        list_source(args.data),
+        args.out,
+        members,
+        size=args.size,
+        pretrained=args.pretrained,
+        device=args.device,
+        jobs=args.jobs,
+    )
+
+
+def _members(args: argparse.Namespace) -> Tuple[Member, ...]:
+    """Every training, the first seed of all rows before any second one."""
+    from gluon_liver.reproduce.job import Member
+    from gluon_liver.reproduce.recipe import RECIPES
+
+    recipe, members = RECIPES[args.on], []
+    for seed in range(args.seeds):
+        for row in recipe.rows(args.rows):
+            own: List[str] = [*args.set, f"train.seed={seed}", f"parallel.devices={args.device}"]
+            config = recipe.config(row, size=args.size, pretrained=args.pretrained is not None, overrides=own)
+            folder: Path = args.out / "runs" / f"{row}-seed{seed}"
+            members.append(Member(row, seed, config, folder))
+    return tuple(members)
+
+
+def _plan(job: Job, args: argparse.Namespace) -> str:
+    from gluon_liver.reproduce.estimate import disk_bytes, estimate_rows, free_bytes
+    from gluon_liver.reproduce.plan import plan_text
+    from gluon_liver.reproduce.source import find_cases
+    from gluon_liver.reproduce.steps import states
+
+    there = (job.data / "dataset.json").is_file()
+    count, name = find_cases(job.recipe, job.source)
+    steps = job.steps()
+    stand = states(steps, job.out)
+    measure = not args.no_measure and any(state.kind != "done" for state in stand)
+    rows = estimate_rows(job, job.dataset() if there else None, measure=measure)
+    disk, free = disk_bytes(job, rows), free_bytes(job.out)
+    return plan_text(job, steps, stand, rows, cases=f"{count} {name}", disk=disk, free=free)
