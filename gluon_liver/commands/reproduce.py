@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the plan and do it; 0 when all is done, 75 where a signal stopped it."""
     from gluon_liver.cluster import heartbeat
     from gluon_liver.files.lock import LOCK, file_lock
-    from gluon_liver.reproduce.source import check_apart
+    from gluon_liver.reproduce.source import check_apart, find_cases
     from gluon_liver.runs.run import check_weights
     from gluon_liver.system.runtime import prefer_synchronous_engine
 
@@ -63,15 +63,16 @@ def run(args: argparse.Namespace) -> int:
         prefer_synchronous_engine()
     prepare_cache(args)
     job = _job(args)
+    cases = "{} {}".format(*find_cases(job.recipe, job.source))
     if args.plan:
-        print(_plan(job, args), end="")
+        print(_plan(job, args, cases), end="")
         return 0
     from gluon_liver.reproduce.results import TABLES
     from gluon_liver.reproduce.steps import run_steps
 
     args.out.mkdir(parents=True, exist_ok=True)
     with file_lock(args.out / LOCK, busy=f"{args.out} is in use by {{user}}: it is reproduced there"):
-        print(_plan(job, args), end="\n", flush=True)
+        print(_plan(job, args, cases), flush=True)
         if not run_steps(job.steps(), job.out, redo=args.redo, say=lambda text: print(text, flush=True)):
             print("stopped; the same command goes on", file=sys.stderr)
             return heartbeat.AGAIN
@@ -115,17 +116,15 @@ def _members(args: argparse.Namespace) -> Tuple[Member, ...]:
     return tuple(members)
 
 
-def _plan(job: Job, args: argparse.Namespace) -> str:
+def _plan(job: Job, args: argparse.Namespace, cases: str) -> str:
     from gluon_liver.reproduce.estimate import disk_bytes, estimate_rows, free_bytes
     from gluon_liver.reproduce.plan import plan_text
-    from gluon_liver.reproduce.source import find_cases
     from gluon_liver.reproduce.steps import states
 
     there = (job.data / "dataset.json").is_file()
-    count, name = find_cases(job.recipe, job.source)
     steps = job.steps()
     stand = states(steps, job.out)
     measure = not args.no_measure and any(state.kind != "done" for state in stand)
     rows = estimate_rows(job, job.dataset() if there else None, measure=measure)
     disk, free = disk_bytes(job, rows), free_bytes(job.out)
-    return plan_text(job, steps, stand, rows, cases=f"{count} {name}", disk=disk, free=free)
+    return plan_text(job, steps, stand, rows, cases=cases, disk=disk, free=free)
