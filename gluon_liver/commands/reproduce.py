@@ -69,11 +69,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from gluon_liver.reproduce.results import TABLES
     from gluon_liver.reproduce.steps import run_steps
+    from gluon_liver.reproduce.work import steps_of
 
     args.out.mkdir(parents=True, exist_ok=True)
     with file_lock(args.out / LOCK, busy=f"{args.out} is in use by {{user}}: it is reproduced there"):
         print(_plan(job, args, cases), flush=True)
-        if not run_steps(job.steps(), job.out, redo=args.redo, say=lambda text: print(text, flush=True)):
+        if not run_steps(steps_of(job), job.out, redo=args.redo, say=lambda text: print(text, flush=True)):
             print("stopped; the same command goes on", file=sys.stderr)
             return heartbeat.AGAIN
     print(f"\n{(job.out / TABLES).read_text(encoding='utf-8')}")
@@ -120,9 +121,10 @@ def _plan(job: Job, args: argparse.Namespace, cases: str) -> str:
     from gluon_liver.reproduce.estimate import disk_bytes, estimate_rows, free_bytes
     from gluon_liver.reproduce.plan import plan_text
     from gluon_liver.reproduce.steps import states
+    from gluon_liver.reproduce.work import steps_of
 
     there = (job.data / "dataset.json").is_file()
-    steps = job.steps()
+    steps = steps_of(job)
     stand = states(steps, job.out)
     measure = not args.no_measure and any(state.kind != "done" for state in stand)
     rows = estimate_rows(job, job.dataset() if there else None, measure=measure)

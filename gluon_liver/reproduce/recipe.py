@@ -7,7 +7,6 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from gluon_liver.config.load import load_config
 from gluon_liver.config.schema import Config
-from gluon_liver.data.ct_dataset import input_phases
 from gluon_liver.errors import ConfigError, InputError
 
 ROWS: Dict[str, Tuple[str, ...]] = {  # of each task's paper, in the order of its table
@@ -35,6 +34,8 @@ class Recipe:
         if row in self.refused:
             return self.refused[row]
         if self.task == "ct":
+            from gluon_liver.data.ct_dataset import input_phases
+
             try:
                 input_phases(load_config(row), self.phases)
             except ConfigError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence, Union
+from typing import Any, Dict, List, Mapping, Sequence, Union
 
 from gluon_liver.files.atomic import write_json, write_text
 from gluon_liver.files.digest import hash_file
@@ -16,10 +16,8 @@ from gluon_liver.report.us_compare import read_us_run
 from gluon_liver.report.us_tables import AP_ROWS, decimals, mean_sd, other_classes_note, table1
 from gluon_liver.system.environment import describe_environment
 
+from .job import Job
 from .steps import FOLDER, read_record_of
-
-if TYPE_CHECKING:
-    from .job import Job
 
 TABLES, MANIFEST = "tables.txt", "manifest.json"
 TINY = "size tiny: demo networks that were trained for a few steps. The figures show that all of it runs, and no more."
@@ -79,13 +77,11 @@ def us_rows_text(folders: Sequence[Path]) -> str:
 
 def manifest(job: Job) -> Dict[str, Any]:
     """What was reproduced, on which files, with which code, and the figures of each run."""
-    steps = {step.name: step for step in job.steps() if step.name != "tables"}
-    records = {name: read_record_of(step, job.out) for name, step in steps.items()}
     runs = []
     for member in job.members:
         results = read_json(member.folder / "results.json")
         summary = results["summary"]
-        training = records[f"train/{member.name}"]
+        training = read_record_of(f"train/{member.name}", job.out)
         runs.append(
             {
                 "row": member.row,

@@ -72,13 +72,13 @@ def states(steps: Sequence[Step], out: Path) -> List[State]:
     found: List[State] = []
     for step in steps:
         open_before = any(state.kind != DONE for state in found)
-        found.append(State(TO_DO, read_record_of(step, out)) if open_before else state_of(step, out))
+        found.append(State(TO_DO, read_record_of(step.name, out)) if open_before else state_of(step, out))
     return found
 
 
 def state_of(step: Step, out: Path) -> State:
     """Where one step stands, whose predecessors are done. Raises :class:`RunError` for a damaged record."""
-    record = read_record_of(step, out)
+    record = read_record_of(step.name, out)
     if record is None:
         return State(TO_DO)
     inputs = _plain(step.inputs())
@@ -89,18 +89,18 @@ def state_of(step: Step, out: Path) -> State:
     return State(DONE if record.done and there else BEGUN, record)
 
 
-def read_record_of(step: Step, out: Path) -> Optional[Record]:
+def read_record_of(name: str, out: Path) -> Optional[Record]:
     """What OUT/steps says of a step, None where it says nothing. Raises :class:`RunError` for a damaged file."""
-    path = record_path(step, out)
+    path = record_path(name, out)
     if not path.exists():
         return None
     remedy = "delete it, and the step is looked at anew"
     return read_record(Record, path, error=RunError, remedy=remedy)
 
 
-def record_path(step: Step, out: Path) -> Path:
-    """The file of a step's record."""
-    return out / FOLDER / (re.sub(r"[^\w.-]", "-", step.name) + ".json")
+def record_path(name: str, out: Path) -> Path:
+    """The file of the record of a step of that name."""
+    return out / FOLDER / (re.sub(r"[^\w.-]", "-", name) + ".json")
 
 
 def run_steps(steps: Sequence[Step], out: Path, *, redo: bool, say: Callable[[str], None]) -> bool:
@@ -129,7 +129,7 @@ def run_steps(steps: Sequence[Step], out: Path, *, redo: bool, say: Callable[[st
 
 
 def _do(step: Step, out: Path) -> bool:
-    path, inputs = record_path(step, out), _plain(step.inputs())
+    path, inputs = record_path(step.name, out), _plain(step.inputs())
     write_json(path, asdict(Record(step.name, inputs)))
     began = time.monotonic()
     try:
