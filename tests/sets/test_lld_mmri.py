@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 
 from gluon_liver import mri_volume
+from gluon_liver.data.images import to_grey
+from gluon_liver.data.study import Study
 from gluon_liver.errors import AnnotationError, InputError, VolumeError
+from gluon_liver.prepare.study_volume import put_together
 from gluon_liver.sets.lld_mmri import LLDMMRI, LLDMMRIDynamic
+from gluon_liver.structures.modality import MRI_WINDOW
 
 from .lld_mmri_set import CASES, PHASES, body_of, write_lld_mmri, write_series
 from .truth import mask_truth
@@ -184,3 +188,26 @@ def test_other_numbers_of_categories_and_cases_outside_of_the_folder(tmp_path):
 def test_another_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="no LLD-MMRI: labels/Annotation.json beside"):
         LLDMMRI().find(tmp_path)
+
+
+def test_phases_lie_on_the_reference_grid_and_those_that_lack_are_dark(source, tmp_path):
+    (case,) = [one for one in LLDMMRI().find(source[0]).cases if one.name == "MR203"]
+    stacks = {phase: volume.open() for phase, volume in case.phases.items()}
+    images = {phase: stack.geometry.size[0] for phase, stack in stacks.items()}
+    ids = dict(case="case", patient="patient", images=images, folder=tmp_path / "case", modality="MRI")
+    put_together(stacks, LLDMMRI.phases, LLDMMRI.reference, lambda phase, error: pytest.fail(phase), **ids)
+    study = Study.load(tmp_path / "case")
+    assert study.modality == "MRI" and study.hu.shape == (8, 10, 40, 48)
+    by_phase = dict(zip(study.phases, zip(study.hu, study.present)))
+    hu = body_of(list(CASES).index("MR203"))[0]
+    for phase, name in (("C+V", "portal_venous"), ("C+A", "arterial"), ("Out Phase", "out_phase")):
+        _, factor, offset, kind = PHASES[phase]
+        values = np.maximum(hu * factor + offset, 0).astype(kind)
+        assert np.array_equal(by_phase[name][0], mri_volume(values)) and by_phase[name][1].all()
+    t2, there = by_phase["t2"]  # slices twice as thick: every second is one of its own, those between are mixed
+    own = stacks["t2"].read()
+    assert there[:9].all() and np.array_equal(t2[:9:2], own)
+    assert np.array_equal(t2[1], np.rint((own[0].astype(float) + own[1]) / 2).astype(np.int16))
+    dwi, there = by_phase["dwi"]
+    assert not there.any() and (dwi == -1024).all()
+    assert (to_grey(dwi, MRI_WINDOW) == 0).all()
