@@ -13,7 +13,7 @@ from gluon_liver.structures.lesions import SliceBox, in_plane_mm, join_drawn
 
 @dataclass(frozen=True, eq=False)
 class DrawnLesion:
-    """Boxes of one lesion, slices rising.
+    """Boxes of one lesion, slices rising; a lesion that labels number may have several in a slice.
 
     split: "train", "val" or "test", None of a patient whom splits.json does not name. size_mm: the longest side of its
     boxes, and its slices times their spacing.
@@ -25,6 +25,11 @@ class DrawnLesion:
     class_name: str
     boxes: Tuple[SliceBox, ...]
     size_mm: Tuple[float, float]
+
+    @property
+    def slices(self) -> int:
+        """On how many slices it has a box."""
+        return len({box.slice for box in self.boxes})
 
     @property
     def first_slice(self) -> int:
@@ -45,22 +50,15 @@ def drawn_lesions(dataset: CTDataset, case: str) -> List[DrawnLesion]:
     joins them."""
     info, spacing = dataset.info(case), dataset.record(case).geometry.spacing
     labels = dataset.labels_by_slice(case)
-    loose: List[SliceBox] = []
-    numbered: Dict[Tuple[int, str], List[SliceBox]] = {}
-    for place in sorted(labels):
-        label = labels[place]
-        numbers = getattr(label, "lesions", ())
-        for index, (box, kind) in enumerate(zip(label.boxes, label.labels)):
-            one = SliceBox(place, box, dataset.classes[kind], 1.0)
-            if len(numbers):
-                numbered.setdefault((int(numbers[index]), one.class_name), []).append(one)
-            else:
-                loose.append(one)
-    joined = [*numbered.values(), *join_drawn(loose, spacing=spacing, seen=list(labels))]
+    boxes = [
+        SliceBox(place, box, dataset.classes[kind], 1.0, labels[place].lesion_of(row))
+        for place in sorted(labels)
+        for row, (box, kind) in enumerate(zip(labels[place].boxes, labels[place].labels))
+    ]
     split = split_of_units(dataset).get(info.patient)
     result = []
-    for boxes in sorted(joined, key=lambda some: some[0].slice):
-        height = (boxes[-1].slice - boxes[0].slice + 1) * spacing[0]
-        size = in_plane_mm(boxes, spacing), height
-        result.append(DrawnLesion(case, info.patient, split, boxes[0].class_name, tuple(boxes), size))
+    for lesion in join_drawn(boxes, spacing=spacing, seen=list(labels)):
+        height = (lesion[-1].slice - lesion[0].slice + 1) * spacing[0]
+        size = in_plane_mm(lesion, spacing), height
+        result.append(DrawnLesion(case, info.patient, split, lesion[0].class_name, tuple(lesion), size))
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,16 +12,51 @@ from PIL import Image
 
 from gluon_liver.commands import main
 from gluon_liver.data.open import open_dataset
+from gluon_liver.inspection.check.run import check
 from gluon_liver.inspection.summary.counts import spread_of
 from gluon_liver.inspection.summary.intensities import LOW, STEP, Histogram, pixels_of
 from gluon_liver.inspection.summary.picture import picture
 from gluon_liver.inspection.summary.run import summarize
 from gluon_liver.inspection.summary.text import aligned, summary_lines, table1
+from gluon_liver.inspection.view.page import make_page
+from gluon_liver.inspection.view.source import open_source
+from tests.conftest import change_json
 
 
 @pytest.fixture(scope="module")
 def ct_summary(phase_data):
     return summarize(phase_data)
+
+
+def test_numbered_lesions_are_counted_by_their_numbers(tiny_data, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(tiny_data, data)
+    labels = json.loads((data / "labels.json").read_text())
+    for one in labels["annotations"]:  # the two boxes of a study are one lesion, of one class
+        one.update(lesion=1, category_id=2)
+    (data / "labels.json").write_text(json.dumps(labels))
+    summary = summarize(open_dataset(data), pixels=False)
+    assert summary["splits"]["train"]["classes"]["hemangioma"]["lesions"] == 3
+    assert summary["lesion_slices"]["all"]["max"] == 2 and summary["lesion_height_mm"]["all"]["max"] == 10
+
+
+def test_mri_has_no_hu_and_no_liver(tiny_data, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(tiny_data, data)
+    change_json(data / "dataset.json", modality="MRI")
+    for path in (data / "studies").glob("*/study.json"):
+        study = json.loads(path.read_text())
+        study["source"]["modality"] = "MRI"
+        path.write_text(json.dumps(study))
+    summary = summarize(open_dataset(data))
+    assert summary["intensities"]["unit"] == "grey value" and summary["modality"] == "MRI"
+    assert summary["intensities"]["phases"]["arterial"]["liver"]["pixels"] == 0
+    assert "HU" not in "\n".join(summary_lines(summary))
+    assert picture(summary)
+    assert [one.what[:20] for one in check(data) if one.check == "pixels"] == ["pixels are no HU: va"]
+    shown = open_source(data, "case-0000000000")
+    body = make_page(shown).html.partition("<body>")[2].partition('<script id="data"')[0]
+    assert shown.kind == "MRI" and "grey value" in body and "HU" not in body
 
 
 def test_table1_of_known_boxes(ct_summary):
@@ -80,8 +116,6 @@ def test_columns_line_up():
 
 
 def test_patients_of_no_split_are_counted_apart(tiny_data, tmp_path):
-    import shutil
-
     data = tmp_path / "data"
     shutil.copytree(tiny_data, data)
     splits = json.loads((data / "splits.json").read_text())

@@ -18,6 +18,7 @@ from gluon_liver.inspection.view import codec
 from gluon_liver.inspection.view.detections import read_overlay
 from gluon_liver.inspection.view.page import make_page
 from gluon_liver.inspection.view.source import of_study, open_source
+from tests.prepare.test_ct import write_study
 
 from .chromium import PROGRAM, Browser
 
@@ -177,6 +178,17 @@ def test_command(phase_data, tmp_path, capsys):
     assert main(["data", "view", f"{data}/studies/{case}", "--out", str(out)]) == 0
     assert "MiB, 9 pictures as" in capsys.readouterr().out and case in out.read_text()
     assert main(["data", "view", f"{data}/studies/{case}", "--out", str(out)]) == 2
+
+
+def test_a_folder_of_dicom_files(tmp_path):
+    write_study(tmp_path / "in")
+    out = tmp_path / "page.html"
+    assert main(["data", "view", str(tmp_path / "in"), "--case", "x", "--out", str(out)]) == 2
+    assert main(["data", "view", str(tmp_path / "in"), "--out", str(out)]) == 0
+    data, images = parts(out.read_text())
+    assert len(images) == len(data["phases"]) * len(data["places"]) and data["labelled"] == []
+    assert "P1" not in out.read_text().partition('<script id="images"')[0]
+    assert data["places"][0].startswith("z ")
 
 
 @pytest.fixture(scope="module")

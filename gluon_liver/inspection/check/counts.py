@@ -94,4 +94,4 @@ def check_lesions(dataset: CTDataset) -> Iterator[Finding]:
 
 
 def _lone(lesion: DrawnLesion, dz: float) -> bool:
-    return len(lesion.boxes) == 1 and lesion.size_mm[0] >= LONE_MM * dz
+    return lesion.slices == 1 and lesion.size_mm[0] >= LONE_MM * dz

@@ -51,7 +51,7 @@ def check(folder: Path, *, progress: bool = False) -> List[Finding]:
 
 def _pixels(dataset: CTDataset, progress: bool) -> Iterator[Finding]:
     """HU, phases and near duplicates, each study read once; of MRI none of them."""
-    if not getattr(dataset, "holds_hu", dataset.in_hu):
+    if not dataset.holds_hu:
         yield Finding(NOTE, "pixels", [], "pixels are no HU: values, phases and near duplicates were not checked", "")
         return
     hu: Dict[str, List[str]] = defaultdict(list)

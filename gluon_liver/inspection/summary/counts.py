@@ -37,7 +37,7 @@ def count_ct(dataset: CTDataset) -> Dict[str, Any]:
         "splits": _splits(dataset, lesions),
         "lesion_mm": _sizes(dataset.classes, lesions, 0),
         "lesion_height_mm": _sizes(dataset.classes, lesions, 1),
-        "lesion_slices": _spreads(dataset.classes, ((one.class_name, len(one.boxes)) for one in lesions)),
+        "lesion_slices": _spreads(dataset.classes, ((one.class_name, one.slices) for one in lesions)),
         "spacing_mm": {
             "between_slices": spread_of(record.geometry.spacing[0] for record in records),
             "pixels": spread_of(record.geometry.spacing[2] for record in records),

@@ -51,7 +51,7 @@ def measure(dataset: CTDataset, *, progress: bool = False) -> Dict[str, Any]:
     The liver is what is likely liver (:mod:`gluon_liver.prepare.look.organs`) on slices 3 cm apart; it is not looked
     for where pixels are not HU.
     """
-    in_hu = getattr(dataset, "holds_hu", dataset.in_hu)
+    in_hu = dataset.holds_hu
     found: Histograms = {phase: defaultdict(Histogram) for phase in dataset.phases}
     livers: Dict[str, List[float]] = {phase: [] for phase in dataset.phases}
     aortas: Dict[str, List[float]] = {phase: [] for phase in dataset.phases}

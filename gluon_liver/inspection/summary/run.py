@@ -32,7 +32,7 @@ def summarize(dataset: Dataset, *, pixels: bool = True, progress: bool = False) 
     changed = any_data.changed_labels()
     return {
         "kind": dataset.task,
-        "modality": getattr(dataset, "modality", {"ct": "CT", "us": "ultrasound"}[dataset.task]),
+        "modality": dataset.modality if isinstance(dataset, CTDataset) else dataset.title,
         "classes": list(dataset.classes),
         "phantom": dataset.phantom,
         "split_by": dataset.split_by,

@@ -105,7 +105,7 @@ def _of_dicom(folder: Path, phases: Optional[Path], reference: Optional[str]) ->
 
 def of_study(study: Study) -> Shown:
     """A study without labels."""
-    kind = str(getattr(study, "modality", "CT"))
+    kind = study.modality
     scale = HU_SCALE if kind == "CT" else GREY_SCALE
 
     def picture(phase: int, place: int) -> Optional[Array]:
