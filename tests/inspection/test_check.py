@@ -11,6 +11,7 @@ import pytest
 
 from gluon_liver.commands import main
 from gluon_liver.data.open import open_dataset
+from gluon_liver.errors import InputError
 from gluon_liver.inspection.check import copies
 from gluon_liver.inspection.check.findings import NOTE, PROBLEM, WARNING, Finding, exit_code, ordered
 from gluon_liver.inspection.check.phases import ARTERIAL, BEFORE, LATER, meaning_of, swapped
@@ -187,6 +188,16 @@ def test_all_faults_of_labels_are_told_at_once(data):
     for what in ("leaves its image", "without area", "category that", "of an image that", "cannot be opened"):
         assert what in told
     assert main(["data", "check", str(data)]) == 1
+
+
+@pytest.mark.parametrize("key", ["id", "image_id", "category_id", "bbox"])
+@pytest.mark.parametrize("value", [None, [], {}, "x", [1, 2], float("nan"), 10**400, True])
+def test_any_value_of_an_annotation_is_a_finding_or_an_error(data, key, value):
+    edit(data / "labels.json", lambda labels: labels["annotations"][0].update({key: value}))
+    try:
+        assert all(one.lines() for one in check(data))
+    except InputError as error:
+        assert "labels.json" in str(error)
 
 
 def test_shared_unknown_and_absent_patients(data):

@@ -69,6 +69,7 @@ def test_table1_of_known_boxes(ct_summary):
         ["all", "3", "6", "6", "1", "2", "2"],
     ]
     train = ct_summary["splits"]["train"]
+    assert (train["patients"], train["patients_without_box"]) == (3, 0)
     assert (train["images"], train["images_background"], train["boxes"], train["studies"]) == (9, 3, 6, 3)
 
 

@@ -149,6 +149,8 @@ def test_detections_of_detect_name_their_slices(phase_data, tmp_path):
     (tmp_path / "lesions.json").write_text(json.dumps({**lesions, "case": "another"}))
     with pytest.raises(InputError, match="is of the case another, not of"):
         read_overlay(tmp_path, shown)
+    (tmp_path / "lesions.json").write_text(json.dumps({**lesions, "classes": 7, "score_threshold": float("nan")}))
+    assert read_overlay(tmp_path, shown).threshold == 0.5
 
 
 @pytest.mark.parametrize(

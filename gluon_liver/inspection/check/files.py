@@ -13,6 +13,8 @@ from gluon_liver.files.json_records import read_json
 
 from .findings import PROBLEM, WARNING, Finding
 
+MOST = 1e9  # pixels of a box or an image that is meant
+
 
 def check_files(folder: Path) -> Iterator[Finding]:
     """Faults of boxes, classes and splits. Raises :class:`DatasetError` for files that are missing or no JSON."""
@@ -32,22 +34,26 @@ def _entries(value: Mapping[str, Any], key: str) -> List[Dict[str, Any]]:
 
 
 def _labels(labels: Mapping[str, Any]) -> Iterator[Finding]:
-    images = {one.get("id"): one for one in _entries(labels, "images")}
-    names = {one.get("id"): one.get("name") for one in _entries(labels, "categories")}
+    images = {_id(one, "id"): one for one in _entries(labels, "images")}
+    names = {_id(one, "id") for one in _entries(labels, "categories")}
     faults: Dict[str, List[str]] = defaultdict(list)
     for one in _entries(labels, "annotations"):
-        place, image = f"annotation {one.get('id')}", images.get(one.get("image_id"))
-        if one.get("category_id") not in names:
+        place, image = f"annotation {_id(one, 'id')}", images.get(_id(one, "image_id"))
+        if _id(one, "category_id") not in names:
             faults["have a category that labels.json does not list"].append(place)
         if image is None:
             faults["are of an image that labels.json does not list"].append(place)
             continue
         box = one.get("bbox")
-        if not isinstance(box, list) or len(box) != 4 or not all(isinstance(n, (int, float)) for n in box):
+        size: List[Any] = [image.get("width"), image.get("height")]
+        if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
             faults["have no box of four numbers"].append(place)
             continue
-        x, y, width, height = box
-        beyond = (-x, -y, x + width - image.get("width", 0), y + height - image.get("height", 0))
+        if not all(map(_is_number, size)):
+            faults["are of an image without width and height"].append(place)
+            continue
+        x, y, width, height = map(float, box)
+        beyond = (-x, -y, x + width - float(size[0]), y + height - float(size[1]))
         if min(width, height) <= 0:
             faults["have a box without area"].append(place)
         elif max(beyond) > BORDER_TOLERANCE:
@@ -61,7 +67,16 @@ def _labels(labels: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _ids(value: Mapping[str, Any], key: str) -> List[str]:
-    return [str(one.get("id")) for one in _entries(value, key)]
+    return [_id(one, "id") for one in _entries(value, key)]
+
+
+def _id(entry: Mapping[str, Any], key: str) -> str:
+    """An id of any type as a text that can be compared, at most 40 letters of it."""
+    return str(entry.get(key))[:40]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and abs(value) <= MOST
 
 
 def _splits(splits: Mapping[str, Any], description: Mapping[str, Any]) -> Iterator[Finding]:

@@ -11,12 +11,13 @@ import numpy as np
 from gluon_liver.errors import InputError
 from gluon_liver.files.json_records import read_json
 from gluon_liver.files.typed import build
-from gluon_liver.structures.detections import CocoDetection
+from gluon_liver.structures.detections import SCORE_THRESHOLD, CocoDetection
 from gluon_liver.structures.enumerations import first_of
 
 from .source import Shown
 
 FILE = "detections.json"
+MOST_CLASSES = 1000  # of a file without names of classes
 
 
 class Found(NamedTuple):
@@ -34,7 +35,7 @@ class Overlay:
 
     boxes: List[Found]
     classes: Tuple[str, ...]
-    threshold: float = 0.5
+    threshold: float = SCORE_THRESHOLD
     notes: List[str] = field(default_factory=list)
 
 
@@ -51,13 +52,15 @@ def read_overlay(path: Path, shown: Shown) -> Overlay:
     if not isinstance(entries, list):
         raise InputError(f"{path} holds no COCO results, which are a list: give detections.json of evaluate or detect")
     beside = _beside(path, shown)
-    classes = tuple(beside.get("classes") or shown.classes)
+    named = beside.get("classes")
+    classes = tuple(map(str, named)) if isinstance(named, list) and named else shown.classes
     if shown.classes and classes != shown.classes:
         theirs, ours = ", ".join(classes), ", ".join(shown.classes)
         raise InputError(f"{path.parent}/lesions.json has the classes {theirs}; these data have {ours}")
     if not classes:
-        most = max((e.get("category_id", 1) for e in entries if isinstance(e, dict)), default=1)
-        classes = tuple(f"class {number + 1}" for number in range(most if isinstance(most, int) else 1))
+        ids = [e.get("category_id") for e in entries if isinstance(e, dict)]
+        most = max([one for one in ids if isinstance(one, int) and one <= MOST_CLASSES], default=1)
+        classes = tuple(f"class {number + 1}" for number in range(most))
     places = {label.image_id: place for place, label in shown.labels.items()}
     others, left, boxes = set(shown.other_images), 0, []
     for number, entry in enumerate(entries):
@@ -69,8 +72,9 @@ def read_overlay(path: Path, shown: Shown) -> Overlay:
             continue
         boxes.append(_checked(row, place, shown, classes, where))
     notes = [f"{left} detections of other cases are not shown"] if left else []
-    threshold = beside.get("score_threshold", 0.5)
-    return Overlay(boxes, classes, float(threshold) if isinstance(threshold, (int, float)) else 0.5, notes)
+    threshold: Any = beside.get("score_threshold")
+    known = isinstance(threshold, (int, float)) and 0 <= threshold <= 1
+    return Overlay(boxes, classes, float(threshold) if known else SCORE_THRESHOLD, notes)
 
 
 def _beside(path: Path, shown: Shown) -> Mapping[str, Any]:

@@ -459,7 +459,10 @@
   function fromAddress() {
     const wanted = new URLSearchParams(location.hash.slice(1));
     const given = (name) => { const value = parseFloat(wanted.get(name)); return Number.isFinite(value) ? value : null; };
-    if (given("slice") !== null) go(data.numbers.findIndex((one) => one >= given("slice")));
+    if (given("slice") !== null) {
+      const place = data.numbers.findIndex((one) => one >= given("slice"));
+      go(place < 0 ? count - 1 : place);
+    }
     if (wanted.get("phase") === "all" && phases > 1) tile();
     else if (data.phases.includes(wanted.get("phase"))) one(data.phases.indexOf(wanted.get("phase")));
     const named = data.windows.findIndex((entry) => entry.name === wanted.get("window"));
