@@ -5,7 +5,8 @@ Messages name masks by their number, never by a path or an identifier.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
@@ -14,11 +15,13 @@ import numpy as np
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.errors import AnnotationError, DicomError
 from gluon_liver.labels.class_map import IGNORE
+from gluon_liver.labels.file_names import match_names
 from gluon_liver.labels.mask_classes import mask_classes
 from gluon_liver.labels.masks import MaskBoxes, mask_boxes, same_voxels
 from gluon_liver.phases.cases import Case
 from gluon_liver.readers.dicom.volume import SeriesStack, open_series
 from gluon_liver.readers.masks.mask_files import MaskFile, find_masks
+from gluon_liver.readers.masks.png_folder import PngFolder
 from gluon_liver.structures.geometry import Geometry
 from gluon_liver.structures.label_volume import LabelVolume
 
@@ -79,8 +82,13 @@ def match_masks(
     result = StudyMasks(tuple(usual), min_mm, names=names)
     listed: List[Names] = []
     for file in files:
-        volumes = file.read()
-        result.of_case.setdefault(_study_of(file, volumes[0].geometry, studies, log), []).append(file)
+        if file.pictures is not None:
+            key, file = _by_pictures(file, file.pictures, studies, log)
+            volumes = file.read()
+        else:
+            volumes = file.read()
+            key = _study_of(file, volumes[0].geometry, studies, log)
+        result.of_case.setdefault(key, []).append(file)
         named = {value: name for volume in volumes for value, name in volume.names.items()}
         values = sorted(set().union(*(_values(volume) for volume in volumes)))
         names[file.where] = {value: tuple(file.names(value, named, values)) for value in values}
@@ -194,6 +202,39 @@ def _study_of(file: MaskFile, geometry: Geometry, studies: Sequence[_StudyFacts]
             return fitting[0].key
     several = f"{len(fitting)} of the {len(studies)} studies fit" if fitting else f"none of {len(studies)} studies fits"
     raise AnnotationError(f"{file.where}: nothing says which study it belongs to ({several}): {ADVICE}")
+
+
+def _by_pictures(
+    file: MaskFile, folder: PngFolder, studies: Sequence[_StudyFacts], log: CTImportLog
+) -> Tuple[str, MaskFile]:
+    """The study whose reference phase has a file of the name of each picture, and the mask as its grid has it."""
+    names = [path.name for path in folder.paths]
+    fitting: List[Tuple[_StudyFacts, List[int]]] = []
+    for one in studies:
+        series = log.choices[one.key].taken.get(log.reference)
+        slices = series.slices if series is not None else ()
+        found = match_names([header.path.name for header in slices], names).candidates
+        if len(slices) == len(names) and all(len(places) == 1 for places in found):
+            pictures = [places[0] for places in found]
+            if len({*pictures}) == len(names):
+                fitting.append((one, pictures))
+    if len(fitting) > 1:
+        shared = set.intersection(*(one.names for one in studies))
+        called = [
+            pair
+            for pair in fitting
+            if any(_is_called(part, name) for part in file.parts for name in pair[0].names - shared)
+        ]
+        fitting = called if len(called) == 1 else fitting
+    if len(fitting) != 1:
+        raise AnnotationError(
+            f"{file.where}: {len(fitting)} of {len(studies)} studies have a slice in their reference phase for each of "
+            f"its {len(names)} pictures and no other; pictures bear the names of the slices' files, one for each. Else "
+            f"{ADVICE}"
+        )
+    ((study, pictures),) = fitting
+    slices = log.choices[study.key].taken[log.reference].slices
+    return study.key, replace(file, read=partial(folder.read, slices, pictures))
 
 
 def _is_called(part: str, name: str) -> bool:

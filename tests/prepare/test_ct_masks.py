@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gluon_liver.commands import main
 from gluon_liver.data.ct_dataset import CTDataset
@@ -103,6 +104,40 @@ def test_a_mask_of_no_study_and_one_that_could_be_of_several_are_refused(source,
     with pytest.raises(AnnotationError, match="its FrameOfReferenceUID is not that of the reference phase"):
         run(source, tmp_path, [tmp_path / "seg.dcm"])
     assert not list(tmp_path.glob("data*/*unfinished*"))
+
+
+def write_pictures(folder, mask, marked=255, mode=None):
+    folder.mkdir(parents=True)
+    for place, plane in enumerate(mask):
+        # the files of the slices are named as their places
+        Image.fromarray((plane * marked).astype(np.uint8)).convert(mode or "L").save(folder / f"{place:03d}.png")
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_pictures_go_by_the_names_of_the_slices(source, tmp_path, mode):
+    write_pictures(tmp_path / "p2" / "hcc", block(LARGE), mode=mode)
+    rows, _ = run(source, tmp_path, [tmp_path / "p2"])
+    assert rows == {**{(2, z): [(1, "hcc", [2, 8, 9, 12])] for z in (0, 1, 2)}, (2, 3): []}
+
+
+def test_pictures_that_fit_no_study_or_several_are_refused(source, tmp_path):
+    write_pictures(tmp_path / "masks" / "hcc", block(LARGE))
+    with pytest.raises(AnnotationError, match=r"mask 01 \(PNG.*2 of 2 studies have a slice"):
+        run(source, tmp_path, [tmp_path / "masks"])
+    (tmp_path / "masks" / "hcc" / "003.png").unlink()
+    with pytest.raises(AnnotationError, match="0 of 2 studies have a slice in their reference phase for each of its 3"):
+        run(source, tmp_path, [tmp_path / "masks"])
+    write_pictures(tmp_path / "p1" / "hcc", np.zeros((4, 9, 9)))
+    with pytest.raises(AnnotationError, match="the picture of slice 0 has 9x9 pixels, its slice 16x16"):
+        run(source, tmp_path, [tmp_path / "p1"])
+    Image.fromarray(np.random.RandomState(0).randint(0, 255, (16, 16, 3)).astype(np.uint8)).save(
+        tmp_path / "p1" / "hcc" / "000.png"
+    )
+    with pytest.raises(AnnotationError, match="picture of slice 0 has colours"):
+        run(source, tmp_path, [tmp_path / "p1"])
+    (tmp_path / "p1" / "hcc" / "000.png").write_bytes(b"\x89PNG")
+    with pytest.raises(AnnotationError, match="picture of slice 0 cannot be read"):
+        run(source, tmp_path, [tmp_path / "p1"])
 
 
 def test_a_mask_that_leaves_the_images_is_refused_by_number_and_case(source, tmp_path):

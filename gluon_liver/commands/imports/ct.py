@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_labels(parser, "COCO JSON with boxes on the reference phase")
     text = "phase on which boxes of --labels were drawn too: carried over to the reference phase by world coordinates"
     parser.add_argument("--labels-on", metavar="PHASE", help=text)
-    text = "masks in place of --labels: files or folders of DICOM SEG, DICOM mask series, NIfTI, NRRD"
+    text = "masks in place of --labels: files or folders of DICOM SEG, DICOM mask series, NIfTI, NRRD, PNG"
     add_path(parser, "--masks", "PATH", text, nargs="+")
     text = "drop lesions of masks whose longest side in the plane is shorter (default: 0, none)"
     parser.add_argument("--min-lesion-mm", metavar="MM", type=float, default=0.0, help=text)

@@ -1,4 +1,4 @@
-"""Masks below given paths, of whatever kind: DICOM SEG, DICOM mask series (a folder each), NIfTI, NRRD, MetaImage."""
+"""Masks below given paths: DICOM SEG, DICOM mask series and PNG (a folder each), NIfTI, NRRD, MetaImage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Sequence, Tuple, Union
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.listing import list_files
@@ -14,6 +14,7 @@ from gluon_liver.readers.volumes.open import ending_of, open_mask
 from gluon_liver.structures.label_volume import LabelVolume
 
 from .mask_series import MaskSeries, open_mask_series
+from .png_folder import ENDING, PngFolder
 from .segmentation import Segmentation, open_segmentation
 
 PathLike = Union[str, Path]
@@ -26,7 +27,8 @@ class MaskFile:
 
     where: "mask 02 (DICOM SEG ...)", for messages. parts: names of the folders and of the file from the given path
     on, without ending. study_uid, frame_of_reference, series: of DICOM, "" where it says nothing of them; never shown.
-    read: decodes it. codes: of a value further names, by its coded type.
+    read: decodes it. codes: of a value further names, by its coded type. pictures: of a folder of PNG, which is read on
+    the grid of its series, by their names.
     """
 
     where: str
@@ -38,6 +40,7 @@ class MaskFile:
     codes: Mapping[int, Tuple[str, ...]] = field(default_factory=dict)
     fractional: bool = False
     is_seg: bool = False
+    pictures: Optional[PngFolder] = None
 
     def names(self, value: int, named: Mapping[int, str], values: Sequence[int]) -> List[str]:
         """What a value may be called, the likeliest first.
@@ -57,7 +60,7 @@ class _Opened:
     root: Path
     where: str
     kind: str
-    source: Union[Segmentation, MaskSeries, None] = None
+    source: Union[Segmentation, MaskSeries, PngFolder, None] = None
 
 
 def find_masks(paths: Sequence[PathLike]) -> Tuple[List[MaskFile], List[str]]:
@@ -73,10 +76,15 @@ def find_masks(paths: Sequence[PathLike]) -> Tuple[List[MaskFile], List[str]]:
         found += [(one, path) for one in below]
     opened: Dict[Path, _Opened] = {}
     images: Dict[Path, List[Path]] = {}
+    pictures: Dict[Path, List[Path]] = {}
     for path, root in found:
         where = f"mask {len(opened) + 1:02d}"
         if ending_of(path.name):
             opened[path] = _Opened(root, where, ending_of(path.name))
+            continue
+        if path.suffix.lower() == ENDING:
+            pictures.setdefault(path.parent, []).append(path)
+            opened.setdefault(path.parent, _Opened(root, where, "PNG"))
             continue
         seg = open_segmentation(path, where)
         if seg is not None:
@@ -84,6 +92,10 @@ def find_masks(paths: Sequence[PathLike]) -> Tuple[List[MaskFile], List[str]]:
         else:
             images.setdefault(path.parent, []).append(path)
             opened.setdefault(path.parent, _Opened(root, where, "DICOM mask series"))
+    for folder, files in pictures.items():
+        if folder in images:
+            raise InputError(f"{opened[folder].where} of --masks is a folder with PNG and other files: part them")
+        opened[folder] = replace(opened[folder], source=PngFolder(folder.name, opened[folder].where, tuple(files)))
     others = 0
     for folder, files in images.items():
         series = open_mask_series(files, folder.name, opened[folder].where)
@@ -94,8 +106,8 @@ def find_masks(paths: Sequence[PathLike]) -> Tuple[List[MaskFile], List[str]]:
             opened[folder] = replace(opened[folder], source=series)
     if not opened:
         raise InputError(
-            "--masks: no mask among the files: DICOM SEG, DICOM mask series (a folder each), NIfTI, NRRD and MetaImage "
-            "files are read"
+            "--masks: no mask among the files: DICOM SEG, DICOM mask series and PNG (a folder each), NIfTI, NRRD and "
+            "MetaImage files are read"
         )
     notes = [f"{others} file(s) of --masks are no masks, and were not read"] if others else []
     masks = [_mask_file(path, one) for path, one in opened.items()]
@@ -111,6 +123,8 @@ def _mask_file(path: Path, opened: _Opened) -> MaskFile:
     parts = (*parts[:-1], parts[-1][: len(parts[-1]) - len(ending_of(parts[-1]))])
     if source is None:
         return MaskFile(where, parts, lambda: [open_mask(path)])
+    if isinstance(source, PngFolder):
+        return MaskFile(where, parts, lambda: [], pictures=source)
     facts = where, parts, source.read, source.study_uid, source.frame_of_reference
     if isinstance(source, Segmentation):
         return MaskFile(*facts, source.series, source.codes, source.fractional, is_seg=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -40,19 +40,9 @@ class MaskSeries:
 
         Raises a :class:`DicomError` for damaged files, and :class:`GeometryError` where they make no regular grid.
         """
-        looks = {(one.rows, one.columns, one.orientation, one.pixel_spacing) for one in self.slices}
-        if len(looks) > 1:
-            raise GeometryError(f"{self.where}: its slices differ in size, orientation or pixel spacing")
-        grid = build_grid(self.slices, self.where)
-        ordered = [self.slices[index] for index in grid.order]
-        first = ordered[0]
-        row, column = np.array(first.orientation[:3]), np.array(first.orientation[3:])
-        upward = np.array(grid.geometry.direction)[:, 2]
-        x_row, y_row, z_row = (triple(line) for line in np.stack([row, column, upward], axis=1) + 0.0)
-        size = (len(ordered), first.rows, first.columns)
-        spacing = triple((grid.geometry.spacing[0], *first.pixel_spacing))
-        labels: Array = np.zeros(size, np.uint16)
-        values = set()
+        geometry, ordered = own_grid(self.slices, self.where)
+        labels: Array = np.zeros(geometry.size, np.uint16)
+        values: Set[int] = set()
         with quiet_pydicom():
             for place, header in enumerate(ordered):
                 words = read_words(header, self.where)
@@ -61,11 +51,33 @@ class MaskSeries:
                     raise DicomError(f"{self.where} is no mask: it holds values below 0, or above {LABELS}")
                 values |= set(np.unique(plane).tolist())
                 labels[place] = plane
-        marks = values - {0}
-        if len(marks) == 1:
-            labels = (labels > 0).astype(np.uint8)
-        named = {1: self.name} if len(marks) == 1 else {}
-        return [LabelVolume(Geometry(triple(first.position), spacing, (x_row, y_row, z_row), size), labels, named)]
+        return [one_mark(geometry, labels, values, self.name)]
+
+
+def own_grid(slices: Sequence[SliceHeader], where: str) -> Tuple[Geometry, List[SliceHeader]]:
+    """The grid of slices with rows and columns as their files have them, and the slices in z order.
+
+    Raises :class:`GeometryError` where they make no regular grid.
+    """
+    looks = {(one.rows, one.columns, one.orientation, one.pixel_spacing) for one in slices}
+    if len(looks) > 1:
+        raise GeometryError(f"{where}: its slices differ in size, orientation or pixel spacing")
+    grid = build_grid(slices, where)
+    ordered = [slices[index] for index in grid.order]
+    first = ordered[0]
+    row, column = np.array(first.orientation[:3]), np.array(first.orientation[3:])
+    upward = np.array(grid.geometry.direction)[:, 2]
+    x_row, y_row, z_row = (triple(line) for line in np.stack([row, column, upward], axis=1) + 0.0)
+    size = (len(ordered), first.rows, first.columns)
+    spacing = triple((grid.geometry.spacing[0], *first.pixel_spacing))
+    return Geometry(triple(first.position), spacing, (x_row, y_row, z_row), size), ordered
+
+
+def one_mark(geometry: Geometry, labels: Array, values: Set[int], name: str) -> LabelVolume:
+    """A mask whose only value is 1, and has the name, where there is one value beside 0."""
+    if len(values - {0}) == 1:
+        return LabelVolume(geometry, (labels > 0).astype(np.uint8), {1: name})
+    return LabelVolume(geometry, labels)
 
 
 def open_mask_series(paths: Sequence[Path], name: str, where: str) -> Optional[MaskSeries]:
