@@ -126,7 +126,7 @@ def place_masks(
             for value, target in targets.items()
             if target != IGNORE
         )
-        volumes += [_recoded(volume, codes) for volume in file.read()]
+        volumes += [volume.recoded(codes) for volume in file.read()]
     try:
         found = mask_boxes(volumes, classes, grid, ignored=ignored, min_mm=masks.min_mm)
     except AnnotationError as error:
@@ -256,12 +256,3 @@ def _check_frame(file: MaskFile, stack: SeriesStack) -> None:
 def _values(volume: LabelVolume) -> Set[int]:
     """The values of a mask but 0, plane by plane."""
     return set().union(*(np.unique(plane).tolist() for plane in volume.labels if plane.any())) - {0}
-
-
-def _recoded(volume: LabelVolume, codes: Mapping[int, int]) -> LabelVolume:
-    """The mask with other values, so that those of several files are apart."""
-    table = np.zeros(int(np.iinfo(volume.labels.dtype).max) + 1, np.uint16)
-    for value, code in codes.items():
-        table[value] = code
-    names = {codes[value]: name for value, name in volume.names.items() if value in codes}
-    return LabelVolume(volume.geometry, table[volume.labels], names, volume.sparse)

@@ -30,7 +30,7 @@ import re
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Dict, List, Optional, Pattern, Sequence, Tuple
+from typing import ClassVar, Dict, List, Pattern, Sequence, Tuple
 
 import numpy as np
 
@@ -156,17 +156,7 @@ def read_segments(path: Path, numbers: Tuple[int, ...], together: bool) -> List[
     header = open_segmentation(path, "its segmentation")
     if header is None:
         raise InputError("its segmentation is no DICOM SEG any more")
-    volumes = header.read()
-    if together:
-        marked: Optional[np.ndarray] = None
-        for volume in volumes:
-            here = np.isin(volume.labels, numbers)
-            marked = here if marked is None else marked | here
-        if marked is None:
-            return []
-        return [LabelVolume(volumes[0].geometry, marked.astype(np.uint8), sparse=True)]
-    kept: List[LabelVolume] = []
-    for volume in volumes:
-        labels = np.where(np.isin(volume.labels, numbers), volume.labels, 0).astype(volume.labels.dtype)
-        kept.append(LabelVolume(volume.geometry, labels, volume.names, sparse=True))
-    return kept
+    volumes = [volume.recoded({number: 1 if together else number for number in numbers}) for volume in header.read()]
+    for volume in volumes[1:] if together else ():
+        np.maximum(volumes[0].labels, volume.labels, out=volumes[0].labels)
+    return volumes[:1] if together else volumes

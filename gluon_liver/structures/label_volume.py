@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Dict
+from dataclasses import dataclass, field, replace
+from typing import Dict, Mapping
+
+import numpy as np
 
 from .arrays import Array
 from .geometry import Geometry
@@ -23,3 +25,15 @@ class LabelVolume:
     labels: Array
     names: Dict[int, str] = field(default_factory=dict)
     sparse: bool = False
+
+    def recoded(self, codes: Mapping[int, int]) -> LabelVolume:
+        """The mask with other values; those that have no code become 0."""
+        small = max(codes.values(), default=0) <= np.iinfo(np.uint8).max
+        table = np.zeros(int(np.iinfo(self.labels.dtype).max) + 1, np.uint8 if small else np.uint16)
+        for value, code in codes.items():
+            table[value] = code
+        labels = np.zeros(self.labels.shape, table.dtype)
+        for z, plane in enumerate(self.labels):  # an index of NumPy takes eight bytes a voxel
+            labels[z] = table[plane]
+        names = {codes[value]: name for value, name in self.names.items() if value in codes}
+        return replace(self, labels=labels, names=names)
