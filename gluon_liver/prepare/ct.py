@@ -75,6 +75,8 @@ def import_ct(
     rules = load_phase_rules(phases, reference=reference)
     if labels and masks:
         raise InputError("--labels and --masks say both what lesions there are: give one of them")
+    if not min_lesion_mm >= 0 or min_lesion_mm and not masks:
+        raise InputError(f"--min-lesion-mm {min_lesion_mm:g}: it is a size in mm of 0 or more, and for --masks alone")
     label_file = load_label_file(labels, options=label_options) if labels else LabelFile()
     if folder.is_dir():
         check_output(out, folder, overwrite=overwrite)

@@ -169,7 +169,8 @@ def notes_of(document: Dict[str, Any]) -> List[str]:
         "one class.",
     ]
     if document["kind"] == "ct":
-        notes.append(f"A lesion is its boxes of neighbouring slices joined; found as {settings['lesion_hit']} says.")
+        joined = "A lesion is its boxes joined by their numbers or, without, from slice to slice"
+        notes.append(f"{joined}; found as {settings['lesion_hit']} says.")
     else:
         notes.append("A box is an annotated object of one frame; those of one scene are not independent.")
     if max(len(document["a"]), len(document["b"])) > 1:

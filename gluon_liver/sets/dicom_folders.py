@@ -18,7 +18,7 @@ from gluon_liver.archive.scan import scan_folder
 from gluon_liver.errors import DicomError, InputError
 from gluon_liver.files.listing import list_files
 from gluon_liver.readers.dicom.charset import decoded_text
-from gluon_liver.readers.dicom.pixels import PARSE_ERRORS
+from gluon_liver.readers.dicom.pixels import PARSE_ERRORS, check_inflated
 from gluon_liver.readers.dicom.quiet import quiet_pydicom
 from gluon_liver.readers.dicom.series import SeriesFiles, slice_uid
 from gluon_liver.readers.dicom.tags import text
@@ -155,6 +155,8 @@ def _has_any(series: SeriesFiles, images: FrozenSet[str]) -> bool:
 def _header(path: Path) -> Optional[pydicom.Dataset]:
     """The header of a DICOM file, None for other files."""
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=FACTS)
-    except (OSError, *PARSE_ERRORS):
+        with path.open("rb") as stream:
+            check_inflated(stream, "a file")
+            return pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=FACTS)
+    except (OSError, DicomError, *PARSE_ERRORS):
         return None

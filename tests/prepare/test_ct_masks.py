@@ -201,3 +201,9 @@ def test_masks_from_the_command_line(source, tmp_path, capsys):
 def test_labels_and_masks_together_are_refused(source, tmp_path):
     with pytest.raises(InputError, match="--labels and --masks say both"):
         import_ct(source, tmp_path / "data", labels="x.json", masks=["y"])
+
+
+@pytest.mark.parametrize("options", [{"min_lesion_mm": 3}, {"min_lesion_mm": -1, "masks": ["y"]}])
+def test_a_size_without_masks_or_below_0_is_refused(source, tmp_path, options):
+    with pytest.raises(InputError, match="--min-lesion-mm .*of 0 or more, and for --masks alone"):
+        import_ct(source, tmp_path / "data", **options)
