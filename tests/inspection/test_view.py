@@ -92,6 +92,15 @@ def test_page_refers_to_nothing_outside(phase_data):
     assert "default-src 'none'; img-src data:" in html
 
 
+def test_a_page_opens_on_the_body_without_table_and_clothes():
+    hu = np.full((3, 200, 200), -1000, np.int16)
+    hu[:, 60:140, 40:150] = 40
+    hu[:, 170:172, 10:190] = 200  # the table
+    hu[:, 100, 150:190] = -100  # a line
+    data, _ = parts(make_page(of_study(Study.from_arrays(hu, spacing=(1, 1, 1), phases=["a"]))).html)
+    assert data["body"] == pytest.approx([0.18, 0.28, 0.77, 0.72], abs=0.006)
+
+
 def test_nothing_in_the_data_ends_the_script():
     grid = dict(spacing=(1, 1, 1), phases=["</script><b>"])
     html = make_page(of_study(Study.from_arrays(np.zeros((2, 8, 8), np.int16), **grid))).html
@@ -274,6 +283,20 @@ def test_pixels_on_the_screen_follow_the_window(browser, page_path):
     browser.key("w", text="w")
     browser.wait("state().preset === 1")
     assert browser.run(grey) == pytest.approx(255 * (120 + 160) / 400, abs=3)
+
+
+def test_zoom_keeps_the_point_below_the_pointer(browser, page_path):
+    browser.emulate(800, 700)
+    browser.open(page_path, "#phase=plain")
+    browser.key("z", text="z")
+    assert browser.wait("state().part === null")["zoom"] == 1
+    browser.key("z", text="z")
+    assert browser.wait("state().part !== null")["part"] == pytest.approx([0.16, 0.16, 0.84, 0.84], abs=0.03)
+    browser.key("+", text="+")
+    state = browser.wait("state().part === null")
+    assert state["zoom"] == pytest.approx(1.25 / 0.68, rel=0.06) and state["x"] == pytest.approx(0.5, abs=0.02)
+    browser.wheel(200, 150, -120, modifiers=2)
+    assert browser.wait(f"state().zoom > {state['zoom']}")["x"] < state["x"]
 
 
 def test_fingers_on_a_phone(browser, page_path):

@@ -28,7 +28,7 @@ from .detections import Overlay
 from .source import Shown
 
 FILES = Path(__file__).parent / "files"
-BODY_HU, BODY_MARGIN = -300, 0.02
+BODY_HU, BODY_MARGIN, BODY_THICK = -250, 0.02, 40
 JOIN_FROM = 0.05  # detections below this score are shown as boxes, not joined to lesions
 WINDOWS: Dict[str, List[Tuple[str, float, float]]] = {
     "CT": [("liver", 150, 80), ("abdomen", 400, 40), ("paper", 80, 150), ("wide", 700, 100), ("bone", 1500, 400)],
@@ -148,7 +148,10 @@ def _body(shown: Shown, first: int, last: int) -> Optional[List[float]]:
     boxes = []
     for picture in _samples(shown, first, last, 1.0):
         outside = shown.scale.encode(np.array(BODY_HU))
-        count, _, parts, _ = cv2.connectedComponentsWithStats((picture > outside).astype(np.uint8))
+        # clothes, lines and the table are thin
+        thick = np.ones((max(3, picture.shape[1] // BODY_THICK),) * 2, np.uint8)
+        seen = cv2.morphologyEx((picture > outside).astype(np.uint8), cv2.MORPH_OPEN, thick)
+        count, _, parts, _ = cv2.connectedComponentsWithStats(seen)
         if count > 1:
             left, top, width, height, _ = parts[1 + int(np.argmax(parts[1:, cv2.CC_STAT_AREA]))]
             boxes.append((left, top, left + width, top + height))

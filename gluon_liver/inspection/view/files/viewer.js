@@ -13,7 +13,8 @@
   const state = {
     slice: data.frames ? 0 : start, phase: data.reference, tile: false, preset: 0, width: 0, level: 0,
     score: data.threshold === undefined ? 0.5 : data.threshold, truth: true, found: true,
-    zoom: 1, x: 0.5, y: 0.5, lesion: null,
+    // part: fractions of left, top, right and bottom of the picture that a panel shows whole, null where zoom, x and y say
+    zoom: 1, x: 0.5, y: 0.5, part: data.body, lesion: null,
   };
 
   // pictures: decoded when they are needed, the last ones kept
@@ -78,10 +79,21 @@
 
   // where a panel shows the picture: CSS pixels of its left top corner, and CSS pixels of one stored pixel
   function place(tile) {
-    const fit = Math.min(tile[0] / data.width, tile[1] / (data.height * data.aspect));
-    const scale = fit * state.zoom, sx = scale, sy = scale * data.aspect;
-    const left = tile[0] / 2 - state.x * data.width * sx, top = tile[1] / 2 - state.y * data.height * sy;
-    return { left, top, sx, sy };
+    const { fit, zoom, x, y } = seen(tile);
+    const sx = fit * zoom, sy = sx * data.aspect;
+    return { left: tile[0] / 2 - x * data.width * sx, top: tile[1] / 2 - y * data.height * sy, sx, sy };
+  }
+  function seen(tile) {
+    const whole = (width, height) => Math.min(tile[0] / (width * data.width), tile[1] / (height * data.height * data.aspect));
+    const fit = whole(1, 1);
+    if (!state.part) return { fit, zoom: state.zoom, x: state.x, y: state.y };
+    const [left, top, right, bottom] = state.part;
+    return { fit, zoom: clamp(whole(right - left, bottom - top) / fit, 1, 12), x: (left + right) / 2, y: (top + bottom) / 2 };
+  }
+  // from here on zoom, x and y say what is shown
+  function settle() {
+    const { zoom, x, y } = seen(layout(shownPhases().length).tile);
+    Object.assign(state, { zoom, x, y, part: null });
   }
 
   let planned = false;
@@ -141,7 +153,7 @@
   const foundHere = () => (state.found && data.detections ? data.detections.filter((box) => box[0] === state.slice && box[6] >= state.score) : []);
 
   function boxes(context, to, w, h) {
-    const taken = [];
+    const taken = [], texts = []; // texts come last, so that no box crosses them
     const one = (box, name, ink, dashed) => {
       const x = to.left + box[2] * to.sx, y = to.top + box[3] * to.sy;
       const width = (box[4] - box[2]) * to.sx, height = (box[5] - box[3]) * to.sy;
@@ -150,10 +162,11 @@
       context.setLineDash(dashed ? [6, 4] : []);
       context.lineWidth = 2; context.strokeStyle = ink; context.strokeRect(x, y, width, height);
       context.setLineDash([]);
-      label(context, name, ink, x, y, width, height, w, h, taken);
+      texts.push([name, ink, x, y, width, height]);
     };
     truthHere().forEach((box) => one(box, `true ${data.classes[box[1]]}`, "#fff", true));
     foundHere().forEach((box) => one(box, `${data.classes[box[1]]} ${box[6].toFixed(2)}`, colour(box[1]), false));
+    texts.forEach((text) => label(context, ...text, w, h, taken));
   }
 
   // above the box, else below it, else inside; where another label stands, the next place
@@ -321,19 +334,13 @@
     go(entries[next].best, entries[next]);
   }
   function zoom(factor, x, y) {
+    settle();
     const before = state.zoom;
     state.zoom = clamp(state.zoom * factor, 1, 12);
     if (x !== undefined) { // the point under the pointer stays where it is
       const share = 1 - before / state.zoom;
       state.x += (x - state.x) * share; state.y += (y - state.y) * share;
     }
-    keep();
-  }
-  // at a part of the picture (fractions of its left, top, right and bottom), or at the whole
-  function look(part) {
-    const [left, top, right, bottom] = part || [0, 0, 1, 1];
-    state.zoom = clamp(1 / Math.max(right - left, bottom - top), 1, 12);
-    state.x = (left + right) / 2; state.y = (top + bottom) / 2;
     keep();
   }
   function keep() {
@@ -349,7 +356,7 @@
     w: () => preset((state.preset + 1) % data.windows.length),
     n: () => jump(1), p: () => jump(-1),
     b: () => { state.truth = !state.truth; later(); }, d: () => { state.found = !state.found; later(); },
-    "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), z: () => look(state.zoom === 1 ? data.body : null),
+    "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), z: () => { Object.assign(state, { part: state.part ? null : data.body, zoom: 1, x: 0.5, y: 0.5 }); later(); },
     "0": () => { if (phases > 1) tile(); },
     "?": () => { at("help").open = !at("help").open; at("help").scrollIntoView({ block: "nearest" }); },
   };
@@ -414,6 +421,7 @@
       later();
     } else if (drag.how === "move") {
       const to = place(layout(shownPhases().length).tile);
+      settle();
       state.x -= (event.clientX - last.clientX) / to.sx / data.width;
       state.y -= (event.clientY - last.clientY) / to.sy / data.height;
       keep();
@@ -427,6 +435,7 @@
     const other = [...held.values()].find((one) => one.pointerId !== event.pointerId);
     const distance = (one) => Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
     const to = place(layout(shownPhases().length).tile);
+    settle();
     state.x -= (event.clientX - last.clientX) / 2 / to.sx / data.width;
     state.y -= (event.clientY - last.clientY) / 2 / to.sy / data.height;
     const middle = { clientX: (event.clientX + other.clientX) / 2, clientY: (event.clientY + other.clientY) / 2 };
@@ -472,7 +481,6 @@
     later();
   }
   preset(0);
-  look(data.body);
   state.tile = phases > 1 && stage.clientWidth > 900;
   fromAddress();
   window.addEventListener("hashchange", fromAddress);
