@@ -106,13 +106,16 @@ def test_from_look_to_export(source, tmp_path):
     assert stat.S_IMODE((tmp_path / "look").stat().st_mode) == 0o700
     said += program("import", "ct", folder, "--out", "data", "--labels", labels, *EVEN, folder=tmp_path)
     assert stat.S_IMODE((tmp_path / "data" / "private").stat().st_mode) == 0o700
-    said += program("data", "summary", "data", folder=tmp_path)
+    said += program("data", "summary", "data", "--out", "counts", folder=tmp_path)
+    said += program("data", "check", "data", "--json", "faults.json", folder=tmp_path, code=None)
     said += program("train", "--config", "c.yaml", "--data", "data", "--out", "run", "--steps", "1", folder=tmp_path)
     said += program("evaluate", "--run", "run", folder=tmp_path)
     study = next(path for path in folder.rglob("*^1"))
     said += program("detect", study, "--run", "run", "--out", "found", "--score", "0.01", folder=tmp_path)
     case = sorted((tmp_path / "data" / "studies").iterdir())[0]
     said += program("detect", case, "--run", "run", "--out", "found2", "--score", "0.01", folder=tmp_path)
+    said += program("data", "view", case, "--detections", "found2", "--out", "case.html", folder=tmp_path)
+    said += program("data", "view", study, "--out", "study.html", folder=tmp_path)
     said += program("export", "run", "--legacy", "--out", "exported", folder=tmp_path)
     said += program("table", "run", folder=tmp_path)
     assert not seen_in(said), said.decode()
