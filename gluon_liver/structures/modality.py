@@ -5,13 +5,12 @@ MRI is stored in the range of int16 that CT uses, so that -1024 is the darkest v
 
 from __future__ import annotations
 
-from typing import Tuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Tuple
 
 from gluon_liver.errors import InputError
 
-from .arrays import Array
+if TYPE_CHECKING:
+    from .arrays import Array
 
 CT, MRI = "CT", "MRI"
 MODALITIES = (CT, MRI)
@@ -26,6 +25,8 @@ def grey_range(volume: Array) -> Tuple[float, float]:
     Zeros that fill the corners of a volume count, as its noise does. Raises :class:`InputError` for voxels that are not
     finite and for a volume with next to nothing on it.
     """
+    import numpy as np  # here, for the names above are read where nothing is computed yet
+
     values = np.asarray(volume)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise InputError("the volume holds values that are not finite")
@@ -40,6 +41,8 @@ def stored_grey(values: Array, grey: Tuple[float, float]) -> Array:
 
     Everything below the darker of both is DARK.
     """
+    import numpy as np
+
     low, high = grey
     scaled = (np.asarray(values, np.float32) - np.float32(low)) * np.float32((BRIGHT - DARK) / (high - low)) + DARK
     stored: Array = np.clip(np.rint(scaled), DARK, np.iinfo(np.int16).max).astype(np.int16)
