@@ -115,7 +115,7 @@ class DeepLesion(Layout):
 
 def read_table(path: Path) -> Iterator[Row]:
     """The lesions of DL_info.csv. Raises :class:`InputError` that names the line and the column at fault."""
-    reader = csv.DictReader(io.StringIO(read_text(path)))
+    reader = csv.DictReader(io.StringIO(read_text(path).replace("\r\n", "\n").replace("\r", "\n")))
     missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
         raise InputError(f"{path}: there is no column {', '.join(missing)}")

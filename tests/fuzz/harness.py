@@ -89,6 +89,6 @@ def _no_more_than(size):
 
 def all_targets() -> Sequence[Target]:
     """Every format, by the modules beside this one."""
-    from . import dicom, folders, pictures, texts, weights
+    from . import dicom, folders, pictures, sets, texts, volumes, weights
 
-    return [target for module in (dicom, texts, pictures, weights, folders) for target in module.TARGETS]
+    return [target for module in (dicom, volumes, texts, pictures, sets, weights, folders) for target in module.TARGETS]

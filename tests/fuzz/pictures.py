@@ -17,18 +17,18 @@ from .recipe import WHOLE, change_bytes
 
 VIDEOS = ((".avi", "MJPG"), (".mp4", "mp4v"), (".avi", "mp4v"), (".mpg", "MPG2"))
 PICTURES = (".png", ".jpg", ".bmp", ".tiff")
-_FRAMES = np.random.default_rng(0).integers(0, 255, (4, 48, 64, 3)).astype(np.uint8)
+FRAMES = np.random.default_rng(0).integers(0, 255, (4, 48, 64, 3)).astype(np.uint8)
 
 
 @lru_cache(maxsize=None)
 def _video(ending, codec):
     with tempfile.TemporaryDirectory() as folder:
-        return write_video(Path(folder, "a" + ending), _FRAMES, codec).read_bytes()
+        return write_video(Path(folder, "a" + ending), FRAMES, codec).read_bytes()
 
 
 @lru_cache(maxsize=None)
 def _picture(ending):
-    return cv2.imencode(ending, _FRAMES[0])[1].tobytes()
+    return cv2.imencode(ending, FRAMES[0])[1].tobytes()
 
 
 def boxes(content):

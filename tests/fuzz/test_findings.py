@@ -16,6 +16,7 @@ from gluon_liver.labels.ct import load_label_file
 from gluon_liver.labels.image_map import load_image_map
 from gluon_liver.readers.dicom.bounded import BoundedReader
 from gluon_liver.readers.frames import read_frames
+from gluon_liver.readers.volumes.open import open_volume
 from gluon_liver.readers.weights.formats import read_weights
 from tests.readers.ct_writer import write
 from tests.readers.us_writer import us_dataset
@@ -23,6 +24,7 @@ from tests.readers.us_writer import us_dataset
 from .dicom import nested_sequences
 from .recipe import WHOLE
 from .texts import CT_LABELS
+from .volumes import itk
 from .weights import params
 
 
@@ -119,6 +121,27 @@ def test_a_lone_carriage_return_in_a_table(tmp_path):
     (tmp_path / "m.csv").write_bytes(b'file_name,path\na.png,"p\rq"\nb.png,\x00\r"x\n')
     with contextlib.suppress(errors.AnnotationError):
         load_image_map(str(tmp_path / "m.csv"), ("path",))
+
+
+@pytest.mark.parametrize(
+    "name,before,after",
+    [
+        ("a.nrrd", b"encoding: gzip", b"encoding: " + b"x" * 900),
+        ("a.nrrd", b"encoding: gzip", b"encoding: " + b"x" * 3000),
+        ("a.nrrd", b"sizes: 10 8 6", b"sizes: 10 -8 6"),
+        ("a.mha", b"NDims = 3", b"NDims = 21474836483"),
+        ("a.mha", b"DimSize = 10 8 6", b"DimSize = 10 8"),
+        ("a.mha", b"Offset = 0 0 0", b"Offset = 0 nan 0"),
+        ("a.mha", b"ElementType = MET_SHORT", b"ElementType = " + b"x" * 900),
+    ],
+    ids=["encoding", "long", "sizes", "axes", "sides", "offset", "type"],
+)
+def test_headers_that_end_the_process_in_itk(name, before, after, tmp_path):
+    content = itk(name, 0)
+    assert before in content
+    (tmp_path / name).write_bytes(content.replace(before, after))
+    with pytest.raises(errors.VolumeError, match="header"):
+        open_volume(tmp_path / name)
 
 
 def test_every_word_of_params(tmp_path):

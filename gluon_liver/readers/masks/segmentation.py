@@ -22,6 +22,7 @@ from gluon_liver.errors import (
     UnreadableFileError,
     why,
 )
+from gluon_liver.readers.dicom.bounded import BoundedReader
 from gluon_liver.readers.dicom.charset import decoded_text
 from gluon_liver.readers.dicom.pixels import (
     DECODE_ERRORS,
@@ -93,7 +94,7 @@ def open_segmentation(path: Path, where: str) -> Optional[Segmentation]:
     Raises a :class:`DicomError` for a SEG that is damaged or says not what its segments are.
     """
     try:
-        with quiet_pydicom(), path.open("rb") as stream:
+        with quiet_pydicom(), BoundedReader(path) as stream:
             check_inflated(stream, where)
             dataset = pydicom.dcmread(stream, stop_before_pixels=True)
             if text(dataset, "SOPClassUID") not in SEG_CLASSES:

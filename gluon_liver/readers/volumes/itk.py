@@ -12,6 +12,7 @@ from gluon_liver.errors import VolumeError, why
 from gluon_liver.structures.arrays import Array
 
 from .file_volume import FileVolume
+from .itk_header import check_header
 
 HEADER_BYTES = 1 << 16
 DETACHED = re.compile(rb"^\s*(data ?file\s*:|ElementDataFile\s*=(?!\s*LOCAL\s*$))", re.IGNORECASE | re.MULTILINE)
@@ -35,6 +36,10 @@ def open_itk(path: Path) -> FileVolume:
             "again with an orientation that is known",
             path,
         )
+    try:
+        check_header(start)
+    except VolumeError as error:
+        raise VolumeError(error.reason, path) from error
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
