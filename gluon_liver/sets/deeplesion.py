@@ -94,6 +94,9 @@ class DeepLesion(Layout):
     classes: ClassVar[Tuple[str, ...]] = (LESION,)
     phases: ClassVar[Tuple[str, ...]] = (PHASE,)
     reference: ClassVar[str] = PHASE
+    accepts: ClassVar[Tuple[str, ...]] = (
+        "upside-down",
+    )  # a run around the tips of the lungs has lung below, none above
 
     def find(self, source: Path) -> Found:
         table = source / TABLE
