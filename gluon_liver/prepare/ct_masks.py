@@ -16,7 +16,7 @@ from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.errors import AnnotationError, DicomError
 from gluon_liver.labels.class_map import IGNORE
 from gluon_liver.labels.file_names import match_names
-from gluon_liver.labels.mask_classes import mask_classes
+from gluon_liver.labels.mask_classes import MaskName, mask_classes
 from gluon_liver.labels.masks import MaskBoxes, mask_boxes, same_voxels
 from gluon_liver.phases.cases import Case
 from gluon_liver.readers.dicom.volume import SeriesStack, open_series
@@ -28,7 +28,6 @@ from gluon_liver.structures.label_volume import LabelVolume
 from .ct_report import CTImportLog
 
 PathLike = Union[str, Path]
-Names = Tuple[str, ...]
 SEPARATORS = ("_", "-", ".", " ")
 ADVICE = (
     "put the masks of each study into a folder with the name of a folder of its images, or import the study by itself"
@@ -46,8 +45,8 @@ class StudyMasks:
     classes: Tuple[str, ...]
     min_mm: float
     of_case: Dict[str, List[MaskFile]] = field(default_factory=dict)
-    names: Dict[str, Dict[int, Names]] = field(default_factory=dict)
-    targets: Mapping[Names, Union[int, str]] = field(default_factory=dict)
+    names: Dict[str, Dict[int, MaskName]] = field(default_factory=dict)
+    targets: Mapping[MaskName, Union[int, str]] = field(default_factory=dict)
     lesions: int = 0
     too_small: int = 0
 
@@ -78,9 +77,9 @@ def match_masks(
     files, notes = find_masks(paths)
     log.notes += notes
     studies = [_StudyFacts.of(key, case, log) for key, case in log.cases.items()]
-    names: Dict[str, Dict[int, Names]] = {}
+    names: Dict[str, Dict[int, MaskName]] = {}
     result = StudyMasks(tuple(usual), min_mm, names=names)
-    listed: List[Names] = []
+    listed: List[MaskName] = []
     for file in files:
         if file.pictures is not None:
             key, file = _by_pictures(file, file.pictures, studies, log)
@@ -91,7 +90,14 @@ def match_masks(
         result.of_case.setdefault(key, []).append(file)
         named = {value: name for volume in volumes for value, name in volume.names.items()}
         values = sorted(set().union(*(_values(volume) for volume in volumes)))
-        names[file.where] = {value: tuple(file.names(value, named, values)) for value in values}
+        names[file.where] = {
+            value: MaskName(
+                tuple(file.names(value, named, values)),
+                named[value] if file.is_seg else f"value {value} of {file.where}",
+                file.is_seg,
+            )
+            for value in values
+        }
         listed += names[file.where].values()
     chosen = mask_classes(listed, usual, class_map)
     result.classes, result.targets = chosen.classes, chosen.of

@@ -168,18 +168,32 @@ def test_names_that_are_no_class_are_refused(source, tmp_path):
     path = write_seg(tmp_path / "seg.dcm", headers, {1: ("Mass", block(SMALL)), 2: ("Liver", block(LARGE))})
     with pytest.raises(AnnotationError, match="the masks mark Mass and Liver: Liver is no lesion; say with --classes"):
         run(source, tmp_path, [path])
-    with pytest.raises(AnnotationError, match=r"the masks mark Mass, which .*classes.yaml does not name"):
+    with pytest.raises(AnnotationError, match=r"the masks mark Mass, which nothing in .*classes.yaml names"):
         run(source, tmp_path, [path], label_options=class_map(tmp_path, "classes: [hcc]\nignore: [liver]\n"))
     # a coded type is a name too
     options = class_map(tmp_path, "classes: {hcc: 'SCT:108369006'}\nignore: [liver]\n")
     assert run(source, tmp_path, [path], label_options=options)[0][1, 1] == [(1, "hcc", [5, 3, 6, 4])]
-    write_mask_series(tmp_path / "m" / "lesion01", headers, block(SMALL))
-    write_mask_series(tmp_path / "m" / "lesion02", headers, block(LARGE), series=902)
-    rows, _ = run(source, tmp_path, [tmp_path / "m"])
-    assert [(number, name) for number, name, _ in rows[1, 1]] == [(1, "lesion"), (2, "lesion")]
-    write_mask_series(tmp_path / "m" / "hcc3", headers, block(SMALL), series=903)
+    two = {1: ("Lesion_1", block(LARGE)), 2: ("Lesion 2", block(SMALL))}
+    rows, _ = run(source, tmp_path, [write_seg(tmp_path / "two.dcm", headers, two)])
+    assert [(number, name) for number, name, _ in rows[1, 1]] == [(1, "Lesion"), (2, "Lesion")]
+    # the name of a folder may be a patient's: it is no class by itself, and no message has it
+    write_mask_series(tmp_path / "m" / "Miller01", headers, block(SMALL))
+    with pytest.raises(
+        AnnotationError, match=r"mark value 1 of mask 01 \(DICOM mask series.*in the classes cyst"
+    ) as error:
+        run(source, tmp_path, [tmp_path / "m"])
+    assert "Miller" not in str(error.value)
+    rows, _ = run(source, tmp_path, [tmp_path / "m"], label_options=class_map(tmp_path, "classes: {hcc: 1}\n"))
+    assert rows[1, 1] == [(1, "hcc", [5, 3, 6, 4])]
     write_mask_series(tmp_path / "usual" / "HCC 3", headers, block(SMALL), series=903)
     assert run(source, tmp_path, [tmp_path / "usual"])[0][1, 1] == [(1, "hcc", [5, 3, 6, 4])]
+
+
+def test_a_damaged_volume_is_named_by_its_number(source, tmp_path):
+    (tmp_path / "Miller.nii").write_bytes(b"nothing of the kind")
+    with pytest.raises(AnnotationError, match=r"^mask 01 \(.nii") as error:
+        run(source, tmp_path, [tmp_path / "Miller.nii"])
+    assert "Miller" not in str(error.value)
 
 
 def test_masks_from_the_command_line(source, tmp_path, capsys):

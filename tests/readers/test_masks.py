@@ -219,5 +219,5 @@ def test_names_of_values(headers, tmp_path):
     assert mask.names(1, {1: "Tumor_12"}, [1]) == ["Tumor_12", "Tumor", *coded]
     series = write_mask_series(tmp_path / "livertumor01", headers, random_mask(0))
     (mask,), _ = find_masks([series])
-    assert mask.names(1, {1: "livertumor01"}, [1]) == ["livertumor01", "livertumor"]
-    assert mask.names(3, {}, [2, 3]) == ["3"] and mask.names(3, {}, [3]) == ["livertumor01", "livertumor"]
+    assert mask.names(1, {1: "livertumor01"}, [1]) == ["livertumor01", "livertumor", "1"]
+    assert mask.names(3, {}, [2, 3]) == ["3"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from gluon_liver.errors import InputError
+from gluon_liver.errors import AnnotationError, InputError, VolumeError
 from gluon_liver.files.listing import list_files
 from gluon_liver.readers.volumes.open import ending_of, open_mask
 from gluon_liver.structures.label_volume import LabelVolume
@@ -43,14 +44,21 @@ class MaskFile:
     pictures: Optional[PngFolder] = None
 
     def names(self, value: int, named: Mapping[int, str], values: Sequence[int]) -> List[str]:
-        """What a value may be called, the likeliest first.
+        """What a value may be called, the likeliest first, each without a number behind it too, as of livertumor01.
 
-        The file's own name for it; else the name of the file or the folder where it holds one value, and the value
-        where it holds several. Then the same without a number behind it, as of livertumor01; then coded types.
+        Of a SEG the segment's label, then its coded types; of other masks the name of the file or the folder where it
+        holds one value, then the value. Names of files and folders may be those of patients: they are no classes by
+        themselves, and no message has them.
         """
-        own = named.get(value) or (self.parts[-1] if len(values) == 1 else str(value))
-        bare = _NUMBER.sub("", own)
-        return [own, *([bare] if bare and bare != own else []), *self.codes.get(value, ())]
+        if not self.is_seg:
+            return [*_with_bare(self.parts[-1]), str(value)] if len(values) == 1 else [str(value)]
+        return [*_with_bare(named[value]), *self.codes.get(value, ())]
+
+
+def _with_bare(name: str) -> List[str]:
+    """A name, and the same without a number behind it."""
+    bare = _NUMBER.sub("", name)
+    return [name, bare] if bare and bare != name else [name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +130,18 @@ def _mask_file(path: Path, opened: _Opened) -> MaskFile:
     parts = Path(os.path.abspath(path)).relative_to(Path(os.path.abspath(opened.root)).parent).parts
     parts = (*parts[:-1], parts[-1][: len(parts[-1]) - len(ending_of(parts[-1]))])
     if source is None:
-        return MaskFile(where, parts, lambda: [open_mask(path)])
+        return MaskFile(where, parts, partial(_read_volume, path, where))
     if isinstance(source, PngFolder):
         return MaskFile(where, parts, lambda: [], pictures=source)
     facts = where, parts, source.read, source.study_uid, source.frame_of_reference
     if isinstance(source, Segmentation):
         return MaskFile(*facts, source.series, source.codes, source.fractional, is_seg=True)
     return MaskFile(*facts)
+
+
+def _read_volume(path: Path, where: str) -> List[LabelVolume]:
+    """The mask of a volume file. Raises AnnotationError, which names no file."""
+    try:
+        return [open_mask(path)]
+    except VolumeError as error:
+        raise AnnotationError(f"{where}: {error.reason}") from error
