@@ -52,6 +52,7 @@ TABLE, IMAGES = "DL_info.csv", "Images_png"
 SPLITS = {"1": "train", "2": "val", "3": "test"}
 LESION, PHASE = "lesion", "CT"  # which contrast phase a scan is of, the set does not tell
 OFFSET = 32768
+INCOMPLETE = "cases lack some of the slices around their key slices: beyond what is there their end slices repeat"
 PNG_START = struct.Struct(">8sI4sIIBB")  # signature, length and name of the first chunk, width, height, bits, colours
 NAME = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)\.png")
 COLUMNS = (
@@ -94,9 +95,8 @@ class DeepLesion(Layout):
     classes: ClassVar[Tuple[str, ...]] = (LESION,)
     phases: ClassVar[Tuple[str, ...]] = (PHASE,)
     reference: ClassVar[str] = PHASE
-    accepts: ClassVar[Tuple[str, ...]] = (
-        "upside-down",
-    )  # a run around the tips of the lungs has lung below, none above
+    # a run around the tips of the lungs has lung below and none above
+    accepts: ClassVar[Tuple[str, ...]] = ("upside-down",)
 
     def find(self, source: Path) -> Found:
         table = source / TABLE
@@ -108,7 +108,7 @@ class DeepLesion(Layout):
         folders = _folders(source)
         found = Found()
         for run, lesions in sorted(rows.items()):
-            _find_run(run, lesions, folders.get(run.folder), found)
+            _find_run(run, lesions, source, folders.get(run.folder), found)
         if not found.cases:
             what = f"no key slice of {TABLE} is there as {IMAGES}/<patient>_<study>_<series>/<nnn>.png"
             raise InputError(f"{source}: {what}, {len(folders)} folders of images were looked through")
@@ -173,7 +173,7 @@ def _folders(source: Path) -> Dict[str, Path]:
     return {path.name: path for top in tops for path in top.iterdir() if path.is_dir() and path.name != IMAGES}
 
 
-def _find_run(run: Run, rows: Sequence[Row], folder: Optional[Path], found: Found) -> None:
+def _find_run(run: Run, rows: Sequence[Row], source: Path, folder: Optional[Path], found: Found) -> None:
     """Add the cases of one run of slices, usually one, to ``found``, and what is left out of it."""
     noisy, good = [row for row in rows if row.noisy], [row for row in rows if not row.noisy]
     found.left_out += [LeftOut(row.file, "a lesion marked as possibly noisy") for row in noisy]
@@ -194,10 +194,11 @@ def _find_run(run: Run, rows: Sequence[Row], folder: Optional[Path], found: Foun
         for row in shown:
             slices[part[-1] - row.key].append(SourceBox(row.box, LESION))
         name = f"{run.folder}_{part[0]:03d}-{part[-1]:03d}"
-        volume = PhaseVolume(f"{IMAGES}/{name}", partial(_open, paths, shown[0].spacing, shown[0].size))
+        volume = PhaseVolume(
+            folder.relative_to(source).as_posix(), partial(_open, paths, shown[0].spacing, shown[0].size)
+        )
         labels = BoxLabels(PHASE, dict(slices), exhaustive=False)
-        lacking = len(numbers) - len(part)
-        notes = (f"{lacking} of the {len(numbers)} slices around its key slices are not there",) if lacking else ()
+        notes = (INCOMPLETE,) if len(part) < len(numbers) else ()
         patient = run.folder.partition("_")[0]
         found.cases.append(SetCase(patient, name, {PHASE: volume}, labels, shown[0].split, notes))
     absent = [row for row in good if row.key not in set(there)]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.errors import InputError, VolumeError
-from gluon_liver.sets.deeplesion import DeepLesion, read_slice
+from gluon_liver.sets.deeplesion import INCOMPLETE, DeepLesion, read_slice
 from gluon_liver.sets.registry import LAYOUTS
 
 from .deeplesion_set import SmallSet, small_set
@@ -63,7 +63,7 @@ def test_what_is_missing_of_a_run_ends_it_and_what_has_no_key_slice_is_left_out(
     assert set(cases) == {"000001_01_01_043-048"}
     case = cases["000001_01_01_043-048"]
     assert set(case.labels.slices) == {4} and case.phases["CT"].open().geometry.size == (6, 64, 64)
-    assert case.notes == ("3 of the 9 slices around its key slices are not there",)
+    assert case.notes == (INCOMPLETE,) and case.phases["CT"].name == "Images_png/000001_01_01"
     assert [(one.path, one.reason) for one in found.left_out] == [
         ("000002_01_01_044.png", "its key slice is not there")
     ]
