@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Union
+from typing import Any, Dict, Optional, Sequence, Union
 
-import numpy as np
 from tqdm import tqdm
 
 from gluon_liver.archive.scan import scan_folder
@@ -13,9 +12,7 @@ from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.ct_labels import CLASSES, check_lesions
 from gluon_liver.data.splits import make_splits
-from gluon_liver.data.study import fingerprint, stored_slices
 from gluon_liver.errors import InputError
-from gluon_liver.files.digest import digest
 from gluon_liver.files.output_folder import check_output
 from gluon_liver.labels.ct import LabelFile, load_label_file
 from gluon_liver.labels.source import AS_GIVEN, LabelOptions
@@ -29,13 +26,12 @@ from .ct_masks import match_masks, place_masks
 from .ct_report import CTImportLog, build_report, note_oddities, why_nothing_was_taken, write_private
 from .ct_study import choose_series
 from .folder import describe, prepared_folder, write_records
-from .grid_report import grid_record
 from .pseudonyms import case_ids, salt_notes, salt_or_random
 from .series_volume import load_study
 from .study_log import StudyResult
+from .study_result import note_stored
 
 PathLike = Union[str, Path]
-MOST_AIR_HU = -500  # that air around a patient or in bowels lies below
 
 
 def import_ct(
@@ -138,31 +134,17 @@ def _import_study(
     loaded = load_study(choice, log.rules, log.quarantined, **whose, regrid=regrid, folder=folder)
     if loaded is None:
         return None
-    study, stacks = loaded.study, loaded.stacks
-    for phase, present in zip(study.phases, study.present):
-        if phase in stacks:
-            result.phases[phase] = {
-                "series": choice.taken[phase].name,
-                "rule": choice.rule[phase],
-                "images": len(choice.taken[phase].slices),
-                "absent_slices": int((~present).sum()),
-                **grid_record(stacks[phase], study.source.history[phase], int(present.sum())),
-            }
-    result.stored = digest(folder / CTDataset.files[0])
-    result.taken, result.slices = True, study.geometry.size[0]
-    lowest: List[int] = []
-    result.fingerprint = fingerprint(_noting_lowest(stored_slices(folder, study.reference_index), lowest))
-    result.airless = min(lowest) > MOST_AIR_HU
-    result.digests = loaded.digests
-    result.phantom = any(choice.taken[phase].phantom for phase in stacks)
-    return stacks
-
-
-def _noting_lowest(planes: Iterable[np.ndarray], lowest: List[int]) -> Iterator[np.ndarray]:
-    """The slices themselves, whose lowest values are added to ``lowest`` as they pass: they are read once."""
-    for plane in planes:
-        lowest.append(int(plane.min()))
-        yield plane
+    said = {
+        phase: {
+            "series": choice.taken[phase].name,
+            "rule": choice.rule[phase],
+            "images": len(choice.taken[phase].slices),
+        }
+        for phase in loaded.stacks
+    }
+    note_stored(result, loaded, folder, said)
+    result.phantom = any(choice.taken[phase].phantom for phase in loaded.stacks)
+    return loaded.stacks
 
 
 def _write_data(

@@ -106,11 +106,15 @@ class Layout(abc.ABC):
     that tests wrote went in, "real files" where those of the set did.
 
     classes, phases: of the prepared data; reference: the phase whose grid the others are put on and boxes lie on.
+    public: its names are known to everybody, so that the ids made of them need no secret salt. accepts: of
+    :data:`..readers.volumes.hu_check.CHECKS` and "nan", what is known of its volumes and is no fault of them.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     tested: ClassVar[str] = "layout"
+    public: ClassVar[bool] = True
+    accepts: ClassVar[Tuple[str, ...]] = ()
     classes: ClassVar[Tuple[str, ...]]
     phases: ClassVar[Tuple[str, ...]]
     reference: ClassVar[str]

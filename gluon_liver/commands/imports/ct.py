@@ -1,5 +1,7 @@
 """Turn a folder of CT series (DICOM) into prepared data: HU volumes with all phases on one grid, labels,
 splits.
+
+With --layout the volumes, masks and boxes are those of a public set, found below FOLDER by their names.
 """
 
 from __future__ import annotations
@@ -35,10 +37,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", metavar="PHASE", help=text)
     add_flag(parser, "--regrid", "interpolate gaps and uneven slice spacing, and undo gantry tilt, instead of refusing")
     add_exclude(parser)
-    add_options(parser, "--split-fractions", help="shares of patients (default: 0.7 0.1 0.2)")
+    _add_layout(parser)
+    add_options(parser, "--split-fractions", default=None, help="shares of patients (default: 0.7 0.1 0.2)")
     add_import(parser)
     text = "write a phase file to fill in, with identifiers and descriptions, and import nothing"
     add_path(parser, "--list-series", "FILE", text)
+
+
+def _add_layout(parser: argparse.ArgumentParser) -> None:
+    text = "a public set as it is unpacked: deeplesion, lits, mct-ltdiag ..., or nifti (docs/data.md)"
+    parser.add_argument("--layout", metavar="NAME", help=text)
+    add_flag(parser, "--dry-run", "with --layout: say what would be taken, and write nothing")
+    text = "with --layout: cases at a time, each a process with one phase in memory (default: 1)"
+    parser.add_argument("--jobs", type=int, metavar="N", help=text)
+    text = "with --layout: which of the two counts where those of a NIfTI file contradict each other"
+    parser.add_argument("--affine", choices=("sform", "qform"), help=text)
+    text = "with --layout: take volumes that look wrong (windowed, intercept, upside-down), and NaN as air (nan)"
+    parser.add_argument("--accept", action="append", default=[], metavar="WHAT", help=f"{text}; may be repeated")
+
+
+def _run_layout(args: argparse.Namespace) -> int:
+    from gluon_liver.errors import InputError
+    from gluon_liver.sets.import_ct import import_set, layout_of, plan_lines, report_lines
+
+    for name in ("labels", "masks", "phases", "labels_on", "reference", "regrid", "exclude", "skip_damaged"):
+        if getattr(args, name):
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"{option} is for folders of DICOM: --layout says what is where; leave one of both out")
+    layout = layout_of(args.layout)
+    reading = chosen(args, "affine", "accept")
+    if args.dry_run:
+        print("\n".join(plan_lines(layout, args.folder, **reading)))
+        return 0
+    if args.out is None:
+        raise InputError("say where the data go with --out DATA, or see what would be taken with --dry-run")
+    options = chosen(args, "salt", "min_lesion_mm", "fractions", "seed", "overwrite")
+    report = import_set(layout, args.folder, args.out, **options, **reading, jobs=args.jobs or 1, progress=True)
+    print("\n".join(report_lines(report)))
+    print(f"data: {args.out}")
+    return 0
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,6 +84,11 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.files.output_folder import check_output
 
     take_input(args, "folder", "FOLDER")
+    if args.layout is not None and args.list_series is None:
+        return _run_layout(args)
+    for name in ("layout", "dry_run", "jobs", "affine", "accept"):
+        if getattr(args, name):
+            raise InputError(f"--{name.replace('_', '-')} is for --layout NAME without --list-series: leave one out")
     if args.list_series is not None:
         if args.out is not None:
             raise InputError("--list-series imports nothing: give it without --out, or --out without it")
@@ -64,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.prepare.ct_report import report_lines
 
     options = chosen(args, "phases", "labels_on", "reference", "regrid", "exclude", "skip_damaged", *IMPORT)
+    options["fractions"] = args.fractions or (0.7, 0.1, 0.2)
     options.update(masks=args.masks or (), min_lesion_mm=args.min_lesion_mm)
     report = import_ct(args.folder, args.out, **options, label_options=label_options(args), progress=True)
     print("\n".join(report_lines(report)))

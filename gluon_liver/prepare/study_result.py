@@ -1,0 +1,50 @@
+"""What became of a study that was stored: sizes, digests, and the way of its slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Iterable, Iterator, List, Mapping, TypeVar
+
+import numpy as np
+
+from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.study import fingerprint, stored_slices
+from gluon_liver.files.digest import digest
+from gluon_liver.structures.volume_stack import VolumeStack
+
+from .grid_report import grid_record
+from .study_log import StudyResult
+from .study_volume import LoadedStudy
+
+Stack = TypeVar("Stack", bound=VolumeStack)
+MOST_AIR_HU = -500  # that air around a patient or in bowels lies below
+
+
+def note_stored(
+    result: StudyResult, loaded: LoadedStudy[Stack], folder: Path, said: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Write down in ``result`` that the study was taken and stands in ``folder``.
+
+    said: what the record of each phase begins with.
+    """
+    study = loaded.study
+    for phase, present in zip(study.phases, study.present):
+        if phase in loaded.stacks:
+            result.phases[phase] = {
+                **said[phase],
+                "absent_slices": int((~present).sum()),
+                **grid_record(loaded.stacks[phase], study.source.history[phase], int(present.sum())),
+            }
+    result.stored = digest(folder / CTDataset.files[0])
+    result.taken, result.slices = True, study.geometry.size[0]
+    lowest: List[int] = []
+    result.fingerprint = fingerprint(_noting_lowest(stored_slices(folder, study.reference_index), lowest))
+    result.airless = min(lowest) > MOST_AIR_HU
+    result.digests = loaded.digests
+
+
+def _noting_lowest(planes: Iterable[np.ndarray], lowest: List[int]) -> Iterator[np.ndarray]:
+    """The slices themselves, whose lowest values are added to ``lowest`` as they pass: they are read once."""
+    for plane in planes:
+        lowest.append(int(plane.min()))
+        yield plane
