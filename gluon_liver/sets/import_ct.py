@@ -320,6 +320,7 @@ def _write(
         **log.report(layout.phases, [], splits, layout.classes),
     }
     own = {
+        "layout": layout.name,
         "modality": modality,
         "phases": list(layout.phases),
         "reference_phase": layout.reference,

@@ -33,13 +33,13 @@ class SmallSet:
         self.rows: List[Dict[str, str]] = []
         self.cases: Dict[str, Case] = {}
 
-    def add(self, patient, split, *, study=1, series=1, first=40, z=5.0, slices=9, lesions=1, noisy=(), seed=0):
+    def add(self, patient, split, *, study=1, series=1, first=40, z=5.0, slices=9, lesions=1, noisy=()):
         """A run of slices with ``lesions`` on its middle slice, of which those numbered in ``noisy`` are marked."""
         folder, last = f"{patient:06d}_{study:02d}_{series:02d}", first + slices - 1
         middle, size = slices // 2, self.side
         centres = [(middle, size * 0.45, size * (0.35 + 0.25 * number)) for number in range(lesions)]
         drawn = [("lesion", centre, (max(1.2, 6 / z), 4.3, 5.2)) for centre in centres]
-        hu, mask, _ = small_volume(seed + patient, (slices, size, size), drawn)
+        hu, mask, _ = small_volume(len(self.rows), (slices, size, size), drawn)
         boxes: Dict[int, List[Tuple[float, float, float, float]]] = {}
         for number in range(1, lesions + 1):
             y, x = np.nonzero(mask[middle] == number)
@@ -98,7 +98,7 @@ def small_set(folder, *, side=64):
     """One of everything: 6 patients, of whom one has noisy lesions alone and one is not downloaded."""
     made = SmallSet(folder, side=side)
     made.add(1, "train")
-    made.add(1, "train", study=2, z=1.0, slices=25, lesions=2, seed=3)
+    made.add(1, "train", study=2, z=1.0, slices=25, lesions=2)
     # two runs of one series, 1 and 5 mm apart
     made.add(2, "train", first=30, z=1.0, slices=15)
     made.add(2, "train", first=101, z=5.0)

@@ -1,22 +1,17 @@
 """DeepLesion from its files through prepared data to a run beside 3DCE's rows."""
 
 import json
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from gluon_liver.config.schema import Config
-from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.ct_loader import CTLoader
-from gluon_liver.data.splits import Splits, save_splits
-from gluon_liver.data.study import fingerprint
 from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.evaluation.task import ScoreSettings
-from gluon_liver.prepare.study_volume import put_together
 from gluon_liver.sets.deeplesion import DeepLesion
+from gluon_liver.sets.import_ct import import_set, report_lines
 from gluon_liver.training.train import train
 
 from .deeplesion_set import small_set
@@ -28,26 +23,25 @@ def written(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def imported(written, tmp_path_factory):
-    """Prepared data of what the layout finds, each case put together as imports do."""
+def report(written, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "DATA"
-    images, studies, parts = [], [], {"train": set(), "val": set(), "test": set()}
-    for number, case in enumerate(DeepLesion().find(written.folder).cases):
-        name, patient, stack = f"case-{number:010d}", f"p-{case.patient}", case.phases["CT"].open()
-        places = dict(case=name, patient=patient, images={"CT": stack.geometry.size[0]})
-        study = put_together({"CT": stack}, ("CT",), "CT", Mock(), folder=out / "studies" / name, **places).study
-        hu, (slices, height, width) = fingerprint(study.hu[0]), stack.geometry.size
-        studies.append({"case": name, "patient": patient, "slices": slices, "fingerprint": hu})
-        parts[case.split].add(patient)
-        for z, found in case.labels.slices.items():
-            boxes = stack.mapping.to_stored(np.array([one.box for one in found]), z)
-            classes = np.zeros(len(boxes), np.int32)
-            images.append(CTLabel(len(images) + 1, name, z, width, height, boxes, classes, "CT"))
-    save_labels(images, ("lesion",), out / "labels.json")
-    save_splits(Splits(*(tuple(sorted(parts[part])) for part in ("train", "val", "test")), 0), out / "splits.json")
-    description = dict(format=1, kind="ct", classes=["lesion"], phases=["CT"], reference_phase="CT", studies=studies)
-    (out / "dataset.json").write_text(json.dumps({**description, "layout": "deeplesion"}))
-    return CTDataset.open(out)
+    return out, import_set(DeepLesion(), written.folder, out)
+
+
+@pytest.fixture(scope="module")
+def imported(report):
+    return CTDataset.open(report[0])
+
+
+def test_the_report_counts_what_was_taken_and_what_was_not(report):
+    counts = {one["reason"]: one["count"] for one in report[1]["left_out"]}
+    assert counts == {
+        "a lesion marked as possibly noisy": 2,
+        "its folder of slices is not there: not downloaded": 1,
+    }
+    text = "\n".join(report_lines(report[1]))
+    assert "8 box(es) (8 lesion) on 7 slice(s), 0 background slice(s)" in text
+    assert "train 4 of 4, val 1 of 1, test 2 of 4; 8 of 11 lesions" in text and "share" not in text
 
 
 def test_every_box_and_pixel_is_what_was_written(written, imported):
