@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -25,8 +25,8 @@ from gluon_liver.prepare.study_volume import LoadedStudy, put_together
 from gluon_liver.readers.dicom.series import Rejection
 from gluon_liver.readers.volumes.hu_check import checked
 from gluon_liver.readers.volumes.reading import VolumeReading, volumes_read
-from gluon_liver.structures.modality import CT, MRI, grey_range, stored_grey
-from gluon_liver.structures.volume_stack import PutPlane, VolumeStack
+from gluon_liver.structures.modality import CT, MRI
+from gluon_liver.structures.volume_stack import VolumeStack
 
 from .layout import BoxLabels, MaskLabels, PhaseVolume, SetCase
 
@@ -165,7 +165,7 @@ def open_phases(case: SetCase, rules: CaseRules, name: str, log: StudyLog, sourc
         volume = case.phases[phase]
         try:
             stack = volume.open()
-            stacks[phase] = _grey(stack) if volume.value == "mri" else checked(stack, rules.accepts)
+            stacks[phase] = stack if volume.value == "mri" else checked(stack, rules.accepts)
         except InputError as error:
             if phase == rules.reference:
                 raise
@@ -208,18 +208,6 @@ def _load(
 def modality_of(phases: Mapping[str, PhaseVolume]) -> str:
     """Whether the phases of a case are CT or MRI."""
     return MRI if any(volume.value == "mri" for volume in phases.values()) else CT
-
-
-def _grey(stack: VolumeStack) -> VolumeStack:
-    """An MRI volume, whose numbers mean nothing by themselves, as prepared data store it."""
-
-    def decode(put: PutPlane) -> None:
-        volume = stack.read()
-        grey = grey_range(volume)
-        for place, plane in enumerate(volume):
-            put(place, stored_grey(plane, grey))
-
-    return replace(stack, decode=decode)
 
 
 def _label(

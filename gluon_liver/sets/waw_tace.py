@@ -116,8 +116,9 @@ class WAWTACE(Layout):
             for one in self.phases
             if one in phases
         }
-        names = " ".join(path.relative_to(source).as_posix() for path in drawn[phase])
-        labels = MaskLabels(names, phase, partial(marked, tuple(drawn[phase])), {1: self.classes[0]})
+        folder = drawn[phase][0].parent  # of all masks of the patient as the set has them
+        name = (drawn[phase][0] if len(drawn[phase]) == 1 or folder == source else folder).relative_to(source)
+        labels = MaskLabels(name.as_posix(), phase, partial(marked, tuple(drawn[phase])), {1: self.classes[0]})
         return SetCase(patient, patient, volumes, labels)
 
     def _drawn_on(
