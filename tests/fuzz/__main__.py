@@ -6,6 +6,7 @@ libFuzzer choose the recipes by the code that they reach (pip install '.[fuzz]')
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import random
@@ -66,9 +67,10 @@ def _fuzz(name, seconds, args):
 
 
 def _child(args):
-    from .harness import Hang, all_targets, run
+    with _instrumented() if args.atheris else contextlib.nullcontext():
+        from .harness import Hang, all_targets, run
 
-    (target,) = (one for one in all_targets() if one.name == args.targets[0])
+        (target,) = (one for one in all_targets() if one.name == args.targets[0])
     folder, end = Path(args.child), time.monotonic() + args.minutes * 60
     outcomes, seen = collections.Counter(), set()
     work = folder / "work"
@@ -102,14 +104,20 @@ def _child(args):
     return 0
 
 
+def _instrumented():
+    """A context in which modules of the package are imported so that atheris sees which code of them runs."""
+    import atheris
+
+    return atheris.instrument_imports(include=["gluon_liver"])
+
+
 def _with_atheris(one, tell, args):
-    """Recipes by libFuzzer, which ends the process; what the readers do is instrumented."""
+    """Recipes by libFuzzer, which ends the process."""
     import atexit
 
     import atheris
 
     atexit.register(tell)
-    atheris.instrument_all()
     options = [
         f"-max_total_time={int(args.minutes * 60)}",
         f"-max_len={LONGEST}",
