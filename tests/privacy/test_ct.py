@@ -270,3 +270,15 @@ def test_text_burned_into_ct_is_said(tmp_path, said_by):
         write(ct_dataset(instance=place, z=5.0 * place, **tags), tmp_path / "in" / f"{place}.dcm")
     said = said_by("import", "ct", tmp_path / "in", "--out", tmp_path / "data", code=0).decode()
     assert "1 CT image(s), file 0002, say that text is burned into their pixels" in said
+
+
+def test_the_tools_of_data(source, tmp_path, said_by):
+    folder, labels = source
+    data = tmp_path / "data"
+    said = said_by("import", "ct", folder, "--out", data, "--labels", labels, *EVEN, code=0)
+    said += said_by("data", "check", data)
+    case = sorted((data / "studies").iterdir())[0].name
+    said += said_by("data", "view", data, "--case", case, "--out", tmp_path / "a.html", code=0)
+    said += said_by("data", "view", next(folder.rglob("*^1")), "--out", tmp_path / "b.html")
+    assert not seen_in(said), said.decode()
+    assert not files_that_tell(tmp_path, spare=STATED)
