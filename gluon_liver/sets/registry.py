@@ -7,8 +7,10 @@ from typing import Dict, Type
 from .deeplesion import DeepLesion
 from .ircadb import IRCADb
 from .layout import Layout
+from .lits import LiTS
 from .lld_mmri import LLDMMRI, LLDMMRIDynamic
 from .mct_ltdiag import MCTLTDiag
+from .msd import MSDHepaticVessel, MSDLiver
 from .tcia import ColorectalLiverMetastases, HCCTACESeg
 from .waw_tace import WAWTACE
 
@@ -17,6 +19,9 @@ LAYOUTS: Dict[str, Type[Layout]] = {  # a line a set
     IRCADb.name: IRCADb,
     HCCTACESeg.name: HCCTACESeg,
     ColorectalLiverMetastases.name: ColorectalLiverMetastases,
+    LiTS.name: LiTS,
+    MSDLiver.name: MSDLiver,
+    MSDHepaticVessel.name: MSDHepaticVessel,
     LLDMMRI.name: LLDMMRI,
     LLDMMRIDynamic.name: LLDMMRIDynamic,
     MCTLTDiag.name: MCTLTDiag,
