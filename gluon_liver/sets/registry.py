@@ -11,6 +11,7 @@ from .lits import LiTS
 from .lld_mmri import LLDMMRI, LLDMMRIDynamic
 from .mct_ltdiag import MCTLTDiag
 from .msd import MSDHepaticVessel, MSDLiver
+from .nifti_folder import NIfTIFolder
 from .tcia import ColorectalLiverMetastases, HCCTACESeg
 from .waw_tace import WAWTACE
 
@@ -26,4 +27,5 @@ LAYOUTS: Dict[str, Type[Layout]] = {  # a line a set
     LLDMMRIDynamic.name: LLDMMRIDynamic,
     MCTLTDiag.name: MCTLTDiag,
     WAWTACE.name: WAWTACE,
+    NIfTIFolder.name: NIfTIFolder,
 }
