@@ -61,6 +61,15 @@ def test_one_picture_is_taken_as_it_is(tmp_path):
     assert halves(np.zeros((40, 80, 3), np.uint8), (), (0, 0, 80, 40)) is None
 
 
+def test_burned_in_text_is_cropped_away_or_refused(tmp_path):
+    path = write_ceus(tmp_path / "a.dcm", two_panels(), BurnedInAnnotation="YES")
+    assert open_b_mode(str(path), name="file 1", side="left").region == CONTENT[0]
+    path = write_ceus(tmp_path / "b.dcm", two_panels(gap=False), BurnedInAnnotation="YES")
+    with pytest.raises(InputError, match="file 1 says that text is burned into its frames: give the box"):
+        open_b_mode(str(path), name="file 1", side="left")
+    assert open_b_mode(str(path), name="x", side="left", region=(4, 10, 60, 60)).region == (4, 10, 60, 60)
+
+
 def test_a_set_with_boxes_of_the_user(tmp_path, capsys):
     write_ceus(tmp_path / "in" / "LiverUS-01" / "1-1.dcm", two_panels(4), regions=(LEFT, RIGHT))
     swapped = two_panels(2, b_mode="right", seed=3)

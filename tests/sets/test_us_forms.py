@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from .us_picture import picture, write_picture
 from .us_vos_set import write_mask
 
 SIZE, FRAMES, STEP = (64, 48), 7, 3
-REAL = Path(os.environ.get("GLUON_LIVER_SHARED", "/work/shared")) / "data" / "us" / "liver_b_mode_convex.mpeg"
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "us" / "liver_b_mode_convex.mpeg"
 
 
 def corners(frame):
@@ -75,7 +74,7 @@ def test_three_forms_are_one_data_folder(tmp_path, region):
         assert other.pairs(other.labels)[:2] == (FRAMES - 1, 1)
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason=f"there is no {REAL}")
+@pytest.mark.skipif(not REAL.is_file(), reason="the real video is not beside the project")
 def test_a_track_over_a_real_video(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / REAL.name).symlink_to(REAL)

@@ -27,10 +27,10 @@ def two_panels(frames=3, *, tinted=True, b_mode="left", gap=True, seed=0):
     return pixels
 
 
-def write_ceus(path, pixels, *, regions=(), number=1, patient="LiverUS-01"):
+def write_ceus(path, pixels, *, regions=(), number=1, patient="LiverUS-01", **more):
     """regions: boxes that the file lists, x2 and y2 exclusive."""
     path.parent.mkdir(parents=True, exist_ok=True)
     listed = [us_region((x1, y1, x2 - 1, y2 - 1)) for x1, y1, x2, y2 in regions]
     tags = {"SequenceOfUltrasoundRegions": listed} if listed else {}
-    write_us(path, pixels, number=number, patient=patient, **tags)
+    write_us(path, pixels, number=number, patient=patient, **tags, **more)
     return path

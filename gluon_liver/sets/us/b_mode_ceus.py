@@ -63,12 +63,15 @@ def open_b_mode(path: str, *, name: str, side: str, region: Optional[Box] = None
 
     side: where B-mode is in frames with both. region: of recordings that do not tell where the picture lies.
     """
-    source = read_frames(path, region=region, whole_frame=region is None, name=name)
+    # text that is burned in around two pictures goes with the crop
+    source = read_frames(path, region=region, whole_frame=region is None, text_stays=True, name=name)
     first: Optional[Array] = next(iter(source.whole_frames()), None)
     if first is None:
         raise InputError(f"{name} has no frame")
     both = halves(first, source.regions, source.region)
     if both is None:
+        if source.burned_in and region is None and not source.own_region:
+            raise InputError(f"{name} says that text is burned into its frames: give the box of the picture (--region)")
         source.notes.append("one picture a frame was found, and taken as B-mode")
         return source
     chosen, other = both if side == SIDES[0] else both[::-1]
