@@ -19,6 +19,7 @@ from .options import add_flag, add_options, add_path, check, prepare_cache
 
 if TYPE_CHECKING:
     from gluon_liver.reproduce.job import Job, Member
+    from gluon_liver.reproduce.source import Cases
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         prefer_synchronous_engine()
     prepare_cache(args)
     job = _job(args)
-    cases = "{} {}".format(*find_cases(job.recipe, job.source))
+    cases = find_cases(job.recipe, job.source)
     if args.plan:
         print(_plan(job, args, cases), end="")
         return 0
@@ -117,7 +118,7 @@ def _members(args: argparse.Namespace) -> Tuple[Member, ...]:
     return tuple(members)
 
 
-def _plan(job: Job, args: argparse.Namespace, cases: str) -> str:
+def _plan(job: Job, args: argparse.Namespace, cases: Cases) -> str:
     from gluon_liver.reproduce.estimate import disk_bytes, estimate_rows, free_bytes
     from gluon_liver.reproduce.plan import plan_text
     from gluon_liver.reproduce.steps import states
@@ -127,6 +128,6 @@ def _plan(job: Job, args: argparse.Namespace, cases: str) -> str:
     steps = steps_of(job)
     stand = states(steps, job.out)
     measure = not args.no_measure and any(state.kind != "done" for state in stand)
-    rows = estimate_rows(job, job.dataset() if there else None, measure=measure)
+    rows = estimate_rows(job, job.dataset() if there else None, measure=measure, boxed=cases.boxed)
     disk, free = disk_bytes(job, rows), free_bytes(job.out)
-    return plan_text(job, steps, stand, rows, cases=cases, disk=disk, free=free)
+    return plan_text(job, steps, stand, rows, cases=str(cases), disk=disk, free=free)

@@ -55,10 +55,13 @@ class RowEstimate:
         return None if self.images is None else self.images * self.multiplications / (peak * share) / 3600
 
 
-def estimate_rows(job: Job, dataset: Optional[Dataset], *, measure: bool) -> List[RowEstimate]:
+def estimate_rows(
+    job: Job, dataset: Optional[Dataset], *, measure: bool, boxed: Optional[int] = None
+) -> List[RowEstimate]:
     """Of one training of each row of a job. dataset: the prepared data, None before the import.
 
-    measure: time a few steps of the first row.
+    measure: time a few steps of the first row. boxed: training images with boxes, where the layout tells before the
+    import.
     """
     configs = {member.row: member.config for member in reversed(job.members)}
     rows = [row for row in dict.fromkeys(member.row for member in job.members)]
@@ -70,7 +73,7 @@ def estimate_rows(job: Job, dataset: Optional[Dataset], *, measure: bool) -> Lis
         config = configs[row]
         count = phases if config.network.multi_modal else 1
         plan = memory_plan(config, classes=classes, phases=count, mirror=config.train.mirror)
-        steps = training_steps(config, dataset)
+        steps = training_steps(config, dataset, boxed=boxed)
         images = None if steps is None else steps * config.train.batch_size
         kept = config.train.keep_checkpoints + config.train.best_epoch
         size = kept * (plan.parameters + plan.optimizer)
@@ -79,14 +82,19 @@ def estimate_rows(job: Job, dataset: Optional[Dataset], *, measure: bool) -> Lis
     return found
 
 
-def training_steps(config: Config, dataset: Optional[Dataset]) -> Optional[int]:
-    """Steps of a whole training; None where an epoch is one pass over data that are not there yet."""
+def training_steps(config: Config, dataset: Optional[Dataset], *, boxed: Optional[int] = None) -> Optional[int]:
+    """Steps of a whole training; None where an epoch is one pass over data that are not there yet.
+
+    boxed: before the import, training images with boxes, each of which a pass then shows, and no background.
+    """
     images = config.train.images_per_epoch
     if images is None:
-        if dataset is None:
+        images = boxed
+        if dataset is not None:
+            labels = training_labels(config, dataset)
+            images = EpochSampler(config, labels, lesions=lesion_images(config, dataset, labels)).images
+        if images is None:
             return None
-        labels = training_labels(config, dataset)
-        images = EpochSampler(config, labels, lesions=lesion_images(config, dataset, labels)).images
     return config.train.epochs * -(-images // config.train.batch_size)
 
 

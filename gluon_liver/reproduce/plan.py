@@ -44,7 +44,7 @@ def _rows(job: Job, rows: Sequence[RowEstimate]) -> Table:
     for row in rows:
         others = [_hours(row.hours_on(peak, share)) for _, peak, share in DEVICES]
         steps = "after the import" if row.steps is None else f"{row.steps:,}"
-        billions = f"{row.multiplications / 1e9:,.0f}"
+        billions = f"{row.multiplications / 1e9:,.3g}"
         lines.append([row.row, steps, billions, _hours(row.hours_here()), *others, _size(row.memory.total)])
     header = ("row", "steps", "10^9 mult. an image", f"hours, {job.device} here", *devices, "memory")
     return Table.of("One training of each row", header, lines)

@@ -39,7 +39,7 @@ class Recipe:
             try:
                 input_phases(load_config(row), self.phases)
             except ConfigError:
-                have = f"the set has one phase, {self.phases[0]}" if len(self.phases) == 1 else "the set has too many"
+                have = f"the set has {'one' if len(self.phases) == 1 else 'more'}: {', '.join(self.phases)}"
                 return f"it relates 2 to 4 phases; {have}"
         return None
 
@@ -75,7 +75,12 @@ class Recipe:
         return load_config(names[0], *names[1:], overrides=overrides)
 
 
-_ALL = (Recipe("aul", "us", refused={"us-flow": ONE_PICTURE}),)
+_ALL = (
+    Recipe("deeplesion", "ct", ("CT",)),
+    Recipe("mct-ltdiag", "ct", ("non_contrast", "arterial", "portal_venous", "delayed")),
+    Recipe("lits", "ct", ("portal_venous",)),
+    Recipe("aul", "us", refused={"us-flow": ONE_PICTURE}),
+)
 RECIPES: Dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.digest import hash_file
@@ -62,10 +62,16 @@ def check_apart(out: Path, source: Path) -> None:
 def import_source(recipe: Recipe, source: Path, data: Path, *, jobs: int, seed: int = 0) -> Dict[str, Any]:
     """Prepared data of a set by its layout, or those that are there; returns the counts of the import's report."""
     if not (data / "dataset.json").is_file():  # it appears whole or not at all
-        from gluon_liver.prepare.us import USOptions
-        from gluon_liver.sets.us.import_set import import_us_set
+        if recipe.task == "us":
+            from gluon_liver.prepare.us import USOptions
+            from gluon_liver.sets.us.import_set import import_us_set
 
-        import_us_set(recipe.name, source, data, options=USOptions(seed=seed, progress=True))
+            import_us_set(recipe.name, source, data, options=USOptions(seed=seed, progress=True))
+        else:
+            from gluon_liver.sets.import_ct import import_set
+            from gluon_liver.sets.registry import LAYOUTS
+
+            import_set(LAYOUTS[recipe.name](), source, data, jobs=jobs, seed=seed, progress=True)
     from gluon_liver.data.open import open_dataset
 
     dataset = open_dataset(data)
@@ -73,12 +79,29 @@ def import_source(recipe: Recipe, source: Path, data: Path, *, jobs: int, seed: 
     return {"studies": len(dataset.cases), "classes": list(dataset.classes), "images": images}
 
 
-def find_cases(recipe: Recipe, source: Path) -> Tuple[int, str]:
-    """How many cases the layout finds, and what it calls them. Raises :class:`InputError` where it finds none."""
+@dataclass(frozen=True)
+class Cases:
+    """What a layout finds. name: what it calls them. boxed: training images with boxes, None where it cannot tell."""
+
+    count: int
+    name: str
+    boxed: Optional[int] = None
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.name}"
+
+
+def find_cases(recipe: Recipe, source: Path) -> Cases:
+    """What the layout of a set finds, without decoding images. Raises :class:`InputError` where it finds none."""
     if recipe.task == "us":
         from gluon_liver.sets.us.import_set import find_set
 
-        return len(find_set(recipe.name, source).recordings), "recordings"
+        return Cases(len(find_set(recipe.name, source).recordings), "recordings")
+    from gluon_liver.sets.layout import BoxLabels
     from gluon_liver.sets.registry import LAYOUTS
 
-    return len(LAYOUTS[recipe.name]().find(source).cases), "cases"
+    cases = LAYOUTS[recipe.name]().find(source).cases
+    labels = [case.labels for case in cases if case.split == "train"]
+    boxes = [one.slices.values() for one in labels if isinstance(one, BoxLabels)]
+    told = all(case.split for case in cases) and len(boxes) == len(labels)
+    return Cases(len(cases), "cases", sum(bool(some) for slices in boxes for some in slices) if told else None)

@@ -151,16 +151,17 @@ def measure_loading(config: Config, *, data: Optional[str], seconds: float) -> D
     return {"images": config.train.batch_size, "seconds": times, "first": first, "opened": opened}
 
 
-def random_samples(config: Config) -> List[Sample]:
-    """Random images with one box each, as many as a step takes."""
+def random_samples(config: Config, *, phases: Optional[int] = None) -> List[Sample]:
+    """Random images with one box each, as many as a step takes. phases: of CT, 3 where a network relates them."""
+    phases = _random_phases(config) if phases is None else phases
     size, rng = config.data.size, np.random.default_rng(0)
     shape: Tuple[int, ...]
     if config.task == "ct":
-        shape = (_random_phases(config), 1, config.data.slices, size, size)
+        shape = (phases, 1, config.data.slices, size, size)
     else:
         shape = (2 if config.model == "us-flow" else 1, 3, size, size)
     box, label = np.array([[0.3, 0.35, 0.42, 0.5]], np.float32) * size, np.array([1], np.int32)
-    present = np.ones(_random_phases(config), bool)
+    present = np.ones(phases, bool)
     return [
         Sample(rng.integers(0, 256, shape, np.uint8), box, label, 1.0, present) for _ in range(config.train.batch_size)
     ]
@@ -180,7 +181,7 @@ def _batch(config: Config, detector: RegionDetector, samples: Sequence[Sample]) 
 
 def step_arithmetic(config: Config, detector: RegionDetector) -> Arithmetic:
     """Of one image of a training step; a mirrored step runs forward twice."""
-    batch = _batch(config, detector, random_samples(config))
+    batch = _batch(config, detector, random_samples(config, phases=detector.phases))
     arrays = [batch.images, batch.gt_boxes, batch.gt_labels, batch.random_numbers, batch.present]
     shapes = {name: (1, *array.shape[1:]) for name, array in zip(INPUTS, arrays)}
     if detector.phases == 1:

@@ -10,8 +10,12 @@ from gluon_liver.config.load import load_config
 from gluon_liver.errors import InputError
 from gluon_liver.reproduce.recipe import RECIPES, Recipe
 from gluon_liver.runs.log import read_log
+from gluon_liver.sets.registry import LAYOUTS
 from gluon_liver.training import loop
 from gluon_liver.training.signals import StopRequest
+from tests.sets.deeplesion_set import small_set
+from tests.sets.lits_set import write_lits
+from tests.sets.mct_ltdiag_set import write_mct_ltdiag
 from tests.sets.us_aul_set import write_aul
 
 
@@ -118,6 +122,38 @@ def test_a_plan_writes_nothing_and_measures_a_step(capsys, tmp_path):
     )
 
 
+def test_deeplesion_ends_beside_the_published_rows_of_3dce(capsys, tmp_path):
+    small_set(tmp_path / "set")
+    code, text, _ = reproduce(capsys, tmp_path, "--rows", "r50-2.5d", on="deeplesion")
+    assert code == 0 and "r50-multimodal is left out: it relates 2 to 4 phases; the set has one: CT" in text
+    tables = (tmp_path / "out" / "tables.txt").read_text(encoding="utf-8")
+    for words in ("3DCE, 27 slices", "62.48", "91.06", "its Faster R-CNN, 3 slices", "56.90", "NOT the same set"):
+        assert words in tables
+    (run,) = json.loads((tmp_path / "out" / "manifest.json").read_text())["runs"]
+    published = run["figures"]["published"]
+    (ours,) = [line for line in tables.splitlines() if line.startswith("r50-2.5d-seed0") and "  2  " in line]
+    assert ours.split()[1:3] == [str(published["images"]), str(published["boxes"])]
+
+
+SMALL_SETS = {"lits": (write_lits, "r50"), "mct-ltdiag": (write_mct_ltdiag, "r50-multimodal")}
+
+
+@pytest.mark.parametrize("name", SMALL_SETS)
+def test_other_sets_go_from_their_files_to_the_tables(capsys, tmp_path, name):
+    write, row = SMALL_SETS[name]
+    write(tmp_path / "set")
+    code, text, _ = reproduce(capsys, tmp_path, "--rows", row, on=name)
+    assert code == 0, text
+    tables = (tmp_path / "out" / "tables.txt").read_text(encoding="utf-8")
+    assert f"{row}-seed0" in tables and all(one in tables for one in LAYOUTS[name].classes)
+
+
+def test_phases_are_those_of_the_layouts():
+    for recipe in RECIPES.values():
+        if recipe.task == "ct":
+            assert recipe.phases == LAYOUTS[recipe.name].phases
+
+
 BAD = {
     "--rows us-flow": "aul cannot train it: its pictures have no frame before them",
     "--rows r50": "the rows of aul are us-faster-rcnn, us-flow",
@@ -160,7 +196,7 @@ def _knobs(config):
 def test_rows_that_relate_phases_need_several():
     one, four = Recipe("x", "ct", ("portal_venous",)), Recipe("x", "ct", ("a", "b", "c", "d"))
     assert one.rows() == ["r50", "r101", "r50-2.5d", "r101-fusion"]
-    assert "the set has one phase, portal_venous" in one.left_out()["r50-multimodal"]
+    assert "the set has one: portal_venous" in one.left_out()["r50-multimodal"]
     assert len(four.rows()) == 6 and not four.left_out()
     assert four.rows(["r101", "r50"]) == ["r50", "r101"]
     with pytest.raises(InputError, match="r101-multimodal: x cannot train it: it relates 2 to 4 phases"):
