@@ -77,10 +77,8 @@ class _Task(Layout):
         if not isinstance(labels, dict) or not isinstance(training, list):
             raise InputError(f"dataset.json has no labels and training, as that of {self.folder} has")
         said: Dict[str, Optional[str]] = {str(value): str(name).lower() for value, name in labels.items()}
-        if (
-            any(said.get(value) not in names for value, names in self.values.items())
-            or len(said) != len(self.values) + 1
-        ):
+        other = any(said.get(value) not in names for value, names in self.values.items())
+        if other or len(said) != len(self.values) + 1:
             expected = ", ".join(f"{value} {names[0]}" for value, names in self.values.items())
             raise InputError(f"dataset.json is not that of {self.folder}, whose labels are {expected}")
 
