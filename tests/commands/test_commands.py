@@ -74,7 +74,7 @@ BAD_INPUT = [
     ("import ct {}/nowhere --out {}/new", "no such folder"),
     ("import ct {}/text.txt --out {}/new", "is a file"),
     ("import ct {}/words --out {}/words/new", "lies inside"),
-    ("import ct {}/words --out {}/new --phases {}/text.yaml", "expected keys, found 'just text'"),
+    ("import ct {}/words --out {}/new --phases {}/text.yaml", "expected keys, found a text"),
     ("import ct {}/words --out {}/new --labels {}/text.txt", "not JSON"),
     (f"train-flow --out {{}}/new --phantoms {{}}/empty {FLOW}", "is no folder of `phantom us`"),
     ("phantom ct --out {}/new --studies 0", "studies"),
