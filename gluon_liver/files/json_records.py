@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Hashable, Set, Tuple, Type, TypeVar, Union
@@ -16,6 +17,7 @@ from .typed import build
 
 T = TypeVar("T")
 MOST_VALUES = 10**6  # of a YAML file
+_NAMED = re.compile(r" '[^'<\\]{2,}'")  # the name of an alias or a tag in what PyYAML says, no kind of token
 ARCHIVES = {b"PK\x03\x04": "a ZIP archive", b"\x1f\x8b": "a gzip archive", b"Rar!": "a RAR archive"}
 
 
@@ -115,7 +117,8 @@ def _parsed(
             reason = f"it is {archive}: unpack it" if archive else "it is not text"
         elif isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark:
             mark = problem.problem_mark  # the place alone: the text around it may name a patient
-            reason = f"it is not {name}: {problem.problem}, line {mark.line + 1}, column {mark.column + 1}"
+            said = _NAMED.sub("", problem.problem or "damaged")
+            reason = f"it is not {name}: {said}, line {mark.line + 1}, column {mark.column + 1}"
         raise error(_message(f"{path} cannot be read: {reason}", remedy)) from problem
 
 

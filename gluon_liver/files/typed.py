@@ -183,7 +183,8 @@ class _Builder:
             if not isinstance(value, Mapping):
                 raise self._error(f"{place}: expected keys, found {self._shown(value)}")
             of_key, of_value = (functools.partial(self.value, kind) for kind in arguments)
-            return {of_key(key, place): of_value(item, _join(place, key)) for key, item in value.items()}
+            places = (f"{place}[{n}]" if self.private else _join(place, key) for n, key in enumerate(value))
+            return {of_key(key, place): of_value(value[key], where) for key, where in zip(value, places)}
         return value if kind is Any else self._scalar(kind, value, place)
 
     def _alternative(self, kinds: Tuple[Any, ...], value: Any, place: str) -> Any:

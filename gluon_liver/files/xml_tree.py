@@ -54,4 +54,5 @@ def read_xml(path: Union[str, Path], *, error: Type[GluonLiverError] = InputErro
     except OSError as problem:
         raise error(f"{path} cannot be read: {why(problem)}") from problem
     except (expat.ExpatError, ValueError, LookupError) as problem:  # an encoding that Python does not have
-        raise error(f"{path} cannot be read: it is not XML: {problem}") from problem
+        said = "unknown encoding" if isinstance(problem, LookupError) else problem
+        raise error(f"{path} cannot be read: it is not XML: {said}") from problem

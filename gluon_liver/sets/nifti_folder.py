@@ -24,8 +24,8 @@ from typing import Any, ClassVar, Dict, List, Optional, Tuple
 
 from gluon_liver.data.splits import SPLIT_NAMES
 from gluon_liver.errors import InputError
-from gluon_liver.files.json_records import read_record, read_yaml
-from gluon_liver.files.typed import ONE_OR_MORE, Rules, required
+from gluon_liver.files.json_records import read_yaml
+from gluon_liver.files.typed import ONE_OR_MORE, Rules, build, required
 from gluon_liver.readers.volumes.open import ending_of, open_volume
 from gluon_liver.structures.class_names import why_no_classes
 
@@ -71,7 +71,8 @@ class NIfTIFolder(Layout):
         path = source / DESCRIPTION
         if not path.is_file():
             raise InputError(f"{source} has no {DESCRIPTION}, which says what its phases and classes are: docs/data.md")
-        one = read_record(_Description, path, value=_with_text_keys(read_yaml(path)), refuse_unknown=True)
+        tree = _with_text_keys(read_yaml(path))
+        one = build(_Description, tree, where=str(path), refuse_unknown=True, private=True)
         self.classes = tuple(dict.fromkeys(one.classes.values()))
         self.phases, self.reference = one.phases, one.reference or one.phases[0]
         found = Found()

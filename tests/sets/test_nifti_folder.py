@@ -70,7 +70,10 @@ def test_splits_and_patients_of_the_file(tmp_path):
         ("phases: [a, mask]\nclasses: {1: hcc}\n", "none of them mask"),
         ("phases: [a]\nreference: b\nclasses: {1: hcc}\n", "reference"),
         ("phases: [a]\nclasses: {liver: hcc}\n", "values of 1 or more"),
-        ("phases: [a]\nclasses: {1: hcc}\nclases: 1\n", "clases"),
+        (
+            "phases: [a]\nclasses: {1: hcc}\nclases: 1\n",
+            "unknown key .in the order of the file: 3",
+        ),
         ("phases: [arterial]\nclasses: {1: hcc}\nsplits: {train: [nobody]}\n", "name 1 case"),
         ("phases: [arterial]\nclasses: {1: hcc}\nsplits: {train: [case2]}\n", "each of the 3 cases once"),
         ("phases: [delayed]\nclasses: {1: hcc}\n", "no folder holds a volume named delayed"),

@@ -73,7 +73,8 @@ def _read(path: Path, where: str) -> Element:
     except AnnotationError as error:
         raise AnnotationError(str(error).replace(str(path), where)) from error  # its path may name a patient
     if root.tag != "annotations":
-        raise AnnotationError(f"{where} is <{root.tag[:40]}>, not <annotations> of CVAT: move it elsewhere, or export")
+        tag = "<annotation>" if root.tag == "annotation" else "of another kind"  # a text may be anything
+        raise AnnotationError(f"{where} is {tag}, not <annotations> of CVAT: move it elsewhere, or export")
     return root
 
 
@@ -85,7 +86,7 @@ def _add_images(
     paths = list(files.pictures)
     found = match_names(names, ["/" + path for path in paths]).candidates
     for entry, places in zip(entries, found):
-        place = f"{where}: image {entry.get('id', '?')[:20]}"
+        place = f"{where}: image {_id(entry)}"
         if len(places) != 1:
             what = f"{len(places)} pictures" if places else "no picture"
             raise AnnotationError(f"{place}: its name means {what} below the folder")
@@ -159,7 +160,7 @@ def _add_tracks(tree: LabelTree, root: Element, recordings: Dict[str, Path], fil
     seen: List[Tuple[str, Seen]] = []
     boxes = 0
     for track in tracks:
-        place = f"{where}: track {track.get('id', '?')[:20]}"
+        place = f"{where}: track {_id(track)}"
         label = track.get("label")
         if not label:
             raise AnnotationError(f"{place} has no label")
@@ -251,6 +252,12 @@ def _corners(shape: Element, where: str) -> Corners:
     if not all(len(pair) == 2 == len(point) for pair, point in zip(pairs, points)):
         raise AnnotationError(f"{where}: points of a polygon must be x,y;x,y;... in numbers")
     return around(points)
+
+
+def _id(entry: Element) -> str:
+    """The number of a track or an image, for messages."""
+    number = whole_number(entry.get("id", ""))
+    return "?" if number is None else str(number)
 
 
 def _number(shape: Element, key: str, where: str) -> float:

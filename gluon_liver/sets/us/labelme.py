@@ -24,6 +24,7 @@ from .aul import is_polygon
 from .layout import Given, LabelTree, Pictures, USLayout
 
 Corners = Tuple[float, float, float, float]
+BOXES = ("rectangle", "rotation", "polygon", "mask", "circle")
 NO_BOX = ("point", "points", "line", "linestrip")
 
 
@@ -128,7 +129,8 @@ def corners_of(kind: str, points: Any, where: str) -> Corners:
         x1, y1, x2, y2 = around(points)
         last = 1 if kind == "mask" else 0  # of a mask the last pixel is told
         return x1, y1, x2 + last, y2 + last
-    raise AnnotationError(f"{where}: shape_type {kind!r} of {len(points)} point(s) is not read")
+    what = repr(kind) if kind in (*BOXES, "cuboid") else "of another kind"  # a text may be anything
+    raise AnnotationError(f"{where}: shape_type {what} of {len(points)} point(s) is not read; {', '.join(BOXES)} are")
 
 
 def around(points: Sequence[Sequence[float]]) -> Corners:

@@ -108,7 +108,8 @@ def mask_boxes(path: Path, where: str) -> Tuple[Tuple[int, int], Dict[int, Corne
     except (InputError, *FAULTS) as error:
         if isinstance(error, AnnotationError):
             raise
-        raise AnnotationError(f"{where} cannot be read: {error}") from error
+        reason = error if isinstance(error, InputError) else "it is cut short or damaged"
+        raise AnnotationError(f"{where} cannot be read: {reason}") from error
     values = np.flatnonzero(np.bincount(ids.ravel(), minlength=256))
     void = VOID in values and (palette or bool(((values > 0) & (values < VOID)).any()))
     boxes: Dict[int, Corners] = {}
@@ -127,15 +128,18 @@ def _categories(video: str, files: Pictures, where: str) -> Optional[Dict[int, s
     if path is None:
         return None
     name = posixpath.basename(video)
-    value: Any = read_json(path, error=AnnotationError)
+    try:
+        value: Any = read_json(path, error=AnnotationError)
+    except AnnotationError as error:
+        raise AnnotationError(str(error).replace(str(path), f"{where}: its meta.json")) from error
     for key in ("videos", name, "objects"):
         value = value.get(key) if isinstance(value, dict) else None
     if not isinstance(value, dict):
-        raise AnnotationError(f"{where}: {path} has no objects of it (videos, its name, objects)")
+        raise AnnotationError(f"{where}: its meta.json has no objects of it (videos, its name, objects)")
     try:
         return {int(number): str(entry["category"]) for number, entry in value.items()}
     except (KeyError, TypeError, ValueError) as error:
-        raise AnnotationError(f"{where}: its objects in {path} must be ids, each with a category") from error
+        raise AnnotationError(f"{where}: its objects in meta.json must be ids, each with a category") from error
 
 
 def _splits(recordings: Mapping[str, Path], files: Pictures, tree: LabelTree) -> Dict[str, str]:
@@ -144,8 +148,12 @@ def _splits(recordings: Mapping[str, Path], files: Pictures, tree: LabelTree) ->
     for name in sorted(name for name in files.files if "ImageSets" in name.split("/")[:-1]):
         split = SPLITS.get(stem(posixpath.splitext(posixpath.basename(name))[0]).casefold())
         if split and name.lower().endswith(".txt"):
-            for line in read_text(files.files[name], error=AnnotationError).splitlines():
-                lists[line.strip()] = split
+            try:
+                lines = read_text(files.files[name], error=AnnotationError).splitlines()
+            except AnnotationError as error:
+                where = f"{files.source}, a list of its ImageSets"
+                raise AnnotationError(str(error).replace(str(files.files[name]), where)) from error
+            lists.update((line.strip(), split) for line in lines)
     result: Dict[str, str] = {}
     for video in recordings:
         folders = [SPLITS[part.casefold()] for part in video.split("/")[:-1] if part.casefold() in SPLITS]
