@@ -37,6 +37,7 @@ def main(folders: List[str]) -> None:
     copies: Dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "noise of 10": noisy,
         "0.8 of the matrix": lambda picture: smaller(picture, 0.8),
+        "1.1 times, 20 more": lambda picture: picture * 1.1 + 20,
         "half the matrix, noise of 10": lambda picture: noisy(smaller(picture, 0.5)),
     }
     for kind in ("CT", "ultrasound"):

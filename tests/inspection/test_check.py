@@ -12,6 +12,7 @@ import pytest
 from gluon_liver.commands import main
 from gluon_liver.data.open import open_dataset
 from gluon_liver.errors import InputError
+from gluon_liver.files.digest import digest
 from gluon_liver.inspection.check import copies
 from gluon_liver.inspection.check.findings import NOTE, PROBLEM, WARNING, Finding, exit_code, ordered
 from gluon_liver.inspection.check.phases import ARTERIAL, BEFORE, LATER, meaning_of, swapped
@@ -49,7 +50,10 @@ def data(tmp_path):
 
 
 def found(folder):
-    return [(one.severity, one.check) for one in check(folder) if one.check not in ("classes", "splits", "boxes")]
+    """But that no aorta was found in bodies that have none."""
+    found = [(one.severity, one.check) for one in check(folder) if one.check not in ("classes", "splits", "boxes")]
+    assert (NOTE, "phases") in found
+    return [one for one in found if one != (NOTE, "phases")]
 
 
 def test_sound_data_have_nothing_but_empty_splits(data):
@@ -74,6 +78,7 @@ def test_order_lines_and_exit_code():
         (lambda hu: hu, None),
         (lambda hu: np.zeros_like(hu), "empty"),
         (lambda hu: np.maximum(hu + 1024, 0), "offset 1024"),
+        (lambda hu: hu - 1024, "too low"),
         (lambda hu: np.minimum(hu + 32768, 32767), "offset 32768"),
         (lambda hu: 255 * np.clip((hu + 160) / 400, 0, 1), "8 bits"),
         (lambda hu: np.clip(hu, -160, 150), "window"),
@@ -92,7 +97,7 @@ def test_wrong_offset_is_found_in_data(data):
     hu[1] += 1024
     np.save(path, hu)
     (one,) = [one for one in check(data) if one.check == "HU"]
-    assert one.severity == PROBLEM and one.places == ["case-0000000002, arterial"] and "RescaleIntercept" in one.advice
+    assert one.severity == PROBLEM and one.places == ["case-0000000002 arterial"] and "RescaleIntercept" in one.advice
 
 
 @pytest.mark.parametrize(
@@ -143,12 +148,35 @@ def test_copies_are_near_and_neighbours_and_patients_are_not():
 
 
 def test_distance_is_the_median_of_the_nearest():
-    some = np.zeros((3, 4), np.float32)
-    some[:, 0] = (0, 1, 9)
-    others = np.zeros((2, 4), np.float32)
-    others[:, 0] = (0, 2)
-    assert copies.distance(some, others) == pytest.approx(0.5)  # of 0, 1 and 7 over the root of 4
+    pattern, apart = np.array([[100, -100, 0, 0]], np.float32), np.array([[0, 0, 1, -1]], np.float32)
+    some, others = (pattern + np.array(rows)[:, None] * apart for rows in ([0, 1, 9], [0, 2]))
+    # 0, 1 and 7 times the root of 2 over that of 4
+    assert copies.distance(some, others) == pytest.approx(0.5**0.5, rel=1e-3)
     assert copies.distance(some[:0], others) == np.inf
+
+
+def test_distance_leaves_out_shift_and_a_gain_of_no_more_than_a_quarter():
+    some = np.random.default_rng(0).uniform(0.2, 0.6, (3, 16)).astype(np.float32)
+    spread = float(np.median(some.std(axis=1)))
+    for gain in (0.85, 1.2):
+        assert copies.distance(some, some * gain + 0.1) == pytest.approx(0, abs=1e-4)
+    assert 0.1 * spread < copies.distance(some, some * 2)
+
+
+def test_pixels_that_are_not_as_imported_are_found(data):
+    path = data / "studies" / "case-0000000001" / "volume.npy"
+    digests = {path.parent.name: digest(path)}
+    change_json(data / "dataset.json", pixels=digests)
+    assert found(data) == []
+    np.save(path, np.load(path) + 1)
+    (one,) = [one for one in check(data) if one.check == "files"]
+    assert one.severity == WARNING and one.places == ["case-0000000001: volume.npy was changed"]
+
+
+def test_labels_that_stop_the_opening_are_a_finding_with_advice(data):
+    edit(data / "labels.json", lambda labels: labels["images"][0].update(slice=500))
+    (one,) = check(data)
+    assert one.severity == PROBLEM and "key 'slice' is 500" in one.what and "mend labels.json" in one.advice
 
 
 def test_a_patient_who_is_there_twice_with_noise_is_found(data):

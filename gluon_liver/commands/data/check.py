@@ -13,7 +13,7 @@ from gluon_liver.commands.options import add_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_path(parser, "data", "DATA", "prepared data, CT or ultrasound; every file of pixels is read in part")
+    add_path(parser, "data", "DATA", "prepared data, CT or ultrasound; every file of pixels is read")
     add_path(parser, "--json", "FILE", "write the findings as JSON too, with all places")
 
 

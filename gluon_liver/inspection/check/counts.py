@@ -74,7 +74,7 @@ def check_lesions(dataset: CTDataset) -> Iterator[Finding]:
     for info in dataset.cases:
         dz, seen = dataset.record(info.case).geometry.spacing[0], dataset.labels_by_slice(info.case)
         for lesion in drawn_lesions(dataset, info.case):
-            place = f"{info.case}, slice {lesion.first_slice}"
+            place = f"{info.case} slice {lesion.first_slice}"
             width = lesion.size_mm[0]
             if not LESION_MM[0] <= width <= LESION_MM[1]:
                 found["size"].append(f"{place}: {width:.0f} mm")
@@ -90,7 +90,7 @@ def check_lesions(dataset: CTDataset) -> Iterator[Finding]:
         yield Finding(WARNING, "one slice", found["lone"], what, advice)
     if found["unseen"]:
         what = f"{len(found['unseen'])} lesions are drawn on one slice of thin ones; the slices beside are not labelled"
-        yield Finding(NOTE, "one slice", found["unseen"], what, "they are neither trained on nor scored")
+        yield Finding(NOTE, "one slice", found["unseen"], what, "those slices are neither trained on nor scored")
 
 
 def _lone(lesion: DrawnLesion, dz: float) -> bool:

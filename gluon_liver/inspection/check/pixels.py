@@ -20,6 +20,7 @@ AIR_HU = -500
 CLIPPED = 0.02  # of the pixels at each end of a range that is no longer than a window
 LONGEST_WINDOW = 1000
 BOX_ON_AIR = -300
+LEAST_TISSUE = 0.01  # of the pixels, above that
 BLACK = 5  # grey value of a frame
 
 TEXTS: Dict[str, Tuple[str, str, str]] = {
@@ -33,6 +34,11 @@ TEXTS: Dict[str, Tuple[str, str, str]] = {
         PROBLEM,
         "has values about 32,768 too high",
         "unsigned 16-bit pictures hold HU + 32768: subtract it before the import",
+    ),
+    "too low": (
+        PROBLEM,
+        "has next to nothing above -300 HU",
+        "RescaleIntercept (-1024) was applied twice: convert it to HU and import again",
     ),
     "8 bits": (
         PROBLEM,
@@ -48,7 +54,7 @@ TEXTS: Dict[str, Tuple[str, str, str]] = {
     "no air": (
         WARNING,
         f"has nothing below {AIR_HU} HU",
-        "no air around and in the body: an organ that was cut out, or values that are no HU",
+        "no air around and in the body: a window, an organ that was cut out, or values that are no HU",
     ),
 }
 
@@ -69,6 +75,8 @@ def fault_of(values: Array) -> Optional[str]:
     if low == high:
         return "empty"
     middle = float(np.median(values[values > low])) if (values > low).any() else float(low)
+    if (values > BOX_ON_AIR).mean() < LEAST_TISSUE:
+        return "too low"
     if low >= 0 and high <= 255:
         return "8 bits"
     if middle > 20000:
@@ -86,7 +94,7 @@ def check_hu(study: Study, found: Dict[str, List[str]]) -> None:
     for phase, name in enumerate(study.phases):
         fault = fault_of(sampled(study, phase))
         if fault:
-            found[fault].append(f"{study.case}, {name}")
+            found[fault].append(f"{study.case} {name}")
 
 
 def findings_of_hu(found: Dict[str, List[str]]) -> Iterator[Finding]:

@@ -8,11 +8,13 @@ from typing import Any, Dict, Iterator, List, Sequence
 
 from tqdm import tqdm
 
+from gluon_liver.data.check import check_volumes
 from gluon_liver.data.ct_dataset import CTDataset
+from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.description import read_description
 from gluon_liver.data.open import TASKS, open_dataset
 from gluon_liver.data.us_dataset import USDataset
-from gluon_liver.errors import InputError
+from gluon_liver.errors import AnnotationError, InputError, SplitError
 from gluon_liver.inspection.organs import organs_of
 from gluon_liver.structures.arrays import FloatArray
 
@@ -20,8 +22,10 @@ from .copies import check_fingerprints, check_near, check_parts, descriptors
 from .counts import check_boxes, check_counts, check_lesions
 from .files import check_files
 from .findings import NOTE, PROBLEM, SEVERITIES, WARNING, Finding, ordered
-from .phases import findings_of_phases, swapped
+from .phases import findings_of_phases, meaning_of, swapped
 from .pixels import boxes_on_air, check_frames, check_hu, findings_of_hu
+
+SOUND = ("as imported", "not known")  # what check_volumes says of files that nobody changed
 
 
 def check(folder: Path, *, progress: bool = False) -> List[Finding]:
@@ -35,11 +39,17 @@ def check(folder: Path, *, progress: bool = False) -> List[Finding]:
     try:
         dataset = open_dataset(folder)
     except InputError as error:
-        if not any(one.severity == PROBLEM for one in found):
+        if not (isinstance(error, (AnnotationError, SplitError)) or any(one.severity == PROBLEM for one in found)):
             raise
-        advice = "mend the problems of labels and splits first: sizes, pixels, phases and copies were not checked"
+        advice = "mend labels.json or splits.json first: sizes, pixels, phases and copies were not checked"
         return ordered([*found, Finding(PROBLEM, "opening", [], f"the data cannot be opened: {error}", advice)])
-    found += [*check_counts(dataset), *check_boxes(dataset), *check_parts(dataset), *check_fingerprints(dataset)]
+    found += [
+        *_changed(dataset),
+        *check_counts(dataset),
+        *check_boxes(dataset),
+        *check_parts(dataset),
+        *check_fingerprints(dataset),
+    ]
     if isinstance(dataset, CTDataset):
         found += [*check_lesions(dataset), *_pixels(dataset, progress)]
     elif isinstance(dataset, USDataset):
@@ -47,6 +57,14 @@ def check(folder: Path, *, progress: bool = False) -> List[Finding]:
         described = {info.case: descriptors(dataset, info.case) for info in dataset.cases}
         found += check_near(dataset, described)
     return ordered(found)
+
+
+def _changed(dataset: Dataset) -> Iterator[Finding]:
+    """Stored pixels that are not those of the import."""
+    places = [f"{case}: {state}" for case, state in check_volumes(dataset).items() if state not in SOUND]
+    if places:
+        advice = "runs and reports name the pixels of the import: import the data again, unless the change is meant"
+        yield Finding(WARNING, "files", places, f"pixels of {len(places)} case(s) are not as imported", advice)
 
 
 def _pixels(dataset: CTDataset, progress: bool) -> Iterator[Finding]:
@@ -57,18 +75,25 @@ def _pixels(dataset: CTDataset, progress: bool) -> Iterator[Finding]:
     hu: Dict[str, List[str]] = defaultdict(list)
     phases: Dict[str, List[str]] = {}
     air: List[str] = []
+    unseen: List[str] = []
     described: Dict[str, FloatArray] = {}
     for info in tqdm(dataset.cases, desc="studies", unit="study", disable=not progress):
         study = dataset.study(info.case)
         check_hu(study, hu)
         air += boxes_on_air(dataset, study)
-        phases[info.case] = swapped(organs_of(study))
+        organs = organs_of(study)
+        phases[info.case] = swapped(organs)
+        if any(map(meaning_of, study.phases)) and not any(one.aorta is not None for one in organs.values()):
+            unseen.append(info.case)
         described[info.case] = descriptors(dataset, info.case)
     yield from findings_of_hu(hu)
     if air:
         advice = "are the slices counted from the other end, or the boxes of another series?"
         yield Finding(WARNING, "boxes", air, f"{len(air)} boxes lie mostly on air", advice)
     yield from findings_of_phases(phases)
+    if unseen:
+        what = f"in {len(unseen)} study(s) no aorta was found: their phases were not checked"
+        yield Finding(NOTE, "phases", unseen, what, "")
     yield from check_near(dataset, described)
 
 
