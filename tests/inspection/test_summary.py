@@ -50,6 +50,7 @@ def test_mri_has_no_hu_and_no_liver(tiny_data, tmp_path):
         path.write_text(json.dumps(study))
     summary = summarize(open_dataset(data))
     assert summary["intensities"]["unit"] == "grey value" and summary["modality"] == "MRI"
+    assert not any("aorta" in line for line in summary_lines(summary))
     assert summary["intensities"]["phases"]["arterial"]["liver"]["pixels"] == 0
     assert "HU" not in "\n".join(summary_lines(summary))
     assert picture(summary)

@@ -105,7 +105,8 @@ def _ct_lines(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def _intensity_lines(found: Mapping[str, Any]) -> Iterator[str]:
     unit = found["unit"]
-    yield f"{unit} inside the boxes, median (5 % to 95 %), and of likely aorta and liver, medians of the studies:"
+    organs = ", and of likely aorta and liver, medians of the studies" if unit == "HU" else ""
+    yield f"{unit} inside the boxes, median (5 % to 95 %){organs}:"
     for phase, one in found["phases"].items():
         parts = [
             f"{name} {box['median']} ({box['p5']} to {box['p95']})"

@@ -203,7 +203,7 @@ def _found_lesions(shown: Shown, overlay: Overlay) -> List[Dict[str, Any]]:
 
 
 def _facts(shown: Shown, first: int, last: int) -> List[str]:
-    what = "frames" if shown.kind == "ultrasound" else "slices"
+    what = ("frame" if shown.kind == "ultrasound" else "slice") + "s" * (first != last)
     part = "" if last - first + 1 == len(shown.places) else f" ({first} to {last} of {len(shown.places)})"
     facts = [shown.kind, f"{last - first + 1} {what}{part}", f"{shown.size[1]} x {shown.size[0]} pixels"]
     if shown.spacing is not None:

@@ -7,6 +7,7 @@
   // up goes to the head in a volume and to earlier frames in a recording
   const up = data.frames ? -1 : 1;
   const what = data.frames ? "frame" : "slice";
+  const isolated = (name) => `\u2068${name}\u2069`; // names that run from right to left leave the words around them in order
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const low = data.table[0], high = data.table[255];
   const start = data.lesions.length ? data.lesions[0].best : Math.floor((count - 1) / 2);
@@ -164,15 +165,18 @@
       context.setLineDash([]);
       texts.push([name, ink, x, y, width, height]);
     };
-    truthHere().forEach((box) => one(box, `true ${data.classes[box[1]]}`, "#fff", true));
-    foundHere().forEach((box) => one(box, `${data.classes[box[1]]} ${box[6].toFixed(2)}`, colour(box[1]), false));
+    truthHere().forEach((box) => one(box, ["true ", data.classes[box[1]], ""], "#fff", true));
+    foundHere().forEach((box) => one(box, ["", data.classes[box[1]], ` ${box[6].toFixed(2)}`], colour(box[1]), false));
     texts.forEach((text) => label(context, ...text, w, h, taken));
   }
 
   // above the box, else below it, else inside; where another label stands, the next place
-  function label(context, text, ink, x, y, width, height, w, h, taken) {
+  function label(context, [before, name, after], ink, x, y, width, height, w, h, taken) {
     context.font = "600 12.5px system-ui, 'DejaVu Sans', sans-serif";
-    const long = context.measureText(text).width + 8, tall = 18;
+    let text = before + isolated(name) + after;
+    const tall = 18, most = Math.max(0.4 * w, 110);
+    for (let end = name.length - 1; end > 0 && context.measureText(text).width > most; end--) text = before + isolated(`${name.slice(0, end).trimEnd()}…`) + after;
+    const long = context.measureText(text).width + 8;
     const left = clamp(x - 1, 0, Math.max(0, w - long));
     const tops = [y - tall - 2, y + height + 2, y + 2, y + height - tall - 2, y - 2 * tall - 4, y + height + tall + 4];
     const free = tops.find((top) => top >= 0 && top + tall <= h &&
@@ -283,11 +287,11 @@
       list(`Scenes (${data.lesions.length})`, data.lesions, "no labelled frame", (e) => [e.name, range(e)]);
     } else {
       const none = data.labelled.length ? "none drawn" : "this study has no labels";
-      list(`True lesions (${data.lesions.length})`, data.lesions, none, (e) => [`${e.name}, ${e.text}`, range(e)]);
+      list(`True lesions (${data.lesions.length})`, data.lesions, none, (e) => [`${isolated(e.name)}, ${e.text}`, range(e)]);
     }
     if (data.detections && !data.frames) {
       const found = data.found.filter((e) => e.score >= state.score);
-      list(`Detected lesions (${found.length})`, found, `none with a score of ${state.score.toFixed(2)} or more`, (e) => [`${e.name} ${e.score.toFixed(2)}, ${e.text}`, range(e)]);
+      list(`Detected lesions (${found.length})`, found, `none with a score of ${state.score.toFixed(2)} or more`, (e) => [`${isolated(e.name)} ${e.score.toFixed(2)}, ${e.text}`, range(e)]);
     }
     marks();
   }
@@ -301,7 +305,7 @@
     const bar = (slice, top, tall, ink) => {
       context.fillStyle = ink;
       const wide = Math.max((w - 16) / count, 2); // the slider's knob is 16 pixels wide
-      context.fillRect(8 + slice / Math.max(count - 1, 1) * (w - 16) - wide / 2, top, wide, tall);
+      context.fillRect(8 + (count > 1 ? slice / (count - 1) : 0.5) * (w - 16) - wide / 2, top, wide, tall);
     };
     const half = data.detections ? h / 2 : h;
     new Set(data.truth.map((box) => box[0])).forEach((slice) => bar(slice, 0, half - 0.5, style.getPropertyValue("--ink")));
