@@ -47,19 +47,25 @@ class MaskBoxes:
 
     slices: the stored slices with lesions, rising. lesions: from the feet up, numbered from 1. too_small: what was
     dropped for its size, with number 0. covered: (nz,) whether the masks reach a stored slice; with no lesion there
-    it is background, and unlabelled where they do not.
+    it is background, and unlabelled where they do not. repeated: boxes of lesions that another mask or value has, of
+    the same class and with the same boxes: they count once.
     """
 
     slices: Dict[int, SliceLesions]
     lesions: Tuple[MaskLesion, ...]
     too_small: Tuple[MaskLesion, ...]
     covered: BoolArray
+    repeated: int
+
+
+REPEATED = "its lesion is there in another mask too, with the same class and boxes, and counts once"
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """A 3D component on the stored grid: its value, and of its slices the boxes (4,) float64 edges."""
+    """A 3D component on the stored grid: place of its mask, value, and of its slices the boxes (4,) float64 edges."""
 
+    mask: int
     value: int
     boxes: Dict[int, FloatArray]
 
@@ -125,10 +131,11 @@ def mask_boxes(
 ) -> MaskBoxes:
     """The 3D lesions of masks and their boxes on the slices of ``grid``.
 
-    A lesion is what hangs together, corners included, within one value of one mask; what touches it with another value
-    is another lesion. It has one box on each slice whose middle its voxels reach: the bounds of these voxels, by world
-    coordinates, exact where mask and grid have the same voxels in any order of axes; voxels that are turned by other
-    angles count with their bounds. A lesion that lies wholly between two slices is shown on the nearest.
+    A lesion is what hangs together, corners included, within one value of one mask; what touches it with another
+    value is another lesion, unless it has the same class and the same boxes, as where a mask is there twice. It has
+    one box on each slice whose middle its voxels reach: the bounds of these voxels, by world coordinates, exact where
+    mask and grid have the same voxels in any order of axes; voxels that are turned by other angles count with their
+    bounds. A lesion that lies wholly between two slices is shown on the nearest.
 
     masks: several where lesions overlap; a slice is covered that one of them reaches. classes: value -> index of the
     class. ignored: values that are no lesions. min_mm: lesions whose longest side in the plane is shorter are dropped.
@@ -137,18 +144,25 @@ def mask_boxes(
     """
     covered = np.zeros(grid.size[0], bool)
     parts: List[_Part] = []
-    for mask in masks:
+    for place, mask in enumerate(masks):
         voxels = _Voxels.between(mask.geometry, grid)
         covered |= True if mask.sparse else _covered(mask.geometry, voxels, grid.size[0])
         boxes = _bounds_of_values(mask.labels)
         _refuse_unknown(boxes, mask.names, {*classes, *ignored})
         for value in sorted(boxes.keys() & classes.keys()):
             for zyx in _components(mask.labels, value, boxes[value]):
-                parts.append(_Part(value, _slice_boxes(voxels, zyx, grid, value)))
+                parts.append(_Part(place, value, _slice_boxes(voxels, zyx, grid, value)))
     lesions: List[MaskLesion] = []
     small: List[MaskLesion] = []
     rows: Dict[int, List[Tuple[FloatArray, MaskLesion]]] = {}
+    drawn: Dict[Tuple[object, ...], _Part] = {}
+    repeated = 0
     for part in sorted(parts, key=lambda part: part.order):
+        look = classes[part.value], *((z, *box.tolist()) for z, box in part.boxes.items())
+        before = drawn.setdefault(look, part)
+        if (before.mask, before.value) != (part.mask, part.value):
+            repeated += len(part.boxes)
+            continue
         lesion = part.lesion(len(lesions) + 1, classes[part.value], grid)
         if lesion.size_mm.in_plane < min_mm:
             small.append(part.lesion(0, lesion.label, grid))
@@ -156,7 +170,9 @@ def mask_boxes(
         lesions.append(lesion)
         for z, box in part.boxes.items():
             rows.setdefault(z, []).append((box, lesion))
-    return MaskBoxes({z: _slice_lesions(rows[z]) for z in sorted(rows)}, tuple(lesions), tuple(small), covered)
+    return MaskBoxes(
+        {z: _slice_lesions(rows[z]) for z in sorted(rows)}, tuple(lesions), tuple(small), covered, repeated
+    )
 
 
 def same_voxels(one: Geometry, other: Geometry) -> bool:

@@ -17,7 +17,7 @@ from gluon_liver.errors import AnnotationError, DicomError
 from gluon_liver.labels.class_map import IGNORE
 from gluon_liver.labels.file_names import match_names
 from gluon_liver.labels.mask_classes import MaskName, mask_classes
-from gluon_liver.labels.masks import MaskBoxes, mask_boxes, same_voxels
+from gluon_liver.labels.masks import REPEATED, MaskBoxes, mask_boxes, same_voxels
 from gluon_liver.phases.cases import Case
 from gluon_liver.readers.dicom.volume import SeriesStack, open_series
 from gluon_liver.readers.masks.mask_files import MaskFile, find_masks
@@ -139,6 +139,8 @@ def place_masks(
         raise AnnotationError(f"masks of {case} ({len(files)}, the first is {files[0].where}): {error}") from error
     masks.lesions += sum(lesion.label != unclear for lesion in found.lesions)
     masks.too_small += len(found.too_small)
+    if found.repeated:
+        log.labels_not_taken.add(REPEATED, boxes=found.repeated)
     log.images += _labels(found, unclear, stack, case, log)
 
 

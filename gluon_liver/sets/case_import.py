@@ -17,7 +17,7 @@ from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.errors import InputError, VolumeError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.json_records import read_json
-from gluon_liver.labels.masks import mask_boxes
+from gluon_liver.labels.masks import REPEATED, mask_boxes
 from gluon_liver.prepare.ct_label_places import place_labels
 from gluon_liver.prepare.study_log import StudyLog, StudyResult
 from gluon_liver.prepare.study_result import note_stored
@@ -238,6 +238,8 @@ def _mask_labels(
     classes = {value: rules.classes.index(name) for value, name in labels.classes.items()}
     found = mask_boxes(labels.open(), classes, grid, ignored=labels.ignored, min_mm=rules.min_mm)
     done.lesions, done.too_small = len(found.lesions), len(found.too_small)
+    if found.repeated:
+        log.labels_not_taken.add(REPEATED, boxes=found.repeated)
     none = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), NO_LESIONS
     _, height, width = grid.size
     for z in np.flatnonzero(found.covered).tolist():

@@ -171,3 +171,15 @@ def test_the_voxel_at_the_edge_may_stand_out_by_half():
     found = mask_boxes([volume((1, (0, 1), (3, 7), (0, 8)), grid=moved)], {1: 0}, GRID)
     (box,) = found.slices[0].boxes.tolist()
     assert box == pytest.approx([0, 3, 8 - 0.3 / 0.8, 7], abs=1e-5)
+
+
+def test_a_lesion_that_two_masks_show_counts_once():
+    block, other = ((2, 4), (3, 7), (5, 8)), ((2, 4), (3, 7), (5, 9))
+    one, again = volume((1, *block)), volume((1, *block), (2, (5, 6), (0, 2), (0, 2)))
+    found = mask_boxes([one, again], {1: 0, 2: 0}, GRID)
+    assert [lesion.number for lesion in found.lesions] == [1, 2] and found.repeated == 2
+    assert sorted(found.slices) == [2, 3, 5] and all(len(one.boxes) == 1 for one in found.slices.values())
+    # another class, or another box, is another lesion
+    for masks in ([one, volume((2, *block))], [one, volume((1, *other))]):
+        found = mask_boxes(masks, {1: 0, 2: 1}, GRID)
+        assert len(found.lesions) == 2 and found.repeated == 0

@@ -9,6 +9,7 @@ from PIL import Image
 from gluon_liver.commands import main
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import AnnotationError, InputError
+from gluon_liver.labels.masks import REPEATED
 from gluon_liver.labels.source import LabelOptions
 from gluon_liver.prepare.ct import import_ct
 from tests.readers.ct_writer import ct_dataset, uid, write
@@ -37,6 +38,8 @@ def block(*places, values=(1,)):
 
 
 SMALL, LARGE = ((1, 2), (3, 4), (5, 6)), ((0, 3), (8, 12), (2, 9))
+
+SEGMENT = {1: ("hcc", block(LARGE))}
 
 
 def run(source, tmp_path, masks, **options):
@@ -221,3 +224,28 @@ def test_labels_and_masks_together_are_refused(source, tmp_path):
 def test_a_size_without_masks_or_below_0_is_refused(source, tmp_path, options):
     with pytest.raises(InputError, match="--min-lesion-mm .*of 0 or more, and for --masks alone"):
         import_ct(source, tmp_path / "data", **options)
+
+
+def test_what_a_message_about_contradicting_places_advises_works(source, tmp_path, capsys):
+    drawn = block(SMALL)
+    path = tmp_path / "hcc.nii"
+    write_nifti(path, drawn, SPACING, origin=(-10.0, -20.0, 0.0), qform=np.diag([2.0, 2.0, 2.0, 1.0]))
+    command = ["import", "ct", str(source / "p1"), "--masks", str(path), "--out", str(tmp_path / "out"), "--salt", "s"]
+    assert main(command) == 2 and "--affine sform" in capsys.readouterr().err
+    assert main([*command, "--affine", "sform"]) == 0
+    boxes = [label.boxes.tolist() for label in CTDataset.open(tmp_path / "out").labels if len(label.boxes)]
+    assert boxes == [[[5, 3, 6, 4]]]
+    without = [one for one in command if one not in ("--masks", str(path))]
+    assert main([*without, "--overwrite", "--affine", "sform"]) == 2
+    assert "for --layout NAME and for --masks" in capsys.readouterr().err
+
+
+def test_a_mask_that_is_there_twice_is_said(source, tmp_path):
+    once = run(source / "p1", tmp_path, [write_seg(tmp_path / "a.dcm", read_headers(source / "p1"), SEGMENT)])[0]
+    rows, report = run(
+        source / "p1",
+        tmp_path,
+        [tmp_path / "a.dcm", write_seg(tmp_path / "b.dcm", read_headers(source / "p1"), SEGMENT)],
+    )
+    assert rows == once
+    assert [(one["boxes"], one["reason"]) for one in report["labels"]["not_taken"]] == [(3, REPEATED)]

@@ -50,7 +50,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--dry-run", "with --layout: say what would be taken, and write nothing")
     text = "with --layout: cases at a time, each a process with one phase in memory (default: 1)"
     parser.add_argument("--jobs", type=int, metavar="N", help=text)
-    text = "with --layout: which of the two counts where those of a NIfTI file contradict each other"
+    text = "with --layout or --masks: which of the two counts where those of a NIfTI file contradict each other"
     parser.add_argument("--affine", choices=("sform", "qform"), help=text)
     text = "with --layout: take volumes that look wrong (windowed, intercept, upside-down), and NaN as air (nan)"
     parser.add_argument("--accept", action="append", default=[], metavar="WHAT", help=f"{text}; may be repeated")
@@ -86,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
     take_input(args, "folder", "FOLDER")
     if args.layout is not None and args.list_series is None:
         return _run_layout(args)
-    for name in ("layout", "dry_run", "jobs", "affine", "accept"):
+    if args.affine is not None and not args.masks:
+        raise InputError("--affine is for --layout NAME and for --masks: leave it out")
+    for name in ("layout", "dry_run", "jobs", "accept"):
         if getattr(args, name):
             raise InputError(f"--{name.replace('_', '-')} is for --layout NAME without --list-series: leave one out")
     if args.list_series is not None:
@@ -104,11 +106,13 @@ def run(args: argparse.Namespace) -> int:
         check_output(args.out, args.folder, overwrite=args.overwrite)
     from gluon_liver.prepare.ct import import_ct
     from gluon_liver.prepare.ct_report import report_lines
+    from gluon_liver.readers.volumes.reading import VolumeReading, volumes_read
 
     options = chosen(args, "phases", "labels_on", "reference", "regrid", "exclude", "skip_damaged", *IMPORT)
     options["fractions"] = args.fractions or (0.7, 0.1, 0.2)
     options.update(masks=args.masks or (), min_lesion_mm=args.min_lesion_mm)
-    report = import_ct(args.folder, args.out, **options, label_options=label_options(args), progress=True)
+    with volumes_read(VolumeReading(args.affine)):
+        report = import_ct(args.folder, args.out, **options, label_options=label_options(args), progress=True)
     print("\n".join(report_lines(report)))
     print(f"data: {args.out}")
     return 0
