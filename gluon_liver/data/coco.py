@@ -11,7 +11,7 @@ import numpy as np
 
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.atomic import write_json
-from gluon_liver.files.typed import Rules, at_least, at_most, build, limited, required
+from gluon_liver.files.typed import Rules, at_least, at_most, build, limited, required, within
 from gluon_liver.structures.class_names import class_key
 
 from .faults import Faults
@@ -125,7 +125,7 @@ class _Annotation:
     category_id: int
     bbox: Tuple[float, float, float, float]
     iscrowd: Any = 0
-    lesion: Optional[int] = limited(None, at_least(1))
+    lesion: Optional[int] = limited(None, within(1, np.iinfo(np.int32).max))
 
     def rules(self) -> Rules:
         yield "bbox", min(self.bbox[2:]) > 0, "x, y, width and height, the last two above 0"

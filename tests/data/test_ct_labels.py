@@ -60,7 +60,7 @@ def test_numbers_of_lesions_come_back_and_are_left_out_where_there_are_none(tmp_
     assert back[0].with_boxes(boxes[:1], kinds[:1]).lesions.tolist() == []
 
 
-@pytest.mark.parametrize("number", [0, "5", 2.0, True])
+@pytest.mark.parametrize("number", [0, "5", 2.0, True, 2**31, 2**32])
 def test_the_number_of_a_lesion_is_a_whole_one(tmp_path, number):
     record = copy.deepcopy(GOOD)
     record["annotations"][0]["lesion"] = number
