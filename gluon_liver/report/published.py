@@ -91,7 +91,8 @@ def published_notes(summary: Dict[str, Any]) -> List[str]:
         f"lesions. 3DCE leaves out those marked as possibly noisy and scores {known.images:,} with {known.boxes:,}; so "
         "does the import.",
         "Counted as 3DCE's code does, IoU 0.5: a detection finds every lesion that it overlaps, and a detection of "
-        "lesions that were found before does not count. In the FROC of all runs it is a false positive.",
+        "lesions that were found before does not count. In the FROC of all runs it is a false positive. Between two "
+        "thresholds, and beyond the last detection, 3DCE draws a straight line; here what was reached counts.",
     ]
     if (ours["split"], ours["images"], ours["boxes"]) == ("test", known.images, known.boxes):
         notes.append("As many images and lesions as in the printed rows: the same set, by their number.")
