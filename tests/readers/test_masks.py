@@ -175,6 +175,12 @@ def test_a_mask_series_by_its_positions(headers, tmp_path):
     assert not empty.labels.any() and empty.names == {}
 
 
+def test_a_mask_series_needs_no_rescaling(headers, tmp_path):
+    mask, without = random_mask(0), dict(RescaleSlope=None, RescaleIntercept=None)
+    (volume,) = open_series(write_mask_series(tmp_path / "livertumor01", headers, mask, **without)).read()
+    np.testing.assert_array_equal(volume.labels, mask)
+
+
 def test_a_mask_series_of_several_values_keeps_them(headers, tmp_path):
     numbers = (random_mask(0) * 7).astype(np.uint16)
     numbers[2, 3, 4] = 9

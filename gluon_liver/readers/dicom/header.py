@@ -48,8 +48,10 @@ class NotDicom(Exception):
         self.kind = kind
 
 
-def read_header(path: Path, number: int, name: str) -> FileHeader:
+def read_header(path: Path, number: int, name: str, *, rescaled: bool = True) -> FileHeader:
     """The header of a file; ``name`` ("file 0037 of 0243") stands for it in messages.
+
+    rescaled: whether an image needs RescaleSlope and RescaleIntercept; without them a mask has 1 and 0.
 
     A CT image whose header is unusable comes back with ``defect`` set: it belongs to a series, which cannot be loaded
     without it. Raises :class:`NotDicom` for other files, :class:`UnreadableFileError` where the file system fails,
@@ -61,14 +63,14 @@ def read_header(path: Path, number: int, name: str) -> FileHeader:
                 raise NotDicom("a link that leads nowhere")
             raise NotDicom("not a regular file" if path.exists() else "it vanished during the import")
         with BoundedReader(path) as stream:
-            return _read_open_file(stream, path, number, name)
+            return _read_open_file(stream, path, number, name, rescaled)
     except FileNotFoundError as error:
         raise NotDicom("it vanished during the import") from error
     except OSError as error:
         raise UnreadableFileError(f"{name} cannot be read: {why(error)}") from error
 
 
-def _read_open_file(stream: BinaryIO, path: Path, number: int, name: str) -> FileHeader:
+def _read_open_file(stream: BinaryIO, path: Path, number: int, name: str, rescaled: bool) -> FileHeader:
     size = os.fstat(stream.fileno()).st_size
     start = stream.read(START)
     has_preamble = start[128:132] == b"DICM"
@@ -108,7 +110,7 @@ def _read_open_file(stream: BinaryIO, path: Path, number: int, name: str) -> Fil
     if not (header.series_uid and header.study_uid):
         raise MissingTagError(f"{name} has no StudyInstanceUID or no SeriesInstanceUID")
     try:
-        _fill_slices(header, dataset, stream, size, name, sop_class)
+        _fill_slices(header, dataset, stream, size, name, sop_class, rescaled)
     except (DicomError,) + PARSE_ERRORS as error:
         # A value is converted on access, so a damaged value shows here: the file's series is known by now.
         header.slices, header.defect = [], error if isinstance(error, DicomError) else unreadable(name, error)
@@ -154,7 +156,9 @@ def _looks_like_dataset(start: bytes, size: int) -> bool:
     return False
 
 
-def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, name: str, sop_class: str) -> None:
+def _fill_slices(
+    header: FileHeader, dataset: Any, stream: BinaryIO, size: int, name: str, sop_class: str, rescaled: bool
+) -> None:
     image_type = words(dataset, "ImageType")
     drop, (header.kind, _) = rules.drop_by_image_type(image_type), rules.kind_of(image_type, header.description)
     if drop:
@@ -177,7 +181,10 @@ def _fill_slices(header: FileHeader, dataset: Any, stream: BinaryIO, size: int, 
         spacing = numbers(measures, "PixelSpacing", 2, where)
         if min(spacing) <= 0:
             raise GeometryError(f"{where}: PixelSpacing must be above 0")
-        (slope,), (intercept,) = (numbers(rescale, "Rescale" + word, 1, where) for word in ("Slope", "Intercept"))
+        (slope,), (intercept,) = (
+            numbers(rescale, keyword, 1, where) if rescaled or keyword in rescale else (default,)
+            for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
+        )
         if slope == 0:
             raise DicomError(f"{where}: RescaleSlope is 0")
         position = numbers(plane, "ImagePositionPatient", 3, where)

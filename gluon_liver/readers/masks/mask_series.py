@@ -90,7 +90,7 @@ def open_mask_series(paths: Sequence[Path], name: str, where: str) -> Optional[M
     with quiet_pydicom():
         for number, path in enumerate(sorted(paths), 1):
             try:
-                header = read_header(path, number, f"{where}, file {number}")
+                header = read_header(path, number, f"{where}, file {number}", rescaled=False)
             except NotDicom:
                 continue
             if header.defect is not None:
