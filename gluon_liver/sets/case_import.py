@@ -31,6 +31,8 @@ from gluon_liver.structures.volume_stack import VolumeStack
 from .layout import BoxLabels, MaskLabels, PhaseVolume, SetCase
 
 RECORD_FORMAT = 1
+# the readers of DICOM advise options that an import by layout does not have
+NO_OPTIONS = " (with --layout there is neither: get the files of the case again, or import it without --layout)"
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,8 @@ def reason_of(error: InputError, case: SetCase, source: Path) -> str:
     names += [case.labels.name] if isinstance(case.labels, MaskLabels) else []
     for name in sorted({*names, *(Path(name).name for name in names)} - {""}, key=len, reverse=True):
         text = text.replace(str(source / name), "the file").replace(name, "the file")
-    return text.replace(str(source), "the folder")
+    text = text.replace(str(source), "the folder")
+    return text + NO_OPTIONS if "import with --" in text else text
 
 
 def _load(

@@ -156,6 +156,10 @@ def report_lines(report: Dict[str, Any]) -> List[str]:
     if lesions["of_masks"] or lesions["too_small"]:
         small = f", {lesions['too_small']} below {lesions['min_mm']:g} mm were dropped"
         lines.insert(1, f"3D lesions: {lesions['of_masks']}" + small * bool(lesions["too_small"]))
+    place = len(lines) - len(report["notes"])
+    lines[place:place] = [
+        f"left out: {one['count']} time(s): {one['reason']}; private/left-out.csv" for one in report["left_out"]
+    ]
     return lines
 
 
@@ -204,7 +208,6 @@ def _salt_notes(salt: str, layout: Layout) -> List[str]:
 
 def _notes(layout: Layout, found: Found, rules: CaseRules) -> List[str]:
     notes = [f"layout {layout.name}: {TESTED[layout.tested]}", *found.notes]
-    notes += [f"{len(found.left_out)} file(s) or folder(s) are no part of a case"] if found.left_out else []
     notes += sorted({note for case in found.cases for note in case.notes})
     if rules.accepts:
         notes.append(f"taken as they are, though they look wrong: volumes that are {', '.join(rules.accepts)}")

@@ -70,6 +70,10 @@ class _Segmented(Layout):
                 f"{source} is no {self.title}: folders of DICOM series with a SEG a patient are looked for below it, "
                 f"{len(folders)} folders of DICOM files were found{most}"
             )
+        taken, told = {case.patient for case in found.cases}, {one.path for one in found.left_out}
+        for one in folders:
+            if one.patient not in taken and one.name(source) not in told:
+                found.left_out.append(LeftOut(one.name(source), "its patient's segmentation is not taken"))
         found.notes += missing_phases(found.cases, self.phases)
         return found
 

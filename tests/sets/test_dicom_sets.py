@@ -10,6 +10,7 @@ import pytest
 
 from gluon_liver.errors import InputError
 from gluon_liver.labels.masks import mask_boxes
+from gluon_liver.sets.import_ct import import_set, report_lines
 from gluon_liver.sets.ircadb import IRCADb
 from gluon_liver.sets.tcia import ColorectalLiverMetastases, HCCTACESeg
 from tests.readers.ct_writer import uid
@@ -140,6 +141,7 @@ def test_hcc_tace_seg_in_both_namings(tmp_path, flat):
         "it has no lesion": 1,
         "its study has no segmentation": 1,
         "its description names no phase": 1,
+        "its patient's segmentation is not taken": 1,
     }
     pickle.dumps(found.cases)
     for case in found.cases:
@@ -176,7 +178,10 @@ def test_colorectal_liver_metastases_with_overlapping_tumors(tmp_path):
     layout = ColorectalLiverMetastases()
     found = layout.find(tmp_path / "Colorectal-Liver-Metastases")
     assert [case.name for case in found.cases] == ["CRLM-CT-1001"]
-    assert [one.reason for one in found.left_out] == ["a segment is called 'Gallbladder', which is not known"]
+    assert [one.reason for one in found.left_out] == [
+        "a segment is called 'Gallbladder', which is not known",
+        "its patient's segmentation is not taken",
+    ]
     rows, boxes = boxes_of(layout, found.cases[0])
     assert rows == expected([("metastasis", tumors[4][1]), ("metastasis", tumors[5][1])])
     assert len(boxes.lesions) == 2 and boxes.covered.all()
@@ -193,6 +198,18 @@ def test_a_segmentation_of_no_series_is_left_out(tmp_path):
         InputError, match="3 folders of DICOM files were found; 1 .*it names none of its patient's series"
     ):
         ColorectalLiverMetastases().find(tmp_path)
+
+
+def test_options_that_a_layout_has_not_are_not_advised_alone(tmp_path):
+    write_ircadb(tmp_path / "set")
+    path = tmp_path / "set/3Dircadb1/3Dircadb1.1/PATIENT_DICOM/image_2"
+    path.write_bytes(path.read_bytes()[:-900])
+    report = import_set(IRCADb(), tmp_path / "set", tmp_path / "data")
+    (cut,) = report["quarantined"]
+    assert "is cut short" in cut["reason"] and "(with --layout there is neither: " in cut["reason"]
+    lines = report_lines(report)
+    assert "left out: 1 time(s): unpack PATIENT_DICOM.zip; private/left-out.csv" in lines
+    assert lines[-1].startswith("note: ") and (tmp_path / "data/private/left-out.csv").is_file()
 
 
 def test_an_empty_folder_is_no_set(tmp_path):
