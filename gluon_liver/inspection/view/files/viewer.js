@@ -126,7 +126,7 @@
       } else {
         words(context, `${data.phases[phase]} has no such ${what}`, w / 2, h / 2, "#d0d5dd", "center");
       }
-      boxes(context, to, w, h);
+      if (entry.pixels) boxes(context, to, w, h);
       if (!data.frames) letters(context, phase, w, h);
       canvas.setAttribute("aria-label", describe(phase));
     });
