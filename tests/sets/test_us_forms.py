@@ -9,7 +9,7 @@ import pytest
 
 from gluon_liver.data.us_dataset import USDataset
 from gluon_liver.prepare.us import USOptions
-from gluon_liver.sets.us.import_set import import_us_set
+from gluon_liver.sets.us.import_set import import_us_set, plan_lines
 from gluon_liver.sets.us.layout import Given
 
 from .us_cvat_set import box, track, video_xml
@@ -89,3 +89,10 @@ def test_a_track_over_a_real_video(tmp_path):
     assert dataset.labels[4].boxes.tolist() == [[84, 82, 144, 132]] and len(dataset.labels[-1].boxes) == 0
     assert report["previous_frames"]["rates"] == [25.0] and dataset.pairs(dataset.labels)[0] == 15
     assert dataset.frames(dataset.cases[0].case).std() > 10
+
+
+def test_a_dry_run_says_that_the_import_will_want_a_region(tmp_path):
+    as_shapes(tmp_path / "in", {frame: picture(SIZE, seed=frame) for frame in range(2)})
+    for given, count in ((Given(), 1), (Given(whole_frame=True), 0), (Given(region=(0, 0, 32, 32)), 0)):
+        lines = plan_lines("labelme", tmp_path / "in", given, USOptions())
+        assert sum("neither --region nor --whole-frame" in line for line in lines) == count

@@ -18,6 +18,11 @@ from .registry import US_LAYOUTS
 NOTHING, USUAL = Given(), USOptions()
 SALT = "ids are made with the salt {name!r}, which is public: of every copy of this set they are the same"
 
+UNSAID = (
+    "neither --region nor --whole-frame is given: the import takes no recording that does not tell itself where the "
+    "picture lies in its frames (DICOM may, pictures and videos do not)"
+)
+
 
 def find_set(name: str, source: Union[str, Path], given: Given = NOTHING) -> USSource:
     """What is below ``source`` by the layout of a name. Raises :class:`InputError` where that is nothing."""
@@ -64,6 +69,8 @@ def plan_lines(name: str, source: Union[str, Path], given: Given, options: USOpt
     _check_splits(found, options)
     log = USImportLog(classes=found.labels.classes)
     log.notes = list(found.notes)
+    if not (_layout(name).public or given.region or given.whole_frame):
+        log.notes.append(UNSAID)
     matched = match_labels(found, log)
     images = [image for some in matched.values() for image in some]
     by_class = Counter(found.labels.classes[label] for image in images for label in image.labels)
