@@ -89,7 +89,7 @@ SPLIT_NOTES = {
     "on. The numbers are too good for new scenes, let alone new patients.",
     "scene": "The split parts scenes: other scenes of the same recordings and patients may have been trained on. The "
     "numbers are too good for new patients.",
-    "patient": "The split parts patients: none is in two of train, val and test.",
+    "patient": "The split parts patients, as far as the data tell them: none is in two of train, val and test.",
 }
 
 

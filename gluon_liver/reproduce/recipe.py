@@ -22,12 +22,14 @@ class Recipe:
     """A public set: its name, which its layout and its configuration fragment on-NAME share.
 
     phases: of its data; for ultrasound none. refused: rows that it cannot train for another reason than phases.
+    patients: whether it tells them; else each picture or scan counts as a patient.
     """
 
     name: str
     task: str
     phases: Tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    patients: bool = True
 
     def why_not(self, row: str) -> Optional[str]:
         """Why a row of the task cannot be trained on the set; None where it can."""
@@ -78,8 +80,10 @@ class Recipe:
 _ALL = (
     Recipe("deeplesion", "ct", ("CT",)),
     Recipe("mct-ltdiag", "ct", ("non_contrast", "arterial", "portal_venous", "delayed")),
-    Recipe("lits", "ct", ("portal_venous",)),
-    Recipe("aul", "us", refused={"us-flow": ONE_PICTURE}),
+    Recipe("lits", "ct", ("portal_venous",), patients=False),
+    Recipe("msd-liver", "ct", ("portal_venous",), patients=False),
+    Recipe("msd-hepatic-vessel", "ct", ("portal_venous",), patients=False),
+    Recipe("aul", "us", refused={"us-flow": ONE_PICTURE}, patients=False),
 )
 RECIPES: Dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 

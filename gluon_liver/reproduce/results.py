@@ -20,7 +20,14 @@ from .job import Job
 from .steps import FOLDER, read_record_of
 
 TABLES, MANIFEST = "tables.txt", "manifest.json"
-TINY = "size tiny: demo networks that were trained for a few steps. The figures show that all of it runs, and no more."
+TINY = (
+    "size tiny: demo networks of an eighth of the width, not the papers', on small images, trained for a few steps. "
+    "The figures show that all of it runs, and no more."
+)
+NO_PATIENTS = (
+    "The set does not tell patients: each picture or scan counts as one. What is said of patients below is of these, "
+    "and one patient may be in training and test."
+)
 
 
 def write_tables(job: Job) -> Dict[str, Any]:
@@ -28,8 +35,8 @@ def write_tables(job: Job) -> Dict[str, Any]:
     folders = [member.folder for member in job.members]
     text = ct_tables_text(folders) if job.recipe.task == "ct" else us_rows_text(folders)
     left_out = [f"{row}: not trained, {reason}" for row, reason in job.recipe.left_out().items()]
-    notes = Notes([*([TINY] if job.size == "tiny" else []), *left_out])
-    write_text(job.out / TABLES, text + ("\n" + as_text(notes) if notes.notes else ""))
+    worth = Notes([*([TINY] if job.size == "tiny" else []), *([] if job.recipe.patients else [NO_PATIENTS]), *left_out])
+    write_text(job.out / TABLES, (as_text(worth) + "\n" if worth.notes else "") + text)
     write_json(job.out / MANIFEST, manifest(job))
     return {}
 

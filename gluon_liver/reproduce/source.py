@@ -6,10 +6,11 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.digest import hash_file
+from gluon_liver.files.json_records import read_json
 from gluon_liver.files.listing import list_files
 from gluon_liver.files.lock import LOCK_FILES
 
@@ -60,7 +61,7 @@ def check_apart(out: Path, source: Path) -> None:
 
 
 def import_source(recipe: Recipe, source: Path, data: Path, *, jobs: int, seed: int = 0) -> Dict[str, Any]:
-    """Prepared data of a set by its layout, or those that are there; returns the counts of the import's report."""
+    """Prepared data of a set by its layout, or those that are there; prints the import's report, returns its counts."""
     if not (data / "dataset.json").is_file():  # it appears whole or not at all
         if recipe.task == "us":
             from gluon_liver.prepare.us import USOptions
@@ -72,11 +73,21 @@ def import_source(recipe: Recipe, source: Path, data: Path, *, jobs: int, seed: 
             from gluon_liver.sets.registry import LAYOUTS
 
             import_set(LAYOUTS[recipe.name](), source, data, jobs=jobs, seed=seed, progress=True)
+    print("\n".join(_report_lines(recipe, read_json(data / "import-report.json"))), flush=True)
     from gluon_liver.data.open import open_dataset
 
     dataset = open_dataset(data)
     images = {split: len(dataset.labels_of(split)) for split in ("train", "val", "test")}
     return {"studies": len(dataset.cases), "classes": list(dataset.classes), "images": images}
+
+
+def _report_lines(recipe: Recipe, report: Dict[str, Any]) -> List[str]:
+    """What was taken and what was not, as the import says it."""
+    if recipe.task == "us":
+        from gluon_liver.prepare.us_report import report_lines
+    else:
+        from gluon_liver.sets.import_ct import report_lines
+    return report_lines(report)
 
 
 @dataclass(frozen=True)

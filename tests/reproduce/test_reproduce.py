@@ -9,12 +9,13 @@ from gluon_liver.commands import main
 from gluon_liver.config.load import load_config
 from gluon_liver.errors import InputError
 from gluon_liver.reproduce.recipe import RECIPES, Recipe
+from gluon_liver.reproduce.source import import_source
 from gluon_liver.runs.log import read_log
 from gluon_liver.sets.registry import LAYOUTS
 from gluon_liver.training import loop
 from gluon_liver.training.signals import StopRequest
 from tests.sets.deeplesion_set import small_set
-from tests.sets.lits_set import write_lits
+from tests.sets.lits_set import write_lits, write_msd
 from tests.sets.mct_ltdiag_set import write_mct_ltdiag
 from tests.sets.us_aul_set import write_aul
 
@@ -74,6 +75,8 @@ def test_tables_and_manifest_say_what_was_done_and_what_not(stopped):
     text = (out / "tables.txt").read_text(encoding="utf-8")
     assert "us-faster-rcnn-seed0" in text and "benign" in text and "size tiny" in text
     assert "us-flow: not trained, its pictures have no frame before them" in text
+    assert text.startswith("- size tiny: demo networks of an eighth of the width")
+    assert "- The set does not tell patients" in text.partition("Table 1")[0]
     manifest = json.loads((out / "manifest.json").read_text())
     (run,) = manifest["runs"]
     results = json.loads((out / run["folder"] / "results.json").read_text())
@@ -109,6 +112,24 @@ def test_changed_files_of_the_set_are_noticed(stopped, capsys, tmp_path):
     assert code == 2 and "step import: files was" in error
     code, text, _ = reproduce(capsys, place, "--redo")
     assert code == 0 and "import aul: files was" in text and text.count("; again") == 4
+
+
+def test_the_screen_says_what_the_import_took_and_what_not(capsys, tmp_path):
+    write_aul(tmp_path / "set", pictures=6)
+    damaged = next((tmp_path / "set").rglob("image/7.jpg"))
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    for _ in range(2):  # also where the data are there, and the command was killed before it said so
+        import_source(RECIPES["aul"], tmp_path / "set", tmp_path / "data", jobs=1)
+        text = capsys.readouterr().out
+        assert "taken: 17 recording(s)" in text and "quarantined: file " in text
+        assert "each counts as a patient of its own" in text
+
+
+def test_tasks_of_the_decathlon_are_reproduced_as_lits_is(tmp_path, capsys):
+    write_msd(tmp_path / "set", "Task03_Liver", "liver", {"1": "liver", "2": "cancer"}, numbers=(1, 2, 3))
+    figures = import_source(RECIPES["msd-liver"], tmp_path / "set" / "Task03_Liver", tmp_path / "data", jobs=1)
+    assert figures["studies"] == 3 and "3 of 3" in capsys.readouterr().out
+    assert "r50-multimodal" in RECIPES["msd-hepatic-vessel"].left_out()
 
 
 def test_a_plan_writes_nothing_and_measures_a_step(capsys, tmp_path):
