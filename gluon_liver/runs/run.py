@@ -177,7 +177,8 @@ class Run:
 
     def check_match(self, record: Mapping[str, Any]) -> None:
         """Raise :class:`DatasetError` unless the run was trained with ``record``, of :meth:`Dataset.must_match`."""
-        for name, value in record.items():
+        # classes last: other names help nothing where the images are of another kind
+        for name, value in sorted(record.items(), key=lambda one: one[0] == "classes"):
             trained = self.environment.get(name, UNTOLD[name]) if name in UNTOLD else self.environment[name]
             if value != trained:
                 found = f"the data have {name.replace('_', ' ')} {value}, the run was trained on {trained}"

@@ -92,6 +92,14 @@ def test_a_run_on_ct_reads_no_mri(mri_data, tiny_run):
         load_detector(tiny_run.folder).detect_study(study)
 
 
+def test_another_modality_is_told_before_other_classes(tiny_run):
+    record = {"classes": ["cyst"], "modality": "MRI"}
+    with pytest.raises(DatasetError, match="modality MRI, the run was trained on CT$"):
+        tiny_run.check_match(record)
+    with pytest.raises(DatasetError, match="--classes FILE that lists"):
+        tiny_run.check_match({**record, "modality": "CT"})
+
+
 def test_a_run_on_mri_reads_no_dicom_and_takes_arrays_as_mri(mri_data, tiny_run, tmp_path):
     shutil.copytree(tiny_run.folder, tmp_path / "run")
     change_json(tmp_path / "run" / "environment.json", modality="MRI")
