@@ -22,6 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Dict, List, Tuple
 
+import numpy as np
+
 from gluon_liver.errors import InputError, VolumeError
 from gluon_liver.readers.volumes.grid import file_geometry
 from gluon_liver.readers.volumes.open import open_file, open_mask, open_volume
@@ -90,7 +92,7 @@ def masks_on(mask: Path, volume: Path) -> List[LabelVolume]:
 
 
 def _notes(taken: Dict[int, Path]) -> List[str]:
-    spacing = sum(number in NO_SPACING for number in taken)
+    spacing = sum(_says_one_mm(path) for number, path in taken.items() if number in NO_SPACING)
     shared = sum(number in IRCADB for number in taken)
     notes = ["each volume counts as a patient: the set does not tell patients"]
     if spacing:
@@ -103,3 +105,12 @@ def _notes(taken: Dict[int, Path]) -> List[str]:
             f"{shared} volume(s) (of 28 to 48) are patients of 3D-IRCADb-01: results there are not independent"
         )
     return notes
+
+
+def _says_one_mm(volume: Path) -> bool:
+    """Whether the header of a volume says 1 mm along every axis; copies of the set exist in which that was mended."""
+    try:
+        sides = np.linalg.norm(open_file(volume).affine[:3, :3], axis=0)
+    except VolumeError:  # the import says what is wrong with it
+        return False
+    return bool(np.allclose(sides, 1.0, rtol=0, atol=1e-3))

@@ -33,8 +33,10 @@ from typing import Callable, ClassVar, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from gluon_liver.errors import InputError, VolumeError
-from gluon_liver.readers.volumes.file_volume import FileVolume
+from gluon_liver.labels.masks import same_voxels
+from gluon_liver.readers.volumes.grid import file_geometry
 from gluon_liver.readers.volumes.open import open_file, open_mask, open_volume
+from gluon_liver.structures.geometry import Geometry
 from gluon_liver.structures.label_volume import LabelVolume
 
 from .layout import Found, Layout, LeftOut, MaskLabels, PhaseVolume, SetCase
@@ -42,7 +44,6 @@ from .named_files import below, missing_phases
 
 SCAN = re.compile(r"(\d+)_([0-3])_scan\.nii(?:\.gz)?")
 MASK = re.compile(r"(\d+)_([0-3])_(\d+)_tumor_seg\.(?:nrrd|nii|nii\.gz)")
-SAME_MM = 0.02  # by which corners and steps of grids may differ that are one grid: headers are rounded
 OTHER_NAME = "mask(s) have the name of one phase and the grid of another: the grid was believed"
 NO_GRID = "mask(s) have the grid of no scan: they are put where their headers say, on the phase of their names"
 
@@ -162,15 +163,14 @@ def _by_patient(paths: Sequence[Path], name: re.Pattern[str]) -> Dict[str, List[
     return dict(found)
 
 
-def _grid(path: Path) -> Optional[FileVolume]:
-    """The header of a file; None where it cannot be read, which the import says when it opens the file."""
+def _grid(path: Path) -> Optional[Geometry]:
+    """The grid of a file by its header; None where it cannot be read, which the import says when it opens the file."""
     try:
-        return open_file(path)
+        file = open_file(path)
+        return file_geometry(file.affine, file.shape)
     except VolumeError:
         return None
 
 
-def _is_one_grid(one: Optional[FileVolume], other: Optional[FileVolume]) -> bool:
-    if one is None or other is None or one.shape != other.shape:
-        return False
-    return bool(np.allclose(one.affine, other.affine, rtol=0, atol=SAME_MM))
+def _is_one_grid(one: Optional[Geometry], other: Optional[Geometry]) -> bool:
+    return one is not None and other is not None and same_voxels(one, other)

@@ -11,7 +11,7 @@ from gluon_liver.sets.import_ct import import_set, plan_lines
 from gluon_liver.sets.lits import LiTS
 from gluon_liver.sets.msd import MSDHepaticVessel, MSDLiver
 
-from .lits_set import write_lits, write_msd
+from .lits_set import drawn, write_lits, write_msd
 from .truth import mask_truth
 from .written import write_nifti
 
@@ -32,6 +32,14 @@ def true_boxes(masks):
         name: {z: sorted(tuple(map(float, one[:4])) for one in boxes) for z, boxes in mask_truth(mask).items()}
         for name, mask in masks.items()
     }
+
+
+def test_lits_with_spacings_that_were_mended_is_told_nothing_of_them(tmp_path):
+    for number in (28, 29):
+        hu, mask, _ = drawn(number)
+        for name, array in (("volume", hu), ("segmentation", mask)):
+            write_nifti(tmp_path / f"{name}-{number}.nii", array, spacing=(1.0, 0.7, 0.7))
+    assert not [note for note in LiTS().find(tmp_path).notes if "1 x 1 x 1" in note]
 
 
 def test_lits(tmp_path):

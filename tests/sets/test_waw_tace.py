@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from gluon_liver.errors import InputError
 from gluon_liver.labels.masks import mask_boxes
@@ -103,6 +104,19 @@ def test_a_mask_with_no_scans_grid_goes_by_its_name(tmp_path):
     found = WAWTACE().find(tmp_path)
     assert found.notes[0].startswith("1 mask(s) have the grid of no scan")
     assert found.cases[0].labels.phase == "arterial"
+
+
+def test_a_mask_with_the_voxels_of_a_scan_in_another_order_is_on_it(tmp_path):
+    mask = np.zeros(HU.shape, int)
+    mask[3, 10:14, 10:15] = 1
+    write_scan(tmp_path, "1", 1, HU)
+    write_mask(tmp_path, "1", 1, 0, mask)
+    path = next(tmp_path.rglob("*_tumor_seg.nrrd"))
+    image = sitk.ReadImage(str(path))
+    sitk.WriteImage(image[::-1, ::-1], str(path))  # the origin moves along: every voxel stays at its place
+    found = WAWTACE().find(tmp_path)
+    assert found.cases[0].labels.phase == "arterial"
+    assert not [note for note in found.notes if "grid" in note]
 
 
 def test_another_folder_is_refused(tmp_path):
