@@ -58,7 +58,8 @@ class WAWTACE(Layout):
     reference: ClassVar[str] = "arterial"
 
     def find(self, source: Path) -> Found:
-        found, told = Found(), Counter[str]()
+        found = Found()
+        told: Counter[str] = Counter()
         scans = _by_patient(below(source, "*_scan.nii*"), SCAN)
         masks = _by_patient(below(source, "*_tumor_seg.*"), MASK)
         if not scans or not masks:

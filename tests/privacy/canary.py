@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import re
 import unicodedata
 import zipfile
@@ -109,7 +110,7 @@ def files_that_tell(folder, *, spare=(), tokens=TOKENS):
             continue
         words = seen_in(str(below).encode("utf-8", "surrogateescape"), tokens=tokens)
         if path.is_symlink():
-            words += seen_in(str(path.readlink()).encode(), tokens=tokens)
+            words += seen_in(os.readlink(path).encode(), tokens=tokens)
         elif path.is_file():
             words += seen_in(path.read_bytes(), tokens=tokens)
         if words:
