@@ -3,6 +3,7 @@
 import contextlib
 import json
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -98,7 +99,11 @@ def test_a_number_of_another_length(tmp_path):
         list(read_frames(tmp_path / "a.dcm", whole_frame=True))
 
 
-@pytest.mark.parametrize("depth", [100, 30_000])
+# CPython 3.8 aborts where a RecursionError is handled near the limit of the stack (bpo-42500); 3.9 was not tried
+CAN_RECOVER = pytest.mark.skipif(sys.version_info < (3, 10), reason="this Python aborts on deep recursion, bpo-42500")
+
+
+@pytest.mark.parametrize("depth", [100, pytest.param(30_000, marks=CAN_RECOVER)])
 def test_sequences_in_sequences(depth, tmp_path):
     content = write(us_dataset(np.zeros((1, 8, 8, 3), np.uint8)), tmp_path / "a.dcm").read_bytes()
     place = content.index(b"\x10\x00\x10\x00PN")
