@@ -10,10 +10,12 @@ import yaml
 
 from tests.conftest import TINY
 from tests.readers.ct_writer import ct_dataset, cut, write
+from tests.readers.mask_writer import read_headers, seg_dataset
 
 from .canary import (
     BIRTH,
     EXAMINED,
+    FULL_NAME,
     HAN,
     LATIN,
     NAME,
@@ -101,13 +103,11 @@ def test_the_search_finds_what_it_looks_for(source, tmp_path):
 def test_from_look_to_export(source, tmp_path):
     folder, labels = source
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(TINY))
-    said = program("look", folder, folder=tmp_path)
-    said += program("look", folder, "--out", "look", folder=tmp_path)
+    said = program("look", folder, "--out", "look", folder=tmp_path)
     assert stat.S_IMODE((tmp_path / "look").stat().st_mode) == 0o700
     said += program("import", "ct", folder, "--out", "data", "--labels", labels, *EVEN, folder=tmp_path)
     assert stat.S_IMODE((tmp_path / "data" / "private").stat().st_mode) == 0o700
     said += program("data", "summary", "data", "--out", "counts", folder=tmp_path)
-    said += program("data", "check", "data", "--json", "faults.json", folder=tmp_path, code=None)
     said += program("train", "--config", "c.yaml", "--data", "data", "--out", "run", "--steps", "1", folder=tmp_path)
     said += program("evaluate", "--run", "run", folder=tmp_path)
     study = next(path for path in folder.rglob("*^1"))
@@ -115,7 +115,6 @@ def test_from_look_to_export(source, tmp_path):
     case = sorted((tmp_path / "data" / "studies").iterdir())[0]
     said += program("detect", case, "--run", "run", "--out", "found2", "--score", "0.01", folder=tmp_path)
     said += program("data", "view", case, "--detections", "found2", "--out", "case.html", folder=tmp_path)
-    said += program("data", "view", study, "--out", "study.html", folder=tmp_path)
     said += program("export", "run", "--legacy", "--out", "exported", folder=tmp_path)
     said += program("table", "run", folder=tmp_path)
     assert not seen_in(said), said.decode()
@@ -272,11 +271,38 @@ def test_text_burned_into_ct_is_said(tmp_path, said_by):
     assert "1 CT image(s), file 0002, say that text is burned into their pixels" in said
 
 
+def test_masks(source, tmp_path, said_by):
+    """Of a SEG the labels of its segments alone are shown; --classes says what they are called in the data."""
+    before = pydicom.config.settings.writing_validation_mode
+    pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
+    folder = next(path for path in source[0].rglob(f"1_{PERSON_ID}") if "^1" in str(path))
+    headers = read_headers(folder)
+    mask = np.zeros((SLICES, SIDE, SIDE), np.uint8)
+    mask[1:, 20:30, 20:30] = 1
+    seg = text_tags(seg_dataset(headers, {1: ("tumor", mask)}), description="SEG")
+    seg.ContentDescription, seg.ContentCreatorName, seg.PatientID = NAME, FULL_NAME, f"{PERSON_ID}-1"
+    one = seg.SegmentSequence[0]
+    one.SegmentDescription, one.TrackingID, one.SegmentAlgorithmName = f"{NAME} {HAN}", NAME, FULL_NAME
+    place = tmp_path / "masks" / f"{NAME} {HAN}"
+    write(seg, place / f"{LATIN}.dcm")
+    pydicom.config.settings.writing_validation_mode = before
+    (place / f"{NAME}.txt").write_text(NAME)
+    (tmp_path / "c.yaml").write_text("classes: {hcc: [tumor]}\n")
+    words = ("import", "ct", source[0], *EVEN, "--masks", tmp_path / "masks", "--out", tmp_path / "data")
+    said = said_by(*words, "--classes", tmp_path / "c.yaml", code=0)
+    whole = (place / f"{LATIN}.dcm").read_bytes()
+    for damaged in (whole[:2000], whole[:-300], whole.replace(b"BINARY", b"KANARV")):
+        (place / f"{LATIN}.dcm").write_bytes(damaged)
+        said += said_by(*words, "--overwrite")
+    assert not seen_in(said), said.decode()
+    assert not files_that_tell(tmp_path, spare=["masks", *STATED])
+
+
 def test_the_tools_of_data(source, tmp_path, said_by):
     folder, labels = source
     data = tmp_path / "data"
     said = said_by("import", "ct", folder, "--out", data, "--labels", labels, *EVEN, code=0)
-    said += said_by("data", "check", data)
+    said += said_by("data", "check", data, "--json", tmp_path / "faults.json")
     case = sorted((data / "studies").iterdir())[0].name
     said += said_by("data", "view", data, "--case", case, "--out", tmp_path / "a.html", code=0)
     said += said_by("data", "view", next(folder.rglob("*^1")), "--out", tmp_path / "b.html")

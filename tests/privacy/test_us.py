@@ -67,8 +67,6 @@ def test_from_import_to_watch(source, tmp_path):
     even = ("--split-fractions", "0.34", "0.33", "0.33")
     said = program("import", "us", folder, "--out", "data", "--labels", labels, *even, folder=tmp_path)
     assert stat.S_IMODE((tmp_path / "data" / "private").stat().st_mode) == 0o700
-    said += program("data", "summary", "data", "--out", "counts", folder=tmp_path)
-    said += program("data", "check", "data", "--json", "faults.json", folder=tmp_path, code=None)
     case = next((tmp_path / "data" / "studies").iterdir())
     said += program("data", "view", case, "--out", "case.html", folder=tmp_path)
     said += program("train", "--config", "c.yaml", "--data", "data", "--out", "run", "--steps", "1", folder=tmp_path)
