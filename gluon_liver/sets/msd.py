@@ -46,10 +46,11 @@ class _Task(Layout):
         record = read_json(description)
         self._check(record)
         found, root = Found(), description.parent
+        there = {*root.glob("imagesTr/*"), *root.glob("labelsTr/*")}
         for entry in record["training"]:
             names = [Path(str(entry.get(key))).name for key in ("image", "label")] if isinstance(entry, dict) else []
             paths = [root / folder / name for folder, name in zip(("imagesTr", "labelsTr"), names)]
-            missing = [path for path in paths if not path.is_file()]
+            missing = [path for path in paths if path not in there]
             if missing or not paths:
                 where = missing[0].relative_to(source).as_posix() if missing else DESCRIPTION
                 found.left_out.append(LeftOut(where, "dataset.json names it, and it is not there"))

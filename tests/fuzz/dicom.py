@@ -10,7 +10,9 @@ from gluon_liver.archive.scan import scan_folder
 from gluon_liver.errors import GluonLiverError
 from gluon_liver.readers.dicom.volume import open_series
 from gluon_liver.readers.frames import read_frames
+from gluon_liver.readers.masks.segmentation import open_segmentation
 from tests.readers.ct_writer import ct_dataset, enhanced_dataset, item, write
+from tests.readers.mask_writer import seg_dataset
 from tests.readers.us_writer import us_dataset
 
 from .harness import Target
@@ -148,7 +150,33 @@ def _read_us(content, folder):
         assert number < 5000
 
 
+def _seg():
+    headers = [ct_dataset(instance=place, z=2.0 * place) for place in range(3)]
+    mask = np.zeros((3, headers[0].Rows, headers[0].Columns), np.uint8)
+    mask[1:, 2:5, 3:6] = 1
+    return headers, mask
+
+
+def _binary_seg():
+    headers, mask = _seg()
+    return seg_dataset(headers, {1: ("tumor", mask), 2: ("cyst", mask[::-1])})
+
+
+def _fractional_seg():
+    headers, mask = _seg()
+    return seg_dataset(headers, {1: ("tumor", mask * 0.7)}, kind="FRACTIONAL")
+
+
+def _read_seg(content, folder):
+    path = folder / "a.dcm"
+    path.write_bytes(content)
+    seg = open_segmentation(path, "mask 01")
+    if seg is not None:
+        seg.read()
+
+
 TARGETS = [
+    Target("dicom-seg", _builder(_binary_seg, _fractional_seg), _read_seg),
     Target("dicom-ct", _builder(_ct, _enhanced), _read_ct),
     Target("dicom-us", _builder(_us, _palette), _read_us),
 ]

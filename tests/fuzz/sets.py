@@ -16,6 +16,7 @@ from tests.readers.us_writer import write_video
 from tests.sets import (
     deeplesion_set,
     dicom_sets,
+    lits_set,
     lld_mmri_set,
     mct_ltdiag_set,
     us_aul_set,
@@ -25,6 +26,7 @@ from tests.sets import (
     us_vos_set,
     waw_tace_set,
 )
+from tests.sets.written import small_volume, write_itk, write_nifti
 
 from .harness import Target
 from .pictures import FRAMES
@@ -38,7 +40,20 @@ def _cvat(folder):
     write_video(folder / "scan.avi", FRAMES)
 
 
+def _nifti(folder):
+    (folder / "set.yaml").write_text("phases: [arterial, late]\nclasses: {1: hcc}\nsplits: {train: [a], test: [b]}\n")
+    for seed, name in enumerate("ab"):
+        (folder / name).mkdir()
+        hu, mask, _ = small_volume(seed, (4, 16, 18), [("hcc", (2, 8, 8), (1, 2, 2))])
+        write_nifti(folder / name / "arterial.nii.gz", hu)
+        write_itk(folder / name / "late.nrrd", hu)
+        write_nifti(folder / name / "mask.nii", mask)
+
+
 WRITERS = {
+    "nifti": _nifti,
+    "lits": lits_set.write_lits,
+    "msd-liver": lambda folder: lits_set.write_msd(folder, "Task03_Liver", "liver", {"1": "liver", "2": "cancer"}),
     "deeplesion": deeplesion_set.small_set,
     "3d-ircadb": dicom_sets.write_ircadb,
     "lld-mmri": lld_mmri_set.write_lld_mmri,
@@ -50,7 +65,7 @@ WRITERS = {
     "labelme": us_labelme_set.write_labelme,
     "vos": us_vos_set.write_vos,
 }
-TEXTS = (".json", ".csv", ".txt", ".tab", ".xml", ".tsv", ".xlsx")
+TEXTS = (".json", ".csv", ".txt", ".tab", ".xml", ".tsv", ".xlsx", ".yaml")
 
 
 @lru_cache(maxsize=None)

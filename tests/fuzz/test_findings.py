@@ -17,10 +17,14 @@ from gluon_liver.labels.ct import load_label_file
 from gluon_liver.labels.image_map import load_image_map
 from gluon_liver.readers.dicom.bounded import BoundedReader
 from gluon_liver.readers.frames import read_frames
+from gluon_liver.readers.masks.segmentation import open_segmentation
 from gluon_liver.readers.volumes.open import open_volume
 from gluon_liver.readers.weights.formats import read_weights
-from tests.readers.ct_writer import write
+from gluon_liver.sets.msd import MSDLiver
+from tests.readers.ct_writer import ct_dataset, write
+from tests.readers.mask_writer import seg_dataset
 from tests.readers.us_writer import us_dataset
+from tests.sets.lits_set import write_msd
 
 from .dicom import nested_sequences
 from .recipe import WHOLE
@@ -161,3 +165,27 @@ def test_every_word_of_params(tmp_path):
             except errors.InputError:
                 refused += 1
     assert refused > 300
+
+
+def test_a_sequence_of_a_segmentation_with_bytes_left_over(tmp_path):
+    headers = [ct_dataset(instance=place, z=2.0 * place) for place in range(2)]
+    seg = seg_dataset(headers, {1: ("tumor", np.ones((2, headers[0].Rows, headers[0].Columns), np.uint8))})
+    path = write(seg, tmp_path / "a.dcm")
+    content = path.read_bytes()
+    place = content.index(b"\x00\x52\x29\x92SQ\0\0") + 8  # SharedFunctionalGroupsSequence
+    length = int.from_bytes(content[place : place + 4], "little")
+    end = place + 4 + length
+    longer = (length + 2).to_bytes(4, "little")
+    path.write_bytes(content[:place] + longer + content[place + 4 : end] + b"\0\0" + content[end:])
+    with pytest.raises(errors.DicomError, match="a value of it cannot be read"):
+        open_segmentation(path, "mask 01").read()
+
+
+def test_a_file_of_the_decathlon_whose_name_is_too_long(tmp_path):
+    write_msd(tmp_path, "Task03_Liver", "liver", {"1": "liver", "2": "cancer"})
+    path = tmp_path / "Task03_Liver" / "dataset.json"
+    record = json.loads(path.read_text())
+    record["training"][0]["image"] = "x" * 3000
+    path.write_text(json.dumps(record))
+    found = MSDLiver().find(tmp_path)
+    assert len(found.cases) == 1 and found.left_out[0].reason == "dataset.json names it, and it is not there"

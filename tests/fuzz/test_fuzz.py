@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from . import texts
 from .harness import all_targets, run
 
-EXAMPLES = {"dicom-ct": 150, "video": 100, "run-folder": 100, "data-folder": 100, "set-cvat": 100, "set-labelme": 60}
-EXAMPLES.update({"set-vos": 15, "set-lld-mmri": 15, "set-mct-ltdiag": 10, "set-clust": 10})
-TOO_SLOW = {"set-3d-ircadb", "set-aul", "set-deeplesion", "set-waw-tace"}  # tenths of a second each: `make fuzz`
+EXAMPLES = {"dicom-ct": 150, "dicom-seg": 100, "video": 100, "run-folder": 100, "data-folder": 100, "set-cvat": 100}
+EXAMPLES.update({"set-labelme": 60, "set-vos": 15, "set-lld-mmri": 15})
+EXAMPLES.update({"set-mct-ltdiag": 10, "set-clust": 10, "set-nifti": 20})
+# tenths of a second each: `make fuzz`
+TOO_SLOW = {"set-3d-ircadb", "set-aul", "set-deeplesion", "set-lits", "set-msd-liver", "set-waw-tace"}
 TARGETS = [target for target in all_targets() if target.name not in TOO_SLOW]
 DEFAULT = 200
 

@@ -9,6 +9,7 @@ import pytest
 
 from gluon_liver.commands import main
 from gluon_liver.errors import AnnotationError
+from gluon_liver.sets.us import cvat
 from gluon_liver.sets.us.cvat_tracks import Mark, frames_of
 from gluon_liver.sets.us.import_set import find_set, import_us_set
 from gluon_liver.sets.us.layout import Given
@@ -163,7 +164,6 @@ ONE = track(0, "tumor", [box(0, FIRST)])
         (video_xml([track(0, "tumor", [box(0, FIRST), box(0, FIRST)])]), "track 0: frame 0 is there twice"),
         (video_xml([track(0, "tumor", [box(20, FIRST)])]), "a frame is behind 19, the last one of the task"),
         (video_xml([ONE], frames=10**9), "the last frame of its task is 999999999; it must be from 0 to 999999"),
-        (video_xml([track(n, "tumor", [box(0, FIRST)]) for n in range(6)], frames=10**6), "track 5: .* 5000000 boxes"),
         (re.sub("<size>.*|<stop.*", "", video_xml([track(0, "a", [box(2 * 10**9, FIRST)])])), "needs frame, a whole"),
         (video_xml([track(0, "tumor", [box(-1, FIRST)])]), "box needs frame, a whole number"),
         (video_xml([track(0, "tumor", [box(1, (1, 2, float("nan"), 4))])]), "frame 1: box needs xbr, a number"),
@@ -202,3 +202,11 @@ def test_the_command(tmp_path, capsys):
     assert main(command.split()) == 0
     out = capsys.readouterr().out
     assert "19 box(es) between keyframes are not in the files" in out and "labels: 20 frame(s) with 20 box(es)" in out
+
+
+def test_more_boxes_than_memory_has_room_for_are_refused(tmp_path, monkeypatch):
+    assert cvat.MAX_BOXES == 5_000_000
+    monkeypatch.setattr(cvat, "MAX_BOXES", 500)
+    xml = video_xml([track(number, "tumor", [box(0, FIRST)]) for number in range(6)], frames=100)
+    with pytest.raises(AnnotationError, match="track 5: .* 500 boxes"):
+        imported(tmp_path, xml)

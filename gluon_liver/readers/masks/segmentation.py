@@ -84,7 +84,7 @@ class Segmentation:
                 return _volumes(dataset, data, self.names, self.where)
             except DicomError:
                 raise
-            except PARSE_ERRORS as error:
+            except DECODE_ERRORS as error:  # sequences are parsed when they are asked for, with an OSError at their end
                 raise DicomError(f"{self.where}: a value of it cannot be read ({type(error).__name__})") from error
 
 
