@@ -83,6 +83,10 @@ _ALL = (
     Recipe("lits", "ct", ("portal_venous",), patients=False),
     Recipe("msd-liver", "ct", ("portal_venous",), patients=False),
     Recipe("msd-hepatic-vessel", "ct", ("portal_venous",), patients=False),
+    Recipe("3d-ircadb", "ct", ("portal_venous",)),
+    Recipe("hcc-tace-seg", "ct", ("segmented", "non_contrast", "arterial", "delayed")),
+    Recipe("colorectal-liver-metastases", "ct", ("portal_venous",)),
+    Recipe("waw-tace", "ct", ("non_contrast", "arterial", "portal_venous", "delayed")),
     Recipe("aul", "us", refused={"us-flow": ONE_PICTURE}, patients=False),
 )
 RECIPES: Dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}

@@ -51,10 +51,10 @@ def test_a_file_that_the_file_system_does_not_give_is_told_with_the_cause(tmp_pa
     whole = header._read_open_file
     failures = {0: OSError("the drive is gone"), 1: PermissionError(13, "Permission denied"), 2: FileNotFoundError(2)}
 
-    def fail(stream, path, number, name):
+    def fail(stream, path, number, *rest):
         if path == paths[number - 1] and number - 1 in failures:
             raise failures[number - 1]
-        return whole(stream, path, number, name)
+        return whole(stream, path, number, *rest)
 
     monkeypatch.setattr(header, "_read_open_file", fail)
     assert [(one.reason, one.kind) for one in scan_folder(tmp_path).rejected] == [
