@@ -16,6 +16,7 @@ from gluon_liver.files.json_records import MOST_VALUES, read_yaml
 from gluon_liver.labels.ct import load_label_file
 from gluon_liver.labels.image_map import load_image_map
 from gluon_liver.readers.dicom.bounded import BoundedReader
+from gluon_liver.readers.dicom.pixels import read_encoded
 from gluon_liver.readers.frames import read_frames
 from gluon_liver.readers.masks.segmentation import open_segmentation
 from gluon_liver.readers.volumes.open import open_volume
@@ -179,6 +180,16 @@ def test_a_sequence_of_a_segmentation_with_bytes_left_over(tmp_path):
     path.write_bytes(content[:place] + longer + content[place + 4 : end] + b"\0\0" + content[end:])
     with pytest.raises(errors.DicomError, match="a value of it cannot be read"):
         open_segmentation(path, "mask 01").read()
+
+
+def test_compressed_pixels_that_say_they_are_a_text(tmp_path):
+    path = write(ct_dataset(pixels=np.full((16, 16), 0x4141, np.int16)), tmp_path / "a.dcm")
+    content = path.read_bytes()
+    place = content.index(b"\xe0\x7f\x10\x00OW")
+    changed = content[:place] + b"\xe0\x7f\x10\x00UT" + content[place + 6 :]
+    path.write_bytes(changed.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0", 1))
+    with pytest.raises(errors.PixelDataError, match="its pixel data are no bytes"):
+        read_encoded(path, "file 1")
 
 
 def test_a_file_of_the_decathlon_whose_name_is_too_long(tmp_path):

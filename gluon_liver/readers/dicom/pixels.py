@@ -163,6 +163,8 @@ def read_encoded(path: Path, name: str) -> Tuple[Any, bytes]:
         raise TruncatedFileError(f"{name} is cut short or damaged: its pixel data cannot be read") from error
     if not data:
         raise TruncatedFileError(f"{name} ends inside its pixel data")
+    if not isinstance(data, bytes):  # an element that says it is a text or a number
+        raise PixelDataError(f"{name} is damaged: its pixel data are no bytes")
     syntax = text(dataset.file_meta, "TransferSyntaxUID")
     # JPEG, JPEG-LS and JPEG 2000 streams all end with the marker FFD9.
     if is_compressed(syntax) and syntax != RLE and b"\xff\xd9" not in data[-64:]:
