@@ -9,6 +9,7 @@ import numpy as np
 
 from gluon_liver.data.coco import NO_LESIONS, CocoImage
 from gluon_liver.data.ct_labels import CTLabel
+from gluon_liver.labels.masks import REPEATED, MaskBoxes
 from gluon_liver.readers.dicom.volume import SeriesStack
 from gluon_liver.structures.volume_stack import VolumeStack
 
@@ -78,6 +79,36 @@ def place_labels(
     log.images += [replace(images[z], image_id=number) for number, z in enumerate(sorted(images), len(log.images) + 1)]
 
 
+def place_mask_boxes(
+    found: MaskBoxes, stack: VolumeStack, case: str, log: StudyLog, *, left_out: int = -1, carried: bool = False
+) -> None:
+    """Add to the log a label for each stored slice that masks reach, but for those with a lesion that is left out.
+
+    stack: of the reference phase. left_out: the class index of such lesions. carried: the masks are of another phase.
+    """
+    if found.repeated:
+        log.labels_not_taken.add(REPEATED, boxes=found.repeated)
+    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), NO_LESIONS
+    _, height, width = stack.geometry.size
+    for z in sorted({*np.flatnonzero(found.covered).tolist(), *found.slices}):
+        here = found.slices.get(z)
+        boxes, kinds, lesions = (here.boxes, here.labels, here.lesions) if here is not None else nothing
+        if left_out in kinds:
+            log.labels_not_taken.add("a lesion of it is of a class that is left out", images=1, boxes=len(boxes))
+            continue
+        number = len(log.images) + 1
+        log.images.append(CTLabel(number, case, z, width, height, boxes, kinds, log.reference, lesions))
+        _count_slice(z, len(boxes), stack, log, carried=carried)
+
+
+def _count_slice(z: int, boxes: int, stack: VolumeStack, log: StudyLog, *, carried: bool) -> None:
+    """Count a labelled slice and its boxes by what became of the slice."""
+    became = {what: z in getattr(stack.history, what) for what in ("interpolated", "blended", "shifted")}
+    for what, so in {"carried": carried, **became}.items():
+        log.label_slices["images", what] += so
+        log.label_slices["boxes", what] += boxes * so
+
+
 def _labels(
     chosen: Mapping[int, _Candidate], stacks: Mapping[str, VolumeStack], case: str, log: StudyLog
 ) -> Dict[int, CTLabel]:
@@ -104,11 +135,7 @@ def _labels(
             continue
         lesions = NO_LESIONS if item is None else item.lesions
         images[z] = CTLabel(0, case, z, width, height, boxes, labels, reference, lesions)
-        log.label_slices["images", "carried"] += candidate.phase != reference
-        log.label_slices["boxes", "carried"] += len(boxes) * (candidate.phase != reference)
-        for what in ("interpolated", "blended", "shifted"):
-            log.label_slices["images", what] += z in getattr(fixed.history, what)
-            log.label_slices["boxes", what] += len(boxes) * (z in getattr(fixed.history, what))
+        _count_slice(z, len(boxes), fixed, log, carried=candidate.phase != reference)
     return images
 
 

@@ -12,12 +12,11 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.errors import AnnotationError, DicomError
 from gluon_liver.labels.class_map import IGNORE
 from gluon_liver.labels.file_names import match_names
 from gluon_liver.labels.mask_classes import MaskName, mask_classes
-from gluon_liver.labels.masks import REPEATED, MaskBoxes, mask_boxes, same_voxels
+from gluon_liver.labels.masks import mask_boxes, same_voxels
 from gluon_liver.phases.cases import Case
 from gluon_liver.readers.dicom.volume import SeriesStack, open_series
 from gluon_liver.readers.masks.mask_files import MaskFile, find_masks
@@ -25,6 +24,7 @@ from gluon_liver.readers.masks.png_folder import PngFolder
 from gluon_liver.structures.geometry import Geometry
 from gluon_liver.structures.label_volume import LabelVolume
 
+from .ct_label_places import place_mask_boxes
 from .ct_report import CTImportLog
 
 PathLike = Union[str, Path]
@@ -139,28 +139,7 @@ def place_masks(
         raise AnnotationError(f"masks of {case} ({len(files)}, the first is {files[0].where}): {error}") from error
     masks.lesions += sum(lesion.label != unclear for lesion in found.lesions)
     masks.too_small += len(found.too_small)
-    if found.repeated:
-        log.labels_not_taken.add(REPEATED, boxes=found.repeated)
-    log.images += _labels(found, unclear, stack, case, log)
-
-
-def _labels(found: MaskBoxes, unclear: int, stack: SeriesStack, case: str, log: CTImportLog) -> List[CTLabel]:
-    """A label for each slice that the masks reach, but for those with a lesion of a class that is left out."""
-    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32)
-    labels: List[CTLabel] = []
-    _, height, width = stack.geometry.size
-    for z in sorted({*np.flatnonzero(found.covered).tolist(), *found.slices}):
-        here = found.slices.get(z)
-        boxes, kinds, lesions = (here.boxes, here.labels, here.lesions) if here is not None else nothing
-        if unclear in kinds:
-            log.labels_not_taken.add("a lesion of it is of a class that is left out", images=1, boxes=len(boxes))
-            continue
-        number = len(log.images) + len(labels) + 1
-        labels.append(CTLabel(number, case, z, width, height, boxes, kinds, log.reference, lesions))
-        for what in ("interpolated", "blended", "shifted"):
-            log.label_slices["images", what] += z in getattr(stack.history, what)
-            log.label_slices["boxes", what] += len(boxes) * (z in getattr(stack.history, what))
-    return labels
+    place_mask_boxes(found, stack, case, log, left_out=unclear)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.errors import InputError, VolumeError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.json_records import read_json
-from gluon_liver.labels.masks import REPEATED, mask_boxes
-from gluon_liver.prepare.ct_label_places import place_labels
+from gluon_liver.labels.masks import mask_boxes
+from gluon_liver.prepare.ct_label_places import place_labels, place_mask_boxes
 from gluon_liver.prepare.study_log import StudyLog, StudyResult
 from gluon_liver.prepare.study_result import note_stored
 from gluon_liver.prepare.study_volume import LoadedStudy, put_together
@@ -237,20 +237,11 @@ def _mask_labels(
     log: StudyLog,
     done: CaseRecord,
 ) -> None:
-    grid = loaded.study.geometry
     classes = {value: rules.classes.index(name) for value, name in labels.classes.items()}
-    found = mask_boxes(labels.open(), classes, grid, ignored=labels.ignored, min_mm=rules.min_mm)
+    stack = loaded.stacks[rules.reference]
+    found = mask_boxes(labels.open(), classes, stack.geometry, ignored=labels.ignored, min_mm=rules.min_mm)
     done.lesions, done.too_small = len(found.lesions), len(found.too_small)
-    if found.repeated:
-        log.labels_not_taken.add(REPEATED, boxes=found.repeated)
-    none = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), NO_LESIONS
-    _, height, width = grid.size
-    for z in np.flatnonzero(found.covered).tolist():
-        one = found.slices.get(z)
-        boxes, kinds, lesions = none if one is None else (one.boxes, one.labels, one.lesions)
-        log.images.append(CTLabel(0, result.case, z, width, height, boxes, kinds, rules.reference, lesions))
-        log.label_slices["images", "carried"] += labels.phase != rules.reference
-        log.label_slices["boxes", "carried"] += len(boxes) * (labels.phase != rules.reference)
+    place_mask_boxes(found, stack, result.case, log, carried=labels.phase != rules.reference)
 
 
 def _entries(labels: BoxLabels, classes: Sequence[str], stacks: Mapping[str, VolumeStack]) -> Dict[int, CocoImage]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,9 +11,13 @@ from PIL import Image
 from gluon_liver.commands import main
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import AnnotationError, InputError
-from gluon_liver.labels.masks import REPEATED
+from gluon_liver.labels.masks import REPEATED, MaskBoxes, SliceLesions
 from gluon_liver.labels.source import LabelOptions
 from gluon_liver.prepare.ct import import_ct
+from gluon_liver.prepare.ct_label_places import place_mask_boxes
+from gluon_liver.prepare.study_log import StudyLog
+from gluon_liver.structures.geometry import Geometry
+from gluon_liver.structures.slice_mapping import SliceHistory
 from tests.readers.ct_writer import ct_dataset, uid, write
 from tests.readers.mask_writer import read_headers, write_mask_series, write_seg
 from tests.sets.written import write_nifti
@@ -249,3 +255,23 @@ def test_a_mask_that_is_there_twice_is_said(source, tmp_path):
     )
     assert rows == once
     assert [(one["boxes"], one["reason"]) for one in report["labels"]["not_taken"]] == [(3, REPEATED)]
+
+
+def test_a_lesion_between_the_slices_of_its_mask_is_placed_and_what_became_of_slices_is_counted():
+    geometry = Geometry((0, 0, 0), (1, 1, 1), ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (3, 8, 8))
+    stack = SimpleNamespace(geometry=geometry, history=SliceHistory(shifted=(2,)))
+    shown = SliceLesions(np.array([[1, 2, 3, 4]], np.float32), np.array([0], np.int32), np.array([1], np.int32))
+    found = MaskBoxes({2: shown}, (), (), np.array([True, False, False]), repeated=0)
+    log = StudyLog(reference="arterial")
+    place_mask_boxes(found, stack, "case", log, carried=True)
+    assert [(image.image_id, image.slice, image.boxes.tolist()) for image in log.images] == [
+        (1, 0, []),
+        (2, 2, [[1, 2, 3, 4]]),
+    ]
+    counts = {key: count for key, count in log.label_slices.items() if count}
+    assert counts == {
+        ("images", "carried"): 2,
+        ("boxes", "carried"): 1,
+        ("images", "shifted"): 1,
+        ("boxes", "shifted"): 1,
+    }
