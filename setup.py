@@ -53,7 +53,7 @@ setup(
             "py.typed",
             "config/experiments/*.yaml",
             "config/sets/*.yaml",
-            "report/templates/*",
+            "report/pages/templates/*",
             "inspection/view/files/*",
         ],
         "symbols": ["requirements.txt"],

@@ -16,8 +16,8 @@ from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.inference.study import detect_study
 from gluon_liver.legacy.record_file import write_records
-from gluon_liver.report.table4 import read_run, rows_text
-from gluon_liver.report.us_compare import compare_text, read_us_run
+from gluon_liver.report.comparison.us_compare import compare_text, read_us_run
+from gluon_liver.report.tables.table4 import read_run, rows_text
 from gluon_liver.runs.run import Run
 from gluon_liver.training.train import train
 from symbols.predict import load_module, predict

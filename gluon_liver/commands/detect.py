@@ -39,8 +39,8 @@ def run(args: argparse.Namespace) -> int:
     check_new(args.out)
     prepare_device(args)
     from gluon_liver.inference.study import detect_study
-    from gluon_liver.report.lettering import lettering
-    from gluon_liver.report.table import columns_wide
+    from gluon_liver.report.figures.lettering import lettering
+    from gluon_liver.report.tables.table import columns_wide
     from gluon_liver.runs.devices import parse_device
 
     prepare_cache(args)

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    from gluon_liver.report.table4 import read_run, rows_text
+    from gluon_liver.report.tables.table4 import read_run, rows_text
 
     print(rows_text([read_run(folder) for folder in args.runs]), end="")
     return 0

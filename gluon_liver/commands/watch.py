@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.inference.annotate_video import camera, watch
     from gluon_liver.inference.frame_step import choose_step, every_nth, step_notes
     from gluon_liver.inference.stream import StreamDetector
-    from gluon_liver.report.lettering import lettering
+    from gluon_liver.report.figures.lettering import lettering
     from gluon_liver.runs.devices import parse_device
 
     context = parse_device(args.device)

@@ -16,11 +16,11 @@ from gluon_liver.metrics.ct_summary import ct_curves, ct_summary
 from gluon_liver.metrics.froc import FP_RATES
 from gluon_liver.metrics.lesion_summary import LESION_FP_RATES, LesionSettings, lesion_summary
 from gluon_liver.metrics.lesions import Scan
-from gluon_liver.report.ct_page import write_report
-from gluon_liver.report.ct_tables import table4_text
-from gluon_liver.report.drawing import draw_overlay
-from gluon_liver.report.published import PUBLISHED, published_notes, published_tables
-from gluon_liver.report.table import Notes, as_text
+from gluon_liver.report.figures.drawing import draw_overlay
+from gluon_liver.report.pages.ct_page import write_report
+from gluon_liver.report.tables.ct_tables import table4_text
+from gluon_liver.report.tables.published import PUBLISHED, published_notes, published_tables
+from gluon_liver.report.tables.table import Notes, as_text
 from gluon_liver.structures.detections import SCORE_THRESHOLD
 from gluon_liver.structures.image_result import ImageResult
 

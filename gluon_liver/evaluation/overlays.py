@@ -8,7 +8,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from gluon_liver.metrics.matching import class_hits
-from gluon_liver.report.drawing import save_png
+from gluon_liver.report.figures.drawing import save_png
 from gluon_liver.structures.detections import SCORE_THRESHOLD
 from gluon_liver.structures.image_result import ImageResult
 

@@ -20,7 +20,7 @@ from gluon_liver.inference.dense import check_dense
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.inference.slices import detect_labelled_dense
 from gluon_liver.nn.folding import FLOAT32, check_precision
-from gluon_liver.report.scored import TRUTH, truth_record
+from gluon_liver.report.comparison.scored import TRUTH, truth_record
 from gluon_liver.runs.checkpoint import read_best
 from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests
 from gluon_liver.structures.image_result import detections_json

@@ -95,7 +95,7 @@ class Task(abc.ABC, Generic[D, L]):
 
     @abc.abstractmethod
     def record(self, scored: Scored[D, L]) -> Dict[str, Any]:
-        """What results.json holds of the task alone, as its :class:`gluon_liver.report.results.Kind` requires.
+        """What results.json holds of the task alone, as its :class:`gluon_liver.report.records.results.Kind` requires.
 
         What it has under data goes with the data's phantom and note.
         """

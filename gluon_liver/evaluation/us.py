@@ -11,9 +11,9 @@ from gluon_liver.config.schema import Config
 from gluon_liver.data.us_dataset import USDataset, reads_pairs
 from gluon_liver.data.us_labels import USLabel
 from gluon_liver.metrics.us_summary import us_summary
-from gluon_liver.report.us_drawing import draw_us
-from gluon_liver.report.us_page import write_us_report
-from gluon_liver.report.us_tables import counted_text, us_text
+from gluon_liver.report.figures.us_drawing import draw_us
+from gluon_liver.report.pages.us_page import write_us_report
+from gluon_liver.report.tables.us_tables import counted_text, us_text
 from gluon_liver.structures.detections import SCORE_THRESHOLD
 
 from .task import Places, Scored, ScoreSettings, Task

@@ -15,7 +15,7 @@ from gluon_liver.files.atomic import whole_path
 from gluon_liver.files.output_folder import check_new
 from gluon_liver.readers.video_writer import check_written, open_writer
 from gluon_liver.report.figures.flow_picture import flow_picture
-from gluon_liver.report.us_drawing import draw_us
+from gluon_liver.report.figures.us_drawing import draw_us
 
 from .ahead import Behind
 from .stream import StreamDetector, StreamResult

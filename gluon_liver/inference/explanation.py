@@ -13,9 +13,9 @@ from gluon_liver.data.ct_loader import OpenCase, ct_sample, shown_phases
 from gluon_liver.data.samples import Sample
 from gluon_liver.metrics.matching import class_hits
 from gluon_liver.nn.relation_map import RelationNet
-from gluon_liver.report.drawing import draw_overlay, save_png
+from gluon_liver.report.figures.drawing import draw_overlay, save_png
+from gluon_liver.report.figures.lettering import lettering
 from gluon_liver.report.figures.paper_figures import Cells, Related, Tile, draw_examples, draw_relation
-from gluon_liver.report.lettering import lettering
 from gluon_liver.structures.detections import NOTHING, Boxes, Detections
 from gluon_liver.structures.lesions import Lesion
 

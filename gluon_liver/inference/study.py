@@ -18,7 +18,7 @@ from gluon_liver.files.output_folder import check_new, check_output, whole_folde
 from gluon_liver.nn.folding import FLOAT32, check_precision
 from gluon_liver.phases.rules import DEFAULT_PATTERNS, reference_of
 from gluon_liver.prepare.ct_study import read_study
-from gluon_liver.report.drawing import draw_overlay, save_png
+from gluon_liver.report.figures.drawing import draw_overlay, save_png
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import NOTHING, Boxes, Detections
 from gluon_liver.structures.lesions import find_lesions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Mapping, Optional, Sequence
 
-from gluon_liver.report.table import Block, Notes, Table, as_text
+from gluon_liver.report.tables.table import Block, Notes, Table, as_text
 
 from .estimate import DEVICES, RowEstimate
 from .job import Job

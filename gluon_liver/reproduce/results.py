@@ -8,12 +8,12 @@ from typing import Any, Dict, List, Mapping, Sequence, Union
 from gluon_liver.files.atomic import write_json, write_text
 from gluon_liver.files.digest import hash_file
 from gluon_liver.files.json_records import read_json
-from gluon_liver.report.ct_tables import percent
-from gluon_liver.report.published import published_notes, published_tables
-from gluon_liver.report.table import Block, Cell, Notes, Table, as_text
-from gluon_liver.report.table4 import read_run, rows_text
-from gluon_liver.report.us_compare import read_us_run
-from gluon_liver.report.us_tables import AP_ROWS, decimals, mean_sd, other_classes_note, table1
+from gluon_liver.report.comparison.us_compare import read_us_run
+from gluon_liver.report.tables.ct_tables import percent
+from gluon_liver.report.tables.published import published_notes, published_tables
+from gluon_liver.report.tables.table import Block, Cell, Notes, Table, as_text
+from gluon_liver.report.tables.table4 import read_run, rows_text
+from gluon_liver.report.tables.us_tables import AP_ROWS, decimals, mean_sd, other_classes_note, table1
 from gluon_liver.system.environment import describe_environment
 
 from .job import Job

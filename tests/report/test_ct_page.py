@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from gluon_liver.errors import RunError
-from gluon_liver.report.ct_page import write_report
+from gluon_liver.report.pages.ct_page import write_report
 from tests.conftest import change_json
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from gluon_liver.errors import InputError
 from gluon_liver.metrics import ct_summary
-from gluon_liver.report.ct_tables import (
+from gluon_liver.report.tables.ct_tables import (
     COLUMNS,
     TABLE1,
     TABLE4,
@@ -17,7 +17,7 @@ from gluon_liver.report.ct_tables import (
     percent,
     table4_text,
 )
-from gluon_liver.report.table import PHANTOM_WARNING
+from gluon_liver.report.tables.table import PHANTOM_WARNING
 
 from .conftest import CLASSES
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gluon_liver.report.drawing import CLASS_COLOURS, GT_COLOUR, Rect, draw_overlay, place_labels
+from gluon_liver.report.figures.drawing import CLASS_COLOURS, GT_COLOUR, Rect, draw_overlay, place_labels
 from gluon_liver.structures.detections import NOTHING
 from tests.report.conftest import CLASSES, detections
 

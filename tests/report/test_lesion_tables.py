@@ -7,9 +7,9 @@ import pytest
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.metrics.lesion_summary import LesionSettings, lesion_summary
 from gluon_liver.metrics.lesions import Hit, Scan
-from gluon_liver.report.ct_page import write_report
-from gluon_liver.report.ct_tables import table4_text
-from gluon_liver.report.lesion_tables import NOT_KNOWN, UNDERCOVERAGE, each_table, lesion_blocks
+from gluon_liver.report.pages.ct_page import write_report
+from gluon_liver.report.tables.ct_tables import table4_text
+from gluon_liver.report.tables.lesion_tables import NOT_KNOWN, UNDERCOVERAGE, each_table, lesion_blocks
 
 from .conftest import CLASSES
 

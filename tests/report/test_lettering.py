@@ -10,11 +10,11 @@ import pytest
 from matplotlib import font_manager
 from matplotlib.colors import to_rgb
 
-from gluon_liver.report import lettering as module
-from gluon_liver.report.drawing import CLASS_COLOURS, GT_COLOUR, draw_overlay
-from gluon_liver.report.lettering import FONT, LONGEST, has_letters, lettering
-from gluon_liver.report.plots import CURVE_COLOURS, plot_froc, plot_precision_recall, plot_scene_sensitivity
-from gluon_liver.report.us_drawing import BESIDE, US_COLOURS
+from gluon_liver.report.figures import lettering as module
+from gluon_liver.report.figures.drawing import CLASS_COLOURS, GT_COLOUR, draw_overlay
+from gluon_liver.report.figures.lettering import FONT, LONGEST, has_letters, lettering
+from gluon_liver.report.figures.plots import CURVE_COLOURS, plot_froc, plot_precision_recall, plot_scene_sensitivity
+from gluon_liver.report.figures.us_drawing import BESIDE, US_COLOURS
 from gluon_liver.structures.detections import NOTHING
 from tests.report.conftest import detections
 

@@ -9,14 +9,14 @@ import pytest
 from gluon_liver.errors import RunError
 from gluon_liver.metrics import ct_curves, ct_summary
 from gluon_liver.metrics.us_summary import us_summary
-from gluon_liver.report.ct_page import write_report
-from gluon_liver.report.ct_tables import ONE_CLASS, TABLE4, table4_text
-from gluon_liver.report.drawing import CLASS_COLOURS
-from gluon_liver.report.table import Table
-from gluon_liver.report.table4 import rows_text
-from gluon_liver.report.us_compare import EvaluatedUsRun, compare_text
-from gluon_liver.report.us_page import write_us_report
-from gluon_liver.report.us_tables import label_of, us_text
+from gluon_liver.report.comparison.us_compare import EvaluatedUsRun, compare_text
+from gluon_liver.report.figures.drawing import CLASS_COLOURS
+from gluon_liver.report.pages.ct_page import write_report
+from gluon_liver.report.pages.us_page import write_us_report
+from gluon_liver.report.tables.ct_tables import ONE_CLASS, TABLE4, table4_text
+from gluon_liver.report.tables.table import Table
+from gluon_liver.report.tables.table4 import rows_text
+from gluon_liver.report.tables.us_tables import label_of, us_text
 from tests.conftest import change_json
 
 from .conftest import US_SCENES, evaluate, evaluate_us, image_result, us_results

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from gluon_liver.metrics import ct_curves
-from gluon_liver.report.plots import plot_froc, plot_losses, plot_precision_recall, plot_validation
+from gluon_liver.report.figures.plots import plot_froc, plot_losses, plot_precision_recall, plot_validation
 
 from .conftest import CLASSES
 

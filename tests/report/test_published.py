@@ -4,7 +4,7 @@ import pytest
 
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.covering import covering_summary
-from gluon_liver.report.published import PUBLISHED, check_published, published_notes, published_tables
+from gluon_liver.report.tables.published import PUBLISHED, check_published, published_notes, published_tables
 from tests.metrics.images import BOX, ELSE, FAR, image
 
 KNOWN = PUBLISHED["deeplesion"]

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from gluon_liver.errors import RunError
-from gluon_liver.report.ct_tables import DENOMINATOR_WARNING
-from gluon_liver.report.table import PHANTOM_WARNING
-from gluon_liver.report.table4 import EvaluatedRun, read_run, rows_text
+from gluon_liver.report.tables.ct_tables import DENOMINATOR_WARNING
+from gluon_liver.report.tables.table import PHANTOM_WARNING
+from gluon_liver.report.tables.table4 import EvaluatedRun, read_run, rows_text
 
 
 def make(summary, row, *, name="run", seed=0, data="a", split="test", phantom=True):

@@ -8,8 +8,8 @@ import pytest
 
 from gluon_liver.commands import main
 from gluon_liver.errors import RunError
-from gluon_liver.report.table import PHANTOM_WARNING
-from gluon_liver.report.us_compare import EvaluatedUsRun, compare_text, paired_tests, read_us_run
+from gluon_liver.report.comparison.us_compare import EvaluatedUsRun, compare_text, paired_tests, read_us_run
+from gluon_liver.report.tables.table import PHANTOM_WARNING
 
 from .conftest import us_results
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from gluon_liver.errors import RunError
-from gluon_liver.report.ct_page import write_report
-from gluon_liver.report.plots import plot_scene_sensitivity
-from gluon_liver.report.us_page import write_us_report
-from gluon_liver.report.us_tables import DISAGREEMENT, P_NOTE
+from gluon_liver.report.figures.plots import plot_scene_sensitivity
+from gluon_liver.report.pages.ct_page import write_report
+from gluon_liver.report.pages.us_page import write_us_report
+from gluon_liver.report.tables.us_tables import DISAGREEMENT, P_NOTE
 from tests.conftest import change_json
 
 from .test_ct_page import Page, check_alone

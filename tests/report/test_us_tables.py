@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from gluon_liver.errors import InputError
-from gluon_liver.report.table import PHANTOM_WARNING
-from gluon_liver.report.us_tables import (
+from gluon_liver.report.tables.table import PHANTOM_WARNING
+from gluon_liver.report.tables.us_tables import (
     ABSTRACT,
     DISAGREEMENT,
     P_NOTE,

@@ -18,8 +18,8 @@ import jinja2
 import numpy as np
 from tqdm import tqdm
 
-from gluon_liver.report.drawing import class_colours
-from gluon_liver.report.us_drawing import us_colours
+from gluon_liver.report.figures.drawing import class_colours
+from gluon_liver.report.figures.us_drawing import us_colours
 from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.lesions import SliceBox, in_plane_mm, join_slices
 

@@ -14,7 +14,7 @@ import numpy as np
 from gluon_liver.errors import DicomError
 from gluon_liver.readers.dicom.series import SeriesFiles
 from gluon_liver.readers.dicom.slice_grid import build_grid, project_positions
-from gluon_liver.report.series_page import SeriesEntry
+from gluon_liver.report.pages.series_page import SeriesEntry
 from gluon_liver.structures.enumerations import first_of
 
 from .glance import Glance

@@ -18,7 +18,7 @@ from gluon_liver.phases.rules import PhaseRules, load_phase_rules
 from gluon_liver.prepare.ct_study import choose_series
 from gluon_liver.prepare.report import plain_reason
 from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
-from gluon_liver.report.series_page import LeftOut, PatientEntry, SeriesEntry, StudyEntry
+from gluon_liver.report.pages.series_page import LeftOut, PatientEntry, SeriesEntry, StudyEntry
 
 from .entries import duration, entries_of, header_of, printable, start_of
 from .glance import glance_at

@@ -12,7 +12,7 @@ from gluon_liver.files.output_folder import whole_folder, why_not_written
 from gluon_liver.phases.template import phase_template
 from gluon_liver.prepare.ct_report import CTImportLog, why_nothing_was_taken
 from gluon_liver.prepare.report import MAX_LINES, Table, private_file, write_private_files
-from gluon_liver.report.series_page import SeriesEntry, series_page
+from gluon_liver.report.pages.series_page import SeriesEntry, series_page
 
 from .entries import printable
 from .glance import SHOWN_HU

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 
-from gluon_liver.report.lettering import font_for, plain_label
+from gluon_liver.report.figures.lettering import font_for, plain_label
 
 _DPI = 100
 _OPACITY = 0.8  # of the hottest pixel; colder ones are fainter, so that the anatomy stays visible

@@ -15,9 +15,9 @@ from gluon_liver.metrics.froc import FP_RATES
 from gluon_liver.metrics.lesion_summary import found_lesions
 from gluon_liver.metrics.lesions import Hit
 from gluon_liver.metrics.sizes import BINS_MM, BINS_PIXELS, size_groups
+from gluon_liver.report.tables import us_tables
 from gluon_liver.structures.image_result import patient_ids
 
-from . import us_tables
 from .scored import ScoredRun, kind_of, read_scored
 
 PER_LESION = {"ct": "lesion sensitivity", "us": "box sensitivity"}

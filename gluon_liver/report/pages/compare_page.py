@@ -7,11 +7,11 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json, write_text
+from gluon_liver.report.comparison.compare_runs import PER_LESION, WHO
+from gluon_liver.report.figures import plots
+from gluon_liver.report.tables.table import PHANTOM_WARNING, Cell, Notes, Table, as_text
 
-from . import plots
-from .compare_runs import PER_LESION, WHO
 from .page import data_uri, render
-from .table import PHANTOM_WARNING, Cell, Notes, Table, as_text
 
 PAGE, RECORD = "comparison.html", "comparison.json"
 TITLES = {"overall": "Overall", "by class": "By class", "by size": "By size"}

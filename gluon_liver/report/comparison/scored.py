@@ -13,11 +13,10 @@ from gluon_liver.errors import InputError, RunError
 from gluon_liver.files.json_records import read_json, read_record
 from gluon_liver.files.typed import build
 from gluon_liver.metrics.lesions import Scan
+from gluon_liver.report.records.results import REMEDY, check_run_folder, read_results
+from gluon_liver.report.tables import ct_tables, us_tables
 from gluon_liver.structures.detections import CocoDetection, Detections
 from gluon_liver.structures.image_result import ImageResult, check_results
-
-from . import ct_tables, us_tables
-from .results import REMEDY, check_run_folder, read_results
 
 TRUTH = "truth.json"
 KINDS = {kind.name: kind for kind in (ct_tables.KIND, us_tables.KIND)}

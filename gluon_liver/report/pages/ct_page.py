@@ -7,12 +7,14 @@ from typing import Any, Dict, List, Optional, Union
 
 from gluon_liver.errors import RunError
 from gluon_liver.metrics.lesion_summary import LOCATED
+from gluon_liver.report.figures import plots
+from gluon_liver.report.figures.drawing import class_colours
+from gluon_liver.report.tables import ct_tables
+from gluon_liver.report.tables.lesion_tables import each_table, lesion_blocks
+from gluon_liver.report.tables.published import check_published, published_notes, published_tables
 from gluon_liver.structures.modality import CT
 
-from . import ct_tables, page, plots
-from .drawing import class_colours
-from .lesion_tables import each_table, lesion_blocks
-from .published import check_published, published_notes, published_tables
+from . import page
 
 KINDS = {  # of overlays, in the order shown: heading and explanation
     "hit": ("Hits", "the best-scoring ROI lies on a lesion and names its class"),
@@ -22,7 +24,7 @@ KINDS = {  # of overlays, in the order shown: heading and explanation
 
 
 def write_report(run_dir: Union[str, Path]) -> Path:
-    """Write RUN/report.html of a CT run; as :func:`gluon_liver.report.page.write_page`."""
+    """Write RUN/report.html of a CT run; as :func:`gluon_liver.report.pages.page.write_page`."""
     return page.write_page(Path(run_dir), ct_tables.KIND, "report.html.j2", KINDS, _values)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 from gluon_liver.config.schema import ROWS
 from gluon_liver.errors import RunError
 from gluon_liver.files.json_records import read_record, read_yaml
+from gluon_liver.report.records.results import REMEDY, read_results
 
 from .ct_tables import (
     COLUMN_OF_CLASS,
@@ -22,7 +23,6 @@ from .ct_tables import (
     percent,
     printed_table,
 )
-from .results import REMEDY, read_results
 from .table import PHANTOM_WARNING, Block, Cell, Table, as_text
 
 

@@ -8,11 +8,11 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.metrics.sensitivity import PairedTest, check_same_scenes, paired_t_test
 from gluon_liver.metrics.us_summary import sensitivities
+from gluon_liver.report.records.results import read_results
+from gluon_liver.report.tables import us_tables
+from gluon_liver.report.tables.table import Block, Notes, Table, as_text, data_statement
 
-from . import us_tables
-from .results import read_results
 from .scored import kind_of
-from .table import Block, Notes, Table, as_text, data_statement
 
 
 class EvaluatedUsRun(NamedTuple):

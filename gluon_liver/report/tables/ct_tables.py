@@ -6,10 +6,10 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Un
 
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.ct_summary import check_summary
+from gluon_liver.report.records.results import Kind
 from gluon_liver.structures.class_names import same_classes
 
 from .lesion_tables import lesion_blocks
-from .results import Kind
 from .table import Cell, Notes, Printed, Table, as_text, data_statement, printed
 
 COLUMNS = ("Liver Cyst", "Hemangiomas", "HCCs")

@@ -12,11 +12,10 @@ import jinja2
 from gluon_liver.errors import RunError
 from gluon_liver.files.atomic import write_text
 from gluon_liver.files.json_records import read_json, read_text, read_yaml
+from gluon_liver.report.figures import plots
+from gluon_liver.report.records.results import REMEDY, Kind, read_results
+from gluon_liver.report.tables.table import PHANTOM_WARNING
 from gluon_liver.runs.log import read_log
-
-from . import plots
-from .results import REMEDY, Kind, read_results
-from .table import PHANTOM_WARNING
 
 MOST_STEPS = 20_000  # records of steps that the curves of losses are drawn from, many more than pixels
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

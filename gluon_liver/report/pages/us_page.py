@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, Dict, Union
 
 from gluon_liver.metrics.us_summary import sensitivities
+from gluon_liver.report.figures import plots
+from gluon_liver.report.figures.us_drawing import us_colours, us_curve_colours
+from gluon_liver.report.tables import us_tables
 
-from . import page, plots, us_tables
-from .us_drawing import us_colours, us_curve_colours
+from . import page
 
 KINDS = {  # of overlays, in the order shown: heading and explanation
     "hit": ("Hits", "every annotated object is found, and nothing else"),
@@ -18,7 +20,7 @@ KINDS = {  # of overlays, in the order shown: heading and explanation
 
 
 def write_us_report(run_dir: Union[str, Path]) -> Path:
-    """Write RUN/report.html of an ultrasound run; as :func:`gluon_liver.report.page.write_page`."""
+    """Write RUN/report.html of an ultrasound run; as :func:`gluon_liver.report.pages.page.write_page`."""
     return page.write_page(Path(run_dir), us_tables.KIND, "us_report.html.j2", KINDS, _values)
 
 

@@ -7,9 +7,9 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Seq
 from gluon_liver.errors import InputError
 from gluon_liver.metrics.sizes import size_text
 from gluon_liver.metrics.us_summary import check_us_summary
+from gluon_liver.report.records.results import Kind
 from gluon_liver.structures.class_names import same_classes
 
-from .results import Kind
 from .table import Block, Cell, Notes, Printed, Table, as_text, data_statement, printed
 
 COLUMNS = PROPOSED, BASELINE = "Our model", "Faster R-CNN"
