@@ -1,8 +1,8 @@
 """Configurations: a typed schema, one YAML file per experiment, ``BASE:`` inheritance.
 
-A YAML file states what differs from its base; :class:`Config` states every key, its type, its default and its limit,
-and ``rules`` what several keys must be together. A key that the schema does not have is refused at every depth, so a
-misspelt knob never passes as its default.
+A YAML file states what differs from its base; :class:`Config` states every key, its type, its default, its limit and
+what it means, and ``rules`` what several keys must be together. A key that the schema does not have is refused at every
+depth, so a misspelt knob never passes as its default.
 """
 
 from __future__ import annotations
@@ -14,10 +14,21 @@ from operator import attrgetter
 from typing import Any, Dict, List, Optional, Tuple
 
 from gluon_liver.files import typed
-from gluon_liver.files.typed import Rules, above, at_least, at_most, below, each, limited, multiple_of, one_of, within
+from gluon_liver.files.typed import (
+    Rules,
+    above,
+    at_least,
+    at_most,
+    below,
+    each,
+    limited,
+    meant,
+    one_of,
+    within,
+)
 
+from .inputs import DataConfig
 from .network import NetworkConfig
-from .windows import A_WINDOW, Window
 
 MODELS: Dict[str, str] = {"ct-faster-rcnn": "ct", "us-faster-rcnn": "us", "us-flow": "us"}  # model -> task
 # rows of Table 4: depth of the network, slices of its input, region fusion, phases related
@@ -62,120 +73,105 @@ CONTROLS: Dict[str, Tuple[Any, str]] = {
     "data.previous_frame": ("before", "the current frame is its own previous one"),
     "flow.estimate": ("liteflownet", "no motion is estimated, the flow is zero"),
 }
-ODD = typed.Limit(lambda count: count > 0 and count % 2 == 1, "odd, so that one slice is the centre")
 DEVICES = r"cpu(:[1-9]\d?)?|gpu:\d+(,\d+)*"
 KVSTORES = ("local", "device", "nccl", "dist_sync", "dist_device_sync", "dist_async")
 MOST_POSITIONS = 10000  # a relation holds the square of them in floats for each phase and image: 0.4 GB
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
-    """Training-time changes of a study's image (CT paper, "many data-augmentation methods, e.g. scaling")."""
-
-    flip: bool = False  # mirror left-right with probability 0.5
-    scale: float = limited(0.0, within(0, 1))  # sizes change by a factor of up to 1 + scale, or down to its inverse
-    rotate: float = limited(0.0, within(0, 45, "degrees"))  # degrees, either way
-    shift: float = limited(0.0, within(0, 0.5))  # share of the image's side, either way along x and y
-    noise: float = limited(0.0, at_least(0, "HU"))  # SD in HU, added after the window; of US and MRI in grey values
-    erase: float = limited(0.0, within(0, 1))  # probability that noise covers a rectangle of the image
-    # of which frames: all alike, or the current one alone, so that the frame before still shows what it hides
-    erase_frames: str = limited("all", one_of("all", "current"))
-    # the window's width changes by a factor of up to 1 + window or down to its inverse, its level by up to window / 2
-    # of the width; what the configured window cut off does not come back
-    window: float = limited(0.0, within(0, 1))
-    # share of the image's side by which each phase but the reference moves, either way along x and y: breathing
-    phase_shift: float = limited(0.0, within(0, 0.5))
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """What the network sees of a study."""
-
-    # a preset, or [width, level] in HU; the paper prints width 80, level 150
-    window: Window = limited("paper", A_WINDOW)
-    size: int = limited(800, multiple_of(16) & within(64, 4096))  # side of the square network input in pixels
-    slices: int = limited(1, ODD)  # depth around the annotated slice: 1 (R-50, R-101) or 9 (2.5D)
-    # neighbours lie so many mm apart, linear in HU between stored slices; null: they are the stored slices next to it
-    slice_step_mm: Optional[float] = limited(None, above(0, "mm"))
-    storage: str = limited("jpeg", one_of("jpeg", "raw"))  # slices through 8-bit JPEG, as the paper did, or not
-    # background images an epoch per image with boxes; all of them if fewer
-    background_ratio: float = limited(1.0, within(0, 1000))
-    # slices with a box that a pass over the data takes of each lesion, evenly spaced, others in each pass; null for all
-    slices_per_lesion: Optional[int] = limited(None, at_least(1))
-    # images with a class are repeated (images of the commonest class / images of this one) ** class_balance times: 0 as
-    # they are, 1 all classes as often as the commonest, 0.5 between; an image with several classes goes by the rarest
-    class_balance: float = limited(0.0, within(0, 1))
-    shuffled_labels: bool = False  # control experiment: boxes dealt to other training images at random
-    # control experiment: the reference phase's picture in place of every other phase that is present, in training and
-    # inference; what a relation then gains does not come from the other phases
-    repeat_reference: bool = False
-    # control experiment: the annotated slice in place of its neighbours, in training and inference; what a stack then
-    # gains does not come from other slices
-    repeat_centre: bool = False
-    # us-flow: the frame before, or as a control experiment the current frame once more
-    previous_frame: str = limited("before", one_of("before", "current"))
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-
-
-@dataclass(frozen=True)
 class FlowConfig:
     """Optical flow of the ultrasound detector ``us-flow``."""
 
-    # or "zero", a control experiment: no motion is estimated, LiteFlowNet is neither made nor run
-    estimate: str = limited("liteflownet", one_of("liteflownet", "zero"))
-    width: float = limited(1.0, above(0) & at_most(1))  # share of LiteFlowNet's channels; released weights fit 1
-    train: bool = False  # learn it with the detector instead of keeping it as it was trained
-    shrink: int = limited(1, at_least(1))  # frames are averaged over shrink x shrink pixels before the flow net
-    # of LiteFlowNet's levels the finest that is estimated; its cells are shrink * 2**(last_level - 1) pixels
-    last_level: int = limited(2, one_of(2, 3, 4, 5, 6))
+    estimate: str = limited(
+        "liteflownet",
+        one_of("liteflownet", "zero"),
+        "what estimates the flow; zero, a control experiment: no motion is estimated, LiteFlowNet is neither made nor "
+        "run",
+    )
+    width: float = limited(1.0, above(0) & at_most(1), "share of LiteFlowNet's channels; released weights fit 1")
+    train: bool = meant(False, "learn it with the detector instead of keeping it as it was trained")
+    shrink: int = limited(1, at_least(1), "frames are averaged over shrink x shrink pixels before the flow net")
+    last_level: int = limited(
+        2,
+        one_of(2, 3, 4, 5, 6),
+        "of LiteFlowNet's levels the finest that is estimated; its cells are shrink * 2**(last_level - 1) pixels",
+    )
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """The recipe. The paper gives none; the defaults follow GluonCV's Faster R-CNN script (docs/fidelity.md)."""
 
-    optimizer: str = limited("sgd", one_of("sgd", "adam"))
-    learning_rate: float = limited(0.001, above(0))  # per image in the batch
-    momentum: float = limited(0.9, at_least(0) & below(1))
-    weight_decay: float = limited(1e-4, at_least(0))
-    batch_size: int = limited(2, at_least(1))  # images a step, of all devices and workers together
-    epochs: int = limited(20, at_least(1))
-    # an epoch is this many images and the next one goes on where it ended; null for one pass over the data
-    images_per_epoch: Optional[int] = limited(None, at_least(1))
-    # steps: times decay_factor at each of decay_epochs; cosine: half a cosine down to 0 at the last epoch's end, which
-    # reads neither
-    schedule: str = limited("steps", one_of("steps", "cosine"))
-    decay_epochs: Tuple[float, ...] = limited((14.0, 18.0), each(above(0)))
-    decay_factor: float = limited(0.1, above(0) & at_most(1))
-    warmup_steps: int = limited(100, at_least(0))  # the rate rises linearly from a share of itself
-    warmup_from: float = limited(0.1, above(0) & at_most(1))  # the share
-    clip_norm: Optional[float] = limited(None, above(0))  # global gradient norm
-    # at every checkpoint of an epoch's end score the network on the val split, for the log and the report
-    validate: bool = False
-    # do so and choose: keep the epoch that is best by COCO mAP, which evaluate then reads; on the test split where the
-    # data have no val split
-    best_epoch: bool = False
-    validation_images: Optional[int] = limited(None, at_least(1))  # so many at most are scored, evenly spaced
-    mirror: bool = False  # compute bottlenecks again in backward instead of keeping them: less memory, more time
-    # threads that load images; null for as many as MXNet computes with, 8 at most
-    loader_workers: Optional[int] = limited(None, within(1, 64))
-    seed: int = limited(0, at_least(0) & below(2**31))
-    log_every: int = limited(10, at_least(1))  # steps
-    checkpoint_every: int = limited(1, at_least(1))  # epochs
-    checkpoint_steps: Optional[int] = limited(None, at_least(1))  # also after every so many steps
-    keep_checkpoints: int = limited(3, at_least(1))  # the newest ones, and the best
+    optimizer: str = limited("sgd", one_of("sgd", "adam"), "sgd with momentum, or adam")
+    learning_rate: float = limited(0.001, above(0), "rate per image in the batch: a step's is batch_size times it")
+    momentum: float = limited(0.9, at_least(0) & below(1), "of sgd; adam has its own")
+    weight_decay: float = limited(1e-4, at_least(0), "L2 penalty on the weights")
+    batch_size: int = limited(2, at_least(1), "images a step, of all devices and workers together")
+    epochs: int = limited(20, at_least(1), "how many are trained")
+    images_per_epoch: Optional[int] = limited(
+        None,
+        at_least(1),
+        "an epoch is this many images and the next one goes on where it ended; null for one pass over the data",
+    )
+    schedule: str = limited(
+        "steps",
+        one_of("steps", "cosine"),
+        "steps: times decay_factor at each of decay_epochs; cosine: half a cosine down to 0 at the last epoch's end, "
+        "which reads neither",
+    )
+    decay_epochs: Tuple[float, ...] = limited(
+        (14.0, 18.0), each(above(0)), "epochs after which the rate falls, with schedule steps"
+    )
+    decay_factor: float = limited(0.1, above(0) & at_most(1), "what the rate is multiplied with at each of them")
+    warmup_steps: int = limited(100, at_least(0), "steps in which the rate rises linearly from a share of itself")
+    warmup_from: float = limited(0.1, above(0) & at_most(1), "the share of the rate that warming up begins with")
+    clip_norm: Optional[float] = limited(
+        None, above(0), "longer gradients, by their norm over all parameters, are shortened to it; null: none are"
+    )
+    validate: bool = meant(
+        False,
+        "at every checkpoint of an epoch's end score the network on the val split, for the log and the report",
+    )
+    best_epoch: bool = meant(
+        False,
+        "do so and choose: keep the epoch that is best by COCO mAP, which evaluate then reads; on the test split where "
+        "the data have no val split",
+    )
+    validation_images: Optional[int] = limited(
+        None, at_least(1), "so many images at most are scored in validation, evenly spaced; null for all"
+    )
+    mirror: bool = meant(
+        False, "compute bottlenecks again in the backward pass instead of keeping them: less memory, more time"
+    )
+    loader_workers: Optional[int] = limited(
+        None, within(1, 64), "threads that load images; null for as many as MXNet computes with, 8 at most"
+    )
+    seed: int = limited(0, at_least(0) & below(2**31), "of everything random: equal seeds, equal runs on a CPU")
+    log_every: int = limited(10, at_least(1), "steps between two lines of log.jsonl")
+    checkpoint_every: int = limited(1, at_least(1), "epochs between two checkpoints")
+    checkpoint_steps: Optional[int] = limited(
+        None, at_least(1), "a checkpoint also after every so many steps; null for none within epochs"
+    )
+    keep_checkpoints: int = limited(3, at_least(1), "checkpoints that are kept: the newest ones, and the best")
 
 
 @dataclass(frozen=True)
 class ParallelConfig:
     """What the images of a step are parted among: devices of a process, processes, one after the other."""
 
-    devices: str = limited("cpu", typed.matching(DEVICES, "cpu, cpu:N or gpu:0,1,..."))  # cpu:N makes N contexts
-    kvstore: str = limited("device", one_of(*KVSTORES))
-    accumulate: int = limited(1, at_least(1))  # parts of a step that a device computes one after the other
-    # threshold of 2-bit gradients between devices; null sends float32
-    compression: Optional[float] = limited(None, above(0))
-    amp: bool = False  # mixed precision, on GPUs
+    devices: str = limited(
+        "cpu",
+        typed.matching(DEVICES, "cpu, cpu:N or gpu:0,1,..."),
+        "devices of a process; cpu:N makes N contexts on the CPU",
+    )
+    kvstore: str = limited(
+        "device", one_of(*KVSTORES), "where gradients are added up; dist_* among the processes of a job (launch)"
+    )
+    accumulate: int = limited(1, at_least(1), "parts of a step that a device computes one after the other")
+    compression: Optional[float] = limited(
+        None, above(0), "threshold of 2-bit gradients between devices; null sends float32"
+    )
+    amp: bool = meant(False, "mixed precision, on GPUs alone")
 
     @property
     def device_count(self) -> int:
@@ -188,8 +184,8 @@ class ParallelConfig:
 class Config:
     """One experiment."""
 
-    model: str = limited("ct-faster-rcnn", one_of(*MODELS))
-    row: Optional[str] = "R-50"  # the row of Table 4 that this experiment stands beside; null for none
+    model: str = limited("ct-faster-rcnn", one_of(*MODELS), "which of the papers' detectors")
+    row: Optional[str] = meant("R-50", "the row of the CT paper's Table 4 that it stands beside; null for none")
     data: DataConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)

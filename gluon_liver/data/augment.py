@@ -15,7 +15,7 @@ from typing import Tuple
 import cv2
 import numpy as np
 
-from gluon_liver.config.schema import AugmentConfig
+from gluon_liver.config.inputs import AugmentConfig
 from gluon_liver.structures.arrays import Array, BoolArray, FloatArray
 
 from .samples import Sample

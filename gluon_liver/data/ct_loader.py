@@ -8,7 +8,8 @@ from typing import Callable, List, Optional, Sequence
 
 import numpy as np
 
-from gluon_liver.config.schema import Config, DataConfig
+from gluon_liver.config.inputs import DataConfig
+from gluon_liver.config.schema import Config
 from gluon_liver.errors import DatasetError
 from gluon_liver.structures.boxes import scale_boxes
 

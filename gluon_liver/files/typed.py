@@ -49,9 +49,17 @@ class Limit:
 ONE_OR_MORE = Limit(bool, "one or more")  # of a list
 
 
-def limited(default: T, limit: Limit) -> T:
-    """A dataclass field with a default and a limit. None needs no limit: it passes where the type is Optional."""
-    return dataclasses.field(default=default, metadata={"limit": limit})
+def limited(default: T, limit: Limit, meaning: str = "") -> T:
+    """A dataclass field with a default, a limit, and what it means in words for users.
+
+    None needs no limit: it passes where the type is Optional.
+    """
+    return dataclasses.field(default=default, metadata={"limit": limit, "meaning": meaning})
+
+
+def meant(default: T, meaning: str) -> T:
+    """A dataclass field with a default and what it means, whose type is limit enough."""
+    return dataclasses.field(default=default, metadata={"meaning": meaning})
 
 
 def required(limit: Limit) -> Any:
@@ -123,6 +131,12 @@ def build(
 def limits(cls: Type[Any]) -> Dict[str, Limit]:
     """Field name -> limit, of the fields of a dataclass that have one."""
     return {field.name: field.metadata["limit"] for field in dataclasses.fields(cls) if "limit" in field.metadata}
+
+
+def meanings(cls: Type[Any]) -> Dict[str, str]:
+    """Field name -> what it means, of the fields of a dataclass that say it."""
+    said = {field.name: field.metadata.get("meaning") for field in dataclasses.fields(cls)}
+    return {name: meaning for name, meaning in said.items() if meaning}
 
 
 @functools.lru_cache(maxsize=None)

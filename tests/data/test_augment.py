@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gluon_liver.config.schema import AugmentConfig
+from gluon_liver.config.inputs import AugmentConfig
 from gluon_liver.data.augment import add_noise, augment, erase, flip, rewindow, shift_phases, transform
 from gluon_liver.data.images import grey_per_hu, to_grey
 from gluon_liver.data.samples import AUGMENT, Sample, generator

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from gluon_liver.config.schema import Config, DataConfig
+from gluon_liver.config.inputs import DataConfig
+from gluon_liver.config.schema import Config
 from gluon_liver.data.us_dataset import USDataset
 from gluon_liver.data.us_loader import USLoader
 from gluon_liver.evaluation.task import USUAL, Scored

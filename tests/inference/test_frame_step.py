@@ -6,7 +6,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.config.schema import Config, DataConfig
+from gluon_liver.config.inputs import DataConfig
+from gluon_liver.config.schema import Config
 from gluon_liver.errors import InputError
 from gluon_liver.inference import stream as stream_module
 from gluon_liver.inference.frame_step import choose_step, every_nth, step_notes

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from gluon_liver.commands import main
-from gluon_liver.config.schema import Config, DataConfig
+from gluon_liver.config.inputs import DataConfig
+from gluon_liver.config.schema import Config
 from gluon_liver.data.us_dataset import USDataset
 from gluon_liver.data.us_loader import USLoader
 from gluon_liver.errors import AnnotationError, DatasetError, InputError, SplitError
