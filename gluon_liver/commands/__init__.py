@@ -36,18 +36,18 @@ COMMANDS: Dict[Tuple[str, ...], Tuple[str, str]] = {
     ("data", "view"): ("data.view", "write a page to scroll a study with its labels and detections"),
     ("train",): ("train", "train a configuration on prepared data"),
     ("evaluate",): ("evaluate", "score a run on held-out patients and write its report"),
-    ("records",): ("record_file", "write a split of prepared data as a record file for symbols/"),
+    ("records",): ("legacy.record_file", "write a split of prepared data as a record file for symbols/"),
     ("score",): ("score", "print the tables of detections that are in a file, as evaluate does"),
     ("watch",): ("watch", "annotate an ultrasound video frame by frame"),
-    ("convert-flow",): ("convert_flow", "convert released weights of LiteFlowNet to MXNet parameters"),
-    ("train-flow",): ("train_flow", "train LiteFlowNet on pairs with exact motion"),
+    ("convert-flow",): ("flow.convert", "convert released weights of LiteFlowNet to MXNet parameters"),
+    ("train-flow",): ("flow.train", "train LiteFlowNet on pairs with exact motion"),
     ("launch",): ("launch", "run a command as workers of a distributed job, with servers, ended as a whole"),
     ("memory",): ("memory", "print what a training step takes of a device's memory"),
     ("reproduce",): ("reproduce", "train and score the papers' rows on a public set, from its files to the tables"),
     ("table",): ("table", "print Table 4 with evaluated runs beside the printed rows"),
     ("detect",): ("detect", "find lesions in every slice of a study"),
-    ("export",): ("export", "write a run as a Module checkpoint for MXNet 1.0.0"),
-    ("import-legacy",): ("imports.legacy", "turn a Module checkpoint into a run"),
+    ("export",): ("legacy.export", "write a run as a Module checkpoint for MXNet 1.0.0"),
+    ("import-legacy",): ("legacy.import_run", "turn a Module checkpoint into a run"),
 }
 
 

@@ -14,7 +14,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.commands import convert_flow
+from gluon_liver.commands.flow import convert as command
 from gluon_liver.errors import InputError
 from gluon_liver.flow.liteflownet import FIRST_MEAN, SECOND_MEAN, LiteFlowNet
 from gluon_liver.flow.released_weights import from_caffe, from_port, load_flow, parameter_shapes
@@ -173,8 +173,8 @@ def test_sums_that_the_file_leaves_out_are_ones(sources):
 
 def convert(*words):
     parser = argparse.ArgumentParser()
-    convert_flow.add_arguments(parser)
-    return convert_flow.run(parser.parse_args([str(word) for word in words]))
+    command.add_arguments(parser)
+    return command.run(parser.parse_args([str(word) for word in words]))
 
 
 def test_convert_flow_from_both_kinds_of_file(sources, tmp_path):

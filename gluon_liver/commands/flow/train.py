@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from .options import add_options, add_path, chosen, prepare_device
+from gluon_liver.commands.options import add_options, add_path, chosen, prepare_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from .options import add_flag, add_path
+from gluon_liver.commands.options import add_flag, add_path
 
 CAFFE_ENDING = ".caffemodel"
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import argparse
 
+from gluon_liver.commands.options import add_flag, add_path, check, prepare_device
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import within
-
-from .options import add_flag, add_path, check, prepare_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

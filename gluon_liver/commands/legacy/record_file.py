@@ -8,9 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gluon_liver.commands.options import add_options, add_path, open_run, prepare_cache
 from gluon_liver.errors import InputError
-
-from .options import add_options, add_path, open_run, prepare_cache
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

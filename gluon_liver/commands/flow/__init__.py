@@ -1,0 +1,1 @@
+"""Commands of optical flow: ``convert-flow`` and ``train-flow``."""
