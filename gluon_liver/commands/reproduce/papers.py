@@ -13,9 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Tuple
 
+from gluon_liver.commands.options import add_flag, add_options, add_path, check, prepare_cache
 from gluon_liver.files.typed import at_least
-
-from .options import add_flag, add_options, add_path, check, prepare_cache
 
 if TYPE_CHECKING:
     from gluon_liver.reproduce.job import Job, Member

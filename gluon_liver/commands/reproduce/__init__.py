@@ -1,0 +1,1 @@
+"""``reproduce`` and ``weights``: the papers' rows, tables and figures, and trained nets, made again by one command."""
