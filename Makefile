@@ -4,6 +4,7 @@
 # make rows    all six rows of the CT paper's Table 4 on one set of phantoms, and other readings of nine slices, two to
 #              three hours, without the other readings (BETTER=) one; SEED=2 for another set
 # make demo-us ultrasound phantoms -> flow net, both models of the ultrasound paper -> comparison; SEED=2 for others
+# make weights  trained nets of the zoo from their seeds, in weights/ (minutes each); ZOO="demo-ct rows-r50" names others
 # make evidence  the runs of experiments/ that are missing, hours; JOBS=2 at a time; then docs/evidence.md
 # make evidence-check  whether docs/evidence.md is what the archived runs say
 # make legacy  Python 2.7 with MXNet 1.0.0 in .venv-legacy, then the tests of symbols/ in both; see docs/legacy.md
@@ -29,7 +30,7 @@ VENV27 ?= .venv-legacy
 STAMP27 := $(VENV27)/setup.stamp
 export PYTHON LEGACY_PYTHON27
 
-.PHONY: setup test test-fast coverage lint legacy find-python27 demo demo-us rows evidence evidence-check bench fuzz clean clean-venv
+.PHONY: setup test test-fast coverage lint legacy find-python27 demo demo-us rows weights evidence evidence-check bench fuzz clean clean-venv
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -153,6 +154,12 @@ $(DEMO_US)/%.trained: | $(DEMO_US)/data/dataset.json
 
 $(DEMO_US)/%/report.html: | $(DEMO_US)/%.trained
 	$(PY) evaluate.py --run $(DEMO_US)/$*
+
+# Trained nets of docs/model-zoo.md, with their SHA-256 compared to those listed there. `weights` alone lists them all.
+ZOO ?= demo-ct demo-us-faster-rcnn
+
+weights: $(STAMP)
+	$(PY) -m gluon_liver weights $(ZOO) --out weights
 
 # What each mechanism of the papers does with it on and off. Stopped, it ends with code 75 and goes on when asked again;
 # what is finished by then is archived and on the page all the same.

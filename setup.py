@@ -51,6 +51,7 @@ setup(
     package_data={
         "gluon_liver": [
             "py.typed",
+            "config/*.yaml",
             "config/experiments/*.yaml",
             "config/sets/*.yaml",
             "report/pages/templates/*",

@@ -43,10 +43,8 @@ COMMANDS: Dict[Tuple[str, ...], Tuple[str, str]] = {
     ("train-flow",): ("flow.train", "train LiteFlowNet on pairs with exact motion"),
     ("launch",): ("launch", "run a command as workers of a distributed job, with servers, ended as a whole"),
     ("memory",): ("memory", "print what a training step takes of a device's memory"),
-    ("reproduce",): (
-        "reproduce.papers",
-        "train and score the papers' rows on a public set, from its files to the tables",
-    ),
+    ("reproduce",): ("reproduce.papers", "make the papers' tables and figures, on a public set or on your data"),
+    ("weights",): ("reproduce.weights", "make trained nets again from their seeds, for --run zoo:NAME"),
     ("table",): ("table", "print Table 4 with evaluated runs beside the printed rows"),
     ("detect",): ("detect", "find lesions in every slice of a study"),
     ("export",): ("legacy.export", "write a run as a Module checkpoint for MXNet 1.0.0"),

@@ -34,7 +34,7 @@ PRECISION_HELP = (
 CACHE_HELP = "where the images of CT data are kept that are windowed once (default: in the data folder)"
 FRACTIONS = dict(dest="fractions", type=float, nargs=3, default=(0.7, 0.1, 0.2), metavar=("TRAIN", "VAL", "TEST"))
 OPTIONS: Dict[str, Dict[str, Any]] = {
-    "--run": dict(type=Path, metavar="RUN", help="run folder that train.py made"),
+    "--run": dict(type=Path, metavar="RUN", help="run folder that train.py made, or zoo:NAME (see weights)"),
     "--data": dict(type=Path, metavar="DIR", help="prepared data; the run's own by default"),
     "--set": dict(action="append", default=[], metavar="KEY=VALUE", help=SET_HELP),
     "--region": dict(type=int, nargs=4, metavar=("X1", "Y1", "X2", "Y2")),

@@ -25,6 +25,7 @@ from gluon_liver.structures.modality import CT
 from gluon_liver.system.environment import describe_environment
 
 from .log import read_log
+from .zoo import resolve_run
 
 CHECKPOINT = re.compile(r"step-\d{8}")
 DIGESTS, TRAINING = "digests", "training_"  # in environment.json: digests of the data, and of the training patients'
@@ -92,8 +93,11 @@ class Run:
 
     @classmethod
     def open(cls, folder: Union[str, Path]) -> Run:
-        """Open a run that ``train.py`` wrote. Raises :class:`RunError` naming what is missing."""
-        folder = Path(folder)
+        """Open a run that ``train.py`` wrote, or a net of the zoo, ``zoo:NAME``.
+
+        Raises :class:`RunError` naming what is missing, and :class:`InputError` for a name that the zoo does not have.
+        """
+        folder = resolve_run(folder)
         if not folder.is_dir():
             raise RunError(f"no run folder {folder}: train.py --out makes one")
         for name in ("config.yaml", "environment.json"):
