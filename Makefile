@@ -4,7 +4,7 @@
 # make rows    all six rows of the CT paper's Table 4 on one set of phantoms, and other readings of nine slices, two to
 #              three hours, without the other readings (BETTER=) one; SEED=2 for another set
 # make demo-us ultrasound phantoms -> flow net, both models of the ultrasound paper -> comparison; SEED=2 for others
-# make weights  trained nets of the zoo from their seeds, in weights/ (minutes each); ZOO="demo-ct rows-r50" names others
+# make weights  trained nets of the zoo from their seeds, in weights/ (minutes each); ZOO=rows-r50: others
 # make evidence  the runs of experiments/ that are missing, hours; JOBS=2 at a time; then docs/evidence.md
 # make evidence-check  whether docs/evidence.md is what the archived runs say
 # make legacy  Python 2.7 with MXNet 1.0.0 in .venv-legacy, then the tests of symbols/ in both; see docs/legacy.md
