@@ -9,7 +9,8 @@ import argparse
 import sys
 from typing import List, Tuple
 
-from gluon_liver.config.load import config_names, load_config
+from gluon_liver.config.catalogue import EXPERIMENT, config_names, kind_of
+from gluon_liver.config.load import load_config
 from gluon_liver.config.schema import Config
 from gluon_liver.files.typed import at_least, at_most, between
 
@@ -64,7 +65,7 @@ def _networks(args: argparse.Namespace) -> List[Tuple[str, Config, int, int]]:
     data = open_dataset(args.data) if args.data else None
     overrides = args.set + ([] if args.batch_size is None else [f"train.batch_size={args.batch_size}"])
     networks = []
-    for name in args.configs or [name for name in config_names() if not name.startswith(("base-", "on-"))]:
+    for name in args.configs or [name for name in config_names() if kind_of(name) == EXPERIMENT]:
         config = load_config(name, overrides=overrides)
         try:
             if data is not None:

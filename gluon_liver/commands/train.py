@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import argparse
 
-from gluon_liver.config.load import config_names, load_config, set_config_names
+from gluon_liver.config.catalogue import choices_text
+from gluon_liver.config.load import load_config
 from gluon_liver.files.typed import at_least
 
 from .options import add_flag, add_options, add_path, check, chosen, prepare_cache, tell_changed_labels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    names = f"{', '.join(config_names())}; of public sets {', '.join(set_config_names())}"
-    text = f"a YAML file, or one of: {names}; further ones are laid over it, e.g. on-4-gtx1080"
+    text = f"a YAML file, or a name; further ones are laid over it: {choices_text()}"
     parser.add_argument("--config", required=True, nargs="+", metavar="NAME", help=text)
     add_path(parser, "--data", "DIR", "prepared data (see import ct)", required=True)
     add_path(parser, "--out", "RUN", "run folder to make", required=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Tuple, Union
+from typing import Any, Dict, Mapping, Sequence, Tuple, Union
 
 import yaml
 
@@ -12,25 +12,9 @@ from gluon_liver.files.atomic import write_text
 from gluon_liver.files.json_records import read_yaml
 from gluon_liver.files.typed import build
 
+from .catalogue import CONFIG_FOLDER, SET_FOLDER, name_help
 from .renewed import renewed
 from .schema import Config
-
-CONFIG_FOLDER = Path(__file__).parent / "experiments"
-SET_FOLDER = Path(__file__).parent / "sets"  # of public data: what each set asks of a row, and rows on it
-
-
-def config_names() -> List[str]:
-    """Names that ``--config`` takes for any data: rows, readings of them, demos and what is laid over them."""
-    return _names(CONFIG_FOLDER)
-
-
-def set_config_names() -> List[str]:
-    """Names that ``--config`` takes for public sets: ``on-SET`` to lay over a row, ``SET-ROW`` with both in one."""
-    return _names(SET_FOLDER)
-
-
-def _names(folder: Path) -> List[str]:
-    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def load_config(name: Union[str, Path], *fragments: Union[str, Path], overrides: Sequence[str] = ()) -> Config:
@@ -65,8 +49,7 @@ def _find(name: Union[str, Path]) -> Path:
     for path in (*packaged, Path(name)):
         if _is_file(path) and (path.suffix == ".yaml" or path == Path(name)):
             return path
-    known = ", ".join([*config_names(), *set_config_names()])
-    raise ConfigError(f"no configuration {str(name)!r}: give a path to a YAML file or one of {known}")
+    raise ConfigError(f"no configuration {str(name)!r}{name_help(str(name))}")
 
 
 def _is_file(path: Path) -> bool:

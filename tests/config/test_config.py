@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from gluon_liver.config.load import build_config, config_names, load_config, save_config, set_config_names
+from gluon_liver.config.catalogue import config_names, set_config_names
+from gluon_liver.config.load import build_config, load_config, save_config
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import ConfigError
 

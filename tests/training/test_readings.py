@@ -6,7 +6,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_liver.config.load import config_names, load_config
+from gluon_liver.config.catalogue import config_names
+from gluon_liver.config.load import load_config
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.training.memory_plan import memory_plan
 
