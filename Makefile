@@ -10,6 +10,7 @@
 # make legacy  Python 2.7 with MXNet 1.0.0 in .venv-legacy, then the tests of symbols/ in both; see docs/legacy.md
 # make bench   this project beside its peers, about 20 minutes on two idle cores: docs/benchmarks.md; PAIRS="frame step"
 # make fuzz    changed files of every format for FUZZ_MINUTES=10; FUZZ_TARGETS="dicom-ct config"; ATHERIS=1 (docs/testing.md)
+# make docs    the site of docs/, in build/site; installs the extra docs where it is missing
 # make clean   what the demo and the tests made     make clean-venv   the environments
 #
 # PYTHON=python3.10      the Python to make the environment with (default: the first that works, 3.11 before others)
@@ -30,7 +31,8 @@ VENV27 ?= .venv-legacy
 STAMP27 := $(VENV27)/setup.stamp
 export PYTHON LEGACY_PYTHON27
 
-.PHONY: setup test test-fast coverage lint legacy find-python27 demo demo-us rows weights evidence evidence-check bench fuzz clean clean-venv
+.PHONY: setup test test-fast coverage lint legacy find-python27 demo demo-us rows weights evidence evidence-check bench fuzz \
+	docs clean clean-venv
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -190,6 +192,12 @@ ATHERIS ?=
 fuzz: $(STAMP)
 	@[ -z "$(ATHERIS)" ] || $(PY) -c "import atheris" 2>/dev/null || $(PY) -m pip install -q "atheris>=2.3,<4"
 	$(PY) -m tests.fuzz --minutes $(FUZZ_MINUTES) $(if $(FUZZ_TARGETS),--targets $(FUZZ_TARGETS)) $(if $(ATHERIS),--atheris)
+
+# Anything that Sphinx warns of is an error: a link that leads nowhere, a page that is in no list.
+docs: $(STAMP)
+	@$(PY) -c "import furo, myst_parser, sphinx_copybutton" 2>/dev/null || $(PY) -m pip install -q -e ".[docs]"
+	$(PY) -m sphinx -W --keep-going -q -d build/doctrees docs build/site
+	@echo "The site: $(abspath build/site)/index.html"
 
 clean:
 	rm -rf $(DEMO) rows demo-us build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache \

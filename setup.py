@@ -87,6 +87,8 @@ setup(
     extras_require={
         "cpu": ["mxnet==1.9.1"],
         "cu112": ["mxnet-cu112==1.9.1"] + CUDA,
+        # For `make docs`. Sphinx 7.1 is the last for Python 3.8, and MyST 3 with it.
+        "docs": ["furo>=2024.8.6,<2026", "myst-parser>=3.0.1,<5", "sphinx>=7.1.2,<9", "sphinx-copybutton>=0.5.2,<0.6"],
         # For `make bench` alone, in an environment of its own. 2.4.1 is the last torch for Python 3.8, 2.8 for 3.9.
         "bench": ["torch>=2.4.1,<3", "torchvision>=0.19.1,<1"],
         # For `make fuzz ATHERIS=1`. Wheels for Linux, x86-64: 2.3 for Python 3.8 to 3.10, 3.0 for 3.11, 3.1 for 3.12.

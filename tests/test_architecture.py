@@ -1,4 +1,4 @@
-"""The order of the rooms that README.md draws under "Reading the code": imports go downwards only, in no circle."""
+"""The order of the rooms that docs/architecture.md draws: imports go downwards only, in no circle."""
 
 import ast
 import re
@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "gluon_liver"
-READING = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Reading the code\n")[2].partition("\n## ")[0]
-ROOMS = re.findall(r"^ {6}(\w+)(?:/|\.py) ", READING, re.MULTILINE)  # from top to bottom
+READING = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+ROOMS = re.findall(r"^ {2}(\w+)(?:/|\.py) ", READING, re.MULTILINE)  # from top to bottom
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).replace(".__init__", ""): path
     for base in (PACKAGE, ROOT / "symbols")
@@ -69,7 +69,7 @@ def circle(arrows):
     return arrows
 
 
-def test_readme_draws_every_room():
+def test_the_page_draws_every_room():
     assert sorted(ROOMS) == sorted({room(module) for module in FILES} - {"", "__main__", "symbols"})
 
 
@@ -108,7 +108,10 @@ def test_configuration_loads_no_heavy_library(module):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/fidelity.md", "docs/measurements.md"])
+PAGES = "docs/architecture.md CONTRIBUTING.md docs/fidelity.md docs/measurements.md".split()
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_files_that_a_page_names_exist(page):
     names = re.findall(r"`([a-z_]+(?:/[a-z_0-9]+)+\.(?:py|md))`", (ROOT / page).read_text(encoding="utf-8"))
     assert names and not [name for name in names if not any((base / name).exists() for base in (PACKAGE, ROOT))]

@@ -1,4 +1,4 @@
-"""What ``import gluon_liver`` offers: detectors on arrays, studies, networks, and the lines of README.md."""
+"""What ``import gluon_liver`` offers: detectors on arrays, studies, networks, and the lines of the documents."""
 
 import json
 import pickle
@@ -218,13 +218,14 @@ def test_importing_the_package_and_reading_a_study_loads_no_mxnet(tiny_data):
 
 
 @pytest.mark.slow
-def test_the_lines_of_the_readme_run(tiny_run, tiny_data, dicom, tmp_path, monkeypatch, capsys):
+def test_the_lines_of_the_documents_run(tiny_run, tiny_data, dicom, tmp_path, monkeypatch, capsys):
     shutil.copytree(str(tiny_run.folder), str(tmp_path / "demo" / "run"))
     (tmp_path / "demo" / "phantoms").symlink_to(dicom.parent)
     monkeypatch.chdir(tmp_path)
-    (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    names = {}
-    exec(lines, names)
-    assert len(names["result"].detections) == 12 and names["study"].hu.shape == (3, 20, 64, 64)
-    assert isinstance(names["network"], HybridBlock)
-    assert capsys.readouterr().out.startswith("[")
+    for page, slices in [("README.md", 20), ("docs/guides/python.md", 12)]:
+        (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+        names = {}
+        exec(lines, names)
+        assert len(names["result"].detections) == slices and names["study"].hu.shape == (3, 20, 64, 64)
+        assert isinstance(names["network"], HybridBlock)
+        assert capsys.readouterr().out.startswith("[")
