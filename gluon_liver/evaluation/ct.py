@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.windowed_images import open_images
 from gluon_liver.metrics.covering import covering_summary
 from gluon_liver.metrics.ct_summary import ct_curves, ct_summary
+from gluon_liver.metrics.errors.where import Where
 from gluon_liver.metrics.froc import FP_RATES
 from gluon_liver.metrics.lesion_summary import LESION_FP_RATES, LesionSettings, lesion_summary
 from gluon_liver.metrics.lesions import Scan
@@ -72,6 +73,13 @@ class CT(Task[CTDataset, CTLabel]):
             for case, scan in scans.items()
         }
         return Places([(label.case, label.slice) for label in scored.labels], cases)
+
+    def where(self, scored: Scored[CTDataset, CTLabel]) -> List[Where]:
+        record = scored.dataset.record
+        return [Where(label.case, label.slice, record(label.case).geometry.spacing) for label in scored.labels]
+
+    def size_edges(self, settings: ScoreSettings) -> Sequence[float]:
+        return settings.lesion_bins
 
     def write_report(self, folder: Path) -> None:
         write_report(folder)

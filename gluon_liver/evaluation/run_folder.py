@@ -25,6 +25,7 @@ from gluon_liver.runs.checkpoint import read_best
 from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests
 from gluon_liver.structures.image_result import detections_json
 
+from .failures import failures, tables_text
 from .overlays import write_overlays
 from .registry import EVALUATIONS
 from .task import USUAL, Scored, ScoreSettings
@@ -77,15 +78,16 @@ def evaluate(
             results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
         scored = Scored(run.config, dataset, split, labels, results, note)
         summary = task.summary(scored, settings)
+        wrong = failures(task, scored, summary, settings)
         overlays = write_overlays(folder / "overlays", task, scored)
         own = task.record(scored)
         results_json = dict(format=1, kind=dataset.task, split=split, checkpoint=checkpoint, precision=precision, **own)
-        results_json.update(classes=list(dataset.classes), summary=summary, overlays=overlays)
+        results_json.update(classes=list(dataset.classes), summary=summary, overlays=overlays, **wrong)
         results_json["data"] = dict(phantom=dataset.phantom, note=note, digests=dataset.digests(split), **own["data"])
         write_json(folder / "detections.json", detections_json(results))
         write_json(folder / TRUTH, truth_record(results, *task.places(scored)), indent=None)
         write_json(folder / "results.json", results_json)
-        text = task.text(scored, summary)
+        text = tables_text(task, scored, summary, wrong)
         task.write_report(folder)
     return text, (out or run.folder) / "report.html"
 

@@ -6,7 +6,7 @@ import abc
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Generic, NamedTuple, Optional, Sequence, Tuple, TypeVar
+from typing import Any, ClassVar, Dict, Generic, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from gluon_liver.config.schema import Config
 from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.errors import InputError
+from gluon_liver.metrics.errors.where import Where
 from gluon_liver.metrics.lesions import Hit
 from gluon_liver.metrics.sizes import BINS_MM
 from gluon_liver.structures.image_result import ImageResult
@@ -103,6 +104,14 @@ class Task(abc.ABC, Generic[D, L]):
     @abc.abstractmethod
     def places(self, scored: Scored[D, L]) -> Places:
         """Where the scored images are from, for comparisons of runs lesion by lesion."""
+
+    @abc.abstractmethod
+    def where(self, scored: Scored[D, L]) -> List[Where]:
+        """Where each image is from, for the causes of errors."""
+
+    @abc.abstractmethod
+    def size_edges(self, settings: ScoreSettings) -> Sequence[float]:
+        """Rising edges of the groups of sizes, in mm or pixels as :meth:`where` tells spacings or none."""
 
     @abc.abstractmethod
     def write_report(self, folder: Path) -> None:

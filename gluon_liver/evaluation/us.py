@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Dict
+from typing import Any, ClassVar, Dict, List, Sequence
 
 import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.us_dataset import USDataset, reads_pairs
 from gluon_liver.data.us_labels import USLabel
+from gluon_liver.metrics.errors.where import Where
+from gluon_liver.metrics.sizes import BINS_PIXELS
 from gluon_liver.metrics.us_summary import us_summary
 from gluon_liver.report.figures.us_drawing import draw_us
 from gluon_liver.report.pages.us_page import write_us_report
@@ -54,6 +56,12 @@ class US(Task[USDataset, USLabel]):
         names = [scored.dataset.scene_of(label).name for label in scored.labels]
         cases: Dict[str, Dict[str, Any]] = {name: {} for name in names}
         return Places([(name, label.row) for name, label in zip(names, scored.labels)], cases)
+
+    def where(self, scored: Scored[USDataset, USLabel]) -> List[Where]:
+        return [Where(scored.dataset.scene_of(label).name, label.frame) for label in scored.labels]
+
+    def size_edges(self, settings: ScoreSettings) -> Sequence[float]:
+        return BINS_PIXELS
 
     def write_report(self, folder: Path) -> None:
         write_us_report(folder)

@@ -115,10 +115,14 @@ def class_hits(
     detections: Detections, gt_boxes: FloatArray, gt_labels: IntArray, *, iou_threshold: float = 0.5
 ) -> BoolArray:
     """Which detections of an image lie on an object of their class, one each: bool (m,)."""
-    hits = np.zeros(len(detections), bool)
-    for kind in np.unique(detections.labels):
-        chosen = detections.labels == kind
-        boxes, scores = detections.boxes[chosen], detections.scores[chosen]
-        matched = match_greedily(boxes, scores, gt_boxes[gt_labels == kind], iou_threshold)
-        hits[chosen] = matched != UNMATCHED
+    overlap = box_iou(detections.boxes, gt_boxes)
+    hits: BoolArray = match_classes(overlap, detections, gt_labels, iou_threshold=iou_threshold) != UNMATCHED
     return hits
+
+
+def match_classes(
+    overlap: FloatArray, detections: Detections, gt_labels: IntArray, *, iou_threshold: float
+) -> IntArray:
+    """:func:`match_greedily` of all classes of an image, each by itself, by the IoU (m, n) of its boxes."""
+    same = detections.labels[:, None] == gt_labels[None, :]
+    return match_by_overlap(np.where(same, overlap, 0.0), detections.scores, iou_threshold)

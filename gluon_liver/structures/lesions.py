@@ -7,7 +7,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from .arrays import FloatArray
+from .arrays import Array, BoolArray, FloatArray
 from .boxes import box_iou
 from .detections import Detections
 from .geometry import Geometry, Triple
@@ -207,6 +207,16 @@ def without_duplicates(boxes: Sequence[SliceBox], *, iou: float = DUPLICATE_IOU)
     return [ranked[row] for row in kept]
 
 
+def linked_boxes(boxes: Array, others: Array, *, iou: float = LINK_IOU) -> Tuple[FloatArray, BoolArray]:
+    """IoU (n, m) of boxes (n, 4) of a slice with those (m, 4) of another, and which pairs may show one thing."""
+    overlap = box_iou(boxes, others)
+    one, other = (np.asarray(some, np.float64).reshape(-1, 4) for some in (boxes, others))
+    areas = [(some[:, 2:] - some[:, :2]).prod(axis=1) for some in (one, other)]
+    common = overlap * (areas[0][:, None] + areas[1][None, :]) / (1 + overlap)
+    inside = common >= LINK_INSIDE * np.minimum(areas[0][:, None], areas[1][None, :])
+    return overlap, (overlap >= iou) | (inside & (overlap > 0))
+
+
 def _link(
     boxes: List[SliceBox],
     lesions: List[List[SliceBox]],
@@ -217,11 +227,8 @@ def _link(
 ) -> List[List[SliceBox]]:
     """Append boxes to the lesions they continue; returns the lesions that the others begin."""
     latest = [lesion[-1] for lesion in lesions]
-    overlap = box_iou(np.array([box.box for box in boxes]), np.array([box.box for box in latest]))
-    areas = [np.array([np.prod(box.box[2:] - box.box[:2]) for box in some], np.float64) for some in (boxes, latest)]
-    common = overlap * (areas[0][:, None] + areas[1][None, :]) / (1 + overlap)
-    inside = common >= LINK_INSIDE * np.minimum(areas[0][:, None], areas[1][None, :])
-    overlap[(overlap < iou) & ~(inside & (overlap > 0))] = -1
+    overlap, linked = linked_boxes(np.array([box.box for box in boxes]), np.array([box.box for box in latest]), iou=iou)
+    overlap[~linked] = -1
     for column, gap in enumerate(unseen_mm):
         for row, box in enumerate(boxes if gap > 0 or one_class else []):
             other_class = one_class and box.class_name != latest[column].class_name

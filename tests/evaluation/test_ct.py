@@ -62,6 +62,13 @@ def test_results_and_report(run, tiny_dataset):
     assert "phantom" in text and "69.23" in text  # the printed cell of row R-50 stands beside ours
     page = report.read_text(encoding="utf-8")
     assert "phantom" in page and "<html" in page
+    assert [results["counts"][key] for key in ("patients", "cases", "images", "boxes")] == [1, 1, 3, 2]
+    errors, summary = results["errors"], results["summary"]
+    assert errors["objects"]["found"] + errors["objects"]["missed"] <= sum(errors["objects"].values()) == 2
+    assert results["counts"]["lesions"] == sum(summary["lesions"]["lesions"].values())
+    assert [row["name"] for row in results["recall"]["by_thickness"]] == ["5 mm or more"]
+    assert results["sensitivity"]["lesion"]["n"] == results["counts"]["lesions"] and results["calibration"]["bins"]
+    assert "Where it fails" in text
     for overlay in results["overlays"]:
         assert (run.folder / overlay["file"]).is_file()
     assert not list(run.folder.glob("*.partial")) and not (run.folder / ".evaluating").exists()

@@ -23,6 +23,10 @@ def test_both_models_are_scored_and_compared(us_runs, us_data, capsys):
         text, report = evaluate(run, us_data, progress=False)
         results = json.loads((run.folder / "results.json").read_text())
         assert "Table 1" in text and report.is_file() and results["model"] == model
+        assert results["counts"]["cases"] == len(results["summary"]["scenes"]) and results["counts"]["lesions"] is None
+        assert {"frame", "scene", "patient"} <= set(results["sensitivity"]) and "Where it fails" in text
+        places = {(one["case"], one["place"]) for one in results["errors"]["items"]}
+        assert all("/scene-" in case and place < 4 for case, place in places)
         assert results["detections"] == {"score_threshold": 0.0, "max_detections": 100}
         assert "score above 0, at most 100 a frame" in " ".join(text.split())
         assert len(results["summary"]["scenes"]) == 2 and results["data"]["split_by"] == "patient"
