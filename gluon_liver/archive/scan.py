@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Iterable, List, Sequence, Tuple, Union
 
-from tqdm import tqdm
-
 from gluon_liver.errors import DicomError, InputError, UnreadableFileError
 from gluon_liver.files.listing import Listing, list_files
 from gluon_liver.readers.dicom.file_header import FileHeader
 from gluon_liver.readers.dicom.header import NotDicom, read_header
 from gluon_liver.readers.dicom.quiet import quiet_pydicom
 from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles, file_range, split_series
+from gluon_liver.system.terminal import progress_bar
 
 from .copies import without_copies
 from .damage import judge_damage, without_pages
@@ -79,7 +78,7 @@ def _read_headers(listing: Listing, scan: Scan, progress: bool) -> List[FileHead
     dropped: Dict[Tuple[str, str, str], List[FileHeader]] = defaultdict(list)
     total = len(listing.paths)
     with quiet_pydicom():
-        bar = tqdm(listing.paths, desc="headers", unit="file", disable=None if progress else True)
+        bar = progress_bar(listing.paths, text="headers", unit="file", show=progress)
         for number, path in enumerate(bar, 1):
             if path in listing.excluded:
                 continue

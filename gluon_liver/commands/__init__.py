@@ -17,6 +17,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from gluon_liver.cluster import heartbeat
 from gluon_liver.errors import GluonLiverError, InputError
 from gluon_liver.files.lock import without_locks
+from gluon_liver.system.command_line import typed_command
 from gluon_liver.system.interrupts import quiet_imports
 
 from .paths import check_paths, check_there
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str], *, program: str = "python -m gluon_liver") ->
 def run_command(words: Tuple[str, ...], arguments: Sequence[str], *, program: str) -> int:
     """Parse ``arguments`` for one command and run it, turning expected errors into messages."""
     try:
-        with quiet_imports():
+        with quiet_imports(), typed_command([*program.split(), *arguments]):
             _let_any_letter_be_printed()
             return _parse_and_run(words, arguments, program)
     except SystemExit:  # of argparse

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from gluon_liver.config.catalogue import choices_text
-from gluon_liver.config.load import load_config
+from gluon_liver.config.load import Choice, load_config
 from gluon_liver.files.typed import at_least
 
 from .options import add_flag, add_options, add_path, check, chosen, prepare_cache, tell_changed_labels
@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         "parallel.amp": "true" if args.amp else None,
     }
     overrides = [f"{key}={value}" for key, value in shorthands.items() if value is not None]
-    config = load_config(*args.config, overrides=args.set + overrides)
+    choice = Choice(args.config, args.set + overrides)
+    config = load_config(*choice.names, overrides=choice.overrides)
     check(args, "steps", at_least(1))
     if args.pretrained_hu and not args.pretrained:
         raise InputError("--pretrained-hu says what --pretrained FILE takes: give both")
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     pretrained = Pretrained(args.pretrained, hu) if args.pretrained else None
     tell_changed_labels(dataset)
     options = chosen(args, "steps", "flow", "resume", "changed_data")
-    finished = train(config, dataset, args.out, pretrained=pretrained, **options)
+    finished = train(config, dataset, args.out, pretrained=pretrained, chosen=choice, **options)
     if finished is None:  # a worker that does not lead: the one that does tells how the job ended
         return 0
     print(f"run: {finished.folder}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Mapping, Sequence, Tuple, Union
+from typing import Any, Dict, Mapping, NamedTuple, Sequence, Tuple, Union
 
 import yaml
 
@@ -15,6 +15,13 @@ from gluon_liver.files.typed import build
 from .catalogue import CONFIG_FOLDER, SET_FOLDER, name_help
 from .renewed import renewed
 from .schema import Config
+
+
+class Choice(NamedTuple):
+    """How a configuration was asked for: names or paths, each laid over those before it, then single keys."""
+
+    names: Sequence[str]
+    overrides: Sequence[str] = ()  # key.subkey=value
 
 
 def load_config(name: Union[str, Path], *fragments: Union[str, Path], overrides: Sequence[str] = ()) -> Config:

@@ -128,9 +128,14 @@ class TrainConfig:
     clip_norm: Optional[float] = limited(
         None, above(0), "longer gradients, by their norm over all parameters, are shortened to it; null: none are"
     )
-    validate: bool = meant(
+    validate: Optional[bool] = meant(
         False,
-        "at every checkpoint of an epoch's end score the network on the val split, for the log and the report",
+        "score the network on the val split, for the log and the report: true, false, or null for where there is one",
+    )
+    validate_every: Optional[int] = limited(
+        None,
+        at_least(1),
+        "epochs between two scorings, and one after the last; null for one at every checkpoint of an epoch's end",
     )
     best_epoch: bool = meant(
         False,

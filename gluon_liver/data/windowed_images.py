@@ -16,7 +16,6 @@ from typing import Any, Iterator, Optional, Protocol, Sequence, Set, Tuple
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from gluon_liver.config.windows import Window, check_window, window_name
 from gluon_liver.errors import ConfigError, DatasetError
@@ -25,6 +24,7 @@ from gluon_liver.files.digest import hash_file
 from gluon_liver.files.output_folder import why_not_written
 from gluon_liver.files.planes import PlaneFile, compress, write_planes
 from gluon_liver.system.runtime import compute_threads
+from gluon_liver.system.terminal import progress_bar
 
 from .ct_dataset import CTDataset
 from .images import to_grey
@@ -89,7 +89,7 @@ def prepare_images(
     folder = images_folder(dataset, window, storage)
     _tell_of_old_images(folder)
     wanted = [info.case for info in dataset.cases] if cases is None else cases
-    for case in tqdm(wanted, desc="images", unit="study", disable=None if progress else True):
+    for case in progress_bar(wanted, text="images", unit="study", show=progress):
         path = folder / f"{case}{ENDING}"
         source = dataset.folder / "studies" / case / "volume.npy"
         study = dataset.study(case)

@@ -16,7 +16,6 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
-from tqdm import tqdm
 
 from gluon_liver.data.splits import MAX_SEED
 from gluon_liver.errors import InputError, TrainingError
@@ -27,6 +26,7 @@ from gluon_liver.files.typed import above, at_least, at_most, limited, multiple_
 from gluon_liver.phantoms.options import PhantomOptions, inclusive
 from gluon_liver.phantoms.us.folder import TRUTH_FILE
 from gluon_liver.system.environment import describe_environment
+from gluon_liver.system.terminal import progress_bar
 
 from . import feature_matching
 from .flow_file import FLOW_MANIFEST, FLOW_PARAMETERS, flow_input, save_flow
@@ -209,7 +209,7 @@ def _train(trainer: FlowTrainer, source: PairSource, log: TextIO, started: float
     options = trainer.options
     meter: List[Dict[str, float]] = []
     total = options.matching_steps + options.steps
-    for place in tqdm(range(total), desc="training", unit="step", disable=not progress):
+    for place in progress_bar(range(total), text="training", unit="step", show=progress):
         matching = place < options.matching_steps
         if place == options.matching_steps:
             trainer.end_matching(source.batch(0, count=STARTING_PAIRS))

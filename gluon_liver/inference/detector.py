@@ -7,7 +7,6 @@ from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
-from tqdm import tqdm
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.coco import Label
@@ -23,6 +22,7 @@ from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult
+from gluon_liver.system.terminal import progress_bar
 
 from .ahead import ahead
 
@@ -117,7 +117,7 @@ def detect_samples(
     # for memory 8 images of 256x256 at a time, fewer of larger ones and of several phases
     batch_size = batch_size or max(1, 8 * 256**2 // detector.config.data.size**2 // detector.network.phases)
     first = 0
-    with tqdm(total=len(shapes), desc="detecting", unit="image", disable=not progress) as bar:
+    with progress_bar(total=len(shapes), text="detecting", unit="image", show=progress) as bar:
         for images, present, scales in ahead(_batches(samples, batch_size)):
             detections = detector.detect(images, present, scales=scales, shapes=shapes[first : first + batch_size])
             first += len(detections)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from tqdm import tqdm
-
 from gluon_liver.data.coco import Label
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.ct_loader import CTLoader, OpenCase, ct_sample
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.structures.detections import Detections
+from gluon_liver.system.terminal import progress_bar
 
 from .dense import DenseDetector
 from .detector import SliceDetector, detect_samples
@@ -35,7 +34,7 @@ def detect_slices(
     _, count, height, width = case.images.shape
     if dense:
         found = DenseDetector(detector).detect(case, range(count))
-        return iter(tqdm(found, total=count, desc="detecting", unit="image", disable=not progress))
+        return iter(progress_bar(found, total=count, text="detecting", unit="image", show=progress))
     samples = (ct_sample(case, index, detector.config) for index in range(count))
     shapes = [(height, width)] * count
     return detect_samples(detector, samples, shapes=shapes, batch_size=batch_size, progress=progress)
@@ -52,7 +51,7 @@ def detect_labelled_dense(
     dense, cases = DenseDetector(detector), sorted({label.case for label in labels})
     load = CTLoader(dataset, detector.config, cases=cases, progress=progress)
     found: Dict[Tuple[str, int], Detections] = {}
-    with tqdm(total=len(labels), desc="detecting", unit="image", disable=not progress) as bar:
+    with progress_bar(total=len(labels), text="detecting", unit="image", show=progress) as bar:
         for case in cases:
             wanted = sorted({label.place for label in labels if label.case == case})
             for part in neighbours(wanted):

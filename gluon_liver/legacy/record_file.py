@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Iterable, List
 
 import mxnet as mx
-from tqdm import tqdm
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.coco import Label
@@ -23,6 +22,7 @@ from gluon_liver.data.open import check_task, make_loader
 from gluon_liver.data.samples import Sample
 from gluon_liver.errors import DatasetError, InputError
 from gluon_liver.files.atomic import whole_path
+from gluon_liver.system.terminal import progress_bar
 from gluon_liver.training.inputs import training_labels
 
 from .checkpoints import plain_config
@@ -53,7 +53,7 @@ def write_records(config: Config, dataset: Dataset, split: str, out: Path, *, pr
         load = make_loader(config, dataset, cases=sorted({label.case for label in labels}), progress=progress)
         images = (_payload(load(label), label) for label in labels)
         records = itertools.chain([json.dumps(head).encode("ascii")], images)
-        bar = tqdm(records, desc="writing", total=len(labels) + 1, unit="record", disable=not progress)
+        bar = progress_bar(records, text="writing", total=len(labels) + 1, unit="record", show=progress)
         # the index takes its name last: without it nobody reads the other
         with whole_path(index) as partial_index, whole_path(out) as partial:
             paths = [partial_index, partial]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 import cv2
-from tqdm import tqdm
 
 from gluon_liver.data.splits import MAX_SEED
 from gluon_liver.errors import InputError
@@ -16,6 +15,7 @@ from gluon_liver.files.atomic import write_json
 from gluon_liver.files.output_folder import check_replaced, whole_folder, why_not_written
 from gluon_liver.system.interrupts import deaf_children
 from gluon_liver.system.runtime import usable_cores
+from gluon_liver.system.terminal import progress_bar
 
 from .options import PhantomOptions, check_not_there
 
@@ -81,7 +81,7 @@ def write_phantoms(
             for name in kind.folders:
                 (temporary / name).mkdir()
             made = _made(partial(write, temporary), count, jobs)
-            records = list(tqdm(made, total=count, unit=kind.unit, desc="phantoms", disable=not progress))
+            records = list(progress_bar(made, total=count, unit=kind.unit, text="phantoms", show=progress))
             labels = _coco_labels(kind, records)
             write_json(temporary / LABELS_FILE, labels, indent=None)
             write_json(temporary / kind.truth_file, {**truth, kind.units: [record["truth"] for record in records]})

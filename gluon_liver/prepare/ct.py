@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Union
 
-from tqdm import tqdm
-
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
@@ -19,6 +17,7 @@ from gluon_liver.labels.source import AS_GIVEN, LabelOptions
 from gluon_liver.phases.cases import find_cases
 from gluon_liver.phases.rules import PhaseRules, load_phase_rules
 from gluon_liver.readers.dicom.volume import SeriesStack
+from gluon_liver.system.terminal import progress_bar
 
 from .ct_label_places import place_labels
 from .ct_labels import match_labels
@@ -94,7 +93,7 @@ def import_ct(
     ]
     log.studies.sort(key=lambda result: (result.case, result.key))
     with prepared_folder(out, folder, overwrite=overwrite) as temporary:
-        for result in tqdm(log.studies, desc="studies", unit="study", disable=None if progress else True):
+        for result in progress_bar(log.studies, text="studies", unit="study", show=progress):
             stacks = _import_study(result, log, temporary / "studies", regrid)
             place_labels(matched.get(result.key, {}), stacks, result.case, log, exhaustive=label_file.exhaustive)
             if drawn is not None:

@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from tqdm import tqdm
-
 from gluon_liver.data.coco import save_labels
 from gluon_liver.data.faults import Faults
 from gluon_liver.data.splits import SPLIT_NAMES, Splits, make_splits
@@ -22,6 +20,7 @@ from gluon_liver.labels.us import SourceLabel, SourceLabels, load_source_labels
 from gluon_liver.readers.frames import read_frames
 from gluon_liver.structures.frame_source import Box, FrameSource
 from gluon_liver.structures.shared_images import Groups
+from gluon_liver.system.terminal import progress_bar
 
 from .folder import describe, prepared_folder, write_records
 from .pseudonyms import salt_notes, salt_or_random
@@ -140,7 +139,7 @@ def import_recordings(source: USSource, out: PathLike, options: USOptions = USOp
     recordings, where = source.recordings, source.where
     numbers, faults = {name: number for number, name in enumerate(recordings, 1)}, Faults()
     with prepared_folder(out, source.folder, overwrite=options.overwrite) as temporary:
-        for video in tqdm(sorted(matched), desc="recordings", disable=None if options.progress else True):
+        for video in progress_bar(sorted(matched), text="recordings", show=options.progress):
             name = f"file {numbers[video]:04d} of {len(recordings):04d}"
             result = RecordingResult(name=name, path=recordings[video], images=matched[video])
             result.split = source.splits.get(video, "")

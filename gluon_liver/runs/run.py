@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple, Union
 
-from gluon_liver.config.load import build_config, save_config
+from gluon_liver.config.load import Choice, build_config, save_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data.ct_dataset import input_phases
 from gluon_liver.data.dataset import Dataset
@@ -22,6 +22,7 @@ from gluon_liver.files.json_records import read_json, read_record, read_yaml
 from gluon_liver.files.lock import LOCK_FILES
 from gluon_liver.files.typed import build
 from gluon_liver.structures.modality import CT
+from gluon_liver.system.command_line import shareable
 from gluon_liver.system.environment import describe_environment
 
 from .log import read_log
@@ -73,14 +74,26 @@ class Run:
             raise RunError(f"--out {folder} lies inside the data folder: choose a folder outside of it")
 
     @classmethod
-    def create(cls, folder: Union[str, Path], config: Config, *, dataset: Dataset, made: Optional[bool] = None) -> Run:
-        """Make a new run folder; ``made`` says whether it was made for this run already. Raises as ``check_new``."""
+    def create(
+        cls,
+        folder: Union[str, Path],
+        config: Config,
+        *,
+        dataset: Dataset,
+        made: Optional[bool] = None,
+        chosen: Optional[Choice] = None,
+    ) -> Run:
+        """Make a new run folder; ``made`` says whether it was made for this run already. Raises as ``check_new``.
+
+        chosen: how the configuration was asked for, for environment.json.
+        """
         folder = Path(folder)
         cls.check_new(folder, dataset=dataset)
         made = not folder.exists() if made is None else made
         folder.mkdir(parents=True, exist_ok=True)
         data = os.path.relpath(dataset.folder.resolve(), folder.resolve())
         environment = {**describe_environment(config.train.seed), "data": data, **dataset.training_record()}
+        environment.update(choice_record(chosen))
         environment[DIGESTS] = data_digests(dataset)
         run = cls(folder, config, environment, made=made)
         try:
@@ -202,6 +215,13 @@ def check_weights(pretrained: Optional[Path], flow: Optional[Path]) -> None:
         raise InputError(f"{pretrained}: no such file of weights, and no run")
     if flow is not None and not flow.is_file():
         raise InputError(f"{flow}: no such file of weights")
+
+
+def choice_record(chosen: Optional[Choice]) -> Dict[str, Any]:
+    """What environment.json says of how the configuration was asked for; nothing where it was not by name."""
+    if chosen is None:
+        return {}
+    return {"configuration": {"names": shareable(chosen.names), "set": list(chosen.overrides)}}
 
 
 def data_digests(dataset: Dataset) -> Dict[str, Optional[str]]:

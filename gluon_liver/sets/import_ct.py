@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
-from tqdm import tqdm
-
 from gluon_liver.data.coco import save_labels
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.splits import SPLIT_NAMES, Splits, make_splits
@@ -29,6 +27,7 @@ from gluon_liver.prepare.study_log import StudyLog, study_lines
 from gluon_liver.readers.volumes.hu_check import CHECKS
 from gluon_liver.readers.volumes.reading import VolumeReading, volumes_read
 from gluon_liver.structures.shared_images import Groups
+from gluon_liver.system.terminal import progress_bar
 
 from .case_import import CaseRecord, CaseRules, case_key, import_case, modality_of, open_phases, read_case, reason_of
 from .layout import Found, Layout, MaskLabels, SetCase
@@ -237,9 +236,8 @@ def _import_cases(
         print(what + f", {again} again, for files or options changed" * bool(again), file=sys.stderr)
     for job in waiting:
         job.record.unlink(missing_ok=True)
-    done = tqdm(total=len(all_jobs), initial=len(all_jobs) - len(waiting), desc="studies", unit="study")
-    done.disable = not progress
-    with done:
+    ready = len(all_jobs) - len(waiting)
+    with progress_bar(total=len(all_jobs), done=ready, text="studies", unit="study", show=progress) as done:
         for _ in _run(waiting, rules, source, studies, jobs):
             done.update()
     records = [read_case(job.record, job.key, studies) for job in all_jobs]

@@ -10,7 +10,6 @@ from typing import Any, Dict, Iterator, List, Optional
 
 import mxnet as mx
 import numpy as np
-from tqdm import tqdm
 
 from gluon_liver.cluster import heartbeat
 from gluon_liver.errors import TrainingError
@@ -21,13 +20,14 @@ from gluon_liver.runs.training_state import TrainingState, optimizer_state
 
 from .batches import Batch
 from .inputs import TrainingInputs
+from .progress import TrainingProgress, plan_text
 from .resume import ResumePoint
 from .schedule import learning_rate
 from .signals import StopRequest
 from .staging import StagedBatch
 from .step_counts import StepCounts
 from .trainer import DetectorTrainer
-from .validation import Validation
+from .validation import Score, Validation
 
 WORTH_A_NOTE, SECONDS_WORTH_A_NOTE = 0.1, 10.0  # share of the time that training waited for images, and how long
 
@@ -55,6 +55,11 @@ class TrainingLoop:
         self._meter, self._waiting = LossMeter(), Waiting()
         self._run: Optional[Run] = None
 
+    def plan_text(self, *, done: int) -> str:
+        """What will be done, in a line; so many steps were done before."""
+        workers = self.trainer.worker.count
+        return plan_text(self.config, steps=self._total, per_epoch=self._per_epoch, done=done, workers=workers)
+
     def run(self, folder: Path, *, run: Optional[Run] = None, point: Optional[ResumePoint] = None) -> None:
         """All steps that are left. ``run`` is written to where it is given, in the worker that leads.
 
@@ -69,11 +74,13 @@ class TrainingLoop:
         if point is None or self.trainer.step_count < self._total:
             start = dict(images=len(self.inputs.labels), steps=self._total, notes=self.inputs.notes)
             self._log("start", an_epoch=self.inputs.first_epoch(), **start)
-        with StopRequest() as stop, tqdm(
-            total=self._total, initial=self.trainer.step_count, desc="training", unit="step", disable=not self._progress
-        ) as bar:
+        done, per_epoch = self.trainer.step_count, self._per_epoch
+        self._told = TrainingProgress(
+            self.config, total=self._total, done=done, per_epoch=per_epoch, show=self._progress
+        )
+        with StopRequest() as stop, self._told:
             while self.trainer.step_count < self._total:
-                if not self._epoch_of_steps(bar, stop):
+                if not self._epoch_of_steps(stop):
                     self._stop(stop)
                     return
         if self._run is not None and not self._run.progress()[2]:
@@ -81,7 +88,7 @@ class TrainingLoop:
         if self._waiting.share > WORTH_A_NOTE and self._waiting.waited > SECONDS_WORTH_A_NOTE:
             self.inputs.notes.append(self._waiting.note(self.inputs.workers))
 
-    def _epoch_of_steps(self, bar: tqdm, stop: StopRequest) -> bool:
+    def _epoch_of_steps(self, stop: StopRequest) -> bool:
         """Whether the epoch, or what was left of it, came to its end, or training to its own."""
         trainer, train = self.trainer, self.config.train
         batches = self.inputs.batches(epoch=self._epoch)
@@ -97,25 +104,40 @@ class TrainingLoop:
             for share, images in zip(shares, map(len, left)):
                 if trainer.worker.any(stop.name is not None):
                     return False
-                self._step(staged, share, images, bar)
+                self._step(staged, share, images)
                 self._batch += 1
                 ended = self._batch == len(batches) or trainer.step_count == self._total
                 if not ended and train.checkpoint_steps and trainer.step_count % train.checkpoint_steps == 0:
                     self._save()
+        number = self._epoch + 1
         if self._batch == len(batches):  # --steps may end inside an epoch
             self._epoch, self._batch = self._epoch + 1, 0
-        if self._epoch % train.checkpoint_every == 0 or trainer.step_count == self._total:
-            trainer.average_statistics()
-            if self._validation is not None and self._run is not None:
-                score = self._validation.score(self._run, step=trainer.step_count, epoch=self._epoch)
-                if self._progress:
-                    bar.write(score, file=sys.stderr)
+        last, score = trainer.step_count == self._total, None
+        if last or self._due(self._epoch):
+            score = self._score()
+        if last or score is not None or self._epoch % train.checkpoint_every == 0:
             self._save()
         elif train.checkpoint_steps and trainer.step_count % train.checkpoint_steps == 0:
             self._save()
+        self._told.epoch(number, score, scorings_left=self._scorings_left())
         return True
 
-    def _step(self, staged: Iterator[StagedBatch], share: List[int], images: int, bar: tqdm) -> None:
+    def _due(self, epoch: int) -> bool:
+        """Whether the network is scored after so many epochs; after the last step it is in any case."""
+        return epoch % (self.config.train.validate_every or self.config.train.checkpoint_every) == 0
+
+    def _scorings_left(self) -> int:
+        ends = range(self._epoch + 1, -(-self._total // self._per_epoch))
+        return sum(map(self._due, ends)) + 1 if self._validation is not None else 0
+
+    def _score(self) -> Optional[Score]:
+        """Of the network as it is, where epochs are scored, by the worker that does."""
+        self.trainer.average_statistics()  # by all workers
+        if self._validation is None or self._run is None:
+            return None
+        return self._validation.score(self._run, step=self.trainer.step_count, epoch=self._epoch)
+
+    def _step(self, staged: Iterator[StagedBatch], share: List[int], images: int) -> None:
         """The next batch holds this worker's ``share`` of the step's ``images``."""
         trainer, began = self.trainer, time.monotonic()
         batch = next(staged)
@@ -129,14 +151,11 @@ class TrainingLoop:
         waited, worked = loaded - began, time.monotonic() - loaded
         self._waiting.add(waited, worked)
         self._meter.add(losses, counts=trainer.counts, images=images, waited=waited, worked=worked)
-        bar.update(1)
+        self._told.step(losses["total"], counts=trainer.counts, images=images, seconds=waited + worked)
         if trainer.step_count % self.config.train.log_every == 0 or trainer.step_count == self._total:
             record = self._meter.flush()
             self._log("step", learning_rate=rate, **record)
-            waiting = f"{record['waited_for_images']:.0%}"
-            recall = "no boxes" if record["rpn_recall"] is None else f"{record['rpn_recall']:.2f}"
-            loss = f"{record['losses']['total']:.3f}"
-            bar.set_postfix(loss=loss, rpn_recall=recall, epoch=self._epoch, waited=waiting)
+            self._told.note(record, self._epoch)
 
     def _save(self) -> None:
         """A checkpoint of the place between two steps; the best and the newest ones stay."""
@@ -215,7 +234,7 @@ class LossMeter:
 
     def _start(self) -> None:
         self._sums: Dict[str, float] = {}
-        self._steps, self._images, self._since = 0, 0, time.monotonic()
+        self._steps, self._images = 0, 0
         self._waiting, self._counts = Waiting(), StepCounts()
 
     def add(
@@ -238,7 +257,8 @@ class LossMeter:
     def flush(self) -> Dict[str, Any]:
         """``losses`` (means over the steps), ``images_per_second``, ``waited_for_images`` and what
         :meth:`StepCounts.rates` says; starts anew."""
-        speed = self._images / max(time.monotonic() - self._since, 1e-9)
+        # of the steps alone, without the time of scoring and saving between them
+        speed = self._images / max(self._waiting.waited + self._waiting.worked, 1e-9)
         means = {name: value / self._steps for name, value in self._sums.items()}
         record = {"losses": means, "images_per_second": round(speed, 3), "waited_for_images": self._waiting.share}
         record.update(self._counts.rates())

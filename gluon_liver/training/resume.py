@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from gluon_liver.config.load import save_config
+from gluon_liver.config.load import Choice, save_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.digests import differences
@@ -15,7 +15,7 @@ from gluon_liver.data.us_pairs import STEP
 from gluon_liver.errors import ConfigError, DatasetError, RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.runs.checkpoint import BEST, load_state, newest_intact
-from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests, has_checkpoint
+from gluon_liver.runs.run import DIGESTS, TRAINING, Run, choice_record, data_digests, has_checkpoint
 from gluon_liver.runs.training_state import TrainingState
 from gluon_liver.system.environment import describe_environment
 
@@ -26,7 +26,8 @@ CHANGEABLE = frozenset(
     "train." + name
     for name in (
         "learning_rate momentum weight_decay epochs schedule decay_epochs decay_factor warmup_steps warmup_from "
-        "clip_norm mirror validate log_every checkpoint_every checkpoint_steps keep_checkpoints loader_workers"
+        "clip_norm mirror validate validate_every log_every checkpoint_every checkpoint_steps keep_checkpoints "
+        "loader_workers"
     ).split()
 )
 
@@ -109,8 +110,11 @@ def changes(before: Config, after: Config) -> Dict[str, Tuple[Any, Any]]:
     return changed
 
 
-def restore_run_folder(point: ResumePoint) -> None:
-    """Make the run folder say what it said at the checkpoint, and log where and with what it goes on."""
+def restore_run_folder(point: ResumePoint, *, chosen: Optional[Choice] = None) -> None:
+    """Make the run folder say what it said at the checkpoint, and log where and with what it goes on.
+
+    chosen: how the configuration was asked for this time.
+    """
     run, state = point.run, point.state
     save_config(run.config, run.folder / "config.yaml")
     known = {name: value for name, value in point.data.items() if value is not None}
@@ -137,7 +141,7 @@ def restore_run_folder(point: ResumePoint) -> None:
         passed_over=point.passed_over,
         changed={key: list(values) for key, values in point.changed.items()},
         data_changed=point.data_changed,
-        environment=describe_environment(run.config.train.seed),
+        environment={**describe_environment(run.config.train.seed), **choice_record(chosen)},
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import mxnet as mx
 
 from gluon_liver.cluster import heartbeat
+from gluon_liver.config.load import Choice
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.errors import ConfigError, DatasetError, TrainingError
@@ -19,6 +20,7 @@ from gluon_liver.runs.checkpoint import load_checkpoint
 from gluon_liver.runs.devices import parse_devices
 from gluon_liver.runs.run import Run, check_weights, clear_dead, has_checkpoint, was_started
 from gluon_liver.runs.training_state import restore_optimizer
+from gluon_liver.system.terminal import say
 from gluon_liver.weights.pretrained import Pretrained, load_pretrained, set_flow
 
 from .distributed import Worker, check_parallel
@@ -27,7 +29,7 @@ from .loop import TrainingLoop
 from .resume import AUTO, ResumePoint, find_resume_point, restore_run_folder
 from .schedule import async_schedule, schedule_notes
 from .trainer import DetectorTrainer
-from .validation import Validation
+from .validation import Validation, scored_labels
 
 WEIGHTS = "pretrained.json"  # of a run folder: what it began with, if with weights
 
@@ -42,6 +44,7 @@ def train(
     flow: Optional[Path] = None,
     resume: Optional[str] = None,
     changed_data: bool = False,
+    chosen: Optional[Choice] = None,
     progress: bool = True,
 ) -> Optional[Run]:
     """Train on the dataset's training patients and leave a run folder; in a worker that does not lead return None.
@@ -53,6 +56,7 @@ def train(
     resume: "auto" to go on from the newest intact checkpoint of ``out``, or to start where there is none; or a
         checkpoint of ``out``. Pretrained weights and flow are then not read again.
     changed_data: resume though labels or volumes of the training patients are not what they were.
+    chosen: how the configuration was asked for, which the run folder then says.
 
     Raises ``DatasetError`` when nothing can be trained on, ``ConfigError`` for devices and kvstores that do
     not go together or changes that a run does not survive, ``RunError`` when ``out`` is taken or no checkpoint is
@@ -80,19 +84,22 @@ def train(
         records = _start_weights(trainer, pretrained, flow, progress=progress) if point is None else {}
         inputs.note(_frozen_from_nothing(config, records, point) + _seen_before(dataset, records))
         inputs.note(schedule_notes(config.train, steps=steps, per_epoch=inputs.steps_per_epoch))
-        if progress and worker.leads:
-            print(inputs.epoch_text(), file=sys.stderr)
         validation = _validation(trainer, dataset, progress=progress)
         loop = TrainingLoop(trainer, inputs, validation=validation, steps=steps, progress=progress)
+        if progress and worker.leads:
+            say(loop.plan_text(done=point.state.step if point is not None else 0))
+            say(inputs.epoch_text())
+            if validation is not None:
+                say(validation.text())
         if not worker.leads:
             loop.run(out, point=point)
             return None
         if point is not None:
-            run = _continued_run(loop, point)
+            run = _continued_run(loop, point, chosen)
         else:
             # it makes the folder, so whatever can break has to break before
             made = not going_on and locks.enter_context(run_lock(out))
-            run = _new_run(loop, Run.create(out, config, dataset=dataset, made=made), records)
+            run = _new_run(loop, Run.create(out, config, dataset=dataset, made=made, chosen=chosen), records)
     for note in inputs.notes:  # what was said before the first step is out of sight after hours
         print(f"note: {note}", file=sys.stderr)
     return run
@@ -128,12 +135,17 @@ def _make_trainer(
 def _validation(trainer: DetectorTrainer, dataset: Dataset, *, progress: bool) -> Optional[Validation]:
     """Scores epochs in the worker that leads, where the configuration asks for it."""
     train = trainer.config.train
-    if not (trainer.worker.leads and (train.validate or train.best_epoch)):
+    if not trainer.worker.leads or not (train.best_epoch or train.validate is not False):
         return None
-    validation = Validation(trainer.config, dataset, trainer.detector, context=trainer.contexts[0], progress=progress)
-    if progress:
-        print(validation.text(), file=sys.stderr)
-    return validation
+    try:
+        scored_labels(trainer.config, dataset)
+    except DatasetError as error:
+        if train.best_epoch or train.validate:
+            raise
+        if progress:
+            say(f"epochs are not scored: {error}")
+        return None
+    return Validation(trainer.config, dataset, trainer.detector, context=trainer.contexts[0], progress=progress)
 
 
 def _restore_weights(trainer: DetectorTrainer, point: ResumePoint) -> None:
@@ -155,8 +167,8 @@ def _restore_weights(trainer: DetectorTrainer, point: ResumePoint) -> None:
             print(note, file=sys.stderr)
 
 
-def _continued_run(loop: TrainingLoop, point: ResumePoint) -> Run:
-    restore_run_folder(point)
+def _continued_run(loop: TrainingLoop, point: ResumePoint, chosen: Optional[Choice]) -> Run:
+    restore_run_folder(point, chosen=chosen)
     sync(point.run.folder)  # what it has to say of the file system, it says before the work
     loop.run(point.run.folder, run=point.run, point=point)
     return point.run
@@ -217,5 +229,5 @@ def _start_weights(
     if pretrained is not None:
         report, records[WEIGHTS] = load_pretrained(trainer.detector, config, pretrained)
         if progress and trainer.worker.leads:
-            print(report.text(), file=sys.stderr)
+            say(report.text())
     return records

@@ -85,6 +85,7 @@ EDGES = {  # key -> values just inside, values just outside
     "train.warmup_steps": ([0], [-1]),
     "train.warmup_from": WIDTH,
     "train.validation_images": COUNT,
+    "train.validate_every": COUNT,
     "train.clip_norm": ([1e-9], [0.0, -1.0]),
     "train.seed": ([0, 2**31 - 1], [-1, 2**31]),
     "train.loader_workers": ([1, 64], [0, 65]),

@@ -8,11 +8,13 @@ import signal
 import numpy as np
 import pytest
 
+from gluon_liver.config.load import Choice
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import ConfigError, DatasetError, RunError, TrainingError
 from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.runs.log import read_log
 from gluon_liver.runs.run import Run
+from gluon_liver.system.command_line import typed_command
 from gluon_liver.training import validation
 from gluon_liver.training.inputs import TrainingInputs
 from gluon_liver.training.signals import StopRequest
@@ -294,3 +296,18 @@ def test_a_run_of_an_older_version_goes_on(train_tiny, capsys):
         run = train_tiny(steps=steps, resume="auto")
         assert ("whether labels or volumes have changed since is not known" in capsys.readouterr().err) == said
         assert json.loads((run.folder / "environment.json").read_text())["digests"]["training_labels"]
+
+
+def test_a_run_and_each_part_of_it_say_which_command_made_them(train_tiny, stop_after):
+    first, second = Choice(["r50", "mine.yaml"], ["train.epochs=2"]), Choice(["r50"], ["train.epochs=3"])
+    stop_after(2)
+    with typed_command(["train.py", "--config", "r50"]):
+        run = train_tiny(chosen=first)
+    with typed_command(["train.py", "--resume", "auto"]):
+        train_tiny({"train.epochs": 3}, resume="auto", chosen=second)
+    environment = Run.open(run.folder).environment
+    assert environment["command"] == ["train.py", "--config", "r50"] and environment["version"]
+    assert environment["configuration"] == {"names": ["r50", "mine.yaml"], "set": ["train.epochs=2"]}
+    (part,) = records(run, "resume")
+    assert part["environment"]["command"] == ["train.py", "--resume", "auto"]
+    assert part["environment"]["configuration"] == {"names": ["r50"], "set": ["train.epochs=3"]}

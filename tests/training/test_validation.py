@@ -15,7 +15,8 @@ from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.metrics.coco import coco_average_precision
 from gluon_liver.runs.log import read_log
 from gluon_liver.training import validation
-from gluon_liver.training.validation import Validation, evenly, scored_split
+from gluon_liver.training.train import train
+from gluon_liver.training.validation import Validation, evenly, scored_labels, scored_split
 
 from .conftest import make_trainer, parameters, records
 
@@ -53,6 +54,41 @@ def test_the_val_split_is_scored_wherever_there_is_one_and_never_the_test_split(
     assert scorer.split == "val"
     assert {label.case for label in scorer.labels} == {validated.cases[2].case}
     assert scorer.text() == "epochs are scored on 3 of 3 images of the val split, 2 with boxes"
+
+
+def test_null_scores_where_there_is_a_val_split_and_says_why_not_elsewhere(validated, tiny_dataset, make_config):
+    assert scored_labels(make_config(**{"train.validate": None}), validated)[0] == "val"
+    with pytest.raises(DatasetError, match="^[^:]* has no val split: import"):
+        scored_labels(make_config(**{"train.validate": None}), tiny_dataset)
+
+
+@pytest.mark.slow
+def test_a_run_without_a_val_split_is_trained_and_says_that_it_is_not_scored(
+    make_config, tiny_dataset, tmp_path, capsys
+):
+    config = make_config(**{"train.validate": None})
+    run = train(config, tiny_dataset, tmp_path / "run", steps=1)
+    assert not records(run, "score")
+    said = capsys.readouterr().err
+    assert "epochs are not scored: " in said and "has no val split: import with a share" in said
+    assert "training: 1 steps, " in said and "epoch 1 of 1: loss " in said
+
+
+@pytest.mark.slow
+def test_scores_come_every_few_epochs_and_after_the_last_with_their_cost(make_config, validated, tmp_path, capsys):
+    changes = {"train.validate": None, "train.validate_every": 2, "train.checkpoint_every": 5, "train.epochs": 3}
+    run = train(make_config(**{**SCORED, **changes}), validated, tmp_path / "run")
+    scores = records(run, "score")
+    assert [one["epoch"] for one in scores] == [2, 3]
+    assert all(0 < one["seconds"] < 60 and 0 < one["share_of_time"] < 1 for one in scores)
+    assert [one["epoch"] for one in records(run, "checkpoint")] == [2, 3]  # what is scored is kept
+    said = capsys.readouterr().err
+    assert (
+        "every 2 epochs, and after the last, training is scored on 3 of 3 images of the val split, 2 with boxes" in said
+    )
+    lines = [line for line in said.splitlines() if line.startswith("epoch ")]
+    assert [("val COCO mAP" in line, " left" in line) for line in lines] == [(False, True), (True, True), (True, False)]
+    assert "(3 images in " in lines[1] and "% of the time)" in lines[1]
 
 
 def test_the_test_split_chooses_where_there_is_no_val_split_and_this_is_said(tiny_dataset, validation_of, make_config):

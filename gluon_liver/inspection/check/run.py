@@ -6,8 +6,6 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
 
-from tqdm import tqdm
-
 from gluon_liver.data.check import check_volumes
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.dataset import Dataset
@@ -17,6 +15,7 @@ from gluon_liver.data.us_dataset import USDataset
 from gluon_liver.errors import AnnotationError, InputError, SplitError
 from gluon_liver.inspection.organs import organs_of
 from gluon_liver.structures.arrays import FloatArray
+from gluon_liver.system.terminal import progress_bar
 
 from .copies import check_fingerprints, check_near, check_parts, descriptors
 from .counts import check_boxes, check_counts, check_lesions
@@ -77,7 +76,7 @@ def _pixels(dataset: CTDataset, progress: bool) -> Iterator[Finding]:
     air: List[str] = []
     unseen: List[str] = []
     described: Dict[str, FloatArray] = {}
-    for info in tqdm(dataset.cases, desc="studies", unit="study", disable=not progress):
+    for info in progress_bar(dataset.cases, text="studies", unit="study", show=progress):
         study = dataset.study(info.case)
         check_hu(study, hu)
         air += boxes_on_air(dataset, study)

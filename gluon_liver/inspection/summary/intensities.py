@@ -6,12 +6,12 @@ from collections import defaultdict
 from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
-from tqdm import tqdm
 
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.study import Study
 from gluon_liver.inspection.organs import organs_of
 from gluon_liver.structures.arrays import Array, IntArray
+from gluon_liver.system.terminal import progress_bar
 
 LOW, HIGH, STEP = -1024, 1536, 10  # HU of the bins; what lies beyond counts in the first and the last
 EDGES = np.arange(LOW, HIGH + STEP, STEP)
@@ -55,7 +55,7 @@ def measure(dataset: CTDataset, *, progress: bool = False) -> Dict[str, Any]:
     found: Histograms = {phase: defaultdict(Histogram) for phase in dataset.phases}
     livers: Dict[str, List[float]] = {phase: [] for phase in dataset.phases}
     aortas: Dict[str, List[float]] = {phase: [] for phase in dataset.phases}
-    for info in tqdm(dataset.cases, desc="studies", unit="study", disable=not progress):
+    for info in progress_bar(dataset.cases, text="studies", unit="study", show=progress):
         study = dataset.study(info.case)
         _add_slices(study, found)
         _add_boxes(dataset, study, found)

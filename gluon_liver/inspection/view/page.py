@@ -16,12 +16,12 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import cv2
 import jinja2
 import numpy as np
-from tqdm import tqdm
 
 from gluon_liver.report.figures.drawing import class_colours
 from gluon_liver.report.figures.us_drawing import us_colours
 from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.lesions import SliceBox, in_plane_mm, join_slices
+from gluon_liver.system.terminal import progress_bar
 
 from .codec import SAMPLES, Codec, choose_codec
 from .detections import Overlay
@@ -71,7 +71,7 @@ def make_page(
 
     # the encoders let other threads work meanwhile
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        bar = tqdm(pool.map(one, wanted), total=len(wanted), desc="pictures", disable=not progress)
+        bar = progress_bar(pool.map(one, wanted), total=len(wanted), text="pictures", show=progress)
         images = list(bar)
     pictures = sum(image is not None for image in images)
     data = _data(shown, overlay, first, last)

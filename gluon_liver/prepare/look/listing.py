@@ -10,8 +10,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
-from tqdm import tqdm
-
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.phases.cases import find_cases, join_notes
 from gluon_liver.phases.rules import PhaseRules, load_phase_rules
@@ -19,6 +17,7 @@ from gluon_liver.prepare.ct_study import choose_series
 from gluon_liver.prepare.report import plain_reason
 from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
 from gluon_liver.report.pages.series_page import LeftOut, PatientEntry, SeriesEntry, StudyEntry
+from gluon_liver.system.terminal import progress_bar
 
 from .entries import duration, entries_of, header_of, printable, start_of
 from .glance import glance_at
@@ -66,7 +65,7 @@ def list_series(
     by_patient: Dict[str, Dict[str, List[SeriesFiles]]] = defaultdict(lambda: defaultdict(list))
     for one in scan.series:
         by_patient[one.patient_id or f"\0{one.study_uid}"][one.study_uid].append(one)
-    bar = tqdm(total=len(scan.series), desc="series", unit="series", disable=None if progress else True)
+    bar = progress_bar(total=len(scan.series), text="series", unit="series", show=progress)
     for number, (key, by_study) in enumerate(sorted(by_patient.items()), 1):
         everything = [one for series in by_study.values() for one in series]
         glances = glance_at(everything)

@@ -13,12 +13,11 @@ import posixpath
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from tqdm import tqdm
-
 from gluon_liver.errors import AnnotationError
 from gluon_liver.files.json_records import read_json
 from gluon_liver.prepare.us import USSource
 from gluon_liver.structures.frame_source import MAX_SIDE
+from gluon_liver.system.terminal import progress_bar
 
 from .aul import is_polygon
 from .layout import Given, LabelTree, Pictures, USLayout
@@ -39,7 +38,7 @@ class LabelMe(USLayout):
         recordings: Dict[str, Path] = {}
         others = 0
         texts = [name for name in files.files if name.lower().endswith(".json")]
-        for number, name in enumerate(tqdm(texts, desc="label files", disable=None), 1):
+        for number, name in enumerate(progress_bar(texts, text="label files"), 1):
             where = f"{source}, JSON file {number} of {len(texts)} by name"
             try:
                 record = read_json(files.files[name], error=AnnotationError)

@@ -17,13 +17,13 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from gluon_liver.errors import AnnotationError, InputError
 from gluon_liver.files.json_records import read_json, read_text
 from gluon_liver.labels.file_names import stem
 from gluon_liver.prepare.us import USSource
 from gluon_liver.readers.image_size import FAULTS, image_size
+from gluon_liver.system.terminal import progress_bar
 
 from .cvat_tracks import Corners
 from .layout import Given, LabelTree, Pictures, USLayout
@@ -54,7 +54,7 @@ class VOS(USLayout):
         if not masks:
             raise files.refuse(f"{MASKS}/<video>/<frame>.png")
         recordings: Dict[str, Path] = {}
-        for place, (video, of_frame) in enumerate(tqdm(sorted(masks.items()), desc="masks of videos", disable=None), 1):
+        for place, (video, of_frame) in enumerate(progress_bar(sorted(masks.items()), text="masks of videos"), 1):
             pictures = {stem(posixpath.basename(name)): name for name in files.folders.get(video, ())}
             where = f"{source}, video {place} of {len(masks)} by name"  # which may name a patient
             categories = _categories(video, files, where)
