@@ -34,13 +34,13 @@ def quiet():
 
 
 def test_without_a_terminal_long_work_says_a_line_every_half_minute_and_one_at_its_end(clock, capsys):
-    for _ in progress_bar(range(1000), text="studies"):
-        clock[0] += 0.1  # 100 seconds in all
+    for _ in progress_bar(range(1600), text="studies"):
+        clock[0] += 0.0625  # 100 seconds in all
     assert capsys.readouterr().err.splitlines() == [
-        "studies: 300 of 1,000, about 70 s left",
-        "studies: 600 of 1,000, about 40 s left",
-        "studies: 900 of 1,000, about 10 s left",
-        "studies: 1,000 of 1,000 in 100 s".replace("100 s", "2 min"),
+        "studies: 480 of 1,600, about 70 s left",
+        "studies: 960 of 1,600, about 40 s left",
+        "studies: 1,440 of 1,600, about 10 s left",
+        "studies: 1,600 of 1,600 in 2 min",
     ]
 
 
