@@ -62,6 +62,7 @@ setup(
     entry_points={"console_scripts": ["gluon-liver = gluon_liver.commands:console"]},
     install_requires=NUMPY
     + [
+        "argcomplete>=3.5,<4",
         "gluoncv>=0.10.5,<0.11",
         "jinja2>=3.1.6,<3.2",
         "matplotlib>=3.7.5,<3.12",

@@ -5,72 +5,61 @@ Modules are imported when their command is asked for, so that ``doctor`` works w
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import io
+import os
 import sys
 import traceback
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Optional, Sequence
 
 from gluon_liver.cluster import heartbeat
 from gluon_liver.errors import GluonLiverError, InputError
 from gluon_liver.files.lock import without_locks
 from gluon_liver.system.command_line import typed_command
 from gluon_liver.system.interrupts import quiet_imports
+from gluon_liver.system.terminal import set_quiet
 
-from .paths import check_paths, check_there
+from .names import COMMANDS as COMMANDS
+from .names import GROUPS, Words
+from .parser import module_of
+from .parser import parser_of as parser_of
+from .paths import check_paths, check_there, parents_made
+from .usage import command_words, group_usage, unknown, usage, version_text
 
 GRACE_SECONDS = 5.0  # that the others of a job get to write down what ended their training
 
-# words after the program's name -> (module, one-line help)
-COMMANDS: Dict[Tuple[str, ...], Tuple[str, str]] = {
-    ("doctor",): ("doctor", "check Python, MXNet, threads, GPUs and shared libraries"),
-    ("phantom", "ct"): ("phantom.ct", "write multi-phase CT phantoms as DICOM with labels"),
-    ("phantom", "us"): ("phantom.us", "write ultrasound phantoms as DICOM and video with labels and flow"),
-    ("look",): ("look", "show which CT series a folder holds, to tell their contrast phases"),
-    ("import", "ct"): ("imports.ct", "turn a folder of CT series into prepared data"),
-    ("import", "us"): ("imports.us", "turn ultrasound recordings and labels into prepared data"),
-    ("data", "summary"): ("data.summary", "count patients, lesions and images of prepared data, and measure them"),
-    ("data", "check"): ("data.check", "look for what is wrong with prepared data"),
-    ("data", "view"): ("data.view", "write a page to scroll a study with its labels and detections"),
-    ("train",): ("train", "train a configuration on prepared data"),
-    ("evaluate",): ("evaluate", "score a run on held-out patients and write its report"),
-    ("records",): ("legacy.record_file", "write a split of prepared data as a record file for symbols/"),
-    ("score",): ("score", "print the tables of detections that are in a file, as evaluate does"),
-    ("watch",): ("watch", "annotate an ultrasound video frame by frame"),
-    ("convert-flow",): ("flow.convert", "convert released weights of LiteFlowNet to MXNet parameters"),
-    ("train-flow",): ("flow.train", "train LiteFlowNet on pairs with exact motion"),
-    ("launch",): ("launch", "run a command as workers of a distributed job, with servers, ended as a whole"),
-    ("memory",): ("memory", "print what a training step takes of a device's memory"),
-    ("reproduce",): ("reproduce.papers", "make the papers' tables and figures, on a public set or on your data"),
-    ("weights",): ("reproduce.weights", "make trained nets again from their seeds, for --run zoo:NAME"),
-    ("table",): ("table", "print Table 4 with evaluated runs beside the printed rows"),
-    ("detect",): ("detect", "find lesions in every slice of a study"),
-    ("export",): ("legacy.export", "write a run as a Module checkpoint for MXNet 1.0.0"),
-    ("import-legacy",): ("legacy.import_run", "turn a Module checkpoint into a run"),
-}
-
 
 def console() -> int:
-    """The console script ``gluon-liver``."""
+    """The console script ``gluon-liver``; a shell that completes a line calls it too."""
+    if "_ARGCOMPLETE" in os.environ:
+        from .completion import complete
+
+        complete()
     return main(sys.argv[1:], program=Path(sys.argv[0]).name)
 
 
 def main(arguments: Sequence[str], *, program: str = "python -m gluon_liver") -> int:
     """Run the command that ``arguments`` name; returns the exit code (2 bad input, 3 training failed)."""
-    words = _command_words(arguments)
-    if words is None:
-        wanted = bool(arguments) and arguments[0] not in ("-h", "--help")
-        if wanted:
-            print(f"error: no command {' '.join(arguments[:2])!r}", file=sys.stderr)
-        print(_usage(program), file=sys.stderr if wanted else sys.stdout)
-        return 2 if wanted or not arguments else 0
-    return run_command(words, arguments[len(words) :], program=" ".join([program, *words]))
+    given = list(arguments)
+    quiet = [given.pop(0)] if given[:1] and given[0] in ("-q", "--quiet") else []
+    words = command_words(given)
+    if words is not None:
+        return run_command(words, [*quiet, *given[len(words) :]], program=" ".join([program, *words]))
+    if given[:1] == ["--version"]:
+        print(version_text())
+        return 0
+    if not given or given[0] in ("-h", "--help"):
+        print(usage(program))
+        return 0 if given else 2
+    if given[0] in GROUPS and given[1:2] and given[1] in ("-h", "--help"):
+        print(group_usage(given[0], program))
+        return 0
+    print(f"error: {unknown(given, program)}", file=sys.stderr)
+    return 2
 
 
-def run_command(words: Tuple[str, ...], arguments: Sequence[str], *, program: str) -> int:
+def run_command(words: Words, arguments: Sequence[str], *, program: str) -> int:
     """Parse ``arguments`` for one command and run it, turning expected errors into messages."""
     try:
         with quiet_imports(), typed_command([*program.split(), *arguments]):
@@ -90,18 +79,13 @@ def run_command(words: Tuple[str, ...], arguments: Sequence[str], *, program: st
         return code
 
 
-def _parse_and_run(words: Tuple[str, ...], arguments: Sequence[str], program: str) -> int:
-    name, summary = COMMANDS[words]
-    module = importlib.import_module("." + name, __name__)
-    parser = argparse.ArgumentParser(
-        prog=program, description=module.__doc__ or summary, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    module.add_arguments(parser)
-    args = parser.parse_args(list(arguments))
+def _parse_and_run(words: Words, arguments: Sequence[str], program: str) -> int:
+    args = parser_of(words, prog=program).parse_args(list(arguments))
+    set_quiet(args.quiet)
     check_paths(args)
     check_there(args)
-    with without_locks() if getattr(args, "no_lock", False) else nullcontext():
-        return int(module.run(args))
+    with without_locks() if getattr(args, "no_lock", False) else nullcontext(), parents_made(args):
+        return int(module_of(words).run(args))
 
 
 def _let_any_letter_be_printed() -> None:
@@ -126,13 +110,3 @@ def print_expected(error: BaseException) -> Optional[int]:
         print("interrupted", file=sys.stderr)
         return 130
     return None
-
-
-def _command_words(arguments: Sequence[str]) -> Optional[Tuple[str, ...]]:
-    return next((words for words in (tuple(arguments[:2]), tuple(arguments[:1])) if words in COMMANDS), None)
-
-
-def _usage(program: str) -> str:
-    lines: List[str] = [f"usage: {program} COMMAND ...", "", "commands:"]
-    lines += [f"  {' '.join(words):<15}{summary}" for words, (_, summary) in COMMANDS.items()]
-    return "\n".join(lines + ["", f"{program} COMMAND --help tells a command's options."])

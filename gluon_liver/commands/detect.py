@@ -11,6 +11,15 @@ from gluon_liver.files.typed import at_least, between
 
 from .options import add_flag, add_options, add_path, check, chosen, prepare_cache, prepare_device
 
+EXAMPLES = (
+    ("a prepared study", "demo/data/studies/CASE --run demo/run --out found"),
+    (
+        "a folder of DICOM with one study, also unlikely boxes",
+        "/path/to/dicom --phases phases.yaml --run demo/run --score 0.2 --out found",
+    ),
+    ("a net that is made or found by its name", "demo/data/studies/CASE --run zoo:demo-ct --out found"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "DATA/studies/CASE of prepared data, or a folder of DICOM files with one study"
@@ -19,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "--out", "DIR", "folder to make", required=True)
     add_path(parser, "--phases", "FILE", "which series is which phase (see import ct)")
     parser.add_argument("--reference", metavar="PHASE", help="phase to read; the run's reference phase by default")
-    parser.add_argument("--score", type=float, default=0.5, help="lowest score of lesions and pictures (default 0.5)")
+    parser.add_argument(
+        "--score", type=float, default=0.5, metavar="SHARE", help="lowest score of lesions and pictures, 0 to 1"
+    )
     add_flag(parser, "--every-slice", "draw slices without a box too")
     text = "read along the study what neighbouring windows of nine slices share: faster, boxes differ a little"
     add_flag(parser, "--dense", text)

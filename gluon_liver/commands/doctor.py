@@ -20,6 +20,12 @@ from gluon_liver.system.doctor import NOTE, OK, PROBLEM, Row, examine, exit_code
 
 from .options import add_flag, add_options, add_path, check
 
+EXAMPLES = (
+    ("this machine", ""),
+    ("whether prepared data are what the import wrote", "--data demo/data"),
+    ("how fast this machine trains the demo's network, and what limits it", "--benchmark"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "check these prepared data instead of the machine; with --benchmark, load and train on them"
@@ -33,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--config", nargs="+", metavar="NAME", help=text)
     group.add_argument("--devices", help="cpu, cpu:N or gpu:0,1,...: the devices, and fewer of them, beside each other")
     add_options(group, "--set")
-    text = "of steps in each measurement (default 5); three steps are the least"
-    group.add_argument("--seconds", type=float, metavar="S", help=text)
+    text = "of steps in each measurement; three steps are the least (default: 5)"
+    group.add_argument("--seconds", type=float, metavar="SECONDS", help=text)
     add_path(group, "--json", "FILE", "write the figures as JSON too")
     add_options(group, "--cache")
 

@@ -28,6 +28,12 @@ from .options import (
     score_settings,
 )
 
+EXAMPLES = (
+    ("score a run on the test patients of its data", "--run demo/run"),
+    ("on other data that were prepared, writing elsewhere", "--run demo/run --data other --out scored"),
+    ("two runs beside each other, as a page", "--compare run-a run-b --out compared"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "--run")

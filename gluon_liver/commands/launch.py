@@ -13,6 +13,13 @@ from gluon_liver.errors import InputError
 
 from .options import add_path, chosen
 
+EXAMPLES = (
+    (
+        "two workers on this machine",
+        "--workers 2 --servers 1 -- train.py --config demo-ct --data demo/data --out run --kvstore dist_sync",
+    ),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, required=True, metavar="N", help="processes that train")
@@ -20,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "machines to start on by ssh, HOST or HOST:PORT a line (default: this machine alone)"
     add_path(parser, "--hosts", "FILE", text)
     parser.add_argument("--host-ip", metavar="IP", help="with --hosts: this machine's address as the others see it")
-    text = "take a process for gone that gave no sign of life for so long (default 15, at most 25)"
+    text = "take a process for gone that gave no sign of life for so long, at most 25"
     parser.add_argument("--silence", type=float, default=15.0, metavar="SECONDS", help=text)
     text = "start nothing, only watch processes that something else starts (docker/compose.yaml)"
     parser.add_argument("--attend", metavar="HOST:PORT", help=text)

@@ -10,6 +10,11 @@ import argparse
 
 from .options import add_exclude, add_flag, add_path, chosen
 
+EXAMPLES = (
+    ("a table of the series on the screen", "/path/to/dicom"),
+    ("pictures of every series, and a phase file to fill in", "/path/to/dicom --out looked"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "folder", "FOLDER", "folder with DICOM files, searched at every depth")

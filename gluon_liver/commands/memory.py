@@ -18,6 +18,14 @@ from .options import add_options, check
 
 MOST_CLASSES = 10_000  # more than any data have: the network's last layers grow with it
 
+EXAMPLES = (
+    ("the demo's and the paper's network", "demo-ct r50"),
+    (
+        "a row on your data, with bottlenecks computed again",
+        "r101-multimodal --data data --set train.mirror=true --limit-gb 11",
+    ),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "YAML files or names of configurations; by default all but the bases"
@@ -31,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phases", type=int, metavar="N", help=text)
     text = "images a device, shorthand for --set train.batch_size=N"
     parser.add_argument("--batch-size", type=int, metavar="N", help=text)
-    text = "memory of the device in GiB (default 8, a GTX 1080)"
+    text = "memory of the device in GiB; a GTX 1080 has 8"
     parser.add_argument("--limit-gb", type=float, default=8.0, metavar="GB", help=text)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gluon_liver.runs.run import Run
 
 
-SET_HELP = "change one key of the configuration, e.g. train.epochs=5; may be repeated"
+SET_HELP = "change keys of the configuration, e.g. train.epochs=5 data.size=512; `config explain` tells them"
 RATES_HELP = (
     "false positives of FROC, an image for slices and a patient for lesions "
     "(default: 0.125 0.25 0.5 1 2 4 8, and 16 for lesions)"
@@ -29,7 +29,7 @@ HIT_HELP = (
 )
 PRECISION_HELP = (
     "bfloat16: Block4 in it, on CPUs that have avx512_bf16; faster, scores and boxes differ a little; the results say "
-    "so (default: float32)"
+    "so"
 )
 CACHE_HELP = "where the images of CT data are kept that are windowed once (default: in the data folder)"
 FRACTIONS = dict(dest="fractions", type=float, nargs=3, default=(0.7, 0.1, 0.2), metavar=("TRAIN", "VAL", "TEST"))
@@ -39,15 +39,17 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
     "--set": dict(action="append", default=[], metavar="KEY=VALUE", help=SET_HELP),
     "--region": dict(type=int, nargs=4, metavar=("X1", "Y1", "X2", "Y2")),
     "--split-fractions": FRACTIONS,
-    "--batch-size": dict(type=int, help="images at a time (default: fewer the larger they are)"),
-    "--bootstrap": dict(type=int, help="patient-level bootstrap replicates, of CT runs alone (default 1000)"),
+    "--batch-size": dict(type=int, metavar="N", help="images at a time (default: fewer the larger they are)"),
+    "--bootstrap": dict(
+        type=int, metavar="N", help="patient-level bootstrap replicates, of CT runs alone (default: 1000)"
+    ),
     "--cache": dict(type=Path, metavar="FOLDER", help=CACHE_HELP),
     "--no-lock": dict(action="store_true", help="take no lock: that nothing else uses the folder is your care"),
     "--froc-rates": dict(type=float, nargs="+", metavar="RATE", help=RATES_HELP),
     "--lesion-hit": dict(metavar="HIT", help=HIT_HELP),
     "--lesion-bins": dict(type=float, nargs="+", metavar="MM", help="edges of lesion sizes in mm (default: 10 20)"),
     "--precision": dict(choices=("float32", "bfloat16"), default="float32", help=PRECISION_HELP),
-    "--device": dict(default="cpu", help="cpu (default) or gpu:N"),
+    "--device": dict(default="cpu", metavar="DEVICE", help="cpu or gpu:N"),
 }
 
 # names of the options of evaluate and score that CT runs alone have
@@ -79,7 +81,7 @@ def add_flag(container: argparse._ActionsContainer, name: str, text: str) -> Non
 
 def add_import(parser: argparse.ArgumentParser) -> None:
     """The options of both imports, which :data:`IMPORT` names, but for ``--split-fractions``."""
-    parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the split")
     parser.add_argument("--salt", metavar="TEXT", help="text that makes case ids reproducible (default: random)")
     add_flag(parser, "--overwrite", "replace an existing data folder")
     add_options(parser, "--no-lock")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Tuple
+from typing import Iterator, List, Tuple
 
 from gluon_liver.errors import InputError
 
@@ -14,6 +15,45 @@ CHECKED = "out data run runs compare cache pretrained flow resume prefix file ph
 ARGUMENTS = "runs prefix file".split()  # that have no option's name
 # What is read as it is. Runs and prepared data are not among them: opening them says more of what is wrong with them.
 READ = "folder source study labels classes map phases file detections hosts phantoms".split()
+WRITTEN = "out json manifest list_series".split()
+
+
+@contextmanager
+def parents_made(args: argparse.Namespace) -> Iterator[None]:
+    """Make the folders that what is written is to lie in; those that stay empty are removed again at the end.
+
+    Raises :class:`InputError` where one of them is a file.
+    """
+    made: List[Path] = []
+    try:
+        for name in WRITTEN:
+            path = getattr(args, name, None)
+            if path is not None:
+                _make_parents(name, Path(path), made)
+        yield
+    finally:
+        for folder in reversed(made):
+            try:
+                folder.rmdir()
+            except OSError:  # something was written there, as was meant
+                pass
+
+
+def _make_parents(name: str, path: Path, made: List[Path]) -> None:
+    option = "--" + name.replace("_", "-")
+    missing = []
+    folder = path.parent
+    while not os.path.lexists(folder):
+        missing.append(folder)
+        folder = folder.parent
+    if not folder.is_dir():
+        raise InputError(f"{option} {path}: {folder} is no folder")
+    for folder in reversed(missing):
+        try:
+            folder.mkdir()
+        except FileExistsError:  # another worker of a job made it
+            continue
+        made.append(folder)
 
 
 def check_there(args: argparse.Namespace) -> None:

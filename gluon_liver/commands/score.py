@@ -10,12 +10,19 @@ from pathlib import Path
 
 from .options import add_options, add_scoring, open_run, score_settings
 
+EXAMPLES = (
+    (
+        "the tables of a run's own detections again, with finer intervals",
+        "--run demo/run --detections demo/run/detections.json --bootstrap 5000",
+    ),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "--run", required=True)
-    parser.add_argument("--detections", type=Path, required=True, metavar="FILE.json")
+    parser.add_argument("--detections", type=Path, required=True, metavar="FILE.json", help="COCO results")
     add_options(parser, "--data")
-    parser.add_argument("--split", choices=("test", "val"), default="test")
+    parser.add_argument("--split", choices=("test", "val"), default="test", help="which patients they are of")
     add_scoring(parser)
 
 

@@ -6,6 +6,8 @@ import argparse
 
 from .options import add_path
 
+EXAMPLES = (("Table 4 with two runs", "run-a run-b"),)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "runs", "RUN", "run folders that evaluate.py scored", nargs="+")

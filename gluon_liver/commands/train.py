@@ -13,6 +13,15 @@ from gluon_liver.files.typed import at_least
 
 from .options import add_flag, add_options, add_path, check, chosen, prepare_cache, tell_changed_labels
 
+EXAMPLES = (
+    ("the demo's network", "--config demo-ct --data demo/data --out run"),
+    (
+        "a row of the paper from nothing, on one GPU, with two keys changed",
+        "--config r50-2.5d recipe-scratch --data data --out run --devices gpu:0 --set train.epochs=40 data.size=512",
+    ),
+    ("go on where it was stopped", "--config demo-ct --data demo/data --out run --resume auto"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = f"a YAML file, or a name; further ones are laid over it: {choices_text()}"
@@ -20,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "--data", "DIR", "prepared data (see import ct)", required=True)
     add_path(parser, "--out", "RUN", "run folder to make", required=True)
     add_options(parser, "--set")
-    parser.add_argument("--seed", type=int, help="shorthand for --set train.seed=SEED")
-    parser.add_argument("--steps", type=int, help="stop after this many steps instead of after the epochs")
+    parser.add_argument("--seed", type=int, metavar="N", help="shorthand for --set train.seed=N")
+    parser.add_argument("--steps", type=int, metavar="N", help="stop after this many steps instead of after the epochs")
     formats = "GluonCV or MXNet .params, PyTorch .pth, .safetensors, .npz"
     text = f"start from the weights of a ResNet with bottlenecks, 2D or 3D: {formats}"
     own = "or of a run, with its predictors too where the classes are the same; prints what matched"
@@ -30,9 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     usual = "(default: images normalised as ImageNet's)"
     parser.add_argument("--pretrained-hu", type=float, nargs=2, metavar=("LOW", "HIGH"), help=f"{text} {usual}")
     add_path(parser, "--flow", "FILE", "parameters of LiteFlowNet for us-flow, made by convert-flow or train-flow")
-    parser.add_argument("--devices", help="cpu, cpu:N or gpu:0,1,...: shorthand for --set parallel.devices=...")
+    parser.add_argument(
+        "--devices", metavar="DEVICES", help="cpu, cpu:N or gpu:0,1,...: shorthand for --set parallel.devices=..."
+    )
     text = "local, device, nccl, dist_sync, dist_device_sync or dist_async: shorthand for --set parallel.kvstore=..."
-    parser.add_argument("--kvstore", help=f"{text}; dist_* in a job of launch")
+    parser.add_argument("--kvstore", metavar="NAME", help=f"{text}; dist_* in a job of launch")
     add_flag(parser, "--amp", "mixed precision, on GPUs alone")
     text = "go on with RUN from a checkpoint; auto takes the newest intact one, and starts RUN if there is none"
     parser.add_argument("--resume", metavar="auto|CHECKPOINT", help=text)

@@ -25,12 +25,22 @@ if TYPE_CHECKING:
 
 FRAMES_PER_SECOND = 25.0
 
+EXAMPLES = (
+    ("annotate a recording", "liver.mp4 --run demo-us/seed-1/us-flow --out annotated.mp4"),
+    (
+        "the first camera, every second frame, in a window",
+        "0 --run demo-us/seed-1/us-faster-rcnn --every 2 --show --out live.mp4",
+    ),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="VIDEO", help="a video, DICOM file or folder of frames, or a camera's number")
     add_options(parser, "--run", required=True)
     add_path(parser, "--out", "FILE.mp4", "annotated video to write", required=True)
-    parser.add_argument("--score", type=float, default=0.5, help="lowest probability that is drawn (default 0.5)")
+    parser.add_argument(
+        "--score", type=float, default=0.5, metavar="SHARE", help="lowest probability that is drawn, 0 to 1"
+    )
     text = (
         "classify the N likeliest proposals of a frame (default: as many as the run; docs/evaluation.md has the cost)"
     )
@@ -38,9 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "us-flow compares with the frame K before, whose features are kept (default: as the run was trained)"
     parser.add_argument("--step", type=int, metavar="K", help=text)
     text = "detect in every N-th frame alone and write these, so that a live 25 Hz picture needs 25 / N frames a second"
-    parser.add_argument("--every", type=int, default=1, metavar="N", help=f"{text} (default: 1)")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help=text)
     rate = f"what the recording tells, {FRAMES_PER_SECOND:g} where it tells nothing, divided by --every"
-    parser.add_argument("--fps", type=float, help=f"frames a second of the written video (default: {rate})")
+    parser.add_argument(
+        "--fps", type=float, metavar="N", help=f"frames a second of the written video (default: {rate})"
+    )
     place = "the picture in the frames, in pixels, X2 and Y2 exclusive; all of it by default"
     add_options(parser, "--region", help=f"{place}; not for DICOM that tells its tissue region, which is taken")
     add_flag(parser, "--show", "show the pictures in a window too; q ends it")

@@ -46,7 +46,13 @@ def build_config(tree: Mapping[str, Any]) -> Config:
 
 def save_config(config: Config, path: Union[str, Path]) -> None:
     """Write every key, defaults included, as YAML, whole or not at all."""
-    write_text(path, yaml.safe_dump(config.to_dict(), sort_keys=False))
+    write_text(path, config_text(config))
+
+
+def config_text(config: Config) -> str:
+    """Every key, defaults included, as YAML."""
+    text: str = yaml.safe_dump(config.to_dict(), sort_keys=False)
+    return text
 
 
 def _find(name: Union[str, Path]) -> Path:

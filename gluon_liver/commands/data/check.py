@@ -11,6 +11,11 @@ import argparse
 
 from gluon_liver.commands.options import add_path
 
+EXAMPLES = (
+    ("what is wrong with data", "demo/data"),
+    ("with all places, as JSON", "demo/data --json findings.json"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "data", "DATA", "prepared data, CT or ultrasound; every file of pixels is read")

@@ -11,6 +11,11 @@ import argparse
 
 from gluon_liver.commands.options import add_flag, add_path
 
+EXAMPLES = (
+    ("counts and sizes, on the screen", "demo/data"),
+    ("and as files, without reading pixels", "demo/data --no-pixels --out summary"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "data", "DATA", "prepared data, CT or ultrasound")

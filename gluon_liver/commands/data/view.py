@@ -11,6 +11,12 @@ import argparse
 from gluon_liver.commands.options import add_path, check
 from gluon_liver.files.typed import between
 
+EXAMPLES = (
+    ("a page of one case with its labels", "demo/data --case case-0 --out case.html"),
+    ("with what detect found", "demo/data/studies/CASE --detections found --out case.html"),
+    ("some slices of a folder of DICOM, at half the size", "/path/to/dicom --slices 20 40 --size 256 --out study.html"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "prepared data (with --case), a prepared study DATA/studies/CASE, or a folder of DICOM files with one study"

@@ -13,6 +13,11 @@ from gluon_liver.commands.options import add_flag, add_path
 
 CAFFE_ENDING = ".caffemodel"
 
+EXAMPLES = (
+    ("the authors' Caffe model", "liteflownet.caffemodel --out flow.params"),
+    ("the PyTorch port's weights", "network-default.pytorch --out flow.params"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "file", "FILE", f"*{CAFFE_ENDING}, or a file of torch.save")

@@ -10,18 +10,27 @@ import argparse
 
 from gluon_liver.commands.options import add_options, add_path, chosen, prepare_device
 
+EXAMPLES = (
+    ("on moving shapes and phantoms, as make demo-us does", "--out flow --phantoms us-phantoms --steps 8400"),
+    ("the paper's network on a GPU", "--out flow --width 1 --device gpu:0"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "--out", "FLOW_DIR", "new folder to make", required=True)
     add_path(parser, "--phantoms", "DIR", "folder that `phantom us` wrote")
     text = "fraction of the channels, 1 for the paper's network (default 0.25)"
-    parser.add_argument("--width", type=float, help=text)
-    parser.add_argument("--size", type=int, help="side of the training pictures, a multiple of 32 (default 64)")
-    parser.add_argument("--steps", type=int, help="steps of the whole network (default 2400)")
-    parser.add_argument("--matching-steps", type=int, help="steps of the features alone before them (default 600)")
-    parser.add_argument("--batch-size", type=int, help="pairs of a step (default 4)")
-    parser.add_argument("--learning-rate", type=float, help="Adam's, at its highest (default 0.002)")
-    parser.add_argument("--seed", type=int, help="default 0")
+    parser.add_argument("--width", type=float, metavar="SHARE", help=text)
+    parser.add_argument(
+        "--size", type=int, metavar="PIXELS", help="side of the training pictures, a multiple of 32 (default 64)"
+    )
+    parser.add_argument("--steps", type=int, metavar="N", help="steps of the whole network (default 2400)")
+    parser.add_argument(
+        "--matching-steps", type=int, metavar="N", help="steps of the features alone before them (default 600)"
+    )
+    parser.add_argument("--batch-size", type=int, metavar="N", help="pairs of a step (default 4)")
+    parser.add_argument("--learning-rate", type=float, metavar="RATE", help="Adam's, at its highest (default 0.002)")
+    parser.add_argument("--seed", type=int, metavar="N", help="of weights and pictures (default 0)")
     add_options(parser, "--device")
 
 

@@ -21,6 +21,15 @@ from gluon_liver.commands.options import (
     take_input,
 )
 
+EXAMPLES = (
+    (
+        "DICOM series with COCO labels, phases by a file that was filled in",
+        "/path/to/dicom --labels labels.json --phases phases.yaml --out data",
+    ),
+    ("write that phase file", "/path/to/dicom --list-series phases.yaml"),
+    ("what would be taken of a public set", "/path/to/lits --layout lits --dry-run"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "folder", "FOLDER", "folder with DICOM files, searched at every depth", nargs="?")
@@ -31,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels-on", metavar="PHASE", help=text)
     text = "masks in place of --labels: files or folders of DICOM SEG, DICOM mask series, NIfTI, NRRD, PNG"
     add_path(parser, "--masks", "PATH", text, nargs="+")
-    text = "drop lesions of masks whose longest side in the plane is shorter (default: 0, none)"
+    text = "drop lesions of masks whose longest side in the plane is shorter"
     parser.add_argument("--min-lesion-mm", metavar="MM", type=float, default=0.0, help=text)
     text = "phase whose grid the others are put on (default: arterial)"
     parser.add_argument("--reference", metavar="PHASE", help=text)

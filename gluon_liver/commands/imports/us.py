@@ -22,6 +22,14 @@ from gluon_liver.commands.options import (
     take_input,
 )
 
+EXAMPLES = (
+    ("recordings with COCO labels", "/path/to/videos --labels labels.json --out us-data"),
+    (
+        "videos that do not tell where the picture is, every sixth frame",
+        "/path/to/videos --labels labels.json --region 100 60 740 540 --step 6 --out us-data",
+    ),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "source", "FILE_OR_FOLDER", "a recording, or a folder of them", nargs="?")
@@ -33,13 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(place, "--region", help=text)
     text = "take whole frames of such recordings: TEXT BURNED INTO THEM, NAMES OF PATIENTS TOO, STAYS IN THE DATA"
     add_flag(place, "--whole-frame", f"{text}; refused for DICOM that says it has such text")
-    text = "us-flow sees the frame K before a labelled one too, which is stored for it (default: 1); of a video of 25"
+    text = "us-flow sees the frame K before a labelled one too, which is stored for it; of a video of 25"
     rate = "frames a second the paper's scenes of 5 images in 1.1 s are every 6th frame"
     parser.add_argument("--step", type=int, default=1, metavar="K", help=f"{text} {rate}")
-    text = "what no two splits share (default: patient); the paper splits images, which leaks"
+    text = "what no two splits share; the paper splits images, which leaks"
     parser.add_argument("--split-by", choices=("patient", "scene", "image"), default="patient", help=text)
     amount = parser.add_mutually_exclusive_group()
-    add_options(amount, "--split-fractions", help="shares of what is split (default: 0.7 0.1 0.2)")
+    add_options(amount, "--split-fractions", help="shares of what is split")
     text = "with --split-by image: N images for test, the others for training"
     amount.add_argument("--test-images", type=int, metavar="N", help=text)
     add_import(parser)
@@ -54,7 +62,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
     side.add_argument(
         "--box-mm", type=float, metavar="MM", help=f"{text}, by the millimetres a pixel of resolution.csv"
     )
-    side.add_argument("--box-pixels", type=float, metavar="N", help=f"{text}, in pixels")
+    side.add_argument("--box-pixels", type=float, metavar="PIXELS", help=text)
     text = "b-mode-and-ceus-liver: which half of frames with both modes is B-mode (default: left); it is looked at"
     parser.add_argument("--b-mode", choices=("left", "right"), help=text)
     text = "labelme, cvat for images: pictures of one folder are frames of a recording, not recordings of one frame"

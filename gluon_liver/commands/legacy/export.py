@@ -12,12 +12,14 @@ from gluon_liver.commands.options import add_flag, add_path, check, prepare_devi
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import within
 
+EXAMPLES = (("a run for MXNet 1.0.0", "demo/run --legacy --out exported"),)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "run", "RUN", "run folder that train.py made")
     add_flag(parser, "--legacy", "as a Module checkpoint, the one format that there is")
     add_path(parser, "--out", "DIR", "folder to make", required=True)
-    text = "images at a time, which a symbol fixes (default 1)"
+    text = "images at a time, which a symbol fixes"
     parser.add_argument("--batch-size", type=int, default=1, metavar="N", help=text)
 
 

@@ -14,10 +14,12 @@ from gluon_liver.commands.options import add_options, add_path, check, prepare_d
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import within
 
+EXAMPLES = (("an export back as a run", "exported/detector --data demo/data --out run"),)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prefix", metavar="PREFIX", help="the checkpoint is PREFIX-0000.params")
-    parser.add_argument("--epoch", type=int, default=0, metavar="N", help="number in the name of the file (default 0)")
+    parser.add_argument("--epoch", type=int, default=0, metavar="N", help="number in the name of the file")
     text = "config.json of an export (default: the one beside PREFIX), or a configuration as train.py takes it"
     parser.add_argument("--config", metavar="NAME", help=text)
     add_options(parser, "--set")

@@ -11,13 +11,18 @@ from pathlib import Path
 from gluon_liver.commands.options import add_options, add_path, open_run, prepare_cache
 from gluon_liver.errors import InputError
 
+EXAMPLES = (
+    ("the test split as a run reads it", "--run demo/run --split test --out test.rec"),
+    ("the training split for a configuration", "--config r50 --data data --split train --out train.rec"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "--run", "RUN", "take configuration and data of a run folder")
     parser.add_argument("--config", help="a packaged configuration or a YAML file; with --data instead of --run")
     add_options(parser, "--set", "--data", "--cache")
-    parser.add_argument("--split", choices=("train", "val", "test"), required=True)
-    parser.add_argument("--out", type=Path, required=True, metavar="NAME.rec")
+    parser.add_argument("--split", choices=("train", "val", "test"), required=True, help="which patients")
+    parser.add_argument("--out", type=Path, required=True, metavar="NAME.rec", help="file to write")
 
 
 def run(args: argparse.Namespace) -> int:

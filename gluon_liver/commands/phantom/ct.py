@@ -13,6 +13,16 @@ from gluon_liver.phantoms.ct.config import CTPhantomConfig
 
 from .options import add_phantom_arguments, phantom_options
 
+EXAMPLES = (
+    ("eight studies, about a minute", "--out phantoms --studies 8"),
+    (
+        "what make demo writes",
+        "--out demo/phantoms --studies 80 --seed 1 --lesions 1 3 --diameter-mm 18 60 --min-box-pixels 40 "
+        "--one-class-fraction 0.8",
+    ),
+    ("large lesions alone, with little noise", "--out easy --studies 8 --diameter-mm 40 60 --noise-sd-hu 4 6"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     texts = {
@@ -20,15 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "slices": "slices of a series",
         "spacing_mm": "distances between slices to choose from",
         "lesions": "lesions of a patient who has any",
-        "diameter_mm": "lesion diameters in mm",
+        "diameter_mm": "lesion diameters",
         "diameter_mm_by_class": "smallest and largest diameter of cysts, hemangiomas and HCCs (default: one range)",
         "one_class_fraction": "share of patients whose lesions are all of one class",
         "background_fraction": "share of patients without a lesion",
         "two_study_fraction": "share of patients with two studies",
         "ambiguous_fraction": "share of hemangiomas and HCCs that only the delayed phase tells apart",
         "min_box_pixels": "pixels of a slice that a lesion must cover to get a box",
-        "breathing_mm": "largest displacement of the organs between phases in mm",
-        "noise_sd_hu": "noise SD in HU",
+        "breathing_mm": "largest displacement of the organs between phases",
+        "noise_sd_hu": "noise SD",
         "noise_at_mm": "slice thickness that --noise-sd-hu is of; thinner slices are noisier (default: of every one)",
         "steep_vessels": "additional vessels that cross the slices steeply",
         "steep_vessel_mm": "diameters that make them look like lesions on one slice (default: veins of 4 to 9 mm)",

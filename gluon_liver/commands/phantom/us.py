@@ -13,24 +13,29 @@ from gluon_liver.phantoms.us.config import USPhantomConfig
 
 from .options import add_phantom_arguments, phantom_options
 
+EXAMPLES = (
+    ("four short sweeps", "--out us-phantoms --scenes 4 --frames 4 --size 192"),
+    ("what make demo-us writes", "--out demo-us/seed-1/phantoms --scenes 120 --frames 4 --size 192 --seed 1"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     counts = {"scenes": (30, "how many sweeps"), "frames": (12, "frames of a sweep")}
     texts = {
-        "size": "side of a frame in pixels",
+        "size": "side of a frame",
         "scenes_per_patient": "sweeps through one liver",
         "tumors": "tumors of a patient who has any",
-        "tumor_mm": "mean diameters of tumors in mm",
+        "tumor_mm": "mean diameters of tumors",
         "background_fraction": "share of patients without a tumor",
         "vessels": "vessel trunks within reach",
         "rib_fraction": "share of patients with a rib that casts a shadow",
-        "in_plane_mm": "largest motion within the picture between two frames, mm",
-        "elevation_mm": "largest motion across the picture between two frames, mm",
-        "turn_deg": "largest turn about each axis between two frames, degrees",
+        "in_plane_mm": "largest motion within the picture between two frames",
+        "elevation_mm": "largest motion across the picture between two frames",
+        "turn_deg": "largest turn about each axis between two frames",
         "period_frames": "frames in which the probe swings to and fro; short ones keep fast motion within the liver",
         "hidden_fraction": "share of frames after the first in which a tumor cannot be seen and keeps its box",
         "decorrelation": "share of the speckle that is new in each frame",
-        "frame_contact_db": "SD of what the beams lose at the skin, new in each frame, dB",
+        "frame_contact_db": "SD of what the beams lose at the skin, new in each frame",
         "frame_shadow_fraction": "share of frames in which a band of beams, somewhere, has no contact",
         "min_box_pixels": "pixels that a cross-section must have to get a box",
     }

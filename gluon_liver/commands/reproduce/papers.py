@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from gluon_liver.reproduce.job import Job, Member
     from gluon_liver.reproduce.source import Cases
 
+EXAMPLES = (
+    ("the plan of all rows on LiTS", "--on lits --data /path/to/lits --out lits --plan"),
+    (
+        "two rows at a size that shows that all of it runs",
+        "--on lits --data /path/to/lits --out tiny --rows r50 r101 --size tiny",
+    ),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_liver.reproduce.recipe import RECIPES, ROWS, SIZES
@@ -33,16 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     text = "full: the papers' networks; tiny: demo networks, small images and a few steps, to see that all of it runs"
     parser.add_argument("--size", choices=SIZES, default="full", help=text)
-    parser.add_argument(
-        "--seeds", type=int, default=1, metavar="N", help="train each row with seeds 0 to N - 1 (default 1)"
-    )
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train each row with seeds 0 to N - 1")
     add_flag(parser, "--plan", "print the plan, and do nothing")
     add_flag(parser, "--no-measure", "plan without timing steps of the first row")
     add_flag(parser, "--redo", "do steps again whose inputs have changed, and delete what they left")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of the import (default 1)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of the import")
     add_path(parser, "--pretrained", "FILE|RUN", "begin all trainings with these weights (see train.py)")
     parser.add_argument(
-        "--device", default="cpu", help="cpu (default), cpu:N or gpu:0,1,...: of training; evaluation takes the first"
+        "--device", default="cpu", help="cpu, cpu:N or gpu:0,1,...: of training; evaluation takes the first"
     )
     add_options(parser, "--set", "--cache", "--no-lock")
 

@@ -14,6 +14,12 @@ from typing import Sequence
 
 from gluon_liver.commands.options import add_flag, add_path
 
+EXAMPLES = (
+    ("which nets there are, and where", ""),
+    ("make the demo's net", "demo-ct"),
+    ("compare those that are there with the digests", "--check"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("nets", nargs="*", metavar="NAME", help="nets of the zoo to make; none: list them")

@@ -1,0 +1,1 @@
+"""Commands about configurations: ``config list``, ``show``, ``explain`` and ``diff``."""
