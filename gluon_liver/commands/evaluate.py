@@ -82,9 +82,10 @@ def run(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace) -> int:
     from gluon_liver.metrics.lesions import Hit
     from gluon_liver.report.comparison.compare_runs import CompareSettings, compare_runs
+    from gluon_liver.report.comparison.comparison_tables import comparison_text
     from gluon_liver.report.comparison.scored import TRUTH
     from gluon_liver.report.comparison.us_compare import us_tables_text
-    from gluon_liver.report.pages.compare_page import check_out, comparison_text, write_comparison
+    from gluon_liver.report.pages.compare_page import check_out, write_comparison
 
     _refuse_others(args)
     arms = (args.compare, args.others) if args.others else (args.compare[:1], args.compare[1:])

@@ -1,32 +1,27 @@
-"""A comparison of runs as tables: printed, and as a page beside its JSON."""
+"""A comparison of runs as a page beside its JSON."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Tuple
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json, write_text
-from gluon_liver.report.comparison.compare_runs import PER_LESION, WHO
+from gluon_liver.report.comparison.comparison_tables import (
+    arm_texts,
+    data_notes,
+    difference_tables,
+    holds_text,
+    lesion_table,
+    notes_of,
+    single_table,
+)
 from gluon_liver.report.figures import plots
-from gluon_liver.report.tables.table import PHANTOM_WARNING, Cell, Notes, Table, as_text
+from gluon_liver.report.tables.table import PHANTOM_WARNING
 
 from .page import data_uri, render
 
 PAGE, RECORD = "comparison.html", "comparison.json"
-TITLES = {"overall": "Overall", "by class": "By class", "by size": "By size"}
-_MOST_SHOWN = 200  # lesions of one arm alone that the page lists
-
-
-def comparison_text(document: Dict[str, Any]) -> str:
-    """The comparison of :func:`.compare_runs.compare_runs` as text."""
-    return as_text(
-        "\n".join(arm_texts(document)),
-        *difference_tables(document),
-        lesion_table(document),
-        *([PHANTOM_WARNING] if document["phantom"] else []),
-        Notes([f"Data: {note}" for note in _data_notes(document)] + notes_of(document)),
-    )
 
 
 def write_comparison(document: Dict[str, Any], out: Path) -> Path:
@@ -45,7 +40,7 @@ def write_comparison(document: Dict[str, Any], out: Path) -> Path:
         phantom=document["phantom"],
         phantom_warning=PHANTOM_WARNING,
         holds=holds_text(document),
-        data_notes=_data_notes(document),
+        data_notes=data_notes(document),
         picture=data_uri(plots.plot_differences(_picture_rows(document))),
         tables=difference_tables(document),
         lesions_title="Lesion by lesion" if document["kind"] == "ct" else "Box by box",
@@ -68,154 +63,9 @@ def check_out(out: Path) -> None:
         raise InputError(f"--out {out} holds {foreign[0]!r}, which no comparison wrote; choose another folder")
 
 
-def arm_texts(document: Dict[str, Any]) -> List[str]:
-    """What each arm is."""
-    texts = []
-    for letter in ("a", "b"):
-        runs = ", ".join(f"{run['name']} (seed {run['seed']})" for run in document[letter])
-        networks = ", ".join(dict.fromkeys(run["network"] for run in document[letter]))
-        texts.append(f"{letter.upper()}: {runs}; {networks}.")
-    return texts
-
-
-def difference_tables(document: Dict[str, Any]) -> List[Table]:
-    """A table a family: both arms, the difference with its interval, P and what could have been shown.
-
-    Of runs paired by seed one more, of what trainings alone say.
-    """
-    header = ("in %", "A", "B", "A - B [95 %]", "P", "P, Holm", "80 % power at", "patients")
-    tables = []
-    for family, title in TITLES.items():
-        rows = [_row(entry) for entry in document["figures"] if entry["family"] == family]
-        if rows:
-            what = f", {PER_LESION[document['kind']]}" if family == "by size" else ""
-            tables.append(Table.of(f"{title}{what}: A - B by patient", header, rows))
-    return tables + ([_seed_table(document)] if document["paired_by_seed"] else [])
-
-
-def _seed_table(document: Dict[str, Any]) -> Table:
-    """Differences of the runs of each seed, and what they say of trainings alone."""
-    seeds = [str(run["seed"]) for run in document["a"]]
-    rows: List[Sequence[Union[str, Cell]]] = []
-    for entry in document["figures"]:
-        test = entry["seeds"]
-        if entry["family"] != "overall" or test is None:
-            continue
-        cells = [_number(one, entry["unit"], sign=True) for one in test["differences"]]
-        summary = [_number(test["sd"], entry["unit"]), _p(test["p"]), _p(test["p_flip"])]
-        rows.append((_named(entry), *cells, *summary))
-    header = ("A - B, seed", *seeds, "SD", "P, t", "P, sign flips")
-    return Table.of("By seed: A - B of the runs of one seed, over seeds alone", header, rows)
-
-
-def lesion_table(document: Dict[str, Any]) -> Table:
-    """How many lesions (boxes in ultrasound) both, one alone or neither finds."""
-    rows = [[row["name"], *(str(row[key]) for key in ("n", *WHO))] for row in document["lesions"]["groups"]]
-    what = "Lesions" if document["kind"] == "ct" else "Boxes"
-    return Table.of(f"{what} found", ("", "n", "by both", "by A alone", "by B alone", "by neither"), rows)
-
-
-def single_table(document: Dict[str, Any]) -> Table:
-    """The lesions that one arm alone finds."""
-    unit = document["settings"]["unit"]
-    single = [one for one in document["lesions"]["each"] if one["found_by"] in ("a", "b")]
-    rows = [
-        (one["case"], str(one["place"]), one["class"], f"{one['size']:.1f}", one["found_by"].upper())
-        for one in single[:_MOST_SHOWN]
-    ]
-    title = f"{len(single)} found by one alone" + (f", the first {_MOST_SHOWN}" if len(single) > _MOST_SHOWN else "")
-    place = "slice" if document["kind"] == "ct" else "frame"
-    return Table.of(title, ("study" if place == "slice" else "scene", place, "class", unit, "found by"), rows)
-
-
-def holds_text(document: Dict[str, Any]) -> str:
-    """Which variation the intervals hold."""
-    counts = [len(document[letter]) for letter in ("a", "b")]
-    if document["holds"] == "patients":
-        text = (
-            "Intervals and P values hold the variation over patients alone: other trainings of the same configurations"
-        )
-        text += " would differ too, and how far is not known from "
-        return text + ("one run an arm." if counts == [1, 1] else "one run in one of the arms.")
-    pairs = "runs of one seed are pairs" if document["paired_by_seed"] else "the seeds differ: runs are no pairs"
-    return (
-        f"Intervals and P values hold the variation over patients and over trainings ({counts[0]} and {counts[1]} "
-        f"runs; {pairs}). A and B are means over their runs."
-    )
-
-
-def notes_of(document: Dict[str, Any]) -> List[str]:
-    """How the numbers were made and what they are worth."""
-    settings, patients = document["settings"], document["patients"]
-    tests = {entry["test"] for entry in document["figures"]}
-    notes = [holds_text(document)]
-    if "permutation" in tests:
-        least = f"; with {patients} patients none is below {2 / 2**patients:.2g}" if patients <= 8 else ""
-        notes.append(
-            "P: permutation test, two-sided: the two runs' results of a patient might as well have been the other way "
-            f"round{least}."
-        )
-    if "t" in tests:
-        notes.append("P: t-test, two-sided, of the difference over its standard error (degrees of freedom by Welch).")
-    notes += [
-        "P, Holm: adjusted for the family, the rows of one table: at or below 0.05 it holds with all of them.",
-        "[95 %]: Student's t interval over patients, with two lesions added that favour either arm alike (Agresti and "
-        "Min): agreement in a few patients is no certainty. It is wide rather than narrow, and may hold 0 where P is "
-        f"below 0.05. Patients were drawn {settings['replicates']} times.",
-        "80 % power at: the true difference that so many patients would have shown (P at or below 0.05) in 80 of 100 "
-        "such comparisons. A difference that was not shown may be as large.",
-        f"At score {settings['score_threshold']:g} and IoU {settings['iou_threshold']:g}. FROC: mean sensitivity at "
-        f"{', '.join(f'{rate:g}' for rate in settings['fp_rates'])} false positives an image. top-1: of images with "
-        "one class.",
-    ]
-    if document["kind"] == "ct":
-        joined = "A lesion is its boxes joined by their numbers or, without, from slice to slice"
-        notes.append(f"{joined}; found as {settings['lesion_hit']} says.")
-    else:
-        notes.append("A box is an annotated object of one frame; those of one scene are not independent.")
-    if max(len(document["a"]), len(document["b"])) > 1:
-        notes.append("Found by an arm: by more than half of its runs.")
-    notes.append(
-        "Figures are computed again from detections.json, whose scores have five digits: they may differ from an "
-        "evaluation's by that rounding."
-    )
-    reasons = {entry["reason"] for entry in document["figures"] if entry["reason"]}
-    return notes + [f"-: {reason}." for reason in sorted(reasons)]
-
-
-def _row(entry: Dict[str, Any]) -> List[Union[str, Cell]]:
-    unit = entry["unit"]
-    interval = "" if entry["low"] is None else f"[{_number(entry['low'], unit)}, {_number(entry['high'], unit)}]"
-    difference = Cell(_number(entry["difference"], unit, sign=True), interval)
-    arms = [_number(entry[key], unit) for key in ("a", "b")]
-    tail = [_p(entry["p"]), _p(entry["p_holm"]), _number(entry["detectable"], unit), str(entry["patients"])]
-    return [_named(entry), *arms, difference, *tail]
-
-
-def _named(entry: Dict[str, Any]) -> str:
-    if entry["unit"] == "rate":
-        return f"{entry['name']} (no %)"
-    return str(entry["name"]).partition(", ")[2] if entry["family"] == "by size" else str(entry["name"])
-
-
-def _number(value: Optional[float], unit: str, *, sign: bool = False) -> str:
-    if value is None:
-        return "-"
-    text = f"{value:+.2f}" if unit == "rate" else f"{100 * value:+.1f}"
-    return text if sign else text.replace("+", "")
-
-
-def _p(value: Optional[float]) -> str:
-    return "-" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
 def _arm_name(document: Dict[str, Any], letter: str) -> str:
     runs = document[letter]
     return str(runs[0]["name"]) if len(runs) == 1 else f"{letter.upper()} ({len(runs)} runs)"
-
-
-def _data_notes(document: Dict[str, Any]) -> List[str]:
-    return list(dict.fromkeys(run["note"] for letter in ("a", "b") for run in document[letter]))
 
 
 def _picture_rows(document: Dict[str, Any]) -> List[Tuple[str, float, float, float, bool]]:
