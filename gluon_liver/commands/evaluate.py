@@ -3,7 +3,8 @@
 With --compare, set two runs of either paper side by side that were scored on the same images: every figure's
 difference with its interval and P by patient, by class, by size and lesion by lesion; of two ultrasound runs also the
 ultrasound paper's Tables 1 and 2 with the paired t-test over scenes. Several runs of two arms, which differ in their
-seed: --compare A1 A2 A3 --with B1 B2 B3.
+seed: --compare A1 A2 A3 --with B1 B2 B3. The page, with the images where they differ most, goes to
+RUN/comparisons/OTHER_RUN.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
 
 from gluon_liver.errors import InputError
+from gluon_liver.files.output_folder import why_not_written
 from gluon_liver.files.typed import at_least
 
 from .options import (
@@ -38,8 +41,10 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "--run")
     text = "compare two runs that were scored already, A - B; or the runs of one arm, which differ in their seed, with "
-    text += "those of --with. Takes --out, --bootstrap, --froc-rates, --lesion-hit and --lesion-bins (of ultrasound "
-    text += "pixels: 32 96)"
+    text += (
+        "those of --with. Takes --out, --data and --cache (of the pictures), --bootstrap, --froc-rates, --lesion-hit "
+    )
+    text += "and --lesion-bins (of ultrasound pixels: 32 96)"
     parser.add_argument("--compare", type=Path, nargs="+", metavar="RUN", help=text)
     parser.add_argument("--with", dest="others", type=Path, nargs="+", metavar="RUN", help="the runs of the other arm")
     add_options(parser, "--data")
@@ -50,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--dense", text)
     add_options(parser, "--precision", "--batch-size", "--device", "--cache", "--no-lock")
     text = "write results and report to this folder instead of the run's, for runs that are read-only; with --compare "
-    text += "comparison.html and comparison.json, which are not written without it"
+    text += "comparison.html and comparison.json (default: RUN/comparisons/OTHER_RUN)"
     add_path(parser, "--out", "DIR", text)
     add_scoring(parser)
 
@@ -85,7 +90,7 @@ def _compare(args: argparse.Namespace) -> int:
     from gluon_liver.report.comparison.comparison_tables import comparison_text
     from gluon_liver.report.comparison.scored import TRUTH
     from gluon_liver.report.comparison.us_compare import us_tables_text
-    from gluon_liver.report.pages.compare_page import check_out, write_comparison
+    from gluon_liver.report.pages.compare_page import check_out
 
     _refuse_others(args)
     arms = (args.compare, args.others) if args.others else (args.compare[:1], args.compare[1:])
@@ -109,10 +114,35 @@ def _compare(args: argparse.Namespace) -> int:
         print(f"note: {' and '.join(older)}: no {TRUTH}, evaluated by an older version; {again}", file=sys.stderr)
         return 0
     document = compare_runs(*arms, settings)
+    page = _write_page(args, document, arms)
     print(*filter(None, [papers, comparison_text(document)]), sep="\n", end="")
-    if args.out is not None:
-        print(f"\npage: {write_comparison(document, args.out)}")
+    if page is not None:
+        print(f"\npage: {page}")
     return 0
+
+
+def _write_page(args: argparse.Namespace, document: Dict[str, Any], arms: Tuple[List[Path], ...]) -> Optional[Path]:
+    """The page's path; None where it was not asked for and cannot be written, which is said on stderr.
+
+    Raises :class:`InputError` where ``--out`` cannot be written.
+    """
+    from gluon_liver.evaluation.compared_pictures import draw_compared
+    from gluon_liver.report.comparison.place import default_folder
+    from gluon_liver.report.pages.compare_page import write_comparison
+
+    prepare_cache(args)
+    pictures = draw_compared(document, [*arms[0], *arms[1]], data=args.data)
+    if pictures.note:
+        print(f"note: {pictures.note}", file=sys.stderr)
+    out = args.out or default_folder(*arms)
+    try:
+        return write_comparison(document, out, pictures=pictures.of_image, note=pictures.note)
+    except OSError as error:
+        why = why_not_written(error)
+        if args.out is not None:
+            raise InputError(f"--out {out} cannot be written: {why}") from error
+        print(f"note: no page: {out} cannot be written: {why}; --out DIR writes it elsewhere", file=sys.stderr)
+        return None
 
 
 def _refuse_others(args: argparse.Namespace) -> None:
@@ -121,7 +151,8 @@ def _refuse_others(args: argparse.Namespace) -> None:
     add_arguments(parser)
     usual = vars(parser.parse_args([]))
     given = ["--" + name.replace("_", "-") for name in usual if getattr(args, name) != usual[name]]
-    taken = ("--compare", "--others", "--out", "--bootstrap", "--froc-rates", "--lesion-hit", "--lesion-bins")
+    taken = ["--compare", "--others", "--out", "--data", "--cache"]
+    taken += ["--bootstrap", "--froc-rates", "--lesion-hit", "--lesion-bins"]
     odd = [name for name in given if name not in taken]
     if odd:
         raise InputError(f"--compare reads what the runs were scored with and takes no {', '.join(odd)}")

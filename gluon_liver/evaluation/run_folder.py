@@ -20,6 +20,7 @@ from gluon_liver.inference.dense import check_dense
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.inference.slices import detect_labelled_dense
 from gluon_liver.nn.folding import FLOAT32, check_precision
+from gluon_liver.report.comparison.place import FOLDER as COMPARISONS
 from gluon_liver.report.comparison.scored import TRUTH, truth_record
 from gluon_liver.runs.checkpoint import read_best
 from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests
@@ -186,7 +187,7 @@ def _check_out(out: Path) -> None:
     """Raise InputError for a folder of something else: a run that was trained, data, or files of the user's."""
     if os.path.lexists(out) and not out.is_dir():
         raise InputError(f"--out {out} exists and is no folder")
-    known = {*COPIED, *WRITTEN, FOLDER, LOCKED, LOCKED + HOLDER}
+    known = {*COPIED, *WRITTEN, FOLDER, LOCKED, LOCKED + HOLDER, COMPARISONS}
     foreign = sorted(path.name for path in out.iterdir() if path.name not in known) if out.is_dir() else []
     if foreign:
         raise InputError(f"--out {out} holds {foreign[0]!r}, which no evaluation wrote; choose another folder")

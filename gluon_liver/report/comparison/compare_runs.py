@@ -18,6 +18,10 @@ from gluon_liver.metrics.sizes import BINS_MM, BINS_PIXELS, size_groups
 from gluon_liver.report.tables import us_tables
 from gluon_liver.structures.image_result import patient_ids
 
+from .causes import compared_causes
+from .configurations import compared_configurations, compared_training
+from .differing import differing_images
+from .place import relative
 from .scored import ScoredRun, kind_of, read_scored
 
 PER_LESION = {"ct": "lesion sensitivity", "us": "box sensitivity"}
@@ -53,6 +57,7 @@ def compare_runs(
     images, boxes, patients and classes in the same way; :class:`InputError` for a hit of ultrasound's boxes.
     """
     arm_a, arm_b = _read_arms(folders_a, folders_b)
+    configuration, training = (find(folders_a, folders_b) for find in (compared_configurations, compared_training))
     first = arm_a[0]
     if first.kind != "ct" and settings.hit is not None:
         raise InputError("--lesion-hit is of CT lesions: ultrasound's boxes are matched by IoU alone; leave it out")
@@ -70,14 +75,15 @@ def compare_runs(
         for arm, found in zip((arm_a, arm_b), lesions)
     ]
     entries = compare_figures(*figures, paired_seeds=paired, replicates=settings.replicates)
+    names = [run.name for run in (*arm_a, *arm_b)]
     own, several = first.results["summary"], min(len(arm_a), len(arm_b)) > 1
     return {
         "format": 1,
         "kind": first.kind,
         "classes": list(first.results["classes"]),
         "split": first.results["split"],
-        "a": [_run_record(run) for run in arm_a],
-        "b": [_run_record(run) for run in arm_b],
+        "a": [_run_record(run, folders_a[0]) for run in arm_a],
+        "b": [_run_record(run, folders_a[0]) for run in arm_b],
         "images": len(first.images),
         "patients": len(patient_ids(first.images)),
         "phantom": bool(first.results["data"]["phantom"]),
@@ -94,6 +100,11 @@ def compare_runs(
         },
         "figures": [{"family": family, "name": name, **asdict(entry)} for (family, name), entry in entries.items()],
         "lesions": _lesion_counts(lesions, first, groups),
+        "configuration": configuration,
+        "training": training,
+        "pixels": _pixels(arm_a, arm_b),
+        "errors": compared_causes([run.results for run in arm_a], [run.results for run in arm_b], names),
+        "differing": differing_images(arm_a, arm_b),
     }
 
 
@@ -136,6 +147,12 @@ def check_same_truth(first: ScoredRun, run: ScoredRun) -> None:
             raise RunError(f"{refusal}: {changed}; evaluate both again")
 
 
+def _pixels(arm_a: Sequence[ScoredRun], arm_b: Sequence[ScoredRun]) -> Optional[bool]:
+    """Whether all runs were scored on the same stored pixels; None where a run does not say."""
+    found = [(run.results["data"].get("digests") or {}).get("volumes") for run in (*arm_a, *arm_b)]
+    return None if None in found else len(set(found)) == 1
+
+
 def _hit_of(run: ScoredRun) -> Hit:
     """What an evaluation took for a hit of lesions."""
     lesions = run.results["summary"].get("lesions") or {}
@@ -167,11 +184,13 @@ def _figures(
     )
 
 
-def _run_record(run: ScoredRun) -> Dict[str, Any]:
+def _run_record(run: ScoredRun, first: Path) -> Dict[str, Any]:
+    """What a run is; folder: as seen from the first run's."""
     results = run.results
     network = us_tables.network_text(results) if run.kind == "us" else results.get("row") or "no row of Table 4"
     checkpoint, note = results.get("checkpoint"), results["data"]["note"]
-    return {"name": run.name, "seed": run.seed, "checkpoint": checkpoint, "network": network, "note": note}
+    record = {"name": run.name, "folder": relative([run.folder], first)[0], "seed": run.seed}
+    return {**record, "checkpoint": checkpoint, "network": network, "note": note}
 
 
 def _lesion_counts(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence, Union
 
+from gluon_liver.config.explain import KEYS, as_yaml
 from gluon_liver.report.tables.table import PHANTOM_WARNING, Cell, Notes, Table, as_text
 
+from .causes import COUNTED
 from .compare_runs import PER_LESION, WHO
+from .verdict import answer_text
 
 TITLES = {"overall": "Overall", "by class": "By class", "by size": "By size"}
 _MOST_SHOWN = 200  # lesions of one arm alone that the page lists
@@ -14,10 +17,19 @@ _MOST_SHOWN = 200  # lesions of one arm alone that the page lists
 
 def comparison_text(document: Dict[str, Any]) -> str:
     """The comparison of :func:`.compare_runs.compare_runs` as text."""
+    causes, configuration = cause_table(document), configuration_table(document)
     return as_text(
         "\n".join(arm_texts(document)),
+        answer_text(document),
         *difference_tables(document),
         lesion_table(document),
+        *([causes] if causes else []),
+        *(
+            [configuration._replace(header=("key", "A", "B"), rows=tuple(row[:3] for row in configuration.rows))]
+            if configuration.rows
+            else []
+        ),
+        "\n".join(sameness(document)),
         *([PHANTOM_WARNING] if document["phantom"] else []),
         Notes([f"Data: {note}" for note in data_notes(document)] + notes_of(document)),
     )
@@ -38,17 +50,19 @@ def difference_tables(document: Dict[str, Any]) -> List[Table]:
 
     Of runs paired by seed one more, of what trainings alone say.
     """
+    tables = [difference_table(document, family) for family in TITLES]
+    return [table for table in tables if table.rows] + ([seed_table(document)] if document["paired_by_seed"] else [])
+
+
+def difference_table(document: Dict[str, Any], family: str) -> Table:
+    """The table of one family of :data:`TITLES`."""
     header = ("in %", "A", "B", "A - B [95 %]", "P", "P, Holm", "80 % power at", "patients")
-    tables = []
-    for family, title in TITLES.items():
-        rows = [_row(entry) for entry in document["figures"] if entry["family"] == family]
-        if rows:
-            what = f", {PER_LESION[document['kind']]}" if family == "by size" else ""
-            tables.append(Table.of(f"{title}{what}: A - B by patient", header, rows))
-    return tables + ([_seed_table(document)] if document["paired_by_seed"] else [])
+    rows = [_row(entry) for entry in document["figures"] if entry["family"] == family]
+    what = f", {PER_LESION[document['kind']]}" if family == "by size" else ""
+    return Table.of(f"{TITLES[family]}{what}: A - B by patient", header, rows)
 
 
-def _seed_table(document: Dict[str, Any]) -> Table:
+def seed_table(document: Dict[str, Any]) -> Table:
     """Differences of the runs of each seed, and what they say of trainings alone."""
     seeds = [str(run["seed"]) for run in document["a"]]
     rows: List[Sequence[Union[str, Cell]]] = []
@@ -81,6 +95,47 @@ def single_table(document: Dict[str, Any]) -> Table:
     title = f"{len(single)} found by one alone" + (f", the first {_MOST_SHOWN}" if len(single) > _MOST_SHOWN else "")
     place = "slice" if document["kind"] == "ct" else "frame"
     return Table.of(title, ("study" if place == "slice" else "scene", place, "class", unit, "found by"), rows)
+
+
+def cause_table(document: Dict[str, Any]) -> Optional[Table]:
+    """What became of detections and of objects in either arm; None where the evaluations do not say."""
+    found = document["errors"]["rows"]
+    if not found:
+        return None
+    rows = [
+        (f"{COUNTED[one['of']]}: {one['cause']}", f"{one['a']:.4g}", f"{one['b']:.4g}", f"{one['a'] - one['b']:+.4g}")
+        for one in found
+    ]
+    return Table.of("Causes of errors, counts at the score threshold", ("", "A", "B", "A - B"), rows)
+
+
+def configuration_table(document: Dict[str, Any]) -> Table:
+    """The keys that differ between the arms, with what they mean."""
+    rows = []
+    for one in document["configuration"]["differ"]:
+        values = (", ".join(map(as_yaml, one[letter])) for letter in ("a", "b"))
+        known = KEYS.get(one["key"])
+        rows.append((one["key"], *values, known.meaning if known else ""))
+    return Table.of("Keys with other values", ("key", "A", "B", "meaning"), rows)
+
+
+def sameness(document: Dict[str, Any]) -> List[str]:
+    """Sentences: whether configurations, training data and what was scored are the same."""
+    configuration, what = document["configuration"], "slices" if document["kind"] == "ct" else "frames"
+    sentences = [f"Their configurations are not compared: {why}." for why in configuration["unread"]]
+    if not configuration["unread"] and not configuration["differ"]:
+        sentences.append("No key of their configurations differs.")
+    vary = [f"{one['key']} ({', '.join(map(as_yaml, one['values']))})" for one in configuration["vary"]]
+    sentences += [f"The same in both, but not in all runs of an arm: {', '.join(vary)}."] if vary else []
+    checkpoints = [dict.fromkeys(str(run["checkpoint"]) for run in document[letter]) for letter in ("a", "b")]
+    if list(checkpoints[0]) != list(checkpoints[1]):
+        a, b = (" and ".join(side) for side in checkpoints)
+        sentences.append(f"They were read at other checkpoints: A at {a}, B at {b}.")
+    sentences += document["training"]
+    scored = f"Both were scored on the same {document['images']} {what} of {document['patients']} patients, "
+    scored += f"the {document['split']} split, with the same boxes"
+    pixels = {True: " and the same pixels.", False: ", but on OTHER PIXELS: the stored images differ.", None: "."}
+    return [*sentences, scored + pixels[document["pixels"]]]
 
 
 def holds_text(document: Dict[str, Any]) -> str:

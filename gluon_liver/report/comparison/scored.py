@@ -52,11 +52,12 @@ class _Seed:
 
 
 class ScoredRun(NamedTuple):
-    """An evaluated run: its folder's name, the seed of its training, results.json, and its images sorted by id.
+    """An evaluated run: its folder and name, the seed of its training, results.json, and its images sorted by id.
 
     where: study and slice, or scene and frame, of each image. cases: spacing and slices of each study.
     """
 
+    folder: Path
     name: str
     seed: int
     results: Dict[str, Any]
@@ -142,7 +143,7 @@ def read_scored(folder: Path) -> ScoredRun:
     where = [place_of[one.image_id] for one in images]
     if not {case for case, _ in where} <= set(truth.cases):
         raise RunError(f"{folder / TRUTH}: an image is of a case that is not there; {again}")
-    return ScoredRun(folder.resolve().name, seed, results, images, where, truth.cases)
+    return ScoredRun(folder, folder.resolve().name, seed, results, images, where, truth.cases)
 
 
 def _image_result(image: _Image, rows: Sequence[CocoDetection]) -> ImageResult:

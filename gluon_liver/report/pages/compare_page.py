@@ -3,50 +3,74 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json, write_text
 from gluon_liver.report.comparison.comparison_tables import (
+    TITLES,
     arm_texts,
+    cause_table,
+    configuration_table,
     data_notes,
-    difference_tables,
-    holds_text,
+    difference_table,
     lesion_table,
     notes_of,
+    sameness,
+    seed_table,
     single_table,
 )
-from gluon_liver.report.figures import plots
+from gluon_liver.report.comparison.place import RECORD
+from gluon_liver.report.comparison.verdict import answer_text
 from gluon_liver.report.tables.table import PHANTOM_WARNING
 
-from .page import data_uri, render
+from .compared_images import image_groups, totals_text
+from .page import render
 
-PAGE, RECORD = "comparison.html", "comparison.json"
+PAGE = "comparison.html"
+_SCALES = (2, 5, 10, 20, 30, 40, 50, 60, 80, 100)  # percentage points at either end of a picture of differences
+_WHO = (("both", "both"), ("a", "A alone"), ("b", "B alone"), ("neither", "neither"))
 
 
-def write_comparison(document: Dict[str, Any], out: Path) -> Path:
+def write_comparison(
+    document: Dict[str, Any], out: Path, *, pictures: Mapping[int, Tuple[bytes, bytes]] = {}, note: str = ""
+) -> Path:
     """Write comparison.json and comparison.html to a folder, which is made if need be; returns the page's path.
 
-    Raises :class:`InputError` where the folder holds something else.
+    pictures: WebP of A's and of B's detections, by the ids of the images that the document says to show. note: why
+    there are none. Raises :class:`InputError` where the folder holds something else, and ``OSError`` where it cannot be
+    written.
     """
     check_out(out)
     out.mkdir(parents=True, exist_ok=True)
-    single = single_table(document)
+    single, causes = single_table(document), cause_table(document)
+    configuration = configuration_table(document)
+    families = [_family(document, family, title) for family, title in TITLES.items()]
     values = dict(
         title=f"{_arm_name(document, 'a')} and {_arm_name(document, 'b')} compared",
         arms=arm_texts(document),
+        answer=answer_text(document),
         facts=[(document["patients"], "patients"), (document["images"], "images")]
         + [(row["n"], "lesions" if document["kind"] == "ct" else "boxes") for row in document["lesions"]["groups"][:1]],
         phantom=document["phantom"],
         phantom_warning=PHANTOM_WARNING,
-        holds=holds_text(document),
         data_notes=data_notes(document),
-        picture=data_uri(plots.plot_differences(_picture_rows(document))),
-        tables=difference_tables(document),
+        totals=totals_text(document),
+        groups=image_groups(document, pictures),
+        pictures_note=note,
+        causes=causes,
+        causes_note=document["errors"]["missing"],
+        families=[one for one in families if one],
+        seeds=seed_table(document) if document["paired_by_seed"] else None,
         lesions_title="Lesion by lesion" if document["kind"] == "ct" else "Box by box",
         lesions=lesion_table(document),
+        who=_who(document),
+        legend=_WHO,
         single=single if single.rows else None,
+        configuration=configuration if configuration.rows else None,
+        sameness=sameness(document),
         notes=notes_of(document),
+        command=_command(document),
     )
     page = render("comparison.html.j2", values)
     write_json(out / RECORD, document)
@@ -68,11 +92,50 @@ def _arm_name(document: Dict[str, Any], letter: str) -> str:
     return str(runs[0]["name"]) if len(runs) == 1 else f"{letter.upper()} ({len(runs)} runs)"
 
 
-def _picture_rows(document: Dict[str, Any]) -> List[Tuple[str, float, float, float, bool]]:
-    rows = []
-    for entry in document["figures"]:
-        if entry["low"] is not None and entry["unit"] == "share":
-            significant = entry["p_holm"] is not None and entry["p_holm"] <= 0.05
-            values = (100 * entry[key] for key in ("difference", "low", "high"))
-            rows.append((entry["name"], *values, significant))
-    return rows
+def _command(document: Dict[str, Any]) -> str:
+    """What makes the comparison again, where the runs lie side by side."""
+    names = [[str(run["name"]) for run in document[letter]] for letter in ("a", "b")]
+    joined = " --with ".join(map(" ".join, names)) if max(map(len, names)) > 1 else " ".join(sum(names, []))
+    return f"python -m gluon_liver evaluate --compare {joined}"
+
+
+def _family(document: Dict[str, Any], family: str, title: str) -> Optional[Dict[str, Any]]:
+    """One family's differences as lines from low to high, in percent of the picture's width, and as a table."""
+    entries = [one for one in document["figures"] if one["family"] == family]
+    if not entries:
+        return None
+    shares = [one for one in entries if one["unit"] == "share" and one["low"] is not None]
+    far = max((100 * max(-one["low"], one["high"]) for one in shares), default=0.0)
+    end = next((scale for scale in _SCALES if scale >= far), _SCALES[-1])
+    lines = [_line(one, end) for one in shares]
+    return {"title": title, "lines": lines, "end": end, "table": difference_table(document, family)}
+
+
+def _line(entry: Dict[str, Any], end: int) -> Dict[str, Any]:
+    places = {key: _place(100 * entry[key], end) for key in ("difference", "low", "high")}
+    low, difference, high = (f"{100 * entry[key]:+.1f}" for key in ("low", "difference", "high"))
+    shown = entry["p_holm"] is not None and entry["p_holm"] <= 0.05
+    said = f"A minus B {difference} points, 95 % interval {low} to {high}"
+    texts = {"name": entry["name"], "value": difference, "interval": f"[{low}, {high}]", "said": said}
+    return {**texts, **places, "told": shown}
+
+
+def _place(points: float, end: int) -> str:
+    """Where a difference lies between -end and end, in percent of the width within a margin."""
+    return f"{4 + 92 * (points + end) / (2 * end):.2f}"
+
+
+def _who(document: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Who finds the lesions of each group, as parts of a bar: start and width in percent."""
+    bars = []
+    for row in document["lesions"]["groups"]:
+        if not row["n"]:
+            continue
+        start, parts = 0.0, []
+        for key, _ in _WHO:
+            width = 100 * row[key] / row["n"]
+            parts.append({"who": key, "start": f"{start:.2f}", "width": f"{width:.2f}", "count": row[key]})
+            start += width
+        said = ", ".join(f"{row[key]} found by {name}" for key, name in _WHO)
+        bars.append({"name": row["name"], "n": row["n"], "parts": parts, "said": said})
+    return bars

@@ -1,0 +1,186 @@
+"""The page of a comparison: what it says, where it goes, and how it stands in a browser."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import shutil
+
+import pytest
+from PIL import Image
+
+from gluon_liver.commands import main
+from gluon_liver.config.load import load_config, save_config
+from gluon_liver.files.atomic import write_json
+from gluon_liver.report.comparison.compare_runs import compare_runs
+from gluon_liver.report.comparison.comparison_tables import comparison_text
+from gluon_liver.report.comparison.configurations import compared_configurations, compared_training
+from gluon_liver.report.comparison.place import default_folder
+from gluon_liver.report.pages.compare_page import write_comparison
+from tests.inspection.chromium import PROGRAM, Browser
+
+from .test_compare_runs import FEW, ct_run, scored
+
+WORSE = {(patient, 0) for patient in range(6)} | {(7, 2)}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """a finds more than b; both are of one configuration but for the depth, trained on other data."""
+    place = tmp_path_factory.mktemp("compared")
+    for name, missed, config in (("a", {(0, 0), (1, 0)}, "demo-ct"), ("b", WORSE, "demo-r101")):
+        folder = ct_run(place / name, scored(missed))
+        save_config(load_config(config), folder / "config.yaml")
+        trained = {"training_studies": ["s", name], "training_patients": ["p", "q"], "seed": 1, "data": "../data"}
+        write_json(folder / "environment.json", trained)
+    return place
+
+
+@pytest.fixture(scope="module")
+def document(runs):
+    return compare_runs([runs / "a"], [runs / "b"], FEW)
+
+
+def picture():
+    stream = io.BytesIO()
+    Image.new("RGB", (256, 256), (40, 60, 80)).save(stream, format="WEBP")
+    return stream.getvalue()
+
+
+def test_differing_images_with_their_boxes(document):
+    found = document["differing"]
+    # a finds what b misses in two slices of patients 2 to 5 (cysts) and of 7 (hcc); nothing is the other way round
+    assert found["groups"] == {"a": 10, "b": 0, "mixed": 0, "scores": 0, "same": 22}
+    assert len({one["patient"] for one in found["shown"]}) == 5 and len(found["shown"]) == 6
+    first = found["shown"][0]
+    assert (first["gain"], first["a"]["found"], first["b"]["found"]) == (1.0, [1.0, 1.0, 1.0], [0.0, 1.0, 1.0])
+    assert [one["right"] for one in first["a"]["detections"]] == [True, True, True]
+    assert len(found["each"]) == 10 and found["identical"] is False
+
+
+def test_configurations_and_training_data(runs, document, tmp_path):
+    differ = document["configuration"]["differ"]
+    assert [one["key"] for one in differ] == ["row", "network.depth"]
+    assert differ[1] == {"key": "network.depth", "a": [50], "b": [101]}
+    assert (
+        "NOT trained on the same data (2 studies of 2 patients and 2 of 2, 1 studies in both)"
+        in document["training"][0]
+    )
+    flat = " ".join(comparison_text(document).split())
+    assert "network.depth 50 101" in flat and "Both were scored on the same 32 slices of 8 patients" in flat
+    folder = tmp_path / "none"
+    folder.mkdir()
+    assert compared_configurations([runs / "a"], [folder])["unread"] == ["none has no config.yaml"]
+    (folder / "config.yaml").write_text("network: {breadth: 1}\n")
+    assert "cannot be read by this version" in compared_configurations([runs / "a"], [folder])["unread"][0]
+    shutil.copy(str(runs / "a/environment.json"), str(folder / "environment.json"))
+    assert compared_training([runs / "a"], [folder])[0].startswith(
+        "All were trained on the same 2 studies of 2 patients"
+    )
+    write_json(folder / "environment.json", {"seed": 1})
+    assert "is not known" in compared_training([runs / "a"], [folder])[0]
+
+
+def test_keys_that_vary_within_both_arms_do_not_differ(tmp_path):
+    for name, changes in (("a1", []), ("a2", ["train.seed=2"]), ("b1", ["train.epochs=3"])):
+        (tmp_path / name).mkdir()
+        save_config(load_config("demo-ct", overrides=changes), tmp_path / name / "config.yaml")
+    shutil.copytree(str(tmp_path / "b1"), str(tmp_path / "b2"))
+    save_config(load_config("demo-ct", overrides=["train.epochs=3", "train.seed=2"]), tmp_path / "b2/config.yaml")
+    arms = [[tmp_path / f"{arm}{number}" for number in (1, 2)] for arm in "ab"]
+    found = compared_configurations(*arms)
+    assert found["differ"] == [{"key": "train.epochs", "a": [6], "b": [3]}]
+    assert found["vary"] == [{"key": "train.seed", "values": [0, 2]}]
+
+
+def test_the_page_says_it_all(document, tmp_path):
+    pictures = {one["image_id"]: (picture(), picture()) for one in document["differing"]["shown"]}
+    html = write_comparison(document, tmp_path / "with", pictures=pictures).read_text(encoding="utf-8")
+    assert html.count("data:image/webp;base64,") == 12
+    for said in (
+        "Of 32 slices A is better in 10, B in 0",
+        "network.depth",
+        "A: 3 of 3 found",
+        "missed",
+        "evaluate again",
+    ):
+        assert said in html, said
+    html = write_comparison(document, tmp_path / "without", note="No pictures: <gone>").read_text(encoding="utf-8")
+    assert "No pictures: &lt;gone&gt;" in html and "<img" not in html and "x1, y1, x2, y2" in html
+
+
+def test_the_page_goes_beside_the_first_run(runs, tmp_path, capsys, monkeypatch):
+    place = tmp_path / "runs"
+    shutil.copytree(str(runs), str(place))
+    words = ["evaluate", "--compare", f"{place}/a", f"{place}/b", "--bootstrap", "20"]
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    page = place / "a/comparisons/b/comparison.html"
+    assert f"page: {page}" in printed.out and page.is_file() and "note: No pictures: ../data" in printed.err
+    assert default_folder([place / "a"], [place / "b"]) == page.parent  # which is written again
+    other = place / "elsewhere" / "b"
+    shutil.copytree(str(place / "b"), str(other))
+    assert default_folder([place / "a"], [other]).name == "b-2"
+    assert default_folder([place / "a"], [place / "x" / "a"]).name == "x-a"
+    assert default_folder([place / "a", place / "b"], [other]).name == "2-runs-and-1-of-b"
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    capsys.readouterr()
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("gluon_liver.report.pages.compare_page.write_json", refuse)
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert "page:" not in printed.out and "Overall: A - B by patient" in printed.out
+    assert "note: no page: " in printed.err and "Read-only file system; --out DIR writes it elsewhere" in printed.err
+    assert main([*words, "--out", str(tmp_path / "out")]) == 2
+    assert "cannot be written: Read-only file system" in capsys.readouterr().err
+
+
+def test_equal_runs_and_runs_that_find_nothing(runs, tmp_path):
+    shutil.copytree(str(runs / "a"), str(tmp_path / "copy"))
+    document = compare_runs([runs / "a"], [tmp_path / "copy"], FEW)
+    assert document["differing"]["identical"] and document["differing"]["shown"] == []
+    html = write_comparison(document, tmp_path / "same").read_text(encoding="utf-8")
+    assert "give the very same detections in all 32 slices" in html
+    everything = {(patient, label) for patient in range(8) for label in range(3)}
+    for name in ("c", "d"):
+        ct_run(tmp_path / name, scored(everything))
+        write_json(tmp_path / name / "detections.json", [])
+    document = compare_runs([tmp_path / "c"], [tmp_path / "d"], FEW)
+    json.dumps(document, allow_nan=False)
+    assert "very same detections" in " ".join(comparison_text(document).split())
+
+
+def test_runs_of_other_images_are_told_what_to_do(runs, tmp_path):
+    results = [one for one in scored() if one.image_id >= 40]
+    ct_run(tmp_path / "half", results)
+    with pytest.raises(Exception, match="evaluate both on the same data with --data"):
+        compare_runs([runs / "a"], [tmp_path / "half"], FEW)
+
+
+CHECKED = """(() => {
+  const named = e => e.getAttribute('alt') || e.getAttribute('aria-label') || e.closest('[aria-hidden=true]');
+  return {wide: document.documentElement.scrollWidth - innerWidth,
+          nameless: [...document.querySelectorAll('img, svg')].filter(e => !named(e)).length,
+          beyond: [...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll, .wide, svg') &&
+                  e.getBoundingClientRect().right > innerWidth + 1).map(e => e.className || e.tagName),
+          ink: getComputedStyle(document.body).color};
+})()"""
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="no Chromium")
+def test_in_a_browser(document, tmp_path):
+    pictures = {one["image_id"]: (picture(), picture()) for one in document["differing"]["shown"]}
+    page = write_comparison(document, tmp_path / "page", pictures=pictures)
+    with Browser() as browser:
+        browser.call("Page.navigate", url=page.resolve().as_uri())
+        for width, dark in ((390, False), (1280, False), (1920, True)):
+            browser.emulate(width, 900, dark=dark)
+            found = browser.run(CHECKED)
+            assert (found["wide"], found["nameless"], found["beyond"]) == (0, 0, [])
+        assert not browser.requests() and not browser.complaints()
