@@ -96,11 +96,11 @@ def test_evaluate_compares_from_the_command_line(us_run, tmp_path, capsys):
     [
         ("", "give --run RUN to score a run, or --compare RUN_A RUN_B"),
         ("--compare {us} {us} --run {us} --split val", "takes no --run, --split"),
-        ("--compare {us} {us} --bootstrap 5 --data x", "takes no --data"),
+        ("--compare {us} {us} --bootstrap 5 --dense", "takes no --dense"),
         ("--compare {us} {us}/nowhere", "no such run folder"),
         ("--compare {us}/overlays {us}", "results.json cannot be read: No such file"),
         ("--compare {us} {us} --device gpu:0", "takes no --device"),
-        ("--compare {us} {us} --cache x --no-lock", "takes no --cache, --no-lock"),
+        ("--compare {us} {us} --batch-size 2 --no-lock", "takes no --batch-size, --no-lock"),
     ],
 )
 def test_bad_input(us_run, capsys, arguments, message):
