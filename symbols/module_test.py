@@ -14,10 +14,9 @@ import logging
 import mxnet as mx
 import numpy as np
 
-from symbols.networks.catalogue import network_of
-
 from .module_params import load_weights
 from .module_train import add_devices, checkpoint_path, contexts_of, positive
+from .networks.catalogue import network_of
 from .record_iter import network_input
 from .records import RecordFile
 from .whole_files import check_place, write_whole

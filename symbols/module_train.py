@@ -20,10 +20,9 @@ import os
 import mxnet as mx
 import numpy as np
 
-from symbols.networks.catalogue import network_of
-from symbols.networks.us_flow import estimated
-
 from .module_params import load_weights
+from .networks.catalogue import network_of
+from .networks.us_flow import estimated
 from .portable import portable_json
 from .record_iter import LABELS, RecordIter, left_out
 from .records import RecordFile

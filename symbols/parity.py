@@ -18,7 +18,7 @@ import sys
 import mxnet as mx
 import numpy as np
 
-from symbols.networks.catalogue import network_of
+from .networks.catalogue import network_of
 
 
 def symbol_parts(config, arg_params, aux_params, inputs):

@@ -11,9 +11,9 @@ from __future__ import division
 import mxnet as mx
 import numpy as np
 
-from symbols.networks.catalogue import US_NETWORKS, network_of
-from symbols.parts import random_numbers
-from symbols.parts.anchors import assign_anchors
+from .networks.catalogue import US_NETWORKS, network_of
+from .parts import random_numbers
+from .parts.anchors import assign_anchors
 
 GREY_MEAN, GREY_STD = 0.449, 0.226  # of ImageNet, as gluon_liver.training.batches takes them
 ORDER, IMAGE = 0, 1  # what a random number is for

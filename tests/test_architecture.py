@@ -15,9 +15,14 @@ READING = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 ROOMS = re.findall(r"^ {2}(\w+)(?:/|\.py) ", READING, re.MULTILINE)  # from top to bottom
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).replace(".__init__", ""): path
-    for base in (PACKAGE, ROOT / "symbols")
-    for path in sorted(base.rglob("*.py"))
+    for path in sorted(PACKAGE.rglob("*.py"))
 }
+FILES.update(  # the package's name for the folder at the top; in its place in the package is a file that leads there
+    {
+        ".".join((PACKAGE.name, *path.relative_to(ROOT).with_suffix("").parts)).replace(".__init__", ""): path
+        for path in sorted((ROOT / "symbols").rglob("*.py"))
+    }
+)
 
 
 def named(module):
@@ -53,7 +58,7 @@ IMPORTS = {module: set(imports(module)) - {module} for module in FILES}
 
 
 def room(module):
-    return "symbols" if module.startswith("symbols") else (module.split(".") + [""])[1]
+    return (module.split(".") + [""])[1]
 
 
 def folder(module):

@@ -1,6 +1,6 @@
 """Runs as Module checkpoints that MXNet 1.0.0 loads, and Module checkpoints as runs.
 
-The networks of :mod:`symbols` name their parameters as the Gluon networks do, so values pass unchanged either way.
+The networks of ``symbols`` name their parameters as the Gluon networks do, so values pass unchanged either way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any, Dict, Iterator, Mapping, Tuple
 import mxnet as mx
 import numpy as np
 
-import symbols
 from gluon_liver.config.load import build_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
@@ -33,9 +32,10 @@ from gluon_liver.readers.weights.formats import read_module_params
 from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint, save_checkpoint
 from gluon_liver.runs.run import IMPORTED, Run
 from gluon_liver.runs.training_state import TrainingState
-from symbols.module_params import CONSTANT_TOLERANCE
-from symbols.networks.catalogue import network_of
-from symbols.portable import portable_json
+from gluon_liver.symbols import __path__ as symbols_folder
+from gluon_liver.symbols.module_params import CONSTANT_TOLERANCE
+from gluon_liver.symbols.networks.catalogue import network_of
+from gluon_liver.symbols.portable import portable_json
 
 from .readme import readme
 
@@ -64,7 +64,7 @@ def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
             (folder / f"{PREFIX}-symbol.json").write_text(symbol, encoding="utf-8")
             save_arrays(folder / f"{PREFIX}-0000.params", arrays)
             write_json(folder / CONFIG, plain)
-            shutil.copyfile(str(Path(symbols.__file__).with_name(SCRIPT)), str(folder / SCRIPT))
+            shutil.copyfile(str(Path(symbols_folder[0]) / SCRIPT), str(folder / SCRIPT))
             shapes = network_of(plain).inputs(plain, batch_size)
             notes = run.config.controls
             record = {**manifest, "frames_per_second": run.environment.get("frames_per_second", [])}
@@ -104,7 +104,7 @@ def import_legacy(prefix: str, config: Config, dataset: Dataset, out: Path, *, e
 
 
 def plain_config(config: Config, record: Mapping[str, Any]) -> Dict[str, Any]:
-    """A configuration as :mod:`symbols` takes it; ``record`` is of a run or :meth:`Dataset.training_record`."""
+    """A configuration as ``symbols`` takes it; ``record`` is of a run or :meth:`Dataset.training_record`."""
     plain = dict(config.to_dict(), classes=list(record["classes"]))
     if "phases" in record:
         reference = record["reference_phase"]
@@ -141,7 +141,7 @@ def read_legacy_config(path: Path, dataset: Dataset) -> Config:
 def module_arrays(detector: RegionDetector, plain: Dict[str, Any]) -> Dict[str, mx.nd.NDArray]:
     """Everything that a Module of the network takes, by the names of its parameter file.
 
-    Raises :class:`RunError` when :mod:`symbols` has no such network.
+    Raises :class:`RunError` when ``symbols`` has no such network.
     """
     learned = {name: parameter.data() for name, parameter in detector.collect_learned().items()}
     try:

@@ -4,13 +4,12 @@ from __future__ import division
 
 import mxnet as mx
 
-from symbols.parts.fusion import cells
-from symbols.parts.initialization import centre_tap
-from symbols.parts.relation import phase_relation
-from symbols.parts.resnet import CHANNELS, STEM_CHANNELS, collapsed, resnet_3d, scaled, slice_fusion, slices_left
-from symbols.parts.rois import ROI_MODES
-from symbols.parts.texture import HIDDEN, texture_score
-
+from ..parts.fusion import cells
+from ..parts.initialization import centre_tap
+from ..parts.relation import phase_relation
+from ..parts.resnet import CHANNELS, STEM_CHANNELS, collapsed, resnet_3d, scaled, slice_fusion, slices_left
+from ..parts.rois import ROI_MODES
+from ..parts.texture import HIDDEN, texture_score
 from .detector import Detector
 
 CONV1 = "backbone.stem.conv1.weight"

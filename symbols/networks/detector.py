@@ -6,16 +6,16 @@ from collections import OrderedDict, namedtuple
 
 import mxnet as mx
 
-from symbols.parts import random_numbers
-from symbols.parts.initialization import new_weight
-from symbols.parts.layers import dense
-from symbols.parts.losses import HEAD_HUBER, RPN_HUBER, binary_loss, box_loss, class_loss
-from symbols.parts.random_numbers import RandomNumbers, apply_dropout
-from symbols.parts.rcnn import detections
-from symbols.parts.resnet import CHANNELS, frozen_parts, scaled
-from symbols.parts.rois import pyramid_rois, with_area
-from symbols.parts.rpn import anchors_of, count_anchors, count_proposals, levels_of, propose, rpn_head
-from symbols.parts.targets import box_targets, candidate_keys, most_positives, sample_rois
+from ..parts import random_numbers
+from ..parts.initialization import new_weight
+from ..parts.layers import dense
+from ..parts.losses import HEAD_HUBER, RPN_HUBER, binary_loss, box_loss, class_loss
+from ..parts.random_numbers import RandomNumbers, apply_dropout
+from ..parts.rcnn import detections
+from ..parts.resnet import CHANNELS, frozen_parts, scaled
+from ..parts.rois import pyramid_rois, with_area
+from ..parts.rpn import anchors_of, count_anchors, count_proposals, levels_of, propose, rpn_head
+from ..parts.targets import box_targets, candidate_keys, most_positives, sample_rois
 
 # maps: (B, C, H / stride, W / stride) of each level; shallow: (B, 16, H / 4, W / 4), Block1's map as the texture stage
 # reads it, or None; flow: (B, 2, H, W) in pixels, or None

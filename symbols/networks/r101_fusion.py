@@ -3,12 +3,11 @@ blocks, and the head is two dense layers."""
 
 from __future__ import division
 
-from symbols.parts.fusion import fusion_constants, region_fusion
-from symbols.parts.rcnn import DENSE_UNITS, dense_head
-from symbols.parts.resnet import scaled, stage
-from symbols.parts.rpn import levels_of
-from symbols.parts.texture import texture_map
-
+from ..parts.fusion import fusion_constants, region_fusion
+from ..parts.rcnn import DENSE_UNITS, dense_head
+from ..parts.resnet import scaled, stage
+from ..parts.rpn import levels_of
+from ..parts.texture import texture_map
 from .ct import CTDetector, ct_blocks, fusion_channels, single_phase
 from .detector import Features
 

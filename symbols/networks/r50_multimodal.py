@@ -2,9 +2,8 @@
 
 from __future__ import division
 
-from symbols.parts.rcnn import block4_head
-from symbols.parts.texture import texture_map
-
+from ..parts.rcnn import block4_head
+from ..parts.texture import texture_map
 from .ct import CTDetector, ct_blocks, related
 from .detector import Features
 

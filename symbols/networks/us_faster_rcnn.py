@@ -4,9 +4,8 @@ from __future__ import division
 
 import mxnet as mx
 
-from symbols.parts.rcnn import block4_head
-from symbols.parts.resnet import resnet_2d
-
+from ..parts.rcnn import block4_head
+from ..parts.resnet import resnet_2d
 from .detector import Detector, Features
 
 

@@ -7,12 +7,11 @@ import re
 
 import mxnet as mx
 
-from symbols.parts.aggregation import aggregation, flow_constants, flow_in_cells, follow, no_flow
-from symbols.parts.fusion import cells
-from symbols.parts.layers import part_of
-from symbols.parts.liteflownet import liteflownet, liteflownet_constants
-from symbols.parts.resnet import CHANNELS, resnet_2d, scaled
-
+from ..parts.aggregation import aggregation, flow_constants, flow_in_cells, follow, no_flow
+from ..parts.fusion import cells
+from ..parts.layers import part_of
+from ..parts.liteflownet import liteflownet, liteflownet_constants
+from ..parts.resnet import CHANNELS, resnet_2d, scaled
 from .detector import Features
 from .us_faster_rcnn import USFasterRCNN
 
