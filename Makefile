@@ -11,8 +11,10 @@
 # make bench   this project beside its peers, about 20 minutes on two idle cores: docs/benchmarks.md; PAIRS="frame step"
 # make fuzz    changed files of every format for FUZZ_MINUTES=10; FUZZ_TARGETS="dicom-ct config"; ATHERIS=1 (docs/testing.md)
 # make docs    the site of docs/, in build/site; installs the extra docs where it is missing
+# make dist    source distribution and wheel in dist/, checked by twine and check-wheel-contents; uploads nothing
 # make clean   what the demo and the tests made     make clean-venv   the environments
 #
+# SYSTEM_PACKAGES=no     do not install shared libraries that the system lacks (Debian's packages, by apt-get)
 # PYTHON=python3.10      the Python to make the environment with (default: the first that works, 3.11 before others)
 # EXTRAS=cu112,test      the extras of setup.py to install (default: what is there, or cpu,test)
 # LEGACY_PYTHON27=/path/to/python2.7     the Python of make legacy (default: the first 2.7 on the PATH)
@@ -29,10 +31,10 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/setup-$(EXTRAS).stamp
 VENV27 ?= .venv-legacy
 STAMP27 := $(VENV27)/setup.stamp
-export PYTHON LEGACY_PYTHON27
+export PYTHON LEGACY_PYTHON27 SYSTEM_PACKAGES
 
 .PHONY: setup test test-fast coverage lint legacy find-python27 demo demo-us rows weights evidence evidence-check bench fuzz \
-	docs clean clean-venv
+	docs dist clean clean-venv
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -198,6 +200,10 @@ docs: $(STAMP)
 	@$(PY) -c "import furo, myst_parser, sphinx_copybutton" 2>/dev/null || $(PY) -m pip install -q -e ".[docs]"
 	$(PY) -m sphinx -W --keep-going -q -d build/doctrees docs build/site
 	@echo "The site: $(abspath build/site)/index.html"
+
+dist: $(STAMP)
+	@$(PY) -c "import build, twine, check_wheel_contents" 2>/dev/null || $(PY) -m pip install -q --only-binary=:all: -e ".[dist]"
+	$(PY) -m scripts.make_dist
 
 clean:
 	rm -rf $(DEMO) rows demo-us build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache \

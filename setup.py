@@ -2,14 +2,27 @@
 
 from pathlib import Path
 
+import setuptools
 from setuptools import find_packages, setup
 
-# MXNet 1.9.1 uses NumPy names that 1.24 removed. Python 3.12 has no NumPy before 1.26; gluon_liver.system.runtime
-# puts the names back there.
+# MXNet 1.9.1 uses NumPy names that 1.24 and 2 removed. Python 3.12 has no NumPy before 1.26, 3.13 none before 2.1;
+# gluon_liver.system.runtime puts the names back there.
 NUMPY = [
     "numpy>=1.23.5,<1.24; python_version < '3.12'",
-    "numpy>=1.26.4,<1.27; python_version >= '3.12'",
+    "numpy>=1.26.4,<1.27; python_version == '3.12'",
+    "numpy>=2.2.6,<2.3; python_version >= '3.13'",
 ]
+
+# MXNet's wheel says numpy<2, so that pip cannot choose it for Python 3.13, where it runs: `make setup` adds it there
+# with --no-deps, to what else it needs.
+WITHOUT_MXNET = "requests>=2.32.3,<3; python_version >= '3.13'"
+
+# The symbols lie at the top of the checkout, where Python 2.7 reads them, and below gluon_liver when installed, so that
+# site-packages gets no package of so common a name.
+SYMBOLS = {f"gluon_liver.{name}": name.replace(".", "/") for name in find_packages(include=["symbols", "symbols.*"])}
+
+# From setuptools 77 on (Python 3.9) the licence is an SPDX expression of its own, and no classifier.
+PEP_639 = int(setuptools.__version__.split(".")[0]) >= 77
 
 # The CUDA 11 libraries that mxnet-cu112 is linked against, as wheels; only the driver (libcuda.so.1) is
 # left to the machine. cuDNN 9 has another file name, so cuDNN stays at 8.
@@ -32,22 +45,26 @@ setup(
     description="Liver lesion detection in CT and ultrasound with MXNet Gluon: two papers reproduced",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    author="The gluon_liver authors",
-    license="Apache-2.0",
+    author="the gluon_liver developers",
+    **{"license_expression" if PEP_639 else "license": "Apache-2.0"},
+    license_files=["LICENSE"],
     keywords="liver lesion detection CT ultrasound Faster R-CNN MXNet GluonCV",
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",
-        "License :: OSI Approved :: Apache Software License",
+        *([] if PEP_639 else ["License :: OSI Approved :: Apache Software License"]),
+        "Natural Language :: English",
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
-        *[f"Programming Language :: Python :: 3.{minor}" for minor in range(8, 13)],
+        "Programming Language :: Python :: 3 :: Only",
+        *[f"Programming Language :: Python :: 3.{minor}" for minor in range(8, 14)],
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Scientific/Engineering :: Medical Science Apps.",
         "Typing :: Typed",
     ],
-    python_requires=">=3.8,<3.13",
-    packages=find_packages(include=["gluon_liver", "gluon_liver.*", "symbols", "symbols.*"]),
+    python_requires=">=3.8,<3.14",
+    packages=sorted({*find_packages(include=["gluon_liver", "gluon_liver.*"]), *SYMBOLS}),
+    package_dir=SYMBOLS,
     package_data={
         "gluon_liver": [
             "py.typed",
@@ -57,7 +74,7 @@ setup(
             "report/pages/templates/*",
             "inspection/view/files/*",
         ],
-        "symbols": ["requirements.txt"],
+        "gluon_liver.symbols": ["requirements.txt"],
     },
     entry_points={"console_scripts": ["gluon-liver = gluon_liver.commands:console"]},
     install_requires=NUMPY
@@ -86,12 +103,14 @@ setup(
         "setuptools>=80.10,<81; python_version >= '3.12'",
     ],
     extras_require={
-        "cpu": ["mxnet==1.9.1"],
-        "cu112": ["mxnet-cu112==1.9.1"] + CUDA,
+        "cpu": ["mxnet==1.9.1; python_version < '3.13'", WITHOUT_MXNET],
+        "cu112": ["mxnet-cu112==1.9.1; python_version < '3.13'", WITHOUT_MXNET] + CUDA,
         # For `make docs`. Sphinx 7.1 is the last for Python 3.8, and MyST 3 with it.
         "docs": ["furo>=2024.8.6,<2026", "myst-parser>=3.0.1,<5", "sphinx>=7.1.2,<9", "sphinx-copybutton>=0.5.2,<0.6"],
         # For `make bench` alone, in an environment of its own. 2.4.1 is the last torch for Python 3.8, 2.8 for 3.9.
         "bench": ["torch>=2.4.1,<3", "torchvision>=0.19.1,<1"],
+        # For `make dist`.
+        "dist": ["build>=1.2.2,<2", "check-wheel-contents>=0.6.1,<1", "twine>=6.1,<7"],
         # For `make fuzz ATHERIS=1`. Wheels for Linux, x86-64: 2.3 for Python 3.8 to 3.10, 3.0 for 3.11, 3.1 for 3.12.
         "fuzz": ["atheris>=2.3,<4", "hypothesis>=6.113,<7"],
         # Before Python 3.10 the libraries bring fewer types, so that mypy says other things of them.
