@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = "sh env ls rm mkdir mktemp cat chmod dirname sleep touch make".split()
+TOOLS = "sh env ls rm mkdir mktemp cat chmod cp dirname grep sleep tail touch make".split()
 FILES = (
-    "Makefile setup.py pyproject.toml scripts/setup-venv.sh scripts/setup-legacy.sh symbols/requirements.txt".split()
-)
+    "Makefile README.md LICENSE MANIFEST.in setup.py pyproject.toml scripts/setup-venv.sh scripts/setup-legacy.sh "
+    "symbols/requirements.txt gluon_liver/py.typed"
+).split()
 
 # Evaluates `-c` with the real Python under another version number; its environments hold a fake Python too.
 FAKE_PYTHON = """#!/bin/sh
@@ -43,6 +44,8 @@ case "$*" in
 *missing_debian_packages*) cat "{folder}/missing" ;;
 "-m pip install --only-binary"*) [ ! -e "{folder}/offline" ] || {{ echo "ERROR: no network" >&2; exit 1; }} ;;
 *"!= (2, 7)"*) exit 1 ;;
+*">= (3, 13)"*) cat "{folder}/newest" ;;
+"-m pip check") cat "{folder}/conflicts"; [ ! -s "{folder}/conflicts" ] ;;
 -) if [ -e "{folder}/import-fails" ]; then exit 1; fi ;;
 train.py*) if [ -e "{folder}/stopped" ]; then exit 75; fi ;;
 --version) echo "Python 3.11.0" ;;
@@ -69,7 +72,8 @@ class FakeMachine:
         self.bin, self.checkout, self.log = folder / "bin", folder / "checkout", folder / "log"
         self.bin.mkdir()
         self.log.write_text("")
-        self.put("missing")
+        for answer in ("missing", "newest", "conflicts"):
+            self.put(answer)
         for tool in TOOLS:
             os.symlink(shutil.which(tool), self.bin / tool)
         self.script("uname", "echo x86_64")

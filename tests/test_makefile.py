@@ -58,7 +58,7 @@ def test_shims_that_fail_are_passed_over(bare_machine):
 @pytest.mark.parametrize(
     ("name", "version", "spoil"),
     [
-        ("python3", (3, 13), "pass"),
+        ("python3", (3, 14), "pass"),
         ("python3", (3, 7), "pass"),
         ("python3.11", (3, 11), "sys.modules['ensurepip'] = None"),
         ("python3.11", (3, 11), "sys.modules['venv'] = None"),
@@ -67,13 +67,13 @@ def test_shims_that_fail_are_passed_over(bare_machine):
 def test_without_a_usable_python_the_error_names_those_that_work(bare_machine, name, version, spoil):
     bare_machine.add_python(name, version, spoil=spoil)
     said = bare_machine.fails("setup")
-    for words in ("3.8", "3.11 (best)", "3.12", "apt-get install python3-venv", "uv", "PYTHON="):
+    for words in ("3.8", "3.11 (best)", "3.13", "apt-get install python3-venv", "uv", "PYTHON="):
         assert words in said
     assert not bare_machine.venv.exists()
 
 
 def test_uv_brings_a_python_where_none_is_usable(bare_machine):
-    bare_machine.add_python("python3", (3, 13))
+    bare_machine.add_python("python3", (3, 14))
     bare_machine.add_python("real-uv", (3, 11))
     bare_machine.script("uv", f'echo "uv $*" >> "{bare_machine.log}"; for last; do :; done; real-uv -m venv "$last"')
     assert "uv venv --python 3.11 --seed .venv" in bare_machine.works("setup")
@@ -81,7 +81,7 @@ def test_uv_brings_a_python_where_none_is_usable(bare_machine):
 
 
 def test_the_users_python_is_taken_or_refused_and_not_replaced_by_another(machine):
-    machine.add_python("my-python", (3, 13))
+    machine.add_python("my-python", (3, 14))
     assert "PYTHON=my-python is not" in machine.fails("setup", "PYTHON=my-python")
     assert machine.made_with() == []
     machine.add_python("my-python", (3, 9))
@@ -148,6 +148,7 @@ def test_missing_libraries_are_installed_by_who_may(machine, rights):
     done = machine.make("setup")
     assert done.returncode == 0, done.stderr
     assert "missing; they are in the Debian packages: libgl1 libgomp1" in done.stderr
+    assert done.stderr.index("SYSTEM_PACKAGES=no: not") < done.stderr.index("installing [cpu,test]")
     assert "apt-get install -qy --no-install-recommends libgl1 libgomp1" in machine.lines()
 
 
@@ -169,6 +170,58 @@ def test_without_rights_the_command_to_run_is_told_and_without_apt_the_libraries
     assert words in said and "libgl1" in said
     assert "apt-get install" not in machine.log.read_text()
     assert machine.stamps() == []
+
+
+def test_nothing_is_installed_outside_the_environment_where_that_is_not_wanted(machine):
+    machine.put("missing", "libgl1\n")
+    machine.script("id", "echo 0")
+    machine.script("apt-get", f'echo "apt-get $*" >> "{machine.log}"')
+    said = machine.fails("setup", "SYSTEM_PACKAGES=no")
+    assert "apt-get install -y libgl1" in said and "with apt-get" not in said
+    assert not any(line.startswith("apt-get") for line in machine.lines()) and machine.stamps() == []
+    assert "yes or no" in machine.fails("setup", "SYSTEM_PACKAGES=maybe")
+    machine.put("missing")
+    machine.works("setup", "SYSTEM_PACKAGES=no")
+
+
+def test_what_pip_says_is_in_a_log_that_is_named_where_it_fails(machine):
+    machine.put("offline")
+    said = machine.fails("setup")
+    log = machine.venv / "setup.log"
+    assert "ERROR: no network" in log.read_text() and "All that was said is in .venv/setup.log" in said
+    (machine.folder / "offline").unlink()
+    done = machine.make("setup")
+    assert done.returncode == 0 and "pip" not in done.stdout and "--editable" not in done.stderr
+    assert "-m pip install --only-binary=:all: --editable .[cpu,test]" in log.read_text()
+
+
+@pytest.mark.parametrize(("extras", "build"), [("cpu,test", "mxnet"), ("cu112", "mxnet-cu112"), ("test", None)])
+def test_on_python_3_13_mxnet_is_added_whatever_it_says_of_numpy(machine, extras, build):
+    machine.put("newest", "yes\n")
+    machine.put("conflicts", "mxnet 1.9.1 has requirement numpy<2.0.0,>1.16.0, but you have numpy 2.2.6.\n")
+    lines = machine.works("setup", f"EXTRAS={extras}")
+    added = [line for line in lines if "--no-deps" in line]
+    assert added == ([f"venv -m pip install --only-binary=:all: --no-deps {build}==1.9.1"] if build else [])
+    machine.touch_setup()
+    machine.put("conflicts", "pandas 2.3.3 requires tzdata, which is not installed.\n")
+    assert "does not fit together: pandas 2.3.3 requires" in machine.fails("setup", f"EXTRAS={extras}")
+
+
+def test_what_does_not_fit_together_is_refused_before_python_3_13(machine):
+    machine.put("conflicts", "mxnet 1.9.1 has requirement numpy<2.0.0,>1.16.0, but you have numpy 2.2.6.\n")
+    assert "does not fit together: mxnet" in machine.fails("setup")
+    assert machine.stamps() == []
+
+
+def test_a_read_only_checkout_is_copied_into_an_environment_elsewhere(machine):
+    script = machine.checkout / "scripts/setup-venv.sh"
+    script.write_text(script.read_text().replace("if [ -w . ]", "if false"))  # root writes wherever bits forbid it
+    lines = machine.works("setup", f"VENV={machine.folder}/venv")
+    (install,) = [line for line in lines if "--only-binary" in line]
+    assert "--editable" not in install and install.endswith("[cpu,test]")
+    assert (machine.folder / "venv" / "setup-cpu,test.stamp").exists()
+    machine.put("file")
+    assert "choose a folder that can be written" in machine.fails("setup", f"VENV={machine.folder}/file/venv")
 
 
 def test_an_environment_that_cannot_be_imported_is_not_finished(machine):

@@ -8,7 +8,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Type, Union
 
 import numpy as np
 
@@ -225,13 +225,17 @@ class Study(StudyRecord):
         return cls(hu=hu, **vars(record))
 
 
+# What NumPy before 1.24 says where rows differ in length, and makes objects; NumPy 2 keeps the name elsewhere.
+RAGGED: Type[Warning] = getattr(np, "VisibleDeprecationWarning", DeprecationWarning)
+
+
 def as_array(values: Any, name: str) -> np.ndarray:
     """``values`` as an array. Raises :class:`InputError`, which calls them ``name``, where rows differ in length."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", np.VisibleDeprecationWarning)  # of NumPy before 1.24, which makes objects
+            warnings.simplefilter("error", RAGGED)
             return np.asarray(values)
-    except (ValueError, np.VisibleDeprecationWarning) as error:
+    except (ValueError, RAGGED) as error:
         raise InputError(f"{name} is no array: {error}") from error
 
 

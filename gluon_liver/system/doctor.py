@@ -19,7 +19,7 @@ from .shared_libraries import DRIVER_LIBRARIES, MissingLibrary, missing_librarie
 
 OK, NOTE, PROBLEM = "ok", "note", "PROBLEM"
 
-OLDEST_PYTHON, NEWEST_PYTHON = (3, 8), (3, 12)
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 8), (3, 13)
 # NVIDIA's CUDA 11 release notes: any CUDA 11 runs on drivers from here on (minor version compatibility).
 OLDEST_DRIVER = (450, 80)
 # The machine code inside mxnet-cu112 1.9.1, which holds no PTX to compile for other GPUs.
@@ -86,7 +86,7 @@ def python_row(version: Tuple[int, int], machine: str) -> Row:
     if machine not in ("x86_64", "AMD64"):
         return Row("Python", PROBLEM, finding, "MXNet 1.9.1 has wheels for x86-64 only: use such a machine")
     if not OLDEST_PYTHON <= version <= NEWEST_PYTHON:
-        return Row("Python", PROBLEM, finding, "use Python 3.8 to 3.12, best 3.11: make setup PYTHON=python3.11")
+        return Row("Python", PROBLEM, finding, "use Python 3.8 to 3.13, best 3.11: make setup PYTHON=python3.11")
     return Row("Python", OK, finding)
 
 
@@ -103,9 +103,10 @@ def package_rows(versions: Mapping[str, str]) -> List[Row]:
 
 
 def numpy_row(version: str) -> Row:
-    """MXNet 1.9.1 imports with NumPy 1.x only, and needs removed names put back from 1.24 on."""
-    if release(version) >= (2, 0):
-        return Row("NumPy", PROBLEM, version, "MXNet 1.9.1 needs NumPy 1: make setup, or pip install 'numpy<2'")
+    """MXNet 1.9.1 imports with NumPy 1 and 2.2 only, and needs removed names put back from 1.24 on."""
+    if release(version) >= (2, 0) and release(version) != (2, 2):
+        advice = "MXNet 1.9.1 needs NumPy 1, or 2.2 on Python 3.13: make setup, or pip install 'numpy<2'"
+        return Row("NumPy", PROBLEM, version, advice)
     if release(version) >= (1, 24):
         return Row("NumPy", OK, f"{version}, with the names that MXNet uses put back by gluon_liver")
     return Row("NumPy", OK, version)
@@ -144,7 +145,8 @@ def mxnet_rows(versions: Mapping[str, str], missing: Sequence[MissingLibrary], p
     """The installed build of MXNet, whether it can be imported, and its features."""
     builds = [name for name in MXNET_BUILDS if name in versions]
     if not builds:
-        return [Row("MXNet", PROBLEM, "not installed", "make setup (or EXTRAS=cu112,test for NVIDIA GPUs)")]
+        advice = "make setup (or EXTRAS=cu112,test for NVIDIA GPUs), or pip install --no-deps mxnet==1.9.1"
+        return [Row("MXNet", PROBLEM, "not installed", advice)]
     finding = " and ".join(f"{name} {versions[name]}" for name in builds)
     if len(builds) > 1:
         advice = "they overwrite each other: make clean-venv, then make setup EXTRAS=... with one of them"

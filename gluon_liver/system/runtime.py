@@ -8,12 +8,13 @@ every start of the program waits for this.
 from __future__ import annotations
 
 import functools
+import math
 import os
 import sys
 import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import FrozenSet, List, MutableMapping, NamedTuple, Optional, Tuple
+from typing import Dict, FrozenSet, List, MutableMapping, NamedTuple, Optional, Tuple
 
 # soname -> (wheel, its folder below site-packages/nvidia), in the order in which they depend on each other. These are
 # the libraries that libmxnet.so of mxnet-cu112 1.9.1 names, and cuBLASLt and cuSPARSE, which the others name.
@@ -33,6 +34,14 @@ CUDA_WHEELS = {
 
 # Removed in NumPy 1.24; MXNet 1.9.1 evaluates them while it is imported.
 NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str}
+
+# Removed in NumPy 2, with what each is called now (None: gone, MXNet only names it); MXNet evaluates all of them too.
+NUMPY_2_NAMES = {
+    **{"NAN": "nan", "NaN": "nan", "alltrue": "all", "sometrue": "any", "product": "prod"},
+    **{"round_": "round", "msort": "sort"},
+    **dict.fromkeys(("mirr", "npv", "pmt", "ppmt", "pv", "rate")),
+}
+NUMPY_2_VALUES = {"Inf": math.inf, "NINF": -math.inf, "PINF": math.inf, "PZERO": 0.0, "NZERO": -0.0}
 
 SKYLAKEX_FLAGS = frozenset({"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"})
 HASWELL_FLAGS = frozenset({"avx2", "fma"})
@@ -221,9 +230,13 @@ def restore_numpy_aliases() -> List[str]:
     if version is None or release(version) < (1, 24):
         return []
     numpy = import_module("numpy")
-    missing = [name for name in NUMPY_ALIASES if name not in vars(numpy)]
+    aliases: Dict[str, object] = dict(NUMPY_ALIASES)
+    if release(version) >= (2, 0):
+        aliases.update(NUMPY_2_VALUES)
+        aliases.update({name: now and getattr(numpy, now) for name, now in NUMPY_2_NAMES.items()})
+    missing = [name for name in aliases if name not in vars(numpy)]
     for name in missing:
-        setattr(numpy, name, NUMPY_ALIASES[name])
+        setattr(numpy, name, aliases[name])
     return missing
 
 

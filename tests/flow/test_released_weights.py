@@ -79,7 +79,7 @@ def sources():
     generator = np.random.default_rng(0)
     port, caffe = {}, {}
     for name, modules, shape, has_bias in tensors():
-        arrays = [generator.normal(size=shape).astype(np.float32) / np.prod(shape[1:]) ** 0.5]
+        arrays = [generator.normal(size=shape).astype(np.float32) / np.float32(np.prod(shape[1:]) ** 0.5)]
         arrays += [generator.normal(size=shape[:1]).astype(np.float32) * 0.1] if has_bias else []
         caffe[name] = arrays
         for module in modules:

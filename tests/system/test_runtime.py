@@ -1,6 +1,7 @@
 """gluon_liver.system.runtime: settings and names that are in place before MXNet is imported."""
 
 import ctypes
+import math
 import os
 import subprocess
 import sys
@@ -112,6 +113,19 @@ def test_aliases_come_back_where_a_new_numpy_lacks_them(monkeypatch, version, ow
     assert sorted(runtime.restore_numpy_aliases()) == restored
     expected = {**{name: runtime.NUMPY_ALIASES[name] for name in restored}, **own}
     assert {name: value for name, value in vars(numpy).items() if not name.startswith("__")} == expected
+
+
+def test_names_that_numpy_2_removed_come_back(monkeypatch):
+    numpy = types.ModuleType("numpy")
+    vars(numpy).update({name: name for name in "nan inf all any prod round sort".split()})
+    monkeypatch.setitem(sys.modules, "numpy", numpy)
+    monkeypatch.setattr(metadata, "version", lambda name: "2.2.6")
+    restored = runtime.restore_numpy_aliases()
+    assert set(runtime.NUMPY_ALIASES) < set(restored) and restored == [n for n in vars(numpy) if n in restored]
+    assert (numpy.alltrue, numpy.sometrue, numpy.product) == ("all", "any", "prod")
+    assert (numpy.round_, numpy.msort, numpy.NaN, numpy.pv) == ("round", "sort", "nan", None)
+    assert (numpy.NINF, numpy.PINF, numpy.Inf) == (-math.inf, math.inf, math.inf)
+    assert math.copysign(1, numpy.PZERO) == 1 and math.copysign(1, numpy.NZERO) == -1
 
 
 def run_python(code, **environ):
