@@ -33,7 +33,7 @@ from .task import USUAL, Scored, ScoreSettings
 
 PHANTOM_NOTE = "phantom studies that this package generated"
 COPIED = ("config.yaml", "environment.json", "log.jsonl")  # of a run, to where it is evaluated
-WRITTEN = ("overlays", "detections.json", TRUTH, "report.html", "results.json")  # in this order
+WRITTEN = ("overlays", "detections.json", TRUTH, "figures", "tables", "report.html", "results.json")  # in this order
 FOLDER = ".evaluating"
 LOCKED = FOLDER + ".lock"
 DENSE_NOTE = "slices were read along their studies (--dense), not in the windows that the network was trained on"

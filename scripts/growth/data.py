@@ -139,7 +139,7 @@ def reading_log(folder: Path, megabytes: int) -> Work:
     from pathlib import Path
 
     from gluon_liver.config.load import load_config
-    from gluon_liver.report.figures.plots import plot_losses
+    from gluon_liver.report.figures.learning import plot_losses
     from gluon_liver.report.pages.page import MOST_STEPS
     from gluon_liver.runs.log import read_log
     from gluon_liver.runs.run import Run

@@ -19,7 +19,7 @@ from gluon_liver.report.comparison.comparison_tables import comparison_text
 from gluon_liver.report.comparison.configurations import compared_configurations, compared_training
 from gluon_liver.report.comparison.place import default_folder
 from gluon_liver.report.pages.compare_page import write_comparison
-from tests.inspection.chromium import PROGRAM, Browser
+from tests.browser import PROGRAM, Browser
 
 from .test_compare_runs import FEW, ct_run, scored
 

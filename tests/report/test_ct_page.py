@@ -20,6 +20,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.open, self.words, self.images, self.links, self.tags = [], [], [], [], set()
+        self.charts = re.findall("<svg", text)
         self.feed(text)
         assert self.open == []
 
@@ -82,24 +83,36 @@ def test_equal_runs_give_equal_pages_and_leave_nothing_behind(run):
     before = sorted(path.name for path in run.iterdir())
     first = write_report(run).read_bytes()
     assert write_report(run).read_bytes() == first
-    assert sorted(path.name for path in run.iterdir()) == sorted([*before, "report.html"])
+    assert sorted(path.name for path in run.iterdir()) == sorted([*before, "report.html", "figures", "tables"])
 
 
-def check_alone(text, *, images):
-    """That a page refers to nothing outside itself, runs nothing, and holds that many PNG images."""
+def check_alone(text, *, images, charts):
+    """That a page needs nothing outside itself, runs nothing, and holds so many PNG images and charts.
+
+    Its links lead to its own sections and to the files of its figures and tables.
+    """
     page = Page(text)
-    assert page.links == [] and "script" not in page.tags and "link" not in page.tags
+    assert "script" not in page.tags and "link" not in page.tags
+    assert {link for link in page.links if not link.startswith("#")} == set(
+        re.findall(r"(?:figures|tables)/[\w.-]+", text)
+    )
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(re.findall(r'<section id="(\w+)"', text))
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", text)
     assert len(page.images) == images
     for image in page.images:
         head, content = image.split(",", 1)
         assert head == "data:image/png;base64"
         assert base64.b64decode(content, validate=True).startswith(b"\x89PNG")
+    drawn = re.findall(r'<svg [^>]*role="img" aria-label="([^"]+)"', text)
+    assert len(drawn) == text.count("<svg") == charts and len(set(drawn)) == charts
+    ids = re.findall(r'<[^>]* id="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(ids)
 
 
 def test_the_page_needs_nothing_else_and_may_show_no_step(run):
-    # FROC, precision-recall, three overlays, losses
-    check_alone(write_report(run).read_text(encoding="utf-8"), images=6)
+    # three overlays; how good, losses, FROC, precision-recall
+    check_alone(write_report(run).read_text(encoding="utf-8"), images=3, charts=4)
     (run / "log.jsonl").write_text('{"event": "start", "step": 0}\n\n', encoding="utf-8")
     assert "The log holds no training step." in report_of(run).text
     with pytest.raises(RunError, match="no such run folder"):
@@ -174,7 +187,7 @@ def test_scores_of_epochs_are_shown_where_training_scored_them(run):
             log.write(f'{{"event": "score", {where}, "map": {score}, "ap50": 0.75}}\n')
     page = report_of(run)
     assert "3 epochs scored on the val split, 12 images: COCO mAP is highest in epoch 2 (0.500)" in page.text
-    assert "and 0.375 in epoch 3, the last" in page.text and len(page.images) == len(without.images) + 1
+    assert "and 0.375 in epoch 3, the last" in page.text and len(page.charts) == len(without.charts) + 1
 
 
 @pytest.mark.parametrize("data, title", [({}, "CT liver lesion detection"), ({"modality": "MRI"}, "MRI liver lesion")])

@@ -96,7 +96,11 @@ def test_the_page_shows_them(run, with_lesions):
     results = json.loads((run / "results.json").read_text())
     (run / "results.json").write_text(json.dumps({**results, "summary": with_lesions}))
     page = write_report(run).read_text(encoding="utf-8")
-    assert "Lesions and patients" in page and "Lesion FROC: sensitivity" in page and 'alt="Lesion FROC"' in page
+    assert (
+        "Lesions and patients" in page
+        and "Lesion FROC: sensitivity" in page
+        and 'aria-label="Lesion FROC: sensitivity' in page
+    )
 
 
 @pytest.mark.parametrize("damaged", [[], {}, {"lesions": {}}, "x"])

@@ -11,9 +11,10 @@ from matplotlib import font_manager
 from matplotlib.colors import to_rgb
 
 from gluon_liver.report.figures import lettering as module
+from gluon_liver.report.figures.chart import CURVE_COLOURS
 from gluon_liver.report.figures.drawing import CLASS_COLOURS, GT_COLOUR, draw_overlay
 from gluon_liver.report.figures.lettering import FONT, LONGEST, has_letters, lettering
-from gluon_liver.report.figures.plots import CURVE_COLOURS, plot_froc, plot_precision_recall, plot_scene_sensitivity
+from gluon_liver.report.figures.plots import plot_froc, plot_precision_recall, plot_scene_sensitivity
 from gluon_liver.report.figures.us_drawing import BESIDE, US_COLOURS
 from gluon_liver.structures.detections import NOTHING
 from tests.report.conftest import detections
@@ -55,9 +56,9 @@ def test_pictures_take_names_of_every_kind(no_fonts, count):
     for colour in CLASS_COLOURS[:count]:
         assert (picture[:100] == colour).all(axis=-1).any()
     curve = {"fp": [0.1], "sensitivity": [0.5], "recall": [0.5], "precision": [1.0]}
-    assert plot_froc({name: curve for name in [*names, "all"]}).startswith(b"\x89PNG")
-    assert plot_precision_recall({name: curve for name in names}).startswith(b"\x89PNG")
-    assert plot_scene_sensitivity(["a", "b"], {name: {"a": 0.5} for name in names}).startswith(b"\x89PNG")
+    assert plot_froc({name: curve for name in [*names, "all"]}).png.startswith(b"\x89PNG")
+    assert plot_precision_recall({name: curve for name in names}).png.startswith(b"\x89PNG")
+    assert plot_scene_sensitivity(["a", "b"], {name: {"a": 0.5} for name in names}).png.startswith(b"\x89PNG")
 
 
 # linear RGB as it looks to readers without red, green and blue cones (Machado et al. 2009, severity 1)

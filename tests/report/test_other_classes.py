@@ -106,7 +106,7 @@ def test_the_ct_page(run, classes):
     assert "R-50 as printed 69.23 64.29 70.96 R-101 as printed" in page.text
     assert "Not comparable." in page.text and all(name in page.text for name in classes)
     assert "<b>FNH" not in text and f"background: rgb{CLASS_COLOURS[0]}" in text
-    check_alone(text, images=6)
+    check_alone(text, images=3, charts=4)
 
 
 def us_entries(classes, missed=()):

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from gluon_liver.metrics import ct_curves
-from gluon_liver.report.figures.plots import plot_froc, plot_losses, plot_precision_recall, plot_validation
+from gluon_liver.report.figures.learning import plot_losses, plot_validation
+from gluon_liver.report.figures.plots import plot_froc, plot_precision_recall
 
 from .conftest import CLASSES
 
@@ -37,8 +38,8 @@ def step(number, **losses):
 
 def test_losses(drawn):
     log = [step(1, total=2.0, rpn_box=1.0), step(2, total=float("nan")), step(3, total=1.0)]
-    png = plot_losses([{"event": "start"}, *log])
-    assert png.startswith(b"\x89PNG") and pixels(png).std() > 5
+    chart = plot_losses([{"event": "start"}, *log])
+    assert pixels(chart.png).std() > 5
     lines = {label: (x.tolist(), y.tolist()) for label, x, y in drawn}
     assert lines["total"] == ([1, 3], [2, 1]) and lines["rpn box"] == ([1], [1])
 
@@ -61,8 +62,8 @@ def test_scores_of_epochs(drawn):
         {"event": "score", "step": 5 * epoch, "epoch": epoch, "split": "val", "map": value, "ap50": 0.1 + value}
         for epoch, value in ((1, 0.1), (2, 0.4), (4, 0.4), (5, 0.3))
     ]
-    png = plot_validation([{"event": "start"}, step(1, total=1.0), *log])
-    assert png.startswith(b"\x89PNG") and pixels(png).std() > 5
+    chart = plot_validation([{"event": "start"}, step(1, total=1.0), *log])
+    assert pixels(chart.png).std() > 5
     lines = {label: (x.tolist(), y.round(6).tolist()) for label, x, y in drawn}
     assert lines["COCO mAP"] == ([1, 2, 4, 5], [0.1, 0.4, 0.4, 0.3])
     assert lines["AP50"] == ([1, 2, 4, 5], [0.2, 0.5, 0.5, 0.4])
@@ -82,8 +83,8 @@ def test_froc(drawn, monkeypatch):
 
     monkeypatch.setattr(Axes, "step", record)
     curve = {"fp": [0.0, 0.25, 3.0], "sensitivity": [0.2, 0.5, 0.9]}
-    png = plot_froc({"all": curve, "cyst": {"fp": [], "sensitivity": []}})
-    assert pixels(png).std() > 5
+    chart = plot_froc({"all": curve, "cyst": {"fp": [], "sensitivity": []}})
+    assert pixels(chart.png).std() > 5
     assert [call[0] for call in drawn if call[0]] == ["cyst: undefined", "all classes"]
     _, x, y = next(call for call in drawn if call[0] == "all classes")
     assert styles == ["post"]  # sensitivity holds until the next threshold
@@ -101,8 +102,8 @@ def test_froc_that_starts_late_starts_at_nothing(drawn):
 
 def test_precision_recall(drawn, results):
     curves = ct_curves(results, CLASSES)
-    png = plot_precision_recall(dict(curves["pr"], other={"recall": [], "precision": []}))
-    assert pixels(png).std() > 5
+    chart = plot_precision_recall(dict(curves["pr"], other={"recall": [], "precision": []}))
+    assert pixels(chart.png).std() > 5
     assert [label for label, _, _ in drawn] == [*CLASSES, "other: undefined"]
     assert drawn[0][1].tolist() == curves["pr"]["cyst"]["recall"]
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from gluon_liver.report.pages.series_page import LeftOut, PatientEntry, SeriesEntry, StudyEntry, series_page
-from tests.inspection.chromium import PROGRAM, Browser
+from tests.browser import PROGRAM, Browser
 
 UID = "1.3.6.1.4.1.14519.5.2.1.1706.8374." + "9" * 30
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gluon_liver.report.figures.chart import US_CURVE_COLOURS
 from gluon_liver.report.figures.drawing import CLASS_COLOURS, GT_COLOUR
-from gluon_liver.report.figures.plots import US_CURVE_COLOURS
 from gluon_liver.report.figures.us_drawing import BESIDE, US_COLOURS, draw_us, us_colours, us_curve_colours
 from gluon_liver.structures.detections import NOTHING
 from tests.report.conftest import detections

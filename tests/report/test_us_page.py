@@ -74,14 +74,14 @@ def test_the_plot_takes_few_and_many_scenes(count):
     scenes = [f"s{number}" for number in range(count)]
     values = {scene: number % 3 / 2 for number, scene in enumerate(scenes)}
     first = plot_scene_sensitivity(scenes, {"Tumor": {}, "Blood vessel": values})
-    assert first.startswith(b"\x89PNG")
+    assert first.png.startswith(b"\x89PNG")
     assert plot_scene_sensitivity(scenes, {"Tumor": values, "Blood vessel": values}) != first
 
 
 def test_the_page_needs_nothing_else_and_escapes(us_run):
     text = write_us_report(us_run).read_text(encoding="utf-8")
     assert "&lt;script&gt;frames" in text
-    check_alone(text, images=5)  # sensitivities, three overlays, losses
+    check_alone(text, images=3, charts=3)  # three overlays; how good, sensitivities, losses
 
 
 def test_a_missing_log_and_the_other_page_are_refused(us_run):

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import MaxNLocator
 
+from gluon_liver.report.figures.chart import CURVE_COLOURS, POOLED_COLOUR
 from gluon_liver.report.figures.lettering import lettering, plain_label
-from gluon_liver.report.figures.plots import CURVE_COLOURS, POOLED_COLOUR
 
 SPLITS = {"train": ("training", "#335C81"), "val": ("validation", "#8FB8DE"), "test": ("test", "#D98E04")}
 SPLITS["unassigned"] = ("in no split", "#9AA5B4")

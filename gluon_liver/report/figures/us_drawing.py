@@ -9,8 +9,8 @@ import numpy as np
 
 from gluon_liver.structures.detections import SCORE_THRESHOLD, Boxes, Detections
 
+from .chart import CURVE_COLOURS, US_CURVE_COLOURS
 from .drawing import CLASS_COLOURS, Colour, draw_overlay
-from .plots import CURVE_COLOURS, US_CURVE_COLOURS
 
 C = TypeVar("C", Colour, str)
 
@@ -46,7 +46,7 @@ def us_colours(classes: Sequence[str]) -> List[Colour]:
 
 
 def us_curve_colours(classes: Sequence[str]) -> List[str]:
-    """:func:`us_colours` of plots, which stand on white."""
+    """:func:`us_colours` of charts, which stand on white."""
     return _by_label(classes, dict(zip(US_COLOURS, US_CURVE_COLOURS)), CURVE_COLOURS)
 
 

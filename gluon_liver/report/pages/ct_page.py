@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
+from gluon_liver.config.schema import Config
 from gluon_liver.errors import RunError
 from gluon_liver.metrics.lesion_summary import LOCATED
 from gluon_liver.report.figures import plots
+from gluon_liver.report.figures.chart import Exhibit
 from gluon_liver.report.figures.drawing import class_colours
 from gluon_liver.report.tables import ct_tables
 from gluon_liver.report.tables.lesion_tables import each_table, lesion_blocks
@@ -16,61 +18,84 @@ from gluon_liver.structures.modality import CT
 
 from . import page
 
-KINDS = {  # of overlays, in the order shown: heading and explanation
+KINDS = {  # of the gallery, in the order shown: heading and explanation
     "hit": ("Hits", "the best-scoring ROI lies on a lesion and names its class"),
     "false positive": ("False positives", "a detection where no lesion of its class is annotated"),
+    "badly placed": ("Badly placed", "a detection that overlaps a lesion of its class too little"),
+    "wrong class": ("Wrong class", "a detection on a lesion of another class"),
     "miss": ("Misses", "a lesion that no detection of its class found"),
 }
 
 
 def write_report(run_dir: Union[str, Path]) -> Path:
     """Write RUN/report.html of a CT run; as :func:`gluon_liver.report.pages.page.write_page`."""
-    return page.write_page(Path(run_dir), ct_tables.KIND, "report.html.j2", KINDS, _values)
+    return page.write_page(
+        Path(run_dir), ct_tables.KIND, "report.html.j2", KINDS, lambda *given: _shown(run_dir, *given)
+    )
 
 
-def _values(run: Path, results: Dict[str, Any]) -> Dict[str, Any]:
-    summary, classes = results["summary"], results["classes"]
+def _shown(run_dir: Union[str, Path], results: Dict[str, Any], config: Optional[Config]) -> page.Shown:
+    summary, classes, row = results["summary"], results["classes"], results["row"]
     check_published(summary)
-    facts = (("patients", "patients"), ("images", "slices"), ("annotated_images", "with lesions"))
     papers = ct_tables.has_papers_classes(classes)
-    columns = [ct_tables.COLUMN_OF_CLASS[name] for name in classes] if papers else list(ct_tables.COLUMNS)
-    return dict(
-        row=results["row"],
+    table4 = ct_tables.whole_table(summary, row=row)
+    rows = [cells[0].value for cells in table4.rows]
+    own = None if papers else ct_tables.own_table(summary)
+    tables = {
+        "table-4": table4,
+        "detection": ct_tables.detection_table(summary),
+        "froc": ct_tables.froc_table(summary),
+    }
+    lesions, lesion_froc = lesion_blocks(summary), _lesion_froc(summary)
+    curves = _curves(results["curves"], Path(run_dir) / "results.json", [float(one) for one in summary["froc"]["all"]])
+    values = dict(
+        row=row,
         modality=results["data"].get("modality", CT),  # results of before MRI do not say it
-        facts=[(summary[key], what) for key, what in facts],
         pictures="images",
         evaluated=f"{summary['patients']} patients evaluated here",
         papers_own="images are",
         denominator_warning=ct_tables.DENOMINATOR_WARNING,
-        printed={row: [cells[name].text for name in columns] for row, cells in ct_tables.TABLE4.items()},
-        columns=columns,
+        table4=table4,
+        our_row=rows.index(ct_tables.OURS) if ct_tables.OURS in rows else None,
+        beside_row=rows.index(row) if row in rows else None,
         other_classes=None if papers else ct_tables.other_classes_note(classes),
-        own=None if papers else ct_tables.own_table(summary),
+        own=own,
         colours=class_colours(len(classes)),
-        ours=[dict(summary["top1"][name], cell=ct_tables.percent(summary["top1"][name])) for name in classes],
-        tables=[ct_tables.detection_table(summary), ct_tables.froc_table(summary)],
+        tables=[tables["detection"], tables["froc"]],
         notes=ct_tables.summary_notes(summary),
         published=published_tables(summary),
         published_notes=published_notes(summary),
-        lesions=lesion_blocks(summary),
+        lesions=lesions,
         each_lesion=each_table(summary),
-        lesion_froc=_lesion_froc(summary),
-        curves=_curves(results["curves"], run / "results.json", [float(rate) for rate in summary["froc"]["all"]]),
+        lesion_froc=lesion_froc,
+        curves=curves,
     )
+    tables.update({"own-classes": own} if own else {})
+    tables.update(zip(("lesions", "lesion-froc", "lesion-sizes"), lesions.tables))
+    return page.Shown(values, [*curves, *([lesion_froc] if lesion_froc else [])], tables)
 
 
-def _lesion_froc(summary: Dict[str, Any]) -> Optional[str]:
+def _lesion_froc(summary: Dict[str, Any]) -> Optional[Exhibit]:
     """The curve of each class and of all, where there are any."""
     curves = summary.get("lesions", {}).get("curve", {})
     names = [name for name in curves if name != LOCATED]
     if not names:
         return None
-    rates = [float(rate) for rate in summary["lesions"]["froc"][names[0]]]
+    entries = summary["lesions"]["froc"]
+    rates = [float(rate) for rate in entries[names[0]]]
     drawn = {name: curves[name] for name in names if name != "all" or len(names) > 2}
-    return page.data_uri(plots.plot_froc(drawn, rates=rates, unit="patient"))
+    note = "Sensitivity over false positives a patient; dots at the rates of the table."
+    chart = plots.plot_froc(drawn, rates=rates, unit="patient")
+    return Exhibit("lesion-froc", "Lesion FROC", note, _froc_alt("Lesion FROC", entries["all"], "a patient"), chart)
 
 
-def _curves(curves: Dict[str, Any], path: Path, rates: List[float]) -> List[Dict[str, Any]]:
+def _froc_alt(title: str, entries: Dict[str, Any], unit: str) -> str:
+    known = [(rate, entry["value"]) for rate, entry in entries.items() if entry["value"] is not None]
+    told = ", ".join(f"{100 * value:.0f} % at {rate}" for rate, value in known)
+    return f"{title}: sensitivity of all classes {told or 'undefined'} false positives {unit}"
+
+
+def _curves(curves: Dict[str, Any], path: Path, rates: List[float]) -> List[Exhibit]:
     for name, axes in (("froc", ("fp", "sensitivity")), ("pr", ("recall", "precision"))):
         if not isinstance(curves.get(name), dict):
             raise RunError(f"{path}: curves.{name} is missing")
@@ -79,8 +104,13 @@ def _curves(curves: Dict[str, Any], path: Path, rates: List[float]) -> List[Dict
             if -1 in lengths or len(lengths) != 1:
                 raise RunError(f"{path}: curves.{name}.{label} needs {axes[0]} and {axes[1]}, lists of equal length")
     froc_note = "Sensitivity over false positives an image; dots at the rates of the table."
-    shown = (
-        ("FROC", froc_note, plots.plot_froc(curves["froc"], rates=rates)),
-        ("Precision and recall", "As the score threshold falls, by class.", plots.plot_precision_recall(curves["pr"])),
-    )
-    return [{"title": title, "note": note, "image": page.data_uri(png)} for title, note, png in shown]
+    recall_note = "As the score threshold falls, by class."
+    froc, recall = plots.plot_froc(curves["froc"], rates=rates), plots.plot_precision_recall(curves["pr"])
+    return [
+        Exhibit(
+            "froc", "FROC", froc_note, "FROC: sensitivity over false positives an image, as in the table above", froc
+        ),
+        Exhibit(
+            "precision-recall", "Precision and recall", recall_note, "Precision over recall, a curve a class", recall
+        ),
+    ]

@@ -2,54 +2,88 @@
 
 from __future__ import annotations
 
-import base64
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 import jinja2
 
-from gluon_liver.errors import RunError
+from gluon_liver.config.load import build_config
+from gluon_liver.config.schema import Config
+from gluon_liver.errors import ConfigError, RunError
 from gluon_liver.files.atomic import write_text
 from gluon_liver.files.json_records import read_json, read_text, read_yaml
-from gluon_liver.report.figures import plots
+from gluon_liver.report.exports.files import write_exports
+from gluon_liver.report.figures.bars import plot_calibration, plot_shares
+from gluon_liver.report.figures.chart import Exhibit
 from gluon_liver.report.records.results import REMEDY, Kind, read_results
-from gluon_liver.report.tables.table import PHANTOM_WARNING
+from gluon_liver.report.tables import failure_tables as failed
+from gluon_liver.report.tables.table import PHANTOM_WARNING, Table
 from gluon_liver.runs.log import read_log
 
+from .answer import answer_text, facts_of, measures, network_title
+from .gallery import Kinds, data_uri, embedded_gallery
+from .learning import learning_of
+from .provenance import provenance_of
+
 MOST_STEPS = 20_000  # records of steps that the curves of losses are drawn from, many more than pixels
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+NO_CONFIG = "a configuration that this version does not read"
+__all__ = ["MOST_STEPS", "Shown", "data_uri", "render", "write_page"]
 
 
-OverlayKinds = Mapping[str, Tuple[str, str]]  # in the order shown: kind -> heading, explanation
-Values = Callable[[Path, Dict[str, Any]], Dict[str, Any]]
+@dataclass
+class Shown:
+    """What a task adds to its page. values: of its template. charts: beside the others of the page, which files have
+    too. tables: by the names of their files."""
+
+    values: Dict[str, Any] = field(default_factory=dict)
+    charts: List[Exhibit] = field(default_factory=list)
+    tables: Dict[str, Table] = field(default_factory=dict)
 
 
-def write_page(run: Path, kind: Kind, template: str, overlay_kinds: OverlayKinds, values: Values) -> Path:
-    """Write RUN/report.html from config.yaml, environment.json, log.jsonl, results.json and overlays/*.png.
+Values = Callable[[Dict[str, Any], Optional[Config]], Shown]
 
-    The page embeds its images and refers to nothing outside itself, and a page that exists is whole. kind: of the
-    results. values: (run folder, results) -> what the template shows beside what all pages do. Returns the page's path.
-    Raises :class:`RunError` that names a missing or invalid file.
+
+def write_page(run: Path, kind: Kind, template: str, gallery_kinds: Kinds, values: Values) -> Path:
+    """Write RUN/report.html, RUN/figures and RUN/tables from config.yaml, environment.json, log.jsonl, results.json and
+    overlays/.
+
+    The page embeds its images and needs nothing outside itself, and a page that exists is whole. kind: of the results.
+    values: (results, configuration, None where this version does not read it) -> what the task shows beside what all
+    pages do. Returns the page's path. Raises :class:`RunError` that names a missing or invalid file.
     """
     results = read_results(run, kind)
-    config = read_text(run / "config.yaml", error=RunError, remedy=REMEDY)
-    if not isinstance(read_yaml(run / "config.yaml", error=RunError), dict):
-        raise RunError(f"{run / 'config.yaml'}: a mapping is needed")
+    text, config = _config_of(run)
     environment = read_json(run / "environment.json", error=RunError, remedy=REMEDY)
     log = read_log(run / "log.jsonl", steps=MOST_STEPS)
+    if not isinstance(environment, dict):
+        raise RunError(f"{run / 'environment.json'}: an object is needed; {REMEDY}")
+    groups = embedded_gallery(results, run, gallery_kinds)
+    own = values(results, config)
+    learning, provenance = learning_of(log, every=MOST_STEPS), provenance_of(results, environment, config)
+    good, failures = _good(results), _failures(results)
+    tables = {**own.tables, **failures["exported"]}
+    tables.update(training=learning.epochs) if learning.epochs else None
+    tables.update(differing_keys=provenance.differing) if provenance.differing else None
+    calibration = failures["calibration"]
+    charts = [good, *([calibration] if calibration else []), *learning.charts, *own.charts]
     shown = dict(
-        losses=data_uri(plots.plot_losses(log)),
-        training=_training_facts(log),
-        validation=data_uri(plots.plot_validation(log)),
-        validated=_validation_facts(log),
-        config=config,
+        network=network_title(config) if config else NO_CONFIG,
+        answer=answer_text(results, environment, config),
+        good=good,
+        facts=facts_of(results),
+        groups=groups,
+        failures=failures,
+        learning=learning,
+        provenance=provenance,
+        config=text,
         environment=json.dumps(environment, indent=2, sort_keys=True, ensure_ascii=False),
         phantom_warning=PHANTOM_WARNING,
-        overlays=embedded_overlays(results["overlays"], run, overlay_kinds),
-        **{key: results[key] for key in ("split", "classes", "data", "summary")},
+        exports=write_exports(run, charts, tables),
+        **{key: results[key] for key in ("kind", "split", "classes", "data", "summary")},
     )
-    write_text(run / "report.html", render(template, {**shown, **values(run, results)}))
+    write_text(run / "report.html", render(template, {**shown, **own.values}))
     return run / "report.html"
 
 
@@ -60,55 +94,53 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     return page.get_template(template).render(values)
 
 
-def embedded_overlays(entries: List[Any], run: Path, kinds: OverlayKinds) -> List[Dict[str, Any]]:
-    """Overlay groups in the order of kinds; empty groups are left out.
-
-    Raises :class:`RunError` for an entry without file, caption and kind, and for a file outside RUN/overlays or that is
-    no PNG.
-    """
-    groups: Dict[str, Dict[str, Any]] = {kind: dict(title=t, note=note, images=[]) for kind, (t, note) in kinds.items()}
-    results = run / "results.json"
-    for entry in entries:
-        if not isinstance(entry, dict) or not {"file", "caption", "kind"} <= set(entry):
-            raise RunError(f"{results}: an overlay needs file, caption and kind")
-        if entry["kind"] not in kinds:
-            raise RunError(f"{results}: overlay kind {entry['kind']!r} is none of {', '.join(kinds)}")
-        path = run / str(entry["file"])
-        if (run / "overlays").resolve() not in path.resolve().parents:
-            raise RunError(f"{results}: overlay {entry['file']!r} lies outside {run / 'overlays'}")
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise RunError(f"{path}: cannot be read ({error.__class__.__name__})") from error
-        if not content.startswith(_PNG_SIGNATURE):
-            raise RunError(f"{path}: not a PNG image")
-        groups[entry["kind"]]["images"].append({"caption": str(entry["caption"]), "image": data_uri(content)})
-    return [group for group in groups.values() if group["images"]]
+def _config_of(run: Path) -> Any:
+    """config.yaml as text, and as a configuration; None where this version does not read it."""
+    text = read_text(run / "config.yaml", error=RunError, remedy=REMEDY)
+    tree = read_yaml(run / "config.yaml", error=RunError)
+    if not isinstance(tree, dict):
+        raise RunError(f"{run / 'config.yaml'}: a mapping is needed")
+    try:
+        return text, build_config(tree)
+    except ConfigError:  # of an older or newer version: the page shows it as it is
+        return text, None
 
 
-def data_uri(png: Optional[bytes]) -> Optional[str]:
-    """PNG bytes as the source of an image that needs no file."""
-    return None if png is None else "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+def _good(results: Dict[str, Any]) -> Exhibit:
+    shares = measures(results)
+    told = [f"{one.name} {100 * one.value:.0f} %" for one in shares if one.value is not None]
+    intervals = any(one.low is not None for one in shares)
+    note = "Dots: measured here. " + ("Lines: 95 % intervals." if intervals else "No intervals are known.")
+    return Exhibit("how-good", "", note, "How good: " + ", ".join(told), plot_shares(shares))
 
 
-def _training_facts(log: List[Dict[str, Any]]) -> Optional[str]:
-    steps = [record for record in log if record["event"] == "step"]
-    if not steps:
-        return None
-    step, epoch, total = steps[-1]["step"], steps[-1].get("epoch"), steps[-1]["losses"].get("total")
-    facts = [f"{step} steps"]
-    facts += [f"epoch {epoch}"] if isinstance(epoch, int) else []
-    facts += [f"last total loss {total:.4g}"] if isinstance(total, (int, float)) else []
-    facts += [f"curves of {len(steps)} records of the log"] if len(steps) > MOST_STEPS // 2 else []
-    return ", ".join(facts)
-
-
-def _validation_facts(log: List[Dict[str, Any]]) -> Optional[str]:
-    scores = [record for record in log if record["event"] == "score"]
-    if not scores:
-        return None
-    best, last = max(scores, key=lambda record: record["map"]), scores[-1]
-    images = f", {last['images']} images" if "images" in last else ""
-    highest = f"COCO mAP is highest in epoch {best['epoch']} ({best['map']:.3f})"
-    scored = f"{len(scores)} epochs scored on the {last['split']} split{images}"
-    return f"{scored}: {highest}, and {last['map']:.3f} in epoch {last['epoch']}, the last"
+def _failures(results: Dict[str, Any]) -> Dict[str, Any]:
+    """What "Where it fails" shows; what an older version did not find out is None."""
+    errors, calibration = results.get("errors"), results.get("calibration")
+    recall = failed.recall_tables(results)
+    chart = plot_calibration(calibration["bins"]) if calibration else None
+    exhibit = None
+    if calibration and chart is not None:
+        ece = "" if calibration.get("ece") is None else f"Expected calibration error {calibration['ece']:.3f}. "
+        note = f"{ece}Above the line the scores are too low, below it too high; numbers: detections."
+        note += f" {calibration['note']}" if calibration.get("note") else ""
+        told = [f"{one['mean_score']:.2f} {one['precision']:.2f}" for one in calibration["bins"] if one["n"]]
+        alt = "Share of detections that are right over their score: " + ", ".join(told)
+        exhibit = Exhibit("calibration", "Calibration of the scores", note, alt, chart)
+    exported = {f"recall-{place + 1}": table for place, table in enumerate(recall)}
+    if errors:
+        confusion = failed.confusion_table(errors["confusion"])
+        exported.update(confusion=confusion, causes=failed.causes_export(errors))
+        exported["errors"] = failed.items_table(errors, ct=results["kind"] == "ct")
+    return dict(
+        known=bool(errors),
+        said=failed.summary_sentences(errors) if errors else [],
+        confusion=errors["confusion"] if errors else None,
+        most=max((max(row) for row in errors["confusion"]["counts"]), default=0) if errors else 0,
+        detections=failed.cause_bars(errors["detections"]) if errors else [],
+        objects=failed.cause_bars(errors["objects"]) if errors else [],
+        items=failed.items_table(errors, ct=results["kind"] == "ct", most=failed.TOLD) if errors else None,
+        recall=recall,
+        calibration=exhibit,
+        exported=exported,
+    )

@@ -14,6 +14,7 @@ from .table import Cell, Notes, Printed, Table, as_text, data_statement, printed
 
 COLUMNS = ("Liver Cyst", "Hemangiomas", "HCCs")
 COLUMN_OF_CLASS = {"cyst": "Liver Cyst", "hemangioma": "Hemangiomas", "hcc": "HCCs"}
+OURS = "this run, top-1"
 ONE_CLASS = (
     "With one class there is nothing to tell apart: top-1 says how often the best-scoring ROI of an annotated slice "
     "lies on a lesion, which is detection and no classification."
@@ -107,6 +108,24 @@ def comparison_table(summary: Dict[str, Any], *, row: Optional[str]) -> Table:
         rows.insert(0, ("paper, as printed", *(TABLE4[row][COLUMN_OF_CLASS[name]].text for name in classes)))
     title = f"Table 4, row {row}: accuracy in %" if row else "Top-1 accuracy in % (no row of Table 4)"
     return Table.of(title, ("", *(COLUMN_OF_CLASS[name] for name in classes)), rows)
+
+
+def whole_table(summary: Dict[str, Any], *, row: Optional[str]) -> Table:
+    """Table 4 as printed, and our top-1 accuracy below the row that it stands beside, first where that is none.
+
+    A run of other classes is not comparable: the table is the paper's alone, and the run's is :func:`own_table`.
+    """
+    check_summary(summary)
+    classes = list(summary["boxes"])
+    papers = has_papers_classes(classes)
+    columns = [COLUMN_OF_CLASS[name] for name in classes] if papers else list(COLUMNS)
+    rows: List[List[Union[str, Cell]]]
+    rows = [[Cell(name, "as printed"), *(cells[one].text for one in columns)] for name, cells in TABLE4.items()]
+    if papers:
+        entries = [summary["top1"][name] for name in classes]
+        ours = [percent(entry)._replace(counts=f"{entry['right']} of {entry['n']} slices") for entry in entries]
+        rows.insert([*TABLE4].index(row) + 1 if row else 0, [Cell(OURS), *ours])
+    return Table.of(f"Accuracy in %{'' if papers else ', as printed'}", ("Row", *columns), rows)
 
 
 def detection_table(summary: Dict[str, Any]) -> Table:
