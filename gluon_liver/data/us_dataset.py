@@ -165,6 +165,19 @@ class USDataset(Dataset[USLabel, RecordingInfo]):
         """Row of :meth:`previous_frame` among the stored frames."""
         return self._stored[label.case][self.previous_frame(label)]
 
+    def frames_around(self, label: USLabel, count: int) -> Dict[int, int]:
+        """Frame -> its row among the stored frames, rising: ``label``'s own and ``count`` of its scene to either side.
+
+        Frames without labels are of the scene that they lie in; those that are not stored are passed over.
+        """
+        scene, rows = self.scene_of(label), self._stored[label.case]
+        unlabelled, ends = set(self.info(label.case).unlabelled), (scene.frames[0], scene.frames[-1])
+        there = sorted(
+            frame for frame in rows if frame in scene.frames or frame in unlabelled and ends[0] < frame < ends[1]
+        )
+        middle = there.index(label.frame)
+        return {frame: rows[frame] for frame in there[max(0, middle - count) : middle + count + 1]}
+
     def pairs(self, labels: Sequence[USLabel]) -> Pairs:
         """How many of some labels have a previous frame."""
         frames: Dict[str, List[int]] = {}

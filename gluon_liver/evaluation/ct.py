@@ -17,7 +17,7 @@ from gluon_liver.metrics.errors.where import Where
 from gluon_liver.metrics.froc import FP_RATES
 from gluon_liver.metrics.lesion_summary import LESION_FP_RATES, LesionSettings, lesion_summary
 from gluon_liver.metrics.lesions import Scan
-from gluon_liver.report.figures.drawing import draw_overlay
+from gluon_liver.report.figures.drawing import Colour, class_colours, draw_overlay
 from gluon_liver.report.pages.ct_page import write_report
 from gluon_liver.report.tables.ct_tables import table4_text
 from gluon_liver.report.tables.published import PUBLISHED, published_notes, published_tables
@@ -25,7 +25,7 @@ from gluon_liver.report.tables.table import Notes, as_text
 from gluon_liver.structures.detections import SCORE_THRESHOLD
 from gluon_liver.structures.image_result import ImageResult
 
-from .task import Places, Scored, ScoreSettings, Task
+from .task import VIEWS_BESIDE, Places, Scored, ScoreSettings, Task, View
 
 
 class CT(Task[CTDataset, CTLabel]):
@@ -59,6 +59,27 @@ class CT(Task[CTDataset, CTLabel]):
             truth=label,
             classes=dataset.classes,
         )
+
+    def views(self, scored: Scored[CTDataset, CTLabel], number: int) -> List[View]:
+        dataset, data, label = scored.dataset, scored.config.data, scored.labels[number]
+        images = open_images(dataset, label.case, data.window, data.storage)
+        here, reference = label.slice, dataset.reference_index
+        numbers = {one.slice: row for row, one in enumerate(scored.labels) if one.case == label.case}
+        beside = [
+            step for step in range(-VIEWS_BESIDE, VIEWS_BESIDE + 1) if step and 0 <= here + step < images.shape[1]
+        ]
+        present = dataset.record(label.case).present
+        others = [phase for phase in range(len(dataset.phases)) if phase != reference and present[phase, here]]
+        places = [(reference, 0), *((reference, step) for step in beside), *((phase, 0) for phase in others)]
+        views = []
+        for phase, step in places:
+            name, of_slice = dataset.phases[phase], numbers.get(here + step)
+            words = f"{name}, slice {here + step}" + ("" if of_slice is not None else ", not labelled")
+            views.append(View(images[phase, here + step], name, step, of_slice, words))
+        return views
+
+    def colours(self, classes: Sequence[str]) -> Sequence[Colour]:
+        return class_colours(len(classes))
 
     def record(self, scored: Scored[CTDataset, CTLabel]) -> Dict[str, Any]:
         studies = len(scored.dataset.cases_of(scored.split))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
@@ -25,8 +26,10 @@ from gluon_liver.report.comparison.scored import TRUTH, truth_record
 from gluon_liver.runs.checkpoint import read_best
 from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests
 from gluon_liver.structures.image_result import detections_json
+from gluon_liver.system.environment import provenance
 
 from .failures import failures, tables_text
+from .gallery import write_gallery
 from .overlays import write_overlays
 from .registry import EVALUATIONS
 from .task import USUAL, Scored, ScoreSettings
@@ -64,6 +67,7 @@ def evaluate(
     or phases are not the run's, or something of the split was trained on; ``RunError`` for a run that cannot be used,
     and for ``dense`` with a network of other than nine slices; ``InputError`` for a precision that the device lacks.
     """
+    began = time.monotonic()
     if dense:
         check_dense(run.config)
     check_precision(precision, context or mx.cpu())
@@ -81,10 +85,12 @@ def evaluate(
         summary = task.summary(scored, settings)
         wrong = failures(task, scored, summary, settings)
         overlays = write_overlays(folder / "overlays", task, scored)
+        gallery = write_gallery(folder / "overlays", task, scored)
         own = task.record(scored)
         results_json = dict(format=1, kind=dataset.task, split=split, checkpoint=checkpoint, precision=precision, **own)
-        results_json.update(classes=list(dataset.classes), summary=summary, overlays=overlays, **wrong)
+        results_json.update(classes=list(dataset.classes), summary=summary, overlays=overlays, **wrong, **gallery)
         results_json["data"] = dict(phantom=dataset.phantom, note=note, digests=dataset.digests(split), **own["data"])
+        results_json["evaluated"] = {**provenance(), "seconds": round(time.monotonic() - began, 1)}
         write_json(folder / "detections.json", detections_json(results))
         write_json(folder / TRUTH, truth_record(results, *task.places(scored)), indent=None)
         write_json(folder / "results.json", results_json)

@@ -17,6 +17,7 @@ from gluon_liver.errors import InputError
 from gluon_liver.metrics.errors.where import Where
 from gluon_liver.metrics.lesions import Hit
 from gluon_liver.metrics.sizes import BINS_MM
+from gluon_liver.report.figures.drawing import Colour
 from gluon_liver.structures.image_result import ImageResult
 
 
@@ -42,6 +43,7 @@ class ScoreSettings:
 
 
 USUAL = ScoreSettings()
+VIEWS_BESIDE = 2  # slices or frames to either side
 
 D = TypeVar("D", bound=Dataset)
 L = TypeVar("L", bound=Label)
@@ -71,6 +73,21 @@ class Places(NamedTuple):
     cases: Dict[str, Dict[str, Any]]
 
 
+class View(NamedTuple):
+    """An image to look at beside a scored one.
+
+    picture: (H, W) grey or (H, W, 3) RGB uint8 at stored size. phase: its name, None where there are none. offset:
+    slices or frames from the scored image, 0 for that. scored: its number where it was scored too, which says what was
+    annotated and detected on it; of another phase, what was so on the slice. label: what it is, in words.
+    """
+
+    picture: np.ndarray
+    phase: Optional[str]
+    offset: int
+    scored: Optional[int]
+    label: str
+
+
 class Task(abc.ABC, Generic[D, L]):
     """How evaluation treats one task.
 
@@ -93,6 +110,14 @@ class Task(abc.ABC, Generic[D, L]):
     @abc.abstractmethod
     def draw(self, scored: Scored[D, L], number: int) -> np.ndarray:
         """Image ``number`` with detections at the score threshold and ground truth, (h, w, 3) uint8 RGB."""
+
+    @abc.abstractmethod
+    def views(self, scored: Scored[D, L], number: int) -> List[View]:
+        """Image ``number`` itself first, then those :data:`VIEWS_BESIDE` before and behind it, then other phases."""
+
+    @abc.abstractmethod
+    def colours(self, classes: Sequence[str]) -> Sequence[Colour]:
+        """Of the boxes of each class."""
 
     @abc.abstractmethod
     def record(self, scored: Scored[D, L]) -> Dict[str, Any]:

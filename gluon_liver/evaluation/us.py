@@ -13,12 +13,13 @@ from gluon_liver.data.us_labels import USLabel
 from gluon_liver.metrics.errors.where import Where
 from gluon_liver.metrics.sizes import BINS_PIXELS
 from gluon_liver.metrics.us_summary import us_summary
-from gluon_liver.report.figures.us_drawing import draw_us
+from gluon_liver.report.figures.drawing import Colour
+from gluon_liver.report.figures.us_drawing import draw_us, us_colours
 from gluon_liver.report.pages.us_page import write_us_report
 from gluon_liver.report.tables.us_tables import counted_text, us_text
 from gluon_liver.structures.detections import SCORE_THRESHOLD
 
-from .task import Places, Scored, ScoreSettings, Task
+from .task import VIEWS_BESIDE, Places, Scored, ScoreSettings, Task, View
 
 
 class US(Task[USDataset, USLabel]):
@@ -45,6 +46,20 @@ class US(Task[USDataset, USLabel]):
         label, dataset, detections = scored.labels[number], scored.dataset, scored.results[number].detections
         frame = dataset.frames(label.case)[label.row]
         return draw_us(frame, detections, dataset.classes, truth=label, score_threshold=SCORE_THRESHOLD)
+
+    def views(self, scored: Scored[USDataset, USLabel], number: int) -> List[View]:
+        dataset, label = scored.dataset, scored.labels[number]
+        frames = dataset.frames(label.case)
+        numbers = {one.frame: row for row, one in enumerate(scored.labels) if one.case == label.case}
+        views = []
+        for frame, row in dataset.frames_around(label, VIEWS_BESIDE).items():
+            of_frame = numbers.get(frame)
+            words = f"frame {frame}" + ("" if of_frame is not None else ", not labelled")
+            views.append(View(np.array(frames[row]), None, frame - label.frame, of_frame, words))
+        return sorted(views, key=lambda view: view.offset != 0)
+
+    def colours(self, classes: Sequence[str]) -> Sequence[Colour]:
+        return us_colours(classes)
 
     def record(self, scored: Scored[USDataset, USLabel]) -> Dict[str, Any]:
         data: Dict[str, Any] = {"fingerprint": scored.dataset.fingerprint, "split_by": scored.dataset.split_by}

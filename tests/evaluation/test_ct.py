@@ -69,6 +69,14 @@ def test_results_and_report(run, tiny_dataset):
     assert [row["name"] for row in results["recall"]["by_thickness"]] == ["5 mm or more"]
     assert results["sensitivity"]["lesion"]["n"] == results["counts"]["lesions"] and results["calibration"]["bins"]
     assert "Where it fails" in text
+    totals, gallery = results["gallery_totals"], results["gallery"]
+    assert list(totals) == ["hit", "miss", "badly placed", "wrong class", "false positive"]
+    assert totals["hit"] == errors["detections"]["right"] and {entry["kind"] for entry in gallery} <= set(totals)
+    for entry in gallery:
+        assert entry["pictures"][0] == {**entry["pictures"][0], "file": entry["file"], "offset": 0, "phase": "arterial"}
+        for shown in entry["pictures"]:
+            assert (run.folder / shown["file"]).read_bytes()[8:12] == b"WEBP"
+    assert set(results["evaluated"]) == {"version", "revision", "command", "date", "seconds"}
     for overlay in results["overlays"]:
         assert (run.folder / overlay["file"]).is_file()
     assert not list(run.folder.glob("*.partial")) and not (run.folder / ".evaluating").exists()

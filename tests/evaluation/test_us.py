@@ -27,6 +27,9 @@ def test_both_models_are_scored_and_compared(us_runs, us_data, capsys):
         assert {"frame", "scene", "patient"} <= set(results["sensitivity"]) and "Where it fails" in text
         places = {(one["case"], one["place"]) for one in results["errors"]["items"]}
         assert all("/scene-" in case and place < 4 for case, place in places)
+        for entry in results["gallery"]:
+            assert (run.folder / entry["file"]).is_file() and "/scene-" in entry["case"]
+            assert all(abs(shown["offset"]) <= 2 and shown["phase"] is None for shown in entry["pictures"])
         assert results["detections"] == {"score_threshold": 0.0, "max_detections": 100}
         assert "score above 0, at most 100 a frame" in " ".join(text.split())
         assert len(results["summary"]["scenes"]) == 2 and results["data"]["split_by"] == "patient"

@@ -132,7 +132,7 @@ def error_items(
         wrong = [("detection", verdict) for verdict in verdicts.detections if verdict.cause != RIGHT]
         wrong += [("object", verdict) for verdict in verdicts.objects if verdict.cause != FOUND]
         items += [item_of(result, one, kind, verdict, classes) for kind, verdict in wrong]
-    return sorted(items, key=_worst_first)
+    return sorted(items, key=worst_first)
 
 
 def item_of(result: ImageResult, where: Where, kind: str, verdict: Verdict, classes: Sequence[str]) -> Dict[str, Any]:
@@ -155,7 +155,8 @@ def item_of(result: ImageResult, where: Where, kind: str, verdict: Verdict, clas
     }
 
 
-def _worst_first(item: Dict[str, Any]) -> Any:
+def worst_first(item: Dict[str, Any]) -> Any:
+    """The order of :func:`error_items`, whatever the order of the images."""
     found = item["kind"] == "detection"
     return not found, -item["score"] if found else -item["size"], item["case"], item["place"], item["box"]
 
