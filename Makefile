@@ -198,7 +198,7 @@ fuzz: $(STAMP)
 # Anything that Sphinx warns of is an error: a link that leads nowhere, a page that is in no list.
 docs: $(STAMP)
 	@$(PY) -c "import furo, myst_parser, sphinx_copybutton" 2>/dev/null || $(PY) -m pip install -q -e ".[docs]"
-	$(PY) -m sphinx -W --keep-going -q -d build/doctrees docs build/site
+	$(PY) -m sphinx -E -W --keep-going -q -d build/doctrees docs build/site
 	@echo "The site: $(abspath build/site)/index.html"
 
 dist: $(STAMP)

@@ -60,7 +60,8 @@ def explain_parameters(app: Any, what: str, name: str, thing: Any, options: Any,
         begins = re.match(r"(\w+(?:, \w+)*): (.*)", line)
         if begins and {*begins[1].split(", ")} <= known:
             result += [] if within or not result or not result[-1].strip() else [""]
-            result.append(f":param {begins[1]}: {begins[2]}")
+            # of two words before the colon Sphinx takes the first for a type
+            result.append(f":param {begins[1].replace(' ', '')}: {begins[2]}")
             within = True
         elif within and line.strip():
             result.append(f"    {line.strip()}")
