@@ -19,6 +19,7 @@ from gluon_liver.report.comparison.comparison_tables import comparison_text
 from gluon_liver.report.comparison.configurations import compared_configurations, compared_training
 from gluon_liver.report.comparison.place import default_folder
 from gluon_liver.report.pages.compare_page import write_comparison
+from gluon_liver.report.pages.compared_images import _said, image_groups
 from tests.browser import PROGRAM, Browser
 
 from .test_compare_runs import FEW, ct_run, scored
@@ -100,7 +101,7 @@ def test_the_page_says_it_all(document, tmp_path):
     html = write_comparison(document, tmp_path / "with", pictures=pictures).read_text(encoding="utf-8")
     assert html.count("data:image/webp;base64,") == 12
     for said in (
-        "Of 32 slices A is better in 10, B in 0",
+        "Of 32 slices A is better in 10, B in none",
         "network.depth",
         "A: 3 of 3 found",
         "missed",
@@ -184,3 +185,17 @@ def test_in_a_browser(document, tmp_path):
             found = browser.run(CHECKED)
             assert (found["wide"], found["nameless"], found["beyond"]) == (0, 0, [])
         assert not browser.requests() and not browser.complaints()
+
+
+def test_what_a_side_misses_and_gets_wrong_is_said(document):
+    wrong = [dict(score=0.7, right=False, iou=iou, **{"class": "hcc"}) for iou in (0.45, 0.0)]
+    side = {"found": [1.0, 0.0, 0.0], "false": 2.0, "detections": [dict(wrong[0], right=True), *wrong]}
+    entry = {"objects": [{"class": name} for name in ("hcc", "cyst", "cyst")]}
+    assert (
+        _said(entry, side) == "1 of 3 found; 2 false detections; missed: 2 cyst; wrong: hcc 0.70 (IoU 0.45), hcc 0.70"
+    )
+    assert (
+        _said({"objects": []}, {"found": [], "false": 0.0, "detections": []}) == "nothing to find; 0 false detections"
+    )
+    groups = image_groups(document, {})
+    assert [group["title"] for group in groups] == ["A is better"] and "of 10." in groups[0]["note"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from typing import Any, Dict, List, Mapping, Tuple
 
 from gluon_liver.report.comparison.differing import SAME, SHOWN
 from gluon_liver.report.tables.table import Table
 
+_MOST_LISTED = 4  # of what a side misses, or gets wrong, below a picture
 TITLES = {
     "a": ("A is better", "A finds more objects or has fewer false detections than B"),
     "b": ("B is better", "B finds more objects or has fewer false detections than A"),
@@ -21,8 +23,9 @@ def totals_text(document: Mapping[str, Any]) -> str:
     groups, images = document["differing"]["groups"], document["images"]
     what = "slices" if document["kind"] == "ct" else "frames"
     same = groups[SAME] + groups["scores"]
-    counts = f"A is better in {groups['a']}, B in {groups['b']}, and in {groups['mixed']} each errs in its own way"
-    text = f"Of {images} {what} {counts}; in {same} both find the same"
+    counts = {name: groups[name] or "none" for name in SHOWN}
+    text = f"Of {images} {what} A is better in {counts['a']}, B in {counts['b']}"
+    text += f"; in {counts['mixed']} each errs in its own way, and in {same or 'none'} both find the same"
     return text + (f", in {groups['scores']} of them with other scores." if groups["scores"] else ".")
 
 
@@ -40,7 +43,7 @@ def image_groups(document: Mapping[str, Any], pictures: Mapping[int, Tuple[bytes
             shown = f"the {len(entries)} where the difference is largest, spread over patients, of {total}"
             shown = shown if len(entries) < total else f"all {total}" if total > 1 else "the only one"
             images = [_entry(one, document, pictures.get(one["image_id"])) for one in entries]
-            groups.append({"title": title, "note": f"{note}: {shown}.", "images": images})
+            groups.append({"title": title, "note": f"{note[0].upper()}{note[1:]}: {shown}.", "images": images})
     return groups
 
 
@@ -59,10 +62,27 @@ def _entry(entry: Dict[str, Any], document: Mapping[str, Any], pictures: Any) ->
 
 
 def _said(entry: Dict[str, Any], side: Dict[str, Any]) -> str:
+    """What a side finds, and what it misses and gets wrong."""
     objects, false = len(entry["objects"]), side["false"]
     found = sum(side["found"])
-    what = f"{found:.3g} of {objects} found" if objects else "nothing to find"
-    return f"{what}, {false:.3g} false detection" + ("" if false == 1 else "s")
+    texts = [f"{found:.3g} of {objects} found" if objects else "nothing to find"]
+    texts += [f"{false:.3g} false detection" + ("" if false == 1 else "s")] if false or not objects else []
+    missed = [one["class"] for one, share in zip(entry["objects"], side["found"]) if share <= 0.5]
+    texts += [f"missed: {_listed(missed)}"] if missed else []
+    wrong = [f"{one['class']} {one['score']:.2f}{_near(one)}" for one in side["detections"] if not one["right"]]
+    return "; ".join(texts + ([f"wrong: {_listed(wrong)}"] if wrong else []))
+
+
+def _near(one: Dict[str, Any]) -> str:
+    """How near a wrong detection is to an object of its class, where it is on a part of one."""
+    return f" (IoU {one['iou']:.2f})" if one["iou"] >= 0.1 else ""
+
+
+def _listed(texts: List[str]) -> str:
+    """Texts with how often each is there, at most :data:`_MOST_LISTED`."""
+    counted = [f"{count} {text}" if count > 1 else text for text, count in Counter(texts).items()]
+    more = len(counted) - _MOST_LISTED
+    return ", ".join(counted[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _seen(side: Dict[str, Any]) -> str:
