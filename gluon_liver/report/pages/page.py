@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 import jinja2
 
 from gluon_liver.config.load import build_config
+from gluon_liver.config.network_title import network_title
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import ConfigError, RunError
 from gluon_liver.files.atomic import write_text
@@ -22,7 +23,7 @@ from gluon_liver.report.tables import failure_tables as failed
 from gluon_liver.report.tables.table import PHANTOM_WARNING, Table
 from gluon_liver.runs.log import read_log
 
-from .answer import answer_text, facts_of, measures, network_title
+from .answer import answer_text, facts_of, measures
 from .gallery import Kinds, data_uri, embedded_gallery
 from .learning import learning_of
 from .provenance import provenance_of
