@@ -64,6 +64,9 @@ def test_differing_images_with_their_boxes(document):
 def test_configurations_and_training_data(runs, document, tmp_path):
     differ = document["configuration"]["differ"]
     assert [one["key"] for one in differ] == ["row", "network.depth"]
+    assert [document[arm][0]["network"] for arm in "ab"] == [
+        f"a net like R-{depth} with an eighth of the width, at 256 pixels" for depth in (50, 101)
+    ]
     assert differ[1] == {"key": "network.depth", "a": [50], "b": [101]}
     assert (
         "NOT trained on the same data (2 studies of 2 patients and 2 of 2, 1 studies in both)"

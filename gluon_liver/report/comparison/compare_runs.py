@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from gluon_liver.config.network_title import network_title
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.metrics.comparison import compare_figures, lesions_by_arm
 from gluon_liver.metrics.figures import Figure, Lesions, box_lesions, figures_of
@@ -19,7 +20,7 @@ from gluon_liver.report.tables import us_tables
 from gluon_liver.structures.image_result import patient_ids
 
 from .causes import compared_causes
-from .configurations import compared_configurations, compared_training
+from .configurations import compared_configurations, compared_training, config_of
 from .differing import differing_images
 from .place import relative
 from .scored import ScoredRun, kind_of, read_scored
@@ -187,7 +188,11 @@ def _figures(
 def _run_record(run: ScoredRun, first: Path) -> Dict[str, Any]:
     """What a run is; folder: as seen from the first run's."""
     results = run.results
-    network = us_tables.network_text(results) if run.kind == "us" else results.get("row") or "no row of Table 4"
+    try:
+        step = results["data"].get("step")
+        network = network_title(config_of(run.folder)) + (f" with the frame {step} before" if step else "")
+    except RunError:  # compared_configurations says so
+        network = us_tables.network_text(results) if run.kind == "us" else results.get("row") or "no row of Table 4"
     checkpoint, note = results.get("checkpoint"), results["data"]["note"]
     record = {"name": run.name, "folder": relative([run.folder], first)[0], "seed": run.seed}
     return {**record, "checkpoint": checkpoint, "network": network, "note": note}
