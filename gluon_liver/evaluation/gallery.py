@@ -23,7 +23,8 @@ def write_gallery(folder: Path, task: Task, scored: Scored) -> Dict[str, Any]:
     """{"gallery", "gallery_totals"} of results.json, with pictures in the folder, which is there.
 
     An entry has the reference picture, cut around the box, and under "pictures" the same part of the images next to
-    it and of the other phases. Boxes are those of each image; what was not scored has none.
+    it and of the other phases. Boxes are those of each image; what was not scored has none. Brackets show in all of
+    them where the box is that the entry is about.
     """
     where = task.where(scored)
     judged = judge_all(scored.results, where, score_threshold=SCORE_THRESHOLD)
@@ -66,7 +67,8 @@ def _draw(task: Task, scored: Scored, view: View, region: Rect, example: Example
         if example.verdict.cause == LOW_SCORE and view.scored == example.image:
             shown |= every.scores == example.verdict.score  # the box that would have been right is the thing to see
         found = Detections(every.boxes[shown], every.scores[shown], every.labels[shown])
-    return draw_close_up(view.picture, region, found, truth=truth, classes=classes, colours=task.colours(classes))
+    looks: Dict[str, Any] = {"classes": classes, "colours": task.colours(classes), "about": example.item["box"]}
+    return draw_close_up(view.picture, region, found, truth=truth, **looks)
 
 
 def caption_of(item: Dict[str, Any]) -> str:

@@ -58,6 +58,18 @@ def test_a_large_part_is_made_smaller_with_its_boxes():
     assert red[:, 0].max() in (400, 401) and red[:, 1].max() in range(200, 203)
 
 
+def test_brackets_stand_around_the_box_that_it_is_about():
+    picture, region = np.full((300, 300), 90, np.uint8), Rect(100, 100, 200, 200)
+    looks = dict(truth=None, classes=["cyst"], colours=COLOURS)
+    plain = draw_close_up(picture, region, NOTHING, **looks)
+    marked = draw_close_up(picture, region, NOTHING, about=np.array([140, 150, 160, 180]), **looks)
+    rows, columns = np.nonzero((plain != marked).any(axis=2))
+    # enlarged five times the box is 200 to 300 by 250 to 400
+    assert 185 <= columns.min() < 195 and 305 < columns.max() <= 315
+    assert 235 <= rows.min() < 245 and 405 < rows.max() <= 415
+    assert (plain == marked)[250:400, 200:300].all() and (marked[243:246, 193:196] == 255).any()
+
+
 def test_webp_is_written_whole(tmp_path):
     picture = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
     save_webp(tmp_path / "one.webp", picture)
