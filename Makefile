@@ -85,7 +85,7 @@ $(DEMO)/phantoms/labels.json: | $(STAMP)
 
 $(DEMO)/data/dataset.json: | $(DEMO)/phantoms/labels.json
 	$(PY) -m gluon_liver import ct $(DEMO)/phantoms/dicom --labels $(DEMO)/phantoms/labels.json \
-		--out $(DEMO)/data --salt phantom --split-fractions 0.75 0 0.25
+		--out $(DEMO)/data --salt phantom --split-fractions 0.65 0.1 0.25
 
 $(DEMO)/trained: | $(DEMO)/data/dataset.json
 	$(PY) train.py --config demo-ct --data $(DEMO)/data --out $(DEMO)/run --resume auto

@@ -18,7 +18,7 @@ from gluon_liver.errors import GluonLiverError, InputError
 from gluon_liver.files.lock import without_locks
 from gluon_liver.system.command_line import typed_command
 from gluon_liver.system.interrupts import quiet_imports
-from gluon_liver.system.terminal import set_quiet
+from gluon_liver.system.terminal import plain_warnings, set_quiet
 
 from .names import COMMANDS as COMMANDS
 from .names import GROUPS, Words
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str], *, program: str = "python -m gluon_liver") ->
 def run_command(words: Words, arguments: Sequence[str], *, program: str) -> int:
     """Parse ``arguments`` for one command and run it, turning expected errors into messages."""
     try:
-        with quiet_imports(), typed_command([*program.split(), *arguments]):
+        with quiet_imports(), plain_warnings(), typed_command([*program.split(), *arguments]):
             _let_any_letter_be_printed()
             return _parse_and_run(words, arguments, program)
     except SystemExit:  # of argparse

@@ -87,7 +87,6 @@ def import_ct(
     classes = label_file.classes if drawn is None else drawn.classes
     note_oddities(log)
     log.notes += label_file.changes.lines()
-    log.notes += salt_notes(salt)
     log.studies = [
         StudyResult(*case_ids(case, salt), key=key, study_uids=case.study_uids) for key, case in log.cases.items()
     ]
@@ -100,6 +99,7 @@ def import_ct(
                 place_masks(drawn, result.key, stacks, result.case, log)
         if not log.taken:
             raise InputError(why_nothing_was_taken(log))
+        log.notes += salt_notes(salt, phantoms=all(one.phantom for one in log.taken))
         if drawn is not None:
             drawn.note(log)
         check_lesions(log.images, classes, "the label files")

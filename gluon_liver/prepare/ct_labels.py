@@ -20,6 +20,7 @@ from gluon_liver.readers.dicom.series import SeriesFiles, slice_uid
 from gluon_liver.readers.dicom.slice_grid import project_positions
 
 from .ct_report import CTImportLog
+from .report import OTHER_PHASE
 
 MISSING = "it names no image of the folder"
 Slice = Tuple[SeriesFiles, int]  # the second is the place in SeriesFiles.slices
@@ -189,7 +190,7 @@ def _why_not_labelled(series: SeriesFiles, log: CTImportLog) -> str:
         return "its series was not taken"
     if phase in (log.rules.reference, log.labels_on):
         return ""
-    return f"labels belong to the reference phase, this one lies on {phase}"
+    return OTHER_PHASE + phase
 
 
 def _check_size(item: CocoImage, series: SeriesFiles) -> None:

@@ -21,6 +21,7 @@ from gluon_liver.readers.dicom.series import Rejection
 from gluon_liver.structures.shared_images import Twins, find_twins, twin_notes
 
 MAX_LINES = 20
+OTHER_PHASE = "labels belong to the reference phase, this one lies on "  # and which
 MIXES = "If two are of one patient, the split mixes training and test data"
 Table = Tuple[Sequence[str], Iterable[Sequence[Any]]]  # header and rows of a CSV file
 
@@ -122,11 +123,21 @@ def sizes_line(title: str, sizes: Mapping[str, int]) -> str:
 
 
 def not_taken_lines(report: Mapping[str, Any]) -> List[str]:
-    """One line for the screen for each reason why labels were not taken."""
-    return [
+    """One line for the screen for each reason why labels were not taken; a single one for other phases, as labels on
+    several phases are usual."""
+    entries = report["labels"]["not_taken"]
+    others = [one for one in entries if one["reason"].startswith(OTHER_PHASE)]
+    lines = [
         f"  not taken: {one['images']} image(s), {one['boxes']} box(es): {one['reason']}"
-        for one in report["labels"]["not_taken"]
+        for one in entries
+        if one not in others
     ]
+    if others:
+        images, boxes = (sum(one[what] for one in others) for what in ("images", "boxes"))
+        phases = ", ".join(one["reason"][len(OTHER_PHASE) :] for one in others)
+        where = f"on other phases ({phases}): {images} image(s), {boxes} box(es)"
+        lines.insert(0, f"  labels are read on the reference phase; those {where} are not needed")
+    return lines
 
 
 def summary_of(

@@ -134,7 +134,7 @@ def import_recordings(source: USSource, out: PathLike, options: USOptions = USOp
     salt, out = salt_or_random(options.salt), Path(out)
     check_output(out, source.folder, overwrite=options.overwrite)
     log = USImportLog(classes=source.labels.classes, step=options.step, skip_copies=source.skip_copies)
-    log.notes = [*([] if options.public_salt else salt_notes(salt)), *source.notes]
+    log.notes = [*source.notes]
     matched = match_labels(source, log)
     recordings, where = source.recordings, source.where
     numbers, faults = {name: number for number, name in enumerate(recordings, 1)}, Faults()
@@ -150,6 +150,8 @@ def import_recordings(source: USSource, out: PathLike, options: USOptions = USOp
         faults.raise_any()
         if not log.taken:
             raise InputError(log.refusal(f"no recording was taken of {log.files} file(s)"))
+        if not options.public_salt:
+            log.notes += salt_notes(salt, phantoms=all(one.phantom for one in log.taken))
         log.taken.sort(key=lambda one: one.case)
         together = log.note_twins(options.split_by)
         splits = _official_splits(log, options) if source.splits else _split(log, options, together)

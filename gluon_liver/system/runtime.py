@@ -13,6 +13,7 @@ import os
 import sys
 import warnings
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Dict, FrozenSet, List, MutableMapping, NamedTuple, Optional, Tuple
 
@@ -89,20 +90,29 @@ def prepare_start() -> Tuple[Setting, ...]:
                 stacklevel=2,
             )
         return ()
+    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # that oneDNN is used is no news
     sys.meta_path.insert(0, BeforeMXNet())
     return tuple(set_thread_defaults())
 
 
 class BeforeMXNet:
-    """A finder of modules that finds none and calls :func:`prepare_mxnet` where MXNet is looked for.
+    """A finder of modules that calls :func:`prepare_mxnet` where MXNet is looked for, and finds nothing else.
 
     Looking for the wheels and importing NumPy take longer than all else of the package's import.
     """
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+    quiet = False  # whether the engine that is started says nothing of its kind, which nobody chose
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> Optional[ModuleSpec]:
         """Asked by ``import`` before all other finders."""
-        if name == "mxnet":
-            prepare_mxnet()
+        if name != "mxnet":
+            return None
+        prepare_mxnet()
+        if not self.quiet:
+            return None
+        from .quiet_engine import quiet_spec
+
+        return quiet_spec(name)
 
 
 @functools.lru_cache(maxsize=None)
@@ -143,7 +153,10 @@ def prefer_synchronous_engine(*, environ: Optional[MutableMapping[str, str]] = N
     """
     value = None if "mxnet" in sys.modules else "NaiveEngine"
     reason = "one CPU device: OpenMP keeps a single team of threads"
-    return _set_default(environ, "MXNET_ENGINE_TYPE", value, reason)
+    setting = _set_default(environ, "MXNET_ENGINE_TYPE", value, reason)
+    if environ is None and setting is not None and setting.set_by == "gluon_liver":
+        BeforeMXNet.quiet = True
+    return setting
 
 
 def _set_default(

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional, Sized
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional, Sized, Type
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -46,6 +48,21 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{hours // 24} d {hours % 24} h" if hours % 24 else f"{hours // 24} d"
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """While it is entered, warnings that are meant for users are a line each, without the code that gave them."""
+    usual = warnings.formatwarning
+
+    def plain(message: Warning, category: Type[Warning], *where: Any, **more: Any) -> str:
+        return f"note: {message}\n" if category is UserWarning else usual(message, category, *where, **more)
+
+    warnings.formatwarning = plain  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 class Progress:

@@ -49,7 +49,7 @@ class TrainingProgress:
             self._measured, self._seconds = self._measured + 1, self._seconds + seconds
         self._bar.update()
         if self._steps == MEASURED and self._left():
-            each, epoch = self._seconds / self._measured, min(self._per_epoch, self._total)
+            each, epoch = self._seconds / self._measured, self._per_epoch
             text = f"{self._batch / max(each, 1e-9):.1f} images a second by the first {MEASURED} steps: an epoch takes "
             self._tell(f"{text}about {duration(epoch * each)}, all that is left about {duration(self._left() * each)}")
 

@@ -84,13 +84,12 @@ def train(
         records = _start_weights(trainer, pretrained, flow, progress=progress) if point is None else {}
         inputs.note(_frozen_from_nothing(config, records, point) + _seen_before(dataset, records))
         inputs.note(schedule_notes(config.train, steps=steps, per_epoch=inputs.steps_per_epoch))
-        validation = _validation(trainer, dataset, progress=progress)
+        validation, scored = _validation(trainer, dataset, progress=progress)
         loop = TrainingLoop(trainer, inputs, validation=validation, steps=steps, progress=progress)
         if progress and worker.leads:
             say(loop.plan_text(done=point.state.step if point is not None else 0))
             say(inputs.epoch_text())
-            if validation is not None:
-                say(validation.text())
+            say(scored)
         if not worker.leads:
             loop.run(out, point=point)
             return None
@@ -132,20 +131,22 @@ def _make_trainer(
     return trainer
 
 
-def _validation(trainer: DetectorTrainer, dataset: Dataset, *, progress: bool) -> Optional[Validation]:
-    """Scores epochs in the worker that leads, where the configuration asks for it."""
+def _validation(trainer: DetectorTrainer, dataset: Dataset, *, progress: bool) -> Tuple[Optional[Validation], str]:
+    """Scores epochs in the worker that leads, where the configuration asks for it; and what there is to say of it."""
     train = trainer.config.train
-    if not trainer.worker.leads or not (train.best_epoch or train.validate is not False):
-        return None
+    if not trainer.worker.leads:
+        return None, ""
+    if train.validate is False and not train.best_epoch:
+        return None, "epochs are not scored: train.validate is false"
     try:
         scored_labels(trainer.config, dataset)
     except DatasetError as error:
         if train.best_epoch or train.validate:
             raise
-        if progress:
-            say(f"epochs are not scored: {error}")
-        return None
-    return Validation(trainer.config, dataset, trainer.detector, context=trainer.contexts[0], progress=progress)
+        return None, f"epochs are not scored: {error}"
+    options: Dict[str, Any] = {"context": trainer.contexts[0], "progress": progress}
+    validation = Validation(trainer.config, dataset, trainer.detector, **options)
+    return validation, validation.text()
 
 
 def _restore_weights(trainer: DetectorTrainer, point: ResumePoint) -> None:

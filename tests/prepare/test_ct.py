@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from gluon_liver.commands import main
@@ -20,6 +21,7 @@ from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import AnnotationError, InputError, PhaseError, SplitError
 from gluon_liver.prepare.ct import import_ct
 from gluon_liver.prepare.look.output import write_phase_template
+from gluon_liver.prepare.report import not_taken_lines
 from tests.readers.ct_writer import ct_dataset, uid, write, write_series
 from tests.readers.us_writer import write_labels
 
@@ -126,6 +128,10 @@ def test_labels_by_uid_and_by_index_land_on_their_slices(tmp_path, source, out):
     assert taken == [(0, [], []), (2, [[1, 2, 4, 6]], [2])]
     reason = "labels belong to the reference phase, this one lies on "
     assert labels_not_taken(report) == {reason + "delayed": (1, 1), reason + "non_contrast": (1, 1)}
+    assert not_taken_lines(report) == [
+        "  labels are read on the reference phase; those on other phases (delayed, non_contrast): 2 image(s), "
+        "2 box(es) are not needed"
+    ]
 
 
 def test_exhaustive_lists_the_other_slices_as_background(tmp_path, source, out):
@@ -269,6 +275,15 @@ def test_a_short_salt_is_noted(source, out):
     for salt, noted in (("phantom", True), ("phantoms", False), (None, False)):
         report = import_ct(source, out, salt=salt, overwrite=True)
         assert any("the salt is shorter than 8 characters" in note for note in report["notes"]) == noted
+
+
+def test_the_salt_of_phantoms_is_no_matter(source, out):
+    for path in source.rglob("*.dcm"):
+        one = pydicom.dcmread(path)
+        one.QualityControlImage = "YES"
+        one.save_as(path)
+    report = import_ct(source, out, salt="phantom")
+    assert not [note for note in report["notes"] if "salt" in note]
 
 
 def test_a_full_disk_is_called_so(source, out, monkeypatch):

@@ -203,3 +203,33 @@ def test_what_mxnet_needs_is_done_when_it_is_looked_for(tmp_path):
         "assert prepare_mxnet().settings == prepare_start() and len(prepare_start()) >= 1"
     )
     run_python(code)
+
+
+ENGINE = """
+import os
+class nd:
+    def waitall():
+        os.write(2, b"before\\n[03:47:01] ../engine.cc:54: MXNet start using engine: NaiveEngine\\nafter\\n")
+"""
+PREFER = "from gluon_liver.system.runtime import prefer_synchronous_engine"
+
+
+@pytest.mark.parametrize(
+    "given, said", [({}, "before\nafter\n"), ({"MXNET_ENGINE_TYPE": "NaiveEngine"}, ""), ({"QUIET": "no"}, "")]
+)
+def test_an_engine_that_nobody_chose_is_started_without_its_line_and_with_all_others(tmp_path, given, said):
+    write(tmp_path, "mxnet.py", ENGINE)
+    ask = "" if "QUIET" in given else "prefer_synchronous_engine();"
+    start = f"import sys, gluon_liver; sys.path.insert(0, {str(tmp_path)!r}); {PREFER}; {ask}"
+    child = run_python(f"{start} import mxnet; print(mxnet.nd.waitall)", **given)
+    assert child.stderr == said
+
+
+@pytest.mark.slow
+def test_mxnet_is_silent_on_a_good_day():
+    net = (
+        "n = mx.sym.Convolution(mx.sym.var('x'), kernel=(1, 1), num_filter=1); n.simple_bind(mx.cpu(), x=(1, 1, 2, 2))"
+    )
+    start = "import gluon_liver; from gluon_liver.system.runtime import prefer_synchronous_engine as prefer; prefer()"
+    child = run_python(f"{start}; import mxnet as mx; {net}.forward(); mx.nd.waitall()")
+    assert child.stderr == child.stdout == ""

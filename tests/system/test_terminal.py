@@ -2,6 +2,7 @@
 
 import ast
 import io
+import warnings
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,13 @@ def test_nothing_else_makes_bars():
         ]
         users += [path.name] * ("tqdm" in names)
     assert users == ["terminal.py"]
+
+
+def test_warnings_for_users_are_lines_and_others_stay_as_they_are():
+    usual = warnings.formatwarning
+    with terminal.plain_warnings():
+        assert warnings.formatwarning("no box of hcc", UserWarning, "train.py", 3) == "note: no box of hcc\n"
+        assert "train.py:3: RuntimeWarning: overflow" in warnings.formatwarning(
+            "overflow", RuntimeWarning, "train.py", 3
+        )
+    assert warnings.formatwarning is usual

@@ -75,7 +75,8 @@ def _write_study(config: CTPhantomConfig, seed: int, out: Path, index: int) -> R
         image.update(phase=phase, slice=z, width=columns, height=rows)
         shown = (one for one in study.boxes if (one.phase, one.slice) == (phase, z))
         labels = ((CLASSES.index(study.lesions[one.lesion].label), one) for one in shown)
-        images.append((image, [annotation(label, one.box, one.pixels, lesion=one.lesion) for label, one in labels]))
+        # label files number lesions from 1
+        images.append((image, [annotation(label, one.box, one.pixels, lesion=one.lesion + 1) for label, one in labels]))
     classes = [lesion.label for lesion in study.lesions]
     return {"images": images, "files": len(written), "classes": classes, "truth": _truth(study)}
 

@@ -110,9 +110,9 @@ def test_labels_name_the_slices_and_hold_the_boxes(folder):
             assert (image["height"], image["width"]) == (file.Rows, file.Columns)
             for entry in boxes.get(image["id"], []):
                 x, y, w, h = entry["bbox"]
-                label = study.lesions[entry["lesion"]].label
+                label = study.lesions[entry["lesion"] - 1].label
                 assert entry["category_id"] == ("cyst", "hemangioma", "hcc").index(label) + 1
-                got.add((image["phase"], image["slice"], entry["lesion"], (x, y, x + w, y + h)))
+                got.add((image["phase"], image["slice"], entry["lesion"] - 1, (x, y, x + w, y + h)))
         assert got == {(box.phase, box.slice, box.lesion, box.box) for box in study.boxes}
 
 
