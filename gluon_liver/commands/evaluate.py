@@ -136,7 +136,8 @@ def _write_page(args: argparse.Namespace, document: Dict[str, Any], arms: Tuple[
         print(f"note: {pictures.note}", file=sys.stderr)
     out = args.out or default_folder(*arms)
     try:
-        return write_comparison(document, out, pictures=pictures.of_image, note=pictures.note)
+        of_image, note, colours = pictures
+        return write_comparison(document, out, pictures=of_image, colours=colours, note=note)
     except OSError as error:
         why = why_not_written(error)
         if args.out is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
+import math
 import os
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
-from PIL import Image
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.coco import Label
@@ -17,20 +16,25 @@ from gluon_liver.data.open import make_loader, open_dataset
 from gluon_liver.errors import GluonLiverError, InputError, RunError
 from gluon_liver.files.json_records import read_json
 from gluon_liver.report.comparison.configurations import config_of
+from gluon_liver.report.figures.close_up import draw_close_up, webp
+from gluon_liver.report.figures.drawing import Colour, Rect
 from gluon_liver.structures.detections import Detections
 
 from .registry import EVALUATIONS
 from .task import Scored
 
-LONGEST_SIDE, QUALITY = 768, 82  # of a picture: pixels, and of WebP
+LEAST_SHARE, MARGIN = 0.5, 0.2  # of the image's longer side that is shown, and around all boxes
 _CLOSE = 0.02  # pixels by which a box in truth.json, which is rounded, may be another than that of the data
 
 
 class Pictures(NamedTuple):
-    """WebP pictures of A and of B by image id; note: why there are none, "" where they are there."""
+    """WebP pictures of A and of B by image id; note: why there are none, "" where they are there. colours: of the boxes
+    of each class.
+    """
 
     of_image: Mapping[int, Tuple[bytes, bytes]]
     note: str = ""
+    colours: Sequence[Colour] = ()
 
 
 def draw_compared(document: Mapping[str, Any], folders: Sequence[Path], *, data: Optional[Path] = None) -> Pictures:
@@ -46,7 +50,8 @@ def draw_compared(document: Mapping[str, Any], folders: Sequence[Path], *, data:
     reasons: List[str] = []
     for place, name in [(data, str(data))] if data is not None else _data_folders(folders):
         try:
-            return Pictures(_drawn(document, _configuration(folders), open_dataset(place)))
+            drawn = _drawn(document, _configuration(folders), open_dataset(place))
+            return Pictures(drawn, "", EVALUATIONS[document["kind"]].colours(document["classes"]))
         except GluonLiverError as error:
             reasons.append(f"{name}: {error}" if name not in str(error) else str(error))
     if data is not None:
@@ -85,14 +90,28 @@ def _drawn(document: Mapping[str, Any], config: Config, dataset: Dataset) -> Dic
     _check(document, dataset, config, labels)
     make_loader(config, dataset, cases=sorted({label.case for label in labels}))  # the images are there afterwards
     classes, task = document["classes"], EVALUATIONS[dataset.task]
+    colours = task.colours(classes)
     pictures: Dict[int, Tuple[bytes, bytes]] = {}
     for entry, label in zip(shown, labels):
-        sides = []
-        for letter in ("a", "b"):
-            result = dataset.result(label, _detections(entry[letter]["detections"], classes))
-            sides.append(_webp(task.draw(Scored(config, dataset, document["split"], [label], [result], ""), 0)))
-        pictures[label.image_id] = sides[0], sides[1]
+        picture = task.views(Scored(config, dataset, document["split"], [label], [], ""), 0)[0].picture
+        found = [_detections(entry[letter]["detections"], classes) for letter in ("a", "b")]
+        region = region_of([label.boxes, *(one.boxes for one in found)], *picture.shape[:2])
+        sides = [draw_close_up(picture, region, one, truth=label, classes=classes, colours=colours) for one in found]
+        pictures[label.image_id] = webp(sides[0]), webp(sides[1])
     return pictures
+
+
+def region_of(boxes: Sequence[np.ndarray], height: int, width: int) -> Rect:
+    """The square part of an image that has all boxes with some margin, and half of its longer side at least; moved into
+    the image, or as much of it as the image has."""
+    every = np.concatenate([np.asarray(some, np.float64).reshape(-1, 4) for some in boxes])
+    low, high = (every[:, :2].min(axis=0), every[:, 2:].max(axis=0)) if len(every) else (np.zeros(2), np.zeros(2))
+    longer = max(height, width)
+    side = math.ceil(max(LEAST_SHARE * longer, (1 + 2 * MARGIN) * float((high - low).max())))
+    side = longer if not len(every) else side
+    middle = (low + high) / 2 if len(every) else np.array([width, height]) / 2
+    left, top = (max(0, min(round(at - side / 2), whole - side)) for at, whole in zip(middle.tolist(), (width, height)))
+    return Rect(left, top, min(width, left + side), min(height, top + side))
 
 
 def _check(document: Mapping[str, Any], dataset: Dataset, config: Config, labels: Sequence[Label]) -> None:
@@ -112,11 +131,3 @@ def _detections(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> De
     boxes = np.array([row["box"] for row in rows], np.float32).reshape(-1, 4)
     scores = np.array([row["score"] for row in rows], np.float64)
     return Detections(boxes, scores, np.array([classes.index(row["class"]) for row in rows], np.int64))
-
-
-def _webp(picture: np.ndarray) -> bytes:
-    image = Image.fromarray(picture)
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    stream = io.BytesIO()
-    image.save(stream, format="WEBP", quality=QUALITY)
-    return stream.getvalue()

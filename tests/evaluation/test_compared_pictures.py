@@ -13,7 +13,7 @@ from PIL import Image
 from gluon_liver.config.load import save_config
 from gluon_liver.data.open import open_dataset
 from gluon_liver.errors import InputError
-from gluon_liver.evaluation.compared_pictures import draw_compared
+from gluon_liver.evaluation.compared_pictures import draw_compared, region_of
 from gluon_liver.evaluation.registry import EVALUATIONS
 from gluon_liver.evaluation.task import Scored
 from gluon_liver.files.atomic import write_json
@@ -55,7 +55,7 @@ def test_both_runs_are_drawn_over_one_picture(compared):
     assert found.note == "" and list(found.of_image) == [one["image_id"] for one in document["differing"]["shown"]]
     for sides in found.of_image.values():
         a, b = (Image.open(io.BytesIO(side)) for side in sides)
-        assert (a.format, a.mode) == ("WEBP", "RGB") and max(a.size + b.size) <= 768
+        assert (a.format, a.mode) == ("WEBP", "RGB") and max(a.size + b.size) <= 512 and a.size == b.size
         # A's box is in its class's colour, which the grey of both and the white of the annotation are not
         coloured = [np.ptp(np.asarray(side).astype(int), axis=2) for side in (a, b)]
         assert (coloured[0] > 60).sum() > (coloured[1] > 60).sum() + 100
@@ -82,4 +82,14 @@ def test_data_that_are_gone_or_others_are_named(compared, tmp_path):
 
 
 def test_nothing_is_read_where_nothing_differs(tmp_path):
-    assert draw_compared({"differing": {"shown": []}}, [tmp_path / "none"]) == ({}, "")
+    assert draw_compared({"differing": {"shown": []}}, [tmp_path / "none"]) == ({}, "", ())
+
+
+def test_the_part_that_is_shown_has_all_boxes():
+    box = np.array([[10, 20, 30, 30]])
+    assert region_of([box, np.zeros((0, 4))], 100, 100) == (0, 0, 50, 50)  # half of the image, moved into it
+    far = np.array([[70, 40, 80, 50]])
+    # from 10 to 80: 70 pixels, 14 more on either side, around 45 and 35; moved down into the image
+    assert region_of([box, far], 100, 100) == (0, 0, 98, 98)
+    assert region_of([np.array([[5, 5, 195, 15]])], 100, 200) == (0, 0, 200, 100)
+    assert region_of([np.zeros((0, 4))], 60, 80) == (0, 0, 80, 60)

@@ -105,6 +105,11 @@ def _inside(boxes: np.ndarray, region: Rect, scale: float) -> Tuple[np.ndarray, 
 
 def save_webp(path: Path, picture: np.ndarray) -> None:
     """Write an RGB picture (h, w, 3) uint8. Raises OSError when it cannot be written whole."""
+    path.write_bytes(webp(picture))
+
+
+def webp(picture: np.ndarray) -> bytes:
+    """An RGB picture (h, w, 3) uint8 as WebP."""
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, format="WEBP", quality=QUALITY)
-    path.write_bytes(stream.getvalue())
+    return stream.getvalue()

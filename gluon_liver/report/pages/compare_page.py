@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json, write_text
@@ -22,6 +22,7 @@ from gluon_liver.report.comparison.comparison_tables import (
 )
 from gluon_liver.report.comparison.place import RECORD
 from gluon_liver.report.comparison.verdict import answer_text
+from gluon_liver.report.figures.drawing import Colour
 from gluon_liver.report.tables.table import PHANTOM_WARNING
 
 from .compared_images import image_groups, totals_text
@@ -33,13 +34,18 @@ _WHO = (("both", "both"), ("a", "A alone"), ("b", "B alone"), ("neither", "neith
 
 
 def write_comparison(
-    document: Dict[str, Any], out: Path, *, pictures: Mapping[int, Tuple[bytes, bytes]] = {}, note: str = ""
+    document: Dict[str, Any],
+    out: Path,
+    *,
+    pictures: Mapping[int, Tuple[bytes, bytes]] = {},
+    colours: Sequence[Colour] = (),
+    note: str = "",
 ) -> Path:
     """Write comparison.json and comparison.html to a folder, which is made if need be; returns the page's path.
 
-    pictures: WebP of A's and of B's detections, by the ids of the images that the document says to show. note: why
-    there are none. Raises :class:`InputError` where the folder holds something else, and ``OSError`` where it cannot be
-    written.
+    pictures: WebP of A's and of B's detections, by the ids of the images that the document says to show. colours: of
+    the boxes of each class. note: why there are no pictures. Raises :class:`InputError` where the folder holds
+    something else, and ``OSError`` where it cannot be written.
     """
     check_out(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -57,6 +63,7 @@ def write_comparison(
         data_notes=data_notes(document),
         totals=totals_text(document),
         groups=image_groups(document, pictures),
+        key=list(zip(document["classes"], colours)),
         pictures_note=note,
         causes=causes,
         causes_note=document["errors"]["missing"],
