@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gluon_liver.commands import main
@@ -45,7 +46,8 @@ def interrupted(arguments, module, folder):
 def test_ctrl_c_while_modules_are_imported_is_quiet(program, tiny_data, tmp_path):
     options = ["--config", "demo-ct", "--data", str(tiny_data), "--out", str(tmp_path / "run")]
     own = [f"gluon_liver.{name}" for name in ("system.interrupts", "errors", "commands", "config.schema")]
-    for module in (*own, "yaml", "numpy.core._multiarray_umath", "mxnet.libinfo", "mxnet.ndarray", "cv2"):
+    numpy_core = ("numpy._core" if np.__version__ >= "2" else "numpy.core") + "._multiarray_umath"
+    for module in (*own, "yaml", numpy_core, "mxnet.libinfo", "mxnet.ndarray", "cv2"):
         code, said = interrupted([*program, *options], module, tmp_path)
         assert code == INTERRUPTED and said in (["interrupted"], []), (module, said)
     assert list(tmp_path.iterdir()) == []

@@ -265,8 +265,8 @@ def test_a_write_that_mxnet_does_not_notice_is_noticed(tmp_path, monkeypatch):
 CHILDREN = """
 import os, random, resource, signal, sys, time
 from pathlib import Path
-import mxnet as mx
 from gluon_liver.runs.checkpoint import newest_intact, prune
+import mxnet as mx
 from gluon_liver.errors import RunError
 from tests.runs.test_checkpoint_faults import names, save_small
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 # three steps of the same trainer with and without mirroring: losses, parameters, running statistics
 STEPS = """
-import numpy as np, mxnet as mx
+import gluon_liver, numpy as np, mxnet as mx
 from gluon_liver.config.load import build_config
 from gluon_liver.training.trainer import DetectorTrainer
 from tests.conftest import TINY
