@@ -11,14 +11,18 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates make python3 python3-venv \
         libgl1 libglib2.0-0 libgomp1 libquadmath0 \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 1000 --create-home liver
 
 WORKDIR /opt/gluon_liver
 COPY . .
-RUN PIP_NO_CACHE_DIR=1 make setup VENV=/opt/venv EXTRAS=cu112
+RUN PIP_NO_CACHE_DIR=1 make setup VENV=/opt/venv EXTRAS=cu112 SYSTEM_PACKAGES=no
 
-ENV PATH=/opt/venv/bin:$PATH \
+# Caches of matplotlib and of Python go where any user may write, or nowhere.
+ENV PATH=/opt/venv/bin:$PATH MPLCONFIGDIR=/tmp/matplotlib PYTHONDONTWRITEBYTECODE=1 \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
+USER 1000:1000
+HEALTHCHECK --interval=5m --timeout=60s CMD ["python", "-m", "gluon_liver", "doctor"]
 ENTRYPOINT ["python", "-m", "gluon_liver"]
 CMD ["doctor"]

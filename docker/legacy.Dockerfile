@@ -1,6 +1,6 @@
 # Both environments of symbols/, Python 3.10 with MXNet 1.9.1 and Python 2.7 with MXNet 1.0.0, and the tests in both.
-# NOT BUILT by the authors, who have no Docker engine; the same commands were run on a Debian 12 with a Python 2.7 of
-# pyenv.
+# Run by a user without rights (1000). No Docker engine has built it: its steps were carried out in a bare Ubuntu 22.04 by
+# `python -m scripts.try_image docker/legacy.Dockerfile --root FOLDER`, with the health check and the tests.
 #
 #     docker build -f docker/legacy.Dockerfile -t gluon_liver:legacy .
 #     docker run --rm gluon_liver:legacy                                the tests
@@ -17,13 +17,17 @@ RUN sed -i -E "s,http://(archive|security)\.ubuntu\.com/ubuntu,$MIRROR," /etc/ap
     && apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates make python2.7 \
         python3 python3-venv libgl1 libglib2.0-0 libgomp1 libquadmath0 \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 1000 --create-home liver
 
 WORKDIR /opt/gluon_liver
 COPY . .
-RUN PIP_NO_CACHE_DIR=1 make setup VENV=/opt/venv EXTRAS=cpu,test \
+RUN PIP_NO_CACHE_DIR=1 make setup VENV=/opt/venv EXTRAS=cpu,test SYSTEM_PACKAGES=no \
     && PIP_NO_CACHE_DIR=1 sh scripts/setup-legacy.sh make /opt/venv-legacy /opt/venv/bin/python \
         /opt/venv-legacy/setup.stamp
 
+ENV HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib PYTHONDONTWRITEBYTECODE=1
+USER 1000:1000
+HEALTHCHECK --interval=5m --timeout=60s CMD ["/opt/venv-legacy/bin/python", "-c", "import mxnet"]
 ENTRYPOINT ["make"]
 CMD ["legacy", "VENV=/opt/venv", "EXTRAS=cpu,test", "VENV27=/opt/venv-legacy"]
