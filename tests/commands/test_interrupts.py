@@ -73,7 +73,10 @@ def test_ctrl_c_while_phantoms_are_drawn_is_quiet(tmp_path):
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
-        process.stderr.read(10)  # of the bar, which begins when the processes are started
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not children.read_text():
+            assert process.poll() is None
+            time.sleep(0.02)
         time.sleep(0.3)
         os.killpg(process.pid, signal.SIGINT)
         said = process.communicate(timeout=60)[1].decode()
