@@ -96,6 +96,14 @@ class Browser:
         self.call("Page.navigate", url=path.resolve().as_uri() + hash_text)
         return self.wait("document.documentElement.dataset.view && state().ready")
 
+    def loaded(self, condition, seconds=20):
+        """Wait until a page is there and an expression of it holds."""
+        end = time.monotonic() + seconds
+        while not self.run(f"document.readyState === 'complete' && !!({condition})"):
+            if time.monotonic() > end:
+                raise AssertionError(f"{condition} never came")
+            time.sleep(0.02)
+
     def state(self):
         """What the page says that it shows."""
         return json.loads(self.run("document.documentElement?.dataset.view || '{}'"))

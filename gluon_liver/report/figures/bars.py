@@ -22,7 +22,7 @@ def plot_shares(rows: Sequence[Share]) -> Chart:
         if value is not None:
             axes.plot(value, place, "o", color=CURVE_COLOURS[0], markersize=7)
         text = "undefined" if value is None else f"{100 * value:.1f} %"
-        axes.text(1.04, place, text + (f"   {of}" if of else ""), va="center", fontsize=8, color=POOLED_COLOUR)
+        axes.text(1.04, place, text + (f" \u00b7 {of}" if of else ""), va="center", fontsize=8, color=POOLED_COLOUR)
     names = [shortened(name, 34) for name, *_ in rows]
     axes.yaxis.set_major_locator(FixedLocator(list(range(len(rows)))))
     font = FontProperties(fname=str(lettering(names).font), size=9)

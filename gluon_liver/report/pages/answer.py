@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from gluon_liver.config.network_title import network_title
@@ -53,7 +54,8 @@ def _trained(results: Mapping[str, Any], environment: Mapping[str, Any], config:
     patients = environment.get("training_patients")
     who = "generated patients (phantoms)" if phantom else "patients"
     on = f" on {len(patients)} {who}" if isinstance(patients, list) else f" on {who}"
-    epochs = f" for {_plural(config.train.epochs, 'epoch')}" if config else ""
+    step = re.fullmatch(r"step-(\d+)", str(results.get("checkpoint")))
+    steps = f" for {_plural(int(step.group(1)), 'step')}" if step else ""
     counts = counts_of(results)
     scored = f"{_plural(counts['patients'], 'patient')} of the {results['split']} split"
     things = [
@@ -61,7 +63,7 @@ def _trained(results: Mapping[str, Any], environment: Mapping[str, Any], config:
         for key, one, many, _ in _COUNTED[results["kind"]]
         if key != "patients" and counts[key] is not None
     ]
-    return f"{title[0].upper()}{title[1:]}{beside} was trained{epochs}{on} and scored on {scored}: {_listed(things)}."
+    return f"{title[0].upper()}{title[1:]}{beside} was trained{steps}{on} and scored on {scored}: {_listed(things)}."
 
 
 def _beside(results: Mapping[str, Any], config: Optional[Config]) -> str:

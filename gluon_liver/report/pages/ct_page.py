@@ -19,11 +19,11 @@ from gluon_liver.structures.modality import CT
 from . import page
 
 KINDS = {  # of the gallery, in the order shown: heading and explanation
-    "hit": ("Hits", "the best-scoring ROI lies on a lesion and names its class"),
-    "false positive": ("False positives", "a detection where no lesion of its class is annotated"),
-    "badly placed": ("Badly placed", "a detection that overlaps a lesion of its class too little"),
-    "wrong class": ("Wrong class", "a detection on a lesion of another class"),
-    "miss": ("Misses", "a lesion that no detection of its class found"),
+    "hit": ("Hits", "detections that lie on a lesion and name its class"),
+    "false positive": ("False positives", "detections where no lesion of their class is annotated"),
+    "badly placed": ("Badly placed", "detections that overlap a lesion of their class too little"),
+    "wrong class": ("Wrong class", "detections on a lesion of another class"),
+    "miss": ("Misses", "lesions that no detection of their class found"),
 }
 
 

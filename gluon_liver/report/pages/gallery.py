@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 from gluon_liver.errors import RunError
 
@@ -40,7 +40,7 @@ def embedded_gallery(results: Mapping[str, Any], run: Path, kinds: Kinds) -> Lis
         kind = entry["kind"]
         group = groups.setdefault(kind, _group(f"{kind[0].upper()}{kind[1:]}", "examples"))
         group["total"] = totals.get(kind)
-        group["cases"].append(_case(entry, run))
+        group["cases"].append(_case(entry, run, "slice" if results["kind"] == "ct" else "frame"))
     return [group for group in groups.values() if group["cases"]]
 
 
@@ -53,21 +53,23 @@ def _group(title: str, note: str) -> Dict[str, Any]:
     return dict(title=title, note=note, total=None, cases=[])
 
 
-def _case(entry: Mapping[str, Any], run: Path) -> Dict[str, Any]:
-    """One case: its picture, what stands below it, and the pictures that it opens to, row by row of phases."""
+def _case(entry: Mapping[str, Any], run: Path, unit: str) -> Dict[str, Any]:
+    """One case: its picture, what stands below it, and the pictures that it opens to: slice by slice, then other
+    phases."""
     facts = [("IoU", entry.get("iou")), ("score", entry.get("score"))]
     numbers = [f"{name} {value:.2f}" for name, value in facts if isinstance(value, (int, float))]
-    cause = str(entry.get("cause") or "")
-    where = f"{entry['case']}, {entry['place']}"
     title = ", ".join([str(entry.get("class") or ""), *numbers]).strip(", ")
-    words = str(entry.get("caption") or where) + (
-        f" ({cause})" if cause and cause not in str(entry.get("caption")) else ""
+    cause = "" if entry.get("cause") in (None, "right", "found") else f": {entry['cause']}"
+    words = f"{entry['case']}, {unit} {entry['place']}{cause}"
+    shown = entry.get("pictures") or []
+    reference = shown[0].get("phase") if shown else None
+    ordered = sorted(
+        shown, key=lambda one: (one.get("phase") != reference, one["offset"] if one.get("phase") == reference else 0)
     )
-    rows: Dict[Optional[str], List[Dict[str, Any]]] = {}
-    for one in entry.get("pictures") or []:
-        shown = dict(image=_embedded(one["file"], run), label=str(one["label"]), place=one["offset"] == 0)
-        rows.setdefault(one.get("phase"), []).append(shown)
-    pictures = [dict(phase=phase or "", images=images) for phase, images in rows.items()]
+    pictures = [
+        dict(image=_embedded(one["file"], run), label=str(one["label"]), place=one["file"] == entry["file"])
+        for one in ordered
+    ]
     alt = f"{entry['kind']}: {title}; {words}"
     return dict(image=_embedded(entry["file"], run), title=title, words=words, alt=alt, pictures=pictures)
 

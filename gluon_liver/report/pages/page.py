@@ -124,7 +124,8 @@ def _failures(results: Dict[str, Any]) -> Dict[str, Any]:
     if calibration and chart is not None:
         ece = "" if calibration.get("ece") is None else f"Expected calibration error {calibration['ece']:.3f}. "
         note = f"{ece}Above the line the scores are too low, below it too high; numbers: detections."
-        note += f" {calibration['note']}" if calibration.get("note") else ""
+        more = str(calibration.get("note") or "")
+        note += f" {more[0].upper()}{more[1:]}." if more else ""
         told = [f"{one['mean_score']:.2f} {one['precision']:.2f}" for one in calibration["bins"] if one["n"]]
         alt = "Share of detections that are right over their score: " + ", ".join(told)
         exhibit = Exhibit("calibration", "Calibration of the scores", note, alt, chart)
@@ -138,10 +139,11 @@ def _failures(results: Dict[str, Any]) -> Dict[str, Any]:
         said=failed.summary_sentences(errors) if errors else [],
         confusion=errors["confusion"] if errors else None,
         most=max((max(row) for row in errors["confusion"]["counts"]), default=0) if errors else 0,
-        detections=failed.cause_bars(errors["detections"]) if errors else [],
-        objects=failed.cause_bars(errors["objects"]) if errors else [],
+        detections=failed.cause_bars(errors, "detections") if errors else [],
+        objects=failed.cause_bars(errors, "objects") if errors else [],
         items=failed.items_table(errors, ct=results["kind"] == "ct", most=failed.TOLD) if errors else None,
         recall=recall,
+        notes=failed.recall_notes(results),
         calibration=exhibit,
         exported=exported,
     )

@@ -15,11 +15,11 @@ from gluon_liver.report.tables import us_tables
 from . import page
 
 KINDS = {  # of the gallery, in the order shown: heading and explanation
-    "hit": ("Hits", "every annotated object is found, and nothing else"),
-    "false positive": ("False positives", "a detection where no object of its label is annotated"),
-    "badly placed": ("Badly placed", "a detection that overlaps an object of its label too little"),
-    "wrong class": ("Wrong label", "a detection on an object of another label"),
-    "miss": ("Misses", "an object that no detection of its label found"),
+    "hit": ("Hits", "detections that lie on an object and name its label"),
+    "false positive": ("False positives", "detections where no object of their label is annotated"),
+    "badly placed": ("Badly placed", "detections that overlap an object of their label too little"),
+    "wrong class": ("Wrong label", "detections on an object of another label"),
+    "miss": ("Misses", "objects that no detection of their label found"),
 }
 
 

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from .table import Cell, Table
 
-# cause -> what it means, what to look at or try next
-CAUSES: Dict[str, Tuple[str, str]] = {
-    "right": ("the best detection on an object of its class", ""),
-    "found": ("a detection of its class lies on it", ""),
-    "wrong class": (
-        "lies on an object, and names another class",
-        "which pair it is stands in the confusion matrix; the rarer class more often (data.class_balance), or phases "
-        "that tell them apart",
-    ),
-    "badly placed": (
-        "overlaps an object of its class too little",
-        "how tightly the labels are drawn; anchors and a stride that fit the objects' sizes (network.rpn.anchor_sizes)",
-    ),
-    "duplicate": ("the object was found already, by a better one", "a lower network.head.nms_threshold"),
-    "neighbour slice": (
-        "nothing here, but a lesion lies there on the next slice",
-        "where the labels of a lesion begin and end; sensitivity a lesion does not count these against the run",
-    ),
-    "background": (
-        "nothing is annotated there",
-        "the gallery: a vessel, a fold, a lesion that nobody drew? More images without boxes (data.background_ratio)",
-    ),
-    "low score": (
-        "a right detection exists, with a score below the threshold",
-        "a lower threshold; what it costs in false positives stands in the FROC curve",
-    ),
-    "missed": (
-        "no detection is near it, at any score",
-        "recall by size and class; smaller anchors, a larger data.size, more epochs",
-    ),
+ADVICE: Dict[str, str] = {  # cause -> what to look at or try next
+    "wrong class": "the confusion matrix says which pair it is; the rarer class more often (data.class_balance), or "
+    "phases that tell them apart",
+    "badly placed": "how tightly the labels are drawn; anchors and a stride that fit the objects' sizes "
+    "(network.rpn.anchor_sizes, network.stride)",
+    "wrong class, badly placed": "as of both",
+    "duplicate": "a lower network.head.nms_threshold",
+    "neighbour slice": "where the labels of a lesion begin and end; sensitivity a lesion does not count these",
+    "background": "the pictures: a vessel, a fold, a lesion that nobody drew? More images without boxes "
+    "(data.background_ratio)",
+    "low score": "a lower threshold; what it costs in false positives stands in the FROC curve",
+    "missed": "recall by size and class; smaller anchors, a larger data.size, more epochs",
 }
 TOLD = 100  # errors that a page lists; the file of the table has all
 
@@ -50,19 +32,26 @@ class Bar(NamedTuple):
     advice: str
 
 
-def cause_bars(counts: Mapping[str, int]) -> List[Bar]:
-    """Counts of causes as bars, in their order; causes that did not occur are left out but for the first."""
+def cause_bars(errors: Mapping[str, Any], of: str) -> List[Bar]:
+    """Counts of causes as bars, in their order; causes that did not occur are left out but for the first.
+
+    of: "detections" or "objects".
+    """
+    counts, meaning = errors[of], (errors.get("meaning") or {}).get(of, {})
     total = sum(counts.values())
     told = [(cause, count) for place, (cause, count) in enumerate(counts.items()) if count or not place]
-    return [Bar(cause, count, count / total if total else 0.0, *CAUSES.get(cause, ("", ""))) for cause, count in told]
+    return [
+        Bar(cause, count, count / total if total else 0.0, meaning.get(cause, ""), ADVICE.get(cause, ""))
+        for cause, count in told
+    ]
 
 
 def causes_export(errors: Mapping[str, Any]) -> Table:
     """Both lists of causes as one table for a file."""
     rows = [
         (kind, bar.cause, str(bar.number), f"{100 * bar.share:.1f}", bar.meaning)
-        for kind, counts in (("detection", errors["detections"]), ("object", errors["objects"]))
-        for bar in cause_bars(counts)
+        for kind, of in (("detection", "detections"), ("object", "objects"))
+        for bar in cause_bars(errors, of)
     ]
     return Table.of("Detections and objects by cause", ("of", "cause", "count", "%", "meaning"), rows)
 
@@ -88,19 +77,25 @@ def recall_table(title: str, rows: Sequence[Mapping[str, Any]], head: str) -> Op
 def recall_tables(results: Mapping[str, Any]) -> List[Table]:
     """Sensitivity a slice, lesion and patient, then recall by class, size and slice thickness, where they are known."""
     ct = results["kind"] == "ct"
-    what = "boxes" if not ct else "lesions' boxes"
     sensitivity, recall = results.get("sensitivity") or {}, results.get("recall") or {}
     names = {"slice": "slices with a lesion", "frame": "frames with a box", "scene": "scenes with a box"}
     names.update({"lesion": "lesions", "patient": "patients with a lesion" if ct else "patients with a box"})
     each = [dict(row, name=names.get(key, key)) for key, row in sensitivity.items() if isinstance(row, dict)]
     tables = [recall_table("Found of all there are, counted by", each, "counted by")]
     for key, title, head in (
-        ("by_class", f"{what} found, by class", "class"),
-        ("by_size", f"{what} found, by size", "size"),
-        ("by_thickness", f"{what} found, by slice thickness", "thickness"),
+        ("by_class", "Boxes found, by class", "class"),
+        ("by_size", "Boxes found, by size", "size"),
+        ("by_thickness", "Boxes found, by slice thickness", "thickness"),
     ):
-        tables.append(recall_table(title[0].upper() + title[1:], recall.get(key) or [], head))
+        tables.append(recall_table(title, recall.get(key) or [], head))
     return [table for table in tables if table is not None]
+
+
+def recall_notes(results: Mapping[str, Any]) -> List[str]:
+    """How the tables of :func:`recall_tables` are counted, where the file says it."""
+    notes = [(results.get(key) or {}).get("note") for key in ("recall", "sensitivity")]
+    told = [f"{title}: {note}." for title, note in zip(("By class and size", "Counted by"), notes) if note]
+    return told
 
 
 def items_table(errors: Mapping[str, Any], *, ct: bool, most: Optional[int] = None) -> Table:
@@ -130,20 +125,19 @@ def summary_sentences(errors: Mapping[str, Any]) -> List[str]:
     """What stands above the tables: how many are wrong, and the commonest cause with what to try."""
     score = f"{errors['score_threshold']:g}"
     said = []
-    for counts, what, right in (
-        (errors["objects"], "annotated boxes", "found"),
-        (errors["detections"], "detections", "right"),
-    ):
-        total = sum(counts.values())
-        wrong = {cause: count for cause, count in counts.items() if cause != right and count}
+    for of, what, right in (("objects", "annotated boxes", "found"), ("detections", "detections", "right")):
+        bars, more = cause_bars(errors, of), "" if of == "objects" else f" at score {score} or more"
+        total = sum(bar.number for bar in bars)
         if not total:
-            said.append(f"There are no {what}" + ("." if right == "found" else f" at score {score} or more."))
+            said.append(f"There are no {what}{more}.")
             continue
-        text = f"{counts[right]:,} of {total:,} {what}" + ("" if right == "found" else f" at score {score} or more")
-        text += f" {'are' if counts[right] != 1 else 'is'} {right}"
+        wrong = [bar for bar in bars if bar.cause != right and bar.number]
+        text = f"{errors[of][right]:,} of {total:,} {what}{more} are {right}"
         if wrong:
-            most = max(wrong, key=lambda cause: wrong[cause])
-            text += f"; what is not is mostly \u201c{most}\u201d ({wrong[most]:,}: {CAUSES.get(most, ('',))[0]})"
+            most = max(wrong, key=lambda bar: bar.number)
+            meaning = f": {most.meaning}" if most.meaning else ""
+            text += f"; of the others {most.number:,} of {sum(bar.number for bar in wrong):,} are "
+            text += f"\u201c{most.cause}\u201d{meaning}"
         said.append(text + ".")
     return said
 
