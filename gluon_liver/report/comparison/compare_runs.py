@@ -11,6 +11,7 @@ import numpy as np
 from gluon_liver.config.network_title import network_title
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.metrics.comparison import compare_figures, lesions_by_arm
+from gluon_liver.metrics.ct_summary import ct_curves
 from gluon_liver.metrics.figures import Figure, Lesions, box_lesions, figures_of
 from gluon_liver.metrics.froc import FP_RATES
 from gluon_liver.metrics.lesion_summary import found_lesions
@@ -106,6 +107,7 @@ def compare_runs(
         "pixels": _pixels(arm_a, arm_b),
         "errors": compared_causes([run.results for run in arm_a], [run.results for run in arm_b], names),
         "differing": differing_images(arm_a, arm_b),
+        "froc": _curves(arm_a, arm_b),
     }
 
 
@@ -146,6 +148,15 @@ def check_same_truth(first: ScoredRun, run: ScoredRun) -> None:
         if not all(np.array_equal(getattr(one, key), getattr(other, key)) for key in DRAWN):
             changed = f"image {one.image_id} has other boxes: the labels have changed between the evaluations"
             raise RunError(f"{refusal}: {changed}; evaluate both again")
+
+
+def _curves(arm_a: Sequence[ScoredRun], arm_b: Sequence[ScoredRun]) -> Optional[Dict[str, Any]]:
+    """FROC of all classes of one run and one run, {"a" and "b": {"fp", "sensitivity"}}; None of several runs."""
+    if len(arm_a) > 1 or len(arm_b) > 1:
+        return None
+    curves = (ct_curves(arm[0].images, arm[0].results["classes"])["froc"]["all"] for arm in (arm_a, arm_b))
+    axes = ("fp", "sensitivity")
+    return {letter: {axis: curve[axis] for axis in axes} for letter, curve in zip("ab", curves)}
 
 
 def _pixels(arm_a: Sequence[ScoredRun], arm_b: Sequence[ScoredRun]) -> Optional[bool]:

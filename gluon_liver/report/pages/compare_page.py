@@ -22,6 +22,8 @@ from gluon_liver.report.comparison.comparison_tables import (
 )
 from gluon_liver.report.comparison.place import RECORD
 from gluon_liver.report.comparison.verdict import answer_text
+from gluon_liver.report.figures import plots
+from gluon_liver.report.figures.chart import Exhibit
 from gluon_liver.report.figures.drawing import Colour
 from gluon_liver.report.tables.table import PHANTOM_WARNING
 
@@ -68,6 +70,7 @@ def write_comparison(
         causes=causes,
         causes_note=document["errors"]["missing"],
         families=[one for one in families if one],
+        froc=_froc(document),
         seeds=seed_table(document) if document["paired_by_seed"] else None,
         lesions_title="Lesion by lesion" if document["kind"] == "ct" else "Box by box",
         lesions=lesion_table(document),
@@ -130,6 +133,20 @@ def _line(entry: Dict[str, Any], end: int) -> Dict[str, Any]:
 def _place(points: float, end: int) -> str:
     """Where a difference lies between -end and end, in percent of the width within a margin."""
     return f"{4 + 92 * (points + end) / (2 * end):.2f}"
+
+
+def _froc(document: Dict[str, Any]) -> Optional[Exhibit]:
+    """Both curves in one picture; None of several runs an arm, and where nothing is annotated."""
+    curves, rates = document["froc"], document["settings"]["fp_rates"]
+    if curves is None or not all(curves[letter]["fp"] for letter in ("a", "b")):
+        return None
+    named = {f"{letter.upper()} ({_arm_name(document, letter)})": curves[letter] for letter in ("a", "b")}
+    entry = next(one for one in document["figures"] if (one["family"], one["name"]) == ("overall", "FROC"))
+    means = f"the mean at the dots is {100 * entry['a']:.1f} % in A and {100 * entry['b']:.1f} % in B"
+    image = "slice" if document["kind"] == "ct" else "frame"
+    note = f"Sensitivity over false positives a {image}, all classes: {means}."
+    alt = f"FROC of A and B: {means}"
+    return Exhibit("froc", "FROC of both", note, alt, plots.plot_froc(named, rates=rates))
 
 
 def _who(document: Dict[str, Any]) -> List[Dict[str, Any]]:
