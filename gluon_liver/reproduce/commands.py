@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shlex
 import shutil
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from gluon_liver.cluster import heartbeat
 from gluon_liver.errors import RunError
+from gluon_liver.files.atomic import write_text
 
 from .steps import Step
 
@@ -40,26 +43,27 @@ def as_typed(words: Sequence[str]) -> str:
 def command_step(
     name: str,
     title: str,
-    words: Words,
+    words: Callable[[], Words],
     run_command: RunCommand,
     *,
     out: Path,
     reads: str,
     outputs: Tuple[Path, ...],
-    inputs: Callable[[], Mapping[str, Any]] = dict,
+    inputs: Optional[Callable[[], Mapping[str, Any]]] = None,
     fresh: Tuple[Path, ...] = (),
+    printed: Optional[Path] = None,
     costly: bool = False,
 ) -> Step:
     """A step that is one command.
 
-    out: the folder of all steps, which what is remembered of the command does not name: it may be moved. inputs: what
-    the result depends on beside the command. fresh: files and folders that the command makes and does not find there:
-    leftovers of a call that was cut off are removed.
+    words: of the command, asked for when the steps before are done. out: the folder of all steps. inputs: what the
+    result depends on; by default the words, but for the name of ``out``, which may be moved. fresh: files and folders
+    that the command makes and does not find there: leftovers of a call that was cut off are removed. printed: a file
+    that gets what the command prints.
     """
 
-    def all_inputs() -> Dict[str, Any]:
-        said = " ".join(word.replace(str(out), "OUT") for word in words)
-        return {"command": said, **inputs()}
+    def said() -> Dict[str, Any]:
+        return {"command": " ".join(word.replace(str(out), "OUT") for word in words())}
 
     def run() -> Optional[Dict[str, Any]]:
         for path in fresh:
@@ -67,11 +71,17 @@ def command_step(
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        code = run_command(words)
+            path.parent.mkdir(parents=True, exist_ok=True)
+        line, screen = words(), io.StringIO()
+        with contextlib.redirect_stdout(screen) if printed else contextlib.nullcontext():
+            code = run_command(line)
         if code == heartbeat.AGAIN:
             return None
         if code:
-            raise RunError(f"{as_typed(words)} ended with code {code}")
-        return {"command": as_typed(words)}
+            raise RunError(f"{as_typed(line)} ended with code {code}")
+        if printed:
+            printed.parent.mkdir(exist_ok=True)
+            write_text(printed, screen.getvalue())
+        return {"command": as_typed(line)}
 
-    return Step(name, title, reads, outputs, all_inputs, run, costly)
+    return Step(name, title, reads, outputs, inputs or said, run, costly)

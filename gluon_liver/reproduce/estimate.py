@@ -22,7 +22,7 @@ from gluon_liver.training.inputs import training_labels
 from gluon_liver.training.memory_plan import MemoryPlan, memory_plan
 from gluon_liver.training.sampler import EpochSampler, lesion_images
 
-from .job import Job
+from .job import Trainings
 
 # name, multiplications with additions a second at its peak in float32, share of it that training is taken to reach
 DEVICES: Tuple[Tuple[str, float, float], ...] = (("GTX 1080", 4.4e12, 0.3), ("Tesla V100", 7.8e12, 0.3))
@@ -56,7 +56,7 @@ class RowEstimate:
 
 
 def estimate_rows(
-    job: Job, dataset: Optional[Dataset], *, measure: bool, boxed: Optional[int] = None
+    job: Trainings, dataset: Optional[Dataset], *, measure: bool, boxed: Optional[int] = None
 ) -> List[RowEstimate]:
     """Of one training of each row of a job. dataset: the prepared data, None before the import.
 
@@ -98,7 +98,7 @@ def training_steps(config: Config, dataset: Optional[Dataset], *, boxed: Optiona
     return config.train.epochs * -(-images // config.train.batch_size)
 
 
-def disk_bytes(job: Job, rows: Sequence[RowEstimate]) -> Dict[str, int]:
+def disk_bytes(job: Trainings, rows: Sequence[RowEstimate]) -> Dict[str, int]:
     """Bytes that are needed: of runs by their checkpoints; of data what they take, once they are there."""
     seeds = len({member.seed for member in job.members})
     found = {"runs": seeds * sum(row.run_bytes for row in rows)}
@@ -115,17 +115,10 @@ def free_bytes(folder: Path) -> int:
     return status.f_bavail * status.f_frsize
 
 
-def _classes_and_phases(job: Job, dataset: Optional[Dataset]) -> Tuple[int, int]:
+def _classes_and_phases(job: Trainings, dataset: Optional[Dataset]) -> Tuple[int, int]:
     if dataset is not None:
         return len(dataset.classes), len(getattr(dataset, "phases", ("",)))
-    if job.recipe.task == "us":
-        from gluon_liver.sets.us.registry import US_LAYOUTS
-
-        return len(US_LAYOUTS[job.recipe.name].classes), 1
-    from gluon_liver.sets.registry import LAYOUTS
-
-    layout = LAYOUTS[job.recipe.name]
-    return len(layout.classes), len(layout.phases)
+    return job.classes_and_phases()
 
 
 def _multiplications(config: Config, classes: int, phases: int) -> float:

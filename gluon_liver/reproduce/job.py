@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
@@ -27,12 +27,49 @@ class Member(NamedTuple):
         return f"{self.row}/seed-{self.seed}"
 
 
-@dataclass(frozen=True)
-class Job:
-    """What is reproduced, from which files, where to and how.
+class Trainings:
+    """Trainings of rows on prepared data: what their steps and their plan ask of a reproduction.
 
-    source: as the set was downloaded; listing: of it. members: the trainings, seed by seed. pretrained: weights that
-    all of them begin with.
+    data: where the prepared data are, or will be. members: the trainings, seed by seed. pretrained: weights that all of
+    them begin with.
+    """
+
+    out: Path
+    members: Tuple[Member, ...]
+    size: str
+    pretrained: Optional[Path]
+    device: str
+
+    @property
+    def data(self) -> Path:
+        raise NotImplementedError
+
+    def headline(self) -> str:
+        """What the plan begins with."""
+        raise NotImplementedError
+
+    def left_out(self) -> Dict[str, str]:
+        """Rows that are not trained, with the reason."""
+        raise NotImplementedError
+
+    def classes_and_phases(self) -> Tuple[int, int]:
+        """How many there will be, before the data are there."""
+        raise NotImplementedError
+
+    def dataset(self) -> Dataset:
+        """The prepared data. Raises DatasetError where they are not there yet."""
+        return open_dataset(self.data)
+
+    def text_of(self, member: Member) -> Path:
+        """The tables of one run, as evaluate prints them."""
+        return self.out / "tables" / f"{member.folder.name}.txt"
+
+
+@dataclass(frozen=True)
+class Job(Trainings):
+    """What is reproduced on a public set, from which files, where to and how.
+
+    source: as the set was downloaded; listing: of it.
     """
 
     recipe: Recipe
@@ -47,13 +84,20 @@ class Job:
 
     @property
     def data(self) -> Path:
-        """Where the prepared data are, or will be."""
         return self.out / "data"
 
-    def dataset(self) -> Dataset:
-        """The prepared data. Raises DatasetError where the import has not been done."""
-        return open_dataset(self.data)
+    def headline(self) -> str:
+        return f"{self.recipe.name}, size {self.size}"
 
-    def text_of(self, member: Member) -> Path:
-        """The tables of one run, as evaluate prints them."""
-        return self.out / "tables" / f"{member.folder.name}.txt"
+    def left_out(self) -> Dict[str, str]:
+        return self.recipe.left_out()
+
+    def classes_and_phases(self) -> Tuple[int, int]:
+        if self.recipe.task == "us":
+            from gluon_liver.sets.us.registry import US_LAYOUTS
+
+            return len(US_LAYOUTS[self.recipe.name].classes), 1
+        from gluon_liver.sets.registry import LAYOUTS
+
+        layout = LAYOUTS[self.recipe.name]
+        return len(layout.classes), len(layout.phases)

@@ -7,14 +7,14 @@ from typing import List, Mapping, Optional, Sequence
 from gluon_liver.report.tables.table import Block, Notes, Table, as_text
 
 from .estimate import DEVICES, RowEstimate
-from .job import Job
+from .job import Trainings
 from .steps import State, Step
 
 GIB = 2**30
 
 
 def plan_text(
-    job: Job,
+    job: Trainings,
     steps: Sequence[Step],
     stand: Sequence[State],
     rows: Sequence[RowEstimate],
@@ -23,14 +23,14 @@ def plan_text(
     disk: Mapping[str, int],
     free: int,
 ) -> str:
-    """All of it. cases: what the layout finds, in words. disk, free: bytes."""
-    names = [f"{job.recipe.name}, size {job.size}: {cases} in {job.listing.files:,} files, {_size(job.listing.bytes)}"]
-    names += [f"{row} is left out: {reason}" for row, reason in job.recipe.left_out().items()]
+    """All of it. cases: what there is to read, in words. disk, free: bytes."""
+    names = [f"{job.headline()}: {cases}"]
+    names += [f"{row} is left out: {reason}" for row, reason in job.left_out().items()]
     blocks: List[Block] = ["\n".join(names), _steps(job, steps, stand), _rows(job, rows)]
     return as_text(*blocks, Notes(_notes(job, rows, disk, free)))
 
 
-def _steps(job: Job, steps: Sequence[Step], stand: Sequence[State]) -> str:
+def _steps(job: Trainings, steps: Sequence[Step], stand: Sequence[State]) -> str:
     lines = [f"Steps, in {job.out}:"]
     for number, (step, state) in enumerate(zip(steps, stand), start=1):
         writes = ", ".join(path.relative_to(job.out).as_posix() for path in step.outputs)
@@ -38,19 +38,19 @@ def _steps(job: Job, steps: Sequence[Step], stand: Sequence[State]) -> str:
     return "\n".join(lines)
 
 
-def _rows(job: Job, rows: Sequence[RowEstimate]) -> Table:
+def _rows(job: Trainings, rows: Sequence[RowEstimate]) -> Table:
     devices = [name for name, _, _ in DEVICES]
     lines = []
     for row in rows:
         others = [_hours(row.hours_on(peak, share)) for _, peak, share in DEVICES]
         steps = "after the import" if row.steps is None else f"{row.steps:,}"
         billions = f"{row.multiplications / 1e9:,.3g}"
-        lines.append([row.row, steps, billions, _hours(row.hours_here()), *others, _size(row.memory.total)])
+        lines.append([row.row, steps, billions, _hours(row.hours_here()), *others, size_text(row.memory.total)])
     header = ("row", "steps", "10^9 mult. an image", f"hours, {job.device} here", *devices, "memory")
     return Table.of("One training of each row", header, lines)
 
 
-def _notes(job: Job, rows: Sequence[RowEstimate], disk: Mapping[str, int], free: int) -> List[str]:
+def _notes(job: Trainings, rows: Sequence[RowEstimate], disk: Mapping[str, int], free: int) -> List[str]:
     seeds = len({member.seed for member in job.members})
     notes = []
     if rows[0].seconds is not None:
@@ -71,10 +71,9 @@ def _notes(job: Job, rows: Sequence[RowEstimate], disk: Mapping[str, int], free:
     notes.append(
         "memory: MXNet's plan of a step on one device (python -m gluon_liver memory says what that leaves out)."
     )
-    data = f"prepared data {_size(disk['data'])}" if "data" in disk else "prepared data: known after the import"
-    notes.append(
-        f"disk: {data}, windowed images beside them up to half as much; runs {_size(disk['runs'])}; {_size(free)} free."
-    )
+    data = f"prepared data {size_text(disk['data'])}" if "data" in disk else "prepared data: known after the import"
+    runs = size_text(disk["runs"])
+    notes.append(f"disk: {data}, windowed images beside them up to half as much; runs {runs}; {size_text(free)} free.")
     return notes
 
 
@@ -82,5 +81,5 @@ def _hours(hours: Optional[float]) -> str:
     return "-" if hours is None else f"{hours:,.1f}" if hours >= 1 else f"{hours:.2g}"
 
 
-def _size(count: float) -> str:
+def size_text(count: float) -> str:
     return f"{count / GIB:,.1f} GiB" if count >= GIB / 10 else f"{count / 2**20:,.1f} MiB"

@@ -54,6 +54,11 @@ def check_apart(out: Path, source: Path) -> None:
     real_out, real_source = Path(os.path.realpath(out)), Path(os.path.realpath(source))
     if real_out == real_source or real_source in real_out.parents or real_out in real_source.parents:
         raise InputError(f"--out {out} and --data {source}: neither may lie in the other; the set is never changed")
+    check_out(out)
+
+
+def check_out(out: Path) -> None:
+    """Raise InputError for what is no folder, or none of a reproduction."""
     if os.path.lexists(out) and not out.is_dir():
         raise InputError(f"--out {out} exists and is no folder")
     if out.is_dir() and not (out / FOLDER).is_dir() and any(path.name not in LOCK_FILES for path in out.iterdir()):

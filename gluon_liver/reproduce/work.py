@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Optional
 
 from gluon_liver.files.digest import hash_file
 
-from .job import Job, Member
+from .job import Job, Member, Trainings
 from .recipe import flat
 from .results import MANIFEST, TABLES, write_tables
 from .source import import_source
@@ -44,19 +44,20 @@ def _import(job: Job) -> Step:
 
 def _train(job: Job, member: Member) -> Step:
     read = "data" + (f", {job.pretrained.name}" if job.pretrained else "")
-    title, inputs = f"train {member.row}, seed {member.seed}", partial(_training_inputs, job, member)
+    title, inputs = f"train {member.row}, seed {member.seed}", partial(training_inputs, job, member)
     run = partial(_run_training, job, member)
     return Step(f"train/{member.name}", title, read, (member.folder,), inputs, run, costly=True)
 
 
-def _training_inputs(job: Job, member: Member) -> Dict[str, Any]:
+def training_inputs(job: Trainings, member: Member) -> Dict[str, Any]:
+    """What the result of a training depends on: settings that change it, the data, the weights it begins with."""
     keys = {f"config.{key}": value for key, value in flat(member.config.to_dict()).items()}
     kept = {key: value for key, value in keys.items() if not key[len("config.") :].startswith(WITHOUT_EFFECT)}
     digests = {f"data.{name}": value for name, value in job.dataset().digests().items()}
     return {**kept, **digests, "pretrained": _pretrained_digest(job)}
 
 
-def _pretrained_digest(job: Job) -> Optional[str]:
+def _pretrained_digest(job: Trainings) -> Optional[str]:
     if job.pretrained is None:
         return None
     if job.pretrained.is_dir():  # a run
@@ -79,16 +80,25 @@ def _run_training(job: Job, member: Member) -> Optional[Dict[str, Any]]:
 
 
 def _evaluate(job: Job, member: Member) -> Step:
-    def inputs() -> Dict[str, Any]:
-        from gluon_liver.runs.run import Run
-
-        run, digests = Run.open(member.folder), job.dataset().digests("test")
-        return {"checkpoint": _checkpoint_of(run), **{f"data.{name}": value for name, value in digests.items()}}
-
     results, text = member.folder / "results.json", job.text_of(member)
     run = partial(_run_evaluation, job, member)
     title = f"evaluate {member.row}, seed {member.seed}"
-    return Step(f"evaluate/{member.name}", title, "the run, test split", (results, text), inputs, run)
+    return Step(
+        f"evaluate/{member.name}",
+        title,
+        "the run, test split",
+        (results, text),
+        partial(evaluation_inputs, job, member),
+        run,
+    )
+
+
+def evaluation_inputs(job: Trainings, member: Member) -> Dict[str, Any]:
+    """What the result of an evaluation depends on: the checkpoint that is read and the data that are scored."""
+    from gluon_liver.runs.run import Run
+
+    run, digests = Run.open(member.folder), job.dataset().digests("test")
+    return {"checkpoint": _checkpoint_of(run), **{f"data.{name}": value for name, value in digests.items()}}
 
 
 def _run_evaluation(job: Job, member: Member) -> Dict[str, Any]:

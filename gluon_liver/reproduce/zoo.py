@@ -13,7 +13,7 @@ from gluon_liver.runs.zoo import flow_file, is_made
 from gluon_liver.system.environment import describe_environment
 from gluon_liver.system.runtime import cpu_flags, openblas_core_type
 
-from .commands import RunCommand, command_step, words_of
+from .commands import RunCommand, Words, command_step, words_of
 from .steps import Step
 
 WORK = "made-from"  # phantoms and prepared data, in the folder of the nets
@@ -42,60 +42,26 @@ def _steps(name: str, net: Net, out: Path, run_command: RunCommand) -> List[Step
     task = "ct" if net.task == "ct" else "us"
     work, run = out / WORK / _key(net), out / name
     phantoms, data, labels = work / "phantoms", work / "data", work / "phantoms" / "labels.json"
-    options: Dict[str, Any] = dict(out=out)
-    title = f"phantoms of {name}"
+
+    def step(kind: str, words: Words, reads: str, *outputs: Path, **more: Any) -> Step:
+        what = work.name if kind in ("phantoms", "import") else name
+        options: Dict[str, Any] = dict(out=out, reads=reads, outputs=outputs, **more)
+        return command_step(f"{kind}/{what}", f"{kind} {name}", lambda: words, run_command, **options)
+
     words = words_of(f"phantom {task} --out", phantoms, net.phantoms)
-    steps = [
-        command_step(
-            f"phantoms/{work.name}",
-            title,
-            words,
-            run_command,
-            reads="nothing",
-            outputs=(labels,),
-            fresh=(phantoms,),
-            **options,
-        )
-    ]
+    steps = [step("phantoms", words, "nothing", labels, fresh=(phantoms,))]
     if net.task == "flow":
         words = words_of("train-flow --out", run, "--phantoms", phantoms, net.training)
-        made = tuple(run / one for one in ("flow.params", "results.json"))
-        train = command_step(
-            f"train/{name}",
-            f"train {name}",
-            words,
-            run_command,
-            reads="phantoms",
-            outputs=made,
-            fresh=(run,),
-            **options,
-        )
-        return [*steps, train]
+        return [*steps, step("train", words, "phantoms", flow_file(run), run / "results.json", fresh=(run,))]
     words = words_of(
         f"import {task}", phantoms / "dicom", "--labels", labels, "--out", data, net.import_, "--overwrite"
     )
-    made = (data / "dataset.json",)
-    title = f"import {name}'s phantoms"
-    steps.append(
-        command_step(f"import/{work.name}", title, words, run_command, reads="phantoms", outputs=made, **options)
-    )
-    settings = [word for one in net.set for word in ("--set", one)]
-    flow = ["--flow", str(flow_file(out / net.flow))] if net.flow else []
-    words = words_of("train --config", net.config, "--data", data, "--out", run, "--resume auto --seed", str(net.seed))
-    words += words_of(settings, flow)
-    steps.append(
-        command_step(
-            f"train/{name}", f"train {name}", words, run_command, reads="data", outputs=(run,), costly=True, **options
-        )
-    )
-    words = words_of("evaluate --run", run)
-    made = (run / "results.json",)
-    steps.append(
-        command_step(
-            f"evaluate/{name}", f"evaluate {name}", words, run_command, reads="test split", outputs=made, **options
-        )
-    )
-    return steps
+    steps.append(step("import", words, "phantoms", data / "dataset.json"))
+    words = words_of("train --config", net.config, "--data", data, "--out", run, f"--resume auto --seed {net.seed}")
+    words += words_of([word for one in net.set for word in ("--set", one)])
+    words += words_of(["--flow", flow_file(out / net.flow)] if net.flow else [])
+    steps.append(step("train", words, "data", run, costly=True))
+    return [*steps, step("evaluate", words_of("evaluate --run", run), "test split", run / "results.json")]
 
 
 def _key(net: Net) -> str:

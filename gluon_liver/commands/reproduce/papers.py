@@ -1,9 +1,12 @@
-"""Prepare a public set, train all rows of the papers that it allows, evaluate them, and write the tables.
+"""Make a paper's tables and figures again: on a public set from its files (--on), or on prepared data of one's own, or
+phantoms (--paper).
 
 The plan is printed first: every step with what it reads, writes and where it stands, then training steps, hours,
 memory and disk. Each step is done once. Whatever ends the command (Ctrl-C, SIGTERM, a kill, a machine that fails), the
 same command goes on where it was; after a signal that stopped a training the exit code is 75. A step whose files or
-settings have changed since is told, and done again with --redo. docs/datasets.md lists the sets.
+settings have changed since is told, and done again with --redo. --on SET ends with tables.txt (docs/datasets.md lists
+the sets). --paper ends with manifest.md and manifest.json: each cell of the paper with the command that makes it, our
+value and interval, the printed value, and whether they agree, differ, or nothing can be told (docs/reproduce.md).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List, Tuple
 
 from gluon_liver.commands.options import add_flag, add_options, add_path, check, prepare_cache
+from gluon_liver.errors import InputError
 from gluon_liver.files.typed import at_least
 
 if TYPE_CHECKING:
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from gluon_liver.reproduce.source import Cases
 
 EXAMPLES = (
+    ("all of the CT paper on phantoms, in seconds to minutes", "--paper ct --size tiny --out ct-tiny"),
+    ("all of the ultrasound paper on data of your own", "--paper us --data DATA --out us-paper"),
     ("the plan of all rows on LiTS", "--on lits --data /path/to/lits --out lits --plan"),
     (
         "two rows at a size that shows that all of it runs",
@@ -30,21 +36,28 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from gluon_liver.reproduce.recipe import RECIPES, ROWS, SIZES
+    from gluon_liver.reproduce.recipe import RECIPES, ROWS
 
-    parser.add_argument("--on", required=True, choices=sorted(RECIPES), help="the public set")
-    add_path(parser, "--data", "DIR", "where the files of the set were unpacked; never changed", required=True)
-    add_path(parser, "--out", "DIR", "folder for prepared data, runs and tables", required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--on", choices=sorted(RECIPES), help="the public set")
+    what.add_argument("--paper", choices=sorted(ROWS), help="the CT or the ultrasound paper")
+    text = (
+        "with --on where the files of the set were unpacked, with --paper prepared data (default there: phantoms, of "
+    )
+    add_path(parser, "--data", "DIR", text + "size demo or tiny); never changed")
+    add_path(parser, "--out", "DIR", "folder for prepared data, runs, tables and figures", required=True)
     rows = "; ".join(f"of {task} {' '.join(names)}" for task, names in ROWS.items())
     parser.add_argument(
-        "--rows", nargs="+", metavar="ROW", help=f"those alone (default: all that the set allows): {rows}"
+        "--rows", nargs="+", metavar="ROW", help=f"those alone (default: all that the data allow): {rows}"
     )
-    text = "full: the papers' networks; tiny: demo networks, small images and a few steps, to see that all of it runs"
-    parser.add_argument("--size", choices=SIZES, default="full", help=text)
+    text = "full: the papers' networks; demo (with --paper): an eighth of the width, smaller images, an hour or two; "
+    text += "tiny: demo networks, small images and a few steps, to see that all of it runs"
+    parser.add_argument("--size", choices=("full", "demo", "tiny"), default="full", help=text)
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train each row with seeds 0 to N - 1")
     add_flag(parser, "--plan", "print the plan, and do nothing")
     add_flag(parser, "--no-measure", "plan without timing steps of the first row")
     add_flag(parser, "--redo", "do steps again whose inputs have changed, and delete what they left")
+    add_path(parser, "--flow", "FILE", "with --paper us: weights of LiteFlowNet (default: they are trained)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of the import")
     add_path(parser, "--pretrained", "FILE|RUN", "begin all trainings with these weights (see train.py)")
     parser.add_argument(
@@ -63,11 +76,16 @@ def run(args: argparse.Namespace) -> int:
 
     check(args, "seeds", at_least(1))
     check(args, "jobs", at_least(1))
-    check_apart(args.out, args.data)
-    check_weights(args.pretrained, None)
+    check_weights(args.pretrained, args.flow)
     if args.device in ("cpu", "cpu:1"):
         prefer_synchronous_engine()
     prepare_cache(args)
+    if args.paper:
+        from .own_data import run_paper
+
+        return run_paper(args)
+    _check_on(args)
+    check_apart(args.out, args.data)
     job = _job(args)
     cases = find_cases(job.recipe, job.source)
     if args.plan:
@@ -86,6 +104,18 @@ def run(args: argparse.Namespace) -> int:
     print(f"\n{(job.out / TABLES).read_text(encoding='utf-8')}")
     print(f"tables: {job.out / TABLES}")
     return 0
+
+
+def _check_on(args: argparse.Namespace) -> None:
+    """Raise :class:`InputError` for what --on does not take."""
+    from gluon_liver.reproduce.recipe import SIZES
+
+    if args.data is None:
+        raise InputError("--on takes --data DIR, where the files of the set were unpacked")
+    if args.size not in SIZES:
+        raise InputError(f"--size {args.size} is of --paper; --on takes {' or '.join(SIZES)}")
+    if args.flow is not None:
+        raise InputError("--flow is of --paper us: no set that --on knows trains us-flow")
 
 
 def _job(args: argparse.Namespace) -> Job:
@@ -125,7 +155,7 @@ def _members(args: argparse.Namespace) -> Tuple[Member, ...]:
 
 def _plan(job: Job, args: argparse.Namespace, cases: Cases) -> str:
     from gluon_liver.reproduce.estimate import disk_bytes, estimate_rows, free_bytes
-    from gluon_liver.reproduce.plan import plan_text
+    from gluon_liver.reproduce.plan import plan_text, size_text
     from gluon_liver.reproduce.steps import states
     from gluon_liver.reproduce.work import steps_of
 
@@ -135,4 +165,5 @@ def _plan(job: Job, args: argparse.Namespace, cases: Cases) -> str:
     measure = not args.no_measure and any(state.kind != "done" for state in stand)
     rows = estimate_rows(job, job.dataset() if there else None, measure=measure, boxed=cases.boxed)
     disk, free = disk_bytes(job, rows), free_bytes(job.out)
-    return plan_text(job, steps, stand, rows, cases=str(cases), disk=disk, free=free)
+    there_is = f"{cases} in {job.listing.files:,} files, {size_text(job.listing.bytes)}"
+    return plan_text(job, steps, stand, rows, cases=there_is, disk=disk, free=free)

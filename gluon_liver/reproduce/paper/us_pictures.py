@@ -1,0 +1,88 @@
+"""Figures 3, 4 and S1 of the ultrasound paper, of the data and the runs of a reproduction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from gluon_liver.data.us_dataset import USDataset
+from gluon_liver.data.us_labels import USLabel
+from gluon_liver.files.atomic import whole_path
+from gluon_liver.report.figures.drawing import save_png
+from gluon_liver.report.figures.flow_picture import flow_picture
+from gluon_liver.report.figures.paper_figures import Tile, draw_examples
+from gluon_liver.report.figures.us_drawing import draw_us
+from gluon_liver.structures.arrays import Array
+from gluon_liver.structures.detections import NOTHING, SCORE_THRESHOLD, CocoDetection, Detections
+
+TILES = 4  # of a row
+SIDE = 320  # pixels that small frames are enlarged to about
+Runs = Sequence[Tuple[str, Sequence[CocoDetection]]]
+
+
+def spread(labels: Sequence[USLabel], count: int = TILES) -> List[USLabel]:
+    """At most so many of them, evenly over all; whatever is found in them."""
+    places = np.unique(np.linspace(0, len(labels) - 1, count).astype(int)) if labels else []
+    return [labels[place] for place in places]
+
+
+def pair_of(dataset: USDataset) -> Optional[USLabel]:
+    """The first frame of the test split that has a previous one; None where all are their own."""
+    labels = sorted(dataset.labels_of("test"), key=lambda one: (one.case, one.frame))
+    return next((one for one in labels if dataset.previous_frame(one) != one.frame), None)
+
+
+def draw_flow(dataset: USDataset, label: USLabel, flow: Array, path: Path) -> str:
+    """Fig. 3: previous frame, current frame, flow (h, w, 2) from one to the other. Returns what is seen."""
+    frames = dataset.frames(label.case)
+    pictures = [
+        ("previous frame", frames[dataset.previous_row(label)]),
+        ("current frame", frames[label.row]),
+        ("optical flow map", flow_picture(flow.transpose(2, 0, 1))),
+    ]
+    scale = max(1, round(SIDE / max(frames.shape[1:3])))
+    tiles = [Tile(name, one.repeat(scale, axis=0).repeat(scale, axis=1)) for name, one in pictures]
+    title = f"Red 111 + dx, green 111 + dy, blue 111, in pixels of the frame; {label.title}"
+    _save(path, draw_examples([(title, tiles)]))
+    dx, dy = np.median(flow, axis=(0, 1))
+    return f"{label.title}; median motion {dx:+.2f} pixels to the right, {dy:+.2f} down"
+
+
+def draw_labelled(dataset: USDataset, path: Path) -> str:
+    """Fig. 4: training images as they are and with their boxes. Returns what is seen."""
+    chosen = spread([one for one in dataset.labels_of("train") if len(one.boxes)])
+    rows: List[Tuple[str, List[Tile]]] = [("Original images", []), ("Labelled images", [])]
+    for label in chosen:
+        frame = dataset.frames(label.case)[label.row]
+        scale = max(1, round(SIDE / max(frame.shape[:2])))
+        own = Detections(label.boxes, np.ones(len(label.boxes)), label.labels)
+        for (_, tiles), shown in zip(rows, (NOTHING, own)):
+            picture = draw_us(frame, shown, dataset.classes, scale=scale, legend=False)
+            tiles.append(Tile(label.title, picture))
+    _save(path, draw_examples(rows))
+    return f"{len(chosen)} training images, evenly over all"
+
+
+def draw_scenes(dataset: USDataset, runs: Runs, path: Path) -> str:
+    """Fig. S1: the last frame of some test scenes under each run's detections. Returns what is seen."""
+    last = {dataset.scene_of(one).name: one for one in sorted(dataset.labels_of("test"), key=lambda one: one.frame)}
+    chosen = spread([last[name] for name in sorted(last)])
+    drawn = []
+    for name, rows in runs:
+        tiles = []
+        for label in chosen:
+            frame = dataset.frames(label.case)[label.row]
+            scale = max(1, round(SIDE / max(frame.shape[:2])))
+            found = Detections.from_coco([row for row in rows if row.image_id == label.image_id])
+            tiles.append(Tile(label.title, draw_us(frame, found, dataset.classes, scale=scale, legend=False)))
+        drawn.append((f"{name}: detections of probability {SCORE_THRESHOLD:g} or more", tiles))
+    _save(path, draw_examples(drawn))
+    return f"the last frames of {len(chosen)} of {len(last)} test scenes, evenly over all, whatever was found"
+
+
+def _save(path: Path, picture: Array) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with whole_path(path, ending=".partial") as partial:
+        save_png(partial, picture)
