@@ -11,13 +11,13 @@ from gluon_liver.errors import InputError
 
 from .options import add_path
 
-EXAMPLES = (("Table 4 with two runs", "run-a run-b"),)
+EXAMPLES = (("Table 4 with two runs", "run-a run-b"), ("Table 2, the network of 50 layers", "--network 50"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "runs", "RUN", "run folders that evaluate.py scored", nargs="*")
-    text = "print Table 2 (50 layers) or Table 3 (101): layers and feature sizes"
-    parser.add_argument("--network", type=int, choices=(50, 101), help=text)
+    text = "print Table 2 (N 50) or Table 3 (N 101): layers and feature sizes of the network of N layers"
+    parser.add_argument("--network", type=int, choices=(50, 101), metavar="N", help=text)
 
 
 def run(args: argparse.Namespace) -> int:

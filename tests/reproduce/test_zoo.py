@@ -44,6 +44,7 @@ def own_zoo(tmp_path, monkeypatch):
     zoo.read_zoo.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_net_is_made_twice_bit_for_bit_and_opened_by_its_name(own_zoo, tmp_path, capsys, monkeypatch):
     own_zoo()
     monkeypatch.setenv("GLUON_LIVER_ZOO", str(tmp_path / "a"))

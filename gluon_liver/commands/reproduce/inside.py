@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
 from typing import Sequence
 
-from gluon_liver import commands
+from gluon_liver.commands.names import COMMANDS
+from gluon_liver.commands.parser import module_of, parser_of
+from gluon_liver.commands.paths import parents_made
+from gluon_liver.system.command_line import typed_command
+
+PROGRAM = "python -m gluon_liver"
 
 
 def run_inside(words: Sequence[str]) -> int:
     """Run the command that ``words`` name, as typed behind the program's name; returns its exit code.
 
-    Raises what the command raises, and :class:`SystemExit` for options that it does not have.
+    Runs say that this was typed, for it gives the same. Raises what the command raises, and :class:`SystemExit` for
+    options that it does not have.
     """
-    names = next(tuple(words[:count]) for count in (2, 1) if tuple(words[:count]) in commands.COMMANDS)
-    module = importlib.import_module("." + commands.COMMANDS[names][0], commands.__name__)
-    parser = argparse.ArgumentParser(prog=" ".join(names))
-    module.add_arguments(parser)
-    return int(module.run(parser.parse_args(list(words[len(names) :]))))
+    names = next(tuple(words[:count]) for count in (2, 1) if tuple(words[:count]) in COMMANDS)
+    args = parser_of(names).parse_args(list(words[len(names) :]))
+    with typed_command([*PROGRAM.split(), *words]), parents_made(args):
+        return int(module_of(names).run(args))

@@ -1,0 +1,258 @@
+"""`reproduce --paper` at tiny size on phantoms: from nothing to the manifest, whose commands give its values."""
+
+import hashlib
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gluon_liver.commands import main
+from gluon_liver.commands.parser import parser_of
+from gluon_liver.commands.reproduce.inside import run_inside
+from gluon_liver.config.load import load_config
+from gluon_liver.errors import InputError
+from gluon_liver.report.comparison.scored import ScoredRun
+from gluon_liver.report.tables.network_tables import PRINTED, our_layers
+from gluon_liver.reproduce.paper.cells import (
+    AGREES,
+    CANNOT_TELL,
+    DIFFERS,
+    NO_WIDTH,
+    PaperCell,
+    Value,
+    judge,
+    judge_exactly,
+    over_seeds,
+)
+from gluon_liver.reproduce.paper.job import PaperJob, members_of, rows_of
+from gluon_liver.reproduce.paper.us import _average_precision
+from gluon_liver.structures.image_result import ImageResult
+
+FEW = "--size tiny --no-measure --set train.epochs=1 --set train.images_per_epoch=4"
+
+
+def reproduced(tmp_path_factory, paper, more=""):
+    """The folder in which the command was typed; what it made is in its folder ``out``."""
+    place, patch = tmp_path_factory.mktemp(paper), pytest.MonkeyPatch()
+    patch.chdir(place)
+    try:
+        assert main(shlex.split(f"reproduce --paper {paper} --out out {FEW} {more}")) == 0
+    finally:
+        patch.undo()
+    return place
+
+
+@pytest.fixture(scope="module")
+def ct(tmp_path_factory):
+    return reproduced(tmp_path_factory, "ct", "--rows r50-multimodal")
+
+
+@pytest.fixture(scope="module")
+def us(tmp_path_factory):
+    return reproduced(tmp_path_factory, "us")
+
+
+def manifest_of(place):
+    return json.loads((place / "out" / "manifest.json").read_text())
+
+
+def check_files(place):
+    """Every figure is there, and every file is what its digest says."""
+    manifest = manifest_of(place)
+    for name, one in manifest["files"].items():
+        assert hashlib.sha256((place / "out" / name).read_bytes()).hexdigest() == one["sha256"], name
+    made = [file for figure in manifest["figures"] for file in figure["files"]]
+    assert made and set(made) <= set(manifest["files"])
+    page = (place / "out" / "manifest.md").read_text(encoding="utf-8")
+    assert all(f"]({file})" in page for file in made)
+    return page
+
+
+def type_in(place, monkeypatch, capsys, command):
+    """What a command of the manifest prints."""
+    monkeypatch.chdir(place)
+    capsys.readouterr()
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "gluon_liver"] and main(words[3:]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_what_is_made_of_ct_is_made_once_and_a_lost_figure_again(ct, monkeypatch, capsys):
+    page = check_files(ct)
+    assert "**phantoms**" in page and "- r101 is not trained: not asked for (--rows)" in page
+    figures = {figure["name"]: figure for figure in manifest_of(ct)["figures"]}
+    assert list(figures) == [f"Figure {number}" for number in range(1, 6)]
+    assert "r50-multimodal" in figures["Figure 4"]["command"] and "--explain" in figures["Figure 4"]["command"]
+    monkeypatch.chdir(ct)
+    environment = json.loads((ct / "out" / "runs" / "r50-multimodal-seed0" / "environment.json").read_text())
+    assert environment["command"][3:5] == ["train", "--config"]
+    capsys.readouterr()
+    command = f"reproduce --paper ct --out out {FEW} --rows r50-multimodal"
+    assert main(shlex.split(command)) == 0 and capsys.readouterr().out.count("done before") == 10
+    (ct / "out" / "printed" / "table-3.txt").unlink()
+    assert main(shlex.split(command)) == 0 and capsys.readouterr().out.count("done before") == 9
+    assert (ct / "out" / "printed" / "table-3.txt").is_file()
+
+
+@pytest.mark.slow
+def test_commands_of_the_ct_manifest_give_its_values(ct, monkeypatch, capsys):
+    manifest = manifest_of(ct)
+    table4 = [cell for cell in manifest["cells"] if cell["table"] == "Table 4"]
+    assert len(table4) == 18 and [cell["printed"] for cell in table4][:3] == ["69.23", "64.29", "70.96"]
+    missing = [cell for cell in table4 if not cell["command"]]
+    assert len(missing) == 15 and {cell["why"] for cell in missing} == {"not trained: not asked for (--rows)"}
+    assert {cell["verdict"] for cell in table4} == {CANNOT_TELL} and manifest["phantom"]
+    ours = [cell for cell in table4 if cell["command"]]
+    results = json.loads((ct / "out" / "runs" / "r50-multimodal-seed0" / "results.json").read_text())
+    for cell, entry in zip(ours, results["summary"]["top1"].values()):
+        assert cell["value"] == (None if entry["value"] is None else 100 * entry["value"])
+    printed = type_in(ct, monkeypatch, capsys, ours[0]["command"])
+    (row,) = [line for line in printed.splitlines() if line.startswith("this run, top-1")]
+    assert row.split()[3:] == " ".join(cell["text"] for cell in ours).split()
+
+    table1 = [cell for cell in manifest["cells"] if cell["table"] == "Table 1"]
+    assert len(table1) == 12 and {cell["why"].partition(":")[0] for cell in table1} == {"phantoms"}
+    (row,) = [
+        line
+        for line in type_in(ct, monkeypatch, capsys, table1[0]["command"]).splitlines()
+        if line.split()[:1] == ["cyst"]
+    ]
+    counts = [cell["text"] for cell in table1 if cell["cell"].startswith("Liver Cyst")]
+    assert row.split()[1:3] + row.split()[4:6] == counts
+    for table, depth in (("Table 2", 50), ("Table 3", 101)):
+        cells = [cell for cell in manifest["cells"] if cell["table"] == table]
+        told = type_in(ct, monkeypatch, capsys, cells[0]["command"])
+        assert f"{depth}-layer" in told and all(cell["text"] in told for cell in cells)
+        sizes = [cell for cell in cells if cell["cell"].endswith("feature size") and cell["text"] != "-"]
+        assert len(sizes) == 7 and {cell["verdict"] for cell in sizes} == {AGREES}
+
+
+@pytest.mark.slow
+def test_commands_of_the_us_manifest_give_its_values(us, monkeypatch, capsys):
+    check_files(us)
+    manifest = manifest_of(us)
+    cells = {(cell["table"], cell["cell"]): cell for cell in manifest["cells"]}
+    first = cells["Table 1", "Mean AP, Our model"]
+    assert first["printed"] == "0.549" and first["why"].startswith("phantoms")
+    told = type_in(us, monkeypatch, capsys, first["command"])
+    (row,) = [line for line in told.splitlines() if line.startswith("Mean AP ")]
+    assert row.split()[-1] == first["text"]
+    test = cells["Table 2", "Blood vessel, P value"]
+    told = type_in(us, monkeypatch, capsys, test["command"])
+    (row,) = [line for line in told.splitlines() if line.startswith("Blood vessel, A and B")]
+    texts = [cells["Table 2", f"Blood vessel, {one}"]["text"] for one in ("Our model", "Faster R-CNN")]
+    assert row.split()[5:7] == texts and row.split()[8] == test["text"]
+    names = [figure["name"] for figure in manifest["figures"] if figure["files"]]
+    assert names == ["Figure 3", "Figure 4", "Figure S1"]
+    assert (us / "out" / "flow" / "net" / "flow.params").is_file()
+
+
+def test_trainings_are_those_that_the_command_names(tmp_path):
+    job = PaperJob("ct", tmp_path, (), None, "", run_inside, size="demo", settings=("train.epochs=3",))
+    shared = dict(size="demo", settings=("train.epochs=3",), device="cpu:1")
+    members = members_of("ct", ["r50", "r101-fusion"], tmp_path, seeds=2, pretrained=False, **shared)
+    assert [(one.row, one.seed) for one in members] == [
+        (row, seed) for seed in (0, 1) for row in ("r50", "r101-fusion")
+    ]
+    for member in members:
+        words = PaperJob(**{**vars(job), "members": members, "device": "cpu:1"}).words_to_train(member)
+        args = parser_of(("train",)).parse_args(list(words[1:]))
+        shorthands = [f"train.seed={args.seed}", f"parallel.devices={args.devices}"]
+        assert load_config(*args.config, overrides=args.set + shorthands) == member.config
+        assert args.out == member.folder and args.data == tmp_path / "data"
+
+
+def test_rows_that_the_data_do_not_allow_are_told(phase_data, tiny_dataset):
+    assert rows_of("ct", None, phase_data)[1] == {}
+    rows, refused = rows_of("ct", None, tiny_dataset)
+    assert rows == ["r50", "r101", "r50-2.5d", "r101-fusion"] and "r50-multimodal" in refused
+    with pytest.raises(InputError, match="--rows r50-multimodal"):
+        rows_of("ct", ["r50-multimodal"], tiny_dataset)
+    with pytest.raises(InputError, match="rows of this paper are us-faster-rcnn, us-flow"):
+        rows_of("us", ["r50"], None)
+
+
+def test_what_may_be_said_of_a_printed_value():
+    ours = Value(70.0, "70.0", (60.0, 80.0), "patients")
+    assert [judge(printed, ours, "")[0] for printed in (60.0, 69.2, 80.0)] == [AGREES] * 3
+    assert judge(59.9, ours, "") == (DIFFERS, judge(59.9, ours, "")[1]) and "below" in judge(59.9, ours, "")[1]
+    assert "above" in judge(80.1, ours, "")[1]
+    assert judge(70.0, ours, "phantoms") == (CANNOT_TELL, "phantoms")
+    assert judge(1.0, Value(1.0, "1", (1.0, 1.0)), "") == (CANNOT_TELL, NO_WIDTH)
+    assert judge(1.0, Value(1.0, "1", reason="one patient"), "") == (CANNOT_TELL, "one patient")
+    assert judge(1.0, Value(None, "-"), "")[0] == CANNOT_TELL
+    assert judge_exactly("3", "3", "") == (AGREES, "the same") and judge_exactly("3", "4", "")[0] == DIFFERS
+    assert judge_exactly("3", "3", "phantoms") == (CANNOT_TELL, "phantoms")
+
+
+def test_seeds_have_a_mean_that_says_nothing_of_patients():
+    def cell(seed, number):
+        return PaperCell("Table 4", "R-50, HCCs", "70.96", f"run {seed}", Value(number, ""), AGREES, "", "", seed)
+
+    (mean,) = over_seeds([cell(0, 1.0), cell(1, 2.0), cell(2, 3.0)])
+    assert mean.value.number == 2.0 and mean.verdict == CANNOT_TELL and mean.seed is None
+    # 4.303 is the quantile of t with two degrees of freedom, 1 the SD
+    assert np.allclose(mean.value.interval, (2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5), atol=1e-3)
+    assert mean.command == "run 0; run 1; run 2"
+    assert over_seeds([cell(0, 1.0)]) == [] and over_seeds([cell(0, 1.0), cell(1, None)]) == []
+
+
+def test_average_precision_varies_over_patients():
+    def run(found):
+        box = np.array([[0, 0, 10, 10]], np.float32)
+        images = [
+            ImageResult(
+                number, f"p{number}", box, np.zeros(1, np.int32), box + shift, np.array([0.9]), np.zeros(1, np.int32)
+            )
+            for number, shift in enumerate(found)
+        ]
+        results = {"classes": ["tumor", "vessel"], "summary": {"ap50": {"mean": 0.5}, "ap75": {"mean": 0.25}}}
+        return ScoredRun(Path("run"), "run", 0, results, images, [("case", 0)] * len(found), {})
+
+    value = _average_precision(run([0, 0, 40, 40]), "ap50")
+    assert value.number == 0.5 and value.interval[0] < 0.5 < value.interval[1] and value.text == "0.500"
+    assert _average_precision(run([0]), "ap50").reason.startswith("one patient only")
+    # moved by two pixels: IoU 8 / 12, right at 0.5 and wrong at 0.75
+    moved = np.array([2, 0, 2, 0], np.float32)
+    at_50, at_75 = (_average_precision(run([moved] * 4), key).interval for key in ("ap50", "ap75"))
+    assert at_50[1] > 0.9 and at_75[0] < 0.1
+
+
+def test_printed_networks_are_those_of_the_paper():
+    assert PRINTED[101]["Block3"] == ("1x1 256, 3x3 256, 1x1 1024, x12", "4x28x28")
+    assert [size for _, _, size in our_layers(50)] == [one.size for one in PRINTED[50].values()]
+    layers = {name: layers for name, layers, _ in our_layers(101)}
+    assert layers["Block1"] == "1x1 64, 3x3 64, 1x1 256, x6, then 1x1 256" and layers["Conv1"] == "7x7x7 64"
+
+
+BAD = {
+    "--paper ct": "give --data DIR, your prepared data; or --size demo or tiny",
+    "--paper ct --data {}/nowhere": "there is no such folder",
+    "--paper us --data {tiny}": "holds CT data",
+    "--paper ct --data {tiny} --flow {tiny}/labels.json": "--flow is for us-flow",
+    "--paper ct --size tiny --rows us-flow": "the rows of this paper are r50",
+    "--paper ct --size tiny --seeds 0": "--seeds 0",
+    "--paper ct --size tiny --set train.nothing=1": "unknown key",
+    "--on lits --data {tiny} --size demo": "--size demo is of --paper",
+    "--on lits": "--on takes --data DIR",
+    "--on lits --data {tiny} --flow {tiny}/labels.json": "--flow is of --paper us",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD)
+def test_bad_input_is_told_before_any_work(capsys, tmp_path, tiny_data, arguments):
+    words = arguments.format(tmp_path, tiny=tiny_data).split()
+    assert main(["reproduce", "--out", str(tmp_path / "out"), *words]) == 2
+    assert BAD[arguments] in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_names_every_step_and_writes_nothing(capsys, tmp_path, tiny_data):
+    words = f"reproduce --paper ct --data {tiny_data} --out {tmp_path}/out --size tiny --plan --no-measure --rows r50"
+    assert main(words.split()) == 0
+    told = capsys.readouterr().out
+    assert "six rows of Table 4" in told and "train r50, seed 0: reads data" in told and told.count("; to do") == 8
+    assert "r101-multimodal is left out: not asked for (--rows)" in told and not (tmp_path / "out").exists()
