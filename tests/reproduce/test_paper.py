@@ -201,7 +201,7 @@ def test_seeds_have_a_mean_that_says_nothing_of_patients():
 
 
 def test_average_precision_varies_over_patients():
-    def run(found):
+    def run(found, ap50=0.5, ap75=0.5):
         box = np.array([[0, 0, 10, 10]], np.float32)
         images = [
             ImageResult(
@@ -209,16 +209,18 @@ def test_average_precision_varies_over_patients():
             )
             for number, shift in enumerate(found)
         ]
-        results = {"classes": ["tumor", "vessel"], "summary": {"ap50": {"mean": 0.5}, "ap75": {"mean": 0.25}}}
+        results = {"classes": ["tumor", "vessel"], "summary": {"ap50": {"mean": ap50}, "ap75": {"mean": ap75}}}
         return ScoredRun(Path("run"), "run", 0, results, images, [("case", 0)] * len(found), {})
 
     value = _average_precision(run([0, 0, 40, 40]), "ap50")
     assert value.number == 0.5 and value.interval[0] < 0.5 < value.interval[1] and value.text == "0.500"
     assert _average_precision(run([0]), "ap50").reason.startswith("one patient only")
-    # moved by two pixels: IoU 8 / 12, right at 0.5 and wrong at 0.75
+    # moved by two pixels: IoU 8 / 12, right at 0.5 and wrong at 0.75, so that only there patients differ
     moved = np.array([2, 0, 2, 0], np.float32)
-    at_50, at_75 = (_average_precision(run([moved] * 4), key).interval for key in ("ap50", "ap75"))
-    assert at_50[1] > 0.9 and at_75[0] < 0.1
+    same, other = (_average_precision(run([moved, moved, 0, 0], ap50=1.0), key).interval for key in ("ap50", "ap75"))
+    assert same[1] == 1.0 and other[0] < 0.3 and other[1] > 0.7
+    half = _average_precision(run([moved, moved, 0, 0], ap50=0.5), "ap50").interval  # no patient differs at 0.5
+    assert half[1] - half[0] < other[1] - other[0]
 
 
 def test_printed_networks_are_those_of_the_paper():
