@@ -5,6 +5,7 @@ import json
 import shlex
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -14,7 +15,9 @@ from gluon_liver.commands.reproduce.inside import run_inside
 from gluon_liver.config.load import load_config
 from gluon_liver.errors import InputError
 from gluon_liver.report.comparison.scored import ScoredRun
+from gluon_liver.report.figures.us_drawing import US_COLOURS
 from gluon_liver.report.tables.network_tables import PRINTED, our_layers
+from gluon_liver.reproduce.paper import us_pictures
 from gluon_liver.reproduce.paper.cells import (
     AGREES,
     CANNOT_TELL,
@@ -258,3 +261,23 @@ def test_a_plan_names_every_step_and_writes_nothing(capsys, tmp_path, tiny_data)
     told = capsys.readouterr().out
     assert "six rows of Table 4" in told and "train r50, seed 0: reads data" in told and told.count("; to do") == 8
     assert "r101-multimodal is left out: not asked for (--rows)" in told and not (tmp_path / "out").exists()
+
+
+def test_labelled_images_have_boxes_of_the_papers_colours(us_data, tmp_path):
+    assert us_pictures.draw_labelled(us_data, tmp_path / "figure.png").startswith("4 training images")
+    picture = cv2.imread(str(tmp_path / "figure.png"))[..., ::-1]
+    top, below = np.array_split(picture, 2)
+    seen = {us_data.classes[kind] for label in us_data.labels_of("train") for kind in label.labels}
+    for colour in (US_COLOURS[name] for name in seen):
+        assert (below == colour).all(axis=-1).sum() > 100 > 1 > (top == colour).all(axis=-1).sum()
+
+
+def test_flow_is_drawn_at_the_size_of_the_frame(us_data, tmp_path):
+    label = us_pictures.pair_of(us_data)
+    assert label is not None and us_data.previous_frame(label) == label.frame - 1
+    flow = np.full((30, 30, 2), (20.0, -10.0), np.float32)
+    told = us_pictures.draw_flow(us_data, label, flow, tmp_path / "figure.png")
+    assert "+20.00 pixels to the right, -10.00 down" in told
+    picture = cv2.imread(str(tmp_path / "figure.png"))[..., ::-1]
+    side = 5 * 64  # of a frame of 64 pixels, enlarged
+    assert (picture == (131, 101, 111)).all(axis=-1).sum() == side**2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
+import cv2
 import numpy as np
 
 from gluon_liver.data.us_dataset import USDataset
@@ -13,9 +14,10 @@ from gluon_liver.files.atomic import whole_path
 from gluon_liver.report.figures.drawing import save_png
 from gluon_liver.report.figures.flow_picture import flow_picture
 from gluon_liver.report.figures.paper_figures import Tile, draw_examples
-from gluon_liver.report.figures.us_drawing import draw_us
+from gluon_liver.report.figures.us_drawing import draw_us, us_colours
+from gluon_liver.report.tables.us_tables import has_papers_classes
 from gluon_liver.structures.arrays import Array
-from gluon_liver.structures.detections import NOTHING, SCORE_THRESHOLD, CocoDetection, Detections
+from gluon_liver.structures.detections import SCORE_THRESHOLD, CocoDetection, Detections
 
 TILES = 4  # of a row
 SIDE = 320  # pixels that small frames are enlarged to about
@@ -35,14 +37,19 @@ def pair_of(dataset: USDataset) -> Optional[USLabel]:
 
 
 def draw_flow(dataset: USDataset, label: USLabel, flow: Array, path: Path) -> str:
-    """Fig. 3: previous frame, current frame, flow (h, w, 2) from one to the other. Returns what is seen."""
+    """Fig. 3: previous frame, current frame, flow (h, w, 2) from one to the other. Returns what is seen.
+
+    The flow is at the network's resolution, in pixels of the frame.
+    """
     frames = dataset.frames(label.case)
+    height, width = frames.shape[1:3]
+    shown = cv2.resize(flow_picture(flow.transpose(2, 0, 1)), (width, height), interpolation=cv2.INTER_NEAREST)
     pictures = [
         ("previous frame", frames[dataset.previous_row(label)]),
         ("current frame", frames[label.row]),
-        ("optical flow map", flow_picture(flow.transpose(2, 0, 1))),
+        ("optical flow map", shown),
     ]
-    scale = max(1, round(SIDE / max(frames.shape[1:3])))
+    scale = max(1, round(SIDE / max(height, width)))
     tiles = [Tile(name, one.repeat(scale, axis=0).repeat(scale, axis=1)) for name, one in pictures]
     title = f"Red 111 + dx, green 111 + dy, blue 111, in pixels of the frame; {label.title}"
     _save(path, draw_examples([(title, tiles)]))
@@ -53,14 +60,18 @@ def draw_flow(dataset: USDataset, label: USLabel, flow: Array, path: Path) -> st
 def draw_labelled(dataset: USDataset, path: Path) -> str:
     """Fig. 4: training images as they are and with their boxes. Returns what is seen."""
     chosen = spread([one for one in dataset.labels_of("train") if len(one.boxes)])
-    rows: List[Tuple[str, List[Tile]]] = [("Original images", []), ("Labelled images", [])]
+    originals, labelled = [], []
     for label in chosen:
         frame = dataset.frames(label.case)[label.row]
         scale = max(1, round(SIDE / max(frame.shape[:2])))
-        own = Detections(label.boxes, np.ones(len(label.boxes)), label.labels)
-        for (_, tiles), shown in zip(rows, (NOTHING, own)):
-            picture = draw_us(frame, shown, dataset.classes, scale=scale, legend=False)
-            tiles.append(Tile(label.title, picture))
+        picture = np.ascontiguousarray(frame.repeat(scale, axis=0).repeat(scale, axis=1))
+        originals.append(Tile(label.title, picture.copy()))
+        for box, kind in zip(label.boxes, label.labels):
+            x1, y1, x2, y2 = (round(float(edge) * scale) for edge in box)
+            cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), us_colours(dataset.classes)[kind], 2)
+        labelled.append(Tile(label.title, picture))
+    colours = "tumor light blue, vessel red" if has_papers_classes(dataset.classes) else ", ".join(dataset.classes)
+    rows = [("Original images", originals), (f"Labelled images ({colours})", labelled)]
     _save(path, draw_examples(rows))
     return f"{len(chosen)} training images, evenly over all"
 
