@@ -308,6 +308,15 @@ def test_fingers_on_a_phone(browser, page_path):
     assert browser.run("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_no_screen_is_too_narrow(browser, page_path, width):
+    browser.emulate(width, 844)
+    browser.open(page_path)
+    right = "[...document.querySelectorAll('body *')].map(e => e.getBoundingClientRect().right)"
+    assert browser.run("document.documentElement.scrollWidth") == width
+    assert max(browser.run(right)) <= width + 1
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_texts_stand_out_and_every_control_has_a_name(browser, page_path, dark):
     check = """(() => {
