@@ -20,7 +20,10 @@ TINY = {
     "--set train.epochs=6": "--set train.epochs=1 --set data.size=64 --set network.width=0.0625",
 }
 RUNS = "RUN OTHER_RUN RUN_A RUN_B A1 A2 B1 B2".split()
-OTHERS = sorted({page for page in HAND_WRITTEN for block in blocks_of(page) if block.mark == "run"} - {TUTORIAL})
+ULTRASOUND = ROOT / "docs" / "guides" / "ultrasound.md"
+OTHERS = sorted(
+    {page for page in HAND_WRITTEN for block in blocks_of(page) if block.mark == "run"} - {TUTORIAL, ULTRASOUND}
+)
 
 pytestmark = pytest.mark.slow
 
@@ -76,3 +79,18 @@ def test_the_page_runs(page, stage, tmp_path, monkeypatch):
         assert tuple(words[:1]) in COMMANDS or tuple(words[:2]) in COMMANDS
         # data check ends with 1 where it finds something
         assert main(words) in ((0, 1) if words[:2] == ["data", "check"] else (0,)), words
+
+
+def test_the_page_of_ultrasound_runs(us_data, us_runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recordings = us_data.folder.parent
+    (tmp_path / "FOLDER").symlink_to(recordings / "in")
+    shutil.copy(str(recordings / "labels.json"), str(tmp_path))
+    shutil.copy(str(recordings / "in" / "0.dcm"), str(tmp_path / "VIDEO"))
+    shutil.copytree(str(us_runs["us-flow"].folder), str(tmp_path / "RUN"))
+    shutil.copytree(str(us_runs["us-faster-rcnn"].folder), str(tmp_path / "OTHER_RUN"))
+    for words in commands_of(ULTRASOUND):
+        if words[1] == "evaluate" and "--run" in words:
+            words += ["--data", str(us_data.folder)]
+        assert main(words[1:]) == 0, words
+    assert (tmp_path / "annotated.mp4").is_file()
