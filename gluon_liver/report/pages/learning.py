@@ -11,7 +11,7 @@ from gluon_liver.report.tables.table import Table
 
 NO_VALIDATION = (
     "Training scored no split on its way, so nothing here tells when it began to learn its patients by heart. Data "
-    "with a val split and --set train.validate=true have every checkpoint of an epoch's end scored."
+    "with a val split have it scored every few epochs (train.validate)."
 )
 
 
