@@ -80,7 +80,7 @@ def main() -> int:
 def steps(text: str) -> List[Step]:
     """The instructions of a Dockerfile, in their order, without comments."""
     lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    joined = re.sub(r"\\\n\s*", " ", lines)
+    joined = re.sub(r"\s*\\\n\s*", " ", lines)
     return [Step(*line.split(None, 1)) for line in joined.splitlines() if line.strip()]
 
 

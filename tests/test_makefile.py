@@ -224,6 +224,10 @@ def test_a_read_only_checkout_is_copied_into_an_environment_elsewhere(machine):
     assert "choose a folder that can be written" in machine.fails("setup", f"VENV={machine.folder}/file/venv")
 
 
+def test_make_dist_builds_in_the_environment(machine):
+    assert machine.works("dist")[-1] == "venv -m scripts.make_dist"
+
+
 def test_an_environment_that_cannot_be_imported_is_not_finished(machine):
     machine.put("import-fails")
     machine.fails("setup")
