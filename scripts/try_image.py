@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 ROOT = Path(__file__).resolve().parents[1]
-SUITES = {  # what FROM names -> suite, mirror, debootstrap's script for it
-    "debian:bookworm-slim": ("bookworm", "http://deb.debian.org/debian", "sid"),
-    "ubuntu:22.04": ("jammy", "http://archive.ubuntu.com/ubuntu", "gutsy"),
+SUITES = {  # what FROM names -> suite, mirror, debootstrap's script for it, components that the image has
+    "debian:bookworm-slim": ("bookworm", "http://deb.debian.org/debian", "sid", "main"),
+    "ubuntu:22.04": ("jammy", "http://archive.ubuntu.com/ubuntu", "gutsy", "main,universe"),
 }
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Inside the root, in namespaces of its own: what an engine mounts, then the command as the user that USER names.
@@ -128,12 +128,15 @@ class Image:
             raise ValueError(f"{step.name} is not carried out here")
         return 0
 
-    def bootstrap(self, suite: str, mirror: str, script: str, *, copies: Sequence[str], check_gpg: bool) -> int:
+    def bootstrap(
+        self, suite: str, mirror: str, script: str, components: str, *, copies: Sequence[str], check_gpg: bool
+    ) -> int:
         """A minimal system of the distribution, once."""
         if not (self.root / "etc" / "os-release").exists():
             self.root.mkdir(parents=True, exist_ok=True)
             trust = [] if check_gpg else ["--no-check-gpg"]
-            command = ["debootstrap", "--variant=minbase", *trust, suite, str(self.root), mirror, script]
+            options = ["--variant=minbase", f"--components={components}", *trust]
+            command = ["debootstrap", *options, suite, str(self.root), mirror, script]
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             if done.returncode:
                 print(done.stdout, file=sys.stderr)
