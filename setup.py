@@ -107,6 +107,8 @@ setup(
         "cu112": ["mxnet-cu112==1.9.1; python_version < '3.13'", WITHOUT_MXNET] + CUDA,
         # For `make docs`. Sphinx 7.1 is the last for Python 3.8, and MyST 3 with it.
         "docs": ["furo>=2024.8.6,<2026", "myst-parser>=3.0.1,<5", "sphinx>=7.1.2,<9", "sphinx-copybutton>=0.5.2,<0.6"],
+        # For --tensorboard of train and evaluate. 2.6.2.2 is the last for Python 3.8.
+        "tensorboard": ["tensorboardX>=2.6.2.2,<2.7"],
         # For `make bench` alone, in an environment of its own. 2.4.1 is the last torch for Python 3.8, 2.8 for 3.9.
         "bench": ["torch>=2.4.1,<3", "torchvision>=0.19.1,<1"],
         # For `make dist`.
@@ -121,6 +123,7 @@ setup(
             "pre-commit>=3.5,<5",
             "pytest>=8.3.5,<10",
             "ruff>=0.17.6,<0.18",
+            "tensorboardX>=2.6.2.2,<2.7",
             "types-PyYAML>=6.0.12; python_version >= '3.10'",
             "types-tqdm>=4.67; python_version >= '3.10'",
         ],

@@ -23,6 +23,8 @@ from .options import (
     add_options,
     add_path,
     add_scoring,
+    add_tensorboard,
+    board_folder,
     check,
     chosen,
     open_run,
@@ -57,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "write results and report to this folder instead of the run's, for runs that are read-only; with --compare "
     text += "comparison.html and comparison.json (default: RUN/comparisons/OTHER_RUN)"
     add_path(parser, "--out", "DIR", text)
+    add_tensorboard(parser, "RUN or --out DIR")
     add_scoring(parser)
 
 
@@ -71,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     if args.split == "train" and not args.allow_train:
         raise InputError("--split train scores what the run was trained on: give --allow-train if that is meant")
     check(args, "batch_size", at_least(1))
+    board = board_folder(args, args.out or args.run)
     opened, dataset = open_run(args)
     prepare_device(args)
     from gluon_liver.evaluation.run_folder import evaluate
@@ -80,6 +84,13 @@ def run(args: argparse.Namespace) -> int:
     options = dict(chosen(args, "split", "batch_size", "dense", "precision", "out"), context=parse_device(args.device))
     text, report = evaluate(opened, dataset, **options, settings=score_settings(args, opened))
     print(text)
+    if board is not None:
+        from gluon_liver.evaluation.board import write_evaluation
+        from gluon_liver.runs.tensorboard import Board
+
+        with Board(board) as written:
+            write_evaluation(report.parent, written)
+        print(f"tensorboard --logdir {board}")
     print(f"report: {report}")
     return 0
 

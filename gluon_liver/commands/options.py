@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.listing import SKIP
@@ -102,6 +102,22 @@ def add_labels(parser: argparse.ArgumentParser, text: str, **more: Any) -> None:
     text = "what masks marked iscrowd are: refused (default), or single lesions, as CVAT writes them"
     parser.add_argument("--crowd", choices=("refuse", "as-lesion"), default="refuse", help=text)
     add_flag(parser, "--allow-missing", "go on without labelled images that the input does not have, and count them")
+
+
+def add_tensorboard(parser: argparse.ArgumentParser, where: str) -> None:
+    """``--tensorboard``: True without a folder."""
+    text = f"write scalars and images for TensorBoard (extra tensorboard) to DIR (default: {where}/tensorboard)"
+    parser.add_argument("--tensorboard", type=Path, nargs="?", const=True, metavar="DIR", help=text)
+
+
+def board_folder(args: argparse.Namespace, run: Path) -> Optional[Path]:
+    """The folder of ``--tensorboard``, by default in ``run``; None without. Raises InputError without the package."""
+    from gluon_liver.runs.tensorboard import FOLDER, check_installed
+
+    if args.tensorboard is None:
+        return None
+    check_installed()
+    return run / FOLDER if args.tensorboard is True else Path(args.tensorboard)
 
 
 def take_input(args: argparse.Namespace, name: str, metavar: str) -> None:

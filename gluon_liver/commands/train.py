@@ -11,7 +11,17 @@ from gluon_liver.config.catalogue import choices_text
 from gluon_liver.config.load import Choice, load_config
 from gluon_liver.files.typed import at_least
 
-from .options import add_flag, add_options, add_path, check, chosen, prepare_cache, tell_changed_labels
+from .options import (
+    add_flag,
+    add_options,
+    add_path,
+    add_tensorboard,
+    board_folder,
+    check,
+    chosen,
+    prepare_cache,
+    tell_changed_labels,
+)
 
 EXAMPLES = (
     ("the demo's network", "--config demo-ct --data demo/data --out run"),
@@ -49,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", metavar="auto|CHECKPOINT", help=text)
     text = "with --resume, go on though labels or volumes of the training patients have changed; the log says so"
     add_flag(parser, "--changed-data", text)
+    add_tensorboard(parser, "RUN")
     add_options(parser, "--cache", "--no-lock")
 
 
@@ -75,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--pretrained-hu says what --pretrained FILE takes: give both")
     if args.changed_data and not args.resume:
         raise InputError("--changed-data is for going on with a run: give --resume too")
+    board = board_folder(args, args.out)
     dataset = open_dataset(args.data)
     distributed = config.parallel.kvstore.startswith("dist")
     if not args.resume:
@@ -91,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     pretrained = Pretrained(args.pretrained, hu) if args.pretrained else None
     tell_changed_labels(dataset)
     options = chosen(args, "steps", "flow", "resume", "changed_data")
-    finished = train(config, dataset, args.out, pretrained=pretrained, chosen=choice, **options)
+    finished = train(config, dataset, args.out, pretrained=pretrained, chosen=choice, tensorboard=board, **options)
     if finished is None:  # a worker that does not lead: the one that does tells how the job ended
         return 0
     print(f"run: {finished.folder}")

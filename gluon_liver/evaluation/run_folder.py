@@ -25,6 +25,7 @@ from gluon_liver.report.comparison.place import FOLDER as COMPARISONS
 from gluon_liver.report.comparison.scored import TRUTH, truth_record
 from gluon_liver.runs.checkpoint import read_best
 from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests
+from gluon_liver.runs.tensorboard import FOLDER as BOARD
 from gluon_liver.structures.image_result import detections_json
 from gluon_liver.system.environment import provenance
 
@@ -193,7 +194,7 @@ def _check_out(out: Path) -> None:
     """Raise InputError for a folder of something else: a run that was trained, data, or files of the user's."""
     if os.path.lexists(out) and not out.is_dir():
         raise InputError(f"--out {out} exists and is no folder")
-    known = {*COPIED, *WRITTEN, FOLDER, LOCKED, LOCKED + HOLDER, COMPARISONS}
+    known = {*COPIED, *WRITTEN, FOLDER, LOCKED, LOCKED + HOLDER, COMPARISONS, BOARD}
     foreign = sorted(path.name for path in out.iterdir() if path.name not in known) if out.is_dir() else []
     if foreign:
         raise InputError(f"--out {out} holds {foreign[0]!r}, which no evaluation wrote; choose another folder")

@@ -26,6 +26,7 @@ from gluon_liver.system.command_line import shareable
 from gluon_liver.system.environment import describe_environment
 
 from .log import read_log
+from .tensorboard import FOLDER, Board
 from .zoo import resolve_run
 
 CHECKPOINT = re.compile(r"step-\d{8}")
@@ -61,6 +62,7 @@ class Run:
         self.config = config
         self.environment = environment
         self._started = time.monotonic()
+        self.board: Optional[Board] = None  # is given what the log is given
 
     @staticmethod
     def check_new(folder: Path, *, dataset: Dataset) -> None:
@@ -204,6 +206,8 @@ class Run:
 
     def log(self, event: str, **values: Any) -> None:
         """Append one JSON object to log.jsonl; ``time`` is seconds since the run was opened."""
+        if self.board is not None:
+            self.board.record(event, values)
         record = {"event": event, "time": round(time.monotonic() - self._started, 3), **values}
         with open(self.folder / "log.jsonl", "a", encoding="utf-8") as stream:
             stream.write(json.dumps(record, allow_nan=False) + "\n")
@@ -232,7 +236,8 @@ def data_digests(dataset: Dataset) -> Dict[str, Optional[str]]:
 
 def clear(folder: Path, *, spare: Collection[str] = ()) -> None:
     """Remove what training wrote into a folder, but for the files named in ``spare``."""
-    shutil.rmtree(str(folder / "checkpoints"), ignore_errors=True)
+    for name in ("checkpoints", FOLDER):
+        shutil.rmtree(str(folder / name), ignore_errors=True)
     for name in set(WRITTEN) - set(spare):
         for path in (folder / name, folder / (name + ".partial")):
             path.unlink(missing_ok=True)
@@ -248,7 +253,7 @@ def clear_dead(folder: Path) -> None:
 
     Raises :class:`RunError` when other files lie there too: the batch that ended it, say.
     """
-    ours = {name + end for name in WRITTEN for end in ("", ".partial")} | {"checkpoints"}
+    ours = {name + end for name in WRITTEN for end in ("", ".partial")} | {"checkpoints", FOLDER}
     other = sorted(path.name for path in folder.iterdir() if path.name not in ours)
     if other:
         raise RunError(

@@ -19,6 +19,7 @@ from gluon_liver.files.lock import run_lock
 from gluon_liver.runs.checkpoint import load_checkpoint
 from gluon_liver.runs.devices import parse_devices
 from gluon_liver.runs.run import Run, check_weights, clear_dead, has_checkpoint, was_started
+from gluon_liver.runs.tensorboard import Board, check_installed
 from gluon_liver.runs.training_state import restore_optimizer
 from gluon_liver.system.terminal import say
 from gluon_liver.weights.pretrained import Pretrained, load_pretrained, set_flow
@@ -45,6 +46,7 @@ def train(
     resume: Optional[str] = None,
     changed_data: bool = False,
     chosen: Optional[Choice] = None,
+    tensorboard: Optional[Path] = None,
     progress: bool = True,
 ) -> Optional[Run]:
     """Train on the dataset's training patients and leave a run folder; in a worker that does not lead return None.
@@ -57,12 +59,15 @@ def train(
         checkpoint of ``out``. Pretrained weights and flow are then not read again.
     changed_data: resume though labels or volumes of the training patients are not what they were.
     chosen: how the configuration was asked for, which the run folder then says.
+    tensorboard: folder for event files of TensorBoard; a run that is gone on with adds one.
 
     Raises ``DatasetError`` when nothing can be trained on, ``ConfigError`` for devices and kvstores that do
     not go together or changes that a run does not survive, ``RunError`` when ``out`` is taken or no checkpoint is
     intact, and :class:`TrainingError` with the step when a loss is not finite.
     """
     # whatever the configuration or the data can break breaks here, before there is a run folder
+    if tensorboard is not None:
+        check_installed()
     if resume is None:
         check_weights(pretrained.path if pretrained else None, flow)
     if pretrained is not None and pretrained.input_hu and not dataset.holds_hu:
@@ -93,12 +98,18 @@ def train(
         if not worker.leads:
             loop.run(out, point=point)
             return None
+        board = None
+        if tensorboard is not None:
+            board = locks.enter_context(Board(tensorboard, after=point.state.step if point is not None else None))
         if point is not None:
+            point.run.board = board
             run = _continued_run(loop, point, chosen)
         else:
             # it makes the folder, so whatever can break has to break before
             made = not going_on and locks.enter_context(run_lock(out))
-            run = _new_run(loop, Run.create(out, config, dataset=dataset, made=made, chosen=chosen), records)
+            run = Run.create(out, config, dataset=dataset, made=made, chosen=chosen)
+            run.board = board
+            run = _new_run(loop, run, records)
     for note in inputs.notes:  # what was said before the first step is out of sight after hours
         print(f"note: {note}", file=sys.stderr)
     return run

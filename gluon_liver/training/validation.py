@@ -14,6 +14,8 @@ from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import make_loader
 from gluon_liver.data.samples import with_boxes
 from gluon_liver.errors import DatasetError
+from gluon_liver.evaluation.board import write_epoch
+from gluon_liver.evaluation.task import Scored
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.metrics.coco import coco_average_precision
 from gluon_liver.nn.rcnn import RegionDetector
@@ -85,6 +87,8 @@ class Validation:
         share = self._seconds / max(time.monotonic() - self._began, 1e-9)
         values = dict(map=score, ap50=ap50, seconds=round(seconds, 3), share_of_time=round(share, 4))
         run.log("score", step=step, epoch=epoch, split=self.split, images=len(self.labels), **values)
+        if run.board is not None:
+            write_epoch(run.board, Scored(self._config, self._dataset, self.split, self.labels, results, ""), step=step)
         if self._config.train.best_epoch and (self.record is None or score > self.record["map"]):
             where = {"checkpoint": checkpoint_name(step), "step": step, "epoch": epoch}
             self.record = dict(where, map=score, split=self.split)

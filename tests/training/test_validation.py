@@ -128,7 +128,7 @@ def test_the_best_epoch_is_by_map_and_of_equal_ones_the_first(validated, validat
 
     monkeypatch.setattr(validation, "detect_labelled", lambda *args, **options: [])
     monkeypatch.setattr(validation, "coco_average_precision", table)
-    scorer, run = validation_of(validated, {"train.best_epoch": True}), Mock()
+    scorer, run = validation_of(validated, {"train.best_epoch": True}), Mock(board=None)
     for epoch in range(1, 5):
         scorer.score(run, step=3 * epoch, epoch=epoch)
     assert scorer.record == {"checkpoint": "step-00000006", "step": 6, "epoch": 2, "map": 0.5, "split": "val"}
