@@ -15,7 +15,7 @@ CHECKED = "out data run runs compare cache pretrained flow resume prefix file ph
 ARGUMENTS = "runs prefix file".split()  # that have no option's name
 # What is read as it is. Runs and prepared data are not among them: opening them says more of what is wrong with them.
 READ = "folder source study labels classes map phases file detections hosts phantoms".split()
-WRITTEN = "out json manifest list_series".split()
+WRITTEN = "out json manifest list_series tensorboard".split()
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def parents_made(args: argparse.Namespace) -> Iterator[None]:
     try:
         for name in WRITTEN:
             path = getattr(args, name, None)
-            if path is not None:
+            if isinstance(path, (str, Path)):  # an option without its folder is True
                 _make_parents(name, Path(path), made)
         yield
     finally:
