@@ -6,6 +6,8 @@ Research software: not a medical device, not for diagnosis.
 from __future__ import annotations
 
 import argparse
+import math
+from typing import Any, Mapping
 
 from gluon_liver.files.typed import at_least, between
 
@@ -66,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
             f"  {lesion['class']}{space} {lesion['score']:.2f}  {size['in_plane']:5.1f} mm in plane, "
             f"{size['through_plane']:5.1f} mm through, slices {lesion['first_slice']} to {lesion['last_slice']}"
         )
+    if not result["lesions"]:
+        print(_nothing_found(result["below_threshold"], run.config.network.head.score_threshold))
     interpolated = {*result.get("source", {}).get("interpolated_slices", [])}
     doubtful = sum(box["slice"] in interpolated for lesion in result["lesions"] for box in lesion["boxes"])
     if doubtful:
@@ -77,3 +81,12 @@ def run(args: argparse.Namespace) -> int:
         print(f"note: in the pictures {note}")
     print(f"written: {args.out}")
     return 0
+
+
+def _nothing_found(below: Mapping[str, Any], least: float) -> str:
+    """What to do where no box reaches the score. least: the lowest score of which the network gives boxes."""
+    if not below["boxes"]:
+        return f"  the network gave no box at all, not even at {least:g}, the lowest score that it keeps"
+    likeliest = max(math.floor(below["highest_score"] * 20) / 20, least)
+    boxes = f"{below['boxes']} boxes lie below it, the highest at {below['highest_score']:.2f}"
+    return f"  {boxes}: --score {likeliest:g} shows the likeliest, --score {least:g} all, with another --out"

@@ -70,8 +70,6 @@ def _benchmark(args: argparse.Namespace) -> int:
     check(args, "seconds", between(0.1, 600))
     if args.accept_labels:
         raise InputError("--accept-labels is for checking data: leave --benchmark out")
-    if args.json is not None and not args.json.resolve().parent.is_dir():
-        raise InputError(f"--json {args.json}: there is no folder {args.json.resolve().parent}")
     overrides = args.set + ([] if args.devices is None else [f"parallel.devices={args.devices}"])
     found = benchmark(
         args.config or [DEFAULT_CONFIG],

@@ -96,6 +96,7 @@ def detect_study(
             dense=dense,
             precision=precision,
             score_threshold=score_threshold,
+            below_threshold=_below(detections, score_threshold),
             note=NOTE,
         )
         result["lesions"] = [lesion.to_json() for lesion in lesions]
@@ -134,6 +135,12 @@ def _with_overlays(
                 grey = case.images[case.study.reference_index, index]
                 behind.submit(_draw, folder / f"slice-{index:03d}.png", grey, shown, truth, classes)
     return detections
+
+
+def _below(detections: Sequence[Detections], threshold: float) -> Dict[str, Any]:
+    """How many boxes have a lower score, and the highest of these (None for no box)."""
+    scores = [float(score) for one in detections for score in one.scores if score < threshold]
+    return {"boxes": len(scores), "highest_score": round(max(scores), 5) if scores else None}
 
 
 def _draw(path: Path, grey: np.ndarray, shown: Detections, truth: Boxes, classes: Sequence[str]) -> None:

@@ -68,6 +68,16 @@ def test_labelled_slices_are_drawn_without_a_detection(detect, tmp_path):
     assert names == ["slice-000.png", "slice-001.png"]
 
 
+def test_boxes_below_the_score_are_counted(detect, tmp_path):
+    everything = detect(score_threshold=0.0005, out=tmp_path / "all")
+    assert everything["below_threshold"] == {"boxes": 0, "highest_score": None}
+    scores = sorted(row["score"] for row in json.loads((tmp_path / "all" / "detections.json").read_text()))
+    threshold = scores[-3] + 1e-6
+    below = detect(score_threshold=threshold)["below_threshold"]
+    assert below["boxes"] == sum(score < threshold for score in scores)
+    assert below["highest_score"] == max(score for score in scores if score < threshold)
+
+
 def test_refusals_leave_nothing(detect, study, tmp_path):
     shutil.copytree(str(study), str(tmp_path / "case"))
     for name in ("taken", "empty"):

@@ -24,11 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check, print, and write the JSON."""
-    from gluon_liver.errors import InputError
     from gluon_liver.files.atomic import write_json
 
-    if args.json is not None and not args.json.resolve().parent.is_dir():
-        raise InputError(f"--json {args.json}: there is no folder {args.json.resolve().parent}")
     if not (args.data / "dataset.json").is_file():
         from gluon_liver.data.description import read_description
         from gluon_liver.data.open import TASKS

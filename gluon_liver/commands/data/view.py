@@ -47,8 +47,6 @@ def run(args: argparse.Namespace) -> int:
     check(args, "size", between(32, 4096))
     if args.out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--out {args.out}: a page needs a name that ends in .html")
-    if not args.out.resolve().parent.is_dir():
-        raise InputError(f"--out {args.out}: there is no folder {args.out.resolve().parent}")
     from gluon_liver.files.atomic import write_text
     from gluon_liver.inspection.view.detections import read_overlay
     from gluon_liver.inspection.view.page import make_page
