@@ -9,6 +9,7 @@ import argparse
 import math
 from typing import Any, Mapping
 
+from gluon_liver.errors import InputError
 from gluon_liver.files.typed import at_least, between
 
 from .options import add_flag, add_options, add_path, check, chosen, prepare_cache, prepare_device
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     check(args, "batch_size", at_least(1))
     run = Run.open(args.run)
     check_new(args.out)
+    _check_study(args)
     prepare_device(args)
     from gluon_liver.inference.study import detect_study
     from gluon_liver.report.figures.lettering import lettering
@@ -81,6 +83,16 @@ def run(args: argparse.Namespace) -> int:
         print(f"note: in the pictures {note}")
     print(f"written: {args.out}")
     return 0
+
+
+def _check_study(args: argparse.Namespace) -> None:
+    """Raise :class:`InputError` for what is no study, before MXNet is imported."""
+    if not args.study.is_dir():
+        raise InputError(f"{args.study} is a file; give the folder that holds the DICOM files, or DATA/studies/CASE")
+    if (args.study / "dataset.json").is_file():
+        raise InputError(f"{args.study} is prepared data: give one of its studies, {args.study}/studies/CASE")
+    if (args.study / "study.json").is_file() and args.phases is not None:
+        raise InputError("--phases is for a folder of DICOM files; prepared data have their phases already")
 
 
 def _nothing_found(below: Mapping[str, Any], least: float) -> str:

@@ -27,6 +27,7 @@ from .options import (
     board_folder,
     check,
     chosen,
+    given_settings,
     open_run,
     prepare_cache,
     prepare_device,
@@ -75,7 +76,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--split train scores what the run was trained on: give --allow-train if that is meant")
     check(args, "batch_size", at_least(1))
     board = board_folder(args, args.out or args.run)
+    given_settings(args)
     opened, dataset = open_run(args)
+    from gluon_liver.evaluation.split import split_labels
+
+    split_labels(opened, dataset, args.split)
     prepare_device(args)
     from gluon_liver.evaluation.run_folder import evaluate
     from gluon_liver.runs.devices import parse_device
@@ -96,6 +101,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
+    _refuse_others(args)
+    arms = (args.compare, args.others) if args.others else (args.compare[:1], args.compare[1:])
+    if not args.others and len(args.compare) != 2:
+        given = f"{len(args.compare)} run" + ("s" if len(args.compare) > 1 else "")
+        raise InputError(f"--compare takes two runs, found {given}; give the runs of the other arm with --with")
+    check(args, "bootstrap", at_least(1))
     from gluon_liver.metrics.lesions import Hit
     from gluon_liver.report.comparison.compare_runs import CompareSettings, compare_runs
     from gluon_liver.report.comparison.comparison_tables import comparison_text
@@ -103,12 +114,6 @@ def _compare(args: argparse.Namespace) -> int:
     from gluon_liver.report.comparison.us_compare import us_tables_text
     from gluon_liver.report.pages.compare_page import check_out
 
-    _refuse_others(args)
-    arms = (args.compare, args.others) if args.others else (args.compare[:1], args.compare[1:])
-    if not args.others and len(args.compare) != 2:
-        given = f"{len(args.compare)} run" + ("s" if len(args.compare) > 1 else "")
-        raise InputError(f"--compare takes two runs, found {given}; give the runs of the other arm with --with")
-    check(args, "bootstrap", at_least(1))
     if args.out is not None:
         check_out(args.out)
     settings = CompareSettings(

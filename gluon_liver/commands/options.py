@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
@@ -157,11 +158,14 @@ def chosen(args: argparse.Namespace, *names: str) -> Dict[str, Any]:
 def prepare_device(args: argparse.Namespace) -> None:
     """Called before MXNet is imported: see :func:`gluon_liver.system.runtime.prefer_synchronous_engine`.
 
-    A command without ``--device`` works on the CPU.
+    A command without ``--device`` works on the CPU. Raises :class:`InputError` for what names no device.
     """
     from gluon_liver.system.runtime import prefer_synchronous_engine
 
-    if getattr(args, "device", "cpu") == "cpu":
+    device = getattr(args, "device", "cpu")
+    if not re.fullmatch(r"cpu|gpu:\d+", device):
+        raise InputError(f"--device {device!r}: expected cpu or gpu:N")
+    if device == "cpu":
         prefer_synchronous_engine()
 
 
@@ -202,24 +206,34 @@ def tell_changed_labels(dataset: Dataset) -> None:
         print(f"note: {dataset.folder}: {changed}; if that is meant, {accept} says so", file=sys.stderr)
 
 
-def score_settings(args: argparse.Namespace, run: Run) -> ScoreSettings:
-    """What :data:`METRIC_OPTIONS` say. Raises :class:`InputError` for a run whose task does not have them."""
-    from gluon_liver.data.open import TASKS
-    from gluon_liver.evaluation.registry import EVALUATIONS
+def given_settings(args: argparse.Namespace) -> ScoreSettings:
+    """What :data:`METRIC_OPTIONS` say, whatever the run is: asked before MXNet is imported.
+
+    Raises :class:`InputError` for values that cannot be.
+    """
     from gluon_liver.evaluation.task import ScoreSettings
     from gluon_liver.metrics.lesions import Hit
 
     check(args, "bootstrap", at_least(1))
-    given = {name: value for name, value in chosen(args, *METRIC_OPTIONS).items() if value is not None}
-    why_not = EVALUATIONS[run.config.task].no_bootstrap
-    if given and why_not:
-        titles = " and ".join(TASKS[name].dataset.title for name, task in EVALUATIONS.items() if not task.no_bootstrap)
-        option = "--" + next(iter(given)).replace("_", "-")
-        raise InputError(f"{option} is for {titles} runs: {run.folder} is {why_not}; leave it out")
     fields: Dict[str, Tuple[str, Callable[[Any], Any]]] = {
         "bootstrap": ("replicates", int),
         "froc_rates": ("fp_rates", tuple),
         "lesion_hit": ("lesion_hit", Hit.parse),
         "lesion_bins": ("lesion_bins", tuple),
     }
+    given = {name: value for name, value in chosen(args, *METRIC_OPTIONS).items() if value is not None}
     return ScoreSettings(**{fields[name][0]: fields[name][1](value) for name, value in given.items()})
+
+
+def score_settings(args: argparse.Namespace, run: Run) -> ScoreSettings:
+    """:func:`given_settings`. Raises :class:`InputError` for a run whose task does not have them."""
+    from gluon_liver.data.open import TASKS
+    from gluon_liver.evaluation.registry import EVALUATIONS
+
+    given = [name for name, value in chosen(args, *METRIC_OPTIONS).items() if value is not None]
+    why_not = EVALUATIONS[run.config.task].no_bootstrap
+    if given and why_not:
+        titles = " and ".join(TASKS[name].dataset.title for name, task in EVALUATIONS.items() if not task.no_bootstrap)
+        option = "--" + given[0].replace("_", "-")
+        raise InputError(f"{option} is for {titles} runs: {run.folder} is {why_not}; leave it out")
+    return given_settings(args)

@@ -56,13 +56,26 @@ def _make_parents(name: str, path: Path, made: List[Path]) -> None:
         made.append(folder)
 
 
+SEARCHED = "folder source study".split()
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether it is a folder with nothing in it; what cannot be told is left to who reads it."""
+    try:
+        return path.is_dir() and not any(path.iterdir())
+    except OSError:
+        return False
+
+
 def check_there(args: argparse.Namespace) -> None:
-    """Raise :class:`InputError` for a file or folder that is read and is not there."""
+    """Raise :class:`InputError` for a file or folder that is read and is not there, or has nothing in it."""
     for name in READ:
         value = getattr(args, name, None)
         for path in value if isinstance(value, list) else [value]:
             if isinstance(path, Path) and _is_gone(path):
                 raise InputError(f"{path}: there is no such {'folder' if name == 'folder' else 'file or folder'}")
+            if isinstance(path, Path) and name in SEARCHED and _is_empty(path):
+                raise InputError(f"{path} is empty: there is no file in it or below it")
 
 
 def _is_gone(path: Path) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import add_options, add_scoring, open_run, score_settings
+from .options import add_options, add_scoring, given_settings, open_run, score_settings
 
 EXAMPLES = (
     (
@@ -28,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score; prints the tables."""
+    given_settings(args)
     opened, dataset = open_run(args)
+    from gluon_liver.evaluation.split import split_labels
+
+    split_labels(opened, dataset, args.split)
     from gluon_liver.evaluation.from_file import score_detections
 
     settings = score_settings(args, opened)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from gluon_liver.config.catalogue import choices_text
+from gluon_liver.config.catalogue import check_experiment, choices_text
 from gluon_liver.config.load import Choice, load_config
 from gluon_liver.files.typed import at_least
 
@@ -31,6 +31,8 @@ EXAMPLES = (
     ),
     ("go on where it was stopped", "--config demo-ct --data demo/data --out run --resume auto"),
 )
+
+FLOW_MODEL = "us-flow"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; prints where the run is. 75 where a signal stopped it before its end: --resume auto goes on."""
     from gluon_liver.cluster import heartbeat
-    from gluon_liver.data.open import open_dataset
+    from gluon_liver.data.open import check_task, open_dataset
     from gluon_liver.errors import InputError
     from gluon_liver.runs.run import Run, check_weights
     from gluon_liver.system.runtime import prefer_synchronous_engine
@@ -80,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
     }
     overrides = [f"{key}={value}" for key, value in shorthands.items() if value is not None]
     choice = Choice(args.config, args.set + overrides)
+    check_experiment(choice.names[0])
     config = load_config(*choice.names, overrides=choice.overrides)
     check(args, "steps", at_least(1))
     if args.pretrained_hu and not args.pretrained:
@@ -88,9 +91,14 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--changed-data is for going on with a run: give --resume too")
     board = board_folder(args, args.out)
     dataset = open_dataset(args.data)
+    check_task(config, dataset)
+    if args.resume not in (None, "auto"):
+        Run.open(args.out)
     distributed = config.parallel.kvstore.startswith("dist")
     if not args.resume:
         check_weights(args.pretrained, args.flow)
+        if args.flow is not None and config.model != FLOW_MODEL:
+            raise InputError(f"--flow is for the model {FLOW_MODEL}; the configuration's model is {config.model}")
         if not distributed:  # another worker may have made the folder by now
             Run.check_new(args.out, dataset=dataset)
     if config.parallel.devices in ("cpu", "cpu:1") and not distributed:

@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Dict, List, Optional
 
+from gluon_liver.errors import ConfigError
+
 CONFIG_FOLDER = Path(__file__).parent / "experiments"
 SET_FOLDER = Path(__file__).parent / "sets"  # of public data: what each set asks of a row, and rows on it
 EXPERIMENT, FRAGMENT, BASE = "experiment", "fragment", "base"
@@ -50,6 +52,13 @@ def _names_a_model(name: str) -> bool:
     bases = re.findall(r"[^\s,\[\]]+", below.group(1)) if below else []
     own = re.search(r"^model:", text, re.MULTILINE) is not None
     return own or any(_names_a_model(base.replace(".yaml", "")) for base in bases)
+
+
+def check_experiment(name: str) -> None:
+    """Raise :class:`ConfigError` for a packaged fragment: by itself it would train the schema's defaults."""
+    if _text(name) is not None and kind_of(name) == FRAGMENT:
+        what = "is laid over an experiment and is none itself"
+        raise ConfigError(f"{name} {what}: name one first, e.g. --config r50 {name}; {LISTED}")
 
 
 def described(name: str) -> str:

@@ -12,7 +12,8 @@ from gluon_liver.structures.detections import CocoDetection, Detections
 from .detection_file import read_detections
 from .failures import failures, tables_text
 from .registry import EVALUATIONS
-from .run_folder import run_note, split_labels
+from .run_folder import run_note
+from .split import split_labels
 from .task import USUAL, Scored, ScoreSettings
 
 

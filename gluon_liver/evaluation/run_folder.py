@@ -7,14 +7,13 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, Optional, Tuple
 
 import mxnet as mx
 
-from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.digests import differences
-from gluon_liver.errors import DatasetError, InputError, RunError
+from gluon_liver.errors import InputError, RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.lock import HOLDER, file_lock
 from gluon_liver.inference.dense import check_dense
@@ -33,6 +32,7 @@ from .failures import failures, tables_text
 from .gallery import write_gallery
 from .overlays import write_overlays
 from .registry import EVALUATIONS
+from .split import split_labels
 from .task import USUAL, Scored, ScoreSettings
 
 PHANTOM_NOTE = "phantom studies that this package generated"
@@ -98,22 +98,6 @@ def evaluate(
         text = tables_text(task, scored, summary, wrong)
         task.write_report(folder)
     return text, (out or run.folder) / "report.html"
-
-
-def split_labels(run: Run, dataset: Dataset, split: str) -> List[Label]:
-    """What is scored. Raises :class:`DatasetError` as :func:`evaluate` does."""
-    run.check_dataset(dataset)
-    if split != "train":
-        dataset.refuse_trained(run.environment, split)
-        for record in run.trained_before():
-            try:
-                dataset.refuse_trained(record, split)
-            except DatasetError as error:
-                raise DatasetError(f"the weights that the run began with are another run's: {error}") from error
-    labels = dataset.labels_of(split)
-    if not labels:
-        raise DatasetError(f"no labelled {dataset.image} in the {split} split of {dataset.folder}")
-    return labels
 
 
 def run_note(run: Run, dataset: Dataset, split: str) -> str:

@@ -6,7 +6,7 @@ import abc
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Generic, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Dict, Generic, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from gluon_liver.errors import InputError
 from gluon_liver.metrics.errors.where import Where
 from gluon_liver.metrics.lesions import Hit
 from gluon_liver.metrics.sizes import BINS_MM
-from gluon_liver.report.figures.drawing import Colour
 from gluon_liver.structures.image_result import ImageResult
+
+if TYPE_CHECKING:  # settings are asked for before anything that draws is imported
+    from gluon_liver.report.figures.drawing import Colour
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,11 @@ import pytest
 from gluon_liver.commands import COMMANDS, parser_of
 from gluon_liver.commands.names import GROUPS, commands_of
 from gluon_liver.commands.parser import Parser, examples_text, module_of, option_help
+from gluon_liver.commands.phantom.options import phantom_options
 from gluon_liver.config.load import load_config
 from gluon_liver.flow.training import FlowTraining
+from gluon_liver.phantoms.ct.config import CTPhantomConfig
+from gluon_liver.phantoms.us.config import USPhantomConfig
 from scripts.make_reference import FOLDER, pages
 
 # metavars of numbers: their unit, or what they count
@@ -54,6 +57,8 @@ def test_examples_are_command_lines_that_the_command_takes(words, capsys):
         names = [names] if isinstance(names, str) else names
         if names:
             load_config(*names[:1], *(names[1:] if words == ("train",) else []), overrides=args.set)
+        if words[0] == "phantom":
+            phantom_options(args, {"ct": CTPhantomConfig, "us": USPhantomConfig}[words[1]])
         assert what[0].islower() or what.split()[0].isupper() or what.startswith("Table")
         assert f"{parser.prog} {arguments}".strip() in parser.format_help()
 

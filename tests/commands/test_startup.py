@@ -79,12 +79,28 @@ REFUSED = [
     ("phantom ct --out {}/taken", "exists already"),
     ("phantom us --out {}/taken", "exists already"),
     ("table {}/none", "no such run folder"),
+    ("train --config on-lits --data {} --out {}/new", "on-lits is laid over an experiment"),
+    ("import ct {}/empty --out {}/new", "is empty: there is no file in it"),
+    ("import us {}/empty --labels {}/taken --out {}/new", "is empty: there is no file in it"),
+    ("look {}/empty", "is empty: there is no file in it"),
+    ("data view {}/empty --out {}/new.html", "is empty: there is no file in it"),
+    ("train-flow --out {}/new --phantoms {}/empty", "is no folder of `phantom us`"),
+    ("train-flow --out {}/new --device tpu", "--device 'tpu': expected cpu or gpu:N"),
+    ("evaluate --run {} --lesion-hit near", "a hit of lesions cannot be 'near'"),
+    ("evaluate --run {} --lesion-bins 5 3", "--lesion-bins are 5, 3: numbers above 0 that rise"),
+    ("evaluate --run {} --bootstrap 0", "--bootstrap 0: it must be 1 or more"),
+    ("evaluate --compare {}", "--compare takes two runs, found 1 run"),
+    ("score --run {} --detections {}/taken --froc-rates -1", "--froc-rates are -1"),
+    ("records --run {} --split test --out {}/new.txt", "ends in .rec"),
+    ("config show nope", "no configuration 'nope'"),
+    ("memory r50 --phases 9", "--phases 9"),
 ]
 
 
 @pytest.fixture
 def place(tmp_path):
     (tmp_path / "taken").touch()
+    (tmp_path / "empty").mkdir()
     return tmp_path
 
 
@@ -93,7 +109,7 @@ def test_a_refused_path_needs_numpy_at_most(place):
     found = answers(HEAVY, lines)
     assert [(code, line) for code, line, _ in found] == [("2", line) for line in lines]
     assert [said for said, (_, wanted) in zip(found, REFUSED) if wanted not in said[2]] == []
-    assert sorted(path.name for path in place.iterdir()) == ["taken"]
+    assert sorted(path.name for path in place.iterdir()) == ["empty", "taken"]
 
 
 def test_runs_that_were_not_scored_are_refused_before_scipy(place):
@@ -107,22 +123,35 @@ def test_weights_and_a_taken_run_folder_are_refused_before_mxnet(tiny_data, plac
         f"{train} --out {place}/new --pretrained {place}/none",
         f"{train} --out {place}/new --flow {place}/none",
         f"{train} --out {place}/taken",
+        f"train --config demo-us-flow --data {tiny_data} --out {place}/new",
+        f"{train} --out {place}/new --flow {place}/taken",
+        f"{train} --out {place}/new --resume {place}/none",
     ]
     found = answers(HEAVY, lines)
-    assert [code for code, _, _ in found] == ["2"] * 3
+    assert [code for code, _, _ in found] == ["2"] * 6
     wanted = ["none: no such file of weights, and no run", "none: no such file of weights", "not an empty folder"]
-    assert [words in said for words, (_, _, said) in zip(wanted, found)] == [True] * 3
+    wanted += ["holds CT data, the model us-flow takes ultrasound", "--flow is for the model us-flow", "no run folder"]
+    assert [words in said for words, (_, _, said) in zip(wanted, found)] == [True] * 6
 
 
-def test_what_a_run_cannot_be_used_for_is_refused_before_mxnet(tiny_run, place):
+def test_what_a_run_cannot_be_used_for_is_refused_before_mxnet(tiny_run, tiny_data, place):
     run = tiny_run.folder
     lines = [
         f"detect {place} --run {run} --out {place}/taken",
         f"export {run} --legacy --out {place}/taken",
         f"watch {place}/none --run {run} --out {place}/taken",
         f"evaluate --run {run} --data {place}/none",
+        f"evaluate --run {run} --split val",
+        f"records --run {run} --split val --out {place}/new.rec",
+        f"detect {place}/taken --run {run} --out {place}/new",
+        f"detect {place}/empty --run {run} --out {place}/new",
+        f"detect {tiny_data} --run {run} --out {place}/new",
+        f"detect {tiny_data}/studies/case-0000000003 --run {run} --out {place}/new --phases {place}/taken",
+        f"detect {tiny_data}/studies/case-0000000003 --run {run} --out {place}/new --device tpu",
     ]
     found = answers(HEAVY, lines)
-    assert [code for code, _, _ in found] == ["2"] * 4
+    assert [code for code, _, _ in found] == ["2"] * len(lines)
     wanted = ["exists: choose another folder"] * 2 + ["exists: choose another name", "no such data folder"]
-    assert [words in said for words, (_, _, said) in zip(wanted, found)] == [True] * 4
+    wanted += ["no labelled slice in the val split", "no labelled slice in the val split", "is a file", "is empty"]
+    wanted += ["give one of its studies", "prepared data have their phases already", "--device 'tpu'"]
+    assert [words in said for words, (_, _, said) in zip(wanted, found)] == [True] * len(lines)

@@ -10,6 +10,7 @@ from gluon_liver.config.catalogue import (
     FRAGMENT,
     SET_FOLDER,
     by_kind,
+    check_experiment,
     choices_text,
     described,
     kind_of,
@@ -46,6 +47,13 @@ def test_experiments_name_a_model_and_fragments_none():
     assert [name for name in kinds[FRAGMENT] if models(name)] == []
     assert {"r50", "us-flow", "demo-ct", "deeplesion-r50"} <= {*kinds[EXPERIMENT]}
     assert {"recipe-scratch", "on-4-gtx1080", "on-3d-ircadb", "size-tiny"} <= {*kinds[FRAGMENT]}
+
+
+def test_a_fragment_is_no_experiment():
+    for name in ("r50", "deeplesion-r50", "base-us", "mine.yaml"):
+        check_experiment(name)
+    with pytest.raises(ConfigError, match="on-lits is laid over .*: name one first, e.g. --config r50 on-lits"):
+        check_experiment("on-lits")
 
 
 def test_the_choices_are_told_apart_and_short():

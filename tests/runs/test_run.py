@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gluon_liver.errors import DatasetError, RunError
-from gluon_liver.evaluation.run_folder import split_labels
+from gluon_liver.evaluation.split import split_labels
 from gluon_liver.runs.run import Run
 from tests.conftest import change_json, us_config
 

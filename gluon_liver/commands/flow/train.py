@@ -36,9 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; prints the end-point errors and where the files are."""
+    from gluon_liver.errors import InputError
     from gluon_liver.files.output_folder import check_new
 
     check_new(args.out)
+    if args.phantoms is not None and not (args.phantoms / "us-phantom.json").is_file():
+        raise InputError(f"{args.phantoms} is no folder of `phantom us`: it has no us-phantom.json")
     prepare_device(args)
     from gluon_liver.flow.scores import score_table
     from gluon_liver.flow.training import FlowTraining, train_flow

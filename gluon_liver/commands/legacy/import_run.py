@@ -36,14 +36,15 @@ def run(args: argparse.Namespace) -> int:
 
     check(args, "epoch", within(0, 9999))
     dataset = open_dataset(args.data)
-    prepare_device(args)
-    from gluon_liver.legacy.checkpoints import CONFIG, import_legacy, read_legacy_config
-
+    config = None
     if args.config is not None and not args.config.endswith(".json"):
         config = load_config(args.config, overrides=args.set)
     elif args.set:
         raise InputError("--set changes a configuration that --config names; a config.json says all of it")
-    else:
+    prepare_device(args)
+    from gluon_liver.legacy.checkpoints import CONFIG, import_legacy, read_legacy_config
+
+    if config is None:
         path = Path(args.config) if args.config else Path(args.prefix).with_name(CONFIG)
         config = read_legacy_config(path, dataset)
     made = import_legacy(args.prefix, config, dataset, args.out, epoch=args.epoch)

@@ -32,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.files.output_folder import check_new
 
     check_new(args.out, what="name")
+    if args.out.suffix != ".rec":
+        raise InputError(f"--out {args.out}: the name of a record file ends in .rec")
     if (args.run is None) == (args.config is None) or (args.config is not None and args.data is None):
         raise InputError("give --run RUN, or --config NAME and --data DIR")
     if args.run is not None:
@@ -42,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         config = opened.config
     else:
         config, dataset = load_config(args.config, overrides=args.set), open_dataset(args.data)
+    if args.split != "train" and not dataset.labels_of(args.split):
+        raise InputError(f"no labelled {dataset.image} in the {args.split} split of {dataset.folder}")
     from gluon_liver.legacy.record_file import write_records
 
     prepare_cache(args)

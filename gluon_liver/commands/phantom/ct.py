@@ -20,7 +20,7 @@ EXAMPLES = (
         "--out demo/phantoms --studies 80 --seed 1 --lesions 1 3 --diameter-mm 18 60 --min-box-pixels 40 "
         "--one-class-fraction 0.8",
     ),
-    ("large lesions alone, with little noise", "--out easy --studies 8 --diameter-mm 40 60 --noise-sd-hu 4 6"),
+    ("no small lesions, and little noise", "--out easy --studies 8 --diameter-mm 18 60 --noise-sd-hu 4 6"),
 )
 
 
