@@ -51,7 +51,7 @@ def test_a_misspelt_command_is_told_what_is_like_it(capsys, line, wanted):
         ("detect x --run r --out o --score high", "argument --score: invalid float value: 'high';"),
         ("score --run r --detections d --split tst", "invalid choice: 'tst'"),
         ("doctor --zzzz", "there is no option --zzzz; `"),
-        ("table", "required: RUN"),
+        ("export --legacy", "required: RUN, --out"),
     ],
 )
 def test_errors_of_the_command_line_look_like_all_others(capsys, line, wanted):
