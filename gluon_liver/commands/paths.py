@@ -59,12 +59,14 @@ def _make_parents(name: str, path: Path, made: List[Path]) -> None:
 SEARCHED = "folder source study".split()
 
 
-def _is_empty(path: Path) -> bool:
-    """Whether it is a folder with nothing in it; what cannot be told is left to who reads it."""
+def refuse_empty(path: Path) -> None:
+    """Raise :class:`InputError` for a folder with nothing in it; what cannot be told is left to who reads it."""
     try:
-        return path.is_dir() and not any(path.iterdir())
+        empty = path.is_dir() and not any(path.iterdir())
     except OSError:
-        return False
+        return
+    if empty:
+        raise InputError(f"{path} is empty: there is no file in it or below it")
 
 
 def check_there(args: argparse.Namespace) -> None:
@@ -74,8 +76,8 @@ def check_there(args: argparse.Namespace) -> None:
         for path in value if isinstance(value, list) else [value]:
             if isinstance(path, Path) and _is_gone(path):
                 raise InputError(f"{path}: there is no such {'folder' if name == 'folder' else 'file or folder'}")
-            if isinstance(path, Path) and name in SEARCHED and _is_empty(path):
-                raise InputError(f"{path} is empty: there is no file in it or below it")
+            if isinstance(path, Path) and name in SEARCHED and not hasattr(args, "layout"):  # imports look later
+                refuse_empty(path)
 
 
 def _is_gone(path: Path) -> bool:

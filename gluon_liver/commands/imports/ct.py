@@ -20,6 +20,7 @@ from gluon_liver.commands.options import (
     label_options,
     take_input,
 )
+from gluon_liver.commands.paths import refuse_empty
 
 EXAMPLES = (
     (
@@ -113,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("say where the data go with --out DATA, or list the series with --list-series FILE")
     if args.folder.is_dir():
         check_output(args.out, args.folder, overwrite=args.overwrite)
+    refuse_empty(args.folder)
     from gluon_liver.prepare.ct import import_ct
     from gluon_liver.prepare.ct_report import report_lines
     from gluon_liver.readers.volumes.reading import VolumeReading, volumes_read

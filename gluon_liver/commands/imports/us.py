@@ -21,6 +21,7 @@ from gluon_liver.commands.options import (
     label_options,
     take_input,
 )
+from gluon_liver.commands.paths import refuse_empty
 
 EXAMPLES = (
     ("recordings with COCO labels", "/path/to/videos --labels labels.json --out us-data"),
@@ -81,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
         check_output(args.out, args.source, overwrite=args.overwrite)
     elif not args.dry_run:
         raise InputError("say where the data go with --out DATA")
+    if args.layout is None:
+        refuse_empty(args.source)
     from gluon_liver.prepare.us import import_us
     from gluon_liver.prepare.us_report import report_lines
 
