@@ -68,9 +68,10 @@ class TrainingProgress:
             self._scorings.append(score.seconds)
             cost = f"{score.images} images in {duration(score.seconds)}, {score.share:.0%} of the time"
             text += f", {score.text} ({cost})"
-        if self._left() and self._measured:
+        if self._left() and self._losses:
             scoring = scorings_left * sum(self._scorings) / max(len(self._scorings), 1)
-            text += f", about {duration(self._left() * self._seconds / self._measured + scoring)} left"
+            each = self._spent / len(self._losses)  # of this epoch: what slowed an earlier one may be gone
+            text += f", about {duration(self._left() * each + scoring)} left"
         self._tell(text)
         self._bar.restart()
         self._start_epoch()

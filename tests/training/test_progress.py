@@ -45,6 +45,14 @@ def test_an_epoch_is_a_line_with_its_own_means_and_what_is_left(told, capsys):
     assert lines[1] == "epoch 2 of 3: loss 0.300, rpn recall 0.75, 2.0 images/s, about 24 s left"
 
 
+def test_what_is_left_is_reckoned_by_the_last_epoch(told, capsys):
+    steps(told, 20, seconds=30.0)
+    told.epoch(1, None)
+    steps(told, 20, seconds=1.0)
+    told.epoch(2, None)
+    assert capsys.readouterr().err.splitlines()[-1].endswith("2.0 images/s, about 20 s left")
+
+
 def test_nothing_is_left_after_the_last_epoch_and_nothing_is_said_unasked(make_config, capsys):
     for show in (True, False):
         told = TrainingProgress(make_config(), total=20, done=18, per_epoch=10, show=show)
