@@ -8,9 +8,11 @@ The job ends, on all machines and within 30 seconds, when one of its processes i
 from __future__ import annotations
 
 import argparse
+import shutil
 
 from gluon_liver.errors import InputError
 
+from .names import COMMANDS
 from .options import add_path, chosen
 
 EXAMPLES = (
@@ -43,6 +45,9 @@ def run(args: argparse.Namespace) -> int:
     if bool(args.command) == bool(args.attend):
         example = "give the workers' command after --, for example: launch --workers 2 -- train.py --config r50"
         raise InputError("--attend starts nothing: it takes no command" if args.command else example)
+    first = args.command[0] if args.command else ""
+    if any(first == words[0] for words in COMMANDS) and shutil.which(first) is None:
+        raise InputError(f"{first!r} is no program: give the workers' command as python -m gluon_liver {first} ...")
     if args.host_ip and not args.hosts:
         raise InputError("--host-ip is for --hosts: without it everything stays on this machine")
     servers = args.workers if args.servers is None else args.servers

@@ -96,3 +96,8 @@ def test_quiet_stands_before_or_behind_a_command_and_is_of_it_alone(capsys, monk
     seen = said(capsys, line)
     assert seen == (0, "", "" if quiet else "words\n")
     assert said(capsys, "config list")[2] == "words\n"
+
+
+def test_a_job_of_one_of_the_programs_own_commands_is_told_how_it_is_written(capsys):
+    assert main(["launch", "--workers", "2", "--", "train", "--config", "r50"]) == 2
+    assert "'train' is no program: give the workers' command as python -m gluon_liver train" in capsys.readouterr().err
