@@ -48,12 +48,14 @@ class Step(NamedTuple):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.try_image", description=__doc__.splitlines()[0])
     parser.add_argument("dockerfile", type=Path)
-    parser.add_argument("--root", type=Path, required=True, help="folder of the root: made, or gone on with")
+    parser.add_argument("--root", type=Path, required=True, help="a new folder for the root, which stays")
     parser.add_argument("--copy", action="append", default=[], metavar="FILE:PLACE", help="into the root, before RUN")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="while RUN runs")
     parser.add_argument("--no-check-gpg", action="store_true", help="where the distribution's keyring is not installed")
     args = parser.parse_args()
     image = steps(args.dockerfile.read_text(encoding="utf-8"))
+    if args.root.exists():
+        parser.error(f"{args.root} is there: choose a new folder")
     if os.geteuid() != 0:
         parser.error("chroot and mounts need root")
     made = Image(args.root, dict(one.split("=", 1) for one in args.env))
@@ -131,16 +133,15 @@ class Image:
     def bootstrap(
         self, suite: str, mirror: str, script: str, components: str, *, copies: Sequence[str], check_gpg: bool
     ) -> int:
-        """A minimal system of the distribution, once."""
-        if not (self.root / "etc" / "os-release").exists():
-            self.root.mkdir(parents=True, exist_ok=True)
-            trust = [] if check_gpg else ["--no-check-gpg"]
-            options = ["--variant=minbase", f"--components={components}", *trust]
-            command = ["debootstrap", *options, suite, str(self.root), mirror, script]
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            if done.returncode:
-                print(done.stdout, file=sys.stderr)
-                return done.returncode
+        """A minimal system of the distribution."""
+        self.root.mkdir(parents=True)
+        trust = [] if check_gpg else ["--no-check-gpg"]
+        options = ["--variant=minbase", f"--components={components}", *trust]
+        command = ["debootstrap", *options, suite, str(self.root), mirror, script]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            print(done.stdout, file=sys.stderr)
+            return done.returncode
         for source, place in [
             ("/etc/resolv.conf", "/etc/resolv.conf"),
             ("/etc/hosts", "/etc/hosts"),
