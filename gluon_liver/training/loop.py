@@ -184,7 +184,7 @@ class TrainingLoop:
         self._log("interrupted", signal=stop.name or "another worker's")
         if self._run is not None:
             what = f"{stop.name or 'another worker was asked to stop'}: stopped after step {self.trainer.step_count}"
-            print(f"{what} and saved; --resume auto, or the same make, goes on from there", file=sys.stderr)
+            print(f"{what} and saved; --resume auto goes on from there, and so does the same make", file=sys.stderr)
 
     def _save_failed_batch(self, batch: Batch, indices: List[int]) -> Path:
         """Save what a step was fed: the arrays of the batch, and which image each row is."""
