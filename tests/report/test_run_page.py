@@ -166,11 +166,12 @@ def test_learning_and_provenance(whole):
         "Trained by gluon_liver version 9.7, revision def5678",
         "Configuration demo-ct, b=2",
         "Evaluated by gluon_liver version 9.8, revision abc1234",
-        "train.py --set 'a=1 2' gluon-liver evaluate --run 'a b'",
+        "python train.py --set 'a=1 2' gluon-liver evaluate --run 'a b'",
         "network.width 0.125 1",
         "1 from the beginning 0 20 nothing was stopped (SIGTERM)",
+        "30 steps, epoch 2, last total loss 1",
         "2 from step-00000020 20 30 train.epochs came to its end",
-        "1 epochs scored on the val split, 5 images: COCO mAP is highest in epoch 2 (0.500)",
+        "1 epoch scored on the val split, 5 images: COCO mAP is highest in epoch 2 (0.500), the last.",
         "no image has a box of x",
     ):
         assert wanted in page.text, wanted

@@ -30,7 +30,7 @@ def test_the_page_says_what_a_reader_must_know(us_run):
         "other scenes of the same recordings",
         "model: us-flow",
         '"python": "3.11.7"',
-        "7 steps, epoch 1, last total loss 2",
+        "7 steps, epoch 2, last total loss 2",
     ):
         assert wanted in page.text
     positions = [page.text.index(f"an example of a {kind}") for kind in ("hit", "false positive", "miss")]

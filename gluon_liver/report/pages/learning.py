@@ -76,13 +76,16 @@ def _charts(log: List[Dict[str, Any]], steps: List[Dict[str, Any]]) -> List[Exhi
 
 
 def training_text(log: List[Dict[str, Any]]) -> str:
-    """How far the losses of the picture go: "795 steps, epoch 4, last total loss 0.37"; "" without a step."""
+    """How far the losses of the picture go: "795 steps, epoch 5, last total loss 0.37"; "" without a step.
+
+    Records of steps count epochs from 0, those of scores and all that is shown from 1.
+    """
     steps = [record for record in log if record["event"] == "step"]
     if not steps:
         return ""
     step, epoch, total = steps[-1]["step"], steps[-1].get("epoch"), steps[-1]["losses"].get("total")
     facts = [f"{step} steps"]
-    facts += [f"epoch {epoch}"] if isinstance(epoch, int) else []
+    facts += [f"epoch {epoch + 1}"] if isinstance(epoch, int) else []
     facts += [f"last total loss {total:.4g}"] if isinstance(total, (int, float)) else []
     return ", ".join(facts)
 
@@ -95,7 +98,9 @@ def validation_text(log: List[Dict[str, Any]]) -> Optional[str]:
     best, last = max(scores, key=lambda record: record["map"]), scores[-1]
     images = f", {last['images']} images" if "images" in last else ""
     highest = f"COCO mAP is highest in epoch {best['epoch']} ({best['map']:.3f})"
-    scored = f"{len(scores)} epochs scored on the {last['split']} split{images}"
+    scored = f"{len(scores)} epoch{'s' if len(scores) > 1 else ''} scored on the {last['split']} split{images}"
+    if best is last:
+        return f"{scored}: {highest}, the last."
     return f"{scored}: {highest}, and {last['map']:.3f} in epoch {last['epoch']}, the last."
 
 

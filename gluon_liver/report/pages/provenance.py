@@ -104,5 +104,6 @@ def _commands(results: Mapping[str, Any], environment: Mapping[str, Any]) -> Lis
     }
     for what, command in (("train", trained), ("evaluate", evaluated)):
         if isinstance(command, list) and command:
-            lines[what] = (" ".join(shlex.quote(str(word)) for word in command), told)
+            words = (["python"] if str(command[0]).endswith(".py") else []) + command
+            lines[what] = (" ".join(shlex.quote(str(word)) for word in words), told)
     return list(lines.values())
