@@ -7,7 +7,6 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 
 COUNTED = {"detections": "Detections", "objects": "Objects"}  # keys of errors in results.json -> their name
-RIGHT = ("right", "found")  # causes that are none
 MISSING = "What went wrong in each run is not known: an older version evaluated {}; evaluate again to see it"
 
 

@@ -61,11 +61,11 @@ def compared_training(folders_a: Sequence[Path], folders_b: Sequence[Path]) -> L
     """Sentences: whether all runs were trained on the same patients and labels, by the same program."""
     records = [[_environment(folder) for folder in folders] for folders in (folders_a, folders_b)]
     sentences = [_training_data(*records)]
-    for name, what in (("version", "version"), ("revision", "revision")):
+    for name in ("version", "revision"):
         sides = [_once([one.get(name) for one in arm]) for arm in records]
         if sides[0] != sides[1] and not any(value is None for side in sides for value in side):
             texts = (" and ".join(map(str, side)) for side in sides)
-            sentences.append("A was trained by {} {}, B by {}.".format(what, *texts))
+            sentences.append("A was trained by {} {}, B by {}.".format(name, *texts))
     return [one for one in sentences if one]
 
 

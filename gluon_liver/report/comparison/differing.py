@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from gluon_liver.metrics.matching import UNMATCHED, match_greedily
+from gluon_liver.metrics.matching import UNMATCHED, match_classes
 from gluon_liver.structures.arrays import BoolArray, FloatArray
 from gluon_liver.structures.boxes import box_iou
 from gluon_liver.structures.image_result import ImageResult
@@ -65,18 +65,13 @@ class Difference:
 
 def outcome(image: ImageResult, *, score_threshold: float, iou_threshold: float) -> Outcome:
     """The greedy matching of each class, as metrics count it."""
-    scores, right = np.zeros(len(image.gt_labels)), np.zeros(len(image.labels), bool)
-    overlap = np.zeros(len(image.labels))
-    for label in np.unique(image.labels):
-        mine, truth = np.flatnonzero(image.labels == label), np.flatnonzero(image.gt_labels == label)
-        matched = match_greedily(image.boxes[mine], image.scores[mine], image.gt_boxes[truth], iou_threshold)
-        hits = matched != UNMATCHED
-        right[mine[hits]] = True
-        scores[truth[matched[hits]]] = image.scores[mine[hits]]
-        if len(truth):
-            overlap[mine] = box_iou(image.boxes[mine], image.gt_boxes[truth]).max(axis=1)
+    overlap = box_iou(image.boxes, image.gt_boxes)
+    matched = match_classes(overlap, image.detections, image.gt_labels, iou_threshold=iou_threshold)
+    right, scores = matched != UNMATCHED, np.zeros(len(image.gt_labels))
+    scores[matched[right]] = image.scores[right]
+    own = np.where(image.labels[:, None] == image.gt_labels[None, :], overlap, 0.0).max(axis=1, initial=0.0)
     kept = image.scores >= score_threshold
-    return Outcome(scores, scores >= score_threshold, right, overlap, int((kept & ~right).sum()))
+    return Outcome(scores, scores >= score_threshold, right, own, int((kept & ~right).sum()))
 
 
 def differing_images(arm_a: Sequence[ScoredRun], arm_b: Sequence[ScoredRun]) -> Dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Tuple
 
 from gluon_liver.errors import RunError
+from gluon_liver.metrics.errors.causes import FOUND, RIGHT
 
 Kinds = Mapping[str, Tuple[str, str]]  # in the order shown: kind -> heading, explanation
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"RIFF": "webp", b"\xff\xd8\xff": "jpeg"}
@@ -59,7 +60,7 @@ def _case(entry: Mapping[str, Any], run: Path, unit: str) -> Dict[str, Any]:
     facts = [("IoU", entry.get("iou")), ("score", entry.get("score"))]
     numbers = [f"{name} {value:.2f}" for name, value in facts if isinstance(value, (int, float))]
     title = ", ".join([str(entry.get("class") or ""), *numbers]).strip(", ")
-    cause = "" if entry.get("cause") in (None, "right", "found") else f": {entry['cause']}"
+    cause = "" if entry.get("cause") in (None, RIGHT, FOUND) else f": {entry['cause']}"
     words = f"{entry['case']}, {unit} {entry['place']}{cause}"
     shown = entry.get("pictures") or []
     reference = shown[0].get("phase") if shown else None

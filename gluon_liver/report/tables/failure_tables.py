@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
+from gluon_liver.metrics.errors.causes import (
+    BACKGROUND,
+    BADLY_PLACED,
+    BOTH,
+    DUPLICATE,
+    FOUND,
+    LOW_SCORE,
+    MISSED,
+    NEIGHBOUR,
+    RIGHT,
+    WRONG_CLASS,
+)
+
 from .table import Cell, Table
 
 ADVICE: Dict[str, str] = {  # cause -> what to look at or try next
-    "wrong class": "the confusion matrix says which pair it is; the rarer class more often (data.class_balance), or "
+    WRONG_CLASS: "the confusion matrix says which pair it is; the rarer class more often (data.class_balance), or "
     "phases that tell them apart",
-    "badly placed": "how tightly the labels are drawn; anchors and a stride that fit the objects' sizes "
+    BADLY_PLACED: "how tightly the labels are drawn; anchors and a stride that fit the objects' sizes "
     "(network.rpn.anchor_sizes, network.stride)",
-    "wrong class, badly placed": "as of both",
-    "duplicate": "a lower network.head.nms_threshold",
-    "neighbour slice": "where the labels of a lesion begin and end; sensitivity a lesion does not count these",
-    "background": "the pictures: a vessel, a fold, a lesion that nobody drew? More images without boxes "
+    BOTH: "as of both",
+    DUPLICATE: "a lower network.head.nms_threshold",
+    NEIGHBOUR: "where the labels of a lesion begin and end; sensitivity a lesion does not count these",
+    BACKGROUND: "the pictures: a vessel, a fold, a lesion that nobody drew? More images without boxes "
     "(data.background_ratio)",
-    "low score": "a lower threshold; what it costs in false positives stands in the FROC curve",
-    "missed": "recall by size and class; smaller anchors, a larger data.size, more epochs",
+    LOW_SCORE: "a lower threshold; what it costs in false positives stands in the FROC curve",
+    MISSED: "recall by size and class; smaller anchors, a larger data.size, more epochs",
 }
 TOLD = 100  # errors that a page lists; the file of the table has all
 
@@ -125,7 +138,7 @@ def summary_sentences(errors: Mapping[str, Any]) -> List[str]:
     """What stands above the tables: how many are wrong, and the commonest cause with what to try."""
     score = f"{errors['score_threshold']:g}"
     said = []
-    for of, what, right in (("objects", "annotated boxes", "found"), ("detections", "detections", "right")):
+    for of, what, right in (("objects", "annotated boxes", FOUND), ("detections", "detections", RIGHT)):
         bars, more = cause_bars(errors, of), "" if of == "objects" else f" at score {score} or more"
         total = sum(bar.number for bar in bars)
         if not total:
