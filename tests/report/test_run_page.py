@@ -281,3 +281,10 @@ def test_the_page_in_a_browser(whole, request, task):
             and browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         )
         assert browser.complaints() == [] and browser.requests() == []
+
+
+def test_a_command_with_the_home_folder_can_be_typed_again(whole):
+    run = whole()
+    change_json(run / "environment.json", command=["train.py", "--data", "~/my data", "--out", "~/run"])
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    assert "python train.py --data ~/'my data' --out ~/run gluon-liver" in page.text  # a quoted ~ is a file's name

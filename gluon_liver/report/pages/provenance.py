@@ -9,6 +9,7 @@ from gluon_liver.config.differences import Difference, differences, paper_config
 from gluon_liver.config.load import load_config
 from gluon_liver.config.schema import Config
 from gluon_liver.report.tables.table import Table
+from gluon_liver.system.command_line import command_text
 
 _OLDER = "not written down by the version that did it"
 _DIGITS = 12  # of a digest on the page; environment.json and results.json have all
@@ -26,12 +27,9 @@ class Provenance(NamedTuple):
 
 def provenance_of(results: Mapping[str, Any], environment: Mapping[str, Any], config: Optional[Config]) -> Provenance:
     """What environment.json and results.json say; what an older version did not write is told as such."""
-    return Provenance(
-        _facts(results, environment),
-        _differing(config),
-        [command for command, _ in _commands(results, environment)],
-        " ".join(dict.fromkeys(note for _, note in _commands(results, environment) if note)),
-    )
+    commands, needs = zip(*_commands(results, environment))
+    note = " ".join(dict.fromkeys(filter(None, needs)))
+    return Provenance(_facts(results, environment), _differing(config), list(commands), note)
 
 
 def _facts(results: Mapping[str, Any], environment: Mapping[str, Any]) -> List[Tuple[str, str]]:
@@ -81,22 +79,18 @@ def _differing(config: Optional[Config]) -> Optional[Table]:
 def _value(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_value, value)) or "none"
-    return (
-        "null"
-        if value is None
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _commands(results: Mapping[str, Any], environment: Mapping[str, Any]) -> List[Tuple[str, str]]:
     """(command, what it needs) of training and of evaluation: as typed where that is known, else as they would be."""
     data, split = str(environment.get("data", "DATA")), str(results["split"])
     trained, evaluated = environment.get("command"), (results.get("evaluated") or {}).get("command")
-    told = "As typed; an --out that exists is refused, so give it another name."
+    told = "As typed; give another --out: one that exists is refused, or with --resume gone on with."
     made = f"Run in the run's folder, with config.yaml as below and the data at {data}."
     lines: Dict[str, Tuple[str, str]] = {
         "train": (f"python train.py --config config.yaml --data {shlex.quote(data)} --out ../repeated", made),
@@ -105,5 +99,5 @@ def _commands(results: Mapping[str, Any], environment: Mapping[str, Any]) -> Lis
     for what, command in (("train", trained), ("evaluate", evaluated)):
         if isinstance(command, list) and command:
             words = (["python"] if str(command[0]).endswith(".py") else []) + command
-            lines[what] = (" ".join(shlex.quote(str(word)) for word in words), told)
+            lines[what] = (command_text([str(word) for word in words]), told)
     return list(lines.values())
