@@ -40,6 +40,12 @@ def as_typed(words: Sequence[str]) -> str:
     return " ".join([PROGRAM, *map(shlex.quote, words)])
 
 
+def _without(out: Path, word: str) -> str:
+    """A word of a command, with OUT in place of the folder ``out`` where the word is a path in it."""
+    path = Path(word)
+    return f"OUT/{path.relative_to(out)}" if out != Path() and out in path.parents else word
+
+
 def command_step(
     name: str,
     title: str,
@@ -63,7 +69,7 @@ def command_step(
     """
 
     def said() -> Dict[str, Any]:
-        return {"command": " ".join(word.replace(str(out), "OUT") for word in words())}
+        return {"command": " ".join(_without(out, word) for word in words())}
 
     def run() -> Optional[Dict[str, Any]]:
         for path in fresh:

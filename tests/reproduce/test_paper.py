@@ -30,7 +30,8 @@ from gluon_liver.reproduce.paper.cells import (
     over_seeds,
 )
 from gluon_liver.reproduce.paper.job import PaperJob, members_of, rows_of
-from gluon_liver.reproduce.paper.us import _average_precision
+from gluon_liver.reproduce.paper.shared import data_steps
+from gluon_liver.reproduce.paper.us import _average_precision, judge_precision
 from gluon_liver.structures.image_result import ImageResult
 
 FEW = "--size tiny --no-measure --set train.epochs=1 --set train.images_per_epoch=4"
@@ -85,7 +86,11 @@ def type_in(place, monkeypatch, capsys, command):
 @pytest.mark.slow
 def test_what_is_made_of_ct_is_made_once_and_a_lost_figure_again(ct, monkeypatch, capsys):
     page = check_files(ct)
-    assert "**phantoms**" in page and "- r101 is not trained: not asked for (--rows)" in page
+    assert (
+        "Tables 2 and 3 list layers" in page
+        and "**phantoms**" in page
+        and "- r101 is not trained: not asked for (--rows)" in page
+    )
     figures = {figure["name"]: figure for figure in manifest_of(ct)["figures"]}
     assert list(figures) == [f"Figure {number}" for number in range(1, 6)]
     assert "r50-multimodal" in figures["Figure 4"]["command"] and "--explain" in figures["Figure 4"]["command"]
@@ -153,6 +158,16 @@ def test_commands_of_the_us_manifest_give_its_values(us, monkeypatch, capsys):
     assert (us / "out" / "flow" / "net" / "flow.params").is_file()
 
 
+@pytest.mark.parametrize(("before", "after"), [("ct", "moved"), ("1", "2"), ("a/ct", "/b")])
+def test_a_moved_folder_is_gone_on_with_whatever_its_name(before, after, tmp_path):
+    """The name of a folder may be a word of the command, too."""
+    shared = dict(task="ct", members=(), source=None, command="", run_command=run_inside, size="tiny")
+    first, second = (data_steps(PaperJob(out=Path(name), **shared)) for name in (before, after))
+    for one, other in zip(first, second):
+        told = one.inputs()["command"]
+        assert told == other.inputs()["command"] and " ct " in told and "OUT/phantoms" in told
+
+
 def test_trainings_are_those_that_the_command_names(tmp_path):
     job = PaperJob("ct", tmp_path, (), None, "", run_inside, size="demo", settings=("train.epochs=3",))
     shared = dict(size="demo", settings=("train.epochs=3",), device="cpu:1")
@@ -187,6 +202,9 @@ def test_what_may_be_said_of_a_printed_value():
     assert judge(1.0, Value(1.0, "1", (1.0, 1.0)), "") == (CANNOT_TELL, NO_WIDTH)
     assert judge(1.0, Value(1.0, "1", reason="one patient"), "") == (CANNOT_TELL, "one patient")
     assert judge(1.0, Value(None, "-"), "")[0] == CANNOT_TELL
+    verdict, why = judge_precision(70.0, ours, "")
+    assert verdict == AGREES and "the images that chose it, ours is of the test split" in why
+    assert judge_precision(70.0, ours, "phantoms") == (CANNOT_TELL, "phantoms")
     assert judge_exactly("3", "3", "") == (AGREES, "the same") and judge_exactly("3", "4", "")[0] == DIFFERS
     assert judge_exactly("3", "3", "phantoms") == (CANNOT_TELL, "phantoms")
 

@@ -136,3 +136,12 @@ def test_a_command_inside_of_another_raises_what_it_raises(tmp_path):
         run_inside(["import", "ct", str(tmp_path), "--out", str(tmp_path / "out")])
     with pytest.raises(SystemExit):
         run_inside(["table", "--nothing"])
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_what_to_give(own_zoo, tmp_path, capsys, monkeypatch):
+    own_zoo()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GLUON_LIVER_ZOO", str(tmp_path / "file" / "zoo"))
+    assert main(["weights", "tiny"]) == 2
+    error = capsys.readouterr().err
+    assert f"{tmp_path}/file/zoo cannot be made: Not a directory; give --out DIR or $GLUON_LIVER_ZOO" in error

@@ -13,6 +13,7 @@ import sys
 from typing import Sequence
 
 from gluon_liver.commands.options import add_flag, add_path
+from gluon_liver.errors import InputError
 
 EXAMPLES = (
     ("which nets there are, and where", ""),
@@ -70,7 +71,11 @@ def _make(names: Sequence[str], args: argparse.Namespace) -> bool:
 
     prefer_synchronous_engine()
     out = args.out or made_in()
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        how = "give --out DIR or $GLUON_LIVER_ZOO, a folder that can be written to"
+        raise InputError(f"{out} cannot be made: {error.strerror}; {how}") from error
     with file_lock(out / LOCK, busy=f"{out} is in use by {{user}}: nets are made there"):
         steps = zoo_steps(names, out, run_inside)
         return run_steps(steps, out, redo=args.redo, say=lambda text: print(text, flush=True))

@@ -32,6 +32,7 @@ from .shared import FIGURES, PRINTED, SUMMARY, below, summary_of, summary_step
 PLAIN, FLOW = ROWS["us"]
 IOUS = {"ap": slice(None), "ap50": slice(0, 1), "ap75": slice(5, 6)}  # of COCO's ten, by key of a summary
 DRAWING = "a drawing of the method: nothing to compute"
+OTHER_IMAGES = "printed is the best epoch on the images that chose it, ours is of the test split"
 # what the text says of the data: (name, printed, split, key of the split's counts or of a class's boxes)
 COUNTS = (
     ("training images", "72", "train", "images"),
@@ -194,12 +195,18 @@ def _table1(job: PaperJob, scored: Mapping[str, ScoredRun]) -> List[PaperCell]:
             found += _not_trained(job, model, "Table 1", f"{row}, {column}", printed.text)
             for member in job.trained(model):
                 value = _average_precision(scored[member.name], key)
-                verdict, why = judge(printed.value, value, doubt)
+                verdict, why = judge_precision(printed.value, value, doubt)
                 place = f"{below(job, member.folder)}/results.json: summary.{key}.mean"
                 command = as_typed(job.words_to_evaluate(member))
                 cell = f"{row}, {column}"
                 found.append(PaperCell("Table 1", cell, printed.text, command, value, verdict, why, place, member.seed))
     return found
+
+
+def judge_precision(printed: float, value: Value, doubt: str) -> Tuple[str, str]:
+    """As :func:`judge`; where something may be said, that the images are others than the printed value's."""
+    verdict, why = judge(printed, value, doubt)
+    return verdict, why if verdict == CANNOT_TELL else f"{why}; {OTHER_IMAGES}"
 
 
 def _average_precision(run: ScoredRun, key: str) -> Value:
