@@ -104,7 +104,7 @@ def _entries(key: str, file: _PhaseFile, path: Union[str, Path], read: Callable[
     for place, (name, phase) in enumerate((getattr(file, key) or {}).items(), 1):
         where = f"{path}: entry {place} of '{key}'"
         if phase not in file.order:
-            raise PhaseError(f"{where} names a phase that is not among {', '.join(file.order)} (key 'order')")
+            raise PhaseError(f"{where} names a phase that is not among {', '.join(file.order)}; add it to 'order'")
         entries[read(name, where)] = phase
         if len(entries) < place:
             raise PhaseError(f"{where} names what an entry before it does")
@@ -185,7 +185,7 @@ def _match_parts(names: Sequence[str], globs: Sequence[str]) -> bool:
 
 def _patterns(phase: Any, value: Any, order: Sequence[str], path: Union[str, Path]) -> Tuple[str, ...]:
     if phase not in order:
-        raise PhaseError(f"{path}: 'patterns' names a phase that is not among {', '.join(order)} (key 'order')")
+        raise PhaseError(f"{path}: 'patterns' names a phase that is not among {', '.join(order)}; add it to 'order'")
     patterns = [value] if isinstance(value, str) else value
     if not isinstance(patterns, list) or not patterns or not all(isinstance(one, str) for one in patterns):
         raise PhaseError(f"{path}: 'patterns' of {phase} must be a list of regular expressions")

@@ -137,6 +137,10 @@ def not_taken_lines(report: Mapping[str, Any]) -> List[str]:
         phases = ", ".join(one["reason"][len(OTHER_PHASE) :] for one in others)
         where = f"on other phases ({phases}): {images} image(s), {boxes} box(es)"
         lines.insert(0, f"  labels are read on the reference phase; those {where} are not needed")
+        if boxes and not sum(report["labels"]["boxes_by_class"].values()):
+            lines.insert(
+                1, "  warning: no box is on the reference phase: --reference PHASE, or --labels-on PHASE, takes these"
+            )
     return lines
 
 

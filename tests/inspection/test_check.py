@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from gluon_liver.data.open import open_dataset
 from gluon_liver.errors import InputError
 from gluon_liver.files.digest import digest
 from gluon_liver.inspection.check import copies
+from gluon_liver.inspection.check.counts import check_counts
 from gluon_liver.inspection.check.findings import NOTE, PROBLEM, WARNING, Finding, exit_code, ordered
 from gluon_liver.inspection.check.phases import ARTERIAL, BEFORE, LATER, meaning_of, swapped
 from gluon_liver.inspection.check.pixels import fault_of
@@ -271,6 +273,14 @@ def test_empty_class_and_split(data):
     change_json(data / "splits.json", test=[])
     told = {one.what: one.severity for one in check(data)}
     assert told["the test split has no image"] == WARNING and told["the val split has no image"] == NOTE
+    assert sum("import with other --split-fractions or --seed" in one.advice for one in check(data)) == 2
+
+
+def test_one_patient_is_not_told_to_split_otherwise(data):
+    dataset = open_dataset(data)
+    one = replace(dataset, splits=replace(dataset.splits, train=dataset.splits.train[:1], val=(), test=()))
+    advice = [found.advice for found in check_counts(one) if found.check == "splits"]
+    assert len(advice) >= 2 and all("one patient cannot be parted; detect" in told for told in advice)
 
 
 def test_ultrasound(us_data, tmp_path, capsys):

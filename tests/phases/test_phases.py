@@ -120,7 +120,10 @@ def test_the_reference_that_a_phase_file_names(phase_file):
         ("series:\n  '1.2.3': arterial\n  '1.2.3': delayed", "the key of line 2 is there again, line 3, column 3"),
         ("series: {'1.2 part 1': arterial, '1.2  part 1': delayed}", "entry 2 of 'series' names what an entry before"),
         ("folders: {a/: arterial, a: arterial}", "entry 2 of 'folders' names what an entry before it does"),
-        ("series: {'1.2.3': venous}", "entry 1 of 'series' names a phase that is not among"),
+        (
+            "series: {'1.2.3': venous}",
+            "entry 1 of 'series' names a phase that is not among non_contrast, arterial, delayed; add it to 'order'",
+        ),
         ("patterns: {venous: x}", "'patterns' names a phase that is not among"),
         ("patterns: {arterial: []}", "must be a list of regular"),
         ("patterns: {arterial: ['(']}", "pattern 1 of arterial is no regular expression"),

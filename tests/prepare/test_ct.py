@@ -132,6 +132,8 @@ def test_labels_by_uid_and_by_index_land_on_their_slices(tmp_path, source, out):
         "  labels are read on the reference phase; those on other phases (delayed, non_contrast): 2 image(s), "
         "2 box(es) are not needed"
     ]
+    alone = {**report, "labels": {**report["labels"], "boxes_by_class": {"cyst": 0, "hcc": 0}}}
+    assert not_taken_lines(alone)[1].startswith("  warning: no box is on the reference phase: --reference PHASE")
 
 
 def test_exhaustive_lists_the_other_slices_as_background(tmp_path, source, out):

@@ -24,11 +24,14 @@ THIN_MM, LONE_MM = 3.0, 3  # slices this close; a lesion on one of them, so many
 def check_counts(dataset: Dataset) -> Iterator[Finding]:
     """Splits and classes in which nothing is drawn."""
     there = {name: dataset.labels_of(name) for name in ("train", "val", "test")}
+    again = "import with other --split-fractions or --seed"
+    if sum(len(dataset.splits.of(name)) for name in there) == 1:
+        again = "one patient cannot be parted; detect and data view need no split"
     for name, severity in (("train", PROBLEM), ("test", WARNING), ("val", NOTE)):
         if not any(len(label.boxes) for label in there[name]):
             what = f"the {name} split has {'no box' if there[name] else 'no image'}"
             advice = {"train": "nothing can be learned", "test": "nothing can be scored"}.get(name, "no validation")
-            yield Finding(severity, "splits", [name], what, f"{advice}: import with other --split-fractions or --seed")
+            yield Finding(severity, "splits", [name], what, f"{advice}: {again}")
     for kind, name in enumerate(dataset.classes):
         absent = [split for split in ("train", "test") if there[split] and not _has(there[split], kind)]
         if not _has(dataset.labels, kind):
