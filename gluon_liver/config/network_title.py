@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import List
 
 from .differences import differences, paper_config
 from .load import load_config
@@ -21,7 +22,7 @@ def network_title(config: Config) -> str:
     name = paper_config(config)
     if name is None:
         return f"{_own_title(config)}, {_size_text(config)}"
-    other = [one.key for one in differences(config, load_config(name)) if one.key.startswith(_PAPERS_NET)]
+    other = other_keys(config, load_config(name))
     title = config.row if config.row else _US_TITLES[config.model]
     if not other:
         return title
@@ -30,6 +31,11 @@ def network_title(config: Config) -> str:
     told += [f"at {config.data.size} pixels"] if "data.size" in other else []
     told += [] if told else [f"with {', '.join(rest)} of its own" if len(rest) <= 2 else f"with {len(rest)} other keys"]
     return f"a net like {title} {', '.join(told)}"
+
+
+def other_keys(config: Config, paper: Config) -> List[str]:
+    """The keys of ``config`` that make its network another than that of ``paper``, in the schema's order."""
+    return [one.key for one in differences(config, paper) if one.key.startswith(_PAPERS_NET)]
 
 
 def _own_title(config: Config) -> str:

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import shlex
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -30,7 +32,7 @@ from gluon_liver.reproduce.paper.cells import (
     over_seeds,
 )
 from gluon_liver.reproduce.paper.job import PaperJob, members_of, rows_of
-from gluon_liver.reproduce.paper.shared import data_steps
+from gluon_liver.reproduce.paper.shared import data_steps, train_step
 from gluon_liver.reproduce.paper.us import _average_precision, judge_precision
 from gluon_liver.structures.image_result import ImageResult
 
@@ -191,6 +193,28 @@ def test_rows_that_the_data_do_not_allow_are_told(phase_data, tiny_dataset):
         rows_of("ct", ["r50-multimodal"], tiny_dataset)
     with pytest.raises(InputError, match="rows of this paper are us-faster-rcnn, us-flow"):
         rows_of("us", ["r50"], None)
+
+
+@pytest.mark.parametrize("settings", [(), ("train.epochs=3",), ("network.width=0.5",), ("data.size=400",)])
+def test_nothing_is_said_with_networks_that_settings_made_others(settings, tmp_path):
+    shared = dict(size="full", settings=settings, device="cpu")
+    members = members_of("us", ["us-faster-rcnn"], tmp_path, seeds=1, pretrained=False, **shared)
+    told = PaperJob("us", tmp_path, members, tmp_path, "", run_inside, **shared).doubt(SimpleNamespace(phantom=False))
+    key = "".join(settings).partition("=")[0]
+    assert told == ("" if key in ("", "train.epochs") else f"networks that are not the paper's: {key} set otherwise")
+
+
+def test_a_training_depends_on_which_cases_it_is_of(tmp_path, tiny_data):
+    shared = dict(size="tiny", settings=(), device="cpu")
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    (member,) = members_of("ct", ["r50"], tmp_path / "out", seeds=1, pretrained=False, **shared)
+    step = train_step(PaperJob("ct", tmp_path / "out", (member,), data, "", run_inside, **shared), member)
+    before = step.inputs()
+    splits = json.loads((data / "splits.json").read_text())
+    splits["test"].append(splits["train"].pop())
+    (data / "splits.json").write_text(json.dumps(splits))
+    after = step.inputs()
+    assert [key for key in after if after[key] != before[key]] == ["data.train"]
 
 
 def test_what_may_be_said_of_a_printed_value():

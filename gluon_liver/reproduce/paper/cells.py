@@ -15,8 +15,8 @@ RULES = (
     f"that the paper's result was found again: an interval is wide where data are few, and ours are of {OTHERS}.",
     "differs: it lies outside of the interval, or is not ours. That shows no fault of the paper: the patients are "
     "others.",
-    "cannot tell: with the reason. Of what is counted or measured on phantoms, or with networks smaller "
-    "than the paper's, nothing else is ever said. Tables 2 and 3 list layers and are of no data.",
+    "cannot tell: with the reason. Of what is counted or measured on phantoms, or with other "
+    "networks than the paper's, nothing else is ever said. Tables 2 and 3 list layers and are of no data.",
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_liver.config.load import load_config
+from gluon_liver.config.network_title import other_keys
 from gluon_liver.config.schema import Config
 from gluon_liver.data.ct_dataset import input_phases
 from gluon_liver.data.dataset import Dataset
@@ -111,7 +112,15 @@ class PaperJob(Trainings):
         """Why nothing can be said of a printed value, "" where something may."""
         if dataset.phantom:
             return PHANTOMS
-        return "" if self.size == "full" else f"size {self.size}: smaller networks than the paper's"
+        if self.size != "full":
+            return f"size {self.size}: smaller networks than the paper's"
+        other = dict.fromkeys(key for member in self.members for key in self._other_keys(member))
+        return f"networks that are not the paper's: {', '.join(other)} set otherwise" if other else ""
+
+    def _other_keys(self, member: Member) -> List[str]:
+        """What ``settings`` make of the network of a row."""
+        names = config_names(self.task, member.row, size=self.size, pretrained=self.pretrained is not None)
+        return other_keys(member.config, load_config(*names))
 
     def trained(self, row: str) -> List[Member]:
         """The trainings of a row, one a seed."""

@@ -53,7 +53,9 @@ def train_step(job: PaperJob, member: Member) -> Step:
 
     def inputs() -> Dict[str, Any]:
         flow = {"flow": hash_file(job.flow_weights)} if member.row == "us-flow" else {}
-        return {**training_inputs(job, member), **flow}
+        dataset = job.dataset()
+        split = {f"data.{name}": dataset.digests(name)["labels"] for name in ("train", "val")}
+        return {**training_inputs(job, member), **split, **flow}
 
     return command_step(
         f"train/{member.name}",
