@@ -21,6 +21,7 @@ from gluon_liver.files.json_records import read_record
 FOLDER = "steps"  # of records, in the output folder
 DONE, BEGUN, TO_DO, CHANGED = "done", "begun", "to do", "changed"
 REDO = "--redo does it and what follows from it again, in place of what is there; or give another --out"
+SHOWN = 4  # changed inputs that are named
 Inputs = Mapping[str, Any]
 
 
@@ -64,7 +65,7 @@ class State:
     changed: Tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.kind}: {', '.join(self.changed)}" if self.changed else self.kind
+        return f"{self.kind}: {_named(self.changed)}" if self.changed else self.kind
 
 
 def states(steps: Sequence[Step], out: Path) -> List[State]:
@@ -151,8 +152,13 @@ def _difference(step: Step, state: State) -> str:
     assert state.record is not None
     name, inputs = state.changed[0], _plain(step.inputs())
     before, now = (_shown(one.get(name)) for one in (state.record.inputs, inputs))
-    more = f" (and {', '.join(state.changed[1:])})" if len(state.changed) > 1 else ""
+    more = f" (and {_named(state.changed[1:])})" if len(state.changed) > 1 else ""
     return f"{name} was {before} and is {now}{more} since it was {'done' if state.record.done else 'begun'}"
+
+
+def _named(changed: Sequence[str]) -> str:
+    more = [f"{len(changed) - SHOWN} more"] if len(changed) > SHOWN else []
+    return ", ".join([*changed[:SHOWN], *more])
 
 
 def _shown(value: Any, width: int = 60) -> str:

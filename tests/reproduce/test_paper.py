@@ -71,6 +71,7 @@ def check_files(place):
         assert hashlib.sha256((place / "out" / name).read_bytes()).hexdigest() == one["sha256"], name
     made = [file for figure in manifest["figures"] for file in figure["files"]]
     assert made and set(made) <= set(manifest["files"])
+    assert not [name for name in manifest["files"] if name.endswith(".lock")]
     page = (place / "out" / "manifest.md").read_text(encoding="utf-8")
     assert all(f"]({file})" in page for file in made)
     return page

@@ -51,6 +51,14 @@ def kinds(work):
     return [state.kind for state in states(work.steps, work.out)]
 
 
+def test_of_many_changed_inputs_some_are_named_and_all_counted(work):
+    assert work.run()
+    work.settings.update({f"file{number}": "new" for number in range(7)})
+    assert str(state_of(work.steps[1], work.out)) == "changed: file0, file1, file2, file3, 3 more"
+    with pytest.raises(InputError, match=r"file0 was None and is new \(and file1, file2, file3, file4, 2 more\) since"):
+        work.run()
+
+
 def test_steps_are_done_once_in_their_order(work):
     assert kinds(work) == [TO_DO, TO_DO]
     assert work.run() and work.called == ["a", "b"] and kinds(work) == [DONE, DONE]

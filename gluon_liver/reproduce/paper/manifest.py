@@ -43,7 +43,7 @@ def _files(job: PaperJob) -> List[Path]:
     return [
         path
         for path in sorted(job.out.rglob("*"))
-        if path.is_file() and path.name not in LOCK_FILES and not left_out & {path, *path.parents}
+        if path.is_file() and not path.name.endswith(LOCK_FILES) and not left_out & {path, *path.parents}
     ]
 
 
