@@ -57,6 +57,7 @@ def test_the_page_says_what_a_reader_must_know(run):
     assert "95 % Wilson score interval, widened by the spread of a bootstrap over patients" in page.text
     assert "depth: 50" in page.text and '"python": "3.11.7"' in page.text
     assert "7 steps, epoch 2, last total loss 2" in page.text
+    assert "n detections, n boxes" in page.text
     positions = [page.text.index(f"an example of a {kind}") for kind in ("hit", "false positive", "miss")]
     assert positions == sorted(positions)
 

@@ -140,7 +140,7 @@ def detection_table(summary: Dict[str, Any]) -> Table:
         aps = percent(summary["ap50"][mean]), _percent(summary["ap75"][mean]), _percent(summary["ap"][mean])
         rows.append((title, *cells, *aps))
     title = f"Detection in %, IoU {settings['iou_threshold']:g}; precision and recall at score "
-    title += f"{settings['score_threshold']:g}; n detections, n lesions"
+    title += f"{settings['score_threshold']:g}; n detections, n boxes"
     return Table.of(title, ("class", "precision", "recall", "AP50", "AP75", "AP"), rows)
 
 
