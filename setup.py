@@ -24,6 +24,12 @@ SYMBOLS = {f"gluon_liver.{name}": name.replace(".", "/") for name in find_packag
 # From setuptools 77 on (Python 3.9) the licence is an SPDX expression of its own, and no classifier.
 PEP_639 = int(setuptools.__version__.split(".")[0]) >= 77
 
+# For `export --onnx` and --engine onnx. onnx 1.17 and onnxruntime 1.19.2 are the last for Python 3.8.
+ONNX = ["onnx>=1.17,<2", "onnxruntime>=1.19.2,<2"]
+
+# For `detect --format dicom-sr,dicom-seg`. 0.22 is the last beside pydicom 2.4.
+DICOM = ["highdicom>=0.22,<0.29"]
+
 # The CUDA 11 libraries that mxnet-cu112 is linked against, as wheels; only the driver (libcuda.so.1) is
 # left to the machine. cuDNN 9 has another file name, so cuDNN stays at 8.
 CUDA = [
@@ -109,6 +115,8 @@ setup(
         "docs": ["furo>=2024.8.6,<2026", "myst-parser>=3.0.1,<5", "sphinx>=7.1.2,<9", "sphinx-copybutton>=0.5.2,<0.6"],
         # For --tensorboard of train and evaluate. 2.6.2.2 is the last for Python 3.8.
         "tensorboard": ["tensorboardX>=2.6.2.2,<2.7"],
+        "onnx": ONNX,
+        "dicom": DICOM,
         # For `make bench` alone, in an environment of its own. 2.4.1 is the last torch for Python 3.8, 2.8 for 3.9.
         "bench": ["torch>=2.4.1,<3", "torchvision>=0.19.1,<1"],
         # For `make dist`.
@@ -117,6 +125,8 @@ setup(
         "fuzz": ["atheris>=2.3,<4", "hypothesis>=6.113,<7"],
         # Before Python 3.10 the libraries bring fewer types, so that mypy says other things of them.
         "test": [
+            *ONNX,
+            *DICOM,
             "coverage[toml]>=7.6.1,<8",
             "hypothesis>=6.113,<7",
             "mypy>=2.4.1,<3; python_version >= '3.10'",
