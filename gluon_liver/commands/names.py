@@ -33,7 +33,7 @@ COMMANDS: Dict[Words, Tuple[str, str]] = {
     ("weights",): ("reproduce.weights", "make trained nets again from their seeds, for --run zoo:NAME"),
     ("convert-flow",): ("flow.convert", "convert released weights of LiteFlowNet to MXNet parameters"),
     ("train-flow",): ("flow.train", "train LiteFlowNet on pairs with exact motion"),
-    ("export",): ("legacy.export", "write a run as a Module checkpoint for MXNet 1.0.0"),
+    ("export",): ("export", "write a trained run for other programs"),
     ("import-legacy",): ("legacy.import_run", "turn a Module checkpoint into a run"),
     ("records",): ("legacy.record_file", "write a split of prepared data as a record file for symbols/"),
     ("completion",): ("completion", "print what makes a shell complete commands and options"),

@@ -1,1 +1,1 @@
-"""Commands from and to MXNet 1.0: ``export``, ``import-legacy`` and ``records``."""
+"""Commands from and to MXNet 1.0 beside ``export --legacy``: ``import-legacy`` and ``records``."""

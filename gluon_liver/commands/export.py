@@ -1,0 +1,57 @@
+"""Write a trained run for other programs, in the format that is asked for.
+
+--legacy writes a folder that MXNet 1.0.0 loads on Python 2.7, and MXNet 1.9.1 too: detector-symbol.json and
+detector-0000.params, config.json for symbols/, predict.py to run it with, README.md and SHA256SUMS (docs/legacy.md).
+
+The best checkpoint of a run that chose one is taken, else the newest. What is written is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Callable, Dict
+
+from gluon_liver.commands.options import add_flag, add_path, check, prepare_device
+from gluon_liver.errors import InputError
+from gluon_liver.files.typed import within
+
+if TYPE_CHECKING:
+    from gluon_liver.runs.run import Run
+
+EXAMPLES = (("a run for MXNet 1.0.0", "demo/run --legacy --out exported"),)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_path(parser, "run", "RUN", "run folder that train.py made, or zoo:NAME (see weights)")
+    formats = parser.add_mutually_exclusive_group(required=True)
+    add_flag(formats, "--legacy", "a folder with a Module checkpoint for MXNet 1.0.0")
+    add_path(parser, "--out", "OUT", "folder or file to make", required=True)
+    text = "with --legacy: images at a time, which a symbol fixes (default: 1)"
+    parser.add_argument("--batch-size", type=int, metavar="N", help=text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export; prints what was written."""
+    from gluon_liver.files.output_folder import check_new
+    from gluon_liver.runs.run import Run
+
+    (write,) = (write for name, write in WRITERS.items() if getattr(args, name))
+    check(args, "batch_size", within(1, 256))
+    if args.batch_size is not None and not args.legacy:
+        raise InputError("--batch-size is for --legacy; the other formats take batches of any size")
+    opened = Run.open(args.run)
+    check_new(args.out)
+    prepare_device(args)
+    print(write(opened, args))
+    return 0
+
+
+def _legacy(opened: Run, args: argparse.Namespace) -> str:
+    from gluon_liver.legacy.checkpoints import PREFIX, export_legacy
+
+    checkpoint = export_legacy(opened, args.out, batch_size=args.batch_size or 1)
+    return f"{checkpoint} of {args.run} as {args.out / PREFIX}: README.md there says how to run it"
+
+
+# option -> what writes the run to --out and says what was written
+WRITERS: Dict[str, Callable[[Run, argparse.Namespace], str]] = {"legacy": _legacy}
