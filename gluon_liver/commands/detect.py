@@ -9,6 +9,7 @@ import argparse
 import math
 from typing import Any, Mapping
 
+from gluon_liver.config.dense_reading import check_dense
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import at_least, between
 
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     check(args, "batch_size", at_least(1))
     run = Run.open(args.run)
     check_new(args.out)
+    if args.dense:
+        check_dense(run.config)
     _check_study(args)
     prepare_device(args)
     from gluon_liver.inference.study import detect_study

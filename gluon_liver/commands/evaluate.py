@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
+from gluon_liver.config.dense_reading import check_dense
 from gluon_liver.errors import InputError
 from gluon_liver.files.output_folder import why_not_written
 from gluon_liver.files.typed import at_least
@@ -78,8 +79,13 @@ def run(args: argparse.Namespace) -> int:
     board = board_folder(args, args.out or args.run)
     given_settings(args)
     opened, dataset = open_run(args)
+    from gluon_liver.evaluation.place import check_out
     from gluon_liver.evaluation.split import split_labels
 
+    if args.dense:
+        check_dense(opened.config)
+    if args.out is not None:
+        check_out(opened, args.out)
     split_labels(opened, dataset, args.split)
     prepare_device(args)
     from gluon_liver.evaluation.run_folder import evaluate
@@ -110,7 +116,7 @@ def _compare(args: argparse.Namespace) -> int:
     from gluon_liver.metrics.lesions import Hit
     from gluon_liver.report.comparison.compare_runs import CompareSettings, compare_runs
     from gluon_liver.report.comparison.comparison_tables import comparison_text
-    from gluon_liver.report.comparison.scored import TRUTH
+    from gluon_liver.report.comparison.place import TRUTH
     from gluon_liver.report.comparison.us_compare import us_tables_text
     from gluon_liver.report.pages.compare_page import check_out
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
@@ -158,13 +157,14 @@ def chosen(args: argparse.Namespace, *names: str) -> Dict[str, Any]:
 def prepare_device(args: argparse.Namespace) -> None:
     """Called before MXNet is imported: see :func:`gluon_liver.system.runtime.prefer_synchronous_engine`.
 
-    A command without ``--device`` works on the CPU. Raises :class:`InputError` for what names no device.
+    A command without ``--device`` works on the CPU. Raises :class:`InputError` for what names no device and for a GPU
+    that is not there.
     """
+    from gluon_liver.runs.devices import check_device
     from gluon_liver.system.runtime import prefer_synchronous_engine
 
     device = getattr(args, "device", "cpu")
-    if not re.fullmatch(r"cpu|gpu:\d+", device):
-        raise InputError(f"--device {device!r}: expected cpu or gpu:N")
+    check_device(device)
     if device == "cpu":
         prefer_synchronous_engine()
 

@@ -32,8 +32,6 @@ EXAMPLES = (
     ("go on where it was stopped", "--config demo-ct --data demo/data --out run --resume auto"),
 )
 
-FLOW_MODEL = "us-flow"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = f"a YAML file, or a name; further ones are laid over it: {choices_text()}"
@@ -46,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     formats = "GluonCV or MXNet .params, PyTorch .pth, .safetensors, .npz"
     text = f"start from the weights of a ResNet with bottlenecks, 2D or 3D: {formats}"
     own = "or of a run, with its predictors too where the classes are the same; prints what matched"
-    add_path(parser, "--pretrained", "FILE|RUN", f"{text}; {own}")
+    add_path(parser, "--pretrained", "FILE|RUN|zoo:NAME", f"{text}; {own}")
     text = "the weights are of a CT net that takes HU from LOW to HIGH as 0 to 1"
     usual = "(default: images normalised as ImageNet's)"
     parser.add_argument("--pretrained-hu", type=float, nargs=2, metavar=("LOW", "HIGH"), help=f"{text} {usual}")
@@ -68,8 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; prints where the run is. 75 where a signal stopped it before its end: --resume auto goes on."""
     from gluon_liver.cluster import heartbeat
+    from gluon_liver.config.parallel_limits import check_parallel
     from gluon_liver.data.open import check_task, open_dataset
     from gluon_liver.errors import InputError
+    from gluon_liver.flow.options import check_flow
+    from gluon_liver.runs.devices import check_devices
     from gluon_liver.runs.run import Run, check_weights
     from gluon_liver.system.runtime import prefer_synchronous_engine
 
@@ -89,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--pretrained-hu says what --pretrained FILE takes: give both")
     if args.changed_data and not args.resume:
         raise InputError("--changed-data is for going on with a run: give --resume too")
+    check_devices(config.parallel.devices)
+    check_parallel(config)
     board = board_folder(args, args.out)
     dataset = open_dataset(args.data)
     check_task(config, dataset)
@@ -97,8 +100,7 @@ def run(args: argparse.Namespace) -> int:
     distributed = config.parallel.kvstore.startswith("dist")
     if not args.resume:
         check_weights(args.pretrained, args.flow)
-        if args.flow is not None and config.model != FLOW_MODEL:
-            raise InputError(f"--flow is for the model {FLOW_MODEL}; the configuration's model is {config.model}")
+        check_flow(config, args.flow)
         if not distributed:  # another worker may have made the folder by now
             Run.check_new(args.out, dataset=dataset)
     if config.parallel.devices in ("cpu", "cpu:1") and not distributed:

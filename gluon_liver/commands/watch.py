@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         check(args, name, at_least(1))
     run = Run.open(args.run)
     check_new(args.out, what="name")
+    run.check_frames()
     recording = None
     if not args.source.isdigit() or Path(args.source).exists():
         recording = _open(args.source, tuple(args.region) if args.region else None)

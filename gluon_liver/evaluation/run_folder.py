@@ -11,35 +11,31 @@ from typing import Iterator, Optional, Tuple
 
 import mxnet as mx
 
+from gluon_liver.config.dense_reading import check_dense
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.digests import differences
-from gluon_liver.errors import InputError, RunError
+from gluon_liver.errors import RunError
 from gluon_liver.files.atomic import write_json
-from gluon_liver.files.lock import HOLDER, file_lock
-from gluon_liver.inference.dense import check_dense
+from gluon_liver.files.lock import file_lock
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.inference.slices import detect_labelled_dense
 from gluon_liver.nn.folding import FLOAT32, check_precision
-from gluon_liver.report.comparison.place import FOLDER as COMPARISONS
-from gluon_liver.report.comparison.scored import TRUTH, truth_record
+from gluon_liver.report.comparison.place import TRUTH
+from gluon_liver.report.comparison.scored import truth_record
 from gluon_liver.runs.checkpoint import read_best
 from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests
-from gluon_liver.runs.tensorboard import FOLDER as BOARD
 from gluon_liver.structures.image_result import detections_json
 from gluon_liver.system.environment import provenance
 
 from .failures import failures, tables_text
 from .gallery import write_gallery
 from .overlays import write_overlays
+from .place import COPIED, FOLDER, LOCKED, WRITTEN, check_out
 from .registry import EVALUATIONS
 from .split import split_labels
 from .task import USUAL, Scored, ScoreSettings
 
 PHANTOM_NOTE = "phantom studies that this package generated"
-COPIED = ("config.yaml", "environment.json", "log.jsonl")  # of a run, to where it is evaluated
-WRITTEN = ("overlays", "detections.json", TRUTH, "figures", "tables", "report.html", "results.json")  # in this order
-FOLDER = ".evaluating"
-LOCKED = FOLDER + ".lock"
 DENSE_NOTE = "slices were read along their studies (--dense), not in the windows that the network was trained on"
 REDUCED_NOTE = "computed in {precision} (--precision), not in float32, in which the network was trained"
 REAL_NOTE = "patients of the given data; not the paper's patients, which are not public"
@@ -162,8 +158,7 @@ def evaluation_folder(run: Run, out: Optional[Path] = None) -> Iterator[Path]:
 @contextlib.contextmanager
 def _locked(run: Run, target: Path) -> Iterator[Path]:
     """The folder below ``target`` to write to, which no other process uses. Raises as :func:`evaluation_folder`."""
-    if target != run.folder:
-        _check_out(target)
+    check_out(run, target)
     with contextlib.ExitStack() as stack:
         try:
             target.mkdir(parents=True, exist_ok=True)
@@ -172,13 +167,3 @@ def _locked(run: Run, target: Path) -> Iterator[Path]:
             remedy = "evaluate --out DIR writes elsewhere, for a run that is read-only"
             raise RunError(f"{target} cannot be written: {error.strerror or error}; {remedy}") from error
         yield target / FOLDER
-
-
-def _check_out(out: Path) -> None:
-    """Raise InputError for a folder of something else: a run that was trained, data, or files of the user's."""
-    if os.path.lexists(out) and not out.is_dir():
-        raise InputError(f"--out {out} exists and is no folder")
-    known = {*COPIED, *WRITTEN, FOLDER, LOCKED, LOCKED + HOLDER, COMPARISONS, BOARD}
-    foreign = sorted(path.name for path in out.iterdir() if path.name not in known) if out.is_dir() else []
-    if foreign:
-        raise InputError(f"--out {out} holds {foreign[0]!r}, which no evaluation wrote; choose another folder")

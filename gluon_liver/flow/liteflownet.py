@@ -21,9 +21,9 @@ from gluon_liver.structures.channels import scaled
 
 from .modules import FEATURES, FLOW_SCALE, MATCHED_CHANNELS, Features, Matching, Regularization, SubPixel, chain
 from .operators import enlarge, pad_to_multiple, shrink
+from .options import MULTIPLE
 
 LEVELS = (6, 5, 4, 3, 2)  # coarse to fine; the paper's flow ends at level 2, half the input's size
-MULTIPLE = 32  # level 6 is a 32nd of the input
 # of blue, green and red over the release's training images; the first and the second images have their own
 FIRST_MEAN = (0.411618, 0.434631, 0.454253)
 SECOND_MEAN = (0.410782, 0.433645, 0.452793)

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
 
@@ -17,13 +17,10 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
-from gluon_liver.data.splits import MAX_SEED
 from gluon_liver.errors import InputError, TrainingError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.digest import hash_file
 from gluon_liver.files.output_folder import check_new, whole_folder
-from gluon_liver.files.typed import above, at_least, at_most, limited, multiple_of
-from gluon_liver.phantoms.options import PhantomOptions, inclusive
 from gluon_liver.phantoms.us.folder import TRUTH_FILE
 from gluon_liver.system.environment import describe_environment
 from gluon_liver.system.terminal import progress_bar
@@ -31,47 +28,18 @@ from gluon_liver.system.terminal import progress_bar
 from . import feature_matching
 from .flow_file import FLOW_MANIFEST, FLOW_PARAMETERS, flow_input, save_flow
 from .flying_shapes import FlowPair, FlyingConfig, flying_pair
-from .liteflownet import MULTIPLE, LiteFlowNet
+from .liteflownet import LiteFlowNet
 from .loss import flow_losses, level_targets
+from .options import HELD_OUT_SEED, FlowTraining
 from .phantom_pairs import PhantomPairs, random_crop, read_pairs
 from .scores import Scores, score_flow
 
-HELD_OUT_SEED = MAX_SEED  # of the flying shapes; no training may take it, and all are scored on the same pairs
 HELD_OUT_PAIRS = 40
 STARTING_PAIRS = 8  # that the random weights are scaled by
 SHARE_OF_PHANTOMS = 0.5  # where there are any
 LOG, RESULTS = "log.jsonl", "results.json"
 _CROPS = 31  # purpose of random numbers
 NOTE = "synthetic pairs with exact motion; says nothing about accuracy in patients"
-
-
-@dataclass(frozen=True)
-class FlowTraining(PhantomOptions):
-    """Options of :func:`train_flow`.
-
-    width: fraction of the channels. size: side of the training pictures, a multiple of 32. matching_steps: of the
-    features alone (:mod:`.feature_matching`), before ``steps`` of the whole network. learning_rate: Adam's; in each of
-    the two phases it rises over the first ``warmup`` steps and falls to 0 along half a cosine. clip_norm: largest
-    length of all gradients together.
-    """
-
-    called = "train-flow:"
-
-    width: float = limited(0.25, above(0) & at_most(1))
-    size: int = limited(64, multiple_of(MULTIPLE) & inclusive(64, 1024))
-    steps: int = limited(2400, at_least(1))
-    matching_steps: int = limited(600, at_least(0))
-    batch_size: int = limited(4, at_least(1))
-    seed: int = limited(0, inclusive(0, HELD_OUT_SEED - 1))
-    learning_rate: float = limited(2e-3, above(0))
-    warmup: int = limited(30, at_least(0))
-    clip_norm: float = limited(100.0, above(0))
-    log_every: int = limited(50, at_least(1))
-
-    def rate(self, step: int, steps: int) -> float:
-        """The learning rate of ``step``, from 0, of a phase of ``steps``."""
-        rise = min(1.0, (step + 1) / max(self.warmup, 1))
-        return self.learning_rate * rise * 0.5 * (1.0 + math.cos(math.pi * step / steps))
 
 
 class Phase:

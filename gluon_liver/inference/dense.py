@@ -7,12 +7,11 @@ from typing import Iterator, NamedTuple, Tuple
 import mxnet as mx
 import numpy as np
 
-from gluon_liver.config.schema import Config
+from gluon_liver.config.dense_reading import check_dense
 from gluon_liver.data.ct_loader import OpenCase, phases_read, shown_phases
 from gluon_liver.data.images import normalise, resize_square
-from gluon_liver.errors import RunError
 from gluon_liver.nn.cascade import Cascade
-from gluon_liver.nn.dense import REACH, STEP, WINDOW, DenseBackbone
+from gluon_liver.nn.dense import REACH, STEP, DenseBackbone
 from gluon_liver.structures.detections import Detections
 
 from .ahead import ahead
@@ -25,25 +24,6 @@ class Planes(NamedTuple):
     images: np.ndarray  # float32 (2, P, size, size), normalised
     present: np.ndarray  # float32 (2, P)
     scale: float  # network pixels per stored pixel
-
-
-def check_dense(config: Config) -> None:
-    """Raise :class:`RunError` for a network that cannot be read along a study."""
-    slices = config.data.slices
-    if slices != WINDOW:
-        why = "slices one by one and shares nothing" if slices == 1 else f"{slices}: leave it out"
-        raise RunError(f"dense reading is for networks of {WINDOW} slices; this one reads {why}")
-    if config.data.repeat_centre:
-        raise RunError("dense reading is for neighbouring slices; this network reads one of them again and again")
-    if config.data.slice_step_mm is not None:
-        step = f"{config.data.slice_step_mm:g} mm apart (data.slice_step_mm)"
-        raise RunError(
-            f"dense reading is for neighbouring stored slices; this network reads slices {step}: leave it out"
-        )
-    fusion = config.network.slice_fusion
-    if fusion != "pools":
-        why = "is written for network.slice_fusion pools alone"
-        raise RunError(f"dense reading {why}; this network has {fusion}: leave it out, its windows share less")
 
 
 class DenseDetector:

@@ -11,7 +11,6 @@ import numpy as np
 
 from gluon_liver.config.schema import Config
 from gluon_liver.data.images import unit_range
-from gluon_liver.data.open import TASKS
 from gluon_liver.data.us_loader import network_frames
 from gluon_liver.data.us_pairs import STEP
 from gluon_liver.errors import RunError
@@ -70,8 +69,7 @@ class StreamDetector:
 
         Raises :class:`RunError` for a CT run or one without checkpoint.
         """
-        if not TASKS[run.config.task].dataset.in_frames:
-            raise RunError(f"{run.folder} is a CT run: watch takes runs of us-faster-rcnn and us-flow")
+        run.check_frames()
         if proposals is not None:
             run = run.with_config(with_proposals(run.config, proposals))
         detector, checkpoint = SliceDetector.from_run(run, context=context)

@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 import mxnet as mx
 import numpy as np
 
+from gluon_liver.config.dense_reading import check_dense
 from gluon_liver.data.ct_dataset import CTDataset, phases_to_match
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.ct_loader import CTLoader, OpenCase
@@ -25,7 +26,6 @@ from gluon_liver.structures.lesions import find_lesions
 from gluon_liver.structures.modality import CT
 
 from .ahead import Behind
-from .dense import check_dense
 from .detector import SliceDetector
 from .explanation import write_explanation
 from .slices import detect_slices

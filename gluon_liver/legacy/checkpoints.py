@@ -8,22 +8,18 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Iterator, Mapping, Tuple
+from typing import Any, Dict, Iterator, Tuple
 
 import mxnet as mx
 import numpy as np
 
-from gluon_liver.config.load import build_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import check_task
-from gluon_liver.data.us_dataset import reads_pairs
-from gluon_liver.data.us_pairs import STEP
-from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
+from gluon_liver.errors import ConfigError, InputError, RunError
 from gluon_liver.files.arrays import save_arrays
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.digest import hash_file
-from gluon_liver.files.json_records import read_json
 from gluon_liver.files.lock import run_lock
 from gluon_liver.files.output_folder import check_new, check_output, whole_folder, why_not_written
 from gluon_liver.nn.build import make_detector
@@ -37,11 +33,11 @@ from gluon_liver.symbols.module_params import CONSTANT_TOLERANCE
 from gluon_liver.symbols.networks.catalogue import network_of
 from gluon_liver.symbols.portable import portable_json
 
+from .module_config import CONFIG, params_of, plain_config
 from .readme import readme
 
 PREFIX = "detector"
-CONFIG, CHECKSUMS, SCRIPT = "config.json", "SHA256SUMS", "predict.py"
-ADDED = ("classes", "phases", "step", "modality")  # keys of config.json that a configuration does not have
+CHECKSUMS, SCRIPT = "SHA256SUMS", "predict.py"
 LISTED = 5  # names that an error shows
 
 
@@ -84,9 +80,7 @@ def import_legacy(prefix: str, config: Config, dataset: Dataset, out: Path, *, e
     ``out`` is taken.
     """
     check_task(config, dataset)
-    path = Path(f"{prefix}-{epoch:04d}.params")
-    if not path.is_file():
-        raise InputError(f"{path} is not there: PREFIX-0007.params is read with PREFIX --epoch 7")
+    path = params_of(prefix, epoch)
     detector = make_detector(config, classes=dataset.classes, phases=dataset.input_phases(config), context=mx.cpu())
     set_parameters(detector, plain_config(config, dataset.training_record()), path)
     run = Run.create(out, config, dataset=dataset)
@@ -101,41 +95,6 @@ def import_legacy(prefix: str, config: Config, dataset: Dataset, out: Path, *, e
         run.discard()
         raise
     return run
-
-
-def plain_config(config: Config, record: Mapping[str, Any]) -> Dict[str, Any]:
-    """A configuration as ``symbols`` takes it; ``record`` is of a run or :meth:`Dataset.training_record`."""
-    plain = dict(config.to_dict(), classes=list(record["classes"]))
-    if "phases" in record:
-        reference = record["reference_phase"]
-        others = [name for name in record["phases"] if name != reference] if config.network.multi_modal else []
-        plain["phases"] = [reference, *others]
-    if "modality" in record:  # of CT it is not said
-        plain["modality"] = record["modality"]
-    if reads_pairs(config):
-        plain["step"] = record.get("step", STEP)
-    return plain
-
-
-def read_legacy_config(path: Path, dataset: Dataset) -> Config:
-    """The configuration in an export's config.json.
-
-    Raises :class:`ConfigError` when it is none, and :class:`DatasetError` when the data have other classes or phases.
-    """
-    plain = read_json(path, error=ConfigError, remedy="say with --config what the checkpoint's network is")
-    if not isinstance(plain, dict):
-        raise ConfigError(f"{path} is no configuration: say with --config what the checkpoint's network is")
-    config = build_config({key: value for key, value in plain.items() if key not in ADDED})
-    check_task(config, dataset)
-    shown = plain_config(config, dataset.training_record())
-    for key in ADDED:
-        wanted, given = plain.get(key), shown.get(key)
-        if key == "step" and wanted is None:  # an older version exported it
-            continue
-        if wanted != given:
-            remedy = f": import the recordings again with --step {wanted}" if key == "step" else ""
-            raise DatasetError(f"the network was made for the {key} {wanted}, of the data it sees {given}{remedy}")
-    return config
 
 
 def module_arrays(detector: RegionDetector, plain: Dict[str, Any]) -> Dict[str, mx.nd.NDArray]:

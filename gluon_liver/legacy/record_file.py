@@ -25,7 +25,7 @@ from gluon_liver.files.atomic import whole_path
 from gluon_liver.system.terminal import progress_bar
 from gluon_liver.training.inputs import training_labels
 
-from .checkpoints import plain_config
+from .module_config import plain_config
 
 FORMAT = 2
 

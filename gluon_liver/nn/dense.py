@@ -27,7 +27,6 @@ from .backbones.stem import Stem
 from .ct_detector import CTDetector
 from .layers.indexing import entry
 
-WINDOW = 9  # slices of the networks that have this form
 STEP = 2  # slices that are read at a time: all shifts between maps are multiples of it
 KERNEL = 7  # slices that conv1 reads at most
 Ring = Deque[mx.nd.NDArray]

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Dict, List, Optional
 
 from gluon_liver.files.digest import hash_file
+from gluon_liver.runs.zoo import resolve_run
 
 from .job import Job, Member, Trainings
 from .recipe import flat
@@ -60,11 +61,12 @@ def training_inputs(job: Trainings, member: Member) -> Dict[str, Any]:
 def _pretrained_digest(job: Trainings) -> Optional[str]:
     if job.pretrained is None:
         return None
-    if job.pretrained.is_dir():  # a run
+    path = resolve_run(job.pretrained)
+    if path.is_dir():  # a run
         from gluon_liver.runs.run import Run
 
-        return _checkpoint_of(Run.open(job.pretrained))
-    return hash_file(job.pretrained)
+        return _checkpoint_of(Run.open(path))
+    return hash_file(path)
 
 
 def _run_training(job: Job, member: Member) -> Optional[Dict[str, Any]]:

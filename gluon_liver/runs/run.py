@@ -204,6 +204,11 @@ class Run:
                 remedy = "; import them with --classes FILE that lists the run's classes in their order"
                 raise DatasetError(found + (remedy if name == "classes" else ""))
 
+    def check_frames(self) -> None:
+        """Raise :class:`RunError` unless the run reads frames one after the other."""
+        if not TASKS[self.config.task].dataset.in_frames:
+            raise RunError(f"{self.folder} is a CT run: watch takes runs of us-faster-rcnn and us-flow")
+
     def log(self, event: str, **values: Any) -> None:
         """Append one JSON object to log.jsonl; ``time`` is seconds since the run was opened."""
         if self.board is not None:
@@ -214,9 +219,15 @@ class Run:
 
 
 def check_weights(pretrained: Optional[Path], flow: Optional[Path]) -> None:
-    """Raise :class:`InputError` where weights that a run is to start from are not there."""
-    if pretrained is not None and not pretrained.exists():
+    """Raise :class:`InputError` where weights that a run is to start from are not there.
+
+    pretrained: a file, a run folder, or ``zoo:NAME``.
+    """
+    found = None if pretrained is None else resolve_run(pretrained)
+    if found is not None and not found.exists():
         raise InputError(f"{pretrained}: no such file of weights, and no run")
+    if found is not None and found.is_dir():
+        Run.open(found)
     if flow is not None and not flow.is_file():
         raise InputError(f"{flow}: no such file of weights")
 

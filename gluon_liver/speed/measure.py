@@ -23,6 +23,7 @@ import mxnet as mx
 import numpy as np
 
 from gluon_liver.config.load import load_config
+from gluon_liver.config.parallel_limits import check_parallel
 from gluon_liver.config.schema import Config
 from gluon_liver.data.augment import augment
 from gluon_liver.data.open import TASKS, open_dataset
@@ -34,7 +35,6 @@ from gluon_liver.nn.nets import TrainingNet
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.runs.devices import parse_devices
 from gluon_liver.training.batches import Batch, make_batch
-from gluon_liver.training.distributed import check_parallel
 from gluon_liver.training.inputs import TrainingInputs
 from gluon_liver.training.mirror import INPUTS, training_symbol
 from gluon_liver.training.trainer import DetectorTrainer
@@ -53,7 +53,7 @@ def measure_step(config: Config, *, seconds: float) -> Dict[str, Any]:
     Batches come to the devices as in training, so that on GPUs their copies run beside the steps.
     """
     contexts = parse_devices(config.parallel.devices)
-    check_parallel(config, contexts)
+    check_parallel(config)
     phases = _random_phases(config)
     trainer = DetectorTrainer(config, classes=CLASSES, phases=phases, contexts=contexts)
     batches = trainer.ahead(itertools.repeat(_batch(config, trainer.detector, random_samples(config))))

@@ -11,6 +11,7 @@ import mxnet as mx
 
 from gluon_liver.cluster import heartbeat
 from gluon_liver.config.load import Choice
+from gluon_liver.config.parallel_limits import check_parallel
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.errors import ConfigError, DatasetError, TrainingError
@@ -24,7 +25,7 @@ from gluon_liver.runs.training_state import restore_optimizer
 from gluon_liver.system.terminal import say
 from gluon_liver.weights.pretrained import Pretrained, load_pretrained, set_flow
 
-from .distributed import Worker, check_parallel
+from .distributed import Worker
 from .inputs import TrainingInputs
 from .loop import TrainingLoop
 from .resume import AUTO, ResumePoint, find_resume_point, restore_run_folder
@@ -118,10 +119,10 @@ def train(
 def _join_workers(config: Config) -> Tuple[List[mx.Context], Worker]:
     """The devices of this process, and the process among those that train together."""
     contexts = parse_devices(config.parallel.devices)
-    check_parallel(config, contexts)
+    check_parallel(config)
     worker = Worker.join(config.parallel)
     heartbeat.tell(rank=worker.rank)
-    check_parallel(config, contexts, workers=worker.count)
+    check_parallel(config, workers=worker.count)
     return contexts, worker
 
 

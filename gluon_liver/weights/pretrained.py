@@ -13,16 +13,19 @@ from gluon_liver.data.open import TASKS
 from gluon_liver.errors import ConfigError, InputError
 from gluon_liver.files.digest import hash_file
 from gluon_liver.flow.flow_file import find_flow
+from gluon_liver.flow.options import check_flow
 from gluon_liver.flow.released_weights import load_flow
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.readers.weights.formats import read_weights
+from gluon_liver.runs.zoo import resolve_run
 
 from .own_run import transfer_run
 from .resnet import TransferReport, transfer
 
 
 class Pretrained(NamedTuple):
-    """A file of ResNet weights (see :func:`gluon_liver.readers.weights.formats.read_weights`), or a run folder.
+    """A file of ResNet weights (see :func:`gluon_liver.readers.weights.formats.read_weights`), a run folder, or
+    ``zoo:NAME``.
 
     ``input_hu``: what the source net takes as 0 and as 1, in HU, for nets trained on CT; None for one that takes what
     ours takes (grey or RGB normalised by ImageNet's mean and deviation).
@@ -43,10 +46,11 @@ def load_pretrained(
     Raises :class:`InputError` that names file, key and shapes when the weights are another architecture's, and
     :class:`ConfigError` when BatchNorm is frozen on statistics that cropped channels do not have.
     """
-    if pretrained.path.is_dir():
+    path = resolve_run(pretrained.path)
+    if path.is_dir():
         if pretrained.input_hu:
             raise ConfigError("--pretrained-hu says what the net of a file takes; a run takes what ours takes")
-        return transfer_run(detector, config, pretrained.path)
+        return transfer_run(detector, config, path)
     narrow, network = config.network.width < 1, config.network
     if narrow and (network.batch_norm == "frozen" or network.frozen_stages):
         frozen, wanted = f"frozen_stages is {network.frozen_stages}", "0"
@@ -81,20 +85,9 @@ def set_flow(detector: RegionDetector, config: Config, path: Optional[Path]) -> 
     Raises :class:`ConfigError` when the network has no flow to set, or needs one and none is given, and
     :class:`InputError` for a file that is not of LiteFlowNet at ``flow.width``.
     """
-    if config.model != "us-flow":
-        if path is not None:
-            raise ConfigError(f"--flow is for the model us-flow; the configuration's model is {config.model}")
-        return None
-    if config.flow.estimate == "zero":
-        if path is not None:
-            raise ConfigError("--flow is not read with flow.estimate zero, which takes no motion: leave it out")
-        return None
+    check_flow(config, path)
     if path is None:
-        if config.flow.train:
-            return None
-        raise ConfigError(
-            "the model us-flow needs --flow FILE, made by convert-flow or train-flow, or flow.train true to learn it"
-        )
+        return None
     file = find_flow(path)
     if file.width != config.flow.width:
         raise InputError(f"{file.path} is of a flow net of width {file.width}, flow.width is {config.flow.width}")

@@ -58,7 +58,7 @@ BAD_INPUT = [
     ("train --config demo-ct --data {}/nowhere --out {}/new", "no such data folder"),
     ("train --config demo-ct --data {}/empty --out {}/new", "no dataset.json"),
     ("train --config demo-ct --data {}/data --out {}/taken", "not an empty folder"),
-    ("train --config demo-ct --devices gpu:7 --data {}/data --out {}/new", "MXNet sees"),
+    ("train --config demo-ct --devices gpu:7 --data {}/data --out {}/new", "this machine shows"),
     ("train --config demo-ct --devices tpu --data {}/data --out {}/new", "cpu, cpu:N or gpu:0,1,..."),
     ("train --config demo-ct --pretrained-hu 0 1 --data {}/data --out {}/new", "give both"),
     ("train --config demo-ct --pretrained {}/text.txt --data {}/data --out {}/new", "which none of MXNet .params"),

@@ -94,6 +94,17 @@ REFUSED = [
     ("records --run {} --split test --out {}/new.txt", "ends in .rec"),
     ("config show nope", "no configuration 'nope'"),
     ("memory r50 --phases 9", "--phases 9"),
+    ("train --config r50 --devices gpu:99 --data {}/none --out {}/new", "--devices gpu:99: this machine shows"),
+    ("train --config r50 --devices gpu:0,0 --data {}/none --out {}/new", "with each GPU once"),
+    ("train --config r50 --amp --data {}/none --out {}/new", "--amp needs GPUs"),
+    ("train --config r50 --kvstore dist_sync --data {}/none --out {}/new", "gluon_liver launch"),
+    ("train-flow --out {}/new --device gpu:99", "--device gpu:99: this machine shows"),
+    ("reproduce --paper ct --size tiny --device cpu,gpu:0 --out {}/new", "--device 'cpu,gpu:0'"),
+    ("train-flow --out {}/new --size 33", "size is 33; it must be a multiple of 32"),
+    ("train-flow --out {}/new --width 2", "width is 2.0; it must be above 0 and at most 1"),
+    ("convert-flow {}/taken --out {}/new", "taken cannot be read as weights"),
+    ("convert-flow {}/wrong.caffemodel --out {}/new", "cannot be read as a Caffe model"),
+    ("convert-flow {}/empty --out {}/new", "empty is a folder: give the file of weights"),
 ]
 
 
@@ -101,6 +112,7 @@ REFUSED = [
 def place(tmp_path):
     (tmp_path / "taken").touch()
     (tmp_path / "empty").mkdir()
+    (tmp_path / "wrong.caffemodel").write_text("wrong", encoding="utf-8")
     return tmp_path
 
 
@@ -109,7 +121,7 @@ def test_a_refused_path_needs_numpy_at_most(place):
     found = answers(HEAVY, lines)
     assert [(code, line) for code, line, _ in found] == [("2", line) for line in lines]
     assert [said for said, (_, wanted) in zip(found, REFUSED) if wanted not in said[2]] == []
-    assert sorted(path.name for path in place.iterdir()) == ["empty", "taken"]
+    assert sorted(path.name for path in place.iterdir()) == ["empty", "taken", "wrong.caffemodel"]
 
 
 def test_runs_that_were_not_scored_are_refused_before_scipy(place):
@@ -126,12 +138,28 @@ def test_weights_and_a_taken_run_folder_are_refused_before_mxnet(tiny_data, plac
         f"train --config demo-us-flow --data {tiny_data} --out {place}/new",
         f"{train} --out {place}/new --flow {place}/taken",
         f"{train} --out {place}/new --resume {place}/none",
+        f"{train} --out {place}/new --pretrained {place}/empty",
+        f"{train} --out {place}/new --pretrained zoo:nope",
+        f"{train} --out {place}/new --pretrained zoo:demo-flow",
+        f"import-legacy {place}/none --data {tiny_data} --out {place}/new",
+        f"import-legacy {place}/none --config demo-ct --data {tiny_data} --out {place}/new",
+        f"import-legacy {place}/net --data {tiny_data} --out {place}/new",
+        f"import-legacy {place}/net --config demo-us-flow --data {tiny_data} --out {place}/new",
+        f"import-legacy {place}/net --config demo-ct --data {tiny_data} --out {place}/taken",
     ]
+    (place / "net-0000.params").touch()
     found = answers(HEAVY, lines)
-    assert [code for code, _, _ in found] == ["2"] * 6
+    assert [code for code, _, _ in found] == ["2"] * len(lines)
     wanted = ["none: no such file of weights, and no run", "none: no such file of weights", "not an empty folder"]
     wanted += ["holds CT data, the model us-flow takes ultrasound", "--flow is for the model us-flow", "no run folder"]
-    assert [words in said for words, (_, _, said) in zip(wanted, found)] == [True] * 6
+    wanted += [
+        "empty is not a run folder: it has no config.yaml",
+        "the zoo has no net 'nope'",
+        "zoo:demo-flow was not made",
+    ]
+    wanted += ["none-0000.params is not there"] * 2 + ["say with --config what the checkpoint's network is"]
+    wanted += ["holds CT data, the model us-flow takes ultrasound", "not an empty folder"]
+    assert [words for words, (_, _, said) in zip(wanted, found) if words not in said] == []
 
 
 def test_what_a_run_cannot_be_used_for_is_refused_before_mxnet(tiny_run, tiny_data, place):
@@ -148,10 +176,18 @@ def test_what_a_run_cannot_be_used_for_is_refused_before_mxnet(tiny_run, tiny_da
         f"detect {tiny_data} --run {run} --out {place}/new",
         f"detect {tiny_data}/studies/case-0000000003 --run {run} --out {place}/new --phases {place}/taken",
         f"detect {tiny_data}/studies/case-0000000003 --run {run} --out {place}/new --device tpu",
+        f"detect {tiny_data}/studies/case-0000000003 --run {run} --out {place}/new --device gpu:99",
+        f"detect {tiny_data}/studies/case-0000000003 --run {run} --out {place}/new --dense",
+        f"evaluate --run {run} --dense",
+        f"evaluate --run {run} --out {place}",
+        f"evaluate --run {run} --out {place}/taken",
+        f"watch 0 --run {run} --out {place}/new",
     ]
     found = answers(HEAVY, lines)
     assert [code for code, _, _ in found] == ["2"] * len(lines)
     wanted = ["exists: choose another folder"] * 2 + ["exists: choose another name", "no such data folder"]
     wanted += ["no labelled slice in the val split", "no labelled slice in the val split", "is a file", "is empty"]
     wanted += ["give one of its studies", "prepared data have their phases already", "--device 'tpu'"]
-    assert [words in said for words, (_, _, said) in zip(wanted, found)] == [True] * len(lines)
+    wanted += ["--device gpu:99: this machine shows"] + ["dense reading is for networks of 9 slices"] * 2
+    wanted += ["which no evaluation wrote", "exists and is no folder", "is a CT run: watch takes"]
+    assert [words for words, (_, _, said) in zip(wanted, found) if words not in said] == []

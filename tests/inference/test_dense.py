@@ -4,10 +4,11 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from gluon_liver.config.dense_reading import check_dense
 from gluon_liver.data.ct_loader import OpenCase
 from gluon_liver.data.study import Study
 from gluon_liver.errors import RunError
-from gluon_liver.inference.dense import DenseDetector, check_dense
+from gluon_liver.inference.dense import DenseDetector
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.inference.slices import SKIPPED, detect_labelled_dense, detect_slices, neighbours
 from gluon_liver.nn.build import make_detector

@@ -9,7 +9,7 @@ import pytest
 
 from gluon_liver.config.load import load_config
 from gluon_liver.errors import DatasetError
-from gluon_liver.legacy.checkpoints import plain_config, read_legacy_config
+from gluon_liver.legacy.module_config import plain_config, read_legacy_config
 from gluon_liver.legacy.readme import readme
 
 

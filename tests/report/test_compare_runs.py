@@ -17,7 +17,8 @@ from gluon_liver.metrics.lesion_summary import lesion_summary
 from gluon_liver.metrics.lesions import Hit, Scan
 from gluon_liver.report.comparison.compare_runs import CompareSettings, compare_runs
 from gluon_liver.report.comparison.comparison_tables import comparison_text
-from gluon_liver.report.comparison.scored import TRUTH, read_scored, truth_record
+from gluon_liver.report.comparison.place import TRUTH
+from gluon_liver.report.comparison.scored import read_scored, truth_record
 from gluon_liver.report.pages.compare_page import write_comparison
 from gluon_liver.structures.image_result import detections_json
 

@@ -4,9 +4,10 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from gluon_liver.config.parallel_limits import check_parallel
 from gluon_liver.errors import ConfigError
 from gluon_liver.runs.devices import parse_devices
-from gluon_liver.training.distributed import Worker, check_parallel, even_parts
+from gluon_liver.training.distributed import Worker, even_parts
 from gluon_liver.training.inputs import TrainingInputs
 from gluon_liver.training.schedule import async_schedule, learning_rate
 
@@ -136,9 +137,9 @@ def test_devices_that_are_none(text):
 def test_statistics_that_nobody_can_average_are_refused(make_config, monkeypatch):
     monkeypatch.setenv("DMLC_ROLE", "worker")
     config = make_config(**{"parallel.kvstore": "dist_async", "train.batch_size": 8})
-    check_parallel(config, [mx.cpu()], workers=1)
+    check_parallel(config, workers=1)
     with pytest.raises(ConfigError, match="batch_norm is live.*workers never meet"):
-        check_parallel(config, [mx.cpu()], workers=2)
+        check_parallel(config, workers=2)
 
 
 @pytest.mark.parametrize(
@@ -163,13 +164,13 @@ def test_what_mxnet_cannot_do_is_refused_with_the_reason(make_config, monkeypatc
         monkeypatch.setenv(name, changes[name])
     config = make_config(**{name: value for name, value in changes.items() if not name.isupper()})
     with pytest.raises(ConfigError, match=reason):
-        check_parallel(config, parse_devices(config.parallel.devices))
+        check_parallel(config)
 
 
 def test_mixed_precision_does_not_go_with_mirroring(make_config):
-    config = make_config(**{"parallel.amp": True, "train.mirror": True})
+    config = make_config(**{"parallel.amp": True, "parallel.devices": "gpu:0", "train.mirror": True})
     with pytest.raises(ConfigError, match="the mirrored graph has no casts"):
-        check_parallel(config, [mx.gpu(0)])
+        check_parallel(config)
 
 
 @pytest.mark.parametrize("start", [0, 3, 10, 25])

@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from gluon_liver.config.parallel_limits import check_parallel
 from gluon_liver.errors import ConfigError
-from gluon_liver.runs.devices import parse_devices
-from gluon_liver.training.distributed import check_parallel
 from gluon_liver.training.resume import changes
 from gluon_liver.training.schedule import learning_rate, schedule_notes
 
@@ -61,7 +60,7 @@ def test_servers_of_dist_async_have_no_cosine(make_config, monkeypatch):
     monkeypatch.setenv("DMLC_ROLE", "worker")
     config = make_config(**{"parallel.kvstore": "dist_async", "train.schedule": "cosine"})
     with pytest.raises(ConfigError, match="train.schedule cosine is not there with dist_async.*take steps"):
-        check_parallel(config, parse_devices("cpu"))
+        check_parallel(config)
 
 
 def test_what_of_it_may_change_within_a_run(make_config):

@@ -49,6 +49,15 @@ def test_three_classes_to_five_make_new_predictors_and_say_so(tiny_run, make_con
     assert len(again.trained_before()) == 2
 
 
+def test_a_net_of_the_zoo_is_taken_by_its_name(tiny_run, tiny_dataset, make_config, tmp_path, monkeypatch):
+    shutil.copytree(str(tiny_run.folder), str(tmp_path / "demo-ct"))
+    (tmp_path / "demo-ct" / "results.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("GLUON_LIVER_ZOO", str(tmp_path))
+    run = start("zoo:demo-ct", tiny_dataset, make_config(**STILL), tmp_path / "run")
+    before, after = parameters(tiny_run), parameters(run)
+    assert np.allclose(before["class_predictor.weight"], after["class_predictor.weight"], atol=1e-6)
+
+
 def test_a_head_that_the_run_lacks_keeps_its_values(tiny_run, tiny_dataset, make_config, tmp_path, capsys):
     config = make_config(**{**STILL, "network.texture_head": True})
     start(tiny_run.folder, tiny_dataset, config, tmp_path / "run")

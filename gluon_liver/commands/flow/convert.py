@@ -12,6 +12,7 @@ import argparse
 from gluon_liver.commands.options import add_flag, add_path
 
 CAFFE_ENDING = ".caffemodel"
+FILES = f"*{CAFFE_ENDING}, or a file of torch.save"
 
 EXAMPLES = (
     ("the authors' Caffe model", "liteflownet.caffemodel --out flow.params"),
@@ -20,7 +21,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_path(parser, "file", "FILE", f"*{CAFFE_ENDING}, or a file of torch.save")
+    add_path(parser, "file", "FILE", FILES)
     add_path(parser, "--out", "PARAMS", "file to write, such as flow.params", required=True)
     add_path(parser, "--manifest", "JSON", "default: PARAMS with the ending .json")
     add_flag(parser, "--overwrite", "replace files that exist")
@@ -36,15 +37,23 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.out, manifest_path):
         if path.exists() and not args.overwrite:
             raise InputError(f"{path} exists; choose another name, or replace it with --overwrite")
-    from gluon_liver.flow.flow_file import digest, save_flow
-    from gluon_liver.flow.released_weights import from_caffe, from_port
+    if args.file.is_dir():
+        raise InputError(f"{args.file} is a folder: give the file of weights, {FILES}")
     from gluon_liver.readers.weights.caffe import read_caffemodel
     from gluon_liver.readers.weights.formats import read_weights
 
     if args.file.suffix == CAFFE_ENDING:
-        kind, converted = "Caffe", from_caffe(read_caffemodel(args.file))
+        layers = read_caffemodel(args.file)  # before MXNet is imported
+        from gluon_liver.flow.released_weights import from_caffe
+
+        kind, converted = "Caffe", from_caffe(layers)
     else:
-        kind, converted = "PyTorch port", from_port(read_weights(args.file))
+        weights = read_weights(args.file)
+        from gluon_liver.flow.released_weights import from_port
+
+        kind, converted = "PyTorch port", from_port(weights)
+    from gluon_liver.flow.flow_file import digest, save_flow
+
     source = {"kind": kind, "file": args.file.name, **digest(args.file)}
     save_flow(args.out, manifest_path, converted.arrays, width=1.0, source=source, tensors=converted.sources)
     count = sum(array.size for array in converted.arrays.values())

@@ -38,18 +38,19 @@ def run(args: argparse.Namespace) -> int:
     """Train; prints the end-point errors and where the files are."""
     from gluon_liver.errors import InputError
     from gluon_liver.files.output_folder import check_new
+    from gluon_liver.flow.options import FlowTraining
 
     check_new(args.out)
     if args.phantoms is not None and not (args.phantoms / "us-phantom.json").is_file():
         raise InputError(f"{args.phantoms} is no folder of `phantom us`: it has no us-phantom.json")
+    names = ("width", "size", "steps", "matching_steps", "batch_size", "learning_rate", "seed")
+    options = FlowTraining(**{name: value for name, value in chosen(args, *names).items() if value is not None})
     prepare_device(args)
     from gluon_liver.flow.scores import score_table
-    from gluon_liver.flow.training import FlowTraining, train_flow
+    from gluon_liver.flow.training import train_flow
     from gluon_liver.runs.devices import parse_device
 
-    names = ("width", "size", "steps", "matching_steps", "batch_size", "learning_rate", "seed")
-    given = {name: value for name, value in chosen(args, *names).items() if value is not None}
-    scores = train_flow(FlowTraining(**given), args.out, phantoms=args.phantoms, context=parse_device(args.device))
+    scores = train_flow(options, args.out, phantoms=args.phantoms, context=parse_device(args.device))
     print(score_table(scores))
     print(f"flow: {args.out}")
     return 0

@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Import; prints where the run is."""
     from gluon_liver.config.load import load_config
-    from gluon_liver.data.open import open_dataset
+    from gluon_liver.data.open import check_task, open_dataset
+    from gluon_liver.legacy.module_config import CONFIG, params_of, read_legacy_config
+    from gluon_liver.runs.run import Run
 
     check(args, "epoch", within(0, 9999))
     dataset = open_dataset(args.data)
@@ -41,12 +43,15 @@ def run(args: argparse.Namespace) -> int:
         config = load_config(args.config, overrides=args.set)
     elif args.set:
         raise InputError("--set changes a configuration that --config names; a config.json says all of it")
-    prepare_device(args)
-    from gluon_liver.legacy.checkpoints import CONFIG, import_legacy, read_legacy_config
-
+    params_of(args.prefix, args.epoch)
     if config is None:
         path = Path(args.config) if args.config else Path(args.prefix).with_name(CONFIG)
         config = read_legacy_config(path, dataset)
+    check_task(config, dataset)
+    Run.check_new(args.out, dataset=dataset)
+    prepare_device(args)
+    from gluon_liver.legacy.checkpoints import import_legacy
+
     made = import_legacy(args.prefix, config, dataset, args.out, epoch=args.epoch)
     print(f"run: {made.folder}")
     return 0

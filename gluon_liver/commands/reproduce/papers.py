@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--redo", "do steps again whose inputs have changed, and delete what they left")
     add_path(parser, "--flow", "FILE", "with --paper us: weights of LiteFlowNet (default: they are trained)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of the import")
-    add_path(parser, "--pretrained", "FILE|RUN", "begin all trainings with these weights (see train.py)")
+    add_path(parser, "--pretrained", "FILE|RUN|zoo:NAME", "begin all trainings with these weights (see train.py)")
     parser.add_argument(
         "--device", default="cpu", help="cpu, cpu:N or gpu:0,1,...: of training; evaluation takes the first"
     )
@@ -71,12 +71,15 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.cluster import heartbeat
     from gluon_liver.files.lock import LOCK, file_lock
     from gluon_liver.reproduce.source import check_apart, find_cases
+    from gluon_liver.runs.devices import check_devices
     from gluon_liver.runs.run import check_weights
     from gluon_liver.system.runtime import prefer_synchronous_engine
 
     check(args, "seeds", at_least(1))
     check(args, "jobs", at_least(1))
     check_weights(args.pretrained, args.flow)
+    if not args.plan:  # a plan may be for another machine
+        check_devices(args.device, option="--device")
     if args.device in ("cpu", "cpu:1"):
         prefer_synchronous_engine()
     prepare_cache(args)

@@ -11,6 +11,7 @@ from gluon_liver.errors import GluonLiverError
 from gluon_liver.files.json_records import read_json
 
 FOLDER, RECORD = "comparisons", "comparison.json"
+TRUTH = "truth.json"  # of a scored run, see .scored
 
 
 def default_folder(folders_a: Sequence[Path], folders_b: Sequence[Path]) -> Path:

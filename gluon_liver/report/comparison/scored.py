@@ -18,7 +18,8 @@ from gluon_liver.report.tables import ct_tables, us_tables
 from gluon_liver.structures.detections import CocoDetection, Detections
 from gluon_liver.structures.image_result import ImageResult, check_results
 
-TRUTH = "truth.json"
+from .place import TRUTH
+
 KINDS = {kind.name: kind for kind in (ct_tables.KIND, us_tables.KIND)}
 
 
