@@ -23,6 +23,7 @@ html_theme = "furo"
 html_title = "gluon_liver"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = [("fold.js", {"defer": "defer"})]
 html_show_sourcelink = False
 html_show_copyright = False
 html_show_sphinx = False

@@ -23,6 +23,7 @@ from gluon_liver.config.explain import KEYS, SECTIONS
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MADE = "<!-- Made by `python -m scripts.make_reference`; change what it reads, not this file. -->"
 PROGRAM = "gluon-liver"
+_MOST_UNFOLDED = 6  # options of a command that no reader needs to fold
 KIND_TITLES = {
     EXPERIMENT: "Experiments",
     FRAGMENT: "Fragments, laid over an experiment",
@@ -63,7 +64,8 @@ def command_text(words: Words) -> List[str]:
     if required:
         needed = " ".join(f"{action.option_strings[-1]} {_metavar(action)}" for action in required)
         parts.append(f"Needs `{needed}`.")
-    parts += [_table(["argument or option", "what it is"], rows)]
+    table = _table(["argument or option", "what it is"], rows)
+    parts.append(_folding("options", len(rows), table) if len(rows) > _MOST_UNFOLDED else table)
     examples = [f"# {what}\n{PROGRAM} {name} {arguments}".rstrip() for what, arguments in module_of(words).EXAMPLES]
     return [*parts, "```sh\n" + "\n".join(examples) + "\n```"]
 
@@ -97,7 +99,7 @@ def configuration_page() -> str:
         parts += [
             f"## {section or 'model and row'}",
             title.replace("``", "`"),
-            _table(_COLUMNS, [_key_row(key) for key in keys]),
+            _folding("keys", len(keys), _table(_COLUMNS, [_key_row(key) for key in keys])),
         ]
     for kind, names in by_kind().items():
         parts += [
@@ -120,6 +122,11 @@ def _key_row(key: str) -> List[str]:
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in lines)
+
+
+def _folding(what: str, count: int, table: str) -> str:
+    """A table that a reader can fold; docs/_static/fold.js folds it on telephones."""
+    return f'<details class="{what}" open>\n<summary>{count} {what}</summary>\n\n{table}\n\n</details>'
 
 
 def _escaped(text: str) -> str:

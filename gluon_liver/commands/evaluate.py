@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--dense", text)
     add_options(parser, "--precision", "--batch-size", "--device", "--cache", "--no-lock")
     text = "write results and report to this folder instead of the run's, for runs that are read-only; with --compare "
-    text += "comparison.html and comparison.json (default: RUN/comparisons/OTHER_RUN)"
+    text += "comparison.html, comparison.json, figures and tables (default: RUN/comparisons/OTHER_RUN)"
     add_path(parser, "--out", "DIR", text)
     add_tensorboard(parser, "RUN or --out DIR")
     add_scoring(parser)
@@ -150,6 +150,7 @@ def _write_page(args: argparse.Namespace, document: Dict[str, Any], arms: Tuple[
     """
     from gluon_liver.evaluation.compared_pictures import draw_compared
     from gluon_liver.report.comparison.place import default_folder
+    from gluon_liver.report.comparison.us_compare import us_paper_tables
     from gluon_liver.report.pages.compare_page import write_comparison
 
     prepare_cache(args)
@@ -157,9 +158,10 @@ def _write_page(args: argparse.Namespace, document: Dict[str, Any], arms: Tuple[
     if pictures.note:
         print(f"note: {pictures.note}", file=sys.stderr)
     out = args.out or default_folder(*arms)
+    papers = us_paper_tables(*args.compare) if not args.others else {}
     try:
         of_image, note, colours = pictures
-        return write_comparison(document, out, pictures=of_image, colours=colours, note=note)
+        return write_comparison(document, out, pictures=of_image, colours=colours, note=note, papers=papers)
     except OSError as error:
         why = why_not_written(error)
         if args.out is not None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import PROGRAM, Browser
+
 from .pages import ROOT
 
 pytest.importorskip("furo", reason="the extra docs is not installed")
@@ -49,3 +51,18 @@ def test_the_api_explains_every_public_name_and_its_parameters(site):
     explained = text[start:end]
     assert all(f"<strong>{name}</strong>" in explained for name in ("hu", "spacing", "direction", "score_threshold"))
     assert "Boxes are in pixels of the slices" in explained
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(PROGRAM is None, reason="no Chromium on this machine: the pages are not tried in one")
+def test_the_references_fold_on_a_telephone(site):
+    with Browser() as browser:
+        for width, open_here in ((390, 0), (390, 1), (1280, 9)):
+            browser.emulate(width, 900)
+            browser.call("Page.navigate", url="about:blank")
+            address = (site / "reference" / "configuration.html").resolve().as_uri()
+            browser.call("Page.navigate", url=address + ("#network-rpn" if open_here == 1 else ""))
+            browser.loaded("document.querySelector('details.keys')")
+            assert browser.run("document.querySelectorAll('details.keys[open]').length") == open_here
+            assert browser.run("document.documentElement.scrollWidth") <= width
+            assert browser.complaints() == []

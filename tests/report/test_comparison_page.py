@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import io
 import json
@@ -13,13 +14,16 @@ from PIL import Image
 
 from gluon_liver.commands import main
 from gluon_liver.config.load import load_config, save_config
+from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.report.comparison.compare_runs import compare_runs
 from gluon_liver.report.comparison.comparison_tables import comparison_text
 from gluon_liver.report.comparison.configurations import compared_configurations, compared_training
 from gluon_liver.report.comparison.place import default_folder
+from gluon_liver.report.figures.bars import plot_differences, plot_parts
 from gluon_liver.report.pages.compare_page import write_comparison
 from gluon_liver.report.pages.compared_images import _said, image_groups
+from gluon_liver.report.tables.table import Table
 from tests.browser import PROGRAM, Browser
 
 from .test_compare_runs import FEW, ct_run, scored
@@ -115,6 +119,50 @@ def test_the_page_says_it_all(document, tmp_path):
     assert "No pictures: &lt;gone&gt;" in html and "<img" not in html and "x1, y1, x2, y2" in html
 
 
+def test_pictures_and_tables_are_files_too(document, tmp_path):
+    out = tmp_path / "out"
+    papers = {"table-2": Table.of("of the paper", ("", "A"), [("Tumor", "0.5")])}
+    html = write_comparison(document, out, papers=papers).read_text(encoding="utf-8")
+    rows = list(csv.reader((out / "tables" / "differences-overall.csv").open(encoding="utf-8")))
+    recall = next(one for one in document["figures"] if (one["family"], one["name"]) == ("overall", "recall"))
+    line = next(row for row in rows if row[0] == "recall")
+    assert rows[0][:5] == ["in %", "A", "B", "A - B [95 %]", "A - B [95 %] [interval]"]
+    assert line[1:4] == [f"{100 * recall['a']:.1f}", f"{100 * recall['b']:.1f}", f"{100 * recall['difference']:+.1f}"]
+    assert line[4] == f"[{100 * recall['low']:.1f}, {100 * recall['high']:.1f}]"
+    alone = [one for one in document["lesions"]["each"] if one["found_by"] in ("a", "b")]
+    assert len(list(csv.reader((out / "tables" / "found-by-one.csv").open(encoding="utf-8")))) == 1 + len(alone) > 1
+    assert r"Tumor & 0.5 \\" in (out / "tables" / "table-2.tex").read_text(encoding="utf-8")
+    figures = {path.name for path in (out / "figures").iterdir()}
+    names = {f"differences-{family}" for family in ("overall", "by-class", "by-size")} | {"found", "froc"}
+    assert figures == {f"{name}.{ending}" for name in names for ending in ("png", "svg")}
+    written = [path.relative_to(out).as_posix() for path in out.rglob("*.*") if path.parent != out]
+    assert all(f'<a href="{name}">' in html for name in written) and html.count('<a href="tables/') == len(
+        list((out / "tables").iterdir())
+    )
+    (out / "tables" / "of-before.csv").write_text("x")
+    write_comparison(document, out)
+    assert not (out / "tables" / "of-before.csv").exists() and not (out / "tables" / "table-2.tex").exists()
+
+
+def test_a_folder_of_figures_that_no_comparison_made_is_left(document, tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "mine.png").write_text("x")
+    with pytest.raises(InputError, match="holds 'figures', which no comparison wrote"):
+        write_comparison(document, tmp_path)
+    assert (tmp_path / "figures" / "mine.png").is_file()
+
+
+def test_differences_in_a_picture():
+    entry = dict(name="a & <b> $x$", difference=0.125, low=-0.025, high=0.275, p_holm=0.04)
+    chart = plot_differences([entry, dict(entry, name="other", p_holm=0.06)])
+    assert chart.svg.count("+12.5 [-2.5, +27.5]") == 2 and "a &amp; &lt;b&gt; $x$" in chart.svg
+    # filled where it is told from noise, else white
+    dots = [one for one in chart.svg.split("<defs>")[1:] if "#0072b2" in one]
+    assert "fill: #0072b2" in chart.svg and chart.svg.count("fill: #ffffff; stroke: #0072b2") == 1, dots
+    parts = plot_parts(["all (4)"], {"both": [0.5], "neither": [0.5]})
+    assert "all (4)" in parts.svg and "both" in parts.svg and "neither" in parts.svg
+
+
 def test_the_page_goes_beside_the_first_run(runs, tmp_path, capsys, monkeypatch):
     place = tmp_path / "runs"
     shutil.copytree(str(runs), str(place))
@@ -181,6 +229,10 @@ CHECKED = """(() => {
   const kinds = 'h1, h2, h3, h4, p, a, b, li, small, span, th, td, summary, figcaption, text';
   const texts = [...document.querySelectorAll(kinds)];
   return {wide: document.documentElement.scrollWidth - innerWidth,
+          small: [...document.querySelectorAll('svg text')].filter(e => {
+                  const drawn = e.getScreenCTM(), scale = Math.hypot(drawn.a, drawn.b);
+                  return e.checkVisibility() && scale * parseFloat(getComputedStyle(e).fontSize) < 10;
+          }).map(e => e.textContent),
           nameless: [...document.querySelectorAll('img, svg')].filter(e => !named(e)).length,
           beyond: [...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll, .wide, svg') &&
                   e.getBoundingClientRect().right > innerWidth + 1).map(e => e.className || e.tagName),
@@ -197,7 +249,7 @@ def test_in_a_browser(document, tmp_path):
         for width, dark in ((390, False), (1280, False), (1920, True)):
             browser.emulate(width, 900, dark=dark)
             found = browser.run(CHECKED)
-            assert found == {"wide": 0, "nameless": 0, "beyond": [], "faint": []}
+            assert found == {"wide": 0, "small": [], "nameless": 0, "beyond": [], "faint": []}
         assert not browser.requests() and not browser.complaints()
 
 

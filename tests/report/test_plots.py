@@ -49,7 +49,7 @@ def test_long_logs_are_smoothed(drawn):
     raw, smooth = drawn
     assert len(raw[1]) == 200 and raw[0] is None
     np.testing.assert_allclose(smooth[2], 1.5)
-    assert (smooth[1][0], smooth[1][-1], smooth[0]) == (50, 200, "total")
+    assert (smooth[1][0], smooth[1][-1], smooth[0]) == (10, 200, "total")
 
 
 def test_no_step_no_plot():

@@ -242,11 +242,17 @@ CHECKS = """(() => {
     bare: [...document.querySelectorAll('table')].filter(
       e => !e.closest('.scroll[tabindex="0"][role=region][aria-label]')).length,
     broken: [...document.images].filter(e => !e.complete || !e.naturalWidth || !e.alt.trim()).length,
+    small: [...document.querySelectorAll('svg text, svg tspan')].filter(e => {
+      const drawn = e.getScreenCTM(), scale = Math.hypot(drawn.a, drawn.b);
+      return e.checkVisibility() && scale * parseFloat(getComputedStyle(e).fontSize) < 10; }).map(e => e.textContent),
+    cut: [...document.querySelectorAll('svg')].flatMap(svg => { const one = svg.getBoundingClientRect();
+      return [...svg.querySelectorAll('text')].filter(e => { const other = e.getBoundingClientRect();
+        return other.left < one.left - 1 || other.right > one.right + 1; }).map(e => e.textContent); }),
     unnamed: [...document.querySelectorAll('svg')].filter(
       e => e.getAttribute('role') !== 'img' || !e.getAttribute('aria-label')).length,
   });
 })()"""
-FINE = dict(page=0, weak=[], out=[], bare=0, broken=0, unnamed=0)
+FINE = dict(page=0, weak=[], out=[], bare=0, broken=0, small=[], cut=[], unnamed=0)
 
 
 @pytest.mark.skipif(PROGRAM is None, reason="no Chromium on this machine: the page is not tried in one")

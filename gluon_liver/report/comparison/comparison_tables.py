@@ -72,7 +72,7 @@ def seed_table(document: Dict[str, Any]) -> Table:
             continue
         cells = [_number(one, entry["unit"], sign=True) for one in test["differences"]]
         summary = [_number(test["sd"], entry["unit"]), _p(test["p"]), _p(test["p_flip"])]
-        rows.append((_named(entry), *cells, *summary))
+        rows.append((short_name(entry), *cells, *summary))
     header = ("A - B, seed", *seeds, "SD", "P, t", "P, sign flips")
     return Table.of("By seed: A - B of the runs of one seed, over seeds alone", header, rows)
 
@@ -84,15 +84,15 @@ def lesion_table(document: Dict[str, Any]) -> Table:
     return Table.of(f"{what} found", ("", "n", "by both", "by A alone", "by B alone", "by neither"), rows)
 
 
-def single_table(document: Dict[str, Any]) -> Table:
-    """The lesions that one arm alone finds."""
+def single_table(document: Dict[str, Any], *, most: Optional[int] = _MOST_SHOWN) -> Table:
+    """The lesions that one arm alone finds. most: rows; None for all."""
     unit = document["settings"]["unit"]
     single = [one for one in document["lesions"]["each"] if one["found_by"] in ("a", "b")]
     rows = [
         (one["case"], str(one["place"]), one["class"], f"{one['size']:.1f}", one["found_by"].upper())
-        for one in single[:_MOST_SHOWN]
+        for one in single[:most]
     ]
-    title = f"{len(single)} found by one alone" + (f", the first {_MOST_SHOWN}" if len(single) > _MOST_SHOWN else "")
+    title = f"{len(single)} found by one alone" + (f", the first {most}" if len(rows) < len(single) else "")
     place = "slice" if document["kind"] == "ct" else "frame"
     return Table.of(title, ("study" if place == "slice" else "scene", place, "class", unit, "found by"), rows)
 
@@ -186,8 +186,8 @@ def notes_of(document: Dict[str, Any]) -> List[str]:
     if max(len(document["a"]), len(document["b"])) > 1:
         notes.append("Found by an arm: by more than half of its runs.")
     notes.append(
-        "Figures are computed again from detections.json, whose scores have five digits: they may differ from an "
-        "evaluation's by that rounding."
+        "Figures are computed again from detections.json, whose boxes have two decimals of a pixel and scores five: "
+        "they may differ from an evaluation's by that rounding, most where boxes are small."
     )
     reasons = {entry["reason"] for entry in document["figures"] if entry["reason"]}
     return notes + [f"-: {reason}." for reason in sorted(reasons)]
@@ -199,10 +199,11 @@ def _row(entry: Dict[str, Any]) -> List[Union[str, Cell]]:
     difference = Cell(_number(entry["difference"], unit, sign=True), interval)
     arms = [_number(entry[key], unit) for key in ("a", "b")]
     tail = [_p(entry["p"]), _p(entry["p_holm"]), _number(entry["detectable"], unit), str(entry["patients"])]
-    return [_named(entry), *arms, difference, *tail]
+    return [short_name(entry), *arms, difference, *tail]
 
 
-def _named(entry: Dict[str, Any]) -> str:
+def short_name(entry: Dict[str, Any]) -> str:
+    """What a figure is called below the title of its family."""
     if entry["unit"] == "rate":
         return f"{entry['name']} (no %)"
     return str(entry["name"]).partition(", ")[2] if entry["family"] == "by size" else str(entry["name"])

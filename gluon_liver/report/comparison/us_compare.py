@@ -37,6 +37,17 @@ def us_tables_text(folder_a: Path, folder_b: Path) -> Optional[str]:
     return compare_text(read_us_run(folder_a), read_us_run(folder_b))
 
 
+def us_paper_tables(folder_a: Path, folder_b: Path) -> Dict[str, Table]:
+    """Tables 1 and 2 of :func:`us_tables_text`, by the names of their files; none unless both are ultrasound runs."""
+    if {kind_of(folder_a), kind_of(folder_b)} != {us_tables.KIND.name}:
+        return {}
+    run_a, run_b = read_us_run(folder_a), read_us_run(folder_b)
+    tests, columns = paired_tests(run_a, run_b), _columns(run_a, run_b)
+    a, b = run_a.results, run_b.results
+    precision = _ap_table(a["summary"], b["summary"], columns)
+    return {"table-1": precision, "table-2": _sensitivity_table(a, b, tests, columns)}
+
+
 def paired_tests(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> Dict[str, PairedTest]:
     """The t-test of A - B for each class. Raises :class:`RunError` as :func:`check_comparable`."""
     check_comparable(run_a, run_b)
@@ -70,9 +81,7 @@ def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
     """
     tests = paired_tests(run_a, run_b)
     a, b = run_a.results, run_b.results
-    # The paper's columns in the order of the runs, so that printed differences and ours have one direction.
-    swapped = (a["model"], b["model"]) == ("us-faster-rcnn", "us-flow")
-    columns = us_tables.COLUMNS[:: -1 if swapped else 1]
+    columns = _columns(run_a, run_b)
     legend = [
         f"{letter}: {run.name}, {us_tables.network_text(run.results)}, checkpoint {run.results['checkpoint']}."
         for letter, run in (("A", run_a), ("B", run_b))
@@ -103,6 +112,12 @@ def compare_text(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> str:
         data_statement(" / ".join(data), a["data"]["phantom"] or b["data"]["phantom"]),
         Notes([*notes, *us_tables.PAPER_NOTES]),
     )
+
+
+def _columns(run_a: EvaluatedUsRun, run_b: EvaluatedUsRun) -> Sequence[str]:
+    """The paper's columns in the order of the runs, so that printed differences and ours have one direction."""
+    swapped = (run_a.results["model"], run_b.results["model"]) == ("us-faster-rcnn", "us-flow")
+    return us_tables.COLUMNS[:: -1 if swapped else 1]
 
 
 def _ap_table(a: Dict[str, Any], b: Dict[str, Any], columns: Sequence[str]) -> Table:

@@ -25,17 +25,20 @@ def write_exports(folder: Path, exhibits: Sequence[Exhibit], tables: Mapping[str
     for name in (FIGURES, TABLES):
         shutil.rmtree(str(folder / name), ignore_errors=True)
         (folder / name).mkdir(parents=True)
-    written = []
     for exhibit in exhibits:
         with whole_file(folder / FIGURES / f"{exhibit.name}.png", "wb") as stream:
             stream.write(exhibit.chart.png)
         write_text(folder / FIGURES / f"{exhibit.name}.svg", exhibit.chart.svg)
-        written += [f"{FIGURES}/{exhibit.name}.{ending}" for ending in ("png", "svg")]
     for name, table in tables.items():
         write_text(folder / TABLES / f"{name}.csv", csv_table(table))
         write_text(folder / TABLES / f"{name}.tex", latex_table(table, label=name))
-        written += [f"{TABLES}/{name}.{ending}" for ending in ("csv", "tex")]
-    return written
+    return names_of(exhibits, tables)
+
+
+def names_of(exhibits: Sequence[Exhibit], tables: Mapping[str, Table]) -> List[str]:
+    """The files of :func:`write_exports` below its folder, figures first."""
+    figures = [f"{FIGURES}/{exhibit.name}.{ending}" for exhibit in exhibits for ending in ("png", "svg")]
+    return figures + [f"{TABLES}/{name}.{ending}" for name in tables for ending in ("csv", "tex")]
 
 
 def csv_table(table: Table) -> str:

@@ -23,7 +23,10 @@ POOLED_COLOUR, GRID_COLOUR, FAINT_COLOUR = "#222222", "#e4e4e4", "#b8bec8"
 _VARIABLES = {"#000000": "ink", POOLED_COLOUR: "ink", GRID_COLOUR: "grid", FAINT_COLOUR: "mark", "#ffffff": "paper"}
 _VARIABLES.update({colour.lower(): f"curve-{number}" for number, colour in enumerate(CURVE_COLOURS)})
 _VARIABLES[US_CURVE_COLOURS[1].lower()] = "curve-red"
-_LEGEND_MARGIN, _LEGEND_ROW = 0.6, 0.17  # inches
+LETTERS = 9  # points, all that is written in a chart
+_LEGEND_MARGIN, _LEGEND_ROW = 0.35, 0.19  # inches
+_LEAST_SCALE = 1.12  # of a point in pixels: letters of a chart in a page are never below ten of these
+_USUAL_WIDTH = 4.4  # inches: a telephone is as wide at that scale
 
 
 class Chart(NamedTuple):
@@ -46,14 +49,25 @@ class Exhibit(NamedTuple):
         """The chart as an element of a page."""
         return inline_svg(self.chart.svg, name=self.name, alt=self.alt)
 
+    @property
+    def wide(self) -> bool:
+        """Whether it is wider than a telephone, on which one has to scroll it."""
+        return _width_of(self.chart.svg) > 72 * _USUAL_WIDTH + 1
 
-def new_axes(width: float = 5.6, height: float = 3.9) -> Tuple[Figure, Axes]:
+
+def new_axes(width: float = _USUAL_WIDTH, height: float = 3.3) -> Tuple[Figure, Axes]:
     """A figure of so many inches with one pair of axes."""
-    figure = Figure(figsize=(width, height), dpi=160)
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height)
     axes = figure.add_subplot()
     style_axes(axes)
     return figure, axes
+
+
+def new_figure(width: float = _USUAL_WIDTH, height: float = 3.3) -> Figure:
+    """An empty figure of so many inches."""
+    figure = Figure(figsize=(width, height), dpi=200)
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def style_axes(axes: Axes) -> None:
@@ -61,12 +75,14 @@ def style_axes(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(True, color=GRID_COLOUR, linewidth=0.7)
     axes.set_axisbelow(True)
+    axes.tick_params(labelsize=LETTERS)
 
 
 def labelled(figure: Figure, axes: Axes, xlabel: str, ylabel: str, names: Sequence[str] = ()) -> Chart:
     """The chart with a legend above its axes, in a font that has the letters of ``names``."""
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    _add_legend(figure, axes, FontProperties(fname=str(lettering(names).font), size=8))
+    axes.set_xlabel(xlabel, fontsize=LETTERS)
+    axes.set_ylabel(ylabel, fontsize=LETTERS)
+    _add_legend(figure, axes, FontProperties(fname=str(lettering(names).font), size=LETTERS))
     return finished(figure)
 
 
@@ -91,8 +107,16 @@ def inline_svg(svg: str, *, name: str, alt: str) -> str:
     words = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
     size = re.search(r'viewBox="[^"]*"', svg)
     assert size is not None
-    head = f'<svg {size.group()} role="img" aria-label="{words}">'
+    least = f"min-width: {_LEAST_SCALE * _width_of(svg):.0f}px"
+    head = f'<svg {size.group()} style="{least}" role="img" aria-label="{words}">'
     return (head + body[body.index(">") + 1 :]).strip()
+
+
+def _width_of(svg: str) -> float:
+    """Points."""
+    found = re.search(r'viewBox="0 0 ([0-9.]+) ', svg)
+    assert found is not None
+    return float(found.group(1))
 
 
 def _inlined(tag: str, name: str) -> str:
@@ -110,7 +134,8 @@ def _add_legend(figure: Figure, axes: Axes, font: FontProperties) -> None:
     """Outside the axes, where no curve can lie under it: in as many columns as the figure has room for, and a figure
     that is higher by further rows."""
     entries = len(axes.get_legend_handles_labels()[1])
-    place: Dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "columnspacing": 1.2}
+    close: Dict[str, Any] = {"columnspacing": 1.0, "handlelength": 1.6, "handletextpad": 0.5}
+    place: Dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), **close}
     for columns in range(min(5, entries), 0, -1):
         legend = axes.legend(frameon=False, prop=font, ncol=columns, **place)
         if columns == 1 or legend.get_window_extent().width <= figure.bbox.width - _LEGEND_MARGIN * figure.dpi:

@@ -6,11 +6,9 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from .chart import CURVE_COLOURS, POOLED_COLOUR, Chart, finished, labelled, new_axes, style_axes
+from .chart import CURVE_COLOURS, LETTERS, POOLED_COLOUR, Chart, finished, labelled, new_axes, new_figure, style_axes
 
 _MOST_POINTS = 1000  # of a faint line of raw values
 
@@ -19,8 +17,8 @@ def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[Chart]:
     """Training losses over steps; None when no step was logged.
 
     records: parsed lines of log.jsonl; the finite losses of those with event "step" are drawn, one line a loss name.
-    From 100 steps on, a running mean over 50 steps lies over the faint raw values. Dotted: where the run was gone on
-    with.
+    Of 100 values on, a running mean over a twentieth of them, at most 50, lies over the faint raw ones. Dotted: where
+    the run was gone on with.
     """
     points: Dict[str, List[Tuple[float, float]]] = {}
     for record in records:
@@ -39,11 +37,14 @@ def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[Chart]:
         if len(steps) >= 100:
             thin = -(-len(steps) // _MOST_POINTS)
             axes.plot(steps[::thin], values[::thin], color=colour, linewidth=0.6, alpha=0.22)
-            axes.plot(steps[49:], np.convolve(values, np.full(50, 1 / 50), mode="valid"), **style)
+            many = min(50, len(steps) // 20)
+            axes.plot(steps[many - 1 :], np.convolve(values, np.full(many, 1 / many), mode="valid"), **style)
         else:
             axes.plot(steps, values, marker="." if len(steps) < 40 else "", **style)
     if all((values > 0).all() for _, values in series.values()):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # powers are small letters
+        axes.yaxis.set_minor_formatter(NullFormatter())
     _mark_resumed(axes, records)
     return labelled(figure, axes, "step", "loss")
 
@@ -82,16 +83,16 @@ def plot_speed(records: Sequence[Dict[str, Any]]) -> Optional[Chart]:
     ]
     if not all(points for _, points in shown):
         return None
-    figure = Figure(figsize=(5.6, 3.9), dpi=160)
-    FigureCanvasAgg(figure)
+    figure = new_figure()
     for axes, (label, points), colour in zip(figure.subplots(2, 1, sharex=True), shown, CURVE_COLOURS):
         style_axes(axes)
         thin = -(-len(points) // _MOST_POINTS)
         x, y = np.array(points[::thin]).T
         axes.plot(x, y, color=colour, linewidth=1.4, marker="." if len(x) < 40 else "")
-        axes.set(ylabel=label, ylim=(0, 1.08 * max(float(y.max()), 1e-9)))
+        axes.set_ylabel(label, fontsize=LETTERS)
+        axes.set(ylim=(0, 1.08 * max(float(y.max()), 1e-9)))
         _mark_resumed(axes, records)
-    axes.set(xlabel="step")
+    axes.set_xlabel("step", fontsize=LETTERS)
     return finished(figure)
 
 

@@ -81,7 +81,7 @@ def plot_scene_sensitivity(
     scenes: all evaluated scenes, numbered from 1 in this order. sensitivity: {label: {scene: 0 to 1}}; a scene without
     a box of the label is not in it. colours: of the labels, by default the paper's for tumors and vessels.
     """
-    figure, axes = new_axes(width=10.0)
+    figure, axes = new_axes(width=8.0)
     names = lettering(list(sensitivity)).names
     shift = min(0.3, 0.12 * len(sensitivity))  # labels side by side, not one on the other
     offsets = np.linspace(-shift, shift, len(sensitivity)) if len(sensitivity) > 1 else [0.0]
@@ -101,7 +101,7 @@ def plot_scene_sensitivity(
         axes.errorbar([at], [mean], yerr=sd, marker="D", markersize=6, color=colour, capsize=4, linewidth=1.6)
     axes.axvline(len(scenes) + 0.5 * (room + shift), color=FAINT_COLOUR, linewidth=0.8)
     axes.set(xlim=(0.3, len(scenes) + room * (1 + 0.6 * len(sensitivity))), ylim=(-0.04, 1.04))
-    axes.xaxis.set_major_locator(FixedLocator(range(1, len(scenes) + 1, -(-len(scenes) // 30))))
+    axes.xaxis.set_major_locator(FixedLocator(range(1, len(scenes) + 1, -(-len(scenes) // 24))))
     return labelled(figure, axes, "scene; at the right mean \u00b1 SD over scenes", "sensitivity", list(sensitivity))
 
 

@@ -22,17 +22,18 @@ from gluon_liver.report.comparison.comparison_tables import (
 )
 from gluon_liver.report.comparison.place import RECORD
 from gluon_liver.report.comparison.verdict import answer_text
+from gluon_liver.report.exports.files import FIGURES, TABLES, names_of, write_exports
 from gluon_liver.report.figures import plots
 from gluon_liver.report.figures.chart import Exhibit
 from gluon_liver.report.figures.drawing import Colour
-from gluon_liver.report.tables.table import PHANTOM_WARNING
+from gluon_liver.report.tables.table import PHANTOM_WARNING, Table
 
+from .compare_exports import WHO_TITLES, compared_charts, compared_tables
 from .compared_images import image_groups, totals_text
 from .page import render
 
 PAGE = "comparison.html"
 _SCALES = (2, 5, 10, 20, 30, 40, 50, 60, 80, 100)  # percentage points at either end of a picture of differences
-_WHO = (("both", "both"), ("a", "A alone"), ("b", "B alone"), ("neither", "neither"))
 
 
 def write_comparison(
@@ -42,11 +43,14 @@ def write_comparison(
     pictures: Mapping[int, Tuple[bytes, bytes]] = {},
     colours: Sequence[Colour] = (),
     note: str = "",
+    papers: Mapping[str, Table] = {},
 ) -> Path:
-    """Write comparison.json and comparison.html to a folder, which is made if need be; returns the page's path.
+    """Write comparison.json, comparison.html, figures and tables to a folder, which is made if need be; returns the
+    page's path.
 
     pictures: WebP of A's and of B's detections, by the ids of the images that the document says to show. colours: of
-    the boxes of each class. note: why there are no pictures. Raises :class:`InputError` where the folder holds
+    the boxes of each class. note: why there are no pictures.
+    papers: further tables, by the names of their files. Raises :class:`InputError` where the folder holds
     something else, and ``OSError`` where it cannot be written.
     """
     check_out(out)
@@ -54,6 +58,8 @@ def write_comparison(
     single, causes = single_table(document), cause_table(document)
     configuration = configuration_table(document)
     families = [_family(document, family, title) for family, title in TITLES.items()]
+    froc = _froc(document)
+    charts, tables = compared_charts(document, froc), {**compared_tables(document), **papers}
     values = dict(
         title=f"{_arm_name(document, 'a')} and {_arm_name(document, 'b')} compared",
         arms=arm_texts(document),
@@ -70,20 +76,22 @@ def write_comparison(
         causes=causes,
         causes_note=document["errors"]["missing"],
         families=[one for one in families if one],
-        froc=_froc(document),
+        froc=froc,
         seeds=seed_table(document) if document["paired_by_seed"] else None,
         lesions_title="Lesion by lesion" if document["kind"] == "ct" else "Box by box",
         lesions=lesion_table(document),
         who=_who(document),
-        legend=_WHO,
+        legend=WHO_TITLES.items(),
         single=single if single.rows else None,
         configuration=configuration if configuration.rows else None,
         sameness=sameness(document),
         notes=notes_of(document),
         command=_command(document),
+        exports=names_of(charts, tables),
     )
     page = render("comparison.html.j2", values)
     write_json(out / RECORD, document)
+    write_exports(out, charts, tables)
     write_text(out / PAGE, page)
     return out / PAGE
 
@@ -92,7 +100,9 @@ def check_out(out: Path) -> None:
     """Raise :class:`InputError` unless a comparison may be written there: a new folder, or one that holds one."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} exists and is no folder")
-    foreign = sorted(path.name for path in out.iterdir() if path.name not in (PAGE, RECORD)) if out.is_dir() else []
+    # folders of these names are written anew, so they have to be a comparison's
+    own = (PAGE, RECORD, *((FIGURES, TABLES) if (out / RECORD).is_file() else ()))
+    foreign = sorted(path.name for path in out.iterdir() if path.name not in own) if out.is_dir() else []
     if foreign:
         raise InputError(f"--out {out} holds {foreign[0]!r}, which no comparison wrote; choose another folder")
 
@@ -156,10 +166,10 @@ def _who(document: Dict[str, Any]) -> List[Dict[str, Any]]:
         if not row["n"]:
             continue
         start, parts = 0.0, []
-        for key, _ in _WHO:
+        for key in WHO_TITLES:
             width = 100 * row[key] / row["n"]
             parts.append({"who": key, "start": f"{start:.2f}", "width": f"{width:.2f}", "count": row[key]})
             start += width
-        said = ", ".join(f"{row[key]} found by {name}" for key, name in _WHO)
+        said = ", ".join(f"{row[key]} found by {name}" for key, name in WHO_TITLES.items())
         bars.append({"name": row["name"], "n": row["n"], "parts": parts, "said": said})
     return bars
