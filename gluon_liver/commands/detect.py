@@ -1,4 +1,4 @@
-"""Find lesions in every slice of a study: detections.json, lesions.json (joined across slices, sizes in mm), overlays.
+"""Find lesions in every slice of a study: lesions.json (joined across slices, sizes in mm), other formats, overlays.
 
 Research software: not a medical device, not for diagnosis.
 """
@@ -21,6 +21,7 @@ EXAMPLES = (
         "a folder of DICOM with one study, also unlikely boxes",
         "/path/to/dicom --phases phases.yaml --run demo/run --score 0.2 --out found",
     ),
+    ("tables and a label volume too", "demo/data/studies/CASE --run demo/run --format coco,csv,nifti --out found"),
     ("a net that is made or found by its name", "demo/data/studies/CASE --run zoo:demo-ct --out found"),
 )
 
@@ -40,16 +41,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--dense", text)
     text = "draw where lesions look in the other phases (multi-modal runs), hits and false positives"
     add_flag(parser, "--explain", text)
+    text = "what is written beside lesions.json and pictures, a list of coco (the default), csv, geojson and nifti"
+    parser.add_argument("--format", default="coco", metavar="FORMATS", help=text)
+    text = "what masks show of a lesion in each slice: its box (the default), or the ellipse that the box encloses"
+    parser.add_argument("--shape", choices=("boxes", "ellipsoids"), default="boxes", help=text)
     add_options(parser, "--precision", "--batch-size", "--device", "--cache")
 
 
 def run(args: argparse.Namespace) -> int:
     """Detect; prints one line a lesion and where the files are."""
     from gluon_liver.files.output_folder import check_new
+    from gluon_liver.results.formats import parse_formats
     from gluon_liver.runs.run import Run
 
     check(args, "score", between(0, 1))
     check(args, "batch_size", at_least(1))
+    formats = parse_formats(args.format)
     run = Run.open(args.run)
     check_new(args.out)
     if args.dense:
@@ -62,8 +69,9 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.runs.devices import parse_device
 
     prepare_cache(args)
-    options = chosen(args, "phases", "reference", "every_slice", "dense", "precision", "batch_size", "explain")
-    options.update(score_threshold=args.score, context=parse_device(args.device))
+    names = "phases", "reference", "every_slice", "dense", "precision", "batch_size", "explain", "shape"
+    options = chosen(args, *names)
+    options.update(formats=formats, score_threshold=args.score, context=parse_device(args.device))
     result = detect_study(run, args.study, args.out, **options)
     print(f"{result['slices']} slices, {len(result['lesions'])} lesions at score {args.score} and above")
     widest = max([11, *(columns_wide(lesion["class"]) for lesion in result["lesions"])])

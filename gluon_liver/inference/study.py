@@ -1,4 +1,4 @@
-"""One study read by a trained run: detections.json, lesions.json and a picture of every slice that shows something."""
+"""One study read by a trained run: lesions.json, other formats, and a picture of every slice that shows something."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from gluon_liver.nn.folding import FLOAT32, check_precision
 from gluon_liver.phases.rules import DEFAULT_PATTERNS, reference_of
 from gluon_liver.prepare.ct_study import read_study
 from gluon_liver.report.figures.drawing import draw_overlay, save_png
+from gluon_liver.results.formats import COCO, check_formats, write_results
+from gluon_liver.results.found import BOXES, Found
+from gluon_liver.results.source_pixels import add_source, source_record
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import NOTHING, Boxes, Detections
 from gluon_liver.structures.lesions import find_lesions
@@ -29,7 +32,6 @@ from .ahead import Behind
 from .detector import SliceDetector
 from .explanation import write_explanation
 from .slices import detect_slices
-from .source_pixels import add_source, coco_rows, source_record
 
 NOTE = "research software: not a medical device, not for diagnosis"
 
@@ -48,6 +50,8 @@ def detect_study(
     batch_size: Optional[int] = None,
     context: Optional[mx.Context] = None,
     explain: bool = False,
+    formats: Sequence[str] = (COCO,),
+    shape: str = BOXES,
     progress: bool = True,
 ) -> Dict[str, Any]:
     """Detect in every slice of a study and write the folder ``out`` whole or not at all.
@@ -58,6 +62,8 @@ def detect_study(
     dense: read along the study what windows share (see :func:`gluon_liver.inference.slices.detect_slices`).
     precision: bfloat16 for Block4 in it (see :func:`gluon_liver.nn.folding.folded`).
     explain: also draw what the detections rest on (see :func:`write_explanation`), the key ``explain`` of lesions.json.
+    formats: what is written beside lesions.json and the pictures, of :data:`gluon_liver.results.formats.FORMATS`.
+    shape: what masks show of a box, of :data:`gluon_liver.results.found.SHAPES`.
 
     Returns what lesions.json holds. Raises :class:`InputError` for a study that cannot be read, one without the
     reference phase, an ``out`` that is taken and a precision that the device lacks, :class:`RunError` for ``dense``
@@ -70,15 +76,16 @@ def detect_study(
     if dense:
         check_dense(run.config)
     check_precision(precision, context or mx.cpu())
+    check_formats(formats)
     detector, checkpoint = SliceDetector.from_run(run, context=context, precision=precision)
     with whole_folder(out) as folder:
         if prepared:
             case, labels = _open_prepared(run, study, phases, reference, progress)
         else:
             case, labels = _read_dicom(run, study, phases, reference, progress)
-        found = detect_slices(detector, case, dense=dense, batch_size=batch_size, progress=progress)
+        each = detect_slices(detector, case, dense=dense, batch_size=batch_size, progress=progress)
         detections = _with_overlays(
-            found,
+            each,
             folder / "overlays",
             case,
             labels=labels,
@@ -104,7 +111,17 @@ def detect_study(
         add_source(result["lesions"], case.study)
         # image_id is the label file's where the slice is labelled, and the slice always stands beside it
         ids = [labels[index].image_id if index in labels else -1 - index for index in range(len(detections))]
-        write_json(folder / "detections.json", coco_rows(detections, ids, case.study))
+        found = Found(
+            study=case.study,
+            detections=detections,
+            image_ids=ids,
+            lesions=lesions,
+            entries=result["lesions"],
+            network=run.config.row,
+            checkpoint=checkpoint,
+            shape=shape,
+        )
+        write_results(folder, found, formats)
         shown = [one.at_score(score_threshold) for one in detections]
         if explain:
             result["explain"] = write_explanation(

@@ -34,7 +34,7 @@ class SliceBox:
 
     def to_json(self) -> Dict[str, Any]:
         """An entry under ``boxes`` of lesions.json, rounded."""
-        edges = [round(float(edge), 1) for edge in self.box]
+        edges = [round(float(edge), 2) for edge in self.box]
         return {"slice": self.slice, "box_xyxy_px": edges, "class": self.class_name, "score": round(self.score, 4)}
 
 
@@ -66,12 +66,12 @@ class Lesion:
     boxes: Tuple[SliceBox, ...]
 
     def to_json(self) -> Dict[str, Any]:
-        """An entry of lesions.json: scores with four digits, mm and pixels with one."""
+        """An entry of lesions.json: scores with four digits, mm and pixels with two."""
         return {
             "class": self.class_name,
             "score": round(self.score, 4),
-            "size_mm": {name: round(size, 1) for name, size in self.size_mm._asdict().items()},
-            "centre_lps_mm": [round(value, 1) for value in self.centre_lps_mm],
+            "size_mm": {name: round(size, 2) for name, size in self.size_mm._asdict().items()},
+            "centre_lps_mm": [round(value, 2) for value in self.centre_lps_mm],
             "first_slice": self.first_slice,
             "last_slice": self.last_slice,
             "boxes": [box.to_json() for box in self.boxes],

@@ -197,3 +197,15 @@ def test_a_picture_that_cannot_be_written_leaves_nothing(detect, tmp_path, monke
     with pytest.raises(OSError, match="No space left"):
         detect(every_slice=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_other_formats_say_what_lesions_json_says(detect, tmp_path):
+    result = detect(score_threshold=0.05, formats=["csv", "geojson", "nifti"])
+    names = {"lesions.csv", "boxes.csv", "lesions.geojson", "lesions.nii.gz"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*names, "lesions.json", "overlays"}
+    polygons = json.loads((tmp_path / "out" / "lesions.geojson").read_text())["features"]
+    boxes = [box for lesion in result["lesions"] for box in lesion["boxes"]]
+    assert boxes and [one["properties"]["slice"] for one in polygons] == [box["slice"] for box in boxes]
+    with pytest.raises(InputError, match="'xml' is no format"):
+        detect(out=tmp_path / "b", formats=["xml"])
+    assert not (tmp_path / "b").exists()

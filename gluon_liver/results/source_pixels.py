@@ -22,7 +22,7 @@ def coco_rows(detections: Sequence[Detections], image_ids: Sequence[int], study:
         for row, box in zip(one.to_coco(image_id), one.boxes):
             row["slice"] = z
             if study.source.mapping is not None:
-                index, (x1, y1, x2, y2) = _back(study.source.mapping, z, box, 2)
+                index, (x1, y1, x2, y2) = _back(study.source.mapping, z, box)
                 row["source"] = {"slice": index, "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)]}
             rows.append(row)
     return rows
@@ -33,7 +33,7 @@ def add_source(lesions: Sequence[Dict[str, Any]], study: Study) -> None:
     if study.source.mapping is not None:
         for lesion in lesions:
             for box in lesion["boxes"]:
-                index, corners = _back(study.source.mapping, box["slice"], np.array(box["box_xyxy_px"]), 1)
+                index, corners = _back(study.source.mapping, box["slice"], np.array(box["box_xyxy_px"]))
                 box["source"] = {"slice": index, "box_xyxy_px": corners}
 
 
@@ -48,6 +48,6 @@ def source_record(study: Study) -> Dict[str, Any]:
     return {"source": {"rows": rows, "columns": columns, "pixel_mm": {"row": dy, "column": dx}, **changed}}
 
 
-def _back(mapping: SliceMapping, z: int, box: np.ndarray, digits: int) -> Any:
+def _back(mapping: SliceMapping, z: int, box: np.ndarray) -> Any:
     index, boxes = mapping.to_source(box[None], z)
-    return index, [round(float(edge), digits) for edge in boxes[0]]
+    return index, [round(float(edge), 2) for edge in boxes[0]]
