@@ -294,3 +294,32 @@ def test_a_command_with_the_home_folder_can_be_typed_again(whole):
     change_json(run / "environment.json", command=["train.py", "--data", "~/my data", "--out", "~/run"])
     page = Page(write_report(run).read_text(encoding="utf-8"))
     assert "python train.py --data ~/'my data' --out ~/run gluon-liver" in page.text  # a quoted ~ is a file's name
+
+
+def test_a_training_that_is_gone_on_with_starts_but_does_not_begin_again():
+    """As training logs it: what goes on says so, and then starts."""
+    log = [
+        dict(event="start", step=0),
+        dict(event="step", step=2, losses={"total": 1.0}),
+        dict(event="end", step=2),
+        dict(event="resume", step=2, checkpoint="step-00000002", changed={"train.epochs": [1, 2]}),
+        dict(event="start", step=2),
+        dict(event="step", step=4, losses={"total": 1.0}),
+        dict(event="interrupted", step=4, signal="SIGTERM"),
+    ]
+    sittings = learning_of(log, every=1).sittings
+    assert [[cell.value for cell in row] for row in sittings.rows] == [
+        ["1", "from the beginning", "0", "2", "nothing", "came to its end"],
+        ["2", "from step-00000002", "2", "4", "train.epochs", "was stopped (SIGTERM)"],
+    ]
+
+
+def test_a_run_that_finds_nothing_and_one_patient_read_well(whole):
+    run = whole()
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    results["summary"]["precision"]["all"].update(value=None, low=None, high=None, n=0)
+    results["counts"].update(patients=1, cases=1, boxes=1)
+    (run / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    assert "Slice by slice there are no detections, and AP50 is" in page.text
+    assert "1 patient 1 study 24 slices" in page.text and "1 box on slices" in page.text

@@ -16,10 +16,11 @@ from gluon_liver.commands.parser import parser_of
 from gluon_liver.commands.reproduce.inside import run_inside
 from gluon_liver.config.load import load_config
 from gluon_liver.errors import InputError
+from gluon_liver.files.atomic import write_json
 from gluon_liver.report.comparison.scored import ScoredRun
 from gluon_liver.report.figures.us_drawing import US_COLOURS
 from gluon_liver.report.tables.network_tables import PRINTED, our_layers
-from gluon_liver.reproduce.paper import us_pictures
+from gluon_liver.reproduce.paper import us_pictures, us_text
 from gluon_liver.reproduce.paper.cells import (
     AGREES,
     CANNOT_TELL,
@@ -34,7 +35,9 @@ from gluon_liver.reproduce.paper.cells import (
 from gluon_liver.reproduce.paper.job import PaperJob, members_of, rows_of
 from gluon_liver.reproduce.paper.shared import data_steps, train_step
 from gluon_liver.reproduce.paper.us import _average_precision, judge_precision
+from gluon_liver.structures.detections import CocoDetection
 from gluon_liver.structures.image_result import ImageResult
+from tests.report.conftest import us_results
 
 FEW = "--size tiny --no-measure --set train.epochs=1 --set train.images_per_epoch=4"
 
@@ -131,6 +134,10 @@ def test_commands_of_the_ct_manifest_give_its_values(ct, monkeypatch, capsys):
         for line in type_in(ct, monkeypatch, capsys, table1[0]["command"]).splitlines()
         if line.split()[:1] == ["cyst"]
     ]
+    summary = json.loads((ct / "out" / "data-summary" / "summary.json").read_text())["splits"]
+    text = {cell["cell"]: cell for cell in manifest["cells"] if cell["table"] == "Data, in the text"}
+    assert [(one["printed"], one["verdict"]) for one in text.values()] == [("621", CANNOT_TELL), ("60", CANNOT_TELL)]
+    assert text["patients of the test"]["text"] == str(summary["test"]["patients"])
     counts = [cell["text"] for cell in table1 if cell["cell"].startswith("Liver Cyst")]
     assert row.split()[1:3] + row.split()[4:6] == counts
     for table, depth in (("Table 2", 50), ("Table 3", 101)):
@@ -156,6 +163,18 @@ def test_commands_of_the_us_manifest_give_its_values(us, monkeypatch, capsys):
     (row,) = [line for line in told.splitlines() if line.startswith("Blood vessel, A and B")]
     texts = [cells["Table 2", f"Blood vessel, {one}"]["text"] for one in ("Our model", "Faster R-CNN")]
     assert row.split()[5:7] == texts and row.split()[8] == test["text"]
+    (row,) = [line for line in told.splitlines() if line.startswith("Mean AP")]
+    gain = cells["Results, in the text", "Mean AP, our model better by"]
+    assert (gain["printed"], gain["text"], gain["command"]) == ("0.019", row.split()[-1], test["command"])
+    (row,) = [line for line in told.splitlines() if line.startswith("Tumor, A and B")]
+    for where, printed in (("abstract", "0.146"), ("results", "0.171")):
+        gain = cells["Results, in the text", f"Tumor sensitivity, our model better by, {where}"]
+        assert (gain["printed"], gain["text"], gain["verdict"]) == (printed, row.split()[6], CANNOT_TELL)
+    own = cells["Results, in the text", "Tumor sensitivity of our model, abstract"]
+    assert (own["printed"], own["text"]) == ("0.623±0.385", cells["Table 2", "Tumor, Our model"]["text"])
+    unlearned = cells["Data, in the text", "unlearned images"]
+    assert (unlearned["printed"], unlearned["text"]) == ("169", "-")  # without a val split
+    assert cells["Data, in the text", "images of the scenes"]["text"] == "9"
     names = [figure["name"] for figure in manifest["figures"] if figure["files"]]
     assert names == ["Figure 3", "Figure 4", "Figure S1"]
     assert (us / "out" / "flow" / "net" / "flow.params").is_file()
@@ -324,3 +343,35 @@ def test_flow_is_drawn_at_the_size_of_the_frame(us_data, tmp_path):
     picture = cv2.imread(str(tmp_path / "figure.png"))[..., ::-1]
     side = 5 * 64  # of a frame of 64 pixels, enlarged
     assert (picture == (131, 101, 111)).all(axis=-1).sum() == side**2
+
+
+def test_what_the_model_gains_varies_over_scenes(tmp_path):
+    # tumors of scenes 1, 2, 3: ours 0.5, 0.5, 1 and the other's 0.5, 0, 0.5
+    members = [SimpleNamespace(folder=tmp_path / name) for name in ("ours", "plain")]
+    for member, missed in zip(members, ({(0, 0), (3, 0)}, {(1, 0), (2, 0), (3, 0), (4, 0)})):
+        member.folder.mkdir()
+        write_json(member.folder / "results.json", us_results(missed))
+    value = us_text._gain_sensitivity(*members)
+    assert value.text == "+0.333" and value.number == pytest.approx(1 / 3)
+    reach = 4.302653 * (1 / 12) ** 0.5 / 3**0.5
+    np.testing.assert_allclose(value.interval, (1 / 3 - reach, 1 / 3 + reach), rtol=1e-6)
+    assert judge(0.146, value, "")[0] == AGREES
+    assert us_text._over_scenes(np.array([0.5])) is None
+
+
+def test_counts_over_two_splits_need_both():
+    splits = {"val": {"images": 19}, "test": {"images": 150, "classes": {"tumor": {"boxes": 142}}}}
+    assert us_text._sum([us_text._count(splits[name], "images") for name in ("val", "test")]) == 169
+    assert us_text._sum([us_text._count(splits.get(name, {}), "images") for name in ("train", "test")]) is None
+    assert us_text._count(splits["test"], "tumor") == 142 and us_text._count(splits["val"], "tumor") is None
+
+
+def test_scenes_in_which_nothing_reaches_the_papers_score_are_shown_at_a_lower_one(us_data, tmp_path):
+    labels = us_data.labels_of("test")
+    rows = [CocoDetection(label.image_id, 1, (10.0, 10.0, 30.0, 30.0), 0.256) for label in labels]
+    weak = us_pictures.draw_scenes(us_data, [("ours", rows)], tmp_path / "weak.png")
+    assert weak.endswith("; at 0.25, for nothing in them reaches the paper's 0.5")
+    none = us_pictures.draw_scenes(us_data, [("ours", [])], tmp_path / "none.png")
+    assert none.endswith("whatever was found")
+    weak_picture, empty = (cv2.imread(str(tmp_path / f"{name}.png")) for name in ("weak", "none"))
+    assert weak_picture.shape == empty.shape and (weak_picture != empty).any(axis=-1).sum() > 100

@@ -24,7 +24,7 @@ _VARIABLES = {"#000000": "ink", POOLED_COLOUR: "ink", GRID_COLOUR: "grid", FAINT
 _VARIABLES.update({colour.lower(): f"curve-{number}" for number, colour in enumerate(CURVE_COLOURS)})
 _VARIABLES[US_CURVE_COLOURS[1].lower()] = "curve-red"
 LETTERS = 9  # points, all that is written in a chart
-_LEGEND_MARGIN, _LEGEND_ROW = 0.35, 0.19  # inches
+_LEGEND_MARGIN, _LEGEND_ROW = 0.6, 0.19  # inches
 _LEAST_SCALE = 1.12  # of a point in pixels: letters of a chart in a page are never below ten of these
 _USUAL_WIDTH = 4.4  # inches: a telephone is as wide at that scale
 

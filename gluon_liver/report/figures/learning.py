@@ -45,6 +45,7 @@ def plot_losses(records: Sequence[Dict[str, Any]]) -> Optional[Chart]:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # powers are small letters
         axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _mark_resumed(axes, records)
     return labelled(figure, axes, "step", "loss")
 
@@ -66,7 +67,7 @@ def plot_validation(records: Sequence[Dict[str, Any]]) -> Optional[Chart]:
     best = max(scores, key=lambda record: record["map"])  # the first of equals, as training chooses
     ring: Dict[str, Any] = dict(linestyle="", marker="o", markersize=9, markerfacecolor="none")
     axes.plot([best["epoch"]], [best["map"]], color=POOLED_COLOUR, label=f"highest: epoch {best['epoch']}", **ring)
-    axes.set(ylim=(-0.02, 1.02))
+    axes.set(xlim=(min(epochs) - 0.5, max(epochs) + 0.5), ylim=(-0.02, 1.02))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return labelled(figure, axes, "epoch", f"score on {scores[-1]['split']}")
 
@@ -92,6 +93,7 @@ def plot_speed(records: Sequence[Dict[str, Any]]) -> Optional[Chart]:
         axes.set_ylabel(label, fontsize=LETTERS)
         axes.set(ylim=(0, 1.08 * max(float(y.max()), 1e-9)))
         _mark_resumed(axes, records)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("step", fontsize=LETTERS)
     return finished(figure)
 

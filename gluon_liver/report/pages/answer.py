@@ -91,7 +91,8 @@ def _ct_good(results: Mapping[str, Any]) -> List[str]:
         if len(results["classes"]) > 1:
             said[-1] += f" Whatever the class, {_share(lesions['sensitivity'][LOCATED])} are found."
     precision, ap = summary["precision"]["all"], summary["ap50"]["mean"]
-    said.append(f"Slice by slice {_share(precision)} of the detections are right, and AP50 is {_share(ap)}.")
+    right = f"{_share(precision)} of the detections are right" if precision["n"] else "there are no detections"
+    said.append(f"Slice by slice {right}, and AP50 is {_share(ap)}.")
     return [" ".join(said)]
 
 
@@ -132,7 +133,13 @@ def facts_of(results: Mapping[str, Any]) -> List[Tuple[int, str]]:
     """The counts as they stand in the tiles of a page."""
     counts = counts_of(results)
     shown = [(counts[key], title) for key, _, _, title in _COUNTED[results["kind"]]]
-    return [(value, title) for value, title in shown if value is not None]
+    return [(value, title if value != 1 else singular(title)) for value, title in shown if value is not None]
+
+
+def singular(title: str) -> str:
+    """What a tile counts, of one of it: "slices with a lesion" is "slice with a lesion"."""
+    first, space, rest = title.partition(" ")
+    return {"studies": "study", "boxes": "box"}.get(first, first[:-1] if first.endswith("s") else first) + space + rest
 
 
 def measures(results: Mapping[str, Any]) -> List[Measure]:

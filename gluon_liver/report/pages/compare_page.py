@@ -28,6 +28,7 @@ from gluon_liver.report.figures.chart import Exhibit
 from gluon_liver.report.figures.drawing import Colour
 from gluon_liver.report.tables.table import PHANTOM_WARNING, Table
 
+from .answer import singular
 from .compare_exports import WHO_TITLES, compared_charts, compared_tables
 from .compared_images import image_groups, totals_text
 from .page import render
@@ -64,8 +65,7 @@ def write_comparison(
         title=f"{_arm_name(document, 'a')} and {_arm_name(document, 'b')} compared",
         arms=arm_texts(document),
         answer=answer_text(document),
-        facts=[(document["patients"], "patients"), (document["images"], "images")]
-        + [(row["n"], "lesions" if document["kind"] == "ct" else "boxes") for row in document["lesions"]["groups"][:1]],
+        facts=_facts(document),
         phantom=document["phantom"],
         phantom_warning=PHANTOM_WARNING,
         data_notes=data_notes(document),
@@ -105,6 +105,14 @@ def check_out(out: Path) -> None:
     foreign = sorted(path.name for path in out.iterdir() if path.name not in own) if out.is_dir() else []
     if foreign:
         raise InputError(f"--out {out} holds {foreign[0]!r}, which no comparison wrote; choose another folder")
+
+
+def _facts(document: Dict[str, Any]) -> List[Tuple[int, str]]:
+    """The counts as they stand in the tiles of the page."""
+    facts = [(document["patients"], "patients"), (document["images"], "images")]
+    what = "lesions" if document["kind"] == "ct" else "boxes"
+    facts += [(row["n"], what) for row in document["lesions"]["groups"][:1]]
+    return [(count, title if count != 1 else singular(title)) for count, title in facts]
 
 
 def _arm_name(document: Dict[str, Any], letter: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import RunError
@@ -11,6 +11,7 @@ from gluon_liver.metrics.lesion_summary import LOCATED
 from gluon_liver.report.figures import plots
 from gluon_liver.report.figures.chart import Exhibit
 from gluon_liver.report.figures.drawing import class_colours
+from gluon_liver.report.figures.lettering import lettering
 from gluon_liver.report.tables import ct_tables
 from gluon_liver.report.tables.lesion_tables import each_table, lesion_blocks
 from gluon_liver.report.tables.published import check_published, published_notes, published_tables
@@ -84,9 +85,14 @@ def _lesion_froc(summary: Dict[str, Any]) -> Optional[Exhibit]:
     entries = summary["lesions"]["froc"]
     rates = [float(rate) for rate in entries[names[0]]]
     drawn = {name: curves[name] for name in names if name != "all" or len(names) > 2}
-    note = "Sensitivity over false positives a patient; dots at the rates of the table."
+    note = _numbered("Sensitivity over false positives a patient; dots at the rates of the table.", names)
     chart = plots.plot_froc(drawn, rates=rates, unit="patient")
     return Exhibit("lesion-froc", "Lesion FROC", note, _froc_alt("Lesion FROC", entries["all"], "a patient"), chart)
+
+
+def _numbered(note: str, names: Sequence[str]) -> str:
+    """A note, and which classes the chart calls by their numbers."""
+    return " ".join([note, *(f"{told[0].upper()}{told[1:]}." for told in lettering(names).notes(names))])
 
 
 def _froc_alt(title: str, entries: Dict[str, Any], unit: str) -> str:
@@ -103,8 +109,9 @@ def _curves(curves: Dict[str, Any], path: Path, rates: List[float]) -> List[Exhi
             lengths = {len(curve[axis]) if isinstance(curve.get(axis), list) else -1 for axis in axes}
             if -1 in lengths or len(lengths) != 1:
                 raise RunError(f"{path}: curves.{name}.{label} needs {axes[0]} and {axes[1]}, lists of equal length")
-    froc_note = "Sensitivity over false positives an image; dots at the rates of the table."
-    recall_note = "As the score threshold falls, by class."
+    names = list(curves["pr"])
+    froc_note = _numbered("Sensitivity over false positives an image; dots at the rates of the table.", names)
+    recall_note = _numbered("As the score threshold falls, by class.", names)
     froc, recall = plots.plot_froc(curves["froc"], rates=rates), plots.plot_precision_recall(curves["pr"])
     return [
         Exhibit(

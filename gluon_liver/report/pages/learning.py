@@ -116,15 +116,18 @@ def _notes(log: List[Dict[str, Any]]) -> List[str]:
 def _sittings(log: List[Dict[str, Any]]) -> Optional[Table]:
     """A row each time training ran, where that was more than once: from which step to which, and how it ended."""
     rows: List[List[str]] = []
+    before = ""
     for record in log:
         event = record["event"]
-        if event in ("start", "resume"):
+        # what goes on says so, and then starts as any training does
+        if event == "resume" or (event == "start" and before != "resume"):
             changed = ", ".join(record.get("changed") or {})
             how = "from the beginning" if event == "start" else f"from {record.get('checkpoint', 'a checkpoint')}"
             rows.append([str(len(rows) + 1), how, "", "", changed or "nothing", "was cut off"])
         if rows and isinstance(record.get("step"), int):
             rows[-1][2] = rows[-1][2] or f"{record['step']:,}"
             rows[-1][3] = f"{record['step']:,}"
+        before = event
         if rows and event in ("interrupted", "end"):
             rows[-1][5] = "came to its end" if event == "end" else f"was stopped ({record.get('signal', 'a signal')})"
     if len(rows) < 2:

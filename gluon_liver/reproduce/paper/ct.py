@@ -23,6 +23,7 @@ from .shared import FIGURES, PRINTED, SUMMARY, below, summary_of, summary_step
 NAMES = dict(zip(ROWS["ct"], TABLE4))  # of configurations -> rows of Table 4
 NETWORKS = {50: "Table 2", 101: "Table 3"}
 SCORE = 0.5  # of what is drawn, unless the study has no box with it
+PATIENTS = (("train", "patients of training", "621"), ("test", "patients of the test", "60"))
 DRAWING = "a drawing of the method: nothing to compute"
 CHOSEN = "pictures that the authors chose from their data, by eye"
 
@@ -108,11 +109,25 @@ def most_boxes(dataset: Dataset) -> str:
 
 
 def cells(job: PaperJob) -> List[PaperCell]:
-    """Tables 1 to 4, cell by cell."""
-    found = _table1(job)
+    """The patients of the text, and Tables 1 to 4, cell by cell."""
+    found = [*_patients(job), *_table1(job)]
     for depth in NETWORKS:
         found += _network_cells(job, depth)
     return [*found, *_table4(job)]
+
+
+def _patients(job: PaperJob) -> List[PaperCell]:
+    """All patients of training and test, as the text counts them; a patient is in one class of Table 1 alone."""
+    splits, doubt, found = summary_of(job)["splits"], job.doubt(job.dataset()), []
+    command = as_typed(words_of("data summary", job.data, "--no-pixels"))
+    for split, name, printed in PATIENTS:
+        number = splits.get(split, {}).get("patients")
+        text = "-" if number is None else str(number)
+        verdict, why = judge_exactly(printed, text, doubt or ("" if number is not None else f"no {split} split"))
+        value = Value(number, text, reason="a count has no interval")
+        place = f"{SUMMARY}/summary.json: splits.{split}.patients"
+        found.append(PaperCell("Data, in the text", name, printed, command, value, verdict, why, place))
+    return found
 
 
 def _table1(job: PaperJob) -> List[PaperCell]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
@@ -19,29 +18,20 @@ from gluon_liver.metrics.matching import match_class
 from gluon_liver.report.comparison.scored import ScoredRun, read_scored
 from gluon_liver.report.comparison.us_compare import paired_tests, read_us_run
 from gluon_liver.report.tables import us_tables
-from gluon_liver.reproduce.commands import Words, as_typed, command_step, words_of
+from gluon_liver.reproduce.commands import as_typed, command_step, words_of
 from gluon_liver.reproduce.job import Member
-from gluon_liver.reproduce.recipe import ROWS
 from gluon_liver.reproduce.steps import Step
 from gluon_liver.structures.detections import CocoDetection
 
-from .cells import CANNOT_TELL, Figure, PaperCell, Value, judge, judge_exactly
+from .cells import CANNOT_TELL, Figure, PaperCell, Value, judge
 from .job import PaperJob
-from .shared import FIGURES, PRINTED, SUMMARY, below, summary_of, summary_step
+from .shared import FIGURES, PRINTED, below, summary_step
+from .us_runs import FLOW, PLAIN, doubt_of, not_trained, pairs, sensitivity_of, words_to_compare
+from .us_text import text_cells
 
-PLAIN, FLOW = ROWS["us"]
 IOUS = {"ap": slice(None), "ap50": slice(0, 1), "ap75": slice(5, 6)}  # of COCO's ten, by key of a summary
 DRAWING = "a drawing of the method: nothing to compute"
 OTHER_IMAGES = "printed is the best epoch on the images that chose it, ours is of the test split"
-# what the text says of the data: (name, printed, split, key of the split's counts or of a class's boxes)
-COUNTS = (
-    ("training images", "72", "train", "images"),
-    ("evaluation images", "19", "val", "images"),
-    ("scenes", "30", "test", "scenes"),
-    ("images of the scenes", "150", "test", "images"),
-    ("tumors in them", "142", "test", "tumor"),
-    ("blood vessels in them", "689", "test", "vessel"),
-)
 
 
 def flow_steps(job: PaperJob) -> List[Step]:
@@ -77,17 +67,6 @@ def flow_steps(job: PaperJob) -> List[Step]:
 def further_steps(job: PaperJob) -> List[Step]:
     """The comparisons of both models, and the figures."""
     return [summary_step(job), *[_compare_step(job, *pair) for pair in pairs(job)], *_figure_steps(job)]
-
-
-def pairs(job: PaperJob) -> List[Tuple[Member, Member]]:
-    """The proposed model and the plain one of each seed, where both are trained."""
-    plain = {member.seed: member for member in job.trained(PLAIN)}
-    return [(member, plain[member.seed]) for member in job.trained(FLOW) if member.seed in plain]
-
-
-def words_to_compare(ours: Member, plain: Member) -> Words:
-    """The command that sets two runs side by side."""
-    return words_of("evaluate --compare", ours.folder, plain.folder)
 
 
 def _compare_step(job: PaperJob, ours: Member, plain: Member) -> Step:
@@ -165,34 +144,18 @@ def _dataset(job: PaperJob) -> USDataset:
 
 
 def cells(job: PaperJob) -> List[PaperCell]:
-    """What the text counts, and Tables 1 and 2."""
-    found = _counts(job)
+    """Numbers of the text, and Tables 1 and 2."""
     scored = {member.name: read_scored(member.folder) for member in job.members}
-    return [*found, *_table1(job, scored), *_table2(job)]
-
-
-def _counts(job: PaperJob) -> List[PaperCell]:
-    splits, doubt, found = summary_of(job)["splits"], job.doubt(job.dataset()), []
-    command = as_typed(words_of("data summary", job.data, "--no-pixels"))
-    for name, printed, split, key in COUNTS:
-        one = splits.get(split, {})
-        number = one.get(key) if key in ("images", "scenes") else one.get("classes", {}).get(key, {}).get("boxes")
-        text = "-" if number is None else str(number)
-        missing = "" if number is not None else f"the data have no {split} split, or no class {key}"
-        verdict, why = judge_exactly(printed, text, doubt or missing)
-        place = f"{SUMMARY}/summary.json: splits.{split}"
-        value = Value(number, text, reason="a count has no interval")
-        found.append(PaperCell("Data, in the text", name, printed, command, value, verdict, why, place))
-    return found
+    return [*text_cells(job), *_table1(job, scored), *_table2(job)]
 
 
 def _table1(job: PaperJob, scored: Mapping[str, ScoredRun]) -> List[PaperCell]:
-    doubt, found = _doubt(job), []
+    doubt, found = doubt_of(job), []
     for row, key in us_tables.AP_ROWS.items():
         for model in (FLOW, PLAIN):
             column = us_tables.COLUMN_OF_MODEL[model]
             printed = us_tables.TABLE1[row][column]
-            found += _not_trained(job, model, "Table 1", f"{row}, {column}", printed.text)
+            found += not_trained(job, model, "Table 1", f"{row}, {column}", printed.text)
             for member in job.trained(model):
                 value = _average_precision(scored[member.name], key)
                 verdict, why = judge_precision(printed.value, value, doubt)
@@ -231,15 +194,15 @@ def _average_precision(run: ScoredRun, key: str) -> Value:
 
 
 def _table2(job: PaperJob) -> List[PaperCell]:
-    doubt, found = _doubt(job), []
+    doubt, found = doubt_of(job), []
     classes = {label: name for name, label in us_tables.LABEL_OF_CLASS.items()}
     for label, printed in us_tables.TABLE2.items():
         for model in (FLOW, PLAIN):
             column = us_tables.COLUMN_OF_MODEL[model]
             theirs, cell = printed.sensitivity[column], f"{label}, {column}"
-            found += _not_trained(job, model, "Table 2", cell, theirs.text)
+            found += not_trained(job, model, "Table 2", cell, theirs.text)
             for member in job.trained(model):
-                value = _sensitivity(member, classes[label])
+                value = sensitivity_of(member, classes[label])
                 verdict, why = judge(theirs.mean, value, doubt)
                 place = f"{below(job, member.folder)}/results.json: summary.sensitivity.{classes[label]}"
                 command = as_typed(job.words_to_evaluate(member))
@@ -263,34 +226,6 @@ def _table2(job: PaperJob) -> List[PaperCell]:
                     PaperCell("Table 2", f"{label}, {what}", text, command, value, CANNOT_TELL, why, "", ours.seed)
                 )
     return found
-
-
-def _sensitivity(member: Member, name: str) -> Value:
-    """Mean over scenes, as the evaluation has it, with the interval of Student's t over scenes."""
-    entry = read_json(member.folder / "results.json")["summary"]["sensitivity"].get(name)
-    if entry is None:
-        return Value(None, "-", reason=f"the data have no class {name}")
-    text = us_tables.mean_sd(entry)
-    if entry["mean"] is None or entry["sd"] is None:
-        return Value(entry["mean"], text, reason="a scene or none: no interval over scenes")
-    from scipy import stats
-
-    reach = float(stats.t.ppf(0.975, entry["n"] - 1)) * entry["sd"] / math.sqrt(entry["n"])
-    how = f"95 % of Student's t over {entry['n']} scenes, as if they were independent"
-    return Value(entry["mean"], text, (entry["mean"] - reach, entry["mean"] + reach), how)
-
-
-def _doubt(job: PaperJob) -> str:
-    dataset = job.dataset()
-    other = "" if us_tables.has_papers_classes(dataset.classes) else f"other classes: {', '.join(dataset.classes)}"
-    return job.doubt(dataset) or other
-
-
-def _not_trained(job: PaperJob, model: str, table: str, cell: str, printed: str) -> List[PaperCell]:
-    if model not in job.refused:
-        return []
-    value = Value(None, "-", reason="not trained")
-    return [PaperCell(table, cell, printed, "", value, CANNOT_TELL, f"not trained: {job.refused[model]}")]
 
 
 def figures(job: PaperJob) -> List[Figure]:
