@@ -14,9 +14,7 @@ from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import TASKS, make_loader
 from gluon_liver.data.samples import Sample
 from gluon_liver.nn.build import make_detector
-from gluon_liver.nn.cascade import Cascade, FeatureNet, check_numbers
-from gluon_liver.nn.folding import FLOAT32, folded
-from gluon_liver.nn.nets import DetectionNet
+from gluon_liver.nn.folding import FLOAT32
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
 from gluon_liver.runs.run import Run
@@ -25,23 +23,51 @@ from gluon_liver.structures.image_result import ImageResult
 from gluon_liver.system.terminal import progress_bar
 
 from .ahead import ahead
+from .engine import Engine, MXNetEngine
 
 
-class SliceDetector:
-    """A trained detector, as its numbers are now, that maps network inputs to boxes.
+class ImageDetector:
+    """A trained network, whatever engine computes it, that maps images to boxes.
+
+    Attributes: engine; config; classes; phases, that an image has.
+    """
+
+    def __init__(self, engine: Engine, *, config: Config, classes: Sequence[str], phases: int = 1):
+        self.engine, self.config, self.classes, self.phases = engine, config, tuple(classes), phases
+
+    def detect(
+        self, images: np.ndarray, present: np.ndarray, *, scales: Sequence[float], shapes: Sequence[Tuple[int, int]]
+    ) -> List[Detections]:
+        """Detect in a batch.
+
+        images: uint8, of several :class:`gluon_liver.data.samples.Sample`.
+        present: bool (B, phase), which phases are there.
+        scales: network pixels per stored pixel of each image.
+        shapes: (height, width) of each stored image, to which boxes are clipped.
+
+        Raises :class:`RunError` when the network computes no numbers.
+        """
+        rows = self.engine.detect(self.arrays(images, present))
+        return [stored_boxes(one, scale, shape) for one, scale, shape in zip(rows, scales, shapes)]
+
+    def arrays(self, images: np.ndarray, present: np.ndarray) -> List[np.ndarray]:
+        """What engines take of ``images`` and ``present`` (see :meth:`detect`)."""
+        arrays = [TASKS[self.config.task].dataset.network_input(images)]
+        if self.phases > 1:
+            arrays.append(present.astype(np.float32))
+        return arrays
+
+
+class SliceDetector(ImageDetector):
+    """A detector of MXNet, as its numbers are now: also its parts can be read.
 
     precision: as of :func:`gluon_liver.nn.folding.folded`.
     """
 
     def __init__(self, detector: RegionDetector, *, config: Config, context: mx.Context, precision: str = FLOAT32):
-        self.config, self.classes, self.context = config, detector.classes, context
-        self.network = folded(detector, context=context, precision=precision)
-        self._net = DetectionNet(self.network)
-        self._net.hybridize(static_alloc=True, static_shape=True)
-        self._stages: Optional[Tuple[FeatureNet, Cascade]] = None
-        if detector.config.texture_head:
-            self._stages = FeatureNet(self.network), Cascade(self.network)
-            self._stages[0].hybridize(static_alloc=True, static_shape=True)
+        self.mxnet = MXNetEngine(detector, context=context, precision=precision)
+        self.network, self.context = self.mxnet.network, context
+        super().__init__(self.mxnet, config=config, classes=detector.classes, phases=detector.phases)
 
     @classmethod
     def from_run(
@@ -59,36 +85,9 @@ class SliceDetector:
         load_checkpoint(checkpoint, detector)
         return cls(detector, config=run.config, context=context, precision=precision), checkpoint.name
 
-    def detect(
-        self, images: np.ndarray, present: np.ndarray, *, scales: Sequence[float], shapes: Sequence[Tuple[int, int]]
-    ) -> List[Detections]:
-        """Detect in a batch.
-
-        images: uint8, of several :class:`gluon_liver.data.samples.Sample`.
-        present: bool (B, phase), which phases are there.
-        scales: network pixels per stored pixel of each image.
-        shapes: (height, width) of each stored image, to which boxes are clipped.
-
-        Raises :class:`RunError` when the network computes no numbers.
-        """
-        rows = self._rows(self.inputs(images, present))
-        return [stored_boxes(one, scale, shape) for one, scale, shape in zip(rows, scales, shapes)]
-
-    def _rows(self, inputs: List[mx.nd.NDArray]) -> Sequence[np.ndarray]:
-        """Rows (K, 6) of each image, as of :class:`DetectionNet`; a texture stage goes before stage two."""
-        if self._stages is not None:
-            net, cascade = self._stages
-            return cascade.detect(inputs[0].reshape((0, -1, *inputs[0].shape[-2:])), net(*inputs))
-        rows, check = (out.asnumpy() for out in self._net(*inputs))
-        check_numbers(check)
-        return list(rows)
-
     def inputs(self, images: np.ndarray, present: np.ndarray) -> List[mx.nd.NDArray]:
         """What the graphs take of ``images`` and ``present`` (see :meth:`detect`)."""
-        inputs = [TASKS[self.config.task].dataset.network_input(images)]
-        if self.network.phases > 1:
-            inputs.append(present.astype(np.float32))
-        return [mx.nd.array(part, ctx=self.context) for part in inputs]
+        return self.mxnet.load(self.arrays(images, present))
 
 
 def stored_boxes(rows: np.ndarray, scale: float, shape: Tuple[int, int]) -> Detections:
@@ -106,7 +105,7 @@ def stored_boxes(rows: np.ndarray, scale: float, shape: Tuple[int, int]) -> Dete
 
 
 def detect_samples(
-    detector: SliceDetector,
+    detector: ImageDetector,
     samples: Iterable[Sample],
     *,
     shapes: Sequence[Tuple[int, int]],
@@ -115,7 +114,7 @@ def detect_samples(
 ) -> Iterator[Detections]:
     """Detections of samples in their order. ``shapes`` are the stored (height, width) of each."""
     # for memory 8 images of 256x256 at a time, fewer of larger ones and of several phases
-    batch_size = batch_size or max(1, 8 * 256**2 // detector.config.data.size**2 // detector.network.phases)
+    batch_size = batch_size or max(1, 8 * 256**2 // detector.config.data.size**2 // detector.phases)
     first = 0
     with progress_bar(total=len(shapes), text="detecting", unit="image", show=progress) as bar:
         for images, present, scales in ahead(_batches(samples, batch_size)):
@@ -136,7 +135,7 @@ def _batches(samples: Iterable[Sample], size: int) -> Iterator[Tuple[np.ndarray,
 
 
 def detect_labelled(
-    detector: SliceDetector,
+    detector: ImageDetector,
     dataset: Dataset,
     labels: Sequence[Label],
     *,

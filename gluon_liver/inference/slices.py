@@ -8,17 +8,18 @@ from gluon_liver.data.coco import Label
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.ct_loader import CTLoader, OpenCase, ct_sample
 from gluon_liver.data.dataset import Dataset
+from gluon_liver.errors import RunError
 from gluon_liver.structures.detections import Detections
 from gluon_liver.system.terminal import progress_bar
 
 from .dense import DenseDetector
-from .detector import SliceDetector, detect_samples
+from .detector import ImageDetector, SliceDetector, detect_samples
 
 SKIPPED = 2  # slices without a label that are read on the way to the next: to begin anew costs about as much
 
 
 def detect_slices(
-    detector: SliceDetector,
+    detector: ImageDetector,
     case: OpenCase,
     *,
     dense: bool = False,
@@ -29,10 +30,12 @@ def detect_slices(
 
     dense: read along the study instead of in windows (see :mod:`gluon_liver.nn.dense`), whatever ``batch_size``.
 
-    Raises :class:`RunError` where the network has no such form.
+    Raises :class:`RunError` where the network has no such form, or another engine than MXNet computes it.
     """
     _, count, height, width = case.images.shape
     if dense:
+        if not isinstance(detector, SliceDetector):
+            raise RunError("dense reading computes parts of the network, which MXNet alone does here: leave it out")
         found = DenseDetector(detector).detect(case, range(count))
         return iter(progress_bar(found, total=count, text="detecting", unit="image", show=progress))
     samples = (ct_sample(case, index, detector.config) for index in range(count))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -13,12 +12,11 @@ from gluon_liver.config.schema import Config
 from gluon_liver.data.images import unit_range
 from gluon_liver.data.us_loader import network_frames
 from gluon_liver.data.us_pairs import STEP
-from gluon_liver.errors import RunError
-from gluon_liver.nn.streaming import FrameNet, StreamNet, StreamOutputs
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
 
-from .detector import SliceDetector, stored_boxes
+from .detector import ImageDetector, SliceDetector, stored_boxes
+from .engine import StreamEngine, StreamRows
 from .frame_step import trained_step
 
 
@@ -43,14 +41,11 @@ class StreamDetector:
     have been their own since the beginning.
     """
 
-    def __init__(self, detector: SliceDetector, *, step: int = STEP):
+    def __init__(self, detector: ImageDetector, *, step: int = STEP):
         self.classes, self.step, self.alone = detector.classes, step, 0
-        own = detector.config.data.previous_frame == "current"
-        self.needs_previous = detector.network.frames > 1 and not own
-        self._context, self._network, self._size = detector.context, detector.network, detector.config.data.size
-        self._frame_net, self._stream_net = FrameNet(detector.network), StreamNet(detector.network)
-        for net in (self._frame_net, self._stream_net):
-            net.hybridize(static_alloc=True, static_shape=True)
+        self.engine: StreamEngine[Any] = detector.engine.stream()
+        self.needs_previous = self.engine.frames > 1 and detector.config.data.previous_frame != "current"
+        self._size = detector.config.data.size
         self.restart()
 
     @classmethod
@@ -77,7 +72,7 @@ class StreamDetector:
 
     def restart(self) -> None:
         """Forget the frames before: another scene begins."""
-        self._seen: Dict[int, Tuple[mx.nd.NDArray, mx.nd.NDArray]] = {}  # number -> frame and map, the oldest first
+        self._seen: Dict[int, Any] = {}  # number -> what the engine keeps of a frame, the oldest first
         self._number = -1
 
     def detect(self, frame: np.ndarray, number: Optional[int] = None) -> StreamResult:
@@ -90,31 +85,24 @@ class StreamDetector:
             raise ValueError(f"frame {number} comes after frame {self._number}: restart the stream")
         self._number = number
         image, scale = network_frames(frame[None], self._size)
-        current = mx.nd.array(unit_range(image), ctx=self._context)
-        with warnings.catch_warnings():
-            # each of the two nets is a part of the detector and leaves the other's parameters alone
-            warnings.filterwarnings("ignore", message=".* not used by any computation", category=UserWarning)
-            outputs = self._forward(current)
-        if not np.isfinite(outputs.check.asnumpy()).all():
-            raise RunError("the network's scores are not finite: its training diverged, so it cannot detect anything")
+        rows, flow = self._forward(unit_range(image))
         shape = (frame.shape[0], frame.shape[1])
-        detections = stored_boxes(outputs.rows.asnumpy()[0], scale, shape)
-        flow = None if outputs.flow is None else _stored_flow(outputs.flow, scale, shape)
-        return StreamResult(detections, flow)
+        return StreamResult(
+            stored_boxes(rows, scale, shape), None if flow is None else _stored_flow(flow, scale, shape)
+        )
 
-    def _forward(self, current: mx.nd.NDArray) -> StreamOutputs:
-        # A precaution: the CPU gives each output memory of its own (MXNet 1.9.1), static_alloc promises it nowhere.
-        frame_map = self._frame_net(current).copy()
-        if self._network.frames == 1:
-            return self._stream_net(current, frame_map)
-        previous, previous_map = current, frame_map
+    def _forward(self, frame: np.ndarray) -> StreamRows:
+        current = self.engine.read(frame)
+        if self.engine.frames == 1:
+            return self.engine.detect(current, None)
+        previous = current
         if self.needs_previous:
             wanted = self._number - self.step
-            previous, previous_map = self._seen.get(wanted, (current, frame_map))
+            previous = self._seen.get(wanted, current)
             self.alone += wanted not in self._seen
             self._seen = {number: kept for number, kept in self._seen.items() if number > wanted}
-            self._seen[self._number] = current, frame_map
-        return self._stream_net(current, frame_map, previous, previous_map)
+            self._seen[self._number] = current
+        return self.engine.detect(current, previous)
 
 
 def with_proposals(config: Config, most: int) -> Config:
@@ -124,7 +112,7 @@ def with_proposals(config: Config, most: int) -> Config:
     return replace(config, network=replace(config.network, rpn=fewer))
 
 
-def _stored_flow(flow: mx.nd.NDArray, scale: float, shape: Tuple[int, int]) -> np.ndarray:
-    """(1, 2, size, size) in network pixels -> (h, w, 2) in pixels of the frame, at the network's resolution."""
-    height, width = (min(flow.shape[2], int(round(side * scale))) for side in shape)
-    return flow.asnumpy()[0, :, :height, :width].transpose(1, 2, 0) / scale
+def _stored_flow(flow: np.ndarray, scale: float, shape: Tuple[int, int]) -> np.ndarray:
+    """(2, size, size) in network pixels -> (h, w, 2) in pixels of the frame, at the network's resolution."""
+    height, width = (min(flow.shape[1], int(round(side * scale))) for side in shape)
+    return flow[:, :height, :width].transpose(1, 2, 0) / scale

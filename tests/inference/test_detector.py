@@ -26,7 +26,7 @@ def test_larger_images_and_more_phases_go_in_smaller_batches(side, phases, batch
     batches = []
     detector = SimpleNamespace(
         config=SimpleNamespace(data=SimpleNamespace(size=side)),
-        network=SimpleNamespace(phases=phases),
+        phases=phases,
         detect=lambda images, *_, scales, shapes: batches.append(len(images)) or images,
     )
     samples = [SimpleNamespace(image=np.zeros(1), present=np.ones(1), scale=1.0)] * 9
@@ -53,12 +53,12 @@ def test_the_texture_stage_goes_first_and_changes_no_box(make_config, phases, fu
     images = np.random.default_rng(0).integers(0, 255, (2, phases, 1, 1, size, size), np.uint8)
     present = np.ones((2, phases), bool)
     inputs = detector.inputs(images, present)
-    net, cascade = detector._stages
+    net, cascade = detector.mxnet.stages
     scores = cascade._proposals(inputs[0].reshape((2, -1, size, size)), *net(*inputs))[2].asnumpy()
     detector.network.texture.score.bias.data()[:] = np.log(0.01 / 0.99) - np.median(scores)  # half can be detected
     found = detector.detect(images, present, scales=[1.0, 1.0], shapes=[(size, size)] * 2)
     assert 0 < cascade.left < cascade.seen
-    rows, _ = detector._net(*inputs)
+    rows, _ = detector.mxnet.net(*inputs)
     expected = [stored_boxes(one, 1.0, (size, size)) for one in rows.asnumpy()]
     assert sum(map(len, found)) > 0
     for one, other in zip(found, expected):

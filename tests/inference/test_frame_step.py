@@ -2,60 +2,46 @@
 
 from __future__ import annotations
 
-import mxnet as mx
 import numpy as np
 import pytest
 
 from gluon_liver.config.inputs import DataConfig
 from gluon_liver.config.schema import Config
 from gluon_liver.errors import InputError
-from gluon_liver.inference import stream as stream_module
+from gluon_liver.inference.engine import StreamRows
 from gluon_liver.inference.frame_step import choose_step, every_nth, step_notes
 from gluon_liver.inference.stream import StreamDetector
-from gluon_liver.nn.streaming import StreamOutputs
 
 SIZE = 16
 
 
-class FakeNet:
-    """Of a frame its level as the map; of two frames the level of the previous one and of its map as the flow."""
+class FakeEngine:
+    """Keeps a frame's level; of two frames the level of the previous one is the flow."""
 
-    def __init__(self, network):
-        pass
+    frames = 2
 
-    def hybridize(self, **options):
-        pass
+    def stream(self):
+        return self
 
-    def __call__(self, frame, frame_map=None, previous=None, previous_map=None):
-        if frame_map is None:
-            return frame.mean() * 255
-        rows, check = mx.nd.array([[[-1, 0, 0, 0, 0, 0]]]), mx.nd.zeros((1,))
-        if previous is None:
-            return StreamOutputs(rows, check)
-        seen = mx.nd.concat(previous.mean().reshape(1) * 255, previous_map.reshape(1), dim=0)
-        return StreamOutputs(rows, check, mx.nd.broadcast_to(seen.reshape((1, 2, 1, 1)), (1, 2, SIZE, SIZE)))
+    def read(self, frame):
+        return round(float(frame.mean()) * 255)
+
+    def detect(self, current, previous):
+        return StreamRows(np.full((1, 6), -1, np.float32), np.full((2, SIZE, SIZE), previous, np.float32))
 
 
 class FakeDetector:
-    classes, context = ("tumor", "vessel"), mx.cpu()
+    classes, engine = ("tumor", "vessel"), FakeEngine()
     config = Config(model="us-flow", data=DataConfig(size=SIZE))
-
-    class network:
-        frames = 2
 
 
 @pytest.fixture
-def previous_of(monkeypatch):
+def previous_of():
     """previous_of(stream, number): the level of the frame, all of one level, that frame ``number`` is compared with."""
-    monkeypatch.setattr(stream_module, "FrameNet", FakeNet)
-    monkeypatch.setattr(stream_module, "StreamNet", FakeNet)
 
     def previous(stream, number=None, level=None):
         level = number if level is None else level
-        flow = stream.detect(np.full((SIZE, SIZE, 3), level, np.uint8), number).flow
-        frame, its_map = (int(round(float(one))) for one in flow[0, 0])
-        assert frame == its_map
-        return frame
+        return stream.detect(np.full((SIZE, SIZE, 3), level, np.uint8), number).flow[0, 0, 0]
 
     return previous
 

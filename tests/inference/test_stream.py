@@ -62,7 +62,7 @@ def let_the_previous_frame_count(*networks):
 
 def test_a_stream_uses_the_frame_before(us_runs, stream, us_data):
     detector, _ = SliceDetector.from_run(us_runs["us-flow"])
-    let_the_previous_frame_count(stream._network, detector.network)
+    let_the_previous_frame_count(stream.engine.network, detector.network)
     frames, labels = recording(us_data)
     expected = detect_labelled(detector, us_data, labels, batch_size=1, progress=False)
     for label, result in zip(labels, expected):
@@ -81,7 +81,7 @@ def test_a_stream_compares_with_the_frame_a_step_before(us_runs, us_data, tmp_pa
     data, run = open_dataset(tmp_path / "data"), us_runs["us-flow"]
     stream, _ = StreamDetector.from_run(run, step=2)
     detector, _ = SliceDetector.from_run(run)
-    let_the_previous_frame_count(stream._network, detector.network)
+    let_the_previous_frame_count(stream.engine.network, detector.network)
     frames, labels = recording(data)
     expected = detect_labelled(detector, data, labels, batch_size=1, progress=False)
     streamed = [stream.detect(frames[label.row], label.frame).detections for label in labels]
@@ -102,7 +102,7 @@ def test_controls_stream_as_they_are_evaluated(us_data, tmp_path):
         run = train(build_config(tree), us_data, tmp_path / "run", steps=1, progress=False)
     assert not (run.folder / "flow.json").exists()
     stream, detector = StreamDetector.from_run(run)[0], SliceDetector.from_run(run)[0]
-    let_the_previous_frame_count(stream._network, detector.network)
+    let_the_previous_frame_count(stream.engine.network, detector.network)
     frames, labels = recording(us_data)
     expected = detect_labelled(detector, us_data, labels, batch_size=1, progress=False)
     for label, result in zip(labels, expected):
@@ -120,7 +120,7 @@ def test_fewer_proposals_are_the_most_likely_ones(us_runs, us_data):
     found = {}
     for count in (None, 3, own + 1):
         stream, _ = StreamDetector.from_run(run, proposals=count)
-        network = stream._network
+        network = stream.engine.network
         assert network.proposals(training=False) == min(own, count or own)
         frame = mx.nd.array(unit_range(network_frames(frames[0][None], SIZE)[0]))
         with autograd.predict_mode():

@@ -93,7 +93,7 @@ def network_inputs(made, dataset):
 
 
 def gluon_rows(made, inputs):
-    net = SliceDetector.from_run(made)[0]._net
+    net = SliceDetector.from_run(made)[0].mxnet.net
     return net(*[mx.nd.array(inputs[name]) for name in ("data", "present") if name in inputs])[0].asnumpy()
 
 

@@ -84,7 +84,7 @@ def test_a_multi_modal_net_starts_as_the_single_phase_net(phase_data, multi, mak
 def test_training_moves_every_relation(phase_data, multi, tmp_path):
     run = train(multi(**{"train.weight_decay": 0.0}), phase_data, tmp_path / "run", steps=6, progress=False)
     detector, _ = SliceDetector.from_run(run)
-    trained = detector._net.detector.collect_learned()
+    trained = detector.mxnet.net.detector.collect_learned()
     fresh = make_trainer(run.config, phase_data, phases=3).detector.collect_learned()
     relations = [name for name in fresh if name.startswith("relation.")]
     assert len(relations) == 8  # theta, phi, g and project of two pairs

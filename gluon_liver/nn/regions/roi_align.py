@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Sequence, Tuple
 
 from .roi_matrices import OPERATOR, SAMPLES
@@ -36,9 +37,20 @@ def roi_align(F: Any, feature_map: Any, images: Any, rois: Any, *, stride: int, 
 
     step: of the bins keep every so many along both axes, from the first one on.
     """
-    rows = align_rows(F, images, rois, stride=stride)
-    pooled = F.contrib.ROIAlign(feature_map, rows, (size, size), 1.0 / stride, sample_ratio=SAMPLES, aligned=True)
-    return pooled if step == 1 else F.slice(pooled, begin=(None,) * 4, end=(None,) * 4, step=(1, 1, step, step))
+    scale = 1.0 / stride
+    if step == 1:
+        rows = align_rows(F, images, rois, stride=stride)
+        return F.contrib.ROIAlign(feature_map, rows, (size, size), scale, sample_ratio=SAMPLES, aligned=True)
+    # Bins of step times the width have one sample each where the kept ones have one of theirs; the others are not read.
+    x1, y1, x2, y2 = F.split(rois, num_outputs=4, axis=2)
+    width, height, kept = (x2 - x1) / size, (y2 - y1) / size, -(-size // step)
+    pooled = []
+    for down, across in itertools.product([(sample + 0.5) / SAMPLES - step / 2 for sample in range(SAMPLES)], repeat=2):
+        left, top = x1 + width * across, y1 + height * down
+        wide = F.concat(left, top, left + width * (kept * step), top + height * (kept * step), dim=2)
+        rows = align_rows(F, images, wide, stride=stride)
+        pooled.append(F.contrib.ROIAlign(feature_map, rows, (kept, kept), scale, sample_ratio=1, aligned=True))
+    return F.add_n(*pooled) / len(pooled)
 
 
 def roi_matrices(F: Any, feature_map: Any, images: Any, rois: Any, *, stride: int, size: int, step: int = 1) -> Any:

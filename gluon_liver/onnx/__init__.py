@@ -1,0 +1,1 @@
+"""Detectors as ONNX graphs. Inside of it ``import onnx`` is the library."""
