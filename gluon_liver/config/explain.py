@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import typing
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple, Type, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Tuple, Type, Union
 
 from gluon_liver.errors import ConfigError
 from gluon_liver.files.typed import limits, meanings
@@ -57,13 +57,29 @@ def matching(words: List[str]) -> List[str]:
 
 
 def suggestion(word: str) -> str:
-    """``; did you mean ...?`` for a misspelt key, nothing where none is like it."""
-    near = difflib.get_close_matches(word, KEYS, n=2, cutoff=0.6)
-    leaves = {key.rpartition(".")[2]: key for key in KEYS}
-    near = near or [
-        leaves[leaf] for leaf in difflib.get_close_matches(word.rpartition(".")[2], leaves, n=2, cutoff=0.75)
-    ]
+    """``; did you mean ...?`` for a misspelt key or section, nothing where none is like it."""
+    section, _, leaf = word.rpartition(".")
+    leaves: Dict[str, List[str]] = {}
+    for key in KEYS:
+        leaves.setdefault(key.rpartition(".")[2], []).append(key)
+    beside = {key.rpartition(".")[2]: key for key in KEYS if section and key.rpartition(".")[0] == section}
+    near = leaves.get(leaf, [])[:2]  # of another section, or of none
+    near = near or [beside[one] for one in difflib.get_close_matches(leaf, beside, n=1, cutoff=0.7)]
+    near = near or difflib.get_close_matches(word, [*KEYS, *filter(None, SECTIONS)], n=1, cutoff=0.8)
+    near = near or [leaves[one][0] for one in difflib.get_close_matches(leaf, leaves, n=1, cutoff=0.75)]
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def unknown_keys(tree: Mapping[str, Any], place: str = "") -> List[str]:
+    """The keys of a configuration that the schema does not have, each with its sections before it."""
+    found: List[str] = []
+    for name, value in tree.items():
+        key = f"{place}.{name}" if place else str(name)
+        if key in SECTIONS:
+            found += unknown_keys(value, key) if isinstance(value, Mapping) else []
+        elif key not in KEYS:
+            found.append(key)
+    return found
 
 
 def _records(cls: Type[Any], place: str) -> Iterator[Tuple[str, Type[Any]]]:

@@ -13,6 +13,7 @@ from gluon_liver.files.json_records import read_yaml
 from gluon_liver.files.typed import build
 
 from .catalogue import CONFIG_FOLDER, SET_FOLDER, name_help
+from .explain import suggestion, unknown_keys
 from .renewed import renewed
 from .schema import Config
 
@@ -40,8 +41,13 @@ def load_config(name: Union[str, Path], *fragments: Union[str, Path], overrides:
 
 
 def build_config(tree: Mapping[str, Any]) -> Config:
-    """A checked :class:`Config` from nested mappings."""
-    return build(Config, renewed(tree), error=ConfigError, refuse_unknown=True, text_numbers=True)
+    """A checked :class:`Config` from nested mappings. Raises :class:`ConfigError` as :func:`load_config`."""
+    tree = renewed(tree)
+    unknown = {key: suggestion(key) for key in unknown_keys(tree)}
+    if any(unknown.values()):
+        told = " ".join(f"unknown key {key!r}{near or ';'}" for key, near in unknown.items())
+        raise ConfigError(f"{told} `config explain` tells all keys")
+    return build(Config, tree, error=ConfigError, refuse_unknown=True, text_numbers=True)
 
 
 def save_config(config: Config, path: Union[str, Path]) -> None:

@@ -46,7 +46,8 @@ class CT(Task[CTDataset, CTLabel]):
 
     def text(self, scored: Scored[CTDataset, CTLabel], summary: Dict[str, Any]) -> str:
         phantom = scored.dataset.phantom
-        text = table4_text(summary, row=scored.config.row, data_note=scored.note, phantom=phantom)
+        told: Dict[str, Any] = dict(data_note=scored.note, phantom=phantom, unfinished=scored.unfinished)
+        text = table4_text(summary, row=scored.config.row, **told)
         beside = published_tables(summary)
         return text + ("\n" + as_text(*beside, Notes(published_notes(summary))) if beside else "")
 

@@ -27,7 +27,7 @@ def score_detections(
     labels, task = split_labels(run, dataset, split), EVALUATIONS[dataset.task]
     file = read_detections(path, dataset, labels)
     results = [dataset.result(label, Detections.from_coco(in_order(file.rows[label.image_id]))) for label in labels]
-    scored = Scored(run.config, dataset, split, labels, results, run_note(run, dataset, split))
+    scored = Scored(run.config, dataset, split, labels, results, run_note(run, dataset, split), run.unfinished)
     summary = task.summary(scored, settings)
     text = tables_text(task, scored, summary, failures(task, scored, summary, settings))
     return text + "".join(f"\n{path.name}: {note}\n" for note in file.notes)

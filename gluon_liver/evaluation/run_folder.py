@@ -78,7 +78,7 @@ def evaluate(
             results = [dataset.result(label, one) for label, one in zip(labels, found)]
         else:
             results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
-        scored = Scored(run.config, dataset, split, labels, results, note)
+        scored = Scored(run.config, dataset, split, labels, results, note, run.unfinished)
         summary = task.summary(scored, settings)
         wrong = failures(task, scored, summary, settings)
         overlays = write_overlays(folder / "overlays", task, scored)
@@ -87,6 +87,7 @@ def evaluate(
         results_json = dict(format=1, kind=dataset.task, split=split, checkpoint=checkpoint, precision=precision, **own)
         results_json.update(classes=list(dataset.classes), summary=summary, overlays=overlays, **wrong, **gallery)
         results_json["data"] = dict(phantom=dataset.phantom, note=note, digests=dataset.digests(split), **own["data"])
+        results_json.update(unfinished=run.unfinished) if run.unfinished else None
         results_json["evaluated"] = {**provenance(), "seconds": round(time.monotonic() - began, 1)}
         write_json(folder / "detections.json", detections_json(results))
         write_json(folder / TRUTH, truth_record(results, *task.places(scored)), indent=None)
@@ -113,9 +114,8 @@ def run_note(run: Run, dataset: Dataset, split: str) -> str:
     if run.imported():
         notes.append("the weights were imported: that no scored patient trained them is the word of who imported them")
     notes += [*run.config.controls, *run.training_notes()]  # an imported run was never trained here
-    done, planned, ended = run.progress()
-    if not ended:
-        notes.append(f"the run is unfinished: {done} of {planned} steps")
+    if run.unfinished:
+        notes.append(f"the run is unfinished: {run.unfinished}")
     return "; ".join(dict.fromkeys(notes))
 
 

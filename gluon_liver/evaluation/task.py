@@ -55,7 +55,7 @@ L = TypeVar("L", bound=Label)
 class Scored(Generic[D, L]):
     """What a network of ``config`` detected in a split: an :class:`ImageResult` for each of ``labels``.
 
-    note: what a reader must know of the numbers.
+    note: what a reader must know of the numbers. unfinished: of :attr:`Run.unfinished`.
     """
 
     config: Config
@@ -64,6 +64,7 @@ class Scored(Generic[D, L]):
     labels: Sequence[L]
     results: Sequence[ImageResult]
     note: str
+    unfinished: str = ""
 
 
 class Places(NamedTuple):

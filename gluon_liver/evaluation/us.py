@@ -40,6 +40,7 @@ class US(Task[USDataset, USLabel]):
             phantom=scored.dataset.phantom,
             counted=counted_text(_detections(scored.config)),
             split_by=scored.dataset.split_by,
+            unfinished=scored.unfinished,
         )
 
     def draw(self, scored: Scored[USDataset, USLabel], number: int) -> np.ndarray:

@@ -162,6 +162,12 @@ class Run:
             ended = ended or record["event"] == "end"
         return done, planned, ended
 
+    @property
+    def unfinished(self) -> str:
+        """``12 of 800 steps`` where training did not come to its end, "" where it did."""
+        done, planned, ended = self.progress()
+        return "" if ended else f"{done} of {planned} steps"
+
     def _events(self) -> List[Dict[str, Any]]:
         """The records of the log but for those of steps, which are nearly all of it."""
         return read_log(self.folder / "log.jsonl", steps=0)

@@ -48,12 +48,37 @@ def test_a_word_names_a_key_a_section_or_a_beginning():
 
 
 @pytest.mark.parametrize(
-    "word, near", [("train.epoch_s", "train.epochs"), ("batchsize", "train.batch_size"), ("zzz", "")]
+    "word, near",
+    [
+        ("train.epoch_s", "train.epochs?"),
+        ("train.epoch", "train.epochs?"),
+        ("network.strid", "network.stride?"),
+        ("batchsize", "train.batch_size?"),
+        ("train.size", "data.size?"),
+        ("trian.epochs", "train.epochs?"),
+        ("rpn.min_size", "network.rpn.min_size?"),
+        ("netwrok", "network?"),
+        ("netwrok.strid", "network.stride?"),
+        ("zzz", ""),
+        ("train.zzz", ""),
+    ],
 )
 def test_a_misspelt_key_is_told_what_is_like_it(word, near):
-    with pytest.raises(ConfigError, match=f"no key '{word}'"):
-        matching([word])
     assert (near in suggestion(word)) and bool(suggestion(word)) == bool(near)
+
+
+def test_a_word_that_no_key_begins_with():
+    with pytest.raises(ConfigError, match=r"no key 'batchsize'; did you mean train.batch_size\?"):
+        matching(["batchsize"])
+
+
+def test_an_unknown_key_of_a_configuration_is_told_what_is_like_it():
+    with pytest.raises(ConfigError, match=r"^unknown key 'network.strid'; did you mean network.stride\?"):
+        load_config("r50", overrides=["network.strid=8"])
+    with pytest.raises(ConfigError, match=r"'train.lr'; unknown key 'train.size'; did you mean data.size\?"):
+        build_config({"train": {"lr": 1, "size": 3, "seed": 1}})
+    with pytest.raises(ConfigError, match="unknown key 'train.lr'; train has: optimizer, learning_rate"):
+        build_config({"train": {"lr": 1}})
 
 
 def test_sections_are_those_of_the_keys():

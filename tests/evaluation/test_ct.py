@@ -22,6 +22,7 @@ from gluon_liver.evaluation.overlays import overlay_kind
 from gluon_liver.evaluation.registry import EVALUATIONS
 from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.evaluation.task import Scored, ScoreSettings
+from gluon_liver.report.tables.table4 import read_run, rows_text
 from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import NOTHING
@@ -99,7 +100,14 @@ def test_an_unfinished_run_says_so(run, tiny_dataset):
     kept = lines[: 1 + next(i for i, line in enumerate(lines) if '"checkpoint"' in line)]
     (run.folder / "log.jsonl").write_text("\n".join(kept) + "\n" + lines[-1][:20])
     text, report = evaluate(run, tiny_dataset, settings=ScoreSettings(5), progress=False)
-    assert "unfinished: 5 of 10 steps" in text and "unfinished: 5 of 10 steps" in report.read_text(encoding="utf-8")
+    assert text.startswith("UNFINISHED RUN: 5 of 10 steps were trained, so these are no results")
+    assert "(UNFINISHED RUN, 5 of 10 steps)" in text and "the run is unfinished: 5 of 10 steps" in text
+    page = report.read_text(encoding="utf-8")
+    assert "<title>UNFINISHED RUN: " in page and ", UNFINISHED RUN</h1>" in page
+    answer = page.partition('<section id="answer"')[2]
+    assert answer.index("UNFINISHED RUN: 5 of 10 steps") < answer.index("Phantom result")
+    assert "<caption>Accuracy in % (UNFINISHED RUN, 5 of 10 steps)" in page
+    assert "UNFINISHED: 5 of 10 steps" in rows_text([read_run(run.folder)])
 
 
 def test_a_failed_evaluation_leaves_the_last_one(run, tiny_dataset, monkeypatch):

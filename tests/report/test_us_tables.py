@@ -105,6 +105,16 @@ def test_the_text_says_what_a_reader_must_know(model, column):
         "One patient: the SD",
     ):
         assert wanted in flat
+    partial = us_text(
+        us_results()["summary"],
+        model=model,
+        data_note="x",
+        phantom=False,
+        counted=COUNTED,
+        unfinished="5 of 10 steps",
+    )
+    assert partial.startswith("UNFINISHED RUN: 5 of 10 steps") and partial.count("(UNFINISHED RUN, 5 of 10 steps)") == 2
+    assert "UNFINISHED" not in text
     real = us_text(us_results()["summary"], model=model, data_note="one hospital", phantom=False, counted=COUNTED)
     assert "hantom" not in real and "The split parts" not in real
 

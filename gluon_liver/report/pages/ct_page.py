@@ -15,6 +15,7 @@ from gluon_liver.report.figures.lettering import lettering
 from gluon_liver.report.tables import ct_tables
 from gluon_liver.report.tables.lesion_tables import each_table, lesion_blocks
 from gluon_liver.report.tables.published import check_published, published_notes, published_tables
+from gluon_liver.report.tables.table import marked
 from gluon_liver.structures.modality import CT
 
 from . import page
@@ -39,9 +40,10 @@ def _shown(run_dir: Union[str, Path], results: Dict[str, Any], config: Optional[
     summary, classes, row = results["summary"], results["classes"], results["row"]
     check_published(summary)
     papers = ct_tables.has_papers_classes(classes)
-    table4 = ct_tables.whole_table(summary, row=row)
+    unfinished = str(results.get("unfinished", ""))
+    table4 = marked(ct_tables.whole_table(summary, row=row), unfinished)
     rows = [cells[0].value for cells in table4.rows]
-    own = None if papers else ct_tables.own_table(summary)
+    own = None if papers else marked(ct_tables.own_table(summary), unfinished)
     tables = {
         "table-4": table4,
         "detection": ct_tables.detection_table(summary),

@@ -20,7 +20,7 @@ from gluon_liver.report.figures.bars import plot_calibration, plot_shares
 from gluon_liver.report.figures.chart import Exhibit
 from gluon_liver.report.records.results import REMEDY, Kind, read_results
 from gluon_liver.report.tables import failure_tables as failed
-from gluon_liver.report.tables.table import PHANTOM_WARNING, Table
+from gluon_liver.report.tables.table import PHANTOM_WARNING, Table, unfinished_statement
 from gluon_liver.runs.log import read_log
 
 from .answer import answer_text, facts_of, measures
@@ -81,6 +81,7 @@ def write_page(run: Path, kind: Kind, template: str, gallery_kinds: Kinds, value
         config=text,
         environment=json.dumps(environment, indent=2, sort_keys=True, ensure_ascii=False),
         phantom_warning=PHANTOM_WARNING,
+        unfinished=unfinished_statement(str(results.get("unfinished", ""))),
         exports=write_exports(run, charts, tables),
         **{key: results[key] for key in ("kind", "split", "classes", "data", "summary")},
     )

@@ -11,6 +11,7 @@ from gluon_liver.report.figures import plots
 from gluon_liver.report.figures.chart import Exhibit
 from gluon_liver.report.figures.us_drawing import us_colours, us_curve_colours
 from gluon_liver.report.tables import us_tables
+from gluon_liver.report.tables.table import marked
 
 from . import page
 
@@ -35,11 +36,12 @@ def _shown(results: Dict[str, Any], config: Optional[Config]) -> page.Shown:
     papers = us_tables.has_papers_classes(classes)
     by_label = {us_tables.label_of(name): sensitivities(summary, name) for name in classes}
     counted = us_tables.counted_text(results["detections"])
-    own = None if papers else us_tables.own_table(summary)
+    unfinished = str(results.get("unfinished", ""))
+    own = None if papers else marked(us_tables.own_table(summary), unfinished)
     by_size = us_tables.size_table(summary)
     tables = {
-        "table-1": us_tables.table1(summary, model=model),
-        "table-2": us_tables.table2(summary, model=model),
+        "table-1": marked(us_tables.table1(summary, model=model), unfinished),
+        "table-2": marked(us_tables.table2(summary, model=model), unfinished),
         "labels": us_tables.label_table(summary),
         "scenes": us_tables.scene_table(summary),
     }

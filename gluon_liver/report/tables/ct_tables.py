@@ -10,7 +10,7 @@ from gluon_liver.report.records.results import Kind
 from gluon_liver.structures.class_names import same_classes
 
 from .lesion_tables import lesion_blocks
-from .table import Cell, Notes, Printed, Table, as_text, data_statement, printed
+from .table import Cell, Notes, Printed, Table, as_text, data_statement, marked, printed, unfinished_statement
 
 COLUMNS = ("Liver Cyst", "Hemangiomas", "HCCs")
 COLUMN_OF_CLASS = {"cyst": "Liver Cyst", "hemangioma": "Hemangiomas", "hcc": "HCCs"}
@@ -188,17 +188,21 @@ def summary_notes(summary: Dict[str, Any]) -> List[str]:
     return notes
 
 
-def table4_text(summary: Dict[str, Any], *, row: Optional[str], data_note: str, phantom: bool) -> str:
+def table4_text(
+    summary: Dict[str, Any], *, row: Optional[str], data_note: str, phantom: bool, unfinished: str = ""
+) -> str:
     """The comparison with Table 4 and the other metrics as plain text, at most 110 columns.
 
     summary: of ct_summary. row: of TABLE4, or None. data_note: what the data are. phantom: whether they are generated;
-    the text then says what that is worth. Raises InputError for an unknown row, and for what is no ct_summary.
+    the text then says what that is worth. unfinished: of :func:`unfinished_statement`. Raises InputError for an unknown
+    row, and for what is no ct_summary.
     """
     others = row is not None and not has_papers_classes(summary["boxes"])
     lesions = lesion_blocks(summary)
     return as_text(
+        *filter(None, [unfinished_statement(unfinished)]),
         *([printed_table(row)] if others else []),
-        comparison_table(summary, row=row),
+        marked(comparison_table(summary, row=row), unfinished),
         *([other_classes_note(list(summary["boxes"]))] if others else []),
         data_statement(data_note, phantom),
         *([DENOMINATOR_WARNING] if row is not None and not others else []),

@@ -77,6 +77,20 @@ def as_text(*blocks: Block) -> str:
     return "\n\n".join(_wrap(block) if isinstance(block, str) else block.text() for block in blocks) + "\n"
 
 
+def unfinished_statement(steps: str) -> str:
+    """What figures of a run are worth whose training did not come to its end. steps: how many it did, and of how many;
+    "" for one that is finished, of which nothing is said."""
+    if not steps:
+        return ""
+    more = "the command that trained it goes on with --resume auto"
+    return f"UNFINISHED RUN: {steps} were trained, so these are no results of its configuration; {more}."
+
+
+def marked(table: Table, steps: str) -> Table:
+    """The table with what :func:`unfinished_statement` says in its title."""
+    return table._replace(title=f"{table.title} (UNFINISHED RUN, {steps})") if steps else table
+
+
 def data_statement(data_note: str, phantom: bool) -> str:
     """What the data are and, for phantoms, what that is worth."""
     return f"Data: {data_note}" + (f"\n{PHANTOM_WARNING}" if phantom else "")

@@ -152,7 +152,8 @@ def _name(run: EvaluatedRun, sets: Sequence[str], labels: Sequence[str]) -> str:
     if len(labels) > 1:
         known = [one for one in labels if one]
         name += f", labels {known.index(run.labels) + 1}" if run.labels else ", labels not known"
-    return name
+    unfinished = run.results.get("unfinished")
+    return name + (f", UNFINISHED: {unfinished}" if unfinished else "")
 
 
 def _overall(run: EvaluatedRun, average: str, pooled: str) -> List[Cell]:

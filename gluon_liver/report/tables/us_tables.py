@@ -10,7 +10,7 @@ from gluon_liver.metrics.us_summary import check_us_summary
 from gluon_liver.report.records.results import Kind
 from gluon_liver.structures.class_names import same_classes
 
-from .table import Block, Cell, Notes, Printed, Table, as_text, data_statement, printed
+from .table import Block, Cell, Notes, Printed, Table, as_text, data_statement, marked, printed, unfinished_statement
 
 COLUMNS = PROPOSED, BASELINE = "Our model", "Faster R-CNN"
 COLUMN_OF_MODEL = {"us-flow": PROPOSED, "us-faster-rcnn": BASELINE}
@@ -232,13 +232,20 @@ def us_notes(summary: Dict[str, Any], *, counted: str, split_by: Optional[str] =
 
 
 def us_text(
-    summary: Dict[str, Any], *, model: str, data_note: str, phantom: bool, counted: str, split_by: Optional[str] = None
+    summary: Dict[str, Any],
+    *,
+    model: str,
+    data_note: str,
+    phantom: bool,
+    counted: str,
+    split_by: Optional[str] = None,
+    unfinished: str = "",
 ) -> str:
     """Both tables with this run beside the printed numbers, and what they are worth; at most 110 columns.
 
     summary: of us_summary. model: "us-flow" or "us-faster-rcnn". data_note: what the data are. phantom: whether they
     are generated. counted: which detections, of :func:`counted_text`. split_by: "patient", "scene" or "image", what no
-    two splits share; None where it is not known.
+    two splits share; None where it is not known. unfinished: of :func:`unfinished_statement`.
 
     Raises InputError for an unknown model or split_by, and for what is no us_summary.
     """
@@ -250,7 +257,8 @@ def us_text(
     if not has_papers_classes(summary["boxes"]):
         own = [other_classes_note(list(summary["boxes"])), own_table(summary)]
     return as_text(
-        *printed_and_ours,
+        *filter(None, [unfinished_statement(unfinished)]),
+        *(marked(table, unfinished) for table in printed_and_ours),
         f"{beside} of the paper's tables.",
         *own,
         data_statement(data_note, phantom),
