@@ -69,7 +69,7 @@ def test_the_texture_stage_goes_first_and_changes_no_box(make_config, phases, fu
 @pytest.mark.slow
 def test_a_trained_network_finds_what_it_was_trained_on(tiny_dataset, make_config, tmp_path):
     """Targets, sampling, losses, decoding and scaling agree: any one of them wrong, and the boxes do not come back."""
-    recipe = {"train.epochs": 60, "train.batch_size": 3, "train.decay_epochs": [45], "train.learning_rate": 0.001}
+    recipe = {"train.epochs": 60, "train.batch_size": 3, "train.schedule": "cosine", "train.learning_rate": 0.001}
     easy = {"data.size": 96, "data.augment": {"flip": True}, "network.head.dropout": 0.0}
     config = make_config(**recipe, **easy)
     run = train(config, tiny_dataset, tmp_path / "run", progress=False)
