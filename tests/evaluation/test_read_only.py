@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +17,8 @@ from gluon_liver.errors import DatasetError, InputError, RunError
 from gluon_liver.evaluation.run_folder import evaluate, evaluation_folder
 from gluon_liver.evaluation.task import ScoreSettings
 from tests.conftest import write_dataset
+from tests.in_turn import in_turn
 
-ROOT = Path(__file__).resolve().parents[2]
 OTHER_USER = 65534  # nobody's number
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1  # linux/prctl.h, linux/capability.h
 CANNOT = 77
@@ -103,27 +101,14 @@ def test_what_may_not_be_written_is_read(tiny_run, tiny_data, tmp_path):
             os.chown(path, OTHER_USER, OTHER_USER)
         path.chmod(0o555 if path.is_dir() else 0o444)
     before, case = (contents(run), contents(data)), next((data / "studies").iterdir())
-
-    def start(*words):
-        command = [sys.executable, "-m", "gluon_liver", *words]
-        environment = dict(os.environ, PYTHONPATH=str(ROOT))
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, preexec_fn=unprivileged
-        )
-        if done.returncode == CANNOT:
-            pytest.skip("root cannot give up its rights here")
-        return done
-
     scored, cache = ["--run", str(run), "--data", str(data)], ["--cache", "cache"]
     training = ["--config", str(run / "config.yaml"), "--data", str(data), "--out", "trained"]
-    for words, name in (
+    refused = [
         (["evaluate", *scored], "evaluate --out DIR"),
         (["evaluate", *scored, "--out", "early"], "--cache FOLDER"),
         (["train", *training], "--cache FOLDER"),
-    ):
-        done = start(*words)
-        assert done.returncode == 2 and name in done.stderr, done.stderr
-    for words in (
+    ]
+    taken = [
         ["evaluate", *scored, "--out", "scored", *cache, "--bootstrap", "10"],
         ["table", "scored"],
         ["score", *scored, "--detections", "scored/detections.json", "--bootstrap", "10"],
@@ -131,9 +116,18 @@ def test_what_may_not_be_written_is_read(tiny_run, tiny_data, tmp_path):
         ["export", str(run), "--legacy", "--out", "exported"],
         ["records", *scored, *cache, "--split", "test", "--out", "test.rec"],
         ["train", *training, *cache, "--steps", "1"],
-    ):
-        done = start(*words)
-        assert done.returncode == 0, (words, done.stderr)
+    ]
+    commands = [*(words for words, _ in refused), *taken]
+    try:
+        ended = in_turn(commands, folder=tmp_path, environment=os.environ, preexec_fn=unprivileged)
+    except subprocess.CalledProcessError as error:
+        if error.returncode == CANNOT:
+            pytest.skip("root cannot give up its rights here")
+        raise
+    for (words, name), one in zip(refused, ended):
+        assert one.code == 2 and name in one.err.decode(), (words, one)
+    for words, one in zip(taken, ended[len(refused) :]):
+        assert one.code == 0, (words, one)
     assert (contents(run), contents(data)) == before
     for path in [data, run, *data.rglob("*"), *run.rglob("*")]:
         path.chmod(0o755)  # for whoever clears up

@@ -1,6 +1,7 @@
 """A made-up person in every text of a study, and the search for that person in what a command left behind."""
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -62,7 +63,7 @@ def _item(**tags):
 
 
 def forms(content):
-    """The texts that bytes may be: as they are, unquoted, unescaped, in UTF-16, letters alone; case is folded."""
+    """The texts that bytes may be: as they are, unquoted, unescaped, in UTF-16; case is folded."""
     texts = [content.decode("utf-8", "replace"), content.decode("latin-1")]
     texts += [
         content[start:].decode(code, "replace") for code in ("utf-16-le", "utf-16-be", "gb18030") for start in (0, 1)
@@ -76,9 +77,13 @@ def forms(content):
 def seen_in(content, *, tokens=TOKENS):
     """The words of the person that occur in some bytes, in what is packed in them too."""
     texts = forms(content) + [form for part in _unpacked(content) for form in forms(part)]
-    plain = [re.sub(r"[\W_]", "", text) for text in texts]
-    wanted = {token: unicodedata.normalize("NFC", token).casefold() for token in tokens}
-    return [token for token, word in wanted.items() if any(word in text for text in texts + plain)]
+    return [token for token in tokens if any(_pattern(token).search(text) for text in texts)]
+
+
+@functools.lru_cache(maxsize=None)
+def _pattern(token):
+    """A token among :func:`forms`, whatever stands between its letters that is none."""
+    return re.compile(r"[\W_]*".join(unicodedata.normalize("NFC", token).casefold()))
 
 
 def _unpacked(content):

@@ -8,7 +8,6 @@ import pydicom
 import pytest
 import yaml
 
-from tests.conftest import TINY
 from tests.readers.ct_writer import ct_dataset, cut, write
 from tests.readers.mask_writer import read_headers, seg_dataset
 
@@ -20,13 +19,14 @@ from .canary import (
     LATIN,
     NAME,
     PERSON_ID,
+    TOKENS,
     UID_MARK,
     files_that_tell,
     json_canary,
     seen_in,
     text_tags,
 )
-from .commands import program
+from .commands import narrow, programs
 
 SIDE, SLICES = 64, 3
 EVEN = ("--split-fractions", "0.34", "0.33", "0.33")
@@ -102,27 +102,31 @@ def test_the_search_finds_what_it_looks_for(source, tmp_path):
 @pytest.mark.slow
 def test_from_look_to_export(source, tmp_path):
     folder, labels = source
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(TINY))
-    said = program("look", folder, "--out", "look", folder=tmp_path)
-    assert stat.S_IMODE((tmp_path / "look").stat().st_mode) == 0o700
-    said += program("import", "ct", folder, "--out", "data", "--labels", labels, *EVEN, folder=tmp_path)
-    assert stat.S_IMODE((tmp_path / "data" / "private").stat().st_mode) == 0o700
-    said += program("data", "summary", "data", "--out", "counts", folder=tmp_path)
-    said += program("train", "--config", "c.yaml", "--data", "data", "--out", "run", "--steps", "1", folder=tmp_path)
-    said += program("evaluate", "--run", "run", folder=tmp_path)
-    study = next(path for path in folder.rglob("*^1"))
-    said += program("detect", study, "--run", "run", "--out", "found", "--score", "0.01", folder=tmp_path)
-    case = sorted((tmp_path / "data" / "studies").iterdir())[0]
-    said += program("detect", case, "--run", "run", "--out", "found2", "--score", "0.01", folder=tmp_path)
-    said += program("data", "view", case, "--detections", "found2", "--out", "case.html", folder=tmp_path)
-    said += program("export", "run", "--legacy", "--out", "exported", folder=tmp_path)
-    said += program("table", "run", folder=tmp_path)
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(narrow()))
+    data, run = ("--data", "data"), ("--run", "run")
+    said = programs(
+        ("look", folder, "--out", "look"),
+        ("import", "ct", folder, "--out", "data", "--labels", labels, *EVEN),
+        ("data", "summary", "data", "--out", "counts"),
+        ("train", "--config", "c.yaml", *data, "--out", "run", "--steps", "1"),
+        folder=tmp_path,
+    )
+    for private in ("look", "data/private"):
+        assert stat.S_IMODE((tmp_path / private).stat().st_mode) == 0o700
+    study, case = next(folder.rglob("*^1")), sorted((tmp_path / "data" / "studies").iterdir())[0]
+    said += programs(
+        ("evaluate", *run),
+        ("detect", study, *run, "--out", "found", "--score", "0.01"),
+        ("detect", case, *run, "--out", "found2", "--score", "0.01"),
+        ("data", "view", case, "--detections", "found2", "--out", "case.html"),
+        ("export", "run", "--legacy", "--out", "exported"),
+        ("table", "run"),
+        folder=tmp_path,
+    )
     assert not seen_in(said), said.decode()
     assert UID_MARK not in said.decode()
-    spare = (*STATED, "look", "c.yaml")
-    assert not files_that_tell(tmp_path, spare=spare)
     # UIDs too, but for where `detect` says in DICOM's terms what it read
-    assert not files_that_tell(tmp_path, spare=spare, tokens=[UID_MARK])
+    assert not files_that_tell(tmp_path, spare=(*STATED, "look", "c.yaml"), tokens=[*TOKENS, UID_MARK])
 
 
 def _other_name(tree):

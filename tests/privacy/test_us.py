@@ -10,12 +10,11 @@ import yaml
 
 from gluon_liver import errors
 from gluon_liver.readers.frames import read_frames
-from tests.conftest import TINY
 from tests.readers.ct_writer import write
 from tests.readers.us_writer import us_dataset, write_us, write_video
 
 from .canary import HAN, LATIN, NAME, PERSON_ID, files_that_tell, json_canary, seen_in, text_tags
-from .commands import program
+from .commands import narrow, programs
 
 SIDE, WIDE = 64, 96  # the picture, and the frame with what is written beside it
 REGION = (0, 0, SIDE - 1, SIDE - 1)
@@ -61,19 +60,22 @@ def source(tmp_path_factory):
 @pytest.mark.slow
 def test_from_import_to_watch(source, tmp_path):
     folder, labels = source
-    tree = json.loads(json.dumps(TINY))
+    tree = narrow()
     tree.update(model="us-faster-rcnn", row=None, data={"size": SIDE})
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(tree))
     even = ("--split-fractions", "0.34", "0.33", "0.33")
-    said = program("import", "us", folder, "--out", "data", "--labels", labels, *even, folder=tmp_path)
-    assert stat.S_IMODE((tmp_path / "data" / "private").stat().st_mode) == 0o700
-    case = next((tmp_path / "data" / "studies").iterdir())
-    said += program("data", "view", case, "--out", "case.html", folder=tmp_path)
-    said += program("train", "--config", "c.yaml", "--data", "data", "--out", "run", "--steps", "1", folder=tmp_path)
-    said += program("evaluate", "--run", "run", folder=tmp_path)
     recording = next(folder.rglob("*.dcm"))
     (tmp_path / "in.dcm").write_bytes(recording.read_bytes())
-    said += program("watch", "in.dcm", "--run", "run", "--out", "seen.mp4", "--score", "0.01", folder=tmp_path)
+    said = programs(
+        ("import", "us", folder, "--out", "data", "--labels", labels, *even),
+        ("train", "--config", "c.yaml", "--data", "data", "--out", "run", "--steps", "1"),
+        ("evaluate", "--run", "run"),
+        ("watch", "in.dcm", "--run", "run", "--out", "seen.mp4", "--score", "0.01"),
+        folder=tmp_path,
+    )
+    assert stat.S_IMODE((tmp_path / "data" / "private").stat().st_mode) == 0o700
+    case = next((tmp_path / "data" / "studies").iterdir())
+    said += programs(("data", "view", case, "--out", "case.html"), folder=tmp_path)
     assert not seen_in(said), said.decode()
     assert not files_that_tell(tmp_path, spare=("private", "c.yaml", "in.dcm"))
     for path in (tmp_path / "data" / "studies").rglob("frames.npy"):
