@@ -12,6 +12,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from gluon_liver.commands import main
 from tests.conftest import TINY
 
 pytestmark = pytest.mark.slow
@@ -30,11 +31,20 @@ def config(tmp_path_factory):
     return path
 
 
+def words_to_train(out, config, data, options):
+    return ["--config", str(config), "--data", str(data), "--out", str(out), *options]
+
+
+def train_here(out, config, data, *options):
+    """In this process, to the end."""
+    assert main(["train", *words_to_train(out, config, data, options)]) == 0
+
+
 def start(out, config, data, *, job=(), options=()):
     settings = dict(cwd=str(ROOT), env=dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT)))
     settings["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # nohup lets its children ignore it
     streams = dict(stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, universal_newlines=True)
-    train = ["train.py", "--config", str(config), "--data", str(data), "--out", str(out), *options]
+    train = ["train.py", *words_to_train(out, config, data, options)]
     launch = ["-m", "gluon_liver", "launch", *job, "--", *train, "--kvstore", "dist_sync"] if job else train
     return subprocess.Popen([sys.executable, *launch], **settings, **streams)
 
@@ -47,9 +57,9 @@ def events(out):
 def test_two_workers_train_what_one_process_trains(tmp_path, config, tiny_data):
     """Two images and one image a worker; the run is rank 0's alone."""
     job, alone = tmp_path / "job", tmp_path / "alone"
-    both = [start(job, config, tiny_data, job=JOB), start(alone, config, tiny_data)]
-    for process in both:
-        assert process.wait() == 0, process.stderr.read()
+    process = start(job, config, tiny_data, job=JOB)
+    train_here(alone, config, tiny_data)
+    assert process.wait() == 0, process.stderr.read()
     ours, expected = (mx.nd.load(str(out / "checkpoints/step-00000006/net.params")) for out in (job, alone))
     assert max(np.abs(ours[name].asnumpy() - expected[name].asnumpy()).max() for name in expected) <= 1e-6
     losses = [[event["losses"]["total"] for event in events(out) if event["event"] == "step"] for out in (job, alone)]
@@ -66,12 +76,9 @@ def test_two_workers_average_what_two_devices_average(tmp_path, config, tiny_dat
     live = ("--set", "network.batch_norm=live", "--set", "train.batch_size=4", "--steps", "2")
     live = (*live, "--set", "train.best_epoch=true")  # one worker scores while the other waits
     job, alone = tmp_path / "job", tmp_path / "alone"
-    both = [
-        start(job, config, tiny_data, job=JOB, options=live),
-        start(alone, config, tiny_data, options=(*live, "--devices", "cpu:2")),
-    ]
-    for process in both:
-        assert process.wait() == 0, process.stderr.read()
+    process = start(job, config, tiny_data, job=JOB, options=live)
+    train_here(alone, config, tiny_data, *live, "--devices", "cpu:2")
+    assert process.wait() == 0, process.stderr.read()
     ours, expected = (mx.nd.load(str(out / "checkpoints/step-00000002/net.params")) for out in (job, alone))
     names = [name for name in expected if ".running_" in name]
     assert names and max(np.abs(ours[name].asnumpy() - expected[name].asnumpy()).max() for name in names) <= 1e-5
@@ -111,8 +118,7 @@ def test_a_training_that_is_stopped_says_so_with_its_code(tmp_path, config, tiny
     said, last = process.stderr.read(), events(out)[-1]
     assert "--resume auto goes on" in said and "all processes of the job end" not in said and "Traceback" not in said
     assert last["event"] == "interrupted" and (out / f"checkpoints/step-{last['step']:08d}").is_dir()
-    again = start(out, config, tiny_data, options=("--resume", "auto", "--steps", str(last["step"] + 1)))
-    assert again.wait() == 0, again.stderr.read()
+    train_here(out, config, tiny_data, "--resume", "auto", "--steps", str(last["step"] + 1))
 
 
 def _is_worker(environ, out):

@@ -30,8 +30,8 @@ def test_phantoms_are_made_trained_on_scored_archived_and_shown(study, tree, cap
     tree["evaluate"] = {"lesion-bins": [35]}
     tree["conditions"] = {"on": {"text": "with", "mechanism": True}}
     tree["arms"] = {
-        name: {"text": name, "config": "demo-ct", "set": [f"network.depth={depth}"]}
-        for name, depth in (("new", 101), ("old", 50))
+        name: {"text": name, "config": "demo-ct", "set": ["network.depth=50", f"network.head.dropout={dropout}"]}
+        for name, dropout in (("new", 0.1), ("old", 0.2))
     }
     tree["comparisons"] = tree["comparisons"][:1]
     tree.update(seeds=[1], flow_net=None)
