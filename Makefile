@@ -42,11 +42,15 @@ setup: $(STAMP)
 $(STAMP): setup.py pyproject.toml scripts/setup-venv.sh
 	@sh scripts/setup-venv.sh "$(VENV)" "$(EXTRAS)" "$(STAMP)"
 
+# A process of tests for each core, each with one thread: most of a test is Python, which threads do not help. Who runs
+# out of tests takes some of another's; until then those of a folder, which share what was trained, stay together.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q --numprocesses auto --dist worksteal
+
 test: $(STAMP)
-	$(PY) -m pytest -q
+	$(PYTEST)
 
 test-fast: $(STAMP)
-	$(PY) -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
 
 coverage: $(STAMP)
 	$(PY) -m coverage erase

@@ -132,6 +132,7 @@ setup(
             "mypy>=2.4.1,<3; python_version >= '3.10'",
             "pre-commit>=3.5,<5",
             "pytest>=8.3.5,<10",
+            "pytest-xdist>=3.6.1,<4",
             "ruff>=0.17.6,<0.18",
             "tensorboardX>=2.6.2.2,<2.7",
             "types-PyYAML>=6.0.12; python_version >= '3.10'",

@@ -19,6 +19,7 @@ from gluon_liver.data.study import Study, StudySource
 from gluon_liver.flow.liteflownet import LiteFlowNet
 from gluon_liver.prepare.us import import_us
 from gluon_liver.structures.geometry import Geometry
+from gluon_liver.system.runtime import usable_cores
 from tests.readers.us_writer import write_labels, write_us
 
 SIZE, SLICES, US_FRAMES = 64, 3, 4
@@ -35,6 +36,12 @@ TINY = {
     "train": TRAIN,
 }
 PHASES = ("non_contrast", "arterial", "delayed")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Processes of ``--numprocesses auto``: one a core that may be used, and at most 8, which need 2 GB each."""
+    return min(8, usable_cores()[0])
 
 
 def write_dataset(folder, *, patients=4, boxes=True, phases=("arterial",), classes=CLASSES):

@@ -252,7 +252,7 @@ def test_without_python_2_7_it_is_told_where_to_get_one_before_anything_is_made(
     for words in ("pyenv install 2.7.18", "apt-get install python2.7", "docker/legacy.Dockerfile", "make test needs"):
         assert words in said
     assert not machine.venv.exists() and not (machine.checkout / ".venv-legacy").exists()
-    assert machine.works("test")[-1] == "venv -m pytest -q"
+    assert machine.works("test")[-1].startswith("venv -m pytest -q ")
 
 
 def test_a_chosen_python_must_be_2_7(machine):
