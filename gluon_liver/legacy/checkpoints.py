@@ -26,7 +26,8 @@ from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.readers.weights.formats import read_module_params
 from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint, save_checkpoint
-from gluon_liver.runs.run import IMPORTED, Run
+from gluon_liver.runs.log import IMPORTED
+from gluon_liver.runs.run import Run
 from gluon_liver.runs.training_state import TrainingState
 from gluon_liver.symbols import __path__ as symbols_folder
 from gluon_liver.symbols.module_params import CONSTANT_TOLERANCE

@@ -11,6 +11,7 @@ from gluon_liver.errors import RunError
 from gluon_liver.files.typed import build
 
 REMEDY = "training and the import of a checkpoint write it"
+IMPORTED = "imported"  # event: the weights were trained elsewhere
 STEP = b'{"event": "step",'  # how a record of a step begins, as Run.log writes it
 
 

@@ -25,14 +25,13 @@ from gluon_liver.structures.modality import CT
 from gluon_liver.system.command_line import shareable
 from gluon_liver.system.environment import describe_environment
 
-from .log import read_log
+from .log import IMPORTED, read_log
 from .tensorboard import FOLDER, Board
 from .zoo import resolve_run
 
 CHECKPOINT = re.compile(r"step-\d{8}")
 DIGESTS, TRAINING = "digests", "training_"  # in environment.json: digests of the data, and of the training patients'
 UNTOLD = {"modality": CT}  # what runs of CT do not say
-IMPORTED = "imported"  # event of the log: the weights were trained elsewhere
 
 # by training
 WRITTEN = ("config.yaml", "environment.json", "log.jsonl", "pretrained.json", "flow.json", "best.json", *LOCK_FILES)

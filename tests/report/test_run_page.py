@@ -323,3 +323,15 @@ def test_a_run_that_finds_nothing_and_one_patient_read_well(whole):
     page = Page(write_report(run).read_text(encoding="utf-8"))
     assert "Slice by slice there are no detections, and AP50 is" in page.text
     assert "1 patient 1 study 24 slices" in page.text and "1 box on slices" in page.text
+
+
+def test_weights_that_were_imported_are_no_training_of_no_steps(whole):
+    run = whole()
+    change_json(run / "results.json", checkpoint="step-00000000")
+    records = [dict(event="imported", time=0.1, step=0, epoch=0), dict(event="end", time=0.2, step=0, epoch=0)]
+    (run / "log.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    assert "Imported by" in page.text and "Trained by" not in page.text
+    assert "for 0 steps" not in page.text and "The weights were imported: another program trained them" in page.text
+    said = "began with weights that another program trained on 2 generated patients (phantoms), "
+    assert said + "as who imported them says, was not trained here and was scored on 6 patients" in page.text

@@ -39,15 +39,22 @@ class Measure(NamedTuple):
     of: str
 
 
-def answer_text(results: Mapping[str, Any], environment: Mapping[str, Any], config: Optional[Config]) -> List[str]:
-    """The answer as paragraphs: what was trained on what, and how good it is with intervals."""
+def answer_text(
+    results: Mapping[str, Any], environment: Mapping[str, Any], config: Optional[Config], *, imported: bool = False
+) -> List[str]:
+    """The answer as paragraphs: what was trained on what, and how good it is with intervals.
+
+    imported: another program trained the weights that the run began with.
+    """
     return [
-        _trained(results, environment, config),
+        _trained(results, environment, config, imported),
         *(_ct_good(results) if results["kind"] == "ct" else _us_good(results)),
     ]
 
 
-def _trained(results: Mapping[str, Any], environment: Mapping[str, Any], config: Optional[Config]) -> str:
+def _trained(
+    results: Mapping[str, Any], environment: Mapping[str, Any], config: Optional[Config], imported: bool
+) -> str:
     title = network_title(config) if config else "a network whose configuration this version does not read"
     beside = _beside(results, config)
     phantom = results["data"]["phantom"]
@@ -56,6 +63,11 @@ def _trained(results: Mapping[str, Any], environment: Mapping[str, Any], config:
     on = f" on {len(patients)} {who}" if isinstance(patients, list) else f" on {who}"
     step = re.fullmatch(r"step-(\d+)", str(results.get("checkpoint")))
     steps = f" for {_plural(int(step.group(1)), 'step')}" if step else ""
+    how, was = f"was trained{steps}{on}", ""
+    if imported:
+        how = f"began with weights that another program trained{on}, as who imported them says,"
+        how += f" was trained here{steps}" if step and int(step.group(1)) else " was not trained here"
+        was = "was "
     counts = counts_of(results)
     scored = f"{_plural(counts['patients'], 'patient')} of the {results['split']} split"
     things = [
@@ -63,7 +75,7 @@ def _trained(results: Mapping[str, Any], environment: Mapping[str, Any], config:
         for key, one, many, _ in _COUNTED[results["kind"]]
         if key != "patients" and counts[key] is not None
     ]
-    return f"{title[0].upper()}{title[1:]}{beside} was trained{steps}{on} and scored on {scored}: {_listed(things)}."
+    return f"{title[0].upper()}{title[1:]}{beside} {how} and {was}scored on {scored}: {_listed(things)}."
 
 
 def _beside(results: Mapping[str, Any], config: Optional[Config]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from gluon_liver.report.figures.chart import Exhibit
 from gluon_liver.report.figures.learning import plot_losses, plot_speed, plot_validation
 from gluon_liver.report.tables.table import Table
+from gluon_liver.runs.log import IMPORTED
 
 NO_VALIDATION = (
     "Training scored no split on its way, so nothing here tells when it began to learn its patients by heart. Data "
@@ -106,6 +107,8 @@ def validation_text(log: List[Dict[str, Any]]) -> Optional[str]:
 
 def _notes(log: List[Dict[str, Any]]) -> List[str]:
     notes = list(dict.fromkeys(note for one in log if one["event"] == "start" for note in one.get("notes") or []))
+    if any(one["event"] == IMPORTED for one in log):
+        notes.append("The weights were imported: another program trained them, and wrote no log here.")
     if any(one["event"] == "step" for one in log):
         notes += [] if any(one["event"] == "score" for one in log) else [NO_VALIDATION]
         if not _ended(log):

@@ -21,7 +21,7 @@ from gluon_liver.report.figures.chart import Exhibit
 from gluon_liver.report.records.results import REMEDY, Kind, read_results
 from gluon_liver.report.tables import failure_tables as failed
 from gluon_liver.report.tables.table import PHANTOM_WARNING, Table, unfinished_statement
-from gluon_liver.runs.log import read_log
+from gluon_liver.runs.log import IMPORTED, read_log
 
 from .answer import answer_text, facts_of, measures
 from .gallery import Kinds, data_uri, embedded_gallery
@@ -62,7 +62,9 @@ def write_page(run: Path, kind: Kind, template: str, gallery_kinds: Kinds, value
         raise RunError(f"{run / 'environment.json'}: an object is needed; {REMEDY}")
     groups = embedded_gallery(results, run, gallery_kinds)
     own = values(results, config)
-    learning, provenance = learning_of(log, every=MOST_STEPS), provenance_of(results, environment, config)
+    imported = any(one["event"] == IMPORTED for one in log)
+    learning = learning_of(log, every=MOST_STEPS)
+    provenance = provenance_of(results, environment, config, imported=imported)
     good, failures = _good(results), _failures(results)
     tables = {**own.tables, **failures["exported"]}
     tables.update(training=learning.epochs) if learning.epochs else None
@@ -71,7 +73,7 @@ def write_page(run: Path, kind: Kind, template: str, gallery_kinds: Kinds, value
     charts = [good, *([calibration] if calibration else []), *learning.charts, *own.charts]
     shown = dict(
         network=network_title(config) if config else NO_CONFIG,
-        answer=answer_text(results, environment, config),
+        answer=answer_text(results, environment, config, imported=imported),
         good=good,
         facts=facts_of(results),
         groups=groups,

@@ -25,14 +25,18 @@ class Provenance(NamedTuple):
     note: str
 
 
-def provenance_of(results: Mapping[str, Any], environment: Mapping[str, Any], config: Optional[Config]) -> Provenance:
+def provenance_of(
+    results: Mapping[str, Any], environment: Mapping[str, Any], config: Optional[Config], *, imported: bool = False
+) -> Provenance:
     """What environment.json and results.json say; what an older version did not write is told as such."""
     commands, needs = zip(*_commands(results, environment))
     note = " ".join(dict.fromkeys(filter(None, needs)))
-    return Provenance(_facts(results, environment), _differing(config), list(commands), note)
+    return Provenance(
+        _facts(results, environment, "Imported" if imported else "Trained"), _differing(config), list(commands), note
+    )
 
 
-def _facts(results: Mapping[str, Any], environment: Mapping[str, Any]) -> List[Tuple[str, str]]:
+def _facts(results: Mapping[str, Any], environment: Mapping[str, Any], made: str) -> List[Tuple[str, str]]:
     evaluated = results.get("evaluated") or {}
     machine, packages = environment.get("machine") or {}, environment.get("packages") or {}
     digests = results["data"].get("digests") or {}
@@ -46,8 +50,8 @@ def _facts(results: Mapping[str, Any], environment: Mapping[str, Any]) -> List[T
     stack = [f"Python {environment['python']}"] if environment.get("python") else []
     stack += [f"{name} {packages[name]}" for name in ("mxnet", "mxnet-cu112", "gluoncv", "numpy") if name in packages]
     facts = [
-        ("Trained by", _version(environment)),
-        ("Trained on", environment.get("date") or _OLDER),
+        (f"{made} by", _version(environment)),
+        (f"{made} on", environment.get("date") or _OLDER),
         ("Configuration", ", ".join(map(str, [*names, *changes])) or _OLDER),
         ("Seed", str(environment.get("seed", "-"))),
         ("Checkpoint", str(results.get("checkpoint", "-"))),
