@@ -266,6 +266,9 @@ def test_the_page_in_a_browser(whole, request, task):
     else:
         request.getfixturevalue("us_run")
         page = write_us_report(whole("demo-us-flow", ("tumor", "vessel"), "frame"))
+    beside = {"ct": "slices and phases", "us": "frames beside"}
+    links = re.findall(r"Close</span> ([^<]*)<", page.read_text(encoding="utf-8"))
+    assert links and set(links) == {beside[task]}
     with Browser() as browser:
         browser.emulate(1280, 900)
         browser.call("Page.navigate", url=page.resolve().as_uri())
