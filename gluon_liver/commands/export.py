@@ -3,6 +3,9 @@
 --legacy writes a folder that MXNet 1.0.0 loads on Python 2.7, and MXNet 1.9.1 too: detector-symbol.json and
 detector-0000.params, config.json for symbols/, predict.py to run it with, README.md and SHA256SUMS (docs/legacy.md).
 
+--safetensors writes one file of weights that PyTorch reads: torchvision's names for the ResNet, BatchNorm as it is, the
+configuration, classes and phases in its metadata (docs/torch.md); `train --pretrained` reads it back bit for bit.
+
 The best checkpoint of a run that chose one is taken, else the newest. What is written is written whole or not at all.
 """
 
@@ -18,13 +21,17 @@ from gluon_liver.files.typed import within
 if TYPE_CHECKING:
     from gluon_liver.runs.run import Run
 
-EXAMPLES = (("a run for MXNet 1.0.0", "demo/run --legacy --out exported"),)
+EXAMPLES = (
+    ("weights for PyTorch", "demo/run --safetensors --out detector.safetensors"),
+    ("a run for MXNet 1.0.0", "demo/run --legacy --out exported"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "run", "RUN", "run folder that train.py made, or zoo:NAME (see weights)")
     formats = parser.add_mutually_exclusive_group(required=True)
     add_flag(formats, "--legacy", "a folder with a Module checkpoint for MXNet 1.0.0")
+    add_flag(formats, "--safetensors", "a file NAME.safetensors of weights, by torchvision's names")
     add_path(parser, "--out", "OUT", "folder or file to make", required=True)
     text = "with --legacy: images at a time, which a symbol fixes (default: 1)"
     parser.add_argument("--batch-size", type=int, metavar="N", help=text)
@@ -53,5 +60,14 @@ def _legacy(opened: Run, args: argparse.Namespace) -> str:
     return f"{checkpoint} of {args.run} as {args.out / PREFIX}: README.md there says how to run it"
 
 
+def _safetensors(opened: Run, args: argparse.Namespace) -> str:
+    from gluon_liver.weights.safetensors_file import export_safetensors
+
+    return f"weights of {export_safetensors(opened, args.out)} of {args.run}: {args.out}"
+
+
 # option -> what writes the run to --out and says what was written
-WRITERS: Dict[str, Callable[[Run, argparse.Namespace], str]] = {"legacy": _legacy}
+WRITERS: Dict[str, Callable[[Run, argparse.Namespace], str]] = {
+    "legacy": _legacy,
+    "safetensors": _safetensors,
+}

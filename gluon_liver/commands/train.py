@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, metavar="N", help="stop after this many steps instead of after the epochs")
     formats = "GluonCV or MXNet .params, PyTorch .pth, .safetensors, .npz"
     text = f"start from the weights of a ResNet with bottlenecks, 2D or 3D: {formats}"
-    own = "or of a run, with its predictors too where the classes are the same; prints what matched"
+    own = "or of a run or its safetensors, with its predictors too where the classes are the same; prints what matched"
     add_path(parser, "--pretrained", "FILE|RUN|zoo:NAME", f"{text}; {own}")
     text = "the weights are of a CT net that takes HU from LOW to HIGH as 0 to 1"
     usual = "(default: images normalised as ImageNet's)"

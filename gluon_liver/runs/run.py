@@ -190,6 +190,11 @@ class Run:
             build(trained_on, record, where=f"{path}: trained_on[{place}]", error=RunError)
         return records
 
+    def training_record(self) -> Dict[str, Any]:
+        """What the run itself was trained on, as :meth:`trained_before` tells it of the weights before."""
+        keys = ("split_by", *(key for key in self.environment if key.startswith(TRAINING)))
+        return {key: self.environment[key] for key in keys if key in self.environment}
+
     def imported(self) -> bool:
         """Whether the run began with another program's weights."""
         return any(record["event"] == IMPORTED for record in self._events())

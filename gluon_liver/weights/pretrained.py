@@ -19,8 +19,9 @@ from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.readers.weights.formats import read_weights
 from gluon_liver.runs.zoo import resolve_run
 
-from .own_run import transfer_run
+from .own_run import transfer_export, transfer_run
 from .resnet import TransferReport, transfer
+from .safetensors_file import read_export
 
 
 class Pretrained(NamedTuple):
@@ -40,8 +41,8 @@ def load_pretrained(
 ) -> Tuple[TransferReport, Dict[str, Any]]:
     """Set the detector's backbone and Block4; returns the report and what a run records of it.
 
-    A detector with ``network.width`` below 1 takes the first channels of each layer. Of a run everything is taken that
-    fits, see :func:`transfer_run`.
+    A detector with ``network.width`` below 1 takes the first channels of each layer. Of a run and
+    its export to safetensors everything is taken that fits, see :func:`transfer_detector`.
 
     Raises :class:`InputError` that names file, key and shapes when the weights are another architecture's, and
     :class:`ConfigError` when BatchNorm is frozen on statistics that cropped channels do not have.
@@ -51,6 +52,11 @@ def load_pretrained(
         if pretrained.input_hu:
             raise ConfigError("--pretrained-hu says what the net of a file takes; a run takes what ours takes")
         return transfer_run(detector, config, path)
+    export = read_export(pretrained.path)
+    if export is not None:
+        if pretrained.input_hu:
+            raise ConfigError(f"--pretrained-hu: {pretrained.path} is an export of a run, which takes what ours takes")
+        return transfer_export(detector, config, pretrained.path, export)
     narrow, network = config.network.width < 1, config.network
     if narrow and (network.batch_norm == "frozen" or network.frozen_stages):
         frozen, wanted = f"frozen_stages is {network.frozen_stages}", "0"

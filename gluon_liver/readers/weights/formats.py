@@ -63,6 +63,22 @@ def read_weights(path: Union[str, Path]) -> Dict[str, Array]:
     return {name: np.array(array, dtype=np.float32, order="C") for name, array in floats.items()}
 
 
+def read_metadata(path: Union[str, Path]) -> Dict[str, str]:
+    """The metadata of a ``.safetensors`` file; nothing of files of other formats.
+
+    Raises :class:`InputError` for a file that cannot be read or is damaged.
+    """
+    try:
+        if _head(Path(path))[8:9] != b"{":
+            return {}
+        with safetensors.safe_open(str(path), framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{path} cannot be read as weights: safetensors finds it damaged ({error})") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {why(error)}") from error
+
+
 def read_module_params(path: Union[str, Path]) -> Dict[str, Array]:
     """Arrays of a Module checkpoint's ``.params``, by names that begin with ``arg:`` or ``aux:``, float32.
 
