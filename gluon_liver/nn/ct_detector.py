@@ -37,7 +37,7 @@ class CTDetector(RegionDetector):
         self, config: NetworkConfig, *, classes: Sequence[str], slices: int, size: int, phases: int = 1, **kwargs: Any
     ):
         super().__init__(config, classes=classes, size=size, **kwargs)
-        self.phases, self._slices = phases, slices
+        self.phases, self.slices = phases, slices
         options: Dict[str, Any] = {"depth": config.depth, "width": config.width, "norm": config.batch_norm}
         channels = [scaled(count, config.width) for count in CHANNELS]
         with self.name_scope():
@@ -76,7 +76,7 @@ class CTDetector(RegionDetector):
 
     def rebuilt(self, config: NetworkConfig) -> CTDetector:
         """A detector that differs in ``config`` alone, without numbers."""
-        return CTDetector(config, classes=self.classes, slices=self._slices, size=self.size, phases=self.phases)
+        return CTDetector(config, classes=self.classes, slices=self.slices, size=self.size, phases=self.phases)
 
     @property
     def roi_size(self) -> int:

@@ -1,1 +1,1 @@
-"""Detectors as ONNX graphs. Inside of it ``import onnx`` is the library."""
+"""Networks as graphs of ONNX, and sessions of onnxruntime that run them; ``import onnx`` here is the library."""
