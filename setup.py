@@ -79,6 +79,7 @@ setup(
             "config/sets/*.yaml",
             "report/pages/templates/*",
             "inspection/view/files/*",
+            "live/files/*",
         ],
         "gluon_liver.symbols": ["requirements.txt"],
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import re
 import sys
 from types import ModuleType
 from typing import List, NoReturn, Optional, Sequence, Tuple
@@ -44,7 +45,8 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("-q", "--quiet", action="store_true", help=quiet)
 
     def error(self, message: str) -> NoReturn:
-        """Print the message as errors of all commands are printed; exits with 2."""
+        """Print the message as errors of all commands are printed, but no password of an address; exits with 2."""
+        message = re.sub(r"(://)[^/\s@]*@", r"\1...@", message)
         stop = "" if message.endswith("?") else ";"
         self.exit(2, f"error: {message}{stop} `{self.prog} --help` tells the options\n")
 

@@ -1,9 +1,10 @@
-"""Detect tumors and vessels, or whatever classes the run knows, in a video, a DICOM recording, a folder of frames or a
-camera, frame by frame.
+"""Detect tumors and vessels, or whatever classes the run knows, in a video, a DICOM recording, a folder of frames, a
+camera or a stream of the network, frame by frame.
 
-Writes an annotated video: boxes at probability 0.5 and more, tumors light blue and vessels red, other classes in
-colours of their own, and with us-flow the optical flow beside them, where the run estimates one. Ctrl-C ends the stream
-and keeps what was annotated.
+Writes an annotated video, shows it in a browser of this machine, or both: boxes at probability 0.5 and more, tumors
+light blue and vessels red, other classes in colours of their own, and with us-flow the optical flow beside them, where
+the run estimates one. Recordings are read whole; of cameras and streams the newest frame is taken each time, and a
+stream that breaks is opened again. Ctrl-C ends the stream and keeps what was annotated.
 
 Research software: not a medical device, not for diagnosis.
 """
@@ -11,8 +12,10 @@ Research software: not a medical device, not for diagnosis.
 from __future__ import annotations
 
 import argparse
+import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Callable, List, Optional
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import above, at_least, at_most, between
@@ -20,10 +23,15 @@ from gluon_liver.files.typed import above, at_least, at_most, between
 from .options import add_flag, add_options, add_path, check, prepare_device
 
 if TYPE_CHECKING:
+    from gluon_liver.inference.annotate_video import Watched
+    from gluon_liver.inference.stream import StreamDetector
+    from gluon_liver.live.server import PageServer
+    from gluon_liver.live.source import Source
+    from gluon_liver.runs.run import Run
     from gluon_liver.structures.arrays import Array
-    from gluon_liver.structures.frame_source import Box, FrameSource
 
 FRAMES_PER_SECOND = 25.0
+PORT = 8765
 
 EXAMPLES = (
     ("annotate a recording", "liver.mp4 --run demo-us/seed-1/us-flow --out annotated.mp4"),
@@ -31,13 +39,20 @@ EXAMPLES = (
         "the first camera, every second frame, in a window",
         "0 --run demo-us/seed-1/us-faster-rcnn --every 2 --show --out live.mp4",
     ),
+    (
+        "a stream of the network, in a browser of this machine",
+        "rtsp://scanner.example/live --run demo-us/seed-1/us-faster-rcnn --serve",
+    ),
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="VIDEO", help="a video, DICOM file or folder of frames, or a camera's number")
+    what = "a video, DICOM file or folder of frames, a camera's number, or the address of a stream: rtsp(s), http(s)"
+    parser.add_argument("source", metavar="SOURCE", help=what)
     add_options(parser, "--run", required=True)
-    add_path(parser, "--out", "FILE.mp4", "annotated video to write", required=True)
+    add_path(parser, "--out", "FILE.mp4", "annotated video to write (needed without --serve)")
+    text = f"show the pictures in a browser of this machine, at this port ({PORT} where none is given, 0: any free one)"
+    parser.add_argument("--serve", type=_port, nargs="?", const=PORT, metavar="PORT", help=text)
     parser.add_argument(
         "--score", type=float, default=0.5, metavar="SHARE", help="lowest probability that is drawn, 0 to 1"
     )
@@ -49,18 +64,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", type=int, metavar="K", help=text)
     text = "detect in every N-th frame alone and write these, so that a live 25 Hz picture needs 25 / N frames a second"
     parser.add_argument("--every", type=int, default=1, metavar="N", help=text)
-    rate = f"what the recording tells, {FRAMES_PER_SECOND:g} where it tells nothing, divided by --every"
-    parser.add_argument(
-        "--fps", type=float, metavar="N", help=f"frames a second of the written video (default: {rate})"
-    )
+    rate = f"the recording's or stream's own, {FRAMES_PER_SECOND:g} where it is not known, divided by --every"
+    text = f"frames a second of the written video, and of a recording that is served (default: {rate})"
+    parser.add_argument("--fps", type=float, metavar="N", help=text)
     place = "the picture in the frames, in pixels, X2 and Y2 exclusive; all of it by default"
     add_options(parser, "--region", help=f"{place}; not for DICOM that tells its tissue region, which is taken")
     add_flag(parser, "--show", "show the pictures in a window too; q ends it")
     add_options(parser, "--device")
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal():
+        # not repeated: it may be an address with a password
+        raise argparse.ArgumentTypeError(
+            "a port is a number; with --serve last, or before another option, none is needed"
+        )
+    return int(text)
+
+
 def run(args: argparse.Namespace) -> int:
-    """Watch; prints frames, frames a second and where the video is."""
+    """Watch; prints frames, frames a second, and where the video and the page are."""
     from gluon_liver.files.output_folder import check_new
     from gluon_liver.runs.run import Run
     from gluon_liver.structures.frame_source import MAX_RATE
@@ -69,62 +92,97 @@ def run(args: argparse.Namespace) -> int:
     check(args, "fps", above(0) & at_most(MAX_RATE))
     for name in "proposals", "step", "every":
         check(args, name, at_least(1))
-    run = Run.open(args.run)
-    check_new(args.out, what="name")
-    run.check_frames()
-    recording = None
-    if not args.source.isdigit() or Path(args.source).exists():
-        recording = _open(args.source, tuple(args.region) if args.region else None)
-    prepare_device(args)
-    from gluon_liver.inference.ahead import ahead
-    from gluon_liver.inference.annotate_video import camera, watch
-    from gluon_liver.inference.frame_step import choose_step, every_nth, step_notes
+    if args.out is None and args.serve is None:
+        raise InputError("say where the pictures go: --out FILE.mp4 writes a video, --serve shows them in a browser")
+    trained = Run.open(args.run)
+    if args.out is not None:
+        check_new(args.out, what="name")
+    trained.check_frames()
+    with ExitStack() as closing:
+        server = None
+        if args.serve is not None:
+            from gluon_liver.live.server import PageServer
+
+            server = closing.enter_context(PageServer(args.serve))
+        source = closing.enter_context(_open(args))
+        prepare_device(args)
+        return _watch(args, trained, source, server)
+
+
+def _open(args: argparse.Namespace) -> Source:
+    from gluon_liver.live.source import open_source
+
+    def tell(text: str) -> None:
+        print(f"note: {text}", file=sys.stderr)
+
+    region = tuple(args.region) if args.region else None
+    return open_source(args.source, every=args.every, region=region, one_size=args.out is not None, tell=tell)
+
+
+def _watch(args: argparse.Namespace, trained: Run, source: Source, server: Optional[PageServer]) -> int:
+    from gluon_liver.inference.annotate_video import watch
+    from gluon_liver.inference.frame_step import choose_step, step_notes
     from gluon_liver.inference.stream import StreamDetector
-    from gluon_liver.report.figures.lettering import lettering
+    from gluon_liver.live.show import shown, stay
     from gluon_liver.runs.devices import parse_device
 
     context = parse_device(args.device)
-    step = choose_step(run.environment, step=args.step, every=args.every)
-    stream, _ = StreamDetector.from_run(run, context=context, proposals=args.proposals, step=step)
+    step = choose_step(trained.environment, step=args.step, every=args.every)
+    stream, checkpoint = StreamDetector.from_run(trained, context=context, proposals=args.proposals, step=step)
     if args.step is not None and not stream.needs_previous:
         raise InputError(
             f"--step is for runs of us-flow that see the frame before: that of {args.run} sees each frame by itself; "
             "leave --step out"
         )
-    own_rate = recording.frames_per_second if recording else None
-    rate = args.fps or (own_rate or FRAMES_PER_SECOND) / args.every
-    # a camera is to show what is now
-    source = ahead(every_nth(recording.numbered(), args.every)) if recording else camera(int(args.source), args.every)
-    for note in (
-        step_notes(run.environment, step=step, every=args.every, rate=own_rate) if stream.needs_previous else []
-    ):
-        print(f"note: {note}")
-    show = _window() if args.show else None
-    result = watch(source, stream, args.out, frames_per_second=rate, score_threshold=args.score, show=show)
-    notes = [*run.config.controls, *(recording.notes if recording else [])]
-    if stream.alone:
-        notes.append(
-            f"{stream.alone} of {result.frames} frames are their own previous frame: none is {step} before them"
+    rate = args.fps or (source.rate or FRAMES_PER_SECOND) / args.every
+    if stream.needs_previous:
+        for note in step_notes(trained.environment, step=step, every=args.every, rate=source.rate):
+            print(f"note: {note}")
+    with ExitStack() as closing:
+        board = None
+        if server is not None:
+            facts = [f"run {Path(args.run).name}", checkpoint, f"probability {args.score:g} and more"]
+            video = "" if args.out is None else args.out.name
+            board = closing.enter_context(shown(server, source, stream, facts=facts, score=args.score, video=video))
+        result = watch(
+            # what is looked at goes no faster than it was recorded
+            source.frames(stream.restart, pace=rate if board is not None else None),
+            stream,
+            args.out,
+            frames_per_second=rate,
+            score_threshold=args.score,
+            show=_window() if args.show else None,
+            publish=None if board is None else board.publish,
         )
-    for note in notes:
-        print(f"note: {note}")
-    for note in lettering(stream.classes).notes(stream.classes):
-        print(f"note: in the video {note}")
-    how = "interrupted after " if result.interrupted else ""
-    speed = 1 / max(result.seconds_per_frame, 1e-9)
-    print(f"{how}{result.frames} frames, {speed:.1f} frames/s in detection: {args.out}")
+        for note in [*trained.config.controls, *source.notes, *_notes(stream, result, source)]:
+            print(f"note: {note}")
+        if board is not None and board.summary():
+            print(board.summary())
+        how = "interrupted after " if result.interrupted else ""
+        speed = 1 / max(result.seconds_per_frame, 1e-9)
+        where = "" if args.out is None else f": {args.out}"
+        print(f"{how}{result.frames} frames, {speed:.1f} frames/s in detection{where}", flush=True)
+        if board is not None and not (result.interrupted or result.closed):
+            stay(board, source)
     return 0
 
 
-def _open(source: str, region: Optional[Box]) -> FrameSource:
-    from gluon_liver.readers.frames import read_frames
+def _notes(stream: StreamDetector, result: Watched, source: Source) -> List[str]:
+    """What is to be told of a stream that has ended."""
+    from gluon_liver.report.figures.lettering import lettering
 
-    recording = read_frames(source, region=region, whole_frame=region is None, text_stays=True, name=source)
-    if region is not None and recording.own_region:
-        own = " ".join(str(edge) for edge in recording.region)
-        shown = f"{source} tells its own tissue region, {own}, which is what is shown"
-        raise InputError(f"--region: {shown}; leave --region out")
-    return recording
+    notes: List[str] = []
+    if stream.alone:
+        note = (
+            f"{stream.alone} of {result.frames} frames are their own previous frame: none is {stream.step} before them"
+        )
+        if source.live is not None and source.rate is not None and stream.alone > result.frames / 2:
+            every = int(source.rate * result.seconds_per_frame) + 1
+            note += f"; with --every {every} the detector keeps pace"
+        notes.append(note)
+    if result.repeated:
+        notes.append(f"the video repeats {result.repeated} pictures for them, so that it is as long as the stream was")
+    return [*notes, *(f"in the pictures {note}" for note in lettering(stream.classes).notes(stream.classes))]
 
 
 def _window() -> Callable[[Array], bool]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from itertools import count
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Iterable, List, NamedTuple, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from gluon_liver.files.output_folder import check_new
 from gluon_liver.readers.video_writer import check_written, open_writer
 from gluon_liver.report.figures.flow_picture import flow_picture
 from gluon_liver.report.figures.us_drawing import draw_us
+from gluon_liver.structures.frame_source import StreamFrame
 
 from .ahead import Behind
 from .stream import StreamDetector, StreamResult
@@ -24,91 +25,137 @@ SMALLEST_SIDE = 320  # of a frame as written: smaller ones are enlarged so that 
 SPEED_OVER = 20  # frames that the shown frames a second are averaged over
 
 
+class Annotated(NamedTuple):
+    """A frame, what was found in it, the picture of both (H, W, 3) RGB, and the seconds that detection took."""
+
+    frame: StreamFrame
+    result: StreamResult
+    picture: np.ndarray
+    seconds: float
+
+
 class Watched(NamedTuple):
     """What became of a stream: frames annotated, seconds that detection took of one on average, whether it was
-    interrupted."""
+    interrupted, how many pictures of the video repeat the one before them, in place of dropped frames, and whether
+    ``show`` ended it."""
 
     frames: int
     seconds_per_frame: float
     interrupted: bool
+    repeated: int
+    closed: bool
 
 
 def watch(
-    frames: Iterable[Tuple[int, np.ndarray]],
+    frames: Iterable[StreamFrame],
     stream: StreamDetector,
-    out: Path,
+    out: Optional[Path],
     *,
     frames_per_second: float,
     score_threshold: float = 0.5,
     show: Optional[Callable[[np.ndarray], bool]] = None,
+    publish: Optional[Callable[[Annotated], None]] = None,
 ) -> Watched:
-    """Annotate frames, uint8 (H, W, 3) RGB behind their rising numbers, into the video file ``out``, which appears when
-    the stream has ended.
+    """Annotate frames into the video file ``out``, where one is wanted, which appears when the stream has ended.
 
-    Pictures are drawn and written beside the detection in the frames that follow. Ctrl-C ends the stream; what was
-    detected until then is kept. ``show`` takes each picture (RGB) and says whether to go on. Raises
-    :class:`InputError` when there is no frame, or the video cannot be written.
+    Pictures are drawn and written beside the detection in the frames that follow. In place of a dropped frame the
+    video repeats the picture before, so that it is as long as the stream. Ctrl-C ends the stream; what was detected
+    until then is kept. ``show`` takes each picture (RGB) and says whether to go on; ``publish`` takes all that is known
+    of a frame, in another thread. Raises :class:`InputError` when there is no frame, or the video cannot be written.
     """
-    check_new(out, what="name")
-    if out.suffix.lower() != ".mp4":
-        raise InputError(f"--out {out}: the annotated video is written as .mp4")
-    interrupted = False
+    if out is not None:
+        check_new(out, what="name")
+        if out.suffix.lower() != ".mp4":
+            raise InputError(f"--out {out}: the annotated video is written as .mp4")
+    interrupted = closed = False
     seconds: List[float] = []
-    with whole_path(out, ending=".partial.mp4") as partial:
-        pictures = PictureWriter(partial, stream.classes, frames_per_second, score_threshold)
+    with ExitStack() as files:
+        partial = None if out is None else files.enter_context(whole_path(out, ending=".partial.mp4"))
+        video = None if partial is None else VideoFile(partial, frames_per_second)
+        pictures = Pictures(stream.classes, score_threshold, video, publish)
         try:
             with Behind() as behind:
                 try:
-                    for number, frame in frames:
+                    for frame in frames:
                         start = time.monotonic()
-                        result = stream.detect(frame, number)
+                        result = stream.detect(frame.pixels, frame.number)
                         seconds.append(time.monotonic() - start)
-                        work = frame, result, 1 / max(float(np.mean(seconds[-SPEED_OVER:])), 1e-9)
+                        work = frame, result, seconds[-1], 1 / max(float(np.mean(seconds[-SPEED_OVER:])), 1e-9)
                         if show is None:
                             behind.submit(pictures.add, *work)
                         elif not show(pictures.add(*work)):
+                            closed = True
                             break
                 except KeyboardInterrupt:
                     interrupted = True  # what waits to be drawn is
         except KeyboardInterrupt:
             interrupted = True
         finally:
-            pictures.release()
+            if video is not None:
+                video.release()
         if pictures.count == 0:
             raise InputError("interrupted before the first frame" if interrupted else "the recording has no frame")
-        check_written(partial, pictures.count, name=str(out))
+        if partial is not None and video is not None:
+            check_written(partial, video.count, name=str(out))
     # the first frame plans the graphs
     timed = seconds[1:] or seconds
-    return Watched(pictures.count, sum(timed) / len(timed), interrupted)
+    repeated = 0 if video is None else video.count - pictures.count
+    return Watched(pictures.count, sum(timed) / len(timed), interrupted, repeated, closed)
 
 
-class PictureWriter:
-    """Annotates frames and writes them to a video; after a failure none any more."""
+class VideoFile:
+    """Pictures of one size written to a video; after a failure none any more."""
 
-    def __init__(self, path: Path, classes: Sequence[str], frames_per_second: float, score_threshold: float):
-        self.count = 0  # frames written
-        self._path, self._classes = path, classes
-        self._rate, self._score_threshold = frames_per_second, score_threshold
+    def __init__(self, path: Path, frames_per_second: float):
+        self.count = 0  # pictures written
+        self._path, self._rate = path, frames_per_second
         self._writer: Optional[cv2.VideoWriter] = None
+        self._last: Optional[np.ndarray] = None
         self._failed = False
 
-    def add(self, frame: np.ndarray, result: StreamResult, speed: float) -> np.ndarray:
-        """The picture, written, of a frame (see :func:`annotated`)."""
-        picture = annotated(frame, result, self._classes, self._score_threshold, speed)
+    def add(self, picture: np.ndarray, dropped: int) -> bool:
+        """Write a picture (H, W, 3) RGB, after the last one once more for each dropped frame; whether it was."""
         if self._failed:
-            return picture
+            return False
         self._failed = True
         if self._writer is None:
             height, width = picture.shape[:2]
             self._writer = open_writer(self._path, width=width, height=height, frames_per_second=self._rate)
-        self._writer.write(np.ascontiguousarray(picture[..., ::-1]))
+        if self._last is not None:
+            for _ in range(dropped):
+                self._writer.write(self._last)
+                self.count += 1
+        self._last = np.ascontiguousarray(picture[..., ::-1])
+        self._writer.write(self._last)
         self.count, self._failed = self.count + 1, False
-        return picture
+        return True
 
     def release(self) -> None:
         """Close the video."""
         if self._writer is not None:
             self._writer.release()
+
+
+class Pictures:
+    """Annotates frames, and gives them to a video and to ``publish``, where there are such."""
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        score_threshold: float,
+        video: Optional[VideoFile],
+        publish: Optional[Callable[[Annotated], None]],
+    ):
+        self.count = 0  # frames annotated and, where they are to be, written
+        self._classes, self._score_threshold, self._video, self._publish = classes, score_threshold, video, publish
+
+    def add(self, frame: StreamFrame, result: StreamResult, seconds: float, speed: float) -> np.ndarray:
+        """The picture of a frame (see :func:`annotated`)."""
+        picture = annotated(frame.pixels, result, self._classes, self._score_threshold, speed)
+        if self._publish is not None:  # first: who looks on waits for it
+            self._publish(Annotated(frame, result, picture, seconds))
+        self.count += self._video is None or self._video.add(picture, frame.dropped)
+        return picture
 
 
 def annotated(frame: np.ndarray, result: StreamResult, classes, score_threshold: float, speed: float) -> np.ndarray:
@@ -122,24 +169,3 @@ def annotated(frame: np.ndarray, result: StreamResult, classes, score_threshold:
         flow = flow_picture(result.flow.transpose(2, 0, 1))
         picture = np.hstack([picture, cv2.resize(flow, (width, height), interpolation=cv2.INTER_NEAREST)])
     return picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
-
-
-def camera(index: int, every: int = 1) -> Iterator[Tuple[int, np.ndarray]]:
-    """Every ``every``-th frame (H, W, 3) RGB of a camera, behind its number, until it gives none.
-
-    Raises :class:`InputError` when it cannot be opened.
-    """
-    capture = cv2.VideoCapture(index)
-    try:
-        if not capture.isOpened():
-            raise InputError(f"camera {index} cannot be opened")
-        for number in count():
-            if not capture.grab():
-                return
-            if number % every == 0:
-                good, frame = capture.retrieve()
-                if not good:
-                    return
-                yield number, frame[..., ::-1]
-    finally:
-        capture.release()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from gluon_liver.errors import InputError, why
-from gluon_liver.structures.frame_source import IMAGE_ENDINGS, Box, FrameSource
+from gluon_liver.structures.frame_source import IMAGE_ENDINGS, Box, FrameSource, check_region
 
 from .image_folder import open_image, open_image_folder
 
@@ -55,9 +55,8 @@ def read_frames(
             remedy = "give the box with --region X1 Y1 X2 Y2, or take everything with --whole-frame"
             raise InputError(f"{unknown}, and text around it may name the patient: {remedy}")
         if region is not None:
-            x1, y1, x2, y2 = source.region = region
-            if not (0 <= x1 < x2 <= source.width and 0 <= y1 < y2 <= source.height):
-                raise InputError(f"{name}: --region {x1} {y1} {x2} {y2} is no box inside its frames of {size}")
+            check_region(region, width=source.width, height=source.height, name=name)
+            source.region = region
         elif source.burned_in and not text_stays:
             says = f"{name} says that text is burned into its frames of {size}, or is a capture of a screen"
             raise InputError(f"{says}: it is not taken whole; give the box of the picture with --region X1 Y1 X2 Y2")

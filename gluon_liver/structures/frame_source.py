@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_liver.errors import InputError, why
 
@@ -66,6 +66,28 @@ class FrameSource:
             raise InputError(f"a recording cannot be read: {why(error)}") from error
 
 
+class StreamFrame(NamedTuple):
+    """One frame of a stream.
+
+    number: above that of the frame before. pixels: uint8 (H, W, 3) RGB. arrived: when, by time.monotonic(). dropped:
+    how many frames came after the one before that no detection sees, since it was still at work.
+    """
+
+    number: int
+    pixels: Array
+    arrived: float
+    dropped: int = 0
+
+
 def plausible_rate(frames_per_second: float) -> Optional[float]:
     """The rate itself, None unless it is above 0 and at most ``MAX_RATE``."""
     return frames_per_second if 0 < frames_per_second <= MAX_RATE else None
+
+
+def check_region(region: Optional[Box], *, width: int, height: int, name: str) -> None:
+    """Raise :class:`InputError` for a region that is no box inside frames of this size."""
+    if region is None:
+        return
+    x1, y1, x2, y2 = region
+    if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
+        raise InputError(f"{name}: --region {x1} {y1} {x2} {y2} is no box inside its frames of {width}x{height} pixels")

@@ -14,37 +14,15 @@ from gluon_liver.inference import annotate_video as watch_module
 from gluon_liver.inference import stream as stream_module
 from gluon_liver.inference.ahead import MOST_WAITING
 from gluon_liver.inference.annotate_video import annotated, watch
-from gluon_liver.inference.stream import StreamResult
 from gluon_liver.readers.video_writer import open_writer
 from gluon_liver.runs.run import Run
-from gluon_liver.structures.detections import Detections
+from gluon_liver.structures.frame_source import StreamFrame
+from tests.inference.fake_stream import CLASSES, FakeStream
 from tests.readers.us_writer import write_us, write_video
-
-CLASSES = ("tumor", "vessel")
-
-
-class FakeStream:
-    """Finds one tumor in every frame and a flow that points to the right."""
-
-    classes = CLASSES
-
-    def __init__(self, flow=True, fail_at=None, interrupt_at=None):
-        self.flow, self.fail_at, self.interrupt_at, self.count = flow, fail_at, interrupt_at, 0
-        self.needs_previous, self.alone, self.numbers = flow, 1, []
-
-    def detect(self, frame, number=0):
-        self.count += 1
-        self.numbers.append(number)
-        if self.count == self.interrupt_at:
-            raise KeyboardInterrupt
-        if self.count == self.fail_at:
-            raise RunError("no numbers")
-        tumor = Detections(np.array([[20, 30, 60, 70]], np.float32), np.array([0.9]), np.array([0]))
-        return StreamResult(tumor, np.zeros((16, 20, 2)) + np.array([40.0, 0.0]) if self.flow else None)
 
 
 def frames(count=5):
-    return list(enumerate(np.full((120, 150, 3), 10 * number, np.uint8) for number in range(count)))
+    return [StreamFrame(number, np.full((120, 150, 3), 10 * number, np.uint8), 0.0) for number in range(count)]
 
 
 def read(path):
@@ -70,13 +48,13 @@ def test_every_frame_is_written_with_its_box_and_flow(tmp_path):
 
 def test_boxes_are_light_blue_where_they_are():
     stream = FakeStream(flow=False)
-    picture = annotated(frames()[0][1], stream.detect(None), CLASSES, 0.5, 12.5)
+    picture = annotated(frames()[0].pixels, stream.detect(None), CLASSES, 0.5, 12.5)
     scale = picture.shape[1] // 150
     assert picture.shape[:2] == (120 * scale, 150 * scale)
     around = slice(20 * scale - 4, 20 * scale + 5)  # the box's left side
     edge = picture[50 * scale, around].astype(int)
     assert edge[:, 2].max() > 200 and edge[:, 1].max() > 120
-    hidden = annotated(frames()[0][1], stream.detect(None), CLASSES, 0.95, 12.5)
+    hidden = annotated(frames()[0].pixels, stream.detect(None), CLASSES, 0.95, 12.5)
     assert not np.array_equal(picture, hidden) and hidden[50 * scale, around].max() < 50
 
 
@@ -112,7 +90,12 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, full_disk):
     noise = np.random.default_rng(0).integers(0, 255, (20, 120, 150, 3)).astype(np.uint8)
     with full_disk(50_000):
         with pytest.raises(InputError, match="a.mp4: 0 of 20 frames could be written: is the disk full"):
-            watch(enumerate(noise), FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
+            watch(
+                [StreamFrame(*one, 0.0) for one in enumerate(noise)],
+                FakeStream(),
+                tmp_path / "a.mp4",
+                frames_per_second=10,
+            )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -151,7 +134,7 @@ def test_pictures_are_those_drawn_one_by_one_in_their_order(tmp_path, monkeypatc
     monkeypatch.setattr(watch_module.time, "monotonic", itertools.count().__next__)  # one frame a second
     given, stream = frames(8), FakeStream()
     assert watch(given, stream, tmp_path / "a.mp4", frames_per_second=10).frames == 8
-    expected = [annotated(frame, FakeStream().detect(frame), CLASSES, 0.5, 1.0) for _, frame in given]
+    expected = [annotated(frame, FakeStream().detect(frame), CLASSES, 0.5, 1.0) for _, frame, *_ in given]
     assert len(written) == 8 and all(np.array_equal(*pair) for pair in zip(written, expected))
 
 
@@ -191,7 +174,7 @@ def command(tmp_path, monkeypatch):
     """
 
     def call(source, *options, trained=(), stream=None):
-        run = SimpleNamespace(environment=dict(trained), config=SimpleNamespace(controls=()))
+        run = SimpleNamespace(environment=dict(trained), config=SimpleNamespace(controls=()), check_frames=lambda: None)
         stream = stream or FakeStream()
 
         def from_run(run, *, step, **options):

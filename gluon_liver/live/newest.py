@@ -1,0 +1,231 @@
+"""A camera or a stream of the network: its newest frame, and what becomes of it when the connection breaks.
+
+A thread reads every frame as it comes, so that none waits in a buffer; the detector takes the newest one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Callable, Deque, Iterator, List, Optional, Protocol, Sequence, Tuple
+
+from gluon_liver.errors import InputError
+from gluon_liver.structures.arrays import Array
+from gluon_liver.structures.frame_source import Box, StreamFrame
+
+READ_SECONDS = 5.0  # without a frame, after which a stream is opened again
+# seconds before each attempt to open a stream again, the last of which is the last one
+WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 30.0, 30.0)
+SETTLES = 0.5  # seconds after opening in which frames that were kept for us come at once
+RATE_OVER = 100  # frames that the rate is measured over
+
+
+class Capture(Protocol):
+    """What an opened stream does, as OpenCV has it."""
+
+    def grab(self) -> bool:
+        """Wait for the next frame; whether there is one."""
+
+    def retrieve(self) -> Tuple[bool, Array]:
+        """Whether that frame can be decoded, and its pixels, uint8 (H, W, 3) BGR."""
+
+    def release(self) -> None:
+        """Close the stream."""
+
+
+@dataclass
+class Counts:
+    """What became of the frames of a live source.
+
+    dropped: that came while the detector was at work, and were not detected in. reconnects: how often it was opened
+    again. missed: how many frames came meanwhile, by the rate before. notes: what else is to be told at the end.
+    """
+
+    dropped: int = 0
+    reconnects: int = 0
+    missed: int = 0
+    notes: List[str] = field(default_factory=list)
+
+    def said(self) -> List[str]:
+        """In words; nothing where all frames were detected in."""
+        said = list(self.notes)
+        if self.reconnects:
+            said.insert(0, f"reconnected {times(self.reconnects)}, about {self.missed} frames missed")
+        if self.dropped:
+            said.append(f"{self.dropped} frames came while the detector was at work, and were dropped")
+        return said
+
+
+def times(count: int) -> str:
+    """How often, in words."""
+    return "once" if count == 1 else f"{count} times"
+
+
+class NewestFrame:
+    """The newest frame of a source that is opened already; a thread reads from the beginning.
+
+    open_again: opens it once more, or raises :class:`InputError`; None for a source that ends where it breaks, as a
+    camera does. every: only every so-many-th frame is given. region: that is cut out. one_size: what is made of the
+    frames cannot change size, so the stream ends where they do. announced: how many frames the source says it has, 0
+    where it says nothing. tell: is told of breaks.
+
+    Attributes: counts; status, "live", "reconnecting" or "ended"; said, what that means here, "" while all is well.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        *,
+        open_again: Optional[Callable[[], Capture]] = None,
+        every: int = 1,
+        region: Optional[Box] = None,
+        one_size: bool = False,
+        announced: int = 0,
+        waits: Sequence[float] = WAITS,
+        tell: Callable[[str], None] = lambda text: None,
+    ):
+        self.counts, self.status, self.said = Counts(), "live", ""
+        self._open_again, self._every, self._region, self._one_size = open_again, every, region, one_size
+        self._announced, self._waits, self._tell = announced, waits, tell
+        self._came: Deque[float] = deque(maxlen=RATE_OVER)
+        self._rate: Optional[float] = None
+        self._condition = threading.Condition()
+        self._newest: Optional[Tuple[int, StreamFrame]] = None  # behind the number of its connection
+        self._connection, self._number = 0, 0
+        self._shape: Optional[Tuple[int, ...]] = None
+        self._dropped = 0  # since a frame was taken
+        self._stopped = threading.Event()
+        self._error: Optional[BaseException] = None
+        self._thread = threading.Thread(target=self._run, args=(capture,), name="newest frame", daemon=True)
+        self._thread.start()
+
+    @property
+    def rate(self) -> Optional[float]:
+        """Frames a second as they come, before ``every``, to two digits; None until a few are there."""
+        return None if self._rate is None else round(self._rate, 2)
+
+    def frames(self, restart: Callable[[], None]) -> Iterator[StreamFrame]:
+        """The newest frame each time, until the source ends. ``restart`` is called before the first one of another
+        connection: it has no frame before it.
+
+        Raises what went wrong in reading.
+        """
+        with self._condition:
+            self._dropped = 0  # what came before anybody looked is not missing
+        connection = 0
+        while True:
+            taken = self._take()
+            if taken is None:
+                return
+            if taken[0] != connection:
+                connection = taken[0]
+                restart()
+            yield taken[1]
+
+    def close(self) -> None:
+        """End the reading, within :data:`READ_SECONDS`; the thread must not outlive the program's libraries."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _take(self) -> Optional[Tuple[int, StreamFrame]]:
+        with self._condition:
+            while self._newest is None and self.status != "ended":
+                self._condition.wait(0.5)  # a wait without end would not notice Ctrl-C everywhere
+            if self._newest is None:
+                if self._error is not None:
+                    raise self._error
+                return None
+            connection, frame = self._newest
+            self._newest = None
+            self.counts.dropped += self._dropped
+            frame, self._dropped = frame._replace(dropped=self._dropped), 0
+            return connection, frame
+
+    def _run(self, capture: Capture) -> None:
+        try:
+            while True:
+                try:
+                    why = self._read(capture)
+                finally:
+                    capture.release()
+                again = None if self._stopped.is_set() else self._reconnect(why)
+                if again is None:
+                    return
+                capture = again
+        except BaseException as error:  # raised where frames are asked for
+            self._error = error
+        finally:
+            self._change("ended", self.said)
+
+    def _read(self, capture: Capture) -> str:
+        """Offer frames until there are no more; why that is."""
+        opened, count = time.monotonic(), 0
+        while not self._stopped.is_set():
+            asked = time.monotonic()
+            if not capture.grab():
+                took = time.monotonic() - asked
+                if took >= 0.9 * READ_SECONDS:
+                    return f"no frame came for {took:.0f} s"
+                if self._announced and count >= 0.9 * self._announced:
+                    return ""
+                return "the stream was closed"
+            count, now = count + 1, time.monotonic()
+            if now - opened >= SETTLES:
+                self._came.append(now)
+                if len(self._came) > 5:
+                    self._rate = (len(self._came) - 1) / max(self._came[-1] - self._came[0], 1e-9)
+            if self._number % self._every == 0:
+                good, pixels = capture.retrieve()
+                if good and not self._offer(pixels, now):
+                    return ""
+            self._number += 1
+        return ""
+
+    def _offer(self, pixels: Array, now: float) -> bool:
+        """Whether the stream goes on."""
+        if self._shape is not None and self._shape != pixels.shape:
+            sizes = " to ".join(f"{shape[1]}x{shape[0]}" for shape in (self._shape, pixels.shape))
+            if self._one_size:
+                self.counts.notes.append(f"the frames changed from {sizes} pixels: the video ends there")
+                return False
+            self.counts.notes.append(f"the frames changed from {sizes} pixels")
+            self._connection += 1
+        self._shape = pixels.shape
+        x1, y1, x2, y2 = self._region or (0, 0, pixels.shape[1], pixels.shape[0])
+        with self._condition:
+            self._dropped += self._newest is not None
+            self._newest = self._connection, StreamFrame(self._number, pixels[y1:y2, x1:x2, ::-1], now)
+            self._condition.notify_all()
+        return True
+
+    def _reconnect(self, why: str) -> Optional[Capture]:
+        """The source opened again; None where it has ended."""
+        if self._open_again is None or not why:
+            return None
+        lost = self._came[-1] if self._came else time.monotonic()
+        self._tell(f"{why}; connecting again")
+        for attempt, wait in enumerate(self._waits, 1):
+            self._change("reconnecting", f"{why}; attempt {attempt} of {len(self._waits)} to connect again")
+            if self._stopped.wait(wait):
+                return None
+            try:
+                capture = self._open_again()
+            except InputError:
+                continue
+            gap = time.monotonic() - lost
+            missed = round(gap * self._rate) if self._rate else 0
+            self.counts.reconnects, self.counts.missed = self.counts.reconnects + 1, self.counts.missed + missed
+            self._connection += 1
+            self._came.clear()
+            self._change("live", "")
+            self._tell(f"connected again after {gap:.1f} s, about {missed} frames missed")
+            return capture
+        self.counts.notes.append(f"{why}, and {len(self._waits)} attempts to connect again failed")
+        return None
+
+    def _change(self, status: str, said: str) -> None:
+        with self._condition:
+            self.status, self.said = status, said
+            self._condition.notify_all()

@@ -1,0 +1,32 @@
+"""A detector in place of one with a network."""
+
+import numpy as np
+
+from gluon_liver.errors import RunError
+from gluon_liver.inference.stream import StreamResult
+from gluon_liver.structures.detections import Detections
+
+CLASSES = ("tumor", "vessel")
+
+
+class FakeStream:
+    """Finds one tumor in every frame and a flow that points to the right."""
+
+    classes = CLASSES
+
+    def __init__(self, flow=True, fail_at=None, interrupt_at=None):
+        self.flow, self.fail_at, self.interrupt_at, self.count = flow, fail_at, interrupt_at, 0
+        self.needs_previous, self.alone, self.numbers = flow, 1, []
+
+    def restart(self):
+        self.numbers.append("restart")
+
+    def detect(self, frame, number=0):
+        self.count += 1
+        self.numbers.append(number)
+        if self.count == self.interrupt_at:
+            raise KeyboardInterrupt
+        if self.count == self.fail_at:
+            raise RunError("no numbers")
+        tumor = Detections(np.array([[20, 30, 60, 70]], np.float32), np.array([0.9]), np.array([0]))
+        return StreamResult(tumor, np.zeros((16, 20, 2)) + np.array([40.0, 0.0]) if self.flow else None)

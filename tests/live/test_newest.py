@@ -1,0 +1,185 @@
+"""The newest frame of a source: what is dropped, and what becomes of it when the connection breaks."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from gluon_liver.errors import InputError
+from gluon_liver.live import newest as newest_module
+from gluon_liver.live.newest import NewestFrame, times
+
+
+class FakeCapture:
+    """Frames of rising grey that come when :meth:`give` lets them; then it ends, or hangs for ``hangs`` seconds."""
+
+    def __init__(self, count=100, *, size=(40, 60), hangs=0.0, at_once=False):
+        self.left, self.size, self.hangs, self.released, self.number = count, size, hangs, 0, -1
+        self.may = threading.Semaphore(count if at_once else 0)
+
+    def give(self, count=1):
+        for _ in range(count):
+            self.may.release()
+
+    def grab(self):
+        if self.left == 0:
+            time.sleep(self.hangs)
+            return False
+        self.left, self.number = self.left - 1, self.number + 1
+        return self.may.acquire(timeout=10)
+
+    def retrieve(self):
+        return True, np.full((*self.size, 3), [self.number, 0, 200], np.uint8)
+
+    def release(self):
+        self.released += 1
+
+
+def wait(holds):
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def restarts():
+    return []
+
+
+def take(source, restarts, most=100):
+    """(number, first blue value, dropped) of each frame, until the source ends."""
+    found = []
+    for frame in source.frames(lambda: restarts.append(len(found))):
+        found.append((frame.number, int(frame.pixels[0, 0, 2]), frame.dropped))
+        if len(found) == most:
+            break
+    return found
+
+
+def test_what_comes_while_the_detector_works_is_dropped_and_counted(restarts):
+    capture = FakeCapture(10)
+    source = NewestFrame(capture)
+    frames = source.frames(lambda: restarts.append(1))
+    capture.give(1)
+    before = time.monotonic()
+    first = next(frames)
+    assert (first.number, first.dropped) == (0, 0) and abs(first.arrived - before) < 5
+    assert first.pixels[0, 0].tolist() == [200, 0, 0]  # RGB
+    capture.give(4)
+    wait(lambda: capture.number == 5)
+    fifth = next(frames)
+    assert (fifth.number, fifth.dropped, source.counts.dropped) == (4, 3, 3)
+    capture.give(5)
+    assert [(frame.number, frame.dropped) for frame in frames][-1][0] == 9
+    assert source.status == "ended" and capture.released == 1 and not restarts
+    assert source.counts.said() == [
+        f"{source.counts.dropped} frames came while the detector was at work, and were dropped"
+    ]
+    source.close()
+
+
+def test_what_came_before_anybody_looked_is_not_dropped(restarts):
+    capture = FakeCapture(6, at_once=True)
+    source = NewestFrame(capture)
+    wait(lambda: source.status == "ended")
+    assert take(source, restarts) == [(5, 5, 0)] and source.counts.dropped == 0
+
+
+def test_every_nth_frame_is_offered_and_others_are_not_dropped(restarts):
+    capture = FakeCapture(7)
+    source = NewestFrame(capture, every=3, region=(10, 5, 30, 25))
+    frames, found = source.frames(lambda: None), []
+    for number in range(3):
+        capture.give(3 if number < 2 else 1)
+        found.append(next(frames))
+    assert [(frame.number, frame.dropped, frame.pixels.shape) for frame in found] == [
+        (0, 0, (20, 20, 3)),
+        (3, 0, (20, 20, 3)),
+        (6, 0, (20, 20, 3)),
+    ]
+    source.close()
+
+
+def test_a_break_is_mended_counted_and_told(restarts, monkeypatch):
+    monkeypatch.setattr(newest_module, "SETTLES", 0)
+    captures, told = [FakeCapture(3), FakeCapture(2)], []
+    attempts = []
+
+    def open_again():
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise InputError("not yet")
+        if len(attempts) > 3:
+            raise InputError("gone")
+        return captures[1]
+
+    source = NewestFrame(captures[0], open_again=open_again, waits=(0.0, 0.0, 0.05), tell=told.append)
+    source._rate = 100.0
+    frames, found = source.frames(lambda: restarts.append(found[-1].number)), []
+    for capture, count in ((captures[0], 3), (captures[1], 2)):
+        for _ in range(count):
+            capture.give()
+            found.append(next(frames))
+    assert list(frames) == []
+    assert [frame.number for frame in found] == [0, 1, 2, 3, 4]
+    assert restarts == [2]  # before the first frame of the second connection
+    counts = source.counts
+    assert counts.reconnects == 1 and 4 <= counts.missed < 100  # 0.05 s at 100 a second
+    assert counts.said()[0] == f"reconnected once, about {counts.missed} frames missed"
+    assert counts.said()[1] == "the stream was closed, and 3 attempts to connect again failed"
+    assert told[0] == "the stream was closed; connecting again" and "connected again after" in told[1]
+    assert [capture.released for capture in captures] == [1, 1]
+    assert [times(2), times(1)] == ["2 times", "once"]
+
+
+def test_silence_is_told_from_the_end_of_a_recording(restarts, monkeypatch):
+    monkeypatch.setattr(newest_module, "READ_SECONDS", 0.05)
+    gone = lambda: (_ for _ in ()).throw(InputError("gone"))  # noqa: E731
+    for capture, announced, said in (
+        (FakeCapture(3, hangs=0.1, at_once=True), 3, ["no frame came for 0 s, and 1 attempts to connect again failed"]),
+        (FakeCapture(3, at_once=True), 30, ["the stream was closed, and 1 attempts to connect again failed"]),
+        (FakeCapture(3, at_once=True), 3, []),
+    ):
+        source = NewestFrame(capture, open_again=gone, announced=announced, waits=(0.0,))
+        take(source, restarts)
+        assert source.counts.notes == said
+
+
+def test_while_it_connects_again_the_source_says_so(restarts):
+    source = NewestFrame(FakeCapture(1, at_once=True), open_again=lambda: 1 / 0, waits=(30.0,))
+    wait(lambda: source.status == "reconnecting")
+    assert source.said == "the stream was closed; attempt 1 of 1 to connect again"
+    source.close()  # at once, not after 30 s
+    assert source.status == "ended"
+
+
+def test_what_goes_wrong_in_the_thread_reaches_the_caller(restarts):
+    source = NewestFrame(FakeCapture(2, at_once=True), open_again=lambda: 1 / 0, waits=(0.0,))
+    with pytest.raises(ZeroDivisionError):
+        take(source, restarts)
+
+
+@pytest.mark.parametrize("one_size", [True, False])
+def test_frames_that_change_size(one_size, restarts):
+    first, second = FakeCapture(1, at_once=True), FakeCapture(1, size=(20, 30), at_once=True)
+    opened = iter([second])
+
+    def open_again():
+        wait(lambda: source._newest is None)
+        return next(opened, None) or (_ for _ in ()).throw(InputError("gone"))
+
+    source = NewestFrame(first, open_again=open_again, one_size=one_size, waits=(0.0,))
+    found = take(source, restarts)
+    assert [number for number, _, _ in found] == ([0] if one_size else [0, 1])
+    note = "the frames changed from 60x40 to 30x20 pixels" + (": the video ends there" if one_size else "")
+    assert source.counts.notes[0] == note and restarts == ([] if one_size else [1])
+
+
+def test_the_rate_is_measured_once_the_stream_has_settled(restarts, monkeypatch):
+    clock = iter(np.arange(0, 1000, 0.02))  # each look at the clock takes 0.02 s
+    monkeypatch.setattr(newest_module.time, "monotonic", lambda: float(next(clock)))
+    source = NewestFrame(FakeCapture(60, at_once=True))
+    source._thread.join()
+    assert source.rate == pytest.approx(25.0)  # two looks a frame
