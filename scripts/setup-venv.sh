@@ -150,7 +150,7 @@ yes) say "shared libraries that the system lacks are installed with apt-get wher
 no) ;;
 *) fail "SYSTEM_PACKAGES=$SYSTEM_PACKAGES: yes or no is wanted." ;;
 esac
-say "installing [$EXTRAS] into $VENV: minutes, 1.3 GB with MXNet for CPUs; pip's words go to $LOG"
+say "installing [$EXTRAS] into $VENV: minutes, 1.4 GB with MXNet for CPUs; pip's words go to $LOG"
 : >"$LOG"
 # Older pips know neither editable installs of pyproject.toml projects nor today's wheel tags.
 pip_logged install 'pip>=23,<27'

@@ -234,8 +234,10 @@ def test_mxnet_1_0_detects_the_same_and_its_checkpoint_comes_back(which, tiny_ru
 
 def test_exports_that_are_refused(tiny_run, tmp_path, capsys):
     folder = tiny_run.folder
+    with pytest.raises(SystemExit, match="2"):
+        main(["export", str(folder), "--out", f"{tmp_path}/new"])
+    assert "one of the arguments --legacy" in capsys.readouterr().err
     for words, message in (
-        (f"{folder} --out {tmp_path}/new", "say so with --legacy"),
         (f"{folder} --legacy --out {tmp_path}/new --batch-size 0", "--batch-size 0"),
         (f"{tmp_path}/nowhere --legacy --out {tmp_path}/new", "no run folder"),
         (f"{folder} --legacy --out {tmp_path}", "exists: choose another folder"),
