@@ -37,9 +37,9 @@ the cache of this version, then in `weights/`, and where the net is nowhere name
 ## Bit for bit
 
 The digest is the SHA-256 of the parameters, `net.params` of the checkpoint that `evaluate` reads (`flow.params` of a
-flow net). `weights` compares it after making a net, `weights --check` later; where it differs it says what of
-processor, threads and packages is not as where the digests were made: {processor} with {instructions}, {threads}
-thread, {packages}.
+flow net). `weights` compares it after making a net, `weights --check` later; where it differs (exit code 4) it tells
+which of processor, threads and packages are not as where the digests were made: {processor} with {instructions},
+{threads} thread, {packages}.
 
 Measured there: with one thread a training repeated gives the same bytes (`demo-ct`'s first 40 steps, and every net
 below that has a digest was made twice, from its phantoms on, on a busy machine of two cores). With two threads the

@@ -40,7 +40,10 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         write_listing(listing, args.out)
         print(f"page: {args.out / 'index.html'} (the folder holds patient data)")
-        print(
-            f"fill in {args.out / 'phases.yaml'}, then: import ct FOLDER --phases {args.out / 'phases.yaml'} --out DATA"
-        )
+        phases = args.out / "phases.yaml"
+        unknown = sum(not one.phase for one in listing.series)
+        todo = f"fill in {phases} ({unknown} series without a phase)"
+        if not unknown:
+            todo = f"all {len(listing.series)} series were recognised; look whether {phases} is right"
+        print(f"{todo}, then: import ct FOLDER --phases {phases} --out DATA")
     return 0

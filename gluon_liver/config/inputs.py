@@ -49,7 +49,9 @@ class DataConfig:
     window: Window = limited(
         "paper",
         A_WINDOW,
-        "HU that become black to white: a preset, or [width, level] in HU; the paper prints width 80, level 150",
+        "HU that become black to white. paper: width 80, level 150 as the paper prints it, so 110 to 190 HU, in which "
+        "liver without contrast (about 55 HU) is black; liver: the two numbers swapped, 5 to 155 HU; or [width, level] "
+        "of your own",
     )
     size: int = limited(800, multiple_of(16) & within(64, 4096), "side of the square network input in pixels")
     slices: int = limited(1, ODD, "depth around the annotated slice: 1 (R-50, R-101) or 9 (2.5D)")

@@ -16,7 +16,7 @@ from gluon_liver.nn.relation_map import RelationNet
 from gluon_liver.report.figures.drawing import draw_overlay, save_png
 from gluon_liver.report.figures.lettering import lettering
 from gluon_liver.report.figures.paper_figures import Cells, Related, Tile, draw_examples, draw_relation
-from gluon_liver.structures.detections import NOTHING, Boxes, Detections
+from gluon_liver.structures.detections import Boxes, Detections
 from gluon_liver.structures.lesions import Lesion
 
 from .detector import SliceDetector
@@ -190,7 +190,7 @@ def _write_examples(
         shown = sorted(slices, key=lambda item: (-item[0], item[1]))[:TILES]
         tiles = []
         for _, index, caption in shown:
-            truth: Boxes = labels.get(index, NOTHING)
+            truth: Optional[Boxes] = labels.get(index)  # None of a slice that nobody labelled
             grey = case.images[case.study.reference_index, index]
             picture = draw_overlay(grey, detections[index], truth=truth, classes=classes, scale=scale)
             tiles.append(Tile(caption, picture))

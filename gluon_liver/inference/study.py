@@ -24,7 +24,7 @@ from gluon_liver.results.formats import COCO, check_formats, write_results
 from gluon_liver.results.found import BOXES, Found
 from gluon_liver.results.source_pixels import add_source, source_record
 from gluon_liver.runs.run import Run
-from gluon_liver.structures.detections import NOTHING, Boxes, Detections
+from gluon_liver.structures.detections import Boxes, Detections
 from gluon_liver.structures.lesions import find_lesions
 from gluon_liver.structures.modality import CT
 
@@ -147,8 +147,8 @@ def _with_overlays(
     with Behind() as behind:
         for index, one in enumerate(found):
             detections.append(one)
-            shown, truth = one.at_score(score_threshold), labels.get(index, NOTHING)
-            if every or len(shown) or len(truth.boxes):
+            shown, truth = one.at_score(score_threshold), labels.get(index)
+            if every or len(shown) or (truth is not None and len(truth.boxes)):
                 grey = case.images[case.study.reference_index, index]
                 behind.submit(_draw, folder / f"slice-{index:03d}.png", grey, shown, truth, classes)
     return detections
@@ -160,7 +160,7 @@ def _below(detections: Sequence[Detections], threshold: float) -> Dict[str, Any]
     return {"boxes": len(scores), "highest_score": round(max(scores), 5) if scores else None}
 
 
-def _draw(path: Path, grey: np.ndarray, shown: Detections, truth: Boxes, classes: Sequence[str]) -> None:
+def _draw(path: Path, grey: np.ndarray, shown: Detections, truth: Optional[Boxes], classes: Sequence[str]) -> None:
     save_png(path, draw_overlay(grey, shown, truth=truth, classes=classes))
 
 
@@ -191,7 +191,11 @@ def _read_dicom(
         trained = f"the run was trained on the phases {', '.join(run.environment['phases'])}"
         advice = "say which series is which with --phases FILE"
         raise InputError(f"{trained}, which no default pattern names: {advice}")
-    reference = reference or (phases and reference_of(phases)) or own
+    named = phases and reference_of(phases)
+    given = f"--reference {reference}" if reference else f"reference: {named} of {phases}"
+    if (reference or named or own) != own:
+        raise InputError(f"{given}: the run reads the {own} phase of a study: leave it out, and name the {own} series")
+    reference = own
     study = read_study(folder, phases=phases, reference=reference, progress=progress)
     run.check_match(phases_to_match(run.config, study.phases, study.reference_phase, study.modality))
     return OpenCase.in_memory(study, run.config.data), {}

@@ -15,6 +15,9 @@ COCO_KEYS = ("images", "annotations", "categories")
 _EXPORT = "export the labels as COCO"
 _AS_IT_IS = "of ultrasound `import us --layout {}` takes it as it is"
 _CONVERT = f"labelme2coco (pip install labelme2coco) makes one COCO file of all of them; {_AS_IT_IS.format('labelme')}"
+_MASKS = "give its masks with --masks labelsTr, or import the set with --layout (docs/datasets.md)"
+DOCUMENTED = "docs/data.md#labels has an example"
+LISTED = 5  # keys that an error shows
 # pattern of the first characters -> what it is, and what to do
 _TEXTS: Tuple[Tuple[str, str, str], ...] = (
     (
@@ -56,8 +59,9 @@ def read_label_json(path: str) -> Dict[str, Any]:
         known = _other_format(value)
         if known:
             raise AnnotationError(f"{path} is {known[0]}, not COCO: {known[1]}")
-    if not isinstance(value, dict):
-        raise AnnotationError(f"{path}: expected keys, found a {type(value).__name__}: COCO is one object with images")
+    if not isinstance(value, dict) or "images" not in value:
+        wanted = f"COCO is one object with {all_of(COCO_KEYS)} ({DOCUMENTED})"
+        raise AnnotationError(f"{path} is not COCO: images is missing, found {_shown(value)}; {wanted}")
     return {**value, **{key: _entries([] if value[key] is None else value[key]) for key in COCO_KEYS if key in value}}
 
 
@@ -73,6 +77,16 @@ def _other_format(value: Any) -> Optional[Tuple[str, str]]:
         return "JSON of LabelMe, of one image", _CONVERT
     if keys & {"_via_img_metadata", "_via_settings"} or any("regions" in v for v in _values(value)):
         return "JSON of the VGG Image Annotator", f"{_EXPORT} there"
+    if keys & {"numTraining", "channel_names", "file_ending"} or {"training", "modality"} <= keys:
+        return "dataset.json of nnU-Net or of the Medical Segmentation Decathlon", _MASKS
+    if {"objects", "size"} <= keys:
+        return "JSON of Supervisely, of one image", f"{_EXPORT} there"
+    if "markups" in keys:
+        return "markups of 3D Slicer", "export the segmentation as NIfTI or DICOM SEG and give it with --masks"
+    if {"image", "annotations"} <= first.keys():
+        return "JSON of CreateML", f"{_EXPORT} instead"
+    if any("shapes" in entry for entry in _entries_of(value)):
+        return "a list of LabelMe's images", _CONVERT
     if {"items", "categories"} <= keys:
         return "JSON of Datumaro", f"{_EXPORT} 1.0 (CVAT), or with `datum convert -f coco_instances`"
     if first.keys() & {"completions", "annotations", "predictions"} or {"data", "result"} <= keys:
@@ -84,8 +98,24 @@ def _other_format(value: Any) -> Optional[Tuple[str, str]]:
     return None
 
 
+def _shown(value: Any) -> str:
+    """What a JSON value is, without texts that may name a patient: keys are often names of files."""
+    if not isinstance(value, Mapping):
+        return f"a {type(value).__name__}" + (f" of {len(value)}" if isinstance(value, (list, str)) else "")
+    words = [key for key in value if isinstance(key, str) and re.fullmatch("[a-zA-Z_]{1,24}", key)]
+    others = len(value) - len(words[:LISTED])
+    named = f"an object with {', '.join(words[:LISTED])}" if words else "an object"
+    if not others:
+        return named if words else "an object without keys"
+    return f"{named} and {others} other keys" if words else f"{named} with {others} keys"
+
+
 def _values(value: Any) -> List[Mapping[str, Any]]:
     return [one for one in value.values() if isinstance(one, Mapping)] if isinstance(value, Mapping) else []
+
+
+def _entries_of(value: Any) -> List[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def _entries(table: Any) -> Any:

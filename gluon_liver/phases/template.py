@@ -19,15 +19,18 @@ def phase_template(
     remarks: by the name of a series, lines of comment that stand above it instead. It holds identifiers and
     descriptions, so it belongs in a private place.
     """
+    choices = [choose_phases(case.series, rules).taken for case in find_cases(series, join=rules.join).values()]
+    phases = {one.name: phase for taken in choices for phase, one in taken.items()}
+    todo = "# Write a phase behind the UID of each series that is to be taken, and delete the # before it."
+    if all(one.name in phases for one in series):
+        todo = "# Every series was recognised: change a phase that is wrong, and put a # before a series to leave out."
     lines = [
-        "# Write a phase behind the UID of each series that is to be taken, and delete the # before it.",
+        todo,
         f"order: [{', '.join(rules.order)}]",
         f"reference: {rules.reference}",
         *(["join: true"] * rules.join),
         "series:",
     ]
-    choices = [choose_phases(case.series, rules).taken for case in find_cases(series, join=rules.join).values()]
-    phases = {one.name: phase for taken in choices for phase, one in taken.items()}
     written = set()
     for one in series:
         described = f"{len(one.slices)} images, described as {' '.join(one.description.split())!r}"

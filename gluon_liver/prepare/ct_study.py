@@ -88,7 +88,8 @@ def choose_series(series: Sequence[SeriesFiles], rules: PhaseRules, left_out: Li
     fixed = choice.taken.get(rules.reference)
     if fixed is None:
         for phase, one in choice.taken.items():
-            reason = f"its study has no series for the reference phase {rules.reference} (this one is {phase})"
+            reason = f"its study has no series for the reference phase {rules.reference} (this one is {phase}): name "
+            reason += f"one in a phase file (--phases), or import with --reference {phase}; a run reads its own alone"
             left_out.append(one.rejection(reason, "no-reference"))
         choice.taken.clear()
         return choice

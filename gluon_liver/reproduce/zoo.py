@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from gluon_liver.config.zoo import Machine, Net, find_net, zoo_machine
 from gluon_liver.files.digest import hash_file
@@ -81,21 +81,29 @@ def parameters_of(folder: Path, net: Net) -> Path:
     return chosen_checkpoint(Run.open(folder)) / PARAMETERS
 
 
-def verdict(name: str, out: Path) -> str:
-    """Whether a net that was made is bit for bit that of the zoo; where it is not, what differs here. One line."""
+class Verdict(NamedTuple):
+    """One line on a net that was made; other_bits: whether it is not bit for bit that of the zoo."""
+
+    text: str
+    other_bits: bool = False
+
+
+def verdict(name: str, out: Path) -> Verdict:
+    """Whether a net that was made is bit for bit that of the zoo; where it is not, what differs here."""
     net, folder = find_net(name), out / name
     if not is_made(folder, net):
-        return f"{name}: not made in {out}"
+        return Verdict(f"{name}: not made in {out}")
     found = hash_file(parameters_of(folder, net))
     if net.sha256 is None:
-        return f"{name}: SHA-256 {found}; the zoo has the recipe alone and no digest to compare with"
+        return Verdict(f"{name}: SHA-256 {found}; the zoo has the recipe alone and no digest to compare with")
     if found == net.sha256:
-        return f"{name}: bit for bit as in the zoo, SHA-256 {found}"
+        return Verdict(f"{name}: bit for bit as in the zoo, SHA-256 {found}")
     other = differing(zoo_machine())
     why = (
         f"here differ: {'; '.join(other)}" if other else "nothing that is looked at differs here: has the code changed?"
     )
-    return f"{name}: OTHER BITS than in the zoo: SHA-256 {found}, there {net.sha256} (revision {net.revision}); {why}"
+    told = f"{name}: OTHER BITS than in the zoo: SHA-256 {found}, there {net.sha256} (revision {net.revision}); {why}"
+    return Verdict(told, other_bits=True)
 
 
 def differing(machine: Machine) -> List[str]:

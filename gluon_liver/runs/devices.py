@@ -33,7 +33,7 @@ def check_devices(text: str, *, option: str = "--devices") -> None:
         count = driver_gpus()
         gone = [name for name in names if int(name) >= count]
         if gone:
-            raise ConfigError(f"{option} gpu:{gone[0]}: this machine shows {_gpus(count)}; {ADVICE}")
+            raise ConfigError(f"{option} gpu:{gone[0]}: this machine shows {count} GPUs; {ADVICE}")
 
 
 def parse_device(text: str) -> mx.Context:
@@ -60,9 +60,5 @@ def _contexts(text: str, *, option: str) -> List[mx.Context]:
     count = mx.context.num_gpus()
     for name in numbers.split(","):
         if int(name) >= count:  # an MXNet without CUDA sees none of the driver's
-            raise ConfigError(f"{option} gpu:{name}: MXNet sees {_gpus(count)}; {ADVICE}")
+            raise ConfigError(f"{option} gpu:{name}: MXNet sees {count} GPUs; {ADVICE}")
     return [mx.gpu(int(name)) for name in numbers.split(",")]
-
-
-def _gpus(count: int) -> str:
-    return f"{count} GPU" + ("" if count == 1 else "s")

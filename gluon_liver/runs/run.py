@@ -9,7 +9,7 @@ import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from gluon_liver.config.load import Choice, build_config, save_config
 from gluon_liver.config.schema import Config
@@ -202,17 +202,24 @@ class Run:
     def check_dataset(self, dataset: Dataset) -> None:
         """Raise :class:`DatasetError` unless the data are of the run's task and match what it was trained on."""
         check_task(self.config, dataset)
-        self.check_match(dataset.must_match(self.config))
+        self.check_match(dataset.must_match(self.config), phases=getattr(dataset, "phases", ()))
 
-    def check_match(self, record: Mapping[str, Any]) -> None:
-        """Raise :class:`DatasetError` unless the run was trained with ``record``, of :meth:`Dataset.must_match`."""
+    def check_match(self, record: Mapping[str, Any], *, phases: Sequence[str] = ()) -> None:
+        """Raise :class:`DatasetError` unless the run was trained with ``record``, of :meth:`Dataset.must_match`.
+
+        phases: those that the data have, for what is to be done.
+        """
+        has = f"; the data have the phases {', '.join(phases)}" if phases else ""
+        remedies = {
+            "classes": "; import them with --classes FILE that lists the run's classes in their order",
+            "reference_phase": f"{has}: import the DICOM files again with --reference {{trained}}",
+        }
         # classes last: other names help nothing where the images are of another kind
         for name, value in sorted(record.items(), key=lambda one: one[0] == "classes"):
             trained = self.environment.get(name, UNTOLD[name]) if name in UNTOLD else self.environment[name]
             if value != trained:
                 found = f"the data have {name.replace('_', ' ')} {value}, the run was trained on {trained}"
-                remedy = "; import them with --classes FILE that lists the run's classes in their order"
-                raise DatasetError(found + (remedy if name == "classes" else ""))
+                raise DatasetError(found + remedies.get(name, "").format(trained=trained))
 
     def check_frames(self) -> None:
         """Raise :class:`RunError` unless the run reads frames one after the other."""

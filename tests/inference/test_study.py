@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gluon_liver.inference.study
+from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.study import Study, StudyRecord
 from gluon_liver.errors import InputError, RunError
 from gluon_liver.inference.study import detect_study
@@ -68,6 +69,14 @@ def test_labelled_slices_are_drawn_without_a_detection(detect, tmp_path):
     assert names == ["slice-000.png", "slice-001.png"]
 
 
+def test_slices_that_nobody_labelled_are_not_called_empty(detect, monkeypatch):
+    told, every = [], CTDataset.labels_by_slice
+    monkeypatch.setattr(CTDataset, "labels_by_slice", lambda data, case: {0: every(data, case)[0]})
+    monkeypatch.setattr("gluon_liver.inference.study._draw", lambda *drawn: told.append(drawn[3]))
+    detect(every_slice=True)
+    assert [truth is None for truth in told] == [False] + [True] * (len(told) - 1) and len(told) > 2
+
+
 def test_boxes_below_the_score_are_counted(detect, tmp_path):
     everything = detect(score_threshold=0.0005, out=tmp_path / "all")
     assert everything["below_threshold"] == {"boxes": 0, "highest_score": None}
@@ -110,6 +119,17 @@ def test_a_run_of_phases_without_patterns_asks_for_a_phase_file(detect, copied_r
     (tmp_path / "dicom").mkdir()
     with pytest.raises(InputError, match="phases portal, .* with --phases FILE"):
         detect(tmp_path / "dicom", run=Run.open(copied_run))
+
+
+def test_another_reference_than_the_runs_is_refused_before_the_folder_is_read(detect, tmp_path):
+    (tmp_path / "p.yaml").write_text("order: [arterial, delayed]\nreference: delayed\n")
+    (tmp_path / "dicom").mkdir()
+    for options, given in (
+        ({"reference": "delayed"}, "--reference delayed"),
+        ({"phases": tmp_path / "p.yaml"}, "p.yaml"),
+    ):
+        with pytest.raises(InputError, match=f"{given}: the run reads the arterial phase of a study: leave it out"):
+            detect(tmp_path / "dicom", **options)
 
 
 @pytest.mark.slow

@@ -222,6 +222,17 @@ def test_the_written_phase_file_imports_once_it_is_filled_in(tmp_path):
     assert sorted(report["taken"][0]["phases"]) == ["arterial", "delayed"]
 
 
+def test_what_is_left_to_do_is_told(tmp_path, capsys):
+    write_series(tmp_path / "in", series=1, description="arterial")
+    assert main(["look", str(tmp_path / "in"), "--out", str(tmp_path / "known")]) == 0
+    assert "all 1 series were recognised; look whether" in capsys.readouterr().out
+    assert "# Every series was recognised" in (tmp_path / "known" / "phases.yaml").read_text()
+    write_series(tmp_path / "in", series=2, description="B")
+    assert main(["look", str(tmp_path / "in"), "--out", str(tmp_path / "unknown")]) == 0
+    assert "fill in" in (told := capsys.readouterr().out) and "(1 series without a phase), then: import ct" in told
+    assert "# Write a phase behind the UID" in (tmp_path / "unknown" / "phases.yaml").read_text()
+
+
 @pytest.mark.filterwarnings("ignore:Invalid value for VR")
 def test_a_place_far_off_and_strange_numbers_stop_nothing(tmp_path):
     write_series(tmp_path, series=1, zs=(0, 1e300, 2e300))

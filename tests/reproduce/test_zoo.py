@@ -66,8 +66,13 @@ def test_a_net_is_made_twice_bit_for_bit_and_opened_by_its_name(own_zoo, tmp_pat
     assert main(["weights"]) == 0 and "+ tiny" in capsys.readouterr().out
 
     own_zoo(sha256="0" * 64, revision="abc")
-    assert main(["weights", "--check"]) == 0
-    assert f"tiny: OTHER BITS than in the zoo: SHA-256 {sha256}, there 000" in capsys.readouterr().out
+    assert main(["weights", "--check"]) == 4
+    said = capsys.readouterr()
+    assert f"tiny: OTHER BITS than in the zoo: SHA-256 {sha256}, there 000" in said.out
+    assert "other bits are no fault of a net by themselves" in said.err
+    for name in ("results.json", "environment.json", "report.html", "log.jsonl"):
+        text = (tmp_path / "a" / "tiny" / name).read_text(encoding="utf-8")
+        assert str(tmp_path) not in text and (name == "log.jsonl" or "tiny" in text), name
     (parameters.parent / "manifest.json").unlink()
     with pytest.raises(RunError):
         load_detector("zoo:tiny")
@@ -91,7 +96,7 @@ def test_an_unfinished_net_is_not_taken(own_zoo, tmp_path, monkeypatch):
     (tmp_path / "tiny" / "config.yaml").touch()
     with pytest.raises(RunError, match="not made yet"):
         resolve_run("zoo:tiny")
-    assert verdict("tiny", tmp_path) == f"tiny: not made in {tmp_path}"
+    assert verdict("tiny", tmp_path).text == f"tiny: not made in {tmp_path}"
     (tmp_path / "tiny" / "results.json").touch()
     assert resolve_run("zoo:tiny") == tmp_path / "tiny"
     own_zoo(task="flow")

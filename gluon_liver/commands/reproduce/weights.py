@@ -2,7 +2,8 @@
 
 Without a NAME, list the nets and where they are. Whatever ends the command, the same command goes on where it was;
 after a signal that stopped a training the exit code is 75. It computes with the one thread that the digests were made
-with, and says of each net whether it is bit for bit the same. docs/model-zoo.md lists them.
+with, and says of each net whether it is bit for bit the same; with --check the exit code is 4 where one is not.
+docs/model-zoo.md lists them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from typing import Sequence
 
 from gluon_liver.commands.options import add_flag, add_path
@@ -19,6 +21,12 @@ EXAMPLES = (
     ("which nets there are, and where", ""),
     ("make the demo's net", "demo-ct"),
     ("compare those that are there with the digests", "--check"),
+)
+OTHER_BITS = 4  # exit code of --check
+ADVICE = (
+    "note: other bits are no fault of a net by themselves: another processor, other packages or code round otherwise. "
+    "Compare its results.json with the figures in docs/model-zoo.md; where a file may be damaged, delete the net's "
+    "folder and make it again"
 )
 
 
@@ -31,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make, check or list; 0 when all is done, 75 where a signal stopped it."""
+    """Make, check or list; 0 when all is done, 75 where a signal stopped it, with --check 4 for other bits."""
     from gluon_liver.config.zoo import find_net, read_zoo, zoo_machine
     from gluon_liver.runs.zoo import is_made, made_in
 
@@ -55,7 +63,11 @@ def run(args: argparse.Namespace) -> int:
         if not _make(names, args):
             print("stopped; the same command goes on", file=sys.stderr)
             return heartbeat.AGAIN
-    print("\n".join(verdict(name, out) for name in with_flows(names)))
+    verdicts = [verdict(name, out) for name in with_flows(names)]
+    print("\n".join(one.text for one in verdicts))
+    if any(one.other_bits for one in verdicts):
+        print(ADVICE, file=sys.stderr)
+        return OTHER_BITS if args.check else 0
     return 0
 
 
@@ -77,5 +89,5 @@ def _make(names: Sequence[str], args: argparse.Namespace) -> bool:
         how = "give --out DIR or $GLUON_LIVER_ZOO, a folder that can be written to"
         raise InputError(f"{out} cannot be made: {error.strerror}; {how}") from error
     with file_lock(out / LOCK, busy=f"{out} is in use by {{user}}: nets are made there"):
-        steps = zoo_steps(names, out, run_inside)
+        steps = zoo_steps(names, out, partial(run_inside, inside=out))
         return run_steps(steps, out, redo=args.redo, say=lambda text: print(text, flush=True))
