@@ -21,7 +21,10 @@ EXAMPLES = (
         "a folder of DICOM with one study, also unlikely boxes",
         "/path/to/dicom --phases phases.yaml --run demo/run --score 0.2 --out found",
     ),
-    ("tables and a label volume too", "demo/data/studies/CASE --run demo/run --format coco,csv,nifti --out found"),
+    (
+        "tables, and DICOM objects for viewers",
+        "/path/to/dicom --run demo/run --format csv,dicom-sr,dicom-seg --out found",
+    ),
     ("a net that is made or found by its name", "demo/data/studies/CASE --run zoo:demo-ct --out found"),
 )
 
@@ -41,17 +44,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--dense", text)
     text = "draw where lesions look in the other phases (multi-modal runs), hits and false positives"
     add_flag(parser, "--explain", text)
-    text = "what is written beside lesions.json and pictures, a list of coco (the default), csv, geojson and nifti"
+    _add_formats(parser)
+    add_options(parser, "--precision", "--batch-size", "--device", "--cache")
+
+
+def _add_formats(parser: argparse.ArgumentParser) -> None:
+    names = "coco (the default), csv, geojson, nifti, dicom-sr and dicom-seg"
+    text = f"what is written beside lesions.json and pictures, a list of {names}"
     parser.add_argument("--format", default="coco", metavar="FORMATS", help=text)
+    text = "the DICOM files that a study of prepared data was imported from, whose images dicom-sr and dicom-seg name"
+    add_path(parser, "--dicom", "FOLDER", text)
     text = "what masks show of a lesion in each slice: its box (the default), or the ellipse that the box encloses"
     parser.add_argument("--shape", choices=("boxes", "ellipsoids"), default="boxes", help=text)
-    add_options(parser, "--precision", "--batch-size", "--device", "--cache")
 
 
 def run(args: argparse.Namespace) -> int:
     """Detect; prints one line a lesion and where the files are."""
     from gluon_liver.files.output_folder import check_new
-    from gluon_liver.results.formats import parse_formats
+    from gluon_liver.results.formats import check_dicom, parse_formats
     from gluon_liver.runs.run import Run
 
     check(args, "score", between(0, 1))
@@ -62,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dense:
         check_dense(run.config)
     _check_study(args)
+    check_dicom(formats, args.dicom, prepared=(args.study / "study.json").is_file())
     prepare_device(args)
     from gluon_liver.inference.study import detect_study
     from gluon_liver.report.figures.lettering import lettering
@@ -69,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.runs.devices import parse_device
 
     prepare_cache(args)
-    names = "phases", "reference", "every_slice", "dense", "precision", "batch_size", "explain", "shape"
+    names = "phases", "reference", "every_slice", "dense", "precision", "batch_size", "explain", "shape", "dicom"
     options = chosen(args, *names)
     options.update(formats=formats, score_threshold=args.score, context=parse_device(args.device))
     result = detect_study(run, args.study, args.out, **options)
@@ -87,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
     doubtful = sum(box["slice"] in interpolated for lesion in result["lesions"] for box in lesion["boxes"])
     if doubtful:
         print(f"  note: {doubtful} box(es) lie on slices that the import interpolated: no scanner saw them")
+    if not result["lesions"] and any(name.startswith("dicom") for name in formats):
+        print("  note: no lesion, so no DICOM object: neither a report nor a segmentation can be empty")
     for entry in result.get("explain", []):
         name = entry["file"] or f"figure {entry['figure']}"
         print(f"  {name}: {entry['note']}")

@@ -18,11 +18,13 @@ from gluon_liver.files.atomic import write_json
 from gluon_liver.files.output_folder import check_new, check_output, whole_folder
 from gluon_liver.nn.folding import FLOAT32, check_precision
 from gluon_liver.phases.rules import DEFAULT_PATTERNS, reference_of
-from gluon_liver.prepare.ct_study import read_study
+from gluon_liver.prepare.ct_study import read_study_and_series
+from gluon_liver.readers.dicom.series import SeriesFiles
 from gluon_liver.report.figures.drawing import draw_overlay, save_png
-from gluon_liver.results.formats import COCO, check_formats, write_results
+from gluon_liver.results.formats import COCO, DICOM, check_dicom, check_formats, write_results
 from gluon_liver.results.found import BOXES, Found
 from gluon_liver.results.source_pixels import add_source, source_record
+from gluon_liver.results.source_series import SourceSeries, find_series
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Boxes, Detections
 from gluon_liver.structures.lesions import find_lesions
@@ -52,6 +54,7 @@ def detect_study(
     explain: bool = False,
     formats: Sequence[str] = (COCO,),
     shape: str = BOXES,
+    dicom: Optional[Path] = None,
     progress: bool = True,
 ) -> Dict[str, Any]:
     """Detect in every slice of a study and write the folder ``out`` whole or not at all.
@@ -64,6 +67,7 @@ def detect_study(
     explain: also draw what the detections rest on (see :func:`write_explanation`), the key ``explain`` of lesions.json.
     formats: what is written beside lesions.json and the pictures, of :data:`gluon_liver.results.formats.FORMATS`.
     shape: what masks show of a box, of :data:`gluon_liver.results.found.SHAPES`.
+    dicom: the folder of DICOM files that a study of prepared data was imported from, for the formats of DICOM.
 
     Returns what lesions.json holds. Raises :class:`InputError` for a study that cannot be read, one without the
     reference phase, an ``out`` that is taken and a precision that the device lacks, :class:`RunError` for ``dense``
@@ -77,12 +81,15 @@ def detect_study(
         check_dense(run.config)
     check_precision(precision, context or mx.cpu())
     check_formats(formats)
+    check_dicom(formats, dicom, prepared=prepared)
     detector, checkpoint = SliceDetector.from_run(run, context=context, precision=precision)
     with whole_folder(out) as folder:
         if prepared:
             case, labels = _open_prepared(run, study, phases, reference, progress)
+            series = find_series(dicom, case.study, progress=progress) if dicom is not None else None
         else:
-            case, labels = _read_dicom(run, study, phases, reference, progress)
+            case, labels, files = _read_dicom(run, study, phases, reference, progress)
+            series = SourceSeries.of(files, case.study) if DICOM & {*formats} else None
         each = detect_slices(detector, case, dense=dense, batch_size=batch_size, progress=progress)
         detections = _with_overlays(
             each,
@@ -119,9 +126,11 @@ def detect_study(
             entries=result["lesions"],
             network=run.config.row,
             checkpoint=checkpoint,
+            classes=detector.classes,
             shape=shape,
+            series=series,
         )
-        write_results(folder, found, formats)
+        result["files"] = write_results(folder, found, formats)
         shown = [one.at_score(score_threshold) for one in detections]
         if explain:
             result["explain"] = write_explanation(
@@ -181,8 +190,9 @@ def _open_prepared(
 
 def _read_dicom(
     run: Run, folder: Path, phases: Optional[Path], reference: Optional[str], progress: bool
-) -> Tuple[OpenCase, Dict[int, CTLabel]]:
-    """The one study of a DICOM folder, put on the grid of the run's reference phase; nothing in it is labelled."""
+) -> Tuple[OpenCase, Dict[int, CTLabel], SeriesFiles]:
+    """The one study of a DICOM folder, put on the grid of the run's reference phase, and the series of that; nothing
+    in it is labelled."""
     own, modality = run.environment["reference_phase"], run.environment.get("modality", CT)
     if modality != CT:
         advice = f"give an {modality} study of prepared data, DATA/studies/CASE"
@@ -196,9 +206,9 @@ def _read_dicom(
     if (reference or named or own) != own:
         raise InputError(f"{given}: the run reads the {own} phase of a study: leave it out, and name the {own} series")
     reference = own
-    study = read_study(folder, phases=phases, reference=reference, progress=progress)
+    study, series = read_study_and_series(folder, phases=phases, reference=reference, progress=progress)
     run.check_match(phases_to_match(run.config, study.phases, study.reference_phase, study.modality))
-    return OpenCase.in_memory(study, run.config.data), {}
+    return OpenCase.in_memory(study, run.config.data), {}, series
 
 
 def _data_folder(study: Path) -> Path:

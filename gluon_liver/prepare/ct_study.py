@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence, Union
+from typing import Any, Iterator, List, Optional, Sequence, Tuple, Union
 
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.data.study import Study
@@ -52,6 +52,21 @@ def read_study(
                 "a prepared study has its own"
             )
         return Study.load(folder)
+    options: Any = dict(regrid=regrid, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
+    return read_study_and_series(folder, phases=phases, reference=reference, **options)[0]
+
+
+def read_study_and_series(
+    folder: Union[str, Path],
+    *,
+    phases: Optional[Union[str, Path]] = None,
+    reference: Optional[str] = None,
+    regrid: bool = False,
+    exclude: Sequence[str] = (),
+    skip_damaged: bool = False,
+    progress: bool = False,
+) -> Tuple[Study, SeriesFiles]:
+    """:func:`read_study` of a folder of DICOM files, and the series of its reference phase."""
     rules = load_phase_rules(phases, reference=reference)
     scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
     log = CTImportLog(scan, rules)
@@ -61,7 +76,7 @@ def read_study(
         name, patient = case_ids(case, salt)
         loaded = load_study(choice, rules, log.quarantined, case=name, patient=patient, regrid=regrid)
         if loaded is not None:
-            studies.append(loaded.study)
+            studies.append((loaded.study, choice.taken[rules.reference]))
     if not studies:
         raise InputError(why_nothing_was_taken(log))
     if len(studies) > 1:

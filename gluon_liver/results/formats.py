@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json
+from gluon_liver.readers.dicom.quiet import quiet_pydicom
 
 from .found import Found
 from .geojson import write_geojson
@@ -15,6 +17,7 @@ from .source_pixels import coco_rows
 from .tables import write_tables
 
 COCO, COCO_FILE = "coco", "detections.json"
+DICOM = frozenset({"dicom-sr", "dicom-seg"})  # objects that name the images of a series
 
 
 def write_coco(folder: Path, found: Found) -> List[str]:
@@ -23,27 +26,59 @@ def write_coco(folder: Path, found: Found) -> List[str]:
     return [COCO_FILE]
 
 
+def _write_report(folder: Path, found: Found) -> List[str]:
+    from .structured_report import write_report  # with highdicom, which only these two need
+
+    with quiet_pydicom():
+        return write_report(folder, found)
+
+
+def _write_segmentation(folder: Path, found: Found) -> List[str]:
+    from .segmentation import write_segmentation
+
+    with quiet_pydicom():
+        return write_segmentation(folder, found)
+
+
 # name -> writes into a folder and returns the names of the files
 FORMATS: Dict[str, Callable[[Path, Found], List[str]]] = {
     COCO: write_coco,
     "csv": write_tables,
     "geojson": write_geojson,
     "nifti": write_nifti,
+    "dicom-sr": _write_report,
+    "dicom-seg": _write_segmentation,
 }
 
 
 def parse_formats(text: str) -> List[str]:
-    """The formats of ``coco,csv``, each once. Raises :class:`InputError` for another."""
+    """The formats of ``coco,csv``, each once. Raises as :func:`check_formats`."""
     names = [*dict.fromkeys(name.strip() for name in text.split(","))]
     check_formats(names)
     return names
 
 
 def check_formats(names: Sequence[str]) -> None:
-    """Raise :class:`InputError` for what is no format."""
+    """Raise :class:`InputError` for what is no format, and where a package is missing that one needs."""
     for name in names:
         if name not in FORMATS:
             raise InputError(f"--format {','.join(names)}: {name!r} is no format; there are {', '.join(FORMATS)}")
+    if DICOM & {*names} and importlib.util.find_spec("highdicom") is None:
+        what = f"--format {','.join(names)} needs the package highdicom, which is not installed"
+        raise InputError(f"{what}: pip install 'gluon_liver[dicom]'")
+
+
+def check_dicom(formats: Sequence[str], dicom: Optional[Path], *, prepared: bool) -> None:
+    """Raise :class:`InputError` where the formats of DICOM lack the images that they name, or ``dicom`` is not theirs.
+
+    Prepared data name no patient and keep no identifier of an image.
+    """
+    wanted = ", ".join(name for name in formats if name in DICOM)
+    if dicom is not None and not (wanted and prepared):
+        raise InputError("--dicom is for a study of prepared data with dicom-sr or dicom-seg among --format")
+    if wanted and prepared and dicom is None:
+        what = f"--format {wanted} names images, and prepared data keep no identifier of one"
+        raise InputError(f"{what}: give the DICOM files of the study with --dicom FOLDER, or detect on their folder")
 
 
 def write_results(folder: Path, found: Found, formats: Sequence[str]) -> List[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from gluon_liver.structures.arrays import Array, FloatArray
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.geometry import Geometry
 from gluon_liver.structures.lesions import Lesion
+
+if TYPE_CHECKING:
+    from .source_series import SourceSeries
 
 NOTE = "computer-made, for research use only, not for diagnosis"
 BOXES, ELLIPSOIDS = "boxes", "ellipsoids"
@@ -26,7 +31,9 @@ class Found:
     lesions: the best score first; the number of a lesion is its place here, from 1.
     entries: the same as lesions.json has them.
     network, checkpoint: what found them; None where they have no name.
+    classes: of the network.
     shape: what masks show of a box, see :data:`SHAPES`.
+    series: the DICOM series of the reference phase, where one was asked for.
     """
 
     study: Study
@@ -36,7 +43,19 @@ class Found:
     entries: Sequence[Dict[str, Any]]
     network: Optional[str]
     checkpoint: Optional[str]
+    classes: Sequence[str]
     shape: str = BOXES
+    series: Optional[SourceSeries] = None
+
+    @cached_property
+    def tracking_uids(self) -> List[str]:
+        """Of each lesion a UID that nothing else has, the same in all objects."""
+        return [new_uid() for _ in self.lesions]
+
+
+def new_uid() -> str:
+    """A UID that nothing else has: PS3.5 B.2, a UUID as a number."""
+    return f"2.25.{uuid.uuid4().int}"
 
 
 def corners_in_patient(geometry: Geometry, place: int, box: Array) -> FloatArray:

@@ -106,9 +106,13 @@ class SliceMapping:
         slices: IntArray = np.array(self.slices, dtype=np.int64)
         there = np.flatnonzero(slices >= 0)
         nearest = int(there[np.abs(slices[there] - stored_slice).argmin()]) if len(there) else 0
-        shift = self.shift_of(nearest) if len(there) else np.zeros(2)
-        back = _sorted_corners((_points(boxes) - self._offset - shift) @ np.linalg.inv(self._turn).T)
+        back = self.to_source_slice(boxes, nearest if len(there) else None)
         return (nearest if len(there) and slices[nearest] == stored_slice else None), back
+
+    def to_source_slice(self, boxes: Array, source_slice: Optional[int]) -> FloatArray:
+        """Boxes (n, 4) in stored pixels -> in pixels of a source slice; None is one that was not moved."""
+        shift = np.zeros(2) if source_slice is None else self.shift_of(source_slice)
+        return _sorted_corners((_points(boxes) - self._offset - shift) @ np.linalg.inv(self._turn).T)
 
     def source_index(self, x: float, y: float) -> Tuple[float, float]:
         """(row, column), fractions, of the source pixel whose centre lies at a stored edge point, without shifts."""

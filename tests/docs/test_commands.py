@@ -16,7 +16,7 @@ from .pages import HAND_WRITTEN, ROOT, Block, blocks_of, prose_of
 BLOCKS = [block for page in HAND_WRITTEN for block in blocks_of(page)]
 COMMAND_BLOCKS = [block for block in BLOCKS if block.language == "sh"]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-EXTRAS = re.findall(r'^        "(\w+)": \[', (ROOT / "setup.py").read_text(encoding="utf-8"), re.MULTILINE)
+EXTRAS = re.findall(r'^        "(\w+)": [\[A-Z]', (ROOT / "setup.py").read_text(encoding="utf-8"), re.MULTILINE)
 STARTS_A_COMMAND = r"(\.venv/bin/)?(gluon-liver|python3?|train\.py --|evaluate\.py --|make|pip|docker) ?"
 # What prose may name beside the options of commands: of scripts, pytest, pip, git and other tools.
 OTHER_OPTIONS = {

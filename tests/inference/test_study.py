@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 
 import gluon_liver.inference.study
@@ -99,6 +100,9 @@ def test_refusals_leave_nothing(detect, study, tmp_path):
         (study, {"reference": "delayed"}, "--reference delayed: the reference phase"),
         (study, {"phases": tmp_path / "p.yaml"}, "--phases is for a folder of DICOM"),
         (study, {"out": study.parent / "out"}, "lies inside"),
+        (study, {"formats": ["dicom-sr"]}, "with --dicom FOLDER"),
+        (study, {"formats": ["csv"], "dicom": tmp_path}, "--dicom is for"),
+        (study, {"formats": ["dicom-seg"], "dicom": tmp_path / "empty"}, None),
     ):
         with pytest.raises(InputError, match=message):
             detect(given, **options)
@@ -142,6 +146,14 @@ def test_a_folder_of_dicom_gives_the_boxes_of_the_prepared_study(detect, tmp_pat
     case = next((tmp_path / "data" / "studies").iterdir())
     prepared = detect(case, out=tmp_path / "a", score_threshold=0.02)
     direct = detect(dicom, out=tmp_path / "b", score_threshold=0.02)
+    objects = ["dicom-sr", "dicom-seg"]
+    images = {pydicom.dcmread(path).SOPInstanceUID for path in dicom.rglob("*.dcm")}
+    for given, folder, options in ((case, "c", {"dicom": dicom}), (dicom, "d", {})):
+        found = detect(given, out=tmp_path / folder, score_threshold=0.02, formats=objects, **options)
+        assert found["files"] == ["lesions-sr.dcm", "lesions-seg.dcm"] and found["lesions"] == prepared["lesions"]
+        report = pydicom.dcmread(tmp_path / folder / "lesions-sr.dcm")
+        named = {one.value for one in report.iterall() if one.keyword == "ReferencedSOPInstanceUID"}
+        assert named and named <= images
     rows = [json.loads((tmp_path / name / "detections.json").read_text()) for name in ("a", "b")]
     assert rows[0] == rows[1] and prepared["slices"] == direct["slices"] == 20
     assert {path.name for path in (tmp_path / "b").iterdir()} == {"detections.json", "lesions.json", "overlays"}

@@ -1,10 +1,14 @@
 """A study of 12 slices with two lesions, made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gluon_liver.data.study import Study
+from gluon_liver.prepare.ct_study import read_study_and_series
 from gluon_liver.results.found import Found
+from gluon_liver.results.source_series import SourceSeries
 from gluon_liver.structures.detections import NOTHING, Detections
 from gluon_liver.structures.lesions import find_lesions
 
@@ -23,7 +27,7 @@ def found_in(study, boxes, *, shape="boxes"):
     lesions = find_lesions(slices, geometry=study.geometry, classes=CLASSES, score_threshold=0.5)
     entries = [one.to_json() for one in lesions]
     ids = [-1 - place for place in range(len(slices))]
-    return Found(study, slices, ids, lesions, entries, "r50", "best", shape)
+    return Found(study, slices, ids, lesions, entries, "r50", "best", CLASSES, shape)
 
 
 BOXES = [
@@ -43,3 +47,14 @@ def study():
 @pytest.fixture
 def found(study):
     return found_in(study, BOXES)
+
+
+@pytest.fixture(scope="session")
+def read_found():
+    """read_found(folder, boxes): the one series of a folder of DICOM as a study, with boxes found in it."""
+
+    def read(folder, boxes, *, shape="boxes", regrid=False):
+        study, series = read_study_and_series(folder, regrid=regrid)
+        return replace(found_in(study, boxes, shape=shape), series=SourceSeries.of(series, study))
+
+    return read
