@@ -116,8 +116,8 @@ setup(
         "docs": ["furo>=2024.8.6,<2026", "myst-parser>=3.0.1,<5", "sphinx>=7.1.2,<9", "sphinx-copybutton>=0.5.2,<0.6"],
         # For --tensorboard of train and evaluate. 2.6.2.2 is the last for Python 3.8.
         "tensorboard": ["tensorboardX>=2.6.2.2,<2.7"],
-        "onnx": ONNX,
-        "dicom": DICOM,
+        "onnx": [*ONNX],
+        "dicom": [*DICOM],
         # For `make bench` alone, in an environment of its own. 2.4.1 is the last torch for Python 3.8, 2.8 for 3.9.
         "bench": ["torch>=2.4.1,<3", "torchvision>=0.19.1,<1"],
         # For `make dist`.

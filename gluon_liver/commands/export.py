@@ -1,5 +1,9 @@
 """Write a trained run for other programs, in the format that is asked for.
 
+--onnx writes a folder of graphs with standard operators, which onnxruntime and others run without MXNet: detector.onnx,
+for ultrasound also frame.onnx and stream.onnx, config.json with all that the input needs, manifest.json with
+checkpoint, versions and SHA-256, and README.md (docs/onnx.md). It needs the extra onnx.
+
 --legacy writes a folder that MXNet 1.0.0 loads on Python 2.7, and MXNet 1.9.1 too: detector-symbol.json and
 detector-0000.params, config.json for symbols/, predict.py to run it with, README.md and SHA256SUMS (docs/legacy.md).
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from gluon_liver.runs.run import Run
 
 EXAMPLES = (
+    ("graphs for onnxruntime", "demo/run --onnx --out graphs"),
     ("weights for PyTorch", "demo/run --safetensors --out detector.safetensors"),
     ("a run for MXNet 1.0.0", "demo/run --legacy --out exported"),
 )
@@ -30,6 +35,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "run", "RUN", "run folder that train.py made, or zoo:NAME (see weights)")
     formats = parser.add_mutually_exclusive_group(required=True)
+    add_flag(formats, "--onnx", "a folder of ONNX graphs, without MXNet")
     add_flag(formats, "--legacy", "a folder with a Module checkpoint for MXNet 1.0.0")
     add_flag(formats, "--safetensors", "a file NAME.safetensors of weights, by torchvision's names")
     add_path(parser, "--out", "OUT", "folder or file to make", required=True)
@@ -53,6 +59,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _onnx(opened: Run, args: argparse.Namespace) -> str:
+    from gluon_liver.onnx.session import check_installed
+
+    check_installed("export --onnx", "onnx")
+    from gluon_liver.onnx.package import export_onnx
+
+    checkpoint = export_onnx(opened, args.out)
+    return f"{checkpoint} of {args.run} as {args.out / 'detector.onnx'}: README.md there says how to run it"
+
+
 def _legacy(opened: Run, args: argparse.Namespace) -> str:
     from gluon_liver.legacy.checkpoints import PREFIX, export_legacy
 
@@ -68,6 +84,7 @@ def _safetensors(opened: Run, args: argparse.Namespace) -> str:
 
 # option -> what writes the run to --out and says what was written
 WRITERS: Dict[str, Callable[[Run, argparse.Namespace], str]] = {
+    "onnx": _onnx,
     "legacy": _legacy,
     "safetensors": _safetensors,
 }

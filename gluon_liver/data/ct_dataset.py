@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, List, Sequence, Tuple, Type
+from typing import Any, Callable, ClassVar, Dict, List, Mapping, Sequence, Tuple, Type
 
 from gluon_liver.config.schema import Config
 from gluon_liver.config.windows import check_window
@@ -187,6 +187,16 @@ def input_phases(config: Config, phases: Sequence[str]) -> int:
         there = f"the data have {len(phases)}: {', '.join(phases)}"
         raise ConfigError(f"network.relation is {config.network.relation!r}: it relates 2 to 4 phases, {there}")
     return len(phases)
+
+
+def network_phases(config: Config, record: Mapping[str, Any]) -> List[str]:
+    """The phases that a configuration's network takes, in the order of its input: the reference phase first.
+
+    record: ``phases`` and ``reference_phase`` of data or of a run.
+    """
+    reference = record["reference_phase"]
+    others = [name for name in record["phases"] if name != reference] if config.network.multi_modal else []
+    return [reference, *others]
 
 
 def phases_to_match(config: Config, phases: Sequence[str], reference_phase: str, modality: str) -> Dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, Dict, Mapping
 
 from gluon_liver.config.load import build_config
 from gluon_liver.config.schema import Config
+from gluon_liver.data.ct_dataset import network_phases
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import check_task
 from gluon_liver.data.us_dataset import reads_pairs
@@ -30,9 +31,7 @@ def plain_config(config: Config, record: Mapping[str, Any]) -> Dict[str, Any]:
     """A configuration as ``symbols`` takes it; ``record`` is of a run or :meth:`Dataset.training_record`."""
     plain = dict(config.to_dict(), classes=list(record["classes"]))
     if "phases" in record:
-        reference = record["reference_phase"]
-        others = [name for name in record["phases"] if name != reference] if config.network.multi_modal else []
-        plain["phases"] = [reference, *others]
+        plain["phases"] = network_phases(config, record)
     if "modality" in record:  # of CT it is not said
         plain["modality"] = record["modality"]
     if reads_pairs(config):

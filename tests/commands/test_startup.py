@@ -75,6 +75,7 @@ REFUSED = [
     ("train-flow --out {}/new --phantoms {}/none", "none: there is no such file or folder"),
     ("memory nope", "no configuration 'nope'"),
     ("export {}/none --legacy --out {}/new", "no run folder"),
+    ("export {}/none --onnx --out {}/new", "no run folder"),
     ("import-legacy {}/none --data {}/none --out {}/new", "no such data folder"),
     ("phantom ct --out {}/taken", "exists already"),
     ("phantom us --out {}/taken", "exists already"),

@@ -5,11 +5,11 @@ import numpy as np
 
 from gluon_liver.config.load import build_config
 from gluon_liver.nn.build import make_detector
+from scripts.measure_onnx import randomise
 from tests.nn.conftest import network
 
 SIZE = 64
 CLASSES = ("cyst", "hemangioma", "hcc")
-PREDICTIONS = ("rpn.", "class_predictor", "box_predictor", "texture.score")
 CT, US, FLOW = "ct-faster-rcnn", "us-faster-rcnn", "us-flow"
 
 # name -> model, data.slices, phases, keys of flow, keys of network
@@ -41,20 +41,7 @@ def detector_of(reading):
         tree["flow"] = {"width": 0.125, **flow}
     mx.random.seed(0)
     detector = make_detector(build_config(tree), classes=CLASSES, phases=phases, context=mx.cpu())
-    rng = np.random.default_rng(0)
-    for name, parameter in detector.collect_learned().items():
-        shape = parameter.shape
-        if name.endswith("gamma"):
-            value = rng.uniform(0.2, 0.4, shape)  # maps stay of a size along the residual blocks
-        elif name.endswith("running_var"):
-            value = rng.uniform(0.5, 1.5, shape)
-        elif name.startswith(PREDICTIONS) and name.endswith("weight"):
-            value = rng.normal(size=shape) * 0.3 / np.prod(shape[1:]) ** 0.5
-        elif name.endswith("weight") and not name.endswith("upsample_flow.weight"):
-            value = rng.normal(size=shape) * (2 / np.prod(shape[1:])) ** 0.5
-        else:
-            value = rng.normal(size=shape) * 0.1
-        parameter.set_data(mx.nd.array(value))
+    randomise(detector)
     return detector
 
 
