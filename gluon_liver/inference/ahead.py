@@ -33,10 +33,13 @@ def ahead(items: Iterable[T], *, count: int = 2) -> Generator[T, None, None]:
 
 
 class Behind:
-    """Calls that are made in a thread, one after the other; a with statement waits for all of them.
+    """Calls that are made in a thread, one after the other; at most ``most`` wait, and a with statement waits for all.
 
     What a call raises is raised by a later :meth:`submit` or at the end of the with statement.
     """
+
+    def __init__(self, most: int = MOST_WAITING):
+        self._most = most
 
     def __enter__(self) -> Behind:
         self._pool = ThreadPoolExecutor(1)
@@ -44,8 +47,8 @@ class Behind:
         return self
 
     def submit(self, call: Callable[..., Any], *args: Any) -> None:
-        """Have ``call(*args)`` made; waits while :data:`MOST_WAITING` calls are."""
-        while len(self._waiting) >= MOST_WAITING or (self._waiting and self._waiting[0].done()):
+        """Have ``call(*args)`` made; waits while as many as may are."""
+        while len(self._waiting) >= self._most or (self._waiting and self._waiting[0].done()):
             self._waiting.popleft().result()
         self._waiting.append(self._pool.submit(call, *args))
 

@@ -17,8 +17,9 @@ from gluon_liver.readers.video_writer import check_written, open_writer
 from gluon_liver.report.figures.flow_picture import flow_picture
 from gluon_liver.report.figures.us_drawing import draw_us
 from gluon_liver.structures.frame_source import StreamFrame
+from gluon_liver.system.interrupts import late_interrupts
 
-from .ahead import Behind
+from .ahead import MOST_WAITING, Behind
 from .stream import StreamDetector, StreamResult
 
 SMALLEST_SIDE = 320  # of a frame as written: smaller ones are enlarged so that labels can be read
@@ -74,11 +75,13 @@ def watch(
         video = None if partial is None else VideoFile(partial, frames_per_second)
         pictures = Pictures(stream.classes, score_threshold, video, publish)
         try:
-            with Behind() as behind:
+            # a picture that is waited for must not stand in a queue
+            with Behind(MOST_WAITING if publish is None else 1) as behind:
                 try:
                     for frame in frames:
                         start = time.monotonic()
-                        result = stream.detect(frame.pixels, frame.number)
+                        with late_interrupts():
+                            result = stream.detect(frame.pixels, frame.number)
                         seconds.append(time.monotonic() - start)
                         work = frame, result, seconds[-1], 1 / max(float(np.mean(seconds[-SPEED_OVER:])), 1e-9)
                         if show is None:

@@ -69,7 +69,7 @@ class NewestFrame:
     open_again: opens it once more, or raises :class:`InputError`; None for a source that ends where it breaks, as a
     camera does. every: only every so-many-th frame is given. region: that is cut out. one_size: what is made of the
     frames cannot change size, so the stream ends where they do. announced: how many frames the source says it has, 0
-    where it says nothing. tell: is told of breaks.
+    where it says nothing. waits: seconds before each attempt, None for :data:`WAITS`. tell: is told of breaks.
 
     Attributes: counts; status, "live", "reconnecting" or "ended"; said, what that means here, "" while all is well.
     """
@@ -83,12 +83,12 @@ class NewestFrame:
         region: Optional[Box] = None,
         one_size: bool = False,
         announced: int = 0,
-        waits: Sequence[float] = WAITS,
+        waits: Optional[Sequence[float]] = None,
         tell: Callable[[str], None] = lambda text: None,
     ):
         self.counts, self.status, self.said = Counts(), "live", ""
         self._open_again, self._every, self._region, self._one_size = open_again, every, region, one_size
-        self._announced, self._waits, self._tell = announced, waits, tell
+        self._announced, self._waits, self._tell = announced, WAITS if waits is None else waits, tell
         self._came: Deque[float] = deque(maxlen=RATE_OVER)
         self._rate: Optional[float] = None
         self._condition = threading.Condition()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
+from threading import Event
 from typing import Iterator, Sequence
 
 from gluon_liver.inference.stream import StreamDetector
@@ -39,6 +39,6 @@ def stay(board: Board, source: Source) -> None:
     board.end(f"{said}{why}. Its last pictures stay until watch is stopped.")
     print(f"{said}; the page stays until Ctrl-C", flush=True)
     try:
-        threading.Event().wait()
+        Event().wait()
     except KeyboardInterrupt:
         print()

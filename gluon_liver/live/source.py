@@ -157,6 +157,8 @@ def open_capture(address: Address) -> cv2.VideoCapture:
     """OpenCV's capture of an address. Raises :class:`InputError` that says why there is none."""
     # what FFmpeg and OpenCV write themselves has addresses in it, and with them passwords
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    # the other way round, as OpenCV does it, packets get lost where there is UDP, and pictures are damaged
+    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_flags;prefer_tcp")
     cv2.setLogLevel(0)
     options = {
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: int(1000 * OPEN_SECONDS),

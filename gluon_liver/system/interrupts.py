@@ -13,7 +13,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from types import FrameType
-from typing import Iterator, Optional
+from typing import Iterator, List, Optional
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -60,6 +60,32 @@ def deaf_children() -> Iterator[None]:
     finally:
         if mine:
             signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def late_interrupts() -> Iterator[None]:
+    """SIGINT inside raises KeyboardInterrupt at the end, the second one at once.
+
+    For native code that calls back into Python, as MXNet's own operators do: there it would become another error.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    came: List[int] = []
+    if before in (None, signal.SIG_IGN) or not _may_take_signals():
+        yield
+        return
+
+    def wait(number: int, _: Optional[FrameType]) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    signal.signal(signal.SIGINT, wait)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _may_take_signals() -> bool:

@@ -1,6 +1,8 @@
 """The annotated stream: what is written, and what becomes of it when it is cut off."""
 
 import itertools
+import os
+import signal
 import time
 from types import SimpleNamespace
 
@@ -77,6 +79,38 @@ def test_nothing_is_left_of_a_stream_that_fails(tmp_path, given, stream, name, e
     with pytest.raises(error, match=message):
         watch(given, stream, tmp_path / name, frames_per_second=10)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_in_the_middle_of_a_frame_keeps_the_video(tmp_path):
+    class Stream(FakeStream):
+        def detect(self, frame, number=0):
+            if number == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+                assert not self.numbers[3:]  # goes on to its end: MXNet cannot be left in the middle
+            return super().detect(frame, number)
+
+    result = watch(frames(), Stream(), tmp_path / "a.mp4", frames_per_second=10)
+    assert result.interrupted and result.frames == 3 and len(read(tmp_path / "a.mp4")) == 3
+
+
+def test_a_picture_is_repeated_for_each_dropped_frame(tmp_path):
+    given = frames(3)
+    given = [given[0]._replace(dropped=4), given[1]._replace(dropped=2), given[2]]
+    result = watch(given, FakeStream(), tmp_path / "a.mp4", frames_per_second=10)
+    assert (result.frames, result.repeated) == (3, 2)
+    greys = [int(picture[5, 300].mean()) for picture in read(tmp_path / "a.mp4")]
+    assert np.abs(np.array(greys) - [0, 0, 0, 10, 20]).max() <= 3
+
+
+def test_without_a_video_pictures_are_published_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    published = []
+    result = watch(frames(), FakeStream(), None, frames_per_second=10, publish=published.append)
+    assert (result.frames, result.repeated, list(tmp_path.iterdir())) == (5, 0, [])
+    assert [one.frame.number for one in published] == [0, 1, 2, 3, 4]
+    assert all(one.picture.shape[1] % 2 == 0 and one.seconds >= 0 for one in published)
+    assert len(published[0].result.detections) == 1
 
 
 def test_an_existing_file_is_left_alone(tmp_path):

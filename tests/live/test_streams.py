@@ -1,0 +1,182 @@
+"""Streams and recordings of the network and cameras, as ``watch`` opens and reads them."""
+
+import base64
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from gluon_liver.errors import InputError
+from gluon_liver.live import newest
+from gluon_liver.live import source as source_module
+from gluon_liver.live.source import open_source, paced
+from tests.inference.fake_stream import FakeStream
+from tests.live.streams import FFMPEG, files_of, motion_jpeg, rtsp, served
+from tests.readers.us_writer import grey_frames, write_video
+
+NO_FFMPEG = "ffmpeg is not there, which sends the stream"
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch):
+    monkeypatch.setattr(newest, "WAITS", (0.01, 0.02))
+
+
+def greys(frames):
+    return [int(frame.pixels.mean().round()) // 2 for frame in frames]
+
+
+def test_a_motion_jpeg_is_read_as_it_is_now_and_opened_again(capsys):
+    handler = motion_jpeg([12, 6])
+    restarts = []
+    with served(handler) as url, open_source(f"{url}/x?token=SECRET", tell=print) as source:
+        assert source.recording is None and source.name == f"{url}/x"
+        found = list(source.frames(lambda: restarts.append(1)))
+    assert restarts == [1] and source.live.counts.reconnects == 1
+    assert [frame.number for frame in found] == sorted({frame.number for frame in found})
+    assert set(greys(found)) <= set(range(12)) and len(found) + source.live.counts.dropped > 10
+    said = capsys.readouterr().out
+    assert "the stream was closed; connecting again" in said and "SECRET" not in said
+    assert source.notes[0].startswith("reconnected once, about") and "2 attempts" in source.notes[1]
+
+
+def test_watch_annotates_a_stream_and_tells_what_became_of_it(command, tmp_path, capfd):
+    stream = FakeStream(flow=False)
+    with served(motion_jpeg([12, 8])) as url:
+        address = url.replace("http://", "http://me:SECRET@") + "/live?key=SECRET"
+        assert command(address, "--out", "a.mp4", "--fps", 10, stream=stream) == 0
+    assert "restart" in stream.numbers
+    said = "".join(capfd.readouterr())
+    assert f"note: {url}/live: the stream was closed; connecting again" in said and "SECRET" not in said
+    assert "note: reconnected once, about" in said and f"{stream.count} frames, " in said
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+    assert b"SECRET" not in (tmp_path / "a.mp4").read_bytes()
+
+
+def test_a_recording_on_a_web_server_is_read_whole_and_in_order(tmp_path):
+    write_video(tmp_path / "a.avi", grey_frames(range(0, 240, 20)))
+    with served(files_of(tmp_path)) as url, open_source(f"{url}/a.avi", every=2, region=(0, 0, 32, 16)) as source:
+        assert source.live is None and source.rate == 10
+        found = list(source.frames(lambda: None))
+    assert [frame.number for frame in found] == [0, 2, 4, 6, 8, 10] and not source.notes
+    assert np.abs(np.array(greys(found)) - range(0, 120, 20)).max() <= 1
+    assert found[0].pixels.shape == (16, 32, 3)
+
+
+def test_a_recording_that_ends_early_is_told(tmp_path):
+    whole = write_video(tmp_path / "a.avi", grey_frames(range(0, 240, 2))).read_bytes()
+    (tmp_path / "b.avi").write_bytes(whole[: len(whole) // 2])
+    with served(files_of(tmp_path)) as url, open_source(f"{url}/b.avi") as source:
+        found = list(source.frames(lambda: None))
+    assert source.live is None and 0 < len(found) < 120
+    assert source.notes == [f"{len(found)} of about 120 frames came: the connection broke, or the header is wrong"]
+
+
+@pytest.mark.parametrize(
+    "address, message",
+    [
+        ("{url}/none.mp4", "answers 404 File not found: there is no such stream"),
+        ("{url}/page.html", "the server answers, but sends no video that can be read (text/html)"),
+        ("http://127.0.0.1:{free}/x", "nothing listens at 127.0.0.1:{free}"),
+        ("rtsp://127.0.0.1:{free}/x", "nothing listens at 127.0.0.1:{free}"),
+        ("rtmp://127.0.0.1/SECRET", "streams are read from rtsp, rtsps, http and https alone"),
+        ("{url}/a.avi", "--region 0 0 64 999 is no box inside its frames of 64x48 pixels"),
+    ],
+)
+def test_what_is_no_stream_is_refused_and_nothing_written(tmp_path, command, capfd, address, message):
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www" / "page.html").write_text("<p>no video</p>")
+    write_video(tmp_path / "www" / "a.avi", grey_frames([0, 9]))
+    with served(files_of(tmp_path / "www")) as url:
+        free = itertools.count(40000)
+        free = next(port for port in free if str(port) not in url)
+        options = ("--region", 0, 0, 64, 999) if "a.avi" in address else ()
+        told = address.format(url=url.replace("//", "//me:SECRET@"), free=free) + "?SECRET"
+        assert command(told, "--out", "a.mp4", *options) == 2
+    said = "".join(capfd.readouterr())
+    assert said.startswith("error: ") and message.format(free=free) in said and "SECRET" not in said
+    assert said.count("\n") == 1  # nothing of FFmpeg's or OpenCV's
+    assert [path.name for path in tmp_path.iterdir()] == ["www"]
+
+
+def test_a_stream_without_pictures_is_refused():
+    with served(motion_jpeg([0])) as url, pytest.raises(InputError, match="cannot be opened"):
+        open_source(f"{url}/x")
+
+
+@pytest.mark.skipif(FFMPEG is None, reason=NO_FFMPEG)
+def test_rtsp_with_user_and_password(tmp_path):
+    with rtsp(tmp_path, login=base64.b64encode(b"me:SECRET").decode()) as port:
+        for address, message in (
+            (f"rtsp://127.0.0.1:{port}/live", "answers 401 Unauthorized: it wants a user and a password"),
+            (f"rtsp://me:WRONG@127.0.0.1:{port}/live", "does not take those that were given"),
+        ):
+            with pytest.raises(InputError, match=message) as raised:
+                open_source(address)
+            assert "WRONG" not in str(raised.value)
+        with open_source(f"rtsp://me:SECRET@127.0.0.1:{port}/live") as source:
+            found = list(itertools.islice(source.frames(lambda: None), 3))
+    assert [frame.pixels.shape for frame in found] == [(48, 64, 3)] * 3
+    assert found[2].number > found[1].number > found[0].number and found[0].pixels.std() > 40
+
+
+@pytest.mark.skipif(FFMPEG is None, reason=NO_FFMPEG)
+def test_an_unknown_path_of_an_rtsp_server(tmp_path):
+    with rtsp(tmp_path) as port, pytest.raises(InputError, match="answers 404 Not Found: there is no such stream"):
+        open_source(f"rtsp://127.0.0.1:{port}/none")
+
+
+class FakeCamera:
+    """OpenCV's capture of a camera with five frames, or one that is not there."""
+
+    def __init__(self, index, there=True):
+        self.there, self.number, self.released = there, 0, False
+
+    def isOpened(self):
+        return self.there
+
+    def read(self):
+        return self.grab(), self.retrieve()[1]
+
+    def grab(self):
+        self.number += 1
+        return self.number < 6
+
+    def retrieve(self):
+        return True, np.full((48, 64, 3), 2 * self.number, np.uint8)
+
+    def release(self):
+        self.released = True
+
+
+def test_a_camera_ends_where_it_gives_no_more(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
+    with open_source("0", region=(0, 0, 30, 20)) as source:
+        found = list(source.frames(lambda: None))
+    assert source.name == "camera 0" and found[-1].number == 3 and found[-1].pixels.shape == (20, 30, 3)
+    assert greys(found)[-1] == 5 and source.live.counts.reconnects == 0
+
+
+def test_a_camera_that_is_not_there_is_told(monkeypatch, command, capsys):
+    monkeypatch.setattr(cv2, "VideoCapture", lambda index: FakeCamera(index, there=False))
+    assert command("7", "--out", "a.mp4") == 2
+    assert "camera 7 cannot be opened: is it plugged in, may you read /dev/video7" in capsys.readouterr().err
+
+
+def test_a_recording_is_shown_no_faster_than_it_was_recorded(monkeypatch):
+    now, slept = [0.0], []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(source_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(source_module.time, "sleep", sleep)
+    found = []
+    for frame in paced(zip(range(4), "abcd"), 10.0):
+        found.append((frame.number, frame.pixels, round(frame.arrived, 6)))
+        now[0] += (0.03, 0.25, 0.03, 0)[frame.number]  # the second one takes longer than there is time
+    assert found == [(0, "a", 0.0), (1, "b", 0.1), (2, "c", 0.35), (3, "d", 0.45)]
+    assert sum(slept) == pytest.approx(0.07 + 0.07)
+    assert [frame.arrived for frame in paced(zip(range(3), "abc"), None)] == [now[0]] * 3

@@ -1,0 +1,82 @@
+"""``watch --serve``: options, the page's life, and what is said at the end."""
+
+import json
+import re
+import socket
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+
+from gluon_liver.live import show
+from tests.inference.fake_stream import FakeStream
+from tests.readers.us_writer import write_video
+
+
+@pytest.fixture
+def video(tmp_path):
+    return write_video(tmp_path / "v.avi", np.zeros((6, 40, 60, 3), np.uint8))
+
+
+def test_a_page_or_a_video_is_needed(video, command, capsys):
+    assert command(video) == 2
+    said = capsys.readouterr().err
+    assert "--out FILE.mp4 writes a video, --serve shows them in a browser" in said
+
+
+def test_a_port_that_cannot_be_is_told_and_leaves_no_video(video, command, capsys, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for given, message in ((port, "the port cannot be had"), (70000, "a port is 0 to 65535")):
+            assert command(video, "--out", "a.mp4", "--serve", given) == 2
+            assert f"error: --serve {given}: {message}" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        command(video, "--serve", "rtsp://me:SECRET@host/x")
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and "a port is a number; with --serve last" in said and "SECRET" not in said
+    with pytest.raises(SystemExit):
+        command(video, "rtsp://me:SECRET@host/x", "--serve")
+    said = capsys.readouterr().err
+    assert "unrecognized arguments: rtsp://...@host/x" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["v.avi"]
+
+
+def test_the_page_stays_when_the_recording_has_ended(video, command, capsys, monkeypatch, tmp_path):
+    seen = {}
+
+    class Waits:
+        def wait(self):
+            seen["printed"] = capsys.readouterr().out
+            url = re.search(r"http://\S+", seen["printed"]).group()
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                seen["page"] = answer.read().decode()
+            with urllib.request.urlopen(f"{url}events", timeout=5) as answer:
+                seen["state"] = json.loads(answer.readline()[6:])
+            seen["video"] = (tmp_path / "a.mp4").stat().st_size
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(show, "Event", Waits)
+    assert command(video, "--serve", 0, "--out", "a.mp4", "--fps", 200, "--score", 0.4) == 0
+    assert "6 frames, " in seen["printed"] and "the page stays until Ctrl-C" in seen["printed"]
+    assert "from a frame's arrival to its picture: median" in seen["printed"] and seen["video"] > 500
+    for words in ("<h1>v.avi</h1>", "run RUN", "step-00000007", "probability 0.4 and more", "The video goes to a.mp4"):
+        assert words in seen["page"]
+    state = seen["state"]
+    assert (state["newest"], state["status"], state["dropped"]) == (5, "ended", 0)
+    assert state["said"] == "the recording has ended. Its last pictures stay until watch is stopped."
+
+
+def test_ctrl_c_ends_the_page_and_keeps_the_video(video, command, capsys, tmp_path):
+    assert command(video, "--serve", 0, "--out", "a.mp4", stream=FakeStream(flow=False, interrupt_at=4)) == 0
+    said = capsys.readouterr().out
+    port = int(re.search(r"127\.0\.0\.1:(\d+)", said).group(1))
+    assert "interrupted after 3 frames" in said and (tmp_path / "a.mp4").stat().st_size > 500
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+def test_no_page_shows_a_recording_as_fast_as_can_be(video, command, capsys):
+    start = time.monotonic()
+    assert command(video, "--out", "a.mp4", "--fps", 1) == 0  # at its pace it would take 5 s
+    assert time.monotonic() - start < 4 and "http://" not in capsys.readouterr().out
