@@ -15,9 +15,9 @@ from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import make_loader, open_dataset
 from gluon_liver.errors import GluonLiverError, InputError, RunError
 from gluon_liver.files.json_records import read_json
-from gluon_liver.report.comparison.configurations import config_of
 from gluon_liver.report.figures.close_up import draw_close_up, webp
 from gluon_liver.report.figures.drawing import Colour, Rect
+from gluon_liver.runs.config_file import read_config
 from gluon_liver.structures.detections import Detections
 
 from .registry import EVALUATIONS
@@ -75,7 +75,7 @@ def _configuration(folders: Sequence[Path]) -> Config:
     """Of the first run that has one: both arms' pictures are windowed alike, so that their boxes alone differ."""
     for folder in folders:
         try:
-            return config_of(folder)
+            return read_config(folder)
         except RunError as error:
             problem = error
     raise problem

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, NamedTuple, Sequence
 
-from gluon_liver.metrics.errors.summary import error_summary
+from gluon_liver.metrics.errors.causes import Judged
+from gluon_liver.metrics.errors.summary import error_summary, judge_all
+from gluon_liver.metrics.errors.where import Where
 from gluon_liver.report.tables.error_tables import causes_table
 from gluon_liver.report.tables.table import as_text
 from gluon_liver.structures.detections import SCORE_THRESHOLD
@@ -12,11 +14,27 @@ from gluon_liver.structures.detections import SCORE_THRESHOLD
 from .task import Scored, ScoreSettings, Task
 
 
-def failures(task: Task, scored: Scored, summary: Dict[str, Any], settings: ScoreSettings) -> Dict[str, Any]:
+class Judgement(NamedTuple):
+    """Where each scored image is from, and what is right and wrong in it."""
+
+    where: Sequence[Where]
+    judged: Sequence[Judged]
+
+
+def judge_scored(task: Task, scored: Scored) -> Judgement:
+    """All images, once, for the counts of errors and for their pictures."""
+    where = task.where(scored)
+    return Judgement(where, judge_all(scored.results, where, score_threshold=SCORE_THRESHOLD))
+
+
+def failures(
+    task: Task, scored: Scored, judgement: Judgement, summary: Dict[str, Any], settings: ScoreSettings
+) -> Dict[str, Any]:
     """:func:`error_summary` of what was scored; summary: of :meth:`Task.summary`."""
     return error_summary(
         scored.results,
-        task.where(scored),
+        judgement.where,
+        judged=judgement.judged,
         classes=scored.dataset.classes,
         size_edges=task.size_edges(settings),
         lesions=summary.get("lesions"),

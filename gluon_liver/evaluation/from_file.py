@@ -10,7 +10,7 @@ from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import CocoDetection, Detections
 
 from .detection_file import read_detections
-from .failures import failures, tables_text
+from .failures import failures, judge_scored, tables_text
 from .registry import EVALUATIONS
 from .run_folder import run_note
 from .split import split_labels
@@ -29,7 +29,7 @@ def score_detections(
     results = [dataset.result(label, Detections.from_coco(in_order(file.rows[label.image_id]))) for label in labels]
     scored = Scored(run.config, dataset, split, labels, results, run_note(run, dataset, split), run.unfinished)
     summary = task.summary(scored, settings)
-    text = tables_text(task, scored, summary, failures(task, scored, summary, settings))
+    text = tables_text(task, scored, summary, failures(task, scored, judge_scored(task, scored), summary, settings))
     return text + "".join(f"\n{path.name}: {note}\n" for note in file.notes)
 
 

@@ -9,26 +9,24 @@ import numpy as np
 
 from gluon_liver.metrics.errors.causes import LOW_SCORE
 from gluon_liver.metrics.errors.examples import Example, examples
-from gluon_liver.metrics.errors.summary import judge_all
 from gluon_liver.report.figures.close_up import draw_close_up, region_around, save_webp
 from gluon_liver.report.figures.drawing import Rect
 from gluon_liver.structures.detections import NOTHING, SCORE_THRESHOLD, Detections
 
+from .failures import Judgement
 from .task import Scored, Task, View
 
 MOST_A_KIND = 6
 
 
-def write_gallery(folder: Path, task: Task, scored: Scored) -> Dict[str, Any]:
+def write_gallery(folder: Path, task: Task, scored: Scored, judgement: Judgement) -> Dict[str, Any]:
     """{"gallery", "gallery_totals"} of results.json, with pictures in the folder, which is there.
 
     An entry has the reference picture, cut around the box, and under "pictures" the same part of the images next to
     it and of the other phases. Boxes are those of each image; what was not scored has none. Brackets show in all of
     them where the box is that the entry is about.
     """
-    where = task.where(scored)
-    judged = judge_all(scored.results, where, score_threshold=SCORE_THRESHOLD)
-    chosen, totals = examples(scored.results, where, judged, scored.dataset.classes, most=MOST_A_KIND)
+    chosen, totals = examples(scored.results, *judgement, scored.dataset.classes, most=MOST_A_KIND)
     number_of: Dict[str, int] = {}
     entries = []
     for example in chosen:

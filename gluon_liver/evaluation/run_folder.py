@@ -27,7 +27,7 @@ from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests
 from gluon_liver.structures.image_result import detections_json
 from gluon_liver.system.environment import provenance
 
-from .failures import failures, tables_text
+from .failures import failures, judge_scored, tables_text
 from .gallery import write_gallery
 from .overlays import write_overlays
 from .place import COPIED, FOLDER, LOCKED, WRITTEN, check_out
@@ -80,9 +80,10 @@ def evaluate(
             results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
         scored = Scored(run.config, dataset, split, labels, results, note, run.unfinished)
         summary = task.summary(scored, settings)
-        wrong = failures(task, scored, summary, settings)
+        judgement = judge_scored(task, scored)
+        wrong = failures(task, scored, judgement, summary, settings)
         overlays = write_overlays(folder / "overlays", task, scored)
-        gallery = write_gallery(folder / "overlays", task, scored)
+        gallery = write_gallery(folder / "overlays", task, scored, judgement)
         own = task.record(scored)
         results_json = dict(format=1, kind=dataset.task, split=split, checkpoint=checkpoint, precision=precision, **own)
         results_json.update(classes=list(dataset.classes), summary=summary, overlays=overlays, **wrong, **gallery)

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 from gluon_liver.cluster import heartbeat
 from gluon_liver.errors import RunError
 from gluon_liver.files.atomic import write_text
+from gluon_liver.system.command_line import command_text
 
 from .steps import Step
 
@@ -37,7 +38,7 @@ def words_of(*parts: object) -> Words:
 
 def as_typed(words: Sequence[str]) -> str:
     """The command as one types it."""
-    return " ".join([PROGRAM, *map(shlex.quote, words)])
+    return command_text([*PROGRAM.split(), *words])
 
 
 def _without(out: Path, word: str) -> str:

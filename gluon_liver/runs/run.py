@@ -11,20 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from gluon_liver.config.load import Choice, build_config, save_config
+from gluon_liver.config.load import Choice, save_config
 from gluon_liver.config.schema import Config
 from gluon_liver.data.ct_dataset import input_phases
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import TASKS, check_task
-from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
+from gluon_liver.errors import DatasetError, InputError, RunError
 from gluon_liver.files.atomic import write_json
-from gluon_liver.files.json_records import read_json, read_record, read_yaml
+from gluon_liver.files.json_records import read_json, read_record
 from gluon_liver.files.lock import LOCK_FILES
 from gluon_liver.files.typed import build
 from gluon_liver.structures.modality import CT
 from gluon_liver.system.command_line import shareable
 from gluon_liver.system.environment import describe_environment
 
+from .config_file import read_config
 from .log import IMPORTED, read_log
 from .tensorboard import FOLDER, Board
 from .zoo import resolve_run
@@ -114,14 +115,10 @@ class Run:
         folder = resolve_run(folder)
         if not folder.is_dir():
             raise RunError(f"no run folder {folder}: train.py --out makes one")
-        for name in ("config.yaml", "environment.json"):
-            if not (folder / name).is_file():
-                raise RunError(f"{folder} is not a run folder: it has no {name}")
-        try:
-            config = build_config(read_yaml(folder / "config.yaml", error=RunError))
-        except ConfigError as error:
-            raise RunError(f"{folder / 'config.yaml'} cannot be read: {error}") from error
+        config = read_config(folder)
         path = folder / "environment.json"
+        if not path.is_file():
+            raise RunError(f"{folder} is not a run folder: it has no {path.name}")
         environment = read_json(path, error=RunError)
         for record in (_Environment, TASKS[config.task].dataset.run_record):
             build(record, environment, where=str(path), error=RunError)

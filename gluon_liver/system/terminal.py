@@ -37,8 +37,11 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def duration(seconds: float) -> str:
-    """A length of time for people: ``40 s``, ``7 min``, ``3 h 20 min``, ``2 d 4 h``."""
+def duration(seconds: float, *, exact: bool = False) -> str:
+    """A length of time for people: ``40 s``, ``7 min``, ``3 h 20 min``, ``2 d 4 h``; exact: ``4 min 25 s`` too."""
+    if exact and round(seconds) < 7200:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} min {rest:02d} s" if minutes > 1 else f"{round(seconds)} s"
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

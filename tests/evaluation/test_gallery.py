@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from gluon_liver.data.windowed_images import open_images, prepare_images
+from gluon_liver.evaluation.failures import judge_scored
 from gluon_liver.evaluation.gallery import caption_of, write_gallery
 from gluon_liver.evaluation.registry import EVALUATIONS
 from gluon_liver.evaluation.task import Scored
@@ -65,7 +66,7 @@ def test_entries_name_pictures_that_are_there_and_count_the_rest(studies, phase_
     weak = Detections(label.boxes, np.array([0.3]), label.labels)
     results = [phase_data.result(label, weak), *studies.results[1:]]
     scored = Scored(studies.config, phase_data, "train", studies.labels, results, "")
-    gallery = write_gallery(tmp_path, EVALUATIONS["ct"], scored)
+    gallery = write_gallery(tmp_path, EVALUATIONS["ct"], scored, judge_scored(EVALUATIONS["ct"], scored))
     boxes = sum(len(one.gt_labels) for one in results)
     assert gallery["gallery_totals"] == {
         "hit": 0,

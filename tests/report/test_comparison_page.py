@@ -80,7 +80,9 @@ def test_configurations_and_training_data(runs, document, tmp_path):
     assert "network.depth 50 101" in flat and "Both were scored on the same 32 slices of 8 patients" in flat
     folder = tmp_path / "none"
     folder.mkdir()
-    assert compared_configurations([runs / "a"], [folder])["unread"] == ["none has no config.yaml"]
+    assert compared_configurations([runs / "a"], [folder])["unread"] == [
+        "none is not a run folder: it has no config.yaml"
+    ]
     (folder / "config.yaml").write_text("network: {breadth: 1}\n")
     assert "cannot be read by this version" in compared_configurations([runs / "a"], [folder])["unread"][0]
     shutil.copy(str(runs / "a/environment.json"), str(folder / "environment.json"))

@@ -109,6 +109,12 @@ def test_durations_are_for_people(seconds, text):
     assert duration(seconds) == text
 
 
+@pytest.mark.parametrize("seconds, text", [(35.4, "35 s"), (119, "119 s"), (265, "4 min 25 s"), (7199, "119 min 59 s")])
+def test_exact_durations_tell_phases_apart(seconds, text):
+    assert duration(seconds, exact=True) == text
+    assert duration(12000, exact=True) == duration(12000)
+
+
 def test_days_are_days():
     assert duration(52 * 3600) == "2 d 4 h" and duration(48 * 3600) == "2 d"
 

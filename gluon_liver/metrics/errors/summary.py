@@ -38,6 +38,7 @@ def error_summary(
     *,
     classes: Sequence[str],
     size_edges: Sequence[float],
+    judged: Optional[Sequence[Judged]] = None,
     lesions: Optional[Dict[str, Any]] = None,
     score_threshold: float = 0.5,
     iou_threshold: float = 0.5,
@@ -47,10 +48,11 @@ def error_summary(
     """{"counts", "errors", "recall", "sensitivity", "calibration"} as plain JSON values.
 
     where: of each image. size_edges: of the groups of sizes, in mm where there are spacings, else in pixels. lesions:
-    of :func:`..lesion_summary.lesion_summary`, for studies.
+    of :func:`..lesion_summary.lesion_summary`, for studies. judged: of :func:`judge_all` with these thresholds, where
+    it is known.
     """
     thresholds = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
-    judged = judge_all(results, where, **thresholds)
+    judged = judge_all(results, where, **thresholds) if judged is None else judged
     unit = "mm" if any(one.spacing for one in where) else "pixels"
     weights = bootstrap_weights(len(patient_ids(results)), replicates=replicates, seed=seed)
     objects = objects_of(results, where, judged)

@@ -16,6 +16,7 @@ from gluon_liver.readers.dicom.series import SeriesFiles
 from gluon_liver.readers.dicom.slice_grid import build_grid, project_positions
 from gluon_liver.report.pages.series_page import SeriesEntry
 from gluon_liver.structures.enumerations import first_of
+from gluon_liver.system.terminal import duration
 
 from .glance import Glance
 from .headers import SeriesHeader, read_series_header, spread
@@ -121,21 +122,11 @@ def _time(header: SeriesHeader) -> str:
 def _offset(header: SeriesHeader, start: Optional[datetime]) -> str:
     if header.moment is None or start is None:
         return ""
-    text = "+" + duration((header.moment.when - start).total_seconds())
+    text = "+" + duration((header.moment.when - start).total_seconds(), exact=True)
     text += f" by {header.moment.clock}" * bool(header.moment.clock)
     if header.after_injection is not None:
-        text += f", {duration(header.after_injection)} after the injection"
+        text += f", {duration(header.after_injection, exact=True)} after the injection"
     return text
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: "35 s", "4 min 25 s", "3 h 05 min"."""
-    whole = round(seconds)
-    if whole < 120:
-        return f"{whole} s"
-    return (
-        f"{whole // 60} min {whole % 60:02d} s" if whole < 7200 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    )
 
 
 def _extent(series: SeriesFiles) -> str:

@@ -17,9 +17,9 @@ from gluon_liver.prepare.ct_study import choose_series
 from gluon_liver.prepare.report import plain_reason
 from gluon_liver.readers.dicom.series import Rejection, Scan, SeriesFiles
 from gluon_liver.report.pages.series_page import LeftOut, PatientEntry, SeriesEntry, StudyEntry
-from gluon_liver.system.terminal import progress_bar
+from gluon_liver.system.terminal import duration, progress_bar
 
-from .entries import duration, entries_of, header_of, printable, start_of
+from .entries import entries_of, header_of, printable, start_of
 from .glance import glance_at
 from .headers import read_series_header
 
@@ -79,7 +79,9 @@ def list_series(
             about, offset = headers[series[0].name], ""
             if start is not None:
                 first, which = first_of_day.setdefault(start.date(), (start, count))
-                offset = f"{duration((start - first).total_seconds())} after study {which}" * (which != count)
+                offset = f"{duration((start - first).total_seconds(), exact=True)} after study {which}" * (
+                    which != count
+                )
             entries = entries_of(series, headers, glances, verdicts, listing.source)
             words = printable(about.study_description)
             patient.studies.append(StudyEntry(count, printable(uid), about.date, words, offset, entries))

@@ -18,10 +18,11 @@ from gluon_liver.metrics.lesion_summary import found_lesions
 from gluon_liver.metrics.lesions import Hit
 from gluon_liver.metrics.sizes import BINS_MM, BINS_PIXELS, size_groups
 from gluon_liver.report.tables import us_tables
+from gluon_liver.runs.config_file import read_config
 from gluon_liver.structures.image_result import patient_ids
 
 from .causes import compared_causes
-from .configurations import compared_configurations, compared_training, config_of
+from .configurations import compared_configurations, compared_training
 from .differing import differing_images
 from .place import relative
 from .scored import ScoredRun, kind_of, read_scored
@@ -201,7 +202,7 @@ def _run_record(run: ScoredRun, first: Path) -> Dict[str, Any]:
     results = run.results
     try:
         step = results["data"].get("step")
-        network = network_title(config_of(run.folder)) + (f" with the frame {step} before" if step else "")
+        network = network_title(read_config(run.folder)) + (f" with the frame {step} before" if step else "")
     except RunError:  # compared_configurations says so
         network = us_tables.network_text(results) if run.kind == "us" else results.get("row") or "no row of Table 4"
     checkpoint, note = results.get("checkpoint"), results["data"]["note"]

@@ -6,28 +6,13 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from gluon_liver.config.differences import flat
-from gluon_liver.config.load import build_config
-from gluon_liver.config.schema import Config
-from gluon_liver.errors import ConfigError, RunError
-from gluon_liver.files.json_records import read_json, read_yaml
+from gluon_liver.errors import RunError
+from gluon_liver.files.json_records import read_json
+from gluon_liver.runs.config_file import read_config
 
 SEED = "train.seed"
 TRAINED_ON = ("training_studies", "training_patients")  # of environment.json
 ABSENT = "-"  # a key of another task
-
-
-def config_of(folder: Path) -> Config:
-    """The configuration of a run folder. Raises :class:`RunError` where it cannot be read by this version."""
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise RunError(f"{folder.resolve().name} has no config.yaml")
-    tree = read_yaml(path, error=RunError)
-    if not isinstance(tree, dict):
-        raise RunError(f"{path}: a mapping is needed")
-    try:
-        return build_config(tree)
-    except ConfigError as error:
-        raise RunError(f"config.yaml of {folder.resolve().name} cannot be read by this version: {error}") from error
 
 
 def compared_configurations(folders_a: Sequence[Path], folders_b: Sequence[Path]) -> Dict[str, Any]:
@@ -42,9 +27,9 @@ def compared_configurations(folders_a: Sequence[Path], folders_b: Sequence[Path]
         arms.append([])
         for folder in folders:
             try:
-                arms[-1].append(flat(config_of(folder)))
+                arms[-1].append(flat(read_config(folder)))
             except RunError as error:
-                unread.append(str(error))
+                unread.append(str(error).replace(str(folder), folder.resolve().name))  # no path on a page
     found: Dict[str, Any] = {"differ": [], "vary": [], "unread": unread}
     if unread:
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
@@ -104,11 +105,10 @@ def inline_svg(svg: str, *, name: str, alt: str) -> str:
     """
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     body = re.sub(r"<[^>]+>", lambda tag: _inlined(tag.group(), name), body)
-    words = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
     size = re.search(r'viewBox="[^"]*"', svg)
     assert size is not None
     least = f"min-width: {_LEAST_SCALE * _width_of(svg):.0f}px"
-    head = f'<svg {size.group()} style="{least}" role="img" aria-label="{words}">'
+    head = f'<svg {size.group()} style="{least}" role="img" aria-label="{html.escape(alt)}">'
     return (head + body[body.index(">") + 1 :]).strip()
 
 

@@ -9,6 +9,7 @@ from gluon_liver.report.figures.chart import Exhibit
 from gluon_liver.report.figures.learning import plot_losses, plot_speed, plot_validation
 from gluon_liver.report.tables.table import Table
 from gluon_liver.runs.log import IMPORTED
+from gluon_liver.system.terminal import duration
 
 NO_VALIDATION = (
     "Training scored no split on its way, so nothing here tells when it began to learn its patients by heart. Data "
@@ -43,7 +44,7 @@ def _facts(log: List[Dict[str, Any]], steps: List[Dict[str, Any]], every: int) -
     speeds = [one["images_per_second"] for one in steps if isinstance(one.get("images_per_second"), (int, float))]
     facts += [(f"{statistics.median(speeds):.3g}", "images a second (median)")] if speeds else []
     seconds = _seconds(log)
-    facts += [(_time(seconds), "of training")] if seconds else []
+    facts += [(duration(seconds), "of training")] if seconds else []
     waited = [one["waited_for_images"] for one in steps if isinstance(one.get("waited_for_images"), (int, float))]
     facts += [(f"{statistics.mean(waited):.0%}", "of it waiting for images")] if waited else []
     total = last["losses"].get("total")
@@ -176,8 +177,3 @@ def _seconds(log: List[Dict[str, Any]]) -> float:
             seconds += before if now < before else 0.0
             before = now
     return seconds + before
-
-
-def _time(seconds: float) -> str:
-    minutes = int(seconds // 60)
-    return f"{seconds:.0f} s" if seconds < 120 else f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"

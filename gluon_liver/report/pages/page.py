@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import jinja2
 
-from gluon_liver.config.load import build_config
 from gluon_liver.config.network_title import network_title
 from gluon_liver.config.schema import Config
-from gluon_liver.errors import ConfigError, RunError
+from gluon_liver.errors import RunError
 from gluon_liver.files.atomic import write_text
-from gluon_liver.files.json_records import read_json, read_text, read_yaml
+from gluon_liver.files.json_records import read_json, read_text
 from gluon_liver.report.exports.files import write_exports
 from gluon_liver.report.figures.bars import plot_calibration, plot_shares
 from gluon_liver.report.figures.chart import Exhibit
 from gluon_liver.report.records.results import REMEDY, Kind, read_results
 from gluon_liver.report.tables import failure_tables as failed
 from gluon_liver.report.tables.table import PHANTOM_WARNING, Table, unfinished_statement
+from gluon_liver.runs.config_file import CONFIG_FILE, OtherVersionError, read_config
 from gluon_liver.runs.log import IMPORTED, read_log
 
 from .answer import answer_text, facts_of, measures
@@ -98,15 +98,12 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     return page.get_template(template).render(values)
 
 
-def _config_of(run: Path) -> Any:
+def _config_of(run: Path) -> Tuple[str, Optional[Config]]:
     """config.yaml as text, and as a configuration; None where this version does not read it."""
-    text = read_text(run / "config.yaml", error=RunError, remedy=REMEDY)
-    tree = read_yaml(run / "config.yaml", error=RunError)
-    if not isinstance(tree, dict):
-        raise RunError(f"{run / 'config.yaml'}: a mapping is needed")
+    text = read_text(run / CONFIG_FILE, error=RunError, remedy=REMEDY)
     try:
-        return text, build_config(tree)
-    except ConfigError:  # of an older or newer version: the page shows it as it is
+        return text, read_config(run)
+    except OtherVersionError:  # the page shows it as it is
         return text, None
 
 

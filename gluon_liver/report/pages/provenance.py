@@ -6,6 +6,7 @@ import shlex
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_liver.config.differences import Difference, differences, paper_config
+from gluon_liver.config.explain import as_yaml
 from gluon_liver.config.load import load_config
 from gluon_liver.config.schema import Config
 from gluon_liver.report.tables.table import Table
@@ -75,19 +76,9 @@ def _differing(config: Optional[Config]) -> Optional[Table]:
     if config is None or name is None:
         return None
     keys: Sequence[Difference] = differences(config, load_config(name))
-    rows = [(one.key, _value(one.first), _value(one.second)) for one in keys]
+    rows = [(one.key, as_yaml(one.first), as_yaml(one.second)) for one in keys]
     title = f"Keys with other values than {name}, the paper's size"
     return Table.of(title, ("key", "this run", name), rows) if rows else None
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_value, value)) or "none"
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _commands(results: Mapping[str, Any], environment: Mapping[str, Any]) -> List[Tuple[str, str]]:

@@ -9,8 +9,9 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 from gluon_liver.config.schema import ROWS
 from gluon_liver.errors import RunError
-from gluon_liver.files.json_records import read_record, read_yaml
+from gluon_liver.files.json_records import read_record
 from gluon_liver.report.records.results import REMEDY, read_results
+from gluon_liver.runs.config_file import read_keys
 
 from .ct_tables import (
     COLUMN_OF_CLASS,
@@ -61,7 +62,7 @@ def read_run(folder: Path) -> EvaluatedRun:
     environment = read_record(_Training, folder / "environment.json", error=RunError, remedy=REMEDY)
     # runs that trained on the same studies come from the same data and split
     data = json.dumps(sorted(environment.training_studies))
-    config = read_yaml(folder / "config.yaml", error=RunError, remedy=REMEDY)
+    config = read_keys(folder)
     try:
         shuffled, size, width = config["data"]["shuffled_labels"], config["data"]["size"], config["network"]["width"]
     except (KeyError, TypeError) as error:
