@@ -19,7 +19,7 @@ from gluon_liver.inspection.view.detections import read_overlay
 from gluon_liver.inspection.view.page import make_page
 from gluon_liver.inspection.view.source import of_study, open_source
 from tests.browser import PROGRAM, Browser
-from tests.prepare.test_ct import write_study
+from tests.prepare.ct_source import write_study
 
 
 def parts(html):

@@ -9,7 +9,6 @@ import signal
 import stat
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,49 +20,9 @@ from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import AnnotationError, InputError, PhaseError, SplitError
 from gluon_liver.prepare.ct import import_ct
 from gluon_liver.prepare.look.output import write_phase_template
-from gluon_liver.prepare.report import not_taken_lines
 from tests.readers.ct_writer import ct_dataset, uid, write, write_series
-from tests.readers.us_writer import write_labels
 
-PHASES = {"NON CONTRAST": 0.0, "ARTERIAL": 0.0, "DELAYED": 1.0}
-THIRD = {"study": uid(1), "phase": "arterial", "slice": 2}
-
-label_file = partial(write_labels, width=16, height=16, classes=("cyst", "hemangioma", "hcc"))
-
-
-def write_study(folder, study=1, *, patient="P1", phases=PHASES, slices=4):
-    """One study of `slices` slices 2 mm apart; pixels of series n, slice i hold 100 n + i."""
-    for number, (description, z0) in enumerate(phases.items(), 1):
-        common = dict(study=study, series=number, patient=patient, description=description)
-        for i in range(slices):
-            pixels = np.full((16, 16), 100 * number + i, np.int16)
-            ds = ct_dataset(instance=i, z=z0 + 2.0 * i, pixels=pixels, **common)
-            write(ds, folder / f"st{study}" / f"se{number}" / f"{i}.dcm")
-
-
-@pytest.fixture
-def source(tmp_path):
-    """A folder of one study."""
-    write_study(tmp_path / "in")
-    return tmp_path / "in"
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "data"
-
-
-def siblings(out):
-    return [name for name in os.listdir(out.parent) if "importing" in name]
-
-
-def boxes_of_slices(out):
-    return [(image.slice, len(image.boxes)) for image in CTDataset.open(out).labels]
-
-
-def labels_not_taken(report):
-    """Counts of images and boxes by reason."""
-    return {one["reason"]: (one["images"], one["boxes"]) for one in report["labels"]["not_taken"]}
+from .ct_source import label_file, siblings, write_study
 
 
 def test_a_study_with_three_phases(tmp_path, source, out):
@@ -117,79 +76,6 @@ def test_another_frame_of_reference_leaves_the_phase_out(source, out):
     report = import_ct(source, out)
     assert sorted(report["taken"][0]["phases"]) == ["arterial", "non_contrast"]
     assert [one["kind"] for one in report["quarantined"]] == ["frame-of-reference"]
-
-
-def test_labels_by_uid_and_by_index_land_on_their_slices(tmp_path, source, out):
-    images = [{"sop_instance_uid": uid(1, 2, 3)}, {"study": uid(1), "phase": "arterial", "slice": 0}]
-    images += [{"study": uid(1), "phase": "delayed", "slice": 1}, {"sop_instance_uid": uid(1, 1, 1)}]
-    boxes = [(1, 3, [1, 2, 3, 4]), (3, 1, [0, 0, 2, 2]), (4, 1, [0, 0, 2, 2])]
-    report = import_ct(source, out, labels=label_file(tmp_path / "l.json", images, boxes))
-    taken = [(image.slice, image.boxes.tolist(), image.labels.tolist()) for image in CTDataset.open(out).labels]
-    assert taken == [(0, [], []), (2, [[1, 2, 4, 6]], [2])]
-    reason = "labels belong to the reference phase, this one lies on "
-    assert labels_not_taken(report) == {reason + "delayed": (1, 1), reason + "non_contrast": (1, 1)}
-    assert not_taken_lines(report) == [
-        "  labels are read on the reference phase; those on other phases (delayed, non_contrast): 2 image(s), "
-        "2 box(es) are not needed"
-    ]
-    alone = {**report, "labels": {**report["labels"], "boxes_by_class": {"cyst": 0, "hcc": 0}}}
-    assert not_taken_lines(alone)[1].startswith("  warning: no box is on the reference phase: --reference PHASE")
-
-
-def test_exhaustive_lists_the_other_slices_as_background(tmp_path, source, out):
-    write_study(source, 2, patient="P2")
-    images, boxes = [{"sop_instance_uid": uid(1, 2, 3)}], [(1, 3, [1, 2, 3, 4])]
-    import_ct(source, out, labels=label_file(tmp_path / "l.json", images, boxes, exhaustive=True))
-    assert boxes_of_slices(out) == [(0, 0), (1, 0), (2, 1), (3, 0)]
-    images = CTDataset.open(out).labels
-    assert len({image.case for image in images}) == 1 and len({image.image_id for image in images}) == 4
-
-
-def test_labels_of_what_was_not_taken_are_counted(tmp_path, source, out):
-    write_study(source, 2, patient="P2")
-    os.remove(source / "st2" / "se2" / "1.dcm")
-    write_series(source / "loc", series=9, zs=(0,), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
-    images = [{"sop_instance_uid": uid(2, 2, 1)}, {"sop_instance_uid": uid(1, 9, 1)}]
-    report = import_ct(source, out, labels=label_file(tmp_path / "l.json", images, [(1, 3, [1, 2, 3, 4])]))
-    counts = {"its study was not taken": (1, 1), "its image was left out: a localizer by ImageType": (1, 0)}
-    assert labels_not_taken(report) == counts
-
-
-def test_regrid_moves_labels_with_their_slices(tmp_path, out):
-    write_study(tmp_path / "in", phases={"ARTERIAL": 0.0}, slices=6)
-    os.remove(tmp_path / "in" / "st1" / "se1" / "2.dcm")
-    labels = label_file(tmp_path / "l.json", [THIRD], [(1, 3, [1, 2, 3, 4])], exhaustive=True)
-    with pytest.raises(InputError, match="lacks slices"):
-        import_ct(tmp_path / "in", out, labels=labels)
-    report = import_ct(tmp_path / "in", out, labels=labels, regrid=True)
-    # The third slice of the series is the fourth of the grid; slice 2 was interpolated: nobody looked at it.
-    assert boxes_of_slices(out) == [(0, 0), (1, 0), (3, 1), (4, 0), (5, 0)]
-    assert report["taken"][0]["phases"]["arterial"]["interpolated_slices"] == 1
-
-
-@pytest.mark.parametrize(
-    "images, extra, message",
-    [
-        ([{"sop_instance_uid": "1.2.3"}], {}, "image 1: key 'sop_instance_uid' names no image"),
-        ([{"sop_instance_uid": 5}], {}, "image 1: sop_instance_uid must be a text"),
-        ([{"study": "1.2.3", "phase": "arterial", "slice": 0}], {}, "image 1: key 'study' names no study"),
-        ([{"study": uid(1), "phase": "venous", "slice": 0}], {}, "image 1: key 'phase' is none of the phases"),
-        (
-            [{"study": uid(1), "phase": "arterial", "slice": 4}],
-            {},
-            "image 1: key 'slice' is 4; its series has 4 slices",
-        ),
-        ([{"study": uid(1), "phase": "arterial"}], {}, "image 1 needs 'sop_instance_uid', or"),
-        ([{"sop_instance_uid": uid(1, 2, 1), "width": 17}], {}, "image 1: 'width' and 'height' are 17 and 16"),
-        ([{"sop_instance_uid": uid(1, 2, 3)}, THIRD], {}, "image 2 is the same slice as image 1"),
-        ([], {"exhaustive": "yes"}, "key 'exhaustive'"),
-    ],
-)
-def test_a_wrong_label_file_stops_the_import_and_nothing_is_written(tmp_path, source, out, images, extra, message):
-    labels = label_file(tmp_path / "l.json", images, **extra)
-    with pytest.raises(AnnotationError, match=message) as caught:
-        import_ct(source, out, labels=labels)
-    assert uid(1) not in str(caught.value) and not out.exists() and not siblings(out)
 
 
 def test_bad_folders_and_options(tmp_path, source, out):

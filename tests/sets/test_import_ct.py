@@ -233,14 +233,14 @@ def test_an_interrupted_import_goes_on_and_ends_as_if_it_had_not_been(source, tm
         real(case, *rest)
 
     real = case_import.import_case
-    monkeypatch.setattr("gluon_liver.sets.import_ct.import_case", stop_after_two)
+    monkeypatch.setattr("gluon_liver.sets.case_jobs.import_case", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
         import_set(Private(), source, tmp_path / "data", salt="a salt of its own")
     assert (tmp_path / "data.unfinished").is_dir() and not (tmp_path / "data").exists()
     first = list(done)
     again = []
     monkeypatch.setattr(
-        "gluon_liver.sets.import_ct.import_case", lambda case, *rest: (again.append(case.name), real(case, *rest))
+        "gluon_liver.sets.case_jobs.import_case", lambda case, *rest: (again.append(case.name), real(case, *rest))
     )
     changed = source / f"{first[0]}_arterial.nii.gz"
     os.utime(changed, (1, 1))  # a file that changed is read again
@@ -263,7 +263,7 @@ def test_random_salt_of_private_data_is_kept_over_an_interruption(source, tmp_pa
         calls.append(case)
         real(case, *rest)
 
-    monkeypatch.setattr("gluon_liver.sets.import_ct.import_case", stop)
+    monkeypatch.setattr("gluon_liver.sets.case_jobs.import_case", stop)
     with pytest.raises(KeyboardInterrupt):
         import_set(Private(), source, tmp_path / "data")
     monkeypatch.undo()
