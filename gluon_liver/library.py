@@ -17,7 +17,7 @@ from gluon_liver.data.ct_loader import OpenCase
 from gluon_liver.data.open import TASKS
 from gluon_liver.data.study import Study, as_array, as_names
 from gluon_liver.errors import InputError, RunError
-from gluon_liver.inference.detector import SliceDetector
+from gluon_liver.inference.choice import MXNET, EngineChoice
 from gluon_liver.inference.frame_step import trained_step
 from gluon_liver.inference.slices import detect_slices
 from gluon_liver.inference.stream import StreamDetector
@@ -50,16 +50,16 @@ class Detector:
     many frames the previous frame lies before the current one, as in its training; 1 of others.
     """
 
-    def __init__(self, run: Run, *, device: str = "cpu"):
-        self._run, self._device = run, device
-        self._detector, self.checkpoint = SliceDetector.from_run(run, context=parse_device(device))
+    def __init__(self, run: Run, *, device: str = "cpu", engine: str = MXNET):
+        self._run, self._device, self._engine = run, device, engine
+        self._detector, self.checkpoint = EngineChoice(engine, device).open(run)
         self.classes = tuple(self._detector.classes)
         self.step = trained_step(run.environment)
         in_frames = TASKS[run.config.task].dataset.in_frames
         self._stream = StreamDetector(self._detector, step=self.step) if in_frames else None
 
     def __reduce__(self) -> Tuple[Callable[..., Detector], Tuple[Path]]:
-        return partial(load_detector, device=self._device), (self._run.folder.resolve(),)
+        return partial(load_detector, device=self._device, engine=self._engine), (self._run.folder.resolve(),)
 
     def detect_volume(
         self,
@@ -161,13 +161,16 @@ class Detector:
         return self._stream
 
 
-def load_detector(run: Union[str, Path], *, device: str = "cpu") -> Detector:
+def load_detector(run: Union[str, Path], *, device: str = "cpu", engine: str = MXNET) -> Detector:
     """The best or else the newest checkpoint of a run folder, on ``cpu`` or ``gpu:N``.
+
+    engine: ``mxnet``; ``onnx`` for onnxruntime, which the checkpoint is converted for; or a folder that ``export
+    --onnx`` made of it.
 
     Raises :class:`RunError` for a folder that is no run or has no checkpoint, ``ConfigError`` for a device that
     is not there.
     """
-    return Detector(Run.open(run), device=device)
+    return Detector(Run.open(run), device=device, engine=engine)
 
 
 def build_network(

@@ -13,7 +13,7 @@ from gluon_liver.config.dense_reading import check_dense
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import at_least, between
 
-from .options import add_flag, add_options, add_path, check, chosen, prepare_cache, prepare_device
+from .options import add_flag, add_options, add_path, check, chosen, prepare_cache, prepare_engine
 
 EXAMPLES = (
     ("a prepared study", "demo/data/studies/CASE --run demo/run --out found"),
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "draw where lesions look in the other phases (multi-modal runs), hits and false positives"
     add_flag(parser, "--explain", text)
     _add_formats(parser)
-    add_options(parser, "--precision", "--batch-size", "--device", "--cache")
+    add_options(parser, "--engine", "--precision", "--batch-size", "--device", "--cache")
 
 
 def _add_formats(parser: argparse.ArgumentParser) -> None:
@@ -73,16 +73,15 @@ def run(args: argparse.Namespace) -> int:
         check_dense(run.config)
     _check_study(args)
     check_dicom(formats, args.dicom, prepared=(args.study / "study.json").is_file())
-    prepare_device(args)
+    choice = prepare_engine(args, run)
     from gluon_liver.inference.study import detect_study
     from gluon_liver.report.figures.lettering import lettering
     from gluon_liver.report.tables.table import columns_wide
-    from gluon_liver.runs.devices import parse_device
 
     prepare_cache(args)
-    names = "phases", "reference", "every_slice", "dense", "precision", "batch_size", "explain", "shape", "dicom"
+    names = "phases", "reference", "every_slice", "dense", "batch_size", "explain", "shape", "dicom"
     options = chosen(args, *names)
-    options.update(formats=formats, score_threshold=args.score, context=parse_device(args.device))
+    options.update(formats=formats, score_threshold=args.score, choice=choice)
     result = detect_study(run, args.study, args.out, **options)
     print(f"{result['slices']} slices, {len(result['lesions'])} lesions at score {args.score} and above")
     widest = max([11, *(columns_wide(lesion["class"]) for lesion in result["lesions"])])

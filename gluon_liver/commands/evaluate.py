@@ -31,7 +31,7 @@ from .options import (
     given_settings,
     open_run,
     prepare_cache,
-    prepare_device,
+    prepare_engine,
     score_settings,
 )
 
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--allow-train", "score the training patients; the report says so, it is no result")
     text = "read networks of nine slices along the studies: faster, boxes differ a little; the report says so"
     add_flag(parser, "--dense", text)
-    add_options(parser, "--precision", "--batch-size", "--device", "--cache", "--no-lock")
+    add_options(parser, "--engine", "--precision", "--batch-size", "--device", "--cache", "--no-lock")
     text = "write results and report to this folder instead of the run's, for runs that are read-only; with --compare "
     text += "comparison.html, comparison.json, figures and tables (default: RUN/comparisons/OTHER_RUN)"
     add_path(parser, "--out", "DIR", text)
@@ -87,12 +87,11 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         check_out(opened, args.out)
     split_labels(opened, dataset, args.split)
-    prepare_device(args)
+    choice = prepare_engine(args, opened)
     from gluon_liver.evaluation.run_folder import evaluate
-    from gluon_liver.runs.devices import parse_device
 
     prepare_cache(args)
-    options = dict(chosen(args, "split", "batch_size", "dense", "precision", "out"), context=parse_device(args.device))
+    options = dict(chosen(args, "split", "batch_size", "dense", "out"), choice=choice)
     text, report = evaluate(opened, dataset, **options, settings=score_settings(args, opened))
     print(text)
     if board is not None:

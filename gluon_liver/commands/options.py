@@ -14,6 +14,7 @@ from gluon_liver.files.typed import Limit, at_least
 if TYPE_CHECKING:
     from gluon_liver.data.dataset import Dataset
     from gluon_liver.evaluation.task import ScoreSettings
+    from gluon_liver.inference.choice import EngineChoice
     from gluon_liver.labels.source import LabelOptions
     from gluon_liver.runs.run import Run
 
@@ -30,6 +31,10 @@ HIT_HELP = (
 PRECISION_HELP = (
     "bfloat16: Block4 in it, on CPUs that have avx512_bf16; faster, scores and boxes differ a little; the results say "
     "so"
+)
+ENGINE_HELP = (
+    "mxnet; onnx: onnxruntime (extra onnx), on the run's checkpoint, converted when it starts; or a folder that export "
+    "--onnx made of that checkpoint; --device decides between onnxruntime's CPU and CUDA"
 )
 CACHE_HELP = "where the images of CT data are kept that are windowed once (default: in the data folder)"
 FRACTIONS = dict(dest="fractions", type=float, nargs=3, default=(0.7, 0.1, 0.2), metavar=("TRAIN", "VAL", "TEST"))
@@ -49,6 +54,7 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
     "--lesion-hit": dict(metavar="HIT", help=HIT_HELP),
     "--lesion-bins": dict(type=float, nargs="+", metavar="MM", help="edges of lesion sizes in mm (default: 10 20)"),
     "--precision": dict(choices=("float32", "bfloat16"), default="float32", help=PRECISION_HELP),
+    "--engine": dict(default="mxnet", metavar="ENGINE", help=ENGINE_HELP),
     "--device": dict(default="cpu", metavar="DEVICE", help="cpu or gpu:N"),
 }
 
@@ -167,6 +173,33 @@ def prepare_device(args: argparse.Namespace) -> None:
     check_device(device)
     if device == "cpu":
         prefer_synchronous_engine()
+
+
+def prepare_engine(args: argparse.Namespace, run: Run) -> EngineChoice:
+    """What ``--engine``, ``--device`` and ``--precision`` say; called before MXNet is imported.
+
+    Raises :class:`InputError` for an engine, a device, graphs or a precision that cannot be used.
+    """
+    precision = getattr(args, "precision", "float32")
+    if args.engine == "mxnet":
+        prepare_device(args)
+    else:
+        _check_onnx(args, run, precision)
+    from gluon_liver.inference.choice import EngineChoice
+
+    return EngineChoice(args.engine, args.device, precision)
+
+
+def _check_onnx(args: argparse.Namespace, run: Run, precision: str) -> None:
+    from gluon_liver.onnx.session import check_installed, check_whole, providers_for
+    from gluon_liver.runs.devices import check_device
+    from gluon_liver.system.runtime import prefer_synchronous_engine
+
+    check_whole(dense=getattr(args, "dense", False), explain=getattr(args, "explain", False), precision=precision)
+    check_installed(f"--engine {args.engine}", *(["onnx"] if args.engine == "onnx" else []), "onnxruntime")
+    check_device(args.device)
+    providers_for(args.device)
+    prefer_synchronous_engine()  # MXNet alone reads checkpoints here
 
 
 def prepare_cache(args: argparse.Namespace) -> None:

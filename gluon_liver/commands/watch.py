@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Callable, List, Optional
 from gluon_liver.errors import InputError
 from gluon_liver.files.typed import above, at_least, at_most, between
 
-from .options import add_flag, add_options, add_path, check, prepare_device
+from .options import add_flag, add_options, add_path, check, prepare_engine
 
 if TYPE_CHECKING:
     from gluon_liver.inference.annotate_video import Watched
+    from gluon_liver.inference.choice import EngineChoice
     from gluon_liver.inference.stream import StreamDetector
     from gluon_liver.live.server import PageServer
     from gluon_liver.live.source import Source
@@ -70,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     place = "the picture in the frames, in pixels, X2 and Y2 exclusive; all of it by default"
     add_options(parser, "--region", help=f"{place}; not for DICOM that tells its tissue region, which is taken")
     add_flag(parser, "--show", "show the pictures in a window too; q ends it")
-    add_options(parser, "--device")
+    add_options(parser, "--engine", "--device")
 
 
 def _port(text: str) -> int:
@@ -105,8 +106,7 @@ def run(args: argparse.Namespace) -> int:
 
             server = closing.enter_context(PageServer(args.serve))
         source = closing.enter_context(_open(args))
-        prepare_device(args)
-        return _watch(args, trained, source, server)
+        return _watch(args, trained, source, server, prepare_engine(args))
 
 
 def _open(args: argparse.Namespace) -> Source:
@@ -119,16 +119,14 @@ def _open(args: argparse.Namespace) -> Source:
     return open_source(args.source, every=args.every, region=region, one_size=args.out is not None, tell=tell)
 
 
-def _watch(args: argparse.Namespace, trained: Run, source: Source, server: Optional[PageServer]) -> int:
+def _watch(args: argparse.Namespace, trained: Run, source: Source, server: Optional[PageServer], choice: EngineChoice) -> int:
     from gluon_liver.inference.annotate_video import watch
     from gluon_liver.inference.frame_step import choose_step, step_notes
     from gluon_liver.inference.stream import StreamDetector
     from gluon_liver.live.show import shown, stay
-    from gluon_liver.runs.devices import parse_device
 
-    context = parse_device(args.device)
     step = choose_step(trained.environment, step=args.step, every=args.every)
-    stream, checkpoint = StreamDetector.from_run(trained, context=context, proposals=args.proposals, step=step)
+    stream, checkpoint = StreamDetector.from_run(trained, choice=choice, proposals=args.proposals, step=step)
     if args.step is not None and not stream.needs_previous:
         raise InputError(
             f"--step is for runs of us-flow that see the frame before: that of {args.run} sees each frame by itself; "

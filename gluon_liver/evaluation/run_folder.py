@@ -9,17 +9,17 @@ import time
 from pathlib import Path
 from typing import Iterator, Optional, Tuple
 
-import mxnet as mx
-
 from gluon_liver.config.dense_reading import check_dense
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.digests import differences
 from gluon_liver.errors import RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.lock import file_lock
-from gluon_liver.inference.detector import SliceDetector, detect_labelled
+from gluon_liver.inference.choice import MXNET, MXNET_ON_CPU, EngineChoice
+from gluon_liver.inference.detector import detect_labelled
+from gluon_liver.inference.engine import engine_record
 from gluon_liver.inference.slices import detect_labelled_dense
-from gluon_liver.nn.folding import FLOAT32, check_precision
+from gluon_liver.nn.folding import FLOAT32
 from gluon_liver.report.comparison.place import TRUTH
 from gluon_liver.report.comparison.scored import truth_record
 from gluon_liver.runs.checkpoint import read_best
@@ -37,7 +37,7 @@ from .task import USUAL, Scored, ScoreSettings
 
 PHANTOM_NOTE = "phantom studies that this package generated"
 DENSE_NOTE = "slices were read along their studies (--dense), not in the windows that the network was trained on"
-REDUCED_NOTE = "computed in {precision} (--precision), not in float32, in which the network was trained"
+REDUCED_NOTE = "computed in {precision} ({where}), not in float32, in which the network was trained"
 REAL_NOTE = "patients of the given data; not the paper's patients, which are not public"
 
 
@@ -46,10 +46,9 @@ def evaluate(
     dataset: Dataset,
     *,
     split: str = "test",
-    context: Optional[mx.Context] = None,
+    choice: EngineChoice = MXNET_ON_CPU,
     batch_size: Optional[int] = None,
     dense: bool = False,
-    precision: str = FLOAT32,
     settings: ScoreSettings = USUAL,
     progress: bool = True,
     out: Optional[Path] = None,
@@ -57,27 +56,31 @@ def evaluate(
     """Score a run; returns the printed tables and the path of report.html.
 
     out: folder for what is written, instead of the run's.
+    choice: what computes the network; the note of the results tells another precision than float32.
     dense: read networks of nine slices along the studies instead of in windows; the note of the results says so.
-    precision: bfloat16 for Block4 in it, faster on CPUs that have it; the note of the results says so.
 
     Raises :class:`DatasetError` when the data are of another task, the split has no labelled image, the data's classes
     or phases are not the run's, or something of the split was trained on; ``RunError`` for a run that cannot be used,
-    and for ``dense`` with a network of other than nine slices; ``InputError`` for a precision that the device lacks.
+    and for ``dense`` with a network of other than nine slices; ``InputError`` for an engine or a precision that cannot
+    be used.
     """
     began = time.monotonic()
     if dense:
         check_dense(run.config)
-    check_precision(precision, context or mx.cpu())
+    choice.check(dense=dense)
     labels, note, task = split_labels(run, dataset, split), run_note(run, dataset, split), EVALUATIONS[dataset.task]
     note += f"; {DENSE_NOTE}" if dense else ""
-    note += f"; {REDUCED_NOTE.format(precision=precision)}" if precision != FLOAT32 else ""
     with evaluation_folder(run, out) as folder:
-        detector, checkpoint = SliceDetector.from_run(run, context=context, precision=precision)
+        detector, checkpoint = choice.open(run)
         if dense:
             found = detect_labelled_dense(detector, dataset, labels, progress=progress)
             results = [dataset.result(label, one) for label, one in zip(labels, found)]
         else:
             results = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
+        by = engine_record(detector.engine)
+        if by["precision"] != FLOAT32:
+            where = "--precision" if choice.engine == MXNET else "the graphs of --engine"
+            note += f"; {REDUCED_NOTE.format(precision=by['precision'], where=where)}"
         scored = Scored(run.config, dataset, split, labels, results, note, run.unfinished)
         summary = task.summary(scored, settings)
         judgement = judge_scored(task, scored)
@@ -85,7 +88,7 @@ def evaluate(
         overlays = write_overlays(folder / "overlays", task, scored)
         gallery = write_gallery(folder / "overlays", task, scored, judgement)
         own = task.record(scored)
-        results_json = dict(format=1, kind=dataset.task, split=split, checkpoint=checkpoint, precision=precision, **own)
+        results_json = dict(format=1, kind=dataset.task, split=split, checkpoint=checkpoint, **by, **own)
         results_json.update(classes=list(dataset.classes), summary=summary, overlays=overlays, **wrong, **gallery)
         results_json["data"] = dict(phantom=dataset.phantom, note=note, digests=dataset.digests(split), **own["data"])
         results_json.update(unfinished=run.unfinished) if run.unfinished else None

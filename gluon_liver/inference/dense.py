@@ -10,12 +10,13 @@ import numpy as np
 from gluon_liver.config.dense_reading import check_dense
 from gluon_liver.data.ct_loader import OpenCase, phases_read, shown_phases
 from gluon_liver.data.images import normalise, resize_square
+from gluon_liver.errors import RunError
 from gluon_liver.nn.cascade import Cascade
 from gluon_liver.nn.dense import REACH, STEP, DenseBackbone
 from gluon_liver.structures.detections import Detections
 
 from .ahead import ahead
-from .detector import SliceDetector, stored_boxes
+from .detector import ImageDetector, SliceDetector, stored_boxes
 
 
 class Planes(NamedTuple):
@@ -29,11 +30,14 @@ class Planes(NamedTuple):
 class DenseDetector:
     """Detects in neighbouring slices of a study; see :mod:`gluon_liver.nn.dense` for how this differs from windows.
 
-    Raises :class:`RunError` for a network of other inputs than nine slices, or another ``network.slice_fusion``.
+    Raises :class:`RunError` for a network of other inputs than nine slices, or another ``network.slice_fusion``, and
+    for one that another engine than MXNet computes.
     """
 
-    def __init__(self, detector: SliceDetector):
+    def __init__(self, detector: ImageDetector):
         check_dense(detector.config)
+        if not isinstance(detector, SliceDetector):
+            raise RunError("dense reading computes parts of the network, which MXNet alone does here: leave it out")
         self._config, self._context = detector.config, detector.context
         self._backbone, self.cascade = DenseBackbone(detector.network), Cascade(detector.network)
 

@@ -63,6 +63,12 @@ class Engine(Protocol):
         """What results say of it: ``name``, ``version``, ``device``, ``precision`` and what it has beside these."""
 
 
+def engine_record(engine: Engine) -> Dict[str, Any]:
+    """What results say: ``engine``, and ``precision`` beside it, where they had it before there were engines."""
+    record = engine.record()
+    return {"engine": record, "precision": record["precision"]}
+
+
 class MXNetEngine:
     """A detector, as its numbers are now, on an MXNet device.
 

@@ -8,12 +8,11 @@ from gluon_liver.data.coco import Label
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.ct_loader import CTLoader, OpenCase, ct_sample
 from gluon_liver.data.dataset import Dataset
-from gluon_liver.errors import RunError
 from gluon_liver.structures.detections import Detections
 from gluon_liver.system.terminal import progress_bar
 
 from .dense import DenseDetector
-from .detector import ImageDetector, SliceDetector, detect_samples
+from .detector import ImageDetector, detect_samples
 
 SKIPPED = 2  # slices without a label that are read on the way to the next: to begin anew costs about as much
 
@@ -34,8 +33,6 @@ def detect_slices(
     """
     _, count, height, width = case.images.shape
     if dense:
-        if not isinstance(detector, SliceDetector):
-            raise RunError("dense reading computes parts of the network, which MXNet alone does here: leave it out")
         found = DenseDetector(detector).detect(case, range(count))
         return iter(progress_bar(found, total=count, text="detecting", unit="image", show=progress))
     samples = (ct_sample(case, index, detector.config) for index in range(count))
@@ -44,7 +41,7 @@ def detect_slices(
 
 
 def detect_labelled_dense(
-    detector: SliceDetector, dataset: Dataset, labels: Sequence[Label], *, progress: bool = True
+    detector: ImageDetector, dataset: Dataset, labels: Sequence[Label], *, progress: bool = True
 ) -> List[Detections]:
     """Detections of labelled slices in their order, read along the studies where they are neighbours.
 

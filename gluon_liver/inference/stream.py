@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-import mxnet as mx
 import numpy as np
 
 from gluon_liver.config.schema import Config
@@ -15,7 +14,8 @@ from gluon_liver.data.us_pairs import STEP
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
 
-from .detector import ImageDetector, SliceDetector, stored_boxes
+from .choice import MXNET_ON_CPU, EngineChoice
+from .detector import ImageDetector, stored_boxes
 from .engine import StreamEngine, StreamRows
 from .frame_step import trained_step
 
@@ -53,12 +53,13 @@ class StreamDetector:
         cls,
         run: Run,
         *,
-        context: Optional[mx.Context] = None,
+        choice: EngineChoice = MXNET_ON_CPU,
         proposals: Optional[int] = None,
         step: Optional[int] = None,
     ) -> Tuple[StreamDetector, str]:
         """The checkpoint of a run, and its name.
 
+        choice: what computes the network.
         proposals: at most so many of a frame go through the ROI head, the most likely ones; None for the run's own.
         step: frames from the previous one to the current one; None for that of the run's training data.
 
@@ -67,7 +68,7 @@ class StreamDetector:
         run.check_frames()
         if proposals is not None:
             run = run.with_config(with_proposals(run.config, proposals))
-        detector, checkpoint = SliceDetector.from_run(run, context=context)
+        detector, checkpoint = choice.open(run)
         return cls(detector, step=trained_step(run.environment) if step is None else step), checkpoint
 
     def restart(self) -> None:

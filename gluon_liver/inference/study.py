@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
-import mxnet as mx
 import numpy as np
 
 from gluon_liver.config.dense_reading import check_dense
@@ -16,7 +15,6 @@ from gluon_liver.data.ct_loader import CTLoader, OpenCase
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.output_folder import check_new, check_output, whole_folder
-from gluon_liver.nn.folding import FLOAT32, check_precision
 from gluon_liver.phases.rules import DEFAULT_PATTERNS, reference_of
 from gluon_liver.prepare.ct_study import read_study_and_series
 from gluon_liver.readers.dicom.series import SeriesFiles
@@ -31,7 +29,9 @@ from gluon_liver.structures.lesions import find_lesions
 from gluon_liver.structures.modality import CT
 
 from .ahead import Behind
+from .choice import MXNET_ON_CPU, EngineChoice
 from .detector import SliceDetector
+from .engine import engine_record
 from .explanation import write_explanation
 from .slices import detect_slices
 
@@ -48,9 +48,8 @@ def detect_study(
     score_threshold: float = 0.5,
     every_slice: bool = False,
     dense: bool = False,
-    precision: str = FLOAT32,
+    choice: EngineChoice = MXNET_ON_CPU,
     batch_size: Optional[int] = None,
-    context: Optional[mx.Context] = None,
     explain: bool = False,
     formats: Sequence[str] = (COCO,),
     shape: str = BOXES,
@@ -63,7 +62,7 @@ def detect_study(
     phases, reference: as for ``import ct``, for a DICOM folder only; the reference must be the run's, its default.
     score_threshold: of lesions and pictures; detections.json keeps lower scores too.
     dense: read along the study what windows share (see :func:`gluon_liver.inference.slices.detect_slices`).
-    precision: bfloat16 for Block4 in it (see :func:`gluon_liver.nn.folding.folded`).
+    choice: what computes the network; ``dense`` and ``explain`` are for MXNet.
     explain: also draw what the detections rest on (see :func:`write_explanation`), the key ``explain`` of lesions.json.
     formats: what is written beside lesions.json and the pictures, of :data:`gluon_liver.results.formats.FORMATS`.
     shape: what masks show of a box, of :data:`gluon_liver.results.found.SHAPES`.
@@ -79,10 +78,10 @@ def detect_study(
     check_output(out, _data_folder(study) if prepared else study, overwrite=False)
     if dense:
         check_dense(run.config)
-    check_precision(precision, context or mx.cpu())
+    choice.check(dense=dense, explain=explain)
     check_formats(formats)
     check_dicom(formats, dicom, prepared=prepared)
-    detector, checkpoint = SliceDetector.from_run(run, context=context, precision=precision)
+    detector, checkpoint = choice.open(run)
     with whole_folder(out) as folder:
         if prepared:
             case, labels = _open_prepared(run, study, phases, reference, progress)
@@ -108,7 +107,7 @@ def detect_study(
             classes=list(detector.classes),
             slices=len(detections),
             dense=dense,
-            precision=precision,
+            **engine_record(detector.engine),
             score_threshold=score_threshold,
             below_threshold=_below(detections, score_threshold),
             note=NOTE,
@@ -132,7 +131,7 @@ def detect_study(
         )
         result["files"] = write_results(folder, found, formats)
         shown = [one.at_score(score_threshold) for one in detections]
-        if explain:
+        if isinstance(detector, SliceDetector) and explain:
             result["explain"] = write_explanation(
                 detector, case, folder, shown=shown, lesions=lesions, labels=labels, score_threshold=score_threshold
             )

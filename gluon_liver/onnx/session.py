@@ -13,6 +13,7 @@ from gluon_liver.errors import InputError
 from gluon_liver.system.runtime import compute_threads
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+FLOAT32 = "float32"
 ERRORS_ALONE = 3  # severity of onnxruntime's log: what this module says itself is left out
 EXTRA = "pip install 'gluon_liver[onnx]'"
 
@@ -22,6 +23,16 @@ def check_installed(option: str, *packages: str) -> None:
     lacking = [name for name in packages or ("onnxruntime",) if importlib.util.find_spec(name) is None]
     if lacking:
         raise InputError(f"{option} needs the package {lacking[0]}, which is not installed: {EXTRA}")
+
+
+def check_whole(*, dense: bool = False, explain: bool = False, precision: str = FLOAT32) -> None:
+    """Raise :class:`InputError` for what a graph of a whole network cannot do."""
+    for option, given in (("--dense", dense), ("--explain", explain)):
+        if given:
+            raise InputError(f"{option} computes parts of the network, which MXNet alone does here: leave out --engine")
+    if precision != FLOAT32:
+        why = "is MXNet's; onnxruntime computes as the graphs say, which export --onnx writes"
+        raise InputError(f"--precision {precision} {why}: leave it out")
 
 
 def providers_for(device: str) -> List[Union[str, Tuple[str, Dict[str, str]]]]:
@@ -93,6 +104,10 @@ class Session:
         import onnxruntime
 
         return {"name": "onnxruntime", "version": onnxruntime.__version__, "provider": self.provider}
+
+    def text(self) -> str:
+        """The same in words."""
+        return "{name} {version}, {provider}".format(**self.record())
 
 
 def first_line(error: Exception) -> str:

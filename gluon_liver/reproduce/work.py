@@ -106,11 +106,11 @@ def evaluation_inputs(job: Trainings, member: Member) -> Dict[str, Any]:
 def _run_evaluation(job: Job, member: Member) -> Dict[str, Any]:
     from gluon_liver.evaluation.run_folder import evaluate
     from gluon_liver.files.atomic import write_text
-    from gluon_liver.runs.devices import parse_device
+    from gluon_liver.inference.choice import EngineChoice
     from gluon_liver.runs.run import Run
 
     device = job.device if job.device.startswith("gpu") else "cpu"
-    text, _ = evaluate(Run.open(member.folder), job.dataset(), context=parse_device(device.split(",")[0]))
+    text, _ = evaluate(Run.open(member.folder), job.dataset(), choice=EngineChoice(device=device.split(",")[0]))
     job.text_of(member).parent.mkdir(exist_ok=True)
     write_text(job.text_of(member), text)
     return {}

@@ -22,6 +22,7 @@ from gluon_liver.evaluation.overlays import overlay_kind
 from gluon_liver.evaluation.registry import EVALUATIONS
 from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.evaluation.task import Scored, ScoreSettings
+from gluon_liver.inference.choice import EngineChoice
 from gluon_liver.report.tables.table4 import read_run, rows_text
 from gluon_liver.runs.checkpoint import newest_checkpoint
 from gluon_liver.runs.run import Run
@@ -263,7 +264,9 @@ def test_an_evaluation_along_the_studies_says_so(make_config, tiny_dataset, tmp_
 @pytest.mark.skipif("avx512_bf16" not in cpu_flags(), reason="this CPU lacks avx512_bf16")
 def test_an_evaluation_in_bfloat16_says_so(run, tiny_dataset, tmp_path):
     options = dict(settings=ScoreSettings(5), progress=False)
-    text, _ = evaluate(run, tiny_dataset, precision="bfloat16", out=tmp_path / "reduced", **options)
+    text, _ = evaluate(
+        run, tiny_dataset, choice=EngineChoice(precision="bfloat16"), out=tmp_path / "reduced", **options
+    )
     results = json.loads((tmp_path / "reduced" / "results.json").read_text())
     assert results["precision"] == "bfloat16"
     assert "computed in bfloat16 (--precision)" in results["data"]["note"] and "bfloat16" in text
@@ -276,7 +279,7 @@ def test_an_evaluation_in_bfloat16_says_so(run, tiny_dataset, tmp_path):
 def test_a_precision_that_the_cpu_lacks_is_refused_and_nothing_is_written(run, tiny_dataset, tmp_path, monkeypatch):
     monkeypatch.setattr("gluon_liver.nn.folding.cpu_flags", lambda proc: frozenset({"avx2"}))
     with pytest.raises(InputError, match="does not have avx512_bf16"):
-        evaluate(run, tiny_dataset, precision="bfloat16", out=tmp_path / "reduced", progress=False)
+        evaluate(run, tiny_dataset, choice=EngineChoice(precision="bfloat16"), out=tmp_path / "reduced", progress=False)
     assert not (tmp_path / "reduced").exists()
 
 

@@ -13,6 +13,7 @@ import gluon_liver.inference.study
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.study import Study, StudyRecord
 from gluon_liver.errors import InputError, RunError
+from gluon_liver.inference.choice import EngineChoice
 from gluon_liver.inference.study import detect_study
 from gluon_liver.phantoms.ct.config import CTPhantomConfig
 from gluon_liver.phantoms.ct.folder import write_ct_phantoms
@@ -205,7 +206,7 @@ def test_a_run_that_reads_single_slices_is_not_read_along_the_study(detect, tmp_
 @pytest.mark.skipif("avx512_bf16" not in cpu_flags(), reason="this CPU lacks avx512_bf16")
 def test_lesions_say_in_what_they_were_computed(detect, tmp_path):
     for precision in ("float32", "bfloat16"):
-        assert detect(out=tmp_path / precision, precision=precision)["precision"] == precision
+        assert detect(out=tmp_path / precision, choice=EngineChoice(precision=precision))["precision"] == precision
         assert json.loads((tmp_path / precision / "lesions.json").read_text())["precision"] == precision
     usual, reduced = (
         [row["score"] for row in json.loads((tmp_path / name / "detections.json").read_text())]
@@ -217,7 +218,7 @@ def test_lesions_say_in_what_they_were_computed(detect, tmp_path):
 def test_a_precision_that_the_cpu_lacks_is_refused(detect, tmp_path, monkeypatch):
     monkeypatch.setattr("gluon_liver.nn.folding.cpu_flags", lambda proc: frozenset({"avx2"}))
     with pytest.raises(InputError, match="does not have avx512_bf16"):
-        detect(precision="bfloat16")
+        detect(choice=EngineChoice(precision="bfloat16"))
     assert not (tmp_path / "out").exists()
 
 

@@ -57,6 +57,7 @@ def _facts(results: Mapping[str, Any], environment: Mapping[str, Any], made: str
         ("Seed", str(environment.get("seed", "-"))),
         ("Checkpoint", str(results.get("checkpoint", "-"))),
         ("Evaluated by", _version(evaluated)),
+        ("Engine", _engine(results)),
         ("Evaluated on", evaluated.get("date") or _OLDER),
         ("Data", ", ".join(f"{name} {str(value)[:_DIGITS]}" for name, value in digests.items() if value) or _OLDER),
         ("Machine", ", ".join(part for part in parts if part) or "-"),
@@ -69,6 +70,15 @@ def _version(record: Mapping[str, Any]) -> str:
     known = [f"version {record['version']}"] if record.get("version") else []
     known += [f"revision {record['revision']}"] if record.get("revision") else []
     return "gluon_liver " + ", ".join(known) if known else _OLDER
+
+
+def _engine(results: Mapping[str, Any]) -> str:
+    """What computed the network, on what, and in which precision."""
+    engine = results.get("engine") or {"name": "mxnet", "precision": results.get("precision")}
+    graphs = f"{engine['graphs']} graphs" if engine.get("graphs") else ""
+    name = " ".join(str(engine[part]) for part in ("name", "version") if engine.get(part))
+    parts = [name, *(str(engine.get(part) or "") for part in ("provider", "device", "precision")), graphs]
+    return ", ".join(part for part in parts if part)
 
 
 def _differing(config: Optional[Config]) -> Optional[Table]:

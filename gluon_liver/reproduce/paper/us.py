@@ -102,14 +102,14 @@ def _figure_steps(job: PaperJob) -> List[Step]:
 
 
 def _draw_flow(job: PaperJob, path: Path) -> str:
+    from gluon_liver.inference.choice import EngineChoice
     from gluon_liver.inference.stream import StreamDetector
-    from gluon_liver.runs.devices import parse_device
     from gluon_liver.runs.run import Run
 
     dataset = _dataset(job)
     label = _pictures().pair_of(dataset) or dataset.labels_of("test")[0]
     device = job.device.split(",")[0] if job.device.startswith("gpu") else "cpu"
-    stream, _ = StreamDetector.from_run(Run.open(job.trained(FLOW)[0].folder), context=parse_device(device))
+    stream, _ = StreamDetector.from_run(Run.open(job.trained(FLOW)[0].folder), choice=EngineChoice(device=device))
     frames = dataset.frames(label.case)
     stream.detect(frames[dataset.previous_row(label)], 0)
     result = stream.detect(frames[label.row], stream.step)

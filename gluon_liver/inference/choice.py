@@ -1,0 +1,63 @@
+"""Which engine computes a run's network, on what, and in which precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Tuple
+
+import mxnet as mx
+
+from gluon_liver.nn.build import make_detector
+from gluon_liver.nn.folding import FLOAT32, check_precision
+from gluon_liver.nn.rcnn import RegionDetector
+from gluon_liver.onnx.session import check_whole
+from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
+from gluon_liver.runs.devices import parse_device
+from gluon_liver.runs.run import Run
+
+from .detector import ImageDetector, SliceDetector
+from .graph_source import ConvertedGraphs, GraphSource
+from .onnx_engine import OnnxEngine
+
+MXNET = "mxnet"
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """engine: ``mxnet``; ``onnx`` for onnxruntime on the run's checkpoint, which is converted when it is opened; or a
+    folder that ``export --onnx`` made of that checkpoint. device: ``cpu`` or ``gpu:N``. precision: with MXNet bfloat16
+    for Block4 in it, see :func:`gluon_liver.nn.folding.folded`; onnxruntime computes as the graphs say.
+    """
+
+    engine: str = MXNET
+    device: str = "cpu"
+    precision: str = FLOAT32
+
+    def check(self, *, dense: bool = False, explain: bool = False) -> None:
+        """Raise :class:`InputError` for a precision that the device lacks, and for what MXNet alone does."""
+        if self.engine == MXNET:
+            check_precision(self.precision, parse_device(self.device))
+        else:
+            check_whole(dense=dense, explain=explain, precision=self.precision)
+
+    def open(self, run: Run) -> Tuple[ImageDetector, str]:
+        """The best or else the newest checkpoint of a run, and its name.
+
+        Raises :class:`RunError` when there is none or it does not fit, :class:`InputError` for a device, graphs or a
+        precision that cannot be used, and ``ConfigError`` for a GPU that MXNet does not see.
+        """
+        if self.engine == MXNET:
+            return SliceDetector.from_run(run, context=parse_device(self.device), precision=self.precision)
+        checkpoint, classes = chosen_checkpoint(run), run.environment["classes"]
+
+        def load() -> RegionDetector:
+            detector = make_detector(run.config, classes=classes, phases=run.input_phases, context=mx.cpu())
+            load_checkpoint(checkpoint, detector)
+            return detector
+
+        graphs: GraphSource = ConvertedGraphs(load, device=self.device, what=f"{run.folder.name}/{checkpoint.name}")
+        engine = OnnxEngine(graphs)
+        return ImageDetector(engine, config=run.config, classes=classes, phases=run.input_phases), checkpoint.name
+
+
+MXNET_ON_CPU = EngineChoice()
