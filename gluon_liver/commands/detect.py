@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         check_dense(run.config)
     _check_study(args)
     check_dicom(formats, args.dicom, prepared=(args.study / "study.json").is_file())
-    choice = prepare_engine(args, run)
+    choice = prepare_engine(args)
     from gluon_liver.inference.study import detect_study
     from gluon_liver.report.figures.lettering import lettering
     from gluon_liver.report.tables.table import columns_wide

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         check_out(opened, args.out)
     split_labels(opened, dataset, args.split)
-    choice = prepare_engine(args, opened)
+    choice = prepare_engine(args)
     from gluon_liver.evaluation.run_folder import evaluate
 
     prepare_cache(args)

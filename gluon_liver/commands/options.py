@@ -175,7 +175,7 @@ def prepare_device(args: argparse.Namespace) -> None:
         prefer_synchronous_engine()
 
 
-def prepare_engine(args: argparse.Namespace, run: Run) -> EngineChoice:
+def prepare_engine(args: argparse.Namespace) -> EngineChoice:
     """What ``--engine``, ``--device`` and ``--precision`` say; called before MXNet is imported.
 
     Raises :class:`InputError` for an engine, a device, graphs or a precision that cannot be used.
@@ -184,13 +184,14 @@ def prepare_engine(args: argparse.Namespace, run: Run) -> EngineChoice:
     if args.engine == "mxnet":
         prepare_device(args)
     else:
-        _check_onnx(args, run, precision)
+        _check_onnx(args, precision)
     from gluon_liver.inference.choice import EngineChoice
 
     return EngineChoice(args.engine, args.device, precision)
 
 
-def _check_onnx(args: argparse.Namespace, run: Run, precision: str) -> None:
+def _check_onnx(args: argparse.Namespace, precision: str) -> None:
+    from gluon_liver.onnx.manifest import read_manifest
     from gluon_liver.onnx.session import check_installed, check_whole, providers_for
     from gluon_liver.runs.devices import check_device
     from gluon_liver.system.runtime import prefer_synchronous_engine
@@ -199,6 +200,8 @@ def _check_onnx(args: argparse.Namespace, run: Run, precision: str) -> None:
     check_installed(f"--engine {args.engine}", *(["onnx"] if args.engine == "onnx" else []), "onnxruntime")
     check_device(args.device)
     providers_for(args.device)
+    if args.engine != "onnx":
+        read_manifest(Path(args.engine))
     prefer_synchronous_engine()  # MXNet alone reads checkpoints here
 
 

@@ -25,6 +25,7 @@ from .options import add_flag, add_options, add_path, check, prepare_engine
 if TYPE_CHECKING:
     from gluon_liver.inference.annotate_video import Watched
     from gluon_liver.inference.choice import EngineChoice
+    from gluon_liver.inference.choice import EngineChoice
     from gluon_liver.inference.stream import StreamDetector
     from gluon_liver.live.server import PageServer
     from gluon_liver.live.source import Source

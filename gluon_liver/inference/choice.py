@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Tuple
 
 import mxnet as mx
@@ -16,10 +17,10 @@ from gluon_liver.runs.devices import parse_device
 from gluon_liver.runs.run import Run
 
 from .detector import ImageDetector, SliceDetector
-from .graph_source import ConvertedGraphs, GraphSource
+from .graph_source import ConvertedGraphs, ExportedGraphs, GraphSource
 from .onnx_engine import OnnxEngine
 
-MXNET = "mxnet"
+MXNET, ONNX = "mxnet", "onnx"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,11 @@ class EngineChoice:
             load_checkpoint(checkpoint, detector)
             return detector
 
-        graphs: GraphSource = ConvertedGraphs(load, device=self.device, what=f"{run.folder.name}/{checkpoint.name}")
+        graphs: GraphSource
+        if self.engine == ONNX:
+            graphs = ConvertedGraphs(load, device=self.device, what=f"{run.folder.name}/{checkpoint.name}")
+        else:
+            graphs = ExportedGraphs(Path(self.engine), checkpoint=checkpoint, device=self.device)
         engine = OnnxEngine(graphs)
         return ImageDetector(engine, config=run.config, classes=classes, phases=run.input_phases), checkpoint.name
 

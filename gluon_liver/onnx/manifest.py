@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Mapping
 
-from gluon_liver.errors import InputError
+from gluon_liver.errors import InputError, RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.digest import digest
 from gluon_liver.files.json_records import read_record
+from gluon_liver.runs.manifest import PARAMETERS, DamageError, verified
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -40,12 +41,24 @@ class Manifest:
     format: int
     checkpoint: ExportedCheckpoint
     files: Dict[str, ExportedFile]
+    precision: str = "float32"
 
 
 def write_manifest(folder: Path, *, checkpoint: Mapping[str, Any], **said: Any) -> None:
     """List what lies in ``folder``; ``said`` is of the graphs and of what made them."""
     files = {path.name: digest(path) for path in sorted(folder.glob("[!.]*"))}
     write_json(folder / MANIFEST, {"format": FORMAT, "checkpoint": dict(checkpoint), **said, "files": files})
+
+
+def check_of_run(manifest: Manifest, checkpoint: Path, *, folder: Path) -> None:
+    """Raise :class:`InputError` unless the graphs of ``folder`` hold the parameters of a run's ``checkpoint``."""
+    try:
+        own = verified(checkpoint, PARAMETERS)["files"][PARAMETERS]["sha256"]
+    except DamageError as damage:
+        raise RunError(f"{checkpoint}: {damage}") from damage
+    if own != manifest.checkpoint.sha256:
+        theirs = f"{folder} was exported from {manifest.checkpoint.name} (SHA-256 {manifest.checkpoint.sha256[:12]})"
+        raise InputError(f"{theirs}, the run's {checkpoint.name} is another ({own[:12]}): {REMEDY}")
 
 
 def read_manifest(folder: Path) -> Manifest:
