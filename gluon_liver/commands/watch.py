@@ -25,7 +25,6 @@ from .options import add_flag, add_options, add_path, check, prepare_engine
 if TYPE_CHECKING:
     from gluon_liver.inference.annotate_video import Watched
     from gluon_liver.inference.choice import EngineChoice
-    from gluon_liver.inference.choice import EngineChoice
     from gluon_liver.inference.stream import StreamDetector
     from gluon_liver.live.server import PageServer
     from gluon_liver.live.source import Source
@@ -120,7 +119,9 @@ def _open(args: argparse.Namespace) -> Source:
     return open_source(args.source, every=args.every, region=region, one_size=args.out is not None, tell=tell)
 
 
-def _watch(args: argparse.Namespace, trained: Run, source: Source, server: Optional[PageServer], choice: EngineChoice) -> int:
+def _watch(
+    args: argparse.Namespace, trained: Run, source: Source, server: Optional[PageServer], choice: EngineChoice
+) -> int:
     from gluon_liver.inference.annotate_video import watch
     from gluon_liver.inference.frame_step import choose_step, step_notes
     from gluon_liver.inference.stream import StreamDetector

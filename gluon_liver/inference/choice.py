@@ -8,6 +8,7 @@ from typing import Tuple
 
 import mxnet as mx
 
+from gluon_liver.errors import InputError
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.folding import FLOAT32, check_precision
 from gluon_liver.nn.rcnn import RegionDetector
@@ -40,6 +41,11 @@ class EngineChoice:
             check_precision(self.precision, parse_device(self.device))
         else:
             check_whole(dense=dense, explain=explain, precision=self.precision)
+
+    def check_proposals(self) -> None:
+        """Raise :class:`InputError` where how many proposals go on cannot be chosen."""
+        if self.engine not in (MXNET, ONNX):
+            raise InputError(f"--proposals: the graphs of {self.engine} keep as many as the run: leave it out")
 
     def open(self, run: Run) -> Tuple[ImageDetector, str]:
         """The best or else the newest checkpoint of a run, and its name.

@@ -67,6 +67,7 @@ class StreamDetector:
         """
         run.check_frames()
         if proposals is not None:
+            choice.check_proposals()
             run = run.with_config(with_proposals(run.config, proposals))
         detector, checkpoint = choice.open(run)
         return cls(detector, step=trained_step(run.environment) if step is None else step), checkpoint
