@@ -62,7 +62,7 @@ def float_nodes(model: onnx.ModelProto) -> List[str]:
         if node.op_type == "Conv":
             if reads_picture or node.input[1].startswith(FLOAT_LAYERS):
                 kept.append(node.name)
-        elif reads_picture:
+        elif reads_picture and node.op_type != "Shape":
             seen.update(node.output)
     return kept
 
