@@ -8,6 +8,7 @@ from typing import Any
 from gluon_liver import __version__
 
 from .found import Found
+from .source_series import UTF_8
 
 MANUFACTURER, MODEL = "gluon_liver developers", "gluon_liver"
 # The program as a device has one of its own, a version another.
@@ -29,6 +30,7 @@ def network_name(found: Found) -> str:
 
 def describe(dataset: Any) -> None:
     """Say in an object that it is for research and where it comes from."""
+    dataset.SpecificCharacterSet = UTF_8  # what the headers of the images were turned to
     dataset.SeriesDescription = DESCRIPTION
     dataset.Manufacturer, dataset.ManufacturerModelName = MANUFACTURER, MODEL
     dataset.SoftwareVersions = __version__

@@ -26,6 +26,7 @@ COPIED = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate"),
     *("StudyTime", "ReferringPhysicianName"),
 )
+UTF_8 = "ISO_IR 192"
 LOSSY = "LossyImageCompressionRatio", "LossyImageCompressionMethod"  # of images that say they were compressed so
 
 
@@ -91,6 +92,8 @@ class SourceSeries:
                 with quiet_pydicom():
                     dataset = pydicom.dcmread(one.path, stop_before_pixels=True, force=True)
                     dataset.SOPClassUID = dataset.get("SOPClassUID") or dataset.file_meta.MediaStorageSOPClassUID
+                    dataset.decode()
+                    dataset.SpecificCharacterSet = UTF_8  # highdicom knows not all sets, and all texts fit into this
                     for keyword in COPIED + LOSSY * (dataset.get("LossyImageCompression") == "01"):
                         setattr(dataset, keyword, dataset.get(keyword))
             except OSError as error:

@@ -54,7 +54,6 @@ def write_report(folder: Path, found: Found) -> List[str]:
         observation_context=_observer(),
         procedure_reported=codes.CT_STUDY,
         imaging_measurements=groups,
-        title=codes.REPORT,
         referenced_images=_library(found, images, sorted(shown)),
     )
     contains = hd.sr.RelationshipTypeValues.CONTAINS

@@ -131,15 +131,16 @@ def test_what_a_group_says(made, groups):
     assert [one.finding_type.value for one in groups] == ["25370001"] * 2 + ["367643001", "2099007"]
     assert {one.finding_sites[0].value.meaning for one in groups} == {"Liver"}
     first, second = (
-        {one.name.meaning: (one.value, one.unit) for one in group.get_measurements()} for group in groups[:2]
+        {one.name.meaning: (one.value, one.unit.value) for one in group.get_measurements()} for group in groups[:2]
     )
     size = found.entries[0]["size_mm"]
+    assert size == {"in_plane": 12.4, "through_plane": 4.0}
     assert first == {
-        "Long Axis": (size["in_plane"], codes.MM),
-        "Extent across slices": (size["through_plane"], codes.MM),
-        "Certainty of Finding": (90.0, codes.PERCENT),
+        "Long Axis": (12.4, "mm"),
+        "Extent across slices": (4.0, "mm"),
+        "Certainty of Finding": (90.0, "%"),
     }
-    assert size == {"in_plane": 12.4, "through_plane": 4.0} and set(second) == {"Certainty of Finding"}
+    assert set(second) == {"Certainty of Finding"}
     # what 3D Slicer takes a polyline of four corners for a box by
     for one in groups:
         said = {evaluation.name.meaning: evaluation.value.value for evaluation in one.get_qualitative_evaluations()}
@@ -241,7 +242,7 @@ def test_too_many_lesions_on_one_another_are_refused(made, tmp_path, monkeypatch
 def test_an_interpolated_slice_names_the_nearest_image_and_says_so(tmp_path, read_found):
     """Slices at 0, 2, 4, 8, 10, 12 mm: the stored slice 3 at 6 mm was interpolated between those at 4 and 8."""
     folder = write_series(tmp_path / "ct", zs=(0.0, 2.0, 4.0, 8.0, 10.0, 12.0))
-    boxes = [(3, [4.0, 6.0, 12.0, 20.0], HCC, 0.9), (4, [4.0, 6.0, 11.0, 19.0], HCC, 0.9)]
+    boxes = [(3, [4.0, 6.0, 12.0, 20.0], HCC, 0.9), (4, [4.0, 6.0, 11.0, 19.0], HCC, 0.6)]
     found = read_found(folder, boxes, regrid=True)
     assert found.study.source.history["arterial"].interpolated == (3,)
     write_results(tmp_path, found, ["dicom-sr", "dicom-seg"])
@@ -251,6 +252,8 @@ def test_an_interpolated_slice_names_the_nearest_image_and_says_so(tmp_path, rea
     said = [[one.value.meaning for one in group.get_qualitative_evaluations()] for group in groups]
     assert [any(text.startswith("Interpolated") for text in one) for one in said] == [True, False]
     assert groups[0].roi.value[2].tolist() == [12, 20]
+    scores = [one.value for group in groups for one in group.get_measurements(name=codes.CERTAINTY)]
+    assert scores == [90.0, 60.0]  # of the lesion, then of the other box
     # the box of the interpolated slice is all that there is at 4 mm
     pixels = hd.seg.segread(tmp_path / "lesions-seg.dcm").get_pixels_by_source_instance(shown)[..., 0]
     assert pixels.sum(axis=(1, 2)).tolist() == [8 * 14, 7 * 13]
@@ -345,6 +348,16 @@ def test_what_is_missing_is_told_before_anything_is_read(tmp_path, monkeypatch):
 def test_a_series_without_a_frame_of_reference_is_refused(tmp_path, read_found):
     with pytest.raises(InputError, match="no FrameOfReferenceUID, .*: leave dicom-sr and dicom-seg out"):
         read_found(write_series(tmp_path, FrameOfReferenceUID=None), BOXES)
+
+
+def test_headers_that_lack_what_they_should_have(tmp_path, read_found):
+    """Compressed images that do not say how, a name in another script, no birth date, study time or thickness."""
+    name = dict(PatientName="Yamada^Tarou=山田^太郎", SpecificCharacterSet=["ISO_IR 6", "ISO 2022 IR 87"])
+    folder = write_series(tmp_path / "ct", SliceThickness=None, LossyImageCompression="01", **name)
+    write_results(tmp_path, read_found(folder, BOXES), ["dicom-sr", "dicom-seg"])
+    for path in tmp_path.glob("*.dcm"):
+        written = pydicom.dcmread(path)
+        assert written.PatientName == "Yamada^Tarou=山田^太郎" and written.PatientBirthDate in ("", None)
 
 
 def test_names_of_patients_are_not_printed(tmp_path, read_found, capfd, recwarn):

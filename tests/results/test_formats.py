@@ -89,6 +89,7 @@ def test_the_label_volume_lies_where_the_study_does(found, study, tmp_path):
     assert image.shape == (64, 60, 12) and image.get_data_dtype() == np.uint16
     assert image.header.get_zooms() == pytest.approx((0.5, 0.8, 5.0)) and image.header.get_xyzt_units()[0] == "mm"
     assert np.allclose(image.get_qform(), image.get_sform(), atol=1e-4)
+    assert int(image.header["qform_code"]) == int(image.header["sform_code"]) == 1
     assert b"research use" in image.header["descrip"].tobytes()
     labels = np.asarray(image.dataobj)
     # of the second box, columns 11 to 30 have their centre between 11.25 and 31, rows 20 to 40 between 20 and 41.5
