@@ -148,7 +148,7 @@ def test_a_folder_is_what_its_manifest_says(ct, tmp_path):
     assert manifest.checkpoint.name.startswith("step-") and "detector.onnx" in manifest.files
     copy = tmp_path / "copy"
     shutil.copytree(ct, copy)
-    (copy / "config.json").write_text("{}")
+    (copy / "config.json").write_text((copy / "config.json").read_text().replace("cyst", "CYST"))  # of the same length
     with pytest.raises(InputError, match=r"config.json is not the file that was exported, its SHA-256 differs: export"):
         read_manifest(copy)
     (copy / "config.json").unlink()

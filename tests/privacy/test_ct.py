@@ -120,6 +120,7 @@ def test_from_look_to_export(source, tmp_path):
         ("detect", case, *run, "--out", "found2", "--score", "0.01"),
         ("data", "view", case, "--detections", "found2", "--out", "case.html"),
         ("export", "run", "--legacy", "--out", "exported"),
+        ("export", "run", "--onnx", "--out", "graphs"),
         ("table", "run"),
         folder=tmp_path,
     )

@@ -236,7 +236,7 @@ def test_exports_that_are_refused(tiny_run, tmp_path, capsys):
     folder = tiny_run.folder
     with pytest.raises(SystemExit, match="2"):
         main(["export", str(folder), "--out", f"{tmp_path}/new"])
-    assert "one of the arguments --legacy" in capsys.readouterr().err
+    assert "one of the arguments --onnx" in capsys.readouterr().err
     for words, message in (
         (f"{folder} --legacy --out {tmp_path}/new --batch-size 0", "--batch-size 0"),
         (f"{tmp_path}/nowhere --legacy --out {tmp_path}/new", "no run folder"),
