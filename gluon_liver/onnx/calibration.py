@@ -51,6 +51,12 @@ class Calibration:
         feeds = (feed(one) for one in self._images())
         return quantised(model, ({key: one[key] for key in names} for one in feeds))
 
+    @property
+    def note(self) -> str:
+        """What a reader must know of the graphs."""
+        where = f"ranges were seen in {len(self._labels)} images of the {self._split} split"
+        return f"convolutions compute in int8, whose {where}; no test patient is in it"
+
     def record(self) -> Dict[str, Any]:
         """What the manifest says: the precision, and in which images its ranges were seen."""
         seen: Mapping[str, Any] = {
@@ -58,7 +64,7 @@ class Calibration:
             "images": len(self._labels),
             "patients": len({self._dataset.info(label.case).patient for label in self._labels}),
             "digests": self._dataset.digests(self._split),
-            "note": "static quantisation of convolutions, their ranges seen in this split; no test patient is in it",
+            "note": self.note,
         }
         return {"precision": INT8, "calibration": seen}
 

@@ -14,6 +14,7 @@ from gluon_liver.runs.manifest import PARAMETERS, DamageError, verified
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+FLOAT32 = "float32"
 REMEDY = "export the run again: export RUN --onnx --out DIR"
 
 
@@ -41,7 +42,7 @@ class Manifest:
     format: int
     checkpoint: ExportedCheckpoint
     files: Dict[str, ExportedFile]
-    precision: str = "float32"
+    precision: str = FLOAT32
 
 
 def write_manifest(folder: Path, *, checkpoint: Mapping[str, Any], **said: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import mxnet as mx
 import onnx
@@ -20,15 +20,17 @@ from gluon_liver.runs.manifest import PARAMETERS
 from gluon_liver.runs.run import Run
 from gluon_liver.system.environment import installed_versions, provenance
 
+from .calibration import Calibration
+from .check_file import write_check
 from .convert import IR_VERSION, OPSET
 from .graphs import detector_graph, frame_graph, stream_graph
-from .manifest import write_manifest
+from .manifest import FLOAT32, write_manifest
 from .readme import readme
 from .settings import settings
 
 CONFIG, README = "config.json", "README.md"
 COPIED: Tuple[str, ...] = ()  # files of this folder that are written beside the graphs
-MADE_WITH = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "onnx")
+MADE_WITH = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "onnx", "onnxruntime")
 GRAPHS: Dict[str, Callable[[Any], onnx.ModelProto]] = {
     "detector": detector_graph,
     "frame": frame_graph,
@@ -36,8 +38,10 @@ GRAPHS: Dict[str, Callable[[Any], onnx.ModelProto]] = {
 }
 
 
-def export_onnx(run: Run, out: Path) -> str:
+def export_onnx(run: Run, out: Path, *, calibration: Optional[Calibration] = None) -> str:
     """Write the run's checkpoint to the new folder ``out``, whole or not at all; returns the checkpoint's name.
+
+    calibration: makes int8 graphs of those in float32.
 
     Raises :class:`InputError` when ``out`` is taken, :class:`RunError` when the run has no intact checkpoint.
     """
@@ -56,13 +60,18 @@ def export_onnx(run: Run, out: Path) -> str:
             for name in names:
                 began = time.monotonic()
                 model = GRAPHS[name](detector)
+                model = model if calibration is None else calibration(name, model)
                 (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
                 seconds = round(time.monotonic() - began, 2)
                 graphs[f"{name}.onnx"] = {**described(model), "export_seconds": seconds}
             write_json(folder / CONFIG, plain)
             for name in COPIED:
                 shutil.copyfile(str(Path(__file__).with_name(name)), str(folder / name))
-            (folder / README).write_text(readme(plain, graphs, checkpoint=own), encoding="utf-8")
+            write_check(folder, detector)
+            said = {"precision": FLOAT32} if calibration is None else calibration.record()
+            notes = [*plain["notes"], *([] if calibration is None else [calibration.note])]
+            text = readme({**plain, "notes": notes}, graphs, checkpoint=own)
+            (folder / README).write_text(text, encoding="utf-8")
             write_manifest(
                 folder,
                 checkpoint=own,
@@ -73,6 +82,7 @@ def export_onnx(run: Run, out: Path) -> str:
                 opset=OPSET,
                 ir_version=IR_VERSION,
                 graphs=graphs,
+                **said,
             )
     except OSError as error:
         raise InputError(f"--out {out}: {why_not_written(error)}") from error

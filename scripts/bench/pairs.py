@@ -61,6 +61,7 @@ class Pair:
 
 HERE = "gluon_liver"
 REDUCED, MIRRORED = f"{HERE}, reduced precision", f"{HERE}, train.mirror"
+ONNX, INT8 = "onnxruntime", "onnxruntime, int8"
 STOCK, TUNED, TORCHVISION = "GluonCV as it comes", "GluonCV tuned", "torchvision"
 # channels_last was faster in all pairs; with it BatchNorm2d was faster than FrozenBatchNorm2d in inference, and as fast
 # in training, where it takes a third more memory.
@@ -72,6 +73,27 @@ SAME_NET = "PyTorch, the same network"
 THOUSAND = "--set network.rpn.test_post_nms=1000 --set network.rpn.test_pre_nms=6000"
 CT_EXPORT = Side("ours_export", "--config r50-2.5d --out {build}/r50-2.5d.npz")
 CT_LIKE = "--slices 9 --like {build}/r50-2.5d.npz"
+
+
+def onnx_pair(name: str, what: str, here: Side, calls: int) -> Pair:
+    """A configuration in MXNet and in onnxruntime; the graphs are made before."""
+    sides = {HERE: here}
+    if here.module == "ours_detect":
+        sides[REDUCED] = Side(here.module, f"{here.arguments} --precision bfloat16")
+    graphs = f"--graphs {{build}}/onnx-{name} --calls {calls}"
+    sides.update({ONNX: Side("onnx_run", graphs), INT8: Side("onnx_run", f"{graphs} --int8")})
+    goals = [Goal(f"onnx-{name}", SECONDS, ONNX, HERE, 1), Goal(f"onnx-{name}-int8", SECONDS, INT8, HERE, 0.7)]
+    if here.module == "ours_stream":
+        goals.append(Goal("onnx-stream-rate", RATE, INT8, 4.0, 1))
+    return Pair(
+        f"onnxruntime, {name}",
+        f"{what}, in MXNet and in onnxruntime, both on the CPU: the graphs of `export --onnx` in float32 and with "
+        "convolutions in int8, in processes that hold no MXNet.",
+        sides,
+        tuple(goals),
+        prepare=Side("onnx_export", f"{here.arguments} --out {{build}}/onnx-{name}"),
+    )
+
 
 PAIRS: Dict[str, Pair] = {
     "frame": Pair(
@@ -201,6 +223,21 @@ PAIRS: Dict[str, Pair] = {
                 for width in (1.0, 0.5, 0.25)
             ),
         ),
+    ),
+    "onnx-r50": onnx_pair(
+        "r50", "One image of 800x800, 100 proposals", Side("ours_detect", "--config r50 --calls 5"), 5
+    ),
+    "onnx-r101-multimodal": onnx_pair(
+        "r101-multimodal",
+        "Three phases of nine slices of 800x800, without the texture stage",
+        Side("ours_detect", "--config r101-multimodal --phases 3 --calls 2"),
+        2,
+    ),
+    "onnx-us-flow": onnx_pair(
+        "us-flow",
+        "Frames of 320x320 one after the other",
+        Side("ours_stream", "--config us-flow --set data.size=320"),
+        8,
     ),
     "loading": Pair(
         "Loading for training",
