@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional
 
 import mxnet as mx
 import onnx
@@ -29,7 +29,7 @@ from .readme import readme
 from .settings import settings
 
 CONFIG, README = "config.json", "README.md"
-COPIED: Tuple[str, ...] = ()  # files of this folder that are written beside the graphs
+COPIED = ("predict.py",)  # files of this folder that are written beside the graphs
 MADE_WITH = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "onnx", "onnxruntime")
 GRAPHS: Dict[str, Callable[[Any], onnx.ModelProto]] = {
     "detector": detector_graph,

@@ -19,6 +19,7 @@ Research software: not a medical device, not for diagnosis.
 | config.json | what the input must look like, classes, thresholds, and the whole configuration |
 | check.npz | squares of random greys and MXNet's answer to them, for scripts/check_onnx_gpu.py |
 | manifest.json | checkpoint, versions, SHA-256 of every file |
+| predict.py | reads {kinds} and writes detections.json: `python predict.py --help` |
 
 Standard operators of opset {opset}: any runtime of ONNX can run them.
 
@@ -79,6 +80,7 @@ def readme(plain: Mapping[str, Any], graphs: Mapping[str, Mapping[str, Any]], *,
         notes="".join(f"\n**Note**: {note}.\n" for note in plain["notes"]),
         files="\n".join(f"| {name} | {WHAT[name]} |" for name in graphs),
         opset=OPSET,
+        kinds=READ[plain["task"]],
         graphs="\n".join(_graph(name, graph) for name, graph in graphs.items()) + (STREAM if len(graphs) > 1 else ""),
         input=(_study if plain["task"] == "ct" else _frames)(plain["input"], image),
         classes=", ".join(names),
@@ -88,6 +90,7 @@ def readme(plain: Mapping[str, Any], graphs: Mapping[str, Mapping[str, Any]], *,
     )
 
 
+READ = {"ct": "DICOM, NIfTI and arrays", "us": "videos, pictures and arrays"}
 WHAT = {
     "detector.onnx": "the whole detector",
     "frame.onnx": "of a stream what is computed once a frame",

@@ -20,7 +20,8 @@ EXTRAS = re.findall(r'^        "(\w+)": [\[A-Z]', (ROOT / "setup.py").read_text(
 STARTS_A_COMMAND = r"(\.venv/bin/)?(gluon-liver|python3?|train\.py --|evaluate\.py --|make|pip|docker) ?"
 # What prose may name beside the options of commands: of scripts, pytest, pip, git and other tools.
 OTHER_OPTIONS = {
-    *"--help --version --replicates --samples --share --legacy-python --epoch-steps --lr --weights --logdir".split()
+    *"--help --version --replicates --samples --share --legacy-python --epoch-steps --lr --weights --logdir".split(),
+    *"--phase --csv --spacing".split(),  # of predict.py beside exported graphs
 }
 
 
