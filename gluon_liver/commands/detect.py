@@ -99,6 +99,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"  note: {doubtful} box(es) lie on slices that the import interpolated: no scanner saw them")
     if not result["lesions"] and any(name.startswith("dicom") for name in formats):
         print("  note: no lesion, so no DICOM object: neither a report nor a segmentation can be empty")
+    if result.get("emptied_tags"):
+        tags = ", ".join(result["emptied_tags"])
+        print(f"  note: the images have no value of DICOM in {tags}: left empty in the report and the segmentation")
     for entry in result.get("explain", []):
         name = entry["file"] or f"figure {entry['figure']}"
         print(f"  {name}: {entry['note']}")

@@ -130,6 +130,8 @@ def detect_study(
             series=series,
         )
         result["files"] = write_results(folder, found, formats)
+        if series is not None and series.emptied:
+            result["emptied_tags"] = sorted(series.emptied)
         shown = [one.at_score(score_threshold) for one in detections]
         if isinstance(detector, SliceDetector) and explain:
             result["explain"] = write_explanation(

@@ -55,7 +55,7 @@ def write_segmentation(folder: Path, found: Found) -> List[str]:
     if not found.lesions:
         return []
     images, pixels = _stacked(series, _marks(found, series), len(found.lesions))
-    step = found.study.geometry.spacing[0]
+    step = round(found.study.geometry.spacing[0], 6)  # a decimal string has 16 characters
     for image in images:
         _complete(image, step)
     segmentation = hd.seg.Segmentation(

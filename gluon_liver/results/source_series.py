@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Set, Tuple
 
 import numpy as np
-import pydicom
 
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.data.study import Study
 from gluon_liver.errors import InputError, why
 from gluon_liver.readers.dicom.file_header import SliceHeader
-from gluon_liver.readers.dicom.quiet import quiet_pydicom
 from gluon_liver.readers.dicom.series import SeriesFiles
 from gluon_liver.readers.dicom.slice_grid import project_positions
 from gluon_liver.readers.dicom.volume import SeriesStack, open_series
@@ -21,13 +19,7 @@ from gluon_liver.structures.arrays import Array, FloatArray, IntArray
 from gluon_liver.structures.slice_mapping import SliceMapping
 from gluon_liver.system.terminal import progress_bar
 
-# Of the patient and the study; every image has them, if without a value (type 2). Some tools leave them out.
-COPIED = (
-    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate"),
-    *("StudyTime", "ReferringPhysicianName"),
-)
-UTF_8 = "ISO_IR 192"
-LOSSY = "LossyImageCompressionRatio", "LossyImageCompressionMethod"  # of images that say they were compressed so
+from .source_header import read_header
 
 
 class PlacedBox(NamedTuple):
@@ -49,11 +41,13 @@ class SourceSeries:
 
     slices: their headers, z rising to the head, as ``mapping`` counts them.
     places: (n,) where they lie on the stored grid, in slices, fractions.
+    emptied: tags whose values DICOM does not have, of the headers that were read; objects have them empty.
     """
 
     slices: Tuple[SliceHeader, ...]
     mapping: SliceMapping
     places: FloatArray
+    emptied: Set[str] = field(default_factory=set)
     _read: Dict[Path, Any] = field(default_factory=dict)
 
     @classmethod
@@ -70,9 +64,12 @@ class SourceSeries:
         return cls(slices, study.source.mapping, places)
 
     def place(self, stored_slice: int, box: Array) -> PlacedBox:
-        """Where a box of a stored slice lies in the image that shows it, or in the nearest one."""
-        source = self._nearest(stored_slice)
-        edges = self.mapping.to_source_slice(np.asarray(box)[None], source)[0]
+        """Where a box of a stored slice lies in the image that shows it, or in the nearest one, as far as it does.
+
+        Slices that were shifted or padded have boxes beyond the image, where SCOORD has no points.
+        """
+        source, (rows, columns) = self._nearest(stored_slice), self.mapping.source_size
+        edges = self.mapping.to_source_slice(np.asarray(box)[None], source)[0].clip(0, [columns, rows] * 2)
         return PlacedBox(source, edges, self.mapping.slices[source] != stored_slice)
 
     def shown_by(self, stored_slice: int) -> IntArray:
@@ -89,16 +86,11 @@ class SourceSeries:
         one = self.slices[source]
         if one.path not in self._read:
             try:
-                with quiet_pydicom():
-                    dataset = pydicom.dcmread(one.path, stop_before_pixels=True, force=True)
-                    dataset.SOPClassUID = dataset.get("SOPClassUID") or dataset.file_meta.MediaStorageSOPClassUID
-                    dataset.decode()
-                    dataset.SpecificCharacterSet = UTF_8  # highdicom knows not all sets, and all texts fit into this
-                    for keyword in COPIED + LOSSY * (dataset.get("LossyImageCompression") == "01"):
-                        setattr(dataset, keyword, dataset.get(keyword))
+                dataset, emptied = read_header(one.path)
             except OSError as error:
                 raise InputError(f"file {one.file:04d} of the study cannot be read again: {why(error)}") from error
             self._read[one.path] = dataset
+            self.emptied.update(emptied)
         return self._read[one.path]
 
     def headers(self, sources: Iterable[int]) -> List[Any]:

@@ -77,7 +77,7 @@ def _library(found: Found, images: Sequence[Any], sources: Sequence[int]) -> Lis
     """What the image library says of the images: also where a file has no thickness, or says it of frames alone."""
     assert found.series is not None
     slices, entries = {found.series.slices[source].path: found.series.slices[source] for source in sources}, []
-    step = found.study.geometry.spacing[0]
+    step = round(found.study.geometry.spacing[0], 6)
     for image, one in zip(images, slices.values()):
         entry = Dataset()
         entry.Modality, entry.SOPClassUID, entry.SOPInstanceUID = "CT", image.SOPClassUID, one.sop_instance_uid
