@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import resource
+import signal
 
 import numpy as np
 import pytest
@@ -189,6 +190,14 @@ def us_runs(us_data, us_flow, tmp_path_factory):
         model: train(us_config(model, epochs=4), us_data, folder / model, progress=False, flow=flow)
         for model, flow in flows.items()
     }
+
+
+@pytest.fixture
+def ctrl_c():
+    """Sends this process SIGINT, which it hears although it may be a job in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The annotated stream: what is written, and what becomes of it when it is cut off."""
 
 import itertools
-import os
-import signal
 import time
 from types import SimpleNamespace
 
@@ -81,12 +79,11 @@ def test_nothing_is_left_of_a_stream_that_fails(tmp_path, given, stream, name, e
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_in_the_middle_of_a_frame_keeps_the_video(tmp_path):
+def test_ctrl_c_in_the_middle_of_a_frame_keeps_the_video(tmp_path, ctrl_c):
     class Stream(FakeStream):
         def detect(self, frame, number=0):
             if number == 3:
-                os.kill(os.getpid(), signal.SIGINT)
-                time.sleep(0.01)
+                ctrl_c()
                 assert not self.numbers[3:]  # goes on to its end: MXNet cannot be left in the middle
             return super().detect(frame, number)
 

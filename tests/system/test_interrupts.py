@@ -1,6 +1,5 @@
 """Ctrl-C where native code calls back into Python."""
 
-import os
 import signal
 
 import pytest
@@ -8,36 +7,32 @@ import pytest
 from gluon_liver.system.interrupts import late_interrupts
 
 
-def interrupt():
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_it_comes_when_the_work_is_done_and_at_once_the_second_time():
+def test_it_comes_when_the_work_is_done_and_at_once_the_second_time(ctrl_c):
     before, done = signal.getsignal(signal.SIGINT), []
     with pytest.raises(KeyboardInterrupt):
         with late_interrupts():
-            interrupt()
+            ctrl_c()
             done.append(1)
     with pytest.raises(KeyboardInterrupt):
         with late_interrupts():
-            interrupt()
+            ctrl_c()
             done.append(2)
-            interrupt()
+            ctrl_c()
             done.append(3)
     assert done == [1, 2] and signal.getsignal(signal.SIGINT) is before
 
 
-def test_what_goes_wrong_in_the_work_is_not_hidden():
+def test_what_goes_wrong_in_the_work_is_not_hidden(ctrl_c):
     with pytest.raises(ZeroDivisionError), late_interrupts():
-        interrupt()
+        ctrl_c()
         raise ZeroDivisionError
 
 
-def test_a_job_in_the_background_stays_deaf():
+def test_a_job_in_the_background_stays_deaf(ctrl_c):
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with late_interrupts():
-            interrupt()
+            ctrl_c()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
