@@ -2,7 +2,7 @@
 
 Outputs of all of them: ``boxes`` (batch, K, 4) corners in pixels of the input, likeliest first; ``classes`` int64
 (batch, K), -1 where there is no detection; ``scores`` (batch, K); ``check`` (batch,), not finite where the network
-computes no numbers.
+computes no numbers, or was given what is none: a rectifier may turn a NaN into 0.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ def detector_graph(detector: RegionDetector) -> onnx.ModelProto:
     """
     inputs = _inputs(detector)
     with _traced(detector) as traced:
-        rows, check = DetectionNet(traced).hybrid_forward(mx.sym, *map(mx.sym.var, inputs))
-        return _converted(traced, _detections(rows, check), inputs=inputs, outputs=DETECTIONS, name="detector")
+        image, *present = map(mx.sym.var, inputs)
+        rows, check = DetectionNet(traced).hybrid_forward(mx.sym, image, *present)
+        detections = _detections(rows, _checked(check, image, axes=len(inputs["image"])))
+        return _converted(traced, detections, inputs=inputs, outputs=DETECTIONS, name="detector")
 
 
 def features_graph(detector: RegionDetector) -> onnx.ModelProto:
@@ -74,7 +76,10 @@ def stream_graph(detector: USDetector) -> onnx.ModelProto:
     if detector.frames > 1:
         inputs.update(previous=frame, previous_map=frame_map)
     with _traced(detector) as traced:
-        rows, check, *flow = StreamNet(traced).hybrid_forward(mx.sym, *map(mx.sym.var, inputs))
+        given = {name: mx.sym.var(name) for name in inputs}
+        rows, check, *flow = StreamNet(traced).hybrid_forward(mx.sym, *given.values())
+        for name in given:
+            check = _checked(check, given[name], axes=len(inputs[name]))
         outputs = [*DETECTIONS, *(["flow"] if flow else [])]
         return _converted(traced, [*_detections(rows, check), *flow], inputs=inputs, outputs=outputs, name="stream")
 
@@ -106,6 +111,11 @@ def _traced(detector: RegionDetector) -> Iterator[Any]:
         yield traced
     finally:
         traced.on_cpu = before
+
+
+def _checked(check: mx.sym.Symbol, given: mx.sym.Symbol, *, axes: int) -> mx.sym.Symbol:
+    """check (B,), not finite either where a number of an input (B, ...) is not; ``axes`` are the input's."""
+    return check + mx.sym.sum(given * 0, axis=tuple(range(1, axes)))
 
 
 def _detections(rows: mx.sym.Symbol, check: mx.sym.Symbol) -> List[mx.sym.Symbol]:

@@ -34,7 +34,7 @@ Standard operators of opset {opset}: any runtime of ONNX can run them.
 to have pixels of the image. `classes` count from 0: {classes}.
 Rows of class -1 are empty; they stand behind the others. `scores` run from 0 to 1. Boxes at or below {threshold:g} are
 left out, and of two boxes of a class with an IoU above {nms:g} the likelier one stays. Where `check` is not finite the
-network computes no numbers, and its boxes mean nothing.
+network computes no numbers, or was given a NaN or an infinity, and its boxes mean nothing.
 
 ```python
 import numpy as np

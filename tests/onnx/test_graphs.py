@@ -119,7 +119,24 @@ def test_the_detector_is_as_before(detector):
 
 @pytest.mark.parametrize("detector", ["r50"], indirect=True)
 def test_the_check_says_where_there_are_no_numbers(detector):
-    feeds = inputs_of(detector, 2)
-    feeds["image"][1] = np.nan
-    found = run(detector_graph(detector), feeds)
-    assert np.isfinite(found["check"][0]) and not np.isfinite(found["check"][1])
+    """Also of one pixel alone, which rectifiers and largest values of windows may hide."""
+    model = detector_graph(detector)
+    for where, value in ((..., np.nan), ((0, 0, 0, 5, 7), np.nan), ((0, 0, 0, 5, 7), np.inf)):
+        feeds = inputs_of(detector, 2)
+        feeds["image"][1][where] = value
+        found = run(model, feeds)
+        assert np.isfinite(found["check"][0]) and not np.isfinite(found["check"][1])
+
+
+@pytest.mark.parametrize("detector", ["us-flow zero"], indirect=True)
+def test_the_check_of_a_stream_sees_every_input(detector):
+    model = stream_graph(detector)
+    feeds = {
+        one.name: np.zeros([axis.dim_value for axis in one.type.tensor_type.shape.dim], np.float32)
+        for one in model.graph.input
+    }
+    assert len(feeds) == 4 and np.isfinite(run(model, feeds)["check"]).all()
+    for array in feeds.values():
+        array[0, 0, 1, 2] = np.nan
+        assert not np.isfinite(run(model, feeds)["check"]).any()
+        array[...] = 0

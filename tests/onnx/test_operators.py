@@ -226,7 +226,10 @@ FORMS = {
         (x(sym.Correlation, "y", kernel_size=1, max_displacement=r, pad_size=r, stride1=s, stride2=s), PAIR)
         for r, s in [(3, 1), (6, 2)]
     ]
-    + [(x(sym.Correlation, "y", kernel_size=1, max_displacement=2, pad_size=1, stride1=1, stride2=2), PAIR)],
+    + [
+        (x(sym.Correlation, "y", kernel_size=1, max_displacement=r, pad_size=p, stride1=1, stride2=2), PAIR)
+        for r, p in [(2, 1), (3, 3)]
+    ],
     "im2col": [
         (x(sym.im2col, kernel=(k, k), stride=(1, 1), dilate=(1, 1), pad=(k // 2, k // 2)), {"x": (B, 1, 6, 8)})
         for k in (3, 7)

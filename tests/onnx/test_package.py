@@ -120,6 +120,14 @@ def test_the_configuration_says_all_that_the_input_needs(make_config):
     assert (alone["phases"], alone["modality"], alone["jpeg_quality"]) == (["arterial"], "MRI", None)
 
 
+@pytest.mark.parametrize("control", ["repeat_reference", "repeat_centre"])
+def test_the_configuration_says_which_control_a_run_is(make_config, control):
+    config = make_config(**{"data.slices": 9, "network.relation": "full", "row": None, f"data.{control}": True})
+    said = settings(config, {"classes": ["cyst"], "phases": ["arterial", "delayed"], "reference_phase": "arterial"})
+    assert [name for name in ("repeat_reference", "repeat_centre") if said["input"][name]] == [control]
+    assert len(said["notes"]) == 1
+
+
 def test_the_configuration_of_ultrasound_says_which_frames_are_read(flow, us_run):
     said = json.loads((flow / "config.json").read_text())
     trained = us_run.environment

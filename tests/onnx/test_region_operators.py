@@ -137,6 +137,12 @@ def test_images_without_a_candidate_have_empty_rows(rows):
     compare(sym.contrib.box_nms(v("x"), **HEAD), {"x": (B, 12, 6)}, batch=2, feeds={"x": array})
 
 
+def test_rows_of_no_class_are_no_candidates():
+    rows = decoded(2, 30)
+    rows[:, ::4, 0] = -1
+    compare(sym.contrib.box_nms(v("x"), **HEAD), {"x": (B, 30, 6)}, batch=2, feeds={"x": rows})
+
+
 def test_boxes_without_area_are_kept():
     rows = proposals(1, 12)
     rows[..., 3:] = rows[..., 1:3]
