@@ -25,6 +25,8 @@ import shutil
 import struct
 import subprocess
 import sys
+import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -35,6 +37,7 @@ AIR_HU = -1024
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 NIFTI, ARRAY = "NIfTI", "array"  # in place of a FrameOfReferenceUID
+NOT_LOADED = (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)  # by np.load
 LEFT_OUT = {"LOCALIZER", "SCOUT", "TOPOGRAM", "DOSE", "DOSE_INFO", "SCREEN SAVE", "REPORT"}  # words of ImageType
 
 
@@ -303,7 +306,7 @@ def read_nifti(path: Path) -> Volume:
     """NIfTI-1 in one file, with its scaling and its place."""
     try:
         raw = gzip.decompress(path.read_bytes()) if path.name.lower().endswith(".gz") else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile, ValueError) as error:
+    except (EOFError, gzip.BadGzipFile, ValueError, zlib.error) as error:
         raise Unusable(f"it is damaged or cut short ({error})") from error
     order = "<" if raw[:4] == struct.pack("<i", 348) else ">"
     if len(raw) < 352 or raw[:4] != struct.pack(order + "i", 348) or raw[344:348] != b"n+1\0":
@@ -361,13 +364,13 @@ def read_array(path: Path, spacing: Optional[Sequence[float]]) -> Volume:
     try:
         read = np.load(path, allow_pickle=False)
         if not isinstance(read, np.ndarray):
-            spacing = [*map(float, read["spacing"])] if "spacing" in read else spacing
+            spacing = [*map(float, np.ravel(read["spacing"]))] if "spacing" in read else spacing
             read = read["hu"]
-    except (EOFError, KeyError, ValueError) as error:
+    except NOT_LOADED as error:
         raise Unusable(f"it is no array of numbers, or has none named hu ({error})") from error
-    if read.ndim != 3 or read.dtype.kind not in "iuf":
+    if read.ndim != 3 or read.dtype.kind not in "iuf" or not read.size:
         raise Unusable(f"it is {read.dtype} {read.shape}: numbers (z, y, x) are wanted")
-    if spacing is None or len(spacing) != 3 or not min(spacing) > 0:
+    if spacing is None or len(spacing) != 3 or not (np.isfinite(spacing).all() and min(spacing) > 0):
         raise Unusable("its spacing is not known: give --spacing DZ DY DX in mm")
     return Volume(read, np.zeros(3), np.diag(np.array(spacing, np.float64))[:, ::-1], ARRAY)
 
@@ -467,8 +470,11 @@ def read_frames(path: Path) -> Iterator[Tuple[int, np.ndarray]]:
     elif not path.is_file():
         raise Unusable(f"{path}: there is no such video, folder of pictures or array")
     elif path.suffix.lower() == ".npy":
-        frames = np.load(path, allow_pickle=False)
-        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
+        try:
+            frames = np.load(path, allow_pickle=False)
+        except (OSError, *NOT_LOADED) as error:
+            raise Unusable(f"{path} is no array of numbers ({error})") from error
+        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not frames.size:
             raise Unusable(f"{path} is {frames.dtype} {frames.shape}: frames (n, h, w, 3), uint8 RGB, are wanted")
         yield from enumerate(frames)
     else:
@@ -668,6 +674,8 @@ def main(arguments: Optional[Sequence[str]] = None, folder: Optional[Path] = Non
         for path in (args.out, *([args.out.with_suffix(".csv")] if args.csv else [])):
             if path.exists() or args.out.suffix != ".json":
                 raise Unusable(f"--out {args.out}: give a new name that ends in .json; {path} exists or would be one")
+        if not os.access(args.out.resolve().parent, os.W_OK | os.X_OK):
+            raise Unusable(f"--out {args.out}: its folder is not there or not writable")
         config = checked_config(args.folder)
         detect = detect_study if config["task"] == "ct" else detect_frames
         rows = [row for row in detect(args, config) if row["score"] >= args.score]

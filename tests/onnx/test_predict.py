@@ -1,6 +1,7 @@
 """predict.py of an export: its NumPy against OpenCV and the program's own readers, its detections against detect's."""
 
 import ast
+import gzip
 import json
 import os
 import shutil
@@ -345,6 +346,35 @@ def test_what_cannot_be_read_is_told_and_nothing_is_written(exported, study_fold
             predict.importlib.util, "find_spec", lambda name, lacks=package: None if name == lacks else there(name)
         )
         refused(f"pip install {package}", study_folder / "b")
+
+
+def test_damaged_arrays_are_told(exported, tmp_path, capsys):
+    _, _, folder = exported
+    files = {
+        "empty.npy": "numbers (z, y, x) are wanted",
+        "nothing.npz": "no array of numbers",
+        "spacing.npz": "give --spacing DZ DY DX",
+        "deflated.nii.gz": "it is damaged or cut short",
+    }
+    np.save(tmp_path / "empty.npy", np.zeros((0, 4, 4)))
+    (tmp_path / "nothing.npz").write_bytes(b"PK\3\4 nothing")
+    np.savez(tmp_path / "spacing.npz", hu=np.zeros((2, 4, 4)), spacing=3.0)
+    (tmp_path / "deflated.nii.gz").write_bytes(gzip.compress(bytes(999))[:10] + b"\xff" * 40)
+    np.save(tmp_path / "whole.npy", np.zeros((2, 4, 4)))
+    np.save(tmp_path / "frames.npy", np.zeros((2, 0, 4, 3), np.uint8))
+    out = tmp_path / "out.json"
+
+    def refused(message, graphs, *words, target=out):
+        assert predict.main([*map(str, words), "--out", str(target)], folder / graphs) == 2
+        assert message in capsys.readouterr().err and not out.exists()
+
+    for name, message in files.items():
+        refused(message, "ct.graphs", tmp_path / name)
+    refused("give --spacing DZ DY DX", "ct.graphs", tmp_path / "whole.npy", "--no-air", "--spacing", 1, "nan", 1)
+    refused("not there or not writable", "ct.graphs", tmp_path / "whole.npy", target=tmp_path / "none" / "out.json")
+    refused("uint8 RGB, are wanted", "us.graphs", tmp_path / "frames.npy")
+    (tmp_path / "frames.npy").write_bytes(b"nothing")
+    refused("is no array of numbers", "us.graphs", tmp_path / "frames.npy")
 
 
 def test_arrays_and_nifti_give_the_same_boxes(exported, study_folder, tmp_path):
