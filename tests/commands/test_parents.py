@@ -36,7 +36,7 @@ def test_a_file_in_the_way_is_named(tmp_path):
 @pytest.mark.parametrize("words", sorted(COMMANDS), ids=" ".join)
 def test_every_path_that_a_command_writes_is_among_them(words):
     read = "data run runs compare others study source folder labels masks classes map phases file prefix".split()
-    read += "pretrained flow cache detections hosts phantoms".split()
+    read += "pretrained flow cache detections dicom hosts phantoms".split()
     paths = {action.dest for action in parser_of(words)._actions if action.type is Path}
     assert paths <= {*WRITTEN, *read}
 

@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import socket
 
 import cv2
 import numpy as np
@@ -88,9 +89,9 @@ def test_what_is_no_stream_is_refused_and_nothing_written(tmp_path, command, cap
     (tmp_path / "www").mkdir()
     (tmp_path / "www" / "page.html").write_text("<p>no video</p>")
     write_video(tmp_path / "www" / "a.avi", grey_frames([0, 9]))
-    with served(files_of(tmp_path / "www")) as url:
-        free = itertools.count(40000)
-        free = next(port for port in free if str(port) not in url)
+    with served(files_of(tmp_path / "www")) as url, socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # and does not listen: no other process can
+        free = bound.getsockname()[1]
         options = ("--region", 0, 0, 64, 999) if "a.avi" in address else ()
         told = address.format(url=url.replace("//", "//me:SECRET@"), free=free) + "?SECRET"
         assert command(told, "--out", "a.mp4", *options) == 2

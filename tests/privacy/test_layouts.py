@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from gluon_liver.files.unfinished import PARTS, UNFINISHED
-from gluon_liver.sets import import_ct
+from gluon_liver.sets import case_jobs
 from gluon_liver.sets.registry import LAYOUTS
 from gluon_liver.sets.us.registry import US_LAYOUTS
 
@@ -75,14 +75,14 @@ def test_pictures_of_ones_own(pictures, tmp_path, said_by):
 
 def test_what_an_interruption_leaves(volumes, tmp_path, said_by, monkeypatch):
     """Names are in the records of cases that are done, which their owner alone can read, and nowhere else."""
-    done, left = import_ct.import_case, tmp_path / f"data{UNFINISHED}"
+    done, left = case_jobs.import_case, tmp_path / f"data{UNFINISHED}"
 
     def interrupted(*args):
         if any((left / PARTS).glob("*.json")):
             raise KeyboardInterrupt
         done(*args)
 
-    monkeypatch.setattr(import_ct, "import_case", interrupted)
+    monkeypatch.setattr(case_jobs, "import_case", interrupted)
     words = ("import", "ct", volumes, "--layout", "nifti", "--out", tmp_path / "data", *EVEN)
     said = said_by(*words)
     assert left.is_dir() and stat.S_IMODE((left / PARTS).stat().st_mode) == 0o700

@@ -133,7 +133,7 @@ FILES = ("results.json", "config.yaml", "environment.json", "log.jsonl", "overla
         ("results.json", b"{", "line 1"),
         ("results.json", b"[]", r"holds a list"),
         ("config.yaml", b"a: [", "not YAML"),
-        ("config.yaml", b"text", "mapping"),
+        ("config.yaml", b"text", "expected keys and values, found a str"),
         ("config.yaml", b"\xff\xfe\x00", "config.yaml cannot be read: it is not text"),
         ("environment.json", b"nonsense", "not JSON"),
         ("log.jsonl", b'{"event": "start"}\n{"event": "st\n', "line 2"),

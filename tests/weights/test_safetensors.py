@@ -205,7 +205,7 @@ def test_commands_that_cannot_be_refuse_and_leave_nothing(exported, tmp_path, ca
         (f"--safetensors --out {run.folder}/net.safetensors", "lies inside the folder that is read"),
         (f"--safetensors --legacy --out {tmp_path}/net.safetensors", "not allowed with argument"),
         (f"--safetensors --batch-size 2 --out {tmp_path}/net.safetensors", "--batch-size is for --legacy"),
-        (f"--out {tmp_path}/net.safetensors", "one of the arguments --legacy"),
+        (f"--out {tmp_path}/net.safetensors", "one of the arguments --onnx"),
     ):
         try:
             code = main(["export", str(run.folder), *words.split()])
