@@ -201,6 +201,8 @@ def _check_onnx(args: argparse.Namespace, precision: str) -> None:
     check_device(args.device)
     providers_for(args.device)
     if args.engine != "onnx":
+        if not Path(args.engine).is_dir():
+            raise InputError(f"--engine {args.engine}: it is mxnet, onnx, or a folder that export --onnx made")
         read_manifest(Path(args.engine))
     prefer_synchronous_engine()  # MXNet alone reads checkpoints here
 

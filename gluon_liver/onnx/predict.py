@@ -671,6 +671,8 @@ def main(arguments: Optional[Sequence[str]] = None, folder: Optional[Path] = Non
     try:
         if not 0 <= args.score <= 1:
             raise Unusable(f"--score {args.score:g}: it must be from 0 to 1")
+        if args.threads < 0:
+            raise Unusable(f"--threads {args.threads}: it must be 1 or more, or 0 for onnxruntime's own choice")
         for path in (args.out, *([args.out.with_suffix(".csv")] if args.csv else [])):
             if path.exists() or args.out.suffix != ".json":
                 raise Unusable(f"--out {args.out}: give a new name that ends in .json; {path} exists or would be one")

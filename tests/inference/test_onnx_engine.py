@@ -126,7 +126,8 @@ def test_an_evaluation_says_which_engine_computed(tiny_run, tiny_data, tmp_path,
     [
         (["--engine", "onnx", "--precision", "bfloat16"], "--precision bfloat16 is MXNet's"),
         (["--engine", "onnx", "--explain"], "--explain computes parts of the network"),
-        (["--engine", "nowhere"], "nowhere is no folder that export --onnx made"),
+        (["--engine", "tensorrt"], "--engine tensorrt: it is mxnet, onnx, or a folder that export --onnx made"),
+        (["--engine", "."], "it has no manifest.json"),
     ],
 )
 def test_an_engine_that_cannot_be_is_told_and_nothing_written(tiny_run, tiny_data, tmp_path, capsys, options, said):

@@ -291,6 +291,7 @@ def test_what_cannot_be_read_is_told_and_nothing_is_written(exported, study_fold
     refused("the others of this network are: non_contrast, delayed", study_folder / "b", "--phase", "portal=x")
     refused("--phase NAME=PATH", study_folder / "b", "--phase", "delayed")
     refused("it must be from 0 to 1", study_folder / "b", "--score", "2")
+    refused("--threads -3: it must be 1 or more", study_folder / "b", "--threads", "-3")
     refused("ends in .json", study_folder / "b", target=tmp_path / "out.txt")
     (tmp_path / "there.json").write_text("[]")
     refused("there.json exists", study_folder / "b", target=tmp_path / "there.json")
