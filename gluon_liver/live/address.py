@@ -70,6 +70,11 @@ def read_address(text: str) -> Optional[Address]:
     if not host or port == 0 or re.search(r"[\s\x00-\x1f]", text):
         raise InputError(f"{scheme}://...: it is no whole address; it looks like {scheme}://HOST:PORT/PATH")
     login = None
+    # an @ behind a colon: USER:PASSWORD@HOST, the password cut short by a sign that ends a host's name
+    rest = re.sub(r"^\[.*?\]", "", parts.netloc) + parts.path if parts.path else text[start.end() :]
+    if parts.username is None and re.match(r"[^@]*:[^@]*@", rest):
+        signs = "in a user and a password / is written %2F, ? %3F and # %23; behind the host @ is written %40"
+        raise InputError(f"{scheme}://...: where the host begins cannot be told: {signs}")
     if parts.username is not None:
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     return Address(text, scheme, host, port or PORTS[scheme], parts.path, login)
@@ -120,7 +125,8 @@ def why_no_video(address: Address, *, seconds: float = OPEN_SECONDS) -> str:
     if code == 401 and address.login is not None and address.scheme.startswith("rtsp"):
         return "the server wants a user and a password, and does not take those that were given, or has no video there"
     meaning = f": {MEANINGS[code]}" if code in MEANINGS else ""
-    return f"the server answers {code} {words}{meaning}"
+    line = "".join(sign for sign in words.splitlines()[0] if sign.isprintable()) if words else ""
+    return f"the server answers {code} {line}{meaning}"
 
 
 def _reason(address: Address, error: Exception, seconds: float) -> str:

@@ -125,7 +125,8 @@ class NewestFrame:
             yield taken[1]
 
     def close(self) -> None:
-        """End the reading, within :data:`READ_SECONDS`; the thread must not outlive the program's libraries."""
+        """End the reading, within :data:`READ_SECONDS`, or what opening takes where the source is opened again; the
+        thread must not outlive the program's libraries."""
         self._stopped.set()
         self._thread.join()
 

@@ -132,7 +132,7 @@ def open_address(
     check_region(region, width=shape[1], height=shape[0], name=str(address))
     return NewestFrame(
         capture,
-        open_again=lambda: open_capture(address),
+        open_again=lambda: open_capture(address, explain=False),  # nobody reads it, and Ctrl-C waits for it
         every=every,
         region=region,
         one_size=one_size,
@@ -153,8 +153,11 @@ def open_camera(index: int, *, every: int = 1, region: Optional[Box] = None, one
     return NewestFrame(capture, every=every, region=region, one_size=one_size)
 
 
-def open_capture(address: Address) -> cv2.VideoCapture:
-    """OpenCV's capture of an address. Raises :class:`InputError` that says why there is none."""
+def open_capture(address: Address, *, explain: bool = True) -> cv2.VideoCapture:
+    """OpenCV's capture of an address.
+
+    Raises :class:`InputError` where there is none; ``explain``: it says why, for which the server is asked once more.
+    """
     # what FFmpeg and OpenCV write themselves has addresses in it, and with them passwords
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     # the other way round, as OpenCV does it, packets get lost where there is UDP, and pictures are damaged
@@ -169,7 +172,7 @@ def open_capture(address: Address) -> cv2.VideoCapture:
     capture = cv2.VideoCapture(address.url, cv2.CAP_FFMPEG, listed)
     if not capture.isOpened():
         capture.release()
-        raise InputError(f"{address} cannot be opened: {why_no_video(address)}")
+        raise InputError(f"{address} cannot be opened{': ' + why_no_video(address) if explain else ''}")
     return capture
 
 

@@ -39,6 +39,8 @@ def answering(answer):
         ("RTSP://User:S%40cret@Scanner:8554/a/b?token=SECRET", "rtsp://scanner:8554/a/b", 8554, "User:S@cret"),
         ("http://10.0.0.7:80/v.mp4", "http://10.0.0.7/v.mp4", 80, None),
         ("https://[::1]:9/x", "https://[::1]:9/x", 9, None),
+        ("http://[::1]/@live", "http://[::1]/@live", 80, None),
+        ("http://host:8080/x?mail=me@SECRET", "http://host:8080/x", 8080, None),
     ],
 )
 def test_an_address_is_shown_without_its_secrets(text, shown, port, login):
@@ -61,6 +63,9 @@ def test_paths_and_numbers_are_no_addresses():
         ("http://host:0/SECRET", "it is no whole address"),
         ("http://[SECRET/x", "it is no whole address"),
         ("rtsp://host/SECRET x", "it is no whole address"),
+        ("rtsp://me:12/SECRET@host/x", "in a user and a password / is written %2F"),
+        ("rtsp://me/you:SECRET@host/x", "where the host begins cannot be told"),
+        ("rtsp://me:12?SECRET@host/x", "where the host begins cannot be told"),
     ],
 )
 def test_what_is_no_address_of_a_stream_is_refused_without_its_secrets(text, message):
@@ -82,7 +87,7 @@ def test_what_is_no_address_of_a_stream_is_refused_without_its_secrets(text, mes
             b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
             "answers 401 Unauthorized: it wants a user",
         ),
-        ("http", b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n", "the server answers 500 Broken"),
+        ("http", b"HTTP/1.1 500 Bro\x1bken\r\nContent-Length: 0\r\n\r\n", "the server answers 500 Broken"),
         (
             "http",
             b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>",
