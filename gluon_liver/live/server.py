@@ -149,7 +149,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _name(self) -> Optional[str]:
         """What is asked for behind the key; None without the right one."""
-        key, slash, name = urlsplit(self.path).path.lstrip("/").partition("/")
+        try:
+            path = urlsplit(self.path).path
+        except ValueError:
+            return None
+        key, slash, name = path.lstrip("/").partition("/")
         right = hmac.compare_digest(key.encode("utf-8", "replace"), self.server.key.encode())
         return name if right and slash else None
 

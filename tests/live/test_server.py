@@ -124,6 +124,14 @@ def test_without_the_key_there_is_nothing(ask):
     assert ask("/{key}/../etc/passwd")[0] == 404 and ask("/{key}/none")[0] == 404
 
 
+def test_a_path_that_is_no_address_is_told_to_who_asks_alone(served, capsys):
+    server, _ = served
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
+        connection.sendall(b"GET http://[x/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 403 ")
+    assert capsys.readouterr().err == ""
+
+
 def test_methods_that_change_something_are_not_there(ask):
     assert [ask(method=method)[0] for method in ("POST", "PUT", "DELETE", "OPTIONS")] == [501] * 4
 
