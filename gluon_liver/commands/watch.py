@@ -4,7 +4,8 @@ camera or a stream of the network, frame by frame.
 Writes an annotated video, shows it in a browser of this machine, or both: boxes at probability 0.5 and more, tumors
 light blue and vessels red, other classes in colours of their own, and with us-flow the optical flow beside them, where
 the run estimates one. Recordings are read whole; of cameras and streams the newest frame is taken each time, and a
-stream that breaks is opened again. Ctrl-C ends the stream and keeps what was annotated.
+stream that breaks is opened again. Ctrl-C or SIGTERM ends the stream and keeps what was
+annotated.
 
 Research software: not a medical device, not for diagnosis.
 """
@@ -126,6 +127,7 @@ def _watch(
     from gluon_liver.inference.frame_step import choose_step, step_notes
     from gluon_liver.inference.stream import StreamDetector
     from gluon_liver.live.show import shown, stay
+    from gluon_liver.system.interrupts import terminate_as_interrupt
 
     step = choose_step(trained.environment, step=args.step, every=args.every)
     stream, checkpoint = StreamDetector.from_run(trained, choice=choice, proposals=args.proposals, step=step)
@@ -144,6 +146,7 @@ def _watch(
             facts = [f"run {Path(args.run).name}", checkpoint, f"probability {args.score:g} and more"]
             video = "" if args.out is None else args.out.name
             board = closing.enter_context(shown(server, source, stream, facts=facts, score=args.score, video=video))
+        closing.enter_context(terminate_as_interrupt())
         result = watch(
             # what is looked at goes no faster than it was recorded
             source.frames(stream.restart, pace=rate if board is not None else None),
@@ -154,7 +157,7 @@ def _watch(
             show=_window() if args.show else None,
             publish=None if board is None else board.publish,
         )
-        for note in [*trained.config.controls, *source.notes, *_notes(stream, result, source)]:
+        for note in [*trained.config.controls, *source.notes, *_notes(stream, result, source, args.every)]:
             print(f"note: {note}")
         if board is not None and board.summary():
             print(board.summary())
@@ -167,7 +170,7 @@ def _watch(
     return 0
 
 
-def _notes(stream: StreamDetector, result: Watched, source: Source) -> List[str]:
+def _notes(stream: StreamDetector, result: Watched, source: Source, every: int) -> List[str]:
     """What is to be told of a stream that has ended."""
     from gluon_liver.report.figures.lettering import lettering
 
@@ -177,8 +180,9 @@ def _notes(stream: StreamDetector, result: Watched, source: Source) -> List[str]
             f"{stream.alone} of {result.frames} frames are their own previous frame: none is {stream.step} before them"
         )
         if source.live is not None and source.rate is not None and stream.alone > result.frames / 2:
-            every = int(source.rate * result.seconds_per_frame) + 1
-            note += f"; with --every {every} the detector keeps pace"
+            enough = int(source.rate * result.seconds_per_frame) + 1
+            if enough > every:  # else they are alone because it broke, not because the detector is slow
+                note += f"; with --every {enough} the detector keeps pace"
         notes.append(note)
     if result.repeated:
         notes.append(f"the video repeats {result.repeated} pictures for them, so that it is as long as the stream was")

@@ -64,13 +64,18 @@ def deaf_children() -> Iterator[None]:
 
 @contextmanager
 def late_interrupts() -> Iterator[None]:
-    """SIGINT inside raises KeyboardInterrupt at the end, the second one at once.
+    """SIGINT inside raises KeyboardInterrupt at the end, the second one at once; SIGTERM too within
+    :func:`terminate_as_interrupt`.
 
     For native code that calls back into Python, as MXNet's own operators do: there it would become another error.
     """
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if before[signal.SIGINT] in (None, signal.SIG_IGN):
+        del before[signal.SIGINT]
+    if before[signal.SIGTERM] is not _interrupt:
+        del before[signal.SIGTERM]
     came: List[int] = []
-    if before in (None, signal.SIG_IGN) or not _may_take_signals():
+    if not before or not _may_take_signals():
         yield
         return
 
@@ -79,13 +84,35 @@ def late_interrupts() -> Iterator[None]:
             raise KeyboardInterrupt
         came.append(number)
 
-    signal.signal(signal.SIGINT, wait)
+    for number in before:
+        signal.signal(number, wait)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if came:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def terminate_as_interrupt() -> Iterator[None]:
+    """SIGTERM inside raises KeyboardInterrupt, as SIGINT does, where it would end the process and lose what is made.
+
+    That is what ``timeout`` and services send, and to a shell's background job, which ignores SIGINT, ``kill``.
+    """
+    mine = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and _may_take_signals()
+    if mine:
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _interrupt(_: int, __: Optional[FrameType]) -> None:
+    raise KeyboardInterrupt
 
 
 def _may_take_signals() -> bool:

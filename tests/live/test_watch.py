@@ -1,14 +1,19 @@
 """``watch --serve``: options, the page's life, and what is said at the end."""
 
 import json
+import os
 import re
+import signal
 import socket
 import time
 import urllib.request
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from gluon_liver.commands.watch import _notes
+from gluon_liver.inference.annotate_video import Watched
 from gluon_liver.live import show
 from tests.inference.fake_stream import FakeStream
 from tests.readers.us_writer import write_video
@@ -74,6 +79,26 @@ def test_ctrl_c_ends_the_page_and_keeps_the_video(video, command, capsys, tmp_pa
     assert "interrupted after 3 frames" in said and (tmp_path / "a.mp4").stat().st_size > 500
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+def test_sigterm_keeps_the_video_too(video, command, capsys, tmp_path):
+    class Terminated(FakeStream):
+        def detect(self, frame, number=0):
+            if number == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().detect(frame, number)
+
+    assert command(video, "--serve", 0, "--out", "a.mp4", stream=Terminated(flow=False)) == 0
+    assert "interrupted after 3 frames" in capsys.readouterr().out and (tmp_path / "a.mp4").stat().st_size > 500
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and sorted(os.listdir(tmp_path)) == ["a.mp4", "v.avi"]
+
+
+def test_what_is_slow_because_it_broke_gets_no_advice_that_changes_nothing():
+    stream, result = SimpleNamespace(alone=2, step=1, classes=("tumor",)), Watched(3, 0.01, False, 0, False)
+    source = SimpleNamespace(live=object(), rate=25.0)
+    assert not any("--every" in note for note in _notes(stream, result, source, 1))
+    slow = result._replace(seconds_per_frame=0.1)
+    assert any("with --every 3 the detector keeps pace" in note for note in _notes(stream, slow, source, 1))
 
 
 def test_no_page_shows_a_recording_as_fast_as_can_be(video, command, capsys):
