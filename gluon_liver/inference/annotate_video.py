@@ -62,7 +62,8 @@ def watch(
     Pictures are drawn and written beside the detection in the frames that follow. In place of a dropped frame the
     video repeats the picture before, so that it is as long as the stream. Ctrl-C ends the stream; what was detected
     until then is kept. ``show`` takes each picture (RGB) and says whether to go on; ``publish`` takes all that is known
-    of a frame, in another thread. Raises :class:`InputError` when there is no frame, or the video cannot be written.
+    of a frame, in another thread. Raises :class:`InputError` when there is no frame, or the video cannot be written,
+    KeyboardInterrupt where Ctrl-C came before the first one.
     """
     if out is not None:
         check_new(out, what="name")
@@ -97,7 +98,7 @@ def watch(
             if video is not None:
                 video.release()
         if pictures.count == 0:
-            raise InputError("interrupted before the first frame" if interrupted else "the recording has no frame")
+            raise KeyboardInterrupt if interrupted else InputError("the recording has no frame")
         if partial is not None and video is not None:
             check_written(partial, video.count, name=str(out))
     # the first frame plans the graphs
