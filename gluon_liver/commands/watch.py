@@ -13,6 +13,7 @@ Research software: not a medical device, not for diagnosis.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 FRAMES_PER_SECOND = 25.0
 PORT = 8765
+SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")  # one of them says where windows go on Linux
 
 EXAMPLES = (
     ("annotate a recording", "liver.mp4 --run demo-us/seed-1/us-flow --out annotated.mp4"),
@@ -96,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
         check(args, name, at_least(1))
     if args.out is None and args.serve is None:
         raise InputError("say where the pictures go: --out FILE.mp4 writes a video, --serve shows them in a browser")
+    if args.show:
+        _check_screen()
     trained = Run.open(args.run)
     if args.out is not None:
         check_new(args.out, what="name")
@@ -187,6 +191,12 @@ def _notes(stream: StreamDetector, result: Watched, source: Source, every: int) 
     if result.repeated:
         notes.append(f"the video repeats {result.repeated} pictures for them, so that it is as long as the stream was")
     return [*notes, *(f"in the pictures {note}" for note in lettering(stream.classes).notes(stream.classes))]
+
+
+def _check_screen() -> None:
+    """Raise :class:`InputError` where Qt, which draws OpenCV's windows on Linux, would abort the process."""
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, SCREENS)):
+        raise InputError("--show: there is no screen here (DISPLAY is not set): leave it out; --serve needs none")
 
 
 def _window() -> Callable[[Array], bool]:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gluon_liver.commands.watch import _notes
+from gluon_liver.commands.watch import SCREENS, _notes
 from gluon_liver.inference.annotate_video import Watched
 from gluon_liver.live import show
 from tests.inference.fake_stream import FakeStream
@@ -91,6 +91,14 @@ def test_sigterm_keeps_the_video_too(video, command, capsys, tmp_path):
     assert command(video, "--serve", 0, "--out", "a.mp4", stream=Terminated(flow=False)) == 0
     assert "interrupted after 3 frames" in capsys.readouterr().out and (tmp_path / "a.mp4").stat().st_size > 500
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and sorted(os.listdir(tmp_path)) == ["a.mp4", "v.avi"]
+
+
+def test_a_window_without_a_screen_is_refused_before_anything_is_written(video, command, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in SCREENS:
+        monkeypatch.delenv(name, raising=False)
+    assert command(video, "--show", "--serve", 0, "--out", "a.mp4") == 2
+    assert "error: --show: there is no screen here" in capsys.readouterr().err and os.listdir(tmp_path) == ["v.avi"]
 
 
 def test_what_is_slow_because_it_broke_gets_no_advice_that_changes_nothing():
