@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import os
 import resource
 import signal
 
@@ -22,6 +23,9 @@ from gluon_liver.prepare.us import import_us
 from gluon_liver.structures.geometry import Geometry
 from gluon_liver.system.runtime import usable_cores
 from tests.readers.us_writer import write_labels, write_us
+
+# FFmpeg asks once in a process. A job that watches a stream says it before; here another test may have opened a video.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 SIZE, SLICES, US_FRAMES = 64, 3, 4
 # window "liver" shows 5 to 155 HU; the three classes differ in brightness
