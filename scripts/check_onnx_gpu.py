@@ -52,7 +52,7 @@ def main() -> int:
     if session is None:
         return end(NO_GPU, "no GPU was used: onnxruntime loaded no CUDA and took the CPU; see its message")
     print(f"provider: {session.get_providers()[0]}, GPU {args.gpu}")
-    image, same = image_of(stored), True
+    image = image_of(stored)
     found = dict(zip((one.name for one in session.get_outputs()), session.run(None, feeds(session, image, stored, 1))))
     same = compare(found, stored, precision)
     for batch in BATCHES:
