@@ -35,17 +35,12 @@ class ConvertedGraphs:
         self._record: Dict[str, Any] = {}
 
     def open(self, *names: str) -> List[Session]:
-        from gluon_liver.onnx.graphs import detector_graph, frame_graph, stream_graph
+        from gluon_liver.onnx.graphs import GRAPHS
 
         began, network = time.monotonic(), self._load()
-        make: Dict[str, Callable[[Any], Any]] = {
-            "detector": detector_graph,
-            "frame": frame_graph,
-            "stream": stream_graph,
-        }
         sessions = []
         for name in names:
-            model = make[name](network).SerializeToString()
+            model = GRAPHS[name](network).SerializeToString()
             sessions.append(Session(model, device=self._device, what=f"{self._what} as {name}.onnx"))
         seconds = time.monotonic() - began
         self._record = {**sessions[0].record(), "device": self._device, "precision": FLOAT32, "graphs": "converted"}

@@ -8,7 +8,7 @@ computes no numbers, or was given what is none: a rectifier may turn a NaN into 
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -142,3 +142,11 @@ def _converted(
     symbol = mx.sym.Group(list(symbols))
     used = {one: params[one] for one in symbol.list_inputs() if one not in inputs}
     return convert(symbol, used, inputs=inputs, outputs=outputs, name=name, names=names)
+
+
+# what an export holds, by the names of its files
+GRAPHS: Dict[str, Callable[[Any], onnx.ModelProto]] = {
+    "detector": detector_graph,
+    "frame": frame_graph,
+    "stream": stream_graph,
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Dict, Optional
 
 import mxnet as mx
 import onnx
@@ -23,7 +23,7 @@ from gluon_liver.system.environment import installed_versions, provenance
 from .calibration import Calibration
 from .check_file import write_check
 from .convert import IR_VERSION, OPSET
-from .graphs import detector_graph, frame_graph, stream_graph
+from .graphs import GRAPHS
 from .manifest import FLOAT32, write_manifest
 from .readme import readme
 from .settings import settings
@@ -31,11 +31,6 @@ from .settings import settings
 CONFIG, README = "config.json", "README.md"
 COPIED = ("predict.py",)  # files of this folder that are written beside the graphs
 MADE_WITH = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "onnx", "onnxruntime")
-GRAPHS: Dict[str, Callable[[Any], onnx.ModelProto]] = {
-    "detector": detector_graph,
-    "frame": frame_graph,
-    "stream": stream_graph,
-}
 
 
 def export_onnx(run: Run, out: Path, *, calibration: Optional[Calibration] = None) -> str:

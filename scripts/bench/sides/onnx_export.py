@@ -15,7 +15,7 @@ IMAGES = 4  # that ranges of int8 are seen in: nothing is detected with random w
 
 def main() -> int:
     from gluon_liver.onnx.check_file import write_check
-    from gluon_liver.onnx.package import GRAPHS
+    from gluon_liver.onnx.graphs import GRAPHS
     from gluon_liver.onnx.quantised import quantised
 
     parser = options(__doc__)
