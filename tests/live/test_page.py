@@ -114,6 +114,8 @@ def test_a_picture_that_is_let_go_stays_and_says_so(live):
     page.wait("state().serial == 0")
     publish(4)
     assert page.wait("state().oldest == 2")["serial"] == 0
+    page.run("new Promise((done) => setTimeout(done, 300))")  # in which another picture would come, were one asked for
+    assert page.state()["serial"] == 0
     assert text(page, "#ago") == "6 pictures behind the newest; not kept any more"
     page.key("ArrowLeft")
     page.wait("state().serial == 2")

@@ -18,6 +18,7 @@
   async function load() {
     if (loading) return;
     const { newest, oldest } = view.source;
+    if (view.mode === "still" && view.wanted === view.serial) return; // it stays, though it may not be kept any more
     const target = view.mode === "live" ? newest : clamp(view.wanted, oldest, newest);
     if (target < 0 || target === view.serial) return;
     loading = true;
