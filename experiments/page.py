@@ -16,13 +16,13 @@ from typing import Collection, Dict, Iterator, List, Mapping, Optional, Sequence
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_text
 from gluon_liver.files.json_records import read_text
-from gluon_liver.metrics import comparison as patient_level
-from gluon_liver.metrics.seeds import SeedTest
 
-from .picture import picture_is_of, write_picture
+from .picture import OVERVIEW, overview_is_of, picture_is_of, write_overview, write_picture
 from .plan import Key, digest, plan_runs
+from .printed import difference_text, interval_text, mean_text, p_text
 from .records import ARCHIVE, Failure, RunRecord, line_of, read_archive, read_failures
 from .spec import FOLDER, Claim, Comparison, Endpoint, load_claims
+from .summary import summary_lines
 from .tasks import ROOT
 from .verdict import Compared, compare, over_seeds, values_of, verdict, without_mechanism
 
@@ -33,18 +33,26 @@ INTRODUCTION = """# Evidence: what the papers claim, with the mechanism on and o
 Written by `python -m experiments.page` from `experiments/archive`; do not edit. `make evidence` makes the runs that are
 missing, `make evidence-check` computes this page anew and compares.
 
-**What it is worth.** Neither paper's data are public. Every figure below is of generated phantoms and of networks of
-an eighth of the channels, trained for minutes from scratch: it tells whether a mechanism *can* do what the paper says
-of it where the data hold what it rests on, and whether this code lets it. It says nothing about patients, and nothing
-about the papers' own networks, which were larger, pretrained and trained for longer. Whatever came out is here.
+Neither paper's data are public. Every figure below is of generated phantoms and of networks of an eighth of the
+channels, trained for minutes from scratch: it tells whether a mechanism *can* do what the paper says of it where the
+data hold what it rests on, and whether this code lets it. It says nothing about patients, and nothing about the papers'
+own networks, which were larger, pretrained and trained for longer. Whatever came out is here.
 
-**How it was made.** Each claim has a file in `experiments/`, written before its runs: conditions with the mechanism on
-and off, arms, one endpoint, the expected direction, and the smallest difference worth speaking of. All runs of a
-condition are scored on the same held-out phantom patients; each seed has training patients, first weights, order and
-augmentation of its own, which its arms share, so arms are compared seed by seed. Intervals are 95 % t intervals over
-seeds: they hold for other trainings and training patients, not for other test patients. P is of the paired t-test over
-seeds, Holm's P of all comparisons of the claim together. "Over patients too" is an interval that holds for other test
-patients as well, where the endpoint is made of counts by patient; it is wider, and the rule does not read it.
+A claim **agrees** where the gain is there with the mechanism, and its controls, where none belongs, do not gain or gain
+less; it **disagrees** where a gain worth speaking of is excluded though there was room for it; else this study **cannot
+tell**. There is no verdict before all seeds are in: what stands beside "not finished" is interim.
+"""
+METHOD = """## How it was made
+
+Each claim has a file in `experiments/`, written before its runs: conditions with the mechanism on and off, arms, one
+endpoint, the expected direction, and the smallest difference worth speaking of. All runs of a condition are scored on
+the same held-out phantom patients; each seed has training patients, first weights, order and augmentation of its own,
+which its arms share, so arms are compared seed by seed, over the seeds that both have. Intervals are 95 % t intervals
+over seeds: they hold for other trainings and training patients, not for other test patients. P is of the paired t-test
+over seeds, Holm's P of all comparisons of the claim together. "Over patients too" is an interval that holds for other
+test patients as well, from two seeds on, where the endpoint is made of counts by patient (of an average precision
+detections of score 0.05 and more); its degrees of freedom are those of seeds and patients together. The rule does not
+read it, nor P.
 
 **The rule**, the same for all claims. A comparison is *shown* where its interval lies beyond 0 in the expected
 direction, *refuted* where the interval excludes even the smallest difference worth speaking of, and *open* otherwise;
@@ -52,9 +60,13 @@ one that expects no difference is shown where the interval lies within it, else 
 **agrees** where all comparisons of role claim are shown and each control excludes a gain worth speaking of, or gains
 less: the claim's difference minus the control's, seed by seed, lies above 0 with its interval (of a control that is
 refuted by a gain, with the same arms and endpoint alone). A control that is open and not shown to gain less leaves the
-claim open: no difference seen is not no difference. It **disagrees** where one of role claim is refuted though there
-was room: the arm compared with was not within that smallest difference of 1, nor both arms within it of 0. It **cannot
-tell** otherwise. "Shown" is said of further trainings, scored on these test patients, and not of other patients.
+claim open: no difference seen is not no difference. So does one that had no room to gain: the arm compared with within
+that smallest difference of 1, or all arms of the condition within it of 0. It **disagrees** where one of role claim is
+refuted though there was room: the arm compared with was not within that smallest difference of 1, nor both arms within
+it of 0. It **cannot tell** otherwise. "Does not gain" in the rule of a claim is read so. "Shown" is said of further
+trainings, scored on these test patients, and not of other patients. What is asked of controls took this form when five
+runs were in, all of one seed, but that they need room, which was added when two of five seeds were in. No claim had a
+verdict then. The rest is older than the runs.
 """
 Records = Mapping[Key, RunRecord]
 Kept = TypeVar("Kept", RunRecord, Failure)
@@ -63,10 +75,10 @@ Kept = TypeVar("Kept", RunRecord, Failure)
 def page_text(claims: Mapping[str, Claim], archived: Sequence[RunRecord], failures: Sequence[Failure]) -> str:
     """The page."""
     by_claim, failed = _current(claims, archived), _current(claims, failures)
-    parts = [INTRODUCTION, *_overview(claims, by_claim)]
+    parts = [INTRODUCTION, *summary_lines(claims, by_claim)]
     for name, claim in claims.items():
         parts += [*_claim_lines(claim, by_claim[name]), *_failed_lines(failed[name].values())]
-    parts += _closing(archived, _together(by_claim))
+    parts += [METHOD, *_closing(archived, _together(by_claim))]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -79,19 +91,6 @@ def _current(claims: Mapping[str, Claim], made: Sequence[Kept]) -> Dict[str, Dic
 
 def _together(by_claim: Mapping[str, Records]) -> Records:
     return {key: one for ours in by_claim.values() for key, one in ours.items()}
-
-
-def _overview(claims: Mapping[str, Claim], by_claim: Mapping[str, Records]) -> Iterator[str]:
-    yield "## The claims\n"
-    yield "| claim | endpoint | verdict | | runs | hours |\n| --- | --- | --- | --- | --- | --- |"
-    for name, claim in claims.items():
-        ours = by_claim[name]
-        said = verdict(claim, compare(claim, ours), ours)
-        link, made = f"[{claim.title}](#{_anchor(claim)})", f"{len(ours)} of {len(plan_runs({name: claim}))}"
-        cells = [link, claim.endpoint.text, f"**{said.word}**", said.why, made, f"{_hours(ours):.1f}"]
-        yield f"| {' | '.join(cells)} |"
-    hours = _hours(_together(by_claim))
-    yield f"\nHours are of one processor thread, training and evaluation together: {hours:.1f} in all.\n"
 
 
 def _claim_lines(claim: Claim, records: Records) -> Iterator[str]:
@@ -130,7 +129,7 @@ def _endpoint_table(claim: Claim, endpoint: Endpoint, records: Records) -> Itera
         cells = []
         for condition in claim.conditions:
             values = values_of(claim, records, condition, arm, endpoint.path)
-            cells.append(_mean_text(over_seeds(list(values.values())), seeds=len(claim.seeds)))
+            cells.append(mean_text(over_seeds(list(values.values())), seeds=len(claim.seeds)))
         yield f"| {arm} | {' | '.join(cells)} |"
     yield ""
 
@@ -147,11 +146,11 @@ def _comparison_table(compared: Sequence[Compared]) -> Iterator[str]:
             f"{comparison.arm} minus {comparison.against}",
             f"`{one.endpoint.path}`",
             comparison.expects,
-            _difference_text(one.difference),
+            difference_text(one.difference),
             str(one.difference.n if one.difference else 0),
-            _p_text(one.difference.p if one.difference else None),
-            _p_text(one.holm),
-            _interval_text(one.patients),
+            p_text(one.difference.p if one.difference else None),
+            p_text(one.holm),
+            interval_text(one.patients),
             one.outcome,
         ]
         yield f"| {' | '.join(cells)} |"
@@ -164,12 +163,15 @@ def _comparison_table(compared: Sequence[Compared]) -> Iterator[str]:
 
 
 def _mechanism_lines(claim: Claim, records: Records) -> Iterator[str]:
+    """How much larger the claim's difference is than that of a control of the same arms."""
     rows = without_mechanism(claim, records)
     for one, other, difference in rows:
+        if difference is None:
+            continue
+        p = f"; P {p_text(difference.p)}" if difference.p is not None else ""
         yield (
-            f"- With the mechanism ({one.condition}) {one.arm} gains over {one.against} "
-            f"{_difference_text(difference)} more than without ({other.condition}); "
-            f"P {_p_text(difference.p if difference else None)}."
+            f"- With the mechanism ({one.condition}) {one.arm} minus {one.against} is {difference_text(difference)} "
+            f"more than without ({other.condition}){p}."
         )
     if rows:
         yield ""
@@ -222,44 +224,8 @@ def _machine(record: RunRecord) -> str:
     )
 
 
-def _hours(records: Records) -> float:
-    return sum(one.seconds.get("cpu", 0.0) for one in records.values()) / 3600
-
-
-def _anchor(claim: Claim) -> str:
-    letters = "".join(letter for letter in claim.title.lower() if letter.isalnum() or letter in " -")
-    return letters.replace(" ", "-")
-
-
 def _named(comparison: Comparison) -> str:
     return f"{comparison.condition}, {comparison.arm} minus {comparison.against}"
-
-
-def _mean_text(test: Optional[SeedTest], *, seeds: int) -> str:
-    return _figure_text(test, ".3f", f", {test.n} seeds" if test is not None and test.n < seeds else "")
-
-
-def _difference_text(test: Optional[SeedTest]) -> str:
-    return _figure_text(test, "+.3f")
-
-
-def _figure_text(test: Optional[SeedTest], form: str, more: str = "") -> str:
-    """A mean with its interval over seeds, where there is one."""
-    if test is None:
-        return ""
-    if test.low is None or test.high is None:
-        return f"{test.mean:{form}}{more}"
-    return f"{test.mean:{form}} ({test.low:{form}} to {test.high:{form}}{more})"
-
-
-def _interval_text(over: Optional[patient_level.Comparison]) -> str:
-    if over is None or over.low is None or over.high is None:
-        return ""
-    return f"{over.low:+.3f} to {over.high:+.3f}"
-
-
-def _p_text(p: Optional[float]) -> str:
-    return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def picture_name(claim: Claim) -> str:
@@ -270,9 +236,12 @@ def picture_name(claim: Claim) -> str:
 def write_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> None:
     """Write the page, and a picture of every claim that has runs."""
     records, failures = read_archive(archive), read_failures(archive)
-    for name, ours in _current(claims, records).items():
+    by_claim = _current(claims, records)
+    for name, ours in by_claim.items():
         if ours:
             write_picture(docs / picture_name(claims[name]), claims[name], ours)
+    if any(by_claim.values()):
+        write_overview(docs / OVERVIEW, claims, by_claim)
     write_text(docs / PAGE, page_text(claims, records, failures))
 
 
@@ -282,10 +251,15 @@ def check_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> List[s
     wanted = page_text(claims, records, failures).splitlines()
     found = read_text(docs / PAGE, remedy="python -m experiments.page writes it").splitlines()
     wrong = list(difflib.unified_diff(found, wanted, PAGE, "of the archive", lineterm="", n=0))
-    for name, ours in _current(claims, records).items():
-        picture = picture_name(claims[name])
-        if ours and not picture_is_of(docs / picture, claims[name], ours):
-            wrong.append(f"{picture} is missing or shows other runs than the archive holds")
+    by_claim = _current(claims, records)
+    pictures = [
+        (picture_name(claims[name]), picture_is_of(docs / picture_name(claims[name]), claims[name], ours))
+        for name, ours in by_claim.items()
+        if ours
+    ]
+    if any(by_claim.values()):
+        pictures.append((OVERVIEW, overview_is_of(docs / OVERVIEW, claims, by_claim)))
+    wrong += [f"{name} is missing or shows other runs than the archive holds" for name, right in pictures if not right]
     return wrong
 
 

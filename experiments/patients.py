@@ -26,10 +26,10 @@ Counts = Dict[str, Any]  # of a class
 def over_patients(arm: Sequence[RunRecord], against: Sequence[RunRecord], path: str) -> Optional[Comparison]:
     """The difference of an endpoint, runs of a seed at one place, with an interval over test patients and seeds.
 
-    None for endpoints that the counts do not make, and without runs.
+    None for endpoints that the counts do not make, and with fewer than two seeds, which do not tell how trainings vary.
     """
     figures = [[figure_of(record, path) for record in side] for side in (arm, against)]
-    if not arm or any(figure is None for side in figures for figure in side):
+    if len(arm) < 2 or any(figure is None for side in figures for figure in side):
         return None
     first, second = ([{_KEY: figure} for figure in side if figure is not None] for side in figures)
     return compare_figures(first, second, paired_seeds=True, replicates=REPLICATES)[_KEY]

@@ -76,7 +76,9 @@ class Arm:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """path: a key of the summary in results.json, ap50.mean say; an entry with an interval stands for its value.
+    """A share, 0 to 1.
+
+    path: a key of the summary in results.json, ap50.mean say; an entry with an interval stands for its value.
 
     Several with " + " between them stand for their mean.
     """

@@ -16,7 +16,9 @@ difference (a loss does, too), or its gain is smaller than the claim's: the diff
 0 with its interval. That the gain of a control is smaller excuses one that is open, which says nothing of itself; one
 that is refuted by a gain it excuses with the same arms and endpoint alone. It disagrees where one of role ``claim`` is
 refuted and there was room: the arm compared with is not within the smallest difference of 1, and not both are within it
-of 0, where nothing was learned. Else nobody can tell.
+of 0, where nothing was learned. Else nobody can tell: nor of a claim whose control had no room, where the arm compared
+with is within the smallest difference of 1 or all arms of the condition are within it of 0, unless it gains all the
+same: no gain could have shown there.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ from .records import RunRecord
 from .spec import LEAST_SEEDS, Claim, Endpoint
 from .spec import Comparison as Planned
 
-AGREES, DISAGREES, CANNOT_TELL, NOT_YET = "agrees", "disagrees", "cannot tell", "not run yet"
+AGREES, DISAGREES, CANNOT_TELL = "agrees", "disagrees", "cannot tell"
+NOT_YET, UNFINISHED = "not run yet", "not finished"
 SHOWN, REFUTED, OPEN, TOO_FEW = "shown", "refuted", "open", "too few seeds"
 Values = Dict[int, float]  # by seed
 
@@ -58,7 +61,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Verdict:
-    """word: one of the four. why: in words."""
+    """word: one of the five. why: in words."""
 
     word: str
     why: str
@@ -122,8 +125,7 @@ def verdict(claim: Claim, compared: List[Compared], records: Mapping[Key, RunRec
     ours = [one for one in compared if one.comparison.role == "claim"]
     controls = [one for one in compared if one.comparison.role == "control"]
     if any(one.outcome == TOO_FEW for one in (*ours, *controls)):
-        least = min(one.difference.n if one.difference else 0 for one in (*ours, *controls))
-        return Verdict(NOT_YET, f"{least} of {len(claim.seeds)} seeds are in")
+        return _unfinished(claim, [*ours, *controls])
     refuted, unsure = [one for one in ours if one.outcome == REFUTED], _named(ours, OPEN)
     told = [one for one in refuted if _has_room(claim, records, one.comparison)]
     if told:
@@ -140,6 +142,12 @@ def verdict(claim: Claim, compared: List[Compared], records: Mapping[Key, RunRec
     elsewhere = [one for one in gaining if not (one.comparison in larger and one.comparison in same)]
     if elsewhere:
         return Verdict(CANNOT_TELL, f"the gain is there without the mechanism too: {_names(elsewhere)}")
+    without_room = [
+        one for one in controls if one not in gaining and not _could_gain(claim, records, one.comparison, up)
+    ]
+    if without_room:
+        why = "without the mechanism no gain could have shown, for nothing was learned or nothing left to gain"
+        return Verdict(CANNOT_TELL, f"{why}: {_names(without_room)}")
     unknown, smaller = [one for one in unknown if one.comparison not in larger], [*gaining, *unknown]
     if unknown:
         return Verdict(CANNOT_TELL, f"whether the gain is there without the mechanism too is open: {_names(unknown)}")
@@ -150,6 +158,15 @@ def verdict(claim: Claim, compared: List[Compared], records: Mapping[Key, RunRec
         why = f"the gain with the mechanism{small} is larger than the one without it: {_names(smaller)}"
         return Verdict(AGREES, why)
     return Verdict(AGREES, f"the gain is there with the mechanism{small}, and not without it")
+
+
+def _unfinished(claim: Claim, deciding: List[Compared]) -> Verdict:
+    """How many seeds are in, and of what where not all have as many."""
+    seeds = [one.difference.n if one.difference else 0 for one in deciding]
+    said = f"{min(seeds)} of {len(claim.seeds)} seeds are in"
+    if len(set(seeds)) > 1:
+        said += f" of {_names([one for one, count in zip(deciding, seeds) if count == min(seeds)])}"
+    return Verdict(UNFINISHED if any(seeds) else NOT_YET, said)
 
 
 def _excludes_gain(difference: Optional[SeedTest], claim: Claim, up: int) -> bool:
@@ -165,14 +182,24 @@ def _excludes_loss(difference: SeedTest, up: int) -> bool:
 
 def _has_room(claim: Claim, records: Mapping[Key, RunRecord], one: Planned) -> bool:
     """Whether a gain could have been seen: see above."""
-    arm, against = (
-        float(np.mean(list(values_of(claim, records, one.condition, name, one.endpoint).values())))
-        for name in (one.arm, one.against)
-    )
     if one.expects == "same":
         return True
+    arm, against = (_mean(claim, records, one, name) for name in (one.arm, one.against))
     best = 0.0 if one.expects == "lower" else 1.0
     return abs(best - against) >= claim.smallest and max(arm, against) >= claim.smallest
+
+
+def _could_gain(claim: Claim, records: Mapping[Key, RunRecord], one: Planned, up: int) -> bool:
+    """Whether a control could have shown a gain; of arms of its condition that nothing is of, nothing is asked."""
+    arms = [_mean(claim, records, one, name) for name in claim.arms_of(one.condition)]
+    best = 0.0 if up < 0 else 1.0
+    return abs(best - _mean(claim, records, one, one.against)) >= claim.smallest and np.nanmax(arms) >= claim.smallest
+
+
+def _mean(claim: Claim, records: Mapping[Key, RunRecord], one: Planned, arm: str) -> float:
+    """Of an arm in the condition of a comparison at its endpoint, NaN without runs."""
+    values = list(values_of(claim, records, one.condition, arm, one.endpoint).values())
+    return float(np.mean(values)) if values else np.nan
 
 
 def beyond_controls(

@@ -5,11 +5,14 @@ from PIL import ImageFile
 
 from experiments import archive, page
 from experiments.page import DOCS, check_page
+from experiments.picture import overview_is_of, write_overview
+from experiments.printed import mean_text
 from experiments.records import ABSOLUTE, ARCHIVE, Failure, RunRecord, read_archive, write_archive
 from experiments.spec import load_claims
+from experiments.verdict import over_seeds
 from gluon_liver.errors import InputError
 
-from .test_verdict import GAIN, NOTHING, study_of
+from .test_verdict import GAIN, NOTHING, SEEDS, study_of
 
 
 def folders(study, *names):
@@ -29,8 +32,10 @@ def test_from_runs_to_a_page_that_is_checked(study, capsys):
     bytes_before = {path.name: path.read_bytes() for path in study.archive.iterdir()}
     assert page.main(folders(study, "specs", "archive", "docs")) == 0
     text = (study.docs / "evidence.md").read_text()
-    assert "| [New is better](#new-is-better) | sensitivity to tumors | **not run yet** |" in text
-    assert "| new | 0.71" in text and "It can be found that new is better." in text
+    row = next(line for line in text.splitlines() if line.startswith("| [New is better](#new-is-better): sens"))
+    assert "| **not finished** | on, new minus old: +0.202 (+0.183" in row and "| off, new minus old: +0.001 |" in row
+    assert "1 of 2 seeds are in of new against old in off" in row and "| 7 of 8 |" in row
+    assert "| new | 0.71" in text and " | 0.511 (1 seed) |" in text and "It can be found that new is better." in text
     assert "The run tiny/off/new/2 failed 2 times (train, code 3)" in text and "7 of 8" in text
     assert (study.docs / "evidence-tiny.png").read_bytes().startswith(b"\x89PNG")
     assert page.main([*folders(study, "specs", "archive", "docs"), "--check"]) == 0
@@ -58,12 +63,39 @@ def test_a_changed_page_or_number_is_noticed(study, capsys, monkeypatch):
     picture.write_bytes(picture.read_bytes()[:600])
     assert page.main([*folders(study, "specs", "archive", "docs"), "--check"]) == 1
     page.main(folders(study, "specs", "archive", "docs"))
+    (study.docs / "evidence.png").unlink()
+    assert page.main([*folders(study, "specs", "archive", "docs"), "--check"]) == 1
+    page.main(folders(study, "specs", "archive", "docs"))
     # no table shows the losses
     lines = lzma.decompress(kept.read_bytes()).replace(b'"total":0.01', b'"total":0.02', 1)
     kept.write_bytes(lzma.compress(lines))
     capsys.readouterr()
     assert page.main([*folders(study, "specs", "archive", "docs"), "--check"]) == 1
     assert "Digests of the records" in capsys.readouterr().err
+
+
+def test_an_overview_of_other_runs_is_noticed(study, tree, tmp_path):
+    study.write({**tree, "seeds": list(SEEDS)})
+    claims = load_claims(study.specs)
+    by_claim = {"tiny": study_of(GAIN, NOTHING)}
+    write_overview(tmp_path / "a.png", claims, by_claim)
+    assert overview_is_of(tmp_path / "a.png", claims, by_claim)
+    assert not overview_is_of(tmp_path / "a.png", claims, {"tiny": study_of(GAIN, GAIN)})
+
+
+@pytest.mark.parametrize(
+    ("values", "seeds", "text"),
+    [
+        ([0.5], 5, "0.500 (1 seed)"),
+        ([0.2, 0.8], 5, "0.500 (2 seeds)"),  # whose t interval is wider than all shares
+        ([0.9, 1.0, 1.0], 5, "0.967 (0.823 to 1.000, 3 seeds)"),
+        ([0.9, 1.0, 1.0], 3, "0.967 (0.823 to 1.000)"),
+        ([0.5, 0.5, 0.5], 3, "0.500"),
+    ],
+)
+def test_means_are_printed_with_seeds_and_intervals_of_shares(values, seeds, text):
+    # by hand: 0.9667 -+ 4.3027 * 0.05774 / sqrt(3)
+    assert mean_text(over_seeds(values), seeds=seeds) == text
 
 
 def test_the_archive_is_the_same_for_the_same_runs(study):

@@ -57,7 +57,11 @@ def test_sensitivity_is_the_mean_over_scenes_that_have_the_class(run):
 
 @pytest.mark.parametrize("path", ["ap.mean", "lesions.by_size.0.sensitivity", "top1.cyst + ap75.mean", "recall.other"])
 def test_what_the_counts_do_not_make_has_no_interval_over_patients(run, path):
-    assert figure_of(run, path) is None and over_patients([run], [run], path) is None
+    assert figure_of(run, path) is None and over_patients([run] * 2, [run] * 2, path) is None
+
+
+def test_one_seed_tells_nothing_of_other_trainings(run):
+    assert over_patients([run], [run], "recall.all") is None and over_patients([run] * 2, [run] * 2, "recall.all")
 
 
 def test_the_interval_over_patients_holds_the_difference(run):

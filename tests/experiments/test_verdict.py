@@ -48,8 +48,10 @@ GAIN = [0.11, 0.09, 0.10, 0.12, 0.08]
         (NOTHING, NOTHING, "disagrees", "a gain of 0.05 is excluded"),
         ([-gain for gain in GAIN], NOTHING, "disagrees", "new against old in on"),
         ([0.2, -0.1, 0.1, 0.3, -0.1], NOTHING, "cannot tell", "holds 0"),
-        (GAIN[:4], NOTHING, "not run yet", "4 of 5 seeds"),
-        ([], NOTHING, "not run yet", "0 of 5 seeds"),
+        (GAIN[:4], NOTHING, "not finished", "4 of 5 seeds are in of new against old in on"),
+        (GAIN, [], "not finished", "0 of 5 seeds are in of new against old in off"),
+        (GAIN[:2], NOTHING[:2], "not finished", "2 of 5 seeds are in"),
+        ([], [], "not run yet", "0 of 5 seeds are in"),
         # a control that is open says nothing: it may gain as much
         (GAIN, [0.2, -0.1, 0.1, 0.3, -0.1], "cannot tell", "is open: new against old in off"),
         (GAIN, [0.06, -0.02, 0.08, 0.03, 0.01], "agrees", "larger than the one without it: new against old in off"),
@@ -71,6 +73,37 @@ def test_where_there_is_no_room_nothing_is_refuted(claim, level):
         records[key] = record(key.condition, key.arm, key.seed, level + 0.001 * key.seed)
     said = verdict(claim, compare(claim, records), records)
     assert said.word == "cannot tell" and "nothing was learned, or nothing left to gain" in said.why
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "on_new", "word"),
+    [
+        (0.98, 0.98, 0.7, "cannot tell"),  # nothing left to gain
+        (0.98, 0.80, 0.7, "cannot tell"),
+        (0.94, 0.94, 0.7, "agrees"),
+        (0.0, 0.0, 0.7, "cannot tell"),  # nothing learned
+        (0.0, 0.06, 0.7, "agrees"),  # a gain all the same
+        (0.06, 0.06, 0.7, "agrees"),
+    ],
+)
+def test_a_control_that_could_not_gain_excludes_no_gain(claim, old, new, on_new, word):
+    records = study_of([on_new - 0.5 - 0.001 * seed for seed in SEEDS], NOTHING)
+    for seed in SEEDS:
+        for arm, level in (("old", old), ("new", new)):
+            records[Key("tiny", "off", arm, seed)] = record("off", arm, seed, level + 0.001 * seed)
+    said = verdict(claim, compare(claim, records), records)
+    assert said.word == word and ("could have shown" in said.why) == (word == "cannot tell")
+
+
+def test_arms_that_learn_show_that_others_of_their_condition_could(claim):
+    arms = {**claim.arms, "third": claim.arms["old"]}
+    other = dataclasses.replace(claim.comparisons[1], condition="on", arm="third")
+    claim = dataclasses.replace(claim, arms=arms, comparisons=[claim.comparisons[0], other])
+    records = study_of(GAIN, NOTHING)
+    for seed in SEEDS:
+        records[Key("tiny", "on", "old", seed)] = record("on", "old", seed, 0.01)
+        records[Key("tiny", "on", "third", seed)] = record("on", "third", seed, 0.01 + 0.001 * seed)
+    assert verdict(claim, compare(claim, records), records).word == "agrees"
 
 
 def test_a_control_of_another_arm_or_endpoint_may_be_open_where_the_claim_gains_more(claim):

@@ -1,0 +1,61 @@
+"""The beginning of the page: what was found of each claim, with the mechanism on and off, in a table and a picture."""
+
+from __future__ import annotations
+
+from typing import Iterator, List, Mapping, Sequence
+
+from .picture import OVERVIEW
+from .plan import Key, plan_runs
+from .printed import difference_text
+from .records import RunRecord
+from .spec import Claim
+from .verdict import Compared, compare, verdict
+
+Records = Mapping[Key, RunRecord]
+
+
+def summary_lines(claims: Mapping[str, Claim], by_claim: Mapping[str, Records]) -> Iterator[str]:
+    """A row a claim, then the picture of all."""
+    yield "## In short\n"
+    yield "| claim | verdict | with the mechanism | controls, where no gain belongs | why | runs | hours |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for name, claim in claims.items():
+        ours = by_claim[name]
+        compared = compare(claim, ours)
+        said = verdict(claim, compared, ours)
+        cells = [
+            f"[{claim.title}](#{_anchor(claim)}): {claim.endpoint.text}",
+            f"**{said.word}**",
+            _effects(claim, [one for one in compared if one.comparison.role == "claim"]),
+            _effects(claim, [one for one in compared if one.comparison.role == "control"]),
+            said.why,
+            f"{len(ours)} of {len(plan_runs({name: claim}))}",
+            f"{hours(ours):.1f}",
+        ]
+        yield f"| {' | '.join(cells)} |"
+    total = sum(hours(ours) for ours in by_claim.values())
+    yield "\nEffects are differences of the endpoint, mean over seeds with its 95 % interval, which one seed has not."
+    yield f"Hours are of one processor thread, training and evaluation: {total:.1f} in all; the making of phantoms and"
+    yield "the flow net are not in them.\n"
+    if any(by_claim.values()):
+        yield f"![Effects with the mechanism and those of the controls]({OVERVIEW})\n"
+
+
+def hours(records: Records) -> float:
+    """Of one processor thread."""
+    return sum(one.seconds.get("cpu", 0.0) for one in records.values()) / 3600
+
+
+def _effects(claim: Claim, compared: Sequence[Compared]) -> str:
+    lines: List[str] = []
+    for one in compared:
+        comparison = one.comparison
+        of = f" ({one.endpoint.text})" if one.endpoint is not claim.endpoint else ""
+        arms = f"{comparison.condition}, {comparison.arm} minus {comparison.against}{of}"
+        lines.append(f"{arms}: {difference_text(one.difference) or 'not run yet'}")
+    return "<br>".join(lines)
+
+
+def _anchor(claim: Claim) -> str:
+    letters = "".join(letter for letter in claim.title.lower() if letter.isalnum() or letter in " -")
+    return letters.replace(" ", "-")
