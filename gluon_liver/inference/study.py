@@ -21,6 +21,7 @@ from gluon_liver.readers.dicom.series import SeriesFiles
 from gluon_liver.report.figures.drawing import draw_overlay, save_png
 from gluon_liver.results.formats import COCO, DICOM, check_dicom, check_formats, write_results
 from gluon_liver.results.found import BOXES, Found
+from gluon_liver.results.rehearsal import check_writable
 from gluon_liver.results.source_pixels import add_source, source_record
 from gluon_liver.results.source_series import SourceSeries, find_series
 from gluon_liver.runs.run import Run
@@ -81,6 +82,8 @@ def detect_study(
     choice.check(dense=dense, explain=explain)
     check_formats(formats)
     check_dicom(formats, dicom, prepared=prepared)
+    if dicom is not None:
+        check_output(out, dicom, overwrite=False)
     detector, checkpoint = choice.open(run)
     with whole_folder(out) as folder:
         if prepared:
@@ -89,6 +92,8 @@ def detect_study(
         else:
             case, labels, files = _read_dicom(run, study, phases, reference, progress)
             series = SourceSeries.of(files, case.study) if DICOM & {*formats} else None
+        if series is not None:
+            check_writable(formats, case.study, series, classes=detector.classes, shape=shape)
         each = detect_slices(detector, case, dense=dense, batch_size=batch_size, progress=progress)
         detections = _with_overlays(
             each,

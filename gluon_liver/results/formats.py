@@ -18,6 +18,14 @@ from .tables import write_tables
 
 COCO, COCO_FILE = "coco", "detections.json"
 DICOM = frozenset({"dicom-sr", "dicom-seg"})  # objects that name the images of a series
+REFUSALS = (
+    AttributeError,
+    KeyError,
+    NotImplementedError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)  # of pydicom, highdicom
 
 
 def write_coco(folder: Path, found: Found) -> List[str]:
@@ -29,15 +37,27 @@ def write_coco(folder: Path, found: Found) -> List[str]:
 def _write_report(folder: Path, found: Found) -> List[str]:
     from .structured_report import write_report  # with highdicom, which only these two need
 
-    with quiet_pydicom():
-        return write_report(folder, found)
+    return _written("dicom-sr", write_report, folder, found)
 
 
 def _write_segmentation(folder: Path, found: Found) -> List[str]:
     from .segmentation import write_segmentation
 
-    with quiet_pydicom():
-        return write_segmentation(folder, found)
+    return _written("dicom-seg", write_segmentation, folder, found)
+
+
+def _written(name: str, write: Callable[[Path, Found], List[str]], folder: Path, found: Found) -> List[str]:
+    """What ``write`` returns. Raises :class:`InputError` for headers that no object can be made of."""
+    try:
+        with quiet_pydicom():
+            return write(folder, found)
+    except REFUSALS as error:
+        # only an attribute is named: other messages may hold values, and these patients
+        what = f": {error}" if isinstance(error, AttributeError) else ""
+        why = (
+            f"{name} cannot be written: the images' headers have what highdicom refuses ({type(error).__name__}{what})"
+        )
+        raise InputError(f"{why}; leave {name} out of --format, or mend the headers") from error
 
 
 # name -> writes into a folder and returns the names of the files

@@ -16,6 +16,7 @@ from gluon_liver.readers.dicom.series import SeriesFiles
 from gluon_liver.readers.dicom.slice_grid import project_positions
 from gluon_liver.readers.dicom.volume import SeriesStack, open_series
 from gluon_liver.structures.arrays import Array, FloatArray, IntArray
+from gluon_liver.structures.modality import CT
 from gluon_liver.structures.slice_mapping import SliceMapping
 from gluon_liver.system.terminal import progress_bar
 
@@ -101,8 +102,12 @@ class SourceSeries:
 def find_series(folder: Path, study: Study, *, progress: bool = False) -> SourceSeries:
     """The series in a folder of DICOM files that the reference phase of a study of prepared data was imported from.
 
-    It is told by its place in the patient and by all of its pixels. Raises :class:`InputError` where there is none.
+    It is told by its place in the patient and by all of its pixels. Raises :class:`InputError` where there is none, as
+    of a study of another modality or one that was made of arrays.
     """
+    if study.modality != CT or study.source.mapping is None:
+        what = f"a study of {study.modality}" if study.modality != CT else "a study that was made of arrays"
+        raise InputError(f"dicom-sr and dicom-seg name images of CT, and this is {what}: leave them out of --format")
     scan = scan_folder(folder, progress=progress)
     candidates = [
         (one, stack)

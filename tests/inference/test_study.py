@@ -160,6 +160,20 @@ def test_a_folder_of_dicom_gives_the_boxes_of_the_prepared_study(detect, tmp_pat
     assert {path.name for path in (tmp_path / "b").iterdir()} == {"detections.json", "lesions.json", "overlays"}
 
 
+def test_what_the_images_forbid_is_told_before_the_network_is_computed(detect, study, tmp_path, monkeypatch):
+    """A thickness that is no number in the last image, and results among the images that they name."""
+    monkeypatch.setattr(gluon_liver.inference.study, "detect_slices", lambda *args, **options: pytest.fail("computed"))
+    dicom = tmp_path / "dicom"
+    for z, plane in enumerate(Study.load(study).hu[0]):
+        tags = dict(PixelSpacing=[1, 1], typed=[("SliceThickness", "SH", "thin")] if z == 2 else [])
+        write(ct_dataset(instance=z, z=5.0 * z, pixels=np.ascontiguousarray(plane), **tags), dicom / f"{z}.dcm")
+    with pytest.raises(InputError, match="dicom-sr cannot be written: the images' headers have what highdicom refuses"):
+        detect(dicom, formats=["csv", "dicom-sr"])
+    with pytest.raises(InputError, match="lies inside the folder that is read"):
+        detect(out=dicom / "out", formats=["dicom-seg"], dicom=dicom)
+    assert [path.name for path in tmp_path.iterdir()] == ["dicom"]
+
+
 def write_series_of(study, folder, orientation, turn):
     """The arterial phase of a stored study as DICOM, its pictures turned by ``turn``, spacing 1 mm, origin 0."""
     for z, plane in enumerate(study.hu[study.reference_index]):

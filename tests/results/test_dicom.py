@@ -14,6 +14,7 @@ from gluon_liver.results import codes
 from gluon_liver.results.formats import FORMATS, check_dicom, check_formats, write_results
 from gluon_liver.results.found import corners_in_patient
 from gluon_liver.results.painting import painted
+from gluon_liver.results.rehearsal import check_writable
 from gluon_liver.results.source_series import find_series
 from gluon_liver.results.structured_report import largest_first
 from tests.readers.ct_writer import ct_dataset, enhanced_dataset, uid, write
@@ -343,6 +344,54 @@ def test_what_is_missing_is_told_before_anything_is_read(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"pip install 'gluon_liver\[dicom\]'"):
         check_formats(["dicom-sr"])
     check_formats(["csv"])
+
+
+def rehearse(found, formats=("coco", "dicom-sr", "dicom-seg")):
+    check_writable(formats, found.study, found.series, classes=found.classes, shape=found.shape)
+
+
+def test_what_the_images_forbid_is_told_before_anything_is_detected(tmp_path, read_found, made, monkeypatch):
+    """Two files of three frames; and headers that highdicom refuses, of which no value is repeated."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    rehearse(made[1])
+    frames = np.arange(6 * 16 * 16, dtype=np.int16).reshape(6, 16, 16)
+    for part in range(2):
+        zs = [2.0 * k + 6 * part for k in range(3)]
+        dataset = enhanced_dataset(frames[3 * part :][:3], zs=zs, intercepts=[0] * 3, instance=part)
+        write(dataset, tmp_path / "ct" / f"{part}.dcm")
+    found = read_found(tmp_path / "ct", [(1, [3.0, 4.0, 8.0, 9.0], HCC, 0.9)])
+    rehearse(found, ["dicom-sr"])
+    with pytest.raises(InputError, match="dicom-seg: the series lies in several multi-frame files"):
+        rehearse(found)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ct"]
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+def test_a_header_that_cannot_be_copied_is_told_without_its_value(tmp_path, read_found):
+    """Of one image alone, in the middle of the series."""
+    folder = write_series(tmp_path)
+    dataset = pydicom.dcmread(folder / "1-3.dcm")
+    dataset.add_new("SliceThickness", "SH", "SECRET")
+    dataset.save_as(folder / "1-3.dcm")
+    found = read_found(folder, BOXES)
+    with pytest.raises(InputError, match="dicom-sr cannot be written: .* refuses .ValueError.; leave dicom-sr") as told:
+        rehearse(found, ["dicom-sr"])
+    assert "SECRET" not in str(told.value)
+
+
+def test_emptied_tags_are_told_of_the_images_that_the_objects_name(tmp_path, read_found):
+    found = read_found(write_series(tmp_path / "ct", PatientSex="male"), BOXES)
+    rehearse(found)
+    assert found.series.emptied == set()
+
+
+def test_a_study_of_mri_or_of_arrays_has_no_series(study, tmp_path):
+    for one, what in (
+        (study, "made of arrays"),
+        (replace(study, source=replace(study.source, modality="MRI")), "a study of MRI"),
+    ):
+        with pytest.raises(InputError, match=what):
+            find_series(tmp_path, one)
 
 
 def test_a_series_without_a_frame_of_reference_is_refused(tmp_path, read_found):
