@@ -99,6 +99,8 @@ class Board:
             "dropped": self.counts.dropped,
             "reconnects": self.counts.reconnects,
             "missed": self.counts.missed,
+            "damaged": self.counts.damaged,
+            "changes": self.counts.changed(),
             "alone": self._alone(),
         }
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Callable, Deque, Iterator, List, Optional, Protocol, Sequence, Tuple
+
+import numpy as np
 
 from gluon_liver.errors import InputError
 from gluon_liver.structures.arrays import Array
@@ -20,16 +22,27 @@ READ_SECONDS = 5.0  # without a frame, after which a stream is opened again
 WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 30.0, 30.0)
 SETTLES = 0.5  # seconds after opening in which frames that were kept for us come at once
 RATE_OVER = 100  # frames that the rate is measured over
+OTHER_RATE = 1.5  # times as fast or slow: a stream that does so has changed its rate
+STEADY = 1.2  # times that one half of those takes longer than the other, or less: not in between two rates
+STILL_SECONDS = 3.0  # with the same picture, after which a stream whose size cannot be seen is opened again
+LEAP_SECONDS = 1.0  # by which a stream's clock goes back, or on before the time that has passed: another scene
+STANDS = "the picture stands still, also after opening again: the sender may have stopped it"
 
 
 class Capture(Protocol):
-    """What an opened stream does, as OpenCV has it."""
+    """What an opened stream does: see :class:`gluon_liver.live.capture.StreamCapture`."""
+
+    codec: str
+    blind: bool
 
     def grab(self) -> bool:
         """Wait for the next frame; whether there is one."""
 
-    def retrieve(self) -> Tuple[bool, Array]:
+    def retrieve(self) -> Tuple[bool, Optional[Array]]:
         """Whether that frame can be decoded, and its pixels, uint8 (H, W, 3) BGR."""
+
+    def clock(self) -> Optional[float]:
+        """Seconds by the stream's own clock, None where it has none."""
 
     def release(self) -> None:
         """Close the stream."""
@@ -39,23 +52,31 @@ class Capture(Protocol):
 class Counts:
     """What became of the frames of a live source.
 
-    dropped: that came while the detector was at work, and were not detected in. reconnects: how often it was opened
-    again. missed: how many frames came meanwhile, by the rate before. notes: what else is to be told at the end.
+    dropped: that came while the detector was at work, and were not detected in. damaged: that could not be decoded.
+    reconnects: how often it was opened again. missed: how many frames came meanwhile, by the rate before. changes: what
+    changed in the stream, in words, and how often. notes: what else is to be told at the end.
     """
 
     dropped: int = 0
+    damaged: int = 0
     reconnects: int = 0
     missed: int = 0
+    changes: Counter[str] = field(default_factory=Counter)
     notes: List[str] = field(default_factory=list)
 
     def said(self) -> List[str]:
         """In words; nothing where all frames were detected in."""
-        said = list(self.notes)
-        if self.reconnects:
-            said.insert(0, f"reconnected {times(self.reconnects)}, about {self.missed} frames missed")
+        said = [f"reconnected {times(self.reconnects)}, about {self.missed} frames missed"] * bool(self.reconnects)
+        said += [*self.changed(), *self.notes]
+        if self.damaged:
+            said.append(f"{self.damaged} frames could not be decoded, and were left out")
         if self.dropped:
             said.append(f"{self.dropped} frames came while the detector was at work, and were dropped")
         return said
+
+    def changed(self) -> List[str]:
+        """Each change of the stream, with how often it came where that is more than once."""
+        return [what if count == 1 else f"{what}, {times(count)}" for what, count in [*self.changes.items()]]
 
 
 def times(count: int) -> str:
@@ -91,6 +112,10 @@ class NewestFrame:
         self._announced, self._waits, self._tell = announced, WAITS if waits is None else waits, tell
         self._came: Deque[float] = deque(maxlen=RATE_OVER)
         self._rate: Optional[float] = None
+        self._usual: Optional[float] = None  # the rate that was told last
+        self._clock: Optional[Tuple[float, float]] = None  # of the stream, and when that was
+        self._still: Optional[Array] = None  # the last picture of a stream whose size cannot be seen
+        self._since, self._asked = 0.0, False  # when it came first; whether the stream was opened again for it
         self._condition = threading.Condition()
         self._newest: Optional[Tuple[int, StreamFrame]] = None  # behind the number of its connection
         self._connection, self._number = 0, 0
@@ -162,7 +187,8 @@ class NewestFrame:
 
     def _read(self, capture: Capture) -> str:
         """Offer frames until there are no more; why that is."""
-        opened, count = time.monotonic(), 0
+        opened = decoded = time.monotonic()
+        count, self._clock = 0, None
         while not self._stopped.is_set():
             asked = time.monotonic()
             if not capture.grab():
@@ -175,23 +201,73 @@ class NewestFrame:
             count, now = count + 1, time.monotonic()
             if now - opened >= SETTLES:
                 self._came.append(now)
-                if len(self._came) > 5:
-                    self._rate = (len(self._came) - 1) / max(self._came[-1] - self._came[0], 1e-9)
+                self._measure()
+            self._watch_clock(capture.clock(), now)
             if self._number % self._every == 0:
                 good, pixels = capture.retrieve()
-                if good and not self._offer(pixels, now):
-                    return ""
+                if good and pixels is not None:
+                    decoded = now
+                    if capture.blind and self._stands_still(pixels, now):
+                        return f"the picture has stood still for {STILL_SECONDS:g} s, as it does where its size changes"
+                    if not self._offer(pixels, now):
+                        return ""
+                else:
+                    self.counts.damaged += 1
+                    if now - decoded >= READ_SECONDS:
+                        return f"no frame could be decoded for {READ_SECONDS:g} s"
             self._number += 1
         return ""
+
+    def _measure(self) -> None:
+        """Measure the rate, and tell where it is another one."""
+        if len(self._came) <= 5:
+            return
+        self._rate = rate = (len(self._came) - 1) / max(self._came[-1] - self._came[0], 1e-9)
+        if len(self._came) < RATE_OVER:
+            return
+        middle = self._came[RATE_OVER // 2]
+        steady = STEADY > (middle - self._came[0]) / max(self._came[-1] - middle, 1e-9) > 1 / STEADY
+        usual = self._usual = self._usual or rate
+        if steady and not usual / OTHER_RATE < rate < usual * OTHER_RATE:
+            self.counts.changes[f"the stream changed from {usual:.2g} to {rate:.2g} frames a second"] += 1
+            self._usual = rate
+
+    def _watch_clock(self, clock: Optional[float], now: float) -> None:
+        """Take the frames for those of another scene where the stream's clock goes back or leaps on."""
+        if clock is None:
+            return
+        if self._clock is not None:
+            passed, told = now - self._clock[1], clock - self._clock[0]
+            if told < -LEAP_SECONDS or told > passed + LEAP_SECONDS:
+                way = "went back" if told < 0 else "leapt on"
+                self.counts.changes[f"the stream's clock {way}: no frame before it was compared with"] += 1
+                self._connection += 1
+        self._clock = clock, now
+
+    def _stands_still(self, pixels: Array, now: float) -> bool:
+        """Whether to open the stream again: it is done once for a picture that stays."""
+        if self._still is None or not np.array_equal(self._still, pixels):
+            if self._asked and self.said == STANDS:
+                self._change("live", "")
+            self._still, self._since, self._asked = pixels, now, False
+            return False
+        if now - self._since < STILL_SECONDS:
+            return False
+        if self._asked and self.said != STANDS:
+            self._change("live", STANDS)
+        again, self._asked = not self._asked, True
+        return again
 
     def _offer(self, pixels: Array, now: float) -> bool:
         """Whether the stream goes on."""
         if self._shape is not None and self._shape != pixels.shape:
             sizes = " to ".join(f"{shape[1]}x{shape[0]}" for shape in (self._shape, pixels.shape))
-            if self._one_size:
-                self.counts.notes.append(f"the frames changed from {sizes} pixels: the video ends there")
+            what = f"the frames changed from {sizes} pixels"
+            if self._one_size or self._region is not None:
+                ends = "the video ends there" if self._one_size else "--region was of the old ones, so the stream ends"
+                self.counts.notes.append(f"{what}: {ends}")
                 return False
-            self.counts.notes.append(f"the frames changed from {sizes} pixels")
+            self.counts.changes[what] += 1
             self._connection += 1
         self._shape = pixels.shape
         x1, y1, x2, y2 = self._region or (0, 0, pixels.shape[1], pixels.shape[0])

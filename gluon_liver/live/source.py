@@ -17,7 +17,6 @@ from gluon_liver.inference.ahead import ahead
 from gluon_liver.inference.frame_step import every_nth
 from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.frame_source import (
-    MAX_SIDE,
     Box,
     FrameSource,
     StreamFrame,
@@ -26,6 +25,7 @@ from gluon_liver.structures.frame_source import (
 )
 
 from .address import OPEN_SECONDS, Address, is_recording, read_address, why_no_video
+from .capture import StreamCapture
 from .newest import READ_SECONDS, NewestFrame
 
 Tell = Callable[[str], None]
@@ -148,13 +148,14 @@ def open_camera(index: int, *, every: int = 1, region: Optional[Box] = None, one
     if not capture.isOpened():
         capture.release()
         raise InputError(f"{name} cannot be opened: is it plugged in, may you read /dev/video{index}, and is it free?")
-    shape = _first_shape(capture, name)
+    camera = StreamCapture(capture, of_network=False, name=name)
+    shape = _first_shape(camera, name)
     check_region(region, width=shape[1], height=shape[0], name=name)
-    return NewestFrame(capture, every=every, region=region, one_size=one_size)
+    return NewestFrame(camera, every=every, region=region, one_size=one_size)
 
 
-def open_capture(address: Address, *, explain: bool = True) -> cv2.VideoCapture:
-    """OpenCV's capture of an address.
+def open_capture(address: Address, *, explain: bool = True) -> StreamCapture:
+    """The stream of an address, before its first frame.
 
     Raises :class:`InputError` where there is none; ``explain``: it says why, for which the server is asked once more.
     """
@@ -173,31 +174,37 @@ def open_capture(address: Address, *, explain: bool = True) -> cv2.VideoCapture:
     if not capture.isOpened():
         capture.release()
         raise InputError(f"{address} cannot be opened{': ' + why_no_video(address) if explain else ''}")
-    return capture
+    return StreamCapture(capture, of_network=True, name=str(address))
 
 
-def _announced(capture: cv2.VideoCapture) -> int:
+def _announced(capture: StreamCapture) -> int:
     """How many frames there are by the header, 0 where it says nothing that can be."""
     frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     return int(frames) if 1 <= frames < 1e9 else 0
 
 
-def _first_shape(capture: cv2.VideoCapture, name: str) -> Tuple[int, ...]:
+def _first_shape(capture: StreamCapture, name: str) -> Tuple[int, ...]:
     """Of a first frame, which is waited for."""
-    there, frame = capture.read()
-    if not there:
+    end = time.monotonic() + READ_SECONDS
+    try:
+        while capture.grab():
+            there, frame = capture.retrieve()
+            if there and frame is not None:
+                return tuple(frame.shape)
+            if time.monotonic() > end:
+                break
+    except InputError:
         capture.release()
-        raise InputError(f"{name} can be opened, but gives no picture within {READ_SECONDS:g} s")
-    if max(frame.shape[:2]) > MAX_SIDE:
-        capture.release()
-        size = f"{frame.shape[1]}x{frame.shape[0]}"
-        raise InputError(f"{name} has frames of {size} pixels; the bound is {MAX_SIDE} a side")
-    return tuple(frame.shape)
+        raise
+    capture.release()
+    raise InputError(f"{name} can be opened, but gives no picture within {READ_SECONDS:g} s")
 
 
-def _recording(address: Address, capture: cv2.VideoCapture, announced: int, region: Optional[Box]) -> FrameSource:
+def _recording(address: Address, capture: StreamCapture, announced: int, region: Optional[Box]) -> FrameSource:
     """A recording that is read as it comes over the network."""
-    rate = plausible_rate(capture.get(cv2.CAP_PROP_FPS))
+    rate, notes = plausible_rate(capture.get(cv2.CAP_PROP_FPS)), []
+    if capture.blind:
+        notes.append(f"a change of the frame size inside the video cannot be seen in its codec ({capture.codec})")
     height, width = _first_shape(capture, str(address))[:2]
     capture.release()
     check_region(region, width=width, height=height, name=str(address))
@@ -206,8 +213,8 @@ def _recording(address: Address, capture: cv2.VideoCapture, announced: int, regi
         again = open_capture(address)
         try:
             for number in count():
-                there, frame = again.read()
-                if not there:
+                frame = again.retrieve()[1] if again.grab() else None
+                if frame is None:
                     if number < announced:
                         note = (
                             f"{number} of about {announced} frames came: the connection broke, or the header is wrong"
@@ -221,5 +228,5 @@ def _recording(address: Address, capture: cv2.VideoCapture, announced: int, regi
             again.release()
 
     source = FrameSource("video", height, width, region or (0, 0, width, height), whole_frames, "")
-    source.frames_per_second = rate
+    source.frames_per_second, source.notes = rate, notes
     return source

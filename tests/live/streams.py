@@ -38,7 +38,8 @@ def served(handler):
 
 def motion_jpeg(counts, *, rate=50.0, size=(48, 64)):
     """A handler that sends counts[0] frames to the first player that asks, then closes; counts[1] to the second, and so
-    on; to who comes after these it says 404. Who is no player gets the headers alone."""
+    on; to who comes after these it says 404. Who is no player gets the headers alone. A count may also be a list of
+    JPEG files."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         left = list(counts)
@@ -51,8 +52,8 @@ def motion_jpeg(counts, *, rate=50.0, size=(48, 64)):
             self.send_response(200)
             self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
             self.end_headers()
-            for number in range(self.left.pop(0) if plays else 0):
-                jpeg = grey_jpeg(number, size)
+            sent = self.left.pop(0) if plays else 0
+            for jpeg in [grey_jpeg(number, size) for number in range(sent)] if isinstance(sent, int) else sent:
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                 with contextlib.suppress(ConnectionError):
                     self.wfile.write(head.encode() + jpeg + b"\r\n")

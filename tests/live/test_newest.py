@@ -14,7 +14,10 @@ from gluon_liver.live.newest import NewestFrame, times
 class FakeCapture:
     """Frames of rising grey that come when :meth:`give` lets them; then it ends, or hangs for ``hangs`` seconds."""
 
-    def __init__(self, count=100, *, size=(40, 60), hangs=0.0, at_once=False):
+    codec = "mjpg"
+
+    def __init__(self, count=100, *, size=(40, 60), hangs=0.0, at_once=False, blind=False, greys=None, clocks=()):
+        self.blind, self.greys, self.clocks = blind, greys, clocks
         self.left, self.size, self.hangs, self.released, self.number = count, size, hangs, 0, -1
         self.may = threading.Semaphore(count if at_once else 0)
 
@@ -30,7 +33,11 @@ class FakeCapture:
         return self.may.acquire(timeout=10)
 
     def retrieve(self):
-        return True, np.full((*self.size, 3), [self.number, 0, 200], np.uint8)
+        grey = self.number if self.greys is None else self.greys[self.number]
+        return (False, None) if grey is None else (True, np.full((*self.size, 3), [grey, 0, 200], np.uint8))
+
+    def clock(self):
+        return self.clocks[self.number] if self.clocks else None
 
     def release(self):
         self.released += 1
@@ -176,8 +183,84 @@ def test_frames_that_change_size(one_size, restarts):
     made.append(source)
     found = take(source, restarts)
     assert [number for number, _, _ in found] == ([0] if one_size else [0, 1])
-    note = "the frames changed from 60x40 to 30x20 pixels" + (": the video ends there" if one_size else "")
-    assert source.counts.notes[0] == note and restarts == ([] if one_size else [1])
+    said, note = source.counts.said(), "the frames changed from 60x40 to 30x20 pixels"
+    assert (note + ": the video ends there" if one_size else note) in said and restarts == ([] if one_size else [1])
+
+
+def all_of(capture, **options):
+    """The source of a capture, read to its end frame by frame, and the numbers of the frames before which it began."""
+    left, restarts = capture.left, []
+    source = NewestFrame(capture, **options)
+    frames, found = source.frames(lambda: restarts.append(len(found))), []
+    for _ in range(left):
+        capture.give()
+        found.append(next(frames, None))
+    source.close()
+    return source, restarts
+
+
+def test_frames_that_cannot_be_decoded_are_counted(restarts):
+    source = NewestFrame(FakeCapture(5, at_once=True, greys=[1, None, 2, None, 3]))
+    wait(lambda: source.status == "ended")
+    assert take(source, restarts)[-1][:2] == (4, 3) and source.counts.damaged == 2
+    assert "2 frames could not be decoded, and were left out" in source.counts.said()
+
+
+def test_a_stream_of_frames_that_cannot_be_decoded_is_opened_again(restarts, monkeypatch):
+    monkeypatch.setattr(newest_module, "READ_SECONDS", 0)
+    gone = lambda: (_ for _ in ()).throw(InputError("gone"))  # noqa: E731
+    source = NewestFrame(FakeCapture(5, at_once=True, greys=[None] * 5), open_again=gone, waits=(0.0,))
+    take(source, restarts)
+    assert source.counts.notes == ["no frame could be decoded for 0 s, and 1 attempts to connect again failed"]
+
+
+def test_a_picture_that_stands_still_is_asked_for_again_once(restarts, monkeypatch):
+    """Of a codec that hides its size: the picture may be the last one of the old size. Then it is said."""
+    monkeypatch.setattr(newest_module, "STILL_SECONDS", 0)
+    captures = [
+        FakeCapture(9, at_once=True, blind=True, greys=[1, 2, 2, 7]),
+        FakeCapture(4, blind=True, greys=[2, 2, 2, 3]),
+    ]
+    told, opened = [], iter(captures[1:])
+    again = lambda: next(opened, None) or (_ for _ in ()).throw(InputError("gone"))  # noqa: E731
+    source = NewestFrame(captures[0], open_again=again, waits=(0.0,), tell=told.append)
+    captures[1].give(3)
+    wait(lambda: source.said == newest_module.STANDS)
+    assert source.status == "live" and captures[0].number == 2
+    captures[1].give()
+    wait(lambda: source.status == "ended")
+    assert source.counts.reconnects == 1 and told[0].startswith("the picture has stood still for 0 s")
+    assert source.said.startswith("the stream was closed")  # it moved, and no longer stood still
+    seen = NewestFrame(FakeCapture(4, at_once=True, greys=[2] * 4), open_again=lambda: 1 / 0, waits=())
+    wait(lambda: seen.status == "ended")
+    assert seen.counts.reconnects == 0
+
+
+def test_a_clock_that_goes_back_or_leaps_on_begins_another_scene():
+    """Jitter does not, and time that has passed here neither."""
+    clocks = [10.0, 10.04, 9.5, 10.08, 3.0, 3.04, 9.0, None, 9.5, 2.0]
+    source, restarts = all_of(FakeCapture(10, clocks=clocks))
+    assert restarts == [4, 6, 9]
+    assert source.counts.changed() == [
+        "the stream's clock went back: no frame before it was compared with, 2 times",
+        "the stream's clock leapt on: no frame before it was compared with",
+    ]
+    assert [len(one) for one in (source.counts.said(), source.counts.notes)] == [2, 0]
+
+
+def test_another_rate_is_told(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(newest_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(newest_module, "SETTLES", 0)
+    source = NewestFrame(FakeCapture(0))
+    source._thread.join()
+    for seconds, frames in ((0.04, 150), (0.05, 150), (0.1, 250)):
+        for _ in range(frames):
+            now[0] += seconds
+            source._came.append(now[0])
+            source._measure()
+    assert source.counts.changed() == ["the stream changed from 25 to 11 frames a second"]
+    assert source.rate == pytest.approx(10)
 
 
 def test_the_rate_is_measured_once_the_stream_has_settled(restarts, monkeypatch):

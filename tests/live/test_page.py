@@ -125,19 +125,25 @@ def test_breaks_and_losses_are_said(live):
     page, board, publish, fares = live
     fares[:] = "reconnecting", "the stream was closed; attempt 1 of 10 to connect again"
     board.counts.dropped, board.counts.reconnects, board.counts.missed = 1234, 2, 13
+    board.counts.damaged, board.counts.changes["the frames changed from 64x48 to 32x24 pixels"] = 3, 2
     publish()
     page.wait("state().status == 'reconnecting'")
+    assert "3 frames could not be decoded" in text(page, "#told")
+    assert "the frames changed from 64x48 to 32x24 pixels, 2 times" in text(page, "#told")
     assert text(page, "#banner") == "Not live: the stream was closed; attempt 1 of 10 to connect again"
     assert "1,234 frames dropped while the detector was at work" in text(page, "#told")
     assert "reconnected 2 times, about 13 frames missed" in text(page, "#told")
     fares[:] = "live", ""
     publish()
     page.wait("state().status == 'live' && document.getElementById('banner').hidden")
+    fares[:] = "live", "the picture stands still"
+    publish()
+    page.wait("document.getElementById('banner').textContent == 'The picture stands still'")
     board.end("the stream has ended.")
     page.wait("state().status == 'ended'")
     assert text(page, "#banner") == "The stream has ended."
     page.key("Home")
-    page.wait("state().serial == 0")
+    page.wait("state().serial == 1")  # five are kept
 
 
 def test_a_server_that_goes_is_noticed(browser):

@@ -101,6 +101,63 @@ def test_what_is_no_stream_is_refused_and_nothing_written(tmp_path, command, cap
     assert [path.name for path in tmp_path.iterdir()] == ["www"]
 
 
+def jpeg(value, size, *, grey=False):
+    """An even picture, light at the right."""
+    pixels = np.full((*size, 3), value, np.uint8)
+    pixels[:, size[1] // 2 :] = 250
+    return cv2.imencode(".jpg", pixels[..., 0] if grey else pixels)[1].tobytes()
+
+
+def test_pictures_that_change_inside_a_connection_are_shown_as_they_are():
+    """OpenCV would repeat the last picture of the first size, and stop at the one that is cut short."""
+    small, large, turned = (48, 64), (96, 128), (80, 48)
+    sent = [jpeg(10, small), jpeg(20, large), jpeg(30, large, grey=True), jpeg(40, turned), jpeg(50, small)]
+    cut = sent[4][:-40]
+    handler = motion_jpeg([[jpeg(0, small)] + [one for one in [*sent, cut] for _ in range(2)] + [jpeg(60, small)] * 3])
+    restarts, found = [], []
+    with served(handler) as url, open_source(f"{url}/x") as source:
+        for frame in source.frames(lambda: restarts.append(len(found))):
+            found.append((frame.pixels.shape, [*map(int, frame.pixels[5, [2, -3]].mean(axis=1))]))
+    shapes = {10: small, 20: large, 30: large, 40: turned, 50: small, 60: small}
+    for shape, (left, right) in found:
+        value = min(shapes, key=lambda one: abs(one - left))
+        assert abs(left - value) <= 2 or left == 0
+        assert shape == (*shapes.get(value if left else 10), 3) and abs(right - 250) <= 2
+    assert len({shape for shape, _ in found}) == 3 and len(restarts) == 3
+    assert source.live.counts.changed() == [
+        "the frames changed from 64x48 to 128x96 pixels",
+        "the frames changed from 128x96 to 48x80 pixels",
+        "the frames changed from 48x80 to 64x48 pixels",
+    ]
+    assert "2 frames could not be decoded, and were left out" in source.notes
+
+
+def test_a_region_of_other_pictures_ends_the_stream_and_a_picture_without_bound_too():
+    sizes = [(48, 64)] * 6 + [(20, 20)] * 4
+    with served(motion_jpeg([[jpeg(9, size) for size in sizes]])) as url:
+        with open_source(f"{url}/x", region=(30, 30, 60, 40)) as source:
+            found = list(source.frames(lambda: None))
+    assert found and {frame.pixels.shape for frame in found} == {(10, 30, 3)}
+    assert source.notes[0].endswith("from 64x48 to 20x20 pixels: --region was of the old ones, so the stream ends")
+    with served(motion_jpeg([[jpeg(9, (48, 64))] * 6 + [jpeg(9, (8, 4100))] * 4])) as url:
+        with open_source(f"{url}/x") as source, pytest.raises(InputError, match="more than 4096 pixels a side"):
+            list(source.frames(lambda: None))
+
+
+def test_a_recording_of_motion_jpeg_whose_pictures_change_is_refused(tmp_path):
+    writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 96))
+    for _ in range(4):  # noise, so that another picture fits into its place
+        writer.write(np.random.default_rng(1).integers(0, 255, (96, 96, 3)).astype(np.uint8))
+    writer.release()
+    whole = (tmp_path / "a.avi").read_bytes()
+    first, end = whole.rindex(b"\xff\xd8"), whole.rindex(b"\xff\xd9") + 2
+    other = cv2.imencode(".jpg", np.zeros((24, 24, 3), np.uint8))[1].tobytes()
+    (tmp_path / "a.avi").write_bytes(whole[:first] + other.ljust(end - first, b"\0") + whole[end:])
+    with served(files_of(tmp_path)) as url, open_source(f"{url}/a.avi") as source:
+        with pytest.raises(InputError, match="frame 3 has another size than the first"):
+            list(source.frames(lambda: None))
+
+
 def test_a_stream_without_pictures_is_refused():
     with served(motion_jpeg([0])) as url, pytest.raises(InputError, match="cannot be opened"):
         open_source(f"{url}/x")
@@ -139,6 +196,9 @@ class FakeCamera:
 
     def read(self):
         return self.grab(), self.retrieve()[1]
+
+    def get(self, number):
+        return 0.0
 
     def grab(self):
         self.number += 1

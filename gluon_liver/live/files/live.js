@@ -114,9 +114,11 @@
 
   // what was lost on the way; nothing where nothing was
   function told() {
-    const { dropped = 0, reconnects = 0, missed = 0, alone = 0, newest } = view.source, lines = [];
+    const { dropped = 0, damaged = 0, reconnects = 0, missed = 0, changes = [], alone = 0, newest } = view.source, lines = [];
     if (dropped) lines.push([`${plural(dropped, "frame", "frames")} dropped while the detector was at work`, false]);
     if (reconnects) lines.push([`reconnected ${times(reconnects)}, about ${plural(missed, "frame", "frames")} missed`, true]);
+    for (const change of changes) lines.push([change, true]);
+    if (damaged) lines.push([`${plural(damaged, "frame", "frames")} could not be decoded`, true]);
     if (alone > 1) lines.push([`${plural(alone, "frame", "frames")} of ${newest + 1} had no previous frame that was seen; --every lets it keep pace`, alone > (newest + 1) / 2]);
     if (view.skipped) lines.push([`${plural(view.skipped, "picture", "pictures")} not shown: this page was slower`, false]);
     at("told").replaceChildren(...lines.map(([text, warn]) => {
@@ -133,6 +135,7 @@
     if (view.lost) text = "The connection to watch is lost: it has ended, or was stopped. The picture is the last one.";
     else if (status === "reconnecting") text = `Not live: ${said}`;
     else if (status === "ended") text = `${said[0].toUpperCase()}${said.slice(1)}`;
+    else if (said) text = `${said[0].toUpperCase()}${said.slice(1)}`; // live, and yet something is to be known
     where.hidden = !text;
     where.classList.toggle("ended", status === "ended" && !view.lost);
     if (where.textContent !== text) where.textContent = text; // told once
