@@ -17,6 +17,7 @@ from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_text
 from gluon_liver.files.json_records import read_text
 
+from .patients import contradictions
 from .picture import OVERVIEW, overview_is_of, picture_is_of, write_overview, write_picture
 from .plan import Key, digest, plan_runs
 from .printed import difference_text, interval_text, mean_text, p_text
@@ -31,7 +32,8 @@ PAGE = "evidence.md"
 INTRODUCTION = """# Evidence: what the papers claim, with the mechanism on and off
 
 Written by `python -m experiments.page` from `experiments/archive`; do not edit. `make evidence` makes the runs that are
-missing, `make evidence-check` computes this page anew and compares.
+missing. `make evidence-check` computes this page anew and compares it, and the endpoints of each run with its counts by
+patient.
 
 Neither paper's data are public. Every figure below is of generated phantoms and of networks of an eighth of the
 channels, trained for minutes from scratch: it tells whether a mechanism *can* do what the paper says of it where the
@@ -50,9 +52,9 @@ the same held-out phantom patients; each seed has training patients, first weigh
 which its arms share, so arms are compared seed by seed, over the seeds that both have. Intervals are 95 % t intervals
 over seeds: they hold for other trainings and training patients, not for other test patients. P is of the paired t-test
 over seeds, Holm's P of all comparisons of the claim together. "Over patients too" is an interval that holds for other
-test patients as well, from two seeds on, where the endpoint is made of counts by patient (of an average precision
-detections of score 0.05 and more); its degrees of freedom are those of seeds and patients together. The rule does not
-read it, nor P.
+test patients as well, from two seeds on, where the endpoint is made of counts by patient: those of the detections as
+the run wrote them, rounded, and of an average precision those of score 0.05 and more. Its degrees of freedom are those
+of seeds and patients together. The rule does not read it, nor P.
 
 **The rule**, the same for all claims. A comparison is *shown* where its interval lies beyond 0 in the expected
 direction, *refuted* where the interval excludes even the smallest difference worth speaking of, and *open* otherwise;
@@ -246,7 +248,9 @@ def write_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> None:
 
 
 def check_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> List[str]:
-    """What is wrong with the page in ``docs``: lines that differ, pictures of other runs. Empty where nothing is."""
+    """What is wrong with the page in ``docs``: lines that differ, pictures of other runs; and endpoints of runs that
+    their counts by patient contradict. Empty where nothing is.
+    """
     records, failures = read_archive(archive), read_failures(archive)
     wanted = page_text(claims, records, failures).splitlines()
     found = read_text(docs / PAGE, remedy="python -m experiments.page writes it").splitlines()
@@ -259,6 +263,9 @@ def check_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> List[s
     ]
     if any(by_claim.values()):
         pictures.append((OVERVIEW, overview_is_of(docs / OVERVIEW, claims, by_claim)))
+    for name, ours in by_claim.items():
+        paths = [endpoint.path for endpoint in claims[name].endpoints]
+        wrong += [line for record in ours.values() for line in contradictions(record, paths)]
     wrong += [f"{name} is missing or shows other runs than the archive holds" for name, right in pictures if not right]
     return wrong
 

@@ -14,6 +14,8 @@ from gluon_liver.metrics.matching import MatchRecords
 from .records import RunRecord
 
 REPLICATES = 500  # of the bootstrap over patients: its SD is all that is read of it
+NEAR = 0.03  # a figure of CT counts may differ from the evaluation's: detections below 0.05 are not among them
+NEAR_OF_SCENES = 1e-4
 _KEY = ("study", "endpoint")
 _RATIOS = {  # endpoint -> numerator and denominator among the counts
     "top1": ("top1_right", "top1_slices"),
@@ -35,6 +37,25 @@ def over_patients(arm: Sequence[RunRecord], against: Sequence[RunRecord], path: 
     return compare_figures(first, second, paired_seeds=True, replicates=REPLICATES)[_KEY]
 
 
+def contradictions(record: RunRecord, paths: Sequence[str]) -> List[str]:
+    """Endpoints of a run that its counts by patient contradict.
+
+    Counts of CT are of the written detections, whose boxes and scores are rounded: one or two may fall on the other
+    side of a threshold.
+    """
+    found = []
+    for path in paths:
+        figure, value = figure_of(record, path), record.value(path)
+        if figure is None or value is None:
+            continue
+        counted = float(figure.at(np.ones((1, len(figure.counts)), np.int64))[0])
+        of_scenes = path.startswith("sensitivity.")
+        near = NEAR_OF_SCENES if of_scenes else NEAR + 2 / max(1.0, float(np.sum(figure.counts)))
+        if not abs(counted - value) <= near:
+            found.append(f"{record.key}: {path} is {value:g}, by the counts of its patients {counted:.4f}")
+    return found
+
+
 def figure_of(record: RunRecord, path: str) -> Optional[Figure]:
     """An endpoint of a run, None where its counts do not make it."""
     parts: List[Any] = []
@@ -49,7 +70,7 @@ def figure_of(record: RunRecord, path: str) -> Optional[Figure]:
 def _parts(counts: Counts, path: str) -> List[Any]:
     kind, _, name = path.partition(".")
     classes = {key: value for key, value in counts.items() if isinstance(value, dict)}
-    if kind == "sensitivity" and name.rpartition(".")[0] in classes:  # the mean over scenes
+    if kind == "sensitivity" and name.endswith(".mean") and name.rpartition(".")[0] in classes:  # over scenes
         n, found = (np.array(classes[name.rpartition(".")[0]][key]) for key in ("n", "found"))
         return [Ratio(found / np.maximum(n, 1), (n > 0).astype(np.int64))]
     if kind == "ap50" and (name == "mean" or name in classes):

@@ -57,7 +57,7 @@ def evaluate(argv):
     _, arm, seed = run.parts[-3], run.parts[-2], int(run.name.split("-")[1])
     gain = {"new": 0.2, "old": 0.0}[arm] * ("on" in run.parts[-3])
     value = 0.5 + gain + 0.01 * seed + 0.001 * seed**2 * (arm == "new")
-    scenes = [{"scene": "a", "found": 1, "n": 2, "sensitivity": 0.5}]
+    scenes = [{"scene": "a", "found": round(1000 * value), "n": 1000, "sensitivity": value}]
     sensitivity = {"tumor": {"mean": value, "sd": None, "n": 1, "scenes": scenes}}
     summary = {"images": 2, "scenes": [{"scene": "a", "images": 2}, {"scene": "b", "images": 1}]}
     results = {"summary": {**summary, "ap50": {"mean": value}, "sensitivity": sensitivity, "settings": {"sd": "x"}}}

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments.patients import figure_of, over_patients
+from experiments.patients import contradictions, figure_of, over_patients
 
 from .test_verdict import record
 
@@ -47,6 +47,20 @@ def run():
 )
 def test_endpoints_are_what_the_counts_say(run, path, value):
     assert figure_of(run, path).at(ONES)[0] == pytest.approx(value)
+
+
+def test_an_endpoint_that_the_counts_contradict_is_named(run):
+    # by hand: recall 3/5, the mean AP50 (34 + 22 + 51) / 202; a change within rounding or below score 0.05 is none
+    paths = ["recall.all", "ap50.mean", "ap75.mean"]
+    for recall, ap50, names in ((0.6, 0.53, []), (0.1, 0.53, ["recall.all"]), (0.6, 0.05, ["ap50.mean"])):
+        one = dataclasses.replace(run, results={"recall.all": recall, "ap50.mean": ap50, "ap75.mean": 0.9})
+        assert [line.split()[1] for line in contradictions(one, paths)] == names
+    undefined = dataclasses.replace(run, results={"recall.all": None})
+    assert contradictions(undefined, ["recall.all"]) == []
+    scenes = {"scenes": ["a", "b"], "tumor": {"n": [2, 4], "found": [1, 3]}}
+    for mean, count in ((0.625, 0), (0.626, 1)):
+        one = dataclasses.replace(run, counts=scenes, results={"sensitivity.tumor.mean": mean})
+        assert len(contradictions(one, ["sensitivity.tumor.mean"])) == count
 
 
 def test_sensitivity_is_the_mean_over_scenes_that_have_the_class(run):

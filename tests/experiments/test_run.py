@@ -81,7 +81,7 @@ def test_a_record_holds_values_counts_and_a_thin_log_and_no_path(study):
     record = json.loads(path.read_text())
     assert record["results"]["sensitivity.tumor.mean"] == pytest.approx(0.724)
     assert record["results"]["images"] == 2 and "settings.sd" not in record["results"]
-    assert record["counts"] == {"scenes": ["a", "b"], "tumor": {"n": [2, 0], "found": [1, 0]}}
+    assert record["counts"] == {"scenes": ["a", "b"], "tumor": {"n": [1000, 0], "found": [724, 0]}}
     assert len(record["log"]) == 20 and record["log"][-1] == {"step": 100, "total": 0.01} and record["steps"] == 100
     assert set(record["seconds"]) == {"train", "evaluate", "cpu"} and record["revision"] == "abc"
     assert not ABSOLUTE.search(path.read_text()) and ABSOLUTE.search("in /tmp/x/y.json")
