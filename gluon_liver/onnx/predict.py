@@ -3,9 +3,10 @@
     python predict.py STUDY --phase venous=FOLDER --out detections.json      CT
     python predict.py liver.mp4 --out detections.json                        ultrasound
 
-CT: a folder with one axial DICOM series of the reference phase (FOLDER@4 where it holds several: that of SeriesNumber
-4), a NIfTI, or an array .npy or .npz, HU (z, y, x) with z to the head, rows to the back and columns to the left. Other
-phases are put on the grid of the reference phase by their places in the patient; phases that are not named are absent.
+CT: a folder with one axial DICOM series of the reference phase (FOLDER@4 where it holds several, or one that is derived
+of others: that of SeriesNumber 4), a NIfTI, or an array .npy or .npz, HU (z, y, x) with z to the head, rows to the back
+and columns to the left. Other phases are put on the grid of the reference phase by their places in the patient; phases
+that are not named are absent.
 Ultrasound: a video, a folder of numbered pictures, or an array of frames (n, h, w, 3), uint8 RGB.
 
 Needs numpy and onnxruntime; DICOM pydicom, videos and pictures cv2 or ffmpeg. What an import of gluon_liver would mend
@@ -38,7 +39,25 @@ CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 NIFTI, ARRAY = "NIfTI", "array"  # in place of a FrameOfReferenceUID
 NOT_LOADED = (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)  # by np.load
-LEFT_OUT = {"LOCALIZER", "SCOUT", "TOPOGRAM", "DOSE", "DOSE_INFO", "SCREEN SAVE", "REPORT"}  # words of ImageType
+# SOP classes, with a dot at the end their beginnings, and words of ImageType and of descriptions, as an import has them
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+NOT_CT = {
+    "1.2.840.10008.1.3.10": "a media directory (DICOMDIR)",
+    STORAGE + "7": "a secondary capture",
+    STORAGE + "7.": "a secondary capture",
+    STORAGE + "88.": "a structured report (a dose report is one)",
+    STORAGE + "481.2": "a radiotherapy dose",
+    STORAGE + "11.": "a presentation state",
+    STORAGE + "66.": "a segmentation or registration object",
+}
+LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
+SCREENS = {"DOSE", "DOSE_INFO", "SCREEN SAVE", "REPORT"}
+PROJECTION_TYPE = re.compile(
+    r"(?<![A-Z])(MIP|MAXIP|MINIP|MPVR|VRT|SSD|PROJECTION|CPR|CURVED|RAYSUM|MAXIMUM|MINIMUM|MAX[_ ]IP|MIN[_ ]IP"
+    r"|PROJECTION[_ ]IMAGE|VOLUME[_ ]REND\w*|SURFACE[_ ]REND\w*)(?![A-Z])"
+)
+PROJECTION_NAME = re.compile(r"(?<![A-Z])(MIPS?|MAX[_ -]?IP|MIN[_ -]?IPS?|CPR|VRT|CURVED|VOLUME[_ -]REND\w*)(?![A-Z])")
+FEWEST = 3  # images that make a part of a series; fewer beside more are strays
 
 
 class Unusable(Exception):
@@ -209,48 +228,111 @@ def read_dicom(folder: Path) -> Volume:
     if not folder.is_dir():
         raise Unusable("there is no such folder, NIfTI (.nii, .nii.gz) or array (.npy, .npz)")
     series: Dict[str, List[Any]] = {}
+    left_out: Dict[str, int] = {}
     for path in sorted(one for one in folder.rglob("*") if one.is_file()):
         try:
             slice_ = pydicom.dcmread(path)
         except pydicom.errors.InvalidDicomError:
             continue
-        sop_class = str(slice_.get("SOPClassUID", ""))
-        if sop_class.startswith(CT_IMAGE + "."):
+        if named and str(slice_.get("SeriesNumber")) != str(int(named[2])):
+            continue
+        why = no_slice(slice_) or ("" if named else no_plain_slice(slice_))
+        if why:
+            left_out[why] = left_out.get(why, 0) + 1
+        elif str(slice_.SOPClassUID) != CT_IMAGE:
             raise Unusable(f"{path.name} is an Enhanced CT of several frames: import it with gluon_liver")
-        words = {str(word).strip().upper() for word in slice_.get("ImageType") or []}
-        if sop_class == CT_IMAGE and not words & LEFT_OUT and named_series(slice_, named):
+        else:
             series.setdefault(str(slice_.SeriesInstanceUID), []).append(slice_)
+    told = "; ".join(f"{count} image(s): {why}" for why, count in left_out.items())
     if len(series) != 1:
         found = sorted(f"{one[0].get('SeriesNumber')} of {len(one)} images" for one in series.values())
         say = f"; name one, {folder}@NUMBER, for its phase: series {', '.join(found)}" if found else ""
+        say += f"; left out: {told}" if told else ""
         raise Unusable(f"{len(series)} series of CT images are there, one is wanted{say}")
+    if told:
+        note(f"left out of {folder}: {told}")
     (slices,) = series.values()
     try:
-        return stacked(slices)
+        return stacked(without_strays(slices, folder))
     except (AttributeError, TypeError, ValueError) as error:
         raise Unusable(f"a tag that is needed is missing or damaged ({error})") from error
 
 
-def named_series(slice_: Any, named: Optional[Any]) -> bool:
-    return named is None or str(slice_.get("SeriesNumber")) == str(int(named[2]))
+def note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+def words_of(image: Any) -> List[str]:
+    value = image.get("ImageType") or []
+    return [str(word).strip().upper() for word in ([value] if isinstance(value, str) else value)]
+
+
+def no_slice(image: Any) -> str:
+    """Why an image is no axial slice of a CT, "" where it is one."""
+    sop_class = str(image.get("SOPClassUID") or getattr(image, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
+    for uid, what in NOT_CT.items():
+        if sop_class == uid or (uid[-1] == "." and sop_class.startswith(uid)):
+            return f"{what}, not a CT image"
+    if sop_class not in (CT_IMAGE, CT_IMAGE + ".1", CT_IMAGE + ".2"):
+        return "its SOP class is not a CT image"
+    image.SOPClassUID = sop_class
+    if str(image.get("Modality") or "CT") != "CT":
+        return "its modality is not CT"
+    words = {*words_of(image)}
+    if words & LOCALIZERS:
+        return "a localizer by ImageType"
+    if words & SCREENS:
+        return "a dose or screen page by ImageType"
+    if image.get("ImageOrientationPatient"):
+        row, column = np.reshape([*map(float, image.ImageOrientationPatient)], (2, 3))
+        normal = np.abs(np.cross(row, column))
+        if normal[2] < normal[:2].max():
+            return "not axial by orientation (a coronal or sagittal reformat, or a localizer)"
+    return ""
+
+
+def no_plain_slice(image: Any) -> str:
+    """Why an image is taken only where its series is named: a projection, or one derived of others."""
+    words, what = words_of(image), ""
+    if any(map(PROJECTION_TYPE.search, words)):
+        what = "a projection or curved reformat by ImageType (MIP, MinIP and the like)"
+    elif PROJECTION_NAME.search(str(image.get("SeriesDescription") or "").upper()):
+        what = "a projection or curved reformat by its description (MIP, MinIP and the like)"
+    elif words[:1] == ["DERIVED"]:
+        what = "derived by ImageType (a reformat, or a copy that an archive compressed)"
+    return what and f"{what}, series {image.get('SeriesNumber')}; if it is needed, name it, FOLDER@NUMBER"
+
+
+def without_strays(slices: List[Any], folder: Path) -> List[Any]:
+    """Without the few images that do not say where they lie (pages), or look otherwise than all others."""
+    looks: Dict[Tuple[Any, ...], List[Any]] = {}
+    for one in slices:
+        lies = bool(one.get("ImagePositionPatient") and one.get("ImageOrientationPatient"))
+        looks.setdefault((lies, *look_of(one)) if lies else (), []).append(one)
+    usual = max(looks, key=lambda look: (look != (), len(looks[look])))
+    strays = len(slices) - len(looks[usual])
+    few = all(len(looks[look]) < FEWEST for look in looks if look != usual) and len(looks[usual]) >= FEWEST
+    if not (strays and usual and few):
+        return slices
+    note(f"left out of {folder}: {strays} image(s) without a place, or of another size, orientation or pixel spacing")
+    return looks[usual]
+
+
+def look_of(image: Any) -> Tuple[Any, ...]:
+    """What the slices of a volume have in common."""
+    numbers = np.round([*map(float, image.ImageOrientationPatient)], 3) + 0.0
+    sides = np.round([*map(float, image.PixelSpacing)], 4)
+    return image.Rows, image.Columns, str(image.get("FrameOfReferenceUID", "")), *numbers, *sides
 
 
 def stacked(slices: List[Any]) -> Volume:
     """Slices of one series -> the volume, by their positions alone."""
-    looks = {
-        (one.Rows, one.Columns, str(one.get("FrameOfReferenceUID", "")), str(one.get("PatientID", "")))
-        + tuple(np.round([*map(float, one.ImageOrientationPatient)], 3) + 0.0)
-        + tuple(np.round([*map(float, one.PixelSpacing)], 4))
-        for one in slices
-    }
-    if len(looks) > 1:
+    if len({(*look_of(one), str(one.get("PatientID", ""))) for one in slices}) > 1:
         raise Unusable("its images differ in size, orientation, pixel spacing, frame of reference or patient")
     if len(slices) < 2:
         raise Unusable("it has one slice; spacing is taken from positions, so a series needs two or more")
     row, column = np.reshape([*map(float, slices[0].ImageOrientationPatient)], (2, 3))
     normal = np.cross(row, column)
-    if abs(normal[2]) < np.abs(normal[:2]).max():
-        raise Unusable("it is not axial: a coronal or sagittal reformat, or a localizer")
     normal = normal / np.linalg.norm(normal) * (1 if normal[2] >= 0 else -1)
     positions = np.array([[*map(float, one.ImagePositionPatient)] for one in slices])
     order = np.argsort(positions @ normal, kind="stable")
