@@ -25,7 +25,7 @@ from .records import ARCHIVE, Failure, RunRecord, line_of, read_archive, read_fa
 from .spec import FOLDER, Claim, Comparison, Endpoint, load_claims
 from .summary import summary_lines
 from .tasks import ROOT
-from .verdict import Compared, compare, over_seeds, values_of, verdict, without_mechanism
+from .verdict import TOO_FEW, Compared, compare, over_seeds, values_of, verdict, without_mechanism
 
 DOCS = ROOT / "docs"
 PAGE = "evidence.md"
@@ -142,6 +142,7 @@ def _comparison_table(compared: Sequence[Compared]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for one in compared:
         comparison = one.comparison
+        p = [one.difference.p if one.difference else None, one.holm]
         cells = [
             comparison.role,
             comparison.condition,
@@ -150,8 +151,7 @@ def _comparison_table(compared: Sequence[Compared]) -> Iterator[str]:
             comparison.expects,
             difference_text(one.difference),
             str(one.difference.n if one.difference else 0),
-            p_text(one.difference.p if one.difference else None),
-            p_text(one.holm),
+            *(p_text(None if one.outcome == TOO_FEW else each) for each in p),  # two seeds agree by chance
             interval_text(one.patients),
             one.outcome,
         ]

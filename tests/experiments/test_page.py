@@ -34,6 +34,8 @@ def test_from_runs_to_a_page_that_is_checked(study, capsys):
     text = (study.docs / "evidence.md").read_text()
     row = next(line for line in text.splitlines() if line.startswith("| [New is better](#new-is-better): sens"))
     assert "| **not finished** | on, new minus old: +0.202 (+0.183" in row and "| off, new minus old: +0.001 |" in row
+    rows = {line.split(" | ")[1]: line.split(" | ")[5:9] for line in text.splitlines() if "| new minus old |" in line}
+    assert rows["on"][1] == "2" and rows["on"][2] and rows["off"][1:] == ["1", "", ""]
     assert "1 of 2 seeds are in of new against old in off" in row and "| 7 of 8 |" in row
     assert "| new | 0.71" in text and " | 0.511 (1 seed) |" in text and "It can be found that new is better." in text
     assert "The run tiny/off/new/2 failed 2 times (train, code 3)" in text and "7 of 8" in text
