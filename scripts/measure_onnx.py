@@ -31,7 +31,8 @@ from gluon_liver.nn.folding import folded
 from gluon_liver.nn.nets import DetectionNet
 from gluon_liver.onnx.graphs import detector_graph, features_graph, input_shape
 from gluon_liver.onnx.session import Session
-from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
+from gluon_liver.runs.checkpoint import load_checkpoint
+from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.run import Run
 
 MULTI = "demo-r50-multimodal,row=null"

@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     """Detect; prints one line a lesion and where the files are."""
     from gluon_liver.files.output_folder import check_new
     from gluon_liver.results.formats import check_dicom, parse_formats
+    from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
     from gluon_liver.runs.run import Run
 
     check(args, "score", between(0, 1))
@@ -69,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     formats = parse_formats(args.format)
     run = Run.open(args.run)
     check_new(args.out)
+    chosen_checkpoint(run)
     if args.dense:
         check_dense(run.config)
     _check_study(args)

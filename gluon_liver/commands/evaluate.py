@@ -81,12 +81,14 @@ def run(args: argparse.Namespace) -> int:
     opened, dataset = open_run(args)
     from gluon_liver.evaluation.place import check_out
     from gluon_liver.evaluation.split import split_labels
+    from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 
     if args.dense:
         check_dense(opened.config)
     if args.out is not None:
         check_out(opened, args.out)
     split_labels(opened, dataset, args.split)
+    chosen_checkpoint(opened)
     choice = prepare_engine(args)
     from gluon_liver.evaluation.run_folder import evaluate
 

@@ -58,7 +58,9 @@ def _add_precision(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export; prints what was written."""
     from gluon_liver.files.output_folder import check_new
+    from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
     from gluon_liver.runs.run import Run
+    from gluon_liver.weights.source import check_ending
 
     (write,) = (write for name, write in WRITERS.items() if getattr(args, name))
     check(args, "batch_size", within(1, 256))
@@ -70,7 +72,10 @@ def run(args: argparse.Namespace) -> int:
     if given and args.precision != INT8:
         raise InputError(f"--{given[0]} is for --precision {INT8}, whose ranges are seen in data")
     opened = Run.open(args.run)
+    if args.safetensors:
+        check_ending(args.out)
     check_new(args.out)
+    chosen_checkpoint(opened)
     prepare_device(args)
     print(write(opened, args))
     return 0

@@ -30,11 +30,12 @@ def run(args: argparse.Namespace) -> int:
     """Score; prints the tables."""
     given_settings(args)
     opened, dataset = open_run(args)
+    from gluon_liver.evaluation.detection_file import read_detections
     from gluon_liver.evaluation.split import split_labels
 
-    split_labels(opened, dataset, args.split)
+    file = read_detections(args.detections, dataset, split_labels(opened, dataset, args.split))
     from gluon_liver.evaluation.from_file import score_detections
 
     settings = score_settings(args, opened)
-    print(score_detections(opened, dataset, args.detections, split=args.split, settings=settings))
+    print(score_detections(opened, dataset, args.detections, split=args.split, settings=settings, read=file))
     return 0

@@ -6,6 +6,7 @@ SIGTERM or Ctrl-C stops it after a step with a checkpoint and exit code 75; the 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Optional
 
 from gluon_liver.config.catalogue import check_experiment, choices_text
 from gluon_liver.config.load import Choice, load_config
@@ -22,6 +23,11 @@ from .options import (
     prepare_cache,
     tell_changed_labels,
 )
+
+if TYPE_CHECKING:
+    from gluon_liver.config.schema import Config
+    from gluon_liver.data.dataset import Dataset
+    from gluon_liver.weights.source import Pretrained
 
 EXAMPLES = (
     ("the demo's network", "--config demo-ct --data demo/data --out run"),
@@ -69,10 +75,11 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.config.parallel_limits import check_parallel
     from gluon_liver.data.open import check_task, open_dataset
     from gluon_liver.errors import InputError
-    from gluon_liver.flow.options import check_flow
     from gluon_liver.runs.devices import check_devices
-    from gluon_liver.runs.run import Run, check_weights
+    from gluon_liver.runs.run import Run, check_dead, was_started
     from gluon_liver.system.runtime import prefer_synchronous_engine
+    from gluon_liver.training.resume_choice import find_continuation
+    from gluon_liver.weights.source import Pretrained
 
     heartbeat.start()  # before MXNet, in whose code a worker may hang
     shorthands = {
@@ -95,22 +102,21 @@ def run(args: argparse.Namespace) -> int:
     board = board_folder(args, args.out)
     dataset = open_dataset(args.data)
     check_task(config, dataset)
-    if args.resume not in (None, "auto"):
-        Run.open(args.out)
     distributed = config.parallel.kvstore.startswith("dist")
-    if not args.resume:
-        check_weights(args.pretrained, args.flow)
-        check_flow(config, args.flow)
+    hu = tuple(args.pretrained_hu) if args.pretrained_hu else None
+    pretrained = Pretrained(args.pretrained, hu) if args.pretrained else None
+    if not args.resume or not find_continuation(args.out, args.resume, config, dataset, changed_data=args.changed_data):
+        _check_weights(args, config, dataset, pretrained)
         if not distributed:  # another worker may have made the folder by now
-            Run.check_new(args.out, dataset=dataset)
+            if args.resume and was_started(args.out):
+                check_dead(args.out)
+            else:
+                Run.check_new(args.out, dataset=dataset)
     if config.parallel.devices in ("cpu", "cpu:1") and not distributed:
         prefer_synchronous_engine()
     from gluon_liver.training.train import train
-    from gluon_liver.weights.pretrained import Pretrained
 
     prepare_cache(args)
-    hu = tuple(args.pretrained_hu) if args.pretrained_hu else None
-    pretrained = Pretrained(args.pretrained, hu) if args.pretrained else None
     tell_changed_labels(dataset)
     options = chosen(args, "steps", "flow", "resume", "changed_data")
     finished = train(config, dataset, args.out, pretrained=pretrained, chosen=choice, tensorboard=board, **options)
@@ -118,3 +124,21 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print(f"run: {finished.folder}")
     return 0 if finished.progress()[2] else heartbeat.AGAIN
+
+
+def _check_weights(
+    args: argparse.Namespace, config: Config, dataset: Dataset, pretrained: Optional[Pretrained]
+) -> None:
+    """Raise :class:`InputError` for weights that training cannot start from, as far as MXNet is not needed to tell."""
+    from gluon_liver.flow.options import check_flow
+    from gluon_liver.readers.weights.formats import check_file
+    from gluon_liver.runs.run import check_weights
+    from gluon_liver.weights.source import check_hu, check_source
+
+    check_weights(args.pretrained, args.flow)
+    check_flow(config, args.flow)
+    if pretrained is not None:
+        check_hu(pretrained, dataset)
+        path, _ = check_source(config, pretrained)
+        if path.is_file():
+            check_file(path)

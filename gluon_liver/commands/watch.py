@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gluon_liver.inference.stream import StreamDetector
     from gluon_liver.live.server import PageServer
     from gluon_liver.live.source import Source
+    from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
     from gluon_liver.runs.run import Run
     from gluon_liver.structures.arrays import Array
 
@@ -104,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         check_new(args.out, what="name")
     trained.check_frames()
+    chosen_checkpoint(trained)
     with ExitStack() as closing:
         server = None
         if args.serve is not None:

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import CocoDetection, Detections
 
-from .detection_file import read_detections
+from .detection_file import DetectionFile, read_detections
 from .failures import failures, judge_scored, tables_text
 from .registry import EVALUATIONS
-from .run_folder import run_note
+from .run_note import run_note
 from .split import split_labels
 from .task import USUAL, Scored, ScoreSettings
 
 
 def score_detections(
-    run: Run, dataset: Dataset, path: Path, *, split: str = "test", settings: ScoreSettings = USUAL
+    run: Run,
+    dataset: Dataset,
+    path: Path,
+    *,
+    split: str = "test",
+    settings: ScoreSettings = USUAL,
+    read: Optional[DetectionFile] = None,
 ) -> str:
     """The tables of COCO results in ``path``, as ``evaluate`` prints them; the run is left as it is.
+
+    read: what the file holds, where it was read already.
 
     Raises :class:`InputError` for a file that holds something else, and what ``evaluate`` raises for data and split.
     """
     labels, task = split_labels(run, dataset, split), EVALUATIONS[dataset.task]
-    file = read_detections(path, dataset, labels)
+    file = read_detections(path, dataset, labels) if read is None else read
     results = [dataset.result(label, Detections.from_coco(in_order(file.rows[label.image_id]))) for label in labels]
     scored = Scored(run.config, dataset, split, labels, results, run_note(run, dataset, split), run.unfinished)
     summary = task.summary(scored, settings)

@@ -11,7 +11,6 @@ from typing import Iterator, Optional, Tuple
 
 from gluon_liver.config.dense_reading import check_dense
 from gluon_liver.data.dataset import Dataset
-from gluon_liver.data.digests import differences
 from gluon_liver.errors import RunError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.lock import file_lock
@@ -22,8 +21,7 @@ from gluon_liver.inference.slices import detect_labelled_dense
 from gluon_liver.nn.folding import FLOAT32
 from gluon_liver.report.comparison.place import TRUTH
 from gluon_liver.report.comparison.scored import truth_record
-from gluon_liver.runs.checkpoint import read_best
-from gluon_liver.runs.run import DIGESTS, TRAINING, Run, data_digests
+from gluon_liver.runs.run import Run
 from gluon_liver.structures.image_result import detections_json
 from gluon_liver.system.environment import provenance
 
@@ -32,13 +30,12 @@ from .gallery import write_gallery
 from .overlays import write_overlays
 from .place import COPIED, FOLDER, LOCKED, WRITTEN, check_out
 from .registry import EVALUATIONS
+from .run_note import run_note
 from .split import split_labels
 from .task import USUAL, Scored, ScoreSettings
 
-PHANTOM_NOTE = "phantom studies that this package generated"
 DENSE_NOTE = "slices were read along their studies (--dense), not in the windows that the network was trained on"
 REDUCED_NOTE = "computed in {precision} ({where}), not in float32, in which the network was trained"
-REAL_NOTE = "patients of the given data; not the paper's patients, which are not public"
 
 
 def evaluate(
@@ -99,34 +96,6 @@ def evaluate(
         text = tables_text(task, scored, summary, wrong)
         task.write_report(folder)
     return text, (out or run.folder) / "report.html"
-
-
-def run_note(run: Run, dataset: Dataset, split: str) -> str:
-    """What a reader must know of the numbers."""
-    notes = [PHANTOM_NOTE if dataset.phantom else REAL_NOTE]
-    if split == "train":
-        notes.insert(0, "TRAINING patients, so no result at all")
-    best = read_best(run)
-    if best is not None:
-        favoured = ", which is scored here: the choice favours it" if best.split == split else ""
-        notes.append(f"the best epoch of the run by COCO mAP on the {best.split} split{favoured}")
-    labels = dataset.labels_of(split)
-    notes += dataset.label_notes(labels) + dataset.run_notes(labels, run.config, run.environment)
-    notes += filter(None, [dataset.changed_labels()])
-    if _trained_on_other_labels(run, dataset):
-        notes.append("the labels of the training patients have changed since the run was trained")
-    if run.imported():
-        notes.append("the weights were imported: that no scored patient trained them is the word of who imported them")
-    notes += [*run.config.controls, *run.training_notes()]  # an imported run was never trained here
-    if run.unfinished:
-        notes.append(f"the run is unfinished: {run.unfinished}")
-    return "; ".join(dict.fromkeys(notes))
-
-
-def _trained_on_other_labels(run: Run, dataset: Dataset) -> bool:
-    """Whether the data hold the studies that the run was trained on, with other labels than it was trained on."""
-    same = run.environment["training_studies"] == dataset.training_record()["training_studies"]
-    return same and TRAINING + "labels" in differences(run.environment.get(DIGESTS), data_digests(dataset))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.folding import FLOAT32, check_precision
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.onnx.session import check_whole
-from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
+from gluon_liver.runs.checkpoint import load_checkpoint
+from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.devices import parse_device
 from gluon_liver.runs.run import Run
 

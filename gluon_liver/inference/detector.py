@@ -16,7 +16,8 @@ from gluon_liver.data.samples import Sample
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.folding import FLOAT32
 from gluon_liver.nn.rcnn import RegionDetector
-from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
+from gluon_liver.runs.checkpoint import load_checkpoint
+from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.image_result import ImageResult

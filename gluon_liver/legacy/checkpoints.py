@@ -25,7 +25,8 @@ from gluon_liver.files.output_folder import check_new, check_output, whole_folde
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.readers.weights.formats import read_module_params
-from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint, save_checkpoint
+from gluon_liver.runs.checkpoint import load_checkpoint, save_checkpoint
+from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.log import IMPORTED
 from gluon_liver.runs.run import Run
 from gluon_liver.runs.training_state import TrainingState

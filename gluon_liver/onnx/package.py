@@ -15,7 +15,8 @@ from gluon_liver.files.atomic import write_json
 from gluon_liver.files.output_folder import check_new, check_output, whole_folder, why_not_written
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.us_detector import USDetector
-from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
+from gluon_liver.runs.checkpoint import load_checkpoint
+from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.manifest import PARAMETERS
 from gluon_liver.runs.run import Run
 from gluon_liver.system.environment import installed_versions, provenance

@@ -71,7 +71,7 @@ def _pretrained_digest(job: Trainings) -> Optional[str]:
 
 def _run_training(job: Job, member: Member) -> Optional[Dict[str, Any]]:
     from gluon_liver.training.train import train
-    from gluon_liver.weights.pretrained import Pretrained
+    from gluon_liver.weights.source import Pretrained
 
     weights = Pretrained(job.pretrained, None) if job.pretrained else None
     finished = train(member.config, job.dataset(), member.folder, pretrained=weights, resume="auto")
@@ -131,7 +131,7 @@ def _tables(job: Job) -> Step:
 
 def _checkpoint_of(run: Any) -> str:
     """Digest of the checkpoint that an evaluation reads."""
-    from gluon_liver.runs.checkpoint import chosen_checkpoint
+    from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
     from gluon_liver.runs.manifest import MANIFEST
 
     return hash_file(chosen_checkpoint(run) / MANIFEST)

@@ -74,7 +74,7 @@ def parameters_of(folder: Path, net: Net) -> Path:
     """The file of parameters whose digest the zoo knows."""
     if net.task == "flow":
         return flow_file(folder)
-    from gluon_liver.runs.checkpoint import chosen_checkpoint
+    from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
     from gluon_liver.runs.manifest import PARAMETERS
     from gluon_liver.runs.run import Run
 

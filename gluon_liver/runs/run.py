@@ -273,10 +273,9 @@ def was_started(folder: Path) -> bool:
     return any((folder / name).exists() for name in (*WRITTEN, "checkpoints") if name not in LOCK_FILES)
 
 
-def clear_dead(folder: Path) -> None:
-    """Make room for a new run where one died before its first checkpoint; the caller holds its lock.
-
-    Raises :class:`RunError` when other files lie there too: the batch that ended it, say.
+def check_dead(folder: Path) -> None:
+    """Raise :class:`RunError` where a run died before its first checkpoint and other files lie there too: the batch
+    that ended it, say.
     """
     ours = {name + end for name in WRITTEN for end in ("", ".partial")} | {"checkpoints", FOLDER}
     other = sorted(path.name for path in folder.iterdir() if path.name not in ours)
@@ -285,6 +284,14 @@ def clear_dead(folder: Path) -> None:
             f"{folder} holds {other[0]} and a run that ended before its first checkpoint: nothing can be gone on with; "
             "look at it, then delete it or give --out another name"
         )
+
+
+def clear_dead(folder: Path) -> None:
+    """Make room for a new run where one died before its first checkpoint; the caller holds its lock.
+
+    Raises as :func:`check_dead`.
+    """
+    check_dead(folder)
     clear(folder, spare=LOCK_FILES)
 
 

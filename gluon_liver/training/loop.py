@@ -14,7 +14,8 @@ import numpy as np
 from gluon_liver.cluster import heartbeat
 from gluon_liver.errors import TrainingError
 from gluon_liver.files.atomic import whole_file, write_json
-from gluon_liver.runs.checkpoint import BEST, prune, save_checkpoint
+from gluon_liver.runs.checkpoint import save_checkpoint
+from gluon_liver.runs.checkpoint_folder import BEST, prune
 from gluon_liver.runs.run import Run
 from gluon_liver.runs.training_state import TrainingState, optimizer_state
 

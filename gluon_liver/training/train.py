@@ -14,7 +14,7 @@ from gluon_liver.config.load import Choice
 from gluon_liver.config.parallel_limits import check_parallel
 from gluon_liver.config.schema import Config
 from gluon_liver.data.dataset import Dataset
-from gluon_liver.errors import ConfigError, DatasetError, TrainingError
+from gluon_liver.errors import DatasetError, TrainingError
 from gluon_liver.files.atomic import sync, write_json
 from gluon_liver.files.lock import run_lock
 from gluon_liver.runs.checkpoint import load_checkpoint
@@ -23,12 +23,14 @@ from gluon_liver.runs.run import Run, check_weights, clear_dead, has_checkpoint,
 from gluon_liver.runs.tensorboard import Board, check_installed
 from gluon_liver.runs.training_state import restore_optimizer
 from gluon_liver.system.terminal import say
-from gluon_liver.weights.pretrained import Pretrained, load_pretrained, set_flow
+from gluon_liver.weights.pretrained import load_pretrained, set_flow
+from gluon_liver.weights.source import Pretrained, check_hu
 
 from .distributed import Worker
 from .inputs import TrainingInputs
 from .loop import TrainingLoop
-from .resume import AUTO, ResumePoint, find_resume_point, restore_run_folder
+from .resume import ResumePoint, find_resume_point, restore_run_folder
+from .resume_choice import AUTO
 from .schedule import async_schedule, schedule_notes
 from .trainer import DetectorTrainer
 from .validation import Validation, scored_labels
@@ -71,8 +73,7 @@ def train(
         check_installed()
     if resume is None:
         check_weights(pretrained.path if pretrained else None, flow)
-    if pretrained is not None and pretrained.input_hu and not dataset.holds_hu:
-        raise ConfigError(f"--pretrained-hu is of HU, and the pixels of {dataset.folder} are none: leave it out")
+    check_hu(pretrained, dataset)
     contexts, worker = _join_workers(config)
     inputs = TrainingInputs(config, dataset, progress=progress and worker.leads)
     with contextlib.ExitStack() as locks:

@@ -19,7 +19,7 @@ from gluon_liver.evaluation.task import Scored
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.metrics.coco import coco_average_precision
 from gluon_liver.nn.rcnn import RegionDetector
-from gluon_liver.runs.checkpoint import checkpoint_name
+from gluon_liver.runs.checkpoint_folder import checkpoint_name
 from gluon_liver.runs.run import Run
 
 from .sampler import spaced

@@ -15,12 +15,13 @@ from gluon_liver.files.digest import hash_file
 from gluon_liver.files.typed import build
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.readers.weights.formats import read_weights
-from gluon_liver.runs.checkpoint import chosen_checkpoint, read_parameters
+from gluon_liver.runs.checkpoint import read_parameters
+from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.manifest import PARAMETERS
 from gluon_liver.runs.run import Run
 
 from .resnet import BACKBONE, BLOCK4, Match, TransferReport, Unused
-from .safetensors_file import Export
+from .source import Export
 from .torch_names import torch_name
 
 PREDICTORS = ("class_predictor.", "box_predictor.")  # the layers that are made for the classes
@@ -43,7 +44,6 @@ def transfer_run(detector: RegionDetector, config: Config, folder: Path) -> Tupl
     See :func:`transfer_detector`. Raises :class:`RunError` for a folder that is no run.
     """
     run = Run.open(folder)
-    check_networks(run.config, config, folder)
     checkpoint = chosen_checkpoint(run)
     manifest, theirs = read_parameters(checkpoint)
     report = transfer_detector(detector, config, Source(folder, run.config, manifest["classes"], theirs, {}))
@@ -57,7 +57,6 @@ def transfer_export(
 ) -> Tuple[TransferReport, Dict[str, Any]]:
     """:func:`transfer_run` from a file of ``export --safetensors``, which ``export`` describes."""
     theirs_config = export.checked_config(path)
-    check_networks(theirs_config, config, path)
     for number, one in enumerate(export.trained_on):
         build(TASKS[config.task].dataset.trained_on, one, where=f"{path}: metadata: trained_on[{number}]")
     ours = {torch_name(name): name for name in detector.collect_learned()}
@@ -66,17 +65,6 @@ def transfer_export(
     report = transfer_detector(detector, config, Source(path, theirs_config, list(export.classes), theirs, names))
     record = {"sha256": hash_file(path), "checkpoint": export.checkpoint}
     return report, dict(record, classes=list(export.classes), trained_on=export.trained_on, **report.to_dict())
-
-
-def check_networks(theirs: Config, ours: Config, place: Path) -> None:
-    """Raise :class:`InputError` where weights of one configuration can be nothing in the other."""
-    if theirs.task != ours.task:
-        raise InputError(f"{place} is a run of {theirs.model}, the configuration's model is {ours.model}")
-    theirs_norm, norm = theirs.network.batch_norm, ours.network.batch_norm
-    if (theirs_norm == "group") != (norm == "group"):
-        raise InputError(
-            f"{place}: network.batch_norm is {theirs_norm} there and {norm} here: group goes with group alone"
-        )
 
 
 def transfer_detector(detector: RegionDetector, config: Config, source: Source) -> TransferReport:

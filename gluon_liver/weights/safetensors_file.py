@@ -7,50 +7,28 @@ byte, whenever the same checkpoint is written; the package ``safetensors`` order
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping
 
 import mxnet as mx
 import numpy as np
 
 from gluon_liver import __version__
-from gluon_liver.config.load import build_config
-from gluon_liver.config.schema import Config
-from gluon_liver.errors import ConfigError, InputError
+from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import whole_file
 from gluon_liver.files.output_folder import check_new, check_output, why_not_written
-from gluon_liver.files.typed import build
 from gluon_liver.nn.build import make_detector
-from gluon_liver.readers.weights.formats import read_metadata
-from gluon_liver.runs.checkpoint import chosen_checkpoint, load_checkpoint
+from gluon_liver.runs.checkpoint import load_checkpoint
+from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.manifest import PARAMETERS
 from gluon_liver.runs.run import Run
 
+from .source import MARK, check_ending
 from .torch_names import torch_name
 
-ENDING = ".safetensors"
-MARK = "gluon_liver"  # the key of the metadata that only such files have
 USE = "research use: not a medical device, not for diagnosis"
 DATA_KEYS = ("classes", "phases", "reference_phase", "modality", "step")  # of a run's environment.json
 ALIGNMENT = 8  # bytes; readers of safetensors map the tensors behind the header
-
-
-@dataclass(frozen=True)
-class Export:
-    """What the metadata of an exported file must say to be read back; ``trained_on`` as in pretrained.json."""
-
-    config: Dict[str, Any]
-    classes: Tuple[str, ...]
-    checkpoint: Dict[str, Any]
-    trained_on: List[Dict[str, Any]] = field(default_factory=list)
-
-    def checked_config(self, path: Path) -> Config:
-        """The configuration. Raises :class:`InputError` for one that this version does not know."""
-        try:
-            return build_config(self.config)
-        except ConfigError as error:
-            raise InputError(f"{path}: its configuration cannot be read: {error}") from error
 
 
 def export_safetensors(run: Run, out: Path) -> str:
@@ -58,8 +36,7 @@ def export_safetensors(run: Run, out: Path) -> str:
 
     Raises :class:`InputError` when ``out`` is taken or ends otherwise, :class:`RunError` without an intact checkpoint.
     """
-    if out.suffix != ENDING:
-        raise InputError(f"--out {out}: the name of such a file ends in {ENDING}")
+    check_ending(out)
     check_new(out, what="name")
     check_output(out, run.folder, overwrite=False)
     checkpoint = chosen_checkpoint(run)
@@ -109,20 +86,3 @@ def header(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> byt
     text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     text += b" " * (-len(text) % ALIGNMENT)
     return len(text).to_bytes(8, "little") + text
-
-
-def read_export(path: Path) -> Optional[Export]:
-    """What a file of :func:`export_safetensors` says of itself; None for weights of anything else.
-
-    Raises :class:`InputError` where it says it wrongly.
-    """
-    texts = read_metadata(path)
-    if MARK not in texts:
-        return None
-    values: Dict[str, Any] = {}
-    for key in ("config", "classes", "checkpoint", "trained_on"):
-        try:
-            values.update({key: json.loads(texts[key])} if key in texts else {})
-        except ValueError as error:
-            raise InputError(f"{path}: its metadata are damaged: {key} is not JSON ({error})") from error
-    return build(Export, values, where=f"{path}: metadata")

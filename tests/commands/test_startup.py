@@ -1,6 +1,7 @@
 """What a command imports before it answers: seconds of imports are for work, not for --help or a wrong path."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,9 @@ def test_weights_and_a_taken_run_folder_are_refused_before_mxnet(tiny_data, plac
         f"{train} --out {place}/new --pretrained {place}/empty",
         f"{train} --out {place}/new --pretrained zoo:nope",
         f"{train} --out {place}/new --pretrained zoo:demo-flow",
+        f"{train} --out {place}/new --pretrained {place}/text.params",
+        f"{train} --out {place}/new --pretrained {place}/cut.params",
+        f"{train} --out {place}/new --pretrained {place}/text.params --pretrained-hu 1 0",
         f"import-legacy {place}/none --data {tiny_data} --out {place}/new",
         f"import-legacy {place}/none --config demo-ct --data {tiny_data} --out {place}/new",
         f"import-legacy {place}/net --data {tiny_data} --out {place}/new",
@@ -149,6 +153,8 @@ def test_weights_and_a_taken_run_folder_are_refused_before_mxnet(tiny_data, plac
         f"import-legacy {place}/net --config demo-ct --data {tiny_data} --out {place}/taken",
     ]
     (place / "net-0000.params").touch()
+    (place / "text.params").write_text("no weights", encoding="utf-8")
+    (place / "cut.params").write_bytes(b"\x12\x01" + bytes(14) + b"\x05")  # what MXNet's begin with
     found = answers(HEAVY, lines)
     assert [code for code, _, _ in found] == ["2"] * len(lines)
     wanted = ["none: no such file of weights, and no run", "none: no such file of weights", "not an empty folder"]
@@ -158,13 +164,53 @@ def test_weights_and_a_taken_run_folder_are_refused_before_mxnet(tiny_data, plac
         "the zoo has no net 'nope'",
         "zoo:demo-flow was not made",
     ]
+    wanted += ["which none of MXNet .params", "its 17 bytes end inside a header", "the first below the second"]
     wanted += ["none-0000.params is not there"] * 2 + ["say with --config what the checkpoint's network is"]
     wanted += ["holds CT data, the model us-flow takes ultrasound", "not an empty folder"]
     assert [words for words, (_, _, said) in zip(wanted, found) if words not in said] == []
 
 
+def test_a_run_that_cannot_be_gone_on_with_is_refused_before_mxnet(tiny_run, tiny_data, place):
+    run, config = place / "run", tiny_run.folder / "config.yaml"
+    shutil.copytree(str(tiny_run.folder), str(run))
+    name = max(path.name for path in (run / "checkpoints").iterdir())
+    shutil.copytree(str(run), str(place / "damaged"))
+    for checkpoint in (place / "damaged" / "checkpoints").iterdir():
+        (checkpoint / "net.params").write_bytes(b"")
+    shutil.copytree(str(run), str(place / "without"))
+    shutil.rmtree(str(place / "without" / "checkpoints"))
+    (place / "without" / "batch.npz").touch()
+    train = f"train --config {config} --data {tiny_data}"
+    lines = [
+        f"{train} --out {run} --resume step-1",
+        f"{train} --out {run} --resume auto --set train.batch_size=3",
+        f"{train} --out {place}/damaged --resume auto",
+        f"{train} --out {place}/damaged --resume {name}",
+        f"{train} --out {place}/without --resume {name}",
+        f"{train} --out {place}/without --resume auto",
+        f"{train} --out {place}/new --pretrained {place}/without",
+        f"detect {tiny_data}/studies/case-0000000003 --run {place}/without --out {place}/new",
+        f"evaluate --run {place}/without --data {tiny_data} --out {place}/new",
+        f"export {place}/without --onnx --out {place}/new",
+    ]
+    found = answers(HEAVY, lines)
+    assert [code for code, _, _ in found] == ["2"] * len(lines)
+    wanted = [f"neither a folder nor a checkpoint of {run}; it has {name}, step-", "train.batch_size was"]
+    wanted += [
+        "no checkpoint is intact",
+        "net.params is damaged",
+        "it has none: start anew",
+        "holds batch.npz and a run",
+    ]
+    wanted += ["the run was not trained to its first checkpoint"] * 4
+    assert [words for words, (_, _, said) in zip(wanted, found) if words not in said] == []
+
+
 def test_what_a_run_cannot_be_used_for_is_refused_before_mxnet(tiny_run, tiny_data, place):
     run = tiny_run.folder
+    (place / "object.json").write_text('{"annotations": []}', encoding="utf-8")
+    entry = '[{"image_id": 1, "category_id": "cyst", "bbox": [0, 0, 1, 1], "score": 1}]'
+    (place / "texts.json").write_text(entry, encoding="utf-8")
     lines = [
         f"detect {place} --run {run} --out {place}/taken",
         f"export {run} --legacy --out {place}/taken",
@@ -183,6 +229,10 @@ def test_what_a_run_cannot_be_used_for_is_refused_before_mxnet(tiny_run, tiny_da
         f"evaluate --run {run} --out {place}",
         f"evaluate --run {run} --out {place}/taken",
         f"watch 0 --run {run} --out {place}/new",
+        f"export {run} --safetensors --out {place}/new.txt",
+        f"score --run {run} --detections {place}/taken",
+        f"score --run {run} --detections {place}/object.json",
+        f"score --run {run} --detections {place}/texts.json",
     ]
     found = answers(HEAVY, lines)
     assert [code for code, _, _ in found] == ["2"] * len(lines)
@@ -191,4 +241,6 @@ def test_what_a_run_cannot_be_used_for_is_refused_before_mxnet(tiny_run, tiny_da
     wanted += ["give one of its studies", "prepared data have their phases already", "--device 'tpu'"]
     wanted += ["--device gpu:99: this machine shows"] + ["dense reading is for networks of 9 slices"] * 2
     wanted += ["which no evaluation wrote", "exists and is no folder", "is a CT run: watch takes"]
+    wanted += ["ends in .safetensors", "taken cannot be read: it is empty", "holds no COCO results: a list of them"]
+    wanted += ["category_id is a text in 1 of 1 entries"]
     assert [words for words, (_, _, said) in zip(wanted, found) if words not in said] == []

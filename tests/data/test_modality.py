@@ -17,7 +17,7 @@ from gluon_liver.inference.study import detect_study
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.modality import MRI_WINDOW, grey_range, stored_grey
 from gluon_liver.training.train import train
-from gluon_liver.weights.pretrained import Pretrained
+from gluon_liver.weights.source import Pretrained
 from tests.conftest import change_json, write_dataset
 
 

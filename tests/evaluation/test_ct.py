@@ -24,7 +24,7 @@ from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.evaluation.task import Scored, ScoreSettings
 from gluon_liver.inference.choice import EngineChoice
 from gluon_liver.report.tables.table4 import read_run, rows_text
-from gluon_liver.runs.checkpoint import newest_checkpoint
+from gluon_liver.runs.checkpoint_folder import newest_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import NOTHING
 from gluon_liver.structures.image_result import ImageResult, detections_json

@@ -3,7 +3,7 @@
 import shutil
 
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.evaluation.run_folder import run_note
+from gluon_liver.evaluation.run_note import run_note
 from tests.conftest import change_json
 
 

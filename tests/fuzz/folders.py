@@ -100,7 +100,8 @@ def _read_data(content, folder):
 
 
 def _read_run(content, folder):
-    from gluon_liver.runs.checkpoint import chosen_checkpoint, load_state, newest_intact, read_parameters
+    from gluon_liver.runs.checkpoint import load_state, read_parameters
+    from gluon_liver.runs.checkpoint_folder import chosen_checkpoint, newest_intact
     from gluon_liver.runs.manifest import MANIFEST, write_manifest
     from gluon_liver.runs.run import Run
 

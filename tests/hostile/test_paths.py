@@ -9,7 +9,7 @@ from gluon_liver import errors
 from gluon_liver.data.open import open_dataset
 from gluon_liver.prepare.ct import import_ct
 from gluon_liver.prepare.us import import_us
-from gluon_liver.runs.checkpoint import chosen_checkpoint
+from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.run import Run
 from tests.conftest import change_json, write_dataset
 from tests.readers.ct_writer import ct_dataset, write, write_series

@@ -10,7 +10,7 @@ from gluon_liver.data.images import unit_range
 from gluon_liver.data.open import open_dataset
 from gluon_liver.data.us_loader import network_frames
 from gluon_liver.errors import InputError, RunError
-from gluon_liver.evaluation.run_folder import run_note
+from gluon_liver.evaluation.run_note import run_note
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.inference.stream import StreamDetector
 from gluon_liver.library import load_detector

@@ -12,7 +12,7 @@ from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.inference.choice import EngineChoice
 from gluon_liver.onnx.calibration import Calibration
-from gluon_liver.runs.checkpoint import newest_checkpoint
+from gluon_liver.runs.checkpoint_folder import newest_checkpoint
 from gluon_liver.runs.run import Run
 from tests.runs.test_checkpoint import rewrite_manifest
 

@@ -21,7 +21,8 @@ from gluon_liver.onnx.manifest import read_manifest
 from gluon_liver.onnx.package import export_onnx
 from gluon_liver.onnx.session import Session
 from gluon_liver.onnx.settings import settings
-from gluon_liver.runs.checkpoint import newest_checkpoint, save_checkpoint
+from gluon_liver.runs.checkpoint import save_checkpoint
+from gluon_liver.runs.checkpoint_folder import newest_checkpoint
 from gluon_liver.runs.run import Run
 from tests.conftest import us_config
 

@@ -10,7 +10,8 @@ import pytest
 
 from gluon_liver.errors import RunError
 from gluon_liver.nn.build import make_detector
-from gluon_liver.runs.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
+from gluon_liver.runs.checkpoint import load_checkpoint, save_checkpoint
+from gluon_liver.runs.checkpoint_folder import newest_checkpoint
 from gluon_liver.runs.manifest import own_digest
 
 

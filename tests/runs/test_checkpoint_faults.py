@@ -16,7 +16,8 @@ import pytest
 from mxnet.gluon import nn
 
 from gluon_liver.errors import RunError, TrainingError
-from gluon_liver.runs.checkpoint import load_checkpoint, load_state, newest_intact, prune, save_checkpoint
+from gluon_liver.runs.checkpoint import load_checkpoint, load_state, save_checkpoint
+from gluon_liver.runs.checkpoint_folder import newest_intact, prune
 from gluon_liver.runs.manifest import DamageError, verified
 from gluon_liver.runs.training_state import TrainingState
 
@@ -265,7 +266,7 @@ def test_a_write_that_mxnet_does_not_notice_is_noticed(tmp_path, monkeypatch):
 CHILDREN = """
 import os, random, resource, signal, sys, time
 from pathlib import Path
-from gluon_liver.runs.checkpoint import newest_intact, prune
+from gluon_liver.runs.checkpoint_folder import newest_intact, prune
 import mxnet as mx
 from gluon_liver.errors import RunError
 from tests.runs.test_checkpoint_faults import names, save_small

@@ -12,7 +12,8 @@ from gluon_liver.nn.layers.indexing import entry
 from gluon_liver.nn.losses import detection_losses
 from gluon_liver.nn.nets import TrainingNet, detect_regions
 from gluon_liver.nn.regions.rpn_targets import assign_anchors
-from gluon_liver.runs.checkpoint import load_checkpoint, newest_checkpoint
+from gluon_liver.runs.checkpoint import load_checkpoint
+from gluon_liver.runs.checkpoint_folder import newest_checkpoint
 from symbols.networks.catalogue import network_of
 from symbols.portable import portable_json
 

@@ -15,10 +15,12 @@ from gluon_liver.commands import main
 from gluon_liver.config.load import build_config
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.open import TASKS, make_loader
-from gluon_liver.evaluation.run_folder import evaluate, run_note
+from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.evaluation.run_note import run_note
 from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.inference.detector import SliceDetector
-from gluon_liver.runs.checkpoint import newest_checkpoint, save_checkpoint
+from gluon_liver.runs.checkpoint import save_checkpoint
+from gluon_liver.runs.checkpoint_folder import newest_checkpoint
 from gluon_liver.runs.run import Run
 from symbols.predict import load_module, predict
 from symbols.predict import main as predict_file

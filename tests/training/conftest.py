@@ -7,7 +7,7 @@ import signal
 import mxnet as mx
 import pytest
 
-from gluon_liver.runs.checkpoint import newest_checkpoint
+from gluon_liver.runs.checkpoint_folder import newest_checkpoint
 from gluon_liver.runs.devices import parse_devices
 from gluon_liver.training.inputs import TrainingInputs
 from gluon_liver.training.train import train

@@ -11,7 +11,8 @@ from gluon_liver.config.load import build_config
 from gluon_liver.data.ct_dataset import CTDataset, input_phases
 from gluon_liver.data.ct_loader import CTLoader, OpenCase, ct_sample
 from gluon_liver.errors import ConfigError, DatasetError
-from gluon_liver.evaluation.run_folder import evaluate, run_note
+from gluon_liver.evaluation.run_folder import evaluate
+from gluon_liver.evaluation.run_note import run_note
 from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.inference.detector import SliceDetector
 from gluon_liver.inference.study import detect_study

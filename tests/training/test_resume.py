@@ -11,7 +11,7 @@ import pytest
 from gluon_liver.config.load import Choice
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import ConfigError, DatasetError, RunError, TrainingError
-from gluon_liver.runs.checkpoint import newest_checkpoint
+from gluon_liver.runs.checkpoint_folder import newest_checkpoint
 from gluon_liver.runs.log import read_log
 from gluon_liver.runs.run import Run
 from gluon_liver.system.command_line import typed_command

@@ -7,7 +7,7 @@ import pytest
 
 from gluon_liver.config.parallel_limits import check_parallel
 from gluon_liver.errors import ConfigError
-from gluon_liver.training.resume import changes
+from gluon_liver.training.resume_choice import changes
 from gluon_liver.training.schedule import learning_rate, schedule_notes
 
 

@@ -9,12 +9,12 @@ import pytest
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.samples import epoch_order
 from gluon_liver.errors import DatasetError, RunError, TrainingError
-from gluon_liver.evaluation.run_folder import run_note
+from gluon_liver.evaluation.run_note import run_note
 from gluon_liver.training.inputs import TrainingInputs, training_labels, training_notes
 from gluon_liver.training.loop import LossMeter
 from gluon_liver.training.schedule import learning_rate
 from gluon_liver.training.trainer import DetectorTrainer
-from gluon_liver.weights.pretrained import Pretrained
+from gluon_liver.weights.source import Pretrained
 from tests.conftest import write_dataset
 
 from .conftest import load_batch, make_trainer, parameters, records

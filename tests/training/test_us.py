@@ -10,7 +10,7 @@ import pytest
 from gluon_liver.config.load import build_config
 from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
-from gluon_liver.runs.checkpoint import chosen_checkpoint
+from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.training.inputs import TrainingInputs
 from gluon_liver.training.resume import find_resume_point
 from gluon_liver.training.train import train

@@ -10,7 +10,7 @@ import pytest
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.splits import Splits
 from gluon_liver.errors import DatasetError
-from gluon_liver.evaluation.run_folder import run_note
+from gluon_liver.evaluation.run_note import run_note
 from gluon_liver.inference.detector import SliceDetector, detect_labelled
 from gluon_liver.metrics.coco import coco_average_precision
 from gluon_liver.runs.log import read_log

@@ -11,9 +11,9 @@ from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import ConfigError, DatasetError, InputError, RunError
 from gluon_liver.evaluation.run_folder import evaluate
 from gluon_liver.evaluation.task import ScoreSettings
-from gluon_liver.runs.checkpoint import newest_checkpoint
+from gluon_liver.runs.checkpoint_folder import newest_checkpoint
 from gluon_liver.training.train import train
-from gluon_liver.weights.pretrained import Pretrained
+from gluon_liver.weights.source import Pretrained
 from tests.conftest import change_json, us_config, write_dataset
 
 pytestmark = pytest.mark.slow

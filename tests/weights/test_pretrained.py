@@ -11,10 +11,12 @@ from gluon_liver.commands import run_command
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.errors import ConfigError, InputError
 from gluon_liver.readers.weights.formats import read_weights
-from gluon_liver.runs.checkpoint import chosen_checkpoint, read_parameters
+from gluon_liver.runs.checkpoint import read_parameters
+from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.training.train import train
 from gluon_liver.training.trainer import DetectorTrainer
-from gluon_liver.weights.pretrained import Pretrained, _source_input
+from gluon_liver.weights.pretrained import _source_input
+from gluon_liver.weights.source import Pretrained
 from tests.conftest import write_dataset
 
 pytestmark = pytest.mark.slow

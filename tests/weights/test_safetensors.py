@@ -19,8 +19,9 @@ from gluon_liver.nn.build import make_detector
 from gluon_liver.readers.weights.formats import read_metadata, read_weights
 from gluon_liver.runs.checkpoint import save_checkpoint
 from gluon_liver.runs.run import Run
-from gluon_liver.weights.pretrained import Pretrained, load_pretrained
+from gluon_liver.weights.pretrained import load_pretrained
 from gluon_liver.weights.safetensors_file import header, metadata_of
+from gluon_liver.weights.source import Pretrained
 from gluon_liver.weights.torch_names import torch_name
 from tests.conftest import TINY, us_config
 

@@ -63,6 +63,17 @@ def read_weights(path: Union[str, Path]) -> Dict[str, Array]:
     return {name: np.array(array, dtype=np.float32, order="C") for name, array in floats.items()}
 
 
+def check_file(path: Union[str, Path]) -> None:
+    """Raise as :func:`read_weights` does. Of MXNet's ``.params`` the layout alone is looked at: without MXNet."""
+    try:
+        if _head(Path(path)).startswith(MXNET_MAGIC):
+            check_params(Path(path))
+            return
+    except (InputError, OSError):  # read_weights says it, and no MXNet is needed to
+        pass
+    read_weights(path)
+
+
 def read_metadata(path: Union[str, Path]) -> Dict[str, str]:
     """The metadata of a ``.safetensors`` file; nothing of files of other formats.
 
