@@ -101,6 +101,10 @@ def print_expected(error: BaseException) -> Optional[int]:
     if isinstance(error, GluonLiverError):
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 3
+    unusable = _failed_import(error)
+    if unusable:
+        print(f"error: {unusable}", file=sys.stderr)
+        return 2
     if isinstance(error, OSError):
         # the disk, a permission or a path of the user's: no defect of the program
         where = f"{error.filename}: " if error.filename else ""
@@ -110,3 +114,9 @@ def print_expected(error: BaseException) -> Optional[int]:
         print("interrupted", file=sys.stderr)
         return 130
     return None
+
+
+def _failed_import(error: BaseException) -> str:
+    from gluon_liver.system.packages import failed_import  # here: help needs none of it
+
+    return failed_import(error)

@@ -217,11 +217,22 @@ def read_volume(path: Path, args: argparse.Namespace) -> Volume:
         raise Unusable(f"{path}: {error}") from error
 
 
+def needed(package: str, what: str) -> Any:
+    """The package, imported; one that is damaged, or does not go with another, may raise anything."""
+    name = {"cv2": "opencv-python-headless"}.get(package, package)
+    if importlib.util.find_spec(package) is None:
+        raise Unusable(f"{what} needs the package {package}: pip install {name}")
+    try:
+        return importlib.import_module(package)
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        again = f"pip install --force-reinstall {name}, or make a new environment"
+        raise Unusable(f"{what} needs the package {package}, which cannot be imported ({said}): {again}") from error
+
+
 def read_dicom(folder: Path) -> Volume:
     """The one axial CT series in a folder, or that of the SeriesNumber behind @."""
-    if importlib.util.find_spec("pydicom") is None:
-        raise Unusable("a folder of DICOM files needs the package pydicom: pip install pydicom")
-    import pydicom
+    pydicom = needed("pydicom", "a folder of DICOM files")
 
     named = re.fullmatch(r"(.+)@(\d+)", str(folder)) if not folder.is_dir() else None
     folder = Path(named[1]) if named else folder
@@ -570,8 +581,7 @@ def natural(path: Path) -> List[Any]:
 def pictures(path: Path) -> Iterator[np.ndarray]:
     """The pictures of a video or picture file, by cv2 or else by ffmpeg."""
     if importlib.util.find_spec("cv2"):
-        import cv2
-
+        cv2 = needed("cv2", "a video or picture")
         still = cv2.imread(str(path)) if path.suffix.lower() in PICTURES else None
         if still is not None:
             yield still[..., ::-1]
@@ -603,9 +613,7 @@ class Graph:
     """A graph of the folder, ready to run."""
 
     def __init__(self, path: Path, threads: int):
-        if importlib.util.find_spec("onnxruntime") is None:
-            raise Unusable("predict.py needs the package onnxruntime: pip install onnxruntime")
-        import onnxruntime
+        onnxruntime = needed("onnxruntime", "predict.py")
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
@@ -10,19 +9,20 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 import numpy as np
 
 from gluon_liver.errors import InputError
+from gluon_liver.system.packages import why_unusable
 from gluon_liver.system.runtime import compute_threads
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 FLOAT32 = "float32"
 ERRORS_ALONE = 3  # severity of onnxruntime's log: what this module says itself is left out
-EXTRA = "pip install 'gluon_liver[onnx]'"
+EXTRA = "'gluon_liver[onnx]'"
 
 
 def check_installed(option: str, *packages: str) -> None:
-    """Raise :class:`InputError` where one of ``packages``, which ``option`` needs, is not installed."""
-    lacking = [name for name in packages or ("onnxruntime",) if importlib.util.find_spec(name) is None]
-    if lacking:
-        raise InputError(f"{option} needs the package {lacking[0]}, which is not installed: {EXTRA}")
+    """Raise :class:`InputError` where one of ``packages``, which ``option`` needs, cannot be imported."""
+    unusable = why_unusable(packages or ("onnxruntime",), EXTRA)
+    if unusable:
+        raise InputError(f"{option} needs {unusable}")
 
 
 def check_whole(*, dense: bool = False, explain: bool = False, precision: str = FLOAT32) -> None:

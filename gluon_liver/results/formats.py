@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.readers.dicom.quiet import quiet_pydicom
+from gluon_liver.system.packages import why_unusable
 
 from .found import Found
 from .geojson import write_geojson
@@ -79,13 +79,13 @@ def parse_formats(text: str) -> List[str]:
 
 
 def check_formats(names: Sequence[str]) -> None:
-    """Raise :class:`InputError` for what is no format, and where a package is missing that one needs."""
+    """Raise :class:`InputError` for what is no format, and where a package that one needs cannot be imported."""
     for name in names:
         if name not in FORMATS:
             raise InputError(f"--format {','.join(names)}: {name!r} is no format; there are {', '.join(FORMATS)}")
-    if DICOM & {*names} and importlib.util.find_spec("highdicom") is None:
-        what = f"--format {','.join(names)} needs the package highdicom, which is not installed"
-        raise InputError(f"{what}: pip install 'gluon_liver[dicom]'")
+    unusable = why_unusable(("highdicom",), "'gluon_liver[dicom]'") if DICOM & {*names} else ""
+    if unusable:
+        raise InputError(f"--format {','.join(names)} needs {unusable}")
 
 
 def check_dicom(formats: Sequence[str], dicom: Optional[Path], *, prepared: bool) -> None:

@@ -5,7 +5,6 @@ tensorboardX's own writer names its files after the machine, which nothing that 
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
@@ -13,8 +12,10 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 import numpy as np
 
 from gluon_liver.errors import InputError
+from gluon_liver.system.packages import why_unusable
 
 FOLDER = "tensorboard"  # of a run folder
+MODULES = ("tensorboardX.summary", "tensorboardX.proto.event_pb2", "tensorboardX.record_writer")
 FILE = "events.out.tfevents"
 # key of a record of steps -> the group that TensorBoard shows it in
 GROUPS = {
@@ -28,10 +29,10 @@ GROUPS = {
 
 
 def check_installed() -> None:
-    """Raise :class:`InputError` where the writer is not installed."""
-    if importlib.util.find_spec("tensorboardX") is None:
-        what = "--tensorboard needs the package tensorboardX, which is not installed"
-        raise InputError(f"{what}: pip install 'tensorboardX>=2.6.2.2,<2.7', or leave the option out")
+    """Raise :class:`InputError` where the writer is not installed, or cannot be imported."""
+    unusable = why_unusable(MODULES, "'tensorboardX>=2.6.2.2,<2.7'")
+    if unusable:
+        raise InputError(f"--tensorboard needs {unusable}; or leave the option out")
 
 
 class Board:
@@ -40,7 +41,7 @@ class Board:
     after: TensorBoard drops what other files of the folder say of later steps: the run goes on from this one. By
     default nothing is dropped.
 
-    Raises :class:`InputError` where tensorboardX is not installed.
+    Raises :class:`InputError` where tensorboardX cannot be used.
     """
 
     def __init__(self, folder: Path, *, after: Optional[int] = None):

@@ -1,6 +1,7 @@
 """Reports and segmentations read back by highdicom and pydicom: each box in its image, where lesions.json has it."""
 
 import json
+import sys
 from dataclasses import replace
 
 import highdicom as hd
@@ -340,7 +341,7 @@ def test_what_is_missing_is_told_before_anything_is_read(tmp_path, monkeypatch):
     check_dicom(["dicom-seg"], None, prepared=False)
     check_dicom(["dicom-seg"], tmp_path, prepared=True)
     check_formats(FORMATS)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(InputError, match=r"pip install 'gluon_liver\[dicom\]'"):
         check_formats(["dicom-sr"])
     check_formats(["csv"])

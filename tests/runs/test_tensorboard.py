@@ -1,9 +1,9 @@
 """Event files for TensorBoard, read back record by record."""
 
-import importlib.util
 import json
 import socket
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -92,7 +92,8 @@ def test_what_is_seen_is_on_the_disk_while_training_goes_on(tmp_path):
 
 
 def test_without_the_package_the_error_says_how_to_get_it(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    monkeypatch.setitem(sys.modules, "tensorboardX.summary", None)
     with pytest.raises(InputError, match=r"tensorboardX, which is not installed: pip install 'tensorboardX>="):
         check_installed()
     train_words = ["train", "--config", "r50", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--tensorboard"]

@@ -1,0 +1,114 @@
+"""Packages that cannot be imported, by fakes of them: absent, of a wrong protobuf, without a library of the system."""
+
+import sys
+
+import pytest
+
+from gluon_liver.commands import main, print_expected
+from gluon_liver.errors import InputError
+from gluon_liver.onnx.session import check_installed
+from gluon_liver.results.formats import check_formats
+from gluon_liver.runs import tensorboard
+from gluon_liver.system.packages import failed_import, why_unusable
+
+OLD_PROTOBUF = "from google.protobuf.internal import no_such_builder"
+FAULTS = [
+    ("raise TypeError('Descriptors cannot\\nbe created directly.')", r"\(TypeError: Descriptors cannot be created dir"),
+    ("import numpy; numpy.no_such_name", r"\(AttributeError: module 'numpy' has no attribute"),
+    ("import gone_elsewhere", r"\(ModuleNotFoundError: No module named 'gone_elsewhere'\)"),
+    ("1 +", r"\(SyntaxError: "),
+]
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """Puts a package that runs some code before what is installed by its name."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def make(name, code):
+        for module in [one for one in sys.modules if one.partition(".")[0] == name]:
+            monkeypatch.delitem(sys.modules, module)
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(code, encoding="utf-8")
+
+    yield make
+    monkeypatch.undo()
+
+
+def test_one_that_can_be_imported_is_not_told_of():
+    assert why_unusable(("json", "numpy.linalg"), "x") == ""
+
+
+def test_one_that_is_not_installed():
+    assert why_unusable(("json", "no_such_package.part"), "'such>=2'") == (
+        "the package no_such_package, which is not installed: pip install 'such>=2'"
+    )
+
+
+@pytest.mark.parametrize("code, said", FAULTS)
+def test_every_optional_package_that_is_broken_is_an_error_with_advice(fake, code, said):
+    for name, ask in (
+        ("tensorboardX", tensorboard.check_installed),
+        ("onnxruntime", lambda: check_installed("--engine DIR")),
+        ("onnx", lambda: check_installed("export --onnx", "onnx")),
+        ("highdicom", lambda: check_formats(["coco", "dicom-seg"])),
+    ):
+        fake(name, code)
+        advice = f"pip install --force-reinstall --no-deps .*{name}"
+        with pytest.raises(InputError, match=f"the package {name}, which is installed but .*{said}.*: {advice}"):
+            ask()
+
+
+def test_the_package_at_fault_is_put_anew_too_and_numpy_stays(fake):
+    fake("broken_one", f"import numpy\n{OLD_PROTOBUF}")
+    said = why_unusable(("broken_one",), "x")
+    assert "cannot import name 'no_such_builder'" in said and "--no-deps protobuf;" in said
+    fake("broken_two", "import numpy; numpy.linalg.inv([[0.0]])")
+    assert "--no-deps broken_two;" in why_unusable(("broken_two",), "x")
+
+
+def test_a_library_of_the_system_is_for_doctor(fake):
+    fake("broken_one", "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')")
+    said = why_unusable(("broken_one",), "x")
+    assert "`python -m gluon_liver doctor` says which" in said and "pip install" not in said
+
+
+def test_an_option_with_a_broken_package_ends_with_2(fake, tmp_path, capsys):
+    fake("tensorboardX", "raise TypeError('Descriptors cannot be created directly.')")
+    words = ["train", "--config", "r50", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--tensorboard"]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --tensorboard needs the package tensorboardX, which is installed but cannot be")
+    assert said.rstrip().endswith("or leave the option out") and "Traceback" not in said
+
+
+def run_inside(code):
+    """The error of code that runs as a module of this package."""
+    try:
+        exec(compile(code, "inside.py", "exec"), {"__name__": "gluon_liver.inside"})
+    except Exception as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("code, said", FAULTS[:3])  # a wrong syntax has no frame that tells where it is
+def test_any_package_that_the_work_needs_is_told_of(fake, capsys, code, said):
+    fake("broken_one", code)
+    assert print_expected(run_inside("import broken_one")) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: this needs the package broken_one, which is installed but cannot be imported (")
+    assert print_expected(run_inside("import no_such_package")) == 2
+    assert "no_such_package, which is not installed: pip install no_such_package" in capsys.readouterr().err
+
+
+def test_defects_of_this_package_stay_tracebacks(fake):
+    fake("sound", "def fail():\n    raise TypeError('called wrongly')")
+    for code in ("import sound; sound.fail()", "1 / 0", "from gluon_liver.errors import NoSuchError", "int('x')"):
+        assert print_expected(run_inside(code)) is None, code
+
+
+def test_the_machine_is_not_the_package(fake):
+    fake("full", "raise OSError(28, 'No space left on device')")
+    assert failed_import(run_inside("import full")) == ""
+    fake("large", "raise MemoryError")
+    assert failed_import(run_inside("import large")) == ""
