@@ -24,7 +24,7 @@ from .names import COMMANDS as COMMANDS
 from .names import GROUPS, Words
 from .parser import module_of
 from .parser import parser_of as parser_of
-from .paths import check_paths, check_there, parents_made
+from .paths import check_apart, check_paths, check_there, parents_made
 from .usage import command_words, group_usage, unknown, usage, version_text
 
 GRACE_SECONDS = 5.0  # that the others of a job get to write down what ended their training
@@ -84,6 +84,7 @@ def _parse_and_run(words: Words, arguments: Sequence[str], program: str) -> int:
     set_quiet(args.quiet)
     check_paths(args)
     check_there(args)
+    check_apart(args)
     with without_locks() if getattr(args, "no_lock", False) else nullcontext(), parents_made(args):
         return int(module_of(words).run(args))
 

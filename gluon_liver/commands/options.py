@@ -11,6 +11,8 @@ from gluon_liver.errors import InputError
 from gluon_liver.files.listing import SKIP
 from gluon_liver.files.typed import Limit, at_least
 
+from .paths import refuse_inside
+
 if TYPE_CHECKING:
     from gluon_liver.data.dataset import Dataset
     from gluon_liver.evaluation.task import ScoreSettings
@@ -222,7 +224,10 @@ def check(args: argparse.Namespace, name: str, limit: Limit) -> None:
 
 
 def open_run(args: argparse.Namespace) -> Tuple[Run, Dataset]:
-    """``--run`` and the data of ``--data``, the run's own by default. Raises DatasetError where these are gone."""
+    """``--run`` and the data of ``--data``, the run's own by default.
+
+    Raises DatasetError where these are gone, and :class:`InputError` where something is to be written into them.
+    """
     from gluon_liver.data.open import open_dataset
     from gluon_liver.errors import DatasetError
     from gluon_liver.runs.run import Run
@@ -232,6 +237,7 @@ def open_run(args: argparse.Namespace) -> Tuple[Run, Dataset]:
         where = f"{run.folder} was trained on {run.data_folder}, where no prepared data are now"
         raise DatasetError(f"{where}: the run or the data were moved; say where the data are with --data DIR")
     dataset = open_dataset(run.data_folder if args.data is None else args.data)
+    refuse_inside(args, dataset.folder)
     tell_changed_labels(dataset)
     return run, dataset
 

@@ -80,6 +80,36 @@ def check_there(args: argparse.Namespace) -> None:
                 refuse_empty(path)
 
 
+READ_WHOLE = "folder source study data dicom masks".split()
+
+
+def check_apart(args: argparse.Namespace) -> None:
+    """Raise as :func:`refuse_inside` for the folders that options and arguments name."""
+    for name in READ_WHOLE:
+        value = getattr(args, name, None)
+        for path in value if isinstance(value, list) else [value]:
+            # of what is no prepared data its reader says more; a source may be a camera or an address
+            if isinstance(path, (str, Path)) and (name != "data" or (Path(path) / "dataset.json").is_file()):
+                refuse_inside(args, Path(path))
+
+
+def refuse_inside(args: argparse.Namespace, folder: Path) -> None:
+    """Raise :class:`InputError` for what is to be written into a folder that is read: the next time it would be input.
+
+    A prepared study stands for the data folder that it is part of.
+    """
+    source = Path(os.path.realpath(folder))
+    if (source / "study.json").is_file() and (source.parent.parent / "dataset.json").is_file():
+        source = source.parent.parent
+    for name in WRITTEN:
+        path = getattr(args, name, None)
+        if isinstance(path, (str, Path)) and source.is_dir():
+            real = Path(os.path.realpath(path))
+            if source == real or source in real.parents:
+                option = "--" + name.replace("_", "-")
+                raise InputError(f"{option} {path} lies inside the folder that is read; choose a folder outside of it")
+
+
 def _is_gone(path: Path) -> bool:
     """Whether nothing bears that name; what cannot be told is left to who opens it."""
     try:

@@ -59,7 +59,7 @@ REFUSED = [
     ("records --run {}/none --split test --out {}/new.rec", "no run folder"),
     ("records --run {} --split test --out {}/taken", "exists: choose another name"),
     ("detect {}/none --run {} --out {}/new", "none: there is no such file or folder"),
-    ("detect {} --run {}/none --out {}/new", "no run folder"),
+    ("detect {} --run {}/none --out {}/../new", "no run folder"),
     ("detect {} --run {} --out {}/new --phases {}/none", "none: there is no such file"),
     ("watch {}/none --run {}/none --out {}/new.mp4", "no run folder"),
     ("import ct {}/none --out {}/new", "none: there is no such folder"),
@@ -68,7 +68,7 @@ REFUSED = [
     ("import us {}/none --labels {}/taken --out {}/new", "none: there is no such file or folder"),
     ("import us {} --labels {}/none {} --out {}/new", "none: there is no such file or folder"),
     ("look {}/none", "none: there is no such folder"),
-    ("look {} --out {}/taken", "taken exists; choose another folder"),
+    ("look {}/empty/.. --out {}/taken", "lies inside the folder that is read"),
     ("doctor --data {}/none", "no such data folder"),
     ("convert-flow {}/none --out {}/new", "none: there is no such file"),
     ("convert-flow {}/taken --out {}/taken", "exists; choose another name"),
@@ -226,6 +226,16 @@ def test_what_a_run_cannot_be_used_for_is_refused_before_mxnet(tiny_run, tiny_da
         f"detect {tiny_data}/studies/case-0000000003 --run {run} --out {place}/new --device gpu:99",
         f"detect {tiny_data}/studies/case-0000000003 --run {run} --out {place}/new --dense",
         f"evaluate --run {run} --dense",
+        f"evaluate --run {run} --out {tiny_data}/new",
+        f"records --run {run} --split test --out {tiny_data}/studies/new.rec",
+        f"records --config demo-ct --data {tiny_data} --split test --out {tiny_data}/new.rec",
+        f"evaluate --run {run} --tensorboard {tiny_data}/new",
+        f"train --config demo-ct --data {tiny_data} --out {place}/new --tensorboard {tiny_data}/new",
+        f"export {run} --onnx --precision int8 --data {tiny_data} --out {tiny_data}/new",
+        f"data view {tiny_data}/studies/case-0000000003 --out {tiny_data}/new.html",
+        f"data check {tiny_data} --json {tiny_data}/new.json",
+        f"watch {place} --run {run} --out {place}/new.mp4",
+        f"detect {tiny_data}/studies/case-0000000003 --run {run} --dicom {place} --out {place}/new",
         f"evaluate --run {run} --out {place}",
         f"evaluate --run {run} --out {place}/taken",
         f"watch 0 --run {run} --out {place}/new",
@@ -240,6 +250,7 @@ def test_what_a_run_cannot_be_used_for_is_refused_before_mxnet(tiny_run, tiny_da
     wanted += ["no labelled slice in the val split", "no labelled slice in the val split", "is a file", "is empty"]
     wanted += ["give one of its studies", "prepared data have their phases already", "--device 'tpu'"]
     wanted += ["--device gpu:99: this machine shows"] + ["dense reading is for networks of 9 slices"] * 2
+    wanted += ["lies inside the folder that is read"] * 10
     wanted += ["which no evaluation wrote", "exists and is no folder", "is a CT run: watch takes"]
     wanted += ["ends in .safetensors", "taken cannot be read: it is empty", "holds no COCO results: a list of them"]
     wanted += ["category_id is a text in 1 of 1 entries"]
