@@ -18,16 +18,21 @@ _CONVERT = f"labelme2coco (pip install labelme2coco) makes one COCO file of all 
 _MASKS = "give its masks with --masks labelsTr, or import the set with --layout (docs/datasets.md)"
 DOCUMENTED = "docs/data.md#labels has an example"
 LISTED = 5  # keys that an error shows
-# pattern of the first characters -> what it is, and what to do
+# pattern of the first characters, XML without what stands before its root -> what it is, and what to do; a file of
+# repetitions must not keep them busy for ever, so no part of a text can be matched in two ways
 _TEXTS: Tuple[Tuple[str, str, str], ...] = (
     (
-        r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<annotations>",
+        "<annotations>",
         "XML of CVAT",
         f"{_EXPORT} 1.0 there; {_AS_IT_IS.format('cvat')}",
     ),
-    (r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<annotation[\s>]", "XML of Pascal VOC or LabelMe", f"{_EXPORT} instead"),
+    (r"<annotation[\s>]", "XML of Pascal VOC or LabelMe", f"{_EXPORT} instead"),
     (r"<", "XML", f"{_EXPORT} instead"),
-    (r"\d+( +-?\d*\.?\d+(e-?\d+)?){4,}\s*($|\n)", "text of YOLO", f"{_EXPORT} instead: it has the images' sizes"),
+    (
+        r"\d+( +-?(\d+(\.\d*)?|\.\d+)(e-?\d+)?){4,}\s*($|\n)",
+        "text of YOLO",
+        f"{_EXPORT} instead: it has the images' sizes",
+    ),
     (r"\{[^\n]*\}[ \r]*\n\s*\{", "JSON with an object a line", f"{_EXPORT}: one object with {', '.join(COCO_KEYS)}"),
     (r'"?[\w ]+"?([,;\t]"?[\w ]+"?){3,}\r?\n', "a table", f"{_EXPORT} instead"),
 )
@@ -52,7 +57,7 @@ def read_label_json(path: str) -> Dict[str, Any]:
     except AnnotationError as error:
         text = start.decode("utf-8-sig", "ignore").lstrip()
         for pattern, what, advice in _TEXTS:
-            if re.match(pattern, text, re.DOTALL):
+            if re.match(pattern, _from_root(text), re.DOTALL):
                 raise AnnotationError(f"{path} is {what}, not COCO: {advice}") from error
         raise
     if not isinstance(value, dict) or not all(key in value for key in COCO_KEYS):
@@ -63,6 +68,15 @@ def read_label_json(path: str) -> Dict[str, Any]:
         wanted = f"COCO is one object with {all_of(COCO_KEYS)} ({DOCUMENTED})"
         raise AnnotationError(f"{path} is not COCO: images is missing, found {_shown(value)}; {wanted}")
     return {**value, **{key: _entries([] if value[key] is None else value[key]) for key in COCO_KEYS if key in value}}
+
+
+def _from_root(text: str) -> str:
+    """XML without its declaration and the comments before its root; "<" of one that does not come to a root."""
+    for begin, end in (("<?xml", ">"), ("<!--", "-->")):
+        while text.startswith(begin):
+            inside, found, rest = text.partition(end)
+            text = rest.lstrip() if found else "<"
+    return text
 
 
 def _is_missing(value: Any) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import signal
+import threading
 import unicodedata
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from .words import DEFAULT_PATTERNS, NON_CONTRAST, none_of_the_phases, plain_wor
 
 DEFAULT_ORDER = ("non_contrast", "arterial", "delayed")
 DEFAULT_REFERENCE = "arterial"
+MOST_SECONDS = 5.0  # for a pattern of a phase file; the usual ones take microseconds
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ def match_description(description: str, rules: PhaseRules) -> Dict[str, str]:
     if usual:
         text = plain_words(description)
     hits = {
-        phase: [number for number, one in enumerate(patterns, 1) if re.search(one, text, re.IGNORECASE)]
+        phase: [number for number, one in enumerate(patterns, 1) if _found(one, text, f"pattern {number} of {phase}")]
         for phase, patterns in rules.patterns.items()
         if not (usual and phase == NON_CONTRAST and with_and_without(description))
     }
@@ -175,12 +178,39 @@ def folder_matches(folder: str, glob: str) -> bool:
 
 
 def _match_parts(names: Sequence[str], globs: Sequence[str]) -> bool:
-    if not globs:
-        return True
-    if globs[0] == "**":
-        return any(_match_parts(names[start:], globs[1:]) for start in range(len(names) + 1))
-    fits = names and (names[0] == globs[0] or fnmatch.fnmatchcase(names[0], globs[0]))  # a name may hold brackets
-    return bool(fits) and _match_parts(names[1:], globs[1:])
+    ends = {0}  # how many of the names the globs so far may have taken
+    for glob in globs:
+        if glob == "**":
+            ends = set(range(min(ends), len(names) + 1)) if ends else ends
+        else:  # a name may hold brackets
+            ends = {
+                end + 1
+                for end in ends
+                if end < len(names) and (names[end] == glob or fnmatch.fnmatchcase(names[end], glob))
+            }
+    return bool(ends)
+
+
+def _found(pattern: str, text: str, what: str) -> bool:
+    """Whether a pattern of a phase file is found in a description. Raises PhaseError where that takes too long.
+
+    Repetitions inside of repetitions take Python for ever on some texts. In other threads than the main one, which
+    alone takes signals, nothing ends the search.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return re.search(pattern, text, re.IGNORECASE) is not None
+
+    def late(*_: object) -> None:
+        advice = "write it without a repetition inside of a repetition, as in (a+)+, or name the series in 'series'"
+        raise PhaseError(f"{what} takes more than {MOST_SECONDS:g} s to be looked for in a description: {advice}")
+
+    before = signal.signal(signal.SIGALRM, late)
+    timer = signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
+    try:
+        return re.search(pattern, text, re.IGNORECASE) is not None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _patterns(phase: Any, value: Any, order: Sequence[str], path: Union[str, Path]) -> Tuple[str, ...]:

@@ -212,7 +212,7 @@ def test_what_a_run_cannot_be_used_for_is_refused_before_mxnet(tiny_run, tiny_da
     entry = '[{"image_id": 1, "category_id": "cyst", "bbox": [0, 0, 1, 1], "score": 1}]'
     (place / "texts.json").write_text(entry, encoding="utf-8")
     lines = [
-        f"detect {place} --run {run} --out {place}/taken",
+        f"detect {tiny_data}/studies/case-0000000003 --run {run} --out {place}/taken",
         f"export {run} --legacy --out {place}/taken",
         f"watch {place}/none --run {run} --out {place}/taken",
         f"evaluate --run {run} --data {place}/none",

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 import pytest
 import yaml
 
 from gluon_liver.errors import PhaseError
+from gluon_liver.phases import rules
 from gluon_liver.phases.choice import choose_phases
 from gluon_liver.phases.rules import (
     PhaseRules,
@@ -145,3 +147,30 @@ def test_the_template_is_a_phase_file_as_far_as_it_is_filled_in(phase_file):
     assert load_phase_rules(phase_file(text)).series == {"1.2.1": "arterial"}
     twice = phase_template([series(1, "ART"), replace(series(2, "DELAYED"), series_uid="1.2.1")], PhaseRules())
     assert load_phase_rules(phase_file(twice)).series == {"1.2.1": "arterial"}
+
+
+def test_a_pattern_that_would_never_end_is_refused_and_the_next_is_looked_for(monkeypatch):
+    monkeypatch.setattr(rules, "MOST_SECONDS", 0.05)
+    with pytest.raises(PhaseError, match="pattern 2 of arterial takes more than 0.05 s .*repetition inside"):
+        match_description("a" * 64 + "b", PhaseRules(patterns={"arterial": ("x", "(a+)+$")}))
+    assert match_description("aaa", PhaseRules(patterns={"arterial": ("(a+)+$",)}))
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0) and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize(
+    "folder, glob, matches",
+    [
+        ("P1/ART 2.5", "P1/ART*", True),
+        ("P1/ART 2.5/raw", "*/ART*", True),
+        ("P1", "*/ART*", False),
+        ("P1/a/b/ART", "**/ART", True),
+        ("ART", "**/ART", True),
+        ("P1/ART/x", "P1/**/x", True),
+        ("P1/x", "P1/**/x/**", True),
+        ("P1/y", "P1/**/x", False),
+        ("P1/a/b/c", "**/b/**/a", False),
+        ("/".join("a" * 60), "**/a/" * 30 + "b", False),  # as many ways to part it as to choose 30 of 60
+    ],
+)
+def test_globs_of_folders(folder, glob, matches):
+    assert rules.folder_matches(folder, glob) is matches

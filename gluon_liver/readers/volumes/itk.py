@@ -15,7 +15,7 @@ from .file_volume import FileVolume
 from .itk_header import check_header
 
 HEADER_BYTES = 1 << 16
-DETACHED = re.compile(rb"^\s*(data ?file\s*:|ElementDataFile\s*=(?!\s*LOCAL\s*$))", re.IGNORECASE | re.MULTILINE)
+DETACHED = re.compile(rb"^[^\S\n]*(data ?file\s*:|ElementDataFile\s*=(?!\s*LOCAL\s*$))", re.IGNORECASE | re.MULTILINE)
 
 
 def open_itk(path: Path) -> FileVolume:

@@ -12,7 +12,7 @@ LONGEST_LINE = 1024
 MOST_AXES = 8
 # http://teem.sourceforge.net/nrrd/format.html; a suffix in brackets says nothing of the kind
 ENCODINGS = "raw txt text ascii hex gz gzip bz2 bzip2".split()
-KEY = re.compile(r"\s*([^:=]*?)\s*[:=]+\s*(.*?)\s*")
+KEY = re.compile(r"([^:=]*)[:=]+(.*)")
 # numbers that a field of MetaImage has, as a power of the axes
 NUMBERS = {"TransformMatrix": 2, "Orientation": 2, "Rotation": 2, "Offset": 1, "Origin": 1, "Position": 1}
 NUMBERS.update(CenterOfRotation=1, ElementSpacing=1, ElementSize=1, DimSize=1)
@@ -32,10 +32,10 @@ def check_header(start: bytes) -> None:
     for line in lines[1 if nrrd else 0 :]:
         found = KEY.fullmatch(line)
         if found and not line.startswith("#"):
-            key = found.group(1).lower() if nrrd else found.group(1)
+            key = found.group(1).strip().lower() if nrrd else found.group(1).strip()
             if key in fields and ":=" not in line:
                 raise VolumeError("its header is damaged: a field is there twice")
-            fields[key] = found.group(2)
+            fields[key] = found.group(2).strip()
     faults = _nrrd_faults(fields) if nrrd else _meta_faults(fields)
     if faults:
         raise VolumeError(f"its header is damaged: {faults[0]}")
@@ -58,7 +58,8 @@ def _meta_faults(fields: Dict[str, str]) -> List[str]:
     for key, power in NUMBERS.items():
         if key in fields or key == "DimSize":
             count, numbers = _numbers(fields.get(key, ""))
-            whole = key != "DimSize" or re.fullmatch(r"([0-9]{1,9}\s*)+", fields.get(key, ""))
+            words = fields.get(key, "").split()
+            whole = key != "DimSize" or all(re.fullmatch("[0-9]{1,9}", word) for word in words)
             if count != int(axes) ** power or not numbers or not whole:
                 faults.append(key)
     return faults + ["ElementType"] * (fields.get("ElementType", "") not in TYPES)

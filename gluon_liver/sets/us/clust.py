@@ -150,7 +150,7 @@ def read_spacing(files: Mapping[str, Path]) -> Dict[str, Tuple[float, float]]:
     result: Dict[str, Tuple[float, float]] = {}
     for path in (path for name, path in files.items() if name.rpartition("/")[2].casefold() == RESOLUTION):
         lines = read_text(path, error=AnnotationError).splitlines()
-        for row in csv.DictReader([re.sub(r"\s*,\s*", ",", line.strip()) for line in lines]):
+        for row in csv.DictReader([",".join(part.strip() for part in line.split(",")) for line in lines]):
             try:
                 sides = float(row["res_x"]), float(row["res_y"])
                 name = row["scan"].strip()
