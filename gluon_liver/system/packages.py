@@ -26,6 +26,7 @@ def why_unusable(modules: Sequence[str], install: str) -> str:
     for module in modules:
         package = module.partition(".")[0]
         try:
+            import_module(package)
             import_module(module)
         except ModuleNotFoundError as error:
             if error.name == package:

@@ -12,6 +12,7 @@ from PIL import Image
 from gluon_liver.commands import main
 from gluon_liver.errors import InputError
 from gluon_liver.evaluation.board import figures, write_evaluation
+from gluon_liver.runs import tensorboard
 from gluon_liver.runs.tensorboard import Board, check_installed
 from gluon_liver.training.train import train
 
@@ -93,7 +94,8 @@ def test_what_is_seen_is_on_the_disk_while_training_goes_on(tmp_path):
 
 def test_without_the_package_the_error_says_how_to_get_it(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    monkeypatch.setitem(sys.modules, "tensorboardX.summary", None)
+    for module in tensorboard.MODULES:
+        monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(InputError, match=r"tensorboardX, which is not installed: pip install 'tensorboardX>="):
         check_installed()
     train_words = ["train", "--config", "r50", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--tensorboard"]
