@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from gluon_liver.errors import ConfigError, InputError
+from gluon_liver.files.json_records import read_text
 from gluon_liver.system.runtime import prepare_start
 
 from .heartbeat import say
@@ -151,7 +152,7 @@ class _Launch:
 
 def read_hosts(path: Path) -> List[str]:
     """The machines of a hosts file. The tracker pastes its lines into shell commands, so they are checked here."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     for line in lines:
         if not HOST_LINE.fullmatch(line):
             other = "no user names, no comments, no IPv6; those belong into ~/.ssh/config"

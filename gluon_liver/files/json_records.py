@@ -114,12 +114,23 @@ def _parsed(
             reason = "it is empty"
         elif isinstance(problem, UnicodeDecodeError):
             archive = next((what for magic, what in ARCHIVES.items() if content.startswith(magic)), "")
-            reason = f"it is {archive}: unpack it" if archive else "it is not text"
+            reason = f"it is {archive}: unpack it" if archive else _not_decoded(content, problem)
         elif isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark:
             mark = problem.problem_mark  # the place alone: the text around it may name a patient
             said = _NAMED.sub("", problem.problem or "damaged")
             reason = f"it is not {name}: {said}, line {mark.line + 1}, column {mark.column + 1}"
         raise error(_message(f"{path} cannot be read: {reason}", remedy)) from problem
+
+
+def _not_decoded(content: bytes, problem: UnicodeDecodeError) -> str:
+    """What bytes that are no text in their encoding are, without the text around them: it may name a patient."""
+    if b"\0" in content or problem.encoding != "utf-8" or content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "it is not text"
+    line, byte = content.count(b"\n", 0, problem.start) + 1, content[problem.start]
+    return (
+        f"line {line} is not UTF-8 (byte 0x{byte:02x}), but perhaps cp1252 or another encoding of Windows: save it in "
+        "UTF-8, in Excel as 'CSV UTF-8'"
+    )
 
 
 def _encoding(content: bytes) -> str:

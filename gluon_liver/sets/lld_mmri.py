@@ -42,6 +42,7 @@ from typing import ClassVar, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from gluon_liver.errors import InputError, VolumeError
+from gluon_liver.files.json_records import read_text
 from gluon_liver.readers.volumes.grid import stored_grid
 from gluon_liver.readers.volumes.open import open_file, open_volume
 from gluon_liver.structures.arrays import FloatArray
@@ -203,7 +204,7 @@ def _with_splits(
 
 
 def _lines(path: Path) -> List[str]:
-    return [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return [line for line in read_text(path).splitlines() if line.strip()]
 
 
 def _reasons(found: Found) -> str:

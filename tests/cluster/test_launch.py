@@ -58,6 +58,9 @@ def test_hosts_file(tmp_path):
     path.write_text("\n")
     with pytest.raises(InputError, match="names no machine"):
         read_hosts(path)
+    path.write_bytes(b"node1\nn\xf6de2\n")
+    with pytest.raises(InputError, match="line 2 is not UTF-8"):
+        read_hosts(path)
 
 
 def test_wrong_arguments(capsys):

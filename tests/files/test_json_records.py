@@ -34,11 +34,23 @@ def test_a_record_comes_back(path):
     assert read_json(path)["step"] == 3 and read_text(path).startswith("{")
 
 
+WINDOWS = (
+    " cannot be read: line 2 is not UTF-8 (byte 0xf6), but perhaps cp1252 or another encoding of Windows: save it in "
+    "UTF-8, in Excel as 'CSV UTF-8'"
+)
+
+
 @pytest.mark.parametrize(
     "content, message",
     [
         (b"\xff\xfe", " cannot be read: it is not text"),
         (b'{\n"name": }', " cannot be read: it is not JSON: Expecting value: line 2 column 9 (char 10)"),
+        (
+            '{\n"name": "Größe"}'.encode("cp1252"),
+            WINDOWS,
+        ),
+        ('{\n"name": "Größe"}'.encode("utf-16")[:-3], " cannot be read: it is not text"),
+        ("aü".encode("cp1252") + b"\0", " cannot be read: it is not text"),
         (b" \n", " cannot be read: it is empty"),
         (b"\x1f\x8b\x08\xff", " cannot be read: it is a gzip archive: unpack it"),
         (b"[" * 100_000, " cannot be read: it is nested too deeply"),

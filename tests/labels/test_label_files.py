@@ -192,7 +192,7 @@ def test_a_mapping_file(read, tmp_path):
     path.write_text("file_name,slice\n4.jpg,7\n4.PNG,8\n5.jpg,9\n")  # the first two could both be meant
     assert [image.entry.get("slice") for image in read(BASE, map=path).images] == [None, 9]
     path.write_bytes("file_name;slice\nMüller.png;7\n".encode("cp1252"))
-    with pytest.raises(AnnotationError, match="it is not text; where it is a table, save it as CSV in UTF-8"):
+    with pytest.raises(AnnotationError, match=r"line 2 is not UTF-8 \(byte 0xfc\).* in Excel as 'CSV UTF-8'; where it"):
         read(BASE, map=path)
     path.write_text("file_name,path\n5.png,p1/005.dcm\n")
     assert read(BASE, map=path).images[1].entry["file_name"] == "p1/005.dcm"
