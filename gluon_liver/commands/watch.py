@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from gluon_liver.inference.stream import StreamDetector
     from gluon_liver.live.server import PageServer
     from gluon_liver.live.source import Source
-    from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
     from gluon_liver.runs.run import Run
     from gluon_liver.structures.arrays import Array
 
@@ -90,6 +89,7 @@ def _port(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Watch; prints frames, frames a second, and where the video and the page are."""
     from gluon_liver.files.output_folder import check_new
+    from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
     from gluon_liver.runs.run import Run
     from gluon_liver.structures.frame_source import MAX_RATE
 

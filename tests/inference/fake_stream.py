@@ -1,5 +1,7 @@
 """A detector in place of one with a network."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from gluon_liver.errors import RunError
@@ -7,6 +9,19 @@ from gluon_liver.inference.stream import StreamResult
 from gluon_liver.structures.detections import Detections
 
 CLASSES = ("tumor", "vessel")
+CHECKPOINT = "step-00000007"
+
+
+def fake_run(folder, *, trained=(), checkpoint=CHECKPOINT):
+    """A run in an empty folder, with an empty checkpoint or none; trained: what it says of its training data."""
+    checkpoints = folder / "checkpoints"
+    checkpoints.mkdir()
+    if checkpoint is not None:
+        (checkpoints / checkpoint).mkdir()
+    config = SimpleNamespace(controls=())
+    return SimpleNamespace(
+        folder=folder, checkpoints=checkpoints, environment=dict(trained), config=config, check_frames=lambda: None
+    )
 
 
 class FakeStream:

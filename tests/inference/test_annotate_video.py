@@ -2,7 +2,6 @@
 
 import itertools
 import time
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -17,7 +16,7 @@ from gluon_liver.inference.annotate_video import annotated, watch
 from gluon_liver.readers.video_writer import open_writer
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.frame_source import StreamFrame
-from tests.inference.fake_stream import CLASSES, FakeStream
+from tests.inference.fake_stream import CLASSES, FakeStream, fake_run
 from tests.readers.us_writer import write_us, write_video
 
 
@@ -198,14 +197,14 @@ def test_what_is_shown_may_end_the_stream(tmp_path):
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch):
+def command(tmp_path, tmp_path_factory, monkeypatch):
     """command(source, *options, **more): exit code of watch with a run that finds one tumor in every frame, into a.mp4.
 
     more: ``trained``, what the run says of its training data; ``stream``, a FakeStream.
     """
 
     def call(source, *options, trained=(), stream=None):
-        run = SimpleNamespace(environment=dict(trained), config=SimpleNamespace(controls=()), check_frames=lambda: None)
+        run = fake_run(tmp_path_factory.mktemp("run"), trained=trained)
         stream = stream or FakeStream()
 
         def from_run(run, *, step, **options):

@@ -30,6 +30,12 @@ def test_a_page_or_a_video_is_needed(video, command, capsys):
     assert "--out FILE.mp4 writes a video, --serve shows them in a browser" in said
 
 
+def test_a_run_without_a_checkpoint_is_told_and_leaves_no_video(video, command, capsys, tmp_path):
+    assert command(video, "--out", "a.mp4", checkpoint=None) == 2
+    assert "the run was not trained to its first checkpoint" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["v.avi"]
+
+
 def test_a_port_that_cannot_be_is_told_and_leaves_no_video(video, command, capsys, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
