@@ -22,6 +22,7 @@ from typing import Dict, List, Set, Tuple
 
 SMALL = "--set data.size=64 network.width=0.0625 train.epochs=1 train.images_per_epoch=8"
 DIST = "--kvstore dist_sync"
+FORMATS = "coco,csv,geojson,nifti,dicom-sr,dicom-seg"
 # exit code -> the command as typed; 2 where the input is one that must be refused, 1 where phantoms make it warn
 COMMANDS: List[Tuple[int, str]] = [
     (0, "doctor"),
@@ -48,6 +49,11 @@ COMMANDS: List[Tuple[int, str]] = [
     (0, "score --run run --detections run/detections.json --bootstrap 20"),
     (0, "table run"),
     (0, "export run --legacy --out exported"),
+    (0, "export run --safetensors --out run.safetensors"),
+    (0, f"train --config demo-ct --data data --out begun --pretrained run.safetensors {SMALL}"),
+    (0, "export run --onnx --out graphs"),
+    (0, f"detect ct/dicom/study-0000 --run run --engine graphs --out by-graphs --score 0.01 --format {FORMATS}"),
+    (0, "evaluate --run run --engine onnx --out scored --bootstrap 20"),
     (0, "import-legacy exported/detector --data data --out imported"),
     (0, "records --run run --split test --out test.rec"),
     (
@@ -62,6 +68,8 @@ COMMANDS: List[Tuple[int, str]] = [
     (0, "evaluate --run us-plain"),
     (0, "evaluate --compare us-run us-plain"),
     (0, "watch us/video/scene-0000.mp4 --run us-run --out watched.mp4"),
+    (0, "export us-run --onnx --out us-graphs"),
+    (0, "watch us/video/scene-0000.mp4 --run us-run --engine us-graphs --out watched-by-graphs.mp4"),
     (2, "reproduce --on lits --data nowhere --out reproduced"),
     (2, "weights nothing-of-this-name --out weights"),
 ]
@@ -95,7 +103,7 @@ def install(wheel: Path, folder: Path) -> Path:
         venv.create(str(folder / "venv"), with_pip=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--only-binary=:all:"]
         subprocess.run([*pip, "pip>=23,<27"], check=True)
-        subprocess.run([*pip, f"{wheel}[cpu]"], check=True)
+        subprocess.run([*pip, f"{wheel}[cpu,onnx,dicom]"], check=True)
         if sys.version_info >= (3, 13):  # whose NumPy MXNet's wheel does not name
             subprocess.run([*pip, "--no-deps", "mxnet==1.9.1"], check=True)
         print(f"installed {wheel.name} in {time.monotonic() - began:.0f} s", flush=True)
