@@ -105,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
     distributed = config.parallel.kvstore.startswith("dist")
     hu = tuple(args.pretrained_hu) if args.pretrained_hu else None
     pretrained = Pretrained(args.pretrained, hu) if args.pretrained else None
+    # what cannot be gone on with is told before MXNet is imported; train() asks again once the run is locked
     if not args.resume or not find_continuation(args.out, args.resume, config, dataset, changed_data=args.changed_data):
         _check_weights(args, config, dataset, pretrained)
         if not distributed:  # another worker may have made the folder by now

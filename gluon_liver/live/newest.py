@@ -7,25 +7,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Callable, Deque, Iterator, List, Optional, Protocol, Sequence, Tuple
-
-import numpy as np
+from typing import Callable, Iterator, List, Optional, Protocol, Sequence, Tuple
 
 from gluon_liver.errors import InputError
 from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.frame_source import Box, StreamFrame
 
+from .signs import STILL_SECONDS, Clock, Pace, StillPicture
+
 READ_SECONDS = 5.0  # without a frame, after which a stream is opened again
 # seconds before each attempt to open a stream again, the last of which is the last one
 WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 30.0, 30.0)
 SETTLES = 0.5  # seconds after opening in which frames that were kept for us come at once
-RATE_OVER = 100  # frames that the rate is measured over
-OTHER_RATE = 1.5  # times as fast or slow: a stream that does so has changed its rate
-STEADY = 1.2  # times that one half of those takes longer than the other, or less: not in between two rates
-STILL_SECONDS = 3.0  # with the same picture, after which a stream whose size cannot be seen is opened again
-LEAP_SECONDS = 1.0  # by which a stream's clock goes back, or on before the time that has passed: another scene
 STANDS = "the picture stands still, also after opening again: the sender may have stopped it"
 
 
@@ -110,12 +105,8 @@ class NewestFrame:
         self.counts, self.status, self.said = Counts(), "live", ""
         self._open_again, self._every, self._region, self._one_size = open_again, every, region, one_size
         self._announced, self._waits, self._tell = announced, WAITS if waits is None else waits, tell
-        self._came: Deque[float] = deque(maxlen=RATE_OVER)
-        self._rate: Optional[float] = None
-        self._usual: Optional[float] = None  # the rate that was told last
-        self._clock: Optional[Tuple[float, float]] = None  # of the stream, and when that was
-        self._still: Optional[Array] = None  # the last picture of a stream whose size cannot be seen
-        self._since, self._asked = 0.0, False  # when it came first; whether the stream was opened again for it
+        self._pace, self._clock, self._still = Pace(), Clock(), StillPicture()
+        self._asked = False  # whether the stream was opened again for the picture that stands still
         self._condition = threading.Condition()
         self._newest: Optional[Tuple[int, StreamFrame]] = None  # behind the number of its connection
         self._connection, self._number = 0, 0
@@ -129,7 +120,7 @@ class NewestFrame:
     @property
     def rate(self) -> Optional[float]:
         """Frames a second as they come, before ``every``, to two digits; None until a few are there."""
-        return None if self._rate is None else round(self._rate, 2)
+        return None if self._pace.rate is None else round(self._pace.rate, 2)
 
     def frames(self, restart: Callable[[], None]) -> Iterator[StreamFrame]:
         """The newest frame each time, until the source ends. ``restart`` is called before the first one of another
@@ -188,7 +179,7 @@ class NewestFrame:
     def _read(self, capture: Capture) -> str:
         """Offer frames until there are no more; why that is."""
         opened = decoded = time.monotonic()
-        count, self._clock = 0, None
+        count, self._clock = 0, Clock()
         while not self._stopped.is_set():
             asked = time.monotonic()
             if not capture.grab():
@@ -200,9 +191,9 @@ class NewestFrame:
                 return "the stream was closed"
             count, now = count + 1, time.monotonic()
             if now - opened >= SETTLES:
-                self._came.append(now)
-                self._measure()
-            self._watch_clock(capture.clock(), now)
+                self._note(self._pace.frame(now))
+            if self._note(self._clock.read(capture.clock(), now)):
+                self._connection += 1  # another scene
             if self._number % self._every == 0:
                 good, pixels = capture.retrieve()
                 if good and pixels is not None:
@@ -218,40 +209,21 @@ class NewestFrame:
             self._number += 1
         return ""
 
-    def _measure(self) -> None:
-        """Measure the rate, and tell where it is another one."""
-        if len(self._came) <= 5:
-            return
-        self._rate = rate = (len(self._came) - 1) / max(self._came[-1] - self._came[0], 1e-9)
-        if len(self._came) < RATE_OVER:
-            return
-        middle = self._came[RATE_OVER // 2]
-        steady = STEADY > (middle - self._came[0]) / max(self._came[-1] - middle, 1e-9) > 1 / STEADY
-        usual = self._usual = self._usual or rate
-        if steady and not usual / OTHER_RATE < rate < usual * OTHER_RATE:
-            self.counts.changes[f"the stream changed from {usual:.2g} to {rate:.2g} frames a second"] += 1
-            self._usual = rate
-
-    def _watch_clock(self, clock: Optional[float], now: float) -> None:
-        """Take the frames for those of another scene where the stream's clock goes back or leaps on."""
-        if clock is None:
-            return
-        if self._clock is not None:
-            passed, told = now - self._clock[1], clock - self._clock[0]
-            if told < -LEAP_SECONDS or told > passed + LEAP_SECONDS:
-                way = "went back" if told < 0 else "leapt on"
-                self.counts.changes[f"the stream's clock {way}: no frame before it was compared with"] += 1
-                self._connection += 1
-        self._clock = clock, now
+    def _note(self, changed: Optional[str]) -> bool:
+        """Count what changed in the stream; whether anything did."""
+        if changed is not None:
+            self.counts.changes[changed] += 1
+        return changed is not None
 
     def _stands_still(self, pixels: Array, now: float) -> bool:
         """Whether to open the stream again: it is done once for a picture that stays."""
-        if self._still is None or not np.array_equal(self._still, pixels):
+        stands = self._still.seconds(pixels, now)
+        if stands is None:
             if self._asked and self.said == STANDS:
                 self._change("live", "")
-            self._still, self._since, self._asked = pixels, now, False
+            self._asked = False
             return False
-        if now - self._since < STILL_SECONDS:
+        if stands < STILL_SECONDS:
             return False
         if self._asked and self.said != STANDS:
             self._change("live", STANDS)
@@ -281,7 +253,7 @@ class NewestFrame:
         """The source opened again; None where it has ended."""
         if self._open_again is None or not why:
             return None
-        lost = self._came[-1] if self._came else time.monotonic()
+        lost = self._pace.last if self._pace.last is not None else time.monotonic()
         self._tell(f"{why}; connecting again")
         for attempt, wait in enumerate(self._waits, 1):
             self._change("reconnecting", f"{why}; attempt {attempt} of {len(self._waits)} to connect again")
@@ -292,10 +264,10 @@ class NewestFrame:
             except InputError:
                 continue
             gap = time.monotonic() - lost
-            missed = round(gap * self._rate) if self._rate else 0
+            missed = round(gap * self._pace.rate) if self._pace.rate else 0
             self.counts.reconnects, self.counts.missed = self.counts.reconnects + 1, self.counts.missed + missed
             self._connection += 1
-            self._came.clear()
+            self._pace.begin()
             self._change("live", "")
             self._tell(f"connected again after {gap:.1f} s, about {missed} frames missed")
             return capture

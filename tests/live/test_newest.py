@@ -9,6 +9,7 @@ import pytest
 from gluon_liver.errors import InputError
 from gluon_liver.live import newest as newest_module
 from gluon_liver.live.newest import NewestFrame, times
+from gluon_liver.live.signs import Pace, StillPicture
 
 
 class FakeCapture:
@@ -123,7 +124,7 @@ def test_a_break_is_mended_counted_and_told(restarts, monkeypatch):
         return captures[1]
 
     source = NewestFrame(captures[0], open_again=open_again, waits=(0.0, 0.0, 0.05), tell=told.append)
-    source._rate = 100.0
+    source._pace.rate = 100.0
     frames, found = source.frames(lambda: restarts.append(found[-1].number)), []
     for capture, count in ((captures[0], 3), (captures[1], 2)):
         for _ in range(count):
@@ -248,19 +249,34 @@ def test_a_clock_that_goes_back_or_leaps_on_begins_another_scene():
     assert [len(one) for one in (source.counts.said(), source.counts.notes)] == [2, 0]
 
 
-def test_another_rate_is_told(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(newest_module.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(newest_module, "SETTLES", 0)
-    source = NewestFrame(FakeCapture(0))
-    source._thread.join()
+def test_another_rate_is_told():
+    now, pace, told = 0.0, Pace(), []
     for seconds, frames in ((0.04, 150), (0.05, 150), (0.1, 250)):
         for _ in range(frames):
-            now[0] += seconds
-            source._came.append(now[0])
-            source._measure()
-    assert source.counts.changed() == ["the stream changed from 25 to 11 frames a second"]
-    assert source.rate == pytest.approx(10)
+            now += seconds
+            told.append(pace.frame(now))
+    assert list(filter(None, told)) == ["the stream changed from 25 to 11 frames a second"]
+    assert pace.rate == pytest.approx(10) and pace.last == now
+
+
+def test_another_connection_is_measured_alone():
+    """The rate before it stays until a few of its frames are there."""
+    pace = Pace()
+    for number in range(10):
+        pace.frame(0.1 * number)
+    pace.begin()
+    assert pace.last is None
+    rates = []
+    for number in range(7):
+        pace.frame(100 + 0.5 * number)
+        rates.append(round(pace.rate, 6))
+    assert rates == [10] * 5 + [2] * 2
+
+
+def test_a_still_picture_stands_since_it_came_first():
+    still, one, other = StillPicture(), np.zeros((2, 3)), np.ones((2, 3))
+    seen = [(one, 10.0), (one.copy(), 11.0), (one, 14.5), (other, 15.0), (other, 15.25), (one, 16.0)]
+    assert [still.seconds(picture, now) for picture, now in seen] == [None, 1.0, 4.5, None, 0.25, None]
 
 
 def test_the_rate_is_measured_once_the_stream_has_settled(restarts, monkeypatch):
