@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from gluon_liver.structures.arrays import Array
 
 FRAMES_PER_SECOND = 25.0
+RATE_SECONDS = 8.0  # that the rate of a live source is waited for
+OTHER_RATE = 1.25  # times as fast or slow, from which on it is told
 PORT = 8765
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")  # one of them says where windows go on Linux
 
@@ -142,7 +144,7 @@ def _watch(
             f"--step is for runs of us-flow that see the frame before: that of {args.run} sees each frame by itself; "
             "leave --step out"
         )
-    rate = args.fps or (source.rate or FRAMES_PER_SECOND) / args.every
+    rate = _written_rate(args, source)
     if stream.needs_previous:
         for note in step_notes(trained.environment, step=step, every=args.every, rate=source.rate):
             print(f"note: {note}")
@@ -163,7 +165,8 @@ def _watch(
             show=_window() if args.show else None,
             publish=None if board is None else board.publish,
         )
-        for note in [*trained.config.controls, *source.notes, *_notes(stream, result, source, args.every)]:
+        notes = [*source.notes, *_notes(stream, result, source, args.every), *_rate_notes(args, source, rate)]
+        for note in [*trained.config.controls, *notes]:
             print(f"note: {note}")
         if board is not None and board.summary():
             print(board.summary())
@@ -174,6 +177,26 @@ def _watch(
         if board is not None and not (result.interrupted or result.closed):
             stay(board, source)
     return 0
+
+
+def _written_rate(args: argparse.Namespace, source: Source) -> float:
+    """Pictures a second of the written video, and of a recording that is served; tells where it is guessed."""
+    if args.fps is not None:
+        return float(args.fps)
+    if source.live is not None and args.out is not None:
+        source.live.wait_for_rate(RATE_SECONDS)
+    if source.rate is None and (args.out is not None or source.recording is not None):
+        guess = f"taken for {FRAMES_PER_SECOND:g}; --fps N says how many pictures of the video are shown in a second"
+        print(f"note: frames a second of {source.name} are not known, and {guess}", file=sys.stderr)
+    return (source.rate or FRAMES_PER_SECOND) / args.every
+
+
+def _rate_notes(args: argparse.Namespace, source: Source, rate: float) -> List[str]:
+    """Whether a live source came at another rate in the end than was known when its video was begun."""
+    came = None if source.live is None or args.out is None or args.fps is not None else source.rate
+    if came is None or 1 / OTHER_RATE < came / args.every / rate < OTHER_RATE:
+        return []
+    return [f"{came / args.every:.3g} frames came a second in the end; the video shows {rate:.3g} a second"]
 
 
 def _notes(stream: StreamDetector, result: Watched, source: Source, every: int) -> List[str]:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import base64
 import http.client
+import os
 import re
 import socket
 import ssl
 import urllib.error
 import urllib.request
 from typing import NamedTuple, Optional, Tuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from gluon_liver.errors import InputError
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 OPEN_SECONDS = 10.0  # that a server may take to answer
 FAILURES = (OSError, ValueError, http.client.HTTPException)  # of a server that answers badly or not at all
+SENT = "/%:=&?~#+!$,;'@()*[]"  # signs that stay as they are
+# an address with a sign too few or too many, or a login without a scheme
+SLIP = re.compile(r"^\W*[A-Za-z]{3,}:[/\\].*@|^[^/\\]*:[^/\\]*@")
+SECRET = re.compile(r"((?:user(?:name)?|pass(?:word|wd)?|pwd|token|auth|key)=)[^/&;]*", re.IGNORECASE)  # in a path
+HIDDEN = r"\1..."
 LISTS = ("mpegurl", "dash+xml")  # media types of lists of pieces, whose length is not that of the video
 MEANINGS = {
     401: "it wants a user and a password: scheme://USER:PASSWORD@HOST/...; where they were given, they are wrong",
@@ -37,9 +43,7 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         """Without user, password and query, which may hold a token."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.path}"
+        return self._whole(SECRET.sub(HIDDEN, self.path))
 
     def __repr__(self) -> str:
         return str(self)
@@ -47,18 +51,40 @@ class Address(NamedTuple):
     @property
     def place(self) -> str:
         """The machine that is asked."""
-        return f"{self.host}:{self.port}"
+        return f"{self._host}:{self.port}"
+
+    @property
+    def request(self) -> str:
+        """The address without a login, as it is sent: in ASCII."""
+        parts = urlsplit(self.url)
+        query = f"?{quote(parts.query, safe=SENT)}" if parts.query else ""
+        return self._whole(quote(parts.path, safe=SENT) + query)
+
+    @property
+    def _host(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    def _whole(self, rest: str) -> str:
+        port = "" if self.port == PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{self._host}{port}{rest}"
 
 
 def read_address(text: str) -> Optional[Address]:
     """The address that a text is, None where it is none.
 
-    Raises :class:`InputError` for one that is not read here, and repeats none of its secrets.
+    Raises :class:`InputError` for one that is not read here, and for what looks like one with a slip of the pen;
+    repeats none of its secrets.
     """
+    text = text.strip()
     start = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
     if start is None:
+        if re.search(SLIP, text) and not os.path.lexists(text):
+            raise InputError(
+                "SOURCE is no file, and no whole address: those look like rtsp://USER:PASSWORD@HOST:PORT/PATH"
+            )
         return None
     scheme = start.group(1).lower()
+    text = scheme + text[start.end(1) :]  # FFmpeg knows schemes in small letters alone
     if scheme not in PORTS:
         where = "give the path of a file as it is" if scheme == "file" else "have it sent as one of these"
         raise InputError(f"{scheme}://...: streams are read from rtsp, rtsps, http and https alone; {where}")
@@ -89,10 +115,7 @@ class Answer(NamedTuple):
 
 def ask(address: Address, *, seconds: float = OPEN_SECONDS) -> Answer:
     """What a web server says of an address. Raises :class:`OSError` (``urllib.error.URLError`` among them)."""
-    url = address.url
-    if address.login is not None:
-        url = url.replace(urlsplit(url).netloc, urlsplit(url).netloc.rpartition("@")[2], 1)
-    request = urllib.request.Request(url, headers={"User-Agent": "gluon_liver"})
+    request = urllib.request.Request(address.request, headers={"User-Agent": "gluon_liver"})
     if address.login is not None:
         login = base64.b64encode(address.login.encode("utf-8")).decode("ascii")
         request.add_unredirected_header("Authorization", f"Basic {login}")
@@ -131,7 +154,7 @@ def why_no_video(address: Address, *, seconds: float = OPEN_SECONDS) -> str:
 
 def _reason(address: Address, error: Exception, seconds: float) -> str:
     cause = getattr(error, "reason", error)
-    if isinstance(cause, socket.gaierror):
+    if isinstance(cause, (socket.gaierror, UnicodeError)):  # the latter of a name that none can have
         return f"no machine of the name {address.host} is known; check it, and the network"
     if isinstance(cause, ConnectionRefusedError):
         return f"nothing listens at {address.place}; is the server running, and is that its port?"
@@ -157,9 +180,7 @@ def _describe(address: Address, seconds: float) -> Tuple[int, str]:
 
 
 def _status(connection: socket.socket, address: Address) -> Tuple[int, str]:
-    query = urlsplit(address.url).query
-    url = f"{address.scheme}://{address.place}{address.path}{'?' + query if query else ''}"
-    connection.sendall(f"DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n".encode())
+    connection.sendall(f"DESCRIBE {address.request} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n".encode())
     line = connection.makefile("rb").readline(1000).decode("latin-1")
     found = re.match(r"RTSP/\d\.\d (\d{3}) ?([^\r\n]*)", line)
     if found is None:

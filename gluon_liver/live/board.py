@@ -13,8 +13,8 @@ import numpy as np
 from gluon_liver.errors import InputError
 from gluon_liver.inference.annotate_video import SPEED_OVER, Annotated
 
+from .counts import Counts
 from .history import History
-from .newest import Counts
 
 JPEG_QUALITY = 90
 TIMES_KEPT = 100_000  # frames whose latency the summary is of: an hour at 25 a second
@@ -97,8 +97,7 @@ class Board:
             "detection_ms": round(1000 * sum(detection) / len(detection), 1) if detection else None,
             "ready_ms": round(1000 * sum(over) / len(over), 1) if over else None,
             "dropped": self.counts.dropped,
-            "reconnects": self.counts.reconnects,
-            "missed": self.counts.missed,
+            "reconnected": self.counts.reconnected(),
             "damaged": self.counts.damaged,
             "changes": self.counts.changed(),
             "alone": self._alone(),

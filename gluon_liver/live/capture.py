@@ -72,7 +72,10 @@ class StreamCapture:
         self._capture.release()
 
     def _decoded(self, code: bytes) -> Optional[Array]:
-        """The pixels of a JPEG file, None where it is cut short or damaged."""
+        """The pixels of a JPEG file, None where its end is missing or it cannot be decoded.
+
+        Damage among the coded pixels shows as a part of the picture that is wrong: libjpeg fills it in and goes on.
+        """
         if not jpeg_has_end(code):
             return None
         try:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import Callable, Iterator, List, Optional, Protocol, Sequence, Tuple
+from typing import Callable, Iterator, Optional, Protocol, Sequence, Tuple
 
 from gluon_liver.errors import InputError
 from gluon_liver.structures.arrays import Array
 from gluon_liver.structures.frame_source import Box, StreamFrame
 
+from .counts import Counts
 from .signs import STILL_SECONDS, Clock, Pace, StillPicture
 
 READ_SECONDS = 5.0  # without a frame, after which a stream is opened again
@@ -41,42 +40,6 @@ class Capture(Protocol):
 
     def release(self) -> None:
         """Close the stream."""
-
-
-@dataclass
-class Counts:
-    """What became of the frames of a live source.
-
-    dropped: that came while the detector was at work, and were not detected in. damaged: that could not be decoded.
-    reconnects: how often it was opened again. missed: how many frames came meanwhile, by the rate before. changes: what
-    changed in the stream, in words, and how often. notes: what else is to be told at the end.
-    """
-
-    dropped: int = 0
-    damaged: int = 0
-    reconnects: int = 0
-    missed: int = 0
-    changes: Counter[str] = field(default_factory=Counter)
-    notes: List[str] = field(default_factory=list)
-
-    def said(self) -> List[str]:
-        """In words; nothing where all frames were detected in."""
-        said = [f"reconnected {times(self.reconnects)}, about {self.missed} frames missed"] * bool(self.reconnects)
-        said += [*self.changed(), *self.notes]
-        if self.damaged:
-            said.append(f"{self.damaged} frames could not be decoded, and were left out")
-        if self.dropped:
-            said.append(f"{self.dropped} frames came while the detector was at work, and were dropped")
-        return said
-
-    def changed(self) -> List[str]:
-        """Each change of the stream, with how often it came where that is more than once."""
-        return [what if count == 1 else f"{what}, {times(count)}" for what, count in [*self.changes.items()]]
-
-
-def times(count: int) -> str:
-    """How often, in words."""
-    return "once" if count == 1 else f"{count} times"
 
 
 class NewestFrame:
@@ -111,6 +74,9 @@ class NewestFrame:
         self._newest: Optional[Tuple[int, StreamFrame]] = None  # behind the number of its connection
         self._connection, self._number = 0, 0
         self._shape: Optional[Tuple[int, ...]] = None
+        self._held: Optional[Tuple[int, ...]] = None  # another one, of the last picture alone
+        self._grabbed: Optional[float] = None  # when the last frame came
+        self._refused = ""  # why the last picture that was not taken was not
         self._dropped = 0  # since a frame was taken
         self._stopped = threading.Event()
         self._error: Optional[BaseException] = None
@@ -121,6 +87,11 @@ class NewestFrame:
     def rate(self) -> Optional[float]:
         """Frames a second as they come, before ``every``, to two digits; None until a few are there."""
         return None if self._pace.rate is None else round(self._pace.rate, 2)
+
+    def wait_for_rate(self, seconds: float) -> None:
+        """Wait until :attr:`rate` is known, or the source has ended, so many seconds at most."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._pace.rate is not None or self.status == "ended", seconds)
 
     def frames(self, restart: Callable[[], None]) -> Iterator[StreamFrame]:
         """The newest frame each time, until the source ends. ``restart`` is called before the first one of another
@@ -190,13 +161,14 @@ class NewestFrame:
                     return ""
                 return "the stream was closed"
             count, now = count + 1, time.monotonic()
+            self._grabbed = now
             if now - opened >= SETTLES:
                 self._note(self._pace.frame(now))
             if self._note(self._clock.read(capture.clock(), now)):
                 self._connection += 1  # another scene
             if self._number % self._every == 0:
-                good, pixels = capture.retrieve()
-                if good and pixels is not None:
+                pixels = self._retrieved(capture)
+                if pixels is not None:
                     decoded = now
                     if capture.blind and self._stands_still(pixels, now):
                         return f"the picture has stood still for {STILL_SECONDS:g} s, as it does where its size changes"
@@ -204,10 +176,26 @@ class NewestFrame:
                         return ""
                 else:
                     self.counts.damaged += 1
-                    if now - decoded >= READ_SECONDS:
+                    if now - decoded >= READ_SECONDS and not self._refused:
                         return f"no frame could be decoded for {READ_SECONDS:g} s"
+                    if now - decoded >= READ_SECONDS:
+                        self.counts.notes.append(f"{self._refused}, for {READ_SECONDS:g} s: the stream ends there")
+                        return ""
             self._number += 1
         return ""
+
+    def _retrieved(self, capture: Capture) -> Optional[Array]:
+        """The picture of the frame that was grabbed, None where it cannot be taken.
+
+        One that is refused, as too large, may be a damaged one: only where all that follow are is it the stream.
+        """
+        self._refused = ""
+        try:
+            good, pixels = capture.retrieve()
+        except InputError as error:
+            self._refused = str(error)
+            return None
+        return pixels if good else None
 
     def _note(self, changed: Optional[str]) -> bool:
         """Count what changed in the stream; whether anything did."""
@@ -231,7 +219,17 @@ class NewestFrame:
         return again
 
     def _offer(self, pixels: Array, now: float) -> bool:
-        """Whether the stream goes on."""
+        """Whether the stream goes on.
+
+        A picture of another size is held back until the next one has it too: its header may be damaged.
+        """
+        if self._shape not in (None, pixels.shape) and self._held != pixels.shape:
+            self.counts.damaged += self._held is not None
+            self._held = pixels.shape
+            return True
+        if self._held is not None and self._held != pixels.shape:
+            self.counts.damaged += 1
+        self._held = None
         if self._shape is not None and self._shape != pixels.shape:
             sizes = " to ".join(f"{shape[1]}x{shape[0]}" for shape in (self._shape, pixels.shape))
             what = f"the frames changed from {sizes} pixels"
@@ -251,9 +249,11 @@ class NewestFrame:
 
     def _reconnect(self, why: str) -> Optional[Capture]:
         """The source opened again; None where it has ended."""
+        if self._open_again is None and why:
+            self.counts.notes.append(f"{why}: it ends there")
         if self._open_again is None or not why:
             return None
-        lost = self._pace.last if self._pace.last is not None else time.monotonic()
+        lost = self._grabbed if self._grabbed is not None else time.monotonic()
         self._tell(f"{why}; connecting again")
         for attempt, wait in enumerate(self._waits, 1):
             self._change("reconnecting", f"{why}; attempt {attempt} of {len(self._waits)} to connect again")
@@ -264,12 +264,14 @@ class NewestFrame:
             except InputError:
                 continue
             gap = time.monotonic() - lost
-            missed = round(gap * self._pace.rate) if self._pace.rate else 0
-            self.counts.reconnects, self.counts.missed = self.counts.reconnects + 1, self.counts.missed + missed
+            rate, self.counts.reconnects = self._pace.rate, self.counts.reconnects + 1
+            missed, self.counts.unmeasured = round(gap * (rate or 0)), self.counts.unmeasured + (rate is None)
+            self.counts.missed += missed
             self._connection += 1
             self._pace.begin()
             self._change("live", "")
-            self._tell(f"connected again after {gap:.1f} s, about {missed} frames missed")
+            said = "an unknown number of" if rate is None else f"about {missed}"
+            self._tell(f"connected again after {gap:.1f} s, {said} frames missed")
             return capture
         self.counts.notes.append(f"{why}, and {len(self._waits)} attempts to connect again failed")
         return None

@@ -27,11 +27,6 @@ class Pace:
         self._came: Deque[float] = deque(maxlen=RATE_OVER)
         self._usual: Optional[float] = None  # the rate that was told last
 
-    @property
-    def last(self) -> Optional[float]:
-        """When the last frame of this connection came."""
-        return self._came[-1] if self._came else None
-
     def begin(self) -> None:
         """Another connection: its frames are not measured together with those before it."""
         self._came.clear()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Callable, Iterable, Iterator, List, Optional, Tuple, Type, Union
+from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple, Type, Union
 
 import cv2
 
@@ -29,6 +30,7 @@ from .capture import StreamCapture
 from .newest import READ_SECONDS, NewestFrame
 
 Tell = Callable[[str], None]
+MOST_DIGITS = 4  # of a camera's number
 
 
 @dataclass
@@ -100,7 +102,9 @@ def open_source(
         if isinstance(opened, NewestFrame):
             return Source(str(address), every, live=opened)
         return Source(str(address), every, recording=opened)
-    if text.isdigit() and not Path(text).exists():
+    if re.fullmatch("[0-9]+", text) and not Path(text).exists():
+        if len(text) > MOST_DIGITS:
+            raise InputError(f"camera {text}: no machine has so many; cameras count from 0")
         live = open_camera(int(text), every=every, region=region, one_size=one_size)
         return Source(f"camera {text}", every, live=live)
     return Source(Path(text).name, every, recording=_read(text, region))
@@ -210,17 +214,17 @@ def _recording(address: Address, capture: StreamCapture, announced: int, region:
     check_region(region, width=width, height=height, name=str(address))
 
     def whole_frames() -> Iterator[Array]:
+        damaged: List[int] = []
         again = open_capture(address)
         try:
             for number in count():
-                frame = again.retrieve()[1] if again.grab() else None
-                if frame is None:
-                    if number < announced:
-                        note = (
-                            f"{number} of about {announced} frames came: the connection broke, or the header is wrong"
-                        )
-                        source.notes.append(note)
+                if not again.grab():
+                    source.notes.extend(_ended(number, announced, damaged))
                     return
+                frame = again.retrieve()[1]
+                if frame is None:
+                    damaged.append(number)
+                    continue
                 if frame.shape[:2] != (height, width):
                     raise InputError(f"{address}, frame {number} has another size than the first")
                 yield frame[..., ::-1]
@@ -230,3 +234,16 @@ def _recording(address: Address, capture: StreamCapture, announced: int, region:
     source = FrameSource("video", height, width, region or (0, 0, width, height), whole_frames, "")
     source.frames_per_second, source.notes = rate, notes
     return source
+
+
+def _ended(came: int, announced: int, damaged: Sequence[int]) -> List[str]:
+    """What is to be told where a recording of the network ends. announced: how many frames it has, 0: not known."""
+    notes = []
+    if damaged:
+        first = f"the first is frame {damaged[0]}, counted from 0"
+        notes.append(f"{len(damaged)} of {came} frames cannot be decoded, and were left out ({first})")
+    if came < announced:
+        notes.append(f"{came} of about {announced} frames came: the connection broke, or the header is wrong")
+    if not announced:
+        notes.append(f"{came} frames came; the recording does not say how many it has, so it may have broken off there")
+    return notes

@@ -41,16 +41,43 @@ def answering(answer):
         ("https://[::1]:9/x", "https://[::1]:9/x", 9, None),
         ("http://[::1]/@live", "http://[::1]/@live", 80, None),
         ("http://host:8080/x?mail=me@SECRET", "http://host:8080/x", 8080, None),
+        ("  http://host/x\n", "http://host/x", 80, None),
+        ("rtsp://cam/user=me&Password=SECRET/1", "rtsp://cam/user=...&Password=.../1", 554, None),
     ],
 )
 def test_an_address_is_shown_without_its_secrets(text, shown, port, login):
     address = read_address(text)
     assert (str(address), repr(address), f"{address}") == (shown,) * 3
-    assert (address.port, address.login, address.url) == (port, login, text)
+    scheme, _, rest = text.strip().partition("://")
+    assert (address.port, address.login, address.url) == (port, login, f"{scheme.lower()}://{rest}")
 
 
 def test_paths_and_numbers_are_no_addresses():
-    assert [read_address(text) for text in ("0", "a.mp4", "/data/rtsp:/x", "C:/a.mp4")] == [None] * 4
+    assert [read_address(text) for text in ("0", "a.mp4", "/data/rtsp:/x", "C:/a.mp4", "a@b.mp4", "/x:1/a@b")] == [
+        None
+    ] * 6
+
+
+def test_a_file_may_be_named_like_an_address_with_a_slip(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "12:30@liver.mp4").touch()
+    assert read_address("12:30@liver.mp4") is None
+
+
+@pytest.mark.parametrize(
+    "url, sent",
+    [
+        ("http://me:x@h/\u00fcb/a b.mpg?k=\u00e9&l=%20", None),
+        ("http://me:x@h:8/\u00fcb.mpg?k=\u00e9&l=%20", "http://h:8/%C3%BCb.mpg?k=%C3%A9&l=%20"),
+        ("rtsp://[::1]/a(1),*;x=[2]", "rtsp://[::1]/a(1),*;x=[2]"),
+    ],
+)
+def test_what_is_sent_is_ascii_and_without_a_login(url, sent):
+    if sent is None:
+        with pytest.raises(InputError, match="no whole address"):
+            read_address(url)
+    else:
+        assert read_address(url).request == sent
 
 
 @pytest.mark.parametrize(
@@ -66,6 +93,11 @@ def test_paths_and_numbers_are_no_addresses():
         ("rtsp://me:12/SECRET@host/x", "in a user and a password / is written %2F"),
         ("rtsp://me/you:SECRET@host/x", "where the host begins cannot be told"),
         ("rtsp://me:12?SECRET@host/x", "where the host begins cannot be told"),
+        ("rtsp:/u:SECRET@host/x", "no file, and no whole address"),
+        ("rtsp:\\\\u:SECRET@host/x", "no file, and no whole address"),
+        ("\u201crtsp://u:SECRET@host/x\u201d", "no file, and no whole address"),
+        ("'http:u:SECRET@host/x", "no file, and no whole address"),
+        ("u:SECRET@host/live", "no file, and no whole address"),
     ],
 )
 def test_what_is_no_address_of_a_stream_is_refused_without_its_secrets(text, message):

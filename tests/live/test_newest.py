@@ -8,7 +8,8 @@ import pytest
 
 from gluon_liver.errors import InputError
 from gluon_liver.live import newest as newest_module
-from gluon_liver.live.newest import NewestFrame, times
+from gluon_liver.live.counts import times
+from gluon_liver.live.newest import NewestFrame
 from gluon_liver.live.signs import Pace, StillPicture
 
 
@@ -83,7 +84,8 @@ def test_what_comes_while_the_detector_works_is_dropped_and_counted(restarts):
     assert [(frame.number, frame.dropped) for frame in frames][-1][0] == 9
     assert source.status == "ended" and capture.released == 1 and not restarts
     assert source.counts.said() == [
-        f"{source.counts.dropped} frames came while the detector was at work, and were dropped"
+        "the stream was closed: it ends there",
+        f"{source.counts.dropped} frames came while the detector was at work, and were dropped",
     ]
     source.close()
 
@@ -173,7 +175,7 @@ def test_what_goes_wrong_in_the_thread_reaches_the_caller(restarts):
 
 @pytest.mark.parametrize("one_size", [True, False])
 def test_frames_that_change_size(one_size, restarts):
-    first, second = FakeCapture(1, at_once=True), FakeCapture(1, size=(20, 30), at_once=True)
+    first, second = FakeCapture(1, at_once=True), FakeCapture(2, size=(20, 30), at_once=True)
     opened, made = iter([second]), []
 
     def open_again():
@@ -183,9 +185,83 @@ def test_frames_that_change_size(one_size, restarts):
     source = NewestFrame(first, open_again=open_again, one_size=one_size, waits=(0.0,))
     made.append(source)
     found = take(source, restarts)
-    assert [number for number, _, _ in found] == ([0] if one_size else [0, 1])
+    assert [number for number, _, _ in found] == ([0] if one_size else [0, 2])
     said, note = source.counts.said(), "the frames changed from 60x40 to 30x20 pixels"
     assert (note + ": the video ends there" if one_size else note) in said and restarts == ([] if one_size else [1])
+    assert source.counts.damaged == 0
+
+
+def shown(sizes, **options):
+    """The source of a capture with pictures of these sizes, read to its end."""
+    capture = FakeCapture(len(sizes), at_once=True)
+    capture.retrieve = lambda: (True, np.zeros((*sizes[capture.number], 3), np.uint8))
+    source = NewestFrame(capture, **options)
+    source._thread.join()
+    return source
+
+
+@pytest.mark.parametrize("one_size", [True, False])
+def test_one_picture_of_another_size_is_a_damaged_one(one_size):
+    """A bit of its header is enough; the video and its region go on."""
+    a, b, c = (40, 60), (42, 60), (44, 60)
+    for sizes, damaged in (([a, b, a, a], 1), ([a, b, a, b, a], 2), ([a, b, c, a], 2)):
+        source = shown(sizes, one_size=one_size, region=(0, 0, 60, 40))
+        assert source.counts.damaged == damaged and not source.counts.changes, sizes
+        assert source.counts.notes == ["the stream was closed: it ends there"] and source._shape == (*a, 3)
+    source = shown([a, b, b, b], one_size=one_size)
+    assert source.counts.damaged == 0
+    assert source._shape == ((*a, 3) if one_size else (*b, 3))
+
+
+def test_a_picture_that_is_refused_is_left_out_and_ends_the_stream_where_all_are(monkeypatch):
+    """What was annotated before it stays."""
+    for bad, end in (([3], "the stream was closed: it ends there"), (range(3, 9), "9000 pixels, for 0 s: the stream")):
+        monkeypatch.setattr(newest_module, "READ_SECONDS", 0 if len(bad) > 1 else 5.0)
+        capture = FakeCapture(9, at_once=True)
+        plain = capture.retrieve
+
+        def retrieve(bad=bad, capture=capture, plain=plain):
+            if capture.number in bad:
+                raise InputError("9000 pixels")
+            return plain()
+
+        capture.retrieve = retrieve
+        source = NewestFrame(capture)
+        source._thread.join()
+        assert source.counts.damaged == 1 and source.status == "ended" and source._error is None
+        assert end in source.counts.notes[0] and len(source.counts.notes) == 1
+
+
+def test_how_much_was_missed_is_unknown_before_there_is_a_rate():
+    captures = [FakeCapture(3, at_once=True), FakeCapture(3, at_once=True), FakeCapture(3, at_once=True)]
+    told, later = [], captures[1:]
+
+    def open_again():
+        if not later:
+            raise InputError("gone")
+        return later.pop(0)
+
+    source = NewestFrame(captures[0], open_again=open_again, waits=(0.0,), tell=told.append)
+    source._thread.join()
+    assert source.counts.reconnects == source.counts.unmeasured == 2
+    assert source.counts.reconnected() == "reconnected 2 times, an unknown number of frames missed"
+    assert "an unknown number of frames missed" in told[1]
+    source.counts.missed, source.counts.unmeasured = 7, 1
+    assert source.counts.reconnected() == "reconnected 2 times, about 7 frames missed, and once an unknown number"
+
+
+def test_the_rate_is_waited_for(monkeypatch):
+    monkeypatch.setattr(newest_module, "SETTLES", 0)
+    capture = FakeCapture(20)
+    source = NewestFrame(capture)
+    start = time.monotonic()
+    source.wait_for_rate(0.05)
+    assert source.rate is None and time.monotonic() - start >= 0.05
+    threading.Timer(0.05, capture.give, [10]).start()
+    source.wait_for_rate(10)
+    assert source.rate is not None
+    capture.give(10)
+    source.close()
 
 
 def all_of(capture, **options):
@@ -256,7 +332,7 @@ def test_another_rate_is_told():
             now += seconds
             told.append(pace.frame(now))
     assert list(filter(None, told)) == ["the stream changed from 25 to 11 frames a second"]
-    assert pace.rate == pytest.approx(10) and pace.last == now
+    assert pace.rate == pytest.approx(10)
 
 
 def test_another_connection_is_measured_alone():
@@ -265,7 +341,6 @@ def test_another_connection_is_measured_alone():
     for number in range(10):
         pace.frame(0.1 * number)
     pace.begin()
-    assert pace.last is None
     rates = []
     for number in range(7):
         pace.frame(100 + 0.5 * number)

@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
+from gluon_liver.commands import watch
 from gluon_liver.errors import InputError
 from gluon_liver.live import newest
 from gluon_liver.live import source as source_module
 from gluon_liver.live.source import open_source, paced
 from tests.inference.fake_stream import FakeStream
-from tests.live.streams import FFMPEG, files_of, motion_jpeg, rtsp, served
+from tests.live.streams import FFMPEG, files_of, grey_jpeg, motion_jpeg, rtsp, served
 from tests.readers.us_writer import grey_frames, write_video
 
 NO_FFMPEG = "ffmpeg is not there, which sends the stream"
@@ -39,7 +40,7 @@ def test_a_motion_jpeg_is_read_as_it_is_now_and_opened_again(capsys):
     assert set(greys(found)) <= set(range(12)) and len(found) + source.live.counts.dropped > 10
     said = capsys.readouterr().out
     assert "the stream was closed; connecting again" in said and "SECRET" not in said
-    assert source.notes[0].startswith("reconnected once, about") and "2 attempts" in source.notes[1]
+    assert source.notes[0] == "reconnected once, an unknown number of frames missed" and "2 attempts" in source.notes[1]
 
 
 def test_watch_annotates_a_stream_and_tells_what_became_of_it(command, tmp_path, capfd):
@@ -50,7 +51,7 @@ def test_watch_annotates_a_stream_and_tells_what_became_of_it(command, tmp_path,
     assert "restart" in stream.numbers
     said = "".join(capfd.readouterr())
     assert f"note: {url}/live: the stream was closed; connecting again" in said and "SECRET" not in said
-    assert "note: reconnected once, about" in said and f"{stream.count} frames, " in said
+    assert "note: reconnected once, an unknown number of frames missed" in said and f"{stream.count} frames, " in said
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
     assert b"SECRET" not in (tmp_path / "a.mp4").read_bytes()
 
@@ -71,7 +72,54 @@ def test_a_recording_that_ends_early_is_told(tmp_path):
     with served(files_of(tmp_path)) as url, open_source(f"{url}/b.avi") as source:
         found = list(source.frames(lambda: None))
     assert source.live is None and 0 < len(found) < 120
-    assert source.notes == [f"{len(found)} of about 120 frames came: the connection broke, or the header is wrong"]
+    came = len(found) + 1  # the last one in part
+    assert source.notes == [
+        f"1 of {came} frames cannot be decoded, and were left out (the first is frame {len(found)}, counted from 0)",
+        f"{came} of about 120 frames came: the connection broke, or the header is wrong",
+    ]
+
+
+def test_pictures_of_a_recording_that_cannot_be_decoded_are_counted_and_the_rest_is_read(tmp_path):
+    files = [grey_jpeg(number) for number in range(10)]
+    files[5] = files[5][:-2]
+    (tmp_path / "a.mjpeg").write_bytes(b"".join(files))
+    whole = write_video(tmp_path / "b.avi", grey_frames(range(0, 200, 10))).read_bytes()
+    pictures = [start for start in range(len(whole)) if whole[start : start + 3] == b"\xff\xd8\xff"]
+    (tmp_path / "b.avi").write_bytes(whole[: pictures[7]] + bytes(40) + whole[pictures[7] + 40 :])
+    with served(files_of(tmp_path)) as url:
+        for name, count, more in (("a.mjpeg", 9, ["10 frames came; the recording does not say"]), ("b.avi", 19, [])):
+            with open_source(f"{url}/{name}") as source:
+                found = list(source.frames(lambda: None))
+            assert source.live is None and len(found) == count, name
+            assert [note.split(" how many")[0] for note in source.notes] == [
+                f"1 of {count + 1} frames cannot be decoded, and were left out "
+                f"(the first is frame {5 if name == 'a.mjpeg' else 7}, counted from 0)",
+                *more,
+            ]
+
+
+def test_a_recording_with_a_name_that_is_not_ascii_ends(tmp_path):
+    """A server is asked for it in ASCII, and says how long it is."""
+    (tmp_path / "\u00fcb.mjpeg").write_bytes(b"".join(map(grey_jpeg, range(12))))
+    with served(files_of(tmp_path)) as url:
+        with open_source(f"{url}/\u00fcb.mjpeg?\u00e9") as source:
+            assert source.live is None and len(list(source.frames(lambda: None))) == 12
+        with pytest.raises(InputError, match="answers 404 File not found"):
+            open_source(f"{url}/\u00fc.mjpeg")
+
+
+@pytest.mark.parametrize("rate, said", [(50.0, ""), (2.0, "are not known, and taken for 25; --fps N says")])
+def test_the_rate_of_a_video_is_measured_or_said_to_be_guessed(command, tmp_path, capfd, monkeypatch, rate, said):
+    monkeypatch.setattr(watch, "RATE_SECONDS", 0.0 if said else 10.0)
+    monkeypatch.setattr(newest, "SETTLES", 0.0)
+    with served(motion_jpeg([9], rate=rate)) as url:
+        assert command(f"{url}/x", "--out", "a.mp4") == 0
+    told = "".join(capfd.readouterr())
+    assert said in told and ("are not known" in told) == bool(said)
+    written = cv2.VideoCapture(str(tmp_path / "a.mp4"))
+    shown = written.get(cv2.CAP_PROP_FPS)
+    assert shown == 25 if said else 15 < shown < 100
+    assert ("frames came a second in the end; the video shows 25 a second" in told) == bool(said)
 
 
 @pytest.mark.parametrize(
@@ -132,16 +180,32 @@ def test_pictures_that_change_inside_a_connection_are_shown_as_they_are():
     assert "2 frames could not be decoded, and were left out" in source.notes
 
 
-def test_a_region_of_other_pictures_ends_the_stream_and_a_picture_without_bound_too():
+def test_a_region_of_other_pictures_ends_the_stream_and_a_picture_without_bound_too(monkeypatch):
     sizes = [(48, 64)] * 6 + [(20, 20)] * 4
     with served(motion_jpeg([[jpeg(9, size) for size in sizes]])) as url:
         with open_source(f"{url}/x", region=(30, 30, 60, 40)) as source:
             found = list(source.frames(lambda: None))
     assert found and {frame.pixels.shape for frame in found} == {(10, 30, 3)}
     assert source.notes[0].endswith("from 64x48 to 20x20 pixels: --region was of the old ones, so the stream ends")
-    with served(motion_jpeg([[jpeg(9, (48, 64))] * 6 + [jpeg(9, (8, 4100))] * 4])) as url:
-        with open_source(f"{url}/x") as source, pytest.raises(InputError, match="more than 4096 pixels a side"):
-            list(source.frames(lambda: None))
+    monkeypatch.setattr(newest, "READ_SECONDS", 0.1)
+    with served(motion_jpeg([[jpeg(9, (48, 64))] * 6 + [jpeg(9, (8, 4100))] * 20])) as url:
+        with open_source(f"{url}/x") as source:
+            found = list(source.frames(lambda: None))
+    assert found and source.live.counts.damaged > 1
+    assert "more than 4096 pixels a side, for 0.1 s: the stream ends there" in source.notes[0]
+
+
+def test_one_damaged_picture_keeps_the_video(command, tmp_path, capfd):
+    """With one bit of its height wrong; of the first half of a second nothing else is in the video."""
+    good = jpeg(90, (48, 64))
+    place = good.index(b"\xff\xc0") + 5
+    for bit in (0x20, 0x00):
+        bad = good[:place] + bytes([good[place] ^ bit, good[place + 1] ^ (bit == 0) * 2]) + good[place + 2 :]
+        with served(motion_jpeg([[good] * 20 + [bad] + [good] * 20])) as url:
+            assert command(f"{url}/x", "--out", f"{bit}.mp4", "--fps", 10) == 0
+        said = "".join(capfd.readouterr())
+        assert "note: 1 frames could not be decoded, and were left out" in said
+        assert (tmp_path / f"{bit}.mp4").stat().st_size > 0 and "the video ends there" not in said
 
 
 def test_a_recording_of_motion_jpeg_whose_pictures_change_is_refused(tmp_path):
@@ -217,6 +281,14 @@ def test_a_camera_ends_where_it_gives_no_more(monkeypatch):
         found = list(source.frames(lambda: None))
     assert source.name == "camera 0" and found[-1].number == 3 and found[-1].pixels.shape == (20, 30, 3)
     assert greys(found)[-1] == 5 and source.live.counts.reconnects == 0
+    assert "the stream was closed: it ends there" in source.notes
+
+
+@pytest.mark.parametrize("text", ["\u00b2", "99999999999", "\u0663"])
+def test_a_number_that_no_camera_has_is_refused(command, capsys, text):
+    assert command(text, "--out", "a.mp4") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and ("no machine has so many" in said or "there is no such file" in said)
 
 
 def test_a_camera_that_is_not_there_is_told(monkeypatch, command, capsys):

@@ -114,9 +114,9 @@
 
   // what was lost on the way; nothing where nothing was
   function told() {
-    const { dropped = 0, damaged = 0, reconnects = 0, missed = 0, changes = [], alone = 0, newest } = view.source, lines = [];
+    const { dropped = 0, damaged = 0, reconnected = "", changes = [], alone = 0, newest } = view.source, lines = [];
     if (dropped) lines.push([`${plural(dropped, "frame", "frames")} dropped while the detector was at work`, false]);
-    if (reconnects) lines.push([`reconnected ${times(reconnects)}, about ${plural(missed, "frame", "frames")} missed`, true]);
+    if (reconnected) lines.push([reconnected, true]);
     for (const change of changes) lines.push([change, true]);
     if (damaged) lines.push([`${plural(damaged, "frame", "frames")} could not be decoded`, true]);
     if (alone > 1) lines.push([`${plural(alone, "frame", "frames")} of ${newest + 1} had no previous frame that was seen; --every lets it keep pace`, alone > (newest + 1) / 2]);
