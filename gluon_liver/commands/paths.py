@@ -101,11 +101,13 @@ def refuse_inside(args: argparse.Namespace, folder: Path) -> None:
     source = Path(os.path.realpath(folder))
     if (source / "study.json").is_file() and (source.parent.parent / "dataset.json").is_file():
         source = source.parent.parent
-    for name in WRITTEN:
+    named = Path(os.path.abspath(folder))
+    for name in [*WRITTEN, "cache"]:
         path = getattr(args, name, None)
         if isinstance(path, (str, Path)) and source.is_dir():
-            real = Path(os.path.realpath(path))
-            if source == real or source in real.parents:
+            real, given = Path(os.path.realpath(path)), Path(os.path.abspath(path))
+            # by its name too: what is read follows links to other folders
+            if source in (real, *real.parents) or named in (given, *given.parents):
                 option = "--" + name.replace("_", "-")
                 raise InputError(f"{option} {path} lies inside the folder that is read; choose a folder outside of it")
 

@@ -10,6 +10,7 @@ import fnmatch
 import re
 import signal
 import threading
+import time
 import unicodedata
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -204,12 +205,13 @@ def _found(pattern: str, text: str, what: str) -> bool:
         advice = "write it without a repetition inside of a repetition, as in (a+)+, or name the series in 'series'"
         raise PhaseError(f"{what} takes more than {MOST_SECONDS:g} s to be looked for in a description: {advice}")
 
-    before = signal.signal(signal.SIGALRM, late)
-    timer = signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
+    before, start = signal.signal(signal.SIGALRM, late), time.monotonic()
+    left, interval = signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
     try:
         return re.search(pattern, text, re.IGNORECASE) is not None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, *timer)
+        left = max(left - (time.monotonic() - start), 1e-6) if left else 0.0  # of somebody else's alarm
+        signal.setitimer(signal.ITIMER_REAL, left, interval)
         signal.signal(signal.SIGALRM, before)
 
 
@@ -221,7 +223,10 @@ def _patterns(phase: Any, value: Any, order: Sequence[str], path: Union[str, Pat
         raise PhaseError(f"{path}: 'patterns' of {phase} must be a list of regular expressions")
     for place, pattern in enumerate(patterns, 1):
         try:
-            re.compile(pattern)
+            everything = re.search(pattern, "") is not None
         except (re.error, OverflowError, RecursionError) as error:
             raise PhaseError(f"{path}: pattern {place} of {phase} is no regular expression: {error}") from error
+        if everything:
+            what = "is found in every description, an empty one too"
+            raise PhaseError(f"{path}: pattern {place} of {phase} {what}: it tells nothing; is there a '|' too many?")
     return tuple(patterns)

@@ -255,3 +255,19 @@ def test_what_a_run_cannot_be_used_for_is_refused_before_mxnet(tiny_run, tiny_da
     wanted += ["ends in .safetensors", "taken cannot be read: it is empty", "holds no COCO results: a list of them"]
     wanted += ["category_id is a text in 1 of 1 entries"]
     assert [words for words, (_, _, said) in zip(wanted, found) if words not in said] == []
+
+
+def test_what_is_written_into_a_linked_folder_of_what_is_read_is_refused(tmp_path):
+    """Folders that links name are read too."""
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "one").write_bytes(b"x")
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "two").write_bytes(b"x")
+    (tmp_path / "scans" / "link").symlink_to(tmp_path / "else")
+    lines = [
+        f"import ct {tmp_path}/scans --out {tmp_path}/scans/link/data",
+        f"look {tmp_path}/scans --out {tmp_path}/scans/link/../link/look",
+        f"look {tmp_path}/scans/link --out {tmp_path}/else/look",
+    ]
+    for code, _, said in answers(HEAVY, lines):
+        assert code == "2" and "lies inside the folder that is read" in said

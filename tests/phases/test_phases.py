@@ -129,6 +129,9 @@ def test_the_reference_that_a_phase_file_names(phase_file):
         ("patterns: {venous: x}", "'patterns' names a phase that is not among"),
         ("patterns: {arterial: []}", "must be a list of regular"),
         ("patterns: {arterial: ['(']}", "pattern 1 of arterial is no regular expression"),
+        ("patterns: {arterial: ['art', 'a|']}", "pattern 2 of arterial is found in every description"),
+        ("patterns: {arterial: ''}", "pattern 1 of arterial is found in every description"),
+        ("patterns: {arterial: '^'}", "pattern 1 of arterial is found in every description"),
     ],
 )
 def test_wrong_phase_files(phase_file, text, message):

@@ -1,5 +1,6 @@
 """Packages that cannot be imported, by fakes of them: absent, of a wrong protobuf, without a library of the system."""
 
+import re
 import sys
 
 import pytest
@@ -9,13 +10,14 @@ from gluon_liver.errors import InputError
 from gluon_liver.onnx.session import check_installed
 from gluon_liver.results.formats import check_formats
 from gluon_liver.runs import tensorboard
+from gluon_liver.system import packages
 from gluon_liver.system.packages import failed_import, why_unusable
 
 OLD_PROTOBUF = "from google.protobuf.internal import no_such_builder"
 FAULTS = [
     ("raise TypeError('Descriptors cannot\\nbe created directly.')", r"\(TypeError: Descriptors cannot be created dir"),
     ("import numpy; numpy.no_such_name", r"\(AttributeError: module 'numpy' has no attribute"),
-    ("import gone_elsewhere", r"\(ModuleNotFoundError: No module named 'gone_elsewhere'\)"),
+    ("from google.protobuf import gone", r"\(ImportError: cannot import name 'gone'"),
     ("1 +", r"\(SyntaxError: "),
 ]
 
@@ -54,7 +56,7 @@ def test_every_optional_package_that_is_broken_is_an_error_with_advice(fake, cod
         ("highdicom", lambda: check_formats(["coco", "dicom-seg"])),
     ):
         fake(name, code)
-        advice = f"pip install --force-reinstall --no-deps .*{name}"
+        advice = f"pip install --force-reinstall --no-deps .*{name}.*`python -c 'import {name}'` shows more"
         with pytest.raises(InputError, match=f"the package {name}, which is installed but .*{said}.*: {advice}"):
             ask()
 
@@ -65,6 +67,35 @@ def test_the_package_at_fault_is_put_anew_too_and_numpy_stays(fake):
     assert "cannot import name 'no_such_builder'" in said and "--no-deps protobuf;" in said
     fake("broken_two", "import numpy; numpy.linalg.inv([[0.0]])")
     assert "--no-deps broken_two;" in why_unusable(("broken_two",), "x")
+
+
+def test_what_a_package_lacks_is_what_pip_is_to_install(fake):
+    fake("broken_one", "import gone_elsewhere.part")
+    said = why_unusable(("broken_one",), "x")
+    assert said.endswith("(ModuleNotFoundError: No module named 'gone_elsewhere'): pip install gone_elsewhere")
+    fake("broken_two", "import google.no_such_part")  # of what is there, a part
+    said = why_unusable(("broken_two",), "x")
+    assert "pip install --force-reinstall --no-deps protobuf;" in said
+
+
+@pytest.mark.parametrize("installed, advice", [("mxnet-cu112", "mxnet-cu112"), ("opencv-python-headless", None)])
+def test_the_distribution_that_is_installed_is_the_one_to_install_again(monkeypatch, installed, advice):
+    """Not the wheel for CPUs over the one for GPUs."""
+    monkeypatch.setattr(packages, "installed_version", lambda name: "1" if name == installed else None)
+    package = "mxnet" if installed.startswith("mxnet") else "cv2"
+    said = packages._broken(package, TypeError("x"))
+    assert re.search(rf"--no-deps '?{advice or installed}(==[0-9.]+)?'?;", said)
+
+
+@pytest.mark.parametrize("code", [b"def f(:\n", b"if 1:\n\tx = 1\n        y = 2\n", b"x = '\xff'\n", b"x = 1\0\0"])
+@pytest.mark.parametrize("how", ["import one_file", "from one_file import part", "import one_file as other"])
+def test_a_file_that_is_no_python_is_told_of_by_its_package(tmp_path, monkeypatch, capsys, code, how):
+    """A power cut leaves NUL bytes, say: no frame of the package is in the traceback."""
+    (tmp_path / "one_file.py").write_bytes(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert print_expected(run_inside(how)) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: this needs the package one_file, which is installed but cannot be imported (")
 
 
 def test_a_library_of_the_system_is_for_doctor(fake):
@@ -91,7 +122,7 @@ def run_inside(code):
     return None
 
 
-@pytest.mark.parametrize("code, said", FAULTS[:3])  # a wrong syntax has no frame that tells where it is
+@pytest.mark.parametrize("code, said", FAULTS)
 def test_any_package_that_the_work_needs_is_told_of(fake, capsys, code, said):
     fake("broken_one", code)
     assert print_expected(run_inside("import broken_one")) == 2
