@@ -22,6 +22,8 @@ from typing import Any, List, Optional, Tuple
 
 from mxnet.gluon import nn
 
+from gluon_liver.flow.operators import exp_of_largest
+
 from .layers.indexing import entry
 
 FULL, SAME_CELL = "full", "same_cell"  # of network.relation, beside position
@@ -84,8 +86,7 @@ class Relation(nn.HybridBlock):
         parts += [places(F, x, self._reach)] if self._reach is not None else []
         theta, phi = (F.reshape(F.concat(*one, dim=1), (0, 0, -1)) for one in zip(*parts))
         affinity = F.batch_dot(theta, phi, transpose_a=True)  # (B, J, I)
-        # the largest of a row divides f and C by the same factor, so that exp() cannot overflow
-        f = F.exp(F.broadcast_sub(affinity, F.stop_gradient(F.max(affinity, axis=2, keepdims=True))))
+        f = exp_of_largest(F, affinity, axis=2)  # which divides f and C by the same factor
         return F.broadcast_div(f, F.sum(f, axis=2, keepdims=True))  # by C, (B, J, 1)
 
 

@@ -5,6 +5,7 @@ from __future__ import division
 import mxnet as mx
 
 BN_EPSILON = 1e-5
+FAINTEST = -50.0  # as in gluon_liver.flow.operators, which says why
 
 
 def parameters(name, bias=True):
@@ -53,3 +54,9 @@ def part_of(x, axis, number):
 def edges(boxes, axis):
     """x1, y1, x2 and y2 of boxes, or the four offsets; the axis stays with length 1."""
     return mx.sym.SliceChannel(boxes, num_outputs=4, axis=axis)
+
+
+def exp_of_largest(x, axis):
+    """exp(x) / exp(the largest x along ``axis``), no less than exp(FAINTEST)."""
+    below = mx.sym.broadcast_sub(x, mx.sym.BlockGrad(mx.sym.max(x, axis=axis, keepdims=True)))
+    return mx.sym.exp(mx.sym.maximum(below, FAINTEST))

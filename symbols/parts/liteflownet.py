@@ -10,7 +10,7 @@ import mxnet as mx
 import numpy as np
 
 from .fusion import resample
-from .layers import convolution
+from .layers import convolution, exp_of_largest
 from .resnet import scaled
 from .warp import DISPLACEMENTS, correlation, neighbours, pad_to, shrunk, warp
 
@@ -166,9 +166,7 @@ def regularization(images, maps, flow, name, level, side, width):
     kernels = [(window, 1), (1, window)] if level < 5 else [window]  # a large kernel as a column and a row
     for number, kernel in enumerate(kernels):
         guide = convolution(guide, "{}.distance.{}".format(name, number), count, kernel, bias=True)
-    affinity = -mx.sym.square(guide)
-    largest = mx.sym.BlockGrad(mx.sym.max(affinity, axis=1, keepdims=True))
-    weights = mx.sym.exp(mx.sym.broadcast_sub(affinity, largest))
+    weights = exp_of_largest(-mx.sym.square(guide), axis=1)
     summed = [
         convolution(weights * neighbours(component, window), "{}.sum_{}".format(name, axis), 1, 1, bias=True)
         for axis, component in zip("xy", mx.sym.SliceChannel(flow, num_outputs=2, axis=1))

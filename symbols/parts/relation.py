@@ -4,7 +4,7 @@ from __future__ import division
 
 import mxnet as mx
 
-from .layers import convolution, part_of
+from .layers import convolution, exp_of_largest, part_of
 
 
 def relation(x, y, present, name, channels, batch, side, kind, reach):
@@ -31,8 +31,7 @@ def looked_up(theta, phi, g, side):
     """Embeddings of y's and x's positions and g of x, (B, any, side, side) -> f / C times g, (B, d, side, side)."""
     theta, phi, g = (mx.sym.reshape(part, shape=(0, 0, -1)) for part in (theta, phi, g))
     affinity = mx.sym.batch_dot(theta, phi, transpose_a=True)  # (B, J, I)
-    largest = mx.sym.BlockGrad(mx.sym.max(affinity, axis=2, keepdims=True))
-    f = mx.sym.exp(mx.sym.broadcast_sub(affinity, largest))
+    f = exp_of_largest(affinity, axis=2)
     rows = mx.sym.broadcast_div(f, mx.sym.sum(f, axis=2, keepdims=True))  # 1 / C_j is here
     return mx.sym.reshape(mx.sym.batch_dot(g, rows, transpose_b=True), shape=(0, 0, side, side))
 
