@@ -38,7 +38,7 @@ AIR_HU = -1024
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 NIFTI, ARRAY = "NIfTI", "array"  # in place of a FrameOfReferenceUID
-NOT_LOADED = (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)  # by np.load
+NOT_LOADED = (EOFError, KeyError, MemoryError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)  # by np.load
 # SOP classes, with a dot at the end their beginnings, and words of ImageType and of descriptions, as an import has them
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 NOT_CT = {
@@ -58,6 +58,9 @@ PROJECTION_TYPE = re.compile(
 )
 PROJECTION_NAME = re.compile(r"(?<![A-Z])(MIPS?|MAX[_ -]?IP|MIN[_ -]?IPS?|CPR|VRT|CURVED|VOLUME[_ -]REND\w*)(?![A-Z])")
 FEWEST = 3  # images that make a part of a series; fewer beside more are strays
+LARGEST = 4096  # rows or columns
+# what a damaged or odd data set raises, in pydicom and in numpy
+ODD = (AttributeError, EOFError, KeyError, NotImplementedError, OverflowError, TypeError, ValueError, struct.error)
 
 
 class Unusable(Exception):
@@ -148,7 +151,8 @@ class Volume(NamedTuple):
     """HU int16 (z, y, x), z to the head, rows to the back, columns to the left, as near as quarter turns come to it.
 
     origin, steps: voxel (z, y, x) lies at origin + (z, y, x) @ steps, LPS mm. frame: FrameOfReferenceUID. turned,
-    flip_y, flip_x: what led from the pixels of a source to these; None for an array, which is as it came.
+    flip_y, flip_x: what led from the pixels of a source to these; None for an array, which is as it came. series,
+    patient: SeriesInstanceUID and PatientID, where they are known.
     """
 
     hu: np.ndarray
@@ -156,6 +160,8 @@ class Volume(NamedTuple):
     steps: np.ndarray
     frame: str = ""
     turn: Optional[Tuple[bool, bool, bool]] = None
+    series: str = ""
+    patient: str = ""
 
     def index_of(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 3) in mm -> indices (z, y, x), fractions."""
@@ -187,9 +193,7 @@ def oriented(voxels: np.ndarray, origin: np.ndarray, steps: np.ndarray, frame: s
     turned = bool(abs(along_x[1]) + abs(along_y[0]) > abs(along_x[0]) + abs(along_y[1]) + 1e-6)
     if turned:
         voxels, steps, units = voxels.transpose(0, 2, 1), steps[[0, 2, 1]], units[[0, 2, 1]]
-    sides = np.linalg.norm(steps[1:], axis=1)
-    if sides.max() / sides.min() - 1 > 0.01:
-        raise Unusable("its pixels are {:.3f} x {:.3f} mm, no squares: import it with gluon_liver".format(*sides))
+    check_squares(np.linalg.norm(steps[1:], axis=1))
     flips = [bool(units[axis, at] < 0) for axis, at in ((0, 2), (1, 1), (2, 0))]
     for axis, flip in enumerate(flips):
         if flip:
@@ -197,6 +201,11 @@ def oriented(voxels: np.ndarray, origin: np.ndarray, steps: np.ndarray, frame: s
             steps = np.where(np.arange(3)[:, None] == axis, -steps, steps)
             voxels = np.flip(voxels, axis)
     return Volume(np.ascontiguousarray(voxels), origin, steps, frame, (turned, flips[1], flips[2]))
+
+
+def check_squares(sides: np.ndarray) -> None:
+    if sides.max() / sides.min() - 1 > 0.01:
+        raise Unusable("its pixels are {:.3f} x {:.3f} mm, no squares: import it with gluon_liver".format(*sides))
 
 
 def to_hu(values: np.ndarray) -> np.ndarray:
@@ -212,7 +221,7 @@ def read_volume(path: Path, args: argparse.Namespace) -> Volume:
             return with_air(read_array(path, args.spacing), args.no_air)
         return read_dicom(path)
     except OSError as error:
-        raise Unusable(f"{path} cannot be read: {error.strerror or error}") from error
+        raise Unusable(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
     except Unusable as error:
         raise Unusable(f"{path}: {error}") from error
 
@@ -230,43 +239,97 @@ def needed(package: str, what: str) -> Any:
         raise Unusable(f"{what} needs the package {package}, which cannot be imported ({said}): {again}") from error
 
 
-def read_dicom(folder: Path) -> Volume:
-    """The one axial CT series in a folder, or that of the SeriesNumber behind @."""
-    pydicom = needed("pydicom", "a folder of DICOM files")
+def files_below(folder: Path) -> List[Path]:
+    """All files below a folder, and below linked ones, each once. Raises OSError for a folder that cannot be listed."""
+    seen, found = set(), []
 
-    named = re.fullmatch(r"(.+)@(\d+)", str(folder)) if not folder.is_dir() else None
+    def closed(error: OSError) -> None:
+        raise error
+
+    for place, below, names in os.walk(folder, onerror=closed, followlinks=True):
+        status = Path(place).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            below.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        found += [Path(place, name) for name in names]
+    return sorted(found)
+
+
+def open_dicom(path: Path) -> Any:
+    """The data set of a file, also of one without the 128 bytes and DICM at its beginning; None for another file."""
+    pydicom = needed("pydicom", "a folder of DICOM files")
+    try:
+        return pydicom.dcmread(path)
+    except pydicom.errors.InvalidDicomError:
+        begin = path.read_bytes()[:4]
+        if len(begin) < 4 or struct.unpack("<H", begin[:2])[0] not in (2, 8):
+            return None
+    bare = pydicom.dcmread(path, force=True)
+    if not bare.file_meta.get("TransferSyntaxUID"):
+        names = {(True, True): "ImplicitVRLittleEndian", (False, True): "ExplicitVRLittleEndian"}
+        encoding = getattr(bare, "original_encoding", None) or (bare.is_implicit_VR, bare.is_little_endian)
+        bare.file_meta.TransferSyntaxUID = getattr(pydicom.uid, names.get(encoding, "ExplicitVRBigEndian"))
+    return bare
+
+
+def read_dicom(folder: Path) -> Volume:
+    """The one axial CT series in a folder, or that of the SeriesNumber or SeriesInstanceUID behind @."""
+    needed("pydicom", "a folder of DICOM files")
+
+    named = re.fullmatch(r"(.+)@(-?[0-9.]+)", str(folder)) if not folder.is_dir() else None
     folder = Path(named[1]) if named else folder
     if not folder.is_dir():
         raise Unusable("there is no such folder, NIfTI (.nii, .nii.gz) or array (.npy, .npz)")
     series: Dict[str, List[Any]] = {}
     left_out: Dict[str, int] = {}
-    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+    for path in files_below(folder):
+        if not path.exists():
+            left_out["a link to what is not there"] = left_out.get("a link to what is not there", 0) + 1
+            continue
         try:
-            slice_ = pydicom.dcmread(path)
-        except pydicom.errors.InvalidDicomError:
-            continue
-        if named and str(slice_.get("SeriesNumber")) != str(int(named[2])):
-            continue
-        why = no_slice(slice_) or ("" if named else no_plain_slice(slice_))
-        if why:
-            left_out[why] = left_out.get(why, 0) + 1
-        elif str(slice_.SOPClassUID) != CT_IMAGE:
-            raise Unusable(f"{path.name} is an Enhanced CT of several frames: import it with gluon_liver")
-        else:
+            slice_ = open_dicom(path)
+            if slice_ is not None and named and not is_named(slice_, named[2]):
+                continue
+            why = "no DICOM" if slice_ is None else no_slice(slice_) or ("" if named else no_plain_slice(slice_))
+            if why:
+                left_out[why] = left_out.get(why, 0) + 1
+                continue
+            if str(slice_.SOPClassUID) != CT_IMAGE:
+                raise Unusable(f"{path.name} is an Enhanced CT of several frames: import it with gluon_liver")
+            for tag in ("Rows", "Columns", "PixelData"):  # the last of a file that is whole
+                if tag not in slice_:
+                    raise Unusable(
+                        f"{path.name} has no {tag}: it is damaged or cut short; take it out, or fetch it anew"
+                    )
             series.setdefault(str(slice_.SeriesInstanceUID), []).append(slice_)
-    told = "; ".join(f"{count} image(s): {why}" for why, count in left_out.items())
+        except ODD as error:
+            raise Unusable(f"{path.name} is damaged ({error}): take it out, or fetch it anew") from error
+    told = "; ".join(f"{count} file(s): {why}" for why, count in left_out.items())
     if len(series) != 1:
-        found = sorted(f"{one[0].get('SeriesNumber')} of {len(one)} images" for one in series.values())
-        say = f"; name one, {folder}@NUMBER, for its phase: series {', '.join(found)}" if found else ""
+        numbers = [one[0].get("SeriesNumber") for one in series.values()]
+        by_uid = None in numbers or len({*numbers}) < len(numbers)
+        names = [*series] if by_uid else numbers
+        found = sorted(f"{name} of {len(one)} images" for name, one in zip(names, series.values()))
+        what = "SeriesInstanceUID" if by_uid else "NUMBER"
+        say = f"; name one, {folder}@{what}, for its phase: series {', '.join(found)}" if found else ""
         say += f"; left out: {told}" if told else ""
         raise Unusable(f"{len(series)} series of CT images are there, one is wanted{say}")
     if told:
         note(f"left out of {folder}: {told}")
-    (slices,) = series.values()
+    ((uid, slices),) = series.items()
     try:
-        return stacked(without_strays(slices, folder))
-    except (AttributeError, TypeError, ValueError) as error:
+        volume = stacked(without_strays(slices, folder))
+        return volume._replace(series=uid, patient=str(slices[0].get("PatientID") or ""))
+    except ODD as error:
         raise Unusable(f"a tag that is needed is missing or damaged ({error})") from error
+
+
+def is_named(image: Any, name: str) -> bool:
+    """Whether an image is of the series of this number or UID."""
+    if name == str(image.get("SeriesInstanceUID")):
+        return True
+    return "." not in name and str(image.get("SeriesNumber")) == str(int(name))
 
 
 def note(text: str) -> None:
@@ -333,6 +396,9 @@ def look_of(image: Any) -> Tuple[Any, ...]:
     """What the slices of a volume have in common."""
     numbers = np.round([*map(float, image.ImageOrientationPatient)], 3) + 0.0
     sides = np.round([*map(float, image.PixelSpacing)], 4)
+    if not (1 <= image.Rows <= LARGEST and 1 <= image.Columns <= LARGEST and sides.min() > 0):
+        size = f"{image.Rows} x {image.Columns} pixels of {' x '.join(map(str, sides))} mm"
+        raise Unusable(f"an image has {size}: 1 to {LARGEST} rows and columns of sizes above 0 are read")
     return image.Rows, image.Columns, str(image.get("FrameOfReferenceUID", "")), *numbers, *sides
 
 
@@ -348,6 +414,9 @@ def stacked(slices: List[Any]) -> Volume:
     positions = np.array([[*map(float, one.ImagePositionPatient)] for one in slices])
     order = np.argsort(positions @ normal, kind="stable")
     slices, positions = [slices[at] for at in order], positions[order]
+    acquisitions = [str(one.get("AcquisitionNumber")) for one in slices]
+    if sum(one != other for one, other in zip(acquisitions, acquisitions[1:])) >= len({*acquisitions}):
+        raise Unusable("slices of several acquisitions alternate in it: several phases in one series? Take them apart")
     steps = np.diff(positions @ normal)
     if steps.min() < 1e-3:
         raise Unusable("two of its slices lie at one position: several phases in one series, or copies?")
@@ -369,6 +438,9 @@ def hounsfield(image: Any) -> np.ndarray:
     high, signed = int(image.get("HighBit", stored - 1)), bool(image.PixelRepresentation)
     if image.get("SamplesPerPixel", 1) != 1 or allocated not in (8, 16) or not float(image.RescaleSlope):
         raise Unusable("an image has colours, an odd number of bits, or a RescaleSlope of 0")
+    if not 1 <= stored <= high + 1 <= allocated or int(image.get("NumberOfFrames") or 1) != 1:
+        frames = int(image.get("NumberOfFrames") or 1)
+        raise Unusable(f"an image has {frames} frames, and bits {high + 1 - stored} to {high} of {allocated}")
     syntax = image.file_meta.TransferSyntaxUID
     if syntax.is_compressed:
         try:
@@ -413,9 +485,11 @@ def read_nifti(path: Path) -> Volume:
     while len(shape) > 3 and shape[-1] == 1:
         shape.pop()
     (code,), (units,) = numbers("h", 70), numbers("B", 123)
-    kinds = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4"}
+    kinds = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
     if len(shape) != 3 or min(shape) < 1 or code not in kinds or units & 7 not in (0, 2):
         raise Unusable(f"it holds {'x'.join(map(str, shape))} of kind {code}: one volume of numbers, in mm, is wanted")
+    if not 352 <= numbers("f", 108)[0] <= len(raw):
+        raise Unusable("its header says that the voxels begin inside of it, or nowhere (vox_offset)")
     begin, slope, intercept = (int(numbers("f", 108)[0]), *numbers("2f", 112))
     kind, size = np.dtype(order + kinds[code]), int(np.prod(shape, dtype=np.int64))
     if len(raw) < begin + size * kind.itemsize:
@@ -455,17 +529,20 @@ def place_of(numbers: Any) -> np.ndarray:
 def read_array(path: Path, spacing: Optional[Sequence[float]]) -> Volume:
     """An array (z, y, x); of an .npz the one named hu, with spacing (dz, dy, dx) beside it."""
     try:
-        read = np.load(path, allow_pickle=False)
+        read = np.load(path, allow_pickle=False, mmap_mode="r")  # an .npy that is cut short is told before it is read
         if not isinstance(read, np.ndarray):
-            spacing = [*map(float, np.ravel(read["spacing"]))] if "spacing" in read else spacing
-            read = read["hu"]
+            own = [*map(float, np.ravel(read["spacing"]))] if "spacing" in read else spacing
+            if spacing is not None and [*spacing] != own:
+                raise Unusable(f"it tells its spacing, {own} mm: leave --spacing out")
+            spacing, read = own, read["hu"]
     except NOT_LOADED as error:
         raise Unusable(f"it is no array of numbers, or has none named hu ({error})") from error
     if read.ndim != 3 or read.dtype.kind not in "iuf" or not read.size:
         raise Unusable(f"it is {read.dtype} {read.shape}: numbers (z, y, x) are wanted")
     if spacing is None or len(spacing) != 3 or not (np.isfinite(spacing).all() and min(spacing) > 0):
         raise Unusable("its spacing is not known: give --spacing DZ DY DX in mm")
-    return Volume(read, np.zeros(3), np.diag(np.array(spacing, np.float64))[:, ::-1], ARRAY)
+    check_squares(np.array(spacing[1:], np.float64))
+    return Volume(np.asarray(read), np.zeros(3), np.diag(np.array(spacing, np.float64))[:, ::-1], ARRAY)
 
 
 def with_air(volume: Volume, accepted: bool) -> Volume:
@@ -495,7 +572,7 @@ def on_grid(moving: Volume, fixed: Volume) -> Tuple[np.ndarray, np.ndarray]:
     present = (height > -0.499) & (height < len(moving.hu) - 0.501)
     if not present.any():
         raise Unusable("no slice of it overlaps the reference phase")
-    hu = np.full(shape, AIR_HU, np.int16)
+    hu, met = np.full(shape, AIR_HU, np.int16), False
     last = np.array(moving.hu.shape) - 1
     plane = np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[2]), indexing="ij"), -1) @ fixed.steps[1:]
     for z in np.flatnonzero(present):
@@ -508,6 +585,9 @@ def on_grid(moving: Volume, fixed: Volume) -> Tuple[np.ndarray, np.ndarray]:
             weight = np.where(corner, share, 1 - share).prod(-1)
             value = value + weight * moving.hu[tuple(np.moveaxis(np.minimum(low + corner, last), -1, 0))]
         hu[z] = np.where(inside, np.rint(np.float32(value)), AIR_HU)
+        met = met or bool(inside.any())
+    if not met:
+        raise Unusable("no pixel of it overlaps the reference phase: it lies beside it")
     return hu, present
 
 
@@ -548,17 +628,22 @@ def stacks(hu: np.ndarray, present: np.ndarray, dz: float, given: Dict[str, Any]
 def read_frames(path: Path) -> Iterator[Tuple[int, np.ndarray]]:
     """Frames (h, w, 3), uint8 RGB, behind their numbers."""
     if path.is_dir():
-        paths = sorted((one for one in path.iterdir() if one.suffix.lower() in PICTURES), key=natural)
+        there = (one for one in path.iterdir() if one.suffix.lower() in PICTURES and one.name[0] != ".")
+        paths, first = sorted(there, key=natural), None
         if not paths:
             raise Unusable(f"{path} holds no pictures ({', '.join(PICTURES)})")
-        names = [re.findall(r"\d+", one.stem) for one in paths]
-        numbers = [int(one[-1]) for one in names if one]
-        if sorted(set(numbers)) != numbers or len(numbers) < len(paths):
-            numbers = list(range(len(paths)))
-        for number, one in zip(numbers, paths):
+        numbers = file_numbers([one.name for one in paths])
+        if numbers is None:
+            note(f"the names in {path} are no numbers of frames: they are counted from 0 as their names sort")
+        for number, one in zip(numbers or range(len(paths)), paths):
+            if one.suffix.lower() in (".jpg", ".jpeg") and not jpeg_has_end(one.read_bytes()):
+                raise Unusable(f"{one} is cut short: the end of the JPEG is missing")
             frames = list(pictures(one))
-            if not frames:
-                raise Unusable(f"{one}: it cannot be decoded")
+            if len(frames) != 1:
+                raise Unusable(f"{one}: {len(frames)} pictures in it can be decoded, one is wanted")
+            first = first or frames[0].shape
+            if frames[0].shape != first:
+                raise Unusable(f"{one} has another size than {paths[0].name}")
             yield number, frames[0]
     elif not path.is_file():
         raise Unusable(f"{path}: there is no such video, folder of pictures or array")
@@ -574,6 +659,57 @@ def read_frames(path: Path) -> Iterator[Tuple[int, np.ndarray]]:
         yield from enumerate(pictures(path))
 
 
+def file_numbers(names: Sequence[str]) -> Optional[List[int]]:
+    """The number of the frame in each name: names are alike but for numbers, of which the last rises from name to name;
+    of several that rise the one with the smallest steps counts. None where there is none."""
+    parts = [re.split(r"([0-9]+)", Path(name).stem.casefold()) for name in names]
+    if len({tuple(part[::2]) for part in parts}) != 1:
+        return None
+    columns = [[int(part[place]) for part in parts] for place in range(1, len(parts[0]), 2)]
+    varying = [column for column in columns if len(set(column)) > 1] if len(names) > 1 else columns
+    rising = [column for column in varying if all(one < other for one, other in zip(column, column[1:]))]
+    if not varying or (len(names) == 1 and len(varying) > 1) or varying[-1] not in rising:
+        return None
+    return min(reversed(rising), key=lambda column: column[-1] - column[0])
+
+
+def jpeg_has_end(code: bytes) -> bool:
+    """Whether a JPEG image has its end marker (ITU-T T.81 B.1.1), behind which cameras write what they like."""
+    place = code.find(b"\xff", 2)
+    while 0 <= place < len(code) - 1:
+        marker = code[place + 1]
+        if marker == 0xD9:
+            return True
+        if marker == 0xFF:  # fill
+            place += 1
+        elif marker <= 0x01 or 0xD0 <= marker <= 0xD8:  # inside the coded pixels; no length follows
+            place += 2
+        else:
+            place += 2 + int.from_bytes(code[place + 2 : place + 4], "big")
+        place = code.find(b"\xff", place)
+    return False
+
+
+def check_whole(path: Path) -> None:
+    """Raise :class:`Unusable` for an AVI or MP4 that is shorter than its container announces (ISO 14496-12 4.2)."""
+    size, announced = path.stat().st_size, 0
+    with open(path, "rb") as stream:
+        start = stream.read(12)
+        if start[:4] == b"RIFF" and len(start) == 12:
+            announced = 8 + struct.unpack("<I", start[4:8])[0]
+        elif start[4:8] == b"ftyp":
+            while announced < size:
+                stream.seek(announced)
+                head = stream.read(16).ljust(16, b"\0")
+                length = struct.unpack(">I", head[:4])[0]
+                length = struct.unpack(">Q", head[8:])[0] if length == 1 else length
+                if length < 8:  # 0: to the end of the file
+                    return
+                announced += length
+    if announced > size:
+        raise Unusable(f"{path} is cut short: it has {size} bytes, its container announces {announced}")
+
+
 def natural(path: Path) -> List[Any]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", path.name) if part]
 
@@ -582,10 +718,11 @@ def pictures(path: Path) -> Iterator[np.ndarray]:
     """The pictures of a video or picture file, by cv2 or else by ffmpeg."""
     if importlib.util.find_spec("cv2"):
         cv2 = needed("cv2", "a video or picture")
-        still = cv2.imread(str(path)) if path.suffix.lower() in PICTURES else None
-        if still is not None:
-            yield still[..., ::-1]
+        if path.suffix.lower() in PICTURES:
+            several, stills = cv2.imreadmulti(str(path))
+            yield from (one[..., ::-1] for one in stills if several)
             return
+        check_whole(path)
         capture = cv2.VideoCapture(str(path))
         if capture.get(cv2.CAP_PROP_ORIENTATION_META):
             raise Unusable(f"{path} wants to be shown turned: turn it with ffmpeg")
@@ -596,6 +733,7 @@ def pictures(path: Path) -> Iterator[np.ndarray]:
         return
     if shutil.which("ffmpeg") is None:
         raise Unusable(f"{path} needs OpenCV (pip install opencv-python-headless), or ffmpeg on the PATH")
+    check_whole(path)
     command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "image2pipe", "-vsync", "0"]
     with subprocess.Popen([*command, "-c:v", "ppm", "-"], stdout=subprocess.PIPE) as process:
         stream: Any = process.stdout
@@ -604,6 +742,8 @@ def pictures(path: Path) -> Iterator[np.ndarray]:
             stream.readline()
             pixels = stream.read(3 * width * height)
             yield np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+    if process.returncode:
+        raise Unusable(f"{path}: ffmpeg ended with {process.returncode}: the file is damaged or cut short")
 
 
 # ---- detections
@@ -658,7 +798,14 @@ def detect_study(args: argparse.Namespace, config: Dict[str, Any]) -> Iterator[D
         raise Unusable(f"--phase NAME=PATH: INPUT is {given['phases'][0]}, the others of this network are: {others}")
     if given["modality"] != "CT" and args.input.suffix.lower() not in (".npy", ".npz"):
         raise Unusable(f"the network reads {given['modality']}: give an array of gluon_liver.mri_volume with --no-air")
+    paths = [args.input, *(Path(one) for one in named.values())]
+    arrays = [one for one in paths if one.suffix.lower() in (".npy", ".npz")]
+    if args.spacing and not arrays:
+        raise Unusable("--spacing is for arrays: the others tell their own")
+    if args.no_air and not arrays and not any(one.name.lower().endswith((".nii", ".nii.gz")) for one in paths):
+        raise Unusable("--no-air is for arrays and NIfTI: DICOM is read as it is")
     fixed = read_volume(args.input, args)
+    read = {given["phases"][0]: fixed}
     hu = np.full((len(given["phases"]), *fixed.hu.shape), AIR_HU, np.int16)
     present = np.zeros(hu.shape[:2], bool)
     hu[0], present[0] = fixed.hu, True
@@ -666,9 +813,12 @@ def detect_study(args: argparse.Namespace, config: Dict[str, Any]) -> Iterator[D
         if name in named:
             moving = read_volume(Path(named[name]), args)
             try:
+                check_apart(moving, read)
                 hu[number], present[number] = on_grid(moving, fixed)
             except Unusable as error:
                 raise Unusable(f"{named[name]}: {error}") from error
+            read[name] = moving
+        tell_phase(name, read.get(name), present[number], hu[number])
     graph, dz = Graph(args.folder / "detector.onnx", args.threads), float(np.linalg.norm(fixed.steps[0]))
     table = (np.arange(256, dtype=np.float32) / np.float32(255) - np.float32(given["mean"])) / np.float32(given["std"])
     for z, (image, there, scale) in enumerate(stacks(hu, present, dz, given)):
@@ -681,11 +831,33 @@ def detect_study(args: argparse.Namespace, config: Dict[str, Any]) -> Iterator[D
             yield row
 
 
+def check_apart(moving: Volume, read: Dict[str, Volume]) -> None:
+    """Raise :class:`Unusable` for a phase of another patient than those that were read, or that is one of them."""
+    for name, other in read.items():
+        if moving.patient and other.patient and moving.patient != other.patient:
+            raise Unusable(f"its PatientID is not that of {name}: phases of one study are wanted")
+        if (moving.series and moving.series == other.series) or np.array_equal(moving.hu, other.hu):
+            raise Unusable(f"it is the same series as {name}: leave one of them out")
+
+
+def tell_phase(name: str, volume: Optional[Volume], present: np.ndarray, hu: np.ndarray) -> None:
+    """Say what was read for a phase."""
+    if volume is None:
+        note(f"{name}: absent")
+        return
+    said = [f"{len(volume.hu)} slices of {volume.hu.shape[1]} x {volume.hu.shape[2]}"]
+    if not present.all():
+        said.append(f"absent in {int((~present).sum())} of {len(present)} slices of the reference phase")
+    if hu.shape != volume.hu.shape or not np.array_equal(hu, volume.hu):
+        said.append("resampled onto its grid")
+    note(f"{name}: {', '.join(said)}")
+
+
 def detect_frames(args: argparse.Namespace, config: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
     """Frame by frame; the first frames are their own previous ones, as is one whose previous frame is not there."""
     if args.phase or args.spacing or args.no_air:
         raise Unusable("--phase, --spacing and --no-air are for CT; these are graphs of ultrasound")
-    given, number = config["input"], -1
+    given, number, count = config["input"], -1, 0
     seen: Dict[int, Tuple[np.ndarray, np.ndarray]] = {}
     frame_net, stream_net = (Graph(args.folder / f"{name}.onnx", args.threads) for name in ("frame", "stream"))
     for number, frame in read_frames(args.input):
@@ -701,8 +873,10 @@ def detect_frames(args: argparse.Namespace, config: Dict[str, Any]) -> Iterator[
         outputs = stream_net(frame=current, frame_map=frame_map, previous=before[0], previous_map=before[1])
         for found in rows_of(outputs, planes[0][1], frame.shape[:2]):
             yield coco(number + 1, found, frame=number)
+        count += 1
     if number < 0:
         raise Unusable(f"{args.input}: no frame of it can be decoded")
+    note(f"{count} frames, the last is number {number}")
 
 
 def checked_config(folder: Path) -> Dict[str, Any]:
@@ -710,33 +884,44 @@ def checked_config(folder: Path) -> Dict[str, Any]:
     try:
         files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
         odd = [
-            name for name in files if hashlib.sha256((folder / name).read_bytes()).hexdigest() != files[name]["sha256"]
+            name
+            for name in files
+            # texts may have been changed by who reads them, or by git on Windows
+            if not name.endswith((".md", ".py"))
+            and hashlib.sha256((folder / name).read_bytes()).hexdigest() != files[name]["sha256"]
         ]
         config: Dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, KeyError, ValueError) as error:
+        graphs = ["detector.onnx"] if config["task"] == "ct" else ["frame.onnx", "stream.onnx"]
+        lacking = [name for name in ("config.json", *graphs) if name not in files]
+        if lacking:
+            raise KeyError(f"manifest.json says nothing of {lacking[0]}")
+    except (AttributeError, OSError, KeyError, TypeError, ValueError) as error:
         raise Unusable(f"{folder} is no whole folder of `export --onnx`: {error}") from error
     if odd:
         raise Unusable(f"{folder / odd[0]} is damaged or was changed: its SHA-256 is not the manifest's")
     return config
 
 
-def written(rows: List[Dict[str, Any]], classes: Sequence[str], out: Path, table: bool) -> None:
-    """The file, and with ``table`` the same as CSV beside it; each appears whole or not at all."""
+def written(rows: List[Dict[str, Any]], classes: Sequence[str], out: Path, place: Optional[str]) -> None:
+    """The file, and with ``place``, "frame" or "slice", the same as CSV beside it; they appear whole or not at all."""
     texts = {out: json.dumps(rows, indent=1) + "\n"}
-    if table:
-        place = "frame" if any("frame" in row for row in rows) else "slice"
+    if place:
         lines = [f"{place},class,score,x,y,width,height"]
         for row in rows:
             name = classes[row["category_id"] - 1].replace('"', '""')
             lines.append(",".join(map(str, [row[place], f'"{name}"', row["score"], *row["bbox"]])))
         texts[out.with_suffix(".csv")] = "\n".join(lines) + "\n"
-    for path, text in texts.items():
-        partial = path.with_name(path.name + ".partial")
-        try:
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)
-        except OSError as error:
-            raise Unusable(f"{path} cannot be written: {error.strerror}") from error
+    partial = {path: path.with_name(f".{path.name}.{os.getpid()}.partial") for path in texts}
+    try:
+        for path, text in texts.items():
+            partial[path].write_text(text, encoding="utf-8")
+        for path in texts:
+            os.replace(partial[path], path)
+    except OSError as error:
+        raise Unusable(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        for one in partial.values():
+            one.unlink(missing_ok=True)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -768,10 +953,14 @@ def main(arguments: Optional[Sequence[str]] = None, folder: Optional[Path] = Non
                 raise Unusable(f"--out {args.out}: give a new name that ends in .json; {path} exists or would be one")
         if not os.access(args.out.resolve().parent, os.W_OK | os.X_OK):
             raise Unusable(f"--out {args.out}: its folder is not there or not writable")
+        for path in (args.input, *(Path(one.partition("=")[2]) for one in args.phase)):
+            if path.is_dir() and path.resolve() in args.out.resolve().parents:
+                raise Unusable(f"--out {args.out} lies inside {path}, which is read; choose a folder outside of it")
         config = checked_config(args.folder)
         detect = detect_study if config["task"] == "ct" else detect_frames
         rows = [row for row in detect(args, config) if row["score"] >= args.score]
-        written(rows, config["classes"], args.out, args.csv)
+        place = "slice" if config["task"] == "ct" else "frame"
+        written(rows, config["classes"], args.out, place if args.csv else None)
     except Unusable as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -41,7 +41,7 @@ def put_on_grid(moving: VolumeStack, grid: Geometry, put: PutPlane) -> PlacedPha
         return PlacedPhase(np.ones(slices, bool), moving.history)
     z = moving.geometry.world_to_index(grid.slice_centres())[:, 0]
     inside = 0.5 - EDGE_TOLERANCE
-    present = (z > -inside) & (z < moving.geometry.size[0] - 1 + inside)
+    present = (z > -inside) & (z < moving.geometry.size[0] - 1 + inside) & _meets(moving.geometry, grid)
     if present.any():
         hu = moving.read()
         for first in range(0, slices, SLAB):
@@ -52,6 +52,16 @@ def put_on_grid(moving: VolumeStack, grid: Geometry, put: PutPlane) -> PlacedPha
                     put(int(place), slab[place - first])
     put_air(grid, put, present)
     return PlacedPhase(present, _history_on(moving, z, present))
+
+
+def _meets(moving: Geometry, grid: Geometry) -> BoolArray:
+    """Of each slice of a grid (Z,) whether the rows and columns of the moving stack reach it: it may lie beside it."""
+    _, rows, columns = grid.size
+    corners = [(z, y, x) for z in range(grid.size[0]) for y in (-0.5, rows - 0.5) for x in (-0.5, columns - 0.5)]
+    places = moving.world_to_index(grid.index_to_world(np.array(corners, float))).reshape(grid.size[0], 4, 3)[..., 1:]
+    last = np.array(moving.size[1:]) - 0.5
+    reached: BoolArray = ((places.min(axis=1) < last) & (places.max(axis=1) > -0.5)).all(axis=1)
+    return reached
 
 
 def put_air(grid: Geometry, put: PutPlane, present: BoolArray) -> None:

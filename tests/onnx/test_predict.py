@@ -286,7 +286,9 @@ def test_what_cannot_be_read_is_told_and_nothing_is_written(exported, study_fold
         return write_phase(tmp_path / name, hu, name="arterial", series=9, origin=(0, 0, 0), **more)
 
     refused("there is no such folder", tmp_path / "none")
-    refused("0 series of CT images", tmp_path)
+    (tmp_path / "empty").mkdir()
+    refused("0 series of CT images", tmp_path / "empty")
+    refused("lies inside", tmp_path)
     refused("3 series of CT images are there, one is wanted; name one", study_folder)
     refused("the others of this network are: non_contrast, delayed", study_folder / "b", "--phase", "portal=x")
     refused("--phase NAME=PATH", study_folder / "b", "--phase", "delayed")

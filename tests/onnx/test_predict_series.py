@@ -69,10 +69,10 @@ def test_other_series_beside_the_one_are_left_out_and_counted(tmp_path, capsys):
     assert read(folder).hu[:, 0, 0].tolist() == [100, 101, 102, 103]
     said = capsys.readouterr().err
     for words in (
-        "1 image(s): a localizer by ImageType",
-        "3 image(s): a projection or curved reformat by ImageType (MIP, MinIP and the like), series 3",
-        "2 image(s): a secondary capture, not a CT image",
-        "5 image(s): not axial by orientation",
+        "1 file(s): a localizer by ImageType",
+        "3 file(s): a projection or curved reformat by ImageType (MIP, MinIP and the like), series 3",
+        "2 file(s): a secondary capture, not a CT image",
+        "5 file(s): not axial by orientation",
     ):
         assert words in said
 
@@ -80,12 +80,12 @@ def test_other_series_beside_the_one_are_left_out_and_counted(tmp_path, capsys):
 def test_a_derived_series_is_taken_by_its_number_alone(tmp_path, capsys):
     folder = write_some(tmp_path, series=7, ImageType=["DERIVED", "SECONDARY", "AXIAL"])
     with pytest.raises(
-        predict.Unusable, match="^.*0 series of CT images .*; left out: 4 image.* name it, FOLDER@NUMBER"
+        predict.Unusable, match="^.*0 series of CT images .*; left out: 4 file.* name it, FOLDER@NUMBER"
     ):
         read(folder)
     assert read(folder.with_name(folder.name + "@7")).hu.shape == (4, 16, 16)
     write_some(tmp_path, series=8, ImageOrientationPatient=CORONAL)
-    with pytest.raises(predict.Unusable, match="0 series .*left out: 4 image.*not axial"):
+    with pytest.raises(predict.Unusable, match="0 series .*left out: 4 file.*not axial"):
         read(folder.with_name(folder.name + "@8"))
     assert "left out" not in capsys.readouterr().err
 
