@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator
 
@@ -87,8 +88,7 @@ def whole_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
     for sibling in sorted(out.parent.iterdir()):
         if sibling.name.startswith(prefix):
             _remove_if_stale(sibling, out)
-    temporary = out.parent / f"{prefix}{os.getpid()}"
-    temporary.mkdir()
+    temporary = _own_folder(out.parent, f"{prefix}{os.getpid()}")
     try:
         with file_lock(temporary / LOCK, busy=f"{out} is being written by {{user}}"):
             yield temporary
@@ -104,6 +104,16 @@ def whole_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
                 shutil.rmtree(replaced)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _own_folder(parent: Path, name: str) -> Path:
+    """A new folder of this name or, where a killed process with the same number left it, with a number behind it."""
+    for number in itertools.count():
+        folder = parent / (f"{name}-{number}" if number else name)
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+    raise AssertionError
 
 
 def _remove_if_stale(folder: Path, out: Path) -> None:

@@ -7,6 +7,7 @@ from typing import List
 
 import numpy as np
 
+from gluon_liver.files.atomic import whole_path
 from gluon_liver.structures.arrays import FloatArray, IntArray
 from gluon_liver.structures.geometry import Geometry
 
@@ -26,7 +27,8 @@ def write_nifti(folder: Path, found: Found) -> List[str]:
     image.set_qform(image.affine, code="scanner")
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = NOTE.encode("ascii")
-    nibabel.save(image, folder / FILE)
+    with whole_path(folder / FILE, ending=".partial.nii.gz") as partial:  # nibabel tells the format by the name
+        nibabel.save(image, partial)
     return [FILE]
 
 
