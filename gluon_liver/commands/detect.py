@@ -11,7 +11,7 @@ from typing import Any, Mapping
 
 from gluon_liver.config.dense_reading import check_dense
 from gluon_liver.errors import InputError
-from gluon_liver.files.typed import at_least, between
+from gluon_liver.files.typed import at_least, within
 
 from .options import add_flag, add_options, add_path, check, chosen, prepare_cache, prepare_engine
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
     from gluon_liver.runs.run import Run
 
-    check(args, "score", between(0, 1))
+    check(args, "score", within(0, 1))
     check(args, "batch_size", at_least(1))
     formats = parse_formats(args.format)
     run = Run.open(args.run)
@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     check_dicom(formats, args.dicom, prepared=(args.study / "study.json").is_file())
     choice = prepare_engine(args)
     from gluon_liver.inference.study import detect_study
+    from gluon_liver.prepare.ct_report import account_lines
     from gluon_liver.report.figures.lettering import lettering
     from gluon_liver.report.tables.table import columns_wide
 
@@ -85,6 +86,10 @@ def run(args: argparse.Namespace) -> int:
     options = chosen(args, *names)
     options.update(formats=formats, score_threshold=args.score, choice=choice)
     result = detect_study(run, args.study, args.out, **options)
+    for line in account_lines(result["read"], whole="; see lesions.json") if "read" in result else []:
+        print(line)
+    for phase, count in result["absent_slices"].items():
+        print(f"note: {phase} is absent in {count} of {result['slices']} slices: the network reads air there")
     print(f"{result['slices']} slices, {len(result['lesions'])} lesions at score {args.score} and above")
     widest = max([11, *(columns_wide(lesion["class"]) for lesion in result["lesions"])])
     for lesion in result["lesions"]:

@@ -12,12 +12,12 @@ from gluon_liver.config.dense_reading import check_dense
 from gluon_liver.data.ct_dataset import CTDataset, phases_to_match
 from gluon_liver.data.ct_labels import CTLabel
 from gluon_liver.data.ct_loader import CTLoader, OpenCase
+from gluon_liver.data.study import StudyRecord
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.output_folder import check_new, check_output, whole_folder
 from gluon_liver.phases.rules import DEFAULT_PATTERNS, reference_of
-from gluon_liver.prepare.ct_study import read_study_and_series
-from gluon_liver.readers.dicom.series import SeriesFiles
+from gluon_liver.prepare.ct_study import ReadStudy, read_dicom_study
 from gluon_liver.report.figures.drawing import draw_overlay, save_png
 from gluon_liver.results.formats import COCO, DICOM, check_dicom, check_formats, write_results
 from gluon_liver.results.found import BOXES, Found
@@ -69,9 +69,9 @@ def detect_study(
     shape: what masks show of a box, of :data:`gluon_liver.results.found.SHAPES`.
     dicom: the folder of DICOM files that a study of prepared data was imported from, for the formats of DICOM.
 
-    Returns what lesions.json holds. Raises :class:`InputError` for a study that cannot be read, one without the
-    reference phase, an ``out`` that is taken and a precision that the device lacks, :class:`RunError` for ``dense``
-    with other than nine slices.
+    Returns what lesions.json holds; ``read`` is what a folder of DICOM files had and what was left out of it. Raises
+    :class:`InputError` for a study that cannot be read, one without the reference phase, an ``out`` that is taken and a
+    precision that the device lacks, :class:`RunError` for ``dense`` with other than nine slices.
     """
     study, out = Path(study), Path(out)
     prepared = (study / "study.json").is_file()
@@ -87,11 +87,12 @@ def detect_study(
     detector, checkpoint = choice.open(run)
     with whole_folder(out) as folder:
         if prepared:
-            case, labels = _open_prepared(run, study, phases, reference, progress)
+            (case, labels), account = _open_prepared(run, study, phases, reference, progress), None
             series = find_series(dicom, case.study, progress=progress) if dicom is not None else None
         else:
-            case, labels, files = _read_dicom(run, study, phases, reference, progress)
-            series = SourceSeries.of(files, case.study) if DICOM & {*formats} else None
+            read = _read_dicom(run, study, phases, reference, progress)
+            case, labels, account = OpenCase.in_memory(read.study, run.config.data), {}, read.account
+            series = SourceSeries.of(read.series, case.study) if DICOM & {*formats} else None
         if series is not None:
             check_writable(formats, case.study, series, classes=detector.classes, shape=shape)
         each = detect_slices(detector, case, dense=dense, batch_size=batch_size, progress=progress)
@@ -117,6 +118,9 @@ def detect_study(
             below_threshold=_below(detections, score_threshold),
             note=NOTE,
         )
+        result["absent_slices"] = _absent(case.study, several=run.input_phases > 1)
+        if account is not None:
+            result["read"] = account
         result["lesions"] = [lesion.to_json() for lesion in lesions]
         result.update(source_record(case.study))
         add_source(result["lesions"], case.study)
@@ -169,6 +173,15 @@ def _with_overlays(
     return detections
 
 
+def _absent(study: StudyRecord, *, several: bool) -> Dict[str, int]:
+    """Of the phases that the network reads, in how many slices one is absent, where it is in any: air stands there.
+
+    several: it reads all phases, not the reference phase alone.
+    """
+    absent = {phase: int((~present).sum()) for phase, present in zip(study.phases, study.present)}
+    return {phase: count for phase, count in absent.items() if count and (several or phase == study.reference_phase)}
+
+
 def _below(detections: Sequence[Detections], threshold: float) -> Dict[str, Any]:
     """How many boxes have a lower score, and the highest of these (None for no box)."""
     scores = [float(score) for one in detections for score in one.scores if score < threshold]
@@ -194,11 +207,8 @@ def _open_prepared(
     return loader.open(case), dataset.labels_by_slice(case)
 
 
-def _read_dicom(
-    run: Run, folder: Path, phases: Optional[Path], reference: Optional[str], progress: bool
-) -> Tuple[OpenCase, Dict[int, CTLabel], SeriesFiles]:
-    """The one study of a DICOM folder, put on the grid of the run's reference phase, and the series of that; nothing
-    in it is labelled."""
+def _read_dicom(run: Run, folder: Path, phases: Optional[Path], reference: Optional[str], progress: bool) -> ReadStudy:
+    """The one study of a DICOM folder, put on the grid of the run's reference phase; nothing in it is labelled."""
     own, modality = run.environment["reference_phase"], run.environment.get("modality", CT)
     if modality != CT:
         advice = f"give an {modality} study of prepared data, DATA/studies/CASE"
@@ -212,9 +222,10 @@ def _read_dicom(
     if (reference or named or own) != own:
         raise InputError(f"{given}: the run reads the {own} phase of a study: leave it out, and name the {own} series")
     reference = own
-    study, series = read_study_and_series(folder, phases=phases, reference=reference, progress=progress)
+    read = read_dicom_study(folder, phases=phases, reference=reference, progress=progress)
+    study = read.study
     run.check_match(phases_to_match(run.config, study.phases, study.reference_phase, study.modality))
-    return OpenCase.in_memory(study, run.config.data), {}, series
+    return read
 
 
 def _data_folder(study: Path) -> Path:

@@ -22,7 +22,14 @@ from gluon_liver.system.terminal import progress_bar
 from .ct_label_places import place_labels
 from .ct_labels import match_labels
 from .ct_masks import match_masks, place_masks
-from .ct_report import CTImportLog, build_report, note_oddities, why_nothing_was_taken, write_private
+from .ct_report import (
+    CTImportLog,
+    build_report,
+    note_oddities,
+    taken_records,
+    why_nothing_was_taken,
+    write_private,
+)
 from .ct_study import choose_series
 from .folder import describe, prepared_folder, write_records
 from .pseudonyms import case_ids, salt_notes, salt_or_random
@@ -133,15 +140,7 @@ def _import_study(
     loaded = load_study(choice, log.rules, log.quarantined, **whose, regrid=regrid, folder=folder)
     if loaded is None:
         return None
-    said = {
-        phase: {
-            "series": choice.taken[phase].name,
-            "rule": choice.rule[phase],
-            "images": len(choice.taken[phase].slices),
-        }
-        for phase in loaded.stacks
-    }
-    note_stored(result, loaded, folder, said)
+    note_stored(result, loaded, folder, taken_records(choice, loaded.stacks))
     result.phantom = any(choice.taken[phase].phantom for phase in loaded.stacks)
     return loaded.stacks
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Sequence
 
 from gluon_liver.data.splits import Splits
 from gluon_liver.phases.cases import Case, join_notes
@@ -14,9 +14,9 @@ from gluon_liver.phases.rules import PhaseRules
 from gluon_liver.phases.template import phase_template
 from gluon_liver.readers.dicom.series import Scan
 
-from .grid_report import label_notes
+from .grid_report import grid_words, label_notes
 from .report import MIXES, write_private_files
-from .study_log import StudyLog, study_lines
+from .study_log import StudyLog, left_out_lines, note_lines, study_lines, taken_lines
 
 
 class CTImportLog(StudyLog):
@@ -41,8 +41,30 @@ class CTImportLog(StudyLog):
 def build_report(log: CTImportLog, splits: Splits, classes: Sequence[str]) -> Dict[str, Any]:
     """The JSON-able content of import-report.json."""
     log.notes += label_notes(log.label_slices, log.not_carried, log.labels_on, log.rules.reference)
-    files = {"found": len(log.scan.paths), "dicom": log.scan.dicom_files}
-    return {"format": 1, "files": files, **log.report(log.rules.order, map(vars, log.scan.rejected), splits, classes)}
+    report = log.report(log.rules.order, map(vars, log.scan.rejected), splits, classes)
+    return {"format": 1, "files": _files(log), **report}
+
+
+def build_account(log: CTImportLog) -> Dict[str, Any]:
+    """The JSON-able content of the report on a study that is read and not stored."""
+    note_oddities(log)
+    log.note_twins()
+    log.note_airless()
+    account = log.account(log.rules.order, map(vars, log.scan.rejected))
+    return {"files": _files(log), "phantom": any(one.phantom for one in log.taken), **account}
+
+
+def _files(log: CTImportLog) -> Dict[str, int]:
+    return {"found": len(log.scan.paths), "dicom": log.scan.dicom_files}
+
+
+def taken_records(choice: PhaseChoice, phases: Iterable[str]) -> Dict[str, Dict[str, Any]]:
+    """Of some phases of a case which series was taken, and why."""
+    return {
+        phase: {"series": one.name, "rule": choice.rule[phase], "images": len(one.slices)}
+        for phase, one in choice.taken.items()
+        if phase in phases
+    }
 
 
 def note_oddities(log: CTImportLog) -> None:
@@ -66,7 +88,27 @@ def note_oddities(log: CTImportLog) -> None:
 
 def report_lines(report: Dict[str, Any]) -> List[str]:
     """The report for the screen."""
-    return [f"files: {report['files']['found']} found, {report['files']['dicom']} of them DICOM", *study_lines(report)]
+    return [_files_line(report), *study_lines(report)]
+
+
+def account_lines(account: Mapping[str, Any], *, whole: str) -> List[str]:
+    """What :func:`build_account` gave, for the screen. whole: as for :func:`left_out_lines`."""
+    lines = [_files_line(account), *taken_lines(account), *left_out_lines(account, whole=whole)]
+    phantom = ["note: it is a phantom: results say nothing about patients"] if account["phantom"] else []
+    return [*lines, *note_lines(account), *phantom]
+
+
+def odd_lines(account: Mapping[str, Any]) -> List[str]:
+    """What was left out or changed, and the notes; nothing where all was read as it is."""
+    changed = []
+    for one in account["taken"]:
+        for phase, record in one["phases"].items():
+            changed += [f"{phase}: {words}" for words in grid_words([record])]
+    return [*changed, *left_out_lines(account, whole=""), *note_lines(account)]
+
+
+def _files_line(report: Mapping[str, Any]) -> str:
+    return f"files: {report['files']['found']} found, {report['files']['dicom']} of them DICOM"
 
 
 def why_nothing_was_taken(log: CTImportLog) -> str:

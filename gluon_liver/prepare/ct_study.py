@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import Any, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 from gluon_liver.archive.scan import scan_folder
 from gluon_liver.data.study import Study
@@ -14,9 +15,11 @@ from gluon_liver.phases.rules import PhaseRules, load_phase_rules
 from gluon_liver.readers.dicom.series import Rejection, SeriesFiles
 
 from .align import check_frame_of_reference
-from .ct_report import CTImportLog, why_nothing_was_taken
+from .ct_report import CTImportLog, build_account, odd_lines, taken_records, why_nothing_was_taken
 from .pseudonyms import case_ids, salt_or_random
 from .series_volume import load_study
+from .study_log import StudyResult
+from .study_result import note_read
 
 
 def read_study(
@@ -42,8 +45,8 @@ def read_study(
     skip_damaged: go on without files and folders that cannot be used.
     progress: show bars.
 
-    Raises :class:`InputError` where no study can be used, with the reasons; :class:`DatasetError` where there are
-    several, and what a wrong phase file raises.
+    Warns of what was left out, resampled or looks odd. Raises :class:`InputError` where no study can be used, with the
+    reasons; :class:`DatasetError` where there are several, and what a wrong phase file raises.
     """
     if (Path(folder) / "study.json").is_file():
         if phases is not None or reference is not None or regrid or exclude or skip_damaged:
@@ -53,10 +56,25 @@ def read_study(
             )
         return Study.load(folder)
     options: Any = dict(regrid=regrid, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
-    return read_study_and_series(folder, phases=phases, reference=reference, **options)[0]
+    read = read_dicom_study(folder, phases=phases, reference=reference, **options)
+    odd = odd_lines(read.account)
+    if odd:
+        warnings.warn("\n".join([f"the study in {folder}:", *odd]), stacklevel=2)
+    return read.study
 
 
-def read_study_and_series(
+class ReadStudy(NamedTuple):
+    """A study in memory, and the series of its reference phase.
+
+    account: what was taken and left out, JSON-able, as import-report.json has it; see :func:`.ct_report.account_lines`.
+    """
+
+    study: Study
+    series: SeriesFiles
+    account: Dict[str, Any]
+
+
+def read_dicom_study(
     folder: Union[str, Path],
     *,
     phases: Optional[Union[str, Path]] = None,
@@ -65,17 +83,22 @@ def read_study_and_series(
     exclude: Sequence[str] = (),
     skip_damaged: bool = False,
     progress: bool = False,
-) -> Tuple[Study, SeriesFiles]:
-    """:func:`read_study` of a folder of DICOM files, and the series of its reference phase."""
+) -> ReadStudy:
+    """:func:`read_study` of a folder of DICOM files, with what there is to say of it; it does not warn."""
     rules = load_phase_rules(phases, reference=reference)
     scan = scan_folder(folder, exclude=exclude, skip_damaged=skip_damaged, progress=progress)
     log = CTImportLog(scan, rules)
+    log.cases = find_cases(scan.series, join=rules.join)
     salt, studies = salt_or_random(None), []
-    for case in find_cases(scan.series, join=rules.join).values():
-        choice = choose_series(case.series, rules, log.quarantined)
-        name, patient = case_ids(case, salt)
-        loaded = load_study(choice, rules, log.quarantined, case=name, patient=patient, regrid=regrid)
+    for key, case in log.cases.items():
+        choice = log.choices[key] = choose_series(case.series, rules, log.quarantined)
+        result = StudyResult(*case_ids(case, salt), key=key, study_uids=case.study_uids)
+        whose: Dict[str, Any] = dict(case=result.case, patient=result.patient, regrid=regrid)
+        loaded = load_study(choice, rules, log.quarantined, **whose)
+        log.studies.append(result)
         if loaded is not None:
+            note_read(result, loaded, taken_records(choice, loaded.stacks))
+            result.phantom = any(choice.taken[phase].phantom for phase in loaded.stacks)
             studies.append((loaded.study, choice.taken[rules.reference]))
     if not studies:
         raise InputError(why_nothing_was_taken(log))
@@ -84,7 +107,7 @@ def read_study_and_series(
             f"{folder} holds {len(studies)} studies; one is read at a time: import the folder, then take "
             "DATA/studies/CASE" + "".join(f". {note}" for note in log.notes if "join: true" in note)
         )
-    return studies[0]
+    return ReadStudy(*studies[0], build_account(log))
 
 
 def choose_series(series: Sequence[SeriesFiles], rules: PhaseRules, left_out: List[Rejection]) -> PhaseChoice:

@@ -84,13 +84,9 @@ class StudyLog(ImportLog):
     ) -> Dict[str, Any]:
         """What import-report.json has of any import of studies. rejected: what was no image of a study."""
         return {
-            "phases": list(phases),
-            "reference_phase": self.reference,
-            "taken": [fields_of(one, "case patient slices phases") for one in self.taken],
+            **self.account(phases, rejected),
             "same_examination": [fields_of(one, "cases images") for one in self.twins],
             "studies_not_taken": [one.case for one in self.studies if not one.taken],
-            "rejected": list(rejected),
-            "quarantined": [vars(one) for one in self.quarantined],
             "labels": {
                 **label_counts([image.labels for image in self.images], classes),
                 "not_taken": self.labels_not_taken.to_json(),
@@ -100,15 +96,40 @@ class StudyLog(ImportLog):
                 },
             },
             "patients": split_sizes(splits),
+        }
+
+    def account(self, phases: Sequence[str], rejected: Iterable[Mapping[str, Any]]) -> Dict[str, Any]:
+        """What was taken and what was left out, of labels nothing. rejected: what was no image of a study."""
+        return {
+            "phases": list(phases),
+            "reference_phase": self.reference,
+            "taken": [fields_of(one, "case patient slices phases") for one in self.taken],
+            "rejected": list(rejected),
+            "quarantined": [vars(one) for one in self.quarantined],
             "notes": self.notes,
         }
 
 
 def study_lines(report: Mapping[str, Any]) -> List[str]:
     """What :meth:`StudyLog.report` says, for the screen."""
-    taken, labels = report["taken"], report["labels"]
+    labels = report["labels"]
     by_class = ", ".join(f"{count} {name}" for name, count in labels["boxes_by_class"].items())
     by_class = f" ({by_class})" if labels["boxes"] else ""
+    lines = taken_lines(report)
+    lines.append(
+        f"labels: {labels['boxes']} box(es){by_class} on {labels['images'] - labels['background']} slice(s), "
+        f"{labels['background']} background slice(s)"
+    )
+    lines += [*not_taken_lines(report), sizes_line("patients", report["patients"])]
+    lines += left_out_lines(report)
+    if report["studies_not_taken"]:
+        lines.append(f"studies not taken: {len(report['studies_not_taken'])}")
+    return lines + note_lines(report)
+
+
+def taken_lines(report: Mapping[str, Any]) -> List[str]:
+    """The studies that were taken and the series of each phase, for the screen."""
+    taken = report["taken"]
     patients = len({one["patient"] for one in taken})
     lines = [
         f"taken: {len(taken)} study(s) of {patients} patient(s), "
@@ -125,12 +146,17 @@ def study_lines(report: Mapping[str, Any]) -> List[str]:
             + (f", {absent} reference slices outside its stack" if absent else "")
             + "".join(f", {words}" for words in grid_words(records))
         )
-    lines.append(
-        f"labels: {labels['boxes']} box(es){by_class} on {labels['images'] - labels['background']} slice(s), "
-        f"{labels['background']} background slice(s)"
-    )
-    lines += [*not_taken_lines(report), sizes_line("patients", report["patients"])]
-    lines += summary_of("left out", report["rejected"]) + summary_of("quarantined", report["quarantined"])
-    if report["studies_not_taken"]:
-        lines.append(f"studies not taken: {len(report['studies_not_taken'])}")
-    return lines + [f"note: {note}" for note in report["notes"]]
+    return lines
+
+
+def left_out_lines(report: Mapping[str, Any], *, whole: str = "; see import-report.json") -> List[str]:
+    """What was left out, for the screen. whole: where reasons beyond the first lines stand."""
+    return [
+        *summary_of("left out", report["rejected"], whole=whole),
+        *summary_of("quarantined", report["quarantined"], whole=whole),
+    ]
+
+
+def note_lines(report: Mapping[str, Any]) -> List[str]:
+    """The notes, for the screen."""
+    return [f"note: {note}" for note in report["notes"]]

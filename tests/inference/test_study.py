@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -157,6 +158,9 @@ def test_a_folder_of_dicom_gives_the_boxes_of_the_prepared_study(detect, tmp_pat
         assert named and named <= images
     rows = [json.loads((tmp_path / name / "detections.json").read_text()) for name in ("a", "b")]
     assert rows[0] == rows[1] and prepared["slices"] == direct["slices"] == 20
+    assert "read" not in prepared and prepared["absent_slices"] == direct["absent_slices"] == {}
+    assert direct["read"]["files"] == {"found": 60, "dicom": 60} and direct["read"]["phantom"]
+    assert [*direct["read"]["taken"][0]["phases"]] == ["non_contrast", "arterial", "delayed"]
     assert {path.name for path in (tmp_path / "b").iterdir()} == {"detections.json", "lesions.json", "overlays"}
 
 
@@ -256,3 +260,15 @@ def test_other_formats_say_what_lesions_json_says(detect, tmp_path):
     with pytest.raises(InputError, match="'xml' is no format"):
         detect(out=tmp_path / "b", formats=["xml"])
     assert not (tmp_path / "b").exists()
+
+
+def test_phases_that_are_not_there_are_told(tiny_data):
+    """Of those that the network reads."""
+    study = Study.load(tiny_data / "studies" / "case-0000000003")
+    present = study.present.copy()
+    present[:, 1] = False
+    lacking = replace(study, present=present)
+    own = {study.reference_phase: 1}
+    assert gluon_liver.inference.study._absent(study, several=True) == {}
+    assert gluon_liver.inference.study._absent(lacking, several=False) == own
+    assert gluon_liver.inference.study._absent(lacking, several=True) == dict.fromkeys(study.phases, 1)

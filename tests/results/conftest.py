@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gluon_liver.data.study import Study
-from gluon_liver.prepare.ct_study import read_study_and_series
+from gluon_liver.prepare.ct_study import read_dicom_study
 from gluon_liver.results.found import Found
 from gluon_liver.results.source_series import SourceSeries
 from gluon_liver.structures.detections import NOTHING, Detections
@@ -54,7 +54,7 @@ def read_found():
     """read_found(folder, boxes): the one series of a folder of DICOM as a study, with boxes found in it."""
 
     def read(folder, boxes, *, shape="boxes", regrid=False):
-        study, series = read_study_and_series(folder, regrid=regrid)
+        study, series, _ = read_dicom_study(folder, regrid=regrid)
         return replace(found_in(study, boxes, shape=shape), series=SourceSeries.of(series, study))
 
     return read

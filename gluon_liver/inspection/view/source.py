@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
@@ -98,9 +99,13 @@ def _case_named(name: str, cases: Sequence[str], data: Path) -> str:
 
 
 def _of_dicom(folder: Path, phases: Optional[Path], reference: Optional[str]) -> Shown:
-    from gluon_liver.prepare.ct_study import read_study
+    from gluon_liver.prepare.ct_report import odd_lines
+    from gluon_liver.prepare.ct_study import read_dicom_study
 
-    return of_study(read_study(folder, phases=phases, reference=reference, progress=True))
+    read = read_dicom_study(folder, phases=phases, reference=reference, progress=True)
+    for line in odd_lines(read.account):
+        print(line, file=sys.stderr)
+    return of_study(read.study)
 
 
 def of_study(study: Study) -> Shown:
