@@ -14,6 +14,7 @@ from gluon_liver.runs.manifest import PARAMETERS, DamageError, verified
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+TEXTS = (".md", ".py")
 FLOAT32 = "float32"
 REMEDY = "export the run again: export RUN --onnx --out DIR"
 
@@ -47,7 +48,8 @@ class Manifest:
 
 def write_manifest(folder: Path, *, checkpoint: Mapping[str, Any], **said: Any) -> None:
     """List what lies in ``folder``; ``said`` is of the graphs and of what made them."""
-    files = {path.name: digest(path) for path in sorted(folder.glob("[!.]*"))}
+    paths = sorted(path for path in folder.rglob("[!.]*") if path.is_file())
+    files = {path.relative_to(folder).as_posix(): digest(path) for path in paths}
     write_json(folder / MANIFEST, {"format": FORMAT, "checkpoint": dict(checkpoint), **said, "files": files})
 
 
@@ -63,7 +65,7 @@ def check_of_run(manifest: Manifest, checkpoint: Path, *, folder: Path) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a folder all of whose files are what it says.
+    """The manifest of a folder whose files are what it says, but for texts, which readers and git may change.
 
     Raises :class:`InputError` where it is no such folder, or a file lacks or differs.
     """
@@ -74,6 +76,8 @@ def read_manifest(folder: Path) -> Manifest:
     if manifest.format != FORMAT:
         raise InputError(f"{path} has the format {manifest.format}, this version reads {FORMAT}: {REMEDY}")
     for name, listed in manifest.files.items():
+        if name.endswith(TEXTS):
+            continue
         try:
             found = digest(folder / Path(name).name)
         except OSError as error:

@@ -30,7 +30,20 @@ from .readme import readme
 from .settings import settings
 
 CONFIG, README = "config.json", "README.md"
-COPIED = ("predict.py",)  # files of this folder that are written beside the graphs
+PROGRAM, PARTS = "predict.py", "predict_parts"  # what runs the graphs without this package
+LAUNCHER = f'''"""Detections of the ONNX graphs beside this file: python {PROGRAM} --help. The parts are in {PARTS}."""
+
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER))  # where Python was told to leave it out (-I, -P)
+
+from {PARTS}.main import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], FOLDER))
+'''
 MADE_WITH = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "onnx", "onnxruntime")
 
 
@@ -61,8 +74,10 @@ def export_onnx(run: Run, out: Path, *, calibration: Optional[Calibration] = Non
                 seconds = round(time.monotonic() - began, 2)
                 graphs[f"{name}.onnx"] = {**described(model), "export_seconds": seconds}
             write_json(folder / CONFIG, plain)
-            for name in COPIED:
-                shutil.copyfile(str(Path(__file__).with_name(name)), str(folder / name))
+            (folder / PROGRAM).write_text(LAUNCHER, encoding="utf-8")
+            (folder / PARTS).mkdir()
+            for part in Path(__file__).with_name("standalone").glob("*.py"):
+                shutil.copyfile(str(part), str(folder / PARTS / part.name))
             write_check(folder, detector)
             said = {"precision": FLOAT32} if calibration is None else calibration.record()
             notes = [*plain["notes"], *([] if calibration is None else [calibration.note])]

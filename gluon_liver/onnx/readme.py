@@ -19,7 +19,7 @@ Research software: not a medical device, not for diagnosis.
 | config.json | what the input must look like, classes, thresholds, and the whole configuration |
 | check.npz | squares of random greys and MXNet's answer to them, for scripts/check_onnx_gpu.py |
 | manifest.json | checkpoint, versions, SHA-256 of every file |
-| predict.py | reads {kinds} and writes detections.json: `python predict.py --help` |
+| predict.py | reads {kinds} and writes detections.json: `python predict.py --help`; predict_parts is of it |
 
 Standard operators of opset {opset}: any runtime of ONNX can run them.
 

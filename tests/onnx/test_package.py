@@ -57,7 +57,8 @@ def test_what_is_written(ct, flow, tiny_run, us_run):
     for folder, run, more in ((ct, tiny_run, set()), (flow, us_run, {"frame.onnx", "stream.onnx"})):
         assert {path.name for path in folder.iterdir()} >= ALWAYS | more
         manifest = json.loads((folder / "manifest.json").read_text())
-        assert set(manifest["files"]) == {path.name for path in folder.iterdir()} - {"manifest.json"}
+        files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert set(manifest["files"]) == files - {"manifest.json"}
         for name, listed in manifest["files"].items():
             content = (folder / name).read_bytes()
             assert listed == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -75,7 +76,7 @@ def test_what_is_written(ct, flow, tiny_run, us_run):
 
 
 def test_nothing_says_where_it_was_made(ct, tiny_run):
-    text = b"".join(path.read_bytes() for path in ct.iterdir())
+    text = b"".join(path.read_bytes() for path in ct.rglob("*") if path.is_file())
     for word in (tiny_run.folder, tiny_run.data_folder, os.path.expanduser("~") + os.sep):
         assert str(word).encode() not in text
 

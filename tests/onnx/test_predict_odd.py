@@ -11,9 +11,9 @@ import pydicom
 import pytest
 
 from gluon_liver.errors import InputError
-from gluon_liver.onnx import predict
 from gluon_liver.prepare.ct_study import read_study
 from gluon_liver.readers.image_folder import file_numbers, jpeg_has_end, open_image_folder
+from tests.onnx.predict_names import predict
 from tests.readers.us_writer import grey_frames, write_video
 
 from .test_predict_series import read, write_some

@@ -4,9 +4,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from gluon_liver.onnx import predict
 from gluon_liver.readers.dicom import rules
 from gluon_liver.readers.dicom.header import read_header
+from tests.onnx.predict_names import predict
 from tests.readers.ct_writer import CT, ENHANCED_CT, ct_dataset, write
 
 CAPTURE = "1.2.840.10008.5.1.4.1.1.7"

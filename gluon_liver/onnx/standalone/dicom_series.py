@@ -1,0 +1,262 @@
+"""One axial CT series of a folder of DICOM files."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+
+from .refusals import Unusable, needed, note
+from .volumes import AIR_HU, Volume, oriented, to_hu
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+# SOP classes, with a dot at the end their beginnings, and words of ImageType and of descriptions, as an import has them
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+NOT_CT = {
+    "1.2.840.10008.1.3.10": "a media directory (DICOMDIR)",
+    STORAGE + "7": "a secondary capture",
+    STORAGE + "7.": "a secondary capture",
+    STORAGE + "88.": "a structured report (a dose report is one)",
+    STORAGE + "481.2": "a radiotherapy dose",
+    STORAGE + "11.": "a presentation state",
+    STORAGE + "66.": "a segmentation or registration object",
+}
+LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
+SCREENS = {"DOSE", "DOSE_INFO", "SCREEN SAVE", "REPORT"}
+PROJECTION_TYPE = re.compile(
+    r"(?<![A-Z])(MIP|MAXIP|MINIP|MPVR|VRT|SSD|PROJECTION|CPR|CURVED|RAYSUM|MAXIMUM|MINIMUM|MAX[_ ]IP|MIN[_ ]IP"
+    r"|PROJECTION[_ ]IMAGE|VOLUME[_ ]REND\w*|SURFACE[_ ]REND\w*)(?![A-Z])"
+)
+PROJECTION_NAME = re.compile(r"(?<![A-Z])(MIPS?|MAX[_ -]?IP|MIN[_ -]?IPS?|CPR|VRT|CURVED|VOLUME[_ -]REND\w*)(?![A-Z])")
+FEWEST = 3  # images that make a part of a series; fewer beside more are strays
+LARGEST = 4096  # rows or columns
+# what a damaged or odd data set raises, in pydicom and in numpy
+ODD = (AttributeError, EOFError, KeyError, NotImplementedError, OverflowError, TypeError, ValueError, struct.error)
+
+
+def files_below(folder: Path) -> List[Path]:
+    """All files below a folder, and below linked ones, each once. Raises OSError for a folder that cannot be listed."""
+    seen, found = set(), []
+
+    def closed(error: OSError) -> None:
+        raise error
+
+    for place, below, names in os.walk(folder, onerror=closed, followlinks=True):
+        status = Path(place).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            below.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        found += [Path(place, name) for name in names]
+    return sorted(found)
+
+
+def open_dicom(path: Path) -> Any:
+    """The data set of a file, also of one without the 128 bytes and DICM at its beginning; None for another file."""
+    pydicom = needed("pydicom", "a folder of DICOM files")
+    try:
+        return pydicom.dcmread(path)
+    except pydicom.errors.InvalidDicomError:
+        begin = path.read_bytes()[:4]
+        if len(begin) < 4 or struct.unpack("<H", begin[:2])[0] not in (2, 8):
+            return None
+    bare = pydicom.dcmread(path, force=True)
+    if not bare.file_meta.get("TransferSyntaxUID"):
+        names = {(True, True): "ImplicitVRLittleEndian", (False, True): "ExplicitVRLittleEndian"}
+        encoding = getattr(bare, "original_encoding", None) or (bare.is_implicit_VR, bare.is_little_endian)
+        bare.file_meta.TransferSyntaxUID = getattr(pydicom.uid, names.get(encoding, "ExplicitVRBigEndian"))
+    return bare
+
+
+def read_dicom(folder: Path) -> Volume:
+    """The one axial CT series in a folder, or that of the SeriesNumber or SeriesInstanceUID behind @."""
+    needed("pydicom", "a folder of DICOM files")
+
+    named = re.fullmatch(r"(.+)@(-?[0-9.]+)", str(folder)) if not folder.is_dir() else None
+    folder = Path(named[1]) if named else folder
+    if not folder.is_dir():
+        raise Unusable("there is no such folder, NIfTI (.nii, .nii.gz) or array (.npy, .npz)")
+    series: Dict[str, List[Any]] = {}
+    left_out: Dict[str, int] = {}
+    for path in files_below(folder):
+        if not path.exists():
+            left_out["a link to what is not there"] = left_out.get("a link to what is not there", 0) + 1
+            continue
+        try:
+            slice_ = open_dicom(path)
+            if slice_ is not None and named and not is_named(slice_, named[2]):
+                continue
+            why = "no DICOM" if slice_ is None else no_slice(slice_) or ("" if named else no_plain_slice(slice_))
+            if why:
+                left_out[why] = left_out.get(why, 0) + 1
+                continue
+            if str(slice_.SOPClassUID) != CT_IMAGE:
+                raise Unusable(f"{path.name} is an Enhanced CT of several frames: import it with gluon_liver")
+            for tag in ("Rows", "Columns", "PixelData"):  # the last of a file that is whole
+                if tag not in slice_:
+                    raise Unusable(
+                        f"{path.name} has no {tag}: it is damaged or cut short; take it out, or fetch it anew"
+                    )
+            series.setdefault(str(slice_.SeriesInstanceUID), []).append(slice_)
+        except ODD as error:
+            raise Unusable(f"{path.name} is damaged ({error}): take it out, or fetch it anew") from error
+    told = "; ".join(f"{count} file(s): {why}" for why, count in left_out.items())
+    if len(series) != 1:
+        numbers = [one[0].get("SeriesNumber") for one in series.values()]
+        by_uid = None in numbers or len({*numbers}) < len(numbers)
+        names = [*series] if by_uid else numbers
+        found = sorted(f"{name} of {len(one)} images" for name, one in zip(names, series.values()))
+        what = "SeriesInstanceUID" if by_uid else "NUMBER"
+        say = f"; name one, {folder}@{what}, for its phase: series {', '.join(found)}" if found else ""
+        say += f"; left out: {told}" if told else ""
+        raise Unusable(f"{len(series)} series of CT images are there, one is wanted{say}")
+    if told:
+        note(f"left out of {folder}: {told}")
+    ((uid, slices),) = series.items()
+    try:
+        volume = stacked(without_strays(slices, folder))
+        return volume._replace(series=uid, patient=str(slices[0].get("PatientID") or ""))
+    except ODD as error:
+        raise Unusable(f"a tag that is needed is missing or damaged ({error})") from error
+
+
+def is_named(image: Any, name: str) -> bool:
+    """Whether an image is of the series of this number or UID."""
+    if name == str(image.get("SeriesInstanceUID")):
+        return True
+    return "." not in name and str(image.get("SeriesNumber")) == str(int(name))
+
+
+def words_of(image: Any) -> List[str]:
+    value = image.get("ImageType") or []
+    return [str(word).strip().upper() for word in ([value] if isinstance(value, str) else value)]
+
+
+def no_slice(image: Any) -> str:
+    """Why an image is no axial slice of a CT, "" where it is one."""
+    sop_class = str(image.get("SOPClassUID") or getattr(image, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
+    for uid, what in NOT_CT.items():
+        if sop_class == uid or (uid[-1] == "." and sop_class.startswith(uid)):
+            return f"{what}, not a CT image"
+    if sop_class not in (CT_IMAGE, CT_IMAGE + ".1", CT_IMAGE + ".2"):
+        return "its SOP class is not a CT image"
+    image.SOPClassUID = sop_class
+    if str(image.get("Modality") or "CT") != "CT":
+        return "its modality is not CT"
+    words = {*words_of(image)}
+    if words & LOCALIZERS:
+        return "a localizer by ImageType"
+    if words & SCREENS:
+        return "a dose or screen page by ImageType"
+    if image.get("ImageOrientationPatient"):
+        row, column = np.reshape([*map(float, image.ImageOrientationPatient)], (2, 3))
+        normal = np.abs(np.cross(row, column))
+        if normal[2] < normal[:2].max():
+            return "not axial by orientation (a coronal or sagittal reformat, or a localizer)"
+    return ""
+
+
+def no_plain_slice(image: Any) -> str:
+    """Why an image is taken only where its series is named: a projection, or one derived of others."""
+    words, what = words_of(image), ""
+    if any(map(PROJECTION_TYPE.search, words)):
+        what = "a projection or curved reformat by ImageType (MIP, MinIP and the like)"
+    elif PROJECTION_NAME.search(str(image.get("SeriesDescription") or "").upper()):
+        what = "a projection or curved reformat by its description (MIP, MinIP and the like)"
+    elif words[:1] == ["DERIVED"]:
+        what = "derived by ImageType (a reformat, or a copy that an archive compressed)"
+    return what and f"{what}, series {image.get('SeriesNumber')}; if it is needed, name it, FOLDER@NUMBER"
+
+
+def without_strays(slices: List[Any], folder: Path) -> List[Any]:
+    """Without the few images that do not say where they lie (pages), or look otherwise than all others."""
+    looks: Dict[Tuple[Any, ...], List[Any]] = {}
+    for one in slices:
+        lies = bool(one.get("ImagePositionPatient") and one.get("ImageOrientationPatient"))
+        looks.setdefault((lies, *look_of(one)) if lies else (), []).append(one)
+    usual = max(looks, key=lambda look: (look != (), len(looks[look])))
+    strays = len(slices) - len(looks[usual])
+    few = all(len(looks[look]) < FEWEST for look in looks if look != usual) and len(looks[usual]) >= FEWEST
+    if not (strays and usual and few):
+        return slices
+    note(f"left out of {folder}: {strays} image(s) without a place, or of another size, orientation or pixel spacing")
+    return looks[usual]
+
+
+def look_of(image: Any) -> Tuple[Any, ...]:
+    """What the slices of a volume have in common."""
+    numbers = np.round([*map(float, image.ImageOrientationPatient)], 3) + 0.0
+    sides = np.round([*map(float, image.PixelSpacing)], 4)
+    if not (1 <= image.Rows <= LARGEST and 1 <= image.Columns <= LARGEST and sides.min() > 0):
+        size = f"{image.Rows} x {image.Columns} pixels of {' x '.join(map(str, sides))} mm"
+        raise Unusable(f"an image has {size}: 1 to {LARGEST} rows and columns of sizes above 0 are read")
+    return image.Rows, image.Columns, str(image.get("FrameOfReferenceUID", "")), *numbers, *sides
+
+
+def stacked(slices: List[Any]) -> Volume:
+    """Slices of one series -> the volume, by their positions alone."""
+    if len({(*look_of(one), str(one.get("PatientID", ""))) for one in slices}) > 1:
+        raise Unusable("its images differ in size, orientation, pixel spacing, frame of reference or patient")
+    if len(slices) < 2:
+        raise Unusable("it has one slice; spacing is taken from positions, so a series needs two or more")
+    row, column = np.reshape([*map(float, slices[0].ImageOrientationPatient)], (2, 3))
+    normal = np.cross(row, column)
+    normal = normal / np.linalg.norm(normal) * (1 if normal[2] >= 0 else -1)
+    positions = np.array([[*map(float, one.ImagePositionPatient)] for one in slices])
+    order = np.argsort(positions @ normal, kind="stable")
+    slices, positions = [slices[at] for at in order], positions[order]
+    acquisitions = [str(one.get("AcquisitionNumber")) for one in slices]
+    if sum(one != other for one, other in zip(acquisitions, acquisitions[1:])) >= len({*acquisitions}):
+        raise Unusable("slices of several acquisitions alternate in it: several phases in one series? Take them apart")
+    steps = np.diff(positions @ normal)
+    if steps.min() < 1e-3:
+        raise Unusable("two of its slices lie at one position: several phases in one series, or copies?")
+    if np.abs(steps - steps.mean()).max() > 0.01 * steps.mean():
+        wide = f"from {steps.min():.3f} to {steps.max():.3f} mm"
+        raise Unusable(f"its slices lie unevenly, {wide} apart (files missing?): import it with gluon_liver")
+    dy, dx = map(float, slices[0].PixelSpacing)
+    drift = np.stack([positions @ row / dx, positions @ column / dy])
+    if np.ptp(drift, axis=1).max() > 0.5:
+        raise Unusable("its slices are shifted against each other (a tilted gantry?): import it with gluon_liver")
+    hu = np.stack([hounsfield(one) for one in slices])
+    axes = np.stack([normal * steps.mean(), column * dy, row * dx])
+    return oriented(hu, positions[0], axes, str(slices[0].get("FrameOfReferenceUID", "")))
+
+
+def hounsfield(image: Any) -> np.ndarray:
+    """HU of one slice; padding and all below -1024 become -1024."""
+    allocated, stored = int(image.BitsAllocated), int(image.BitsStored)
+    high, signed = int(image.get("HighBit", stored - 1)), bool(image.PixelRepresentation)
+    if image.get("SamplesPerPixel", 1) != 1 or allocated not in (8, 16) or not float(image.RescaleSlope):
+        raise Unusable("an image has colours, an odd number of bits, or a RescaleSlope of 0")
+    if not 1 <= stored <= high + 1 <= allocated or int(image.get("NumberOfFrames") or 1) != 1:
+        frames = int(image.get("NumberOfFrames") or 1)
+        raise Unusable(f"an image has {frames} frames, and bits {high + 1 - stored} to {high} of {allocated}")
+    syntax = image.file_meta.TransferSyntaxUID
+    if syntax.is_compressed:
+        try:
+            words = image.pixel_array
+        except Exception as error:  # whatever a decoder raises, or that there is none
+            raise Unusable(f"its pixels ({syntax.name}) cannot be decoded: {error}") from error
+    else:
+        kind = np.dtype(f"{'>' if syntax == '1.2.840.10008.1.2.2' else '<'}{'i' if signed else 'u'}{allocated // 8}")
+        pixels = image.Rows * image.Columns
+        if len(image.PixelData) < pixels * kind.itemsize:
+            raise Unusable("an image is cut short: it has fewer pixels than its header announces")
+        words = np.frombuffer(image.PixelData, kind, pixels).reshape(image.Rows, image.Columns)
+    values = words
+    if stored != allocated:
+        values = (words.astype(np.int32) >> (high + 1 - stored)) & ((1 << stored) - 1)
+        values = values - ((values >> (stored - 1)) << stored) if signed else values
+    hu = values * np.float64(image.RescaleSlope) + float(image.RescaleIntercept)
+    padding = [one for one in (image.get("PixelPaddingValue"), image.get("PixelPaddingRangeLimit")) if one is not None]
+    if padding and image.get("PixelPaddingValue") is not None:
+        half = 1 << (allocated - 1) if signed else 0  # the bits count, whatever sign they were written with
+        ends = [(int(one) + half) % (1 << allocated) - half for one in padding]
+        for one in (values, words):
+            hu[(one >= min(ends)) & (one <= max(ends))] = AIR_HU
+    return to_hu(hu)
