@@ -55,6 +55,19 @@ def test_oblique_volume_keeps_its_direction_and_a_sheared_one_is_refused(tmp_pat
         open_volume(write_nifti(tmp_path / "b.nii", HU, (2, 0.8, 0.8), direction=sheared, codes=(1, 0)))
 
 
+@pytest.mark.parametrize("offset", [0, -100, np.nan, 351, 352])
+def test_voxels_that_begin_in_the_header_are_refused(offset, tmp_path):
+    path = write_nifti(tmp_path / "a.nii", HU, (2, 0.8, 0.8))
+    raw = bytearray(path.read_bytes())
+    raw[108:112] = np.float32(offset).tobytes()
+    path.write_bytes(raw)
+    if offset == 352:
+        np.testing.assert_array_equal(open_volume(path).read(), HU)
+    else:
+        with pytest.raises(VolumeError, match="its voxels begin at byte|no NIfTI file, or its header is damaged"):
+            open_volume(path)
+
+
 @pytest.mark.parametrize("name", ["a.nrrd", "a.mha"])
 @pytest.mark.parametrize("compress", [True, False])
 def test_itk_files_give_the_same_as_nifti(name, compress, tmp_path):

@@ -54,8 +54,16 @@ def open_nifti(path: Path, *, form: Optional[str] = None) -> FileVolume:
         units = header.get_xyzt_units()[0]
         if units not in ("mm", "unknown"):
             raise VolumeError(f"its header says that lengths are in {units}; write it in mm", path)
+        _check_offset(path, image)
         affine = FROM_RAS @ _affine(header, shape, form, path)
     return FileVolume(path, shape, affine, lambda axis: _planes(path, image, shape, axis))
+
+
+def _check_offset(path: Path, image: Any) -> None:
+    """Raise :class:`VolumeError` where voxels are said to begin inside the header, whose bytes would be voxels then."""
+    least, offset = int(image.header.sizeof_hdr) + 4, float(image.dataobj.offset)
+    if image.header.is_single and not least <= offset < np.inf:
+        raise VolumeError(f"its voxels begin at byte {offset:g} by its header, which is {least} bytes long", path)
 
 
 def _check_bytes(path: Path, header: Any, shape: Tuple[int, ...]) -> None:
