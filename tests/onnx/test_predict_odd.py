@@ -232,6 +232,21 @@ def test_pictures_that_are_cut_short_or_several_or_of_other_sizes_are_refused(tm
         assert predict.jpeg_has_end(code) == jpeg_has_end(code)
 
 
+def test_grey_deep_and_transparent_pictures_are_read_as_opencv_reads_them(tmp_path):
+    values = np.random.default_rng(0).integers(0, 255, (8, 9, 4)).astype(np.uint8)
+    for name, one in (
+        ("grey.png", values[..., 0]),
+        ("deep.png", values[..., 0].astype(np.uint16) * 257),
+        ("alpha.png", values),
+        ("a.tif", values[..., 0]),
+        ("a.bmp", values[..., :3]),
+        ("a.jpg", values[..., 0]),
+    ):
+        cv2.imwrite(str(tmp_path / name), one)
+        (found,) = predict.pictures(tmp_path / name)
+        np.testing.assert_array_equal(found, cv2.imread(str(tmp_path / name))[..., ::-1], err_msg=name)
+
+
 def test_videos_that_are_cut_short_are_refused(tmp_path):
     for name in ("a.avi", "a.mp4"):
         whole = write_video(tmp_path / name, grey_frames(range(0, 200, 5))).read_bytes()

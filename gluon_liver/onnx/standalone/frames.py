@@ -112,8 +112,8 @@ def pictures(path: Path) -> Iterator[np.ndarray]:
     if importlib.util.find_spec("cv2"):
         cv2 = needed("cv2", "a video or picture")
         if path.suffix.lower() in PICTURES:
-            several, stills = cv2.imreadmulti(str(path))
-            yield from (one[..., ::-1] for one in stills if several)
+            decoded, stills = cv2.imreadmulti(str(path), None, cv2.IMREAD_COLOR)
+            yield from (one[..., ::-1] for one in stills if decoded)
             return
         check_whole(path)
         capture = cv2.VideoCapture(str(path))
