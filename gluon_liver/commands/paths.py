@@ -102,7 +102,8 @@ def refuse_inside(args: argparse.Namespace, folder: Path) -> None:
     if (source / "study.json").is_file() and (source.parent.parent / "dataset.json").is_file():
         source = source.parent.parent
     named = Path(os.path.abspath(folder))
-    for name in [*WRITTEN, "cache"]:
+    # of prepared data the cache is a part
+    for name in [*WRITTEN, *([] if (source / "dataset.json").is_file() else ["cache"])]:
         path = getattr(args, name, None)
         if isinstance(path, (str, Path)) and source.is_dir():
             real, given = Path(os.path.realpath(path)), Path(os.path.abspath(path))

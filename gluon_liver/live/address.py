@@ -19,8 +19,7 @@ PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 OPEN_SECONDS = 10.0  # that a server may take to answer
 FAILURES = (OSError, ValueError, http.client.HTTPException)  # of a server that answers badly or not at all
 SENT = "/%:=&?~#+!$,;'@()*[]"  # signs that stay as they are
-# an address with a sign too few or too many, or a login without a scheme
-SLIP = re.compile(r"^\W*[A-Za-z]{3,}:[/\\].*@|^[^/\\]*:[^/\\]*@")
+SLIP = re.compile(r":[^@]*@")  # as of a login, in what is no address
 SECRET = re.compile(r"((?:user(?:name)?|pass(?:word|wd)?|pwd|token|auth|key)=)[^/&;]*", re.IGNORECASE)  # in a path
 HIDDEN = r"\1..."
 LISTS = ("mpegurl", "dash+xml")  # media types of lists of pieces, whose length is not that of the video

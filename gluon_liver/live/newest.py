@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Iterator, Optional, Protocol, Sequence, Tuple
+from typing import Callable, Iterator, List, Optional, Protocol, Sequence, Tuple
 
 from gluon_liver.errors import InputError
 from gluon_liver.structures.arrays import Array
@@ -136,6 +136,8 @@ class NewestFrame:
             while True:
                 try:
                     why = self._read(capture)
+                    self.counts.damaged += self._held is not None
+                    self._held = None
                 finally:
                     capture.release()
                 again = None if self._stopped.is_set() else self._reconnect(why)
@@ -149,7 +151,8 @@ class NewestFrame:
 
     def _read(self, capture: Capture) -> str:
         """Offer frames until there are no more; why that is."""
-        opened = decoded = time.monotonic()
+        opened = time.monotonic()
+        bad: List[float] = []  # when pictures came, since a good one, that cannot be taken
         count, self._clock = 0, Clock()
         while not self._stopped.is_set():
             asked = time.monotonic()
@@ -169,16 +172,18 @@ class NewestFrame:
             if self._number % self._every == 0:
                 pixels = self._retrieved(capture)
                 if pixels is not None:
-                    decoded = now
+                    bad.clear()
                     if capture.blind and self._stands_still(pixels, now):
                         return f"the picture has stood still for {STILL_SECONDS:g} s, as it does where its size changes"
                     if not self._offer(pixels, now):
                         return ""
                 else:
                     self.counts.damaged += 1
-                    if now - decoded >= READ_SECONDS and not self._refused:
+                    bad.append(now)
+                    late = len(bad) > 1 and now - bad[0] >= READ_SECONDS
+                    if late and not self._refused:
                         return f"no frame could be decoded for {READ_SECONDS:g} s"
-                    if now - decoded >= READ_SECONDS:
+                    if late:
                         self.counts.notes.append(f"{self._refused}, for {READ_SECONDS:g} s: the stream ends there")
                         return ""
             self._number += 1
@@ -229,6 +234,8 @@ class NewestFrame:
             return True
         if self._held is not None and self._held != pixels.shape:
             self.counts.damaged += 1
+        elif self._held is not None:  # the one that was held back was no damaged one
+            self._dropped += 1
         self._held = None
         if self._shape is not None and self._shape != pixels.shape:
             sizes = " to ".join(f"{shape[1]}x{shape[0]}" for shape in (self._shape, pixels.shape))

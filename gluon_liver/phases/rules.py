@@ -25,6 +25,7 @@ from .words import DEFAULT_PATTERNS, NON_CONTRAST, none_of_the_phases, plain_wor
 
 DEFAULT_ORDER = ("non_contrast", "arterial", "delayed")
 DEFAULT_REFERENCE = "arterial"
+UNLIKE = ("", "ARTERIAL", "nativ", "x 1")  # descriptions that no pattern of a phase is found in alike
 MOST_SECONDS = 5.0  # for a pattern of a phase file; the usual ones take microseconds
 
 
@@ -223,7 +224,7 @@ def _patterns(phase: Any, value: Any, order: Sequence[str], path: Union[str, Pat
         raise PhaseError(f"{path}: 'patterns' of {phase} must be a list of regular expressions")
     for place, pattern in enumerate(patterns, 1):
         try:
-            everything = re.search(pattern, "") is not None
+            everything = all(re.search(pattern, text, re.IGNORECASE) for text in UNLIKE)
         except (re.error, OverflowError, RecursionError) as error:
             raise PhaseError(f"{path}: pattern {place} of {phase} is no regular expression: {error}") from error
         if everything:

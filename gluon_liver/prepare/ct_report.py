@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Sequence
 
@@ -17,6 +18,8 @@ from gluon_liver.readers.dicom.series import Scan
 from .grid_report import grid_words, label_notes
 from .report import MIXES, write_private_files
 from .study_log import StudyLog, left_out_lines, note_lines, study_lines, taken_lines
+
+NUMBERS = "file 0001 is line 1 of `find -L FOLDER ! -type d | LC_ALL=C sort`"
 
 
 class CTImportLog(StudyLog):
@@ -95,7 +98,7 @@ def account_lines(account: Mapping[str, Any], *, whole: str) -> List[str]:
     """What :func:`build_account` gave, for the screen. whole: as for :func:`left_out_lines`."""
     lines = [_files_line(account), *taken_lines(account), *left_out_lines(account, whole=whole)]
     phantom = ["note: it is a phantom: results say nothing about patients"] if account["phantom"] else []
-    return [*lines, *note_lines(account), *phantom]
+    return [*lines, *note_lines(account), *phantom, *_legend(lines)]
 
 
 def odd_lines(account: Mapping[str, Any]) -> List[str]:
@@ -104,7 +107,13 @@ def odd_lines(account: Mapping[str, Any]) -> List[str]:
     for one in account["taken"]:
         for phase, record in one["phases"].items():
             changed += [f"{phase}: {words}" for words in grid_words([record])]
-    return [*changed, *left_out_lines(account, whole=""), *note_lines(account)]
+    lines = [*changed, *left_out_lines(account, whole=""), *note_lines(account)]
+    return [*lines, *_legend(lines)]
+
+
+def _legend(lines: Sequence[str]) -> List[str]:
+    """What the numbers of files mean, where lines name one."""
+    return [f"note: {NUMBERS}"] if any(re.search(r"\bfile \d{4}", line) for line in lines) else []
 
 
 def _files_line(report: Mapping[str, Any]) -> str:
@@ -115,7 +124,7 @@ def why_nothing_was_taken(log: CTImportLog) -> str:
     """Why no study was taken, for the error message."""
     first = f"no study was taken from {len(log.scan.paths)} file(s), {log.scan.dicom_files} of them DICOM"
     advice = (
-        "\nfile 0001 is line 1 of `find -L FOLDER ! -type d | LC_ALL=C sort`; "
+        f"\n{NUMBERS}; "
         "`python -m gluon_liver import ct FOLDER --list-series FILE` writes a phase file to fill in, and "
         "`python -m gluon_liver look FOLDER --out DIR` shows pictures of the series too"
     )

@@ -172,6 +172,7 @@ def _vp8_size(packet: bytes) -> Optional[Tuple[int, int]]:
     return width & 0x3FFF, height & 0x3FFF
 
 
+UNKNOWN = 2**32 - 1  # length of an AVI that was written to a pipe
 # codecs that write the size in plain sight
 SIZE_OF = {b"mpg1": _mpeg_size, b"mpg2": _mpeg_size, b"mjpg": _jpeg_size, b"vp80": _vp8_size}
 
@@ -187,7 +188,8 @@ def _check_length(path: Path, name: str) -> None:
         start = stream.read(12)
         announced = 0
         if start[:4] == b"RIFF" and len(start) == 12:
-            announced = 8 + struct.unpack("<I", start[4:8])[0]
+            length = struct.unpack("<I", start[4:8])[0]
+            announced = 8 + length if length < UNKNOWN else 0
         elif start[:4] == START_CODE + bytes([PACK]):
             announced = _program_stream_length(stream, size)
         elif start[4:8] == b"ftyp":

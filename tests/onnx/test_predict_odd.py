@@ -53,10 +53,11 @@ def test_what_is_no_dicom_is_counted(tmp_path, capsys):
     path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes()))
     path.unlink()
     (folder / "empty.dcm").write_bytes(b"")
+    (folder / "thumb.dat").write_bytes(b"\2\0\0\0" + b"hello world" * 9)
     (folder / "gone.dcm").symlink_to(tmp_path / "none")
     assert len(read(folder).hu) == 3
     said = capsys.readouterr().err
-    assert "2 file(s): no DICOM" in said and "1 file(s): a link to what is not there" in said
+    assert "3 file(s): no DICOM" in said and "1 file(s): a link to what is not there" in said
 
 
 @pytest.mark.parametrize(
@@ -99,10 +100,13 @@ def test_phases_that_alternate_in_one_series_are_refused(tmp_path):
         change(folder / f"1-{number}.dcm", AcquisitionNumber=number % 2)
     with pytest.raises(predict.Unusable, match="slices of several acquisitions alternate"):
         read(folder)
-    folder = write_some(tmp_path / "b", count=6)
-    for number in range(6):  # one behind the other, as a scanner may well number them
-        change(folder / f"1-{number}.dcm", AcquisitionNumber=number // 3)
-    assert len(read(folder).hu) == 6
+    # one behind the other, as a scanner may well number them; or one that lacks, or is another
+    for name, numbers in (("b", "111222"), ("c", "111511"), ("d", "112211"), ("e", "11 111")):
+        folder = write_some(tmp_path / name, count=6)
+        for number, acquisition in enumerate(numbers):
+            if acquisition != " ":
+                change(folder / f"1-{number}.dcm", AcquisitionNumber=int(acquisition))
+        assert len(read(folder).hu) == 6
 
 
 def test_a_series_is_named_by_its_uid_where_numbers_do_not_tell(tmp_path):
@@ -252,6 +256,9 @@ def test_videos_that_are_cut_short_are_refused(tmp_path):
         whole = write_video(tmp_path / name, grey_frames(range(0, 200, 5))).read_bytes()
         (tmp_path / f"cut-{name}").write_bytes(whole[: len(whole) * 2 // 3])
         assert len(list(predict.read_frames(tmp_path / name))) == 40
+        piped = tmp_path / f"piped-{name}"
+        piped.write_bytes(whole[:4] + b"\xff" * 4 + whole[8:] if name == "a.avi" else whole)
+        assert len(list(predict.read_frames(piped))) == 40
         with pytest.raises(predict.Unusable, match="is cut short: it has"):
             list(predict.read_frames(tmp_path / f"cut-{name}"))
 

@@ -177,3 +177,8 @@ def test_a_pattern_that_would_never_end_is_refused_and_the_next_is_looked_for(mo
 )
 def test_globs_of_folders(folder, glob, matches):
     assert rules.folder_matches(folder, glob) is matches
+
+
+@pytest.mark.parametrize("pattern", ["^(?!.*(art|nativ)).*", "^$", r"^\\s*$", "art|nativ"])
+def test_patterns_that_an_empty_description_matches_may_still_tell(phase_file, pattern):
+    load_phase_rules(phase_file(f"patterns: {{delayed: ['{pattern}']}}\nreference: delayed\n"))

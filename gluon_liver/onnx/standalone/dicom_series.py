@@ -64,7 +64,11 @@ def open_dicom(path: Path) -> Any:
         begin = path.read_bytes()[:4]
         if len(begin) < 4 or struct.unpack("<H", begin[:2])[0] not in (2, 8):
             return None
-    bare = pydicom.dcmread(path, force=True)
+    try:
+        bare = pydicom.dcmread(path, force=True)
+        bare.get("SOPClassUID")
+    except Exception:  # whatever pydicom raises of another kind of file
+        return None
     if not bare.file_meta.get("TransferSyntaxUID"):
         names = {(True, True): "ImplicitVRLittleEndian", (False, True): "ExplicitVRLittleEndian"}
         encoding = getattr(bare, "original_encoding", None) or (bare.is_implicit_VR, bare.is_little_endian)
@@ -102,7 +106,9 @@ def read_dicom(folder: Path) -> Volume:
                         f"{path.name} has no {tag}: it is damaged or cut short; take it out, or fetch it anew"
                     )
             series.setdefault(str(slice_.SeriesInstanceUID), []).append(slice_)
-        except ODD as error:
+        except (OSError, Unusable):
+            raise
+        except Exception as error:  # whatever pydicom raises
             raise Unusable(f"{path.name} is damaged ({error}): take it out, or fetch it anew") from error
     told = "; ".join(f"{count} file(s): {why}" for why, count in left_out.items())
     if len(series) != 1:
@@ -210,7 +216,7 @@ def stacked(slices: List[Any]) -> Volume:
     order = np.argsort(positions @ normal, kind="stable")
     slices, positions = [slices[at] for at in order], positions[order]
     acquisitions = [str(one.get("AcquisitionNumber")) for one in slices]
-    if sum(one != other for one, other in zip(acquisitions, acquisitions[1:])) >= len({*acquisitions}):
+    if sum(one != other for one, other in zip(acquisitions, acquisitions[1:])) > len(acquisitions) / 2:
         raise Unusable("slices of several acquisitions alternate in it: several phases in one series? Take them apart")
     steps = np.diff(positions @ normal)
     if steps.min() < 1e-3:

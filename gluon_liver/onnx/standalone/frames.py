@@ -15,6 +15,7 @@ import numpy as np
 from .refusals import Unusable, needed, note
 from .volume_files import NOT_LOADED
 
+UNKNOWN = 2**32 - 1  # length of an AVI that was written to a pipe
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
@@ -93,7 +94,8 @@ def check_whole(path: Path) -> None:
     with open(path, "rb") as stream:
         start = stream.read(12)
         if start[:4] == b"RIFF" and len(start) == 12:
-            announced = 8 + struct.unpack("<I", start[4:8])[0]
+            length = struct.unpack("<I", start[4:8])[0]
+            announced = 8 + length if length < UNKNOWN else 0
         elif start[4:8] == b"ftyp":
             while announced < size:
                 stream.seek(announced)
