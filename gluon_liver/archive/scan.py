@@ -105,6 +105,10 @@ def _read_headers(listing: Listing, scan: Scan, progress: bool) -> List[FileHead
         says = f"{len(written)} CT image(s), {file_range(written)}, say that text is burned into their pixels"
         stays = "it stays in the data; look at them, and --exclude what names a patient"
         scan.notes.append(f"{says} (BurnedInAnnotation): {stays}")
+    unsaid = [header for header in headers if header.unit_unsaid]
+    if unsaid:
+        says = f"{len(unsaid)} CT image(s), {file_range(unsaid)}, have a RescaleType that does not say HU"
+        scan.notes.append(f"{says} (US is unspecified): their values are taken as HU")
     padded = sum(header.surplus > 0 for header in headers)
     if padded:
         scan.notes.append(f"{padded} file(s) hold more bytes than their pixels take: padding, not read")

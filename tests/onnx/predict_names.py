@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from gluon_liver.onnx.standalone import (
+    ct_images,
     detections,
     dicom_series,
     frames,
@@ -13,5 +14,5 @@ from gluon_liver.onnx.standalone import (
     volumes,
 )
 
-PARTS = (refusals, pixels, volumes, dicom_series, volume_files, frames, detections, main)
+PARTS = (refusals, pixels, volumes, ct_images, dicom_series, volume_files, frames, detections, main)
 predict = SimpleNamespace(**{name: value for part in PARTS for name, value in vars(part).items() if name[:2] != "__"})

@@ -291,7 +291,9 @@ def test_what_cannot_be_read_is_told_and_nothing_is_written(exported, study_fold
     refused("lies inside", tmp_path)
     refused("3 series of CT images are there, one is wanted; name one", study_folder)
     refused("the others of this network are: non_contrast, delayed", study_folder / "b", "--phase", "portal=x")
-    refused("--phase NAME=PATH", study_folder / "b", "--phase", "delayed")
+    with pytest.raises(SystemExit, match="2"):
+        predict.main([str(study_folder / "b"), "--phase", "delayed", "--out", str(out)], ct)
+    assert "--phase: 'delayed' is not NAME=PATH" in capsys.readouterr().err
     refused("it must be from 0 to 1", study_folder / "b", "--score", "2")
     refused("--threads -3: it must be 1 or more", study_folder / "b", "--threads", "-3")
     refused("ends in .json", study_folder / "b", target=tmp_path / "out.txt")

@@ -287,5 +287,10 @@ def test_both_files_appear_or_none(tmp_path, monkeypatch):
         predict.written(rows, ["tumor"], tmp_path / "out.json", "frame")
     assert [path.name for path in tmp_path.iterdir()] == ["out.json.partial"] and own.read_text() == "mine"
     monkeypatch.undo()
+    (tmp_path / "out.csv").mkdir()  # so that the second of the two cannot be put in its place
+    with pytest.raises(predict.Unusable, match="out.csv cannot be written"):
+        predict.written(rows, ["tumor"], tmp_path / "out.json", "frame")
+    (tmp_path / "out.csv").rmdir()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json.partial"]
     predict.written([], ["tumor"], tmp_path / "out.json", "frame")
     assert (tmp_path / "out.csv").read_text() == "frame,class,score,x,y,width,height\n"

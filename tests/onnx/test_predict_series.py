@@ -4,6 +4,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from gluon_liver.archive.scan import scan_folder
 from gluon_liver.readers.dicom import rules
 from gluon_liver.readers.dicom.header import read_header
 from tests.onnx.predict_names import predict
@@ -45,6 +46,13 @@ def read(path):
         (dict(Modality="PT"), "its modality is not CT"),
         (dict(ImageType=["ORIGINAL", "PRIMARY", "AXIAL", "CT_SOM5 SPI"]), ""),
         (dict(description="ARTERIAL IMPROVED"), ""),
+        *(
+            (dict(RescaleType=unit), f"its values are {what} by RescaleType")
+            for unit, what in rules.OTHER_VALUES.items()
+        ),
+        (dict(RescaleType="HU_MOD"), "modified HU by RescaleType"),
+        (dict(RescaleType="HU"), ""),
+        (dict(RescaleType="US"), ""),
     ],
 )
 def test_an_image_is_judged_as_an_import_judges_it(tags, reason, tmp_path):
@@ -52,9 +60,7 @@ def test_an_image_is_judged_as_an_import_judges_it(tags, reason, tmp_path):
     path = write_some(tmp_path, count=1, **tags) / "1-0.dcm"
     image, header = pydicom.dcmread(path), read_header(path, 1, "file 1")
     own = predict.no_slice(image) or predict.no_plain_slice(image)
-    dropped = header.dropped[1] if header.dropped else rules.kind_of(image.ImageType, header.description)[1]
-    if isinstance(image.ImageType, str):
-        dropped = header.slices[0].kind_reason
+    dropped = header.dropped[1] if header.dropped else header.slices[0].kind_reason
     assert own.startswith(reason) and own.split(", series")[0] == dropped and bool(own) == bool(reason)
 
 
@@ -88,6 +94,13 @@ def test_a_derived_series_is_taken_by_its_number_alone(tmp_path, capsys):
     with pytest.raises(predict.Unusable, match="0 series .*left out: 4 file.*not axial"):
         read(folder.with_name(folder.name + "@8"))
     assert "left out" not in capsys.readouterr().err
+
+
+def test_values_whose_unit_is_not_said_are_taken_as_hu_and_counted(tmp_path, capsys):
+    assert read(write_some(tmp_path, RescaleType="US")).hu.shape == (4, 16, 16)
+    assert "4 image(s) have a RescaleType that does not say HU: their values are taken as HU" in capsys.readouterr().err
+    note = "4 CT image(s), 4 files, 0001 to 0004, have a RescaleType that does not say HU (US is unspecified)"
+    assert scan_folder(tmp_path).notes == [f"{note}: their values are taken as HU"]
 
 
 def test_pages_and_strays_of_a_series_are_left_out_and_more_are_refused(tmp_path, capsys):

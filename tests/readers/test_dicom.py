@@ -126,6 +126,8 @@ def test_two_positions_under_one_sop_instance_uid_are_both_unusable(tmp_path):
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4", "Modality": "MR"}, "not-ct"),
         ({"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}, "non-axial"),
         ({"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}, "non-axial"),
+        ({"RescaleType": "Z_EFF"}, "not-hu"),
+        ({"RescaleType": "MGML"}, "not-hu"),
     ],
 )
 def test_other_images_are_dropped_and_said_to_be(tmp_path, tags, kind):
@@ -145,6 +147,8 @@ def test_other_images_are_dropped_and_said_to_be(tmp_path, tags, kind):
         ({"ImageType": ["DERIVED", "PRIMARY", "CURVED_MPR"]}, "projection"),
         ({"SeriesDescription": "ART MIP 10 mm"}, "projection"),
         ({"SeriesDescription": "LIVER MIPLE"}, ""),
+        ({"RescaleType": "HU_MOD"}, "derived"),
+        ({"RescaleType": "HU"}, ""),
     ],
 )
 def test_derived_images_are_series_of_a_kind(tmp_path, tags, kind):

@@ -14,6 +14,7 @@ from gluon_liver import errors
 from gluon_liver.readers.frames import read_frames
 from gluon_liver.readers.image_folder import file_numbers, numeric_order
 from gluon_liver.readers.video import _check_length, _vp8_size
+from tests.onnx.predict_names import predict
 
 from .us_writer import grey_frames, write_us, write_video
 
@@ -134,11 +135,15 @@ def test_a_program_stream_ends_where_its_last_packet_does(tmp_path, version):
         path.write_bytes(content[:length])
         if length in ends:
             _check_length(path, "a")
+            predict.check_whole(path)
         else:
             with pytest.raises(errors.TruncatedFileError, match=f"it has {length} bytes, its container announces"):
                 _check_length(path, "a")
+            with pytest.raises(predict.Unusable, match=f"it has {length} bytes, its container announces"):
+                predict.check_whole(path)
     path.write_bytes(content + bytes(5))  # what follows the last packet and starts none has no length
     _check_length(path, "a")
+    predict.check_whole(path)
 
 
 def test_a_cut_program_stream_is_refused(tmp_path):

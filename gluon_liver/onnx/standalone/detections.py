@@ -57,14 +57,13 @@ def coco(image_id: int, found: Tuple[int, float, Any], **place: int) -> Dict[str
 
 def detect_study(args: argparse.Namespace, config: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
     given = config["input"]
-    named = dict(one.partition("=")[::2] for one in args.phase)
-    wrong = [name for name in named if name not in given["phases"][1:] or not named[name]]
-    if wrong or len(named) < len(args.phase):
+    named = dict(args.phase)
+    if {*named} - {*given["phases"][1:]} or len(named) < len(args.phase):
         others = ", ".join(given["phases"][1:]) or "none"
         raise Unusable(f"--phase NAME=PATH: INPUT is {given['phases'][0]}, the others of this network are: {others}")
     if given["modality"] != "CT" and args.input.suffix.lower() not in (".npy", ".npz"):
         raise Unusable(f"the network reads {given['modality']}: give an array of gluon_liver.mri_volume with --no-air")
-    paths = [args.input, *(Path(one) for one in named.values())]
+    paths = [args.input, *named.values()]
     arrays = [one for one in paths if one.suffix.lower() in (".npy", ".npz")]
     if args.spacing and not arrays:
         raise Unusable("--spacing is for arrays: the others tell their own")
@@ -77,7 +76,7 @@ def detect_study(args: argparse.Namespace, config: Dict[str, Any]) -> Iterator[D
     hu[0], present[0] = fixed.hu, True
     for number, name in enumerate(given["phases"]):
         if name in named:
-            moving = read_volume(Path(named[name]), args)
+            moving = read_volume(named[name], args)
             try:
                 check_apart(moving, read)
                 hu[number], present[number] = on_grid(moving, fixed)

@@ -6,32 +6,14 @@ import os
 import re
 import struct
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Counter, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from .ct_images import CT_IMAGE, is_named, no_plain_slice, no_slice, unit_of
 from .refusals import Unusable, needed, note
 from .volumes import AIR_HU, Volume, oriented, to_hu
 
-CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-# SOP classes, with a dot at the end their beginnings, and words of ImageType and of descriptions, as an import has them
-STORAGE = "1.2.840.10008.5.1.4.1.1."
-NOT_CT = {
-    "1.2.840.10008.1.3.10": "a media directory (DICOMDIR)",
-    STORAGE + "7": "a secondary capture",
-    STORAGE + "7.": "a secondary capture",
-    STORAGE + "88.": "a structured report (a dose report is one)",
-    STORAGE + "481.2": "a radiotherapy dose",
-    STORAGE + "11.": "a presentation state",
-    STORAGE + "66.": "a segmentation or registration object",
-}
-LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
-SCREENS = {"DOSE", "DOSE_INFO", "SCREEN SAVE", "REPORT"}
-PROJECTION_TYPE = re.compile(
-    r"(?<![A-Z])(MIP|MAXIP|MINIP|MPVR|VRT|SSD|PROJECTION|CPR|CURVED|RAYSUM|MAXIMUM|MINIMUM|MAX[_ ]IP|MIN[_ ]IP"
-    r"|PROJECTION[_ ]IMAGE|VOLUME[_ ]REND\w*|SURFACE[_ ]REND\w*)(?![A-Z])"
-)
-PROJECTION_NAME = re.compile(r"(?<![A-Z])(MIPS?|MAX[_ -]?IP|MIN[_ -]?IPS?|CPR|VRT|CURVED|VOLUME[_ -]REND\w*)(?![A-Z])")
 FEWEST = 3  # images that make a part of a series; fewer beside more are strays
 LARGEST = 4096  # rows or columns
 # what a damaged or odd data set raises, in pydicom and in numpy
@@ -84,45 +66,17 @@ def read_dicom(folder: Path) -> Volume:
     folder = Path(named[1]) if named else folder
     if not folder.is_dir():
         raise Unusable("there is no such folder, NIfTI (.nii, .nii.gz) or array (.npy, .npz)")
-    series: Dict[str, List[Any]] = {}
-    left_out: Dict[str, int] = {}
-    for path in files_below(folder):
-        if not path.exists():
-            left_out["a link to what is not there"] = left_out.get("a link to what is not there", 0) + 1
-            continue
-        try:
-            slice_ = open_dicom(path)
-            if slice_ is not None and named and not is_named(slice_, named[2]):
-                continue
-            why = "no DICOM" if slice_ is None else no_slice(slice_) or ("" if named else no_plain_slice(slice_))
-            if why:
-                left_out[why] = left_out.get(why, 0) + 1
-                continue
-            if str(slice_.SOPClassUID) != CT_IMAGE:
-                raise Unusable(f"{path.name} is an Enhanced CT of several frames: import it with gluon_liver")
-            for tag in ("Rows", "Columns", "PixelData"):  # the last of a file that is whole
-                if tag not in slice_:
-                    raise Unusable(
-                        f"{path.name} has no {tag}: it is damaged or cut short; take it out, or fetch it anew"
-                    )
-            series.setdefault(str(slice_.SeriesInstanceUID), []).append(slice_)
-        except (OSError, Unusable):
-            raise
-        except Exception as error:  # whatever pydicom raises
-            raise Unusable(f"{path.name} is damaged ({error}): take it out, or fetch it anew") from error
+    series, left_out = series_of(folder, named[2] if named else None)
     told = "; ".join(f"{count} file(s): {why}" for why, count in left_out.items())
     if len(series) != 1:
-        numbers = [one[0].get("SeriesNumber") for one in series.values()]
-        by_uid = None in numbers or len({*numbers}) < len(numbers)
-        names = [*series] if by_uid else numbers
-        found = sorted(f"{name} of {len(one)} images" for name, one in zip(names, series.values()))
-        what = "SeriesInstanceUID" if by_uid else "NUMBER"
-        say = f"; name one, {folder}@{what}, for its phase: series {', '.join(found)}" if found else ""
-        say += f"; left out: {told}" if told else ""
-        raise Unusable(f"{len(series)} series of CT images are there, one is wanted{say}")
+        left = f"; left out: {told}" if told else ""
+        raise Unusable(f"{len(series)} series of CT images are there, one is wanted{how_to_name(series, folder)}{left}")
     if told:
         note(f"left out of {folder}: {told}")
     ((uid, slices),) = series.items()
+    unsaid = sum(unit_of(one) not in ("", "HU", "HU_MOD") for one in slices)
+    if unsaid:
+        note(f"{folder}: {unsaid} image(s) have a RescaleType that does not say HU: their values are taken as HU")
     try:
         volume = stacked(without_strays(slices, folder))
         return volume._replace(series=uid, patient=str(slices[0].get("PatientID") or ""))
@@ -130,52 +84,51 @@ def read_dicom(folder: Path) -> Volume:
         raise Unusable(f"a tag that is needed is missing or damaged ({error})") from error
 
 
-def is_named(image: Any, name: str) -> bool:
-    """Whether an image is of the series of this number or UID."""
-    if name == str(image.get("SeriesInstanceUID")):
-        return True
-    return "." not in name and str(image.get("SeriesNumber")) == str(int(name))
+def series_of(folder: Path, name: Optional[str]) -> Tuple[Dict[str, List[Any]], Counter[str]]:
+    """The CT slices of a folder by their SeriesInstanceUID, and how many files were left out, by why.
+
+    name: of the series that is wanted, None for those of plain slices.
+    """
+    series: Dict[str, List[Any]] = {}
+    left_out: Counter[str] = Counter()
+    for path in files_below(folder):
+        if not path.exists():
+            left_out["a link to what is not there"] += 1
+            continue
+        try:
+            image = open_dicom(path)
+            if image is not None and name and not is_named(image, name):
+                continue
+            why = "no DICOM" if image is None else no_slice(image) or ("" if name else no_plain_slice(image))
+            if why:
+                left_out[why] += 1
+                continue
+            check_plain(image, path)
+            series.setdefault(str(image.SeriesInstanceUID), []).append(image)
+        except (OSError, Unusable):
+            raise
+        except Exception as error:  # whatever pydicom raises
+            raise Unusable(f"{path.name} is damaged ({error}): take it out, or fetch it anew") from error
+    return series, left_out
 
 
-def words_of(image: Any) -> List[str]:
-    value = image.get("ImageType") or []
-    return [str(word).strip().upper() for word in ([value] if isinstance(value, str) else value)]
+def check_plain(image: Any, path: Path) -> None:
+    """Raise :class:`Unusable` for a slice that is not in a file of its own, or that was cut."""
+    if str(image.SOPClassUID) != CT_IMAGE:
+        raise Unusable(f"{path.name} is an Enhanced CT of several frames: import it with gluon_liver")
+    for tag in ("Rows", "Columns", "PixelData"):  # the last of a file that is whole
+        if tag not in image:
+            raise Unusable(f"{path.name} has no {tag}: it is damaged or cut short; take it out, or fetch it anew")
 
 
-def no_slice(image: Any) -> str:
-    """Why an image is no axial slice of a CT, "" where it is one."""
-    sop_class = str(image.get("SOPClassUID") or getattr(image, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
-    for uid, what in NOT_CT.items():
-        if sop_class == uid or (uid[-1] == "." and sop_class.startswith(uid)):
-            return f"{what}, not a CT image"
-    if sop_class not in (CT_IMAGE, CT_IMAGE + ".1", CT_IMAGE + ".2"):
-        return "its SOP class is not a CT image"
-    image.SOPClassUID = sop_class
-    if str(image.get("Modality") or "CT") != "CT":
-        return "its modality is not CT"
-    words = {*words_of(image)}
-    if words & LOCALIZERS:
-        return "a localizer by ImageType"
-    if words & SCREENS:
-        return "a dose or screen page by ImageType"
-    if image.get("ImageOrientationPatient"):
-        row, column = np.reshape([*map(float, image.ImageOrientationPatient)], (2, 3))
-        normal = np.abs(np.cross(row, column))
-        if normal[2] < normal[:2].max():
-            return "not axial by orientation (a coronal or sagittal reformat, or a localizer)"
-    return ""
-
-
-def no_plain_slice(image: Any) -> str:
-    """Why an image is taken only where its series is named: a projection, or one derived of others."""
-    words, what = words_of(image), ""
-    if any(map(PROJECTION_TYPE.search, words)):
-        what = "a projection or curved reformat by ImageType (MIP, MinIP and the like)"
-    elif PROJECTION_NAME.search(str(image.get("SeriesDescription") or "").upper()):
-        what = "a projection or curved reformat by its description (MIP, MinIP and the like)"
-    elif words[:1] == ["DERIVED"]:
-        what = "derived by ImageType (a reformat, or a copy that an archive compressed)"
-    return what and f"{what}, series {image.get('SeriesNumber')}; if it is needed, name it, FOLDER@NUMBER"
+def how_to_name(series: Dict[str, List[Any]], folder: Path) -> str:
+    """What to write for one of several series, "" where there is none."""
+    numbers = [one[0].get("SeriesNumber") for one in series.values()]
+    by_uid = None in numbers or len({*numbers}) < len(numbers)
+    names = [*series] if by_uid else numbers
+    found = sorted(f"{name} of {len(one)} images" for name, one in zip(names, series.values()))
+    what = "SeriesInstanceUID" if by_uid else "NUMBER"
+    return f"; name one, {folder}@{what}, for its phase: series {', '.join(found)}" if found else ""
 
 
 def without_strays(slices: List[Any], folder: Path) -> List[Any]:

@@ -8,7 +8,7 @@ import shutil
 import struct
 import subprocess
 from pathlib import Path
-from typing import Any, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, BinaryIO, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -89,13 +89,18 @@ def jpeg_has_end(code: bytes) -> bool:
 
 
 def check_whole(path: Path) -> None:
-    """Raise :class:`Unusable` for an AVI or MP4 that is shorter than its container announces (ISO 14496-12 4.2)."""
+    """Raise :class:`Unusable` for a video that is shorter than its container announces.
+
+    That is the RIFF chunk of an AVI, a box of an MP4 (ISO/IEC 14496-12 4.2), a packet of an MPEG program stream.
+    """
     size, announced = path.stat().st_size, 0
     with open(path, "rb") as stream:
         start = stream.read(12)
         if start[:4] == b"RIFF" and len(start) == 12:
             length = struct.unpack("<I", start[4:8])[0]
             announced = 8 + length if length < UNKNOWN else 0
+        elif start[:4] == b"\0\0\1\xba":
+            announced = program_stream_length(stream, size)
         elif start[4:8] == b"ftyp":
             while announced < size:
                 stream.seek(announced)
@@ -107,6 +112,24 @@ def check_whole(path: Path) -> None:
                 announced += length
     if announced > size:
         raise Unusable(f"{path} is cut short: it has {size} bytes, its container announces {announced}")
+
+
+def program_stream_length(stream: BinaryIO, size: int) -> int:
+    """Where the last packet of an MPEG program stream ends (ISO/IEC 11172-1 2.4.3, 13818-1 2.5.3), 0 if it is odd."""
+    place = 0
+    while place < size:
+        stream.seek(place)
+        head = stream.read(14)
+        if not b"\0\0\1".startswith(head[:3]):
+            return 0
+        head = head.ljust(14, b"\0")
+        if head[3] == 0xB9:  # the end
+            place += 4
+        elif head[3] == 0xBA:  # a pack, of MPEG-1 or MPEG-2
+            place += 12 if head[4] >> 4 == 2 else 14 + (head[13] & 7)
+        else:
+            place += 6 + int.from_bytes(head[4:6], "big")
+    return place
 
 
 def pictures(path: Path) -> Iterator[np.ndarray]:

@@ -21,7 +21,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .detections import detect_frames, detect_study
 from .refusals import Unusable
@@ -60,23 +60,35 @@ def written(rows: List[Dict[str, Any]], classes: Sequence[str], out: Path, place
             lines.append(",".join(map(str, [row[place], f'"{name}"', row["score"], *row["bbox"]])))
         texts[out.with_suffix(".csv")] = "\n".join(lines) + "\n"
     partial = {path: path.with_name(f".{path.name}.{os.getpid()}.partial") for path in texts}
+    there: List[Path] = []
     try:
         for path, text in texts.items():
             partial[path].write_text(text, encoding="utf-8")
         for path in texts:
             os.replace(partial[path], path)
+            there.append(path)
     except OSError as error:
+        for one in there:
+            one.unlink()
         raise Unusable(f"{path} cannot be written: {error.strerror}") from error
     finally:
         for one in partial.values():
             one.unlink(missing_ok=True)
 
 
+def named_path(text: str) -> Tuple[str, Path]:
+    """NAME and PATH of NAME=PATH; for argparse."""
+    name, _, path = text.partition("=")
+    if not (name and path):
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=PATH")
+    return name, Path(path)
+
+
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", type=Path, metavar="INPUT", help="study or recording, see above")
     text = "another contrast phase of CT; may be repeated"
-    parser.add_argument("--phase", action="append", default=[], metavar="NAME=PATH", help=text)
+    parser.add_argument("--phase", type=named_path, action="append", default=[], metavar="NAME=PATH", help=text)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.json", help="COCO results to write")
     parser.add_argument("--csv", action="store_true", help="write them as FILE.csv too")
     text = "lowest score that is written, 0 to 1 (default: all that the network gives)"
@@ -102,7 +114,7 @@ def main(arguments: Sequence[str], folder: Path) -> int:
                 raise Unusable(f"--out {args.out}: give a new name that ends in .json; {path} exists or would be one")
         if not os.access(args.out.resolve().parent, os.W_OK | os.X_OK):
             raise Unusable(f"--out {args.out}: its folder is not there or not writable")
-        for path in (args.input, *(Path(one.partition("=")[2]) for one in args.phase)):
+        for path in (args.input, *(path for _, path in args.phase)):
             if path.is_dir() and path.resolve() in args.out.resolve().parents:
                 raise Unusable(f"--out {args.out} lies inside {path}, which is read; choose a folder outside of it")
         config = checked_config(args.folder)

@@ -76,6 +76,7 @@ class FileHeader:
     kind: that of its slices, which a file whose slices cannot be read has too. contrast: ContrastBolusAgent.
     position: of an unusable slice, where it says that it lies.
     burned_in: the file says that text is burned into its pixels.
+    unit_unsaid: its RescaleType says neither HU nor another quantity that is known.
     surplus: bytes of padding after its pixels, beyond the one that makes their number even.
     """
 
@@ -99,6 +100,7 @@ class FileHeader:
     sex: str = ""
     surplus: int = 0
     burned_in: bool = False
+    unit_unsaid: bool = False
 
     @property
     def series(self) -> Tuple[int, str, str]:

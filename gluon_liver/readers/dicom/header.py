@@ -160,7 +160,9 @@ def _fill_slices(
     header: FileHeader, dataset: Any, stream: BinaryIO, size: int, name: str, sop_class: str, rescaled: bool
 ) -> None:
     image_type = words(dataset, "ImageType")
-    drop, (header.kind, _) = rules.drop_by_image_type(image_type), rules.kind_of(image_type, header.description)
+    unit = text(dataset, "RescaleType") if rescaled else ""
+    header.kind, _ = rules.kind_of(image_type, header.description, unit)
+    drop = rules.drop_by_image_type(image_type)
     if drop:
         header.dropped, header.dropped_images = drop, 1
         return
@@ -172,7 +174,9 @@ def _fill_slices(
     for frame, plane, orient, measures, rescale, content, frame_type in groups:
         where = name if frame is None else f"{name}, frame {frame + 1}"
         orientation = numbers(orient, "ImageOrientationPatient", 6, where)
+        unit = text(rescale, "RescaleType").upper() if rescaled else ""
         drop = rules.drop_by_image_type(frame_type) or rules.drop_by_orientation(orientation)
+        drop = drop or rules.drop_by_rescale_type(unit)
         if drop:
             header.dropped = drop
             header.dropped_images += 1
@@ -190,7 +194,8 @@ def _fill_slices(
         position = numbers(plane, "ImagePositionPatient", 3, where)
         common.update(frame=frame, position=position, orientation=orientation, pixel_spacing=spacing)
         own_type = tuple(str(word) for word in frame_type) or image_type
-        kind, reason = rules.kind_of(own_type, header.description)
+        kind, reason = rules.kind_of(own_type, header.description, unit)
+        header.unit_unsaid |= unit not in ("", "HU", rules.MODIFIED_HU)
         common.update(image_type=own_type, kind=kind, kind_reason=reason, timing=slice_timing(dataset, content))
         header.slices.append(SliceHeader(slope=slope, intercept=intercept, **common))
 

@@ -27,6 +27,16 @@ NOT_CT_CLASSES = (
 )
 LOCALIZER_WORDS = ("LOCALIZER", "SCOUT", "TOPOGRAM")
 SCREEN_WORDS = ("DOSE", "DOSE_INFO", "SCREEN SAVE", "REPORT")
+# RescaleType (DICOM PS3.3 C.11.1.1.2) of CT images whose values are no Hounsfield units, and what they are
+OTHER_VALUES = {
+    "OD": "optical densities",
+    "MGML": "mg/ml of a material",
+    "Z_EFF": "effective atomic numbers",
+    "ED": "electron densities",
+    "EDW": "electron densities",
+    "PCT": "percentages",
+}
+MODIFIED_HU = "HU_MOD"
 
 # Words of ImageType, and of descriptions, of images that are not the thin or thick slices that a lesion is read on.
 PROJECTION_WORDS = (
@@ -78,7 +88,13 @@ def drop_by_image_type(image_type: Sequence[str]) -> Optional[Drop]:
     return None
 
 
-def kind_of(image_type: Sequence[str], description: str) -> Kind:
+def drop_by_rescale_type(rescale_type: str) -> Optional[Drop]:
+    """(kind, reason) for values of another quantity than HU, as spectral CT makes maps of, else None."""
+    what = OTHER_VALUES.get(rescale_type.upper())
+    return ("not-hu", f"its values are {what} by RescaleType, no HU") if what else None
+
+
+def kind_of(image_type: Sequence[str], description: str, rescale_type: str = "") -> Kind:
     """Whether an image is taken only where someone names its series: a projection or a derived image, and why.
 
     Scanners mark reformatted axial series DERIVED, and archives the copies that they compress, so that DERIVED alone
@@ -91,6 +107,8 @@ def kind_of(image_type: Sequence[str], description: str) -> Kind:
         return "projection", "a projection or curved reformat by its description (MIP, MinIP and the like)"
     if words and words[0] == "DERIVED":
         return "derived", "derived by ImageType (a reformat, or a copy that an archive compressed)"
+    if rescale_type.upper() == MODIFIED_HU:
+        return "derived", "modified HU by RescaleType (a virtual image, as spectral CT makes them)"
     return PLAIN
 
 
