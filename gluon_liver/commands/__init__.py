@@ -65,10 +65,10 @@ def run_command(words: Words, arguments: Sequence[str], *, program: str) -> int:
         with quiet_imports(), plain_warnings(), typed_command([*program.split(), *arguments]):
             _let_any_letter_be_printed()
             return _parse_and_run(words, arguments, program)
-    except SystemExit:  # of argparse
-        raise
     except BaseException as error:
         code = print_expected(error)
+        if code is None and isinstance(error, SystemExit):  # of argparse
+            raise
         if code is None and heartbeat.launched():
             traceback.print_exc()
         # Here, while the error still holds the KVStore: where it is freed the other workers abort. They fail together

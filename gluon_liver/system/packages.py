@@ -39,19 +39,22 @@ def why_unusable(modules: Sequence[str], install: str) -> str:
         package = module.partition(".")[0]
         try:
             import_module(package)
-            import_module(module)
+            if getattr(import_module(module), "__file__", None) is None:
+                return f"the package {package}, of which only an empty folder is there: pip install {install}"
         except ModuleNotFoundError as error:
             if error.name == package:
                 return f"the package {package}, which is not installed: pip install {install}"
             return f"the package {package}, {_broken(package, error)}"
-        except Exception as error:  # whatever it raises
+        except (Exception, SystemExit) as error:  # whatever it raises
             return f"the package {package}, {_broken(package, error)}"
     return ""
 
 
 def failed_import(error: BaseException) -> str:
     """What to say where ``error`` ended an import of another package; "" for any other error."""
-    if not isinstance(error, Exception) or isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+    if not isinstance(error, (Exception, SystemExit)):
+        return ""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
         return ""  # of the machine, whatever was imported just then
     places = [(module, code) for module, code in _frames(error.__traceback__) if module not in PYTHONS]
     package = ""
@@ -68,7 +71,7 @@ def failed_import(error: BaseException) -> str:
     return f"this needs the package {package}, {_broken(package, error)}"
 
 
-def _broken(package: str, error: Exception) -> str:
+def _broken(package: str, error: BaseException) -> str:
     said = " ".join(str(error).split())[:LONGEST]
     reason = f"which is installed but cannot be imported ({type(error).__name__}: {said})"
     if "cannot open shared object file" in said:
@@ -93,7 +96,7 @@ def _frames(trace: Optional[TracebackType]) -> Iterator[Tuple[str, str]]:
         trace = trace.tb_next
 
 
-def _unreadable(error: Exception) -> str:
+def _unreadable(error: BaseException) -> str:
     """The package whose file, which no frame is of, Python could not make code of; "" where it was none."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None and _top(trace.tb_next) not in PYTHONS:

@@ -19,6 +19,7 @@ FAULTS = [
     ("import numpy; numpy.no_such_name", r"\(AttributeError: module 'numpy' has no attribute"),
     ("from google.protobuf import gone", r"\(ImportError: cannot import name 'gone'"),
     ("1 +", r"\(SyntaxError: "),
+    ("raise SystemExit('needs AVX')", r"\(SystemExit: needs AVX"),
 ]
 
 
@@ -45,6 +46,13 @@ def test_one_that_is_not_installed():
     assert why_unusable(("json", "no_such_package.part"), "'such>=2'") == (
         "the package no_such_package, which is not installed: pip install 'such>=2'"
     )
+
+
+def test_a_folder_that_an_old_one_left_is_none(tmp_path, monkeypatch):
+    (tmp_path / "left_over" / "cache").mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    said = "the package left_over, of which only an empty folder is there: pip install left"
+    assert why_unusable(("left_over",), "left") == said
 
 
 @pytest.mark.parametrize("code, said", FAULTS)
@@ -117,7 +125,7 @@ def run_inside(code):
     """The error of code that runs as a module of this package."""
     try:
         exec(compile(code, "inside.py", "exec"), {"__name__": "gluon_liver.inside"})
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return error
     return None
 
@@ -136,6 +144,16 @@ def test_defects_of_this_package_stay_tracebacks(fake):
     fake("sound", "def fail():\n    raise TypeError('called wrongly')")
     for code in ("import sound; sound.fail()", "1 / 0", "from gluon_liver.errors import NoSuchError", "int('x')"):
         assert print_expected(run_inside(code)) is None, code
+
+
+def test_an_import_that_leaves_ends_with_2_and_help_with_0(fake, tmp_path, capsys):
+    fake("tensorboardX", "raise SystemExit(0)")
+    words = ["train", "--config", "r50", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--tensorboard"]
+    assert main(words) == 2 and "the package tensorboardX, which is installed but cannot" in capsys.readouterr().err
+    for option, code in (("--help", 0), ("--no-such-option", 2)):
+        with pytest.raises(SystemExit) as left:
+            main(["train", option])
+        assert left.value.code == code
 
 
 def test_the_machine_is_not_the_package(fake):
