@@ -167,6 +167,8 @@ class NewestFrame:
             self._grabbed = now
             if now - opened >= SETTLES:
                 self._note(self._pace.frame(now))
+                with self._condition:
+                    self._condition.notify_all()  # the rate may be known now
             if self._note(self._clock.read(capture.clock(), now)):
                 self._connection += 1  # another scene
             if self._number % self._every == 0:

@@ -10,7 +10,6 @@ from gluon_liver.errors import InputError
 from gluon_liver.live import newest as newest_module
 from gluon_liver.live.counts import times
 from gluon_liver.live.newest import NewestFrame
-from gluon_liver.live.signs import Pace, StillPicture
 
 
 class FakeCapture:
@@ -265,6 +264,19 @@ def test_the_rate_is_waited_for(monkeypatch):
     source.close()
 
 
+def test_the_rate_is_waited_for_no_longer_than_it_takes(monkeypatch):
+    """Frames that are not offered tell the rate as well."""
+    monkeypatch.setattr(newest_module, "SETTLES", 0.0)
+    capture = FakeCapture(10)
+    source = NewestFrame(capture, every=100)
+    capture.give(6)
+    before = time.monotonic()
+    source.wait_for_rate(30)
+    assert source.rate is not None and time.monotonic() - before < 10
+    capture.give(4)
+    source.close()
+
+
 def all_of(capture, **options):
     """The source of a capture, read to its end frame by frame, and the numbers of the frames before which it began."""
     left, restarts = capture.left, []
@@ -324,35 +336,6 @@ def test_a_clock_that_goes_back_or_leaps_on_begins_another_scene():
         "the stream's clock leapt on: no frame before it was compared with",
     ]
     assert [len(one) for one in (source.counts.said(), source.counts.notes)] == [2, 0]
-
-
-def test_another_rate_is_told():
-    now, pace, told = 0.0, Pace(), []
-    for seconds, frames in ((0.04, 150), (0.05, 150), (0.1, 250)):
-        for _ in range(frames):
-            now += seconds
-            told.append(pace.frame(now))
-    assert list(filter(None, told)) == ["the stream changed from 25 to 11 frames a second"]
-    assert pace.rate == pytest.approx(10)
-
-
-def test_another_connection_is_measured_alone():
-    """The rate before it stays until a few of its frames are there."""
-    pace = Pace()
-    for number in range(10):
-        pace.frame(0.1 * number)
-    pace.begin()
-    rates = []
-    for number in range(7):
-        pace.frame(100 + 0.5 * number)
-        rates.append(round(pace.rate, 6))
-    assert rates == [10] * 5 + [2] * 2
-
-
-def test_a_still_picture_stands_since_it_came_first():
-    still, one, other = StillPicture(), np.zeros((2, 3)), np.ones((2, 3))
-    seen = [(one, 10.0), (one.copy(), 11.0), (one, 14.5), (other, 15.0), (other, 15.25), (one, 16.0)]
-    assert [still.seconds(picture, now) for picture, now in seen] == [None, 1.0, 4.5, None, 0.25, None]
 
 
 def test_the_rate_is_measured_once_the_stream_has_settled(restarts, monkeypatch):
