@@ -13,6 +13,7 @@ from typing import Any, List, Sequence
 import numpy as np
 from mxnet.gluon import nn
 
+BLOCK = 16  # channels that oneDNN keeps together with AVX-512; convolutions with fewer have blocks of 8
 CONCAT_STRIDE = 2  # Concat is 224 of 448 pixels (Tables 2 and 3)
 
 
@@ -64,6 +65,7 @@ class RegionFusion(nn.HybridBlock):
     ):
         super().__init__(**kwargs)
         self._strides = tuple(strides)
+        self._narrow = channels < BLOCK
         self._cells = {level: -(-size // level) for level in levels}
         concat = -(-size // CONCAT_STRIDE)
         with self.name_scope():
@@ -80,6 +82,10 @@ class RegionFusion(nn.HybridBlock):
 
     def hybrid_forward(self, F: Any, *blocks: Any, **matrices: Any) -> List[Any]:
         """(B, C_b, size / stride_b, size / stride_b) of each block -> (B, blocks * channels, size / s, size / s)."""
+        if self._narrow:
+            # a gradient in other blocks than the map's own sends BatchNorm to oneDNN's reference, a hundred times as
+            # slow; that of a slice is in plain order and is put into the map's
+            blocks = tuple(F.slice_axis(block, axis=1, begin=0, end=None) for block in blocks)
         laterals = [lateral(block) for lateral, block in zip(self.laterals, blocks)]
         pyramid = []
         for level, cells in self._cells.items():

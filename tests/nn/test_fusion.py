@@ -1,5 +1,9 @@
 """Region fusion against its literal form: upsample to stride 2, concatenate, average."""
 
+import os
+import subprocess
+import sys
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -109,3 +113,43 @@ def test_every_lateral_learns():
         assert np.abs(lateral.weight.grad().asnumpy()).min() > 0
     learned = [p for p in net.collect_params().values() if p.grad_req != "null"]
     assert len(learned) == 8  # the matrices are constants
+
+
+STEP = """
+import sys
+import mxnet as mx
+from mxnet.gluon import nn
+from gluon_liver.nn.fusion import RegionFusion
+
+class Net(nn.HybridBlock):
+    def __init__(self, channels):
+        super().__init__()
+        self.block = nn.HybridSequential()
+        self.block.add(nn.Conv2D(32, 3, padding=1, in_channels=32), nn.BatchNorm(in_channels=32))
+        options = dict(in_channels=(32,), strides=(4,), channels=channels, levels=(4,), size=128)
+        self.fusion = RegionFusion(**options)
+
+    def hybrid_forward(self, F, x):
+        return self.fusion(F.relu(self.block(x)))[0]
+
+net = Net(int(sys.argv[1]))
+net.initialize()
+net.hybridize()
+with mx.autograd.record():
+    found = net(mx.nd.ones((2, 32, 32, 32)))
+found.backward()
+mx.nd.waitall()
+"""
+
+
+@pytest.mark.parametrize("channels", [8, 64])
+def test_no_batch_norm_before_it_goes_through_the_reference(channels):
+    """oneDNN says by which implementation it does what; that of a map and a gradient in other blocks is a loop."""
+    command = [sys.executable, "-W", "ignore", "-c", STEP, str(channels)]
+    environ = {**os.environ, "DNNL_VERBOSE": "1", "MKLDNN_VERBOSE": "1"}
+    child = subprocess.run(command, capture_output=True, text=True, env=environ)
+    assert child.returncode == 0, child.stderr
+    normed = [line for line in child.stdout.splitlines() if "batch_normalization" in line and "backward" in line]
+    if not normed:
+        pytest.skip("MXNet is built without oneDNN, or computes it otherwise")
+    assert not [line for line in normed if "ref:any" in line]
