@@ -66,9 +66,9 @@ def run_command(words: Words, arguments: Sequence[str], *, program: str) -> int:
             _let_any_letter_be_printed()
             return _parse_and_run(words, arguments, program)
     except BaseException as error:
-        code = print_expected(error)
-        if code is None and isinstance(error, SystemExit):  # of argparse
+        if isinstance(error, SystemExit) and not _of_an_import(error):  # of argparse
             raise
+        code = print_expected(error)
         if code is None and heartbeat.launched():
             traceback.print_exc()
         # Here, while the error still holds the KVStore: where it is freed the other workers abort. They fail together
@@ -77,6 +77,11 @@ def run_command(words: Words, arguments: Sequence[str], *, program: str) -> int:
         if code is None:
             raise
         return code
+
+
+def _of_an_import(error: BaseException) -> bool:
+    """Whether an import was going on; looks at frames alone, for help needs none of what tells more."""
+    return any(frame.f_code.co_name == "<module>" for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _parse_and_run(words: Words, arguments: Sequence[str], program: str) -> int:
