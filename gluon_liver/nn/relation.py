@@ -69,11 +69,18 @@ class Relation(nn.HybridBlock):
 
         Zero where x is absent, whatever its map holds.
         """
-        response = g = self.g(x)
-        if self._kind != SAME_CELL:
-            rows = self.rows(F, x, y)
-            response = F.reshape_like(F.batch_dot(F.reshape(g, (0, 0, -1)), rows, transpose_b=True), g)  # (B, d, J)
-        return F.broadcast_mul(self.project(response), F.reshape(present, (-1, 1, 1, 1)))
+        g = self.g(x)
+        share = F.reshape(present, (-1, 1, 1))
+        if self._kind == SAME_CELL:
+            response = F.broadcast_mul(g, F.expand_dims(share, axis=3))
+        else:
+            f, one = self._f(F, x, y), F.ones_like(F.slice_axis(g, axis=1, begin=0, end=1))
+            # C is f's product with ones, and the quotient is of d x J numbers: division of f by its sums, J x I, has
+            # gradients that are slow to sum, a seventh of a training step at 22 x 22 cells
+            sums = F.batch_dot(F.reshape(F.concat(g, one, dim=1), (0, 0, -1)), f, transpose_b=True)  # (B, d + 1, J)
+            total, c = F.slice_axis(sums, axis=1, begin=0, end=-1), F.slice_axis(sums, axis=1, begin=-1, end=None)
+            response = F.reshape_like(F.broadcast_mul(total, F.broadcast_div(share, c)), g)  # (B, d, J)
+        return self.project(response)
 
     def rows(self, F: Any, x: Any, y: Any) -> Any:
         """f / C: for each position j of y where it looks in x, (B, J, I), rows summing to one.
@@ -82,12 +89,15 @@ class Relation(nn.HybridBlock):
         """
         if self._kind == SAME_CELL:
             return each_cell_itself(F, x)
+        f = self._f(F, x, y)
+        return F.broadcast_div(f, F.sum(f, axis=2, keepdims=True))  # by C, (B, J, 1)
+
+    def _f(self, F: Any, x: Any, y: Any) -> Any:
+        """(B, J, I), each row divided by its largest, as C is then."""
         parts = [(self.theta(y) * self._scale, self.phi(x))] if self._kind == FULL else []
         parts += [places(F, x, self._reach)] if self._reach is not None else []
         theta, phi = (F.reshape(F.concat(*one, dim=1), (0, 0, -1)) for one in zip(*parts))
-        affinity = F.batch_dot(theta, phi, transpose_a=True)  # (B, J, I)
-        f = exp_of_largest(F, affinity, axis=2)  # which divides f and C by the same factor
-        return F.broadcast_div(f, F.sum(f, axis=2, keepdims=True))  # by C, (B, J, 1)
+        return exp_of_largest(F, F.batch_dot(theta, phi, transpose_a=True), axis=2)
 
 
 def places(F: Any, like: Any, reach: float) -> Tuple[Any, Any]:

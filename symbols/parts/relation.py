@@ -13,8 +13,11 @@ def relation(x, y, present, name, channels, batch, side, kind, reach):
     kind: ``full``, f by content and, with a reach, by distance; ``position``, by distance alone; ``same_cell``, no f.
     """
     inner = max(8, channels // 2)
-    response = g = convolution(x, name + ".g", inner, 1)
-    if kind != "same_cell":
+    g = convolution(x, name + ".g", inner, 1)
+    share = mx.sym.reshape(present, shape=(-1, 1, 1))
+    if kind == "same_cell":
+        response = mx.sym.broadcast_mul(g, mx.sym.expand_dims(share, axis=3))
+    else:
         theta, phi = [], []
         if kind == "full":
             theta.append(convolution(y, name + ".theta", inner, 1) * inner**-0.5)
@@ -22,18 +25,19 @@ def relation(x, y, present, name, channels, batch, side, kind, reach):
         if reach is not None:
             for parts, places in zip((theta, phi), positions(batch, side, reach)):
                 parts.extend(places)
-        response = looked_up(mx.sym.concat(*theta, dim=1), mx.sym.concat(*phi, dim=1), g, side)
-    projected = convolution(response, name + ".project", channels, 1)
-    return mx.sym.broadcast_mul(projected, mx.sym.reshape(present, shape=(-1, 1, 1, 1)))
+        g = mx.sym.concat(g, mx.sym.ones((batch, 1, side, side)), dim=1)  # f times ones is C
+        sums = looked_up(mx.sym.concat(*theta, dim=1), mx.sym.concat(*phi, dim=1), g)
+        share = mx.sym.broadcast_div(share, mx.sym.slice_axis(sums, axis=1, begin=inner, end=inner + 1))
+        total = mx.sym.broadcast_mul(mx.sym.slice_axis(sums, axis=1, begin=0, end=inner), share)
+        response = mx.sym.reshape(total, shape=(0, 0, side, side))
+    return convolution(response, name + ".project", channels, 1)
 
 
-def looked_up(theta, phi, g, side):
-    """Embeddings of y's and x's positions and g of x, (B, any, side, side) -> f / C times g, (B, d, side, side)."""
+def looked_up(theta, phi, g):
+    """Embeddings of y's and x's positions and g of x, (B, any, side, side) each -> f times g, (B, d, J)."""
     theta, phi, g = (mx.sym.reshape(part, shape=(0, 0, -1)) for part in (theta, phi, g))
     affinity = mx.sym.batch_dot(theta, phi, transpose_a=True)  # (B, J, I)
-    f = exp_of_largest(affinity, axis=2)
-    rows = mx.sym.broadcast_div(f, mx.sym.sum(f, axis=2, keepdims=True))  # 1 / C_j is here
-    return mx.sym.reshape(mx.sym.batch_dot(g, rows, transpose_b=True), shape=(0, 0, side, side))
+    return mx.sym.batch_dot(g, exp_of_largest(affinity, axis=2), transpose_b=True)
 
 
 def positions(batch, side, reach):
