@@ -25,7 +25,7 @@ from .records import ARCHIVE, Failure, RunRecord, line_of, read_archive, read_fa
 from .spec import FOLDER, Claim, Comparison, Endpoint, load_claims
 from .summary import summary_lines
 from .tasks import ROOT
-from .verdict import TOO_FEW, Compared, compare, over_seeds, values_of, verdict, without_mechanism
+from .verdict import TOO_FEW, AllCompared, Compared, compare, over_seeds, values_of, verdict, without_mechanism
 
 DOCS = ROOT / "docs"
 PAGE = "evidence.md"
@@ -74,12 +74,14 @@ Records = Mapping[Key, RunRecord]
 Kept = TypeVar("Kept", RunRecord, Failure)
 
 
-def page_text(claims: Mapping[str, Claim], archived: Sequence[RunRecord], failures: Sequence[Failure]) -> str:
+def page_text(
+    claims: Mapping[str, Claim], archived: Sequence[RunRecord], failures: Sequence[Failure], compared: AllCompared
+) -> str:
     """The page."""
     by_claim, failed = _current(claims, archived), _current(claims, failures)
-    parts = [INTRODUCTION, *summary_lines(claims, by_claim)]
+    parts = [INTRODUCTION, *summary_lines(claims, by_claim, compared)]
     for name, claim in claims.items():
-        parts += [*_claim_lines(claim, by_claim[name]), *_failed_lines(failed[name].values())]
+        parts += [*_claim_lines(claim, by_claim[name], compared[name]), *_failed_lines(failed[name].values())]
     parts += [METHOD, *_closing(archived, _together(by_claim))]
     return "\n".join(parts).rstrip() + "\n"
 
@@ -91,12 +93,17 @@ def _current(claims: Mapping[str, Claim], made: Sequence[Kept]) -> Dict[str, Dic
     return {name: {one.key: one for one in current if one.claim == name} for name in claims}
 
 
+def _compared(claims: Mapping[str, Claim], by_claim: Mapping[str, Records]) -> Tuple[AllCompared, AllCompared]:
+    """The comparisons of all claims, and of those alone that have runs."""
+    compared = {name: compare(claim, by_claim[name]) for name, claim in claims.items()}
+    return compared, {name: some for name, some in compared.items() if by_claim[name]}
+
+
 def _together(by_claim: Mapping[str, Records]) -> Records:
     return {key: one for ours in by_claim.values() for key, one in ours.items()}
 
 
-def _claim_lines(claim: Claim, records: Records) -> Iterator[str]:
-    compared = compare(claim, records)
+def _claim_lines(claim: Claim, records: Records, compared: Sequence[Compared]) -> Iterator[str]:
     said = verdict(claim, compared, records)
     yield f"## {claim.title}\n"
     yield f"> {' '.join(claim.paper.sentence.split())}\n>\n> ({claim.paper.place})\n"
@@ -239,12 +246,12 @@ def write_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> None:
     """Write the page, and a picture of every claim that has runs."""
     records, failures = read_archive(archive), read_failures(archive)
     by_claim = _current(claims, records)
-    for name, ours in by_claim.items():
-        if ours:
-            write_picture(docs / picture_name(claims[name]), claims[name], ours)
-    if any(by_claim.values()):
-        write_overview(docs / OVERVIEW, claims, by_claim)
-    write_text(docs / PAGE, page_text(claims, records, failures))
+    compared, begun = _compared(claims, by_claim)
+    for name in begun:
+        write_picture(docs / picture_name(claims[name]), claims[name], by_claim[name])
+    if begun:
+        write_overview(docs / OVERVIEW, claims, begun)
+    write_text(docs / PAGE, page_text(claims, records, failures, compared))
 
 
 def check_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> List[str]:
@@ -252,17 +259,17 @@ def check_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> List[s
     their counts by patient contradict. Empty where nothing is.
     """
     records, failures = read_archive(archive), read_failures(archive)
-    wanted = page_text(claims, records, failures).splitlines()
+    by_claim = _current(claims, records)
+    compared, begun = _compared(claims, by_claim)
+    wanted = page_text(claims, records, failures, compared).splitlines()
     found = read_text(docs / PAGE, remedy="python -m experiments.page writes it").splitlines()
     wrong = list(difflib.unified_diff(found, wanted, PAGE, "of the archive", lineterm="", n=0))
-    by_claim = _current(claims, records)
     pictures = [
-        (picture_name(claims[name]), picture_is_of(docs / picture_name(claims[name]), claims[name], ours))
-        for name, ours in by_claim.items()
-        if ours
+        (picture_name(claims[name]), picture_is_of(docs / picture_name(claims[name]), claims[name], by_claim[name]))
+        for name in begun
     ]
-    if any(by_claim.values()):
-        pictures.append((OVERVIEW, overview_is_of(docs / OVERVIEW, claims, by_claim)))
+    if begun:
+        pictures.append((OVERVIEW, overview_is_of(docs / OVERVIEW, claims, begun)))
     for name, ours in by_claim.items():
         paths = [endpoint.path for endpoint in claims[name].endpoints]
         wrong += [line for record in ours.values() for line in contradictions(record, paths)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import Any, List, Mapping
+from typing import Any, List, Mapping, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,7 +18,7 @@ from gluon_liver.files.atomic import whole_file
 from .plan import Key, digest
 from .records import RunRecord
 from .spec import Claim
-from .verdict import Compared, compare, values_of
+from .verdict import AllCompared, Compared, values_of
 
 COLOURS = {True: "#0072B2", False: "#878778"}  # mechanism on, off
 SHOWS = "Description"  # of the PNG: digest of the values that it shows
@@ -61,13 +61,13 @@ def picture_is_of(path: Path, claim: Claim, records: Records) -> bool:
     return _shows(path, _shown_values(claim, records))
 
 
-def write_overview(path: Path, claims: Mapping[str, Claim], by_claim: Mapping[str, Records]) -> None:
-    """Draw what decides each claim as PNG: a panel a claim, a row a difference, the claim's own first.
+def write_overview(path: Path, claims: Mapping[str, Claim], compared: AllCompared) -> None:
+    """Draw what decides each claim as PNG: a panel a claim that is compared, a row a difference, the claim's own first.
 
     Small dots are the seeds, the large one their mean, the line its interval, which is cut where the panel ends; the
     band holds what is not worth speaking of.
     """
-    deciding = {name: _deciding(claim, by_claim[name]) for name, claim in claims.items()}
+    deciding = {name: _deciding(some) for name, some in compared.items()}
     rows = {name: len(some) for name, some in deciding.items() if some}
     figure = Figure(figsize=(8.6, sum(ROW * count + 0.42 for count in rows.values()) + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -89,12 +89,12 @@ def write_overview(path: Path, claims: Mapping[str, Claim], by_claim: Mapping[st
         axes.tick_params(axis="x", labelsize=8)
     panels[-1].set_xlim(-room, room)
     panels[-1].set_xlabel("difference (blue: the claim, with the mechanism; grey: its controls)", fontsize=8.5)
-    _save(figure, path, _shown_differences(claims, by_claim))
+    _save(figure, path, _shown_differences(claims, compared))
 
 
-def overview_is_of(path: Path, claims: Mapping[str, Claim], by_claim: Mapping[str, Records]) -> bool:
+def overview_is_of(path: Path, claims: Mapping[str, Claim], compared: AllCompared) -> bool:
     """As :func:`picture_is_of`."""
-    return _shows(path, _shown_differences(claims, by_claim))
+    return _shows(path, _shown_differences(claims, compared))
 
 
 def _draw_difference(axes: Any, place: int, one: Compared) -> None:
@@ -114,17 +114,17 @@ def _row_text(claim: Claim, one: Compared) -> str:
     return f"{comparison.condition}: {comparison.arm} minus {comparison.against}, n = {seeds}{of}"
 
 
-def _deciding(claim: Claim, records: Records) -> List[Compared]:
-    """Comparisons of role claim and control, none where nothing is run."""
-    compared = [one for one in compare(claim, records) if one.comparison.role != "secondary"] if records else []
-    return sorted(compared, key=lambda one: one.comparison.role != "claim")
+def _deciding(compared: Sequence[Compared]) -> List[Compared]:
+    """Comparisons of role claim and control."""
+    deciding = [one for one in compared if one.comparison.role != "secondary"]
+    return sorted(deciding, key=lambda one: one.comparison.role != "claim")
 
 
-def _shown_differences(claims: Mapping[str, Claim], by_claim: Mapping[str, Records]) -> List[Any]:
+def _shown_differences(claims: Mapping[str, Claim], compared: AllCompared) -> List[Any]:
     return [
-        [_row_text(claim, one), one.comparison.role, one.difference and one.difference.differences, claim.smallest]
-        for name, claim in claims.items()
-        for one in _deciding(claim, by_claim[name])
+        [_row_text(claims[name], one), one.comparison.role, one.difference and one.difference.differences, smallest]
+        for name, smallest in ((name, claims[name].smallest) for name in compared)
+        for one in _deciding(compared[name])
     ]
 
 

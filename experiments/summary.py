@@ -9,25 +9,24 @@ from .plan import Key, plan_runs
 from .printed import difference_text
 from .records import RunRecord
 from .spec import Claim
-from .verdict import Compared, compare, verdict
+from .verdict import AllCompared, Compared, verdict
 
 Records = Mapping[Key, RunRecord]
 
 
-def summary_lines(claims: Mapping[str, Claim], by_claim: Mapping[str, Records]) -> Iterator[str]:
+def summary_lines(claims: Mapping[str, Claim], by_claim: Mapping[str, Records], compared: AllCompared) -> Iterator[str]:
     """A row a claim, then the picture of all."""
     yield "## In short\n"
     yield "| claim | verdict | with the mechanism | controls, where no gain belongs | why | runs | hours |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for name, claim in claims.items():
         ours = by_claim[name]
-        compared = compare(claim, ours)
-        said = verdict(claim, compared, ours)
+        said = verdict(claim, compared[name], ours)
         cells = [
             f"[{claim.title}](#{_anchor(claim)}): {claim.endpoint.text}",
             f"**{said.word}**",
-            _effects(claim, [one for one in compared if one.comparison.role == "claim"]),
-            _effects(claim, [one for one in compared if one.comparison.role == "control"]),
+            _effects(claim, [one for one in compared[name] if one.comparison.role == "claim"]),
+            _effects(claim, [one for one in compared[name] if one.comparison.role == "control"]),
             said.why,
             f"{len(ours)} of {len(plan_runs({name: claim}))}",
             f"{hours(ours):.1f}",

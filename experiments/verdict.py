@@ -59,6 +59,9 @@ class Compared:
     outcome: str
 
 
+AllCompared = Mapping[str, Sequence[Compared]]  # by claim
+
+
 @dataclass(frozen=True)
 class Verdict:
     """word: one of the five. why: in words."""
@@ -120,7 +123,7 @@ def outcome(comparison: Planned, difference: Optional[SeedTest], claim: Claim) -
     return REFUTED if high < claim.smallest else OPEN
 
 
-def verdict(claim: Claim, compared: List[Compared], records: Mapping[Key, RunRecord]) -> Verdict:
+def verdict(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, RunRecord]) -> Verdict:
     """What the comparisons say together."""
     ours = [one for one in compared if one.comparison.role == "claim"]
     controls = [one for one in compared if one.comparison.role == "control"]

@@ -9,7 +9,7 @@ from experiments.picture import overview_is_of, write_overview
 from experiments.printed import mean_text
 from experiments.records import ABSOLUTE, ARCHIVE, Failure, RunRecord, read_archive, write_archive
 from experiments.spec import load_claims
-from experiments.verdict import over_seeds
+from experiments.verdict import compare, over_seeds
 from gluon_liver.errors import InputError
 
 from .test_verdict import GAIN, NOTHING, SEEDS, study_of
@@ -79,10 +79,10 @@ def test_a_changed_page_or_number_is_noticed(study, capsys, monkeypatch):
 def test_an_overview_of_other_runs_is_noticed(study, tree, tmp_path):
     study.write({**tree, "seeds": list(SEEDS)})
     claims = load_claims(study.specs)
-    by_claim = {"tiny": study_of(GAIN, NOTHING)}
-    write_overview(tmp_path / "a.png", claims, by_claim)
-    assert overview_is_of(tmp_path / "a.png", claims, by_claim)
-    assert not overview_is_of(tmp_path / "a.png", claims, {"tiny": study_of(GAIN, GAIN)})
+    compared, other = ({"tiny": compare(claims["tiny"], study_of(GAIN, control))} for control in (NOTHING, GAIN))
+    write_overview(tmp_path / "a.png", claims, compared)
+    assert overview_is_of(tmp_path / "a.png", claims, compared)
+    assert not overview_is_of(tmp_path / "a.png", claims, other)
 
 
 @pytest.mark.parametrize(
