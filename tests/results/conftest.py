@@ -7,10 +7,14 @@ import pytest
 
 from gluon_liver.data.study import Study
 from gluon_liver.prepare.ct_study import read_dicom_study
+from gluon_liver.results.formats import write_results
 from gluon_liver.results.found import Found
 from gluon_liver.results.source_series import SourceSeries
 from gluon_liver.structures.detections import NOTHING, Detections
 from gluon_liver.structures.lesions import find_lesions
+
+from .series import BOXES as SERIES_BOXES
+from .series import write_series
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 # rows run to the patient's right, columns to the back: x of the index is +y of the patient, y of the index is -x
@@ -58,3 +62,12 @@ def read_found():
         return replace(found_in(study, boxes, shape=shape), series=SourceSeries.of(series, study))
 
     return read
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, read_found):
+    """(folder of the series, what was found in it, folder of both objects)"""
+    folder, out = tmp_path_factory.mktemp("series"), tmp_path_factory.mktemp("out")
+    found = read_found(write_series(folder, PatientName="Müller^Jörg", SpecificCharacterSet="ISO_IR 100"), SERIES_BOXES)
+    assert write_results(out, found, ["dicom-sr", "dicom-seg"]) == ["lesions-sr.dcm", "lesions-seg.dcm"]
+    return folder, found, out

@@ -1,7 +1,5 @@
 """Reports and segmentations read back by highdicom and pydicom: each box in its image, where lesions.json has it."""
 
-import json
-import sys
 from dataclasses import replace
 
 import highdicom as hd
@@ -10,41 +8,14 @@ import pydicom
 import pytest
 
 from gluon_liver.errors import InputError
-from gluon_liver.prepare.ct import import_ct
 from gluon_liver.results import codes
-from gluon_liver.results.formats import FORMATS, check_dicom, check_formats, write_results
+from gluon_liver.results.formats import write_results
 from gluon_liver.results.found import corners_in_patient
 from gluon_liver.results.painting import painted
-from gluon_liver.results.rehearsal import check_writable
-from gluon_liver.results.source_series import find_series
 from gluon_liver.results.structured_report import largest_first
-from tests.readers.ct_writer import ct_dataset, enhanced_dataset, uid, write
+from tests.readers.ct_writer import enhanced_dataset, uid, write
 
-HCC, CYST, HEMANGIOMA = 2, 0, 1
-# two lesions that overlap in slice 3, and one of one slice
-BOXES = [
-    (2, [4.0, 6.0, 12.0, 20.0], HCC, 0.9),
-    (3, [4.25, 5.5, 13.0, 21.0], HCC, 0.8),
-    (3, [10.0, 18.0, 16.0, 23.0], CYST, 0.75),
-    (5, [1.0, 2.0, 3.0, 4.0], HEMANGIOMA, 0.7),
-]
-LYING = {  # orientation -> position of the first pixel of slice 0
-    "up": ([1, 0, 0, 0, 1, 0], [-10.0, -20.0, 0.0]),
-    "prone": ([-1, 0, 0, 0, -1, 0], [10.0, 20.0, 0.0]),
-    "turned": ([0, 1, 0, 1, 0, 0], [-10.0, -20.0, 0.0]),
-}
-
-
-def write_series(folder, *, zs=tuple(2.0 * k for k in range(7)), lying="up", tilt=0.0, shape=(32, 24), **tags):
-    """A CT series whose pixels are 0.8 mm high and wide; with tilt the position moves that many mm a mm along y."""
-    orientation, (x, y, _) = LYING[lying]
-    rng = np.random.default_rng(3)
-    for number, z in enumerate(zs):
-        pixels = rng.integers(0, 900, shape).astype(np.int16)
-        place = dict(ImagePositionPatient=[x, y + tilt * z, z], ImageOrientationPatient=orientation)
-        dataset = ct_dataset(**{"instance": number, "pixels": pixels, "PixelSpacing": [0.8, 0.8], **place, **tags})
-        write(dataset, folder / f"{tags.get('series', 1)}-{number}.dcm")
-    return folder
+from .series import BOXES, HCC, write_series
 
 
 def images_of(folder):
@@ -63,15 +34,6 @@ def in_patient(image, points):
 
 def in_order(corners):
     return np.array(sorted(np.asarray(corners).tolist(), key=lambda corner: np.round(corner, 1).tolist()))
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory, read_found):
-    """(folder of the series, what was found in it, folder of both objects)"""
-    folder, out = tmp_path_factory.mktemp("series"), tmp_path_factory.mktemp("out")
-    found = read_found(write_series(folder, PatientName="Müller^Jörg", SpecificCharacterSet="ISO_IR 100"), BOXES)
-    assert write_results(out, found, ["dicom-sr", "dicom-seg"]) == ["lesions-sr.dcm", "lesions-seg.dcm"]
-    return folder, found, out
 
 
 @pytest.fixture(scope="module")
@@ -302,187 +264,3 @@ def test_frames_of_one_file_are_named_by_number(tmp_path, read_found):
 def test_nothing_found_writes_no_object(made, tmp_path):
     empty = replace(made[1], lesions=[], entries=[])
     assert write_results(tmp_path, empty, ["dicom-sr", "dicom-seg", "csv"]) == ["lesions.csv", "boxes.csv"]
-
-
-def test_prepared_data_find_their_series_by_its_pixels(tmp_path, made, read_found):
-    """Two phases on one grid: only the pixels tell which was the reference."""
-    folder = tmp_path / "ct"
-    write_series(folder, series=1, description="ARTERIAL")
-    write_series(folder, series=2, description="DELAYED", pixels=np.full((32, 24), 7, np.int16))
-    import_ct(folder, tmp_path / "data")
-    study = found_study(tmp_path / "data")
-    assert [one.sop_instance_uid for one in find_series(folder, study).slices] == [uid(1, 1, k) for k in range(1, 8)]
-    for path in folder.glob("1-*.dcm"):
-        path.unlink()
-    with pytest.raises(InputError, match="none of the 1 CT series .* is the one that arterial of the study was import"):
-        find_series(folder, study)
-
-
-def test_a_study_that_was_regridded_finds_its_series_too(tmp_path):
-    folder = write_series(tmp_path / "ct", zs=(0.0, 2.0, 4.0, 8.0, 10.0, 12.0))
-    import_ct(folder, tmp_path / "data", regrid=True)
-    series = find_series(folder, found_study(tmp_path / "data"))
-    assert series.place(3, np.array([1.0, 2.0, 5.0, 6.0])).nearest and not series.place(4, np.zeros(4)).nearest
-
-
-def found_study(data):
-    from gluon_liver.data.ct_dataset import CTDataset
-
-    dataset = CTDataset.open(data)
-    return dataset.study(dataset.cases[0].case)
-
-
-def test_what_is_missing_is_told_before_anything_is_read(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="keep no identifier of one: give the DICOM files .* with --dicom FOLDER"):
-        check_dicom(["coco", "dicom-sr"], None, prepared=True)
-    for formats, prepared in ((["csv"], True), (["dicom-seg"], False)):
-        with pytest.raises(InputError, match="--dicom is for a study of prepared data"):
-            check_dicom(formats, tmp_path, prepared=prepared)
-    check_dicom(["dicom-seg"], None, prepared=False)
-    check_dicom(["dicom-seg"], tmp_path, prepared=True)
-    check_formats(FORMATS)
-    monkeypatch.setitem(sys.modules, "highdicom", None)
-    with pytest.raises(InputError, match=r"pip install 'gluon_liver\[dicom\]'"):
-        check_formats(["dicom-sr"])
-    check_formats(["csv"])
-
-
-def rehearse(found, formats=("coco", "dicom-sr", "dicom-seg")):
-    check_writable(formats, found.study, found.series, classes=found.classes, shape=found.shape)
-
-
-def test_what_the_images_forbid_is_told_before_anything_is_detected(tmp_path, read_found, made, monkeypatch):
-    """Two files of three frames; and headers that highdicom refuses, of which no value is repeated."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    rehearse(made[1])
-    frames = np.arange(6 * 16 * 16, dtype=np.int16).reshape(6, 16, 16)
-    for part in range(2):
-        zs = [2.0 * k + 6 * part for k in range(3)]
-        dataset = enhanced_dataset(frames[3 * part :][:3], zs=zs, intercepts=[0] * 3, instance=part)
-        write(dataset, tmp_path / "ct" / f"{part}.dcm")
-    found = read_found(tmp_path / "ct", [(1, [3.0, 4.0, 8.0, 9.0], HCC, 0.9)])
-    rehearse(found, ["dicom-sr"])
-    with pytest.raises(InputError, match="dicom-seg: the series lies in several multi-frame files"):
-        rehearse(found)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["ct"]
-
-
-@pytest.mark.filterwarnings("ignore:Invalid value for VR")
-def test_a_header_that_cannot_be_copied_is_told_without_its_value(tmp_path, read_found):
-    """Of one image alone, in the middle of the series."""
-    folder = write_series(tmp_path)
-    dataset = pydicom.dcmread(folder / "1-3.dcm")
-    dataset.add_new("SliceThickness", "SH", "SECRET")
-    dataset.save_as(folder / "1-3.dcm")
-    found = read_found(folder, BOXES)
-    with pytest.raises(InputError, match="dicom-sr cannot be written: .* refuses .ValueError.; leave dicom-sr") as told:
-        rehearse(found, ["dicom-sr"])
-    assert "SECRET" not in str(told.value)
-
-
-def test_emptied_tags_are_told_of_the_images_that_the_objects_name(tmp_path, read_found):
-    found = read_found(write_series(tmp_path / "ct", PatientSex="male"), BOXES)
-    rehearse(found)
-    assert found.series.emptied == set()
-
-
-def test_a_study_of_mri_or_of_arrays_has_no_series(study, tmp_path):
-    for one, what in (
-        (study, "made of arrays"),
-        (replace(study, source=replace(study.source, modality="MRI")), "a study of MRI"),
-    ):
-        with pytest.raises(InputError, match=what):
-            find_series(tmp_path, one)
-
-
-def test_a_series_without_a_frame_of_reference_is_refused(tmp_path, read_found):
-    with pytest.raises(InputError, match="no FrameOfReferenceUID, .*: leave dicom-sr and dicom-seg out"):
-        read_found(write_series(tmp_path, FrameOfReferenceUID=None), BOXES)
-
-
-def test_headers_that_lack_what_they_should_have(tmp_path, read_found):
-    """Compressed images that do not say how, a name in another script, no birth date, study time or thickness."""
-    name = dict(PatientName="Yamada^Tarou=山田^太郎", SpecificCharacterSet=["ISO_IR 6", "ISO 2022 IR 87"])
-    folder = write_series(tmp_path / "ct", SliceThickness=None, LossyImageCompression="01", **name)
-    write_results(tmp_path, read_found(folder, BOXES), ["dicom-sr", "dicom-seg"])
-    for path in tmp_path.glob("*.dcm"):
-        written = pydicom.dcmread(path)
-        assert written.PatientName == "Yamada^Tarou=山田^太郎" and written.PatientBirthDate in ("", None)
-
-
-@pytest.mark.parametrize(
-    "declared, name",
-    [
-        ("ISO_IR 100", "Müller^Jörg"),
-        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
-        ("GB18030", "Wang^XiaoDong=王^小东"),
-    ],
-)
-def test_names_of_patients_and_classes_keep_their_letters(tmp_path, read_found, declared, name):
-    """No set of the files need have the letters of the classes: the objects are in UTF-8."""
-    found = read_found(write_series(tmp_path / "ct", SpecificCharacterSet=declared, PatientName=name), BOXES[:2])
-    found = replace(found, lesions=[replace(found.lesions[0], class_name="肝细胞癌")], classes=["肝细胞癌"])
-    write_results(tmp_path, found, ["dicom-sr", "dicom-seg"])
-    report, segmentation = (pydicom.dcmread(tmp_path / f"lesions-{one}.dcm") for one in ("sr", "seg"))
-    assert [(str(one.PatientName), one.SpecificCharacterSet) for one in (report, segmentation)] == [
-        (name, "ISO_IR 192")
-    ] * 2
-    assert segmentation.SegmentSequence[0].SegmentLabel == "Lesion 1 (肝细胞癌)"
-    assert "Lesion 1 (肝细胞癌)" in [str(item.value) for item in report.iterall()]
-
-
-def test_a_long_name_of_a_class_is_cut_to_a_label(made, tmp_path):
-    name = "a\\b" + 80 * "c"
-    lesions = [replace(made[1].lesions[0], class_name=name)]
-    write_results(tmp_path, replace(made[1], lesions=lesions, classes=[name]), ["dicom-seg"])
-    label = pydicom.dcmread(tmp_path / "lesions-seg.dcm").SegmentSequence[0].SegmentLabel
-    assert label == "Lesion 1 (a/b" + 47 * "c" + "...)" and len(label) == 64
-
-
-@pytest.mark.filterwarnings("ignore:Invalid value for VR")
-def test_what_is_no_value_of_dicom_is_left_empty_and_told(tmp_path, read_found):
-    tags = dict(PatientSex="male", StudyTime="noon", StudyDate="1999.04.30", PatientBirthDate="19500102")
-    found = read_found(write_series(tmp_path / "ct", **tags), BOXES)
-    write_results(tmp_path, found, ["dicom-sr", "dicom-seg"])
-    for one in (pydicom.dcmread(tmp_path / f"lesions-{kind}.dcm") for kind in ("sr", "seg")):
-        assert not one.PatientSex and not one.StudyTime
-        assert (one.StudyDate, one.PatientBirthDate) == ("19990430", "19500102")
-    assert found.series.emptied == {"PatientSex", "StudyTime"}
-
-
-def test_a_spacing_of_many_digits_fits_a_decimal_string(tmp_path, read_found):
-    """Every 2.000000119 mm: 16 characters are the most that DS has."""
-    found = read_found(write_series(tmp_path / "ct", zs=[np.float32(2.1) * k / 1.05 for k in range(7)]), BOXES)
-    write_results(tmp_path, found, ["dicom-sr", "dicom-seg"])
-    measures = hd.seg.segread(tmp_path / "lesions-seg.dcm").SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-    assert all(len(str(measures[key].value)) <= 16 for key in ("SpacingBetweenSlices", "SliceThickness"))
-
-
-def test_outlines_end_where_their_image_does(tmp_path, read_found):
-    """Boxes reach over it where slices were shifted or padded: SCOORD has no points there."""
-    found = read_found(write_series(tmp_path / "ct"), [(1, [-3.0, 5.0, 7.0, 40.0], HCC, 0.9)])
-    write_results(tmp_path, found, ["dicom-sr"])
-    (group,) = hd.sr.srread(tmp_path / "lesions-sr.dcm").content.get_planar_roi_measurement_groups()
-    assert group.roi.value[:3].tolist() == [[0, 5], [7, 5], [7, 32]]
-
-
-def test_names_of_patients_are_not_printed(tmp_path, read_found, capfd, recwarn):
-    found = read_found(write_series(tmp_path / "ct", PatientName="Secret"), BOXES)
-    write_results(tmp_path, found, ["dicom-sr", "dicom-seg"])
-    printed = capfd.readouterr()
-    assert "Secret" not in printed.out + printed.err + json.dumps([str(one.message) for one in recwarn])
-
-
-@pytest.mark.parametrize(
-    "name, code",
-    [
-        ("HCC", codes.CARCINOMA),
-        ("Hepatic_cyst", codes.CYST),
-        ("haemangioma", codes.HEMANGIOMA),
-        ("focal nodular-hyperplasia", codes.HYPERPLASIA),
-        ("lesion", codes.LESION),
-        ("whatever", codes.LESION),
-    ],
-)
-def test_classes_have_codes(name, code):
-    assert codes.finding(name) == code
