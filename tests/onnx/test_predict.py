@@ -1,4 +1,4 @@
-"""predict.py of an export: its NumPy against OpenCV and the program's own readers, its detections against detect's."""
+"""predict.py of an export: its detections against detect's, and what it refuses."""
 
 import ast
 import gzip
@@ -16,166 +16,20 @@ import nibabel
 import numpy as np
 import pytest
 
-from gluon_liver.config.load import build_config
-from gluon_liver.data.ct_loader import OpenCase, ct_sample
-from gluon_liver.data.images import resize_square
-from gluon_liver.data.us_loader import network_frames
-from gluon_liver.data.windowed_images import windowed
 from gluon_liver.inference.stream import StreamDetector
 from gluon_liver.inference.study import detect_study
 from gluon_liver.nn.build import make_detector
-from gluon_liver.onnx.settings import settings
-from gluon_liver.prepare.ct_study import read_study
 from gluon_liver.readers.image_folder import open_image_folder
-from gluon_liver.readers.volumes.open import open_volume
 from gluon_liver.runs.checkpoint import save_checkpoint
 from gluon_liver.runs.run import Run
-from tests.conftest import PHASES, TINY, us_config
+from tests.conftest import us_config
 from tests.onnx.predict_names import predict
-from tests.readers.ct_writer import ct_dataset, uid, write
+
+from .predict_study import body, config_of, options, write_phase
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-RULES = f"""
-order: [non_contrast, arterial, delayed]
-reference: arterial
-series:
-  {uid(1, 1)}: non_contrast
-  {uid(1, 2)}: arterial
-  {uid(1, 3)}: delayed
-"""
 REAL = os.environ.get("GLUON_LIVER_REAL_CT")
-
-
-def config_of(network=(), **data):
-    tree = json.loads(json.dumps(TINY))
-    tree["network"].update(network)
-    tree["network"]["head"]["score_threshold"] = 0.0
-    tree["data"].update(data)
-    return build_config({**tree, "row": None})
-
-
-def body(shape, seed):
-    """A volume with air around it and structure in it, smooth enough that its JPEG and its resize mean something."""
-    rng = np.random.default_rng(seed)
-    noise = rng.normal(0, 300, shape)
-    volume = np.stack([cv2.GaussianBlur(plane, (0, 0), 2) for plane in noise]) * 4 + 60
-    volume[:, :4] = volume[:, :, :5] = -1000
-    return np.rint(np.clip(volume, -1024, 1500)).astype(np.int16)
-
-
-def write_phase(folder, hu, *, name, series, origin, orientation=(1, 0, 0, 0, 1, 0), spacing=(3.0, 0.8, 0.8), **tags):
-    """(z, rows, columns) as the slices of a series, stored in a random order of files; frame of reference shared."""
-    row, column = np.reshape(orientation, (2, 3))
-    normal = np.cross(row, column)
-    for z in range(len(hu)):
-        at = np.array(origin) + normal * spacing[0] * z
-        place = dict(ImagePositionPatient=[*at], ImageOrientationPatient=[*orientation], PixelSpacing=[*spacing[1:]])
-        pixels = np.ascontiguousarray((hu[z].astype(np.int32) + 1024).astype(np.uint16))
-        tags = {"RescaleIntercept": -1024, "PixelPaddingValue": 24, **tags}
-        ds = ct_dataset(series=series, instance=z, pixels=pixels, description=name, **place, **tags)
-        write(ds, folder / f"{(7 * z) % 11}-{z}.dcm")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def study_folder(tmp_path_factory):
-    """Three phases: the others of another size, lower by 1.3 mm, one of them turned and flipped, and too short."""
-    folder = tmp_path_factory.mktemp("study")
-    write_phase(folder / "b", body((6, 48, 40), 0), name="arterial", series=2, origin=(-20, -18, 30))
-    write_phase(folder / "a", body((7, 40, 44), 1), name="non", series=1, origin=(-18.3, -17, 28.7))
-    turned = dict(orientation=(0, -1, 0, -1, 0, 0), spacing=(2.5, 0.9, 0.9))
-    write_phase(folder / "c", body((4, 52, 50), 2), name="delayed", series=3, origin=(22, 24.6, 41.2), **turned)
-    (folder / "rules.yaml").write_text(RULES)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def study(study_folder):
-    return read_study(study_folder, phases=study_folder / "rules.yaml")
-
-
-def options(*words):
-    """What main makes of its arguments."""
-    return predict.parser().parse_args([*map(str, words), "--out", "x.json"])
-
-
-def volumes_of(folder):
-    """hu and present of predict.py, the reference phase first."""
-    fixed = predict.read_volume(folder / "b", options("x"))
-    others = [predict.on_grid(predict.read_volume(folder / name, options("x")), fixed) for name in "ac"]
-    return fixed, np.stack([fixed.hu, *(hu for hu, _ in others)]), np.stack([np.ones(6, bool), *(p for _, p in others)])
-
-
-def test_phases_come_to_the_grid_as_an_import_brings_them(study_folder, study):
-    fixed, hu, present = volumes_of(study_folder)
-    order = [1, 0, 2]
-    assert np.array_equal(present, study.present[order]) and 0 < present[2].sum() < 6
-    assert np.array_equal(hu[0], study.hu[1])
-    differ = hu != study.hu[order]
-    assert differ.mean() < 1e-4 and np.abs(hu - study.hu[order].astype(int)).max() <= 1  # halves, rounded by float32
-    grid = study.geometry
-    assert np.allclose(fixed.origin, grid.origin) and np.allclose(np.linalg.norm(fixed.steps, axis=1), grid.spacing)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        {"size": 64, "storage": "jpeg"},
-        {"size": 64, "slices": 5, "slice_step_mm": 2.0},
-        {"size": 96, "slices": 3, "repeat_centre": True, "window": [400, 40]},
-        {"size": 64, "slices": 3, "repeat_reference": True},
-    ],
-)
-def test_a_network_gets_what_it_gets_from_the_program(study_folder, study, data):
-    config = config_of({"relation": "full"}, **data)
-    _, hu, present = volumes_of(study_folder)
-    hu = study.hu[[1, 0, 2]]
-    given = settings(config, {"classes": ["a"], "phases": PHASES, "reference_phase": "arterial"})["input"]
-    case = OpenCase.in_memory(study, config.data)
-    for z, (image, there, scale) in enumerate(predict.stacks(hu, present, 3.0, given)):
-        sample = ct_sample(case, z, config)
-        assert image.shape == sample.image.shape and np.array_equal(there, sample.present) and scale == sample.scale
-        apart = np.abs(image.astype(int) - sample.image)
-        assert apart.max() <= 1 and (apart > 0).mean() < 1e-3
-
-
-@pytest.mark.parametrize(
-    "shape, size", [((48, 40), 96), ((37, 53), 64), ((130, 100), 64), ((128, 128), 64), ((64, 50), 64)]
-)
-def test_resizing_is_opencvs(shape, size):
-    grey = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8), (3, 3), 0)
-    wanted, scale = resize_square(grey, size)
-    found, own = predict.resized(grey, size)
-    apart = np.abs(found.astype(int) - wanted)
-    assert own == scale and apart.max() <= 1 and (apart > 0).mean() < 1e-3
-
-
-def test_windows_and_jpeg_are_the_same_to_the_bit():
-    hu = body((2, 61, 45), 3)
-    for storage, window in (("raw", (80.0, 150.0)), ("jpeg", (150.0, 80.0)), ("jpeg", (400.0, 40.0))):
-        given = {"window": dict(zip(("width", "level"), window)), "storage": storage, "jpeg_quality": 95}
-        assert np.array_equal(predict.to_grey(hu[0], given), windowed(hu[0], window, storage))
-
-
-@pytest.mark.parametrize(
-    "turn", [np.eye(3), np.diag([-1, -1, -1]), [[0, 1, 0], [-1, 0, 0], [0, 0, 1]], [[0, 0, 1], [1, 0, 0], [0, 1, 0]]]
-)
-@pytest.mark.parametrize("kind, scaling", [("<i2", (1, 0)), (">i2", (2, -500)), ("<u2", (0.5, -1024)), ("<f4", (1, 0))])
-def test_nifti_is_read_as_an_import_reads_it(turn, kind, scaling, tmp_path):
-    values = np.random.default_rng(2).integers(0, 900, (5, 6, 7)) - (1200 if kind[1] != "u" else 0)
-    affine = np.eye(4)
-    affine[:3, :3], affine[:3, 3] = np.array(turn) @ np.diag([0.8, 0.8, 0.8]), (10, -20, 30)
-    image = nibabel.Nifti1Image(values.astype(kind), affine, nibabel.Nifti1Header(endianness=kind[0]))
-    image.header.set_slope_inter(*scaling)
-    path = tmp_path / "a.nii.gz"
-    nibabel.save(image, path)
-    stack = open_volume(path)
-    found = predict.read_volume(path, options("x", "--no-air"))
-    assert np.array_equal(found.hu, stack.read())
-    assert np.allclose(found.origin, stack.geometry.origin, atol=1e-4)
-    box = np.array([1, 2, 3, 5], np.float32)
-    assert found.source_box(box) == [round(float(one), 2) for one in stack.mapping.to_source(box[None], 1)[1][0]]
 
 
 def make_run(folder, config, dataset):
@@ -245,32 +99,6 @@ def test_frames_give_what_a_stream_gives(exported, tmp_path):
     out = tmp_path / "detections.json"
     assert predict.main([str(tmp_path / "frames"), "--out", str(out)], folder / "us.graphs") == 0
     same(json.loads(out.read_text()), wanted, "frame")
-
-
-def test_frames_are_resized_as_the_program_does_it():
-    frames = np.random.default_rng(4).integers(0, 256, (1, 40, 50, 3)).astype(np.uint8)
-    wanted, scale = network_frames(frames, 64)
-    found = [predict.resized(frames[0, ..., colour], 64) for colour in range(3)]
-    assert np.abs(np.stack([one for one, _ in found]).astype(int) - wanted[0]).max() <= 1 and found[0][1] == scale
-
-
-def test_videos_are_read_by_opencv_or_by_ffmpeg(tmp_path, monkeypatch):
-    path = tmp_path / "a.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"FFV1"), 10, (32, 24))
-    frames = [cv2.GaussianBlur(np.full((24, 32, 3), 40 * n, np.uint8), (3, 3), 0) for n in range(4)]
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-    found = [frame for _, frame in predict.read_frames(path)]
-    assert len(found) == 4 and all(np.abs(a.astype(int) - b[..., ::-1]).max() <= 2 for a, b in zip(found, frames))
-    there = predict.importlib.util.find_spec
-    monkeypatch.setattr(predict.importlib.util, "find_spec", lambda name: None if name == "cv2" else there(name))
-    if shutil.which("ffmpeg"):
-        again = [frame for _, frame in predict.read_frames(path)]
-        assert len(again) == 4 and all(np.abs(a.astype(int) - b).max() <= 2 for a, b in zip(again, found))
-    monkeypatch.setattr(predict.shutil, "which", lambda name: None)
-    with pytest.raises(predict.Unusable, match="opencv-python-headless.*or ffmpeg on the PATH"):
-        next(predict.read_frames(path))
 
 
 def test_what_cannot_be_read_is_told_and_nothing_is_written(exported, study_folder, tmp_path, capsys, monkeypatch):
