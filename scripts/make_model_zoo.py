@@ -37,7 +37,7 @@ the cache of this version, then in `weights/`, and where the net is nowhere name
 ## Bit for bit
 
 The digest is the SHA-256 of the parameters, `net.params` of the checkpoint that `evaluate` reads (`flow.params` of a
-flow net). `weights` compares it after making a net, `weights --check` later; where it differs (exit code 4) it tells
+flow net). `weights` compares it after making a net, `weights --check` later (exit code 4 where it differs); both tell
 which of processor, threads and packages are not as where the digests were made: {processor} with {instructions},
 {threads} thread, {packages}.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
@@ -203,6 +204,9 @@ def _open_prepared(
     own = dataset.reference_phase
     if reference not in (None, own):
         raise InputError(f"--reference {reference}: the reference phase of the prepared study is {own}")
+    changed = dataset.changed_labels()
+    if changed:
+        warnings.warn(f"{dataset.folder}: {changed}", stacklevel=3)
     loader = CTLoader(dataset, run.config, cases=[case], progress=progress)
     return loader.open(case), dataset.labels_by_slice(case)
 

@@ -17,7 +17,8 @@ import numpy as np
 import onnx
 
 INT8 = "int8"
-FLOAT_LAYERS = ("rpn.score", "rpn.loc", "relation.", "flow.")  # names of weights begin so
+# names of weights begin so; rpn_head is that of a pyramid, one for all levels
+FLOAT_LAYERS = ("rpn.score", "rpn.loc", "rpn.rpn_head.score", "rpn.rpn_head.loc", "relation.", "flow.")
 PICTURES = ("image", "frame", "previous")  # inputs of graphs
 
 

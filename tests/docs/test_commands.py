@@ -6,10 +6,13 @@ import re
 from importlib.util import find_spec
 
 import pytest
+import yaml
 
 from gluon_liver.commands import COMMANDS
 from gluon_liver.commands.parser import parser_of
 from gluon_liver.config.load import load_config
+from gluon_liver.config.parallel_limits import LAUNCHED, check_parallel
+from gluon_liver.errors import ConfigError
 
 from .pages import HAND_WRITTEN, ROOT, Block, blocks_of, prose_of
 
@@ -46,8 +49,11 @@ def own_command(words):
     return command, rest[len(command) :]
 
 
-def check(words):
-    """Raise :class:`Refused` for a command that the program, make or pip would not take."""
+def check(words, workers=1):
+    """Raise :class:`Refused` for a command that the program, make or pip would not take.
+
+    workers: of the job that the command trains in.
+    """
     own = own_command(words)
     if own is not None:
         said = io.StringIO()
@@ -57,14 +63,22 @@ def check(words):
         except SystemExit:
             raise Refused(said.getvalue()) from None
         if own[0] == ("launch",):
-            check(own[1][own[1].index("--") + 1 :])
+            check(own[1][own[1].index("--") + 1 :], args.workers)
         names = getattr(args, "config", None) or []
         names = names if isinstance(names, list) else [names]
         if names and "/" not in str(names[0]):
             settings = getattr(args, "set", None) or []
-            load_config(
-                *names, overrides=[one for part in settings for one in ([part] if isinstance(part, str) else part)]
-            )
+            settings = [one for part in settings for one in ([part] if isinstance(part, str) else part)]
+            if workers > 1:
+                settings = [*settings, f"parallel.kvstore={args.kvstore}"]
+            config = load_config(*names, overrides=settings)
+            if workers > 1:
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setenv(LAUNCHED, "worker")
+                    try:
+                        check_parallel(config, workers=workers)
+                    except ConfigError as error:
+                        raise Refused(str(error)) from None
     elif words[0] == "make":
         for target in (word for word in words[1:] if "=" not in word):
             if not re.search(rf"^{re.escape(target)}:", MAKEFILE, re.MULTILINE):
@@ -101,6 +115,14 @@ def test_commands_are_taken_or_say_why_not(block: Block):
                 pytest.fail(f"{block.place}: {' '.join(words)}: {error}; or mark it <!-- not run: REASON -->")
 
 
+def test_the_containers_commands_are_taken():
+    text = (ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8")
+    services = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text))["services"]
+    job = services["monitor"]["command"]
+    check(["gluon-liver", *job, "--", *services["worker-0"]["command"]])
+    assert job[job.index("--workers") + 1] == str(sum(name.startswith("worker") for name in services))
+
+
 def test_no_command_escapes_the_check():
     """A command stands in a block of ``sh``, where the check sees it, and not in another or an indented one."""
     elsewhere = [block.place for block in BLOCKS if block.language != "sh" and re.match(STARTS_A_COMMAND, block.text)]
@@ -113,7 +135,14 @@ def test_no_command_escapes_the_check():
 
 
 @pytest.mark.parametrize(
-    "text", ["gluon-liver train --confg r50", "gluon-liver trian", "make dmeo", "python -m nowhere"]
+    "text",
+    [
+        "gluon-liver train --confg r50",
+        "gluon-liver trian",
+        "make dmeo",
+        "python -m nowhere",
+        "gluon-liver launch --workers 3 --servers 1 -- train.py --config r50 --kvstore dist_sync --data D --out R",
+    ],
 )
 def test_a_wrong_command_is_noticed(text):
     with pytest.raises(Refused):

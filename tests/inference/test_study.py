@@ -11,6 +11,7 @@ import pydicom
 import pytest
 
 import gluon_liver.inference.study
+from gluon_liver.data.check import accept_labels
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.study import Study, StudyRecord
 from gluon_liver.errors import InputError, RunError
@@ -70,6 +71,16 @@ def test_labelled_slices_are_drawn_without_a_detection(detect, tmp_path):
     detect(score_threshold=0.999)
     names = sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir())
     assert names == ["slice-000.png", "slice-001.png"]
+
+
+def test_labels_that_were_changed_by_hand_are_told(detect, tiny_data, tmp_path):
+    data = Path(shutil.copytree(str(tiny_data), str(tmp_path / "data")))
+    accept_labels(CTDataset.open(data))
+    labels = json.loads((data / "labels.json").read_text())
+    labels["annotations"][0]["bbox"][2] += 2
+    (data / "labels.json").write_text(json.dumps(labels))
+    with pytest.warns(UserWarning, match="labels.json was changed after the import"):
+        detect(data / "studies" / "case-0000000003")
 
 
 def test_slices_that_nobody_labelled_are_not_called_empty(detect, monkeypatch):

@@ -50,6 +50,14 @@ def test_int8_detects_nearly_what_float32_does(graphs):
     assert abs(np.sort(usual["scores"])[0, ::-1][:10] - np.sort(reduced["scores"])[0, ::-1][:10]).max() < 0.1
 
 
+def test_the_proposals_outputs_keep_float32_at_every_level_of_a_pyramid():
+    model = detector_graph(detector_of("fusion of block3"))
+    own, kept = convolutions(model), float_nodes(model)
+    outputs = [name for name, weight in own.items() if weight.startswith(("rpn.rpn_head.score", "rpn.rpn_head.loc"))]
+    assert len(outputs) == 6 and set(outputs) < set(kept)  # two of each of three levels
+    assert not {own[name] for name in kept if own[name].startswith("rpn.rpn_head.conv1")}
+
+
 @pytest.mark.parametrize("reading", ["r50 pools, multi-modal", "us-flow"])
 def test_relations_and_flow_keep_float32(reading):
     detector = detector_of(reading)

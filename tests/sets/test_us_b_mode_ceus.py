@@ -35,6 +35,7 @@ def test_the_half_is_beside_a_dark_gap(tmp_path):
     for side, box in zip(("left", "right"), CONTENT):
         source = opened(tmp_path, side, b_mode=side)
         assert source.region == box and not any("whole frames" in note for note in source.notes)
+        assert source.notes[-1].endswith("whole columns were taken: text burned into them stays")
     region = (2, 10, 128, 60)  # as given: text above is cut away
     path = write_ceus(tmp_path / "b.dcm", two_panels())
     assert open_b_mode(str(path), name="x", side="left", region=region).region == (2, 10, 60, 60)
@@ -62,12 +63,16 @@ def test_one_picture_is_taken_as_it_is(tmp_path):
 
 
 def test_burned_in_text_is_cropped_away_or_refused(tmp_path):
-    path = write_ceus(tmp_path / "a.dcm", two_panels(), BurnedInAnnotation="YES")
-    assert open_b_mode(str(path), name="file 1", side="left").region == CONTENT[0]
-    path = write_ceus(tmp_path / "b.dcm", two_panels(gap=False), BurnedInAnnotation="YES")
-    with pytest.raises(InputError, match="file 1 says that text is burned into its frames: give the box"):
-        open_b_mode(str(path), name="file 1", side="left")
-    assert open_b_mode(str(path), name="x", side="left", region=(4, 10, 60, 60)).region == (4, 10, 60, 60)
+    """A gap between two pictures says nothing of what is written above them."""
+    path = write_ceus(tmp_path / "regions.dcm", two_panels(), regions=(LEFT, RIGHT), BurnedInAnnotation="YES")
+    source = open_b_mode(str(path), name="file 1", side="left")
+    assert source.region == LEFT and "stays" not in source.notes[-1]
+    for gap, region in ((True, (2, 10, 60, 60)), (False, (2, 10, 128, 60))):
+        path = write_ceus(tmp_path / f"{gap}.dcm", two_panels(gap=gap), BurnedInAnnotation="YES")
+        with pytest.raises(InputError, match="file 1 says that text is burned into its frames: give the box"):
+            open_b_mode(str(path), name="file 1", side="left")
+        source = open_b_mode(str(path), name="x", side="left", region=(2, 10, 128, 60))
+        assert source.region == region and "stays" not in source.notes[-1]
 
 
 def test_a_set_with_boxes_of_the_user(tmp_path, capsys):

@@ -69,9 +69,11 @@ def open_b_mode(path: str, *, name: str, side: str, region: Optional[Box] = None
     if first is None:
         raise InputError(f"{name} has no frame")
     both = halves(first, source.regions, source.region)
+    # a dark gap parts two pictures, and tells nothing of what is written above and below them
+    uncropped = region is None and not source.own_region and not source.regions
+    if uncropped and source.burned_in:
+        raise InputError(f"{name} says that text is burned into its frames: give the box of the picture (--region)")
     if both is None:
-        if source.burned_in and region is None and not source.own_region:
-            raise InputError(f"{name} says that text is burned into its frames: give the box of the picture (--region)")
         source.notes.append("one picture a frame was found, and taken as B-mode")
         return source
     chosen, other = both if side == SIDES[0] else both[::-1]
@@ -84,6 +86,8 @@ def open_b_mode(path: str, *, name: str, side: str, region: Optional[Box] = None
         )
     source.region, source.region_words = chosen, f"{side} of two pictures"
     seen = "its first frame agrees" if sure else "its first frame does not tell the modes apart: look at the frames"
+    if uncropped:
+        seen += "; whole columns were taken: text burned into them stays"
     source.notes = [note for note in source.notes if not note.startswith("whole frames")]
     source.notes.append(f"frames have two pictures: the {side} one was taken as B-mode; {seen}")
     return source
