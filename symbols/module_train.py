@@ -198,9 +198,11 @@ class Checkpoints(object):
             )
         taken = [epoch for epoch in range(1, new + 1) if os.path.exists(checkpoint_path(prefix, epoch))]
         if taken:
+            last = taken[-1]
+            more = " and more --epochs than {}".format(new) if last == new else ""
             raise ValueError(
-                "{} exists: go on from it with --load-epoch {}, or choose another --prefix".format(
-                    checkpoint_path(prefix, taken[-1]), taken[-1]
+                "{} exists: go on from it with --load-epoch {}{}, or choose another --prefix".format(
+                    checkpoint_path(prefix, last), last, more
                 )
             )
 

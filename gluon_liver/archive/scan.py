@@ -103,7 +103,7 @@ def _read_headers(listing: Listing, scan: Scan, progress: bool) -> List[FileHead
     written = [header for header in headers if header.burned_in and not header.dropped]
     if written:
         says = f"{len(written)} CT image(s), {file_range(written)}, say that text is burned into their pixels"
-        stays = "it stays in the data; look at them, and --exclude what names a patient"
+        stays = "it stays; look at them, and import with --exclude what names a patient"
         scan.notes.append(f"{says} (BurnedInAnnotation): {stays}")
     unsaid = [header for header in headers if header.unit_unsaid]
     if unsaid:

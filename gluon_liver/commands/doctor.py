@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import List
 
-from gluon_liver.files.typed import between
+from gluon_liver.files.typed import within
 from gluon_liver.system.doctor import NOTE, OK, PROBLEM, Row, examine, exit_code, format_rows
 
 from .options import add_flag, add_options, add_path, check
@@ -67,7 +67,7 @@ def _benchmark(args: argparse.Namespace) -> int:
     from gluon_liver.speed.benchmark import DEFAULT_CONFIG, benchmark
     from gluon_liver.speed.limits import as_json, report
 
-    check(args, "seconds", between(0.1, 600))
+    check(args, "seconds", within(0.1, 600))
     if args.accept_labels:
         raise InputError("--accept-labels is for checking data: leave --benchmark out")
     overrides = args.set + ([] if args.devices is None else [f"parallel.devices={args.devices}"])

@@ -28,7 +28,9 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    text = "YAML files or names of configurations; by default all but the bases"
+    text = (
+        "YAML files or names of configurations; by default all networks, without what is of a recipe, a size or a set"
+    )
     parser.add_argument("configs", nargs="*", metavar="CONFIG", help=text)
     add_options(parser, "--set")
     text = "prepared data that say how many classes and phases there are"

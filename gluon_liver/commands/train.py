@@ -63,9 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--amp", "mixed precision, on GPUs alone")
     text = "go on with RUN from a checkpoint; auto takes the newest intact one, and starts RUN if there is none"
     parser.add_argument("--resume", metavar="auto|CHECKPOINT", help=text)
-    text = (
-        "with --resume, go on though labels of the training patients, or their other phases, are not what they were"
-    )
+    text = "with --resume, go on though labels of the training patients, or their other phases, are not what they were"
     add_flag(parser, "--changed-data", text)
     add_tensorboard(parser, "RUN")
     add_options(parser, "--cache", "--no-lock")

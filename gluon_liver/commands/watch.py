@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, List, Optional
 
 from gluon_liver.errors import InputError
-from gluon_liver.files.typed import above, at_least, at_most, between
+from gluon_liver.files.typed import above, at_least, at_most, within
 
 from .options import add_flag, add_options, add_path, check, prepare_engine
 
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.runs.run import Run
     from gluon_liver.structures.frame_source import MAX_RATE
 
-    check(args, "score", between(0, 1))
+    check(args, "score", within(0, 1))
     check(args, "fps", above(0) & at_most(MAX_RATE))
     for name in "proposals", "step", "every":
         check(args, name, at_least(1))

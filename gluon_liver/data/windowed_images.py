@@ -102,7 +102,11 @@ def prepare_images(
                 write_planes(stream, study.hu.shape, _compressed(study.hu, window, storage))
         except OSError as error:
             what = f"the images of {case} cannot be written to {folder}: {why_not_written(error)}"
-            elsewhere = "give --cache another folder" if _cache else "--cache FOLDER keeps them elsewhere"
+            elsewhere = (
+                "give --cache another folder"
+                if _cache
+                else "--cache FOLDER (of train, evaluate and detect) keeps them elsewhere"
+            )
             raise DatasetError(f"{what}; {elsewhere}") from error
     return folder
 

@@ -34,7 +34,7 @@ def split_labels(run: Run, dataset: Dataset, split: str) -> List[Label]:
 
 def _instead(run: Run, dataset: Dataset, split: str) -> str:
     """What can be done with data whose split has nothing to score."""
-    show = f"`{_reader(dataset)} --run {run.folder} --out OUT` shows what the run finds"
+    show = f"`{_reader(dataset)} --run {run.folder}` shows what the run finds"
     if not dataset.labels:
         return f"the data have no labels; {show}, or import them again with --labels"
     others = [name for name in SPLITS if name != split and dataset.labels_of(name)]
@@ -44,13 +44,15 @@ def _instead(run: Run, dataset: Dataset, split: str) -> str:
     if _is_trained_on(run, dataset, "train"):
         more = "more patients, of whom an import leaves some to test, give a result"
         return f"its labels are of patients who were trained on; {show}; {more}"
-    again = "import them again with --split-fractions 0 0 1, and all of them are scored"
+    again = "import them again with --split-fractions 0 0 1, or move them in splits.json, and all of them are scored"
     return f"its labels are of the {' and '.join(others)} split; {again}; {show}"
 
 
 def _reader(dataset: Dataset) -> str:
     """The command that reads a case of such data."""
-    return "watch VIDEO" if dataset.task == "us" else f"detect {dataset.folder}/studies/{dataset.cases[0].case}"
+    if dataset.task == "us":
+        return "watch VIDEO --out OUT.mp4"
+    return f"detect {dataset.folder}/studies/{dataset.cases[0].case} --out OUT"
 
 
 def _is_trained_on(run: Run, dataset: Dataset, split: str) -> bool:

@@ -88,8 +88,8 @@ def list_files(folder: Path, exclude: Sequence[str] = (), *, skip_closed: bool =
     listing.excluded = {path for path in listing.paths if _excluded(path, folder, listing)}
     if listing.closed and not skip_closed:
         raise InputError(
-            f"{len(listing.closed)} folder(s) below {folder} cannot be read ({listing.closed[0]}). To go on without "
-            f"them, give {SKIP}, or leave each out by its name with --exclude"
+            f"{len(listing.closed)} folder(s) below {folder} cannot be read ({listing.closed[0]}): make them readable. "
+            f"An import of DICOM goes on without them with {SKIP}, or with --exclude and the name of each"
         )
     return listing
 

@@ -80,7 +80,7 @@ below = _comparison(operator.lt, "below {}")
 
 def between(low: float, high: float) -> Limit:
     """Neither of the two itself."""
-    return Limit(lambda value: low < value < high, f"between {low} and {high}")
+    return Limit(lambda value: low < value < high, f"above {low} and below {high}")
 
 
 def within(low: float, high: float, unit: str = "") -> Limit:

@@ -13,8 +13,8 @@ from typing import List, NamedTuple, Optional, Tuple
 import cv2
 import numpy as np
 
-from gluon_liver.files.typed import Rules, at_least, limited
-from gluon_liver.phantoms.options import PhantomOptions, inclusive, rising
+from gluon_liver.files.typed import Rules, at_least, limited, within
+from gluon_liver.phantoms.options import PhantomOptions, rising
 
 CELLS = (3.0, 6.0, 12.0, 24.0)  # pixels between the knots of a texture's octaves
 FINER = 4  # the outlines are drawn this much larger and averaged, so that edges move by parts of a pixel
@@ -48,11 +48,11 @@ class FlyingConfig(PhantomOptions):
     turn_deg, zoom: largest turn and change of scale of each layer, about its middle.
     """
 
-    size: int = limited(128, inclusive(16, 2048))
+    size: int = limited(128, within(16, 2048))
     shapes: Tuple[int, int] = limited((2, 5), rising(0, 100))
     shift: float = limited(8.0, at_least(0))
-    turn_deg: float = limited(4.0, inclusive(0, 90))
-    zoom: float = limited(0.04, inclusive(0, 0.5))
+    turn_deg: float = limited(4.0, within(0, 90))
+    zoom: float = limited(0.04, within(0, 0.5))
 
     def rules(self) -> Rules:
         yield "shift", self.shift <= self.size, "at most the size"

@@ -10,8 +10,8 @@ from typing import Optional
 from gluon_liver.config.schema import Config
 from gluon_liver.data.splits import MAX_SEED
 from gluon_liver.errors import ConfigError
-from gluon_liver.files.typed import above, at_least, at_most, limited, multiple_of
-from gluon_liver.phantoms.options import PhantomOptions, inclusive
+from gluon_liver.files.typed import above, at_least, at_most, limited, multiple_of, within
+from gluon_liver.phantoms.options import PhantomOptions
 
 FLOW_MODEL = "us-flow"
 MULTIPLE = 32  # of sides of pictures: level 6 of the network is a 32nd of its input
@@ -31,11 +31,11 @@ class FlowTraining(PhantomOptions):
     called = "train-flow:"
 
     width: float = limited(0.25, above(0) & at_most(1))
-    size: int = limited(64, multiple_of(MULTIPLE) & inclusive(64, 1024))
+    size: int = limited(64, multiple_of(MULTIPLE) & within(64, 1024))
     steps: int = limited(2400, at_least(1))
     matching_steps: int = limited(600, at_least(0))
     batch_size: int = limited(4, at_least(1))
-    seed: int = limited(0, inclusive(0, HELD_OUT_SEED - 1))
+    seed: int = limited(0, within(0, HELD_OUT_SEED - 1))
     learning_rate: float = limited(2e-3, above(0))
     warmup: int = limited(30, at_least(0))
     clip_norm: float = limited(100.0, above(0))

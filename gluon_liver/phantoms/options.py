@@ -19,11 +19,6 @@ def check_not_there(out: Path, *, overwrite: bool) -> None:
         raise InputError(f"{out} exists already; choose another folder or ask for it to be overwritten")
 
 
-def inclusive(low: float, high: float) -> Limit:
-    """A number within limits, both included."""
-    return Limit(lambda value: low <= value <= high, f"between {low} and {high}")
-
-
 def rising(low: float, high: float) -> Limit:
     """A range: two numbers within limits, the second not below the first."""
     return Limit(

@@ -65,7 +65,7 @@ class StudyLog(ImportLog):
             what = f"{len(airless)} studies ({first_of(airless, MAX_CASES)}) have no air (all pixels above -500 HU) in"
             self.notes.append(
                 f"{what} {self.reference}: a map of probabilities, a picture of 8 bits, or a CT from which an "
-                "organ was cut? Look at them; --exclude leaves them out"
+                "organ was cut? Look at them; an import of DICOM leaves them out with --exclude"
             )
 
     def note_twins(self) -> Groups:

@@ -92,7 +92,10 @@ def _report_lines(recipe: Recipe, report: Dict[str, Any]) -> List[str]:
         from gluon_liver.prepare.us_report import report_lines
     else:
         from gluon_liver.sets.import_ct import report_lines
-    return report_lines(report)
+    lines = report_lines(report)
+    if any("--accept" in line or "--affine" in line for line in lines):
+        lines.append("note: --accept and --affine are options of `import ct --layout`; here such cases stay out")
+    return lines
 
 
 @dataclass(frozen=True)

@@ -208,8 +208,9 @@ class Run:
         """
         has = f"; the data have the phases {', '.join(phases)}" if phases else ""
         remedies = {
-            "classes": "; import them with --classes FILE that lists the run's classes in their order",
-            "reference_phase": f"{has}: import the DICOM files again with --reference {{trained}}",
+            "classes": "; label files are imported with --classes FILE that lists the run's classes in their order",
+            "reference_phase": f"{has}: import the DICOM files again with --reference {{trained}}, or where "
+            "no series has that phase by its words, with --phases FILE that says which one it is",
         }
         # classes last: other names help nothing where the images are of another kind
         for name, value in sorted(record.items(), key=lambda one: one[0] == "classes"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,8 @@ from .layout import BoxLabels, MaskLabels, PhaseVolume, SetCase
 
 RECORD_FORMAT = 1
 # the readers of DICOM advise options that an import by layout does not have
-NO_OPTIONS = " (with --layout there is neither: get the files of the case again, or import it without --layout)"
+OPTIONS = {"--accept", "--affine"}
+NO_OPTIONS = " (with --layout there is none of them: get the files of the case again, or import it without --layout)"
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ def reason_of(error: InputError, case: SetCase, source: Path) -> str:
     for name in sorted({*names, *(Path(name).name for name in names)} - {""}, key=len, reverse=True):
         text = text.replace(str(source / name), "the file").replace(name, "the file")
     text = text.replace(str(source), "the folder")
-    return text + NO_OPTIONS if "import with --" in text else text
+    return text + NO_OPTIONS if {*re.findall(r"--[a-z-]+", text)} - OPTIONS else text
 
 
 def _load(

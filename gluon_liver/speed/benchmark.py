@@ -179,7 +179,7 @@ class _Runner:
         except subprocess.TimeoutExpired:
             raise InputError(f"{title}: no end within {TIMEOUT:g} s: take a smaller configuration") from None
         if child.returncode < 0:
-            advice = "often for want of memory; --set train.batch_size=1, or a smaller configuration"
+            advice = "often for want of memory; --set train.mirror=true, or a smaller configuration"
             raise InputError(f"{title}: the process died of signal {-child.returncode}: {advice}")
         if child.returncode:
             raise InputError(f"{title}: {(child.stderr.strip().splitlines() or ['it failed'])[-1]}")

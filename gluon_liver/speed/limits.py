@@ -15,8 +15,8 @@ SHOWN = 6  # operators in the report
 # operator -> what makes it less
 ADVICE = {
     "ROIAlign": "fewer ROIs: --set network.head.samples=... (128 by default; fewer are sampled to learn from)",
-    "BatchNorm": "--set network.batch_norm=frozen with --pretrained weights",
-    "box_nms": "fewer proposals: --set network.rpn.train_pre_nms=... train_post_nms=...",
+    "BatchNorm": "train with network.batch_norm=frozen where there are weights to begin with (--pretrained)",
+    "box_nms": "fewer proposals: --set network.rpn.train_pre_nms=... --set network.rpn.train_post_nms=...",
 }
 
 
@@ -131,6 +131,7 @@ def limits(benchmark: Benchmark) -> List[Limit]:
     if usual.devices.startswith("cpu") and usual.memory > 0.8 * benchmark.memory_limit:
         finding = f"the process had {_gib(usual.memory)} of {_gib(benchmark.memory_limit)}"
         advice = "--set train.mirror=true keeps less (see `memory`); --set parallel.accumulate=2 halves what is at once"
+        advice += " (live BatchNorm needs two images of each half)"
         found.append(Limit("memory", finding, advice))
     return [*found, _step_limit(usual, benchmark.operators)]
 

@@ -39,7 +39,7 @@ class SliceBox:
 
 
 class LesionSize(NamedTuple):
-    """mm: the longer side of the largest box, and the slices that the lesion spans times their spacing."""
+    """mm: the longest side of all boxes, and the slices that the lesion spans times their spacing."""
 
     in_plane: float
     through_plane: float

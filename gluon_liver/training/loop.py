@@ -223,7 +223,7 @@ class Waiting:
         what = f"training waited for images {self.share:.0%} of its time ({self.waited / 60:.1f} minutes)"
         return (
             f"{what}: load them in more threads (train.loader_workers, {workers} here) where there are more cores, and "
-            "keep them on a faster disk (--cache); docs/data.md, Loading"
+            "keep them on a faster disk (of CT with --cache); docs/data.md, Loading"
         )
 
 

@@ -97,7 +97,9 @@ def changes(before: Config, after: Config) -> Dict[str, Tuple[Any, Any]]:
     changed = {key: (old.get(key), new.get(key)) for key in sorted(set(old) | set(new)) if old.get(key) != new.get(key)}
     fixed = [key for key in changed if key not in CHANGEABLE and not key.startswith("parallel.")]
     if 0 in changed.get("train.momentum", ()):
-        fixed.append("train.momentum")  # without momentum the optimiser has no state to go on with
+        was, now = changed["train.momentum"]
+        what = f"train.momentum was {was} when the run was started and is {now} now"
+        raise ConfigError(f"--resume: {what}: without momentum the optimiser has no state to go on with, or to go to")
     if fixed:
         was, now = changed[fixed[0]]
         what = f"{fixed[0]} was {was} when the run was started and is {now} now"

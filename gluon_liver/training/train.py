@@ -205,17 +205,20 @@ def _new_run(loop: TrainingLoop, run: Run, records: Dict[str, Any]) -> Run:
 
 def _frozen_from_nothing(config: Config, records: Dict[str, Any], point: Optional[ResumePoint]) -> List[str]:
     """A note where statistics are kept that nobody gave: of a network that began without weights."""
-    if WEIGHTS in records or (point is not None and (point.run.folder / WEIGHTS).exists()):
+    if WEIGHTS in records or (point is not None and ((point.run.folder / WEIGHTS).exists() or point.run.imported())):
         return []
-    notes, remedy = [], "give --pretrained, or train with recipe-scratch (docs/training.md)"
+    notes = []
     if config.network.batch_norm == "frozen":
         notes.append(
             "network.batch_norm is frozen and the network began without weights: its statistics stay 0 and 1, which "
-            f"normalises nothing; {remedy}"
+            "normalises nothing; give --pretrained, or train with recipe-scratch (docs/training.md)"
         )
     if config.network.frozen_stages:
         stages = f"network.frozen_stages is {config.network.frozen_stages} and the network began without weights"
-        notes.append(f"{stages}: those stages stay as they were drawn at random; {remedy}")
+        notes.append(
+            f"{stages}: those stages stay as they were drawn at random; give --pretrained, or --set "
+            "network.frozen_stages=0"
+        )
     return notes
 
 

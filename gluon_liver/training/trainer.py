@@ -217,4 +217,10 @@ class DetectorTrainer:
             broken.append("the gradient")
         if broken:
             what = " and ".join(broken) + (" is" if len(broken) == 1 else " are") + " not finite; nothing was updated"
-            raise TrainingError(f"step {self.step_count + 1}: {what}. Lower train.learning_rate or set train.clip_norm")
+            raise TrainingError(f"step {self.step_count + 1}: {what}. Lower train.learning_rate{self._or_clip()}")
+
+    def _or_clip(self) -> str:
+        """The other remedy, where it is not taken already and may be."""
+        parallel = self.config.parallel
+        taken = self.config.train.clip_norm is not None or parallel.amp or parallel.kvstore == "dist_async"
+        return "" if taken else " or set train.clip_norm"

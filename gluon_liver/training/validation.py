@@ -24,7 +24,10 @@ from gluon_liver.runs.run import Run
 
 from .sampler import spaced
 
-NO_VAL = "import with a share of patients for val (--split-fractions 0.7 0.1 0.2), or move some in splits.json"
+NO_VAL = (
+    "import with a share of patients for val (--split-fractions 0.7 0.1 0.2), or where the splits are a set's own move "
+    "some in splits.json"
+)
 
 
 class Score(NamedTuple):
@@ -107,9 +110,10 @@ def scored_labels(config: Config, dataset: Dataset) -> Tuple[str, List[Label]]:
     there = dataset.labels_of(split)
     labels = evenly(there, config.train.validation_images)
     if not with_boxes(labels):
+        more = ", or raise train.validation_images" if len(labels) < len(there) else ""
         raise DatasetError(
             f"of the {len(there)} images of the {split} split {len(labels)} are scored, none with a box: "
-            "every epoch would score 0; label some, or raise train.validation_images"
+            f"every epoch would score 0; label some{more}"
         )
     return split, labels
 

@@ -48,12 +48,15 @@ def said(run, dataset, split="test"):
 def test_patients_who_were_trained_on_are_shown_and_not_scored(tiny_run, moved):
     text = said(tiny_run, moved(train=[0, 1, 2, 3]))
     assert "its labels are of patients who were trained on; `detect " in text and "--split-fractions" not in text
-    assert f"studies/case-0000000000 --run {tiny_run.folder} --out OUT` shows what the run finds" in text
+    assert f"studies/case-0000000000 --out OUT --run {tiny_run.folder}` shows what the run finds" in text
 
 
 def test_data_of_a_run_trained_elsewhere_are_imported_again_to_be_scored(foreign_run, moved):
     text = said(foreign_run, moved(train=[0, 1, 2, 3]))
-    assert "are of the train split; import them again with --split-fractions 0 0 1, and all of them are scored" in text
+    assert (
+        "are of the train split; import them again with --split-fractions 0 0 1, or move them in splits.json, and all"
+        in text
+    )
 
 
 def test_another_split_that_can_be_scored_is_named(foreign_run, moved):

@@ -122,7 +122,7 @@ def test_floats_as_text_where_yaml_writes_them_so():
         (at_most(0.5), [0.5, -9], [0.51], "at most 0.5"),
         (above(0), [0.01], [0, -1], "above 0"),
         (below(1), [0.99], [1, 2], "below 1"),
-        (typed.between(0, 1), [0.01, 0.99], [0, 1], "between 0 and 1"),
+        (typed.between(0, 1), [0.01, 0.99], [0, 1], "above 0 and below 1"),
         (within(0, 45, "degrees"), [0, 45], [-0.1, 45.1], "0 to 45 degrees"),
         (typed.multiple_of(4), [4, 8], [0, -4, 6], "a multiple of 4"),
         (typed.one_of("jpeg", "raw"), ["jpeg", "raw"], ["png", ""], "one of jpeg, raw"),

@@ -75,7 +75,7 @@ def test_a_square_hides_what_it_moves_over():
 
 
 def test_options_out_of_range():
-    with pytest.raises(ConfigError, match="size is 4; it must be between"):
+    with pytest.raises(ConfigError, match="size is 4; it must be 16 to 2048"):
         FlyingConfig(size=4)
     with pytest.raises(ConfigError, match="shapes"):
         FlyingConfig(shapes=(3, 1))

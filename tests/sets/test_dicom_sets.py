@@ -206,7 +206,7 @@ def test_options_that_a_layout_has_not_are_not_advised_alone(tmp_path):
     path.write_bytes(path.read_bytes()[:-900])
     report = import_set(IRCADb(), tmp_path / "set", tmp_path / "data")
     (cut,) = report["quarantined"]
-    assert "is cut short" in cut["reason"] and "(with --layout there is neither: " in cut["reason"]
+    assert "is cut short" in cut["reason"] and "(with --layout there is none of them: " in cut["reason"]
     lines = report_lines(report)
     assert "left out: 1 time(s): unpack PATIENT_DICOM.zip; private/left-out.csv" in lines
     assert lines[-1].startswith("note: ") and (tmp_path / "data/private/left-out.csv").is_file()

@@ -92,6 +92,8 @@ def test_descriptions_that_are_wrong(text, message, tmp_path):
         ("--layout nowhere --out {}/x", "known are"),
         ("--layout nifti", "say where the data go"),
         ("--layout nifti --regrid --out {}/x", "--regrid is for folders of DICOM"),
+        ("--layout nifti --allow-missing --out {}/x", "--allow-missing is for folders of DICOM"),
+        ("--layout nifti --crowd as-lesion --out {}/x", "--crowd is for folders of DICOM"),
         ("--layout nifti --out {}/x", "has no set.yaml"),
     ],
 )

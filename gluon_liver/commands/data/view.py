@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from gluon_liver.commands.options import add_path, check
-from gluon_liver.files.typed import between
+from gluon_liver.files.typed import within
 
 EXAMPLES = (
     ("a page of one case with its labels", "demo/data --case case-0 --out case.html"),
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_liver.files.output_folder import check_new
 
     check_new(args.out, what="name")
-    check(args, "size", between(32, 4096))
+    check(args, "size", within(32, 4096))
     if args.out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--out {args.out}: a page needs a name that ends in .html")
     from gluon_liver.files.atomic import write_text

@@ -1,1 +1,1 @@
-"""What turns recordings, studies and checkpoints of others into data and runs."""
+"""What turns recordings and studies of others into data."""

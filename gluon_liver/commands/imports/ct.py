@@ -70,8 +70,9 @@ def _run_layout(args: argparse.Namespace) -> int:
     from gluon_liver.errors import InputError
     from gluon_liver.sets.import_ct import import_set, layout_of, plan_lines, report_lines
 
-    for name in ("labels", "masks", "phases", "labels_on", "reference", "regrid", "exclude", "skip_damaged"):
-        if getattr(args, name):
+    of_dicom = "labels masks classes map crowd allow_missing phases labels_on reference regrid exclude skip_damaged"
+    for name in of_dicom.split():
+        if getattr(args, name) not in (None, False, [], "refuse"):
             option = "--" + name.replace("_", "-")
             raise InputError(f"{option} is for folders of DICOM: --layout says what is where; leave one of both out")
     layout = layout_of(args.layout)

@@ -24,7 +24,7 @@ THIN_MM, LONE_MM = 3.0, 3  # slices this close; a lesion on one of them, so many
 def check_counts(dataset: Dataset) -> Iterator[Finding]:
     """Splits and classes in which nothing is drawn."""
     there = {name: dataset.labels_of(name) for name in ("train", "val", "test")}
-    again = "import with other --split-fractions or --seed"
+    again = "import with other --split-fractions or --seed, or part them in splits.json"
     if sum(len(dataset.splits.of(name)) for name in there) == 1:
         again = "one patient cannot be parted; detect and data view need no split"
     for name, severity in (("train", PROBLEM), ("test", WARNING), ("val", NOTE)):
@@ -35,7 +35,9 @@ def check_counts(dataset: Dataset) -> Iterator[Finding]:
     for kind, name in enumerate(dataset.classes):
         absent = [split for split in ("train", "test") if there[split] and not _has(there[split], kind)]
         if not _has(dataset.labels, kind):
-            yield Finding(WARNING, "classes", [name], f"the class {name} has no box", "leave it out with --classes")
+            yield Finding(
+                WARNING, "classes", [name], f"the class {name} has no box", "of label files --classes leaves it out"
+            )
         elif absent:
             what = f"the class {name} has no box in {' and '.join(absent)}"
             yield Finding(WARNING, "classes", [name], what, "it cannot be learned or scored there: split again")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Optional, Tuple
 
-from gluon_liver.files.typed import Limit, Rules, at_least, each, limited, multiple_of
-from gluon_liver.phantoms.options import Pair, PhantomOptions, inclusive, rising
+from gluon_liver.files.typed import Limit, Rules, at_least, each, limited, multiple_of, within
+from gluon_liver.phantoms.options import Pair, PhantomOptions, rising
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 AMBIGUOUS_LARGEST_MM = 25.0
-FRACTION = inclusive(0, 1)
+FRACTION = within(0, 1)
 DIAMETER = rising(8.0, 80.0)
 BY_CLASS = Limit(
     lambda limits: len(limits) == 6 and all(DIAMETER.holds(limits[k : k + 2]) for k in (0, 2, 4)),
@@ -51,9 +51,9 @@ class CTPhantomConfig(PhantomOptions):
 
     later: ClassVar[Tuple[str, ...]] = ("diameter_mm_by_class", "noise_at_mm", "steep_vessel_mm")
 
-    matrix: int = limited(256, multiple_of(8) & inclusive(32, 1024))
+    matrix: int = limited(256, multiple_of(8) & within(32, 1024))
     slices: Tuple[int, int] = limited((20, 24), rising(5, 400))
-    spacing_mm: Tuple[float, ...] = limited((2.5, 3.0, 4.0, 5.0, 6.0), each(inclusive(0.5, 10), least=1))
+    spacing_mm: Tuple[float, ...] = limited((2.5, 3.0, 4.0, 5.0, 6.0), each(within(0.5, 10), least=1))
     lesions: Tuple[int, int] = limited((1, 4), rising(1, 20))
     diameter_mm: Pair = limited((8.0, 60.0), DIAMETER)
     diameter_mm_by_class: Optional[Tuple[float, float, float, float, float, float]] = limited(None, BY_CLASS)
@@ -62,13 +62,13 @@ class CTPhantomConfig(PhantomOptions):
     background_fraction: float = limited(0.15, FRACTION)
     two_study_fraction: float = limited(0.2, FRACTION)
     ambiguous_fraction: float = limited(0.0, FRACTION)
-    breathing_mm: float = limited(6.0, inclusive(0, 20))
+    breathing_mm: float = limited(6.0, within(0, 20))
     noise_sd_hu: Pair = limited((8.0, 14.0), rising(0.0, 100.0))
-    noise_at_mm: Optional[float] = limited(None, inclusive(0.5, 10))
+    noise_at_mm: Optional[float] = limited(None, within(0.5, 10))
     steep_vessels: Tuple[int, int] = limited((4, 8), rising(0, 50))
     steep_vessel_mm: Optional[Pair] = limited(None, rising(4.0, 60.0))
-    irregularity: float = limited(1.0, inclusive(0, 2))
-    subslices: int = limited(3, inclusive(1, 9))
+    irregularity: float = limited(1.0, within(0, 2))
+    subslices: int = limited(3, within(1, 9))
     min_box_pixels: int = limited(4, at_least(1))
     padding_fraction: float = limited(0.25, FRACTION)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Tuple
 
-from gluon_liver.files.typed import limited, multiple_of
-from gluon_liver.phantoms.options import Pair, PhantomOptions, inclusive, rising
+from gluon_liver.files.typed import limited, multiple_of, within
+from gluon_liver.phantoms.options import Pair, PhantomOptions, rising
 
 
 @dataclass(frozen=True)
@@ -46,28 +46,28 @@ class USPhantomConfig(PhantomOptions):
         "frame_shadow_fraction",
     )
 
-    size: int = limited(256, multiple_of(8) & inclusive(64, 1024))
+    size: int = limited(256, multiple_of(8) & within(64, 1024))
     depth_mm: Pair = limited((90.0, 125.0), rising(30.0, 200.0))
     radius_mm: Pair = limited((30.0, 50.0), rising(5.0, 80.0))
     half_angle_deg: Pair = limited((28.0, 36.0), rising(10.0, 45.0))
     tumors: Tuple[int, int] = limited((1, 2), rising(1, 6))
     tumor_mm: Pair = limited((12.0, 40.0), rising(5.0, 80.0))
-    background_fraction: float = limited(0.1, inclusive(0, 1))
+    background_fraction: float = limited(0.1, within(0, 1))
     vessels: Tuple[int, int] = limited((8, 14), rising(0, 40))
-    rib_fraction: float = limited(0.2, inclusive(0, 1))
-    scenes_per_patient: int = limited(1, inclusive(1, 1000))
-    in_plane_mm: float = limited(2.5, inclusive(0, 60))
-    elevation_mm: float = limited(0.4, inclusive(0, 5))
-    turn_deg: float = limited(0.4, inclusive(0, 5))
+    rib_fraction: float = limited(0.2, within(0, 1))
+    scenes_per_patient: int = limited(1, within(1, 1000))
+    in_plane_mm: float = limited(2.5, within(0, 60))
+    elevation_mm: float = limited(0.4, within(0, 5))
+    turn_deg: float = limited(0.4, within(0, 5))
     period_frames: Pair = limited((24.0, 70.0), rising(2.0, 1000.0))
-    hidden_fraction: float = limited(0.0, inclusive(0, 0.5))
-    decorrelation: float = limited(0.0, inclusive(0, 1))
-    slice_mm: float = limited(1.5, inclusive(0.2, 5))
-    density: float = limited(0.5, inclusive(0.01, 4))
-    dynamic_range_db: float = limited(60.0, inclusive(20, 100))
+    hidden_fraction: float = limited(0.0, within(0, 0.5))
+    decorrelation: float = limited(0.0, within(0, 1))
+    slice_mm: float = limited(1.5, within(0.2, 5))
+    density: float = limited(0.5, within(0.01, 4))
+    dynamic_range_db: float = limited(60.0, within(20, 100))
     gain_db: Pair = limited((-4.0, 5.0), rising(-30.0, 30.0))
-    contact_db: float = limited(3.0, inclusive(0, 20))
-    frame_contact_db: float = limited(0.0, inclusive(0, 20))
-    frame_shadow_fraction: float = limited(0.0, inclusive(0, 1))
-    min_box_pixels: int = limited(30, inclusive(1, 10000))
-    min_box_depth_mm: float = limited(1.5, inclusive(0, 10))
+    contact_db: float = limited(3.0, within(0, 20))
+    frame_contact_db: float = limited(0.0, within(0, 20))
+    frame_shadow_fraction: float = limited(0.0, within(0, 1))
+    min_box_pixels: int = limited(30, within(1, 10000))
+    min_box_depth_mm: float = limited(1.5, within(0, 10))

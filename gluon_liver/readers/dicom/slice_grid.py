@@ -141,7 +141,9 @@ def _usual_step(steps: FloatArray, files: Sequence[SliceHeader], name: str) -> f
     same = steps < SAME_POSITION_MM
     usual = statistics.median_low(steps[~same].tolist() or [0.0])
     if same.any():
-        hint = "Nothing says which is right: several phases may share the series; leave out one with --exclude"
+        hint = (
+            "Nothing says which is right: several phases may share the series; an import leaves one out with --exclude"
+        )
         what = f"{name} has two slices at one position:"
         raise errors.DuplicateSliceError(f"{what} between {_listed(steps, usual, same, files)}. {hint}.")
     return usual

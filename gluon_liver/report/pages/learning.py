@@ -13,7 +13,7 @@ from gluon_liver.system.terminal import duration
 
 NO_VALIDATION = (
     "Training scored no split on its way, so nothing here tells when it began to learn its patients by heart. Data "
-    "with a val split have it scored every few epochs (train.validate)."
+    "with a val split have it scored every few epochs with train.validate, which CT has where there is one."
 )
 
 
