@@ -23,7 +23,7 @@ def rising(low: float, high: float) -> Limit:
     """A range: two numbers within limits, the second not below the first."""
     return Limit(
         lambda pair: len(pair) == 2 and low <= pair[0] <= pair[1] <= high,
-        f"two rising numbers between {low} and {high}",
+        f"two rising numbers from {low} to {high}",
     )
 
 

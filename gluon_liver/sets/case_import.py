@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +32,7 @@ from .layout import BoxLabels, MaskLabels, PhaseVolume, SetCase
 
 RECORD_FORMAT = 1
 # the readers of DICOM advise options that an import by layout does not have
-OPTIONS = {"--accept", "--affine"}
+ADVISED = ("import with --", "--exclude", "--skip-damaged")
 NO_OPTIONS = " (with --layout there is none of them: get the files of the case again, or import it without --layout)"
 
 
@@ -185,7 +184,7 @@ def reason_of(error: InputError, case: SetCase, source: Path) -> str:
     for name in sorted({*names, *(Path(name).name for name in names)} - {""}, key=len, reverse=True):
         text = text.replace(str(source / name), "the file").replace(name, "the file")
     text = text.replace(str(source), "the folder")
-    return text + NO_OPTIONS if {*re.findall(r"--[a-z-]+", text)} - OPTIONS else text
+    return text + NO_OPTIONS if any(one in text for one in ADVISED) else text
 
 
 def _load(

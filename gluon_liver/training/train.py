@@ -211,13 +211,13 @@ def _frozen_from_nothing(config: Config, records: Dict[str, Any], point: Optiona
     if config.network.batch_norm == "frozen":
         notes.append(
             "network.batch_norm is frozen and the network began without weights: its statistics stay 0 and 1, which "
-            "normalises nothing; give --pretrained, or train with recipe-scratch (docs/training.md)"
+            "normalises nothing; begin with --pretrained, or with recipe-scratch (docs/training.md)"
         )
     if config.network.frozen_stages:
         stages = f"network.frozen_stages is {config.network.frozen_stages} and the network began without weights"
         notes.append(
-            f"{stages}: those stages stay as they were drawn at random; give --pretrained, or --set "
-            "network.frozen_stages=0"
+            f"{stages}: those stages stay as they were drawn at random; begin with --pretrained, or "
+            "with network.frozen_stages=0"
         )
     return notes
 

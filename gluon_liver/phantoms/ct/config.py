@@ -34,9 +34,9 @@ class CTPhantomConfig(PhantomOptions):
     class; Table 1 of the CT paper counts every patient under one class.
     background_fraction: share of patients without a lesion. two_study_fraction: share of patients with two
     studies (same anatomy, lesions 0 to 15 % smaller, other noise, other breath positions).
-    ambiguous_fraction: share of the hemangiomas and HCCs that are 8 to 25 mm and, without contrast medium and
-    in the arterial phase, alike in shape, texture and CT numbers (flash filling): only the delayed phase
-    tells them apart.
+    ambiguous_fraction: share of the hemangiomas and HCCs that are, without contrast medium and in the arterial
+    phase, alike in shape, texture and CT numbers (flash filling): only the delayed phase tells them apart. The
+    same share of each class is 25 mm at most, or of its smallest size where that is larger.
     breathing_mm: largest displacement of the organs along z between the arterial and another phase; 0.4 of it
     towards the back or front, 0.3 sideways. Prolonged breath holds alone move the liver by up to 5.6 mm (Khot
     et al., Br J Radiol 2020).

@@ -185,7 +185,8 @@ def make_ct_study(config: CTPhantomConfig, *, seed: int, index: int) -> PhantomS
         lesions.append(random_lesion(own, (centre, diameter * shrink), label, ambiguous, tissue, config.irregularity))
     steep: List[SteepVessel] = []
     if alike:
-        # a stream of its own: lesions and noise are the same with and without these vessels
+        # a stream of its own: noise is the same with and without these vessels, and where their number is
+        # not drawn (LO is HI) lesions are too
         apart = np.random.default_rng(np.random.SeedSequence([seed, _STEEP, number]))
         height = patient.centre_z_mm, patient.reach_mm
         sites = [site for site, _ in patient.lesions]

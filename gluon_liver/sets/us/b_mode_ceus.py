@@ -63,7 +63,7 @@ def open_b_mode(path: str, *, name: str, side: str, region: Optional[Box] = None
 
     side: where B-mode is in frames with both. region: of recordings that do not tell where the picture lies.
     """
-    # text that is burned in around two pictures goes with the crop
+    # asked below, when it is known how far the crop goes
     source = read_frames(path, region=region, whole_frame=region is None, text_stays=True, name=name)
     first: Optional[Array] = next(iter(source.whole_frames()), None)
     if first is None:
