@@ -121,11 +121,12 @@ def _deciding(compared: Sequence[Compared]) -> List[Compared]:
 
 
 def _shown_differences(claims: Mapping[str, Claim], compared: AllCompared) -> List[Any]:
-    return [
-        [_row_text(claims[name], one), one.comparison.role, one.difference and one.difference.differences, smallest]
-        for name, smallest in ((name, claims[name].smallest) for name in compared)
-        for one in _deciding(compared[name])
-    ]
+    shown: List[Any] = []
+    for name, some in compared.items():
+        for one in _deciding(some):
+            seeds = one.difference and one.difference.differences
+            shown.append([_row_text(claims[name], one), one.comparison.role, seeds, claims[name].smallest])
+    return shown
 
 
 def _arms(claim: Claim, condition: str) -> List[str]:

@@ -96,14 +96,12 @@ def changes(before: Config, after: Config) -> Dict[str, Tuple[Any, Any]]:
     old, new = _flat(before.to_dict()), _flat(after.to_dict())
     changed = {key: (old.get(key), new.get(key)) for key in sorted(set(old) | set(new)) if old.get(key) != new.get(key)}
     fixed = [key for key in changed if key not in CHANGEABLE and not key.startswith("parallel.")]
-    if 0 in changed.get("train.momentum", ()):
-        was, now = changed["train.momentum"]
-        what = f"train.momentum was {was} when the run was started and is {now} now"
-        raise ConfigError(f"--resume: {what}: without momentum the optimiser has no state to go on with, or to go to")
+    why = f"; only parallel.* and {', '.join(sorted(CHANGEABLE))} may change"
+    if not fixed and 0 in changed.get("train.momentum", ()):
+        fixed, why = ["train.momentum"], ": without momentum the optimiser has no state to go on with, or to go to"
     if fixed:
         was, now = changed[fixed[0]]
-        what = f"{fixed[0]} was {was} when the run was started and is {now} now"
-        raise ConfigError(f"--resume: {what}; only parallel.* and {', '.join(sorted(CHANGEABLE))} may change")
+        raise ConfigError(f"--resume: {fixed[0]} was {was} when the run was started and is {now} now{why}")
     return changed
 
 

@@ -69,8 +69,8 @@ def check(words, workers=1):
         if names and "/" not in str(names[0]):
             settings = getattr(args, "set", None) or []
             settings = [one for part in settings for one in ([part] if isinstance(part, str) else part)]
-            if workers > 1:
-                settings = [*settings, f"parallel.kvstore={args.kvstore}"]
+            store = getattr(args, "kvstore", None)
+            settings += [f"parallel.kvstore={store}"] if store else []
             config = load_config(*names, overrides=settings)
             if workers > 1:
                 with pytest.MonkeyPatch.context() as patch:

@@ -139,7 +139,8 @@ def test_statistics_that_nobody_gave_are_no_statistics(train_tiny, tmp_path, cap
     capsys.readouterr()
     train_tiny(frozen, steps=3, folder=tmp_path / "frozen", resume="auto")
     assert note not in capsys.readouterr().err
-    with pytest.warns(UserWarning, match="frozen_stages is 2 and .* or with network.frozen_stages=0"):
+    stages = "network.frozen_stages is 2 and the network began without weights: .* or with network.frozen_stages=0"
+    with pytest.warns(UserWarning, match=stages):
         train_tiny({"network.frozen_stages": 2}, steps=1, folder=tmp_path / "stages")
     live = train_tiny(steps=1, folder=tmp_path / "live")
     for options in ({}, {"resume": "auto"}):

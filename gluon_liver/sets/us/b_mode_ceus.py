@@ -70,7 +70,7 @@ def open_b_mode(path: str, *, name: str, side: str, region: Optional[Box] = None
         raise InputError(f"{name} has no frame")
     both = halves(first, source.regions, source.region)
     # a dark gap parts two pictures, and tells nothing of what is written above and below them
-    uncropped = region is None and not source.own_region and not source.regions
+    uncropped = region is None and not source.own_region
     if uncropped and source.burned_in:
         raise InputError(f"{name} says that text is burned into its frames: give the box of the picture (--region)")
     if both is None:
