@@ -1,6 +1,7 @@
 """Put the records of the work folder into the archive: python -m experiments.archive
 
-What is archived stays, but for a run that was made anew with another setting: the new record takes its place.
+What is archived stays, but for a run that was made anew with another setting: the new record takes its place. Those
+that differ from an archived one of their own setting are counted and named.
 """
 
 from __future__ import annotations
@@ -29,12 +30,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         planned = {run.key: run.setting for run in plan_runs(load_claims(args.specs))}
         before, found = len(read_archive(args.archive)), records.finished(planned)
         failures = [one for key, one in records.failures().items() if key not in found]
+        contested = records.contested()
         write_archive(args.archive, found.values(), failures)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     size = sum(path.stat().st_size for path in args.archive.iterdir())
     print(f"{len(found)} runs, {len(found) - before} of them new, {len(failures)} failed: {size / 1000:.0f} kB")
+    if contested:
+        named = ", ".join(map(str, contested))
+        print(f"{len(contested)} run(s) of the work folder differ from the archived ones, which stay: {named}")
     return 0
 
 

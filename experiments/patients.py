@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from gluon_liver.metrics.matching import MatchRecords
 from .records import RunRecord
 
 REPLICATES = 500  # of the bootstrap over patients: its SD is all that is read of it
-NEAR = 0.03  # a figure of CT counts may differ from the evaluation's: detections below 0.05 are not among them
-NEAR_OF_SCENES = 1e-4
+# How far counts may be from the evaluation's figure: written boxes and scores are rounded, and detections below 0.05
+# are not among those that an average precision is counted of.
+NEAR = {"ap50": 0.02, "top1": 0.015, "recall": 0.01, "precision": 0.01, "sensitivity": 1e-4}
 _KEY = ("study", "endpoint")
 _RATIOS = {  # endpoint -> numerator and denominator among the counts
     "top1": ("top1_right", "top1_slices"),
@@ -49,11 +50,26 @@ def contradictions(record: RunRecord, paths: Sequence[str]) -> List[str]:
         if figure is None or value is None:
             continue
         counted = float(figure.at(np.ones((1, len(figure.counts)), np.int64))[0])
-        of_scenes = path.startswith("sensitivity.")
-        near = NEAR_OF_SCENES if of_scenes else NEAR + 2 / max(1.0, float(np.sum(figure.counts)))
-        if not abs(counted - value) <= near:
+        if not abs(counted - value) <= NEAR[path.partition(".")[0]]:
             found.append(f"{record.key}: {path} is {value:g}, by the counts of its patients {counted:.4f}")
     return found
+
+
+def other_patients(records: Iterable[RunRecord]) -> List[str]:
+    """Runs of a condition that were scored on other patients, scenes or boxes than its first one."""
+    first: Dict[str, RunRecord] = {}
+    found = []
+    for record in records:
+        one = first.setdefault(record.condition, record)
+        if _scored_on(record) != _scored_on(one):
+            found.append(f"{record.key}: scored on other patients or boxes than {one.key}")
+    return found
+
+
+def _scored_on(record: RunRecord) -> Any:
+    counts = record.counts
+    boxes = {name: one.get("boxes", one.get("n")) for name, one in counts.items() if isinstance(one, dict)}
+    return counts.get("patients"), counts.get("scenes"), boxes
 
 
 def figure_of(record: RunRecord, path: str) -> Optional[Figure]:

@@ -28,6 +28,11 @@ Records = Mapping[Key, RunRecord]
 COLUMN, LEAST_WIDTH, HEIGHT = 0.34, 1.5, 3.6  # inches
 
 
+def picture_name(claim: Claim) -> str:
+    """Of the picture, beside the page."""
+    return f"evidence-{claim.claim}.png"
+
+
 def write_picture(path: Path, claim: Claim, records: Records) -> None:
     """Draw the endpoint of a claim's runs as PNG; lines join the arms of a seed."""
     shown = _shown_values(claim, records)
@@ -116,7 +121,7 @@ def _row_text(claim: Claim, one: Compared) -> str:
 
 def _deciding(compared: Sequence[Compared]) -> List[Compared]:
     """Comparisons of role claim and control."""
-    deciding = [one for one in compared if one.comparison.role != "secondary"]
+    deciding = [one for one in compared if one.comparison.role in ("claim", "control")]
     return sorted(deciding, key=lambda one: one.comparison.role != "claim")
 
 

@@ -10,6 +10,11 @@ from gluon_liver.metrics.seeds import SeedTest
 LEAST_FOR_A_MEAN = 3  # seeds: the t interval of a mean of two is mostly all that a share can be
 
 
+def counted(number: int, noun: str) -> str:
+    """1 run, 2 runs."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def mean_text(test: Optional[SeedTest], *, seeds: int) -> str:
     """A mean of shares with its interval within 0 to 1.
 
@@ -17,7 +22,7 @@ def mean_text(test: Optional[SeedTest], *, seeds: int) -> str:
     """
     if test is None:
         return ""
-    more = f"{test.n} {'seed' if test.n == 1 else 'seeds'}" if test.n < seeds else ""
+    more = counted(test.n, "seed") if test.n < seeds else ""
     if test.n < LEAST_FOR_A_MEAN or test.low is None or test.high is None:
         return f"{test.mean:.3f}" + (f" ({more})" if more else "")
     return f"{test.mean:.3f} ({max(0.0, test.low):.3f} to {min(1.0, test.high):.3f}{more and f', {more}'})"
@@ -30,6 +35,11 @@ def difference_text(test: Optional[SeedTest]) -> str:
     if test.low is None or test.high is None:
         return f"{test.mean:+.3f}"
     return f"{test.mean:+.3f} ({test.low:+.3f} to {test.high:+.3f})"
+
+
+def detectable_text(test: Optional[SeedTest]) -> str:
+    """The true difference that would be seen in four of five studies."""
+    return "" if test is None or test.detectable is None else f"{test.detectable:.3f}"
 
 
 def interval_text(over: Optional[Comparison]) -> str:

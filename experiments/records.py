@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import whole_file, write_json
@@ -119,16 +119,26 @@ class Records:
         return failure
 
     def finished(self, planned: Mapping[Key, str] = MappingProxyType({})) -> Dict[Key, RunRecord]:
-        """All records by key: those of the archive, and over them those of the folder, but where the archive's alone is
-        of the planned setting: an old folder would undo an archive that came with the code.
+        """All records by key: those of the archive, and of the folder those that the archive has not, or has of another
+        setting than the planned one. What is archived stays: an old folder would undo an archive that came with the
+        code.
         """
         found = {record.key: record for record in (read_archive(self.archive) if self.archive else [])}
-        for path in sorted((self.folder / "records").rglob("seed-*.json")):
-            record = read_record(RunRecord, path, refuse_unknown=True, remedy=AGAIN)
-            archived, wanted = found.get(record.key), planned.get(record.key)
-            if archived is None or record.setting == wanted or archived.setting != wanted:
+        for record in self._in_folder():
+            archived = found.get(record.key)
+            if archived is None or archived.setting != planned.get(record.key):
                 found[record.key] = record
         return found
+
+    def contested(self) -> List[Key]:
+        """Runs that folder and archive have with one setting and with other contents."""
+        archived = {record.key: record for record in (read_archive(self.archive) if self.archive else [])}
+        found = ((record, archived.get(record.key)) for record in self._in_folder())
+        return [ours.key for ours, kept in found if kept and kept.setting == ours.setting and kept != ours]
+
+    def _in_folder(self) -> Iterator[RunRecord]:
+        for path in sorted((self.folder / "records").rglob("seed-*.json")):
+            yield read_record(RunRecord, path, refuse_unknown=True, remedy=AGAIN)
 
     def failures(self) -> Dict[Key, Failure]:
         """All failures by key."""

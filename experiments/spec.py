@@ -91,14 +91,15 @@ class Endpoint:
 class Comparison:
     """``arm`` minus ``against`` in one condition, seed by seed.
 
-    role: the claim itself (``claim``), where it must not show (``control``), or further (``secondary``). expects: what
-    the paper, or the mechanism, lets expect of the difference.
+    role: the claim itself (``claim``), where it must not show (``control``), further (``secondary``), or thought of
+    when runs were in (``afterwards``), which no verdict and no Holm's P may know. expects: what the paper, or the
+    mechanism, lets expect of the difference.
     """
 
     condition: str
     arm: str
     against: str
-    role: Literal["claim", "control", "secondary"]
+    role: Literal["claim", "control", "secondary", "afterwards"]
     expects: Literal["higher", "lower", "same"]
     endpoint: Optional[str] = None  # path; null for the claim's own endpoint
     note: str = ""
@@ -106,7 +107,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Claim:
-    """One file of experiments/. smallest: the smallest difference worth speaking of, see :mod:`.verdict`."""
+    """One file of experiments/. smallest: the smallest difference worth speaking of, see :mod:`.verdict`.
+
+    afterwards: endpoints of comparisons that were added when runs were in.
+    """
 
     title: str
     paper: Paper
@@ -122,6 +126,7 @@ class Claim:
     comparisons: List[Comparison] = required(ONE_OR_MORE)
     seeds: Tuple[int, ...] = limited((1, 2, 3, 4, 5), ONE_OR_MORE)
     secondary: List[Endpoint] = field(default_factory=list)
+    afterwards: List[Endpoint] = field(default_factory=list)
     flow_net: Optional[FlowNet] = None
     evaluate: Options = field(default_factory=dict)  # further options of evaluate.py
     notes: str = ""
@@ -134,12 +139,15 @@ class Claim:
         for condition in self.conditions.values():
             known = set(condition.arms or ()) <= set(self.arms)
             yield "conditions", known, f"of arms that are there: {', '.join(self.arms)}"
-        paths = {self.endpoint.path, *(one.path for one in self.secondary)}
+        late = {one.path for one in self.afterwards}
+        paths = {self.endpoint.path, *(one.path for one in self.secondary)} | late
         for one in self.comparisons:
             there = one.condition in self.conditions and {one.arm, one.against} <= set(self.arms_of(one.condition))
             yield "comparisons", there, "of two arms in a condition that has both"
             yield "comparisons", one.role != "control" or one.expects == "same", "such that a control expects: same"
             yield "comparisons", one.endpoint is None or one.endpoint in paths, "of the endpoints that are named"
+            known = one.role == "afterwards" or one.endpoint not in late
+            yield "comparisons", known, "of role afterwards where the endpoint was added afterwards"
         yield "comparisons", any(one.role == "claim" for one in self.comparisons), "one of role claim, or more"
         flow = self.flow_net is not None or not any(arm.flow for arm in self.arms.values())
         yield "flow_net", flow, "given where arms start with it"
@@ -151,7 +159,7 @@ class Claim:
     @property
     def endpoints(self) -> List[Endpoint]:
         """The endpoint fixed beforehand, then the others."""
-        return [self.endpoint, *self.secondary]
+        return [self.endpoint, *self.secondary, *self.afterwards]
 
     def endpoint_at(self, path: Optional[str]) -> Endpoint:
         """The endpoint of a comparison."""

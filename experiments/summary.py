@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator, List, Mapping, Sequence
 
+from .caveats import caveats
 from .picture import OVERVIEW
 from .plan import Key, plan_runs
 from .printed import difference_text
@@ -27,22 +28,23 @@ def summary_lines(claims: Mapping[str, Claim], by_claim: Mapping[str, Records], 
             f"**{said.word}**",
             _effects(claim, [one for one in compared[name] if one.comparison.role == "claim"]),
             _effects(claim, [one for one in compared[name] if one.comparison.role == "control"]),
-            said.why,
+            "; but ".join([said.why, *caveats(claim, compared[name], ours)]),
             f"{len(ours)} of {len(plan_runs({name: claim}))}",
             f"{hours(ours):.1f}",
         ]
         yield f"| {' | '.join(cells)} |"
     total = sum(hours(ours) for ours in by_claim.values())
+    by_the_clock = sum(hours(ours, "train", "evaluate") for ours in by_claim.values())
     yield "\nEffects are differences of the endpoint, mean over seeds with its 95 % interval, which one seed has not."
-    yield f"Hours are of one processor thread, training and evaluation: {total:.1f} in all; the making of phantoms and"
-    yield "the flow net are not in them.\n"
+    yield f"Hours are of one processor thread, training and evaluation: {total:.1f} in all, {by_the_clock:.1f} by the"
+    yield "clock, since other runs were made beside; the making of phantoms and the flow net are not in them.\n"
     if any(by_claim.values()):
         yield f"![Effects with the mechanism and those of the controls]({OVERVIEW})\n"
 
 
-def hours(records: Records) -> float:
-    """Of one processor thread."""
-    return sum(one.seconds.get("cpu", 0.0) for one in records.values()) / 3600
+def hours(records: Records, *kinds: str) -> float:
+    """Of one processor thread, or of the seconds that are named."""
+    return sum(one.seconds.get(kind, 0.0) for one in records.values() for kind in kinds or ("cpu",)) / 3600
 
 
 def _effects(claim: Claim, compared: Sequence[Compared]) -> str:

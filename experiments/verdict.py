@@ -47,8 +47,9 @@ Values = Dict[int, float]  # by seed
 class Compared:
     """A comparison with its difference over seeds, None before there is a seed of both arms.
 
-    holm: P adjusted over all comparisons of the claim. patients: the difference with an interval over seeds and test
-    patients both, of endpoints that the counts by patient make; the rule does not read it.
+    holm: P adjusted over all comparisons of the claim that were planned before its runs. patients: the difference with
+    an interval over seeds and test patients both, of endpoints that the counts by patient make; the rule does not read
+    it.
     """
 
     comparison: Planned
@@ -99,7 +100,9 @@ def compare(claim: Claim, records: Mapping[Key, RunRecord]) -> List[Compared]:
             [records[Key(claim.claim, one.condition, name, seed)] for seed in gains] for name in (one.arm, one.against)
         )
         patients.append(over_patients(ours, others, claim.endpoint_at(one.endpoint).path))
-    adjusted = holm({place: one.p if one else None for place, one in enumerate(differences)}).values()
+    planned = [one.role != "afterwards" for one in claim.comparisons]
+    tests = enumerate(zip(differences, planned))
+    adjusted = holm({place: one.p if one and known else None for place, (one, known) in tests}).values()
     return [
         Compared(one, claim.endpoint_at(one.endpoint), difference, p, over, outcome(one, difference, claim))
         for one, difference, p, over in zip(claim.comparisons, differences, adjusted, patients)
@@ -140,11 +143,11 @@ def verdict(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, Ru
     up = -1 if ours[0].comparison.expects == "lower" else 1
     gaining = [one for one in controls if one.outcome == REFUTED and one.difference and up * one.difference.mean > 0]
     unknown = [one for one in controls if one.outcome == OPEN and not _excludes_gain(one.difference, claim, up)]
-    larger = [control for _, control, more in beyond_controls(claim, records) if more and _excludes_loss(more, up)]
+    larger = [control for _, control, more in beyond_controls(claim, records) if more and lies_beyond(more, up)]
     same = [control for _, control, _ in without_mechanism(claim, records)]
     elsewhere = [one for one in gaining if not (one.comparison in larger and one.comparison in same)]
     if elsewhere:
-        return Verdict(CANNOT_TELL, f"the gain is there without the mechanism too: {_names(elsewhere)}")
+        return Verdict(CANNOT_TELL, f"a control gains too: {_names(elsewhere)}")
     without_room = [
         one for one in controls if one not in gaining and not _could_gain(claim, records, one.comparison, up)
     ]
@@ -178,8 +181,8 @@ def _excludes_gain(difference: Optional[SeedTest], claim: Claim, up: int) -> boo
     return all(end is not None for end in ends) and max(up * end for end in ends if end is not None) < claim.smallest
 
 
-def _excludes_loss(difference: SeedTest, up: int) -> bool:
-    """Whether the interval lies above 0."""
+def lies_beyond(difference: SeedTest, up: int) -> bool:
+    """Whether the interval lies above 0, where ``up`` is -1 below it."""
     return all(end is not None and up * end > 0 for end in (difference.low, difference.high))
 
 

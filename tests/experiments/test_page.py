@@ -1,13 +1,17 @@
+import dataclasses
 import lzma
 
 import pytest
 from PIL import ImageFile
 
 from experiments import archive, page
+from experiments.claim_section import claim_lines
 from experiments.page import DOCS, check_page
 from experiments.picture import overview_is_of, write_overview
+from experiments.plan import Key, plan_runs
 from experiments.printed import mean_text
 from experiments.records import ABSOLUTE, ARCHIVE, Failure, RunRecord, read_archive, write_archive
+from experiments.runs_section import runs_lines
 from experiments.spec import load_claims
 from experiments.verdict import compare, over_seeds
 from gluon_liver.errors import InputError
@@ -39,6 +43,7 @@ def test_from_runs_to_a_page_that_is_checked(study, capsys):
     assert "1 of 2 seeds are in of new against old in off" in row and "| 7 of 8 |" in row
     assert "| new | 0.71" in text and " | 0.511 (1 seed) |" in text and "It can be found that new is better." in text
     assert "The run tiny/off/new/2 failed 2 times (train, code 3)" in text and "7 of 8" in text
+    assert text.count("There is no verdict before all seeds are in") == 1 and "abc (7 runs)" in text
     assert (study.docs / "evidence-tiny.png").read_bytes().startswith(b"\x89PNG")
     assert page.main([*folders(study, "specs", "archive", "docs"), "--check"]) == 0
     # archived runs are known without their records, and the rest follows
@@ -98,6 +103,44 @@ def test_an_overview_of_other_runs_is_noticed(study, tree, tmp_path):
 def test_means_are_printed_with_seeds_and_intervals_of_shares(values, seeds, text):
     # by hand: 0.9667 -+ 4.3027 * 0.05774 / sqrt(3)
     assert mean_text(over_seeds(values), seeds=seeds) == text
+
+
+def test_a_whole_study_is_not_called_interim_and_its_caveats_stand_beside_the_verdict(study, tree):
+    study.write({**tree, "seeds": list(SEEDS)})
+    claims = load_claims(study.specs)
+    settings = {run.key: run.setting for run in plan_runs(claims)}
+    runs = study_of(GAIN, [-gain for gain in GAIN]).values()
+    write_archive(study.archive, [dataclasses.replace(one, setting=settings[one.key]) for one in runs])
+    page.write_page(claims, study.archive, study.docs)
+    text = (study.docs / "evidence.md").read_text()
+    assert "interim" not in text and text.count("agrees** (") == 1
+    assert text.count("there is a loss without the mechanism (off, new minus old: -0.100") == 2
+    assert "- new minus old with the mechanism (on) and without it (off) differ by +0.200" in text
+    assert "| claim | on | new minus old | `sensitivity.tumor.mean` | higher | +0.100 (" in text
+
+
+def test_revisions_and_configurations_that_seeds_or_arms_do_not_share_are_listed():
+    runs = study_of(GAIN, NOTHING)
+    key, other = Key("tiny", "on", "new", 3), Key("tiny", "off", "old", 5)
+    runs[key] = dataclasses.replace(runs[key], revision="abc")
+    runs[other] = dataclasses.replace(runs[other], config="d")
+    text = "\n".join(runs_lines(list(runs.values()), runs))
+    assert "(of a run that was resumed, the one it began with): None (19 runs), abc (1 run)." in text
+    assert "Seeds whose arms are of more than one revision: tiny/on/seed 3." in text
+    assert "1, 2, 3, 4 | 5 (1 arm)." in text
+    plain = study_of(GAIN, NOTHING)
+    assert "more than" not in "\n".join(runs_lines(list(plain.values()), plain))
+
+
+def test_arms_that_were_not_planned_in_a_condition_are_not_missing_there(study, tree):
+    tree["conditions"]["off"]["arms"] = ["old", "other"]
+    tree["arms"]["other"] = tree["arms"]["old"]
+    tree["comparisons"][1]["arm"] = "other"
+    study.write({**tree, "seeds": list(SEEDS)})
+    (claim,) = load_claims(study.specs).values()
+    records = {key: one for key, one in study_of(GAIN, NOTHING).items() if (key.condition, key.arm) != ("off", "new")}
+    text = "\n".join(claim_lines(claim, records, compare(claim, records)))
+    assert "| new | 0.616 (0.574 to 0.658) | not planned |" in text and "| other |  |  |" in text
 
 
 def test_the_archive_is_the_same_for_the_same_runs(study):

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments.patients import contradictions, figure_of, over_patients
+from experiments.patients import contradictions, figure_of, other_patients, over_patients
 
 from .test_verdict import record
 
@@ -61,6 +61,20 @@ def test_an_endpoint_that_the_counts_contradict_is_named(run):
     for mean, count in ((0.625, 0), (0.626, 1)):
         one = dataclasses.replace(run, counts=scenes, results={"sensitivity.tumor.mean": mean})
         assert len(contradictions(one, ["sensitivity.tumor.mean"])) == count
+
+
+def test_a_run_that_was_scored_on_other_patients_or_boxes_is_named(run):
+    same = dataclasses.replace(run, seed=2, counts={**run.counts, "cyst": {**run.counts["cyst"], "found": [0, 0, 0]}})
+    elsewhere = dataclasses.replace(run, condition="off", counts={**run.counts, "patients": ["x", "y", "z"]})
+    assert other_patients([run, same, elsewhere]) == []
+    for counts in ({"patients": ["a", "b", "x"]}, {"hcc": {**run.counts["hcc"], "boxes": [0, 2, 1]}}):
+        other = dataclasses.replace(run, seed=3, counts={**run.counts, **counts})
+        assert other_patients([run, same, other]) == [
+            "tiny/on/new/3: scored on other patients or boxes than tiny/on/new/1"
+        ]
+    scenes = dataclasses.replace(run, counts={"scenes": ["a"], "tumor": {"n": [2], "found": [1]}})
+    fewer = dataclasses.replace(scenes, seed=2, counts={"scenes": ["a"], "tumor": {"n": [3], "found": [1]}})
+    assert len(other_patients([scenes, fewer])) == 1
 
 
 def test_sensitivity_is_the_mean_over_scenes_that_have_the_class(run):

@@ -217,6 +217,18 @@ def test_an_old_folder_does_not_undo_a_newer_archive(study, tree):
     assert archive.main(study.folders) == 0 and (study.archive / "tiny.jsonl.xz").read_bytes() == before
 
 
+def test_what_is_archived_stays_and_another_record_of_its_setting_is_named(study, capsys):
+    study.run("--only", "tiny/on/old")
+    assert archive.main(study.folders) == 0
+    before = (study.archive / "tiny.jsonl.xz").read_bytes()
+    path = study.records()[0]
+    path.write_text(path.read_text().replace('"steps":10', '"steps":11').replace('"steps": 10', '"steps": 11'))
+    capsys.readouterr()
+    assert archive.main(study.folders) == 0 and (study.archive / "tiny.jsonl.xz").read_bytes() == before
+    said = capsys.readouterr().out
+    assert "1 run(s) of the work folder differ from the archived ones, which stay: tiny/on/old/1" in said
+
+
 def test_what_is_damaged_can_be_mended_as_the_message_says(study):
     study.run("--only", "tiny/on/old")
     assert archive.main(study.folders) == 0

@@ -49,6 +49,16 @@ def test_what_a_file_cannot_say_is_refused_with_its_name(study, tree, place, val
     assert said in str(error.value)
 
 
+def test_an_endpoint_that_was_added_afterwards_decides_nothing(study, tree):
+    tree["afterwards"] = [{"path": "ap75.mean", "text": "AP75"}]
+    late = {**tree["comparisons"][0], "role": "afterwards", "endpoint": "ap75.mean"}
+    study.write({**tree, "comparisons": [*tree["comparisons"], late]})
+    assert load_claim(study.specs / "tiny.yaml").endpoints[-1].path == "ap75.mean"
+    study.write({**tree, "comparisons": [*tree["comparisons"], {**late, "role": "secondary"}]})
+    with pytest.raises(InputError, match="of role afterwards where the endpoint was added afterwards"):
+        load_claim(study.specs / "tiny.yaml")
+
+
 def test_a_folder_without_claims_is_told(tmp_path):
     with pytest.raises(InputError, match="holds no claim"):
         load_claims(tmp_path)

@@ -40,8 +40,8 @@ GAIN = [0.11, 0.09, 0.10, 0.12, 0.08]
     ("on", "off", "word", "why"),
     [
         (GAIN, NOTHING, "agrees", "and not without it"),
-        (GAIN, GAIN, "cannot tell", "without the mechanism too"),
-        (GAIN, [gain - 0.03 + 0.01 * k for k, gain in enumerate(GAIN)], "cannot tell", "without the mechanism too"),
+        (GAIN, GAIN, "cannot tell", "a control gains too: new against old in off"),
+        (GAIN, [gain - 0.03 + 0.01 * k for k, gain in enumerate(GAIN)], "cannot tell", "a control gains too"),
         ([gain + 0.2 for gain in GAIN], GAIN[::-1], "agrees", "larger than the one without it"),
         (GAIN, [-gain for gain in GAIN], "agrees", "and not without it"),
         (GAIN, [0.010, 0.012, 0.009, 0.011, 0.010], "agrees", "and not without it"),  # not worth speaking of
@@ -122,6 +122,17 @@ def test_differences_are_taken_seed_by_seed_with_a_t_interval(claim):
     assert compared.difference.mean == pytest.approx(0.1) and compared.difference.n == 5
     assert compared.difference.low == pytest.approx(0.1 - 2.776445 * 0.0158114 / 5**0.5, abs=1e-6)
     assert compared.holm == pytest.approx(2 * compared.difference.p)
+
+
+def test_what_was_added_afterwards_is_in_no_family_and_no_verdict(claim):
+    records = study_of(GAIN, NOTHING)
+    before = compare(claim, records)
+    late = dataclasses.replace(claim.comparisons[0], role="afterwards", condition="off")
+    claim = dataclasses.replace(claim, comparisons=[*claim.comparisons, late])
+    *planned, added = compare(claim, records)
+    assert [one.holm for one in planned] == [one.holm for one in before]
+    assert added.holm is None and added.difference.p is not None and added.outcome == "refuted"
+    assert verdict(claim, [*planned, added], records) == verdict(claim, planned, records)
 
 
 def test_a_claim_that_expects_less_is_mirrored(claim):
