@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import List
 
 from gluon_liver.data.dataset import Dataset, Label
+from gluon_liver.data.splits import SPLIT_NAMES
 from gluon_liver.errors import DatasetError
 from gluon_liver.runs.run import Run
-
-SPLITS = ("train", "val", "test")
 
 
 def split_labels(run: Run, dataset: Dataset, split: str) -> List[Label]:
@@ -37,7 +36,7 @@ def _instead(run: Run, dataset: Dataset, split: str) -> str:
     show = f"`{_reader(dataset)} --run {run.folder}` shows what the run finds"
     if not dataset.labels:
         return f"the data have no labels; {show}, or import them again with --labels"
-    others = [name for name in SPLITS if name != split and dataset.labels_of(name)]
+    others = [name for name in SPLIT_NAMES if name != split and dataset.labels_of(name)]
     held = [name for name in others if name != "train" and not _is_trained_on(run, dataset, name)]
     if held:
         return f"--split {held[0]} has some"

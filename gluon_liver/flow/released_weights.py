@@ -20,6 +20,7 @@ import numpy as np
 
 from gluon_liver.errors import InputError
 from gluon_liver.readers.weights.params_check import check_params
+from gluon_liver.structures.enumerations import first_of
 
 from .liteflownet import FIRST_MEAN, LEVELS, SECOND_MEAN, LiteFlowNet
 from .modules import FEATURES
@@ -212,5 +213,4 @@ def _checked(array: np.ndarray, shape: Tuple[int, ...], name: str) -> np.ndarray
 
 def _refuse(what: str, names: Sequence[str], source: str) -> None:
     if names:
-        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-        raise InputError(f"{', '.join(names[:LISTED])}{more} {what}: the file is no {source} of LiteFlowNet")
+        raise InputError(f"{first_of(names, LISTED)} {what}: the file is no {source} of LiteFlowNet")

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Tuple
 
-import mxnet as mx
-
 from gluon_liver.errors import InputError
-from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.folding import FLOAT32, check_precision
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.onnx.session import check_whole
-from gluon_liver.runs.checkpoint import load_checkpoint
+from gluon_liver.runs.checkpoint import open_network
 from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.devices import parse_device
 from gluon_liver.runs.run import Run
@@ -59,9 +56,7 @@ class EngineChoice:
         checkpoint, classes = chosen_checkpoint(run), run.environment["classes"]
 
         def load() -> RegionDetector:
-            detector = make_detector(run.config, classes=classes, phases=run.input_phases, context=mx.cpu())
-            load_checkpoint(checkpoint, detector)
-            return detector
+            return open_network(run, checkpoint)[0]
 
         graphs: GraphSource
         if self.engine == ONNX:

@@ -13,10 +13,9 @@ from gluon_liver.data.coco import Label
 from gluon_liver.data.dataset import Dataset
 from gluon_liver.data.open import TASKS, make_loader
 from gluon_liver.data.samples import Sample
-from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.folding import FLOAT32
 from gluon_liver.nn.rcnn import RegionDetector
-from gluon_liver.runs.checkpoint import load_checkpoint
+from gluon_liver.runs.checkpoint import open_network
 from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.run import Run
 from gluon_liver.structures.detections import Detections
@@ -80,10 +79,8 @@ class SliceDetector(ImageDetector):
 
         Raises :class:`RunError` when there is none or it does not fit.
         """
-        context = context or mx.cpu()
-        classes, phases, checkpoint = run.environment["classes"], run.input_phases, chosen_checkpoint(run)
-        detector = make_detector(run.config, classes=classes, phases=phases, context=context)
-        load_checkpoint(checkpoint, detector)
+        context, checkpoint = context or mx.cpu(), chosen_checkpoint(run)
+        detector, _ = open_network(run, checkpoint, context=context)
         return cls(detector, config=run.config, context=context, precision=precision), checkpoint.name
 
     def inputs(self, images: np.ndarray, present: np.ndarray) -> List[mx.nd.NDArray]:

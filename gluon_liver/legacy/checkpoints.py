@@ -25,7 +25,7 @@ from gluon_liver.files.output_folder import check_new, check_output, whole_folde
 from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.readers.weights.formats import read_module_params
-from gluon_liver.runs.checkpoint import load_checkpoint, save_checkpoint
+from gluon_liver.runs.checkpoint import open_network, save_checkpoint
 from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.log import IMPORTED
 from gluon_liver.runs.run import Run
@@ -52,8 +52,7 @@ def export_legacy(run: Run, out: Path, *, batch_size: int = 1) -> str:
     check_new(out)
     check_output(out, run.folder, overwrite=False)
     checkpoint = chosen_checkpoint(run)
-    detector = make_detector(run.config, classes=run.environment["classes"], phases=run.input_phases, context=mx.cpu())
-    manifest = load_checkpoint(checkpoint, detector)
+    detector, manifest = open_network(run, checkpoint)
     plain = plain_config(run.config, run.environment)
     arrays = module_arrays(detector, plain)
     try:

@@ -180,14 +180,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _events(self) -> None:
         """The state, whenever something is new and once a second at least (server-sent events)."""
-        self._stream("text/event-stream", lambda state, _: f"data: {json.dumps(state)}\n\n".encode())
+        self._stream("text/event-stream", lambda state: f"data: {json.dumps(state)}\n\n".encode())
 
     def _pictures(self) -> None:
         """The newest picture each time (Motion JPEG), for what shows no page."""
         board, seen = self.server.board, [-1]
         assert board is not None
 
-        def part(state: Dict[str, Any], ended: bool) -> bytes:
+        def part(state: Dict[str, Any]) -> bytes:
             kept = board.history.newest()
             if kept is None or kept.serial == seen[0]:
                 return b""
@@ -199,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
 
         self._stream("multipart/x-mixed-replace; boundary=frame", part)
 
-    def _stream(self, kind: str, piece: Callable[[Dict[str, Any], bool], bytes]) -> None:
+    def _stream(self, kind: str, piece: Callable[[Dict[str, Any]], bytes]) -> None:
         """Send pieces until the browser or the server goes."""
         board = self.server.board
         assert board is not None
@@ -208,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         changes = -1
         while self.command != "HEAD":
             stopping = self.server.stopping.is_set()
-            self.wfile.write(piece(board.state(), stopping))
+            self.wfile.write(piece(board.state()))
             if stopping:
                 return
             changes = board.wait(changes, ALIVE_SECONDS)

@@ -15,6 +15,7 @@ import numpy as np
 
 from gluon_liver.errors import InputError
 from gluon_liver.structures.detections import SCORE_THRESHOLD
+from gluon_liver.structures.enumerations import first_of
 from gluon_liver.structures.image_result import ImageResult
 
 from .matching import match_image
@@ -127,7 +128,7 @@ def check_scenes(results: Sequence[ImageResult], scenes: Mapping[int, str]) -> N
     without, beyond = evaluated - set(scenes), set(scenes) - evaluated
     for what, images in (("have no scene", without), ("belong to a scene and have no result", beyond)):
         if images:
-            which = f"{len(images)} images {what}: {_some(sorted(images))}"
+            which = f"{len(images)} images {what}: {first_of(sorted(images), _NAMED)}"
             raise InputError(f"{which}; give the scene of each evaluated image")
     for image, scene in scenes.items():
         if not isinstance(scene, str) or not scene:
@@ -137,11 +138,7 @@ def check_scenes(results: Sequence[ImageResult], scenes: Mapping[int, str]) -> N
 def check_same_scenes(a: Mapping[str, object], b: Mapping[str, object]) -> None:
     """Raise :class:`InputError` that names the scenes which only one of two runs has."""
     absent = {"first": set(b) - set(a), "second": set(a) - set(b)}
-    missing = [f"the {ordinal} run lacks {_some(sorted(names))}" for ordinal, names in absent.items() if names]
+    lacking = ((ordinal, first_of(sorted(names), _NAMED)) for ordinal, names in absent.items() if names)
+    missing = [f"the {ordinal} run lacks {named}" for ordinal, named in lacking]
     if missing:
         raise InputError(f"the two runs were not scored on the same scenes: {'; '.join(missing)}")
-
-
-def _some(names: Sequence[object]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(str(name) for name in names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -7,15 +7,13 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Optional
 
-import mxnet as mx
 import onnx
 
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import write_json
 from gluon_liver.files.output_folder import check_new, check_output, whole_folder, why_not_written
-from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.us_detector import USDetector
-from gluon_liver.runs.checkpoint import load_checkpoint
+from gluon_liver.runs.checkpoint import open_network
 from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.manifest import PARAMETERS
 from gluon_liver.runs.run import Run
@@ -57,8 +55,7 @@ def export_onnx(run: Run, out: Path, *, calibration: Optional[Calibration] = Non
     check_new(out)
     check_output(out, run.folder, overwrite=False)
     checkpoint = chosen_checkpoint(run)
-    detector = make_detector(run.config, classes=run.environment["classes"], phases=run.input_phases, context=mx.cpu())
-    loaded = load_checkpoint(checkpoint, detector)
+    detector, loaded = open_network(run, checkpoint)
     names = list(GRAPHS) if isinstance(detector, USDetector) else ["detector"]
     plain = settings(run.config, run.environment)
     own: Dict[str, Any] = {"name": checkpoint.name, "sha256": loaded["files"][PARAMETERS]["sha256"]}

@@ -10,6 +10,7 @@ import numpy as np
 from gluon_liver.data.ct_dataset import CTDataset
 from gluon_liver.data.study import fingerprint, stored_slices
 from gluon_liver.files.digest import digest
+from gluon_liver.readers.volumes.hu_check import MOST_AIR_HU
 from gluon_liver.structures.volume_stack import VolumeStack
 
 from .grid_report import grid_record
@@ -17,7 +18,6 @@ from .study_log import StudyResult
 from .study_volume import LoadedStudy
 
 Stack = TypeVar("Stack", bound=VolumeStack)
-MOST_AIR_HU = -500  # that air around a patient or in bowels lies below
 
 
 def note_stored(

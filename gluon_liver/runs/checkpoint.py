@@ -21,12 +21,14 @@ from gluon_liver.errors import InputError, RunError, TrainingError
 from gluon_liver.files.arrays import save_arrays
 from gluon_liver.files.atomic import PARTIAL, sync
 from gluon_liver.files.json_records import read_record
+from gluon_liver.nn.build import make_detector
 from gluon_liver.nn.rcnn import RegionDetector
 from gluon_liver.readers.weights.params_check import check_params
 
 from .checkpoint_folder import REMEDY, checkpoint_name, put_in_place, read_manifest, resumable_files
 from .fault_points import fault_point
 from .manifest import CONFIG, OPTIMIZER, PARAMETERS, STATE, write_manifest
+from .run import Run
 from .training_state import TrainingState
 
 
@@ -101,6 +103,18 @@ def load_checkpoint(path: Path, detector: RegionDetector) -> Dict[str, Any]:
     for name, parameter in parameters.items():
         parameter.set_data(saved[name])
     return manifest
+
+
+def open_network(
+    run: Run, checkpoint: Path, *, context: Optional[mx.Context] = None
+) -> Tuple[RegionDetector, Dict[str, Any]]:
+    """The network of a run with the parameters of one of its checkpoints, on the CPU by default, and the manifest.
+
+    Raises what :func:`load_checkpoint` does.
+    """
+    classes, phases = run.environment["classes"], run.input_phases
+    detector = make_detector(run.config, classes=classes, phases=phases, context=context or mx.cpu())
+    return detector, load_checkpoint(checkpoint, detector)
 
 
 def read_parameters(path: Path) -> Tuple[Dict[str, Any], Dict[str, mx.nd.NDArray]]:

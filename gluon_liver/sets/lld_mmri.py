@@ -74,7 +74,7 @@ class LLDMMRI(Layout):
         found, volumes = Found(), {path.name: path for path in below(source, "*.nii.gz")}
         listed = read_annotations(files)
         for case, series in sorted(listed.items()):
-            paths = {id(one): _volume(one, source, volumes) for one in series}
+            paths = {id(one): _volume(one, volumes) for one in series}
             taken: Dict[str, Tuple[Series, Path]] = {}
             for one in series:
                 path = paths[id(one)]
@@ -171,7 +171,7 @@ def _labels_of(series: Series, path: Path, phase: str) -> Tuple[BoxLabels, Dict[
     return BoxLabels(phase, dict(sorted(boxes.items())), exhaustive=False), centres
 
 
-def _volume(series: Series, source: Path, by_name: Mapping[str, Path]) -> Optional[Path]:
+def _volume(series: Series, by_name: Mapping[str, Path]) -> Optional[Path]:
     """The file of a series: as the authors name it, or as MedSAM's copy of the set does."""
     at = Path(series.case, series.study_uid, f"{series.series_uid}.nii.gz")
     for path in (by_name.get(at.name), *(by_name.get(name) for name in series.flat_names)):

@@ -69,7 +69,6 @@ class Runtime(NamedTuple):
     """What :func:`prepare_mxnet` did, for ``python -m gluon_liver doctor`` to show."""
 
     settings: Tuple[Setting, ...]
-    numpy_aliases: Tuple[str, ...]
     preloads: Tuple[Preload, ...]
 
 
@@ -123,8 +122,9 @@ def prepare_mxnet() -> Runtime:
     """
     settings = prepare_start()
     if "mxnet" in sys.modules:
-        return Runtime(settings, (), ())
-    return Runtime(settings, tuple(restore_numpy_aliases()), tuple(preload_cuda_wheels()))
+        return Runtime(settings, ())
+    restore_numpy_aliases()
+    return Runtime(settings, tuple(preload_cuda_wheels()))
 
 
 def set_thread_defaults(

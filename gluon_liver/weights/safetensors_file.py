@@ -10,15 +10,13 @@ import json
 from pathlib import Path
 from typing import Any, Dict, Mapping
 
-import mxnet as mx
 import numpy as np
 
 from gluon_liver import __version__
 from gluon_liver.errors import InputError
 from gluon_liver.files.atomic import whole_file
 from gluon_liver.files.output_folder import check_new, check_output, why_not_written
-from gluon_liver.nn.build import make_detector
-from gluon_liver.runs.checkpoint import load_checkpoint
+from gluon_liver.runs.checkpoint import open_network
 from gluon_liver.runs.checkpoint_folder import chosen_checkpoint
 from gluon_liver.runs.manifest import PARAMETERS
 from gluon_liver.runs.run import Run
@@ -40,8 +38,7 @@ def export_safetensors(run: Run, out: Path) -> str:
     check_new(out, what="name")
     check_output(out, run.folder, overwrite=False)
     checkpoint = chosen_checkpoint(run)
-    detector = make_detector(run.config, classes=run.environment["classes"], phases=run.input_phases, context=mx.cpu())
-    manifest = load_checkpoint(checkpoint, detector)
+    detector, manifest = open_network(run, checkpoint)
     arrays = {torch_name(name): one.data().asnumpy() for name, one in detector.collect_learned().items()}
     metadata = metadata_of(run, {"name": checkpoint.name, **manifest})
     try:

@@ -30,7 +30,6 @@ class Spot:
     ambiguous: bool
     place: Tuple[int, float, float]
     diameter_mm: float
-    whole_mm: float
     one: np.ndarray
     slab: np.ndarray
 
@@ -41,7 +40,7 @@ def spots(config: CTPhantomConfig, studies: int, *, seed: int = 0, every: int = 
     for index in range(studies):
         study = make_ct_study(config, seed=seed, index=index)
         smooth = [_smoothed(study, phase) for phase in PHASES]
-        for tube, label, ambiguous, whole, section in _objects(study, config, seed):
+        for tube, label, ambiguous, section in _objects(study, config, seed):
             for k in range(SLAB, study.geometry.size[0] - SLAB):
                 x, y, diameter = section(_height(study, k))
                 if (
@@ -52,7 +51,7 @@ def spots(config: CTPhantomConfig, studies: int, *, seed: int = 0, every: int = 
                     row, column = _pixel(study, x, y)
                     one = np.concatenate([rings(study, study.hu[phase][k], row, column) for phase in PHASES])
                     slab = np.concatenate([_followed(study, volume, k, row, column, diameter) for volume in smooth])
-                    found.append(Spot(index, tube, label, ambiguous, (k, row, column), diameter, whole, one, slab))
+                    found.append(Spot(index, tube, label, ambiguous, (k, row, column), diameter, one, slab))
     return found
 
 
@@ -116,15 +115,15 @@ def size_area(config: CTPhantomConfig, label: str, other: str, *, patients: int 
 
 def _objects(
     study: PhantomStudy, config: CTPhantomConfig, seed: int
-) -> Iterator[Tuple[bool, str, bool, float, Callable[[float], Tuple[float, float, float]]]]:
-    """Whether a tube, class, whether ambiguous, whole diameter, and z -> (x, y, diameter of the section)."""
+) -> Iterator[Tuple[bool, str, bool, Callable[[float], Tuple[float, float, float]]]]:
+    """Whether a tube, class, whether ambiguous, and z -> (x, y, diameter of the section)."""
     for lesion in study.lesions:
         x, y, z = lesion.centre_mm
 
         def ball(height: float, x=x, y=y, z=z, whole=lesion.diameter_mm) -> Tuple[float, float, float]:
             return x, y, float(np.sqrt(max(0.0, whole**2 - 4.0 * (height - z) ** 2)))
 
-        yield False, lesion.label, lesion.ambiguous, lesion.diameter_mm, ball
+        yield False, lesion.label, lesion.ambiguous, ball
     for tube in study.steep_vessels:
 
         def through(height: float, tube=tube) -> Tuple[float, float, float]:
@@ -132,7 +131,7 @@ def _objects(
             return float(x), float(y), tube.diameter_mm
 
         section = tube.section
-        yield True, section.label, section.ambiguous, section.diameter_mm, through
+        yield True, section.label, section.ambiguous, through
     if config.steep_vessel_mm is None:
         for points, radii in _veins(config, seed, study):
 
@@ -144,7 +143,7 @@ def _objects(
                 x, y, radius = (np.interp(height, z, values[order]) for values in (points[:, 0], points[:, 1], radii))
                 return float(x), float(y), 2.0 * float(radius)
 
-            yield True, "", False, 0.0, vein
+            yield True, "", False, vein
 
 
 def _veins(config: CTPhantomConfig, seed: int, study: PhantomStudy) -> Iterator[Tuple[np.ndarray, np.ndarray]]:

@@ -110,13 +110,13 @@ def test_the_real_probe():
 
 
 def test_threads_say_who_set_them():
-    runtime = Runtime((Setting("OMP_NUM_THREADS", "2", "user", "set before"),), (), ())
+    runtime = Runtime((Setting("OMP_NUM_THREADS", "2", "user", "set before"),), ())
     (row,) = doctor.thread_rows(runtime, {})
     assert row == Row("threads", OK, "OMP_NUM_THREADS=2 (set by user: set before)")
 
 
 def test_active_waiting_and_failed_preloads_are_told():
-    runtime = Runtime((), (), (Preload("libcudnn.so.8", "/x", "no such symbol"), Preload("libnccl.so.2", "/y", None)))
+    runtime = Runtime((), (Preload("libcudnn.so.8", "/x", "no such symbol"), Preload("libnccl.so.2", "/y", None)))
     rows = doctor.thread_rows(runtime, {"OMP_WAIT_POLICY": "active"})
     assert [(row.check, row.status) for row in rows] == [("threads", NOTE), ("CUDA", PROBLEM)]
     assert "no such symbol" in rows[1].finding

@@ -8,9 +8,8 @@ from typing import Optional, Sequence
 from gluon_liver.commands.names import COMMANDS
 from gluon_liver.commands.parser import module_of, parser_of
 from gluon_liver.commands.paths import parents_made
+from gluon_liver.reproduce.commands import PROGRAM
 from gluon_liver.system.command_line import typed_command
-
-PROGRAM = "python -m gluon_liver"
 
 
 def run_inside(words: Sequence[str], *, inside: Optional[Path] = None) -> int:

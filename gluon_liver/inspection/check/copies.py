@@ -17,7 +17,7 @@ and on phantoms:
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -33,7 +33,6 @@ from .findings import NOTE, PROBLEM, WARNING, Finding
 SIDE, QUERIES, MOST_DISTANCE, MOST_GAIN = 16, 8, 0.02, 1.25
 BODY_HU, LEAST_BODY = -300, 0.02
 GREY_HU = (-150.0, 250.0)
-Describe = Callable[[int], Optional[FloatArray]]
 
 
 def describe_slice(hu: Array) -> Optional[FloatArray]:

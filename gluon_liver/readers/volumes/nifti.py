@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 import numpy as np
 
 from gluon_liver.errors import VolumeError, why
+from gluon_liver.files.planes import MOST_SHRUNK
 from gluon_liver.structures.arrays import Array, FloatArray
 
 from .file_volume import FileVolume
@@ -19,7 +20,6 @@ from .grid import FROM_RAS
 FORMS = ("sform", "qform")
 CUT_SHORT = "it is cut short or damaged: it ends before its voxels do, or cannot be unpacked"
 CHOOSE_FORM = "Choose with --affine sform or --affine qform, after a look at both"
-MOST_SHRUNK = 1100  # deflate does not compress more than 1,032 times
 MOST_APART = 0.1  # of a voxel's shortest side: corners that lie further apart by the two forms contradict each other
 
 

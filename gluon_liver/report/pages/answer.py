@@ -10,6 +10,7 @@ from gluon_liver.config.schema import Config
 from gluon_liver.metrics.lesion_summary import LOCATED
 from gluon_liver.report.tables.ct_tables import percent
 from gluon_liver.report.tables.us_tables import COLUMN_OF_MODEL, label_of, mean_sd
+from gluon_liver.structures.enumerations import all_of
 
 _COUNTED = {  # what was scored: the key of its count, one and many of it in a sentence, and in a tile
     "ct": (
@@ -75,7 +76,7 @@ def _trained(
         for key, one, many, _ in _COUNTED[results["kind"]]
         if key != "patients" and counts[key] is not None
     ]
-    return f"{title[0].upper()}{title[1:]}{beside} {how} and {was}scored on {scored}: {_listed(things)}."
+    return f"{title[0].upper()}{title[1:]}{beside} {how} and {was}scored on {scored}: {all_of(things)}."
 
 
 def _beside(results: Mapping[str, Any], config: Optional[Config]) -> str:
@@ -117,7 +118,7 @@ def _us_good(results: Mapping[str, Any]) -> List[str]:
         f"{name} {'-' if value is None else format(value, '.3f')}" for name, value in (("AP50", ap50), ("mean AP", ap))
     )
     return [
-        f"At score {score:g} it finds of a scene's boxes, as mean \u00b1 SD over scenes: {_listed(each)}. "
+        f"At score {score:g} it finds of a scene's boxes, as mean \u00b1 SD over scenes: {all_of(each)}. "
         f"{numbers} over all frames."
     ]
 
@@ -203,7 +204,3 @@ def _share(entry: Mapping[str, Any]) -> str:
 
 def _plural(count: Optional[int], one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def _listed(texts: List[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"

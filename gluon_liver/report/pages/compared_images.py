@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from gluon_liver.report.comparison.differing import SAME, SHOWN
 from gluon_liver.report.tables.table import Table
+from gluon_liver.structures.enumerations import first_of
 
 _MOST_LISTED = 4  # of what a side misses, or gets wrong, below a picture
 TITLES = {
@@ -81,8 +82,7 @@ def _near(one: Dict[str, Any]) -> str:
 def _listed(texts: List[str]) -> str:
     """Texts with how often each is there, at most :data:`_MOST_LISTED`."""
     counted = [f"{count} {text}" if count > 1 else text for text, count in Counter(texts).items()]
-    more = len(counted) - _MOST_LISTED
-    return ", ".join(counted[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return first_of(counted, _MOST_LISTED)
 
 
 def _seen(side: Dict[str, Any]) -> str:

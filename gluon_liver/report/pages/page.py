@@ -24,13 +24,13 @@ from gluon_liver.runs.config_file import CONFIG_FILE, OtherVersionError, read_co
 from gluon_liver.runs.log import IMPORTED, read_log
 
 from .answer import answer_text, facts_of, measures
-from .gallery import Kinds, data_uri, embedded_gallery
+from .gallery import Kinds, embedded_gallery
 from .learning import learning_of
 from .provenance import provenance_of
 
 MOST_STEPS = 20_000  # records of steps that the curves of losses are drawn from, many more than pixels
 NO_CONFIG = "a configuration that this version does not read"
-__all__ = ["MOST_STEPS", "Shown", "data_uri", "render", "write_page"]
+__all__ = ["MOST_STEPS", "Shown", "render", "write_page"]
 
 
 @dataclass

@@ -18,13 +18,12 @@ from gluon_liver.reproduce.steps import Step
 
 from .cells import CANNOT_TELL, Figure, PaperCell, Value, judge, judge_exactly
 from .job import PaperJob
-from .shared import FIGURES, PRINTED, SUMMARY, below, summary_of, summary_step
+from .shared import DRAWING, FIGURES, PRINTED, SUMMARY, below, summary_of, summary_step
 
 NAMES = dict(zip(ROWS["ct"], TABLE4))  # of configurations -> rows of Table 4
 NETWORKS = {50: "Table 2", 101: "Table 3"}
 SCORE = 0.5  # of what is drawn, unless the study has no box with it
 PATIENTS = (("train", "patients of training", "621"), ("test", "patients of the test", "60"))
-DRAWING = "a drawing of the method: nothing to compute"
 CHOSEN = "pictures that the authors chose from their data, by eye"
 
 

@@ -15,6 +15,7 @@ from gluon_liver.reproduce.work import evaluation_inputs, training_inputs
 from .job import PaperJob
 
 PRINTED, FIGURES, SUMMARY = "printed", "figures", "data-summary"  # folders of the output folder
+DRAWING = "a drawing of the method: nothing to compute"
 
 
 def data_steps(job: PaperJob) -> List[Step]:

@@ -25,12 +25,11 @@ from gluon_liver.structures.detections import CocoDetection
 
 from .cells import CANNOT_TELL, Figure, PaperCell, Value, judge
 from .job import PaperJob
-from .shared import FIGURES, PRINTED, below, summary_step
+from .shared import DRAWING, FIGURES, PRINTED, below, summary_step
 from .us_runs import FLOW, PLAIN, doubt_of, not_trained, pairs, sensitivity_of, words_to_compare
 from .us_text import text_cells
 
 IOUS = {"ap": slice(None), "ap50": slice(0, 1), "ap75": slice(5, 6)}  # of COCO's ten, by key of a summary
-DRAWING = "a drawing of the method: nothing to compute"
 OTHER_IMAGES = "printed is the best epoch on the images that chose it, ours is of the test split"
 
 

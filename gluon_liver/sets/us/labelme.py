@@ -20,9 +20,9 @@ from gluon_liver.structures.frame_source import MAX_SIDE
 from gluon_liver.system.terminal import progress_bar
 
 from .aul import is_polygon
+from .cvat_tracks import Corners
 from .layout import Given, LabelTree, Pictures, USLayout
 
-Corners = Tuple[float, float, float, float]
 BOXES = ("rectangle", "rotation", "polygon", "mask", "circle")
 NO_BOX = ("point", "points", "line", "linestrip")
 
