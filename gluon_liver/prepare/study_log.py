@@ -62,10 +62,11 @@ class StudyLog(ImportLog):
         """Note studies of which the values are no HU, or those of an organ alone."""
         airless = [one.case for one in self.taken if one.airless and not one.phantom]
         if airless:
-            what = f"{len(airless)} studies ({first_of(airless, MAX_CASES)}) have no air (all pixels above -500 HU) in"
+            which = f"{first_of(airless, MAX_CASES)} ({len(airless)} of {len(self.taken)} studies)"
             self.notes.append(
-                f"{what} {self.reference}: a map of probabilities, a picture of 8 bits, or a CT from which an "
-                "organ was cut? Look at them; an import of DICOM leaves them out with --exclude"
+                f"no air (all pixels above -500 HU) in {self.reference} of {which}: a map of probabilities, a picture "
+                "of 8 bits, or a CT from which an organ was cut? Look at them; an import of DICOM leaves them out with "
+                "--exclude"
             )
 
     def note_twins(self) -> Groups:

@@ -121,4 +121,4 @@ def test_what_has_no_air_is_noted(tmp_path, pixels, tags):
     write_slices(tmp_path / "in" / "a", pixels, tags)
     write_slices(tmp_path / "in" / "b", anatomy, dict(study=2, series=2, patient="P2"))
     notes = "\n".join(import_ct(tmp_path / "in", tmp_path / "out")["notes"])
-    assert notes.count("have no air") == 1 and "1 studies (case-" in notes
+    assert notes.count("no air (all pixels") == 1 and "(1 of 2 studies)" in notes
