@@ -1,15 +1,17 @@
-"""What stands beside a verdict, which asks for the gain alone: simpler arms that do as much, and a loss elsewhere."""
+"""What stands beside a verdict, which asks for the gain alone: other arms that do as much, and a loss elsewhere."""
 
 from __future__ import annotations
 
-from typing import Iterator, List, Mapping, Sequence
+from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from gluon_liver.metrics.seeds import SeedTest
 
 from .plan import Key
 from .printed import difference_text
 from .records import RunRecord
 from .spec import Claim
 from .spec import Comparison as Planned
-from .verdict import TOO_FEW, Compared, lies_beyond, without_mechanism
+from .verdict import TOO_FEW, Compared, lies_beyond, over_seeds, without_mechanism
 
 
 def caveats(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, RunRecord]) -> List[str]:
@@ -23,17 +25,25 @@ def caveats(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, Ru
 def _no_better(compared: Sequence[Compared]) -> Iterator[str]:
     """Arms that the claim's arm is not shown to be better than, where its gain is claimed and at the same endpoint."""
     for ours in (one for one in compared if one.comparison.role == "claim"):
-        up = _up(ours.comparison)
+        arm, up = ours.comparison.arm, _up(ours.comparison)
+        others = (_against(arm, one) for one in compared if one is not ours and _place(one) == _place(ours))
         rivals = [
-            f"{other.comparison.against}: {difference_text(other.difference)}"
-            for other in compared
-            if _place(other.comparison) == _place(ours.comparison)
-            and other.comparison.against != ours.comparison.against
-            and other.difference is not None
-            and not lies_beyond(other.difference, up)
+            f"{against}: {difference_text(difference)}"
+            for against, difference in filter(None, others)
+            if against != ours.comparison.against and not lies_beyond(difference, up)
         ]
         if rivals:
-            yield f"{ours.comparison.arm} is not shown to be better than {', '.join(rivals)}"
+            yield f"{arm} is not shown to be better than {', '.join(rivals)}"
+
+
+def _against(arm: str, one: Compared) -> Optional[Tuple[str, SeedTest]]:
+    """The other arm of a comparison with enough seeds and what ``arm`` has more than it; None where it is of others."""
+    if one.difference is None or one.outcome == TOO_FEW:
+        return None
+    if one.comparison.arm == arm:
+        return one.comparison.against, one.difference
+    mirrored = over_seeds([-each for each in one.difference.differences])
+    return (one.comparison.arm, mirrored) if one.comparison.against == arm and mirrored is not None else None
 
 
 def _losses(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, RunRecord]) -> Iterator[str]:
@@ -41,12 +51,13 @@ def _losses(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, Ru
     by_plan = {one.comparison: one for one in compared}
     for ours, control, _ in without_mechanism(claim, records):
         difference, up = by_plan[control].difference, _up(ours)
-        if difference is None or difference.low is None or difference.high is None:
+        if difference is None:
             continue
         named = f"{control.condition}, {control.arm} minus {control.against}: {difference_text(difference)}"
+        ends = [difference.mean if end is None else end for end in (difference.low, difference.high)]
         if lies_beyond(difference, -up):
             yield f"there is a loss without the mechanism ({named})"
-        elif min(up * difference.low, up * difference.high) <= -claim.smallest:
+        elif min(up * end for end in ends) <= -claim.smallest:
             yield f"a loss of {claim.smallest:g} without the mechanism is not excluded ({named})"
 
 
@@ -54,5 +65,5 @@ def _up(one: Planned) -> int:
     return -1 if one.expects == "lower" else 1
 
 
-def _place(one: Planned) -> tuple:
-    return one.condition, one.arm, one.endpoint
+def _place(one: Compared) -> Tuple[str, str]:
+    return one.comparison.condition, one.endpoint.path

@@ -23,7 +23,7 @@ def claim_lines(claim: Claim, records: Records, compared: Sequence[Compared]) ->
     yield " ".join(claim.question.split()) + "\n"
     yield f"**Endpoint, fixed beforehand:** {claim.endpoint.text} (`{claim.endpoint.path}`); differences below"
     yield f"{claim.smallest:g} are not worth speaking of. **Rule:** {' '.join(claim.rule.split())}\n"
-    yield f"**Verdict: {said.word}** ({said.why})." + "".join(f" But {one}." for one in beside) + "\n"
+    yield f"**Verdict: {said.word}** ({said.why})." + "".join(f" Also: {one}." for one in beside) + "\n"
     yield "| condition | mechanism | |\n| --- | --- | --- |"
     for name, condition in claim.conditions.items():
         yield f"| {name} | {'on' if condition.mechanism else 'off'} | {' '.join(condition.text.split())} |"

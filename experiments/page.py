@@ -43,7 +43,8 @@ own networks, which were larger, pretrained and trained for longer. Whatever cam
 
 A claim **agrees** where the gain is there with the mechanism, and its controls, where none belongs, do not gain or gain
 less; it **disagrees** where a gain worth speaking of is excluded though there was room for it; else this study **cannot
-tell**. It is asked for the gain alone: what simpler arms do, and a loss where the mechanism is off, stand behind "but".
+tell**. It is asked for the gain alone: other arms that do as much, and a loss where the mechanism is off, stand behind
+"also".
 """
 INTERIM = 'There is no verdict before all seeds are in: what stands beside "not finished" is interim.\n'
 Records = Mapping[Key, RunRecord]
@@ -93,8 +94,9 @@ def write_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> None:
 
 
 def check_page(claims: Mapping[str, Claim], archive: Path, docs: Path) -> List[str]:
-    """What is wrong with the page in ``docs``: lines that differ, pictures of other runs; and endpoints of runs that
-    their counts by patient contradict. Empty where nothing is.
+    """What is wrong with the page in ``docs``: lines that differ, pictures of other runs; endpoints of runs that
+    their counts by patient contradict; and runs that were scored on other patients than the rest of their condition.
+    Empty where nothing is.
     """
     records, failures = read_archive(archive), read_failures(archive)
     by_claim = _current(claims, records)

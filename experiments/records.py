@@ -119,14 +119,14 @@ class Records:
         return failure
 
     def finished(self, planned: Mapping[Key, str] = MappingProxyType({})) -> Dict[Key, RunRecord]:
-        """All records by key: those of the archive, and of the folder those that the archive has not, or has of another
-        setting than the planned one. What is archived stays: an old folder would undo an archive that came with the
-        code.
+        """All records by key: those of the archive, and of the folder those that the archive has not, or not of the
+        planned setting, which they are of. What else is archived stays: an old folder would undo an archive that came
+        with the code.
         """
         found = {record.key: record for record in (read_archive(self.archive) if self.archive else [])}
         for record in self._in_folder():
-            archived = found.get(record.key)
-            if archived is None or archived.setting != planned.get(record.key):
+            archived, wanted = found.get(record.key), planned.get(record.key)
+            if archived is None or record.setting == wanted != archived.setting:
                 found[record.key] = record
         return found
 

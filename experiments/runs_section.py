@@ -34,15 +34,16 @@ claim open: no difference seen is not no difference. So does one that had no roo
 that smallest difference of 1, or all arms of the condition within it of 0. It **disagrees** where one of role claim is
 refuted though there was room: the arm compared with was not within that smallest difference of 1, nor both arms within
 it of 0. It **cannot tell** otherwise. "Does not gain" in the rule of a claim is read so. "Shown" is said of further
-trainings, scored on these test patients, and not of other patients. What stands behind a verdict with "But" is no part
+trainings, scored on these test patients, and not of other patients. What stands behind a verdict with "Also" is no part
 of the rule: arms that the claim's arm is not shown to be better than, in its condition and at its endpoint, and losses
 of the same arms in a control, which counts there as no gain. Of role *afterwards* is what was thought of when results
 had been seen.
 
 What is asked of controls took this form when five runs were in, all of one seed, but that they need room, which was
 added when two of five seeds were in; then, too, the rule of flow was made to name a control that its comparisons had
-from the beginning. No claim had a verdict then. The rest is older than the runs, but for what is said with "But" or is
-of role afterwards, which came when four of five seeds were in.
+from the beginning. No claim had a verdict then. The rest of the rule is older than the runs. What is said with "Also",
+what is of role afterwards, the words below the tables and the column "would be seen" came when four of five seeds were
+in, of depth all five.
 """
 Records = Mapping[Key, RunRecord]
 
@@ -101,7 +102,7 @@ def _mixed_lines(records: Records) -> Iterator[str]:
         listed = "; ".join(f"{seeds} ({counted(count, 'arm')})" for seeds, count in sorted(parts.items()))
         yield (
             "\nSeeds of an arm whose configurations differ in more than the seed, since the code had other keys or "
-            f"defaults by then: {listed}. `experiments/archive/README.md` says which."
+            f"defaults by then (the bar parts them): {listed}. `experiments/archive/README.md` says which keys."
         )
 
 

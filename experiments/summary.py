@@ -28,7 +28,7 @@ def summary_lines(claims: Mapping[str, Claim], by_claim: Mapping[str, Records], 
             f"**{said.word}**",
             _effects(claim, [one for one in compared[name] if one.comparison.role == "claim"]),
             _effects(claim, [one for one in compared[name] if one.comparison.role == "control"]),
-            "; but ".join([said.why, *caveats(claim, compared[name], ours)]),
+            "; also: ".join([said.why, *caveats(claim, compared[name], ours)]),
             f"{len(ours)} of {len(plan_runs({name: claim}))}",
             f"{hours(ours):.1f}",
         ]
@@ -37,7 +37,7 @@ def summary_lines(claims: Mapping[str, Claim], by_claim: Mapping[str, Records], 
     by_the_clock = sum(hours(ours, "train", "evaluate") for ours in by_claim.values())
     yield "\nEffects are differences of the endpoint, mean over seeds with its 95 % interval, which one seed has not."
     yield f"Hours are of one processor thread, training and evaluation: {total:.1f} in all, {by_the_clock:.1f} by the"
-    yield "clock, since other runs were made beside; the making of phantoms and the flow net are not in them.\n"
+    yield "clock, since the machines had other work too; the making of phantoms and the flow net are not in them.\n"
     if any(by_claim.values()):
         yield f"![Effects with the mechanism and those of the controls]({OVERVIEW})\n"
 

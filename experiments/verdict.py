@@ -182,8 +182,8 @@ def _excludes_gain(difference: Optional[SeedTest], claim: Claim, up: int) -> boo
 
 
 def lies_beyond(difference: SeedTest, up: int) -> bool:
-    """Whether the interval lies above 0, where ``up`` is -1 below it."""
-    return all(end is not None and up * end > 0 for end in (difference.low, difference.high))
+    """Whether the interval lies above 0, where ``up`` is -1 below it; the mean where all seeds are alike."""
+    return all(up * (difference.mean if end is None else end) > 0 for end in (difference.low, difference.high))
 
 
 def _has_room(claim: Claim, records: Mapping[Key, RunRecord], one: Planned) -> bool:

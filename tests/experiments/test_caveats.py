@@ -45,6 +45,40 @@ def test_what_the_arms_do_elsewhere_or_at_another_endpoint_says_nothing_of_simpl
         assert caveats(changed, compare(changed, records), records) == []
 
 
+def test_another_arm_that_is_compared_with_the_claims_arm_is_looked_at_from_its_side(claim):
+    turned = dataclasses.replace(claim.comparisons[2], arm="simple", against="new")
+    claim = dataclasses.replace(claim, comparisons=[*claim.comparisons[:2], turned])
+    assert beside(claim, GAIN, NOTHING, NOTHING) == []
+    better = [gain + 0.05 + 0.01 * (number % 2) for number, gain in enumerate(GAIN)]
+    (said,) = beside(claim, GAIN, NOTHING, better)
+    assert said.startswith("new is not shown to be better than simple: -0.054 (-0.0")  # by hand: 0.05 + 2 * 0.01 / 5
+
+
+def test_a_gain_that_is_the_same_in_every_seed_is_a_gain_and_a_loss_a_loss(claim):
+    records = study_of([0.1] * 5, [-0.1] * 5)
+    for seed in SEEDS:
+        records[Key("tiny", "on", "simple", seed)] = record("on", "simple", seed, BASE[seed - 1])
+    compared = compare(claim, records)
+    assert compared[0].difference.low is None
+    assert caveats(claim, compared, records) == ["there is a loss without the mechanism (off, new minus old: -0.100)"]
+
+
+def test_an_arm_with_too_few_seeds_says_nothing(claim):
+    assert beside(claim, GAIN, NOTHING, GAIN[:4]) == []
+
+
+def test_of_a_claim_that_expects_less_a_rise_is_the_loss(claim):
+    lower = [dataclasses.replace(one, expects="lower") if one.role != "control" else one for one in claim.comparisons]
+    claim = dataclasses.replace(claim, comparisons=lower)
+    down = [-gain for gain in GAIN]
+    assert beside(claim, down, NOTHING, NOTHING) == []
+    said = beside(claim, down, GAIN, down[::-1])
+    assert [one.split(" (")[0].split(":")[0] for one in said] == [
+        "new is not shown to be better than simple",
+        "there is a loss without the mechanism",
+    ]
+
+
 @pytest.mark.parametrize(
     ("off", "said"),
     [
