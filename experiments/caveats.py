@@ -30,7 +30,7 @@ def _no_better(compared: Sequence[Compared]) -> Iterator[str]:
         rivals = [
             f"{against}: {difference_text(difference)}"
             for against, difference in filter(None, others)
-            if against != ours.comparison.against and not lies_beyond(difference, up)
+            if not lies_beyond(difference, up)
         ]
         if rivals:
             yield f"{arm} is not shown to be better than {', '.join(rivals)}"

@@ -88,6 +88,11 @@ def test_of_a_claim_that_expects_less_a_rise_is_the_loss(claim):
             "a loss of 0.05 without the mechanism is not excluded (off, new minus old: -0.080",
         ),
         ([-0.010, -0.012, -0.009, -0.011, -0.010], "there is a loss without"),  # small, and said with its size
+        # by hand: -0.018 -+ 2.776 * 0.0409 / sqrt(5)
+        (
+            [-0.03, 0.03, -0.06, 0.02, -0.05],
+            "a loss of 0.05 without the mechanism is not excluded (off, new minus old: -0.018 (-0.069",
+        ),
         (GAIN, None),
         (NOTHING, None),
     ],
