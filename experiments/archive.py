@@ -30,7 +30,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         planned = {run.key: run.setting for run in plan_runs(load_claims(args.specs))}
         before, found = len(read_archive(args.archive)), records.finished(planned)
         failures = [one for key, one in records.failures().items() if key not in found]
-        contested = records.contested()
+        contested = records.contested(found)
         write_archive(args.archive, found.values(), failures)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -7,11 +7,10 @@ from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
 from gluon_liver.metrics.seeds import SeedTest
 
 from .plan import Key
-from .printed import difference_text
+from .printed import comparison_text, difference_text
 from .records import RunRecord
 from .spec import Claim
-from .spec import Comparison as Planned
-from .verdict import TOO_FEW, Compared, lies_beyond, over_seeds, without_mechanism
+from .verdict import TOO_FEW, Compared, ends_of, lies_beyond, over_seeds, up_of, without_mechanism
 
 
 def caveats(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, RunRecord]) -> List[str]:
@@ -25,7 +24,7 @@ def caveats(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, Ru
 def _no_better(compared: Sequence[Compared]) -> Iterator[str]:
     """Arms that the claim's arm is not shown to be better than, where its gain is claimed and at the same endpoint."""
     for ours in (one for one in compared if one.comparison.role == "claim"):
-        arm, up = ours.comparison.arm, _up(ours.comparison)
+        arm, up = ours.comparison.arm, up_of(ours.comparison)
         others = (_against(arm, one) for one in compared if one is not ours and _place(one) == _place(ours))
         rivals = [
             f"{against}: {difference_text(difference)}"
@@ -42,27 +41,25 @@ def _against(arm: str, one: Compared) -> Optional[Tuple[str, SeedTest]]:
         return None
     if one.comparison.arm == arm:
         return one.comparison.against, one.difference
+    if one.comparison.against != arm:
+        return None
     mirrored = over_seeds([-each for each in one.difference.differences])
-    return (one.comparison.arm, mirrored) if one.comparison.against == arm and mirrored is not None else None
+    assert mirrored is not None
+    return one.comparison.arm, mirrored
 
 
 def _losses(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, RunRecord]) -> Iterator[str]:
     """Controls of the same arms in which the claim's arm loses, or may lose as much as is worth speaking of."""
     by_plan = {one.comparison: one for one in compared}
     for ours, control, _ in without_mechanism(claim, records):
-        difference, up = by_plan[control].difference, _up(ours)
+        difference, up = by_plan[control].difference, up_of(ours)
         if difference is None:
             continue
-        named = f"{control.condition}, {control.arm} minus {control.against}: {difference_text(difference)}"
-        ends = [difference.mean if end is None else end for end in (difference.low, difference.high)]
+        named = f"{comparison_text(control)}: {difference_text(difference)}"
         if lies_beyond(difference, -up):
             yield f"there is a loss without the mechanism ({named})"
-        elif min(up * end for end in ends) <= -claim.smallest:
+        elif min(up * end for end in ends_of(difference)) <= -claim.smallest:
             yield f"a loss of {claim.smallest:g} without the mechanism is not excluded ({named})"
-
-
-def _up(one: Planned) -> int:
-    return -1 if one.expects == "lower" else 1
 
 
 def _place(one: Compared) -> Tuple[str, str]:

@@ -7,10 +7,10 @@ from typing import Iterator, Mapping, Sequence
 from .caveats import caveats
 from .picture import picture_name
 from .plan import Key
-from .printed import detectable_text, difference_text, interval_text, mean_text, p_text
+from .printed import comparison_text, detectable_text, difference_text, interval_text, mean_text, p_text
 from .records import RunRecord
-from .spec import LEAST_SEEDS, Claim, Comparison, Endpoint
-from .verdict import TOO_FEW, Compared, over_seeds, values_of, verdict, without_mechanism
+from .spec import Claim, Endpoint
+from .verdict import TOO_FEW, Compared, over_seeds, too_few, values_of, verdict, without_mechanism
 
 Records = Mapping[Key, RunRecord]
 
@@ -84,7 +84,7 @@ def _comparison_table(compared: Sequence[Compared]) -> Iterator[str]:
     yield ""
     for one in compared:
         if one.comparison.note:
-            yield f"- {_named(one.comparison)}: {' '.join(one.comparison.note.split())}"
+            yield f"- {comparison_text(one.comparison)}: {' '.join(one.comparison.note.split())}"
     if any(one.comparison.note for one in compared):
         yield ""
 
@@ -93,7 +93,7 @@ def _mechanism_lines(claim: Claim, records: Records) -> Iterator[str]:
     """How much larger the claim's difference is than that of a control of the same arms."""
     rows = without_mechanism(claim, records)
     for one, other, difference in rows:
-        if difference is None or difference.n < min(LEAST_SEEDS, len(claim.seeds)):
+        if difference is None or too_few(difference, claim):
             continue
         p = f"; P {p_text(difference.p)}, no member of Holm's family" if difference.p is not None else ""
         yield (
@@ -102,7 +102,3 @@ def _mechanism_lines(claim: Claim, records: Records) -> Iterator[str]:
         )
     if rows:
         yield ""
-
-
-def _named(comparison: Comparison) -> str:
-    return f"{comparison.condition}, {comparison.arm} minus {comparison.against}"

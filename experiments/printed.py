@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Optional
 
-from gluon_liver.metrics.comparison import Comparison
+from gluon_liver.metrics.comparison import Comparison as OverPatients
 from gluon_liver.metrics.seeds import SeedTest
+
+from .spec import Comparison
 
 LEAST_FOR_A_MEAN = 3  # seeds: the t interval of a mean of two is mostly all that a share can be
 
@@ -28,6 +30,11 @@ def mean_text(test: Optional[SeedTest], *, seeds: int) -> str:
     return f"{test.mean:.3f} ({max(0.0, test.low):.3f} to {min(1.0, test.high):.3f}{more and f', {more}'})"
 
 
+def comparison_text(one: Comparison) -> str:
+    """Which difference: "tubes, pools minus one"."""
+    return f"{one.condition}, {one.arm} minus {one.against}"
+
+
 def difference_text(test: Optional[SeedTest]) -> str:
     """A difference with its interval over seeds, where there is one."""
     if test is None:
@@ -42,7 +49,7 @@ def detectable_text(test: Optional[SeedTest]) -> str:
     return "" if test is None or test.detectable is None else f"{test.detectable:.3f}"
 
 
-def interval_text(over: Optional[Comparison]) -> str:
+def interval_text(over: Optional[OverPatients]) -> str:
     """An interval over patients too."""
     if over is None or over.low is None or over.high is None:
         return ""

@@ -130,11 +130,10 @@ class Records:
                 found[record.key] = record
         return found
 
-    def contested(self) -> List[Key]:
-        """Runs that folder and archive have with one setting and with other contents."""
-        archived = {record.key: record for record in (read_archive(self.archive) if self.archive else [])}
-        found = ((record, archived.get(record.key)) for record in self._in_folder())
-        return [ours.key for ours, kept in found if kept and kept.setting == ours.setting and kept != ours]
+    def contested(self, finished: Mapping[Key, RunRecord]) -> List[Key]:
+        """Runs of the folder of which :meth:`finished` has the archive's record, of the same setting and unlike."""
+        found = ((record, finished[record.key]) for record in self._in_folder())
+        return [ours.key for ours, kept in found if kept.setting == ours.setting and kept != ours]
 
     def _in_folder(self) -> Iterator[RunRecord]:
         for path in sorted((self.folder / "records").rglob("seed-*.json")):

@@ -7,7 +7,7 @@ from typing import Iterator, List, Mapping, Sequence
 from .caveats import caveats
 from .picture import OVERVIEW
 from .plan import Key, plan_runs
-from .printed import difference_text
+from .printed import comparison_text, difference_text
 from .records import RunRecord
 from .spec import Claim
 from .verdict import AllCompared, Compared, verdict
@@ -50,10 +50,8 @@ def hours(records: Records, *kinds: str) -> float:
 def _effects(claim: Claim, compared: Sequence[Compared]) -> str:
     lines: List[str] = []
     for one in compared:
-        comparison = one.comparison
         of = f" ({one.endpoint.text})" if one.endpoint is not claim.endpoint else ""
-        arms = f"{comparison.condition}, {comparison.arm} minus {comparison.against}{of}"
-        lines.append(f"{arms}: {difference_text(one.difference) or 'not run yet'}")
+        lines.append(f"{comparison_text(one.comparison)}{of}: {difference_text(one.difference) or 'not run yet'}")
     return "<br>".join(lines)
 
 

@@ -111,10 +111,9 @@ def compare(claim: Claim, records: Mapping[Key, RunRecord]) -> List[Compared]:
 
 def outcome(comparison: Planned, difference: Optional[SeedTest], claim: Claim) -> str:
     """Shown, refuted or open, see above."""
-    if difference is None or difference.n < min(LEAST_SEEDS, len(claim.seeds)):
+    if difference is None or too_few(difference, claim):
         return TOO_FEW
-    # all seeds alike: there is no interval
-    low, high = (difference.mean if end is None else end for end in (difference.low, difference.high))
+    low, high = ends_of(difference)
     if comparison.expects == "lower":
         low, high = -high, -low
     if comparison.expects == "same":
@@ -124,6 +123,22 @@ def outcome(comparison: Planned, difference: Optional[SeedTest], claim: Claim) -
     if low > 0:
         return SHOWN
     return REFUTED if high < claim.smallest else OPEN
+
+
+def too_few(difference: SeedTest, claim: Claim) -> bool:
+    """Whether nothing is to be said of it yet."""
+    return difference.n < min(LEAST_SEEDS, len(claim.seeds))
+
+
+def ends_of(difference: SeedTest) -> Tuple[float, float]:
+    """Of the interval; the mean, twice, where all seeds are alike and there is none."""
+    low, high = (difference.mean if end is None else end for end in (difference.low, difference.high))
+    return low, high
+
+
+def up_of(one: Planned) -> int:
+    """The sign of a gain: -1 of a comparison that expects ``lower``."""
+    return -1 if one.expects == "lower" else 1
 
 
 def verdict(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, RunRecord]) -> Verdict:
@@ -140,7 +155,7 @@ def verdict(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, Ru
         return Verdict(CANNOT_TELL, f"nothing was learned, or nothing left to gain: {_names(refuted)}")
     if unsure:
         return Verdict(CANNOT_TELL, f"the interval holds 0 and a gain of {claim.smallest:g}: {unsure}")
-    up = -1 if ours[0].comparison.expects == "lower" else 1
+    up = up_of(ours[0].comparison)
     gaining = [one for one in controls if one.outcome == REFUTED and one.difference and up * one.difference.mean > 0]
     unknown = [one for one in controls if one.outcome == OPEN and not _excludes_gain(one.difference, claim, up)]
     larger = [control for _, control, more in beyond_controls(claim, records) if more and lies_beyond(more, up)]
@@ -182,8 +197,8 @@ def _excludes_gain(difference: Optional[SeedTest], claim: Claim, up: int) -> boo
 
 
 def lies_beyond(difference: SeedTest, up: int) -> bool:
-    """Whether the interval lies above 0, where ``up`` is -1 below it; the mean where all seeds are alike."""
-    return all(up * (difference.mean if end is None else end) > 0 for end in (difference.low, difference.high))
+    """Whether the interval lies above 0, where ``up`` is -1 below it."""
+    return all(up * end > 0 for end in ends_of(difference))
 
 
 def _has_room(claim: Claim, records: Mapping[Key, RunRecord], one: Planned) -> bool:
