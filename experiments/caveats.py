@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from gluon_liver.metrics.seeds import SeedTest
 
-from .plan import Key
 from .printed import comparison_text, difference_text
-from .records import RunRecord
+from .records import Runs
 from .spec import Claim
 from .verdict import TOO_FEW, Compared, ends_of, lies_beyond, over_seeds, up_of, without_mechanism
 
 
-def caveats(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, RunRecord]) -> List[str]:
+def caveats(claim: Claim, compared: Sequence[Compared], records: Runs) -> List[str]:
     """Of a claim whose seeds are in, in words; nothing before."""
     deciding = [one for one in compared if one.comparison.role in ("claim", "control")]
     if any(one.outcome == TOO_FEW for one in deciding):
@@ -48,7 +47,7 @@ def _against(arm: str, one: Compared) -> Optional[Tuple[str, SeedTest]]:
     return one.comparison.arm, mirrored
 
 
-def _losses(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, RunRecord]) -> Iterator[str]:
+def _losses(claim: Claim, compared: Sequence[Compared], records: Runs) -> Iterator[str]:
     """Controls of the same arms in which the claim's arm loses, or may lose as much as is worth speaking of."""
     by_plan = {one.comparison: one for one in compared}
     for ours, control, _ in without_mechanism(claim, records):

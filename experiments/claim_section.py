@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Mapping, Sequence
+from typing import Iterator, Sequence
 
 from .caveats import caveats
 from .picture import picture_name
-from .plan import Key
 from .printed import comparison_text, detectable_text, difference_text, interval_text, mean_text, p_text
-from .records import RunRecord
+from .records import Runs
 from .spec import Claim, Endpoint
 from .verdict import TOO_FEW, Compared, over_seeds, too_few, values_of, verdict, without_mechanism
 
-Records = Mapping[Key, RunRecord]
 
-
-def claim_lines(claim: Claim, records: Records, compared: Sequence[Compared]) -> Iterator[str]:
+def claim_lines(claim: Claim, records: Runs, compared: Sequence[Compared]) -> Iterator[str]:
     """Its sentence, question, rule and verdict, then the tables of its runs."""
     said, beside = verdict(claim, compared, records), caveats(claim, compared, records)
     yield f"## {claim.title}\n"
@@ -41,7 +38,7 @@ def claim_lines(claim: Claim, records: Records, compared: Sequence[Compared]) ->
         yield " ".join(claim.notes.split()) + "\n"
 
 
-def _endpoint_table(claim: Claim, endpoint: Endpoint, records: Records) -> Iterator[str]:
+def _endpoint_table(claim: Claim, endpoint: Endpoint, records: Runs) -> Iterator[str]:
     """A row an arm, a column a condition: the mean over seeds with its interval."""
     kind = "secondary, added when runs were in" if endpoint in claim.afterwards else "secondary"
     kind = "the endpoint" if endpoint is claim.endpoint else kind
@@ -89,7 +86,7 @@ def _comparison_table(compared: Sequence[Compared]) -> Iterator[str]:
         yield ""
 
 
-def _mechanism_lines(claim: Claim, records: Records) -> Iterator[str]:
+def _mechanism_lines(claim: Claim, records: Runs) -> Iterator[str]:
     """How much larger the claim's difference is than that of a control of the same arms."""
     rows = without_mechanism(claim, records)
     for one, other, difference in rows:

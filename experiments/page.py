@@ -20,7 +20,7 @@ from .claim_section import claim_lines
 from .patients import contradictions, other_patients
 from .picture import OVERVIEW, overview_is_of, picture_is_of, picture_name, write_overview, write_picture
 from .plan import Key, plan_runs
-from .records import ARCHIVE, Failure, RunRecord, read_archive, read_failures
+from .records import ARCHIVE, Failure, RunRecord, Runs, read_archive, read_failures
 from .runs_section import METHOD, failed_lines, runs_lines
 from .spec import FOLDER, Claim, load_claims
 from .summary import summary_lines
@@ -47,7 +47,6 @@ tell**. It is asked for the gain alone: other arms that do as much, and a loss w
 "also".
 """
 INTERIM = 'There is no verdict before all seeds are in: what stands beside "not finished" is interim.\n'
-Records = Mapping[Key, RunRecord]
 Kept = TypeVar("Kept", RunRecord, Failure)
 
 
@@ -71,13 +70,13 @@ def _current(claims: Mapping[str, Claim], made: Sequence[Kept]) -> Dict[str, Dic
     return {name: {one.key: one for one in current if one.claim == name} for name in claims}
 
 
-def _compared(claims: Mapping[str, Claim], by_claim: Mapping[str, Records]) -> Tuple[AllCompared, AllCompared]:
+def _compared(claims: Mapping[str, Claim], by_claim: Mapping[str, Runs]) -> Tuple[AllCompared, AllCompared]:
     """The comparisons of all claims, and of those alone that have runs."""
     compared = {name: compare(claim, by_claim[name]) for name, claim in claims.items()}
     return compared, {name: some for name, some in compared.items() if by_claim[name]}
 
 
-def _together(by_claim: Mapping[str, Records]) -> Records:
+def _together(by_claim: Mapping[str, Runs]) -> Runs:
     return {key: one for ours in by_claim.values() for key, one in ours.items()}
 
 

@@ -15,8 +15,8 @@ from PIL import Image
 
 from gluon_liver.files.atomic import whole_file
 
-from .plan import Key, digest
-from .records import RunRecord
+from .plan import digest
+from .records import Runs
 from .spec import Claim
 from .verdict import AllCompared, Compared, values_of
 
@@ -24,7 +24,6 @@ COLOURS = {True: "#0072B2", False: "#878778"}  # mechanism on, off
 SHOWS = "Description"  # of the PNG: digest of the values that it shows
 OVERVIEW = "evidence.png"
 ROW = 0.3  # inches, of a difference
-Records = Mapping[Key, RunRecord]
 COLUMN, LEAST_WIDTH, HEIGHT = 0.34, 1.5, 3.6  # inches
 
 
@@ -33,7 +32,7 @@ def picture_name(claim: Claim) -> str:
     return f"evidence-{claim.claim}.png"
 
 
-def write_picture(path: Path, claim: Claim, records: Records) -> None:
+def write_picture(path: Path, claim: Claim, records: Runs) -> None:
     """Draw the endpoint of a claim's runs as PNG; lines join the arms of a seed."""
     shown = _shown_values(claim, records)
     widths = [max(LEAST_WIDTH, COLUMN * (len(claim.arms_of(name)) + 1)) for name in claim.conditions]
@@ -61,7 +60,7 @@ def write_picture(path: Path, claim: Claim, records: Records) -> None:
     _save(figure, path, shown)
 
 
-def picture_is_of(path: Path, claim: Claim, records: Records) -> bool:
+def picture_is_of(path: Path, claim: Claim, records: Runs) -> bool:
     """Whether a picture is there, whole, and was drawn of these values."""
     return _shows(path, _shown_values(claim, records))
 
@@ -154,7 +153,7 @@ def _shows(path: Path, shown: Any) -> bool:
         return False
 
 
-def _shown_values(claim: Claim, records: Records) -> dict:
+def _shown_values(claim: Claim, records: Runs) -> dict:
     return {
         name: {arm: values_of(claim, records, name, arm) for arm in _arms(claim, name)} for name in claim.conditions
     }

@@ -91,6 +91,9 @@ class Failure:
         return Key(self.claim, self.condition, self.arm, self.seed)
 
 
+Runs = Mapping[Key, RunRecord]  # what is read of all that is kept
+
+
 @dataclass(frozen=True)
 class Records:
     """Records in a folder, a file a run: records/CLAIM/CONDITION/ARM/seed-N.json, and failures beside them."""
@@ -130,7 +133,7 @@ class Records:
                 found[record.key] = record
         return found
 
-    def contested(self, finished: Mapping[Key, RunRecord]) -> List[Key]:
+    def contested(self, finished: Runs) -> List[Key]:
         """Runs of the folder of which :meth:`finished` has the archive's record, of the same setting and unlike."""
         found = ((record, finished[record.key]) for record in self._in_folder())
         return [ours.key for ours, kept in found if kept.setting == ours.setting and kept != ours]

@@ -25,7 +25,7 @@ from gluon_liver.phantoms.us.config import USPhantomConfig
 
 from .estimate import Estimate
 from .plan import Key, PlannedRun, plan_runs
-from .records import ARCHIVE, Records, RunRecord
+from .records import ARCHIVE, Records, Runs
 from .runner import MOST_ATTEMPTS, PROGRAM, Runner
 from .spec import FOLDER, Claim, load_claims
 from .tasks import ROOT, Program
@@ -117,7 +117,7 @@ def print_left(
     claims: Mapping[str, Claim],
     runs: Sequence[PlannedRun],
     left: Sequence[PlannedRun],
-    done: Mapping[Key, RunRecord],
+    done: Runs,
     *,
     jobs: int,
 ) -> None:

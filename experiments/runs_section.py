@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Callable, Collection, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
 
-from .plan import Key, digest
+from .plan import digest
 from .printed import counted
-from .records import Failure, RunRecord, line_of
+from .records import Failure, RunRecord, Runs, line_of
 
 METHOD = """## How it was made
 
@@ -45,7 +45,6 @@ from the beginning. No claim had a verdict then. The rest of the rule is older t
 what is of role afterwards, the words below the tables and the column "would be seen" came when four of five seeds were
 in, of depth all five.
 """
-Records = Mapping[Key, RunRecord]
 
 
 def failed_lines(failed: Collection[Failure]) -> Iterator[str]:
@@ -57,7 +56,7 @@ def failed_lines(failed: Collection[Failure]) -> Iterator[str]:
         yield ""
 
 
-def runs_lines(archived: Sequence[RunRecord], records: Records) -> Iterator[str]:
+def runs_lines(archived: Sequence[RunRecord], records: Runs) -> Iterator[str]:
     """What the archive holds, and which code and machines made it. records: those that the page shows."""
     yield "## The runs\n"
     yield (
@@ -82,7 +81,7 @@ def runs_lines(archived: Sequence[RunRecord], records: Records) -> Iterator[str]
     yield from _mixed_lines(records)
 
 
-def _mixed_lines(records: Records) -> Iterator[str]:
+def _mixed_lines(records: Runs) -> Iterator[str]:
     """Where runs that are compared were made by different code, or with different defaults."""
     revisions: Dict[str, Set[str]] = {}
     configurations: Dict[Tuple[str, ...], Dict[str, List[int]]] = {}
@@ -106,7 +105,7 @@ def _mixed_lines(records: Records) -> Iterator[str]:
         )
 
 
-def _count(records: Records, name: Callable[[RunRecord], str]) -> Mapping[str, int]:
+def _count(records: Runs, name: Callable[[RunRecord], str]) -> Mapping[str, int]:
     return Counter(name(one) for one in records.values())
 
 

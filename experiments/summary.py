@@ -6,16 +6,14 @@ from typing import Iterator, List, Mapping, Sequence
 
 from .caveats import caveats
 from .picture import OVERVIEW
-from .plan import Key, plan_runs
+from .plan import plan_runs
 from .printed import comparison_text, difference_text
-from .records import RunRecord
+from .records import Runs
 from .spec import Claim
 from .verdict import AllCompared, Compared, verdict
 
-Records = Mapping[Key, RunRecord]
 
-
-def summary_lines(claims: Mapping[str, Claim], by_claim: Mapping[str, Records], compared: AllCompared) -> Iterator[str]:
+def summary_lines(claims: Mapping[str, Claim], by_claim: Mapping[str, Runs], compared: AllCompared) -> Iterator[str]:
     """A row a claim, then the picture of all."""
     yield "## In short\n"
     yield "| claim | verdict | with the mechanism | controls, where no gain belongs | why | runs | hours |"
@@ -42,7 +40,7 @@ def summary_lines(claims: Mapping[str, Claim], by_claim: Mapping[str, Records], 
         yield f"![Effects with the mechanism and those of the controls]({OVERVIEW})\n"
 
 
-def hours(records: Records, *kinds: str) -> float:
+def hours(records: Runs, *kinds: str) -> float:
     """Of one processor thread, or of the seconds that are named."""
     return sum(one.seconds.get(kind, 0.0) for one in records.values() for kind in kinds or ("cpu",)) / 3600
 

@@ -33,7 +33,7 @@ from gluon_liver.metrics.seeds import SeedTest, holm, paired_over_seeds
 
 from .patients import over_patients
 from .plan import Key
-from .records import RunRecord
+from .records import Runs
 from .spec import LEAST_SEEDS, Claim, Endpoint
 from .spec import Comparison as Planned
 
@@ -71,9 +71,7 @@ class Verdict:
     why: str
 
 
-def values_of(
-    claim: Claim, records: Mapping[Key, RunRecord], condition: str, arm: str, path: Optional[str] = None
-) -> Values:
+def values_of(claim: Claim, records: Runs, condition: str, arm: str, path: Optional[str] = None) -> Values:
     """An endpoint by seed, of finished runs where it is defined."""
     path = path or claim.endpoint.path
     found: Values = {}
@@ -90,7 +88,7 @@ def over_seeds(values: Sequence[float]) -> Optional[SeedTest]:
     return paired_over_seeds(values, [0.0] * len(values)) if len(values) else None
 
 
-def compare(claim: Claim, records: Mapping[Key, RunRecord]) -> List[Compared]:
+def compare(claim: Claim, records: Runs) -> List[Compared]:
     """All comparisons of a claim."""
     differences, patients = [], []
     for one in claim.comparisons:
@@ -141,7 +139,7 @@ def up_of(one: Planned) -> int:
     return -1 if one.expects == "lower" else 1
 
 
-def verdict(claim: Claim, compared: Sequence[Compared], records: Mapping[Key, RunRecord]) -> Verdict:
+def verdict(claim: Claim, compared: Sequence[Compared], records: Runs) -> Verdict:
     """What the comparisons say together."""
     ours = [one for one in compared if one.comparison.role == "claim"]
     controls = [one for one in compared if one.comparison.role == "control"]
@@ -201,7 +199,7 @@ def lies_beyond(difference: SeedTest, up: int) -> bool:
     return all(up * end > 0 for end in ends_of(difference))
 
 
-def _has_room(claim: Claim, records: Mapping[Key, RunRecord], one: Planned) -> bool:
+def _has_room(claim: Claim, records: Runs, one: Planned) -> bool:
     """Whether a gain could have been seen: see above."""
     if one.expects == "same":
         return True
@@ -210,22 +208,20 @@ def _has_room(claim: Claim, records: Mapping[Key, RunRecord], one: Planned) -> b
     return abs(best - against) >= claim.smallest and max(arm, against) >= claim.smallest
 
 
-def _could_gain(claim: Claim, records: Mapping[Key, RunRecord], one: Planned, up: int) -> bool:
+def _could_gain(claim: Claim, records: Runs, one: Planned, up: int) -> bool:
     """Whether a control could have shown a gain; of arms of its condition that nothing is of, nothing is asked."""
     arms = [_mean(claim, records, one, name) for name in claim.arms_of(one.condition)]
     best = 0.0 if up < 0 else 1.0
     return abs(best - _mean(claim, records, one, one.against)) >= claim.smallest and np.nanmax(arms) >= claim.smallest
 
 
-def _mean(claim: Claim, records: Mapping[Key, RunRecord], one: Planned, arm: str) -> float:
+def _mean(claim: Claim, records: Runs, one: Planned, arm: str) -> float:
     """Of an arm in the condition of a comparison at its endpoint, NaN without runs."""
     values = list(values_of(claim, records, one.condition, arm, one.endpoint).values())
     return float(np.mean(values)) if values else np.nan
 
 
-def beyond_controls(
-    claim: Claim, records: Mapping[Key, RunRecord]
-) -> List[Tuple[Planned, Planned, Optional[SeedTest]]]:
+def beyond_controls(claim: Claim, records: Runs) -> List[Tuple[Planned, Planned, Optional[SeedTest]]]:
     """The difference of each claim's comparison minus that of each control, seed by seed."""
     return [
         (one, other, over_seeds(list(_minus(_gains(claim, records, one), _gains(claim, records, other)).values())))
@@ -235,9 +231,7 @@ def beyond_controls(
     ]
 
 
-def without_mechanism(
-    claim: Claim, records: Mapping[Key, RunRecord]
-) -> List[Tuple[Planned, Planned, Optional[SeedTest]]]:
+def without_mechanism(claim: Claim, records: Runs) -> List[Tuple[Planned, Planned, Optional[SeedTest]]]:
     """Of :func:`beyond_controls` those with the same arms and endpoint."""
     return [
         (one, other, difference)
@@ -246,7 +240,7 @@ def without_mechanism(
     ]
 
 
-def _gains(claim: Claim, records: Mapping[Key, RunRecord], one: Planned) -> Values:
+def _gains(claim: Claim, records: Runs, one: Planned) -> Values:
     return _minus(*(values_of(claim, records, one.condition, name, one.endpoint) for name in (one.arm, one.against)))
 
 
