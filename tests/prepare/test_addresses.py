@@ -11,8 +11,7 @@ import pytest
 import gluon_liver
 from gluon_liver.commands import main
 from gluon_liver.data.ct_dataset import CTDataset
-from gluon_liver.errors import DatasetError, InputError, PhaseError
-from gluon_liver.phases.rules import folder_matches, load_phase_rules
+from gluon_liver.errors import DatasetError, InputError
 from gluon_liver.prepare.ct import import_ct
 from tests.readers.ct_writer import ct_dataset, uid, write
 from tests.readers.us_writer import write_labels
@@ -107,51 +106,12 @@ def test_a_folder_glob_means_plain_images_first_and_several_are_told(tmp_path, p
     assert values(tmp_path / "out3") == {"arterial": 2}
 
 
-@pytest.mark.parametrize(
-    "folder, glob, matches",
-    [
-        ("P1/ART", "*/ART*", True),
-        ("P1/art_thin", "*/ART*", True),
-        ("P1/ART/DICOM", "*/ART*", True),
-        ("P1/2020/ART", "*/ART*", False),
-        ("P1/2020/ART", "**/ART*", True),
-        ("ART", "**/ART*", True),
-        ("ART", "ART*", True),
-        ("P1/ART", "ART*", False),
-        ("P1/PORTAL", "*/ART*", False),
-        ("P1/ART", "*/A[RS]T/", True),
-        ("P1/[ART] 2", "*/[ART] 2", True),
-        ("P1/Spa\u0308t", "*/Sp\u00e4t", True),
-        (".", "ART", False),
-    ],
-)
-def test_globs_of_folders(folder, glob, matches):
-    assert folder_matches(folder, glob) == matches
-
-
 def test_a_single_image_does_not_compete(tmp_path):
     stack(tmp_path / "in", 1)
     stack(tmp_path / "in", 2, start=20, n=1, series=2, description="ARTERIAL key image")
     report = import_ct(tmp_path / "in", tmp_path / "out")
     assert values(tmp_path / "out") == {"arterial": 1}
     assert [one["kind"] for one in report["quarantined"]] == ["one-image"]
-
-
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        ("series: {'1.2.3 part': arterial}", "entry 1 of 'series' is no SeriesInstanceUID"),
-        ("series: {'1.2.3 acquisition 0': arterial}", "entry 1 of 'series' is no SeriesInstanceUID"),
-        ("folders: {'../x': arterial}", "entry 1 of 'folders' is no folder below"),
-        ("folders: {'x': venous}", "entry 1 of 'folders' names a phase that is not among"),
-        ("folders: [1]", "folders: expected keys"),
-        ("join: perhaps", "join: expected"),
-        ("join: false", "maps nothing"),
-    ],
-)
-def test_wrong_entries(phases, text, message):
-    with pytest.raises(PhaseError, match=message):
-        load_phase_rules(phases(text))
 
 
 def test_parts_are_named_and_derived_ones_stay_out(tmp_path, phases):
