@@ -14,12 +14,11 @@ from gluon_liver.structures.boxes import box_iou
 from gluon_liver.structures.geometry import Triple
 from gluon_liver.structures.image_result import ImageResult
 from gluon_liver.structures.lesions import (
-    NO_DUPLICATES,
     SliceBox,
+    SliceLinks,
     class_and_score,
     in_plane_mm,
     join_drawn,
-    join_slices,
     slice_boxes,
     without_duplicates,
 )
@@ -202,7 +201,7 @@ class ScanScorer:
     hit: Hit
     drawn: ScanLesions = field(init=False)
     scores: FloatArray = field(init=False)  # of its boxes, falling
-    _boxes: List[SliceBox] = field(init=False)
+    _links: SliceLinks = field(init=False)
     _kept_scores: FloatArray = field(init=False)
     _last: Tuple[int, Found] = field(init=False)
 
@@ -218,24 +217,25 @@ class ScanScorer:
         for box in ranked:
             of_slice.setdefault(box.slice, []).append(box)
         kept = {id(box) for here in of_slice.values() for box in without_duplicates(here)}
-        self._boxes = [box for box in ranked if id(box) in kept]
-        self._kept_scores = np.array([box.score for box in self._boxes], np.float64)
-        self._last = -1, self._found([])
+        ranked = [box for box in ranked if id(box) in kept]
+        self._kept_scores = np.array([box.score for box in ranked], np.float64)
+        self._links = SliceLinks(ranked, spacing=self.scan.spacing, seen=list(self.scan.results))
+        self._last = 0, self._found(0)
 
     def at(self, threshold: float) -> Found:
         """What the detections at ``threshold`` and above find."""
         count = int(np.searchsorted(-self._kept_scores, -threshold, side="right"))
         if count != self._last[0]:
-            self._last = count, self._found(self._boxes[:count])
+            self._last = count, self._found(count)
         return self._last[1]
 
-    def _found(self, boxes: Sequence[SliceBox]) -> Found:
-        drawn, spacing = self.drawn, self.scan.spacing
-        joined = join_slices(boxes, spacing=spacing, seen=list(self.scan.results), duplicate_iou=NO_DUPLICATES)
+    def _found(self, count: int) -> Found:
+        """What the first ``count`` boxes find."""
+        drawn, joined = self.drawn, self._links.joined(count)
         named = [class_and_score(lesion, self.classes) for lesion in joined]
         labels = np.array([self.classes.index(name) for name, _ in named], np.int64)
         scores = np.array([score for _, score in named], np.float64)
-        overlap = self.hit.overlaps(joined, drawn.boxes, spacing)
+        overlap = self.hit.overlaps(joined, drawn.boxes, self.scan.spacing)
         hit = np.zeros(len(drawn.boxes), bool)
         false_positives = np.zeros(len(self.classes), np.int64)
         for label in range(len(self.classes)):

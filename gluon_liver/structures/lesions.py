@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -105,7 +106,6 @@ def join_slices(
     boxes: Sequence[SliceBox],
     *,
     spacing: Triple,
-    link_iou: float = LINK_IOU,
     duplicate_iou: float = DUPLICATE_IOU,
     seen: Optional[Sequence[int]] = None,
     one_class: bool = False,
@@ -113,9 +113,9 @@ def join_slices(
     """Group boxes into lesions, slice by slice from the feet up.
 
     In each slice, of boxes that overlap by ``duplicate_iou`` or more the best is kept, whatever the classes. A box
-    then joins the lesion whose latest box it overlaps most, by ``link_iou`` or more, or where :data:`LINK_INSIDE` of
-    the smaller of the two lies in the other; each lesion takes one box a slice. Other boxes begin a
-    lesion. Between two boxes of a lesion may lie
+    then joins the lesion whose latest box it overlaps most, by :data:`LINK_IOU` or more, or where :data:`LINK_INSIDE`
+    of the smaller of the two lies in the other; each lesion takes one box a slice. Other boxes begin a lesion. Between
+    two boxes of a lesion may lie
 
     - slices without a box: one, or as many as :data:`GAP_MM` hold, since a detector skips a slice of a thick series
       and several of a thin one;
@@ -128,21 +128,75 @@ def join_slices(
     of_slice: Dict[int, List[SliceBox]] = {}
     for box in boxes:
         of_slice.setdefault(box.slice, []).append(box)
-    before = _looked_at_before(seen, max(of_slice, default=-1) + 1)
-    lesions: List[List[SliceBox]] = []
-    open_lesions: List[List[SliceBox]] = []
-    for index in sorted(of_slice):
-        here = without_duplicates(of_slice[index], iou=duplicate_iou)
-        empty = [before[index] - before[lesion[-1].slice + 1] for lesion in open_lesions]
-        # what too many empty slices lie behind stays behind: later slices can only add to them
-        near = [count * spacing[0] <= max(GAP_MM, spacing[0]) + 1e-6 for count in empty]
-        unseen = [index - lesion[-1].slice - 1 - count for lesion, count in zip(open_lesions, empty)]
-        unseen_mm = [count * spacing[0] for count, reachable in zip(unseen, near) if reachable]
-        open_lesions = [lesion for lesion, reachable in zip(open_lesions, near) if reachable]
-        begun = _link(here, open_lesions, unseen_mm, spacing, link_iou, one_class)
-        lesions.extend(begun)
-        open_lesions.extend(begun)
-    return lesions
+    kept = [box for here in of_slice.values() for box in without_duplicates(here, iou=duplicate_iou)]
+    return SliceLinks(kept, spacing=spacing, seen=seen, one_class=one_class).joined()
+
+
+class SliceLinks:
+    """Which boxes of a scan may continue which, by the rules of :func:`join_slices`: a matter of each pair alone, so
+    that the best of them are joined at any threshold without a look at their places again.
+
+    boxes: those of a slice best first, without duplicates.
+    """
+
+    def __init__(
+        self,
+        boxes: Sequence[SliceBox],
+        *,
+        spacing: Triple,
+        seen: Optional[Sequence[int]] = None,
+        one_class: bool = False,
+    ) -> None:
+        self._boxes, self._spacing, self._one_class = boxes, spacing, one_class
+        rows_of: Dict[int, List[int]] = {}
+        for row, box in enumerate(boxes):
+            rows_of.setdefault(box.slice, []).append(row)
+        self._slices = [rows_of[index] for index in sorted(rows_of)]
+        self._links: List[List[Tuple[float, int]]] = [[] for _ in boxes]  # of a box to those of slices below it
+        before = _looked_at_before(seen, max(rows_of, default=-1) + 1)
+        for at, rows in enumerate(self._slices):
+            for below in reversed(self._slices[:at]):
+                index, other = boxes[rows[0]].slice, boxes[below[0]].slice
+                empty = before[index] - before[other + 1]
+                if empty * spacing[0] > max(GAP_MM, spacing[0]) + 1e-6:
+                    break  # behind more of them lie all lower slices
+                self._link(rows, below, unseen_mm=(index - other - 1 - empty) * spacing[0])
+
+    def _link(self, rows: List[int], below: List[int], *, unseen_mm: float) -> None:
+        """Note which boxes of two slices may show one thing."""
+        here, others = ([self._boxes[row] for row in some] for some in (rows, below))
+        places = (np.array([box.box for box in some]) for some in (here, others))
+        overlap, linked = linked_boxes(*places)
+        for i, j in zip(*(axis.tolist() for axis in np.nonzero(linked))):
+            sides = [in_plane_mm([box], self._spacing) for box in (here[i], others[j])] if unseen_mm > 0 else [0.0]
+            if unseen_mm <= min(sides) and not (self._one_class and here[i].class_name != others[j].class_name):
+                self._links[rows[i]].append((float(overlap[i, j]), below[j]))
+
+    def joined(self, count: Optional[int] = None) -> List[List[SliceBox]]:
+        """The lesions of the first ``count`` boxes, all by default, by their first slice and rank in it."""
+        most = len(self._boxes) if count is None else count
+        lesions: List[List[int]] = []
+        lesion_of = [0] * most
+        for rows in self._slices:
+            here = rows[: bisect_left(rows, most)]
+            # the pair that overlaps most first; of equal ones the better box, then the lesion that began first
+            pairs = [
+                (-overlap, row, lesion_of[below])
+                for row in here
+                for overlap, below in self._links[row]
+                if below < most and lesions[lesion_of[below]][-1] == below
+            ]
+            free, grown = set(here), set()
+            for _, row, lesion in sorted(pairs):
+                if row in free and lesion not in grown:
+                    lesions[lesion].append(row)
+                    lesion_of[row] = lesion
+                    free.discard(row)
+                    grown.add(lesion)
+            for row in sorted(free):
+                lesion_of[row] = len(lesions)
+                lesions.append([row])
+        return [[self._boxes[row] for row in lesion] for lesion in lesions]
 
 
 def join_drawn(boxes: Sequence[SliceBox], *, spacing: Triple, seen: Sequence[int]) -> List[List[SliceBox]]:
@@ -207,37 +261,11 @@ def without_duplicates(boxes: Sequence[SliceBox], *, iou: float = DUPLICATE_IOU)
     return [ranked[row] for row in kept]
 
 
-def linked_boxes(boxes: Array, others: Array, *, iou: float = LINK_IOU) -> Tuple[FloatArray, BoolArray]:
+def linked_boxes(boxes: Array, others: Array) -> Tuple[FloatArray, BoolArray]:
     """IoU (n, m) of boxes (n, 4) of a slice with those (m, 4) of another, and which pairs may show one thing."""
     overlap = box_iou(boxes, others)
     one, other = (np.asarray(some, np.float64).reshape(-1, 4) for some in (boxes, others))
     areas = [(some[:, 2:] - some[:, :2]).prod(axis=1) for some in (one, other)]
     common = overlap * (areas[0][:, None] + areas[1][None, :]) / (1 + overlap)
     inside = common >= LINK_INSIDE * np.minimum(areas[0][:, None], areas[1][None, :])
-    return overlap, (overlap >= iou) | (inside & (overlap > 0))
-
-
-def _link(
-    boxes: List[SliceBox],
-    lesions: List[List[SliceBox]],
-    unseen_mm: List[float],
-    spacing: Triple,
-    iou: float,
-    one_class: bool,
-) -> List[List[SliceBox]]:
-    """Append boxes to the lesions they continue; returns the lesions that the others begin."""
-    latest = [lesion[-1] for lesion in lesions]
-    overlap, linked = linked_boxes(np.array([box.box for box in boxes]), np.array([box.box for box in latest]), iou=iou)
-    overlap[~linked] = -1
-    for column, gap in enumerate(unseen_mm):
-        for row, box in enumerate(boxes if gap > 0 or one_class else []):
-            other_class = one_class and box.class_name != latest[column].class_name
-            if other_class or gap > min(in_plane_mm([box], spacing), in_plane_mm([latest[column]], spacing)):
-                overlap[row, column] = -1
-    free = set(range(len(boxes)))
-    while overlap.max(initial=-1) > 0:
-        at, lesion = map(int, np.unravel_index(overlap.argmax(), overlap.shape))
-        lesions[lesion].append(boxes[at])
-        free.discard(at)
-        overlap[at], overlap[:, lesion] = -1, -1
-    return [[boxes[row]] for row in sorted(free)]
+    return overlap, (overlap >= LINK_IOU) | (inside & (overlap > 0))

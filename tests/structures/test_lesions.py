@@ -5,7 +5,14 @@ import pytest
 
 from gluon_liver.structures.detections import Detections
 from gluon_liver.structures.geometry import Geometry
-from gluon_liver.structures.lesions import SliceBox, class_and_score, describe_lesion, find_lesions, join_slices
+from gluon_liver.structures.lesions import (
+    SliceBox,
+    SliceLinks,
+    class_and_score,
+    describe_lesion,
+    find_lesions,
+    join_slices,
+)
 
 CLASSES = ("cyst", "hemangioma", "hcc")
 AXES = (1, 0, 0), (0, 1, 0), (0, 0, 1)
@@ -89,3 +96,56 @@ def test_what_was_drawn_as_two_classes_is_two_lesions():
     boxes = [box(3, [0, 0, 10, 10], 0), box(4, [0, 0, 10, 10], 2), box(5, [0, 0, 10, 10], 0)]
     assert len(join_slices(boxes, spacing=(2.0, 1.0, 1.0), one_class=True)) == 2
     assert len(join_slices(boxes, spacing=(2.0, 1.0, 1.0))) == 1
+
+
+def joined_by_hand(boxes, spacing, seen, one_class):
+    """Of each slice in turn the pair of a box and a lesion that overlaps most, until no pair may be one thing."""
+    lesions = []
+    for index in sorted({one.slice for one in boxes}):
+        here = [one for one in boxes if one.slice == index]
+        near = {}
+        for row, one in enumerate(here):
+            for column, lesion in enumerate(lesions):
+                last, (a, b) = lesion[-1], (one.box.astype(float), lesion[-1].box.astype(float))
+                common = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None).prod()
+                areas = [(some[2:] - some[:2]).prod() for some in (a, b)]
+                iou = common / (sum(areas) - common)
+                empty = sum(last.slice < other < index for other in seen)
+                unseen = index - last.slice - 1 - empty
+                sides = [max((some[2] - some[0]) * spacing[2], (some[3] - some[1]) * spacing[1]) for some in (a, b)]
+                alike = common > 0 and (iou >= 0.3 or common >= 0.7 * min(areas))
+                bridged = empty * spacing[0] <= max(5, spacing[0]) and unseen * spacing[0] <= min(sides)
+                if alike and bridged and not (one_class and one.class_name != last.class_name):
+                    near[row, column] = iou
+        free = dict(enumerate(here))
+        while near:
+            row, column = max(near, key=lambda pair: (near[pair], -pair[0], -pair[1]))
+            lesions[column].append(free.pop(row))
+            near = {pair: iou for pair, iou in near.items() if pair[0] != row and pair[1] != column}
+        lesions.extend([one] for one in free.values())
+    return lesions
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_links_of_all_boxes_join_the_best_of_them_at_any_threshold(seed):
+    draw = np.random.default_rng(seed)
+    spacing, one_class = (float(draw.choice([1, 2.5, 4])), 1.0, 1.25), bool(seed % 3 == 0)
+    seen = sorted(draw.choice(20, 9, replace=False).tolist()) if seed % 2 else list(range(9))
+    corners = draw.integers(0, 12, (70, 2)) * 2.0  # on a grid, where many overlap alike
+    boxes = [
+        box(int(index), [*corner, *(corner + size)], int(label), score)
+        for index, corner, size, label, score in zip(
+            draw.choice(seen, 70),
+            corners,
+            draw.integers(2, 6, (70, 2)) * 2.0,
+            draw.integers(0, 3, 70),
+            np.linspace(1, 0, 70),
+        )
+    ]
+    links = SliceLinks(boxes, spacing=spacing, seen=seen, one_class=one_class)
+    several = 0
+    for count in (0, 1, 20, 45, 70):
+        found = links.joined(count)
+        assert found == joined_by_hand(boxes[:count], spacing, seen, one_class)
+        several += sum(len(lesion) > 1 for lesion in found)
+    assert several > 5 and links.joined() == links.joined(70)
