@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -152,38 +153,41 @@ class SliceLinks:
         for row, box in enumerate(boxes):
             rows_of.setdefault(box.slice, []).append(row)
         self._slices = [rows_of[index] for index in sorted(rows_of)]
-        self._links: List[List[Tuple[float, int]]] = [[] for _ in boxes]  # of a box to those of slices below it
         before = _looked_at_before(seen, max(rows_of, default=-1) + 1)
+        # of each slice, by box: boxes of lower slices, and the overlaps. A long scan has a million links.
+        self._links: List[Tuple[array[int], array[int], array[float]]] = []
         for at, rows in enumerate(self._slices):
+            links: List[Tuple[int, int, float]] = []
             for below in reversed(self._slices[:at]):
                 index, other = boxes[rows[0]].slice, boxes[below[0]].slice
                 empty = before[index] - before[other + 1]
                 if empty * spacing[0] > max(GAP_MM, spacing[0]) + 1e-6:
                     break  # behind more of them lie all lower slices
-                self._link(rows, below, unseen_mm=(index - other - 1 - empty) * spacing[0])
+                links.extend(self._linked(rows, below, unseen_mm=(index - other - 1 - empty) * spacing[0]))
+            first, second, overlaps = zip(*sorted(links)) if links else ((), (), ())
+            self._links.append((array("l", first), array("l", second), array("d", overlaps)))
 
-    def _link(self, rows: List[int], below: List[int], *, unseen_mm: float) -> None:
-        """Note which boxes of two slices may show one thing."""
+    def _linked(self, rows: List[int], below: List[int], *, unseen_mm: float) -> Iterator[Tuple[int, int, float]]:
+        """Which boxes of two slices may show one thing, and their overlap."""
         here, others = ([self._boxes[row] for row in some] for some in (rows, below))
         places = (np.array([box.box for box in some]) for some in (here, others))
         overlap, linked = linked_boxes(*places)
         for i, j in zip(*(axis.tolist() for axis in np.nonzero(linked))):
             sides = [in_plane_mm([box], self._spacing) for box in (here[i], others[j])] if unseen_mm > 0 else [0.0]
             if unseen_mm <= min(sides) and not (self._one_class and here[i].class_name != others[j].class_name):
-                self._links[rows[i]].append((float(overlap[i, j]), below[j]))
+                yield rows[i], below[j], float(overlap[i, j])
 
     def joined(self, count: Optional[int] = None) -> List[List[SliceBox]]:
         """The lesions of the first ``count`` boxes, all by default, by their first slice and rank in it."""
         most = len(self._boxes) if count is None else count
         lesions: List[List[int]] = []
         lesion_of = [0] * most
-        for rows in self._slices:
-            here = rows[: bisect_left(rows, most)]
+        for rows, (first, second, overlaps) in zip(self._slices, self._links):
+            here, chosen = rows[: bisect_left(rows, most)], slice(bisect_left(first, most))
             # the pair that overlaps most first; of equal ones the better box, then the lesion that began first
             pairs = [
                 (-overlap, row, lesion_of[below])
-                for row in here
-                for overlap, below in self._links[row]
+                for row, below, overlap in zip(first[chosen], second[chosen], overlaps[chosen])
                 if below < most and lesions[lesion_of[below]][-1] == below
             ]
             free, grown = set(here), set()
