@@ -137,7 +137,8 @@ class SliceLinks:
     """Which boxes of a scan may continue which, by the rules of :func:`join_slices`: a matter of each pair alone, so
     that the best of them are joined at any threshold without a look at their places again.
 
-    boxes: those of a slice best first, without duplicates.
+    boxes: those of a slice best first, what counts as a duplicate left out before; all of them best first where
+    :meth:`joined` is asked for a count.
     """
 
     def __init__(
