@@ -41,6 +41,11 @@ def score_detections(
     return text + "".join(f"\n{path.name}: {note}\n" for note in file.notes)
 
 
+def as_read(detections: Detections) -> Detections:
+    """What a reader of detections.json gets of an image's detections; scored as such, the file has the same score."""
+    return Detections.from_coco(in_order([CocoDetection(**row) for row in detections.to_coco(0)]))
+
+
 def in_order(rows: Sequence[CocoDetection]) -> List[CocoDetection]:
     """Detections of an image in an order that is theirs alone: best first, ties by class and place.
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from gluon_liver.errors import InputError
+from gluon_liver.evaluation import run_folder
 from gluon_liver.evaluation.detection_file import read_detections
-from gluon_liver.evaluation.from_file import in_order
+from gluon_liver.evaluation.from_file import in_order, score_detections
+from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.metrics.ct_summary import ct_curves, ct_summary
 from gluon_liver.structures.detections import CocoDetection, Detections
 
@@ -131,3 +133,27 @@ def test_the_order_of_the_rows_changes_no_number(tiny_dataset):
     first = summary(rows)
     for seed in range(5):
         assert summary([rows[place] for place in np.random.default_rng(seed).permutation(len(rows))]) == first
+
+
+@pytest.mark.slow
+def test_a_box_at_the_limit_is_scored_as_the_file_has_it(tiny_run, tiny_dataset, tmp_path, monkeypatch):
+    """An overlap of 0.4998 is one of 0.5 once edges have two digits, and tied scores are in the file's order."""
+
+    really = run_folder.detect_labelled
+
+    def detected(detector, dataset, labels, **options):
+        really(detector, dataset, labels, **options)  # prepares the images that overlays show
+        found = []
+        for label in labels:
+            boxes = label.boxes[:1].repeat(2, axis=0).astype(np.float64)
+            boxes[:, 2] -= (boxes[:, 2] - boxes[:, 0]) / 2 + np.array([9, 0.004])[: len(boxes)]
+            found.append(Detections(boxes, np.array([0.9000001, 0.9])[: len(boxes)], label.labels[:1].repeat(2)))
+        return [dataset.result(label, one) for label, one in zip(labels, found)]
+
+    monkeypatch.setattr(run_folder, "detect_labelled", detected)
+    few = ScoreSettings(10)
+    text, report = run_folder.evaluate(tiny_run, tiny_dataset, settings=few, progress=False, out=tmp_path / "out")
+    results = json.loads((report.parent / "results.json").read_text())
+    assert max(one["value"] or 0 for one in results["summary"]["ap50"].values()) > 0
+    again = score_detections(tiny_run, tiny_dataset, report.parent / "detections.json", settings=few)
+    assert again.strip() == text.strip()
