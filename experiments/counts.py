@@ -74,12 +74,11 @@ def _ct_counts(folder: Path, data: Path) -> Dict[str, Any]:
     """
     # they import MXNet, which the runner needs for nothing else
     from gluon_liver.evaluation.detection_file import read_detections
-    from gluon_liver.evaluation.from_file import in_order
 
     dataset = open_dataset(data)
     labels = dataset.labels_of("test")
     rows = read_detections(folder / "detections.json", dataset, labels).rows
-    read = [dataset.result(label, Detections.from_coco(in_order(rows[label.image_id]))) for label in labels]
+    read = [dataset.result(label, Detections.from_coco(rows[label.image_id])) for label in labels]
     found = check_results(read, dataset.classes)
     top1 = top1_counts(found, dataset.classes)
     counts: Dict[str, Any] = {"patients": patient_ids(found)}

@@ -26,7 +26,6 @@ from gluon_liver.structures.image_result import detections_json
 from gluon_liver.system.environment import provenance
 
 from .failures import failures, judge_scored, tables_text
-from .from_file import as_read
 from .gallery import write_gallery
 from .overlays import write_overlays
 from .place import COPIED, FOLDER, LOCKED, WRITTEN, check_out
@@ -75,7 +74,7 @@ def evaluate(
         else:
             detected = detect_labelled(detector, dataset, labels, batch_size=batch_size, progress=progress)
             found = [one.detections for one in detected]
-        results = [dataset.result(label, as_read(one)) for label, one in zip(labels, found)]
+        results = [dataset.result(label, one.as_written()) for label, one in zip(labels, found)]
         by = engine_record(detector.engine)
         if by["precision"] != FLOAT32:
             where = "--precision" if choice.engine == MXNET else "the graphs of --engine"

@@ -212,12 +212,7 @@ class ScanScorer:
         # best first; ties by place, so that the order of a file's rows decides nothing
         ranked = sorted(boxes, key=lambda box: (-box.score, box.slice, box.class_name, box.box.tolist()))
         self.scores = np.array([box.score for box in ranked], np.float64)
-        # whether a box is another's duplicate is for better boxes to say: it is so at every threshold
-        of_slice: Dict[int, List[SliceBox]] = {}
-        for box in ranked:
-            of_slice.setdefault(box.slice, []).append(box)
-        kept = {id(box) for here in of_slice.values() for box in without_duplicates(here)}
-        ranked = [box for box in ranked if id(box) in kept]
+        ranked = without_duplicates(ranked)
         self._kept_scores = np.array([box.score for box in ranked], np.float64)
         self._links = SliceLinks(ranked, spacing=self.scan.spacing, seen=list(self.scan.results))
         self._last = 0, self._found(0)

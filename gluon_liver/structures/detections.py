@@ -65,9 +65,17 @@ class Detections:
             rows.append(row)
         return rows
 
+    def as_written(self) -> Detections:
+        """What a reader of :meth:`to_coco` gets: scored as such, a file has the score of what it was written from."""
+        return self.from_coco([CocoDetection(**row) for row in self.to_coco(0)])
+
     @classmethod
     def from_coco(cls, rows: Sequence[CocoDetection]) -> Detections:
-        """COCO results of one image, in float64."""
+        """COCO results of one image, in float64, in an order that is theirs alone: best first, ties by class and place.
+
+        Metrics that have to choose between tied detections take the first; the order of a file's rows must not choose.
+        """
+        rows = sorted(rows, key=lambda row: (-row.score, row.category_id, row.bbox))
         boxes = np.array([row.bbox for row in rows], np.float64).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         scores = np.array([row.score for row in rows], np.float64)

@@ -126,19 +126,15 @@ def join_slices(
     spacing: (dz, dy, dx) mm. seen: the slices that were looked at, in any order; all by default. one_class: boxes of
     two classes are two lesions, as in what was drawn by hand.
     """
-    of_slice: Dict[int, List[SliceBox]] = {}
-    for box in boxes:
-        of_slice.setdefault(box.slice, []).append(box)
-    kept = [box for here in of_slice.values() for box in without_duplicates(here, iou=duplicate_iou)]
-    return SliceLinks(kept, spacing=spacing, seen=seen, one_class=one_class).joined()
+    distinct = without_duplicates(boxes, iou=duplicate_iou)
+    return SliceLinks(distinct, spacing=spacing, seen=seen, one_class=one_class).joined()
 
 
 class SliceLinks:
     """Which boxes of a scan may continue which, by the rules of :func:`join_slices`: a matter of each pair alone, so
     that the best of them are joined at any threshold without a look at their places again.
 
-    boxes: those of a slice best first, what counts as a duplicate left out before; all of them best first where
-    :meth:`joined` is asked for a count.
+    boxes: best first, as :func:`without_duplicates` gives them.
     """
 
     def __init__(
@@ -155,7 +151,7 @@ class SliceLinks:
             rows_of.setdefault(box.slice, []).append(row)
         self._slices = [rows_of[index] for index in sorted(rows_of)]
         before = _looked_at_before(seen, max(rows_of, default=-1) + 1)
-        # of each slice, by box: boxes of lower slices, and the overlaps. A long scan has a million links.
+        # of each slice, by box: boxes of lower slices, and the overlaps; a long scan has several 100,000 links
         self._links: List[Tuple[array[int], array[int], array[float]]] = []
         for at, rows in enumerate(self._slices):
             links: List[Tuple[int, int, float]] = []
@@ -254,16 +250,29 @@ def in_plane_mm(lesion: Sequence[SliceBox], spacing: Triple) -> float:
 
 
 def without_duplicates(boxes: Sequence[SliceBox], *, iou: float = DUPLICATE_IOU) -> List[SliceBox]:
-    """The boxes of one slice, best first, without those that a better one overlaps by ``iou`` or more."""
+    """The boxes of a scan, best first, without those that a better one of their slice overlaps by ``iou`` or more.
+
+    Whether a box is another's duplicate is for better boxes to say: it is so at every threshold.
+    """
     ranked = sorted(boxes, key=lambda item: -item.score)
-    if len(boxes) == 1 or iou >= NO_DUPLICATES:
+    if iou >= NO_DUPLICATES:
         return ranked
-    overlap = box_iou(np.array([one.box for one in ranked]), np.array([one.box for one in ranked]))
-    kept: List[int] = []
-    for row in range(len(ranked)):
-        if overlap[row, kept].max(initial=-1) < iou:
-            kept.append(row)
+    rows_of: Dict[int, List[int]] = {}
+    for row, box in enumerate(ranked):
+        rows_of.setdefault(box.slice, []).append(row)
+    kept = sorted(row for rows in rows_of.values() for row in _distinct(ranked, rows, iou))
     return [ranked[row] for row in kept]
+
+
+def _distinct(boxes: Sequence[SliceBox], rows: List[int], iou: float) -> List[int]:
+    """Of the rows of one slice, best first, those that no better one overlaps by ``iou`` or more."""
+    places = np.array([boxes[row].box for row in rows])
+    overlap = box_iou(places, places)
+    kept: List[int] = []
+    for at in range(len(rows)):
+        if overlap[at, kept].max(initial=-1) < iou:
+            kept.append(at)
+    return [rows[at] for at in kept]
 
 
 def linked_boxes(boxes: Array, others: Array) -> Tuple[FloatArray, BoolArray]:

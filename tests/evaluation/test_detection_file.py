@@ -8,7 +8,7 @@ import pytest
 from gluon_liver.errors import InputError
 from gluon_liver.evaluation import run_folder
 from gluon_liver.evaluation.detection_file import read_detections
-from gluon_liver.evaluation.from_file import in_order, score_detections
+from gluon_liver.evaluation.from_file import score_detections
 from gluon_liver.evaluation.task import ScoreSettings
 from gluon_liver.metrics.ct_summary import ct_curves, ct_summary
 from gluon_liver.structures.detections import CocoDetection, Detections
@@ -126,7 +126,7 @@ def test_the_order_of_the_rows_changes_no_number(tiny_dataset):
 
     def summary(rows):
         of = {label.image_id: [row for row in rows if row.image_id == label.image_id] for label in labels}
-        results = [tiny_dataset.result(one, Detections.from_coco(in_order(of[one.image_id]))) for one in labels]
+        results = [tiny_dataset.result(one, Detections.from_coco(of[one.image_id])) for one in labels]
         classes = tiny_dataset.classes
         return ct_summary(results, classes=classes, replicates=10), ct_curves(results, classes)
 
